@@ -1,0 +1,40 @@
+"""The one exception that kbuildpy raises on purpose.
+
+Everything a user can put right is a `KbuildError`: what was wrong and where, and what to do about it.
+The command line and the SCons tool print both parts and exit with `status`; a traceback is a defect.
+"""
+
+from __future__ import annotations
+
+
+class KbuildError(Exception):
+    """Something the user can put right.
+
+    `message` says what was wrong and where (file, section, symbol, line); `hint` says what to do, or is
+    empty. `status` is the process's exit status: 1 the work failed, 2 the call was wrong.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UsageError(KbuildError):
+    """The call itself was wrong: an argument, a path, a combination of options (exit status 2)."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint, status=2)
+
+
+class CommandError(KbuildError):
+    """A program that we ran exited with an error; `stderr` is what it printed, `returncode` its status."""
+
+    def __init__(self, message: str, *, hint: str = "", stderr: str = "", returncode: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.stderr = stderr
+        self.returncode = returncode

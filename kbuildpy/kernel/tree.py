@@ -1,0 +1,39 @@
+"""A kernel tree: what `KDIR` names, as a value.
+
+A tree has an object part (configuration, generated headers, `Module.symvers`, helper programs: what
+`/lib/modules/RELEASE/build` points at) and a source part (makefiles, headers). In a tree that was built
+in place both are the same directory; a distribution's headers package splits them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kbuildpy.kernel.config import read_auto_conf
+
+
+@dataclass(frozen=True)
+class KernelTree:
+    """One kernel tree; `objects` and `source` are absolute, physical paths, `release` is its release."""
+
+    objects: Path
+    source: Path
+    release: str
+
+    @property
+    def symvers(self) -> Path:
+        """The tree's `Module.symvers` (it may be missing)."""
+        return self.objects / "Module.symvers"
+
+    @cached_property
+    def version(self) -> tuple[int, int]:
+        """Major and minor version, e.g. (6, 12): for tables, where the tree itself cannot be asked."""
+        major, minor = self.release.split("-")[0].split("+")[0].split(".")[:2]
+        return int(major), int(minor)
+
+    @cached_property
+    def config(self) -> dict[str, str]:
+        """`include/config/auto.conf`: `CONFIG_X` to `y`, `m`, a number or a string (without quotes)."""
+        return read_auto_conf(self.objects / "include/config/auto.conf")

@@ -1,0 +1,106 @@
+"""The one way to run a program.
+
+An argument list, never a shell string of ours; the program's standard error is captured, so that an
+error can say what went wrong. A program that must not be missing is named with its Debian package.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.errors import CommandError
+
+PACKAGE_OF_PROGRAM = {
+    "make": "make",
+    "ld": "binutils",
+    "nm": "binutils",
+    "objcopy": "binutils",
+    "strip": "binutils",
+    "pahole": "pahole",
+    "sparse": "sparse",
+    "depmod": "kmod",
+    "modinfo": "kmod",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-system-aarch64": "qemu-system-arm",
+}
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A finished program: exit status, standard output and standard error (as it wrote them)."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text; bytes that are no UTF-8 survive as surrogates."""
+        return self.stdout.decode(errors="surrogateescape")
+
+    @property
+    def error_text(self) -> str:
+        """Standard error as text, for messages."""
+        return self.stderr.decode(errors="replace")
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | str | None = None,
+    env: Mapping[str, str] | None = None,
+    input: bytes | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+) -> Completed:
+    """Run `argv` to its end and return what it printed.
+
+    `timeout` is in seconds. With `check`, a non-zero exit raises `CommandError` that carries the
+    program's standard error; without it the caller looks at `returncode`. A program that does not
+    exist, or does not end in time, always raises `CommandError`.
+    """
+    words = [str(word) for word in argv]
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env=dict(env) if env is not None else None,
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as missing:
+        if cwd is not None and not Path(cwd).is_dir():
+            raise CommandError(f"{cwd}: no such directory (to run {words[0]} in)") from missing
+        raise CommandError(f"{words[0]}: program not found", hint=install_hint(words[0]), returncode=127) from missing
+    except PermissionError as denied:
+        raise CommandError(f"{words[0]}: permission denied", returncode=126) from denied
+    except subprocess.TimeoutExpired as late:
+        raise CommandError(
+            f"{words[0]}: no answer within {timeout:g} s",
+            stderr=(late.stderr or b"").decode(errors="replace"),
+            returncode=124,
+        ) from late
+    completed = Completed(done.returncode, done.stdout, done.stderr)
+    if check and done.returncode != 0:
+        raise CommandError(
+            f"{words[0]} failed with status {done.returncode}: {completed.error_text.strip()}",
+            stderr=completed.error_text,
+            returncode=done.returncode,
+        )
+    return completed
+
+
+def install_hint(program: str) -> str:
+    """What to install for `program` on a Debian system, as a sentence."""
+    name = Path(program).name
+    package = PACKAGE_OF_PROGRAM.get(name, name)
+    if "gcc" in name or name.startswith(("clang", "ld.lld")):
+        package = name
+    return f"apt-get install {package}"
