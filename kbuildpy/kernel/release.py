@@ -1,0 +1,26 @@
+"""The order of releases: 6.12 comes after 6.1, a release candidate before its release.
+
+Releases are free text after the version (`6.1.0-56-cloud-amd64`, `6.12.117+deb12-amd64`, `6.8.0-45-generic`,
+`5.14.0-427.el9.x86_64`), so this is the order a person expects rather than one that anything defines.
+"""
+
+from __future__ import annotations
+
+import re
+
+_VERSION = re.compile(r"(\d+(?:\.\d+)*)(?:[-~]rc(\d+))?")
+
+
+def release_order(release: str) -> tuple[object, ...]:
+    """A sort key: the newest release sorts last, and among flavours of one version the plainest."""
+    found = _VERSION.match(release)
+    if not found:
+        return ((), 0, (), 0, release)
+    version = [int(number) for number in found[1].split(".")]
+    while version and version[-1] == 0:
+        version.pop()
+    candidate = float(found[2]) if found[2] else float("inf")
+    rest = release[found.end() :]
+    numbers = tuple(int(number) for number in re.findall(r"\d+", rest))
+    words = len(re.findall(r"[A-Za-z]\w*", rest))
+    return (tuple(version), candidate, numbers, -words, rest)
