@@ -1,0 +1,110 @@
+"""Where a user's caches live, and how a value gets in and out of them.
+
+A cache may be lost at any time and is never the reason for a failure: what cannot be read is not there, what
+cannot be written is worked out again. It holds commands that will be run, so its directory is this user's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.errors import KbuildError
+
+
+def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
+    """The directory of this user's caches, made if it is not there.
+
+    `KBUILDPY_CACHE`, else `$XDG_CACHE_HOME/kbuildpy`, else `~/.cache/kbuildpy`; where that cannot be written (a
+    build daemon's HOME, a read-only one, somebody else's under sudo): a private one below the temporary directory.
+    Raises `KbuildError` if that one belongs to somebody else.
+    """
+    variables = os.environ if environment is None else environment
+    chosen = variables.get("KBUILDPY_CACHE", "")
+    if chosen:
+        directory = Path(chosen).absolute()
+        return directory if _make(directory) else _private_directory()
+    home_cache = _home_cache(variables)
+    # A directory of another user could feed us commands, and under sudo we would leave root's files in it.
+    if home_cache is not None and _make(home_cache) and home_cache.stat().st_uid == os.geteuid():
+        return home_cache
+    return _private_directory()
+
+
+def read_json(path: Path) -> Any:
+    """The value in `path`; None if there is no such file, or no whole one."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def write_json(path: Path, value: Any) -> bool:
+    """Put `value` into `path`, whole or not at all; whether that worked.
+
+    Writers may race: each writes a file of its own and renames it, the last one stays.
+    """
+    text = json.dumps(value, separators=(",", ":"))
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.{time.monotonic_ns()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text)
+        beside.replace(path)
+    except OSError:
+        _forget(beside)
+        return False
+    except BaseException:
+        _forget(beside)
+        raise
+    return True
+
+
+def _home_cache(variables: Mapping[str, str]) -> Path | None:
+    xdg = variables.get("XDG_CACHE_HOME", "")
+    # A relative one is to be ignored, says the XDG base directory specification.
+    if xdg.startswith("/"):
+        return Path(xdg) / "kbuildpy"
+    home = Path(variables.get("HOME") or "/nonexistent")
+    # Never make the home itself: for Debian's system users it is /nonexistent, and has to stay so.
+    return home / ".cache/kbuildpy" if home.is_dir() else None
+
+
+def _make(directory: Path) -> bool:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _private_directory() -> Path:
+    import tempfile  # costs more than the rest of this file, and is seldom needed
+
+    directory = Path(tempfile.gettempdir()) / f"kbuildpy-{os.geteuid()}"
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        found = directory.lstat()
+    except OSError as failed:
+        raise KbuildError(
+            f"{directory}: no directory for caches: {failed.strerror}",
+            hint="set KBUILDPY_CACHE to a directory that you can write",
+        ) from failed
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise KbuildError(
+            f"{directory}: not a private directory of this user, so no place for caches",
+            hint="remove it, or set KBUILDPY_CACHE to a directory of your own",
+        )
+    return directory
+
+
+def _forget(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
