@@ -1,0 +1,87 @@
+"""The command line: `kbuildpy COMMAND ...`, one file per command.
+
+Each command's file has `add_arguments(parser)` and `run(args) -> int`, and is imported only when its command is
+called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from kbuildpy import __version__
+from kbuildpy.errors import KbuildError
+
+# In the order of a module's way: built, then looked at. The word is the name of the file that does it.
+COMMANDS = {
+    "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
+    "kernels": "list the kernel trees that modules can be built against",
+}
+
+_INTERRUPTED = 128 + 2  # what a shell reports for a program that SIGINT ended
+_NO_READER = 128 + 13  # and for SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 0 done, 1 the work failed, 2 the call was wrong.
+
+    What a user can put right is printed as a message and a hint, without a traceback. Wrong arguments, `--help`
+    and `--version` end with `SystemExit`, as argparse does it.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A path may be any bytes; it is printed as those bytes, as every other tool does.
+        sys.stdout.reconfigure(errors="surrogateescape")
+    try:
+        args = _parser(words).parse_args(words)
+        status: int = args.run(args)
+        sys.stdout.flush()
+        return status
+    except KbuildError as error:
+        _complain(error.message, error.hint)
+        return error.status
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end, and must not complain there either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NO_READER
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}", "")
+        return 1
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser for `words`: every command by name, and the arguments of the one that is called."""
+    parser = argparse.ArgumentParser(
+        prog="kbuildpy",
+        description="Builds out-of-tree Linux kernel modules, byte for byte as Kbuild does.",
+        epilog="Exit status: 0 done; 1 the work failed; 2 the call was wrong.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"kbuildpy {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    # None of the options before the command takes a value, so the first other word is the command.
+    called = next((word for word in words if not word.startswith("-")), "")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=_sentence(summary), allow_abbrev=False)
+        if name == called:
+            module = import_module(f"kbuildpy.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _complain(message: str, hint: str) -> None:
+    print(f"kbuildpy: error: {message}", file=sys.stderr)
+    for line in hint.splitlines():
+        print(f"  {line}", file=sys.stderr)

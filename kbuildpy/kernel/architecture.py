@@ -41,7 +41,7 @@ _SUBARCH = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """`arch` as `ARCH` names it, `srcarch` the directory below `arch/` ("" where a tree tells none), `bits` 32 or 64."""
+    """`arch` as `ARCH` names it, `srcarch` the directory below `arch/` ("" for none told), `bits` 32 or 64."""
 
     arch: str
     srcarch: str

@@ -23,7 +23,7 @@ _DEBIAN_FLAVOUR = {
 
 
 def headers_hint(*, machine: str = "", os_release: Path = _OS_RELEASE) -> str:
-    """How to install headers of this distribution's current kernel on a `machine`, as `uname -m` says (default: this)."""
+    """How to install the headers of the distribution's current kernel for `machine` (`uname -m`; default: this one)."""
     words = distribution(os_release)
     if "ubuntu" in words:
         return "apt-get install linux-headers-generic"

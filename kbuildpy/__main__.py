@@ -1,0 +1,8 @@
+"""`python -m kbuildpy` is `kbuildpy`."""
+
+import sys
+
+from kbuildpy.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
