@@ -1,0 +1,90 @@
+"""The compiler: the one that the kernel was built with, and the one that its tree asks for.
+
+Kbuild compiles modules with `$(CROSS_COMPILE)gcc` unless told otherwise; Debian's headers packages name their
+compiler's version in `.kernelvariables`, which the top Makefile includes. Kbuild only warns when it differs from
+the kernel's, so both are worth showing.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.kernel.architecture import architecture_of, is_native, native_architecture
+from kbuildpy.kernel.tree import KernelTree
+
+_CC = re.compile(r"^CC\s*:?=.*?(?:\$\(CROSS_COMPILE\))?([\w.+-]+)\s*$", re.MULTILINE)
+_CROSS_COMPILE = re.compile(r"^override CROSS_COMPILE\s*:?=\s*([^\s$]+)\s*$", re.MULTILINE)
+_TRIPLET_COMPILER = re.compile(r"(?P<triplet>\w+-linux-gnu\w*)-(?P<compiler>gcc(?:-[\d.]+)?)")
+
+# What Debian prefixes cross compilers with, as (SRCARCH, bits).
+_TRIPLETS = {
+    ("x86", 64): "x86_64-linux-gnu",
+    ("x86", 32): "i686-linux-gnu",
+    ("arm64", 64): "aarch64-linux-gnu",
+    ("arm", 32): "arm-linux-gnueabihf",
+    ("riscv", 64): "riscv64-linux-gnu",
+    ("powerpc", 64): "powerpc64le-linux-gnu",
+    ("s390", 64): "s390x-linux-gnu",
+    ("loongarch", 64): "loongarch64-linux-gnu",
+    ("mips", 64): "mips64el-linux-gnuabi64",
+    ("mips", 32): "mipsel-linux-gnu",
+}
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """`built_with` is the kernel's own (`CONFIG_CC_VERSION_TEXT`), `program` the one that the tree will run.
+
+    `installed` tells whether that program is there; `package` is where Debian has it.
+    """
+
+    built_with: str
+    program: str
+    installed: bool
+    package: str
+
+
+def compiler_of(tree: KernelTree, *, cross_compile: str = "", search: str | None = None) -> Compiler:
+    """The compiler of `tree`; `cross_compile` is the user's `CROSS_COMPILE`, `search` stands in for `PATH`.
+
+    A tree of another architecture cannot be built with this machine's gcc: without a `CROSS_COMPILE`, its program
+    is the cross compiler that Debian has for it.
+    """
+    variables = _text(tree.objects / ".kernelvariables")
+    named = _CC.search(variables)
+    override = _CROSS_COMPILE.search(variables)
+    prefix = override[1] if override else cross_compile or _prefix_of_foreign(tree)
+    program = prefix + (named[1] if named else "gcc")
+    return Compiler(
+        built_with=tree.config.get("CONFIG_CC_VERSION_TEXT", ""),
+        program=program,
+        installed=shutil.which(program, path=search) is not None,
+        package=package_of_compiler(program),
+    )
+
+
+def package_of_compiler(program: str, *, machine: str = "") -> str:
+    """The Debian package that has `program`; package names cannot contain underscores."""
+    found = _TRIPLET_COMPILER.fullmatch(Path(program).name)
+    if not found:
+        return Path(program).name
+    native = native_architecture(machine)
+    if _TRIPLETS.get((native.srcarch, native.bits)) == found["triplet"]:
+        return found["compiler"]
+    return f"{found['compiler']}-{found['triplet'].replace('_', '-')}"
+
+
+def _prefix_of_foreign(tree: KernelTree) -> str:
+    architecture = architecture_of(tree)
+    triplet = _TRIPLETS.get((architecture.srcarch, architecture.bits))
+    return "" if is_native(architecture) or not triplet else f"{triplet}-"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="surrogateescape")
+    except FileNotFoundError:
+        return ""
