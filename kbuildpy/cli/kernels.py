@@ -1,0 +1,125 @@
+"""`kbuildpy kernels`: the kernel trees that modules can be built against."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import architecture_of
+from kbuildpy.kernel.btf import btf_of
+from kbuildpy.kernel.compiler import compiler_of
+from kbuildpy.kernel.completeness import missing_parts
+from kbuildpy.kernel.find import FoundTree, find_trees, installed_trees
+from kbuildpy.kernel.modversions import modversions_of
+from kbuildpy.kernel.signing_policy import signing_policy_of
+from kbuildpy.kernel.tree import KernelTree
+
+_HEADINGS = ("", "RELEASE", "ARCH", "COMPILER", "MODVERSIONS", "SIGNATURES", "BTF", "COMPLETE", "PATH")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `kbuildpy kernels`."""
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="a table (default), or one JSON object per line"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line for each tree on standard output; on standard error, which one is the default, and why."""
+    installed = installed_trees()
+    default = _default(os.environ.get("KDIR"), os.environ.get("KERNELRELEASE"))
+    trees = list(installed.trees)
+    if default and default.tree.objects not in {tree.objects for tree in trees}:
+        trees.append(default.tree)
+    facts = [_facts(tree, is_default=default is not None and default.tree.objects == tree.objects) for tree in trees]
+    if args.format == "json":
+        for fact in facts:
+            print(json.dumps(fact))
+        for path, error in installed.broken:
+            print(json.dumps({"path": str(path), "error": error.message, "hint": error.hint}))
+    elif facts:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print("\n".join(_table([_HEADINGS, *map(_row, facts)], width=width)))
+    for path, error in installed.broken:
+        print(f"kbuildpy: cannot use {path}: {error.message}\n  {error.hint}", file=sys.stderr)
+    if default:
+        print(f"* default: {default.reason}", file=sys.stderr)
+    return 0
+
+
+def _default(kdir: str | None, kernelrelease: str | None) -> FoundTree | None:
+    try:
+        return find_trees(kdir=kdir, kernelrelease=kernelrelease)[0]
+    except KbuildError as error:
+        # A KDIR that leads nowhere is no reason not to list the trees that are there.
+        if not (kdir or kernelrelease):
+            raise
+        print(f"kbuildpy: no default: {error.message}\n  {error.hint}", file=sys.stderr)
+        return None
+
+
+def _facts(tree: KernelTree, *, is_default: bool) -> dict[str, object]:
+    compiler = compiler_of(tree, cross_compile=os.environ.get("CROSS_COMPILE", ""))
+    modversions = modversions_of(tree)
+    policy = signing_policy_of(tree)
+    btf = btf_of(tree)
+    missing = missing_parts(tree)
+    return {
+        "release": tree.release,
+        "path": str(tree.objects),
+        "source": str(tree.source),
+        "default": is_default,
+        "architecture": str(architecture_of(tree)),
+        "compiler": compiler.program,
+        "compiler_installed": compiler.installed,
+        "compiler_package": compiler.package,
+        "built_with": compiler.built_with,
+        "modversions": modversions.enabled,
+        "modversions_generator": modversions.generator or None,
+        "signatures": str(policy),
+        "signatures_verified": policy.verifies,
+        "signatures_required": policy.required or policy.locked_down,
+        "signature_hash": policy.hash or None,
+        "lockdown": policy.lockdown,
+        "btf": str(btf),
+        "complete": not missing,
+        "missing": list(missing),
+    }
+
+
+def _row(fact: dict[str, object]) -> tuple[str, ...]:
+    compiler = f"{fact['compiler']}" if fact["compiler_installed"] else f"missing: {fact['compiler_package']}"
+    missing = fact["missing"]
+    assert isinstance(missing, list)
+    return (
+        "*" if fact["default"] else "",
+        str(fact["release"]),
+        str(fact["architecture"]),
+        compiler,
+        "yes" if fact["modversions"] else "no",
+        str(fact["signatures"]),
+        str(fact["btf"]),
+        f"no {', '.join(Path(name).name for name in missing)}" if missing else "yes",
+        str(fact["path"]),
+    )
+
+
+def _table(rows: Sequence[Sequence[str]], *, width: int | None) -> list[str]:
+    """`rows` in aligned columns; where they are wider than `width`, the last column gets a line of its own."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if width is None or sum(widths) + 2 * len(widths) <= width + 2:
+        return [_line(row, widths) for row in rows]
+    lines = [_line(rows[0][:-1], widths)]
+    for row in rows[1:]:
+        lines += [_line(row[:-1], widths), f"{' ' * (widths[0] + 4)}{row[-1]}"]
+    return lines
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
