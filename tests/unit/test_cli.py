@@ -1,0 +1,107 @@
+"""The command line's frame: what every command can count on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from kbuildpy import __version__, cli
+from kbuildpy.errors import KbuildError, UsageError
+
+
+def command(monkeypatch: pytest.MonkeyPatch, run: Callable[[object], int]) -> None:
+    """Replace every command by `run`."""
+    module = SimpleNamespace(add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(cli, "import_module", lambda name: module)
+
+
+def raising(error: BaseException) -> Callable[[object], int]:
+    def run(args: object) -> int:
+        raise error
+
+    return run
+
+
+def kbuildpy(*words: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "kbuildpy", *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_prints_an_errors_message_and_hint_and_exits_with_its_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(monkeypatch, raising(UsageError("wrong call", hint="do this\nor that")))
+    assert cli.main(["kernels"]) == 2
+    assert capsys.readouterr() == ("", "kbuildpy: error: wrong call\n  do this\n  or that\n")
+    command(monkeypatch, raising(KbuildError("failed")))
+    assert cli.main(["kernels"]) == 1
+    assert capsys.readouterr().err == "kbuildpy: error: failed\n"
+
+
+def test_returns_the_commands_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    command(monkeypatch, lambda args: 1)
+    assert cli.main(["kernels"]) == 1
+
+
+def test_an_interrupted_command_is_130_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(monkeypatch, raising(KeyboardInterrupt()))
+    assert cli.main(["kernels"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_full_disk_is_an_error_with_the_files_name_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(monkeypatch, raising(OSError(28, "No space left on device", "/build/a.o")))
+    assert cli.main(["kernels"]) == 1
+    assert capsys.readouterr().err == "kbuildpy: error: /build/a.o: No space left on device\n"
+
+
+def test_a_reader_that_went_away_is_no_word_either() -> None:
+    # More than a pipe holds, so that the writer meets the closed end whatever the timing.
+    script = (
+        "import sys, types; from kbuildpy import cli\n"
+        "run = lambda args: print('x' * 1_000_000) or 0\n"
+        "cli.import_module = lambda name: types.SimpleNamespace(add_arguments=lambda parser: None, run=run)\n"
+        "sys.exit(cli.main(['kernels']))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 141
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["kernels", "--nonsense"], ["kernels", "--format", "xml"]])
+def test_wrong_arguments_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    assert caught.value.code == 2
+    assert "usage: kbuildpy" in capsys.readouterr().err
+
+
+def test_help_lists_every_command() -> None:
+    text = kbuildpy("--help").stdout
+    for name, summary in cli.COMMANDS.items():
+        assert f"    {name}" in text
+        assert summary.split()[0] in text
+
+
+def test_tells_its_version() -> None:
+    assert kbuildpy("--version").stdout == f"kbuildpy {__version__}\n"
+
+
+def test_help_imports_no_command_and_none_of_the_heavy_libraries() -> None:
+    argv = [sys.executable, "-X", "importtime", "-m", "kbuildpy", "--help"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "kbuildpy.cli" in imported
+    heavy = {"SCons", "elftools", "jinja2", "cryptography", "subprocess", "json"}
+    assert not imported & (heavy | {f"kbuildpy.cli.{name}" for name in cli.COMMANDS})

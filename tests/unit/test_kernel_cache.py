@@ -1,0 +1,112 @@
+"""Per-user caches: where they live, and that nothing half-written comes out of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for /tmp."""
+    directory = tmp_path / "tmp"
+    directory.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    return directory
+
+
+def test_the_environment_variable_goes_first(tmp_path: Path) -> None:
+    environment = {"KBUILDPY_CACHE": str(tmp_path / "own"), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+    assert cache_directory(environment) == tmp_path / "own"
+    assert (tmp_path / "own").is_dir()
+
+
+def test_then_the_xdg_cache_home_then_the_home(tmp_path: Path) -> None:
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "xdg"), "HOME": str(tmp_path)}
+    assert cache_directory(environment) == tmp_path / "xdg/kbuildpy"
+    assert cache_directory({"HOME": str(tmp_path)}) == tmp_path / ".cache/kbuildpy"
+
+
+def test_ignores_a_relative_xdg_cache_home(tmp_path: Path) -> None:
+    environment = {"XDG_CACHE_HOME": "relative", "HOME": str(tmp_path)}
+    assert cache_directory(environment) == tmp_path / ".cache/kbuildpy"
+
+
+def test_falls_back_on_a_private_directory_where_the_home_cannot_be_written(tmp_path: Path, temporary: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/.cache").touch()  # root may write anywhere but below a file
+    directory = cache_directory({"HOME": str(tmp_path / "home")})
+    assert directory == temporary / f"kbuildpy-{os.geteuid()}"
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_never_makes_a_home_that_is_not_there(tmp_path: Path, temporary: Path) -> None:
+    assert cache_directory({"HOME": str(tmp_path / "nonexistent")}).parent == temporary
+    assert not (tmp_path / "nonexistent").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_leaves_another_users_home_alone(tmp_path: Path, temporary: Path) -> None:
+    (tmp_path / ".cache/kbuildpy").mkdir(parents=True)
+    os.chown(tmp_path / ".cache/kbuildpy", 1000, 1000)
+    assert cache_directory({"HOME": str(tmp_path)}).parent == temporary
+
+
+def test_refuses_a_private_directory_that_others_can_write(temporary: Path) -> None:
+    planted = temporary / f"kbuildpy-{os.geteuid()}"
+    planted.mkdir()
+    planted.chmod(0o777)
+    with pytest.raises(KbuildError, match="not a private directory of this user"):
+        cache_directory({})
+
+
+def test_refuses_a_private_directory_that_is_a_link(tmp_path: Path, temporary: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (temporary / f"kbuildpy-{os.geteuid()}").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(KbuildError, match="not a private directory of this user"):
+        cache_directory({})
+
+
+def test_gives_back_what_was_put_in(tmp_path: Path) -> None:
+    value = {"plan": [1, "zwei", None, {"nested": True}]}
+    assert write_json(tmp_path / "below/here.json", value)
+    assert read_json(tmp_path / "below/here.json") == value
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": [1, 2', b"\xff\xfe\x00", b"[" * 200_000], ids=repr)
+def test_takes_a_damaged_file_for_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "damaged.json").write_bytes(content)
+    assert read_json(tmp_path / "damaged.json") is None
+
+
+def test_takes_a_missing_file_and_a_directory_for_none(tmp_path: Path) -> None:
+    assert read_json(tmp_path / "missing.json") is None
+    assert read_json(tmp_path) is None
+
+
+def test_says_that_a_file_could_not_be_written_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert not write_json(tmp_path / "file/below.json", 1)
+    (tmp_path / "directory.json/full").mkdir(parents=True)
+    assert not write_json(tmp_path / "directory.json", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["directory.json", "file"]
+
+
+def test_a_reader_never_sees_half_a_file_while_writers_race(tmp_path: Path) -> None:
+    path = tmp_path / "raced.json"
+    values = [[number] * 20_000 for number in range(4)]
+    assert write_json(path, values[0])
+    with ThreadPoolExecutor() as pool:
+        writers = [pool.submit(write_json, path, values[number % 4]) for number in range(60)]
+        while not all(writer.done() for writer in writers):
+            assert json.loads(path.read_bytes()) in values
+    assert all(writer.result() for writer in writers)
+    assert [found.name for found in tmp_path.iterdir()] == ["raced.json"]
