@@ -1,0 +1,45 @@
+"""The guest's file system: a static busybox, our init script, and the files to try."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from kbuildpy.elf import ModuleImage
+from kbuildpy.errors import KbuildError
+from kbuildpy.vm import cpio
+
+# What guest_init.sh calls. busybox acts as the program whose name it is called by.
+_PROGRAMS = ("cat", "grep", "insmod", "mount", "poweroff", "rmmod", "sh")
+
+
+def make_initramfs(contents: Mapping[str, bytes], *, busybox: Path | None = None) -> bytes:
+    """An initramfs that boots into guest_init.sh, with the files of `contents` (path to bytes) in it.
+
+    Uncompressed: the kernel unpacks it faster than anybody could have compressed it. Raises `KbuildError` if
+    there is no usable busybox.
+    """
+    init = files("kbuildpy.vm").joinpath("guest_init.sh").read_bytes()
+    return cpio.archive(
+        [
+            cpio.file("init", init, executable=True),
+            cpio.file("bin/busybox", (busybox or find_busybox()).read_bytes(), executable=True),
+            *(cpio.symlink(f"bin/{program}", "busybox") for program in _PROGRAMS),
+            # What process 1 has open before it has mounted /dev.
+            cpio.character_device("dev/console", 5, 1),
+            *(cpio.directory(mount_point) for mount_point in ("proc", "sys")),
+            *(cpio.file(path, data) for path, data in contents.items()),
+        ]
+    )
+
+
+def find_busybox() -> Path:
+    """A busybox of this machine that needs no shared library, for there are none in the guest."""
+    found = shutil.which("busybox")
+    if not found:
+        raise KbuildError("busybox: program not found", hint="apt-get install busybox-static")
+    if ModuleImage.from_path(Path(found)).section(".interp"):
+        raise KbuildError(f"{found} is linked dynamically", hint="apt-get install busybox-static")
+    return Path(found)

@@ -1,0 +1,100 @@
+"""Boots a kernel with an initramfs in QEMU and returns what it logged.
+
+The one surprise: /dev/kvm may exist, and even make a VM, on a processor that cannot run one; QEMU then hangs
+for ever. So KVM is used only where the processor says that it can, and every boot has a time limit.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kbuildpy.errors import CommandError
+from kbuildpy.run import run
+
+_KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01) of include/uapi/linux/kvm.h
+
+# What printk puts before a line on the console: the time, and with CONFIG_PRINTK_CALLER who printed it.
+_TIMESTAMP = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
+
+KERNEL_PARAMETERS = (
+    "console=ttyS0",
+    "ignore_loglevel",  # debug messages too
+    "printk.devkmsg=on",  # else the kernel drops all but ten of the guest's reports
+    "panic=-1",  # reboot at once, which -no-reboot makes an exit
+)
+
+
+@dataclass(frozen=True)
+class BootResult:
+    """What the kernel logged (lines without time stamps), how long it ran in seconds, and whether it had to be
+    stopped because its time was up."""
+
+    log: tuple[str, ...]
+    seconds: float
+    timed_out: bool
+
+
+def boot(
+    kernel: Path, initramfs: bytes, *, parameters: tuple[str, ...] = (), memory: int = 512, timeout: float = 120
+) -> BootResult:
+    """Boot the kernel image `kernel` until it powers off or panics, or until `timeout` seconds are over.
+
+    `parameters` are added to the kernel's command line; `memory` is in MiB. Raises `CommandError` if QEMU is
+    missing or cannot start.
+    """
+    with TemporaryDirectory(prefix="kbuildpy-vm-") as name:
+        directory = Path(name)
+        (directory / "initramfs").write_bytes(initramfs)
+        console = directory / "console"
+        argv: list[str | Path] = [
+            "qemu-system-x86_64",
+            "-accel", accelerator(),
+            "-cpu", "max",
+            "-m", str(memory),
+            "-nodefaults",
+            "-no-reboot",
+            "-display", "none",
+            "-serial", f"file:{console}",
+            "-kernel", kernel,
+            "-initrd", directory / "initramfs",
+            "-append", " ".join([*KERNEL_PARAMETERS, *parameters]),
+        ]  # fmt: skip
+        start = time.monotonic()
+        timed_out = False
+        try:
+            run(argv, timeout=timeout)
+        except CommandError as error:
+            timed_out = error.returncode == 124
+            if not timed_out:
+                raise
+        seconds = time.monotonic() - start
+        return BootResult(_log_lines(console.read_bytes()), seconds, timed_out)
+
+
+def accelerator() -> str:
+    """`kvm` where this processor and this process can use it, else `tcg`: QEMU's translator, ten times slower."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
+    if not re.search(r"^flags\s*:.*\b(vmx|svm)\b", cpuinfo, re.MULTILINE):
+        return "tcg"
+    try:
+        kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return "tcg"
+    try:
+        os.close(fcntl.ioctl(kvm, _KVM_CREATE_VM, 0))
+    except OSError:
+        return "tcg"
+    finally:
+        os.close(kvm)
+    return "kvm"
+
+
+def _log_lines(console: bytes) -> tuple[str, ...]:
+    lines = console.decode(errors="replace").replace("\r", "").split("\n")
+    return tuple(_TIMESTAMP.sub("", line) for line in lines if line)
