@@ -1,0 +1,103 @@
+"""The symbol table, decoded in bulk.
+
+A big module has 10^5 symbols and its reader wants a few dozens of them: rows stay plain tuples from
+`struct.iter_unpack`, and a name is looked up only when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kbuildpy.elf.constants import SHN_XINDEX
+from kbuildpy.elf.sections import MAX_NAME
+from kbuildpy.errors import KbuildError
+
+Row = tuple[int, int, int, int, int, int]
+"""A symbol as the ELF64 file has it: st_name, st_info, st_other, st_shndx, st_value, st_size."""
+
+
+class Symbol(NamedTuple):
+    """One symbol with its name; `shndx` is the real section index (SHN_XINDEX is resolved)."""
+
+    number: int
+    name: str
+    info: int
+    other: int
+    shndx: int
+    value: int
+    size: int
+
+    @property
+    def bind(self) -> int:
+        """STB_LOCAL, STB_GLOBAL, STB_WEAK."""
+        return self.info >> 4
+
+    @property
+    def type(self) -> int:
+        """STT_FUNC, STT_OBJECT, ..."""
+        return self.info & 15
+
+
+class SymbolTable:
+    """The symbols of a file in its order; `rows` are the undecorated entries, indexing gives a `Symbol`."""
+
+    def __init__(self, rows: list[Row], strings: bytes, extended: tuple[int, ...], filename: str) -> None:
+        self.rows = rows
+        self.strings = strings
+        self._extended = extended
+        self._filename = filename
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Symbol:
+        name, info, other, shndx, value, size = self.rows[index]
+        if shndx == SHN_XINDEX:
+            shndx = self.section_index(index)
+        return Symbol(index, self.text(name), info, other, shndx, value, size)
+
+    def __iter__(self) -> Iterator[Symbol]:
+        return map(self.__getitem__, range(len(self.rows)))
+
+    def name(self, index: int) -> str:
+        """The name of symbol number `index`."""
+        return self.text(self.rows[index][0])
+
+    def text(self, offset: int) -> str:
+        """The string at `offset` of the string table."""
+        stop = self.strings.find(b"\0", offset, offset + MAX_NAME)
+        if stop < 0:
+            raise KbuildError(f"{self._filename}: symbol table: a name at {offset:#x} has no end")
+        return self.strings[offset:stop].decode("utf-8", "surrogateescape")
+
+    def section_index(self, index: int) -> int:
+        """The section of symbol number `index`, also where that does not fit into st_shndx."""
+        shndx = self.rows[index][3]
+        if shndx != SHN_XINDEX:
+            return shndx
+        if index >= len(self._extended):
+            raise KbuildError(f"{self._filename}: symbol {index}: its section index is missing from .symtab_shndx")
+        return self._extended[index]
+
+    def starting_with(self, *prefixes: bytes) -> set[int]:
+        """The `st_name` values whose string begins with one of `prefixes`.
+
+        Searching the string table for them is much cheaper than looking every symbol's name up.
+        """
+        offsets = set()
+        for prefix in prefixes:
+            at = self.strings.find(prefix)
+            while at >= 0:
+                offsets.add(at)
+                at = self.strings.find(prefix, at + 1)
+        return offsets
+
+
+def decode_symbols(table: bytes, order: str, *, is_64bit: bool) -> list[Row]:
+    """Decode a SHT_SYMTAB section; 32-bit entries are put into the order of 64-bit ones."""
+    if is_64bit:
+        return list(struct.iter_unpack(order + "IBBHQQ", table[: len(table) // 24 * 24]))
+    rows = struct.iter_unpack(order + "IIIBBH", table[: len(table) // 16 * 16])
+    return [(name, info, other, shndx, value, size) for name, value, size, info, other, shndx in rows]
