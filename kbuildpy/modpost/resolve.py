@@ -1,0 +1,104 @@
+"""Who provides what a module needs (scripts/mod/modpost.c: check_exports)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kbuildpy.modpost.diagnostics import Log
+from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
+from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.reading import ModuleFacts
+from kbuildpy.modpost.versions import Dialect
+
+# Beyond this many undefined symbols the tree's Module.symvers is probably missing.
+MAX_UNRESOLVED_REPORTS = 10
+MODULE_NAME_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Import:
+    """A needed symbol and the export that provides it."""
+
+    name: str
+    owner: Owner
+    crc: int | None
+
+
+@dataclass(frozen=True)
+class ResolvedModule:
+    """A module's imports in its own order, and the namespaces that it ought to import."""
+
+    facts: ModuleFacts
+    imports: tuple[Import, ...]
+    missing_namespaces: tuple[str, ...]
+
+
+@dataclass
+class Resolver:
+    """Resolves one module after the other and counts what stays undefined."""
+
+    exports: ExportTable
+    options: ModpostOptions
+    dialect: Dialect
+    log: Log
+    name_limit: int
+    unresolved: int = field(default=0)
+
+    def resolve(self, facts: ModuleFacts) -> ResolvedModule:
+        """Find a provider for everything that `facts` needs, and complain about what must not be."""
+        module, log = facts.owner.name, self.log
+        if len(facts.owner.basename.encode("utf-8", "surrogateescape")) >= self.name_limit:
+            log.module("name-too-long", module)
+        imports = []
+        missing: dict[str, None] = {}
+        for name, weak in facts.unresolved:
+            export = self.exports.find(name)
+            if export is None:
+                if not weak:
+                    self.unresolved += 1
+                    if self.unresolved <= MAX_UNRESOLVED_REPORTS:
+                        log.module("undefined", module, error=not self.options.warn_unresolved, symbol=name)
+                continue
+            if export.owner is facts.owner:
+                log.module("no-definition", module, symbol=name)
+                continue
+            export.used = True
+            imports.append(Import(name, export.owner, export.crc))
+            self._check_allowed(facts, export, missing)
+        return ResolvedModule(facts, tuple(imports), tuple(missing))
+
+    def finish(self) -> None:
+        """Say how many undefined symbols were not reported."""
+        if self.unresolved > MAX_UNRESOLVED_REPORTS:
+            self.log.warn(
+                f"suppressed {self.unresolved - MAX_UNRESOLVED_REPORTS} unresolved symbol warnings "
+                "because there were too many)\n"
+            )
+
+    def _check_allowed(self, facts: ModuleFacts, export: ExportedSymbol, missing: dict[str, None]) -> None:
+        module, namespace = facts.owner.name, export.namespace
+        if (
+            namespace
+            and namespace not in facts.imported_namespaces
+            and not (self.dialect.module_namespaces and _is_meant(namespace, facts.owner.basename))
+        ):
+            self.log.module(
+                "namespace",
+                module,
+                error=not self.options.allow_missing_namespaces,
+                symbol=export.name,
+                namespace=namespace,
+            )
+            missing[namespace] = None
+        if not facts.gpl_compatible and export.gpl_only:
+            self.log.module("gpl-only", module, symbol=export.name)
+
+
+def _is_meant(namespace: str, module: str) -> bool:
+    """Whether `module` is among the names of a namespace `module:NAME,PREFIX*` (verify_module_namespace)."""
+    if not namespace.startswith("module:"):
+        return False
+    return any(
+        module.startswith(pattern[:-1]) if pattern.endswith("*") else module == pattern
+        for pattern in namespace[len("module:") :].split(",")
+    )

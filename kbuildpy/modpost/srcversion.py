@@ -1,0 +1,74 @@
+"""The srcversion of a module (scripts/mod/sumversion.c): a checksum over its own sources.
+
+White space, comments and line continuations do not count, strings do to the letter. The surprises are the C
+code's: a `//` comment counts, `/*/` is a whole comment, a quote in a character constant opens a string,
+and a file ends at its first NUL byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from kbuildpy.modpost.diagnostics import Log
+from kbuildpy.modpost.md4 import srcversion_digest
+from kbuildpy.modpost.records import ObjectRecord, recorded_sources
+
+
+class SourceReader:
+    """Reads sources and keeps what counts of them: headers are shared by the objects of a directory."""
+
+    def __init__(self, cwd: Path) -> None:
+        self._cwd = cwd
+        self._read: dict[str, bytes] = {}
+
+    def significant(self, name: str) -> bytes:
+        """What counts of the file that a record calls `name`; raises OSError when it cannot be read."""
+        found = self._read.get(name)
+        if found is None:
+            contents = (self._cwd / name).read_bytes().partition(b"\0")[0]
+            found = self._read[name] = significant(contents)
+        return found
+
+
+def significant(source: bytes) -> bytes:
+    """What of `source` goes into the checksum (sumversion.c: parse_file)."""
+    return INSIGNIFICANT.sub(_keep_strings, source)
+
+
+def srcversion(objects: Sequence[ObjectRecord], sources: SourceReader, log: Log) -> str:
+    """The srcversion of a module made of `objects`, or "" where a record is malformed.
+
+    Members of a static library (`.a`) do not count. A source that cannot be read ends modpost.
+    """
+    parts: list[bytes] = []
+    for object in objects:
+        if not object.name or object.name.endswith(".a"):
+            continue
+        names = recorded_sources(object.read(), object.name)
+        for name in names:
+            if not name:
+                log.warn(f"malformed line: {next(names)}\n")
+                return ""
+            try:
+                parts.append(sources.significant(name))
+            except OSError as error:
+                raise log.perror(name, error) from error
+    return srcversion_digest(b"".join(parts))
+
+
+def _keep_strings(match: re.Match[bytes]) -> bytes:
+    text = match.group()
+    return text if text.startswith(b'"') else b""
+
+
+INSIGNIFICANT = re.compile(
+    rb"""
+      \\\n                                  # a continued line
+    | [ \t\n\v\f\r]+
+    | "[^"]*(?:(?<=\\)"[^"]*)*"?            # a string ends at a quote that no backslash precedes
+    | /\*(?:/|.*?\*/|.*)                    # the star that opens a comment may close it
+    """,
+    re.VERBOSE | re.DOTALL,
+)

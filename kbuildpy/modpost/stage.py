@@ -1,0 +1,126 @@
+"""The stage as a whole (scripts/mod/modpost.c: main): read everything, resolve, write.
+
+An error never stops modpost at once; it stops it from writing. Up to 6.3 a module is checked and written before the
+next one is checked, so that the modules before an error have their `.mod.c`; later all are checked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.modpost.diagnostics import Diagnostic, Fatal, Log, check_line
+from kbuildpy.modpost.exports import ExportTable
+from kbuildpy.modpost.layouts import DeviceTableLayouts
+from kbuildpy.modpost.modc import render_mod_c
+from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.reading import ModuleFacts, ModuleObject, Reading, read_module
+from kbuildpy.modpost.resolve import MODULE_NAME_SIZE, ResolvedModule, Resolver
+from kbuildpy.modpost.srcversion import SourceReader
+from kbuildpy.modpost.symvers import format_symvers, read_symvers
+from kbuildpy.modpost.versions import dialect_of
+
+
+@dataclass(frozen=True)
+class ModpostResult:
+    """What modpost would have written and said.
+
+    `mod_c` has the nominal name of every module whose `.mod.c` it would write (not those after an error);
+    `symvers` is the text for `-o`, "" also when it would write none, which `wrote_symvers` tells apart;
+    `namespace_deps` is the text for `-d`, None when there is nothing to write.
+    """
+
+    mod_c: dict[str, str]
+    symvers: str
+    diagnostics: tuple[Diagnostic, ...]
+    failed: bool
+    wrote_symvers: bool = True
+    namespace_deps: str | None = None
+
+
+def modpost(
+    modules: Sequence[ModuleObject],
+    options: ModpostOptions,
+    *,
+    tree: KernelTree,
+    cwd: Path,
+    layouts: Callable[[], DeviceTableLayouts],
+) -> ModpostResult:
+    """Do what `tree`'s modpost would do with `modules`.
+
+    `cwd` is where Kbuild runs it: the names in symvers options and in the objects' records are relative to
+    that. `layouts` is called when the first device table turns up, if any. Raises `KbuildError` for input that
+    is no module object, a record that is missing, or a malformed symvers file.
+    """
+    dialect = dialect_of(tree)
+    log = Log(dialect.module_prefix, dialect.fatal_word)
+    exports = ExportTable(log, external=options.external, owner_by_file=dialect.symvers_owner_by_file)
+    name_limit = MODULE_NAME_SIZE - (8 if tree.config.get("CONFIG_64BIT") == "y" else 4)
+    resolver = Resolver(exports, options, dialect, log, name_limit)
+    mod_c: dict[str, str] = {}
+    symvers: str | None = None
+    namespace_deps: str | None = None
+
+    def write(module: ResolvedModule) -> None:
+        text = render_mod_c(module, options, dialect, name_limit, log)
+        if not log.failed:
+            mod_c[module.facts.owner.name] = text
+
+    try:
+        for path in options.symvers:
+            exports.load(read_symvers(cwd / path, str(path)))
+        reading = Reading(options, dialect, exports, SourceReader(cwd), layouts, log)
+        read = [facts for facts in (read_module(module, reading) for module in modules) if facts is not None]
+        resolved = []
+        for facts in read:
+            resolved.append(resolver.resolve(facts))
+            if not dialect.checks_before_writing:
+                write(resolved[-1])
+        if dialect.checks_before_writing:
+            _keep_used(read, exports, options, cwd)
+            for module in resolved:
+                write(module)
+        if options.namespace_deps is not None:
+            deps = _namespace_deps(resolved)
+            namespace_deps = None if log.failed else deps
+        text = _symvers_text(read, options, log)
+        symvers = None if log.failed else text
+        resolver.finish()
+    except Fatal:
+        pass
+    return ModpostResult(mod_c, symvers or "", tuple(log.diagnostics), log.failed, symvers is not None, namespace_deps)
+
+
+def _keep_used(read: Sequence[ModuleFacts], exports: ExportTable, options: ModpostOptions, cwd: Path) -> None:
+    """Mark exports that -t must not drop: named in the -u file, or in a module's `.no_trim_symbol`."""
+    names = [name for facts in read for name in facts.no_trim]
+    if options.unused_exports_white_list is not None:
+        try:
+            names += (cwd / options.unused_exports_white_list).read_text(errors="surrogateescape").split("\n")
+        except OSError as error:
+            raise KbuildError(f"{options.unused_exports_white_list}: {error.strerror}") from error
+    for name in names:
+        export = exports.find(name)
+        if export is not None:
+            export.used = True
+
+
+def _namespace_deps(modules: Sequence[ResolvedModule]) -> str:
+    return "".join(
+        f"{module.facts.owner.name}.ko: {' '.join(module.missing_namespaces)}\n"
+        for module in modules
+        if module.missing_namespaces
+    )
+
+
+def _symvers_text(read: Sequence[ModuleFacts], options: ModpostOptions, log: Log) -> str:
+    lines = format_symvers(
+        (export.crc or 0, export.name, facts.owner.name, export.gpl_only, export.namespace)
+        for facts in read
+        for export in facts.exports
+        if export.used or not options.trim_unused_exports
+    )
+    return "".join(check_line(log, line) for line in lines)

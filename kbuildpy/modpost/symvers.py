@@ -1,0 +1,95 @@
+"""Module.symvers: reading and writing (scripts/mod/modpost.c: read_dump, write_dump).
+
+A line is `0xCRC<tab>symbol<tab>owner<tab>EXPORT_SYMBOL[_GPL]<tab>namespace`. The kernel's own has 25,000 lines of
+which a module needs a few dozens, so that a sound file stays five columns of strings, cut out with one
+`split`; only a file that is not what modpost writes is read line by line, to say where it is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError
+
+LICENSES = {"EXPORT_SYMBOL": False, "EXPORT_SYMBOL_GPL": True}
+
+
+@dataclass(frozen=True)
+class Symvers:
+    """One symvers file as columns; `rows` finds a symbol's last line. `skipped` are (symbol, unknown license)."""
+
+    name: str
+    crcs: list[str]
+    symbols: list[str]
+    owners: list[str]
+    licenses: list[str]
+    namespaces: list[str]
+    rows: dict[str, int]
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_symvers(path: Path, name: str) -> Symvers:
+    """Read the symvers file at `path`, which the command line calls `name`."""
+    try:
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        raise KbuildError(
+            f"{path}: {error.strerror}", hint="symbol versions come from here; build what should have written it"
+        ) from error
+    cells = text.replace("\n", "\t").split("\t")
+    if cells[-1] == "" and len(cells) % 5 == 1:
+        cells.pop()
+        crcs, symbols, licenses = cells[0::5], cells[1::5], cells[3::5]
+        sound = (
+            len(cells) == 5 * text.count("\n")
+            and set(licenses) <= LICENSES.keys()
+            and CRC_COLUMN.fullmatch("".join(crcs)) is not None
+            and "" not in symbols
+            and "" not in (owners := cells[2::5])
+        )
+        if sound:
+            rows = dict(zip(symbols, range(len(symbols)), strict=True))
+            return Symvers(name, crcs, symbols, owners, licenses, cells[4::5], rows)
+    return _read_slowly(text, path, name)
+
+
+def _read_slowly(text: str, path: Path, name: str) -> Symvers:
+    columns: list[list[str]] = [[], [], [], [], []]
+    skipped = []
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    for number, line in enumerate(lines, 1):
+        if line == "":
+            raise KbuildError(f"{path}:{number}: empty line in a symvers file", hint=SYMVERS_HINT)
+        cells = line.split("\t", 4)
+        if len(cells) != 5:
+            raise KbuildError(f"{path}:{number}: {len(cells)} fields, 5 expected", hint=SYMVERS_HINT)
+        if STRTOUL_16.fullmatch(cells[0]) is None:
+            raise KbuildError(f"{path}:{number}: {cells[0]!r} is no CRC", hint=SYMVERS_HINT)
+        if cells[1] == "" or cells[2] == "":
+            raise KbuildError(f"{path}:{number}: no symbol or no owner named", hint=SYMVERS_HINT)
+        if cells[3] not in LICENSES:
+            skipped.append((cells[1], cells[3]))
+            continue
+        for column, cell in zip(columns, cells, strict=True):
+            column.append(cell)
+    rows = {symbol: row for row, symbol in enumerate(columns[1])}
+    crcs, symbols, owners, licenses, namespaces = columns
+    return Symvers(name, crcs, symbols, owners, licenses, namespaces, rows, skipped)
+
+
+def format_symvers(lines: Iterable[tuple[int, str, str, bool, str]]) -> list[str]:
+    """Lines of a symvers file from (CRC, symbol, owner, GPL only, namespace)."""
+    return [
+        f"0x{crc:08x}\t{symbol}\t{owner}\tEXPORT_SYMBOL{'_GPL' if gpl_only else ''}\t{namespace}\n"
+        for crc, symbol, owner, gpl_only, namespace in lines
+    ]
+
+
+CRC_COLUMN = re.compile(r"(?:0x[0-9a-f]{8})*")
+STRTOUL_16 = re.compile(r"\s*[-+]?(?:0[xX])?[0-9a-fA-F]*")
+SYMVERS_HINT = "CRC, symbol, owner, EXPORT_SYMBOL or EXPORT_SYMBOL_GPL, and namespace, separated by tabs"
