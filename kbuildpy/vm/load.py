@@ -32,7 +32,8 @@ class Attempt:
     """What came of one insmod or rmmod.
 
     `status` is 0, insmod's errno, or rmmod's exit status; None if the kernel died or hung in it. `message` is
-    what the program said, `log` the kernel's lines meanwhile.
+    what the program said, `log` the kernel's lines meanwhile. busybox's insmod tries init_module(2) after
+    finit_module(2) failed, so the kernel says twice why it refuses a module.
     """
 
     status: int | None = None

@@ -77,21 +77,20 @@ def boot(
         return BootResult(_log_lines(console.read_bytes()), seconds, timed_out)
 
 
-def accelerator() -> str:
+def accelerator(*, cpuinfo: Path = Path("/proc/cpuinfo"), kvm: Path = Path("/dev/kvm")) -> str:
     """`kvm` where this processor and this process can use it, else `tcg`: QEMU's translator, ten times slower."""
-    cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
-    if not re.search(r"^flags\s*:.*\b(vmx|svm)\b", cpuinfo, re.MULTILINE):
+    if not re.search(r"^flags\s*:.*\b(vmx|svm)\b", cpuinfo.read_text(errors="replace"), re.MULTILINE):
         return "tcg"
     try:
-        kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+        device = os.open(kvm, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return "tcg"
     try:
-        os.close(fcntl.ioctl(kvm, _KVM_CREATE_VM, 0))
+        os.close(fcntl.ioctl(device, _KVM_CREATE_VM, 0))
     except OSError:
         return "tcg"
     finally:
-        os.close(kvm)
+        os.close(device)
     return "kvm"
 
 

@@ -1,0 +1,49 @@
+"""Where a kernel image comes from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.vm import fetch_kernel_image, find_kernel_image
+
+RELEASE = "0.0.1-none"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache directory that only this test sees."""
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("place", [f"boot/vmlinuz-{RELEASE}", f"lib/modules/{RELEASE}/vmlinuz"])
+def test_an_installed_image_is_found(tmp_path: Path, place: str) -> None:
+    image = tmp_path / place
+    image.parent.mkdir(parents=True)
+    image.touch()
+    assert find_kernel_image(RELEASE, root=tmp_path) == image
+
+
+def test_an_image_fetched_earlier_is_found(tmp_path: Path, own_cache: Path) -> None:
+    image = own_cache / f"images/vmlinuz-{RELEASE}"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    assert find_kernel_image(RELEASE, root=tmp_path) == image
+    assert fetch_kernel_image(RELEASE) == image
+
+
+def test_a_missing_image_is_named_with_its_package(tmp_path: Path) -> None:
+    with pytest.raises(KbuildError, match=RELEASE) as missing:
+        find_kernel_image(RELEASE, root=tmp_path)
+    assert missing.value.hint == f"apt-get install linux-image-{RELEASE}"
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt is not installed")
+def test_a_package_that_does_not_exist_leaves_nothing_behind(own_cache: Path) -> None:
+    with pytest.raises(KbuildError, match=f"cannot download linux-image-{RELEASE}"):
+        fetch_kernel_image(RELEASE)
+    assert not [file for file in own_cache.rglob("*") if file.is_file()]

@@ -1,0 +1,152 @@
+"""Real kernels load and remove the sample modules: Debian's 6.1 and 6.12, one boot each."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.kernel.architecture import architecture_of, is_native
+from kbuildpy.kernel.find import installed_trees
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
+from kbuildpy.vm import Load, LoadReport, ModuleReport, fetch_kernel_image, in_dependency_order, load_modules
+
+SAMPLES = Path(__file__).parents[2] / "sample_modules"
+
+# The newest installed tree of each line of kernels that we test with.
+TREES = {
+    tree.version: tree
+    for tree in installed_trees().trees
+    if tree.version in {(6, 1), (6, 12)} and is_native(architecture_of(tree))
+}
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.skipif(os.uname().machine != "x86_64", reason="boots x86-64 kernels"),
+    pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="QEMU is not installed"),
+]
+
+PARAMETERS = {
+    "params": ("who=kernel", "count=2", "loud=1", "primes=2,3,5", "percent=80"),
+    "debug_messages": ("dyndbg=+p",),
+}
+
+
+def rotating_checksum(text: str) -> int:
+    """What sample_modules/composite computes, with the rotation that it does in assembly."""
+    value = 0
+    for byte in text.encode():
+        value = ((value << 5 | value >> 27) & 0xFFFFFFFF) ^ byte
+    return value
+
+
+# What each sample logs when it is loaded, and when it is removed.
+LOGGED = {
+    "hello": (["hello, world"], ["goodbye, world"]),
+    "params": (
+        [
+            "percent is now 80",
+            "hello, kernel!",
+            "hello, kernel!",
+            "primes[0] = 2",
+            "primes[1] = 3",
+            "primes[2] = 5",
+            "loaded, percent is 80",
+        ],
+        ["removed, percent was 80"],
+    ),
+    "composite": (
+        [
+            *(f'checksum of "{text}" is {rotating_checksum(text):08x}' for text in ("a", "abc", "composite")),
+            "loaded",
+        ],
+        ["removed"],
+    ),
+    "exporter": (["loaded"], ["removed after 2 tickets"]),
+    "exporter_user": (["got tickets 1 and 2, 2 given out"], ["removed"]),
+    "chardev": (["loaded, /dev/chardev is ready"], ["removed"]),
+    "debug_messages": (
+        [
+            *(f"step {step}: {number}" for step, number in enumerate([6, 3, 10, 5, 16, 8, 4, 2])),
+            "loaded, 6 reaches 1 in 8 steps",
+        ],
+        ["removing", "removed"],
+    ),
+}
+
+
+def build_samples(tree: KernelTree, out: Path) -> list[Path]:
+    """Build sample_modules/ for `tree` below `out`; the module files."""
+    shutil.copytree(SAMPLES, out, ignore=shutil.ignore_patterns("build", "*.o", "*.ko", "*.mod*", ".*"))
+    run(["make", "-C", tree.objects, f"M={out}", "modules"])
+    return sorted(out.rglob("*.ko"))
+
+
+@pytest.fixture(scope="module", params=[(6, 1), (6, 12)], ids=["6.1", "6.12"])
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadReport:
+    """All samples in one boot, in dependency order; before them exporter_user, which then lacks exporter."""
+    if request.param not in TREES:
+        pytest.skip("the headers of this kernel are not installed")
+    tree = TREES[request.param]
+    modules = build_samples(tree, tmp_path_factory.mktemp("samples") / "sample_modules")
+    too_early = next(module for module in modules if module.stem == "exporter_user")
+    order = [too_early, *in_dependency_order(modules)]
+    loads = [Load(module, PARAMETERS.get(module.stem, ())) for module in order]
+    return load_modules(fetch_kernel_image(tree.release), loads, timeout=300)
+
+
+def loaded(report: LoadReport, name: str) -> ModuleReport:
+    """The last attempt with the module called `name`."""
+    return next(module for module in reversed(report.modules) if module.name == name)
+
+
+def lines_of(name: str, log: tuple[str, ...]) -> list[str]:
+    """What module `name` said itself; the kernel's remarks about taints begin with its name, too."""
+    own = [line.removeprefix(f"{name}: ") for line in log if line.startswith(f"{name}: ")]
+    return [line for line in own if "taint" not in line]
+
+
+def test_every_sample_is_tried() -> None:
+    assert set(LOGGED) == {kbuild.parent.name for kbuild in SAMPLES.glob("*/Kbuild")}
+
+
+@pytest.mark.parametrize("name", LOGGED)
+def test_loads_and_logs_what_it_should(report: LoadReport, name: str) -> None:
+    module = loaded(report, name)
+    assert (module.insmod.status, module.insmod.message) == (0, "")
+    assert lines_of(name, module.insmod.log) == LOGGED[name][0]
+
+
+@pytest.mark.parametrize("name", LOGGED)
+def test_is_removed_and_says_so(report: LoadReport, name: str) -> None:
+    removal = loaded(report, name).rmmod
+    assert removal is not None
+    assert (removal.status, removal.message) == (0, "")
+    assert lines_of(name, removal.log) == LOGGED[name][1]
+
+
+@pytest.mark.parametrize("name", LOGGED)
+def test_is_live_and_taints_as_any_unsigned_module_from_outside_the_tree(report: LoadReport, name: str) -> None:
+    module = loaded(report, name)
+    size, _users, _used_by, state = module.line.removeprefix(f"{name} ").split()[:4]
+    assert int(size) > 0
+    assert state == "Live"
+    assert module.taints == "OE"
+
+
+def test_the_kernel_refuses_a_user_whose_exporter_is_not_loaded(report: LoadReport) -> None:
+    refused = report.modules[0]
+    assert refused.name == "exporter_user"
+    assert refused.insmod.status == errno.ENOENT
+    assert "exporter_user: Unknown symbol exporter_next_ticket (err -2)" in refused.insmod.log
+    assert (refused.line, refused.rmmod) == ("", None)
+
+
+def test_the_kernel_has_nothing_else_to_complain_about(report: LoadReport) -> None:
+    taint_oot_module, taint_unsigned_module = 1 << 12, 1 << 13
+    assert report.tainted == taint_oot_module | taint_unsigned_module
+    assert not [line for line in report.log if line.startswith(("WARNING:", "BUG:", "Oops:", "Call Trace:"))]
