@@ -104,3 +104,18 @@ def install_hint(program: str) -> str:
     if "gcc" in name or name.startswith(("clang", "ld.lld")):
         package = name
     return f"apt-get install {package}"
+
+
+def run_attached(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> int:
+    """Run a build's program with our own output and error streams; its exit status.
+
+    A program that does not exist raises `CommandError`; one killed by a signal returns 128 plus its number.
+    """
+    try:
+        process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL)
+    except FileNotFoundError as missing:
+        raise CommandError(f"{argv[0]}: program not found", hint=install_hint(argv[0]), returncode=127) from missing
+    except OSError as error:
+        raise CommandError(f"{argv[0]}: {error.strerror}", returncode=126) from error
+    status = process.wait()
+    return 128 - status if status < 0 else status

@@ -1,0 +1,23 @@
+"""The SCons tool: turns a plan into nodes. The only room that imports SCons.
+
+    env = Environment(tools=["default", "kbuild"])
+    env.KernelModule("hello", ["hello.c"])
+    env.Kbuild("third_party/v4l2loopback")
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def generate(env: Any, **_: Any) -> None:
+    """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
+    from kbuildpy.scons import builders
+
+    env.AddMethod(builders.kernel_module, "KernelModule")
+    env.AddMethod(builders.kbuild, "Kbuild")
+
+
+def exists(env: Any) -> bool:
+    """Whether the tool can work here at all: it needs GNU make."""
+    return bool(env.WhereIs("make") or env.Detect("make"))

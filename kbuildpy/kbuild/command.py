@@ -1,0 +1,63 @@
+"""Runs the shell text of Kbuild's commands.
+
+Nearly all of them are plain words joined by `;`: those start as argument lists, without a shell in between.
+What needs a shell (pipes, redirections, variables) gets one, under `set -e` as Kbuild's `cmd` macro does.
+The text is the kernel tree's own, never composed here.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from kbuildpy.run import run_attached
+
+_SHELL_CHARACTERS = frozenset("$`*?[~\n")
+_SHELL_WORDS = frozenset({"if", "for", "while", "case", "{", "}", "!", "set", "exit", "cd", ":"})
+
+
+def split_command(text: str) -> list[list[str]] | None:
+    """The argument lists of a command of plain words joined by `;`; None when it needs a shell."""
+    if not _SHELL_CHARACTERS.isdisjoint(text):
+        return None
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";<>|&()")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        return None
+    commands: list[list[str]] = [[]]
+    for word in words:
+        if word == ";":
+            commands.append([])
+        elif word and set(word) <= set(";<>|&()"):
+            return None
+        else:
+            commands[-1].append(word)
+    found = [command for command in commands if command]
+    if any(command[0] in _SHELL_WORDS or "=" in command[0] for command in found):
+        return None
+    return [command for command in found if command != ["true"]]
+
+
+def run_command(
+    text: str, *, cwd: str, env: Mapping[str, str], extra: Sequence[str] = (), verbose: bool = False
+) -> int:
+    """Run a command of Kbuild's and return its exit status (of the first part that fails).
+
+    `extra` are options for its first program (the compiler), given last. Output goes where ours goes.
+    """
+    if verbose:
+        print(f"  {text}", flush=True)
+    commands = split_command(text)
+    if commands is None:
+        if extra:
+            text = text.replace(" -c -o ", f" {shlex.join(extra)} -c -o ", 1)
+        return run_attached(["sh", "-c", f"set -e; {text}"], cwd=cwd, env=env)
+    for number, command in enumerate(commands):
+        argv = [*command, *extra] if number == 0 else command
+        status = run_attached(argv, cwd=cwd, env=env)
+        if status:
+            return status
+    return 0

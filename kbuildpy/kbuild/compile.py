@@ -1,0 +1,142 @@
+"""Carries out the steps that Kbuild has for one object.
+
+The counterparts are rule_cc_o_c, rule_as_o_S and rule_ld_multi_m of scripts/Makefile.build. The compiler, objtool
+and genksyms run as the plan says; three small scripts between them are done here, because starting
+them costs more than their work: fixdep (`record`), scripts/check-local-export, and the question whether
+the object exports anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.kbuild.command import run_command
+from kbuildpy.kbuild.directory import COMPILE_RULES, LINK_RULES
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.plan import Step
+from kbuildpy.kbuild.record import Record, format_record, make_record
+
+_GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversions_c", "modversions_S"})
+# Bookkeeping of Kbuild's own that has no meaning here.
+_IGNORED = frozenset({"gen_objtooldep", "gen_ksymdeps", "warn_shared_object", "undefined_syms"})
+
+
+@dataclass(frozen=True)
+class Job:
+    """One object to make: nominal `target` by `steps`; `outputs` are the nominal names in its commands that
+    lie among the output; `extra` are compiler options of ours; `cwd` and `env` are what Kbuild runs it in."""
+
+    target: str
+    steps: tuple[Step, ...]
+    layout: Layout
+    cwd: str
+    env: Mapping[str, str] = field(repr=False)
+    outputs: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    verbose: bool = False
+
+    @property
+    def object_file(self) -> Path:
+        """Where the object goes."""
+        return Path(self.layout.actual(self.target))
+
+    @property
+    def record_file(self) -> Path:
+        """Where its record goes: `.NAME.o.cmd` beside it."""
+        return record_path(self.object_file)
+
+
+def record_path(object_file: Path) -> Path:
+    """The record that belongs to an object file."""
+    return object_file.with_name(f".{object_file.name}.cmd")
+
+
+def compile_object(job: Job, *, symbols_of: Callable[[str], Iterable[str]]) -> Record:
+    """Make the object of `job` and its record; what it was made from.
+
+    Raises `CommandError` when a program fails (it has said why on standard error); then neither file exists.
+    """
+    path = job.object_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _run_steps(job, symbols_of=symbols_of)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        job.record_file.unlink(missing_ok=True)
+        raise
+
+
+def link_object(job: Job) -> None:
+    """Link a composite module's object from its parts; on failure no object is left (`CommandError`)."""
+    path = job.object_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for step in job.steps:
+            if step.rule not in _IGNORED:
+                _run_step(job, step)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def is_checked_source(rule: str) -> bool:
+    """Whether a rule only looks at the source (sparse, kernel-doc): it says nothing about the object."""
+    return rule in ("checksrc", "force_checksrc", "checkdoc")
+
+
+def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]]) -> Record:
+    record = Record("", (), frozenset())
+    exports = False
+    for step in job.steps:
+        if step.rule in COMPILE_RULES:
+            _run_step(job, step)
+            depfile = job.object_file.with_name(f".{job.object_file.name}.d")
+            record = make_record(depfile, cwd=job.cwd, symbols_of=symbols_of)
+            text = format_record(record, target=job.target, command=step.command)
+            job.record_file.write_text(text, errors="surrogateescape")
+            depfile.unlink()
+            content = job.object_file.read_bytes()
+            exports = b"__ksymtab_" in content or b"__export_symbol_" in content
+        elif step.rule in _GENSYMVERSIONS:
+            if exports:
+                _run_step(job, step)
+                job.object_file.with_name(f".{job.object_file.name}.d").unlink(missing_ok=True)
+        elif step.rule == "check_local_export":
+            if exports:
+                _check_local_export(job)
+        elif step.rule not in _IGNORED:
+            _run_step(job, step)
+    return record
+
+
+def _run_step(job: Job, step: Step) -> None:
+    extra = job.extra if step.rule in COMPILE_RULES else ()
+    text = job.layout.relocate(step.command, (job.target, *job.outputs))
+    if job.extra and step.rule in _GENSYMVERSIONS:
+        # __FILE__ and friends do not reach a CRC; only the names of the files must be right.
+        extra = ()
+    status = run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
+    if status:
+        raise CommandError(f"{job.layout.relative(job.target)}: {_program(step)} failed", returncode=status)
+
+
+def _program(step: Step) -> str:
+    if step.rule in COMPILE_RULES:
+        return "the compiler"
+    return "the linker" if step.rule in LINK_RULES else f"Kbuild's {step.rule}"
+
+
+def _check_local_export(job: Job) -> None:
+    """Refuse EXPORT_SYMBOL of a static symbol (scripts/check-local-export; since 6.4 modpost does it)."""
+    from kbuildpy.elf import ModuleImage  # an object that exports is the exception
+
+    symbols = {symbol.name: symbol for symbol in ModuleImage.from_path(job.object_file).symbols if symbol.shndx}
+    exported = (name.removeprefix("__ksymtab_") for name in symbols if name.startswith("__ksymtab_"))
+    local = [name for name in exported if name in symbols and symbols[name].bind == 0]
+    if local:
+        name = job.layout.relative(job.target)
+        lines = [f"{name}: error: local symbol {symbol} was exported" for symbol in local]
+        raise KbuildError("\n".join(lines), hint="EXPORT_SYMBOL is for global symbols: take `static` away")

@@ -1,0 +1,76 @@
+"""A module declared in an SConstruct, as the Kbuild file that says the same.
+
+There is one path through the code: what `env.KernelModule()` is told becomes a Kbuild file, and that is
+evaluated like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from kbuildpy.errors import UsageError
+
+_SOURCE_SUFFIXES = (".c", ".S")
+_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_,.+-]*$")
+
+
+def kbuild_file_text(
+    name: str,
+    sources: Sequence[str],
+    *,
+    ccflags: Sequence[str] = (),
+    asflags: Sequence[str] = (),
+    ldflags: Sequence[str] = (),
+) -> str:
+    """The Kbuild file for module `name` made from `sources` (paths below the module directory).
+
+    Raises `UsageError` for a name that is no module name, for no sources, for a source of a kind that Kbuild
+    does not compile, and for a composite module that has an object of its own name.
+    """
+    if not _NAME.match(name) or name.endswith((".o", ".ko")):
+        raise UsageError(
+            f"{name!r} is not the name of a module", hint="give the name without a suffix: 'hello' for hello.ko"
+        )
+    if not sources:
+        raise UsageError(f"module {name}: no sources", hint=f"KernelModule('{name}', ['{name}.c'])")
+    objects = []
+    for source in sources:
+        path = PurePosixPath(source)
+        if path.suffix == ".o" or source.endswith(".o_shipped"):
+            objects.append(source.removesuffix("_shipped"))
+        elif path.suffix in _SOURCE_SUFFIXES:
+            objects.append(str(path.with_suffix(".o")))
+        else:
+            raise UsageError(
+                f"module {name}: {source}: Kbuild compiles .c and .S files, and links .o and .o_shipped",
+                hint="leave other files out of the sources; headers are found by themselves",
+            )
+    doubled = {item for item in objects if objects.count(item) > 1}
+    if doubled:
+        raise UsageError(f"module {name}: two sources make {', '.join(sorted(doubled))}", hint="rename one of them")
+    lines = [f"obj-m := {name}.o"]
+    if objects != [f"{name}.o"]:
+        if f"{name}.o" in objects:
+            raise UsageError(
+                f"module {name}: one of its several sources is called {name} too",
+                hint=f"{name}.o is what its objects are linked into: rename the source or the module",
+            )
+        lines.append(f"{name}-y := {' '.join(map(_make_word, objects))}")
+    for variable, flags in (("ccflags-y", ccflags), ("asflags-y", asflags), ("ldflags-y", ldflags)):
+        if flags:
+            lines.append(f"{variable} := {' '.join(map(_make_word, flags))}")
+    return "\n".join(lines) + "\n"
+
+
+def _make_word(word: str) -> str:
+    """A word for a makefile's variable whose value ends up on a shell's command line."""
+    if not re.fullmatch(r"[A-Za-z0-9_@%+=:,./\"'\\()-]+", word):
+        if any(character in word for character in " \t\n$#"):
+            quoted = "'" + word.replace("'", "'\\''") + "'"
+            return quoted.replace("$", "$$").replace("#", "\\#")
+        return "'" + word.replace("'", "'\\''") + "'"
+    if any(character in word for character in "\"'\\()"):
+        return "'" + word.replace("'", "'\\''") + "'"
+    return word

@@ -1,0 +1,279 @@
+"""Asks what Kbuild would do for one module directory (`mk/directory.mk`), and remembers the answer.
+
+The counterpart is scripts/Makefile.build. It runs under `make -n -B`: nothing is executed, everything is
+named. An answer takes 10 to 60 ms; remembering it saves a no-op build that time and the start of make.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kbuild.answer import TreeAnswer
+from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step, plan_from_json, plan_to_json
+from kbuildpy.kbuild.question import check_directory_name, digest, environment_key, make_failed, stamps
+from kbuildpy.kbuild.records import MAKEFILES, read_records
+from kbuildpy.kernel.cache import read_json, write_json
+from kbuildpy.run import run
+
+# Rules whose commands are carried out here; a Kbuild file that needs any other has rules for make to run.
+COMPILE_RULES = frozenset({"cc_o_c", "as_o_S"})
+AFTER_COMPILE_RULES = frozenset(
+    {
+        "check_local_export",
+        "checkdoc",
+        "checksrc",
+        "force_checksrc",
+        "gen_ksymdeps",
+        "gen_objtooldep",
+        "gen_symversions_S",
+        "gen_symversions_c",
+        "modversions_S",
+        "modversions_c",
+        "objtool",
+        "record_mcount",
+        "undefined_syms",
+        "warn_shared_object",
+    }
+)
+LINK_RULES = frozenset({"ld_multi_m", "link_multi-m"})
+_LIST_RULES = frozenset({"mod", "modules_order", "gen_order"})
+NATIVE_RULES = COMPILE_RULES | AFTER_COMPILE_RULES | LINK_RULES | _LIST_RULES
+
+_SOURCE_NAME = re.compile(r"(\.(c|S|rs|mk|h)|_shipped|^Kbuild.*|^Makefile.*)$")
+# A Kbuild file that asks the shell or the file system can change its mind without changing its text.
+_ASKS = re.compile(rb"\$[({]\s*(shell|wildcard|realpath|file)\b|!=|^\s*(-include|sinclude)\b", re.MULTILINE)
+
+
+def ask_directory(
+    answer: TreeAnswer,
+    directory: Path,
+    *,
+    environ: Mapping[str, str],
+    below: str = "",
+    cache: Path | None = None,
+    kbuild_file: Path | None = None,
+    coming_sources: Iterable[str] = (),
+) -> Plan:
+    """What Kbuild would do for `directory` (absolute, physical), or for its subdirectory `below` alone.
+
+    `cache` is a file to remember the answer in; `kbuild_file` stands in for the directory's own Kbuild file;
+    `coming_sources` name sources that will exist when they are needed. Raises `UsageError` for a directory
+    that Kbuild cannot build in, and `KbuildError` with make's message, file and line for a Kbuild file that
+    make refuses or a source that is missing.
+    """
+    check_directory_name(directory)
+    coming = tuple(coming_sources)
+    if kbuild_file is None and not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
+        raise UsageError(
+            f"{directory}: no Kbuild file here (neither Kbuild nor Makefile)",
+            hint="name the directory whose Kbuild file sets obj-m",
+        )
+    key = digest(
+        answer.identity, answer.variables, str(directory), environment_key(environ), str(kbuild_file), coming, below
+    )
+    if cache is not None:
+        known = _remembered(cache, key)
+        if known is not None:
+            return known
+    plan = _ask(answer, directory, environ=environ, below=below, kbuild_file=kbuild_file, coming=coming)
+    if cache is not None:
+        value = {"key": key, "stamps": stamps(plan.makefiles), "listing": _listing(plan), "plan": plan_to_json(plan)}
+        write_json(cache, value)
+    return plan
+
+
+def _remembered(cache: Path, key: str) -> Plan | None:
+    value = read_json(cache)
+    if not isinstance(value, dict) or value.get("key") != key:
+        return None
+    try:
+        plan = plan_from_json(value["plan"])
+        same = {name: list(seen) for name, seen in stamps(value["stamps"]).items()} == value["stamps"]
+        if plan.changeable or not same or _listing(plan) != value["listing"]:
+            return None
+    except (KeyError, TypeError):
+        return None
+    return plan
+
+
+def _listing(plan: Plan) -> str:
+    """A digest of the names that make's rules choose among, in every directory that the plan looked into."""
+    names = []
+    for folder in plan.listed:
+        try:
+            with os.scandir(folder) as entries:
+                names.append(sorted(entry.name for entry in entries if _SOURCE_NAME.search(entry.name)))
+        except OSError:
+            names.append([])
+    return digest(plan.listed, names)
+
+
+def _ask(
+    answer: TreeAnswer,
+    directory: Path,
+    *,
+    environ: Mapping[str, str],
+    below: str,
+    kbuild_file: Path | None,
+    coming: tuple[str, ...],
+) -> Plan:
+    cwd = answer.working_directory(str(directory))
+    obj = (below or ".") if answer.in_directory else str(directory / below)
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        records = Path(scratch) / "records"
+        env = answer.environment_for(environ, str(directory))
+        env |= {"KBUILDPY_MK": str(MAKEFILES), "KBUILDPY_RECORDS": str(records), "KBUILDPY_SOURCES": " ".join(coming)}
+        if kbuild_file is not None:
+            env["KBUILDPY_KBUILD_FILE"] = str(kbuild_file)
+        argv = ["make", "-n", "-B", "-f", str(MAKEFILES / "directory.mk"), f"obj={obj}", "need-builtin="]
+        done = run([*argv, "need-modorder=1"], cwd=cwd, env=env, check=False)
+        text = records.read_text(errors="surrogateescape") if records.exists() else ""
+    if done.returncode != 0:
+        raise make_failed(f"{directory}: make refuses the Kbuild file", done.error_text)
+    blocks = list(read_records(text))
+    return _plan(answer, directory, blocks=blocks, raw=done.text, warnings=done.error_text, obj=obj)
+
+
+def _plan(
+    answer: TreeAnswer,
+    directory: Path,
+    *,
+    blocks: list[dict[str, str]],
+    raw: str,
+    warnings: str,
+    obj: str,
+) -> Plan:
+    cwd = answer.working_directory(str(directory))
+    by_target: dict[str, list[dict[str, str]]] = {}
+    for block in blocks:
+        if "rule" in block:
+            by_target.setdefault(block["target"], []).append(block)
+    top = next((block for block in blocks if "directory" in block), {})
+    wanted = [name for block in blocks if "directory" in block for name in block["modules"].split()]
+    modules = tuple(_module(target, by_target, cwd) for target in dict.fromkeys(wanted))
+    _refuse_two_of_one_name(modules, directory)
+    names = dict.fromkeys(name for module in modules for name in module.objects)
+    objects = tuple(_object(name, by_target, directory=directory, cwd=cwd) for name in names)
+    makefiles = _own_makefiles(answer, blocks, cwd)
+    known = {target for module in modules for target in module.objects} | {module.target for module in modules}
+    custom = _has_raw_recipes(raw) or any(
+        block["rule"] not in NATIVE_RULES and not (block["rule"] == "copy" and block["target"] in known)
+        for blocks_of in by_target.values()
+        for block in blocks_of
+    )
+    folders = {str(directory)} | {str(Path(cwd, obj.source).parent) for obj in objects if obj.source}
+    return Plan(
+        directory=str(directory),
+        modules=modules,
+        objects=objects,
+        orders=_orders(by_target, "./modules.order" if obj == "." else f"{obj}/modules.order"),
+        extra_symbols=tuple(top.get("extra-symbols", "").split()),
+        makefiles=tuple(sorted(makefiles)),
+        listed=tuple(sorted(folders)),
+        warnings=warnings,
+        custom=custom,
+        changeable=any(_asks(name) for name in makefiles),
+    )
+
+
+def _step(block: Mapping[str, str]) -> Step:
+    return Step(block["rule"], block["quiet"], block["command"])
+
+
+def _module(target: str, by_target: Mapping[str, list[dict[str, str]]], cwd: str) -> ModulePlan:
+    links = [block for block in by_target.get(target, ()) if block["rule"] in LINK_RULES]
+    if not links:
+        return ModulePlan(target, (), ())
+    parts = tuple(word for word in links[0]["needs"].split() if not word.endswith(".mod"))
+    rest = [block for block in by_target[target] if block["rule"] in LINK_RULES | AFTER_COMPILE_RULES]
+    return ModulePlan(target, parts, tuple(map(_step, rest)))
+
+
+def _object(target: str, by_target: Mapping[str, list[dict[str, str]]], *, directory: Path, cwd: str) -> ObjectPlan:
+    blocks = [block for block in by_target.get(target, ()) if block["rule"] in COMPILE_RULES | {"copy"}]
+    if blocks:
+        after = [block for block in by_target[target] if block["rule"] in AFTER_COMPILE_RULES]
+        return ObjectPlan(target, blocks[0]["source"], tuple(map(_step, [blocks[0], *after])))
+    path = Path(cwd, target)
+    if path.with_name(f"{path.name}_shipped").is_file():
+        return ObjectPlan(target, f"{target}_shipped", (Step("copy", f"COPY    {target}", ""),))
+    if path.is_file():
+        return ObjectPlan(target, target, ())  # an object that came with the sources
+    others = {block["rule"] for block in by_target.get(target, ())}
+    if "rustc_o_rs" in others:
+        raise KbuildError(
+            f"{directory}: {path.stem}.rs: modules in Rust are not supported",
+            hint="build this module with make -C KDIR M=DIR modules",
+        )
+    if others:
+        return ObjectPlan(target, "", ())  # a rule of the Kbuild file's own makes it
+    return ObjectPlan(target, "", ())
+
+
+def _refuse_two_of_one_name(modules: tuple[ModulePlan, ...], directory: Path) -> None:
+    """Two modules of one name cannot both be loaded (scripts/modules-check.sh; its words)."""
+    by_name: dict[str, list[str]] = {}
+    for module in modules:
+        by_name.setdefault(Path(module.name).name, []).append(f"{module.name}.ko")
+    for name, found in by_name.items():
+        if len(found) > 1:
+            raise KbuildError(
+                "the following would cause module name conflict:\n  " + "\n  ".join(found),
+                hint=f"rename one of the modules called {name} in {directory}",
+            )
+
+
+def _orders(by_target: Mapping[str, list[dict[str, str]]], top: str) -> tuple[tuple[str, str], ...]:
+    """Every modules.order with its text, as the recipes would write it: `echo NAME` and `cat FILE`."""
+
+    def lines(target: str) -> list[str]:
+        found: list[str] = []
+        for block in by_target.get(target, ()):
+            if block["rule"] not in ("modules_order", "gen_order"):
+                continue
+            words = shlex.split(block["command"].replace(";", " ; "))
+            for verb, name in zip(words, words[1:], strict=False):
+                if verb == "echo":
+                    found.append(name)
+                elif verb == "cat":
+                    found.extend(lines(name))
+        return found
+
+    nested = [target for target in by_target if target.endswith("/modules.order") and target != top]
+    return tuple((target, "".join(f"{name}\n" for name in lines(target))) for target in (top, *nested))
+
+
+def _own_makefiles(answer: TreeAnswer, blocks: list[dict[str, str]], cwd: str) -> set[str]:
+    found = {
+        os.path.normpath(Path(cwd, name))
+        for block in blocks
+        if "makefiles" in block
+        for name in block["makefiles"].split()
+    }
+    outside = (str(MAKEFILES) + "/", f"{answer.tree.source}/", f"{answer.tree.objects}/")
+    return {name for name in found if not name.startswith(outside)}
+
+
+def _asks(makefile: str) -> bool:
+    try:
+        return _ASKS.search(Path(makefile).read_bytes()) is not None
+    except OSError:
+        return True
+
+
+def _has_raw_recipes(raw: str) -> bool:
+    """Whether make printed commands that are neither ours (`:`) nor a descent into a subdirectory."""
+    descending = False
+    for line in raw.splitlines():
+        text = line.strip()
+        if descending or ("directory.mk obj=" in text and text.startswith(("make", "/", "gmake"))):
+            descending = text.endswith("\\")
+        elif text not in ("", ":", "@:") and not text.startswith(("make: ", "make[")):
+            return True
+    return False

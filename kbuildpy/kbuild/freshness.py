@@ -1,0 +1,200 @@
+"""Knows which objects a changed kernel header or a changed CONFIG_ symbol makes stale.
+
+An object depends on about a thousand kernel headers. They are no nodes of the build's graph: one stat of
+each file of their union per run finds what changed, and only then it is looked up whom that concerns.
+What every object was made from stands in its record (`record`); the index here is a digest of the
+records, kept because reading them all would cost more than the rest of a no-op build.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.kbuild.question import Stamp, digest, stamp
+from kbuildpy.kbuild.record import Record, mentioned_symbols, parse_record
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+
+_FORMAT = 4
+
+
+class HeaderSymbols:
+    """The CONFIG_ symbols that each source file mentions, remembered per kernel tree in the user's cache."""
+
+    def __init__(self, tree_objects: Path) -> None:
+        self._path = cache_directory() / "headers" / f"{digest(str(tree_objects))}.json"
+        self._known: dict[str, list[Any]] | None = None
+        self._seen: dict[str, list[str]] = {}
+        self._changed = False
+
+    def of(self, path: str) -> list[str]:
+        """The symbols of one file; none for a file that cannot be read."""
+        seen = self._seen.get(path)
+        if seen is None:
+            seen = self._seen[path] = self._look(path)
+        return seen
+
+    def _look(self, path: str) -> list[str]:
+        if self._known is None:
+            value = read_json(self._path)
+            self._known = value if isinstance(value, dict) else {}
+        now = stamp(path)
+        entry = self._known.get(path)
+        if entry is not None and entry[:2] == [now[0], now[1]]:
+            return list(entry[2])
+        try:
+            symbols = sorted(mentioned_symbols(Path(path).read_bytes()))
+        except OSError:
+            return []
+        self._known[path] = [now[0], now[1], symbols]
+        self._changed = True
+        return symbols
+
+    def save(self) -> None:
+        """Write what was learnt."""
+        if self._changed and self._known is not None:
+            write_json(self._path, self._known)
+            self._changed = False
+
+
+def read_autoconf(path: Path) -> dict[str, str]:
+    """What C code sees of the configuration: symbol (no prefix, no `_MODULE`) to its definition."""
+    values: dict[str, str] = {}
+    try:
+        text = path.read_text(errors="surrogateescape")
+    except OSError:
+        return values
+    for line in text.splitlines():
+        if line.startswith("#define CONFIG_"):
+            name, _, value = line[len("#define CONFIG_") :].partition(" ")
+            if name.endswith("_MODULE"):
+                name, value = name[: -len("_MODULE")], "m"
+            values[name] = value
+    return values
+
+
+class Freshness:
+    """The index of one build directory: in which state each object saw its kernel headers and CONFIG_ symbols.
+
+    `path` is where it is kept; `autoconf` the tree's generated autoconf.h, relative names in records are
+    relative to `cwd`. An entry of `_states` is a file in one state; an object refers to the states that
+    it was made from, so that an object left over from before a change stays stale until it is made.
+    """
+
+    def __init__(self, path: Path, *, autoconf: Path, cwd: str) -> None:
+        self._path = path
+        self._autoconf = autoconf
+        self._cwd = cwd
+        value = read_json(path)
+        if not isinstance(value, dict) or value.get("format") != _FORMAT:
+            value = {"states": [], "objects": {}, "configs": {}, "autoconf": [0, 0, ""]}
+        self._states: list[tuple[str, int, int]] = [(name, mtime, size) for name, mtime, size in value["states"]]
+        self._numbers = {state: number for number, state in enumerate(self._states)}
+        self._objects: dict[str, dict[str, Any]] = value["objects"]
+        self._configs: dict[str, dict[str, str]] = value["configs"]
+        self._stamps: dict[str, Stamp] = {}
+        self._dirty = False
+        self._config = self._current_config(value["autoconf"])
+        self._outdated: frozenset[int] | None = None
+
+    def is_stale(self, object_file: str, record_file: str) -> bool:
+        """Whether something outside the build's graph changed since the object was made."""
+        entry = self._objects.get(object_file)
+        if entry is None or tuple(entry["record"]) != stamp(record_file):
+            entry = self._adopt(object_file, record_file)
+            if entry is None:
+                return True
+        if not self._outdated_states().isdisjoint(entry["states"]):
+            return True
+        if entry["config"] == self._config:
+            return False
+        then, now = self._configs.get(entry["config"], {}), self._configs[self._config]
+        if any(then.get(name) != now.get(name) for name in entry["symbols"]):
+            return True
+        entry["config"] = self._config
+        self._dirty = True
+        return False
+
+    def note(self, object_file: str, record_file: str, record: Record, *, began_ns: int) -> None:
+        """An object was made just now, as `record` says; `began_ns` is when its compiler started.
+
+        A header written after that moment may have been read before it: then the next build looks again.
+        """
+        states = []
+        for name in record.headers:
+            path = os.path.normpath(os.path.join(self._cwd, name))  # noqa: PTH118 - a thousand times an object
+            seen = self._stamp(path)
+            states.append(self._number((path, seen[0] if seen[0] < began_ns else -1, seen[1])))
+        self._objects[object_file] = {
+            "record": list(stamp(record_file)),
+            "states": states,
+            "symbols": sorted(record.symbols),
+            "config": self._config,
+        }
+        self._dirty = True
+
+    def save(self) -> None:
+        """Write the index, if anything changed; states that no object refers to any more are left out."""
+        if not self._dirty:
+            return
+        used = sorted({number for entry in self._objects.values() for number in entry["states"]})
+        renumbered = {number: index for index, number in enumerate(used)}
+        objects = {
+            name: entry | {"states": [renumbered[number] for number in entry["states"]]}
+            for name, entry in self._objects.items()
+        }
+        configs = {entry["config"] for entry in objects.values()} | {self._config}
+        value = {
+            "format": _FORMAT,
+            "states": [self._states[number] for number in used],
+            "objects": objects,
+            "configs": {name: config for name, config in self._configs.items() if name in configs},
+            "autoconf": [*stamp(self._autoconf), self._config],
+        }
+        write_json(self._path, value)
+        self._dirty = False
+
+    def _stamp(self, path: str) -> Stamp:
+        seen = self._stamps.get(path)
+        if seen is None:
+            seen = self._stamps[path] = stamp(path)
+        return seen
+
+    def _number(self, state: tuple[str, int, int]) -> int:
+        number = self._numbers.get(state)
+        if number is None:
+            number = self._numbers[state] = len(self._states)
+            self._states.append(state)
+        return number
+
+    def _outdated_states(self) -> frozenset[int]:
+        if self._outdated is None:
+            self._outdated = frozenset(
+                number for number, (path, mtime, size) in enumerate(self._states) if self._stamp(path) != (mtime, size)
+            )
+        return self._outdated
+
+    def _current_config(self, known: list[Any]) -> str:
+        now = stamp(self._autoconf)
+        if known[:2] == [now[0], now[1]] and known[2] in self._configs:
+            return str(known[2])
+        values = read_autoconf(self._autoconf)
+        name = digest(sorted(values.items()))
+        self._configs[name] = values
+        self._dirty = True
+        return name
+
+    def _adopt(self, object_file: str, record_file: str) -> dict[str, Any] | None:
+        """Take an object that is not indexed (it came out of a cache) at its record's word, as make would:
+        good if nothing that it was made from is newer than it."""
+        made = stamp(record_file)
+        if made == (0, 0) or self._stamp(str(self._autoconf))[0] > made[0]:
+            return None
+        record = parse_record(Path(record_file).read_text(errors="surrogateescape"))
+        paths = [os.path.normpath(os.path.join(self._cwd, name)) for name in record.headers]  # noqa: PTH118
+        if not record.source or any(not 0 < self._stamp(path)[0] <= made[0] for path in paths):
+            return None
+        self.note(object_file, record_file, record, began_ns=made[0] + 1)
+        self._outdated = None
+        return self._objects[object_file]

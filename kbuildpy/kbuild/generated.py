@@ -1,0 +1,92 @@
+"""Kbuild files with rules of their own: generated sources, host programs, `always-y`.
+
+Such rules write beside the sources, and only make can carry them out. So they get a copy of the module
+directory among the output and run there (`mk/generate.mk`); Kbuild is then asked about the copy. What is
+compiled from it names the user's directory in its debug information, as an in-place build would.
+
+Paths that climb out of the module directory (`$(src)/../common`) must still lead somewhere: the folders above
+the copy hold links to what lies beside the originals.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from kbuildpy.kbuild.answer import TreeAnswer
+from kbuildpy.kbuild.directory import NATIVE_RULES
+from kbuildpy.kbuild.question import make_failed, stamp
+from kbuildpy.kbuild.records import MAKEFILES
+from kbuildpy.kernel.cache import read_json, write_json
+from kbuildpy.run import run
+
+_ANCESTORS = 4
+_LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
+
+
+def copy_sources(directory: Path, out: Path) -> Path:
+    """Bring the copy of `directory` below `out` up to date and return it.
+
+    Files keep their modification time, so that make's own rules see what changed; what vanished from the
+    sources vanishes from the copy, what rules made there stays.
+    """
+    root = out / ".kbuildpy" / "sources"
+    copy = Path(f"{root}{directory}")
+    copy.mkdir(parents=True, exist_ok=True)
+    _link_neighbours(directory, root, skip=out)
+    manifest = out / ".kbuildpy" / "sources.json"
+    known = read_json(manifest)
+    before: dict[str, list[int]] = known if isinstance(known, dict) else {}
+    now: dict[str, list[int]] = {}
+    for folder, names, files in os.walk(directory):
+        here = Path(folder)
+        names[:] = [name for name in names if name not in _LEFT_OUT and not _is_output(here / name, out)]
+        (copy / here.relative_to(directory)).mkdir(exist_ok=True)
+        for name in files:
+            path = here / name
+            relative = str(path.relative_to(directory))
+            seen = list(stamp(path))
+            now[relative] = seen
+            if before.get(relative) != seen or not (copy / relative).exists():
+                shutil.copy2(path, copy / relative)
+    for relative in before.keys() - now.keys():
+        (copy / relative).unlink(missing_ok=True)
+    if now != before:
+        write_json(manifest, now)
+    return copy
+
+
+def run_own_rules(answer: TreeAnswer, copy: Path, *, environ: Mapping[str, str], jobs: int) -> str:
+    """Let make carry out the own rules of the Kbuild file in `copy`; what it printed.
+
+    Raises `KbuildError` with make's message when one of them fails.
+    """
+    cwd = answer.working_directory(str(copy))
+    env = answer.environment_for(environ, str(copy))
+    env |= {"KBUILDPY_MK": str(MAKEFILES), "KBUILDPY_NATIVE": " ".join(sorted(NATIVE_RULES))}
+    obj = "." if answer.in_directory else str(copy)
+    argv = ["make", f"-j{jobs}", "-f", str(MAKEFILES / "generate.mk"), f"obj={obj}"]
+    done = run([*argv, "need-builtin=", "need-modorder=1"], cwd=cwd, env=env, check=False)
+    if done.returncode != 0:
+        raise make_failed(f"{copy}: a rule of the Kbuild file failed", done.text + done.error_text)
+    return done.text + done.error_text
+
+
+def _is_output(path: Path, out: Path) -> bool:
+    """Whether `path` holds our output: the folder that `out` lies in must not be copied into itself."""
+    return path == out or path in out.parents or (path / ".kbuildpy").is_dir()
+
+
+def _link_neighbours(directory: Path, root: Path, *, skip: Path) -> None:
+    for folder in list(directory.parents)[:_ANCESTORS]:
+        if folder == folder.parent:
+            break
+        mirror = Path(f"{root}{folder}")
+        present = set(os.listdir(mirror)) if mirror.is_dir() else set()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                inside = entry.path == str(directory) or str(directory).startswith(f"{entry.path}/")
+                if entry.name not in present and not inside and not str(skip).startswith(f"{entry.path}/"):
+                    (mirror / entry.name).symlink_to(entry.path)

@@ -1,0 +1,76 @@
+"""Where the files of a plan really are.
+
+Kbuild's names are nominal: they lie beside the sources. Output goes to a directory of its own, so every name
+of an output that stands in a command is replaced before the command runs. Inputs stay where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# What Kbuild's commands write beside an object, after its stem.
+_BESIDE = r"\.(?:o|mod|symtypes|symref|usyms|gendwarfksyms\.o|dwo|gcno)"
+_BEFORE = r"(?<![^\s=,'\"@>(;:])"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Maps nominal names to files.
+
+    `directory` is the module directory that the user named; `evaluated` the one Kbuild was asked about (the
+    same, or a copy when rules of the Kbuild file's own write into it); `out` is where output goes;
+    `cwd` is where Kbuild runs commands for `evaluated`. All absolute.
+    """
+
+    directory: str
+    evaluated: str
+    out: str
+    cwd: str
+
+    def absolute(self, name: str) -> str:
+        """The nominal file that `name` means, as an absolute path in `evaluated`."""
+        return os.path.normpath(os.path.join(self.cwd, name))  # noqa: PTH118 - hot: ten times a Path's speed
+
+    def relative(self, name: str) -> str:
+        """`name` below the module directory; a name outside of it is folded in, `..` becoming `_up`."""
+        path = os.path.relpath(self.absolute(name), self.evaluated)
+        return path.replace("../", "_up/") if path.startswith("../") else path
+
+    def actual(self, name: str) -> str:
+        """Where the output that Kbuild calls `name` goes."""
+        return f"{self.out}/{self.relative(name)}"
+
+    def nominal(self, text: str) -> str:
+        """`text` (a name, or a whole modules.order) as Kbuild would write it for the user's directory."""
+        if self.evaluated == self.directory:
+            return text
+        return text.replace(self.evaluated, self.directory)
+
+    def relocate(self, command: str, outputs: Iterable[str]) -> str:
+        """`command` with each of `outputs` (nominal objects), and what Kbuild writes beside it, moved to `out`."""
+        for name in outputs:
+            command = self._move(command, name)
+        return command
+
+    def prefix_map(self) -> tuple[str, ...]:
+        """Compiler options that make `evaluated` look like `directory` in what is compiled (not recorded)."""
+        if self.evaluated == self.directory:
+            return ()
+        return (f"-ffile-prefix-map={self.evaluated}={self.directory}",)
+
+    def out_prefix_map(self) -> tuple[str, ...]:
+        """The same for sources that lie among the output (`.mod.c`)."""
+        return (f"-fdebug-prefix-map={self.out}={self.directory}",)
+
+    def _move(self, command: str, name: str) -> str:
+        folder, _, base = name.rpartition("/")
+        stem = base.removesuffix(".o")
+        there = os.path.dirname(self.actual(name))  # noqa: PTH120
+        prefix = f"{re.escape(folder)}/" if folder else r"(?:\./)?"
+        hidden = f"{_BEFORE}{prefix}\\.{re.escape(stem)}(?={_BESIDE})"
+        plain = f"{_BEFORE}{prefix}{re.escape(stem)}(?={_BESIDE}(?![\\w.-]))"
+        command = re.sub(hidden, lambda _: f"{there}/.{stem}", command)
+        return re.sub(plain, lambda _: f"{there}/{stem}", command)

@@ -1,0 +1,89 @@
+"""The record of one compiled object: Kbuild's `.NAME.o.cmd`, and what it is made from.
+
+The counterpart is scripts/basic/fixdep.c: it reads the compiler's depfile, leaves autoconf.h out, and names
+each CONFIG_ symbol that the sources mention instead, so that a changed configuration rebuilds exactly the
+objects that mention what changed. We write the same format, so that the kernel's own scripts can read it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_CONFIG = re.compile(rb"(?<![A-Za-z0-9_])CONFIG_([A-Za-z0-9_]+)")
+_CONFIG_PATH = re.compile(r"include/config/([A-Za-z0-9_]+)\)")
+_NOT_A_DEPENDENCY = ("include/generated/autoconf.h", "include/generated/autoksyms.h")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What an object was made from: `source` and `headers` as the compiler names them, `symbols` the CONFIG_
+    symbols (without the prefix) that they mention."""
+
+    source: str
+    headers: tuple[str, ...]
+    symbols: frozenset[str]
+
+
+def read_depfile(text: str) -> tuple[str, list[str]]:
+    """The source and the other dependencies of a compiler's depfile."""
+    words = text.replace("\\\n", " ").replace("\\ ", "\0").split()
+    names = [word.replace("\0", " ").replace("$$", "$").replace("\\#", "#") for word in words]
+    names = [name for name in names if not name.endswith(":")]
+    if not names:
+        return "", []
+    headers = [name for name in dict.fromkeys(names[1:]) if not name.endswith(_NOT_A_DEPENDENCY)]
+    return names[0], headers
+
+
+def mentioned_symbols(content: bytes) -> frozenset[str]:
+    """The CONFIG_ symbols in a source text, without prefix and without `_MODULE` (fixdep.c: parse_config_file)."""
+    names = set()
+    for match in _CONFIG.findall(content):
+        name = match.decode("ascii")
+        names.add(name[: -len("_MODULE")] if name.endswith("_MODULE") else name)
+    names.discard("")
+    return frozenset(names)
+
+
+def make_record(depfile: Path, *, cwd: str, symbols_of: Callable[[str], Iterable[str]]) -> Record:
+    """The record for the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file."""
+    source, headers = read_depfile(depfile.read_text(errors="surrogateescape"))
+    symbols: set[str] = set()
+    for name in (source, *headers):
+        symbols.update(symbols_of(os.path.normpath(os.path.join(cwd, name))))  # noqa: PTH118
+    return Record(source, tuple(headers), frozenset(symbols))
+
+
+def format_record(record: Record, *, target: str, command: str) -> str:
+    """The text of the `.cmd` file of `target`, in fixdep's format."""
+    saved = command.strip().replace("$", "$$").replace("#", "$(pound)")
+    lines = [f"savedcmd_{target} := {saved}", "", f"source_{target} := {record.source}", "", f"deps_{target} := \\"]
+    lines += [f"    $(wildcard include/config/{name}) \\" for name in sorted(record.symbols)]
+    lines += [f"  {name} \\" for name in record.headers]
+    lines += ["", f"{target}: $(deps_{target})", "", f"$(deps_{target}):", ""]
+    return "\n".join(lines)
+
+
+def parse_record(text: str) -> Record:
+    """The inverse of `format_record`, for files that we wrote."""
+    source, headers, symbols, inside = "", [], set(), False
+    for line in text.splitlines():
+        if inside:
+            if not line.endswith("\\"):
+                inside = False
+                continue
+            name = line[:-1].strip()
+            found = _CONFIG_PATH.search(name)
+            if found:
+                symbols.add(found.group(1))
+            elif name:
+                headers.append(name)
+        elif line.startswith("source_"):
+            source = line.partition(" := ")[2]
+        elif line.startswith("deps_"):
+            inside = True
+    return Record(source, tuple(headers), frozenset(symbols))

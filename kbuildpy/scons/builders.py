@@ -1,0 +1,248 @@
+"""`env.KernelModule()` and `env.Kbuild()`: what users call.
+
+Both end in a plan whose modules become nodes (`group`): a declared module by way of a Kbuild file that says
+the same, a directory by its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kbuild.declared import kbuild_file_text
+from kbuildpy.kbuild.directory import ask_directory
+from kbuildpy.kbuild.generated import copy_sources, run_own_rules
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.plan import Plan
+from kbuildpy.scons.group import Group
+from kbuildpy.scons.session import Project, Session, is_dry_run, job_count
+from kbuildpy.scons.variables import build_environment, make_variables
+
+_FLAG_NAMES = ("CCFLAGS", "CFLAGS", "CPPPATH", "CPPDEFINES", "ASFLAGS", "LINKFLAGS")
+
+
+def kernel_module(env: Any, name: str, source: Any = None, **given: Any) -> list[Any]:
+    """Declare module `name` made from `source` (names or nodes; default `name`.c); the node of its `.ko`.
+
+    Flags for its own objects: CCFLAGS, CFLAGS, CPPPATH, CPPDEFINES, ASFLAGS, LINKFLAGS; only those given here count,
+    an environment's defaults are for programs. Every other keyword is a variable for Kbuild.
+    """
+    return _stop_on_error(lambda: _kernel_module(env, name, source, given))
+
+
+def kbuild(env: Any, directory: Any, **variables: Any) -> list[Any]:
+    """Declare every module of an existing Kbuild file; the nodes of their `.ko`s.
+
+    Keywords are variables for Kbuild, as on make's command line (`HDAPS=1`); KDIR chooses another kernel tree.
+    """
+    return _stop_on_error(lambda: _kbuild(env, directory, variables))
+
+
+def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mapping[str, Any], label: str = "") -> Group:
+    """The group of every module of the Kbuild file in `directory`, with output in `out`.
+
+    Raises `KbuildError`.
+    """
+    project = _project(env, variables)
+    group = _group(Session.of(env), project, str(directory), str(out), label=label)
+    plan, layout = _evaluate(env, project, directory, out)
+    if not plan.modules:
+        print(f"kbuildpy: {directory}: the Kbuild file names no modules (obj-m is empty)", flush=True)
+    group.add(plan, layout, extra_symvers=_extra_symvers(env, project, plan))
+    return group
+
+
+def find_symvers(project: Project, name: str, *, cwd: str) -> str:
+    """The file that `name` in KBUILD_EXTRA_SYMBOLS means.
+
+    Kbuild leaves a `Module.symvers` beside the sources; ours is in `build/RELEASE` there, or is about to be made.
+    What was built for this very release is preferred.
+    """
+    path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118
+    folder, base = os.path.split(path)  # noqa: PTH118
+    session = getattr(project.env.fs, "kbuildpy_session", None)
+    for group in session.groups.values() if session else ():
+        if group.project.tree == project.tree and folder in (group.directory, group.out) and base == "Module.symvers":
+            return f"{group.out}/Module.symvers"
+    ours = Path(folder, "build", project.tree.release, base)
+    return str(ours) if base == "Module.symvers" and ours.is_file() else path
+
+
+def _kernel_module(env: Any, name: str, source: Any, given: Mapping[str, Any]) -> list[Any]:
+    variables = {key: value for key, value in given.items() if key not in _FLAG_NAMES}
+    project = _project(env, variables)
+    session = Session.of(env)
+    here = env.Dir(".")
+    variant = here.srcnode() != here
+    folder = Path(here.srcnode().get_abspath()).resolve()
+    inside = not variant and (folder == session.top or session.top in folder.parents)
+    directory = session.top if inside else folder
+    out = Path(here.get_abspath(), project.tree.release) if variant else _out_root(env, project)
+    nodes = env.arg2nodes(source if source is not None else [f"{name}.c"], env.fs.File)
+    paths, coming = _source_paths(nodes, folder)
+    text = kbuild_file_text(
+        name,
+        paths,
+        ccflags=_compiler_flags(env, given),
+        asflags=_flat(env, given.get("ASFLAGS", [])),
+        ldflags=_flat(env, given.get("LINKFLAGS", [])),
+    )
+    below = str(folder.relative_to(directory)) if folder != directory else ""
+    group = _group(session, project, str(directory), str(out), label="")
+    state = out / ".kbuildpy" / below
+    plan = _ask_declared(env, project, directory, below=below, text=text, state=state / name, coming=coming)
+    layout = Layout(str(directory), str(directory), str(out), project.answer.working_directory(str(directory)))
+    return group.add(plan, layout, extra_symvers=_extra_symvers(env, project, plan))
+
+
+def _ask_declared(
+    env: Any, project: Project, directory: Path, *, below: str, text: str, state: Path, coming: Sequence[str]
+) -> Plan:
+    """Evaluate a declared module's Kbuild file, kept as `state`/Kbuild."""
+    from kbuildpy.kbuild.question import digest
+    from kbuildpy.kernel.cache import cache_directory
+
+    dry = is_dry_run(env)
+    kbuild_file = (cache_directory() / "declared" / digest(text) if dry else state) / "Kbuild"
+    known = kbuild_file.read_text(errors="surrogateescape") if kbuild_file.is_file() else None
+    if known != text:
+        kbuild_file.parent.mkdir(parents=True, exist_ok=True)
+        kbuild_file.write_text(text, errors="surrogateescape")
+    return ask_directory(
+        project.answer,
+        directory,
+        environ=project.environ,
+        below=below,
+        cache=None if dry else state / "plan.json",
+        kbuild_file=kbuild_file,
+        coming_sources=coming,
+    )
+
+
+def _kbuild(env: Any, directory: Any, variables: Mapping[str, Any]) -> list[Any]:
+    project = _project(env, variables)
+    session = Session.of(env)
+    node = env.Dir(directory)
+    source = node.srcnode()
+    folder = Path(source.get_abspath())
+    folder = folder.resolve() if folder.is_dir() else folder
+    if source != node:
+        out = Path(node.get_abspath()) / project.tree.release
+    else:
+        inside = session.top in folder.parents
+        below = folder.relative_to(session.top) if inside else Path(folder.name)
+        out = _out_root(env, project) / ("" if folder == session.top else below)
+    group = declare_directory(env, folder, out, variables=variables)
+    return [env.fs.File(f"{out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
+
+
+def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[Plan, Layout]:
+    answer = project.answer
+    dry = is_dry_run(env)
+    state = out / ".kbuildpy"
+    cache = None if dry else state / "plan.json"
+    plan = ask_directory(answer, directory, environ=project.environ, cache=cache)
+    evaluated = directory
+    if plan.custom and not dry:
+        evaluated = copy_sources(directory, out)
+        printed = run_own_rules(answer, evaluated, environ=project.environ, jobs=job_count(env))
+        if printed.strip():
+            print(printed.replace(str(evaluated), str(directory)).rstrip(), flush=True)
+        plan = ask_directory(answer, evaluated, environ=project.environ, cache=state / "generated.json")
+        plan = replace(plan, warnings=plan.warnings.replace(str(evaluated), str(directory)))
+    if plan.warnings.strip():
+        import sys
+
+        print(plan.warnings.rstrip(), file=sys.stderr, flush=True)
+    return plan, Layout(str(directory), str(evaluated), str(out), answer.working_directory(str(evaluated)))
+
+
+def _project(env: Any, variables: Mapping[str, Any]) -> Project:
+    from SCons.Script import ARGUMENTS
+
+    session = Session.of(env)
+
+    def chosen(name: str) -> str:
+        return str(variables.get(name) or ARGUMENTS.get(name) or env.get(name) or os.environ.get(name) or "")
+
+    release = str(variables.get("KERNELRELEASE") or ARGUMENTS.get("KERNELRELEASE") or env.get("KERNELRELEASE") or "")
+    tree = session.find_tree(chosen("KDIR"), release, quiet=bool(env.GetOption("silent")))
+    environ = build_environment(env, session.default_environment)
+    return session.project(env, tree, make_variables(ARGUMENTS, variables), environ)
+
+
+def _group(session: Session, project: Project, directory: str, out: str, *, label: str) -> Group:
+    group = session.groups.get(out)
+    if group is None:
+        group = session.groups[out] = Group(project, directory, out, label=label)
+    elif group.directory != directory or group.project is not project:
+        raise KbuildError(
+            f"{out}: modules of {group.directory} and of {directory} would both be built there",
+            hint="give the two the same variables, or one of them another place (a variant directory)",
+        )
+    return group
+
+
+def _out_root(env: Any, project: Project) -> Path:
+    return Path(env.Dir(env.get("KBUILD_OUT", "#build")).get_abspath()) / project.tree.release
+
+
+def _extra_symvers(env: Any, project: Project, plan: Plan) -> list[Any]:
+    cwd = project.answer.working_directory(plan.directory)
+    nodes = [env.fs.File(find_symvers(project, name, cwd=cwd)) for name in plan.extra_symbols]
+    # A symvers that is not there says nothing (modpost's rule); as a node it would be an error.
+    return [node for node in nodes if node.is_derived() or node.exists()]
+
+
+def _source_paths(nodes: Sequence[Any], folder: Path) -> tuple[list[str], list[str]]:
+    """The sources as Kbuild names them, below `folder`; and those of them that the build makes itself."""
+    paths, coming = [], []
+    for node in nodes:
+        derived = node.is_derived()
+        real = node.get_abspath() if derived else node.srcnode().get_abspath()
+        path = os.path.relpath(real, folder)
+        paths.append(path)
+        if derived:
+            coming += [real, path]
+    return paths, coming
+
+
+def _compiler_flags(env: Any, given: Mapping[str, Any]) -> list[str]:
+    flags = [*_flat(env, given.get("CFLAGS", [])), *_flat(env, given.get("CCFLAGS", []))]
+    defines = given.get("CPPDEFINES", [])
+    items = defines.items() if isinstance(defines, Mapping) else defines if isinstance(defines, list) else [defines]
+    for item in items:
+        if isinstance(item, tuple):
+            flags.append(f"-D{item[0]}" if item[1] is None else f"-D{item[0]}={item[1]}")
+        else:
+            flags.append(f"-D{item}")
+    for node in env.arg2nodes(given.get("CPPPATH", []), env.fs.Dir):
+        flags.append(f"-I{node.srcnode().get_abspath()}")
+        if node.srcnode() is not node:
+            flags.append(f"-I{node.get_abspath()}")
+    return flags
+
+
+def _flat(env: Any, value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.split()
+    return [str(item) for item in env.Flatten(value)]
+
+
+def _stop_on_error(declare: Any) -> list[Any]:
+    """Turn an error into SCons' own way of stopping: its message, no traceback, exit status 2."""
+    import SCons.Errors
+
+    try:
+        found: list[Any] = declare()
+    except KbuildError as error:
+        hint = f"\n  {error.hint}" if error.hint else ""
+        raise SCons.Errors.StopError(f"kbuildpy: {error.message}{hint}") from error
+    return found
+
+
+__all__ = ["UsageError", "declare_directory", "find_symvers", "kbuild", "kernel_module"]

@@ -1,0 +1,65 @@
+"""A module's own headers as nodes.
+
+Kernel headers never become nodes (`kbuild.freshness`); a module's own few do, as everywhere in SCons. Which ones
+an object includes stands in its record. Before there is one, the sources are searched for `#include`s, so
+that headers which SCons itself generates are there in time and a shared cache of objects is asked rightly.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
+
+
+def own_headers(names: Iterable[str], *, cwd: str, is_own: Callable[[str], bool]) -> list[str]:
+    """Those of a record's headers (relative to `cwd`) that belong to the module, as absolute paths."""
+    found = []
+    for name in names:
+        path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
+        if is_own(path):
+            found.append(path)
+    return found
+
+
+def search_headers(source: str, folders: Sequence[str], *, exists: Callable[[str], bool]) -> list[str]:
+    """The headers that `source` may include from its own folder and from `folders`, found by reading.
+
+    Conditions are not looked at: a header too many costs a needless rebuild once, one too few a wrong build.
+    """
+    seen: dict[str, None] = {}
+    waiting = [source]
+    while waiting:
+        path = waiting.pop()
+        for name in _included(path):
+            for folder in (os.path.dirname(path), *folders):  # noqa: PTH120
+                candidate = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+                if candidate in seen:
+                    break
+                if exists(candidate):
+                    seen[candidate] = None
+                    waiting.append(candidate)
+                    break
+    return sorted(seen)
+
+
+def include_folders(command: str, *, cwd: str, is_own: Callable[[str], bool]) -> list[str]:
+    """The module's own folders among the `-I` options of a command."""
+    folders = []
+    for match in re.finditer(r"(?<!\S)-(?:I|iquote|isystem) *(\S+)", command):
+        path = os.path.normpath(os.path.join(cwd, match.group(1)))  # noqa: PTH118
+        if is_own(path):
+            folders.append(path)
+    return list(dict.fromkeys(folders))
+
+
+def _included(path: str) -> Iterator[str]:
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        return
+    for match in _INCLUDE.finditer(content):
+        yield os.fsdecode(match.group(1))

@@ -1,0 +1,50 @@
+"""The layouts of device-table structures, from the tree's compiler, once per tree.
+
+Kbuild compiles scripts/mod/devicetable-offsets.c while it builds the kernel; here the same flags as for a
+`.mod.c` compile a probe. The answer is kept in the user's cache beside the tree's other answers.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import CommandError
+from kbuildpy.kbuild.command import split_command
+from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.run import run
+
+if TYPE_CHECKING:
+    from kbuildpy.modpost import DeviceTableLayouts
+    from kbuildpy.scons.session import Project
+
+
+def device_table_layouts(project: Project) -> DeviceTableLayouts:
+    """Sizes and member offsets as the tree's headers and compiler have them.
+
+    Raises `CommandError` with the compiler's message when the probe does not compile.
+    """
+    from kbuildpy.modpost.layouts import DeviceTableLayouts, parse, probe_source
+
+    answer = project.answer
+    source = probe_source(answer.tree)
+    header = answer.tree.source / "include/linux/mod_devicetable.h"
+    cached = cache_directory() / "layouts" / f"{digest(answer.identity, source, stamp(header))}.json"
+    known = read_json(cached)
+    if isinstance(known, dict):
+        return DeviceTableLayouts.from_json(known)
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        steps = answer.steps_for(answer.compile_mod_c, directory=scratch, module="layouts")
+        commands = split_command(steps[0].command) or [[]]
+        argv = commands[0]
+        if "-c" not in argv:
+            raise CommandError(f"{answer.tree.objects}: cannot make a probe from: {steps[0].command}")
+        argv[argv.index("-c")] = "-S"
+        Path(scratch, "layouts.mod.c").write_text(source)
+        cwd = answer.working_directory(scratch)
+        run(argv, cwd=cwd, env=answer.environment_for(project.environ, scratch))
+        layouts = parse(Path(scratch, "layouts.mod.o").read_bytes())
+    write_json(cached, layouts.to_json())
+    return layouts

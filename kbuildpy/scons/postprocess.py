@@ -1,0 +1,154 @@
+"""What comes after the module objects: modpost over a group, and the final link of each module.
+
+The counterparts are scripts/Makefile.modpost and scripts/Makefile.modfinal; which options modpost gets and how the
+linker is called comes from the tree's answer.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.kbuild.command import run_command
+from kbuildpy.kbuild.compile import record_path
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.plan import ModulePlan, Step
+
+if TYPE_CHECKING:
+    from kbuildpy.modpost import ModpostOptions, ModpostResult
+    from kbuildpy.scons.session import Project
+
+_DEPENDS = re.compile(r'^MODULE_INFO\(depends, "([^"]*)"\);', re.MULTILINE)
+
+
+def run_modpost(
+    project: Project,
+    *,
+    directory: str,
+    modules: Sequence[tuple[str, str, ModulePlan, Layout]],
+    extra_symbols: Sequence[str],
+    symvers_of: Callable[[str], str],
+) -> ModpostResult:
+    """modpost over `modules` (nominal name, object file, plan, layout); prints its diagnostics.
+
+    Raises `CommandError` when modpost finds errors, `KbuildError` for modules that need each other.
+    """
+    from kbuildpy.modpost import ModuleObject, ObjectRecord, modpost
+    from kbuildpy.scons.layouts import device_table_layouts
+
+    answer = project.answer
+    objects = [
+        ModuleObject(
+            name=name,
+            path=Path(path),
+            objects=tuple(
+                ObjectRecord(name=item, record=record_path(Path(layout.actual(item)))) for item in module.objects
+            ),
+        )
+        for name, path, module, layout in modules
+    ]
+    for line in re.findall(r'echo >&2 "([^"]*)"', answer.modpost.command):
+        print(line, file=sys.stderr)
+    result = modpost(
+        objects,
+        modpost_options(project, extra_symbols, symvers_of),
+        tree=answer.tree,
+        cwd=Path(answer.working_directory(directory)),
+        layouts=lambda: device_table_layouts(project),
+    )
+    for diagnostic in result.diagnostics:
+        print(diagnostic.text, file=sys.stderr)
+    sys.stderr.flush()
+    if result.failed:
+        raise CommandError("modpost found errors")
+    _refuse_cycle(result.mod_c)
+    return result
+
+
+def modpost_options(
+    project: Project, extra_symbols: Sequence[str], symvers_of: Callable[[str], str]
+) -> ModpostOptions:
+    """The options that the tree gives its modpost, with files where they really are."""
+    from dataclasses import replace
+
+    from kbuildpy.modpost import ModpostOptions
+
+    answer = project.answer
+    words = shlex.split(answer.modpost.command)
+    start = max((n for n, word in enumerate(words) if word.endswith("scripts/mod/modpost")), default=-1)
+    options = ModpostOptions.parse(words[start + 1 :])
+    base = answer.working_directory(answer.placeholder)
+    given = [Path(os.path.normpath(os.path.join(base, name))) for name in options.symvers]  # noqa: PTH118
+    return replace(options, symvers=(*given, *(Path(symvers_of(name)) for name in extra_symbols)))
+
+
+def link_module(
+    steps: Sequence[Step],
+    *,
+    out: str,
+    directory: str,
+    below: str,
+    module_object: str,
+    cwd: str,
+    env: Mapping[str, str],
+    in_directory: bool,
+    verbose: bool,
+    display: str,
+) -> None:
+    """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure there is none."""
+    ko = Path(f"{out}/{below}.ko")
+    nominal = f"{below}.o" if in_directory else f"{directory}/{below}.o"
+    try:
+        for step in steps:
+            text = re.sub(rf"(?<!\S){re.escape(nominal)}(?!\S)", lambda _: module_object, step.command)
+            if not in_directory:
+                text = re.sub(rf"(?<![^\s='\"]){re.escape(directory)}/(?!\S*\.lds)", lambda _: f"{out}/", text)
+                text = text.replace(f"{out}/{os.path.relpath(module_object, directory)}", module_object)
+            if step.rule == "btf_ko" and "Skipping" not in step.quiet and step.quiet and _has_vmlinux(text, cwd):
+                print(f"  BTF [M] {display}", flush=True)
+            status = run_command(text, cwd=cwd, env=env, verbose=verbose)
+            if status:
+                raise CommandError(f"{display}: Kbuild's {step.rule} failed", returncode=status)
+    except BaseException:
+        ko.unlink(missing_ok=True)
+        raise
+
+
+def _has_vmlinux(command: str, cwd: str) -> bool:
+    found = re.search(r"\[ ! -f (\S+) \]", command)
+    return found is not None and Path(cwd, found.group(1)).exists()
+
+
+def _refuse_cycle(mod_c: Mapping[str, str]) -> None:
+    """Modules that need each other build, but none of them can be loaded first (kmod, depmod.c: cycle check)."""
+    needs = {}
+    for name, text in mod_c.items():
+        found = _DEPENDS.search(text)
+        needs[Path(name).name] = [item for item in found.group(1).split(",") if item] if found else []
+    by_fixed = {name.replace("-", "_"): name for name in needs}
+    graph = {name: [by_fixed[item] for item in items if item in by_fixed] for name, items in needs.items()}
+    done: set[str] = set()
+    for start in graph:
+        path: list[str] = []
+
+        def visit(name: str, path: list[str] = path) -> None:
+            if name in path:
+                cycle = " -> ".join([*path[path.index(name) :], name])
+                raise KbuildError(
+                    f"modules need each other: {cycle}",
+                    hint="none of them can be loaded before the others: move what they share into a module of its own",
+                )
+            if name not in done:
+                path.append(name)
+                for item in graph[name]:
+                    visit(item)
+                path.pop()
+                done.add(name)
+
+        visit(start)

@@ -1,0 +1,138 @@
+"""What one run of SCons knows: the kernel trees it builds for, and one group of modules per output directory.
+
+A `Project` is a kernel tree with the answer that it gave under certain variables. It is made when the first
+module for it is declared, and shared by all that follow.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbuildpy.kbuild.answer import TreeAnswer, ask_tree
+from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
+from kbuildpy.kernel.find import find_trees
+from kbuildpy.kernel.tree import KernelTree
+
+if TYPE_CHECKING:
+    from kbuildpy.scons.group import Group
+
+SConsEnvironment = Any
+
+
+class Project:
+    """One kernel tree under one set of variables: its answer, the environment of its commands, its header facts."""
+
+    def __init__(self, env: SConsEnvironment, answer: TreeAnswer, environ: Mapping[str, str], top: Path) -> None:
+        self.answer = answer
+        self.environ = environ
+        self.top = top
+        self.env = env.Clone()
+        self.env.Decider(self._decide)
+        self.headers = HeaderSymbols(answer.tree.objects)
+        self.freshness: dict[str, Freshness] = {}
+        self._stale: dict[str, bool] = {}
+
+    @property
+    def tree(self) -> KernelTree:
+        """The kernel tree."""
+        return self.answer.tree
+
+    @property
+    def verbose(self) -> bool:
+        """Whether commands are shown in full (V=1)."""
+        return "1" in dict(self.answer.variables).get("V", "")
+
+    def is_own(self, path: str) -> bool:
+        """Whether a file belongs to the project, and not to the kernel tree or the system."""
+        tree = self.answer.tree
+        return path.startswith(f"{self.top}/") and not path.startswith((f"{tree.source}/", f"{tree.objects}/"))
+
+    def track(self, object_file: str, record_file: str, freshness: Freshness) -> None:
+        """Let objects that `freshness` finds stale be made again."""
+        for target in (object_file, record_file):
+            self._tracked(target, object_file, record_file, freshness)
+
+    def _tracked(self, target: str, object_file: str, record_file: str, freshness: Freshness) -> None:
+        if object_file not in self._stale:
+            self._stale[object_file] = freshness.is_stale(object_file, record_file)
+        self._stale[target] = self._stale[object_file]
+
+    def _decide(self, dependency: Any, target: Any, prev_ni: Any, repo_node: Any = None) -> bool:
+        """SCons' question whether `dependency` changed for `target`; what is no node counts as the first source."""
+        changed = bool(dependency.changed_timestamp_then_content(target, prev_ni, repo_node))
+        if changed or not target.sources or dependency is not target.sources[0]:
+            return changed
+        return self._stale.get(target.get_abspath(), False)
+
+
+class Session:
+    """Everything that is declared in one run of SCons; `of` finds the run's own."""
+
+    def __init__(self, env: SConsEnvironment) -> None:
+        self.top = Path(env.Dir("#").get_abspath()).resolve()
+        self.default_environment = dict(env["ENV"])
+        self.groups: dict[str, Group] = {}
+        self._projects: dict[tuple[Any, ...], Project] = {}
+        self._trees: dict[tuple[str, str], KernelTree] = {}
+        self._told: set[str] = set()
+        atexit.register(self.save)
+
+    @staticmethod
+    def of(env: SConsEnvironment) -> Session:
+        """The session that `env` belongs to: one per file system object, that is, per run of SCons."""
+        session = getattr(env.fs, "kbuildpy_session", None)
+        if session is None:
+            session = env.fs.kbuildpy_session = Session(env)
+        assert isinstance(session, Session)
+        return session
+
+    def find_tree(self, kdir: str, kernelrelease: str, *, quiet: bool) -> KernelTree:
+        """The kernel tree to build for; says once which one was taken and why, when nobody named it."""
+        key = (kdir, kernelrelease)
+        if key not in self._trees:
+            found = find_trees(kdir=kdir or None, kernelrelease=kernelrelease or None)[0]
+            self._trees[key] = found.tree
+            if not quiet and not kdir:
+                print(f"kbuildpy: building for {found.tree.release}: {found.reason}", flush=True)
+        return self._trees[key]
+
+    def use_tree(self, tree: KernelTree) -> None:
+        """Take `tree` when its object part is named as KDIR: it was found already."""
+        self._trees[(str(tree.objects), "")] = tree
+
+    def project(
+        self, env: SConsEnvironment, tree: KernelTree, variables: Mapping[str, str], environ: Mapping[str, str]
+    ) -> Project:
+        """The project for `tree` under `variables` (for make) and `environ`."""
+        key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())))
+        if key not in self._projects:
+            answer = ask_tree(tree, variables=variables, environ=environ)
+            self._projects[key] = Project(env, answer, environ, self.top)
+        return self._projects[key]
+
+    def save(self) -> None:
+        """Write what this run learnt (at its end, however it ends)."""
+        for project in self._projects.values():
+            project.headers.save()
+            for freshness in project.freshness.values():
+                freshness.save()
+
+    def say_once(self, text: str) -> bool:
+        """Whether `text` was not said before in this run."""
+        new = text not in self._told
+        self._told.add(text)
+        return new
+
+
+def is_dry_run(env: SConsEnvironment) -> bool:
+    """Whether nothing may be written (`-n`)."""
+    return bool(env.GetOption("no_exec"))
+
+
+def job_count(env: SConsEnvironment) -> int:
+    """How many jobs make may run for a Kbuild file's own rules."""
+    return max(int(env.GetOption("num_jobs")), 1) if env.GetOption("num_jobs") else os.cpu_count() or 1

@@ -1,0 +1,97 @@
+"""Builds a directory that has no SConstruct: SCons runs in this process, over a few lines of our own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.question import check_directory_name
+from kbuildpy.kernel.find import find_trees
+
+_SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
+
+
+def build_directory(
+    directory: Path,
+    *,
+    kernels: Sequence[str],
+    out: Path | None,
+    jobs: int,
+    variables: Mapping[str, str],
+    options: Sequence[str],
+    stdout: TextIO,
+) -> int:
+    """Build every module of the Kbuild file in `directory` for `kernels`, into `out`/RELEASE; the exit status.
+
+    `variables` are for make; KDIR among them chooses the kernel tree when `kernels` names none. `options` are
+    SCons' own. Raises `KbuildError`.
+    """
+    check_directory_name(directory)
+    directory = directory.resolve()
+    check_directory_name(directory)
+    place = (out or directory / "build").absolute()
+    kdir = variables.get("KDIR") or os.environ.get("KDIR")
+    found = find_trees(kernels, kdir=kdir, kernelrelease=variables.get("KERNELRELEASE"))
+    for item in found:
+        if not kernels and not kdir:
+            print(f"kbuildpy: {item.reason}", file=sys.stderr)
+    import SCons.Script
+    import SCons.Script.Main
+
+    writes = not {"-n", "-c"}.intersection(options)
+    state = place / ".kbuildpy"
+    if writes:
+        state.mkdir(parents=True, exist_ok=True)
+    # The SConstruct of ours finds what to build here; SCons offers no way to hand it values.
+    SCons.Script.KBUILDPY_REQUEST = {
+        "directory": directory,
+        "out": place,
+        "trees": [item.tree for item in found],
+        "variables": dict(variables),
+        "state": str(state / "sconsign") if state.is_dir() else None,
+    }
+    os.chdir(directory)
+    sys.argv = ["scons", "-Q", "--no-site-dir", f"-j{jobs}", "-f", str(_SCONSTRUCT), *options]
+    try:
+        SCons.Script.Main.main()
+    except SystemExit as stop:
+        return _status(stop.code)
+    return 0
+
+
+def declare(env: Any, request: Mapping[str, Any]) -> None:
+    """Called by our SConstruct: one group for each kernel tree, and everything in it as the default target."""
+    from kbuildpy.scons.builders import declare_directory
+    from kbuildpy.scons.session import Session
+
+    session = Session.of(env)
+    several = len(request["trees"]) > 1
+    try:
+        for tree in request["trees"]:
+            variables = {**request["variables"], "KDIR": str(tree.objects)}
+            variables.pop("KERNELRELEASE", None)
+            label = f"{tree.release}/" if several else ""
+            session.use_tree(tree)
+            group = declare_directory(
+                env, request["directory"], request["out"] / tree.release, variables=variables, label=label
+            )
+            env.Default(group.default_targets())
+    except KbuildError as error:
+        from kbuildpy.scons.actions import print_error
+
+        print_error(error)
+        raise SystemExit(error.status) from error
+
+
+def _status(code: Any) -> int:
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        # SCons says 2 when a target failed; 2 is for wrong calls here.
+        return 1 if code == 2 else code
+    print(code, file=sys.stderr)
+    return 1

@@ -1,0 +1,45 @@
+"""Which variables of an SCons build are Kbuild's.
+
+On `scons`'s command line they are spelled as on make's (`scons V=1 KCFLAGS=-g`), and reach make the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# The variables that Documentation/kbuild/kbuild.rst and the top Makefile tell users to set.
+_KBUILD_NAMES = re.compile(
+    r"^(ARCH|CROSS_COMPILE|LLVM|LLVM_IAS|V|W|C|CF|CHECK|KCFLAGS|KCPPFLAGS|KAFLAGS|KRUSTFLAGS|CFLAGS_MODULE|AFLAGS_MODULE"
+    r"|LDFLAGS_MODULE|CC|LD|AR|NM|STRIP|OBJCOPY|OBJDUMP|READELF|PAHOLE|HOSTCC|HOSTCFLAGS|HOSTLDFLAGS|HOSTLDLIBS"
+    r"|DEBUG|EXTRA_CFLAGS|EXTRA_AFLAGS|EXTRA_LDFLAGS|NOSTDINC_FLAGS|(KBUILD|CONFIG|INSTALL_MOD)_[A-Za-z0-9_]+)$"
+)
+# These choose the tree, or the place of the output; make is told by us.
+_OURS = frozenset({"KDIR", "KERNELRELEASE", "M", "MO", "O", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTMOD_OUTPUT"})
+
+
+def make_variables(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
+    """The variables for make: those of `arguments` (scons's command line) that are Kbuild's, and all `given`."""
+    chosen = {name: str(value) for name, value in arguments.items() if _KBUILD_NAMES.match(name)}
+    chosen.update({name: _text(value) for name, value in given.items()})
+    return {name: value for name, value in chosen.items() if name not in _OURS}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return " ".join(str(item) for item in value)
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def build_environment(env: Any, default: Mapping[str, str]) -> dict[str, str]:
+    """The environment for make and the compiler: ours, with what the user changed in `env['ENV']`.
+
+    SCons starts programs in an environment of its own making (`default`); Kbuild's users expect theirs.
+    """
+    merged = dict(os.environ)
+    for name, value in env["ENV"].items():
+        if default.get(name) != value:
+            merged[name] = str(value)
+    return merged

@@ -1,0 +1,5 @@
+"""Registers the tool: `Environment(tools=["default", "kbuild"])`. The tool itself is `kbuildpy.scons`."""
+
+from kbuildpy.scons import exists, generate
+
+__all__ = ["exists", "generate"]
