@@ -1,0 +1,250 @@
+"""`./run` sets up what is missing, once, and says so when it cannot.
+
+Each test gets a project of its own with the real script. Programs such as apt-get and pip are stand-ins, on a PATH
+that has nothing but what the script itself calls; the virtual environments are real ones.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).parents[2] / "run"
+CALLED_BY_RUN = ("sh", "cat", "chmod", "flock", "mkdir", "readlink", "rm", "sha256sum")
+# A build needs these, the tests those as well.
+BUILD_PROGRAMS = ("gcc", "make")
+TEST_PROGRAMS = ("cpio", "depmod", "pahole", "qemu-system-x86_64", "sparse", "xz")
+
+# python3 whose virtual environments get a pip that only waits while the project has a file called `wait`: installing
+# the real one would take most of the time of these tests.
+PYTHON3 = """
+[ "$1 $2" = "-m venv" ] || exec {python} "$@"
+{python} -m venv --without-pip "$3"
+pip=$(echo "$3"/lib/python3*/site-packages)/pip
+mkdir "$pip"
+: >"$pip/__init__.py"
+echo 'import os, time' >"$pip/__main__.py"
+echo 'while os.path.exists("{root}/wait"): time.sleep(0.01)' >>"$pip/__main__.py"
+"""
+
+
+class Project:
+    """A directory with `run` in it, and the directory of programs that it finds."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "project"
+        self.programs = directory / "programs"
+        self.root.mkdir()
+        self.programs.mkdir()
+        shutil.copy(RUN, self.root / "run")
+        for requirements in ("requirements.txt", "requirements-dev.txt"):
+            (self.root / requirements).touch()
+        for name in CALLED_BY_RUN:
+            self.provide(name, shutil.which(name) or name)
+        self.script("python3", PYTHON3.format(python=Path(sys.base_exec_prefix) / "bin/python3", root=self.root))
+
+    @property
+    def venv(self) -> Path:
+        return self.root / ".venv"
+
+    def provide(self, name: str, program: str = "/bin/true") -> None:
+        (self.programs / name).unlink(missing_ok=True)
+        (self.programs / name).symlink_to(program)
+
+    def script(self, name: str, text: str) -> None:
+        (self.programs / name).unlink(missing_ok=True)
+        (self.programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.programs / name).chmod(0o755)
+
+    def start(self, *args: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if name not in ("KDIR", "VIRTUAL_ENV")}
+        return subprocess.Popen(
+            [self.root / "run", *args],
+            cwd=cwd or self.root,
+            env={**environment, "PATH": str(self.programs), **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *args: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*args, cwd=cwd, **variables)
+        stdout, stderr = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(args, process.returncode, stdout, stderr)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project where nothing is set up."""
+    return Project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose environment is set up."""
+    project = Project(tmp_path_factory.mktemp("prepared"))
+    made = project.run("python", "-c", "")
+    assert made.returncode == 0, made.stderr
+    return project
+
+
+def test_without_a_command_it_explains_itself(project: Project) -> None:
+    assert project.run().returncode == 2
+    assert "./run scons" in project.run().stderr
+    explained = project.run("--help")
+    assert (explained.returncode, explained.stderr) == (0, "")
+    assert "./run test" in explained.stdout
+    assert not project.venv.exists()
+
+
+def test_without_root_it_names_the_missing_packages(project: Project) -> None:
+    project.script("id", "echo 1000")
+    project.script("apt-get", "echo apt-get was called; exit 100")
+    refused = project.run("scons", KDIR="/nowhere")
+    assert refused.returncode == 2
+    assert "missing: gcc, make\n" in refused.stderr
+    assert "apt-get install --no-install-recommends gcc make\n" in refused.stderr
+    assert "apt-get was called" not in refused.stdout + refused.stderr
+
+
+def test_without_apt_it_names_the_missing_programs(project: Project) -> None:
+    project.provide("gcc")
+    refused = project.run("scons", KDIR="/nowhere")
+    assert refused.returncode == 2
+    assert "missing: make\n" in refused.stderr
+
+
+def test_as_root_it_installs_what_is_missing_and_looks_again(project: Project) -> None:
+    project.script("id", "echo 0")
+    log = project.root / "apt.log"
+    project.provide("ln", shutil.which("ln") or "ln")
+    project.script("apt-get", f'echo "$*" >>{log}\n[ "$1" != install ] || ln -s /bin/true {project.programs}/make')
+    project.provide("gcc")
+    project.provide("scons")
+    done = project.run("scons", KDIR="/nowhere")
+    assert done.returncode == 0, done.stderr
+    update, install = log.read_text().splitlines()
+    assert update.startswith("update")
+    assert install.startswith("install -y ")
+    assert install.endswith(" make")
+
+
+def test_a_package_that_does_not_help_is_an_error_not_a_loop(project: Project) -> None:
+    project.script("id", "echo 0")
+    project.provide("apt-get")
+    project.provide("gcc")
+    failed = project.run("scons", KDIR="/nowhere")
+    assert failed.returncode == 1
+    assert "still missing: make" in failed.stderr
+
+
+def test_runs_a_command_in_the_environment_and_returns_its_status(prepared: Project, tmp_path: Path) -> None:
+    code = "import os, sys, kbuildpy; print(sys.prefix, os.getcwd(), kbuildpy.__file__); sys.exit(7)"
+    package = prepared.root / "kbuildpy"
+    package.mkdir(exist_ok=True)
+    (package / "__init__.py").touch()
+    done = prepared.run("python", "-c", code, cwd=tmp_path)
+    assert done.returncode == 7
+    assert done.stdout.split() == [str(prepared.venv), str(tmp_path), str(package / "__init__.py")]
+
+
+def test_costs_little_when_nothing_is_to_be_set_up(prepared: Project) -> None:
+    prepared.provide("true")
+    durations = []
+    for _ in range(15):
+        start = time.perf_counter()
+        done = prepared.run("true")
+        durations.append(time.perf_counter() - start)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert min(durations) < 0.05
+
+
+def test_changed_requirements_are_installed_over_what_is_there(prepared: Project) -> None:
+    kept = prepared.venv / "kept"
+    kept.touch()
+    (prepared.root / "requirements.txt").write_text("# changed\n")
+    done = prepared.run("python", "-c", "")
+    assert "run: installing what requirements.txt pins\n" in done.stderr
+    assert kept.exists()
+    assert prepared.run("python", "-c", "").stderr == ""
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(project: Project) -> None:
+    assert project.run("python", "-c", "").returncode == 0
+    (project.venv / "bin/python").unlink()
+    (project.venv / "bin/python").symlink_to("/nowhere/python3")
+    done = project.run("python", "-c", "print('works')")
+    assert "making .venv" in done.stderr
+    assert done.stdout == "works\n"
+
+
+def test_an_interrupted_set_up_is_begun_afresh(project: Project) -> None:
+    (project.root / "wait").touch()
+    interrupted = project.start("python", "-c", "")
+    assert interrupted.stderr
+    while "installing" not in interrupted.stderr.readline():
+        assert interrupted.poll() is None
+    os.killpg(interrupted.pid, signal.SIGKILL)
+    interrupted.communicate()
+    (project.root / "wait").unlink()
+    debris = project.venv / "debris"
+    debris.touch()
+    done = project.run("python", "-c", "print('works')")
+    assert "making .venv" in done.stderr
+    assert done.stdout == "works\n"
+    assert not debris.exists()
+
+
+def test_two_at_a_time_set_up_once(project: Project) -> None:
+    (project.root / "wait").touch()
+    pair = [project.start("python", "-c", "print('works')") for _ in range(2)]
+    while not (project.venv / "unfinished").exists():
+        assert [process.poll() for process in pair] == [None, None]
+    (project.root / "wait").unlink()
+    printed = [process.communicate(timeout=120) for process in pair]
+    assert [process.returncode for process in pair] == [0, 0]
+    assert [stdout for stdout, _ in printed] == ["works\n", "works\n"]
+    assert sum(stderr.count("making .venv") for _, stderr in printed) == 1
+
+
+@pytest.fixture
+def with_stand_in_tools(prepared: Project) -> Project:
+    """`prepared`, with a ruff, a mypy and a pytest that only print how they were called."""
+    for name in (*BUILD_PROGRAMS, *TEST_PROGRAMS, "ruff", "mypy"):
+        prepared.script(name, f'echo {name} "$@"')
+    (prepared.root / "pytest.py").write_text("import sys\nprint('pytest', sys.argv[1:])\n")
+    return prepared
+
+
+@pytest.mark.skipif(not Path("/usr/share/doc/busybox-static").exists(), reason="busybox-static is not installed")
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        ([], ["ruff check", "ruff format --check", "mypy", "pytest []"]),
+        (["--sweep"], ["ruff check", "ruff format --check", "mypy", "pytest ['-m', '']"]),
+        (["tests/unit", "-k", "foo"], ["pytest ['tests/unit', '-k', 'foo']"]),
+        (["--sweep", "tests/parity"], ["pytest ['-m', '', 'tests/parity']"]),
+    ],
+)
+def test_test_checks_everything_or_only_what_is_asked(
+    with_stand_in_tools: Project, arguments: list[str], printed: list[str]
+) -> None:
+    done = with_stand_in_tools.run("test", *arguments, KDIR="/nowhere")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == printed
+
+
+@pytest.mark.skipif(not Path("/usr/share/doc/busybox-static").exists(), reason="busybox-static is not installed")
+def test_test_stops_at_the_first_tool_that_complains(with_stand_in_tools: Project) -> None:
+    with_stand_in_tools.script("ruff", "echo bad style; exit 3")
+    done = with_stand_in_tools.run("test", KDIR="/nowhere")
+    assert (done.returncode, done.stdout) == (3, "bad style\n")
