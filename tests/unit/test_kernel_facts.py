@@ -161,6 +161,10 @@ def test_tells_the_signing_policy(tmp_path: Path, config: str, shown: str) -> No
     assert str(signing_policy_of(tree_with(tmp_path, config))) == shown
 
 
+def test_a_kernel_that_does_not_verify_signatures_requires_none(tmp_path: Path) -> None:
+    assert not signing_policy_of(tree_with(tmp_path, "CONFIG_MODULE_SIG_FORCE=y\n")).required
+
+
 def test_a_kernel_that_can_be_locked_down_is_not_locked_down(tmp_path: Path) -> None:
     config = "CONFIG_SECURITY_LOCKDOWN_LSM=y\nCONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y\n"
     policy = signing_policy_of(tree_with(tmp_path, config))
