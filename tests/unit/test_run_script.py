@@ -187,7 +187,11 @@ def test_an_environment_whose_python_is_gone_is_made_anew(project: Project) -> N
     assert done.stdout == "works\n"
 
 
-def test_an_interrupted_set_up_is_begun_afresh(project: Project) -> None:
+@pytest.mark.parametrize("was_set_up", [False, True], ids=["the first", "a later one"])
+def test_an_interrupted_set_up_is_begun_afresh(project: Project, was_set_up: bool) -> None:
+    if was_set_up:
+        assert project.run("python", "-c", "").returncode == 0
+        (project.root / "requirements.txt").write_text("# changed\n")
     (project.root / "wait").touch()
     interrupted = project.start("python", "-c", "")
     assert interrupted.stderr
