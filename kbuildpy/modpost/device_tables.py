@@ -288,17 +288,19 @@ def _typec(entry: Entry) -> str:
 
 def _wmi(entry: Entry) -> Iterator[str]:
     guid = entry.string("guid_string")
-    if len(guid) != 36:
+    octets = guid.encode("utf-8", "surrogateescape")
+    if len(octets) != 36:
         entry.table.log.warn(f"Invalid WMI device id 'wmi:{guid}' in '{entry.table.module}'\n")
         return
     if entry.table.dialect.wmi_upper_case:
-        for at, letter in enumerate(guid):
-            if letter != "-" if at in (8, 13, 18, 23) else letter not in HEXADECIMAL:
+        for at, octet in enumerate(octets):
+            if octet != HYPHEN if at in (8, 13, 18, 23) else octet not in HEXADECIMAL:
+                letter = bytes([octet]).decode("utf-8", "surrogateescape")
                 entry.table.log.warn(
                     f"Invalid character {letter} inside WMI GUID string '{guid}' in '{entry.table.module}'\n"
                 )
                 return
-        guid = guid.upper()
+        guid = _upper(guid)
     yield f"wmi:{guid}"
 
 
@@ -313,7 +315,8 @@ def _upper(text: str) -> str:
 # C's isspace() and toupper() in the C locale: ASCII only.
 SPACES = str.maketrans(dict.fromkeys(" \t\n\v\f\r", "_"))
 UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
+HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
+HYPHEN = ord("-")
 ANY32, ANY16, ANY8 = 0xFFFFFFFF, 0xFFFF, 0xFF
 PNP_MAX_DEVICES = 8
 ALIAS_BUFFER = 256

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import struct
 from array import array
+from functools import cache
+from typing import Any
 
 MASK = 0xFFFFFFFF
 INITIAL = (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476)
-WORTH_LOADING_LIBCRYPTO = 64 * 1024
+WORTH_LOADING_LIBCRYPTO = 8 * 1024
 
 
 def srcversion_digest(message: bytes) -> str:
@@ -26,7 +28,7 @@ def srcversion_digest(message: bytes) -> str:
     words.byteswap()
     blocks = words.tobytes() + size
     state = None
-    if len(blocks) >= WORTH_LOADING_LIBCRYPTO:
+    if len(blocks) >= WORTH_LOADING_LIBCRYPTO or _libcrypto.cache_info().currsize:
         state = _digest_libcrypto(blocks)
     if state is None:
         state = _digest(blocks)
@@ -34,17 +36,30 @@ def srcversion_digest(message: bytes) -> str:
 
 
 def _digest_libcrypto(blocks: bytes) -> tuple[int, int, int, int] | None:
+    libcrypto = _libcrypto()
+    if libcrypto is None:
+        return None
+    import ctypes
+
+    context = ctypes.create_string_buffer(256)
+    if libcrypto.MD4_Init(context) != 1 or libcrypto.MD4_Update(context, blocks, len(blocks)) != 1:
+        return None
+    state: tuple[int, int, int, int] = struct.unpack_from("=4I", context.raw)
+    return state
+
+
+@cache
+def _libcrypto() -> Any:
+    """OpenSSL's library with its MD4 functions declared, or None."""
     import ctypes
 
     try:
         libcrypto = ctypes.CDLL("libcrypto.so.3")
-        initialise, update = libcrypto.MD4_Init, libcrypto.MD4_Update
+        libcrypto.MD4_Init.argtypes = [ctypes.c_void_p]
+        libcrypto.MD4_Update.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
     except (OSError, AttributeError):
         return None
-    context = (ctypes.c_uint32 * 64)()
-    if initialise(context) != 1 or update(context, blocks, ctypes.c_size_t(len(blocks))) != 1:
-        return None
-    return context[0], context[1], context[2], context[3]
+    return libcrypto
 
 
 def _digest(blocks: bytes) -> tuple[int, int, int, int]:

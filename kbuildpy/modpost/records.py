@@ -58,38 +58,56 @@ def recorded_sources(text: str, name: str) -> Iterator[str]:
     A line `source_X` that names no file is yielded as "" followed by the line.
     """
     directory = name[: name.rfind("/") + 1]
-    end = deps = DEPS_LINE.search(text)
-    if deps is not None:
-        end = DEPS_END.search(text, deps.end())
-    head = text[: deps.start() if deps is not None else len(text)]
-    for match in SOURCE_LINE.finditer(head):
-        line = match.group(1)
+    deps = _line_starting(text, "deps_", 0)
+    head = text if deps < 0 else text[:deps]
+    at = _line_starting(head, "source_", 0)
+    while at >= 0:
+        line = head[at:].partition("\n")[0]
         if " " not in line:
             yield ""
             yield line
             return
         yield line.rpartition(" ")[2]
-    if deps is None or not directory:
+        at = _line_starting(head, "source_", at + 1)
+    if deps < 0 or not directory:
         return
-    block = text[deps.end() : end.end() if end is not None else len(text)]
+    block = _continued_lines(text, text.find("\n", deps) + 1 or len(text))
     at = block.find(directory)
     while at >= 0:
-        start = block.rfind("\n", 0, at) + 1
-        stop = block.find("\n", at)
-        stop = len(block) if stop < 0 else stop
-        line = block[start:stop].lstrip(SPACE)
-        if line.endswith("\\"):
-            file = FIRST_WORD.match(line)
-            path = file.group() if file is not None else ""
-            if path.find(directory) + len(directory) - 1 == path.rfind("/") >= 0 and directory in path:
-                yield path
+        start, stop = block.rfind("\n", 0, at) + 1, block.find("\n", at)
+        path = REST_AFTER_WORD.sub("", block[start:stop].lstrip(SPACE))
+        place = path.find(directory)
+        if place >= 0 and place + len(directory) - 1 == path.rfind("/"):
+            yield path
         at = block.find(directory, stop)
+
+
+def _line_starting(text: str, word: str, at: int) -> int:
+    """Where the next line begins with `word` (after white space), from `at` on; -1 if none does."""
+    at = text.find(word, at)
+    while at >= 0:
+        if not text[text.rfind("\n", 0, at) + 1 : at].strip(SPACE):
+            return at
+        at = text.find(word, at + 1)
+    return -1
+
+
+def _continued_lines(text: str, start: int) -> str:
+    """The lines from `start` on that end in a backslash, up to the first that does not.
+
+    fixdep ends the list with an empty line; counting proves that it is the first such line without
+    looking at each.
+    """
+    end = text.find("\n\n", start - 1) + 1 or len(text)
+    block = text[start:end]
+    if block.count("\n") == block.count("\\\n"):
+        return block
+    lines = block.split("\n")
+    first = next((number for number, line in enumerate(lines) if not line.endswith("\\")), len(lines))
+    return "".join(f"{line}\n" for line in lines[:first])
 
 
 SPACE = " \t\n\v\f\r"
 SYMVER_LINE = re.compile(r"\n#SYMVER ([^ ]*) (0[xX][0-9a-fA-F]+|[0-9]+)(?=\n)")
 OCTAL = re.compile(r"[0-7]+")
-SOURCE_LINE = re.compile(r"^[ \t\v\f\r]*(source_.*)$", re.MULTILINE)
-DEPS_LINE = re.compile(r"^[ \t\v\f\r]*deps_.*\n?", re.MULTILINE)
-DEPS_END = re.compile(r"(?:(?<=\n)|[^\\\n])\n")
-FIRST_WORD = re.compile(r"[^ \t\n\v\f\r]*")
+REST_AFTER_WORD = re.compile(r"[ \t\n\v\f\r].*", re.DOTALL)

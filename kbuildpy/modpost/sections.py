@@ -71,7 +71,9 @@ def check_allocatable(walk: Walk, section: Section) -> None:
     if section.type != SHT_PROGBITS or section.flags & SHF_ALLOC:
         return
     if not any(fnmatchcase(section.name, pattern) for pattern in walk.dialect.white_sections):
-        walk.log.module("non-allocatable", walk.owner.name, error=False, section=section.name)
+        # 6.1 says the object here, later kernels the module
+        name = walk.owner.name if walk.dialect.exports_by_section else f"{walk.owner.name}.o"
+        walk.log.module("non-allocatable", name, error=False, section=section.name)
 
 
 def check_export_requests(walk: Walk, section: Section) -> None:

@@ -34,7 +34,15 @@ class SourceReader:
 
 def significant(source: bytes) -> bytes:
     """What of `source` goes into the checksum (sumversion.c: parse_file)."""
-    return INSIGNIFICANT.sub(_keep_strings, source)
+    parts = []
+    start = 0
+    for match in STRING_OR_COMMENT.finditer(source):
+        parts.append(source[start : match.start()].translate(None, WHITE_SPACE))
+        start = match.end()
+        if source[match.start()] == QUOTE:
+            parts.append(match.group())
+    parts.append(source[start:].translate(None, WHITE_SPACE))
+    return b"".join(parts)
 
 
 def srcversion(objects: Sequence[ObjectRecord], sources: SourceReader, log: Log) -> str:
@@ -58,15 +66,11 @@ def srcversion(objects: Sequence[ObjectRecord], sources: SourceReader, log: Log)
     return srcversion_digest(b"".join(parts))
 
 
-def _keep_strings(match: re.Match[bytes]) -> bytes:
-    text = match.group()
-    return text if text.startswith(b'"') else b""
-
-
-INSIGNIFICANT = re.compile(
+QUOTE = ord('"')
+WHITE_SPACE = b" \t\n\v\f\r"
+STRING_OR_COMMENT = re.compile(
     rb"""
       \\\n                                  # a continued line
-    | [ \t\n\v\f\r]+
     | "[^"]*(?:(?<=\\)"[^"]*)*"?            # a string ends at a quote that no backslash precedes
     | /\*(?:/|.*?\*/|.*)                    # the star that opens a comment may close it
     """,
