@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A path may be any bytes; it is printed as those bytes, as every other tool does.
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
-        args = _parser(words).parse_args(words)
+        args = _parse(words)
         status: int = args.run(args)
         sys.stdout.flush()
         return status
@@ -54,6 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}", "")
         return 1
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """Parse `words`; a command with `words` of its own takes them before and after options alike."""
+    parser = _parser(words)
+    args, rest = parser.parse_known_args(words)
+    # argparse fills a list of words at the first of them only: `build DIR -k all V=1` leaves V=1 over.
+    if rest and (not hasattr(args, "words") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.words += rest
+    return args
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

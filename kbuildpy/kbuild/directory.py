@@ -11,6 +11,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
@@ -238,7 +239,7 @@ def _orders(by_target: Mapping[str, list[dict[str, str]]], top: str) -> tuple[tu
             if block["rule"] not in ("modules_order", "gen_order"):
                 continue
             words = shlex.split(block["command"].replace(";", " ; "))
-            for verb, name in zip(words, words[1:], strict=False):
+            for verb, name in pairwise(words):
                 if verb == "echo":
                     found.append(name)
                 elif verb == "cat":

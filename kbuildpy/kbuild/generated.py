@@ -84,7 +84,7 @@ def _link_neighbours(directory: Path, root: Path, *, skip: Path) -> None:
         if folder == folder.parent:
             break
         mirror = Path(f"{root}{folder}")
-        present = set(os.listdir(mirror)) if mirror.is_dir() else set()
+        present = {path.name for path in mirror.iterdir()} if mirror.is_dir() else set()
         with os.scandir(folder) as entries:
             for entry in entries:
                 inside = entry.path == str(directory) or str(directory).startswith(f"{entry.path}/")

@@ -55,10 +55,11 @@ class Plan:
     """What Kbuild would do for one module directory and one kernel tree.
 
     `directory` is the directory as `M=` would name it (absolute, physical); `orders` are the `modules.order` files
-    that Kbuild writes, the directory's own first, each with its text; `extra_symbols` the value of KBUILD_EXTRA_SYMBOLS; `makefiles` what was read outside the
-    tree; `listed` the directories whose contents decided; `warnings` what make printed on standard error;
-    `custom` whether rules of the Kbuild file's own must be run by make; `changeable` whether the Kbuild
-    file asks the shell or the file system, so that the answer can change without its text changing.
+    that Kbuild writes, the directory's own first, each with its text; `extra_symbols` is the value of
+    KBUILD_EXTRA_SYMBOLS; `makefiles` is what was read outside the tree; `listed` are the directories whose contents
+    decided; `warnings` is what make printed on standard error; `custom` says that rules of the Kbuild file's own
+    must be run by make; `changeable` that the Kbuild file asks the shell or the file system, so that the answer
+    can change without its text changing.
     """
 
     directory: str

@@ -1,8 +1,8 @@
 """The SCons tool: turns a plan into nodes. The only room that imports SCons.
 
-    env = Environment(tools=["default", "kbuild"])
-    env.KernelModule("hello", ["hello.c"])
-    env.Kbuild("third_party/v4l2loopback")
+env = Environment(tools=["default", "kbuild"])
+env.KernelModule("hello", ["hello.c"])
+env.Kbuild("third_party/v4l2loopback")
 """
 
 from __future__ import annotations

@@ -7,18 +7,24 @@ the same, a directory by its own.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kbuildpy.errors import KbuildError, UsageError
+import SCons.Errors
+
+from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.declared import kbuild_file_text
 from kbuildpy.kbuild.directory import ask_directory
 from kbuildpy.kbuild.generated import copy_sources, run_own_rules
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
+from kbuildpy.kbuild.question import digest
+from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.scons.group import Group
+from kbuildpy.scons.postprocess import find_symvers
 from kbuildpy.scons.session import Project, Session, is_dry_run, job_count
 from kbuildpy.scons.variables import build_environment, make_variables
 
@@ -56,22 +62,6 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
     return group
 
 
-def find_symvers(project: Project, name: str, *, cwd: str) -> str:
-    """The file that `name` in KBUILD_EXTRA_SYMBOLS means.
-
-    Kbuild leaves a `Module.symvers` beside the sources; ours is in `build/RELEASE` there, or is about to be made.
-    What was built for this very release is preferred.
-    """
-    path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118
-    folder, base = os.path.split(path)  # noqa: PTH118
-    session = getattr(project.env.fs, "kbuildpy_session", None)
-    for group in session.groups.values() if session else ():
-        if group.project.tree == project.tree and folder in (group.directory, group.out) and base == "Module.symvers":
-            return f"{group.out}/Module.symvers"
-    ours = Path(folder, "build", project.tree.release, base)
-    return str(ours) if base == "Module.symvers" and ours.is_file() else path
-
-
 def _kernel_module(env: Any, name: str, source: Any, given: Mapping[str, Any]) -> list[Any]:
     variables = {key: value for key, value in given.items() if key not in _FLAG_NAMES}
     project = _project(env, variables)
@@ -103,9 +93,6 @@ def _ask_declared(
     env: Any, project: Project, directory: Path, *, below: str, text: str, state: Path, coming: Sequence[str]
 ) -> Plan:
     """Evaluate a declared module's Kbuild file, kept as `state`/Kbuild."""
-    from kbuildpy.kbuild.question import digest
-    from kbuildpy.kernel.cache import cache_directory
-
     dry = is_dry_run(env)
     kbuild_file = (cache_directory() / "declared" / digest(text) if dry else state) / "Kbuild"
     known = kbuild_file.read_text(errors="surrogateescape") if kbuild_file.is_file() else None
@@ -155,8 +142,6 @@ def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[P
         plan = ask_directory(answer, evaluated, environ=project.environ, cache=state / "generated.json")
         plan = replace(plan, warnings=plan.warnings.replace(str(evaluated), str(directory)))
     if plan.warnings.strip():
-        import sys
-
         print(plan.warnings.rstrip(), file=sys.stderr, flush=True)
     return plan, Layout(str(directory), str(evaluated), str(out), answer.working_directory(str(evaluated)))
 
@@ -235,14 +220,9 @@ def _flat(env: Any, value: Any) -> list[str]:
 
 def _stop_on_error(declare: Any) -> list[Any]:
     """Turn an error into SCons' own way of stopping: its message, no traceback, exit status 2."""
-    import SCons.Errors
-
     try:
         found: list[Any] = declare()
     except KbuildError as error:
         hint = f"\n  {error.hint}" if error.hint else ""
         raise SCons.Errors.StopError(f"kbuildpy: {error.message}{hint}") from error
     return found
-
-
-__all__ = ["UsageError", "declare_directory", "find_symvers", "kbuild", "kernel_module"]

@@ -10,56 +10,51 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.command import run_command
 from kbuildpy.kbuild.compile import record_path
-from kbuildpy.kbuild.layout import Layout
-from kbuildpy.kbuild.plan import ModulePlan, Step
+from kbuildpy.kbuild.plan import Step
 
 if TYPE_CHECKING:
     from kbuildpy.modpost import ModpostOptions, ModpostResult
+    from kbuildpy.scons.group import Group
     from kbuildpy.scons.session import Project
 
 _DEPENDS = re.compile(r'^MODULE_INFO\(depends, "([^"]*)"\);', re.MULTILINE)
 
 
-def run_modpost(
-    project: Project,
-    *,
-    directory: str,
-    modules: Sequence[tuple[str, str, ModulePlan, Layout]],
-    extra_symbols: Sequence[str],
-    symvers_of: Callable[[str], str],
-) -> ModpostResult:
-    """modpost over `modules` (nominal name, object file, plan, layout); prints its diagnostics.
+def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
+    """modpost over the modules of `group`; prints its diagnostics.
 
     Raises `CommandError` when modpost finds errors, `KbuildError` for modules that need each other.
     """
     from kbuildpy.modpost import ModuleObject, ObjectRecord, modpost
     from kbuildpy.scons.layouts import device_table_layouts
 
-    answer = project.answer
+    project, answer = group.project, group.project.answer
     objects = [
         ModuleObject(
-            name=name,
-            path=Path(path),
+            name=layout.nominal(module.name),
+            path=Path(group.module_object(module, layout).get_abspath()),
             objects=tuple(
                 ObjectRecord(name=item, record=record_path(Path(layout.actual(item)))) for item in module.objects
             ),
         )
-        for name, path, module, layout in modules
+        for module, layout in group.modules
     ]
     for line in re.findall(r'echo >&2 "([^"]*)"', answer.modpost.command):
         print(line, file=sys.stderr)
+    cwd = answer.working_directory(group.directory)
     result = modpost(
         objects,
-        modpost_options(project, extra_symbols, symvers_of),
+        _options(project, [find_symvers(project, name, cwd=cwd) for name in extra_symbols]),
         tree=answer.tree,
-        cwd=Path(answer.working_directory(directory)),
+        cwd=Path(cwd),
         layouts=lambda: device_table_layouts(project),
     )
     for diagnostic in result.diagnostics:
@@ -71,12 +66,26 @@ def run_modpost(
     return result
 
 
-def modpost_options(
-    project: Project, extra_symbols: Sequence[str], symvers_of: Callable[[str], str]
-) -> ModpostOptions:
-    """The options that the tree gives its modpost, with files where they really are."""
-    from dataclasses import replace
+def find_symvers(project: Project, name: str, *, cwd: str) -> str:
+    """The file that `name` in KBUILD_EXTRA_SYMBOLS means.
 
+    Kbuild leaves a `Module.symvers` beside the sources; ours is in `build/RELEASE` there, or is about to be made.
+    What was built for this very release is preferred.
+    """
+    path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118
+    folder, base = os.path.split(path)
+    if base != "Module.symvers":
+        return path
+    session = getattr(project.env.fs, "kbuildpy_session", None)
+    for group in session.groups.values() if session else ():
+        if group.project.tree == project.tree and folder in (group.directory, group.out):
+            return f"{group.out}/Module.symvers"
+    ours = Path(folder, "build", project.tree.release, base)
+    return str(ours) if ours.is_file() else path
+
+
+def _options(project: Project, extra_symvers: Sequence[str]) -> ModpostOptions:
+    """The options that the tree gives its modpost, with files where they really are."""
     from kbuildpy.modpost import ModpostOptions
 
     answer = project.answer
@@ -85,7 +94,7 @@ def modpost_options(
     options = ModpostOptions.parse(words[start + 1 :])
     base = answer.working_directory(answer.placeholder)
     given = [Path(os.path.normpath(os.path.join(base, name))) for name in options.symvers]  # noqa: PTH118
-    return replace(options, symvers=(*given, *(Path(symvers_of(name)) for name in extra_symbols)))
+    return replace(options, symvers=(*given, *map(Path, extra_symvers)))
 
 
 def link_module(
@@ -101,7 +110,10 @@ def link_module(
     verbose: bool,
     display: str,
 ) -> None:
-    """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure there is none."""
+    """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure there is none.
+
+    `display` is what the line that announces BTF calls the module, empty for silence.
+    """
     ko = Path(f"{out}/{below}.ko")
     nominal = f"{below}.o" if in_directory else f"{directory}/{below}.o"
     try:
@@ -110,11 +122,11 @@ def link_module(
             if not in_directory:
                 text = re.sub(rf"(?<![^\s='\"]){re.escape(directory)}/(?!\S*\.lds)", lambda _: f"{out}/", text)
                 text = text.replace(f"{out}/{os.path.relpath(module_object, directory)}", module_object)
-            if step.rule == "btf_ko" and "Skipping" not in step.quiet and step.quiet and _has_vmlinux(text, cwd):
+            if step.rule == "btf_ko" and display and _has_vmlinux(text, cwd):
                 print(f"  BTF [M] {display}", flush=True)
             status = run_command(text, cwd=cwd, env=env, verbose=verbose)
             if status:
-                raise CommandError(f"{display}: Kbuild's {step.rule} failed", returncode=status)
+                raise CommandError(f"{below}.ko: Kbuild's {step.rule} failed", returncode=status)
     except BaseException:
         ko.unlink(missing_ok=True)
         raise

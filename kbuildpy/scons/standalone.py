@@ -70,6 +70,7 @@ def declare(env: Any, request: Mapping[str, Any]) -> None:
 
     session = Session.of(env)
     several = len(request["trees"]) > 1
+    targets: list[Any] = []
     try:
         for tree in request["trees"]:
             variables = {**request["variables"], "KDIR": str(tree.objects)}
@@ -79,12 +80,13 @@ def declare(env: Any, request: Mapping[str, Any]) -> None:
             group = declare_directory(
                 env, request["directory"], request["out"] / tree.release, variables=variables, label=label
             )
-            env.Default(group.default_targets())
+            targets += group.default_targets()
     except KbuildError as error:
         from kbuildpy.scons.actions import print_error
 
         print_error(error)
         raise SystemExit(error.status) from error
+    env.Default(env.Alias("modules", targets))
 
 
 def _status(code: Any) -> int:

@@ -1,0 +1,142 @@
+"""From a module's object to its `.ko`, as nodes: `.mod.c`, `.mod.o`, `.module-common.o`, the final link.
+
+The counterpart is scripts/Makefile.modfinal. What is compiled here lies among the output and must look as if it lay
+beside the sources: an option that compilers do not record maps the one directory to the other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from kbuildpy.kbuild.compile import Job
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.plan import ModulePlan, Step
+from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.scons.actions import KbuildAction, attach
+from kbuildpy.scons.objects import declare_compile
+from kbuildpy.scons.postprocess import link_module
+
+if TYPE_CHECKING:
+    from kbuildpy.scons.group import Group
+
+COMMON_OBJECT = ".module-common.o"
+
+
+def declare_final(group: Group, module: ModulePlan, layout: Layout) -> Any:
+    """The nodes after a module's object; the last of them (`.ko`; `.mod.c` under KBUILD_MODPOST_NOFINAL=1)."""
+    answer = group.project.answer
+    below = layout.relative(module.name)
+    mod_c = _declare_mod_c(group, module, layout, below)
+    if _stops_at_modpost(group):
+        return mod_c
+    steps = answer.steps_for(answer.compile_mod_c, directory=group.directory, module=below)
+    declare_compile(group, _job(group, f"{below}.mod.o", steps), mod_c, title=steps[0].quiet)
+    return _declare_ko(group, module, layout, below)
+
+
+def declare_common_object(group: Group) -> None:
+    """The object that kernels since 6.12 link into every module."""
+    answer = group.project.answer
+    if answer.common_object and not _stops_at_modpost(group):
+        steps = answer.steps_for(answer.compile_common, directory=group.directory)
+        source = group.file(os.path.normpath(os.path.join(_cwd(group), answer.common_source)))  # noqa: PTH118
+        declare_compile(group, _job(group, COMMON_OBJECT, steps), source, title=steps[0].quiet)
+
+
+def _declare_mod_c(group: Group, module: ModulePlan, layout: Layout, below: str) -> Any:
+    answer = group.project.answer
+    node = group.file(f"{group.out}/{below}.mod.c")
+    # srcversion is made of sources and headers, also of what does not change the object.
+    placed = [group.objects[name] for name in module.objects]
+    looked_at = [group.file(its.absolute(item.source)) for item, its in placed]
+    headers = [header for item, its in placed for header in group.file(its.actual(item.target)).implicit or ()]
+    sources = [group.module_object(module, layout), *group.records(module), group.symvers, *looked_at]
+
+    def write(target: list[Any], source: list[Any]) -> None:
+        from kbuildpy.scons.group import write_text
+
+        write_text(target[0], group.modpost(again=False).mod_c[layout.nominal(module.name)])
+
+    signature = digest(answer.identity, answer.modpost.command.replace(answer.placeholder, ""), group.directory)
+    attach(
+        group.project.env,
+        [node],
+        list(dict.fromkeys([*sources, *headers])),
+        KbuildAction(write, title="", signature=signature),
+    )
+    return node
+
+
+def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) -> Any:
+    answer = group.project.answer
+    steps = answer.steps_for(answer.link, directory=group.directory, module=below)
+    module_object = group.module_object(module, layout)
+    sources = [module_object, group.file(f"{group.out}/{below}.mod.o")]
+    if answer.common_object:
+        sources.append(group.file(f"{group.out}/{COMMON_OBJECT}"))
+    facts = [stamp(name) for name in answer.link_needs]
+    if any(step.rule == "btf_ko" for step in steps):
+        facts.append(stamp(answer.tree.objects / "vmlinux"))
+    quiet = bool(group.project.env.GetOption("silent"))
+
+    def link(target: list[Any], source: list[Any]) -> None:
+        link_module(
+            steps,
+            out=group.out,
+            directory=group.directory,
+            below=below,
+            module_object=module_object.get_abspath(),
+            cwd=_cwd(group),
+            env=_environment(group),
+            in_directory=answer.in_directory,
+            verbose=group.project.verbose,
+            display="" if quiet else f"{group.label}{below}.ko",
+        )
+
+    name = f"{below}.ko" if answer.in_directory else f"{group.directory}/{below}.ko"
+    nominal = Layout(group.directory, group.directory, group.out, answer.working_directory(group.directory))
+    node = group.file(f"{group.out}/{below}.ko")
+    action = group.action(link, steps, nominal, name, title=steps[0].quiet, facts=facts)
+    attach(group.project.env, [node], sources, action)
+    return node
+
+
+def _job(group: Group, below: str, steps: tuple[Step, ...]) -> Job:
+    """A compilation of something that lies among the output itself.
+
+    Where Kbuild runs in the module's directory, we run in the output's, and its relative names are right already;
+    elsewhere the names of the module's directory are replaced.
+    """
+    answer, directory, out = group.project.answer, group.directory, group.out
+    if answer.in_directory:
+        layout = Layout(directory, out, out, _cwd(group))
+        target = below
+    else:
+        layout = Layout(directory, directory, out, _cwd(group))
+        target = f"{directory}/{below}"
+        steps = tuple(Step(step.rule, step.quiet, _moved(step.command, directory, out)) for step in steps)
+    extra = layout.out_prefix_map()
+    verbose = group.project.verbose
+    return Job(target, steps, layout, layout.cwd, _environment(group), extra=extra, verbose=verbose)
+
+
+def _moved(command: str, directory: str, out: str) -> str:
+    names = rf"(?<![^\s,='\"]){re.escape(directory)}/(?=\S*\.(?:mod|module-common)\.)"
+    return re.sub(names, lambda _: f"{out}/", command)
+
+
+def _cwd(group: Group) -> str:
+    answer = group.project.answer
+    return group.out if answer.in_directory else answer.working_directory(group.directory)
+
+
+def _environment(group: Group) -> dict[str, str]:
+    env = group.project.answer.environment_for(group.project.environ, group.directory)
+    env["PWD"] = _cwd(group)
+    return env
+
+
+def _stops_at_modpost(group: Group) -> bool:
+    return dict(group.project.answer.variables).get("KBUILD_MODPOST_NOFINAL") == "1"

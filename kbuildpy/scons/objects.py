@@ -1,0 +1,129 @@
+"""Objects as nodes: compiled, copied, linked from parts, checked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.compile import Job, compile_object, link_object, record_path
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan
+from kbuildpy.kbuild.record import Record, parse_record
+from kbuildpy.scons.actions import attach
+from kbuildpy.scons.headers import include_folders, own_headers, search_headers
+
+if TYPE_CHECKING:
+    from kbuildpy.scons.group import Group
+
+
+def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str, str]) -> None:
+    """The nodes for one object of a plan: the object and its record.
+
+    Raises `KbuildError` for an object that nothing makes.
+    """
+    if not item.source:
+        name = layout.relative(item.target)
+        raise KbuildError(
+            f"{group.directory}: nothing says how to make {name}",
+            hint=f"is {Path(name).with_suffix('.c')} missing, or misspelled in the Kbuild file?",
+        )
+    if not item.steps:
+        return  # an object that came with the sources is used where it is
+    source = group.file(layout.absolute(item.source))
+    title = item.steps[0].quiet
+    if item.steps[0].rule == "copy":
+        action = group.action(_copy, item.steps, layout, item.target, title=title)
+        attach(group.project.env, [group.file(layout.actual(item.target))], [source], action)
+        return
+    forced = [step for step in item.steps if step.rule == "force_checksrc"]
+    steps = tuple(step for step in item.steps if step not in forced)
+    verbose = group.project.verbose
+    job = Job(item.target, steps, layout, layout.cwd, env, extra=layout.prefix_map(), verbose=verbose)
+    targets = declare_compile(group, job, source, title=title)
+    _set_implicit(targets, _first_headers(group, item, layout))
+    for step in forced:
+        _declare_check(group, replace(job, steps=(step,)), source, title=step.quiet)
+
+
+def declare_compile(group: Group, job: Job, source: Any, *, title: str) -> list[Any]:
+    """The nodes of an object and its record, compiled from `source` by `job`."""
+    targets = [group.file(str(job.object_file)), group.file(str(job.record_file))]
+
+    def compile_it(target: list[Any], _: list[Any]) -> None:
+        began = time.time_ns()
+        record = compile_object(job, symbols_of=group.project.headers.of)
+        with group.lock:
+            group.freshness.note(str(job.object_file), str(job.record_file), record, began_ns=began)
+            # What the compiler said replaces what was guessed; SCons stores it with the target.
+            _set_implicit(targets, _own_nodes(group, record, job.layout))
+
+    action = group.action(compile_it, job.steps, job.layout, job.target, title=title, facts=job.extra)
+    attach(group.project.env, targets, [source], action)
+    group.project.track(str(job.object_file), str(job.record_file), group.freshness)
+    return targets
+
+
+def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str, str]) -> None:
+    """The node of a composite module's object, linked from its parts; its `.mod` file lists them for the linker."""
+    parts = [group.input(name) for name in module.parts]
+    names = [part.get_abspath() for part in parts]
+    listing = Path(layout.actual(f"{module.name}.mod"))
+    verbose = group.project.verbose
+    job = Job(module.target, module.steps, layout, layout.cwd, env, outputs=module.parts, verbose=verbose)
+
+    def link(target: list[Any], source: list[Any]) -> None:
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        listing.write_text("".join(f"{name}\n" for name in names))
+        link_object(job)
+
+    title = module.steps[0].quiet
+    action = group.action(link, module.steps, layout, module.target, title=title, facts=module.parts)
+    attach(group.project.env, [group.file(layout.actual(module.target))], parts, action)
+
+
+def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:
+    """C=2: look at the source in every build, whether it is compiled or not."""
+    node = group.file(f"{job.object_file}.checked")
+    action = group.action(lambda target, source: link_object(job), job.steps, job.layout, job.target, title=title)
+    attach(group.project.env, [node], [source], action)
+    node.set_always_build(True)
+    node.set_pseudo(True)
+    group.targets.append(node)
+
+
+def _first_headers(group: Group, item: ObjectPlan, layout: Layout) -> list[Any]:
+    """The module's own headers of an object: by its record, or by reading the source when there is none."""
+    record_file = record_path(Path(layout.actual(item.target)))
+    try:
+        return _own_nodes(group, parse_record(record_file.read_text(errors="surrogateescape")), layout)
+    except OSError:
+        folders = include_folders(item.steps[0].command, cwd=layout.cwd, is_own=group.is_own)
+        names = search_headers(layout.absolute(item.source), folders, exists=lambda path: _will_exist(group, path))
+        return [group.file(name) for name in names]
+
+
+def _own_nodes(group: Group, record: Record, layout: Layout) -> list[Any]:
+    names = own_headers(record.headers, cwd=layout.cwd, is_own=group.is_own)
+    return [group.file(name) for name in names if _will_exist(group, name)]
+
+
+def _will_exist(group: Group, path: str) -> bool:
+    return group.is_own(path) and (os.path.isfile(path) or group.file(path).is_derived())  # noqa: PTH113
+
+
+def _set_implicit(targets: list[Any], nodes: list[Any]) -> None:
+    for target in targets:
+        target.implicit = list(nodes)
+        target.implicit_set = set(nodes)
+        target._children_reset()
+
+
+def _copy(target: list[Any], source: list[Any]) -> None:
+    path = Path(target[0].get_abspath())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source[0].get_abspath(), path)

@@ -1,0 +1,39 @@
+"""Debian packages by name: downloaded through the machine's own apt, unpacked into the user's cache."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.run import run
+
+
+def unpacked(package: str) -> Path:
+    """The directory that `package` is unpacked in; nothing is installed."""
+    place = cache_directory() / "packages" / package
+    if place.is_dir():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+        # apt downloads as a user of its own, who must be able to write here.
+        Path(scratch).chmod(0o777)
+        run(["apt-get", "download", "-q", package], cwd=scratch, timeout=600)
+        archive = next(Path(scratch).glob("*.deb"))
+        run(["dpkg-deb", "-x", archive, f"{scratch}/root"])
+        shutil.move(f"{scratch}/root", place)
+    return place
+
+
+def kernel_source(version: str) -> Path:
+    """The unpacked sources of a kernel line (`6.1`), from Debian's linux-source package."""
+    package = unpacked(f"linux-source-{version}")
+    tree = package / f"linux-source-{version}"
+    if not tree.is_dir():
+        archive = package / f"usr/src/linux-source-{version}.tar.xz"
+        with tempfile.TemporaryDirectory(dir=package) as scratch:
+            names = [f"linux-source-{version}/{name}" for name in ("drivers/usb/serial", "net/netfilter")]
+            run(["tar", "-C", scratch, "-xf", archive, *names], timeout=600)
+            shutil.move(f"{scratch}/linux-source-{version}", tree)
+    return tree

@@ -1,0 +1,30 @@
+"""The sample modules: the same bytes as make's, on every installed kernel tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.kernel.tree import KernelTree
+from tests.parity.both import assert_equal, build_both, trees
+
+SAMPLES = Path(__file__).parents[2] / "sample_modules"
+
+pytestmark = pytest.mark.parity
+
+
+@pytest.mark.parametrize("tree", trees(), ids=lambda tree: tree.release)
+def test_all_samples_are_the_same_bytes_as_makes(tree: KernelTree, tmp_path: Path) -> None:
+    [(oracle, ours)] = build_both(tree, SAMPLES, tmp_path / "samples")
+    assert_equal(oracle, ours)
+    assert len(ours.names(".ko")) == len([path for path in SAMPLES.iterdir() if path.is_dir()])
+
+
+@pytest.mark.parametrize("tree", trees(), ids=lambda tree: tree.release)
+@pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.iterdir() if path.is_dir()))
+def test_a_sample_built_alone_is_the_same_bytes_as_makes(name: str, tree: KernelTree, tmp_path: Path) -> None:
+    if name == "exporter_user":
+        pytest.skip("needs exporter's symbols: built with it in the test of all samples")
+    [(oracle, ours)] = build_both(tree, SAMPLES / name, tmp_path / name)
+    assert_equal(oracle, ours)
