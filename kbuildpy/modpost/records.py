@@ -59,6 +59,10 @@ def recorded_sources(text: str, name: str) -> Iterator[str]:
     """
     directory = name[: name.rfind("/") + 1]
     deps = _line_starting(text, "deps_", 0)
+    after = text.find("\n", deps) + 1 or len(text)
+    if deps >= 0 and (_line_starting(text, "source_", after) >= 0 or _line_starting(text, "deps_", after) >= 0):
+        yield from line_by_line(text, directory)
+        return
     head = text if deps < 0 else text[:deps]
     at = _line_starting(head, "source_", 0)
     while at >= 0:
@@ -71,15 +75,44 @@ def recorded_sources(text: str, name: str) -> Iterator[str]:
         at = _line_starting(head, "source_", at + 1)
     if deps < 0 or not directory:
         return
-    block = _continued_lines(text, text.find("\n", deps) + 1 or len(text))
+    block = _continued_lines(text, after)
     at = block.find(directory)
     while at >= 0:
         start, stop = block.rfind("\n", 0, at) + 1, block.find("\n", at)
-        path = REST_AFTER_WORD.sub("", block[start:stop].lstrip(SPACE))
-        place = path.find(directory)
-        if place >= 0 and place + len(directory) - 1 == path.rfind("/"):
+        path = _first_word(block[start:stop])
+        if _lies_in(path, directory):
             yield path
         at = block.find(directory, stop)
+
+
+def line_by_line(text: str, directory: str) -> Iterator[str]:
+    """What `recorded_sources` yields, by the C code's own steps: for records that fixdep did not write."""
+    in_deps = False
+    for line in text.split("\n"):
+        line = line.lstrip(SPACE)
+        if line.startswith("source_"):
+            if " " not in line:
+                yield ""
+                yield line
+                return
+            yield line.rpartition(" ")[2]
+        elif line.startswith("deps_"):
+            in_deps = True
+        elif in_deps:
+            if not line.endswith("\\"):
+                return
+            path = _first_word(line)
+            if directory and _lies_in(path, directory):
+                yield path
+
+
+def _first_word(line: str) -> str:
+    return REST_AFTER_WORD.sub("", line.lstrip(SPACE))
+
+
+def _lies_in(path: str, directory: str) -> bool:
+    place = path.find(directory)
+    return place >= 0 and place + len(directory) - 1 == path.rfind("/")
 
 
 def _line_starting(text: str, word: str, at: int) -> int:

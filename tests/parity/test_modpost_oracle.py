@@ -115,15 +115,21 @@ def oracle(built: Built, names: Sequence[str], options: Sequence[str]) -> Outcom
     )
 
 
-def ours(built: Built, names: Sequence[str], options: Sequence[str], layouts: DeviceTableLayouts | None) -> Outcome:
-    """Run our modpost."""
+def ours(
+    built: Built,
+    names: Sequence[str],
+    options: Sequence[str],
+    layouts: DeviceTableLayouts | None,
+    modules: Sequence[ModuleObject] = (),
+) -> Outcome:
+    """Run our modpost over the modules `names`, or over `modules`."""
 
     def given() -> DeviceTableLayouts:
         assert layouts is not None, "asked for device table layouts without a device table"
         return layouts
 
     result = modpost(
-        [built.module(name) for name in names],
+        modules or [built.module(name) for name in names],
         ModpostOptions.parse([*options, "-o", "out.symvers", "-T", "listing"]),
         tree=built.tree,
         cwd=built.cwd,
