@@ -53,20 +53,23 @@ class ExportTable:
         self._log = log
         self._external = external
         self._owner_by_file = owner_by_file
-        self._files: list[Symvers] = []
+        self._files: list[tuple[str, Symvers]] = []
         self._found: dict[str, ExportedSymbol] = {}
         self._owners: dict[tuple[str, str], Owner] = {}
 
-    def load(self, symvers: Symvers) -> None:
-        """Add a symvers file; its symbols become objects only when they are looked up."""
+    def load(self, symvers: Symvers, name: str) -> None:
+        """Add a symvers file, which the command line calls `name`.
+
+        Its symbols become objects only when they are looked up.
+        """
         for symbol, license in symvers.skipped:
             self._log.error(f"{symbol}: unknown license {license}. skip")
         if len(symvers.rows) != len(symvers.symbols) or any(
-            not symvers.rows.keys().isdisjoint(earlier.rows.keys()) for earlier in self._files
+            not symvers.rows.keys().isdisjoint(earlier.rows.keys()) for _, earlier in self._files
         ):
-            self._report_duplicates(symvers)
+            self._report_duplicates(symvers, name)
         self._found.clear()
-        self._files.append(symvers)
+        self._files.append((name, symvers))
 
     def add(self, symbol: ExportedSymbol) -> None:
         """Add an export of a module at hand."""
@@ -80,12 +83,12 @@ class ExportTable:
         name = name[1:] if name.startswith(".") else name
         symbol = self._found.get(name)
         if symbol is None:
-            for symvers in reversed(self._files):
+            for file, symvers in reversed(self._files):
                 row = symvers.rows.get(name)
                 if row is not None:
                     symbol = self._found[name] = ExportedSymbol(
                         name,
-                        self._owner(symvers, row),
+                        self._owner(file, symvers.owners[row]),
                         symvers.licenses[row] == "EXPORT_SYMBOL_GPL",
                         symvers.namespaces[row],
                         int(symvers.crcs[row] or "0", 16) & 0xFFFFFFFF,
@@ -93,9 +96,8 @@ class ExportTable:
                     break
         return symbol
 
-    def _owner(self, symvers: Symvers, row: int) -> Owner:
-        name = symvers.owners[row]
-        key = (symvers.name if self._owner_by_file else "", name)
+    def _owner(self, file: str, name: str) -> Owner:
+        key = (file if self._owner_by_file else "", name)
         owner = self._owners.get(key)
         if owner is None:
             owner = self._owners[key] = Owner(name)
@@ -108,10 +110,10 @@ class ExportTable:
             "exported-twice", owner.name, is_vmlinux=owner.is_vmlinux, symbol=symbol, owner=earlier.filename
         )
 
-    def _report_duplicates(self, symvers: Symvers) -> None:
+    def _report_duplicates(self, symvers: Symvers, name: str) -> None:
         here: dict[str, Owner] = {}
         for row, symbol in enumerate(symvers.symbols):
-            owner = self._owner(symvers, row)
+            owner = self._owner(name, symvers.owners[row])
             earlier = here.get(symbol)
             if earlier is None:
                 known = self.find(symbol)

@@ -115,6 +115,11 @@ def _extended_versions(imports: Sequence[Import], module: str, log: Log) -> list
     return lines
 
 
+def prepare_template() -> None:
+    """Import Jinja2 and compile the template."""
+    _template()
+
+
 @cache
 def _template() -> Template:
     import jinja2

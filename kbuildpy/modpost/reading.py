@@ -7,7 +7,6 @@ until all of them are read. The order of the stages is the order of modpost's me
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.elf import ModuleImage
@@ -27,26 +26,13 @@ from kbuildpy.modpost.diagnostics import Log
 from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
 from kbuildpy.modpost.names import without_suffix
 from kbuildpy.modpost.options import ModpostOptions
-from kbuildpy.modpost.records import ObjectRecord, recorded_crcs
+from kbuildpy.modpost.records import ModuleObject, recorded_crcs
 from kbuildpy.modpost.sections import check_sections
 from kbuildpy.modpost.srcversion import SourceReader, srcversion
 from kbuildpy.modpost.versions import Dialect
 
 GPL_LICENSES = frozenset(("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"))
 STT_SPARC_REGISTER = 13
-
-
-@dataclass(frozen=True)
-class ModuleObject:
-    """A module before modpost.
-
-    `name` is the nominal path without ".o" ("/home/u/drv/hello" up to 6.12, "hello" later), `path` the file to
-    read, wherever that is; `objects` come in the order of the `.mod` file.
-    """
-
-    name: str
-    path: Path
-    objects: tuple[ObjectRecord, ...]
 
 
 class Unresolved(NamedTuple):

@@ -37,6 +37,19 @@ class ObjectRecord:
         return text.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
+@dataclass(frozen=True)
+class ModuleObject:
+    """A module before modpost.
+
+    `name` is the nominal path without ".o" ("/home/u/drv/hello" up to 6.12, "hello" later), `path` the file to
+    read, wherever that is; `objects` come in the order of the `.mod` file.
+    """
+
+    name: str
+    path: Path
+    objects: tuple[ObjectRecord, ...]
+
+
 def recorded_crcs(text: str) -> Iterator[tuple[str, int]]:
     """The (symbol, CRC) pairs in a record; a line whose number is malformed is passed over."""
     for match in SYMVER_LINE.finditer(text):

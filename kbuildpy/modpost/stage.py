@@ -7,6 +7,7 @@ next one is checked, so that the modules before an error have their `.mod.c`; la
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.diagnostics import Diagnostic, Fatal, Log, check_line
 from kbuildpy.modpost.exports import ExportTable
 from kbuildpy.modpost.layouts import DeviceTableLayouts
-from kbuildpy.modpost.modc import render_mod_c
+from kbuildpy.modpost.modc import prepare_template, render_mod_c
 from kbuildpy.modpost.options import ModpostOptions
-from kbuildpy.modpost.reading import ModuleFacts, ModuleObject, Reading, read_module
+from kbuildpy.modpost.reading import ModuleFacts, Reading, read_module
+from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.resolve import MODULE_NAME_SIZE, ResolvedModule, Resolver
 from kbuildpy.modpost.srcversion import SourceReader
 from kbuildpy.modpost.symvers import format_symvers, read_symvers
@@ -71,7 +73,7 @@ def modpost(
 
     try:
         for path in options.symvers:
-            exports.load(read_symvers(cwd / path, str(path)))
+            exports.load(read_symvers(cwd / path), str(path))
         reading = Reading(options, dialect, exports, SourceReader(cwd), layouts, log)
         read = [facts for facts in (read_module(module, reading) for module in modules) if facts is not None]
         resolved = []
@@ -92,6 +94,18 @@ def modpost(
     except Fatal:
         pass
     return ModpostResult(mod_c, symvers or "", tuple(log.diagnostics), log.failed, symvers is not None, namespace_deps)
+
+
+def prepare(*symvers: Path) -> None:
+    """Do beforehand what every modpost needs: import the template engine, read `symvers`.
+
+    That is 60 of the 70 ms that a small module's modpost takes. A thread can do it while a compiler runs. A
+    file that cannot be read is left for modpost to complain about.
+    """
+    prepare_template()
+    for path in symvers:
+        with suppress(KbuildError):
+            read_symvers(path)
 
 
 def _keep_used(read: Sequence[ModuleFacts], exports: ExportTable, options: ModpostOptions, cwd: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
@@ -21,7 +22,6 @@ LICENSES = {"EXPORT_SYMBOL": False, "EXPORT_SYMBOL_GPL": True}
 class Symvers:
     """One symvers file as columns; `rows` finds a symbol's last line. `skipped` are (symbol, unknown license)."""
 
-    name: str
     crcs: list[str]
     symbols: list[str]
     owners: list[str]
@@ -31,14 +31,20 @@ class Symvers:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_symvers(path: Path, name: str) -> Symvers:
-    """Read the symvers file at `path`, which the command line calls `name`."""
+def read_symvers(path: Path) -> Symvers:
+    """Read the symvers file at `path`; one that did not change is read once in a process."""
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        status = path.stat()
+        return _read(path, status.st_mtime_ns, status.st_size, status.st_ino)
     except OSError as error:
         raise KbuildError(
             f"{path}: {error.strerror}", hint="symbol versions come from here; build what should have written it"
         ) from error
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _mtime: int, _size: int, _inode: int) -> Symvers:
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
     cells = text.replace("\n", "\t").split("\t")
     if cells[-1] == "" and len(cells) % 5 == 1:
         cells.pop()
@@ -52,11 +58,11 @@ def read_symvers(path: Path, name: str) -> Symvers:
         )
         if sound:
             rows = dict(zip(symbols, range(len(symbols)), strict=True))
-            return Symvers(name, crcs, symbols, owners, licenses, cells[4::5], rows)
-    return _read_slowly(text, path, name)
+            return Symvers(crcs, symbols, owners, licenses, cells[4::5], rows)
+    return _read_slowly(text, path)
 
 
-def _read_slowly(text: str, path: Path, name: str) -> Symvers:
+def _read_slowly(text: str, path: Path) -> Symvers:
     columns: list[list[str]] = [[], [], [], [], []]
     skipped = []
     lines = text.split("\n")
@@ -79,7 +85,7 @@ def _read_slowly(text: str, path: Path, name: str) -> Symvers:
             column.append(cell)
     rows = {symbol: row for row, symbol in enumerate(columns[1])}
     crcs, symbols, owners, licenses, namespaces = columns
-    return Symvers(name, crcs, symbols, owners, licenses, namespaces, rows, skipped)
+    return Symvers(crcs, symbols, owners, licenses, namespaces, rows, skipped)
 
 
 def format_symvers(lines: Iterable[tuple[int, str, str, bool, str]]) -> list[str]:
