@@ -146,7 +146,7 @@ def _continued_lines(text: str, start: int) -> str:
     """
     end = text.find("\n\n", start - 1) + 1 or len(text)
     block = text[start:end]
-    if block.count("\n") == block.count("\\\n"):
+    if not block or (block.endswith("\n") and block.count("\n") == block.count("\\\n")):
         return block
     lines = block.split("\n")
     first = next((number for number, line in enumerate(lines) if not line.endswith("\\")), len(lines))
