@@ -71,7 +71,7 @@ class Peer:
     def build(self) -> float:
         """Run the tool; seconds."""
         began = time.perf_counter()
-        done = subprocess.run(self.argv, capture_output=True, check=False)
+        done = subprocess.run(self.argv, capture_output=True, check=False, env=_environment())
         seconds = time.perf_counter() - began
         if done.returncode != 0:
             sys.exit(f"{self.name} failed on {self.sources.name}:\n{done.stderr.decode(errors='replace')[-3000:]}")
@@ -173,7 +173,7 @@ def _memory(tree: KernelTree, jobs: int) -> int:
         clean = [make.build(), peer.build()]
         noop = [(make.build(), peer.build()) for _ in range(5)]
         theirs, ours = (statistics.median(column) for column in zip(*noop, strict=True))
-        process = subprocess.Popen(peer.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(peer.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment())
         _, _, usage = os.wait4(process.pid, 0)
         # The largest single process, in KiB (getrusage(2)).
         peak = max(usage.ru_maxrss, 0) / 1024
@@ -181,6 +181,11 @@ def _memory(tree: KernelTree, jobs: int) -> int:
     print(f"{'nothing to do: net/netfilter':<34} {5:>4} {theirs:>8.3f} {ours:>8.3f} {ours / theirs:>6.2f}")
     print(f"peak memory of a no-op over net/netfilter: {peak:.0f} MiB (limit 200)")
     return int(peak > 200)
+
+
+def _environment() -> dict[str, str]:
+    """As an installed program runs: an installer compiles Python files, a development shell may forbid it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _tree(release: str) -> KernelTree:
