@@ -66,7 +66,16 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
 
 
 def attach(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: KbuildAction) -> None:
-    """Let `action` make `targets` (File nodes) from `sources` (nodes) in `env`."""
+    """Let `action` make `targets` (File nodes) from `sources` (nodes) in `env`.
+
+    Raises `KbuildError` when something else makes one of them already.
+    """
+    for target in targets:
+        if target.has_builder():
+            raise KbuildError(
+                f"{target}: two declarations would make this file",
+                hint="declare a source once: in a KernelModule(), or in the directory given to Kbuild()",
+            )
     executor = SCons.Executor.Executor(action, env, [], list(targets), list(sources))
     for target in targets:
         target.builder_set(_BUILDER)

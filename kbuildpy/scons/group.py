@@ -63,9 +63,15 @@ class Group:
         """Nodes for every module of `plan`; those of the `.ko`s. Raises `KbuildError` for a second module of a name."""
         env = self.project.answer.environment_for(self.project.environ, layout.evaluated)
         for item in plan.objects:
-            if item.target not in self.objects:
+            known = self.objects.get(item.target)
+            if known is None:
                 self.objects[item.target] = (item, layout)
                 declare_object(self, item, layout, env)
+            elif known[0] != item:
+                raise KbuildError(
+                    f"{layout.relative(item.target)} would be made in two ways, for two modules",
+                    hint="an object knows the name of its module: give each module a source of its own",
+                )
         for module in plan.modules:
             self._refuse_second(module)
             if module.parts:
