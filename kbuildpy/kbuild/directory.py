@@ -173,7 +173,8 @@ def _plan(
         directory=str(directory),
         modules=modules,
         objects=objects,
-        orders=_orders(by_target, "./modules.order" if obj == "." else f"{obj}/modules.order"),
+        # (make says `modules.order` for `./modules.order`.)
+        orders=_orders(by_target, "modules.order" if obj == "." else f"{obj}/modules.order"),
         extra_symbols=tuple(top.get("extra-symbols", "").split()),
         makefiles=tuple(sorted(makefiles)),
         listed=tuple(sorted(folders)),

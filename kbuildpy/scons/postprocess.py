@@ -94,7 +94,9 @@ def _options(project: Project, extra_symvers: Sequence[str]) -> ModpostOptions:
     options = ModpostOptions.parse(words[start + 1 :])
     base = answer.working_directory(answer.placeholder)
     given = [Path(os.path.normpath(os.path.join(base, name))) for name in options.symvers]  # noqa: PTH118
-    return replace(options, symvers=(*given, *map(Path, extra_symvers)))
+    # KBUILD_EXTRA_SYMBOLS from the command line is in either answer: the directory's has the Kbuild file's, too.
+    own = [path for path in given if path == answer.tree.symvers]
+    return replace(options, symvers=(*own, *map(Path, extra_symvers)))
 
 
 def link_module(
