@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,9 +82,8 @@ LOGGED = {
 
 def build_samples(tree: KernelTree, out: Path) -> list[Path]:
     """Build sample_modules/ for `tree` below `out`; the module files."""
-    shutil.copytree(SAMPLES, out, ignore=shutil.ignore_patterns("build", "*.o", "*.ko", "*.mod*", ".*"))
-    run(["make", "-C", tree.objects, f"M={out}", "modules"])
-    return sorted(out.rglob("*.ko"))
+    run([sys.executable, "-m", "kbuildpy", "build", SAMPLES, "-k", tree.objects, "-o", out])
+    return sorted((out / tree.release).rglob("*.ko"))
 
 
 @pytest.fixture(scope="module", params=[(6, 1), (6, 12)], ids=["6.1", "6.12"])
