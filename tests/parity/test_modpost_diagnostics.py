@@ -53,7 +53,7 @@ SOURCES = {
     + "MODULE_IMPORT_NS(NS(XPSPACE));\nMODULE_IMPORT_NS(NS(XPOTHER));\n"
     + _uses("xp_plain", "xp_gpl", "xp_ns", "xp_ns_gpl"),
     "im_no_ns": GPL + _uses("xp_ns", "xp_ns_gpl"),
-    "im_long": GPL + _uses("xp_plain", LONG, "xp_gpl"),
+    "im_long": GPL + _uses("xp_plain", LONG, "xp_gpl", f"{LONG}_too"),
     "im_weak": GPL + _uses("xp_plain", attribute=" __attribute__((weak))"),
     LONG_MODULE: GPL,
     "common": GPL + 'asm(".comm a_common_symbol, 8, 8");\n',
@@ -234,12 +234,21 @@ def test_version_tables_agree(tables: list[str], built: Built) -> None:
     versions.write_text(
         "".join(
             f"0x{crc:08x}\t{symbol}\txp\tEXPORT_SYMBOL\t\n"
-            for crc, symbol in ((0, "xp_plain"), (0x1234, "xp_gpl"), (0xFEDCBA98, LONG), (7, "module_layout"))
+            for crc, symbol in (
+                (0, "xp_plain"),
+                (0x1234, "xp_gpl"),
+                (0xFEDCBA98, LONG),
+                (7, "module_layout"),
+                (8, f"{LONG}_too"),
+            )
         )
     )
     options = [option for option in usual_options(built) if option not in ("-m", "-b", "-x")]
     del options[options.index("-i") : options.index("-i") + 2]
-    messages = compare(built, ["im_long"], [*options, *tables, "-w", "-i", str(versions)]).messages
+    options += [*tables, "-w", "-i", str(versions)]
+    short = compare(built, ["im_weak"], options)
+    assert short.mod_c
+    messages = compare(built, ["im_long"], options).messages
     assert ("too long symbol" in messages) == (
         tables in (["-m"], ["-m", "-b"], ["-b"]) and not _only_flagged(built, tables)
     )
