@@ -209,7 +209,8 @@ SYMVERS = {
     "another_kernel": "0x00000000\t_printk\tvmlinux\tEXPORT_SYMBOL\t\n",
     "twice_in_one_file": "0x1\tsame\tdrv/a\tEXPORT_SYMBOL\t\n0x2\tsame\tdrv/a\tEXPORT_SYMBOL_GPL\tSPACE\n",
     "two_owners": "0x1\txp_plain\tdrv/a\tEXPORT_SYMBOL\t\n0x0\txp_plain\tdrv/b\tEXPORT_SYMBOL_GPL\tSPACE\n",
-    "unknown_license": "0x00000001\txp_plain\tdrv/a\tEXPORT_SYMBOL_FREE\t\n0x00000000\txp_ns\tdrv/b\tEXPORT_SYMBOL\tSPACE\n",
+    "unknown_license": "0x00000001\txp_plain\tdrv/a\tEXPORT_SYMBOL_FREE\t\n"
+    "0x00000000\txp_ns\tdrv/b\tEXPORT_SYMBOL\tSPACE\n",
     "odd_numbers": " 7\txp_plain\tdrv/a\tEXPORT_SYMBOL\t\n0x0\txp_ns\tdrv/b\tEXPORT_SYMBOL\tSPACE\twith tab\n",
     "no_final_newline": "0x00000001\txp_plain\tdrv/a\tEXPORT_SYMBOL\t\n0x00000002\txp_gpl\tdrv/a\tEXPORT_SYMBOL\t",
     "empty": "",
