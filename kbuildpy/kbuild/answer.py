@@ -26,6 +26,14 @@ from kbuildpy.run import install_hint, run
 
 _MODULE = "zz-kbuildpy-zz"
 _MODULE_FIXED = "zz_kbuildpy_zz"
+# Programs of the tree's own that decide what an object or a module holds.
+_TREE_PROGRAMS = (
+    "scripts/gendwarfksyms/gendwarfksyms",
+    "scripts/genksyms/genksyms",
+    "scripts/gen-btf.sh",
+    "tools/bpf/resolve_btfids/resolve_btfids",
+    "tools/objtool/objtool",
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,17 @@ def ask_tree(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping
     answer = _ask(tree, given, environ)
     write_json(cached, _to_json(answer))
     return answer
+
+
+def named_programs(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, str]:
+    """The programs that commands of this tree may start: as a command names each, and where it is."""
+    found = {name: str(answer.tree.objects / name) for name in _TREE_PROGRAMS}
+    for command in answer.programs.values():
+        for word in command.split():
+            path = shutil.which(word, path=environ.get("PATH"))
+            if path:
+                found[word] = path
+    return found
 
 
 def _ask(tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str]) -> TreeAnswer:

@@ -54,7 +54,7 @@ def record_path(object_file: Path) -> Path:
     return object_file.with_name(f".{object_file.name}.cmd")
 
 
-def compile_object(job: Job, *, symbols_of: Callable[[str], Iterable[str]]) -> Record:
+def compile_object(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: Callable[[str], bool]) -> Record:
     """Make the object of `job` and its record; what it was made from.
 
     Raises `CommandError` when a program fails (it has said why on standard error); then neither file exists.
@@ -62,7 +62,7 @@ def compile_object(job: Job, *, symbols_of: Callable[[str], Iterable[str]]) -> R
     path = job.object_file
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _run_steps(job, symbols_of=symbols_of)
+        return _run_steps(job, symbols_of=symbols_of, is_own=is_own)
     except BaseException:
         path.unlink(missing_ok=True)
         job.record_file.unlink(missing_ok=True)
@@ -87,14 +87,14 @@ def is_checked_source(rule: str) -> bool:
     return rule in ("checksrc", "force_checksrc", "checkdoc")
 
 
-def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]]) -> Record:
+def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: Callable[[str], bool]) -> Record:
     record = Record("", (), frozenset())
     exports = False
     for step in job.steps:
         if step.rule in COMPILE_RULES:
             _run_step(job, step)
             depfile = job.object_file.with_name(f".{job.object_file.name}.d")
-            record = make_record(depfile, cwd=job.cwd, symbols_of=symbols_of)
+            record = make_record(depfile, cwd=job.cwd, symbols_of=symbols_of, is_own=is_own)
             text = format_record(record, target=job.target, command=step.command)
             job.record_file.write_text(text, errors="surrogateescape")
             depfile.unlink()

@@ -9,6 +9,8 @@ records, kept because reading them all would cost more than the rest of a no-op 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from kbuildpy.kbuild.question import Stamp, digest, stamp
 from kbuildpy.kbuild.record import Record, mentioned_symbols, parse_record
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 
-_FORMAT = 4
+_FORMAT = 5
 
 
 class HeaderSymbols:
@@ -78,14 +80,16 @@ class Freshness:
     """The index of one build directory: in which state each object saw its kernel headers and CONFIG_ symbols.
 
     `path` is where it is kept; `autoconf` the tree's generated autoconf.h, relative names in records are
-    relative to `cwd`. An entry of `_states` is a file in one state; an object refers to the states that
-    it was made from, so that an object left over from before a change stays stale until it is made.
+    relative to `cwd`; files that `is_own` are left to the build's graph. An entry of `_states` is a file in one
+    state; an object refers to the states that it was made from, so that an object left over from before a change
+    stays stale until it is made.
     """
 
-    def __init__(self, path: Path, *, autoconf: Path, cwd: str) -> None:
+    def __init__(self, path: Path, *, autoconf: Path, cwd: str, is_own: Callable[[str], bool]) -> None:
         self._path = path
         self._autoconf = autoconf
         self._cwd = cwd
+        self._is_own = is_own
         value = read_json(path)
         if not isinstance(value, dict) or value.get("format") != _FORMAT:
             value = {"states": [], "objects": {}, "configs": {}, "autoconf": [0, 0, ""]}
@@ -122,10 +126,12 @@ class Freshness:
         A header written after that moment may have been read before it: then the next build looks again.
         """
         states = []
-        for name in record.headers:
-            path = os.path.normpath(os.path.join(self._cwd, name))  # noqa: PTH118 - a thousand times an object
-            seen = self._stamp(path)
-            states.append(self._number((path, seen[0] if seen[0] < began_ns else -1, seen[1])))
+        for path in self._paths(record):
+            if not self._is_own(path):
+                seen = self._stamp(path)
+                states.append(self._number((path, seen[0] if seen[0] < began_ns else -1, seen[1])))
+            elif stamp(path)[0] >= began_ns:
+                states.append(self._number((path, -1, 0)))
         self._objects[object_file] = {
             "record": list(stamp(record_file)),
             "states": states,
@@ -186,15 +192,26 @@ class Freshness:
         return name
 
     def _adopt(self, object_file: str, record_file: str) -> dict[str, Any] | None:
-        """Take an object that is not indexed (it came out of a cache) at its record's word, as make would:
-        good if nothing that it was made from is newer than it."""
-        made = stamp(record_file)
-        if made == (0, 0) or self._stamp(str(self._autoconf))[0] > made[0]:
+        """Take an object that is not indexed (the index was lost) at its record's word: good if nothing that it
+        was made from came after it. A package's headers are older than the day they are installed: not when
+        they were written counts, but when they came here."""
+        made = stamp(record_file)[0]
+        if made == 0 or not 0 < _arrival(str(self._autoconf)) < made:
             return None
         record = parse_record(Path(record_file).read_text(errors="surrogateescape"))
-        paths = [os.path.normpath(os.path.join(self._cwd, name)) for name in record.headers]  # noqa: PTH118
-        if not record.source or any(not 0 < self._stamp(path)[0] <= made[0] for path in paths):
+        foreign = [path for path in self._paths(record) if not self._is_own(path)]
+        if not record.source or not all(0 < _arrival(path) < made for path in foreign):
             return None
-        self.note(object_file, record_file, record, began_ns=made[0] + 1)
+        self.note(object_file, record_file, record, began_ns=time.time_ns())
         self._outdated = None
         return self._objects[object_file]
+
+    def _paths(self, record: Record) -> list[str]:
+        return [os.path.normpath(os.path.join(self._cwd, name)) for name in record.headers]  # noqa: PTH118 - hot
+
+
+def _arrival(path: str) -> int:
+    try:
+        return os.stat(path).st_ctime_ns  # noqa: PTH116 - as in `stamp`
+    except OSError:
+        return 0

@@ -7,6 +7,7 @@ objects that mention what changed. We write the same format, so that the kernel'
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -21,11 +22,15 @@ _NOT_A_DEPENDENCY = ("include/generated/autoconf.h", "include/generated/autoksym
 @dataclass(frozen=True)
 class Record:
     """What an object was made from: `source` and `headers` as the compiler names them, `symbols` the CONFIG_
-    symbols (without the prefix) that they mention."""
+    symbols (without the prefix) that they mention, `contents` a digest of what stood in the module's own files.
+
+    `contents` changes also where the object does not: the srcversion of its module may.
+    """
 
     source: str
     headers: tuple[str, ...]
     symbols: frozenset[str]
+    contents: str = ""
 
 
 def read_depfile(text: str) -> tuple[str, list[str]]:
@@ -49,13 +54,31 @@ def mentioned_symbols(content: bytes) -> frozenset[str]:
     return frozenset(names)
 
 
-def make_record(depfile: Path, *, cwd: str, symbols_of: Callable[[str], Iterable[str]]) -> Record:
-    """The record for the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file."""
+def make_record(
+    depfile: Path, *, cwd: str, symbols_of: Callable[[str], Iterable[str]], is_own: Callable[[str], bool]
+) -> Record:
+    """The record for the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file, `is_own`
+    says whether a file belongs to the module."""
     source, headers = read_depfile(depfile.read_text(errors="surrogateescape"))
     symbols: set[str] = set()
     for name in (source, *headers):
         symbols.update(symbols_of(os.path.normpath(os.path.join(cwd, name))))  # noqa: PTH118
-    return Record(source, tuple(headers), frozenset(symbols))
+    return Record(source, tuple(headers), frozenset(symbols), own_contents(source, headers, cwd=cwd, is_own=is_own))
+
+
+def own_contents(source: str, headers: Iterable[str], *, cwd: str, is_own: Callable[[str], bool]) -> str:
+    """A digest of what stands in a source and in those of its headers that are the module's own."""
+    found = hashlib.sha256()
+    for name in (source, *headers):
+        path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
+        if name == source or is_own(path):
+            try:
+                content = Path(path).read_bytes()
+            except OSError:
+                content = b""
+            found.update(f"{name} {len(content)}\n".encode(errors="surrogateescape"))
+            found.update(content)
+    return found.hexdigest()[:32]
 
 
 def format_record(record: Record, *, target: str, command: str) -> str:
@@ -64,13 +87,13 @@ def format_record(record: Record, *, target: str, command: str) -> str:
     lines = [f"savedcmd_{target} := {saved}", "", f"source_{target} := {record.source}", "", f"deps_{target} := \\"]
     lines += [f"    $(wildcard include/config/{name}) \\" for name in sorted(record.symbols)]
     lines += [f"  {name} \\" for name in record.headers]
-    lines += ["", f"{target}: $(deps_{target})", "", f"$(deps_{target}):", ""]
+    lines += ["", f"{target}: $(deps_{target})", "", f"$(deps_{target}):", "", f"#CONTENTS {record.contents}", ""]
     return "\n".join(lines)
 
 
 def parse_record(text: str) -> Record:
     """The inverse of `format_record`, for files that we wrote."""
-    source, headers, symbols, inside = "", [], set(), False
+    source, headers, symbols, contents, inside = "", [], set(), "", False
     for line in text.splitlines():
         if inside:
             if not line.endswith("\\"):
@@ -86,4 +109,6 @@ def parse_record(text: str) -> Record:
             source = line.partition(" := ")[2]
         elif line.startswith("deps_"):
             inside = True
-    return Record(source, tuple(headers), frozenset(symbols))
+        elif line.startswith("#CONTENTS "):
+            contents = line.partition(" ")[2]
+    return Record(source, tuple(headers), frozenset(symbols), contents)

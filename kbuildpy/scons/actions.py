@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import SCons.Action
 import SCons.Builder
@@ -18,15 +18,24 @@ import SCons.Executor
 
 from kbuildpy.errors import CommandError, KbuildError
 
+if TYPE_CHECKING:
+    from kbuildpy.scons.group import Group
+
 
 class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
-    """Calls `function(target, source)`; prints `title`; is up to date as long as `signature` stays."""
+    """Calls `function(target, source)`; prints `title`; is up to date as long as `signature` stays.
+
+    `begin` is called before anything is made, or taken out of a shared cache; `accept` says of a target that was in
+    the cache whether it may be taken.
+    """
 
     def __init__(self, function: Callable[[list[Any], list[Any]], None], *, title: str, signature: str) -> None:
         super().__init__()
         self.function = function
         self.title = title
         self.signature = signature.encode(errors="surrogateescape")
+        self.begin: Callable[[], None] = lambda: None
+        self.accept: Callable[[Any], bool] = lambda node: True
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """What SCons prints before the action runs; nothing for an action without a title."""
@@ -37,6 +46,7 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         if executor is not None:
             target, source = executor.get_all_targets(), executor.get_all_sources()
         try:
+            self.begin()
             self.function(target, source)
         except KbuildError as error:
             if not isinstance(error, CommandError) or error.hint:
@@ -65,8 +75,8 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         return []
 
 
-def attach(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: KbuildAction) -> None:
-    """Let `action` make `targets` (File nodes) from `sources` (nodes) in `env`.
+def attach(group: Group, targets: Sequence[Any], sources: Sequence[Any], action: KbuildAction) -> None:
+    """Let `action` make `targets` (File nodes) of `group` from `sources` (nodes).
 
     Raises `KbuildError` when something else makes one of them already.
     """
@@ -76,6 +86,9 @@ def attach(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: Kbu
                 f"{target}: two declarations would make this file",
                 hint="declare a source once: in a KernelModule(), or in the directory given to Kbuild()",
             )
+    env = group.project.env
+    action.begin = group.unfinished.begin
+    group.unfinished.remove_unknown(targets)
     executor = SCons.Executor.Executor(action, env, [], list(targets), list(sources))
     for target in targets:
         target.builder_set(_BUILDER)

@@ -46,26 +46,18 @@ def declare_common_object(group: Group) -> None:
 
 
 def _declare_mod_c(group: Group, module: ModulePlan, layout: Layout, below: str) -> Any:
-    answer = group.project.answer
     node = group.file(f"{group.out}/{below}.mod.c")
-    # srcversion is made of sources and headers, also of what does not change the object.
-    placed = [group.objects[name] for name in module.objects]
-    looked_at = [group.file(its.absolute(item.source)) for item, its in placed]
-    headers = [header for item, its in placed for header in group.file(its.actual(item.target)).implicit or ()]
-    sources = [group.module_object(module, layout), *group.records(module), group.symvers, *looked_at]
+    # A record tells also when a source changed that left its object the same: srcversion is made of sources.
+    sources = [group.module_object(module, layout), *group.records(module), group.symvers, *group.extra_symvers]
 
     def write(target: list[Any], source: list[Any]) -> None:
         from kbuildpy.scons.group import write_text
 
         write_text(target[0], group.modpost(again=False).mod_c[layout.nominal(module.name)])
 
-    signature = digest(answer.identity, answer.modpost.command.replace(answer.placeholder, ""), group.directory)
-    attach(
-        group.project.env,
-        [node],
-        list(dict.fromkeys([*sources, *headers])),
-        KbuildAction(write, title="", signature=signature),
-    )
+    action = KbuildAction(write, title="", signature=digest(group.modpost_signature(), group.directory))
+    attach(group, [node], list(dict.fromkeys(sources)), action)
+    group.mod_c.append(node)
     return node
 
 
@@ -99,7 +91,7 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
     nominal = Layout(group.directory, group.directory, group.out, answer.working_directory(group.directory))
     node = group.file(f"{group.out}/{below}.ko")
     action = group.action(link, steps, nominal, name, title=steps[0].quiet, facts=facts)
-    attach(group.project.env, [node], sources, action)
+    attach(group, [node], sources, action)
     return node
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kbuildpy import __version__
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.compile import is_checked_source, record_path
 from kbuildpy.kbuild.freshness import Freshness
@@ -22,6 +23,7 @@ from kbuildpy.kbuild.question import digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.final import declare_common_object, declare_final
 from kbuildpy.scons.objects import declare_link, declare_object
+from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from kbuildpy.modpost import ModpostResult
@@ -45,15 +47,19 @@ class Group:
         self.objects: dict[str, tuple[ObjectPlan, Layout]] = {}
         self.targets: list[Any] = []
         self.lock = threading.Lock()
+        self.unfinished = Unfinished(out, read_only=project.read_only)
         self.freshness = Freshness(
             Path(out) / ".kbuildpy" / "index.json",
             autoconf=project.tree.objects / "include/generated/autoconf.h",
             cwd=project.answer.working_directory(directory),
+            is_own=self.is_own,
         )
         project.freshness[out] = self.freshness
         self._result: ModpostResult | None = None
         self._order: list[str] = []
         self._extra_symbols: dict[str, None] = {}
+        self.extra_symvers: list[Any] = []
+        self.mod_c: list[Any] = []
         self.symvers = self.file(f"{out}/Module.symvers")
         self.order = self.file(f"{out}/modules.order")
         self._declare_lists()
@@ -77,7 +83,8 @@ class Group:
             if module.parts:
                 declare_link(self, module, layout, env)
             self.modules.append((module, layout))
-        self._extend_lists(plan, layout, extra_symvers)
+        self._extend_lists(plan, layout)
+        self._extend_extra_symvers(extra_symvers)
         made = [declare_final(self, module, layout) for module in plan.modules]
         self.targets += made
         return made
@@ -127,7 +134,8 @@ class Group:
         in which `target` (nominal) is shown as the user knows it."""
         answer = self.project.answer
         commands = [step.command for step in steps if not is_checked_source(step.rule)]
-        signature = digest(answer.compiler, answer.programs, commands, layout, list(facts))
+        programs = self.project.programs_in(commands)
+        signature = digest(answer.compiler, programs, commands, layout, list(facts))
         shown = title.replace(target, f"{self.label}{layout.relative(target)}")
         return KbuildAction(function, title=f"  {shown}" if shown else "", signature=signature)
 
@@ -144,29 +152,37 @@ class Group:
             return self._result
 
     def _declare_lists(self) -> None:
-        answer = self.project.answer
-        command = answer.modpost.command.replace(answer.placeholder, "")
-        signature = digest(answer.identity, command, stamp(answer.tree.symvers))
         title = f"  MODPOST {self.label}Module.symvers"
-        self._symvers_action = KbuildAction(self._write_symvers, title=title, signature=signature)
-        attach(self.project.env, [self.symvers], [], self._symvers_action)
+        self._symvers_action = KbuildAction(self._write_symvers, title=title, signature=self.modpost_signature())
+        attach(self, [self.symvers], [], self._symvers_action)
         self._order_action = KbuildAction(self._write_order, title="", signature="")
-        attach(self.project.env, [self.order], [], self._order_action)
+        attach(self, [self.order], [], self._order_action)
         self.project.env.Clean(self.symvers, f"{self.out}/.kbuildpy")
 
-    def _extend_lists(self, plan: Plan, layout: Layout, extra_symvers: Sequence[Any]) -> None:
+    def modpost_signature(self) -> str:
+        """What decides modpost's work beside its inputs that are nodes."""
+        answer = self.project.answer
+        command = answer.modpost.command.replace(answer.placeholder, "")
+        return digest(__version__, answer.identity, command, stamp(answer.tree.symvers))
+
+    def _extend_lists(self, plan: Plan, layout: Layout) -> None:
         inputs = [self.module_object(module, layout) for module in plan.modules]
         records = [node for module in plan.modules for node in self.records(module)]
-        sources = [*inputs, *dict.fromkeys(records), *extra_symvers]
-        self.symvers.add_source(sources)
-        self.symvers.get_executor().add_sources(sources)
+        _add_sources(self.symvers, [*inputs, *dict.fromkeys(records)])
         self._extra_symbols.update(dict.fromkeys(plan.extra_symbols))
         self._order.append(layout.nominal(plan.orders[0][1]))
         self._order_action.signature = digest(self._order).encode()
         for name, text in plan.orders[1:]:
             node = self.file(layout.actual(name))
-            attach(self.project.env, [node], [], _writer(layout.nominal(text)))
+            attach(self, [node], [], _writer(layout.nominal(text)))
             self.targets.append(node)
+
+    def _extend_extra_symvers(self, nodes: Sequence[Any]) -> None:
+        """Symvers that one plan names count for all modules of the group: modpost looks at all of them at once."""
+        new = [node for node in nodes if node not in self.extra_symvers]
+        self.extra_symvers += new
+        for node in (self.symvers, *self.mod_c) if new else ():
+            _add_sources(node, new)
 
     def _write_symvers(self, target: list[Any], source: list[Any]) -> None:
         write_text(target[0], self.modpost(again=True).symvers)
@@ -193,6 +209,11 @@ def write_text(node: Any, text: str) -> None:
     except OSError:
         path.unlink(missing_ok=True)
         raise
+
+
+def _add_sources(node: Any, sources: Sequence[Any]) -> None:
+    node.add_source(list(sources))
+    node.get_executor().add_sources(list(sources))
 
 
 def _writer(text: str) -> KbuildAction:

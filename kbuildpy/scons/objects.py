@@ -13,7 +13,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.compile import Job, compile_object, link_object, record_path
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan
-from kbuildpy.kbuild.record import Record, parse_record
+from kbuildpy.kbuild.record import Record, own_contents, parse_record
 from kbuildpy.scons.actions import attach
 from kbuildpy.scons.headers import include_folders, own_headers, search_headers
 
@@ -38,7 +38,7 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
     title = item.steps[0].quiet
     if item.steps[0].rule == "copy":
         action = group.action(_copy, item.steps, layout, item.target, title=title)
-        attach(group.project.env, [group.file(layout.actual(item.target))], [source], action)
+        attach(group, [group.file(layout.actual(item.target))], [source], action)
         return
     forced = [step for step in item.steps if step.rule == "force_checksrc"]
     steps = tuple(step for step in item.steps if step not in forced)
@@ -56,14 +56,27 @@ def declare_compile(group: Group, job: Job, source: Any, *, title: str) -> list[
 
     def compile_it(target: list[Any], _: list[Any]) -> None:
         began = time.time_ns()
-        record = compile_object(job, symbols_of=group.project.headers.of)
+        record = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
         with group.lock:
             group.freshness.note(str(job.object_file), str(job.record_file), record, began_ns=began)
             # What the compiler said replaces what was guessed; SCons stores it with the target.
-            _set_implicit(targets, _own_nodes(group, record, job.layout))
+            _set_implicit(targets, _own_nodes(group, record, job.layout), compiled=True)
+
+    def accept(node: Any) -> bool:
+        if node is not targets[1]:
+            return True  # the record decides; it is asked for last
+        record = parse_record(job.record_file.read_text(errors="surrogateescape"))
+        contents = own_contents(record.source, record.headers, cwd=job.cwd, is_own=group.is_own)
+        if record.contents != contents:
+            return False
+        with group.lock:
+            group.freshness.note(str(job.object_file), str(job.record_file), record, began_ns=time.time_ns())
+            _set_implicit(targets, _own_nodes(group, record, job.layout), compiled=True)
+        return True
 
     action = group.action(compile_it, job.steps, job.layout, job.target, title=title, facts=job.extra)
-    attach(group.project.env, targets, [source], action)
+    action.accept = accept
+    attach(group, targets, [source], action)
     group.project.track(str(job.object_file), str(job.record_file), group.freshness)
     return targets
 
@@ -83,14 +96,14 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
 
     title = module.steps[0].quiet
     action = group.action(link, module.steps, layout, module.target, title=title, facts=module.parts)
-    attach(group.project.env, [group.file(layout.actual(module.target))], parts, action)
+    attach(group, [group.file(layout.actual(module.target))], parts, action)
 
 
 def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:
     """C=2: look at the source in every build, whether it is compiled or not."""
     node = group.file(f"{job.object_file}.checked")
     action = group.action(lambda target, source: link_object(job), job.steps, job.layout, job.target, title=title)
-    attach(group.project.env, [node], [source], action)
+    attach(group, [node], [source], action)
     node.set_always_build(True)
     node.set_pseudo(True)
     group.targets.append(node)
@@ -116,7 +129,12 @@ def _will_exist(group: Group, path: str) -> bool:
     return group.is_own(path) and (os.path.isfile(path) or group.file(path).is_derived())  # noqa: PTH113
 
 
-def _set_implicit(targets: list[Any], nodes: list[Any]) -> None:
+def _set_implicit(targets: list[Any], nodes: list[Any], *, compiled: bool = False) -> None:
+    for node in nodes if compiled else ():
+        # SCons has looked at the headers that it knew of before it compiled; it will store something of all of them.
+        if not hasattr(node.get_ninfo(), "csig"):
+            node.get_csig()
+            node.get_ninfo().update(node)
     for target in targets:
         target.implicit = list(nodes)
         target.implicit_set = set(nodes)

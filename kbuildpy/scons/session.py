@@ -7,15 +7,18 @@ module for it is declared, and shared by all that follow.
 from __future__ import annotations
 
 import atexit
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kbuildpy.kbuild.answer import TreeAnswer, ask_tree
+from kbuildpy.kbuild.answer import TreeAnswer, ask_tree, named_programs
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
+from kbuildpy.kbuild.question import Stamp, stamp
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.scons.cache import cache_class, tree_state
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
@@ -30,8 +33,12 @@ class Project:
         self.answer = answer
         self.environ = environ
         self.top = top
+        self.read_only = is_dry_run(env) or bool(env.GetOption("clean"))
         self.env = env.Clone()
         self.env.Decider(self._decide)
+        state = functools.cache(lambda: tree_state(answer.tree))
+        self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class(), state)
+        self._programs = {name: stamp(path) for name, path in named_programs(answer, environ).items()}
         self.headers = HeaderSymbols(answer.tree.objects)
         self.freshness: dict[str, Freshness] = {}
         self._stale: dict[str, bool] = {}
@@ -45,6 +52,10 @@ class Project:
     def verbose(self) -> bool:
         """Whether commands are shown in full (V=1)."""
         return "1" in dict(self.answer.variables).get("V", "")
+
+    def programs_in(self, commands: Sequence[str]) -> list[tuple[str, Stamp]]:
+        """The programs that `commands` start, each in its present state."""
+        return [item for item in self._programs.items() if any(item[0] in command for command in commands)]
 
     def is_own(self, path: str) -> bool:
         """Whether a file belongs to the project, and not to the kernel tree or the system."""
@@ -117,9 +128,12 @@ class Session:
     def save(self) -> None:
         """Write what this run learnt (at its end, however it ends)."""
         for project in self._projects.values():
-            project.headers.save()
-            for freshness in project.freshness.values():
-                freshness.save()
+            if not project.read_only:
+                project.headers.save()
+                for freshness in project.freshness.values():
+                    freshness.save()
+        for group in self.groups.values():
+            group.unfinished.end()
 
     def say_once(self, text: str) -> bool:
         """Whether `text` was not said before in this run."""

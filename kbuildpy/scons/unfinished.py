@@ -1,0 +1,62 @@
+"""What a build that was killed left behind.
+
+SCons writes down what it made when it ends. A build that could not end leaves files that nothing is known of, some of
+them half-written, while what was noted of the build before may still fit their sources. So a file marks a
+build directory while something is made in it; where a marker is found, what came after it is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import SCons.SConsign
+
+
+class Unfinished:
+    """The marker of one build directory `out`; with `read_only` nothing is written or removed."""
+
+    def __init__(self, out: str, *, read_only: bool) -> None:
+        self._marker = Path(out) / ".kbuildpy" / "unfinished"
+        self._read_only = read_only
+        self._begun = False
+        self._since = self._found()
+
+    def remove_unknown(self, targets: Sequence[Any]) -> None:
+        """Remove those of `targets` (File nodes) that a killed build made."""
+        if self._since is None or self._read_only:
+            return
+        for node in targets:
+            path = Path(node.get_abspath())
+            try:
+                if path.lstat().st_ctime_ns >= self._since:
+                    path.unlink()
+                    node.clear()
+            except OSError:
+                continue
+
+    def begin(self) -> None:
+        """Something is about to be made."""
+        if not self._begun and not self._read_only:
+            self._begun = True
+            self._marker.parent.mkdir(parents=True, exist_ok=True)
+            if self._since is None:
+                self._marker.touch()
+
+    def end(self) -> None:
+        """The run is over; SCons has written its notes, if it could."""
+        if (self._begun or self._since is not None) and not self._read_only and _is_noted():
+            self._marker.unlink(missing_ok=True)
+
+    def _found(self) -> int | None:
+        try:
+            return self._marker.stat().st_ctime_ns
+        except OSError:
+            return None
+
+
+def _is_noted() -> bool:
+    """Whether everything that SCons has to note about its targets is in its file."""
+    waiting = any(notes.to_be_merged for notes in SCons.SConsign.sig_files)
+    return not waiting and not any(getattr(base, "_needs_sync", False) for base in SCons.SConsign.DB_sync_list)
