@@ -69,8 +69,11 @@ class TreeAnswer:
         return directory if self.in_directory else str(self.tree.objects)
 
     def environment_for(self, environ: Mapping[str, str], directory: str) -> dict[str, str]:
-        """The environment in which Kbuild runs its commands for the module directory `directory`."""
-        env = base_environment(environ, self.working_directory(directory))
+        """The environment in which Kbuild runs its commands for the module directory `directory`.
+
+        PWD names that directory, as when make is called there: Kbuild files use `$(PWD)` in paths.
+        """
+        env = base_environment(environ, directory)
         for name, value in self.environment.items():
             if value is None:
                 env.pop(name, None)
@@ -90,6 +93,8 @@ class TreeAnswer:
                 text = text.replace(f"{self.placeholder}/.{_MODULE}", f"{directory}/{nested}.{name}")
                 text = text.replace(f"./.{_MODULE}", f"./{nested}.{name}")
                 text = text.replace(_MODULE, f"{nested}{name}").replace(_MODULE_FIXED, fixed)
+                # A depfile's name has no comma (scripts/Kbuild.include: depfile).
+                text = text.replace(f"/.{name}.mod.o.d", f"/.{name.replace(',', '_')}.mod.o.d")
             return text.replace(self.placeholder, directory)
 
         return tuple(Step(step.rule, fill(step.quiet), fill(step.command)) for step in steps)

@@ -93,7 +93,7 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
     for step in job.steps:
         if step.rule in COMPILE_RULES:
             _run_step(job, step)
-            depfile = job.object_file.with_name(f".{job.object_file.name}.d")
+            depfile = _depfile_path(job.object_file)
             record = make_record(depfile, cwd=job.cwd, symbols_of=symbols_of, is_own=is_own)
             text = format_record(record, target=job.target, command=step.command)
             job.record_file.write_text(text, errors="surrogateescape")
@@ -103,13 +103,18 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
         elif step.rule in _GENSYMVERSIONS:
             if exports:
                 _run_step(job, step)
-                job.object_file.with_name(f".{job.object_file.name}.d").unlink(missing_ok=True)
+                _depfile_path(job.object_file).unlink(missing_ok=True)
         elif step.rule == "check_local_export":
             if exports:
                 _check_local_export(job)
         elif step.rule not in _IGNORED:
             _run_step(job, step)
     return record
+
+
+def _depfile_path(object_file: Path) -> Path:
+    """Where the compiler leaves its depfile (scripts/Kbuild.include: depfile): `-Wp,` ends at a comma."""
+    return object_file.with_name(f".{object_file.name.replace(',', '_')}.d")
 
 
 def _run_step(job: Job, step: Step) -> None:

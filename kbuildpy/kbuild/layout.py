@@ -71,6 +71,9 @@ class Layout:
         there = os.path.dirname(self.actual(name))  # noqa: PTH120
         prefix = f"{re.escape(folder)}/" if folder else r"(?:\./)?"
         hidden = f"{_BEFORE}{prefix}\\.{re.escape(stem)}(?={_BESIDE})"
+        depfile = f"{_BEFORE}{prefix}\\.{re.escape(stem.replace(',', '_'))}(?=\\.o\\.d)"
         plain = f"{_BEFORE}{prefix}{re.escape(stem)}(?={_BESIDE}(?![\\w.-]))"
         command = re.sub(hidden, lambda _: f"{there}/.{stem}", command)
+        if "," in stem:
+            command = re.sub(depfile, lambda _: f"{there}/.{stem.replace(',', '_')}", command)
         return re.sub(plain, lambda _: f"{there}/{stem}", command)

@@ -43,9 +43,9 @@ class Build:
 
 
 def make(tree: KernelTree, directory: Path, variables: Sequence[str] = (), *, goal: str = "modules") -> Completed:
-    """`make -C KDIR M=DIR`: the oracle."""
+    """`make -C KDIR M=DIR`: the oracle, called in the module directory."""
     argv = ["make", "-C", str(tree.objects), f"M={directory}", f"-j{os.cpu_count()}", *variables, goal]
-    return run(argv, check=False, timeout=1800)
+    return run(argv, check=False, timeout=1800, cwd=directory, env={**os.environ, "PWD": str(directory)})
 
 
 def kbuildpy(*words: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> Completed:
