@@ -17,6 +17,7 @@ from kbuildpy.kbuild.command import run_command
 from kbuildpy.kbuild.directory import COMPILE_RULES, LINK_RULES
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Step
+from kbuildpy.kbuild.precompiled import Precompiled, precompiled_directory
 from kbuildpy.kbuild.record import Record, format_record, make_record
 
 _GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversions_c", "modversions_S"})
@@ -27,7 +28,8 @@ _IGNORED = frozenset({"gen_objtooldep", "gen_ksymdeps", "warn_shared_object", "u
 @dataclass(frozen=True)
 class Job:
     """One object to make: nominal `target` by `steps`; `outputs` are the nominal names in its commands that
-    lie among the output; `extra` are compiler options of ours; `cwd` and `env` are what Kbuild runs it in."""
+    lie among the output; `extra` are compiler options of ours; `cwd` and `env` are what Kbuild runs it in;
+    `precompiled` are headers that a `.mod.c` begins with."""
 
     target: str
     steps: tuple[Step, ...]
@@ -37,6 +39,7 @@ class Job:
     outputs: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     verbose: bool = False
+    precompiled: Precompiled | None = field(default=None, repr=False, compare=False)
 
     @property
     def object_file(self) -> Path:
@@ -92,9 +95,20 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
     exports = False
     for step in job.steps:
         if step.rule in COMPILE_RULES:
-            _run_step(job, step)
+            quicker, besides = step, tuple[str, ...]()
+            if job.precompiled is not None:
+                source = job.object_file.with_suffix(".c")
+                quicker, besides = job.precompiled.options(step, source, cwd=job.cwd, env=job.env)
+            _run_step(job, quicker)
             depfile = _depfile_path(job.object_file)
-            record = make_record(depfile, cwd=job.cwd, symbols_of=symbols_of, is_own=is_own)
+            record = make_record(
+                depfile,
+                cwd=job.cwd,
+                symbols_of=symbols_of,
+                is_own=is_own,
+                besides=besides,
+                without=f"{precompiled_directory()}/",
+            )
             text = format_record(record, target=job.target, command=step.command)
             job.record_file.write_text(text, errors="surrogateescape")
             depfile.unlink()
@@ -118,11 +132,9 @@ def _depfile_path(object_file: Path) -> Path:
 
 
 def _run_step(job: Job, step: Step) -> None:
+    # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
     extra = job.extra if step.rule in COMPILE_RULES else ()
     text = job.layout.relocate(step.command, (job.target, *job.outputs))
-    if job.extra and step.rule in _GENSYMVERSIONS:
-        # __FILE__ and friends do not reach a CRC; only the names of the files must be right.
-        extra = ()
     status = run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
     if status:
         raise CommandError(f"{job.layout.relative(job.target)}: {_program(step)} failed", returncode=status)

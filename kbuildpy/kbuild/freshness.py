@@ -18,7 +18,7 @@ from kbuildpy.kbuild.question import Stamp, digest, stamp
 from kbuildpy.kbuild.record import Record, mentioned_symbols, parse_record
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 
-_FORMAT = 5
+_FORMAT = 6
 
 
 class HeaderSymbols:
@@ -120,21 +120,35 @@ class Freshness:
         self._dirty = True
         return False
 
+    def own_headers(self, object_file: str, record_file: str) -> list[str] | None:
+        """The module's own headers that the object was made from; None for an object without a record."""
+        entry = self._objects.get(object_file)
+        if entry is not None and tuple(entry["record"]) == stamp(record_file):
+            return list(entry["own"])
+        try:
+            record = parse_record(Path(record_file).read_text(errors="surrogateescape"))
+        except OSError:
+            return None
+        return [path for path in self._paths(record) if self._is_own(path)]
+
     def note(self, object_file: str, record_file: str, record: Record, *, began_ns: int) -> None:
         """An object was made just now, as `record` says; `began_ns` is when its compiler started.
 
         A header written after that moment may have been read before it: then the next build looks again.
         """
-        states = []
+        states, own = [], []
         for path in self._paths(record):
             if not self._is_own(path):
                 seen = self._stamp(path)
                 states.append(self._number((path, seen[0] if seen[0] < began_ns else -1, seen[1])))
-            elif stamp(path)[0] >= began_ns:
+                continue
+            own.append(path)
+            if stamp(path)[0] >= began_ns:
                 states.append(self._number((path, -1, 0)))
         self._objects[object_file] = {
             "record": list(stamp(record_file)),
             "states": states,
+            "own": own,
             "symbols": sorted(record.symbols),
             "config": self._config,
         }

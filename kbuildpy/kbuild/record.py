@@ -16,7 +16,7 @@ from pathlib import Path
 
 _CONFIG = re.compile(rb"(?<![A-Za-z0-9_])CONFIG_([A-Za-z0-9_]+)")
 _CONFIG_PATH = re.compile(r"include/config/([A-Za-z0-9_]+)\)")
-_NOT_A_DEPENDENCY = ("include/generated/autoconf.h", "include/generated/autoksyms.h")
+NOT_A_DEPENDENCY = ("include/generated/autoconf.h", "include/generated/autoksyms.h")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def read_depfile(text: str) -> tuple[str, list[str]]:
     names = [name for name in names if not name.endswith(":")]
     if not names:
         return "", []
-    headers = [name for name in dict.fromkeys(names[1:]) if not name.endswith(_NOT_A_DEPENDENCY)]
+    headers = [name for name in dict.fromkeys(names[1:]) if not name.endswith(NOT_A_DEPENDENCY)]
     return names[0], headers
 
 
@@ -55,11 +55,20 @@ def mentioned_symbols(content: bytes) -> frozenset[str]:
 
 
 def make_record(
-    depfile: Path, *, cwd: str, symbols_of: Callable[[str], Iterable[str]], is_own: Callable[[str], bool]
+    depfile: Path,
+    *,
+    cwd: str,
+    symbols_of: Callable[[str], Iterable[str]],
+    is_own: Callable[[str], bool],
+    besides: Iterable[str] = (),
+    without: str = "\0",
 ) -> Record:
     """The record for the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file, `is_own`
-    says whether a file belongs to the module."""
+    says whether a file belongs to the module, `besides` are headers that the compiler had precompiled in the folder `without`."""
     source, headers = read_depfile(depfile.read_text(errors="surrogateescape"))
+    if besides:
+        # (the precompiled file itself is named, too; it is only another form of these)
+        headers = [name for name in dict.fromkeys([*headers, *besides]) if not name.startswith(without)]
     symbols: set[str] = set()
     for name in (source, *headers):
         symbols.update(symbols_of(os.path.normpath(os.path.join(cwd, name))))  # noqa: PTH118

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.kbuild.compile import Job
@@ -32,7 +33,8 @@ def declare_final(group: Group, module: ModulePlan, layout: Layout) -> Any:
     if _stops_at_modpost(group):
         return mod_c
     steps = answer.steps_for(answer.compile_mod_c, directory=group.directory, module=below)
-    declare_compile(group, _job(group, f"{below}.mod.o", steps), mod_c, title=steps[0].quiet)
+    job = replace(_job(group, f"{below}.mod.o", steps), precompiled=group.project.precompiled)
+    declare_compile(group, job, mod_c, title=steps[0].quiet)
     return _declare_ko(group, module, layout, below)
 
 

@@ -47,6 +47,7 @@ class Group:
         self.objects: dict[str, tuple[ObjectPlan, Layout]] = {}
         self.targets: list[Any] = []
         self.lock = threading.Lock()
+        self._prepared = False
         self.unfinished = Unfinished(out, read_only=project.read_only)
         self.freshness = Freshness(
             Path(out) / ".kbuildpy" / "index.json",
@@ -139,6 +140,12 @@ class Group:
         shown = title.replace(target, f"{self.label}{layout.relative(target)}")
         return KbuildAction(function, title=f"  {shown}" if shown else "", signature=signature)
 
+    def prepare_modpost(self) -> None:
+        """Do what modpost will need while the first compiler runs: half of a small module's modpost is that."""
+        if not self._prepared:
+            self._prepared = True
+            threading.Thread(target=_prepare, args=(self.project.tree.symvers,), daemon=True).start()
+
     def modpost(self, *, again: bool) -> ModpostResult:
         """modpost over all modules of the group; without `again` an earlier result of this run is good.
 
@@ -218,3 +225,9 @@ def _add_sources(node: Any, sources: Sequence[Any]) -> None:
 
 def _writer(text: str) -> KbuildAction:
     return KbuildAction(lambda target, source: write_text(target[0], text), title="", signature=text)
+
+
+def _prepare(symvers: Path) -> None:
+    from kbuildpy.modpost.stage import prepare
+
+    prepare(symvers)

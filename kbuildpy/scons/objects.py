@@ -55,6 +55,7 @@ def declare_compile(group: Group, job: Job, source: Any, *, title: str) -> list[
     targets = [group.file(str(job.object_file)), group.file(str(job.record_file))]
 
     def compile_it(target: list[Any], _: list[Any]) -> None:
+        group.prepare_modpost()
         began = time.time_ns()
         record = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
         with group.lock:
@@ -111,13 +112,12 @@ def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:
 
 def _first_headers(group: Group, item: ObjectPlan, layout: Layout) -> list[Any]:
     """The module's own headers of an object: by its record, or by reading the source when there is none."""
-    record_file = record_path(Path(layout.actual(item.target)))
-    try:
-        return _own_nodes(group, parse_record(record_file.read_text(errors="surrogateescape")), layout)
-    except OSError:
+    object_file = layout.actual(item.target)
+    names = group.freshness.own_headers(object_file, str(record_path(Path(object_file))))
+    if names is None:
         folders = include_folders(item.steps[0].command, cwd=layout.cwd, is_own=group.is_own)
         names = search_headers(layout.absolute(item.source), folders, exists=lambda path: _will_exist(group, path))
-        return [group.file(name) for name in names]
+    return [group.file(name) for name in names if _will_exist(group, name)]
 
 
 def _own_nodes(group: Group, record: Record, layout: Layout) -> list[Any]:

@@ -58,7 +58,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         layouts=lambda: device_table_layouts(project),
     )
     for diagnostic in result.diagnostics:
-        print(diagnostic.text, file=sys.stderr)
+        print(diagnostic.text, end="", file=sys.stderr)
     sys.stderr.flush()
     if result.failed:
         raise CommandError("modpost found errors")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy.kbuild.answer import TreeAnswer, ask_tree, named_programs
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
+from kbuildpy.kbuild.precompiled import Precompiled
 from kbuildpy.kbuild.question import Stamp, stamp
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.tree import KernelTree
@@ -40,6 +41,7 @@ class Project:
         self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class(), state)
         self._programs = {name: stamp(path) for name, path in named_programs(answer, environ).items()}
         self.headers = HeaderSymbols(answer.tree.objects)
+        self.precompiled = Precompiled(answer)
         self.freshness: dict[str, Freshness] = {}
         self._stale: dict[str, bool] = {}
 
