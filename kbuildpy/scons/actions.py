@@ -94,6 +94,7 @@ def attach(group: Group, targets: Sequence[Any], sources: Sequence[Any], action:
         target.builder_set(_BUILDER)
         target.env_set(env)
         target.add_source(list(sources))
+        target.attributes.kbuildpy_contents = group.contents
         target.set_executor(executor)
         if len(targets) > 1:
             target.attributes.keep_targetinfo = 1

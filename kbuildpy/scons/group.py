@@ -21,6 +21,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step
 from kbuildpy.kbuild.question import digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
+from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.final import declare_common_object, declare_final
 from kbuildpy.scons.objects import declare_link, declare_object
 from kbuildpy.scons.unfinished import Unfinished
@@ -48,6 +49,7 @@ class Group:
         self.targets: list[Any] = []
         self.lock = threading.Lock()
         self._prepared = False
+        self.contents = Contents(Path(out) / ".kbuildpy" / "contents.json")
         self.unfinished = Unfinished(out, read_only=project.read_only)
         self.freshness = Freshness(
             Path(out) / ".kbuildpy" / "index.json",

@@ -75,11 +75,14 @@ class Project:
         self._stale[target] = self._stale[object_file]
 
     def _decide(self, dependency: Any, target: Any, prev_ni: Any, repo_node: Any = None) -> bool:
-        """SCons' question whether `dependency` changed for `target`; what is no node counts as the first source."""
-        changed = bool(dependency.changed_timestamp_then_content(target, prev_ni, repo_node))
-        if changed or not target.sources or dependency is not target.sources[0]:
-            return changed
-        return self._stale.get(target.get_abspath(), False)
+        """SCons' question whether the file `dependency` changed for `target`; what is no node counts as the first
+        source."""
+        signature = target.attributes.kbuildpy_contents.signature(dependency)
+        dependency.get_ninfo().csig = signature
+        if signature != getattr(prev_ni, "csig", None):
+            return True
+        first = target.sources and dependency is target.sources[0]
+        return bool(first) and self._stale.get(target.get_abspath(), False)
 
 
 class Session:
@@ -135,6 +138,8 @@ class Session:
                 for freshness in project.freshness.values():
                     freshness.save()
         for group in self.groups.values():
+            if not group.project.read_only:
+                group.contents.save()
             group.unfinished.end()
 
     def say_once(self, text: str) -> bool:
