@@ -44,7 +44,8 @@ class TreeAnswer:
     exports (only what differs from the environment it was asked in; None: taken away); `in_directory` says
     that Kbuild runs in the module's directory (since 6.13) and not in the tree's object part; `modpost`,
     `compile_mod_c`, `compile_common`, `link` are its commands after the module objects; `compiler` is the
-    version text of the compiler; `programs` the programs that the tree names.
+    version text of the compiler; `programs` the programs that the tree names. `identity` names the answer, `state`
+    the makefiles and the configuration that were asked: other questions may have other answers in another state.
     """
 
     tree: KernelTree
@@ -63,6 +64,7 @@ class TreeAnswer:
     makefiles: tuple[str, ...]
     variables: tuple[tuple[str, str], ...]
     identity: str
+    state: str = ""
 
     def working_directory(self, directory: str) -> str:
         """Where Kbuild runs its commands for the module directory `directory`."""
@@ -118,9 +120,9 @@ def ask_tree(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping
                 return _from_json(tree, known)
         except (KeyError, TypeError, ValueError):
             pass  # written by another version of kbuildpy, or damaged: ask again
-    answer = _ask(tree, given, environ)
-    write_json(cached, _to_json(answer))
-    return answer
+    value = _to_json(_ask(tree, given, environ))
+    write_json(cached, value)
+    return _from_json(tree, value)
 
 
 def named_programs(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, str]:
@@ -223,9 +225,11 @@ def _answer(
         programs=programs,
         makefiles=tuple(str(Path(cwd, name)) for name in facts["makefiles"].split()),
         variables=variables,
+        # The placeholder has another name each time.
         identity=digest(
-            facts, [sorted(block.items()) for block in blocks], stamps(_program_paths(programs, asked))
-        ).replace(placeholder, ""),
+            repr((facts, [sorted(block.items()) for block in blocks])).replace(placeholder, ""),
+            stamps(_program_paths(programs, asked)),
+        ),
     )
 
 
@@ -360,4 +364,5 @@ def _from_json(tree: KernelTree, value: dict[str, Any]) -> TreeAnswer:
         makefiles=tuple(value["makefiles"]),
         variables=tuple((name, text) for name, text in value["variables"]),
         identity=value["identity"],
+        state=digest(sorted((name, *seen) for name, seen in value["stamps"].items())),
     )

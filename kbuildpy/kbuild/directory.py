@@ -75,9 +75,8 @@ def ask_directory(
             f"{directory}: no Kbuild file here (neither Kbuild nor Makefile)",
             hint="name the directory whose Kbuild file sets obj-m",
         )
-    key = digest(
-        answer.identity, answer.variables, str(directory), environment_key(environ), str(kbuild_file), coming, below
-    )
+    question = (answer.variables, str(directory), environment_key(environ), str(kbuild_file), coming, below)
+    key = digest(answer.identity, answer.state, question)
     if cache is not None:
         known = _remembered(cache, key)
         if known is not None:
