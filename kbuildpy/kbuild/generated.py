@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.answer import TreeAnswer
 from kbuildpy.kbuild.directory import NATIVE_RULES
 from kbuildpy.kbuild.question import make_failed, stamp
@@ -26,6 +27,45 @@ _ANCESTORS = 4
 _LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
 
 
+def make_sources(
+    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int
+) -> tuple[Path, str]:
+    """Bring the copy of `directory` up to date and let make carry out its own rules there; the copy, and what make
+    printed.
+
+    Raises `KbuildError` with make's message when a rule fails.
+    """
+    state = out / ".kbuildpy"
+    marker = state / "making"
+    if marker.exists():
+        # A killed make leaves half-written files that look made.
+        shutil.rmtree(state / "sources", ignore_errors=True)
+        (state / "sources.json").unlink(missing_ok=True)
+    state.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    copy = copy_sources(directory, out)
+    try:
+        printed = run_own_rules(answer, copy, environ=environ, jobs=jobs)
+    except KbuildError:
+        marker.unlink()
+        raise
+    marker.unlink()
+    return copy, printed
+
+
+def copy_path(directory: Path, out: Path) -> Path:
+    """Where the copy of `directory` is, or will be."""
+    return Path(f"{out}/.kbuildpy/sources{directory}")
+
+
+def changed_sources(directory: Path, out: Path) -> set[str]:
+    """The files (relative to `directory`) that are not what they were when they were copied."""
+    known = read_json(out / ".kbuildpy" / "sources.json")
+    before: dict[str, list[int]] = known if isinstance(known, dict) else {}
+    now = _sources(directory, out)
+    return {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+
+
 def copy_sources(directory: Path, out: Path) -> Path:
     """Bring the copy of `directory` below `out` up to date and return it.
 
@@ -33,25 +73,19 @@ def copy_sources(directory: Path, out: Path) -> Path:
     sources vanishes from the copy, what rules made there stays.
     """
     root = out / ".kbuildpy" / "sources"
-    copy = Path(f"{root}{directory}")
+    copy = copy_path(directory, out)
     copy.mkdir(parents=True, exist_ok=True)
     _link_neighbours(directory, root, skip=out)
     manifest = out / ".kbuildpy" / "sources.json"
     known = read_json(manifest)
     before: dict[str, list[int]] = known if isinstance(known, dict) else {}
-    now: dict[str, list[int]] = {}
-    for folder, names, files in os.walk(directory):
-        here = Path(folder)
-        names[:] = [name for name in names if name not in _LEFT_OUT and not _is_output(here / name, out)]
-        (copy / here.relative_to(directory)).mkdir(exist_ok=True)
-        for name in files:
-            path = here / name
-            relative = str(path.relative_to(directory))
-            seen = list(stamp(path))
-            now[relative] = seen
-            if before.get(relative) != seen or not (copy / relative).exists():
-                shutil.copy2(path, copy / relative)
-    for relative in before.keys() - now.keys():
+    now = _sources(directory, out)
+    for relative, seen in now.items():
+        if relative.endswith("/"):
+            (copy / relative).mkdir(exist_ok=True)
+        elif before.get(relative) != seen or not (copy / relative).exists():
+            shutil.copy2(directory / relative, copy / relative)
+    for relative in [name for name in before.keys() - now.keys() if not name.endswith("/")]:
         (copy / relative).unlink(missing_ok=True)
     if now != before:
         write_json(manifest, now)
@@ -72,6 +106,18 @@ def run_own_rules(answer: TreeAnswer, copy: Path, *, environ: Mapping[str, str],
     if done.returncode != 0:
         raise make_failed(f"{copy}: a rule of the Kbuild file failed", done.text + done.error_text)
     return done.text + done.error_text
+
+
+def _sources(directory: Path, out: Path) -> dict[str, list[int]]:
+    """Every file below `directory` that is not output, with its stamp; and every folder, with a slash, before it."""
+    found: dict[str, list[int]] = {}
+    for folder, names, files in os.walk(directory):
+        here = Path(folder)
+        names[:] = [name for name in names if name not in _LEFT_OUT and not _is_output(here / name, out)]
+        found[f"{here.relative_to(directory)}/"] = [0, 0]
+        for name in files:
+            found[str((here / name).relative_to(directory))] = list(stamp(here / name))
+    return found
 
 
 def _is_output(path: Path, out: Path) -> bool:

@@ -18,14 +18,14 @@ import SCons.Errors
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.declared import kbuild_file_text
 from kbuildpy.kbuild.directory import ask_directory
-from kbuildpy.kbuild.generated import copy_sources, run_own_rules
+from kbuildpy.kbuild.generated import changed_sources, copy_path, make_sources
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import digest
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.scons.group import Group
-from kbuildpy.scons.postprocess import find_symvers
-from kbuildpy.scons.session import Project, Session, is_dry_run, job_count
+from kbuildpy.scons.objects import declare_unmade
+from kbuildpy.scons.session import Project, Session, job_count
 from kbuildpy.scons.variables import build_environment, make_variables
 
 _FLAG_NAMES = ("CCFLAGS", "CFLAGS", "CPPPATH", "CPPDEFINES", "ASFLAGS", "LINKFLAGS")
@@ -58,7 +58,9 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
     plan, layout = _evaluate(env, project, directory, out)
     if not plan.modules:
         print(f"kbuildpy: {directory}: the Kbuild file names no modules (obj-m is empty)", flush=True)
-    group.add(plan, layout, extra_symvers=_extra_symvers(env, project, plan))
+    if plan.custom and project.read_only:
+        declare_unmade(group, plan, layout, changed=changed_sources(directory, out))
+    group.add(plan, layout)
     return group
 
 
@@ -86,14 +88,14 @@ def _kernel_module(env: Any, name: str, source: Any, given: Mapping[str, Any]) -
     state = out / ".kbuildpy" / below
     plan = _ask_declared(env, project, directory, below=below, text=text, state=state / name, coming=coming)
     layout = Layout(str(directory), str(directory), str(out), project.answer.working_directory(str(directory)))
-    return group.add(plan, layout, extra_symvers=_extra_symvers(env, project, plan))
+    return group.add(plan, layout)
 
 
 def _ask_declared(
     env: Any, project: Project, directory: Path, *, below: str, text: str, state: Path, coming: Sequence[str]
 ) -> Plan:
     """Evaluate a declared module's Kbuild file, kept as `state`/Kbuild."""
-    dry = is_dry_run(env)
+    dry = project.read_only
     kbuild_file = (cache_directory() / "declared" / digest(text) if dry else state) / "Kbuild"
     known = kbuild_file.read_text(errors="surrogateescape") if kbuild_file.is_file() else None
     if known != text:
@@ -129,14 +131,17 @@ def _kbuild(env: Any, directory: Any, variables: Mapping[str, Any]) -> list[Any]
 
 def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[Plan, Layout]:
     answer = project.answer
-    dry = is_dry_run(env)
     state = out / ".kbuildpy"
-    cache = None if dry else state / "plan.json"
+    cache = None if project.read_only else state / "plan.json"
     plan = ask_directory(answer, directory, environ=project.environ, cache=cache)
     evaluated = directory
-    if plan.custom and not dry:
-        evaluated = copy_sources(directory, out)
-        printed = run_own_rules(answer, evaluated, environ=project.environ, jobs=job_count(env))
+    if plan.custom and project.read_only:
+        copy = copy_path(directory, out)
+        if copy.is_dir():
+            evaluated = copy
+            plan = ask_directory(answer, copy, environ=project.environ)
+    elif plan.custom:
+        evaluated, printed = make_sources(answer, directory, out, environ=project.environ, jobs=job_count(env))
         if printed.strip():
             print(printed.replace(str(evaluated), str(directory)).rstrip(), flush=True)
         plan = ask_directory(answer, evaluated, environ=project.environ, cache=state / "generated.json")
@@ -164,6 +169,8 @@ def _group(session: Session, project: Project, directory: str, out: str, *, labe
     group = session.groups.get(out)
     if group is None:
         group = session.groups[out] = Group(project, directory, out, label=label)
+        for other in session.groups.values():
+            other.find_extra_symvers()
     elif group.directory != directory or group.project is not project:
         raise KbuildError(
             f"{out}: modules of {group.directory} and of {directory} would both be built there",
@@ -174,13 +181,6 @@ def _group(session: Session, project: Project, directory: str, out: str, *, labe
 
 def _out_root(env: Any, project: Project) -> Path:
     return Path(env.Dir(env.get("KBUILD_OUT", "#build")).get_abspath()) / project.tree.release
-
-
-def _extra_symvers(env: Any, project: Project, plan: Plan) -> list[Any]:
-    cwd = project.answer.working_directory(plan.directory)
-    nodes = [env.fs.File(find_symvers(project, name, cwd=cwd)) for name in plan.extra_symbols]
-    # A symvers that is not there says nothing (modpost's rule); as a node it would be an error.
-    return [node for node in nodes if node.is_derived() or node.exists()]
 
 
 def _source_paths(nodes: Sequence[Any], folder: Path) -> tuple[list[str], list[str]]:

@@ -24,6 +24,7 @@ from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.final import declare_common_object, declare_final
 from kbuildpy.scons.objects import declare_link, declare_object
+from kbuildpy.scons.postprocess import find_symvers, run_modpost
 from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Group:
         self.lock = threading.Lock()
         self._prepared = False
         self.contents = Contents(Path(out) / ".kbuildpy" / "contents.json")
-        self.unfinished = Unfinished(out, read_only=project.read_only)
+        self.unfinished = Unfinished(out, top=project.top, read_only=project.read_only)
         self.freshness = Freshness(
             Path(out) / ".kbuildpy" / "index.json",
             autoconf=project.tree.objects / "include/generated/autoconf.h",
@@ -68,7 +69,7 @@ class Group:
         self._declare_lists()
         declare_common_object(self)
 
-    def add(self, plan: Plan, layout: Layout, *, extra_symvers: Sequence[Any] = ()) -> list[Any]:
+    def add(self, plan: Plan, layout: Layout) -> list[Any]:
         """Nodes for every module of `plan`; those of the `.ko`s. Raises `KbuildError` for a second module of a name."""
         env = self.project.answer.environment_for(self.project.environ, layout.evaluated)
         for item in plan.objects:
@@ -87,10 +88,23 @@ class Group:
                 declare_link(self, module, layout, env)
             self.modules.append((module, layout))
         self._extend_lists(plan, layout)
-        self._extend_extra_symvers(extra_symvers)
+        self.find_extra_symvers()
         made = [declare_final(self, module, layout) for module in plan.modules]
         self.targets += made
         return made
+
+    def find_extra_symvers(self) -> None:
+        """Look for the files that KBUILD_EXTRA_SYMBOLS names; other groups may have come to make some of them.
+
+        What one plan names counts for all modules of the group: modpost looks at all of them at once. A
+        symvers that is not there says nothing (modpost's rule); as a node it would be an error.
+        """
+        cwd = self.project.answer.working_directory(self.directory)
+        nodes = [self.file(find_symvers(self.project, name, cwd=cwd)) for name in self._extra_symbols]
+        new = [node for node in nodes if node not in self.extra_symvers and (node.is_derived() or node.exists())]
+        self.extra_symvers += new
+        for node in (self.symvers, *self.mod_c) if new else ():
+            _add_sources(node, new)
 
     def default_targets(self) -> list[Any]:
         """Everything that `make modules` leaves: the modules, `Module.symvers`, each `modules.order`."""
@@ -153,8 +167,6 @@ class Group:
 
         Prints its diagnostics. Raises `CommandError` when it found errors.
         """
-        from kbuildpy.scons.postprocess import run_modpost
-
         with self.lock:
             if self._result is None or again:
                 self._result = run_modpost(self, extra_symbols=list(self._extra_symbols))
@@ -185,13 +197,6 @@ class Group:
             node = self.file(layout.actual(name))
             attach(self, [node], [], _writer(layout.nominal(text)))
             self.targets.append(node)
-
-    def _extend_extra_symvers(self, nodes: Sequence[Any]) -> None:
-        """Symvers that one plan names count for all modules of the group: modpost looks at all of them at once."""
-        new = [node for node in nodes if node not in self.extra_symvers]
-        self.extra_symvers += new
-        for node in (self.symvers, *self.mod_c) if new else ():
-            _add_sources(node, new)
 
     def _write_symvers(self, target: list[Any], source: list[Any]) -> None:
         write_text(target[0], self.modpost(again=True).symvers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.compile import Job, compile_object, link_object, record_path
 from kbuildpy.kbuild.layout import Layout
-from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan
+from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
 from kbuildpy.kbuild.record import Record, own_contents, parse_record
-from kbuildpy.scons.actions import attach
+from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.headers import include_folders, own_headers, search_headers
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
 
     Raises `KbuildError` for an object that nothing makes.
     """
+    if not item.source and group.project.read_only:
+        return
     if not item.source:
         name = layout.relative(item.target)
         raise KbuildError(
@@ -48,6 +51,22 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
     _set_implicit(targets, _first_headers(group, item, layout))
     for step in forced:
         _declare_check(group, replace(job, steps=(step,)), source, title=step.quiet)
+
+
+def declare_unmade(group: Group, plan: Plan, layout: Layout, *, changed: Collection[str]) -> None:
+    """In a run that must not write, rules of the Kbuild file's own do not run: show what they would have to make.
+
+    `changed` are sources that were not copied yet; what else than a source of an object changed may concern any.
+    """
+    sources = {layout.relative(item.source) for item in plan.objects if item.source}
+    for item in plan.objects:
+        name = item.source or item.target
+        path = layout.absolute(name) if item.source else layout.actual(name)
+        if layout.relative(name) in changed or not sources.issuperset(changed):
+            group.project.outdate(layout.actual(item.target))
+        if not os.path.exists(path) and not group.file(path).has_builder():  # noqa: PTH110
+            action = KbuildAction(lambda target, source: None, title=f"  MAKE    {layout.relative(name)}", signature="")
+            attach(group, [group.file(path)], [], action)
 
 
 def declare_compile(group: Group, job: Job, source: Any, *, title: str) -> list[Any]:
@@ -97,7 +116,10 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
 
     title = module.steps[0].quiet
     action = group.action(link, module.steps, layout, module.target, title=title, facts=module.parts)
-    attach(group, [group.file(layout.actual(module.target))], parts, action)
+    node = group.file(layout.actual(module.target))
+    attach(group, [node], parts, action)
+    if group.project.read_only:
+        group.project.env.Clean(node, str(listing))
 
 
 def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:

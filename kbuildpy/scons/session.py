@@ -69,6 +69,10 @@ class Project:
         for target in (object_file, record_file):
             self._tracked(target, object_file, record_file, freshness)
 
+    def outdate(self, object_file: str) -> None:
+        """Let an object that will be tracked be stale, whatever its record says."""
+        self._stale[object_file] = True
+
     def _tracked(self, target: str, object_file: str, record_file: str, freshness: Freshness) -> None:
         if object_file not in self._stale:
             self._stale[object_file] = freshness.is_stale(object_file, record_file)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -60,6 +62,9 @@ def build_directory(
         SCons.Script.Main.main()
     except SystemExit as stop:
         return _status(stop.code)
+    finally:
+        if "-c" in options and "-n" not in options:
+            _remove_empty(place, [item.tree.release for item in found])
     return 0
 
 
@@ -87,6 +92,16 @@ def declare(env: Any, request: Mapping[str, Any]) -> None:
         print_error(error)
         raise SystemExit(error.status) from error
     env.Default(env.Alias("modules", targets))
+
+
+def _remove_empty(place: Path, releases: Sequence[str]) -> None:
+    """Remove what cleaning leaves: empty folders, and SCons' notes once nothing is left that they tell of."""
+    for release in releases:
+        for folder, _, _ in os.walk(place / release, topdown=False):
+            with suppress(OSError):
+                Path(folder).rmdir()
+    if place.is_dir() and [path.name for path in place.iterdir()] == [".kbuildpy"]:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _status(code: Any) -> int:

@@ -1,8 +1,9 @@
-"""What a build that was killed left behind.
+"""What a build that was killed, or another build, left behind.
 
 SCons writes down what it made when it ends. A build that could not end leaves files that nothing is known of, some of
 them half-written, while what was noted of the build before may still fit their sources. So a file marks a
-build directory while something is made in it; where a marker is found, what came after it is made again.
+build directory while something is made in it; where a marker is found, what came after it is made again. And as a
+directory may be built by SCons and by `kbuildpy build` in turn, it is written down whose notes tell of it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import SCons.SConsign
 
 
 class Unfinished:
-    """The marker of one build directory `out`; with `read_only` nothing is written or removed."""
+    """The marker of one build directory `out`, built by the SCons whose top is `top`; with `read_only` nothing is
+    written or removed."""
 
-    def __init__(self, out: str, *, read_only: bool) -> None:
+    def __init__(self, out: str, *, top: Path, read_only: bool) -> None:
         self._marker = Path(out) / ".kbuildpy" / "unfinished"
+        self._owner = self._marker.with_name("notes")
+        self._notes = str(top / str(SCons.SConsign.DB_Name))
         self._read_only = read_only
         self._begun = False
         self._since = self._found()
@@ -41,15 +45,26 @@ class Unfinished:
         if not self._begun and not self._read_only:
             self._begun = True
             self._marker.parent.mkdir(parents=True, exist_ok=True)
-            if self._since is None:
+            if not self._marker.exists():
                 self._marker.touch()
+            if self._noted() != self._notes:
+                self._owner.write_text(self._notes, errors="surrogateescape")
 
     def end(self) -> None:
         """The run is over; SCons has written its notes, if it could."""
         if (self._begun or self._since is not None) and not self._read_only and _is_noted():
             self._marker.unlink(missing_ok=True)
 
+    def _noted(self) -> str:
+        try:
+            return self._owner.read_text(errors="surrogateescape")
+        except OSError:
+            return self._notes if not self._begun else ""
+
     def _found(self) -> int | None:
+        """Since when what is here is unknown."""
+        if self._noted() != self._notes:
+            return 0
         try:
             return self._marker.stat().st_ctime_ns
         except OSError:
