@@ -1,0 +1,69 @@
+"""A build that was interrupted, killed, or done by another engine leaves nothing wrong for the next one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.parity.both import kbuildpy
+from tests.parity.scons_project import HEAD, PAIR, SConsProject, new_project
+
+pytestmark = pytest.mark.parity
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["INT", "KILL"])
+@pytest.mark.parametrize("at", ["pair_a.o", "pair.mod.o"])
+def test_an_interrupted_build_leaves_nothing_wrong(number: signal.Signals, at: str, pair: SConsProject) -> None:
+    pair.edit("drv/pair_b.c", "return 2", "return 3")
+    pair.edit("drv/pair.h", "PAIR 1", "PAIR 2")
+    process = pair.start("-j2")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.rstrip().endswith(at):
+            break
+    time.sleep(0.1)
+    os.killpg(process.pid, number)
+    process.communicate(timeout=60)
+    # What the killed build was making is no longer wanted, and SCons knows of the build before only.
+    pair.edit("drv/pair_b.c", "return 3", "return 2")
+    pair.edit("drv/pair.h", "PAIR 2", "PAIR 1")
+    pair.build()
+    pair.assert_like_clean()
+    pair.assert_nothing_to_do()
+
+
+def test_a_killed_link_is_done_again(pair: SConsProject, tmp_path: Path) -> None:
+    before = pair.outputs()
+    ko = pair.output("pair.ko")
+    ko.unlink()
+    slow = tmp_path / "ld"
+    slow.write_text(
+        f'#!/bin/sh\ncase "$*" in *"/pair.ko "*) echo half >{ko}; echo "  HALF"; sleep 60;; esac\nexec ld "$@"\n'
+    )
+    slow.chmod(0o755)
+    process = pair.start(f"LD={slow}")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "HALF" in line:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert ko.read_text() == "half\n"
+    pair.build()
+    assert pair.outputs() == before
+
+
+def test_the_command_line_and_an_sconstruct_may_share_a_directory(tmp_path: Path) -> None:
+    files = {name.removeprefix("drv/"): text for name, text in PAIR.items()}
+    project = new_project(tmp_path, files | {"SConstruct": f"{HEAD}env.Kbuild('.')\n"})
+    project.build()
+    project.edit("pair_b.c", "return 2", "return 3")
+    assert kbuildpy("build", project.place, "-k", project.kdir).returncode == 0
+    # SCons still knows the sources as they were, and finds them so again.
+    project.edit("pair_b.c", "return 3", "return 2")
+    project.build()
+    project.assert_like_clean()

@@ -1,0 +1,85 @@
+"""A shared cache of built files (`CacheDir`): a second clone takes from it what is right, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.parity.scons_project import ALONE, HEADER, PAIR, SConsProject, edit, new_project
+
+pytestmark = pytest.mark.parity
+
+
+def with_cache(project: SConsProject) -> SConsProject:
+    """Let the project use a shared cache beside it."""
+    project.edit("SConstruct", "env = E", f"CacheDir({str(project.place.parent / 'cache')!r})\nenv = E")
+    return project
+
+
+def clone_again(project: SConsProject) -> None:
+    """A second clone of the sources, at the same path: nothing is left but the shared cache."""
+    aside = project.place.with_name("first")
+    shutil.rmtree(aside, ignore_errors=True)
+    project.place.rename(aside)
+    shutil.copytree(aside, project.place, ignore=shutil.ignore_patterns("build", ".sconsign.dblite"))
+    # A clone's files are as old as the clone.
+    for path in project.place.rglob("*"):
+        os.utime(path)
+
+
+def test_a_second_clone_gets_everything_from_the_shared_cache(tmp_path: Path) -> None:
+    project = with_cache(new_project(tmp_path, PAIR))
+    project.build()
+    first = project.outputs()
+    clone_again(project)
+    got = project.build()
+    assert got.did == []
+    assert "Retrieved" in got.output
+    # Linking leaves the list of its objects, which says nothing new; nobody links here.
+    second = project.outputs()
+    assert second == {name: content for name, content in first.items() if not name.endswith(".mod")}
+    project.assert_nothing_to_do()
+    project.edit("drv/pair_b.c", "return 2", "return 3")
+    assert project.build().compiled == ["pair.mod.o", "pair_b.o"]
+    project.assert_like_clean("--cache-disable")
+
+
+def test_a_clone_with_other_headers_takes_nothing_stale_from_the_shared_cache(tmp_path: Path) -> None:
+    files = ALONE | {
+        "alone.c": ALONE["alone.c"]
+        + '#define NAME "hidden.h"\n#include NAME\n#include "seen.h"\nint sum = SEEN + HIDDEN;\n',
+        "hidden.h": "#define HIDDEN 1\n",
+        "seen.h": "#define SEEN 1\n",
+    }
+    project = with_cache(new_project(tmp_path, files))
+    project.build()
+    for name, word in (("seen.h", "SEEN 1"), ("hidden.h", "HIDDEN 1")):
+        clone_again(project)
+        project.edit(name, word, word.replace("1", "2"))
+        # No source mentions hidden.h by its name, so SCons does not know of it beforehand.
+        assert "alone.o" in project.build().compiled
+        project.assert_like_clean("--cache-disable")
+        project.assert_nothing_to_do()
+
+
+def test_a_clone_with_other_flags_takes_nothing_stale_from_the_shared_cache(tmp_path: Path) -> None:
+    project = with_cache(new_project(tmp_path, ALONE))
+    project.build()
+    clone_again(project)
+    assert project.build("KCFLAGS=-DOTHER").compiled == ["alone.mod.o", "alone.o"]
+    project.assert_like_clean("--cache-disable", "KCFLAGS=-DOTHER")
+
+
+def test_another_kernel_tree_takes_nothing_stale_from_the_shared_cache(private: SConsProject) -> None:
+    with_cache(private).scons("-c")
+    private.build()
+    clone_again(private)
+    assert private.build().did == []
+    clone_again(private)
+    edit(private.kdir.parent / "source/include" / HEADER, "#define _LINUX_CISCODE_H", "#define _LINUX_CISCODE_H\n\n")
+    assert "pair_b.o" in private.build().compiled
+    private.assert_like_clean("--cache-disable")
+    private.assert_nothing_to_do()
