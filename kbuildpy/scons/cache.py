@@ -32,6 +32,9 @@ def cache_class(base: type, state: Callable[[], str]) -> type:
             actions = [action for action in node.get_executor().get_action_list() if isinstance(action, KbuildAction)]
             for action in actions:
                 action.begin()
+            # All targets of an action go by what is known of headers now, not after it has run.
+            for peer in getattr(node, "target_peers", None) or ():
+                peer.get_cachedir_bsig()
             if not super().retrieve(node):
                 return False
             if SCons.Action.execute_actions and not all(action.accept(node) for action in actions):
