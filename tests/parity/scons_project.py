@@ -42,6 +42,7 @@ PAIR = {
         '#include <linux/module.h>\n#include "pair.h"\n'
         "static int __init user_init(void) { return pair_value() - 1; }\nmodule_init(user_init);\n"
         'MODULE_LICENSE("GPL");\nMODULE_VERSION("1");\n'
+        "#if 0\nnot compiled\n#endif\n"
     ),
 }
 # The same, where one object includes a kernel header of its own and another mentions a symbol of the configuration.
