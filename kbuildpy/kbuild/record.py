@@ -64,7 +64,8 @@ def make_record(
     without: str = "\0",
 ) -> Record:
     """The record for the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file, `is_own`
-    says whether a file belongs to the module, `besides` are headers that the compiler had precompiled in the folder `without`."""
+    says whether a file belongs to the module, `besides` are headers that the compiler had precompiled in the folder
+    `without`."""
     source, headers = read_depfile(depfile.read_text(errors="surrogateescape"))
     if besides:
         # (the precompiled file itself is named, too; it is only another form of these)
