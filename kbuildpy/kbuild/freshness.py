@@ -37,19 +37,24 @@ class HeaderSymbols:
             seen = self._seen[path] = self._look(path)
         return seen
 
-    def _look(self, path: str) -> list[str]:
+    def load(self) -> dict[str, list[Any]]:
+        """Read what earlier builds learnt; a thread can do it while the first compiler runs."""
         if self._known is None:
             value = read_json(self._path)
             self._known = value if isinstance(value, dict) else {}
+        return self._known
+
+    def _look(self, path: str) -> list[str]:
+        known = self.load()
         now = stamp(path)
-        entry = self._known.get(path)
+        entry = known.get(path)
         if entry is not None and entry[:2] == [now[0], now[1]]:
             return list(entry[2])
         try:
             symbols = sorted(mentioned_symbols(Path(path).read_bytes()))
         except OSError:
             return []
-        self._known[path] = [now[0], now[1], symbols]
+        known[path] = [now[0], now[1], symbols]
         self._changed = True
         return symbols
 

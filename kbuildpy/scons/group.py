@@ -160,7 +160,7 @@ class Group:
         """Do what modpost will need while the first compiler runs: half of a small module's modpost is that."""
         if not self._prepared:
             self._prepared = True
-            threading.Thread(target=_prepare, args=(self.project.tree.symvers,), daemon=True).start()
+            threading.Thread(target=_prepare, args=(self.project,), daemon=True).start()
 
     def modpost(self, *, again: bool) -> ModpostResult:
         """modpost over all modules of the group; without `again` an earlier result of this run is good.
@@ -234,7 +234,8 @@ def _writer(text: str) -> KbuildAction:
     return KbuildAction(lambda target, source: write_text(target[0], text), title="", signature=text)
 
 
-def _prepare(symvers: Path) -> None:
+def _prepare(project: Project) -> None:
     from kbuildpy.modpost.stage import prepare
 
-    prepare(symvers)
+    project.headers.load()
+    prepare(project.tree.symvers)

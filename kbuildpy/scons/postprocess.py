@@ -6,6 +6,7 @@ linker is called comes from the tree's answer.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -55,7 +56,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         _options(project, [find_symvers(project, name, cwd=cwd) for name in extra_symbols]),
         tree=answer.tree,
         cwd=Path(cwd),
-        layouts=lambda: device_table_layouts(project),
+        layouts=functools.cache(lambda: device_table_layouts(project)),
     )
     for diagnostic in result.diagnostics:
         print(diagnostic.text, end="", file=sys.stderr)
