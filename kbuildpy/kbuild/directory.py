@@ -50,6 +50,8 @@ _SOURCE_NAME = re.compile(r"(\.(c|S|rs|mk|h)|_shipped|^Kbuild.*|^Makefile.*)$")
 # A Kbuild file that asks the shell or the file system can change its mind without changing its text.
 _ASKS = re.compile(rb"\$[({]\s*(shell|wildcard|realpath|file)\b|!=|^\s*(-include|sinclude)\b", re.MULTILINE)
 
+_WORD_ENDS = re.compile(r"[\s'\";,=()<>|&`]+")
+
 
 def ask_directory(
     answer: TreeAnswer,
@@ -162,11 +164,14 @@ def _plan(
     objects = tuple(_object(name, by_target, directory=directory, cwd=cwd) for name in names)
     makefiles = _own_makefiles(answer, blocks, cwd)
     known = {target for module in modules for target in module.objects} | {module.target for module in modules}
-    custom = _has_raw_recipes(raw) or any(
-        block["rule"] not in NATIVE_RULES and not (block["rule"] == "copy" and block["target"] in known)
-        for blocks_of in by_target.values()
-        for block in blocks_of
-    )
+    recipes = _raw_recipes(raw)
+    foreign = [
+        block
+        for block in blocks
+        if "rule" in block
+        and block["rule"] not in NATIVE_RULES
+        and not (block["rule"] == "copy" and block["target"] in known)
+    ]
     folders = {str(directory)} | {str(Path(cwd, obj.source).parent) for obj in objects if obj.source}
     return Plan(
         directory=str(directory),
@@ -178,7 +183,8 @@ def _plan(
         makefiles=tuple(sorted(makefiles)),
         listed=tuple(sorted(folders)),
         warnings=warnings,
-        custom=custom,
+        custom=bool(recipes or foreign),
+        needed=_needed(by_target, foreign, recipes),
         changeable=any(_asks(name) for name in makefiles),
     )
 
@@ -268,13 +274,30 @@ def _asks(makefile: str) -> bool:
         return True
 
 
-def _has_raw_recipes(raw: str) -> bool:
-    """Whether make printed commands that are neither ours (`:`) nor a descent into a subdirectory."""
+def _raw_recipes(raw: str) -> list[str]:
+    """The commands that make printed and that are neither ours (`:`) nor a descent into a subdirectory."""
     descending = False
+    found = []
     for line in raw.splitlines():
         text = line.strip()
         if descending or ("directory.mk obj=" in text and text.startswith(("make", "/", "gmake"))):
             descending = text.endswith("\\")
         elif text not in ("", ":", "@:") and not text.startswith(("make: ", "make[")):
-            return True
-    return False
+            found.append(text)
+    return found
+
+
+def _needed(
+    by_target: Mapping[str, list[dict[str, str]]], foreign: Iterable[Mapping[str, str]], recipes: Iterable[str]
+) -> tuple[str, ...]:
+    """What make must make by Kbuild's rules because rules of the Kbuild file's own read it."""
+    waiting = [word for block in foreign for word in block["needs"].split()]
+    waiting += [word for recipe in recipes for word in _WORD_ENDS.split(recipe)]
+    found: dict[str, None] = {}
+    while waiting:
+        word = waiting.pop()
+        blocks = by_target.get(word, [])
+        if word not in found and any(block["rule"] in NATIVE_RULES for block in blocks):
+            found[word] = None
+            waiting += [need for block in blocks for need in block["needs"].split()]
+    return tuple(sorted(found))

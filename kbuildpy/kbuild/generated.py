@@ -18,6 +18,7 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.answer import TreeAnswer
 from kbuildpy.kbuild.directory import NATIVE_RULES
+from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import make_failed, stamp
 from kbuildpy.kbuild.records import MAKEFILES
 from kbuildpy.kernel.cache import read_json, write_json
@@ -28,10 +29,10 @@ _LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
 
 
 def make_sources(
-    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int
+    answer: TreeAnswer, plan: Plan, out: Path, *, environ: Mapping[str, str], jobs: int
 ) -> tuple[Path, str]:
-    """Bring the copy of `directory` up to date and let make carry out its own rules there; the copy, and what make
-    printed.
+    """Bring the copy of the directory that `plan` is for up to date and let make carry out its own rules there; the
+    copy, and what make printed.
 
     Raises `KbuildError` with make's message when a rule fails.
     """
@@ -43,9 +44,9 @@ def make_sources(
         (state / "sources.json").unlink(missing_ok=True)
     state.mkdir(parents=True, exist_ok=True)
     marker.touch()
-    copy = copy_sources(directory, out)
+    copy = copy_sources(Path(plan.directory), out)
     try:
-        printed = run_own_rules(answer, copy, environ=environ, jobs=jobs)
+        printed = run_own_rules(answer, plan, copy, environ=environ, jobs=jobs)
     except KbuildError:
         marker.unlink()
         raise
@@ -92,20 +93,27 @@ def copy_sources(directory: Path, out: Path) -> Path:
     return copy
 
 
-def run_own_rules(answer: TreeAnswer, copy: Path, *, environ: Mapping[str, str], jobs: int) -> str:
-    """Let make carry out the own rules of the Kbuild file in `copy`; what it printed.
+def run_own_rules(answer: TreeAnswer, plan: Plan, copy: Path, *, environ: Mapping[str, str], jobs: int) -> str:
+    """Let make carry out in `copy` the own rules of the Kbuild file that `plan` is for; what it printed.
 
-    Raises `KbuildError` with make's message when one of them fails.
+    Raises `KbuildError` with make's message when one of them fails. What is printed names the user's directory.
     """
     cwd = answer.working_directory(str(copy))
     env = answer.environment_for(environ, str(copy))
-    env |= {"KBUILDPY_MK": str(MAKEFILES), "KBUILDPY_NATIVE": " ".join(sorted(NATIVE_RULES))}
+    env |= {
+        "KBUILDPY_MK": str(MAKEFILES),
+        "KBUILDPY_NATIVE": " ".join(sorted(NATIVE_RULES)),
+        "KBUILDPY_NEEDED": " ".join(plan.needed).replace(plan.directory, str(copy)),
+    }
+    # Objects that make compiles must name the user's directory as well.
+    env["KBUILD_CPPFLAGS"] = f"{env.get('KBUILD_CPPFLAGS', '')} -ffile-prefix-map={copy}={plan.directory}"
     obj = "." if answer.in_directory else str(copy)
     argv = ["make", f"-j{jobs}", "-f", str(MAKEFILES / "generate.mk"), f"obj={obj}"]
     done = run([*argv, "need-builtin=", "need-modorder=1"], cwd=cwd, env=env, check=False)
+    printed = (done.text + done.error_text).replace(str(copy), plan.directory)
     if done.returncode != 0:
-        raise make_failed(f"{copy}: a rule of the Kbuild file failed", done.text + done.error_text)
-    return done.text + done.error_text
+        raise make_failed(f"{plan.directory}: a rule of the Kbuild file failed", printed)
+    return printed
 
 
 def _sources(directory: Path, out: Path) -> dict[str, list[int]]:

@@ -58,8 +58,8 @@ class Plan:
     that Kbuild writes, the directory's own first, each with its text; `extra_symbols` is the value of
     KBUILD_EXTRA_SYMBOLS; `makefiles` is what was read outside the tree; `listed` are the directories whose contents
     decided; `warnings` is what make printed on standard error; `custom` says that rules of the Kbuild file's own
-    must be run by make; `changeable` that the Kbuild file asks the shell or the file system, so that the answer
-    can change without its text changing.
+    must be run by make, `needed` are the objects that make must make for those; `changeable` that the Kbuild file
+    asks the shell or the file system, so that the answer can change without its text changing.
     """
 
     directory: str
@@ -71,6 +71,7 @@ class Plan:
     listed: tuple[str, ...]
     warnings: str
     custom: bool
+    needed: tuple[str, ...]
     changeable: bool
 
 
@@ -95,5 +96,6 @@ def plan_from_json(value: dict[str, Any]) -> Plan:
         listed=tuple(value["listed"]),
         warnings=value["warnings"],
         custom=value["custom"],
+        needed=tuple(value["needed"]),
         changeable=value["changeable"],
     )

@@ -141,9 +141,9 @@ def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[P
             evaluated = copy
             plan = ask_directory(answer, copy, environ=project.environ)
     elif plan.custom:
-        evaluated, printed = make_sources(answer, directory, out, environ=project.environ, jobs=job_count(env))
+        evaluated, printed = make_sources(answer, plan, out, environ=project.environ, jobs=job_count(env))
         if printed.strip():
-            print(printed.replace(str(evaluated), str(directory)).rstrip(), flush=True)
+            print(printed.rstrip(), flush=True)
         plan = ask_directory(answer, evaluated, environ=project.environ, cache=state / "generated.json")
         plan = replace(plan, warnings=plan.warnings.replace(str(evaluated), str(directory)))
     if plan.warnings.strip():

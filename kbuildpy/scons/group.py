@@ -133,6 +133,13 @@ class Group:
             if item.steps and item.steps[0].rule != "copy"
         ]
 
+    def record_file(self, name: str) -> Path:
+        """The record of an object of a module: among the output, or among the sources when those bring the object
+        (whoever ships an object has to ship its record; without it Kbuild's modpost fails, too)."""
+        item, layout = self.objects[name]
+        compiled = item.steps and item.steps[0].rule != "copy"
+        return record_path(Path(layout.actual(name) if compiled else layout.absolute(name)))
+
     def is_own(self, path: str) -> bool:
         """Whether a file is the module's, and not the kernel tree's or the system's."""
         return self.project.is_own(path) or path.startswith(f"{self.directory}/")

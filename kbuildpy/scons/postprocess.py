@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.command import run_command
-from kbuildpy.kbuild.compile import record_path
 from kbuildpy.kbuild.plan import Step
 
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         ModuleObject(
             name=layout.nominal(module.name),
             path=Path(group.module_object(module, layout).get_abspath()),
-            objects=tuple(
-                ObjectRecord(name=item, record=record_path(Path(layout.actual(item)))) for item in module.objects
-            ),
+            objects=tuple(ObjectRecord(name=item, record=group.record_file(item)) for item in module.objects),
         )
         for module, layout in group.modules
     ]

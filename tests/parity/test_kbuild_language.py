@@ -206,11 +206,20 @@ def test_objects_that_come_with_the_sources(tree: KernelTree, tmp_path: Path) ->
         write_sources(
             {
                 "Kbuild": "obj-m := blobs.o whole.o\nblobs-y := main.o shipped.o prebuilt.o sub/nested.o\n",
-                "main.c": module("int shipped(void), prebuilt(void); int m(void); int m(void){return shipped();}"),
+                # An export and a version: modpost reads the record of each object for CRCs and srcversion.
+                "main.c": exporting(
+                    "int shipped(void);\nint prebuilt(void);\nint m(void);\n"
+                    "int m(void) { return shipped() + prebuilt(); }\nEXPORT_SYMBOL(m);\n"
+                    'SAY(version, "version=1");'
+                ),
+                # Who ships an object has to ship its record: without it Kbuild's modpost fails.
+                ".prebuilt.o.cmd": "cmd_prebuilt.o := nothing\n",
+                ".shipped.o.cmd": "cmd_shipped.o := nothing\n",
+                "sub/.nested.o.cmd": "cmd_nested.o := nothing\n",
+                ".whole.o.cmd": "cmd_whole.o := nothing\n",
             },
             place,
         )
-        (place / "sub").mkdir()
         for name, code in (
             ("shipped.o_shipped", "int shipped(void) { return 1; }"),
             ("prebuilt.o", "int prebuilt(void) { return 2; }"),
@@ -219,10 +228,6 @@ def test_objects_that_come_with_the_sources(tree: KernelTree, tmp_path: Path) ->
         ):
             compiler = ["gcc", "-O2", "-fcf-protection=none", "-mcmodel=kernel", "-fno-pic", "-x", "c", "-"]
             run([*compiler, "-c", "-o", place / name], input=code.encode())
-            (place / f"{name}.cmd").unlink(missing_ok=True)
-            base = (place / name).name.removesuffix("_shipped")
-            # modpost wants a record of every object; vendors ship it beside a blob.
-            (place / name).with_name(f".{base}.cmd").write_text(f"cmd_{place / name} := nothing\n")
 
     [(oracle, ours)] = build_both(tree, lay_out, tmp_path / "m")
     assert_equal(oracle, ours)

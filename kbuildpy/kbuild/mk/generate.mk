@@ -1,13 +1,14 @@
 # Lets make carry out the rules of a Kbuild file's own (generated sources, host programs, always-y) and
 # nothing else; run in place of scripts/Makefile.build. What kbuildpy does itself becomes `:`.
 #
-# In: obj, KBUILDPY_MK, KBUILDPY_NATIVE (the rules that are ours).
+# In: obj, KBUILDPY_MK, KBUILDPY_NATIVE (the rules that are ours), KBUILDPY_NEEDED (the targets of such rules
+#     that make must make nevertheless, because a rule of the Kbuild file's own reads them).
 
 include $(srctree)/scripts/Makefile.build
 
 define kbuildpy-wrap
 kbuildpy-real-$1 = $(value $1)
-$1 = $$(if $$(filter $$1,$$(KBUILDPY_NATIVE)),@:,$$(kbuildpy-real-$1))
+$1 = $$(if $$(and $$(filter $$1,$$(KBUILDPY_NATIVE)),$$(filter-out $$(KBUILDPY_NEEDED),$$@)),@:,$$(kbuildpy-real-$1))
 endef
 $(foreach macro,cmd if_changed if_changed_dep if_changed_rule,$(eval $(call kbuildpy-wrap,$(macro))))
 

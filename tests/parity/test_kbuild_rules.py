@@ -1,0 +1,203 @@
+"""Kbuild files with rules of their own: what they generate is compiled to the bytes of an in-place build.
+
+kbuildpy lets make carry such rules out in a copy of the directory; nothing of that may show in a module.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.kernel.tree import KernelTree
+from tests.parity.both import assert_equal, kbuildpy, trees
+from tests.parity.languages import assert_same, both, exporting, module, says, write_sources
+
+pytestmark = pytest.mark.parity
+
+# A program that prints a C source: what it is called with, as numbers.
+GENERATOR = """\
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	printf("#define GENERATED %d\\n", argc);
+	return argc > 9 && argv[0];
+}
+"""
+USES_NAMES = """
+const char *where(void);
+const char *where(void) { return __FILE__ __BASE_FILE__; }
+"""
+
+
+@pytest.fixture(params=trees(), ids=lambda tree: tree.release)
+def tree(request: pytest.FixtureRequest) -> KernelTree:
+    found: KernelTree = request.param
+    return found
+
+
+def test_a_header_made_by_a_host_program(tree: KernelTree, tmp_path: Path) -> None:
+    sources = {
+        "Kbuild": """\
+obj-m := hosted.o
+hosted-y := main.o sub/other.o
+hostprogs := generator
+hostprogs-always-y := tool
+always-y := also.txt
+extra-y += more.txt
+generator-objs := generator-main.o part.o
+HOSTCFLAGS_part.o := -DPART=3
+ccflags-y := -I$(obj)
+quiet_cmd_generate = GEN     $@
+      cmd_generate = $(obj)/generator one two > $@
+targets += generated.h
+$(obj)/generated.h: $(obj)/generator FORCE
+	$(call if_changed,generate)
+$(obj)/main.o $(obj)/sub/other.o: $(obj)/generated.h
+$(obj)/also.txt:
+	echo also > $@
+$(obj)/more.txt:
+	echo more > $@
+clean-files := generated.h
+""",
+        "generator-main.c": GENERATOR.replace("argc > 9", "part() > 9").replace(
+            "int main", "int part(void);\nint main"
+        ),
+        "part.c": "int part(void);\nint part(void) { return PART; }\n",
+        "tool.c": "int main(void) { return 0; }\n",
+        "main.c": '#include "generated.h"\n' + module(says("GENERATED") + USES_NAMES),
+        "sub/other.c": "#include <generated.h>\nint other = GENERATED;\n",
+    }
+    ours = assert_same(tree, tmp_path / "m", sources)
+    assert b"GENERATED=3" in ours.files["hosted.ko"]
+    assert str(tmp_path / "m/main.c").encode() in ours.files["hosted.ko"]
+
+
+def test_sources_made_by_rules_of_every_spelling(tree: KernelTree, tmp_path: Path) -> None:
+    sources = {
+        "Kbuild": """\
+obj-m := made.o
+made-y := main.o by_if_changed.o by_rule.o by_src.o by_filechk.o by_pattern.o below/by_rule.o
+targets += by_if_changed.c by_filechk.c
+quiet_cmd_copy_it = COPYIT  $@
+      cmd_copy_it = sed s/NAME/by_if_changed/ $< > $@
+$(obj)/by_if_changed.c: $(src)/template.in FORCE
+	$(call if_changed,copy_it)
+$(obj)/by_rule.c: $(src)/template.in $(src)/generate.sh
+	$(Q)$(src)/generate.sh by_rule < $< > $@
+$(src)/by_src.c: $(src)/template.in
+	@echo '  GEN     $@'
+	@sed s/NAME/by_src/ $(src)/template.in > $(src)/by_src.c
+filechk_it = sed s/NAME/by_filechk/ $<
+$(obj)/by_filechk.c: $(src)/template.in FORCE
+	$(call filechk,it)
+$(obj)/by_%.c: $(src)/%.table
+	sed s/NAME/by_pattern/ $< > $@
+$(obj)/below/by_rule.c: $(src)/template.in
+	mkdir -p $(dir $@); sed s/NAME/below_by_rule/ $< > $@
+""",
+        "template.in": "const char *NAME(void);\nconst char *NAME(void) { return __FILE__; }\n",
+        "pattern.table": "const char *NAME(void);\nconst char *NAME(void) { return __FILE__; }\n",
+        "generate.sh": '#!/bin/sh\nsed "s/NAME/$1/"\n',
+        "main.c": exporting('int m(void); int m(void) { return 1; }\nEXPORT_SYMBOL(m);\nSAY(version, "version=7");'),
+    }
+    assert_same(tree, tmp_path / "m", sources)
+
+
+def test_rules_in_subdirectories_and_neighbours_of_the_directory(tree: KernelTree, tmp_path: Path) -> None:
+    sources = {
+        "common/shared.h": "#define SHARED 1\n",
+        "common/shared.c": '#include "shared.h"\nconst char *shared(void);\n'
+        "const char *shared(void) { return __FILE__; }\n",
+        "drv/Kbuild": "obj-m := top.o sub/\ntop-y := main.o ../common/shared.o\n"
+        "subdir-ccflags-y := -I$(src)/../common\n",
+        "drv/main.c": module('#include "shared.h"\n' + says("SHARED")),
+        "drv/sub/Makefile": """\
+obj-m := nested.o
+nested-y := code.o generated.o
+$(obj)/generated.c: $(src)/../words.txt $(src)/../../common/shared.h
+	cat $^ > $@
+""",
+        "drv/words.txt": "int words = 5;\n",
+        "drv/sub/code.c": module("#include <shared.h>\n" + says("SHARED")),
+    }
+    [(oracle, ours)] = both(tree, tmp_path / "m", sources, steps=[("drv", [])])
+    assert_equal(oracle, ours)
+
+
+def test_objects_made_by_rules(tree: KernelTree, tmp_path: Path) -> None:
+    sources = {
+        "Kbuild": """\
+obj-m := objects.o
+objects-y := main.o blob.o linked.o
+targets += blob.o linked.o
+quiet_cmd_blob = BLOB    $@
+      cmd_blob = cd $(dir $<) && $(LD) -r -b binary -o $@ -z noexecstack $(notdir $<)
+$(obj)/blob.o: $(src)/blob.bin FORCE
+	$(call if_changed,blob)
+$(obj)/linked.o: $(obj)/one.o $(obj)/two.o FORCE
+	$(call if_changed,ld)
+LDFLAGS_linked.o := -r
+""",
+        "blob.bin": "0123456789",
+        "main.c": module(
+            "extern char _binary_blob_bin_start[]; char *b(void); char *b(void) { return _binary_blob_bin_start; }"
+        ),
+        "one.c": "int one;\n",
+        "two.c": "int two;\n",
+    }
+    assert_same(tree, tmp_path / "m", sources)
+
+
+def test_what_rules_make_is_made_again_only_when_its_sources_change(tmp_path: Path) -> None:
+    tree = trees()[0]
+    place = tmp_path / "m"
+    write_sources(
+        {
+            "Kbuild": """\
+obj-m := again.o plain.o
+again-y := main.o table.o
+$(obj)/table.c: $(src)/table.txt
+	sed s/^/int/ $< > $@
+""",
+            "table.txt": " table = 1;\n",
+            "main.c": module(),
+            "plain.c": module(),
+        },
+        place,
+    )
+
+    def build() -> list[str]:
+        done = kbuildpy("build", place, "-k", str(tree.objects))
+        assert done.returncode == 0, done.error_text
+        return [line.split()[-1] for line in done.text.splitlines() if line.startswith("  CC ")]
+
+    assert build() != []
+    assert build() == []
+    time.sleep(0.01)
+    (place / "table.txt").write_text(" table = 2;\n")
+    assert build() == ["table.o"]
+    os.utime(place / "main.c")
+    assert build() == []
+    (place / "main.c").write_text(module("int more;"))
+    assert build() == ["main.o"]
+    assert build() == []
+
+
+def test_a_failing_rule_is_told_in_makes_words(tmp_path: Path) -> None:
+    tree = trees()[0]
+    place = tmp_path / "m"
+    rule = "$(obj)/table.c: $(src)/table.txt\n\tcp $< $@; echo no table today >&2; exit 3\n"
+    write_sources(
+        {"Kbuild": f"obj-m := broken.o\nbroken-y := main.o table.o\n{rule}", "main.c": module(), "table.txt": ""}, place
+    )
+    done = kbuildpy("build", place, "-k", str(tree.objects))
+    assert done.returncode == 1
+    assert "no table today" in done.error_text
+    assert f"Kbuild:4: {place}/table.c] Error 3" in done.error_text
+    assert ".kbuildpy" not in done.error_text, "the message names the copy of the directory"
+    assert "Traceback" not in done.error_text
+    (place / "Kbuild").write_text((place / "Kbuild").read_text().replace("exit 3", "exit 0"))
+    assert kbuildpy("build", place, "-k", str(tree.objects)).returncode == 0
