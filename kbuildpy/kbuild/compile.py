@@ -99,7 +99,14 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
             if job.precompiled is not None:
                 source = job.object_file.with_suffix(".c")
                 quicker, besides = job.precompiled.options(step, source, cwd=job.cwd, env=job.env)
-            _run_step(job, quicker)
+            try:
+                _run_step(job, quicker)
+            except CommandError:
+                if quicker is step:
+                    raise
+                # GCC may be unable to map the precompiled file where it was made: then as Kbuild does it.
+                besides = ()
+                _run_step(job, step)
             depfile = _depfile_path(job.object_file)
             record = make_record(
                 depfile,

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kbuildpy.kbuild.answer import TreeAnswer
@@ -88,13 +88,13 @@ def precompiled_directory() -> Path:
 
 def _valid(place: Path) -> tuple[Path, tuple[str, ...]] | None:
     known = read_json(place / "made-from.json")
-    header = place / "module.h"
-    if not isinstance(known, dict) or not header.with_name("module.h.gch").is_file():
+    header, made = place / "module.h", place / "module.h.gch"
+    if not isinstance(known, dict) or str(made) not in known:
         return None
     if any(list(stamp(name)) != seen for name, seen in known.items()):
         return None
     os.utime(place)
-    return header, tuple(name for name in known if not name.endswith(NOT_A_DEPENDENCY))
+    return header, _headers(known, made)
 
 
 def _asked_often(place: Path) -> bool:
@@ -119,10 +119,16 @@ def _make(
     _, names = read_depfile(depfile.read_text(errors="surrogateescape"))
     depfile.unlink()
     paths = [os.path.normpath(os.path.join(cwd, name)) for name in names]  # noqa: PTH118
-    write_json(place / "made-from.json", {path: list(stamp(path)) for path in (*paths, autoconf)})
-    beside.replace(place / "module.h.gch")
+    made = place / "module.h.gch"
+    beside.replace(made)
+    known = {path: list(stamp(path)) for path in (*paths, autoconf, str(made))}
+    write_json(place / "made-from.json", known)
     _forget_old(place.parent)
-    return header, tuple(paths)
+    return header, _headers(known, made)
+
+
+def _headers(known: Iterable[str], made: Path) -> tuple[str, ...]:
+    return tuple(name for name in known if name != str(made) and not name.endswith(NOT_A_DEPENDENCY))
 
 
 def _forget_old(folder: Path) -> None:
