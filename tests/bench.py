@@ -166,7 +166,7 @@ def _clean(place: Path, sources: Sources) -> None:
 
 def _memory(tree: KernelTree, jobs: int) -> int:
     """Peak memory of a no-op build over net/netfilter's 167 modules: the build before it takes minutes."""
-    netfilter = Sources("net/netfilter", kernel_source("6.1") / "net/netfilter", "", "core.c")
+    netfilter = Sources("net/netfilter", kernel_source("6.1") / "net", "netfilter", "netfilter/core.c")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         peer = Peer("kbuildpy", netfilter, Path(scratch).resolve() / "b", tree, jobs)
         make = Peer("make", netfilter, Path(scratch).resolve() / "a", tree, jobs)

@@ -27,13 +27,14 @@ def unpacked(package: str) -> Path:
 
 
 def kernel_source(version: str) -> Path:
-    """The unpacked sources of a kernel line (`6.1`), from Debian's linux-source package."""
+    """The sources of a kernel line (`6.1`), from Debian's linux-source package: drivers/usb/serial and net of them."""
     package = unpacked(f"linux-source-{version}")
     tree = package / f"linux-source-{version}"
-    if not tree.is_dir():
+    if not (tree / "net").is_dir():
         archive = package / f"usr/src/linux-source-{version}.tar.xz"
         with tempfile.TemporaryDirectory(dir=package) as scratch:
-            names = [f"linux-source-{version}/{name}" for name in ("drivers/usb/serial", "net/netfilter")]
+            names = [f"linux-source-{version}/{name}" for name in ("drivers/usb/serial", "net")]
             run(["tar", "-C", scratch, "-xf", archive, *names], timeout=600)
+            shutil.rmtree(tree, ignore_errors=True)
             shutil.move(f"{scratch}/linux-source-{version}", tree)
     return tree
