@@ -14,10 +14,17 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.answer import TreeAnswer
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step, plan_from_json, plan_to_json
-from kbuildpy.kbuild.question import check_directory_name, digest, environment_key, make_failed, stamps
+from kbuildpy.kbuild.question import (
+    check_directory_name,
+    check_kbuild_file,
+    digest,
+    environment_key,
+    make_failed,
+    stamps,
+)
 from kbuildpy.kbuild.records import MAKEFILES, read_records
 from kbuildpy.kernel.cache import read_json, write_json
 from kbuildpy.run import run
@@ -72,11 +79,8 @@ def ask_directory(
     """
     check_directory_name(directory)
     coming = tuple(coming_sources)
-    if kbuild_file is None and not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
-        raise UsageError(
-            f"{directory}: no Kbuild file here (neither Kbuild nor Makefile)",
-            hint="name the directory whose Kbuild file sets obj-m",
-        )
+    if kbuild_file is None:
+        check_kbuild_file(directory)
     question = (answer.variables, str(directory), environment_key(environ), str(kbuild_file), coming, below)
     key = digest(answer.identity, answer.state, question)
     if cache is not None:

@@ -79,6 +79,15 @@ def check_directory_name(directory: Path) -> None:
             )
 
 
+def check_kbuild_file(directory: Path) -> None:
+    """Refuse a directory without a Kbuild file (`UsageError`)."""
+    if not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
+        raise UsageError(
+            f"{directory}: no Kbuild file here (neither Kbuild nor Makefile)",
+            hint="name the directory whose Kbuild file sets obj-m",
+        )
+
+
 def make_failed(what: str, stderr: str, *, hint: str = "") -> KbuildError:
     """The error for a make that failed: its own message (with file and line) is the news."""
     lines = [line for line in stderr.splitlines() if line.strip()]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.question import check_directory_name
+from kbuildpy.kbuild.question import check_directory_name, check_kbuild_file
 from kbuildpy.kernel.find import find_trees
 
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
@@ -35,6 +35,7 @@ def build_directory(
     check_directory_name(directory)
     directory = directory.resolve()
     check_directory_name(directory)
+    check_kbuild_file(directory)
     place = (out or directory / "build").absolute()
     kdir = variables.get("KDIR") or os.environ.get("KDIR")
     found = find_trees(kernels, kdir=kdir, kernelrelease=variables.get("KERNELRELEASE"))
@@ -49,26 +50,28 @@ def build_directory(
     if writes:
         state.mkdir(parents=True, exist_ok=True)
     # The SConstruct of ours finds what to build here; SCons offers no way to hand it values.
-    SCons.Script.KBUILDPY_REQUEST = {
+    request: dict[str, Any] = {
         "directory": directory,
         "out": place,
         "trees": [item.tree for item in found],
         "variables": dict(variables),
         "state": str(state / "sconsign") if state.is_dir() else None,
     }
+    SCons.Script.KBUILDPY_REQUEST = request
     os.chdir(directory)
     sys.argv = ["scons", "-Q", "--no-site-dir", f"-j{jobs}", "-f", str(_SCONSTRUCT), *options]
     try:
         SCons.Script.Main.main()
     except SystemExit as stop:
-        return _status(stop.code)
+        # (what was wrong before the build began has a status of its own)
+        return int(request.get("refused", 0)) or _status(stop.code)
     finally:
         if "-c" in options and "-n" not in options:
             _remove_empty(place, [item.tree.release for item in found])
     return 0
 
 
-def declare(env: Any, request: Mapping[str, Any]) -> None:
+def declare(env: Any, request: dict[str, Any]) -> None:
     """Called by our SConstruct: one group for each kernel tree, and everything in it as the default target."""
     from kbuildpy.scons.builders import declare_directory
     from kbuildpy.scons.session import Session
@@ -90,6 +93,7 @@ def declare(env: Any, request: Mapping[str, Any]) -> None:
         from kbuildpy.scons.actions import print_error
 
         print_error(error)
+        request["refused"] = error.status
         raise SystemExit(error.status) from error
     env.Default(env.Alias("modules", targets))
 
