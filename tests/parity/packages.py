@@ -30,7 +30,7 @@ def kernel_source(version: str) -> Path:
     """The sources of a kernel line (`6.1`), from Debian's linux-source package: drivers/usb/serial and net of them."""
     package = unpacked(f"linux-source-{version}")
     tree = package / f"linux-source-{version}"
-    if not (tree / "net").is_dir():
+    if not (tree / "net/bridge").is_dir():
         archive = package / f"usr/src/linux-source-{version}.tar.xz"
         with tempfile.TemporaryDirectory(dir=package) as scratch:
             names = [f"linux-source-{version}/{name}" for name in ("drivers/usb/serial", "net")]
