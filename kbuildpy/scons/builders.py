@@ -18,7 +18,7 @@ import SCons.Errors
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.declared import kbuild_file_text
 from kbuildpy.kbuild.directory import ask_directory
-from kbuildpy.kbuild.generated import changed_sources, copy_path, make_sources
+from kbuildpy.kbuild.generated import changed_sources, copy_path, copy_sources, make_sources, writes_when_read
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import digest
@@ -133,7 +133,12 @@ def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[P
     answer = project.answer
     state = out / ".kbuildpy"
     cache = None if project.read_only else state / "plan.json"
-    plan = ask_directory(answer, directory, environ=project.environ, cache=cache)
+    if not project.read_only and writes_when_read(directory):
+        plan = ask_directory(answer, copy_sources(directory, out), environ=project.environ)
+        needed = tuple(name.replace(plan.directory, str(directory)) for name in plan.needed)
+        plan = replace(plan, directory=str(directory), needed=needed, custom=True)
+    else:
+        plan = ask_directory(answer, directory, environ=project.environ, cache=cache)
     evaluated = directory
     if plan.custom and project.read_only:
         copy = copy_path(directory, out)

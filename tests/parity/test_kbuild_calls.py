@@ -1,0 +1,156 @@
+"""How a build is called: variables that change what is checked or made, and directories named in every way."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.kernel.tree import KernelTree
+from tests.parity.both import REPRODUCIBLE, Build, assert_equal, kbuildpy, make, trees
+from tests.parity.languages import assert_same, both, exporting, module, write_sources
+
+pytestmark = pytest.mark.parity
+
+SUSPICIOUS = {
+    "Kbuild": "obj-m := odd.o\nodd-y := main.o other.o\n",
+    "main.c": module(
+        "static int unused_one;\nint undeclared(int a) { int set_only; set_only = a; return 0; }\n"
+        "int *zero(void);\nint *zero(void) { return 0; }\nstatic void takes(unsigned x) { }\n"
+    ),
+    "other.c": "static void __attribute__((noderef, address_space(1))) *far;\nint near(void);\n"
+    "int near(void) { return *(int *)far; }\n",
+}
+
+
+@pytest.fixture(params=trees(), ids=lambda tree: tree.release)
+def tree(request: pytest.FixtureRequest) -> KernelTree:
+    found: KernelTree = request.param
+    return found
+
+
+def complaints(build: Build) -> list[str]:
+    """What compilers, checkers and modpost complained about, sorted."""
+    found = re.findall(r"^.*(?:warning|error|ERROR|WARNING)(?:: | ).*$", build.output, re.MULTILINE)
+    return sorted({line for line in found if not line.startswith(("make", "scons:", "kbuildpy:"))})
+
+
+@pytest.mark.parametrize("variables", ["W=1 C=1", "W=2 C=2"])
+def test_checks_complain_as_under_make(variables: str, tree: KernelTree, tmp_path: Path) -> None:
+    if not shutil.which("sparse"):
+        pytest.skip("sparse is not installed")
+    [(oracle, ours)] = both(tree, tmp_path / "m", SUSPICIOUS, *variables.split())
+    assert_equal(oracle, ours)
+    assert complaints(oracle), "nothing to compare"
+    assert complaints(ours) == complaints(oracle)
+
+
+def test_c_2_checks_sources_that_are_up_to_date(tmp_path: Path) -> None:
+    if not shutil.which("sparse"):
+        pytest.skip("sparse is not installed")
+    tree, place = trees()[0], tmp_path / "m"
+    write_sources(SUSPICIOUS, place)
+    assert kbuildpy("build", place, "-k", str(tree.objects)).returncode == 0
+    done = kbuildpy("build", place, "-k", str(tree.objects), "C=2")
+    assert done.returncode == 0
+    assert "CC " not in done.text
+    assert done.error_text.count("warning:") == make_twice(tree, place).count("warning:") > 0
+
+
+def make_twice(tree: KernelTree, place: Path) -> str:
+    """What a second make says that is told to check all sources."""
+    again = place.with_name("again")
+    shutil.copytree(place, again, ignore=shutil.ignore_patterns("build"))
+    make(tree, again)
+    return make(tree, again, ["C=2"]).error_text
+
+
+def test_v_1_shows_the_commands(tree: KernelTree, tmp_path: Path) -> None:
+    sources = {"Kbuild": "obj-m := shown.o\nccflags-y := -DSHOWN\n", "shown.c": module()}
+    [(oracle, ours)] = both(tree, tmp_path / "m", sources, "V=1")
+    assert_equal(oracle, ours)
+    for program in ("gcc-12", "ld"):
+        assert re.search(rf"^ *\S*{program} .*-o \S+", ours.output, re.MULTILINE), ours.output
+    assert "-DSHOWN" in ours.output
+
+
+@pytest.mark.parametrize("variable", ["KBUILD_MODPOST_WARN=1", "KBUILD_MODPOST_NOFINAL=1", "KBUILD_VERBOSE=0"])
+def test_modpost_and_an_undefined_symbol(variable: str, tree: KernelTree, tmp_path: Path) -> None:
+    uses = "" if "NOFINAL" in variable else "void nowhere(void);\nvoid use(void);\nvoid use(void) { nowhere(); }\n"
+    sources = {"Kbuild": "obj-m := uses.o\n", "uses.c": module(uses)}
+    [(oracle, ours)] = both(tree, tmp_path / "m", sources, variable)
+    assert (ours.status == 0) == (oracle.status == 0) == ("VERBOSE" not in variable)
+    assert complaints(ours) == complaints(oracle)
+    assert ours.names(".ko") == oracle.names(".ko") == ([] if "WARN" not in variable else ["uses.ko"])
+    if ours.status == 0:
+        assert ours.files == oracle.files
+
+
+def test_an_export_of_a_static_function_is_refused(tree: KernelTree, tmp_path: Path) -> None:
+    sources = {
+        "Kbuild": "obj-m := hidden.o\n",
+        "hidden.c": exporting("static int __attribute__((used)) mine(void) { return 1; }\nEXPORT_SYMBOL(mine);"),
+    }
+    [(oracle, ours)] = both(tree, tmp_path / "m", sources)
+    assert oracle.status != 0
+    assert ours.status == 1
+    assert ours.names(".ko") == []
+    [line] = [line for line in complaints(oracle) if "local symbol" in line or "static" in line]
+    words = line.rsplit("/", 1)[-1].removeprefix("ERROR: modpost: ")
+    assert words in ours.output
+
+
+def test_the_directory_may_be_named_in_any_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, place = trees()[0], tmp_path / "m"
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    write_sources({"Kbuild": "obj-m := named.o\n", "named.c": module("SAY(file, __FILE__);")}, place)
+    link = tmp_path / "link"
+    link.symlink_to(place)
+    kernel = ["-k", str(tree.objects), REPRODUCIBLE]
+    output = place / "build" / tree.release
+    [(oracle, _)] = both(tree, place, {p.name: p.read_text() for p in place.iterdir() if p.is_file()})
+    ways: list[tuple[list[str], Path]] = [
+        ([f"{place}/"], tmp_path),
+        (["m"], tmp_path),
+        (["./m/../m"], tmp_path),
+        ([str(link)], tmp_path),
+        ([], place),
+        ([], link),
+        (["."], place),
+    ]
+    for words, cwd in ways:
+        shutil.rmtree(place / "build", ignore_errors=True)
+        done = kbuildpy("build", *words, *kernel, cwd=cwd, env={"PWD": str(cwd)})
+        assert done.returncode == 0, done.error_text
+        assert (output / "named.ko").read_bytes() == oracle.files["named.ko"], (
+            f"other bytes when called {words} in {cwd}"
+        )
+
+
+def test_output_elsewhere_and_for_several_kernels(tmp_path: Path) -> None:
+    place, out = tmp_path / "m", tmp_path / "elsewhere/deep"
+    write_sources({"Kbuild": "obj-m := many.o sub/\n", "many.c": module(), "sub/Kbuild": "obj-m := under.o\n"}, place)
+    write_sources({"sub/under.c": module()}, place)
+    kernels = [word for tree in trees() for word in ("-k", str(tree.objects))]
+    done = kbuildpy("build", place, *kernels, "-o", out, REPRODUCIBLE)
+    assert done.returncode == 0, done.error_text
+    assert sorted(path.name for path in place.iterdir()) == ["Kbuild", "many.c", "sub"]
+    for tree in trees():
+        made = {str(path.relative_to(out / tree.release)) for path in (out / tree.release).rglob("*.ko")}
+        assert made == {"many.ko", "sub/under.ko"}
+        oracle = make(tree, place, [REPRODUCIBLE])
+        assert oracle.returncode == 0
+        for name in made:
+            assert (out / tree.release / name).read_bytes() == (place / name).read_bytes()
+        make(tree, place, goal="clean")
+
+
+def test_a_kbuild_file_that_writes_while_it_is_read(tree: KernelTree, tmp_path: Path) -> None:
+    sources = {
+        "Kbuild": "obj-m := writes.o\n$(shell echo '#define WRITTEN 5' > $(src)/written.h)\n"
+        "$(shell mkdir -p $(obj)/made && echo int made\\; > $(obj)/made/made.c)\nwrites-y := main.o made/made.o\n",
+        "main.c": '#include "written.h"\n' + module("int written = WRITTEN;"),
+    }
+    assert_same(tree, tmp_path / "m", sources)
