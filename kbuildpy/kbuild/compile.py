@@ -67,8 +67,8 @@ def compile_object(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_o
     try:
         return _run_steps(job, symbols_of=symbols_of, is_own=is_own)
     except BaseException:
-        path.unlink(missing_ok=True)
-        job.record_file.unlink(missing_ok=True)
+        for made in (path, job.record_file, _depfile_path(path)):
+            made.unlink(missing_ok=True)
         raise
 
 

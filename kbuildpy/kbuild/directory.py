@@ -57,6 +57,7 @@ _SOURCE_NAME = re.compile(r"(\.(c|S|rs|mk|h)|_shipped|^Kbuild.*|^Makefile.*)$")
 # A Kbuild file that asks the shell or the file system can change its mind without changing its text.
 _ASKS = re.compile(rb"\$[({]\s*(shell|wildcard|realpath|file)\b|!=|^\s*(-include|sinclude)\b", re.MULTILINE)
 
+_NO_SOURCE = re.compile(r"No rule to make target '(.*)\.o', needed by")
 _WORD_ENDS = re.compile(r"[\s'\";,=()<>|&`]+")
 
 
@@ -141,7 +142,9 @@ def _ask(
         done = run([*argv, "need-modorder=1"], cwd=cwd, env=env, check=False)
         text = records.read_text(errors="surrogateescape") if records.exists() else ""
     if done.returncode != 0:
-        raise make_failed(f"{directory}: make refuses the Kbuild file", done.error_text)
+        missing = _NO_SOURCE.search(done.error_text)
+        hint = f"is {missing.group(1)}.c missing, or misspelled in the Kbuild file?" if missing else ""
+        raise make_failed(f"{directory}: make refuses the Kbuild file", done.error_text, hint=hint)
     blocks = list(read_records(text))
     return _plan(answer, directory, blocks=blocks, raw=done.text, warnings=done.error_text, obj=obj)
 

@@ -61,22 +61,49 @@ def stamps(paths: Iterable[str | Path]) -> dict[str, Stamp]:
     return {str(path): stamp(path) for path in paths}
 
 
-def check_directory_name(directory: Path) -> None:
-    """Refuse a module directory whose path Kbuild cannot build in.
+# The top Makefile refuses the first ones itself (the checks of KBUILD_EXTMOD); the others reach the shell, make's
+# own syntax or the compiler's options (`-Wp,`, `-ffile-prefix-map=OLD=NEW`) unquoted.
+_UNBUILDABLE = {" ": "a space", "\t": "a tab", "\n": "a newline"}
+_UNBUILDABLE |= {character: f"'{character}'" for character in ":%,$#()<>;&|*=`'\"\\"}
 
-    Raises `UsageError` for a path with white space, `:` or `%` (Makefile: the checks of KBUILD_EXTMOD).
-    """
+
+def check_directory_name(directory: Path) -> None:
+    """Refuse a module directory whose path Kbuild cannot build in (`UsageError`)."""
     if not directory.is_dir():
         raise UsageError(
             f"{directory}: no such directory" if not directory.exists() else f"{directory}: not a directory",
             hint="name the directory that holds the module's Kbuild file or Makefile",
         )
-    for character, word in ((" ", "a space"), ("\t", "a tab"), ("\n", "a newline"), (":", "':'"), ("%", "'%'")):
+    for character, word in _UNBUILDABLE.items():
         if character in str(directory):
             raise UsageError(
                 f"{directory}: the path contains {word}, and Kbuild cannot build there",
-                hint="move the module to a path without it; GNU make splits names at it",
+                hint="move the module to a path without it: make, the shell or the compiler would take it for syntax",
             )
+    check_encoding(str(directory))
+
+
+def check_output_name(out: Path) -> None:
+    """Refuse an output directory that Kbuild's commands cannot write to, or that is no directory (`UsageError`)."""
+    found = next((place for place in (out, *out.parents) if place.exists()), out)
+    if not found.is_dir():
+        raise UsageError(f"{found}: not a directory, so nothing can be built in {out}", hint="name another directory")
+    for character, word in _UNBUILDABLE.items():
+        if character in str(out) and character not in ":%*":
+            raise UsageError(
+                f"{out}: the path contains {word}, and Kbuild's commands cannot write there",
+                hint="name an output directory without it: the shell or the compiler would take it for syntax",
+            )
+    check_encoding(str(out))
+
+
+def check_encoding(name: str) -> None:
+    """Refuse a name that is not UTF-8: SCons cannot keep it in its database (`UsageError`)."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="surrogateescape").decode(errors="replace")
+        raise UsageError(f"{shown}: the name is not UTF-8", hint="rename it; SCons keeps such names only") from error
 
 
 def check_kbuild_file(directory: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import stat
 import threading
 import time
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,23 +39,24 @@ def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """The value in `path`; None if there is no such file, or no whole one."""
+    """The value that `write_json` put into `path`; None if there is no such file, or it is not as it was written."""
     try:
-        return json.loads(path.read_bytes())
+        text, _, checksum = path.read_bytes().rpartition(b"\n")
+        return json.loads(text) if checksum == _checksum(text) else None
     except (OSError, ValueError, RecursionError):
         return None
 
 
 def write_json(path: Path, value: Any) -> bool:
-    """Put `value` into `path`, whole or not at all; whether that worked.
+    """Put `value` into `path`, whole or not at all, and a checksum as the last line; whether that worked.
 
     Writers may race: each writes a file of its own and renames it, the last one stays.
     """
-    text = json.dumps(value, separators=(",", ":"))
+    text = json.dumps(value, separators=(",", ":")).encode()
     beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.{time.monotonic_ns()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text)
+        beside.write_bytes(text + b"\n" + _checksum(text))
         beside.replace(path)
     except OSError:
         _forget(beside)
@@ -63,6 +65,10 @@ def write_json(path: Path, value: Any) -> bool:
         _forget(beside)
         raise
     return True
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(text)
 
 
 def _home_cache(variables: Mapping[str, str]) -> Path | None:

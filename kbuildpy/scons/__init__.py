@@ -12,8 +12,9 @@ from typing import Any
 
 def generate(env: Any, **_: Any) -> None:
     """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
-    from kbuildpy.scons import builders
+    from kbuildpy.scons import builders, notes
 
+    notes.use_notes()
     env.AddMethod(builders.kernel_module, "KernelModule")
     env.AddMethod(builders.kbuild, "Kbuild")
 

@@ -53,9 +53,9 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
                 print_error(error)
             return SCons.Errors.BuildError(node=target, status=error.status, errstr=error.message.splitlines()[0])
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            print_error(KbuildError(f"{where}{error.strerror}", hint=_os_hint(error)))
-            return SCons.Errors.BuildError(node=target, status=1, errstr=f"{where}{error.strerror}")
+            what = f"{error.filename or target[0]}: {error.strerror}"
+            print_error(KbuildError(what, hint=os_error_hint(error)))
+            return SCons.Errors.BuildError(node=target, status=1, errstr=what)
         return 0
 
     def get_presig(self, target: Any, source: Any, env: Any, executor: Any = None) -> bytes:
@@ -108,7 +108,8 @@ def print_error(error: KbuildError) -> None:
     print(f"kbuildpy: error: {error.message}{hint}", file=sys.stderr, flush=True)
 
 
-def _os_hint(error: OSError) -> str:
+def os_error_hint(error: OSError) -> str:
+    """What to do about an error of the operating system's, or nothing."""
     import errno
 
     if error.errno == errno.ENOSPC:

@@ -21,7 +21,7 @@ from kbuildpy.kbuild.directory import ask_directory
 from kbuildpy.kbuild.generated import changed_sources, copy_path, copy_sources, make_sources, writes_when_read
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
-from kbuildpy.kbuild.question import digest
+from kbuildpy.kbuild.question import check_output_name, digest
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.objects import declare_unmade
@@ -173,6 +173,7 @@ def _project(env: Any, variables: Mapping[str, Any]) -> Project:
 def _group(session: Session, project: Project, directory: str, out: str, *, label: str) -> Group:
     group = session.groups.get(out)
     if group is None:
+        check_output_name(Path(out))
         group = session.groups[out] = Group(project, directory, out, label=label)
         for other in session.groups.values():
             other.find_extra_symvers()

@@ -19,7 +19,7 @@ from kbuildpy.kbuild.compile import is_checked_source, record_path
 from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step
-from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.final import declare_common_object, declare_final
@@ -111,8 +111,13 @@ class Group:
         return [*self.targets, self.symvers, self.order]
 
     def file(self, path: str) -> Any:
-        """The node of a file."""
-        return self.project.env.fs.File(path)
+        """The node of a file; `KbuildError` if a directory is there, or a file where a directory must be, or the
+        name is not UTF-8."""
+        check_encoding(path)
+        try:
+            return self.project.env.fs.File(path)
+        except TypeError as mismatch:
+            raise KbuildError(str(mismatch).rstrip("."), hint="move it out of the way, and build again") from mismatch
 
     def input(self, name: str) -> Any:
         """The node of an object of a module: made here, or one that came with the sources."""

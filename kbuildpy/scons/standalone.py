@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.question import check_directory_name, check_kbuild_file
+from kbuildpy.kbuild.question import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kernel.find import find_trees
 
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
@@ -37,6 +37,7 @@ def build_directory(
     check_directory_name(directory)
     check_kbuild_file(directory)
     place = (out or directory / "build").absolute()
+    check_output_name(place)
     kdir = variables.get("KDIR") or os.environ.get("KDIR")
     found = find_trees(kernels, kdir=kdir, kernelrelease=variables.get("KERNELRELEASE"))
     for item in found:

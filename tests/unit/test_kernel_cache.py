@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +86,13 @@ def test_takes_a_damaged_file_for_none(tmp_path: Path, content: bytes) -> None:
     assert read_json(tmp_path / "damaged.json") is None
 
 
+def test_takes_an_edited_file_for_none(tmp_path: Path) -> None:
+    assert write_json(tmp_path / "edited.json", {"answer": 1})
+    path = tmp_path / "edited.json"
+    path.write_bytes(path.read_bytes().replace(b"1", b"2", 1))
+    assert read_json(path) is None
+
+
 def test_takes_a_missing_file_and_a_directory_for_none(tmp_path: Path) -> None:
     assert read_json(tmp_path / "missing.json") is None
     assert read_json(tmp_path) is None
@@ -107,6 +113,6 @@ def test_a_reader_never_sees_half_a_file_while_writers_race(tmp_path: Path) -> N
     with ThreadPoolExecutor() as pool:
         writers = [pool.submit(write_json, path, values[number % 4]) for number in range(60)]
         while not all(writer.done() for writer in writers):
-            assert json.loads(path.read_bytes()) in values
+            assert read_json(path) in values
     assert all(writer.result() for writer in writers)
     assert [found.name for found in tmp_path.iterdir()] == ["raced.json"]
