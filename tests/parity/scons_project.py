@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import trees
+from tests.parity.both import REPRODUCIBLE, trees
 
 CHECKOUT = Path(__file__).parents[2]
 # SCons starts in a shell of its user's, with kbuildpy installed.
@@ -83,7 +83,8 @@ class SConsProject:
     def __init__(self, place: Path, kdir: Path, files: Mapping[str, str]) -> None:
         self.place = place
         self.kdir = kdir
-        self.environ: dict[str, str] = {}
+        name, _, value = REPRODUCIBLE.partition("=")
+        self.environ = {name: value}
         for name, text in files.items():
             self.write(name, text)
 
