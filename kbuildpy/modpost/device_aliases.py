@@ -1,0 +1,343 @@
+"""Aliases of the device tables that are not regular (scripts/mod/file2alias.c: the do_*_entry functions).
+
+Each function turns one entry of a table into its alias, or into several; which table it is for stands in
+`device_tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kbuildpy.modpost.alias_parts import ANY16, ANY32, Part, open_ended, uuid_text
+from kbuildpy.modpost.aliases import Entry
+
+
+def _underscores(text: str) -> str:
+    return text.translate(SPACES)
+
+
+def pci_aliases(entry: Entry) -> Iterator[str]:
+    """PCI: each byte of the class is either given or open; VFIO drivers that must be asked for have a prefix."""
+    prefix = "pci:"
+    if entry["override_only"] == 1:
+        prefix = "vfio_pci:"
+    elif entry["override_only"]:
+        entry.table.log.warn(f"Unknown PCI driver_override alias {entry['override_only']:08X}\n")
+        if not entry.table.dialect.alias_buffers:
+            return
+        prefix = ""
+    text = prefix + "".join(part.text(entry) for part in PCI_PARTS)
+    mask = entry["class_mask"]
+    if any(mask >> shift & 0xFF not in (0, 0xFF) for shift in (16, 8, 0)):
+        entry.table.log.warn(f"Can't handle masks in {entry.table.module}:{mask:04X}\n")
+        return
+    for separator, shift in (("bc", 16), ("sc", 8), ("i", 0)):
+        given = mask >> shift & 0xFF == 0xFF
+        text += separator + (f"{entry['class'] >> shift & 0xFF:02X}" if given else "*")
+    yield open_ended(text)
+
+
+def cdx_aliases(entry: Entry) -> Iterator[str]:
+    """CDX (AMD's bus of FPGAs): vendor, device and, in full, class."""
+    if entry["override_only"] > 1:
+        entry.table.log.warn(f"Unknown CDX driver_override alias {entry['override_only']:08X}\n")
+        return
+    text = ("vfio_" if entry["override_only"] else "") + "cdx:" + "".join(part.text(entry) for part in CDX_PARTS)
+    yield text + "c" + (entry.hexadecimal("class") if entry["class_mask"] == 0xFFFFFF else "*")
+
+
+def of_aliases(entry: Entry) -> Iterator[str]:
+    """Device tree: name, type and compatible, once by itself and once with more compatibles to follow."""
+    name, type_, compatible = entry.string("name"), entry.string("type"), entry.string("compatible")
+    alias = f"of:N{name or '*'}T{type_ or '*'}"
+    if compatible:
+        alias += f"{'*' if type_ else ''}C{compatible}"
+    alias = _underscores(alias)
+    yield alias
+    yield alias + "C*"
+
+
+def acpi_alias(entry: Entry) -> str:
+    """ACPI: an identifier, or a class byte by byte."""
+    name = entry.string("id")
+    if not name:
+        for shift in (16, 8, 0):
+            given = entry["cls_msk"] >> shift & 0xFF
+            name += f"{entry['cls'] >> shift & 0xFF:02x}" if given else "??"
+    return f"acpi*:{name}:*"
+
+
+def _pnp_id(name: str, size: int) -> Iterator[str]:
+    yield f"pnp:d{name}*"
+    yield f"acpi*:{_upper(name[:size])}:*"
+
+
+def pnp_aliases(entry: Entry) -> Iterator[str]:
+    """PNP: the identifier as PNP spells it, and as ACPI does."""
+    yield from _pnp_id(entry.string("id"), entry.size_of("id"))
+
+
+def _pnp_card_ids(entry: Entry) -> list[str]:
+    offset, length = entry.offset_of("devs"), entry.size_of("devs") // PNP_MAX_DEVICES
+    names: list[str] = []
+    for number in range(PNP_MAX_DEVICES):
+        name = entry.string_at(offset + number * length)
+        if not name:
+            break
+        names.append(name)
+    return names
+
+
+def pnp_card_aliases(entry: Entry) -> Iterator[str]:
+    """PNP cards: each device of the card, unless an earlier card had it."""
+    known = {name for earlier in entry.earlier() for name in _pnp_card_ids(earlier)}
+    length = entry.size_of("devs") // PNP_MAX_DEVICES
+    for name in _pnp_card_ids(entry):
+        if name not in known:
+            yield from _pnp_id(name, length)
+
+
+def vio_alias(entry: Entry) -> str:
+    """IBM's virtual devices: type and compatibility."""
+    return open_ended(_underscores(f"vio:T{entry.string('type') or '*'}S{entry.string('compat') or '*'}"))
+
+
+def pcmcia_alias(entry: Entry) -> str:
+    """PCMCIA: numbers, and checksums of up to four strings."""
+    text = "pcmcia:" + "".join(part.text(entry) for part in PCMCIA_PARTS)
+    hashes = entry.bytes_of("prod_id_hash")
+    for number, letter in enumerate("abcd"):
+        given = entry["match_flags"] & 0x10 << number
+        value = int.from_bytes(hashes[4 * number : 4 * number + 4], entry.table.order)
+        text += f"p{letter}" + (f"{value:08X}" if given else "*")
+    return open_ended(text)
+
+
+class AliasBuffer:
+    """An alias that grows piece by piece; newer kernels give it `ALIAS_BUFFER` bytes (alias_append)."""
+
+    def __init__(self, entry: Entry, start: str = "") -> None:
+        self._table = entry.table
+        self.text = start
+
+    def append(self, piece: str) -> None:
+        """Add `piece`."""
+        left = ALIAS_BUFFER - len(self.text)
+        if self._table.dialect.alias_buffers and len(piece) >= left:
+            raise self._table.log.fatal(
+                f"alias buffer ({ALIAS_BUFFER}) overflow on append (need {len(piece)}, have {left})\n"
+            )
+        self.text += piece
+
+    def append_visible(self, pattern: str) -> None:
+        """Add the characters of `pattern` that may stand in an alias (dmi_ascii_filter)."""
+        visible = "".join(c for c in pattern if " " < c < "\x7f" and c != ":")
+        if self._table.dialect.alias_buffers and len(self.text) + len(visible) >= ALIAS_BUFFER:
+            raise self._table.log.fatal("dmi_ascii_filter: alias buffer overflow\n")
+        self.text += visible
+
+
+def input_alias(entry: Entry) -> str:
+    """Input devices: which keys, axes, lights, ... one must have."""
+    buffer = AliasBuffer(entry, "".join(part.text(entry) for part in INPUT_PARTS))
+    flags = entry["flags"]
+    for start, member, flag, first, last in INPUT_BITS:
+        buffer.append(start)
+        if flags & flag:
+            bits = _bitmap(entry, member)
+            for bit in range(first, last + 1):
+                if bits >> bit & 1:
+                    buffer.append(f"{bit:X},*")
+    return f"input:{buffer.text}"
+
+
+def _bitmap(entry: Entry, member: str) -> int:
+    """An array of longs as one number, bit for bit."""
+    octets, size = entry.bytes_of(member), entry.table.long_size
+    words = (int.from_bytes(octets[at : at + size], entry.table.order) << 8 * at for at in range(0, len(octets), size))
+    return sum(words)
+
+
+def dmi_alias(entry: Entry) -> str:
+    """DMI: patterns for strings of the firmware, field by field in a fixed order."""
+    offset, length = entry.offset_of("matches"), entry.size_of("matches") // 4
+    matches = []
+    for start in range(offset, offset + 4 * length, length):
+        # seven bits of a byte; modpost takes its own machine's bit order, also for a big-endian target
+        slot = entry.table.contents[entry.start + start] & 0x7F
+        matches.append((slot, entry.string_at(start + 1)))
+    buffer = AliasBuffer(entry)
+    for prefix, field in DMI_FIELDS:
+        for slot, pattern in matches:
+            if slot == field:
+                buffer.append(f":{prefix}*")
+                buffer.append_visible(pattern)
+                buffer.append("*")
+    return f"dmi*{buffer.text}:"
+
+
+def mdio_alias(entry: Entry) -> str:
+    """MDIO (Ethernet PHYs): 32 bits, each 0, 1 or open."""
+    identity, mask = entry["phy_id"], entry["phy_id_mask"]
+    return "mdio:" + "".join(
+        "?" if not mask >> bit & 1 else "1" if identity >> bit & 1 else "0" for bit in range(31, -1, -1)
+    )
+
+
+def isapnp_alias(entry: Entry) -> str:
+    """ISA PNP: vendor and function in the compressed form of EISA."""
+    vendor, function = entry["vendor"], entry["function"]
+    letters = ((vendor >> 2 & 0x3F), (vendor & 3) << 3 | vendor >> 13 & 7, vendor >> 8 & 0x1F)
+    digits = (function >> 4 & 15, function & 15, function >> 12 & 15, function >> 8 & 15)
+    return "pnp:d" + "".join(chr(64 + letter) for letter in letters) + "".join(f"{digit:x}" for digit in digits) + "*"
+
+
+def amba_alias(entry: Entry) -> str:
+    """AMBA: eight hexadecimal digits, each given, open, or one of a set."""
+    identity, mask = entry["id"], entry["mask"]
+    if identity & mask != identity:
+        raise entry.table.log.fatal(
+            f"{entry.table.module}: Masked-off bit(s) of AMBA device ID are non-zero: id=0x{identity:08X}, "
+            f"mask=0x{mask:08X}.  Please fix this driver.\n"
+        )
+    text = "amba:d"
+    for shift in range(28, -1, -4):
+        digit, bits = identity >> shift & 15, mask >> shift & 15
+        if bits == 0:
+            text += "?"
+        elif bits == 15:
+            text += f"{digit:X}"
+        else:
+            text += "[" + "".join(f"{other:X}" for other in range(16) if other & bits == digit) + "]"
+    return text
+
+
+def x86cpu_alias(entry: Entry) -> str:
+    """x86 processors: vendor, family, model and one feature."""
+    text = "cpu:type:x86," + "".join(part.text(entry) for part in X86CPU_PARTS) + ":feature:*"
+    return text + f"{entry['feature']:04X}*" if entry["feature"] else text
+
+
+def mei_alias(entry: Entry) -> str:
+    """Intel's management engine: name, UUID, version."""
+    version = "*" if entry["version"] == 0xFF else entry.hexadecimal("version")
+    return f"mei:{entry.string('name') or '*'}:{uuid_text(entry.bytes_of('uuid'))}:{version}:*"
+
+
+def tbsvc_alias(entry: Entry) -> str:
+    """Thunderbolt services: a protocol's key, and numbers."""
+    key = entry.string("protocol_key") if entry["match_flags"] & 1 else "*"
+    return open_ended(f"tbsvc:k{key}" + "".join(part.text(entry) for part in TBSVC_PARTS))
+
+
+def typec_alias(entry: Entry) -> str:
+    """USB Type-C alternate modes: SVID and (until that was left out) mode."""
+    alias = f"typec:id{entry['svid']:04X}"
+    if entry.table.dialect.typec_mode:
+        alias += "m" + ("*" if entry["mode"] == 7 else entry.hexadecimal("mode"))
+    return alias
+
+
+def wmi_aliases(entry: Entry) -> Iterator[str]:
+    """WMI: a GUID in text."""
+    guid = entry.string("guid_string")
+    octets = guid.encode("utf-8", "surrogateescape")
+    if len(octets) != 36:
+        entry.table.log.warn(f"Invalid WMI device id 'wmi:{guid}' in '{entry.table.module}'\n")
+        return
+    if entry.table.dialect.wmi_upper_case:
+        for at, octet in enumerate(octets):
+            if octet != HYPHEN if at in (8, 13, 18, 23) else octet not in HEXADECIMAL:
+                letter = bytes([octet]).decode("utf-8", "surrogateescape")
+                entry.table.log.warn(
+                    f"Invalid character {letter} inside WMI GUID string '{guid}' in '{entry.table.module}'\n"
+                )
+                return
+        guid = _upper(guid)
+    yield f"wmi:{guid}"
+
+
+def ssam_alias(entry: Entry) -> str:
+    """Surface devices: domain and category, and what else is given."""
+    return f"ssam:d{entry['domain']:02X}c{entry['category']:02X}" + "".join(part.text(entry) for part in SSAM_PARTS)
+
+
+def _upper(text: str) -> str:
+    return text.translate(UPPER)
+
+
+# C's isspace() and toupper() in the C locale: ASCII only.
+SPACES = str.maketrans(dict.fromkeys(" \t\n\v\f\r", "_"))
+UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
+HYPHEN = ord("-")
+PNP_MAX_DEVICES = 8
+ALIAS_BUFFER = 256
+
+PCI_PARTS = (
+    Part("v", "vendor", any=ANY32),
+    Part("d", "device", any=ANY32),
+    Part("sv", "subvendor", any=ANY32),
+    Part("sd", "subdevice", any=ANY32),
+)
+CDX_PARTS = (
+    Part("v", "vendor", any=ANY16),
+    Part("d", "device", any=ANY16),
+    Part("sv", "subvendor", any=ANY16),
+    Part("sd", "subdevice", any=ANY16),
+)
+PCMCIA_PARTS = (
+    Part("m", "manf_id", flag=("match_flags", 0x1)),
+    Part("c", "card_id", flag=("match_flags", 0x2)),
+    Part("f", "func_id", flag=("match_flags", 0x4)),
+    Part("fn", "function", flag=("match_flags", 0x8)),
+    Part("pfn", "device_no", flag=("match_flags", 0x100)),
+)
+INPUT_PARTS = (
+    Part("b", "bustype", flag=("flags", 0x1)),
+    Part("v", "vendor", flag=("flags", 0x2)),
+    Part("p", "product", flag=("flags", 0x4)),
+    Part("e", "version", flag=("flags", 0x8)),
+)
+INPUT_BITS = (
+    ("-e*", "evbit", 0x10, 0, 0x1F),
+    ("k*", "keybit", 0x20, 0x71, 0x2FF),
+    ("r*", "relbit", 0x40, 0, 0x0F),
+    ("a*", "absbit", 0x80, 0, 0x3F),
+    ("m*", "mscbit", 0x100, 0, 0x07),
+    ("l*", "ledbit", 0x200, 0, 0x0F),
+    ("s*", "sndbit", 0x400, 0, 0x07),
+    ("f*", "ffbit", 0x800, 0, 0x7F),
+    ("w*", "swbit", 0x1000, 0, 0x10),
+)
+DMI_FIELDS = (
+    ("bvn", 1),
+    ("bvr", 2),
+    ("bd", 3),
+    ("br", 4),
+    ("efr", 5),
+    ("svn", 6),
+    ("pn", 7),
+    ("pvr", 8),
+    ("rvn", 13),
+    ("rn", 14),
+    ("rvr", 15),
+    ("cvn", 18),
+    ("ct", 19),
+    ("cvr", 20),
+)
+X86CPU_PARTS = (
+    Part("ven", "vendor", any=ANY16),
+    Part("fam", "family", any=0),
+    Part("mod", "model", any=0),
+)
+TBSVC_PARTS = (
+    Part("p", "protocol_id", flag=("match_flags", 0x2)),
+    Part("v", "protocol_version", flag=("match_flags", 0x4)),
+    Part("r", "protocol_revision", flag=("match_flags", 0x8)),
+)
+SSAM_PARTS = (
+    Part("t", "target", flag=("match_flags", 0x1)),
+    Part("i", "instance", flag=("match_flags", 0x2)),
+    Part("f", "function", flag=("match_flags", 0x4)),
+)
