@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kbuildpy.modpost.diagnostics import Diagnostic
+    from kbuildpy.modpost.known import KnownModules
     from kbuildpy.modpost.layouts import DeviceTableLayouts
     from kbuildpy.modpost.options import ModpostOptions
     from kbuildpy.modpost.records import ModuleObject, ObjectRecord
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DeviceTableLayouts",
     "Diagnostic",
+    "KnownModules",
     "ModpostOptions",
     "ModpostResult",
     "ModuleObject",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "DeviceTableLayouts": "layouts",
     "Diagnostic": "diagnostics",
+    "KnownModules": "known",
     "ModpostOptions": "options",
     "ModpostResult": "stage",
     "ModuleObject": "records",

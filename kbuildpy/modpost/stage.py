@@ -15,6 +15,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.diagnostics import Diagnostic, Fatal, Log, check_line
 from kbuildpy.modpost.exports import ExportTable
+from kbuildpy.modpost.known import KnownModules
 from kbuildpy.modpost.layouts import DeviceTableLayouts
 from kbuildpy.modpost.modc import prepare_template, render_mod_c
 from kbuildpy.modpost.options import ModpostOptions
@@ -50,12 +51,14 @@ def modpost(
     tree: KernelTree,
     cwd: Path,
     layouts: Callable[[], DeviceTableLayouts],
+    known: KnownModules | None = None,
 ) -> ModpostResult:
     """Do what `tree`'s modpost would do with `modules`.
 
     `cwd` is where Kbuild runs it: the names in symvers options and in the objects' records are relative to
-    that. `layouts` is called when the first device table turns up, if any. Raises `KbuildError` for input that
-    is no module object, a record that is missing, or a malformed symvers file.
+    that. `layouts` is called when the first device table turns up, if any. What `known` says of a module is not
+    read again; what is read is kept there. Raises `KbuildError` for input that is no module object, a record that is
+    missing, or a malformed symvers file.
     """
     dialect = dialect_of(tree)
     log = Log(dialect.module_prefix, dialect.fatal_word)
@@ -75,7 +78,7 @@ def modpost(
         for path in options.symvers:
             exports.load(read_symvers(cwd / path), str(path))
         reading = Reading(options, dialect, exports, SourceReader(cwd), layouts, log)
-        read = [facts for facts in (read_module(module, reading) for module in modules) if facts is not None]
+        read = [facts for facts in (_read(module, reading, known) for module in modules) if facts is not None]
         resolved = []
         for facts in read:
             resolved.append(resolver.resolve(facts))
@@ -106,6 +109,16 @@ def prepare(*symvers: Path) -> None:
     for path in symvers:
         with suppress(KbuildError):
             read_symvers(path)
+
+
+def _read(module: ModuleObject, reading: Reading, known: KnownModules | None) -> ModuleFacts | None:
+    facts = known.find(module, reading.exports) if known is not None else None
+    if facts is None:
+        said = len(reading.log.diagnostics)
+        facts = read_module(module, reading)
+        if known is not None and facts is not None and len(reading.log.diagnostics) == said:
+            known.keep(module, facts)
+    return facts
 
 
 def _keep_used(read: Sequence[ModuleFacts], exports: ExportTable, options: ModpostOptions, cwd: Path) -> None:

@@ -33,7 +33,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
 
     Raises `CommandError` when modpost finds errors, `KbuildError` for modules that need each other.
     """
-    from kbuildpy.modpost import ModuleObject, ObjectRecord, modpost
+    from kbuildpy.modpost import KnownModules, ModuleObject, ObjectRecord, modpost
     from kbuildpy.scons.layouts import device_table_layouts
 
     project, answer = group.project, group.project.answer
@@ -48,13 +48,16 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
     for line in re.findall(r'echo >&2 "([^"]*)"', answer.modpost.command):
         print(line, file=sys.stderr)
     cwd = answer.working_directory(group.directory)
+    known = KnownModules(Path(group.out) / ".kbuildpy/modpost.json", group.modpost_signature())
     result = modpost(
         objects,
         _options(project, [find_symvers(project, name, cwd=cwd) for name in extra_symbols]),
         tree=answer.tree,
         cwd=Path(cwd),
         layouts=functools.cache(lambda: device_table_layouts(project)),
+        known=known,
     )
+    known.save()
     for diagnostic in result.diagnostics:
         print(diagnostic.text, end="", file=sys.stderr)
     sys.stderr.flush()

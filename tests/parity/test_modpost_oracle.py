@@ -6,6 +6,7 @@ them and asserts that files, messages and verdict are the same.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions, ModuleObject, ObjectRecord, modpost
+from kbuildpy.modpost import DeviceTableLayouts, KnownModules, ModpostOptions, ModuleObject, ObjectRecord, modpost
 from kbuildpy.modpost.layouts import parse, probe_source
 from kbuildpy.run import run
 
@@ -121,6 +122,7 @@ def ours(
     options: Sequence[str],
     layouts: DeviceTableLayouts | None,
     modules: Sequence[ModuleObject] = (),
+    known: KnownModules | None = None,
 ) -> Outcome:
     """Run our modpost over the modules `names`, or over `modules`."""
 
@@ -134,7 +136,10 @@ def ours(
         tree=built.tree,
         cwd=built.cwd,
         layouts=given,
+        known=known,
     )
+    if known is not None:
+        known.save()
     return Outcome(
         result.mod_c,
         result.symvers if result.wrote_symvers else None,
@@ -147,14 +152,17 @@ def ours(
 def compare(
     built: Built, names: Sequence[str], options: Sequence[str], layouts: DeviceTableLayouts | None = None
 ) -> Outcome:
-    """Assert that both modposts do the same; returns what they did."""
+    """Assert that both modposts do the same, ours also where it reads nothing again; returns what they did."""
     expected = oracle(built, names, options)
-    found = ours(built, names, options, layouts)
-    assert found.messages == expected.messages
-    assert found.failed == expected.failed
-    assert found.mod_c == expected.mod_c
-    assert found.symvers == expected.symvers
-    assert found.namespace_deps == expected.namespace_deps
+    place = built.directory / "known.json"
+    place.unlink(missing_ok=True)
+    for _ in range(2):
+        found = ours(built, names, options, layouts, known=KnownModules(place, "here"))
+        assert found.messages == expected.messages
+        assert found.failed == expected.failed
+        assert found.mod_c == expected.mod_c
+        assert found.symvers == expected.symvers
+        assert found.namespace_deps == expected.namespace_deps
     return expected
 
 
@@ -194,6 +202,32 @@ def test_a_small_module_gets_the_same_mod_c(tree: KernelTree, tmp_path: Path) ->
     built = build(tree, tmp_path, {"hello.c": HELLO, "Kbuild": "obj-m := hello.o\n"}, "modules")
     outcome = compare(built, ["hello"], usual_options(built))
     assert outcome.mod_c and outcome.messages == ""
+
+
+@pytest.mark.skipif(not TREES, reason="no kernel headers here")
+def test_an_object_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
+    tree = TREES[0]
+    built = build(tree, tmp_path, {"hello.c": HELLO, "Kbuild": "obj-m := hello.o\n"}, "modules")
+    options = usual_options(built)
+    first = compare(built, ["hello"], options)
+    path = built.module("hello").path
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.write(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def again(signature: str) -> Outcome:
+        return ours(built, ["hello"], options, None, known=KnownModules(tmp_path / "known.json", signature))
+
+    assert again("here") == first
+    for change in (
+        lambda: again("elsewhere"),
+        lambda: os.utime(path),
+        lambda: (tmp_path / "known.json").write_text(""),
+    ):
+        with pytest.raises(KbuildError, match="not an ELF file"):
+            change()
+            again("here")
 
 
 def test_a_missing_record_is_named(tmp_path: Path) -> None:

@@ -125,7 +125,10 @@ def stated_by_source(mod_c: str) -> Stated:
     return Stated(
         re.findall(r'^MODULE_ALIAS\("(.*)"\);$', mod_c, re.MULTILINE),
         [name for name in found[1].split(",") if name],
-        {name: int(crc, 16) for crc, name in re.findall(r'^\t\{ +(?:0x)?([0-9a-f]+), "(.*)" \},$', mod_c, re.MULTILINE)},
+        {
+            name: int(crc, 16)
+            for crc, name in re.findall(r'^\t\{ +(?:0x)?([0-9a-f]+), "(.*)" \},$', mod_c, re.MULTILINE)
+        },
     )
 
 

@@ -1,0 +1,99 @@
+"""What reading a module found out, kept from one run to the next.
+
+An object that did not change says what it said before; reading 167 of them again costs more than all else that modpost
+does after one source was edited. A module whose reading gave a diagnostic is not kept: it must be said again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.kernel.cache import read_json, write_json
+from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
+from kbuildpy.modpost.reading import ModuleFacts, Unresolved
+from kbuildpy.modpost.records import ModuleObject
+
+
+class KnownModules:
+    """The facts of modules by their nominal names, kept in the file `path`.
+
+    They hold for one way of reading, which `signature` tells apart from others (the kernel tree, the options,
+    our own version), and for as long as a module's object and the records of its objects are the same files. A
+    record names the digest of its object's sources: of these srcversion is made.
+    """
+
+    def __init__(self, path: Path, signature: str) -> None:
+        self._path = path
+        self._signature = signature
+        value = read_json(path)
+        fits = isinstance(value, dict) and value.get("signature") == signature
+        self._known: dict[str, list[Any]] = value["modules"] if fits else {}
+        self._used: dict[str, list[Any]] = {}
+
+    def find(self, module: ModuleObject, exports: ExportTable) -> ModuleFacts | None:
+        """What was found out about `module`, its exports added to the table; None if it must be read."""
+        entry = self._known.get(module.name)
+        if entry is None or entry[0] != _state(module):
+            return None
+        self._used[module.name] = entry
+        facts = _facts(module.name, entry[1])
+        for export in facts.exports:
+            exports.add(export)
+        return facts
+
+    def keep(self, module: ModuleObject, facts: ModuleFacts) -> None:
+        """Remember what reading `module` found out."""
+        self._used[module.name] = [_state(module), _plain(facts)]
+
+    def save(self) -> None:
+        """Write what the modules of this run are like, if that is not what the file says."""
+        if self._used != self._known:
+            write_json(self._path, {"signature": self._signature, "modules": self._used})
+            self._known = dict(self._used)
+
+
+def _state(module: ModuleObject) -> list[int]:
+    state = []
+    for path in (module.path, *(item.record for item in module.objects)):
+        try:
+            status = os.stat(path)  # noqa: PTH116 - as quick as can be
+        except OSError:
+            return [0]
+        state += [status.st_mtime_ns, status.st_size, status.st_ino]
+    return state
+
+
+def _plain(facts: ModuleFacts) -> list[Any]:
+    exports = [[item.name, item.gpl_only, item.namespace, item.crc, item.is_func] for item in facts.exports]
+    return [
+        exports,
+        [item.name for item in facts.unresolved],
+        [number for number, item in enumerate(facts.unresolved) if item.weak],
+        facts.imported_namespaces,
+        [facts.gpl_compatible, facts.has_init, facts.has_cleanup],
+        facts.aliases,
+        facts.srcversion,
+        facts.no_trim,
+    ]
+
+
+def _facts(name: str, plain: list[Any]) -> ModuleFacts:
+    exports, unresolved, weak, namespaces, (gpl_compatible, has_init, has_cleanup), aliases, srcversion, no_trim = plain
+    owner = Owner(name)
+    return ModuleFacts(
+        owner,
+        tuple(
+            ExportedSymbol(symbol, owner, gpl_only, namespace, crc, is_func)
+            for symbol, gpl_only, namespace, crc, is_func in exports
+        ),
+        tuple(Unresolved(symbol, number in weak) for number, symbol in enumerate(unresolved)),
+        tuple(namespaces),
+        gpl_compatible,
+        has_init,
+        has_cleanup,
+        tuple(aliases),
+        srcversion,
+        tuple(no_trim),
+    )
