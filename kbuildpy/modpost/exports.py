@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kbuildpy.modpost.diagnostics import Log
-from kbuildpy.modpost.symvers import Symvers
+from kbuildpy.modpost.symvers import LICENSES, Symvers, SymversColumns
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +64,8 @@ class ExportTable:
         """
         for symbol, license in symvers.skipped:
             self._log.error(f"{symbol}: unknown license {license}. skip")
-        if len(symvers.rows) != len(symvers.symbols) or any(
-            not symvers.rows.keys().isdisjoint(earlier.rows.keys()) for _, earlier in self._files
-        ):
-            self._report_duplicates(symvers, name)
+        if not symvers.unique or any(_share_a_symbol(symvers, earlier) for _, earlier in self._files):
+            self._report_duplicates(symvers.columns, name)
         self._found.clear()
         self._files.append((name, symvers))
 
@@ -84,14 +82,15 @@ class ExportTable:
         symbol = self._found.get(name)
         if symbol is None:
             for file, symvers in reversed(self._files):
-                row = symvers.rows.get(name)
-                if row is not None:
+                line = symvers.find(name)
+                if line is not None:
+                    crc, owner, license, namespace = line
                     symbol = self._found[name] = ExportedSymbol(
                         name,
-                        self._owner(file, symvers.owners[row]),
-                        symvers.licenses[row] == "EXPORT_SYMBOL_GPL",
-                        symvers.namespaces[row],
-                        int(symvers.crcs[row] or "0", 16) & 0xFFFFFFFF,
+                        self._owner(file, owner),
+                        LICENSES[license],
+                        namespace,
+                        int(crc or "0", 16) & 0xFFFFFFFF,
                     )
                     break
         return symbol
@@ -110,7 +109,7 @@ class ExportTable:
             "exported-twice", owner.name, is_vmlinux=owner.is_vmlinux, symbol=symbol, owner=earlier.filename
         )
 
-    def _report_duplicates(self, symvers: Symvers, name: str) -> None:
+    def _report_duplicates(self, symvers: SymversColumns, name: str) -> None:
         here: dict[str, Owner] = {}
         for row, symbol in enumerate(symvers.symbols):
             owner = self._owner(name, symvers.owners[row])
@@ -121,3 +120,8 @@ class ExportTable:
             if earlier is not None:
                 self._check_twice(symbol, owner, earlier)
             here[symbol] = owner
+
+
+def _share_a_symbol(one: Symvers, other: Symvers) -> bool:
+    short, long = sorted((one, other), key=len)
+    return any(long.find(symbol) is not None for symbol in short.columns.symbols)

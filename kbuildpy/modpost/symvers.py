@@ -2,7 +2,8 @@
 
 A line is `0xCRC<tab>symbol<tab>owner<tab>EXPORT_SYMBOL[_GPL]<tab>namespace`. The kernel's own has 25,000 lines of
 which a module needs a few dozens, so that a sound file stays five columns of strings, cut out with one
-`split`; only a file that is not what modpost writes is read line by line, to say where it is wrong.
+`split`, and a long one is looked up in an index from the second time on; only a file that is not what modpost writes
+is read line by line, to say where it is wrong.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.modpost.symvers_index import MIN_LINES, SymversIndex, keep_index, load_index
 
 LICENSES = {"EXPORT_SYMBOL": False, "EXPORT_SYMBOL_GPL": True}
 
 
 @dataclass(frozen=True)
-class Symvers:
+class SymversColumns:
     """One symvers file as columns; `rows` finds a symbol's last line. `skipped` are (symbol, unknown license)."""
 
     crcs: list[str]
@@ -30,9 +32,60 @@ class Symvers:
     rows: dict[str, int]
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def unique(self) -> bool:
+        """Whether no symbol is there twice."""
+        return len(self.rows) == len(self.symbols)
+
+    @property
+    def columns(self) -> SymversColumns:
+        """The file as columns."""
+        return self
+
+    def find(self, symbol: str) -> tuple[str, str, str, str] | None:
+        """CRC, owner, license and namespace of `symbol`, None if it is not there."""
+        row = self.rows.get(symbol)
+        if row is None:
+            return None
+        return self.crcs[row], self.owners[row], self.licenses[row], self.namespaces[row]
+
+
+@dataclass(frozen=True)
+class IndexedSymvers:
+    """A sound symvers file of different symbols that is looked up in its index; its text becomes columns when they
+    are asked for."""
+
+    text: bytes
+    index: SymversIndex
+    unique: bool = True
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @cached_property
+    def columns(self) -> SymversColumns:
+        """The file as columns."""
+        found = _cut(self.text.decode("utf-8", "surrogateescape"))
+        assert found is not None, "only a sound file has an index"
+        return found
+
+    def find(self, symbol: str) -> tuple[str, str, str, str] | None:
+        """CRC, owner, license and namespace of `symbol`, None if it is not there."""
+        return self.index.find(symbol)
+
+
+Symvers = SymversColumns | IndexedSymvers
+
 
 def read_symvers(path: Path) -> Symvers:
-    """Read the symvers file at `path`; one that did not change is read once in a process."""
+    """Read the symvers file at `path`; one that did not change is read once in a process.
+
+    Raises `KbuildError` for a file that cannot be read, or has a line that is none of a symvers file.
+    """
     try:
         status = path.stat()
         return _read(path, status.st_mtime_ns, status.st_size, status.st_ino)
@@ -44,25 +97,40 @@ def read_symvers(path: Path) -> Symvers:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _mtime: int, _size: int, _inode: int) -> Symvers:
-    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    contents = path.read_bytes()
+    index = load_index(contents)
+    if index is not None:
+        return IndexedSymvers(contents, index)
+    text = contents.decode("utf-8", "surrogateescape")
+    found = _cut(text)
+    if found is None:
+        return _read_slowly(text, path)
+    if len(found) >= MIN_LINES and found.unique:
+        keep_index(contents)
+    return found
+
+
+def _cut(text: str) -> SymversColumns | None:
+    """The columns of a sound file, None for any other."""
     cells = text.replace("\n", "\t").split("\t")
-    if cells[-1] == "" and len(cells) % 5 == 1:
-        cells.pop()
-        crcs, symbols, licenses = cells[0::5], cells[1::5], cells[3::5]
-        sound = (
-            len(cells) == 5 * text.count("\n")
-            and set(licenses) <= LICENSES.keys()
-            and CRC_COLUMN.fullmatch("".join(crcs)) is not None
-            and "" not in symbols
-            and "" not in (owners := cells[2::5])
-        )
-        if sound:
-            rows = dict(zip(symbols, range(len(symbols)), strict=True))
-            return Symvers(crcs, symbols, owners, licenses, cells[4::5], rows)
-    return _read_slowly(text, path)
+    if cells[-1] != "" or len(cells) % 5 != 1:
+        return None
+    cells.pop()
+    crcs, symbols, owners, licenses = cells[0::5], cells[1::5], cells[2::5], cells[3::5]
+    sound = (
+        len(cells) == 5 * text.count("\n")
+        and set(licenses) <= LICENSES.keys()
+        and CRC_COLUMN.fullmatch("".join(crcs)) is not None
+        and "" not in symbols
+        and "" not in owners
+    )
+    if not sound:
+        return None
+    rows = dict(zip(symbols, range(len(symbols)), strict=True))
+    return SymversColumns(crcs, symbols, owners, licenses, cells[4::5], rows)
 
 
-def _read_slowly(text: str, path: Path) -> Symvers:
+def _read_slowly(text: str, path: Path) -> SymversColumns:
     columns: list[list[str]] = [[], [], [], [], []]
     skipped = []
     lines = text.split("\n")
@@ -85,7 +153,7 @@ def _read_slowly(text: str, path: Path) -> Symvers:
             column.append(cell)
     rows = {symbol: row for row, symbol in enumerate(columns[1])}
     crcs, symbols, owners, licenses, namespaces = columns
-    return Symvers(crcs, symbols, owners, licenses, namespaces, rows, skipped)
+    return SymversColumns(crcs, symbols, owners, licenses, namespaces, rows, skipped)
 
 
 def format_symvers(lines: Iterable[tuple[int, str, str, bool, str]]) -> list[str]:

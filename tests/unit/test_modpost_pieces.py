@@ -18,7 +18,8 @@ from kbuildpy.modpost.modc import template_path
 from kbuildpy.modpost.names import without_suffix
 from kbuildpy.modpost.records import line_by_line, recorded_crcs, recorded_sources
 from kbuildpy.modpost.srcversion import significant
-from kbuildpy.modpost.symvers import format_symvers, read_symvers
+from kbuildpy.modpost.symvers import IndexedSymvers, SymversColumns, format_symvers, read_symvers
+from kbuildpy.modpost.symvers_index import MIN_LINES, SymversIndex, format_index
 
 
 def test_options_are_read_as_getopt_does() -> None:
@@ -121,7 +122,7 @@ def test_symvers_written_are_symvers_read(
 ) -> None:
     path = tmp_path_factory.mktemp("symvers") / "Module.symvers"
     path.write_text("".join(format_symvers(rows)))
-    found = read_symvers(path)
+    found = read_symvers(path).columns
     licenses = [license == "EXPORT_SYMBOL_GPL" for license in found.licenses]
     crcs = [int(crc, 16) for crc in found.crcs]
     assert list(zip(crcs, found.symbols, found.owners, licenses, found.namespaces, strict=True)) == rows
@@ -130,9 +131,38 @@ def test_symvers_written_are_symvers_read(
 def test_a_symvers_file_that_changed_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "Module.symvers"
     path.write_text("0x00000001\ta\tdrv\tEXPORT_SYMBOL\t\n")
-    assert read_symvers(path).symbols == ["a"]
+    assert read_symvers(path).columns.symbols == ["a"]
     path.write_text("0x00000001\tlonger\tdrv\tEXPORT_SYMBOL\t\n")
-    assert read_symvers(path).symbols == ["longer"]
+    assert read_symvers(path).columns.symbols == ["longer"]
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.from_regex(r"\A[a-z_.]{1,8}\Z"), st.integers(0, 0xFFFFFFFF), min_size=1))
+def test_an_index_of_symvers_says_what_its_file_says(crcs: dict[str, int]) -> None:
+    lines = format_symvers((crc, name, "drv/a", crc % 2 == 0, "NS" * (crc % 3)) for name, crc in crcs.items())
+    index = SymversIndex(format_index("".join(lines).encode()))
+    for line in lines:
+        crc, symbol, *others = line.rstrip("\n").split("\t")
+        assert index.find(symbol) == (crc, *others)
+    for symbol in {"", "a", *(f"{name}x" for name in crcs), *(name[:-1] for name in crcs)} - crcs.keys():
+        assert index.find(symbol) is None
+
+
+def test_a_long_symvers_file_is_cut_once_and_a_damaged_index_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
+    rows = [(number, f"s{number}", "drv/a", False, "") for number in range(MIN_LINES)]
+    files = [tmp_path / name for name in "abc"]
+    for path in files:
+        path.write_text("".join(format_symvers(rows)))
+    assert isinstance(read_symvers(files[0]), SymversColumns)
+    second = read_symvers(files[1])
+    assert isinstance(second, IndexedSymvers)
+    assert second.find("s17") == read_symvers(files[0]).find("s17") == ("0x00000011", "drv/a", "EXPORT_SYMBOL", "")
+    [index] = (tmp_path / "cache/symvers").iterdir()
+    index.write_bytes(index.read_bytes().replace(b"s17\t", b"s18\t"))
+    assert isinstance(read_symvers(files[2]), SymversColumns)
 
 
 def test_a_missing_symvers_file_is_named(tmp_path: Path) -> None:
