@@ -7,6 +7,7 @@ kbuildpy builds in a fresh copy.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ COMPARED = ("*.ko", "*.mod.c", "Module.symvers", "modules.order")
 # pahole numbers types in the order in which its threads finish; with a time stamp given Kbuild runs one thread
 # (scripts/Makefile.btf). Without it not even two runs of make agree.
 REPRODUCIBLE = "KBUILD_BUILD_TIMESTAMP=1970-01-01"
+
+_ERROR = re.compile(r"^.*(?: error: |ERROR: modpost: |FAILED).*$", re.MULTILINE)
 
 
 def trees() -> list[KernelTree]:
@@ -100,6 +103,19 @@ def assert_equal(oracle: Build, ours: Build) -> None:
     different = [name for name in oracle.names() if ours.files[name] != oracle.files[name]]
     assert not different, f"other bytes than make's: {', '.join(different)}"
     assert oracle.names(".ko"), "make built no module"
+
+
+def assert_refused_alike(oracle: Build, ours: Build) -> None:
+    """Both failed, and whatever the compiler or modpost says under make, it says under kbuildpy."""
+    assert oracle.status != 0
+    assert ours.status == 1, "make did not build this, kbuildpy did"
+    assert errors(oracle.output) <= errors(ours.output)
+
+
+def errors(output: str) -> set[str]:
+    """The messages of the compiler and of modpost; make's own lines about them are not repeated."""
+    found = {match.group().strip() for match in _ERROR.finditer(output)}
+    return {line for line in found if not line.startswith("make") and "***" not in line}
 
 
 def _collect(directory: Path) -> dict[str, bytes]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kbuildpy.errors import CommandError
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import assert_equal, build_both, trees
+from tests.parity.both import assert_equal, assert_refused_alike, build_both, trees
 from tests.parity.packages import unpacked
 
 pytestmark = pytest.mark.parity
@@ -23,8 +23,6 @@ PACKAGES = sorted({row[0] for row in ROWS})
 # These lines are what the packages' release of Debian was made for; newer ones may refuse the sources.
 LINES = ((6, 1), (6, 12))
 SLOW = ("jool-dkms", "xtables-addons-dkms")
-
-_ERROR = re.compile(r"^.*(?: error: |ERROR: modpost: |\*\*\* ).*$", re.MULTILINE)
 
 
 def _cases() -> list[Any]:
@@ -40,21 +38,19 @@ def _cases() -> list[Any]:
 
 @pytest.mark.parametrize(("package", "tree"), _cases())
 def test_a_packaged_module_is_the_same_bytes_as_makes(package: str, tree: KernelTree, tmp_path: Path) -> None:
-    sources = next((unpacked(package) / "usr/src").iterdir())
+    try:
+        sources = next((unpacked(package) / "usr/src").iterdir())
+    except CommandError as error:
+        if "no candidate" in error.stderr:
+            pytest.skip(f"{package} is no package of this Debian")
+        raise
     rows = [row for row in ROWS if row[0] == package]
     steps = [(row[1], row[2].split()) for row in rows]
     pairs = build_both(tree, sources, tmp_path / sources.name, steps=steps)
     for row, (oracle, ours) in zip(rows, pairs, strict=True):
         if oracle.status != 0:
             assert tree.version != (6, 1), f"make does not build {row[1]}:\n{oracle.output[-2000:]}"
-            assert ours.status == 1
-            assert _errors(oracle.output) <= _errors(ours.output)
+            assert_refused_alike(oracle, ours)
             continue
         assert_equal(oracle, ours)
         assert len(ours.names(".ko")) == int(row[3])
-
-
-def _errors(output: str) -> set[str]:
-    """The messages of the compiler and of modpost; make's own lines about them are not repeated."""
-    found = {match.group().strip() for match in _ERROR.finditer(output)}
-    return {line for line in found if not line.startswith("make") and "***" not in line}

@@ -15,12 +15,14 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.elf import ModuleImage
+from kbuildpy.errors import CommandError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost import ModpostOptions, ModuleObject, modpost
 from tests.parity.packages import unpacked
@@ -61,15 +63,18 @@ def test_every_shipped_module_is_stated_alike(tree: KernelTree, tmp_path: Path) 
 def shipped(tree: KernelTree) -> Iterator[tuple[str, Path]]:
     """The modules of a kernel's image package: name without suffix (`drivers/usb/serial/option`), and file."""
     installed = Path("/lib/modules", tree.release, "kernel")
-    root = installed if installed.is_dir() else modules_of_package(f"linux-image-{tree.release}", tree.release)
+    root = installed if installed.is_dir() else modules_of_package(tree.release)
     for path in sorted(root.rglob("*.ko*")):
         yield str(path.relative_to(root)).partition(".ko")[0], path
 
 
-def modules_of_package(package: str, release: str) -> Path:
-    """The folder of the modules in an image package."""
-    roots = [folder for name in ("lib", "usr/lib") for folder in unpacked(package).glob(f"{name}/modules/{release}")]
-    return roots[0] / "kernel"
+def modules_of_package(release: str) -> Path:
+    """The folder of the modules in the package of kernel `release`, which is called by either of two names."""
+    for package in (f"linux-modules-{release}", f"linux-image-{release}"):
+        with suppress(CommandError):
+            for folder in unpacked(package).glob(f"**/lib/modules/{release}/kernel"):
+                return folder
+    pytest.fail(f"no package of the modules of {release}")
 
 
 def compare(tree: KernelTree, images: list[tuple[str, Path]], scratch: Path) -> None:
