@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     and `--version` end with `SystemExit`, as argparse does it.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    _open_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A path may be any bytes; it is printed as those bytes, as every other tool does.
         sys.stdout.reconfigure(errors="surrogateescape")
@@ -54,6 +55,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}", "")
         return 1
+
+
+def _open_standard_streams() -> None:
+    """Give a process that was started without them (`>&-`, some daemons) standard streams that lead nowhere: else
+    the first file that is opened becomes standard output, and the compiler's messages land in it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # (the lowest number that is free)
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    # (SCons goes back to the original of standard output in the end)
+    if sys.stdout is None:
+        sys.stdout = sys.__stdout__ = open(1, "w")  # type: ignore[misc]  # noqa: SIM115 - while the process runs
+    if sys.stderr is None:
+        sys.stderr = open(2, "w")  # noqa: SIM115
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

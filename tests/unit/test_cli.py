@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -78,6 +79,23 @@ def test_a_reader_that_went_away_is_no_word_either() -> None:
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_closed_standard_streams_take_no_file_in_their_place(tmp_path: Path) -> None:
+    script = (
+        "import os, sys, types; from kbuildpy import cli\n"
+        f"place = {str(tmp_path)!r}\n"
+        "def run(args):\n"
+        "    with open(f'{place}/file', 'w') as file:\n"
+        "        print('a line', flush=True)\n"
+        "        print('a complaint', file=sys.stderr, flush=True)\n"
+        "        return os.system('echo a child; echo complains >&2')\n"
+        "cli.import_module = lambda name: types.SimpleNamespace(add_arguments=lambda parser: None, run=run)\n"
+        "sys.exit(cli.main(['kernels']))\n"
+    )
+    words = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, script]
+    assert subprocess.run(words, check=False, timeout=60).returncode == 0
+    assert (tmp_path / "file").read_text() == ""
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["kernels", "--nonsense"], ["kernels", "--format", "xml"]])
