@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.scons_project import ASKING, PAIR, SConsProject, private_tree, tree_of
+from tests.parity.scons_project import ASKING, PAIR, SConsProject, private_tree, usual_tree
 
 
 @pytest.fixture(scope="session")
 def built_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Where the project of two modules is, and where a copy of it stands as it was once it was built."""
     root = tmp_path_factory.mktemp("pair")
-    project = SConsProject(root / "project", tree_of("6.1").objects, PAIR)
+    project = SConsProject(root / "project", usual_tree().objects, PAIR)
     project.build()
     shutil.copytree(project.place, root / "built", symlinks=True)
     return project.place, root / "built"
@@ -22,18 +22,18 @@ def built_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def pair(built_pair: tuple[Path, Path]) -> SConsProject:
-    """The project of two modules, already built for 6.1."""
+    """The project of two modules, already built."""
     place, built = built_pair
     shutil.rmtree(place)
     shutil.copytree(built, place, symlinks=True)
-    return SConsProject(place, tree_of("6.1").objects, {})
+    return SConsProject(place, usual_tree().objects, {})
 
 
 @pytest.fixture(scope="session")
 def built_private(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The same for a kernel tree that may be edited; the tree is the folder `tree` beside the project."""
     root = tmp_path_factory.mktemp("private")
-    kdir = private_tree(tree_of("6.1"), root / "place/tree")
+    kdir = private_tree(usual_tree(), root / "place/tree")
     SConsProject(root / "place/project", kdir, ASKING).build()
     shutil.copytree(root / "place", root / "built", symlinks=True)
     return root / "place", root / "built"

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import REPRODUCIBLE, trees
 
@@ -186,13 +188,19 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def tree_of(line: str) -> KernelTree:
-    """The installed kernel tree of a line, such as `6.1`."""
-    return next(tree for tree in trees() if tree.release.startswith(f"{line}."))
+    """The installed kernel tree of a line, such as `6.12`; without it the test is skipped."""
+    found = next((tree for tree in trees() if tree.release.startswith(f"{line}.")), None)
+    return found or pytest.skip(f"no kernel headers of {line} here")
+
+
+def usual_tree() -> KernelTree:
+    """The tree for what does not depend on the kernel's line: the oldest one, which builds in the least time."""
+    return min(trees(), key=lambda tree: tree.version)
 
 
 def new_project(tmp_path: Path, files: dict[str, str]) -> SConsProject:
-    """A project for 6.1 that was never built."""
-    return SConsProject(tmp_path / "project", tree_of("6.1").objects, files)
+    """A project that was never built."""
+    return SConsProject(tmp_path / "project", usual_tree().objects, files)
 
 
 def private_tree(tree: KernelTree, place: Path) -> Path:

@@ -14,7 +14,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import Completed
 from tests.parity.both import kbuildpy, make, trees
 from tests.parity.languages import exporting, module, write_sources
-from tests.parity.scons_project import ALONE, HEAD, SConsProject, private_tree, tree_of
+from tests.parity.scons_project import ALONE, HEAD, SConsProject, private_tree, tree_of, usual_tree
 
 pytestmark = pytest.mark.parity
 
@@ -24,7 +24,7 @@ NEEDS = "int {0}(void); int {1}(void); int {0}(void) {{ return {1}(); }}\nEXPORT
 
 @pytest.fixture(scope="module")
 def tree() -> KernelTree:
-    return tree_of("6.1")
+    return usual_tree()
 
 
 Builder = Callable[..., Completed]

@@ -11,7 +11,7 @@ import pytest
 from kbuildpy.errors import CommandError
 from kbuildpy.run import run
 from tests.parity.both import kbuildpy
-from tests.parity.scons_project import tree_of
+from tests.parity.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
 
@@ -34,7 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_costs_the_build_and_nothing_else(small_disk: Path) -> None:
-    tree, place = tree_of("6.1"), small_disk / "module"
+    tree, place = usual_tree(), small_disk / "module"
     failures, results = [], []
     for size in SIZES:
         shutil.rmtree(place, ignore_errors=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.scons_project import ALONE, HEAD, SConsProject, edit, tree_of
+from tests.parity.scons_project import ALONE, HEAD, SConsProject, edit, tree_of, usual_tree
 
 pytestmark = pytest.mark.parity
 
@@ -81,7 +81,7 @@ def test_headers_are_known_right_after_the_first_build(tmp_path: Path) -> None:
         "alone.c": '#include <linux/module.h>\n#define NAME "found.h"\n#include NAME\nMODULE_LICENSE("GPL");\n',
         "found.h": "",
     }
-    project = SConsProject(tmp_path / "project", tree_of("6.1").objects, files)
+    project = SConsProject(tmp_path / "project", usual_tree().objects, files)
     project.build()
     project.assert_nothing_to_do()
 
@@ -101,7 +101,7 @@ def test_headers_are_found_wherever_they_are_included_from(tmp_path: Path) -> No
         "common/beside.h": "#define BESIDE 1\n",
         "drv/plain.c": '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n',
     }
-    project = SConsProject(tmp_path / "project", tree_of("6.1").objects, files)
+    project = SConsProject(tmp_path / "project", usual_tree().objects, files)
     project.build()
     for header, word, made in (
         ("drv/macro.h", "MACRO 1", "by_macro.o"),
@@ -135,7 +135,7 @@ def test_a_header_that_comes_to_shadow_another_counts(tmp_path: Path) -> None:
         "first/other.h": "",
         "second/which.h": "#define WHICH 2\n",
     }
-    project = SConsProject(tmp_path / "project", tree_of("6.1").objects, files)
+    project = SConsProject(tmp_path / "project", usual_tree().objects, files)
     project.build()
     project.write("first/which.h", "#define WHICH 1\n")
     project.edit("second/which.h", "2", "3")
@@ -208,7 +208,7 @@ def test_changed_flags_of_a_declared_module_rebuild_its_objects_alone(tmp_path: 
         "SConstruct": f"{HEAD}env.KernelModule('alone', ['alone.c'], CCFLAGS=['-DA=1'])\nenv.KernelModule('other')\n",
         "other.c": ALONE["alone.c"],
     }
-    project = SConsProject(tmp_path / "project", tree_of("6.1").objects, files)
+    project = SConsProject(tmp_path / "project", usual_tree().objects, files)
     project.build()
     project.edit("SConstruct", "-DA=1", "-DA=2")
     assert "other.o" not in project.build().compiled
@@ -266,7 +266,7 @@ def test_everything_is_made_again_on_demand(pair: SConsProject) -> None:
 
 
 def test_a_changed_compiler_rebuilds_everything(tmp_path: Path) -> None:
-    project = SConsProject(tmp_path / "project", tree_of("6.1").objects, ALONE)
+    project = SConsProject(tmp_path / "project", usual_tree().objects, ALONE)
     wrapper = tmp_path / "wrapped-gcc"
     wrapper.write_text('#!/bin/sh\nexec gcc-12 "$@"\n')
     wrapper.chmod(0o755)
@@ -287,7 +287,7 @@ def test_a_header_saved_while_its_object_is_compiled_is_noticed(include: str, tm
         "alone.c": f'#include <linux/module.h>\n{include}\nint late = LATE;\nMODULE_LICENSE("GPL");\n',
         "late.h": "#define LATE 1\n",
     }
-    project = SConsProject(tmp_path / "project", tree_of("6.1").objects, files)
+    project = SConsProject(tmp_path / "project", usual_tree().objects, files)
     wrapper = tmp_path / "slow-gcc"
     # It changes the header once it has read it, as an editor might.
     late = f'*"/alone.o "*) sed "s/LATE 1/LATE 2/" -i {project.place}/late.h;;'

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.scons_project import ALONE, HEAD, HEADER, PAIR, SYMBOL, SConsProject, edit, tree_of
+from tests.parity.scons_project import ALONE, HEAD, HEADER, PAIR, SYMBOL, SConsProject, edit, tree_of, usual_tree
 
 pytestmark = pytest.mark.parity
 
@@ -30,7 +30,7 @@ def test_a_kernel_header_put_back_to_an_older_one_counts_as_changed(private: SCo
     private.build()
     header.unlink()
     # A package brings its files with the times that they had on the builder's disk.
-    shutil.copy2(tree_of("6.1").source / "include" / HEADER, header)
+    shutil.copy2(usual_tree().source / "include" / HEADER, header)
     assert private.build().compiled == ["pair_b.o"]
     private.assert_like_clean()
 
@@ -40,7 +40,7 @@ def test_a_kernel_header_put_back_counts_even_when_the_index_is_lost(private: SC
     edit(header, "#define _LINUX_CISCODE_H", "#define _LINUX_CISCODE_H\nextern int newer;")
     private.build()
     header.unlink()
-    shutil.copy2(tree_of("6.1").source / "include" / HEADER, header)
+    shutil.copy2(usual_tree().source / "include" / HEADER, header)
     for path in private.place.rglob(".kbuildpy/index.json"):
         path.unlink()
     assert "pair_b.o" in private.build().compiled
@@ -139,7 +139,7 @@ def test_two_kernel_trees_are_built_side_by_side(tmp_path: Path) -> None:
 
 
 def test_another_kernel_tree_has_a_build_directory_of_its_own(tmp_path: Path) -> None:
-    project = SConsProject(tmp_path / "project", tree_of("6.1").objects, ALONE)
+    project = SConsProject(tmp_path / "project", usual_tree().objects, ALONE)
     project.build()
     before = project.outputs()
     project.build(f"KDIR={tree_of('6.12').objects}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.parity.both import kbuildpy
-from tests.parity.scons_project import ALONE, HEAD, PAIR, SConsProject, new_project, tree_of
+from tests.parity.scons_project import ALONE, HEAD, PAIR, SConsProject, new_project, usual_tree
 
 pytestmark = pytest.mark.parity
 
@@ -214,7 +214,7 @@ def test_scons_may_be_called_from_anywhere(pair: SConsProject) -> None:
 
 def test_one_module_can_be_named_as_the_target(tmp_path: Path) -> None:
     project = new_project(tmp_path, PAIR)
-    release = tree_of("6.1").release
+    release = usual_tree().release
     assert "LD [M]  user.ko" not in project.scons(f"build/{release}/drv/pair.ko").did
     assert [name for name in project.outputs() if name.endswith(".ko")] == [f"build/{release}/drv/pair.ko"]
     assert "LD [M]  pair.ko" not in project.build().did
