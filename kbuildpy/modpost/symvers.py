@@ -95,6 +95,11 @@ def read_symvers(path: Path) -> Symvers:
         ) from error
 
 
+def forget_symvers() -> None:
+    """Read files again that were read in this process; for measuring."""
+    _read.cache_clear()
+
+
 @lru_cache(maxsize=8)
 def _read(path: Path, _mtime: int, _size: int, _inode: int) -> Symvers:
     contents = path.read_bytes()
