@@ -1,0 +1,125 @@
+"""The CMS message that sign-file writes (scripts/sign-file.c: main), byte for byte.
+
+No certificates in it, no attributes, no content: the module lies before it. The kernel refuses attributes in a module's
+signature (crypto/asymmetric_keys/pkcs7_verify.c: pkcs7_verify).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat import asn1
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.signing.hashes import Hash
+from kbuildpy.signing.keys import PrivateKey
+from kbuildpy.signing.structures import (
+    DATA,
+    RSA_ENCRYPTION,
+    SIGNED_DATA,
+    AlgorithmIdentifier,
+    ContentInfo,
+    EncapsulatedContentInfo,
+    IssuerAndSerialNumber,
+    SignedData,
+    SignerInfo,
+)
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate, ObjectIdentifier
+
+
+def sign(contents: bytes, key: PrivateKey, certificate: Certificate, hash: Hash, *, use_key_id: bool = False) -> bytes:
+    """The CMS message (DER) that signs `contents`; the signer is named by issuer and serial number, with
+    `use_key_id` by the certificate's subject key identifier.
+
+    Raises `KbuildError` for a certificate without such an identifier, and whatever `key` raises.
+    """
+    signature = key.sign(contents, hash)
+    return message(signature, signature_algorithm(key.algorithm, hash), certificate, hash, use_key_id=use_key_id)
+
+
+def message(
+    signature: bytes,
+    algorithm: AlgorithmIdentifier,
+    certificate: Certificate,
+    hash: Hash,
+    *,
+    use_key_id: bool = False,
+) -> bytes:
+    """The CMS message around a `signature`."""
+    digest = AlgorithmIdentifier(algorithm=x509.ObjectIdentifier(hash.oid), parameters=None)
+    # RFC 5652, section 5.1 and 5.3: a signer that is named by its key makes the versions 3.
+    version = 3 if use_key_id else 1
+    signer = SignerInfo(
+        version=version,
+        sid=key_identifier(certificate) if use_key_id else issuer_and_serial(certificate),
+        digest_algorithm=digest,
+        signed_attributes=None,
+        signature_algorithm=algorithm,
+        signature=signature,
+        unsigned_attributes=None,
+    )
+    data = SignedData(
+        version=version,
+        digest_algorithms=asn1.SetOf([digest]),
+        content=EncapsulatedContentInfo(content_type=DATA, content=None),
+        certificates=None,
+        crls=None,
+        signer_infos=asn1.SetOf([signer]),
+    )
+    return bytes(asn1.encode_der(ContentInfo(content_type=SIGNED_DATA, content=data)))
+
+
+def parse(signature: bytes) -> SignedData:
+    """The signed data of a CMS message. Raises `KbuildError` for anything else."""
+    try:
+        found = asn1.decode_der(ContentInfo, signature)
+    except ValueError as error:
+        raise KbuildError(f"the signature is no CMS message: {error}") from error
+    if found.content_type != SIGNED_DATA:
+        raise KbuildError(f"the signature is a CMS message of type {found.content_type.dotted_string}, not signed data")
+    return found.content
+
+
+def signature_algorithm(key: str, hash: Hash) -> AlgorithmIdentifier:
+    """How a signature by an `rsa`, `ecdsa` or `ml-dsa-*` key over a digest is called."""
+    if key == "rsa":
+        return AlgorithmIdentifier(algorithm=RSA_ENCRYPTION, parameters=asn1.Null())
+    return AlgorithmIdentifier(algorithm=_identifier(ML_DSA.get(key, hash.ecdsa_oid)), parameters=None)
+
+
+def issuer_and_serial(certificate: Certificate) -> IssuerAndSerialNumber:
+    """What names a certificate in a signature."""
+    issuer = asn1.decode_der(asn1.TLV, certificate.issuer.public_bytes())
+    return IssuerAndSerialNumber(issuer=issuer, serial_number=certificate.serial_number)
+
+
+def key_identifier(certificate: Certificate) -> bytes:
+    """A certificate's subject key identifier."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except x509.ExtensionNotFound:
+        raise KbuildError(
+            "the certificate has no subject key identifier to name the signer by",
+            hint="name it by issuer and serial number, or make a certificate with subjectKeyIdentifier=hash",
+        ) from None
+    return extension.value.digest
+
+
+def signers(data: SignedData) -> Sequence[SignerInfo]:
+    """The signatures in a message."""
+    return data.signer_infos.as_list()
+
+
+def _identifier(dotted: str) -> ObjectIdentifier:
+    return x509.ObjectIdentifier(dotted)
+
+
+ML_DSA = {
+    "ml-dsa-44": "2.16.840.1.101.3.4.3.17",
+    "ml-dsa-65": "2.16.840.1.101.3.4.3.18",
+    "ml-dsa-87": "2.16.840.1.101.3.4.3.19",
+}
