@@ -1,0 +1,165 @@
+"""`kbuildpy sign`: what scripts/sign-file does, for as many modules as there are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import KbuildError, UsageError
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.batch import Signed
+    from kbuildpy.signing.keys import Passphrase, PrivateKey
+    from kbuildpy.signing.signer import Signer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `kbuildpy sign`."""
+    parser.add_argument("files", nargs="+", metavar="FILE.ko | DIR", help="modules, or directories that hold them")
+    parser.add_argument("--key", metavar="KEY", help="the private key: a file (PEM or DER), or a pkcs11: URI")
+    parser.add_argument("--cert", metavar="CERT", help="its certificate (default: the one in the key's file)")
+    parser.add_argument("--hash", metavar="ALGO", help="sha256, sha512, sha3-256, ... (default: what the kernel uses)")
+    parser.add_argument("-k", "--kernel", metavar="KERNEL", help="the kernel whose configuration names the hash")
+    parser.add_argument("--replace", action="store_true", help="sign what is signed already anew")
+    parser.add_argument("--key-id", action="store_true", help="name the certificate by its key identifier")
+    parser.add_argument("-p", "--save", action="store_true", help="write the signature beside the module, too (.p7s)")
+    parser.add_argument("-d", "--detached", action="store_true", help="write it there only, and leave the module alone")
+    parser.add_argument("-s", "--attach", metavar="FILE", help="append a signature that was made elsewhere")
+    parser.add_argument("--manifest", metavar="FILE", help="add a line of JSON for each module that was signed")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sign modules; 0 if all of them are signed now."""
+    from kbuildpy.signing.walk import find_modules
+
+    paths = find_modules([Path(name) for name in args.files], (".ko",))
+    if not paths:
+        raise UsageError(f"no modules (.ko) in {', '.join(args.files)}")
+    if args.attach:
+        return _attach(args, paths)
+    signer = _signer(args)
+    from kbuildpy.signing.batch import save_detached, sign_files
+    from kbuildpy.signing.manifest import Manifest
+
+    with ExitStack() as stack:
+        if args.detached:
+            results = save_detached(paths, signer)
+        else:
+            manifest = Manifest(Path(args.manifest)) if args.manifest else None
+            if manifest is not None:
+                stack.callback(manifest.close)
+            results = sign_files(paths, signer, replace=args.replace, beside=args.save, manifest=manifest)
+        return _report(_with_progress(results, len(paths), args), args)
+
+
+def _signer(args: argparse.Namespace) -> Signer:
+    from kbuildpy.signing.hashes import find_hash
+    from kbuildpy.signing.keys import environment_passphrase, load_certificate, require_match
+    from kbuildpy.signing.signer import Signer, warn_of_dates
+
+    if not args.key:
+        raise UsageError("no key to sign with", hint="name one: --key KEY --cert CERT")
+    hash = find_hash(args.hash) if args.hash else None
+    hardware = args.key.startswith("pkcs11:")
+    if hardware and not args.cert:
+        raise UsageError("a key in hardware comes without its certificate", hint="name that: --cert CERT")
+    certificate = load_certificate(Path(args.cert or args.key))
+    key = _load_key(args.key, environment_passphrase(_ask))
+    require_match(key, certificate, f"{args.key if not hardware else 'the key in hardware'}, {args.cert or args.key}")
+    warning = warn_of_dates(certificate)
+    if warning:
+        print(f"kbuildpy: warning: {args.cert or args.key}: {warning}", file=sys.stderr)
+    return Signer(key, certificate, hash or find_hash(_default_hash(args.kernel, key.algorithm)), args.key_id)
+
+
+def _load_key(name: str, passphrase: Passphrase) -> PrivateKey:
+    from kbuildpy.signing.keys import load_key
+
+    return load_key(Path(name), passphrase)
+
+
+def _ask(name: str) -> str | None:
+    """The passphrase from the terminal, where there is one."""
+    import getpass
+
+    return getpass.getpass(f"Passphrase of {name}: ") if sys.stdin.isatty() else None
+
+
+def _default_hash(kernel: str | None, algorithm: str) -> str:
+    """What the kernel's own modules are signed with; ML-DSA is for SHA-512 only (crypto/asymmetric_keys/public_key.c:
+    software_key_determine_akcipher)."""
+    if algorithm.startswith("ml-dsa"):
+        return "sha512"
+    from kbuildpy.kernel.find import find_trees
+    from kbuildpy.kernel.signing_policy import signing_policy_of
+
+    tree = find_trees([kernel] if kernel else [])[0].tree
+    hash = signing_policy_of(tree).hash
+    if not hash:
+        raise UsageError(
+            f"{tree.release} looks at no signatures, so it does not say which hash to use",
+            hint="name one (--hash sha256), or another kernel (-k KERNEL)",
+        )
+    return hash
+
+
+def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
+    from kbuildpy.signing.batch import attach
+    from kbuildpy.signing.cms import parse
+
+    if len(paths) > 1 or args.key or args.detached or args.save:
+        raise UsageError("--attach appends one signature to one module, and takes no key")
+    try:
+        signature = Path(args.attach).read_bytes()
+    except OSError as error:
+        raise KbuildError(f"{args.attach}: {error.strerror}") from error
+    try:
+        parse(signature)
+    except KbuildError as error:
+        raise KbuildError(
+            f"{args.attach}: {error.message}", hint="name a CMS message in DER, as --detached writes it"
+        ) from error
+    attach(paths[0], signature, replace=args.replace)
+    return 0
+
+
+def _with_progress(results: Iterator[Signed], count: int, args: argparse.Namespace) -> Iterator[Signed]:
+    """The results, with a bar on the terminal where lines of text would run through it."""
+    if args.quiet or args.format == "json" or count < BAR_FROM or not sys.stderr.isatty():
+        return results
+    from tqdm import tqdm
+
+    return iter(tqdm(results, total=count, unit=" modules", leave=False, file=sys.stderr))
+
+
+def _report(results: Iterator[Signed], args: argparse.Namespace) -> int:
+    done = left = failed = 0
+    for item in results:
+        if item.error is not None:
+            failed += 1
+            print(f"kbuildpy: error: {item.error}", file=sys.stderr)
+        elif item.done:
+            done += 1
+        else:
+            left += 1
+        if args.format == "json":
+            error = item.error.message if item.error is not None else None
+            print(json.dumps({"file": str(item.path), "signed": item.error is None, "done": item.done, "error": error}))
+        elif item.done and not args.quiet:
+            print(f"  SIGN    {item.path}")
+    if not args.quiet:
+        was = f", {left} had this signature already" if left else ""
+        wrong = f", {failed} could not be" if failed else ""
+        print(f"kbuildpy: {done} signed{was}{wrong}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+BAR_FROM = 20
+"""Fewer modules than this are done before a bar could be read."""

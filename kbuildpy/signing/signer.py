@@ -1,0 +1,105 @@
+"""Signing one module, as scripts/sign-file.c does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.signing.cms import issuer_and_serial, key_identifier, parse, sign, signers
+from kbuildpy.signing.hashes import Hash
+from kbuildpy.signing.intact import is_intact
+from kbuildpy.signing.keys import PrivateKey
+from kbuildpy.signing.trailer import append_signature, split_signature, without_signatures
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signs, and how: the key, its certificate, the digest; `use_key_id` names the certificate by its subject key
+    identifier in place of issuer and serial number."""
+
+    key: PrivateKey
+    certificate: Certificate
+    hash: Hash
+    use_key_id: bool = False
+
+    @property
+    def name(self) -> str:
+        """The subject of the certificate, as it is shown: its common name where it has one."""
+        return subject_name(self.certificate)
+
+    @property
+    def serial(self) -> str:
+        """The serial number of the certificate in hexadecimal."""
+        return f"{self.certificate.serial_number:x}"
+
+    @property
+    def key_id(self) -> str:
+        """The subject key identifier in hexadecimal, "" for a certificate without one."""
+        try:
+            return key_identifier(self.certificate).hex()
+        except KbuildError:
+            return ""
+
+    def detached(self, contents: bytes) -> bytes:
+        """The signature alone: a CMS message over `contents`."""
+        return sign(contents, self.key, self.certificate, self.hash, use_key_id=self.use_key_id)
+
+
+def sign_module(module: bytes, signer: Signer, *, replace: bool = False) -> bytes | None:
+    """`module` with the signature of `signer`; None if it has just that already, so that nothing is to be done.
+
+    With `replace` any other signature gives way. Raises `KbuildError` for a module that is signed otherwise without
+    `replace`: sign-file would put one signature behind the other, and the kernel would look at the last only.
+    """
+    contents = module
+    signed = split_signature(module)
+    if signed is not None:
+        if is_by(signed.signature, signer) and is_intact(signed.contents, signed.signature, signer.certificate):
+            return None
+        if not replace:
+            raise KbuildError("it is signed already", hint="to sign it anew: --replace")
+        contents = without_signatures(signed.contents)
+    return append_signature(contents, signer.detached(contents))
+
+
+def is_by(signature: bytes, signer: Signer) -> bool:
+    """Whether a CMS message says that it is `signer`'s, with this digest and this way of naming the signer."""
+    try:
+        [info] = signers(parse(signature))
+    except (KbuildError, ValueError):
+        return False
+    if info.digest_algorithm.algorithm.dotted_string != signer.hash.oid or info.signed_attributes is not None:
+        return False
+    if isinstance(info.sid, bytes):
+        return signer.use_key_id and info.sid.hex() == signer.key_id
+    wanted = issuer_and_serial(signer.certificate)
+    return (
+        not signer.use_key_id
+        and info.sid.serial_number == wanted.serial_number
+        and bytes(info.sid.issuer.data) == bytes(wanted.issuer.data)
+    )
+
+
+def warn_of_dates(certificate: Certificate, now: datetime | None = None) -> str:
+    """What is to be said of a certificate that is not valid now, "" for one that is. (Neither sign-file nor the kernel
+    looks at the dates.)"""
+    moment = now or datetime.now(timezone.utc)
+    if certificate.not_valid_after_utc < moment:
+        return f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}; the kernel does not mind"
+    if certificate.not_valid_before_utc > moment:
+        first = certificate.not_valid_before_utc
+        return f"the certificate is not valid before {first:%Y-%m-%d}; the kernel does not mind"
+    return ""
+
+
+def subject_name(certificate: Certificate) -> str:
+    """How a certificate's subject is shown."""
+    from cryptography.x509.oid import NameOID
+
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else certificate.subject.rfc4514_string()
