@@ -232,7 +232,7 @@ def _address(walk: Walk, section: Section, relocation: Relocation) -> int | None
 
 def _place(walk: Walk, number: int | None, section: str, address: int) -> Place:
     if number is None:
-        return Place(section, address, "" if walk.dialect.locates_mismatches else "(unknown)", 0, None)
+        return Place(section, address, "" if walk.dialect.names_by_address else "(unknown)", 0, None)
     _, info, _, _, value, _ = walk.image.symbols.rows[number]
     return Place(section, address, walk.nearest.name(number), value, info & 15 == STT_FUNC)
 

@@ -128,7 +128,7 @@ def _excuses(version: tuple[int, int], init: Patterns, exit: Patterns, mem_init:
             NameExcuse(("*driver",), mem_init),
             NameExcuse(("*driver",), EXIT, quiet_only=True),
         )
-    probe = ("*_probe",) if version < (6, 19) else ()
+    probe = ("*_probe",) if version < (7, 0) else ()
     llvm = ("*_ops.llvm.*",) if version >= (7, 2) else ()
     return (NameExcuse(("*_ops", *llvm, *probe, "*_console"), (*init, *exit)),)
 

@@ -63,6 +63,8 @@ class Dialect:
     to what its header says (before 6.0)."""
     locates_mismatches: bool
     """A section mismatch is told with offsets and addresses, found by one search for all sections (6.5)."""
+    names_by_address: bool
+    """Where no symbol is near, a section mismatch tells the address instead of "(unknown)" (6.12)."""
     first_symbol_counts: bool
     """Of symbols at one address the first names it, always; before, the first only on a direct hit (6.7)."""
     mapping_symbols: str
@@ -114,6 +116,7 @@ def dialect_of(tree: KernelTree) -> Dialect:
         section_rules=section_rules(version, meminit='".meminit.' in init_header, memexit='".memexit.' in init_header),
         explains_mismatches=version < (6, 0),
         locates_mismatches=version >= (6, 5),
+        names_by_address=version >= (6, 12),
         first_symbol_counts=version >= (6, 7),
         mapping_symbols=_mapping_symbols(_text(include / "module_symbol.h")),
         mismatch_is_fatal=version < (5, 11),
