@@ -8,7 +8,7 @@ decoded. Nothing is looked up for a message before there is one to write.
 
 from __future__ import annotations
 
-from kbuildpy.elf import Relocation, Section
+from kbuildpy.elf import ModuleImage, Relocation, Section
 from kbuildpy.elf.constants import (
     EM_LOONGARCH,
     EM_RISCV,
@@ -67,27 +67,32 @@ def check_references(walk: Walk, section: Section) -> None:
     checks = _checks_from(walk, name)
     if not checks:
         return
-    targets = _targets(walk, checks)
+    learns = dialect.explains_mismatches and name == EXTABLE
+    for index, relocation in _relocations_to(image, section, _targets(walk, checks)):
+        if learns and index:
+            _learn_entry_size(walk, section)
+        _check_reference(walk, section, name, relocation)
+    if learns:
+        _learn_entry_size(walk, section)
+
+
+def _relocations_to(image: ModuleImage, section: Section, targets: frozenset[int]) -> list[tuple[int, Relocation]]:
+    """The entries of a relocation section that name one of the symbols `targets`, and their places in it."""
+    if not targets:
+        return []
     table = image.section_data(section)
-    size = entry_size(section, image.header)
-    if len(table) % size:
+    if len(table) % entry_size(section, image.header):
         raise KbuildError(
             f"{image.filename}: section {section.name}: {len(table)} bytes are no whole number of relocations",
             hint="the file is damaged; remove it and build it again",
         )
-    learns = dialect.explains_mismatches and name == EXTABLE
-    if targets:
-        numbers = relocation_symbols(table, section, image.header)
-        if numbers and max(numbers) >= len(image.symbols):
-            raise KbuildError(f"{image.filename}: section {section.name}: a relocation names no symbol")
-        if not targets.isdisjoint(numbers):
-            hits = [index for index, number in enumerate(numbers) if number in targets]
-            for index, relocation in zip(hits, decode_entries(table, hits, section, image.header), strict=True):
-                if learns and index:
-                    _learn_entry_size(walk, section, table)
-                _check_reference(walk, section, name, relocation)
-    if learns:
-        _learn_entry_size(walk, section, table)
+    numbers = relocation_symbols(table, section, image.header)
+    if numbers and max(numbers) >= len(image.symbols):
+        raise KbuildError(f"{image.filename}: section {section.name}: a relocation names no symbol")
+    if targets.isdisjoint(numbers):
+        return []
+    places = [index for index, number in enumerate(numbers) if number in targets]
+    return list(zip(places, decode_entries(table, places, section, image.header), strict=True))
 
 
 def _checks_from(walk: Walk, name: str) -> tuple[int, ...]:
@@ -109,18 +114,16 @@ def _targets(walk: Walk, numbers: tuple[int, ...]) -> frozenset[int]:
         checks = [walk.dialect.section_rules.checks[number] for number in numbers]
         image = walk.image
         bad = {section.index for section in image.sections if _mismatch(checks, section.name) is not None}
-        symbols = image.symbols
-        targets = frozenset(
+        symbols, rows = image.symbols, image.symbols.rows
+        places = bad | {SHN_XINDEX} if bad else bad
+        found = [number for number, row in enumerate(rows) if row[3] in places]
+        # a section's number may also be one that means something else in st_shndx
+        targets = walk.targets_of[numbers] = frozenset(
             number
-            for number, row in enumerate(symbols.rows)
-            if bad
-            and (
-                row[3] in bad
-                if row[3] < SHN_LORESERVE
-                else row[3] == SHN_XINDEX and symbols.section_index(number) in bad
-            )
+            for number in found
+            if rows[number][3] < SHN_LORESERVE
+            or (rows[number][3] == SHN_XINDEX and symbols.section_index(number) in bad)
         )
-        walk.targets_of[numbers] = targets
     return targets
 
 
@@ -262,9 +265,10 @@ def _is_excused(walk: Walk, check: SectionCheck, source: Place, target: Place) -
     return rules.local_labels and fromsym.startswith(".L")
 
 
-def _learn_entry_size(walk: Walk, section: Section, table: bytes) -> None:
+def _learn_entry_size(walk: Walk, section: Section) -> None:
     """The second relocation of `__ex_table` tells how large half an entry is (find_extable_entry_size)."""
     image, state = walk.image, walk.mismatches
+    table = image.section_data(section)
     if state.extable_entry_size or len(table) < 2 * entry_size(section, image.header):
         return
     (second,) = decode_entries(table, (1,), section, image.header)
