@@ -25,11 +25,15 @@ OLD: dict[str, str] = {
     "common": '"{symbol}" [{module}] is COMMON symbol\n',
     "description": "missing MODULE_DESCRIPTION() in {module}.o\n",
     "exported-twice": "{module}: '{symbol}' exported twice. Previous export was in {owner}\n",
+    "export-discarded": "{module}: EXPORT_SYMBOL used for init/exit symbol: {symbol} (section: {section})\n",
     "gpl-only": "GPL-incompatible module {basename}.ko uses GPL-only symbol '{symbol}'\n",
     "exit-symbol": "{module}: {symbol}: EXPORT_SYMBOL used for exit symbol. Remove __exit or EXPORT_SYMBOL.\n",
     "init-symbol": "{module}: {symbol}: EXPORT_SYMBOL used for init symbol. Remove __init or EXPORT_SYMBOL.\n",
     "license": "missing MODULE_LICENSE() in {module}.o\n",
     "local-export": "{module}: local symbol '{symbol}' was exported\n",
+    "mismatch": (
+        "{module}: section mismatch in reference: {source} (section: {fromsec}) -> {target} (section: {tosec})\n"
+    ),
     "name-too-long": "module name is too long [{module}.ko]\n",
     "namespace": "module {basename} uses symbol {symbol} from namespace {namespace}, but does not import it.\n",
     "no-crc": '"{symbol}" [{module}.ko] has no CRC!\n',
@@ -62,6 +66,7 @@ NEW: dict[str, str] = {
     "init-symbol": "EXPORT_SYMBOL used for init symbol '{symbol}'. Remove __init or EXPORT_SYMBOL.\n",
     "license": "missing MODULE_LICENSE()\n",
     "local-export": "local symbol '{symbol}' was exported\n",
+    "mismatch": "section mismatch in reference: {source} (section: {fromsec}) -> {target} (section: {tosec})\n",
     "module-namespace": "explicitly importing namespace '{namespace}' is not allowed.\n",
     "name-too-long": "module name is too long\n",
     "namespace": "module uses symbol '{symbol}' from namespace '{namespace}', but does not import it.\n",

@@ -30,6 +30,7 @@ from kbuildpy.modpost.records import ModuleObject, recorded_crcs
 from kbuildpy.modpost.sections import check_sections
 from kbuildpy.modpost.srcversion import SourceReader, srcversion
 from kbuildpy.modpost.versions import Dialect
+from kbuildpy.modpost.walk import Mismatches
 
 GPL_LICENSES = frozenset(("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"))
 STT_SPARC_REGISTER = 13
@@ -68,6 +69,7 @@ class Reading:
     sources: SourceReader
     layouts: Layouts
     log: Log
+    mismatches: Mismatches = field(default_factory=Mismatches)
 
 
 @dataclass
@@ -106,7 +108,7 @@ def read_module(module: ModuleObject, reading: Reading) -> ModuleFacts | None:
         log.module("description", module.name, error=False)
     aliases = Aliases(dialect.device_table_modname, log)
     found = _read_symbols(image, owner, aliases, reading)
-    found.exports += check_sections(image, owner, reading.options, dialect, reading.exports, log)
+    found.exports += check_sections(image, owner, reading.options, dialect, reading.exports, log, reading.mismatches)
     version = ""
     if reading.options.all_srcversions or image.modinfo_values("version"):
         version = srcversion(module.objects, reading.sources, log)

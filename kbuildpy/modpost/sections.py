@@ -1,16 +1,12 @@
 """The walk over a module's sections (scripts/mod/modpost.c: check_sec_ref).
 
-Two checks live here: sections that somebody forgot to mark allocatable, and `.export_symbol` requests. The
-analysis of references between sections that are discarded at different times (section_rela,
-check_section_mismatch) belongs to the same walk: it will be one more stage of `STAGES`.
+Two checks live here: sections that somebody forgot to mark allocatable, and `.export_symbol` requests. What
+refers to sections that are discarded at another time is in `mismatch`.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from kbuildpy.elf import ModuleImage, Relocation, Section
 from kbuildpy.elf.constants import (
@@ -27,26 +23,14 @@ from kbuildpy.elf.constants import (
 from kbuildpy.errors import KbuildError
 from kbuildpy.modpost.diagnostics import Log
 from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
+from kbuildpy.modpost.mismatch import check_references, is_no_reference, refuse_unknown_machine
+from kbuildpy.modpost.mismatch_rules import match
 from kbuildpy.modpost.names import without_suffix
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.versions import Dialect
+from kbuildpy.modpost.walk import Mismatches, Walk
 
 EXPORT_LABEL = "__export_symbol_"
-
-
-@dataclass
-class Walk:
-    """What the stages of one module's walk share; `found` are the exports, in the order of their requests."""
-
-    image: ModuleImage
-    owner: Owner
-    options: ModpostOptions
-    dialect: Dialect
-    exports: ExportTable
-    log: Log
-    export_section: Section | None
-    found: list[ExportedSymbol] = field(default_factory=list)
-    labels: tuple[list[int], list[str]] | None = None
 
 
 def check_sections(
@@ -56,10 +40,13 @@ def check_sections(
     dialect: Dialect,
     exports: ExportTable,
     log: Log,
+    mismatches: Mismatches,
 ) -> list[ExportedSymbol]:
     """Run every stage over every section; returns what `.export_symbol` asks to be exported."""
-    requests = image.section(".export_symbol") if dialect.exports_by_section and options.modules_enabled else None
-    walk = Walk(image, owner, options, dialect, exports, log, requests)
+    requests = None
+    if dialect.exports_by_section and options.modules_enabled and image.sections:
+        requests = image.section(".export_symbol") or image.sections[0]
+    walk = Walk(image, owner, options, dialect, exports, log, mismatches, requests)
     for section in image.sections:
         for stage in STAGES:
             stage(walk, section)
@@ -70,7 +57,7 @@ def check_allocatable(walk: Walk, section: Section) -> None:
     """Warn about a PROGBITS section without SHF_ALLOC that is none of the known ones (check_section)."""
     if section.type != SHT_PROGBITS or section.flags & SHF_ALLOC:
         return
-    if not any(fnmatchcase(section.name, pattern) for pattern in walk.dialect.white_sections):
+    if not match(section.name, walk.dialect.white_sections):
         # 6.1 says the object here, later kernels the module
         name = walk.owner.name if walk.dialect.exports_by_section else f"{walk.owner.name}.o"
         walk.log.module("non-allocatable", name, error=False, section=section.name)
@@ -82,10 +69,16 @@ def check_export_requests(walk: Walk, section: Section) -> None:
     if target is None or section.type not in (SHT_REL, SHT_RELA) or section.info != target.index:
         return
     for relocation in walk.image.relocations(section):
-        _export(walk, target, relocation)
+        if not is_no_reference(walk, target.name, relocation):
+            _export(walk, target, relocation)
 
 
-STAGES: tuple[Callable[[Walk, Section], None], ...] = (check_allocatable, check_export_requests)
+STAGES: tuple[Callable[[Walk, Section], None], ...] = (
+    check_allocatable,
+    refuse_unknown_machine,
+    check_export_requests,
+    check_references,
+)
 
 
 def _export(walk: Walk, section: Section, relocation: Relocation) -> None:
@@ -93,7 +86,8 @@ def _export(walk: Walk, section: Section, relocation: Relocation) -> None:
     if relocation.symbol >= len(image.symbols):
         raise KbuildError(f"{image.filename}: section {section.name}: a relocation names no symbol")
     symbol = image.symbols[relocation.symbol]
-    value, label = _label_before(walk, section, relocation.offset)
+    number = walk.nearest.before(relocation.offset, section.index, section.name)
+    label = walk.nearest.name(number) if number is not None else ""
     if not label.startswith(EXPORT_LABEL):
         log.module("strange-export", module, symbol=label)
         return
@@ -105,6 +99,7 @@ def _export(walk: Walk, section: Section, relocation: Relocation) -> None:
     if wanted != name:
         log.module("not-an-export", module, symbol=name)
         return
+    value = image.symbols.rows[number or 0][4]
     license = image.string_at(section.index, value)
     if license not in ("", "GPL"):
         log.module("unknown-license", module, license=license, symbol=name)
@@ -120,23 +115,3 @@ def _export(walk: Walk, section: Section, relocation: Relocation) -> None:
     for kind, prefix in (("init-symbol", ".init."), ("exit-symbol", ".exit.")):
         if place.startswith(prefix):
             log.module(kind, module, error=False, symbol=name)
-
-
-def _label_before(walk: Walk, section: Section, offset: int) -> tuple[int, str]:
-    """The nearest named symbol at or before `offset` of `section`: its value and name (symsearch.c).
-
-    Of several at one place the first in the symbol table counts.
-    """
-    if walk.labels is None:
-        named: dict[int, str] = {}
-        symbols = walk.image.symbols
-        for index, row in enumerate(symbols.rows):
-            if symbols.section_index(index) == section.index:
-                name = without_suffix(symbols.name(index))
-                if name and not name.startswith((".L", "L0", "$")):
-                    named.setdefault(row[4], name)
-        values = sorted(named)
-        walk.labels = values, [named[value] for value in values]
-    values, names = walk.labels
-    place = bisect_right(values, offset) - 1
-    return (values[place], names[place]) if place >= 0 else (0, "")

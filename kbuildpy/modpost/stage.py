@@ -93,6 +93,10 @@ def modpost(
             namespace_deps = None if log.failed else deps
         text = _symvers_text(read, options, log)
         symvers = None if log.failed else text
+        if reading.mismatches.count and options.mismatch_is_error:
+            if dialect.mismatch_is_fatal:
+                raise log.fatal(MISMATCHES)
+            log.error(MISMATCHES)
         resolver.finish()
     except Fatal:
         pass
@@ -151,3 +155,6 @@ def _symvers_text(read: Sequence[ModuleFacts], options: ModpostOptions, log: Log
         if export.used or not options.trim_unused_exports
     )
     return "".join(check_line(log, line) for line in lines)
+
+
+MISMATCHES = "Section mismatches detected.\nSet CONFIG_SECTION_MISMATCH_WARN_ONLY=y to allow them.\n"

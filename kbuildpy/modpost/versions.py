@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.modpost.mismatch_rules import SectionRules, section_rules
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,21 @@ class Dialect:
     """By e_machine: undefined symbols that the final link of a module provides."""
     white_sections: tuple[str, ...]
     """Patterns of sections that may lack SHF_ALLOC."""
+    section_rules: SectionRules
+    """Which sections may not refer to which."""
+    explains_mismatches: bool
+    """A section mismatch is told in a paragraph, and a relocation section applies to what it is named after, not
+    to what its header says (before 6.0)."""
+    locates_mismatches: bool
+    """A section mismatch is told with offsets and addresses, found by one search for all sections (6.5)."""
+    names_by_address: bool
+    """Where no symbol is near, a section mismatch tells the address instead of "(unknown)" (6.12)."""
+    first_symbol_counts: bool
+    """Of symbols at one address the first names it, always; before, the first only on a direct hit (6.7)."""
+    mapping_symbols: str
+    """Matches names that no message uses, such as ARM's `$a`."""
+    mismatch_is_fatal: bool
+    """With -E, modpost gives up in the end instead of reporting an error (before 5.11)."""
     version: tuple[int, int]
 
     def has_table(self, device_id: str) -> bool:
@@ -66,6 +82,7 @@ def dialect_of(tree: KernelTree) -> Dialect:
     """The dialect of `tree`."""
     include = tree.source / "include/linux"
     export_internal = _text(include / "export-internal.h")
+    init_header = _text(include / "init.h")
     version = tree.version
     own_vermagic = not (tree.source / "scripts/module-common.c").exists()
     headers = ["module.h"]
@@ -96,12 +113,25 @@ def dialect_of(tree: KernelTree) -> Dialect:
         white_sections=WHITE_SECTIONS
         + (LLVM_SECTIONS if version >= (6, 12) else ())
         + (LATER_SECTIONS if version >= (6, 19) else ()),
+        section_rules=section_rules(version, meminit='".meminit.' in init_header, memexit='".memexit.' in init_header),
+        explains_mismatches=version < (6, 0),
+        locates_mismatches=version >= (6, 5),
+        names_by_address=version >= (6, 12),
+        first_symbol_counts=version >= (6, 7),
+        mapping_symbols=_mapping_symbols(_text(include / "module_symbol.h")),
+        mismatch_is_fatal=version < (5, 11),
         version=version,
     )
 
 
 def _retpoline(version: tuple[int, int]) -> str:
     return "CONFIG_RETPOLINE" if version < (6, 9) else "CONFIG_MITIGATION_RETPOLINE"
+
+
+def _mapping_symbols(header: str) -> str:
+    """From 6.5 on the kernel's own is_mapping_symbol() decides; it went from four letters after `$` to any."""
+    dollar = r"\$" if "return str[0] == '$';" in header else r"\$[adtx](?:\.|\Z)"
+    return rf"{dollar}|\.L|L0" if "'L'" in header else dollar
 
 
 def _text(path: Path) -> str:

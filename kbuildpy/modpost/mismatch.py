@@ -1,0 +1,280 @@
+"""References between sections that are discarded at different times (scripts/mod/modpost.c: section_rel, section_rela).
+
+`__init` code is gone once a module is loaded, `__exit` code is never there in a built-in driver; whoever refers to
+them from elsewhere crashes some day. An object has up to 10^6 relocations and next to none of them matters:
+which symbols could matter is worked out first, per kind of section, and only relocations that name one of these are
+decoded. Nothing is looked up for a message before there is one to write.
+"""
+
+from __future__ import annotations
+
+from kbuildpy.elf import ModuleImage, Relocation, Section
+from kbuildpy.elf.constants import (
+    EM_LOONGARCH,
+    EM_RISCV,
+    SHF_EXECINSTR,
+    SHN_LORESERVE,
+    SHN_XINDEX,
+    SHT_REL,
+    SHT_RELA,
+    STT_FUNC,
+)
+from kbuildpy.elf.relocations import decode_entries, entry_size, relocation_symbols
+from kbuildpy.errors import KbuildError
+from kbuildpy.modpost.addends import REL_MACHINES, old_rel_addend, rel_address
+from kbuildpy.modpost.mismatch_rules import (
+    DATA,
+    EXPORT_TO_INIT_EXIT,
+    EXTABLE_TO_NON_TEXT,
+    LINKER_NAMES,
+    SectionCheck,
+    match,
+)
+from kbuildpy.modpost.mismatch_texts import (
+    Place,
+    extable_black_listed,
+    extable_not_authorized,
+    extable_not_code,
+    long_text,
+    one_line,
+)
+from kbuildpy.modpost.walk import Walk
+
+EXTABLE = "__ex_table"
+R_RISCV_SUB32, R_LARCH_SUB32, R_LARCH_RELAX, R_LARCH_ALIGN = 39, 55, 100, 102
+
+
+def refuse_unknown_machine(walk: Walk, section: Section) -> None:
+    """Give up on SHT_REL where modpost cannot find the addend (from 6.5 on)."""
+    image = walk.image
+    if section.type != SHT_REL or image.header.machine in REL_MACHINES or not walk.dialect.locates_mismatches:
+        return
+    if section.size and not match(image.section_name(section.info), walk.dialect.white_sections):
+        raise walk.log.fatal("Please add code to calculate addend for this architecture\n")
+
+
+def check_references(walk: Walk, section: Section) -> None:
+    """Report the references of one relocation section that are mismatches (check_section_mismatch)."""
+    if section.type not in (SHT_REL, SHT_RELA):
+        return
+    image, dialect = walk.image, walk.dialect
+    if walk.export_section is not None and section.info == walk.export_section.index:
+        return
+    if dialect.explains_mismatches:
+        name = section.name[len(".rela" if section.type == SHT_RELA else ".rel") :]
+    else:
+        name = image.section_name(section.info)
+    checks = _checks_from(walk, name)
+    if not checks:
+        return
+    learns = dialect.explains_mismatches and name == EXTABLE
+    for index, relocation in _relocations_to(image, section, _targets(walk, checks)):
+        if learns and index:
+            _learn_entry_size(walk, section)
+        _check_reference(walk, section, name, relocation)
+    if learns:
+        _learn_entry_size(walk, section)
+
+
+def _relocations_to(image: ModuleImage, section: Section, targets: frozenset[int]) -> list[tuple[int, Relocation]]:
+    """The entries of a relocation section that name one of the symbols `targets`, and their places in it."""
+    if not targets:
+        return []
+    table = image.section_data(section)
+    if len(table) % entry_size(section, image.header):
+        raise KbuildError(
+            f"{image.filename}: section {section.name}: {len(table)} bytes are no whole number of relocations",
+            hint="the file is damaged; remove it and build it again",
+        )
+    numbers = relocation_symbols(table, section, image.header)
+    if numbers and max(numbers) >= len(image.symbols):
+        raise KbuildError(f"{image.filename}: section {section.name}: a relocation names no symbol")
+    if targets.isdisjoint(numbers):
+        return []
+    places = [index for index, number in enumerate(numbers) if number in targets]
+    return list(zip(places, decode_entries(table, places, section, image.header), strict=True))
+
+
+def _checks_from(walk: Walk, name: str) -> tuple[int, ...]:
+    """The numbers of the checks for references from sections `name`."""
+    numbers = walk.checks_of.get(name)
+    if numbers is None:
+        numbers = ()
+        if not match(name, walk.dialect.white_sections):
+            checks = walk.dialect.section_rules.checks
+            numbers = tuple(number for number, check in enumerate(checks) if match(name, check.fromsec))
+        walk.checks_of[name] = numbers
+    return numbers
+
+
+def _targets(walk: Walk, numbers: tuple[int, ...]) -> frozenset[int]:
+    """The symbols that may not be referred to where the checks `numbers` hold."""
+    targets = walk.targets_of.get(numbers)
+    if targets is None:
+        checks = [walk.dialect.section_rules.checks[number] for number in numbers]
+        image = walk.image
+        bad = {section.index for section in image.sections if _mismatch(checks, section.name) is not None}
+        symbols, rows = image.symbols, image.symbols.rows
+        places = bad | {SHN_XINDEX} if bad else bad
+        found = [number for number, row in enumerate(rows) if row[3] in places]
+        # a section's number may also be one that means something else in st_shndx
+        targets = walk.targets_of[numbers] = frozenset(
+            number
+            for number in found
+            if rows[number][3] < SHN_LORESERVE
+            or (rows[number][3] == SHN_XINDEX and symbols.section_index(number) in bad)
+        )
+    return targets
+
+
+def _mismatch(checks: list[SectionCheck], tosec: str) -> SectionCheck | None:
+    """The first check that forbids `tosec` (section_mismatch); undefined symbols lie in a section without a name."""
+    if tosec:
+        for check in checks:
+            if match(tosec, check.bad_tosec) or (check.good_tosec and not match(tosec, check.good_tosec)):
+                return check
+    return None
+
+
+def _check_reference(walk: Walk, section: Section, fromsec: str, relocation: Relocation) -> None:
+    image, dialect = walk.image, walk.dialect
+    if is_no_reference(walk, fromsec, relocation):
+        return
+    address = _address(walk, section, relocation)
+    if address is None:
+        return
+    tosec = image.section_name(image.symbols.section_index(relocation.symbol))
+    rules = dialect.section_rules
+    check = _mismatch([rules.checks[number] for number in walk.checks_of[fromsec]], tosec)
+    if check is None:
+        return
+    before = walk.nearest.before(relocation.offset, section.info, fromsec)
+    source = _place(walk, before, fromsec, relocation.offset)
+    target = _place(walk, walk.nearest.around(address, relocation.symbol), tosec, address)
+    is_extable = check.mismatch == EXTABLE_TO_NON_TEXT
+    if dialect.explains_mismatches and not is_extable and source.symbol.startswith("reference___initcall"):
+        return
+    if (dialect.locates_mismatches or not is_extable) and _is_excused(walk, check, source, target):
+        return
+    walk.mismatches.count += 1
+    if is_extable:
+        shndx = image.symbols.section_index(relocation.symbol)
+        executable = bool(image.sections[shndx].flags & SHF_EXECINSTR)
+        _report_extable(walk, check, source, target, executable=executable)
+    elif dialect.explains_mismatches:
+        walk.log.warn(long_text(f"{walk.owner.name}.o", check, source, target, rules))
+    elif check.mismatch == EXPORT_TO_INIT_EXIT:
+        walk.log.module("export-discarded", f"{walk.owner.name}.o", error=False, symbol=target.symbol, section=tosec)
+    else:
+        _report(walk, source, target)
+
+
+def _report(walk: Walk, source: Place, target: Place) -> None:
+    module, start, end = f"{walk.owner.name}.o", source.symbol, target.symbol
+    if walk.dialect.locates_mismatches:
+        module = walk.owner.name
+        start = f"{source.symbol}+{source.distance:#x}" if source.symbol else f"{source.address & 0xFFFFFFFF:#x}"
+        end = target.symbol or f"{target.address & 0xFFFFFFFF:#x}"
+    walk.log.module(
+        "mismatch", module, error=False, source=start, fromsec=source.section, target=end, tosec=target.section
+    )
+
+
+def _report_extable(walk: Walk, check: SectionCheck, source: Place, target: Place, *, executable: bool) -> None:
+    """The kernel jumps to what an exception table names: a place outside of code is worse than a mismatch."""
+    log, dialect, section = walk.log, walk.dialect, target.section
+    where = f"{source.section}+{source.address:#x}"
+    black_listed = match(section, check.bad_tosec)
+    unknown_code = executable and not black_listed
+    if dialect.locates_mismatches:
+        _report(walk, source, target)
+        if unknown_code:
+            log.warn(extable_not_authorized(where, section, trailing_space=False))
+    else:
+        text = one_line(f"{walk.owner.name}.o", source, target)
+        log.warn(text + extable_not_authorized(where, section, trailing_space=True) if unknown_code else text)
+    if black_listed:
+        module = walk.owner.name if dialect.locates_mismatches else f"{walk.owner.name}.o"
+        raise log.fatal(extable_black_listed(where, section, module))
+    if executable:
+        return
+    if not dialect.explains_mismatches:
+        log.error(f"{where} references non-executable section '{section}'\n")
+        return
+    size = walk.mismatches.extable_entry_size
+    if source.address and not size:
+        raise log.fatal("extable_entry size hasn't been discovered!\n")
+    raise log.fatal(extable_not_code(where, section, faults=not source.address or source.address % size == 0))
+
+
+def is_no_reference(walk: Walk, fromsec: str, relocation: Relocation) -> bool:
+    """Whether `relocation` is one that names a symbol without referring to it."""
+    machine, version = walk.image.header.machine, walk.dialect.version
+    if machine == EM_RISCV:
+        return version >= (5, 17) and fromsec == EXTABLE and relocation.type == R_RISCV_SUB32
+    if machine == EM_LOONGARCH:
+        if version >= (6, 8) and relocation.type in (R_LARCH_RELAX, R_LARCH_ALIGN):
+            return True
+        return version >= (6, 5) and fromsec == EXTABLE and relocation.type == R_LARCH_SUB32
+    return False
+
+
+def _address(walk: Walk, section: Section, relocation: Relocation) -> int | None:
+    """What address is referred to; until 6.4 only the addend counted. None to pass over the relocation."""
+    image = walk.image
+    old = not walk.dialect.locates_mismatches
+    if section.type == SHT_RELA:
+        if old:
+            return relocation.addend
+        address = image.symbols.rows[relocation.symbol][4] + relocation.addend
+        return address & (1 << (64 if image.header.is_64bit else 32)) - 1
+    if section.info >= len(image.sections):
+        raise KbuildError(f"{image.filename}: section {section.name}: applies to section {section.info}, which is none")
+    return (old_rel_addend if old else rel_address)(image, image.sections[section.info], relocation)
+
+
+def _place(walk: Walk, number: int | None, section: str, address: int) -> Place:
+    if number is None:
+        return Place(section, address, "" if walk.dialect.names_by_address else "(unknown)", 0, None)
+    _, info, _, _, value, _ = walk.image.symbols.rows[number]
+    return Place(section, address, walk.nearest.name(number), value, info & 15 == STT_FUNC)
+
+
+def _is_excused(walk: Walk, check: SectionCheck, source: Place, target: Place) -> bool:
+    """Whether one of modpost's exceptions holds (secref_whitelist)."""
+    rules, fromsym, tosec = walk.dialect.section_rules, source.symbol, target.section
+    to_init = match(tosec, rules.init)
+    if match(source.section, DATA):
+        if match(tosec, rules.init_data) and fromsym.startswith("__param"):
+            return True
+        if tosec == ".init.text" and fromsym.startswith("__param_ops_"):
+            return True
+        if (to_init or match(tosec, rules.exit)) and match(fromsym, check.names):
+            return True
+        for excuse in rules.excuses:
+            if excuse.quiet_only and walk.options.extra_warnings:
+                continue
+            if match(tosec, excuse.tosec) and match(fromsym, excuse.names):
+                return True
+    if to_init and source.section.startswith(".head.text"):
+        return True
+    if target.symbol in LINKER_NAMES:
+        return True
+    if to_init and match(source.section, rules.text) and match(fromsym, ("*.constprop.*",)):
+        return True
+    return rules.local_labels and fromsym.startswith(".L")
+
+
+def _learn_entry_size(walk: Walk, section: Section) -> None:
+    """The second relocation of `__ex_table` tells how large half an entry is (find_extable_entry_size)."""
+    image, state = walk.image, walk.mismatches
+    table = image.section_data(section)
+    if state.extable_entry_size or len(table) < 2 * entry_size(section, image.header):
+        return
+    (second,) = decode_entries(table, (1,), section, image.header)
+    if second.symbol >= len(image.symbols):
+        raise KbuildError(f"{image.filename}: section {section.name}: a relocation names no symbol")
+    shndx = image.symbols.rows[second.symbol][3]
+    is_special = SHN_LORESERVE <= shndx < SHN_XINDEX
+    if not is_special and _address(walk, section, second) is not None:
+        state.extable_entry_size = second.offset * 2 & 0xFFFFFFFF

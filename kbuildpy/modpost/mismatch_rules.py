@@ -1,0 +1,167 @@
+"""Which sections may not refer to which (scripts/mod/modpost.c: sectioncheck, secref_whitelist).
+
+Data only. A kernel's own set is put together from its dialect: the tables grew shorter over time, as
+`__devinit`, `__cpuinit`, `__memexit` and `__meminit` went. Patterns are those of fnmatch(3).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import lru_cache
+
+TEXT_TO_INIT = "TEXT_TO_ANY_INIT"
+DATA_TO_INIT = "DATA_TO_ANY_INIT"
+TEXT_TO_EXIT = "TEXT_TO_ANY_EXIT"
+DATA_TO_EXIT = "DATA_TO_ANY_EXIT"
+MEMINIT_TO_INIT = "XXXINIT_TO_SOME_INIT"
+MEMEXIT_TO_EXIT = "XXXEXIT_TO_SOME_EXIT"
+INIT_TO_EXIT = "ANY_INIT_TO_ANY_EXIT"
+EXIT_TO_INIT = "ANY_EXIT_TO_ANY_INIT"
+EXPORT_TO_INIT_EXIT = "EXPORT_TO_INIT_EXIT"
+EXTABLE_TO_NON_TEXT = "EXTABLE_TO_NON_TEXT"
+
+Patterns = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SectionCheck:
+    """One row of the table: a reference from `fromsec` to `bad_tosec`, or not to `good_tosec`, is a mismatch.
+
+    `names` are those that a variable may have to be excused; kernels before 6.0 print them too.
+    """
+
+    mismatch: str
+    fromsec: Patterns
+    bad_tosec: Patterns
+    good_tosec: Patterns = ()
+    names: Patterns = ()
+
+
+@dataclass(frozen=True)
+class NameExcuse:
+    """A variable in a data section whose name matches one of `names` may refer to sections `tosec`.
+
+    `quiet_only`: not when -W asks for more warnings.
+    """
+
+    names: Patterns
+    tosec: Patterns
+    quiet_only: bool = False
+
+
+@dataclass(frozen=True)
+class SectionRules:
+    """A kernel's rules. The last five groups of sections are what the exceptions to them are made of."""
+
+    checks: tuple[SectionCheck, ...]
+    excuses: tuple[NameExcuse, ...]
+    init: Patterns
+    exit: Patterns
+    init_data: Patterns
+    text: Patterns
+    local_labels: bool
+    """References from symbols `.L*` do not count (before 6.5)."""
+
+
+@lru_cache(maxsize=256)
+def _compiled(patterns: Patterns) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern) for pattern in patterns) or r"(?!)")
+
+
+def match(name: str, patterns: Patterns) -> bool:
+    """Whether `name` is one of `patterns` (modpost.c: match)."""
+    return _compiled(patterns).match(name) is not None
+
+
+@lru_cache(maxsize=8)
+def section_rules(version: tuple[int, int], *, meminit: bool, memexit: bool) -> SectionRules:
+    """The rules of kernel `version`; `meminit` and `memexit` say whether its headers have such sections."""
+    text = OLD_TEXT if version < (6, 0) else TEXT
+    mem_init = (".meminit.*",) if meminit else ()
+    mem_exit = (".memexit.*",) if memexit else ()
+    init, exit = (*INIT, *mem_init), (*EXIT, *mem_exit)
+    any_text = (
+        ".init.text",
+        *((".meminit.text",) if meminit else ()),
+        ".exit.text",
+        *((".memexit.text",) if memexit else ()),
+        *text,
+        *(OLD_OTHER_TEXT if version < (6, 0) else OTHER_TEXT),
+    )
+    names = OLD_NAMES if version < (6, 0) else ()
+    no_driver = tuple(name for name in names if name != "*driver")
+    checks = [
+        SectionCheck(TEXT_TO_INIT, text, init, names=names),
+        SectionCheck(DATA_TO_INIT, DATA, mem_init, names=names),
+        SectionCheck(DATA_TO_INIT, DATA, INIT, names=no_driver),
+        SectionCheck(TEXT_TO_EXIT, text, exit, names=names),
+        SectionCheck(DATA_TO_EXIT, DATA, exit, names=names),
+        SectionCheck(MEMINIT_TO_INIT, mem_init, INIT, names=names),
+        SectionCheck(MEMEXIT_TO_EXIT, mem_exit, EXIT, names=names),
+        SectionCheck(INIT_TO_EXIT, init, exit, names=names),
+        SectionCheck(EXIT_TO_INIT, exit, init, names=names),
+        SectionCheck(INIT_TO_EXIT, PCI_FIXUPS, INIT),
+    ]
+    if version < (6, 5):
+        # later, check_export_symbol looks at what is exported
+        checks.append(SectionCheck(EXPORT_TO_INIT_EXIT, ("___ksymtab*",), (*INIT, *EXIT), names=names))
+    checks.append(SectionCheck(EXTABLE_TO_NON_TEXT, ("__ex_table",), (".altinstr_replacement",), any_text))
+    return SectionRules(
+        tuple(check for check in checks if check.fromsec and check.bad_tosec),
+        _excuses(version, init, exit, mem_init),
+        init,
+        exit,
+        (".init.setup", ".init.rodata", ".init.data", *((".meminit.rodata", ".meminit.data") if meminit else ())),
+        any_text,
+        version < (6, 5),
+    )
+
+
+def _excuses(version: tuple[int, int], init: Patterns, exit: Patterns, mem_init: Patterns) -> tuple[NameExcuse, ...]:
+    if version < (6, 0):
+        return ()
+    if version < (6, 7):
+        return (
+            NameExcuse(OLD_NAMES[1:], (*init, *exit)),
+            NameExcuse(("*driver",), mem_init),
+            NameExcuse(("*driver",), EXIT, quiet_only=True),
+        )
+    probe = ("*_probe",) if version < (7, 0) else ()
+    llvm = ("*_ops.llvm.*",) if version >= (7, 2) else ()
+    return (NameExcuse(("*_ops", *llvm, *probe, "*_console"), (*init, *exit)),)
+
+
+INIT = (".init.*",)
+EXIT = (".exit.*",)
+DATA = (".data", ".data.rel")
+OLD_TEXT = (".text", ".text.unlikely", ".sched.text", ".kprobes.text", ".cpuidle.text", ".noinstr.text")
+TEXT = (".text", ".text.*", ".sched.text", ".kprobes.text", ".cpuidle.text", ".noinstr.text", ".ltext", ".ltext.*")
+OLD_OTHER_TEXT = (
+    ".ref.text",
+    ".head.text",
+    ".spinlock.text",
+    ".fixup",
+    ".entry.text",
+    ".exception.text",
+    ".text.*",
+    ".coldtext",
+    ".irqentry.text",
+)
+OTHER_TEXT = (
+    ".ref.text",
+    ".head.text",
+    ".spinlock.text",
+    ".fixup",
+    ".entry.text",
+    ".exception.text",
+    ".coldtext",
+    ".softirqentry.text",
+    ".irqentry.text",
+)
+PCI_FIXUPS = tuple(
+    f".pci_fixup_{when}" for when in ("early", "header", "final", "enable", "resume", "resume_early", "suspend")
+)
+OLD_NAMES = ("*driver", "*_template", "*_timer", "*_sht", "*_ops", "*_probe", "*_probe_one", "*_console")
+LINKER_NAMES = ("__init_begin", "_sinittext", "_einittext")
