@@ -7,6 +7,7 @@ that has nothing but what the script itself calls; the virtual environments are 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ RUN = Path(__file__).parents[2] / "run"
 CALLED_BY_RUN = ("sh", "cat", "chmod", "flock", "mkdir", "readlink", "rm", "sha256sum")
 # A build needs these, the tests those as well.
 BUILD_PROGRAMS = ("gcc", "make")
-TEST_PROGRAMS = ("cpio", "depmod", "pahole", "qemu-system-x86_64", "sparse", "xz")
+TEST_PROGRAMS = tuple(dict.fromkeys(re.findall(r"^ +program (\S+) \S+$", RUN.read_text(), re.MULTILINE)))
 
 # python3 whose virtual environments get a pip that only waits while the project has a file called `wait`: installing
 # the real one would take most of the time of these tests.
