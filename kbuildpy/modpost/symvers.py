@@ -31,11 +31,14 @@ class Symvers:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_symvers(path: Path) -> Symvers:
-    """Read the symvers file at `path`; one that did not change is read once in a process."""
+def read_symvers(path: Path, *, any_license: bool = False) -> Symvers:
+    """Read the symvers file at `path`; one that did not change is read once in a process.
+
+    `any_license` keeps the lines whose license is unknown (up to 5.18).
+    """
     try:
         status = path.stat()
-        return _read(path, status.st_mtime_ns, status.st_size, status.st_ino)
+        return _read(path, any_license, status.st_mtime_ns, status.st_size, status.st_ino)
     except OSError as error:
         raise KbuildError(
             f"{path}: {error.strerror}", hint="symbol versions come from here; build what should have written it"
@@ -43,7 +46,7 @@ def read_symvers(path: Path) -> Symvers:
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, _mtime: int, _size: int, _inode: int) -> Symvers:
+def _read(path: Path, any_license: bool, _mtime: int, _size: int, _inode: int) -> Symvers:
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     cells = text.replace("\n", "\t").split("\t")
     if cells[-1] == "" and len(cells) % 5 == 1:
@@ -59,10 +62,10 @@ def _read(path: Path, _mtime: int, _size: int, _inode: int) -> Symvers:
         if sound:
             rows = dict(zip(symbols, range(len(symbols)), strict=True))
             return Symvers(crcs, symbols, owners, licenses, cells[4::5], rows)
-    return _read_slowly(text, path)
+    return _read_slowly(text, path, any_license=any_license)
 
 
-def _read_slowly(text: str, path: Path) -> Symvers:
+def _read_slowly(text: str, path: Path, *, any_license: bool) -> Symvers:
     columns: list[list[str]] = [[], [], [], [], []]
     skipped = []
     lines = text.split("\n")
@@ -78,7 +81,7 @@ def _read_slowly(text: str, path: Path) -> Symvers:
             raise KbuildError(f"{path}:{number}: {cells[0]!r} is no CRC", hint=SYMVERS_HINT)
         if cells[1] == "" or cells[2] == "":
             raise KbuildError(f"{path}:{number}: no symbol or no owner named", hint=SYMVERS_HINT)
-        if cells[3] not in LICENSES:
+        if cells[3] not in LICENSES and not any_license:
             skipped.append((cells[1], cells[3]))
             continue
         for column, cell in zip(columns, cells, strict=True):
@@ -88,12 +91,9 @@ def _read_slowly(text: str, path: Path) -> Symvers:
     return Symvers(crcs, symbols, owners, licenses, namespaces, rows, skipped)
 
 
-def format_symvers(lines: Iterable[tuple[int, str, str, bool, str]]) -> list[str]:
-    """Lines of a symvers file from (CRC, symbol, owner, GPL only, namespace)."""
-    return [
-        f"0x{crc:08x}\t{symbol}\t{owner}\tEXPORT_SYMBOL{'_GPL' if gpl_only else ''}\t{namespace}\n"
-        for crc, symbol, owner, gpl_only, namespace in lines
-    ]
+def format_symvers(lines: Iterable[tuple[int, str, str, str, str]]) -> list[str]:
+    """Lines of a symvers file from (CRC, symbol, owner, macro, namespace)."""
+    return [f"0x{crc:08x}\t{symbol}\t{owner}\t{macro}\t{namespace}\n" for crc, symbol, owner, macro, namespace in lines]
 
 
 CRC_COLUMN = re.compile(r"(?:0x[0-9a-f]{8})*")
