@@ -133,7 +133,7 @@ def link_module(
 
 
 def _has_vmlinux(command: str, cwd: str) -> bool:
-    found = re.search(r"\[ ! -f (\S+) \]", command)
+    found = re.search(r"\[ (?:! )?-f (\S+) \]", command)
     return found is not None and Path(cwd, found.group(1)).exists()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
@@ -46,6 +47,11 @@ def archived_tree(line: str) -> KernelTree:
             packages = [f"{newest}-amd64", f"{newest}-common", f"linux-kbuild-{line}"]
             _unpack(packages, place, options=options, redirect=True)
     return open_tree(next(place.glob("usr/src/linux-headers-*-amd64")))
+
+
+def other_compiler(tree: KernelTree) -> list[str]:
+    """The make variable for a tree whose own compiler is not installed."""
+    return [] if compiler_of(tree).installed else ["CC=gcc"]
 
 
 def _unpack(packages: Sequence[str], place: Path, *, options: Sequence[str] = (), redirect: bool = False) -> None:

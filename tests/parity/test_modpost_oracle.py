@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions, ModuleObject, ObjectRecord, modpost
 from kbuildpy.modpost.layouts import parse, probe_source
 from kbuildpy.run import run
+from tests.parity.packages import other_compiler
 
 pytestmark = pytest.mark.parity
 
@@ -78,11 +78,6 @@ def build(tree: KernelTree, directory: Path, files: Mapping[str, str], *targets:
     done = run(["make", "-C", tree.objects, *variables, *targets], check=False)
     (directory / "make.log").write_bytes(done.stdout + done.stderr)
     return Built(tree, directory)
-
-
-def other_compiler(tree: KernelTree) -> list[str]:
-    """The make variable for a tree whose own compiler is not installed."""
-    return [] if compiler_of(tree).installed else ["CC=gcc"]
 
 
 def layouts_of(tree: KernelTree, directory: Path) -> DeviceTableLayouts:
