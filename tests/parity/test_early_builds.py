@@ -13,34 +13,51 @@ from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import assert_equal, build_both
 from tests.parity.packages import archived_tree
 from tests.parity.test_kbuild_language import (
+    test_a_makefile_that_calls_kbuild_itself,
+    test_a_trace_header_of_the_modules_own,
     test_assembly_with_exports_and_their_crcs,
     test_exports_with_namespaces_between_subdirectories,
     test_extra_symbols_from_another_directory,
+    test_file_and_line_in_messages_are_makes,
     test_flags_from_the_command_line_and_the_old_names,
     test_flags_of_every_scope,
     test_modules_of_many_sources_are_linked_in_order,
     test_non_standard_objects_are_left_alone_by_objtool,
+    test_nothing_to_build_is_no_error,
     test_objects_are_listed_in_every_way,
     test_objects_built_in_or_in_libraries_are_no_modules,
     test_objects_that_come_with_the_sources,
+    test_sources_outside_of_the_module_directory,
     test_subdirectories_through_obj_y_and_obj_m,
 )
-from tests.parity.test_kbuild_rules import test_a_header_made_by_a_host_program, test_objects_made_by_rules
+from tests.parity.test_kbuild_rules import (
+    test_a_header_made_by_a_host_program,
+    test_objects_made_by_rules,
+    test_rules_in_subdirectories_and_neighbours_of_the_directory,
+    test_sources_made_by_rules_of_every_spelling,
+)
 from tests.parity.test_samples import SAMPLES
 
 __all__ = [
     "test_a_header_made_by_a_host_program",
+    "test_a_makefile_that_calls_kbuild_itself",
+    "test_a_trace_header_of_the_modules_own",
     "test_assembly_with_exports_and_their_crcs",
     "test_exports_with_namespaces_between_subdirectories",
     "test_extra_symbols_from_another_directory",
+    "test_file_and_line_in_messages_are_makes",
     "test_flags_from_the_command_line_and_the_old_names",
     "test_flags_of_every_scope",
     "test_modules_of_many_sources_are_linked_in_order",
     "test_non_standard_objects_are_left_alone_by_objtool",
+    "test_nothing_to_build_is_no_error",
     "test_objects_are_listed_in_every_way",
     "test_objects_built_in_or_in_libraries_are_no_modules",
     "test_objects_made_by_rules",
     "test_objects_that_come_with_the_sources",
+    "test_rules_in_subdirectories_and_neighbours_of_the_directory",
+    "test_sources_made_by_rules_of_every_spelling",
+    "test_sources_outside_of_the_module_directory",
     "test_subdirectories_through_obj_y_and_obj_m",
 ]
 
