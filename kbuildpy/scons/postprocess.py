@@ -45,7 +45,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         )
         for module, layout in group.modules
     ]
-    for line in re.findall(r'echo >&2 "([^"]*)"', answer.modpost.command):
+    for _, line in re.findall(r"""echo >&2 (["'])(.*?)\1""", answer.modpost.command):
         print(line, file=sys.stderr)
     cwd = answer.working_directory(group.directory)
     result = modpost(

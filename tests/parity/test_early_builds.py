@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.find import installed_trees
+from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import assert_equal, build_both
 from tests.parity.packages import archived_tree
@@ -79,6 +81,19 @@ def test_the_tree_is_found_below_another_root_and_complete(tree: KernelTree) -> 
     assert not installed.broken
     assert tree.version == (5, 10)
     assert missing_parts(tree) == ()
+
+
+def test_a_missing_symvers_file_is_told_in_makes_words(tree: KernelTree, tmp_path: Path) -> None:
+    objects = tmp_path / "objects"
+    shutil.copytree(tree.objects, objects, symlinks=True, ignore=shutil.ignore_patterns("Module.symvers"))
+    for name in ("scripts", "tools"):
+        (objects / name).unlink()
+        (objects / name).symlink_to((tree.objects / name).resolve())
+    [(oracle, ours)] = build_both(open_tree(objects), SAMPLES / "hello", tmp_path / "hello")
+    assert_equal(oracle, ours)
+    told = [line for line in oracle.output.splitlines() if "WARNING" in line or line.startswith("     ")]
+    assert len(told) == 3
+    assert [line for line in ours.output.splitlines() if line in told] == told
 
 
 def test_all_samples_are_the_same_bytes_as_makes(tree: KernelTree, tmp_path: Path) -> None:
