@@ -34,6 +34,7 @@ _TREE_PROGRAMS = (
     "scripts/gendwarfksyms/gendwarfksyms",
     "scripts/genksyms/genksyms",
     "scripts/gen-btf.sh",
+    "scripts/recordmcount",
     "tools/bpf/resolve_btfids/resolve_btfids",
     "tools/objtool/objtool",
 )

@@ -22,6 +22,7 @@ from kbuildpy.elf.constants import (
     STB_GLOBAL,
     STB_WEAK,
 )
+from kbuildpy.errors import KbuildError
 from kbuildpy.modpost.aliases import Aliases, Layouts, add_table
 from kbuildpy.modpost.diagnostics import Log
 from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
@@ -232,6 +233,8 @@ def _set_crc(name: str, symbol: Symbol, image: ModuleImage, owner: Owner, readin
         return
     crc = symbol.value
     if symbol.shndx != SHN_ABS:
+        if symbol.shndx >= len(image.sections):
+            raise KbuildError(f"{image.filename}: __crc_{name} lies in section {symbol.shndx}, which does not exist")
         octets = image.section_data(image.sections[symbol.shndx])[symbol.value : symbol.value + 4]
         crc = int.from_bytes(octets, "little" if image.header.order == "<" else "big")
     export = reading.exports.find(name)
