@@ -36,8 +36,7 @@ def archived_tree(line: str) -> KernelTree:
     place = cache_directory() / "packages" / f"linux-headers-{line}"
     if not place.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
-            options = _suite_options(SUITES[line], Path(scratch))
-            run(["apt-get", *options, "update", "-q"], timeout=300)
+            options = _archive_options(line, Path(scratch))
             names = run(["apt-cache", *options, "pkgnames", f"linux-headers-{line}."]).text.split()
             found = (re.fullmatch(rf"(linux-headers-{re.escape(line)}\.\d+-(\d+))-amd64", name) for name in names)
             releases = sorted((int(match[2]), match[1]) for match in found if match)
@@ -69,11 +68,15 @@ def _unpack(packages: Sequence[str], place: Path, *, options: Sequence[str] = ()
         shutil.move(f"{scratch}/root", place)
 
 
-def _suite_options(suite: str, state: Path) -> list[str]:
-    """apt's options for a suite of its own, from where this machine has the like; its lists go to `state`.
+def _archive_options(line: str, state: Path) -> list[str]:
+    """apt's options for the packages of a kernel line: none, or for an older suite from where this machine has the
+    like, whose lists go to `state`.
 
     Raises `CommandError` on a machine that has no such archive.
     """
+    if line not in SUITES:
+        return []
+    suite = SUITES[line]
     kind = "Debian-Security" if suite.endswith("-security") else "Debian"
     targets = ["--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", f"Label: {kind}"]
     archive = next(iter(run(["apt-get", "indextargets", *targets]).text.split()), "")
@@ -91,12 +94,17 @@ def _suite_options(suite: str, state: Path) -> list[str]:
         "Dir::Cache": state / "cache",
         "APT::Get::List-Cleanup": "0",
     }
-    return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    run(["apt-get", *options, "update", "-q"], timeout=300)
+    return options
 
 
 def kernel_source(version: str) -> Path:
     """The sources of a kernel line (`6.1`), from Debian's linux-source package: drivers/usb/serial and net of them."""
-    package = unpacked(f"linux-source-{version}")
+    package = cache_directory() / "packages" / f"linux-source-{version}"
+    if not package.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            _unpack([package.name], package, options=_archive_options(version, Path(scratch)))
     tree = package / f"linux-source-{version}"
     if not (tree / "net/bridge").is_dir():
         archive = package / f"usr/src/linux-source-{version}.tar.xz"

@@ -13,7 +13,7 @@ from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import assert_equal, build_both
-from tests.parity.packages import archived_tree
+from tests.parity.packages import archived_tree, kernel_source
 from tests.parity.test_kbuild_language import (
     test_a_makefile_that_calls_kbuild_itself,
     test_a_trace_header_of_the_modules_own,
@@ -100,3 +100,14 @@ def test_all_samples_are_the_same_bytes_as_makes(tree: KernelTree, tmp_path: Pat
     [(oracle, ours)] = build_both(tree, SAMPLES, tmp_path / "samples")
     assert_equal(oracle, ours)
     assert len(ours.names(".ko")) == len([path for path in SAMPLES.iterdir() if path.is_dir()])
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(("copied", "below", "modules"), [("drivers/usb/serial", "", 53), ("net", "netfilter", 166)])
+def test_an_in_tree_directory_is_the_same_bytes_as_makes(
+    copied: str, below: str, modules: int, tree: KernelTree, tmp_path: Path
+) -> None:
+    source = kernel_source("5.10") / copied
+    [(oracle, ours)] = build_both(tree, source, tmp_path / source.name, steps=[(below, ())])
+    assert_equal(oracle, ours)
+    assert len(ours.names(".ko")) == modules
