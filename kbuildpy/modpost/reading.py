@@ -149,15 +149,14 @@ def _read_symbols(image: ModuleImage, owner: Owner, aliases: Aliases, reading: R
     """
     symbols, dialect, log = image.symbols, reading.dialect, reading.log
     found = _Symbols()
-    wanted = symbols.starting_with(
-        b"init_module", b"cleanup_module", b"__mod_", b"__ksymtab_", b"__kstrtabns_", b"__crc_"
-    )
+    wanted = symbols.starting_with(b"init_module", b"cleanup_module", b"__mod_", b"__ksymtab_", b"__kstrtabns_")
+    crcs = symbols.starting_with(b"__crc_") if dialect.crcs_in_objects else set()
     # About exports, which may come later in the table.
     notes: list[int] = []
     ignored = dialect.ignored_prefixes.get(image.header.machine, ())
     sparc = image.header.machine in (EM_SPARC, EM_SPARCV9)
     for index, (name_offset, info, _, shndx, _, _) in enumerate(symbols.rows):
-        if name_offset in wanted and dialect.crcs_in_objects and symbols.text(name_offset).startswith("__crc_"):
+        if name_offset in crcs:
             notes.append(index)
         if shndx == SHN_UNDEF:
             if info >> 4 in (STB_GLOBAL, STB_WEAK):
@@ -193,7 +192,7 @@ def _read_symbols(image: ModuleImage, owner: Owner, aliases: Aliases, reading: R
         elif not dialect.exports_by_section:
             if name.startswith("__kstrtabns_"):
                 notes.append(index)
-            elif name.startswith("__ksymtab_"):
+            else:
                 _add_ksymtab(name, image.section_name(symbol.shndx), owner, found, reading)
     for index in notes:
         symbol = symbols[index]
