@@ -9,6 +9,7 @@ so that what the tree makes of dashes (`-DKBUILD_MODNAME`) shows in the answer t
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -26,11 +27,14 @@ from kbuildpy.run import install_hint, run
 
 _MODULE = "zz-kbuildpy-zz"
 _MODULE_FIXED = "zz_kbuildpy_zz"
+# Up to 5.18 a missing symvers file is told by a rule of its own, which `make -n` shows.
+_WARNING = re.compile(r"^echo >&2 '[^']*'$", re.MULTILINE)
 # Programs of the tree's own that decide what an object or a module holds.
 _TREE_PROGRAMS = (
     "scripts/gendwarfksyms/gendwarfksyms",
     "scripts/genksyms/genksyms",
     "scripts/gen-btf.sh",
+    "scripts/recordmcount",
     "tools/bpf/resolve_btfids/resolve_btfids",
     "tools/objtool/objtool",
 )
@@ -167,6 +171,7 @@ def _ask(tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapp
             programs=programs,
             placeholder=placeholder,
             exported=environment.read_bytes(),
+            warnings=_WARNING.findall(done.text),
             asked=asked,
             cwd=cwd,
             in_directory=in_directory,
@@ -182,6 +187,7 @@ def _answer(
     programs: dict[str, str],
     placeholder: str,
     exported: bytes,
+    warnings: list[str],
     asked: Mapping[str, str],
     cwd: str,
     in_directory: bool,
@@ -214,7 +220,7 @@ def _answer(
         placeholder=placeholder,
         environment=_environment_difference(asked, exported),
         in_directory=in_directory,
-        modpost=_step(rules["post"][0]),
+        modpost=_step(rules["post"][0] | {"command": "; ".join([*warnings, rules["post"][0]["command"]])}),
         compile_mod_c=tuple(map(_step, rules["mod.o"])),
         common_object=rules["common"][0]["target"] if rules["common"] else "",
         common_source=rules["common"][0]["source"] if rules["common"] else "",

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 # What Kbuild's commands write beside an object, after its stem.
-_BESIDE = r"\.(?:o|mod|symtypes|symref|usyms|gendwarfksyms\.o|dwo|gcno)"
+_BESIDE = r"\.(?:o|mod|symtypes|symref|usyms|gendwarfksyms\.o|dwo|gcno|ver)"
 _BEFORE = r"(?<![^\s=,'\"@>(;:])"
 
 
@@ -70,10 +70,11 @@ class Layout:
         stem = base.removesuffix(".o")
         there = os.path.dirname(self.actual(name))  # noqa: PTH120
         prefix = f"{re.escape(folder)}/" if folder else r"(?:\./)?"
-        hidden = f"{_BEFORE}{prefix}\\.{re.escape(stem)}(?={_BESIDE})"
+        # (Up to 5.18 CRCs came into an object by way of `.tmp_NAME.ver` and `.tmp_NAME.o`.)
+        hidden = f"{_BEFORE}{prefix}\\.(tmp_)?{re.escape(stem)}(?={_BESIDE})"
         depfile = f"{_BEFORE}{prefix}\\.{re.escape(stem.replace(',', '_'))}(?=\\.o\\.d)"
         plain = f"{_BEFORE}{prefix}{re.escape(stem)}(?={_BESIDE}(?![\\w.-]))"
-        command = re.sub(hidden, lambda _: f"{there}/.{stem}", command)
+        command = re.sub(hidden, lambda match: f"{there}/.{match[1] or ''}{stem}", command)
         if "," in stem:
             command = re.sub(depfile, lambda _: f"{there}/.{stem.replace(',', '_')}", command)
         return re.sub(plain, lambda _: f"{there}/{stem}", command)

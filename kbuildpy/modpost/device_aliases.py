@@ -19,10 +19,11 @@ def _underscores(text: str) -> str:
 def pci_aliases(entry: Entry) -> Iterator[str]:
     """PCI: each byte of the class is either given or open; VFIO drivers that must be asked for have a prefix."""
     prefix = "pci:"
-    if entry["override_only"] == 1:
+    override = entry["override_only"] if "override_only" in entry.table.layout.members else 0  # (since 5.15)
+    if override == 1:
         prefix = "vfio_pci:"
-    elif entry["override_only"]:
-        entry.table.log.warn(f"Unknown PCI driver_override alias {entry['override_only']:08X}\n")
+    elif override:
+        entry.table.log.warn(f"Unknown PCI driver_override alias {override:08X}\n")
         if not entry.table.dialect.alias_buffers:
             return
         prefix = ""

@@ -26,7 +26,9 @@ OLD: dict[str, str] = {
     "description": "missing MODULE_DESCRIPTION() in {module}.o\n",
     "exported-twice": "{module}: '{symbol}' exported twice. Previous export was in {owner}\n",
     "export-discarded": "{module}: EXPORT_SYMBOL used for init/exit symbol: {symbol} (section: {section})\n",
+    "gpl-future": "GPL-incompatible module {basename}.ko uses future GPL-only symbol '{symbol}'\n",
     "gpl-only": "GPL-incompatible module {basename}.ko uses GPL-only symbol '{symbol}'\n",
+    "gpl-only-unused": "GPL-incompatible module {basename}.ko uses GPL-only symbol marked UNUSED '{symbol}'\n",
     "exit-symbol": "{module}: {symbol}: EXPORT_SYMBOL used for exit symbol. Remove __exit or EXPORT_SYMBOL.\n",
     "init-symbol": "{module}: {symbol}: EXPORT_SYMBOL used for init symbol. Remove __init or EXPORT_SYMBOL.\n",
     "license": "missing MODULE_LICENSE() in {module}.o\n",
@@ -47,13 +49,18 @@ OLD: dict[str, str] = {
     "not-an-export": (
         "{module}: .export_symbol section references '{symbol}', but it does not seem to be an export symbol\n"
     ),
+    "static": '"{symbol}" [{module}] is a static {macro}\n',
     "strange-export": "{module}: .export_symbol section contains strange symbol '{symbol}'\n",
     "symbol-too-long": 'too long symbol "{symbol}" [{module}.ko]\n',
     "undefined": '"{symbol}" [{module}.ko] undefined!\n',
     "unknown-license": "{module}: unknown license '{license}' was specified for '{symbol}'\n",
+    "unused": "module {basename}.ko uses symbol '{symbol}' marked UNUSED\n",
     "unversioned": (
         'EXPORT symbol "{symbol}" [{module}.ko] version generation failed, symbol will not be versioned.\n'
         'Is "{symbol}" prototyped in <asm/asm-prototypes.h>?\n'
+    ),
+    "unversioned-early": (
+        'EXPORT symbol "{symbol}" [{module}.ko] version generation failed, symbol will not be versioned.\n'
     ),
 }
 
@@ -94,11 +101,13 @@ NEW: dict[str, str] = {
 class Log:
     """Collects diagnostics in modpost's order; `failed` is its `error_occurred`.
 
-    `module_prefix` selects the newer wording. `fatal_word` is how a fatal error announces itself.
+    `module_prefix` selects the newer wording. `fatal_word` is how a fatal error announces itself. `truncates` says
+    what becomes of a line that is too long (see `check_line`).
     """
 
     module_prefix: bool
     fatal_word: str
+    truncates: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
     failed: bool = False
 
@@ -106,10 +115,10 @@ class Log:
         """A plain warning; `text` without the "WARNING: modpost: "."""
         self.diagnostics.append(Diagnostic("warning", f"WARNING: modpost: {text}"))
 
-    def error(self, text: str) -> None:
-        """A plain error: modpost goes on, writes nothing more and fails in the end."""
+    def error(self, text: str, *, fails: bool = True) -> None:
+        """A plain error: modpost goes on, writes nothing more and (unless `fails` is false) fails in the end."""
         self.diagnostics.append(Diagnostic("error", f"ERROR: modpost: {text}"))
-        self.failed = True
+        self.failed = self.failed or fails
 
     def fatal(self, text: str, *, before: str = "") -> Fatal:
         """Record a fatal error (`before`: unprefixed lines ahead of it) and return what to raise."""
@@ -129,22 +138,30 @@ class Log:
 
     def module(self, kind: str, module: str, *, error: bool = True, is_vmlinux: bool = False, **facts: str) -> None:
         """A message about `module` (its nominal name without suffix) out of the tables above."""
-        if self.module_prefix:
-            suffix = "" if is_vmlinux else ".ko"
-            text = f"{module}{suffix}: " + NEW[kind].format(module=module, **facts)
-        else:
-            text = OLD[kind].format(module=module, basename=module.rpartition("/")[2], **facts)
+        text = self.text(kind, module, is_vmlinux=is_vmlinux, **facts)
         if error:
             self.error(text)
         else:
             self.warn(text)
 
+    def text(self, kind: str, module: str, *, is_vmlinux: bool = False, **facts: str) -> str:
+        """The wording of a message about `module`."""
+        if self.module_prefix:
+            suffix = "" if is_vmlinux else ".ko"
+            return f"{module}{suffix}: " + NEW[kind].format(module=module, **facts)
+        return OLD[kind].format(module=module, basename=module.rpartition("/")[2], **facts)
+
 
 def check_line(log: Log, line: str) -> str:
-    """`line`, unless it is longer than the buffer that modpost formats a line in (modpost.c: buf_printf)."""
+    """`line`, unless it is longer than the buffer that modpost formats a line in (modpost.c: buf_printf).
+
+    Then modpost gives up, or (`Log.truncates`) writes what fits and as many NUL bytes as did not.
+    """
     size = len(line.encode("utf-8", "surrogateescape"))
     if size >= LINE_SIZE:
         kept = line.encode("utf-8", "surrogateescape")[: LINE_SIZE - 1].decode("utf-8", "surrogateescape")
+        if log.truncates:
+            return kept + "\0" * (size - LINE_SIZE + 1)
         raise log.fatal(
             f"buf_printf output truncated for string {kept}: {size + 1} bytes needed, {LINE_SIZE} available\n"
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kbuildpy.modpost.diagnostics import Log
-from kbuildpy.modpost.symvers import LICENSES, Symvers, SymversColumns
+from kbuildpy.modpost.symvers import Symvers, SymversColumns, SymversLine
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,11 @@ class Owner:
 
 @dataclass(eq=False)
 class ExportedSymbol:
-    """One export. `crc` is None until a version is known; `used` matters only to -t."""
+    """One export. `crc` is None until a version is known; `used` matters only to -t.
+
+    `kind` is the macro where `gpl_only` does not tell (EXPORT_UNUSED_SYMBOL and others, up to 5.11). `static` says
+    that no object is known yet in which the symbol is global (up to 5.18).
+    """
 
     name: str
     owner: Owner
@@ -44,17 +48,24 @@ class ExportedSymbol:
     crc: int | None = None
     is_func: bool = False
     used: bool = False
+    kind: str = ""
+    static: bool = False
+
+    @property
+    def macro(self) -> str:
+        """The macro that exports it, as symvers files have it."""
+        return self.kind or f"EXPORT_SYMBOL{'_GPL' if self.gpl_only else ''}"
 
 
 class ExportTable:
     """All exports that modpost knows."""
 
     def __init__(self, log: Log, *, external: bool, owner_by_file: bool) -> None:
-        self._log = log
+        self.log = log
         self._external = external
         self._owner_by_file = owner_by_file
-        self._files: list[tuple[str, Symvers]] = []
-        self._found: dict[str, ExportedSymbol] = {}
+        self.files: list[tuple[str, Symvers]] = []
+        self.found: dict[str, ExportedSymbol] = {}
         self._owners: dict[tuple[str, str], Owner] = {}
 
     def load(self, symvers: Symvers, name: str) -> None:
@@ -63,37 +74,45 @@ class ExportTable:
         Its symbols become objects only when they are looked up.
         """
         for symbol, license in symvers.skipped:
-            self._log.error(f"{symbol}: unknown license {license}. skip")
-        if not symvers.unique or any(_share_a_symbol(symvers, earlier) for _, earlier in self._files):
+            self.log.error(f"{symbol}: unknown license {license}. skip")
+        if self.repeats(symvers):
             self._report_duplicates(symvers.columns, name)
-        self._found.clear()
-        self._files.append((name, symvers))
+        self.found.clear()
+        self.files.append((name, symvers))
 
-    def add(self, symbol: ExportedSymbol) -> None:
-        """Add an export of a module at hand."""
+    def repeats(self, symvers: Symvers) -> bool:
+        """Whether a symvers file names a symbol twice, or one that an earlier file has."""
+        return not symvers.unique or any(_share_a_symbol(symvers, earlier) for _, earlier in self.files)
+
+    def add(self, symbol: ExportedSymbol) -> ExportedSymbol:
+        """Add an export of a module at hand; the entry that stands for it now."""
         earlier = self.find(symbol.name)
-        if earlier is not None:
-            self._check_twice(symbol.name, symbol.owner, earlier.owner)
-        self._found[symbol.name] = symbol
+        if earlier is not None and self.conflicts(symbol.owner, earlier.owner):
+            self.log.module("exported-twice", symbol.owner.name, symbol=symbol.name, owner=earlier.owner.filename)
+        self.found[symbol.name] = symbol
+        return symbol
 
     def find(self, name: str) -> ExportedSymbol | None:
         """The export of `name`. A leading dot (function descriptors of PPC64) does not count."""
         name = name[1:] if name.startswith(".") else name
-        symbol = self._found.get(name)
+        symbol = self.found.get(name)
         if symbol is None:
-            for file, symvers in reversed(self._files):
+            for file, symvers in reversed(self.files):
                 line = symvers.find(name)
                 if line is not None:
-                    crc, owner, license, namespace = line
-                    symbol = self._found[name] = ExportedSymbol(
-                        name,
-                        self._owner(file, owner),
-                        LICENSES[license],
-                        namespace,
-                        int(crc or "0", 16) & 0xFFFFFFFF,
-                    )
+                    symbol = self.found[name] = self.symbol_in(name, line, file)
                     break
         return symbol
+
+    def symbol_in(self, name: str, line: SymversLine, file: str) -> ExportedSymbol:
+        """The export of `name` that a line of a symvers file tells of."""
+        crc, owner, license, namespace = line
+        gpl_only = license == "EXPORT_SYMBOL_GPL"
+        return ExportedSymbol(name, self._owner(file, owner), gpl_only, namespace, int(crc or "0", 16) & 0xFFFFFFFF)
+
+    def conflicts(self, owner: Owner, earlier: Owner) -> bool:
+        """Whether `owner` must not export what `earlier` does: modules may replace one another, but not vmlinux."""
+        return not self._external or earlier.is_vmlinux or earlier is owner
 
     def _owner(self, file: str, name: str) -> Owner:
         key = (file if self._owner_by_file else "", name)
@@ -101,13 +120,6 @@ class ExportTable:
         if owner is None:
             owner = self._owners[key] = Owner(name)
         return owner
-
-    def _check_twice(self, symbol: str, owner: Owner, earlier: Owner) -> None:
-        if self._external and not earlier.is_vmlinux and earlier is not owner:
-            return
-        self._log.module(
-            "exported-twice", owner.name, is_vmlinux=owner.is_vmlinux, symbol=symbol, owner=earlier.filename
-        )
 
     def _report_duplicates(self, symvers: SymversColumns, name: str) -> None:
         here: dict[str, Owner] = {}
@@ -117,8 +129,10 @@ class ExportTable:
             if earlier is None:
                 known = self.find(symbol)
                 earlier = known.owner if known is not None else None
-            if earlier is not None:
-                self._check_twice(symbol, owner, earlier)
+            if earlier is not None and self.conflicts(owner, earlier):
+                self.log.module(
+                    "exported-twice", owner.name, is_vmlinux=owner.is_vmlinux, symbol=symbol, owner=earlier.filename
+                )
             here[symbol] = owner
 
 

@@ -33,19 +33,17 @@ def render_mod_c(module: ResolvedModule, options: ModpostOptions, dialect: Diale
     for lines in ksymtab or ():
         for line in lines:
             check_line(log, line)
-    crcs = _export_crcs(exports, name, dialect, log) if options.modversions else None
+    crcs = _export_crcs(exports, name, dialect, log) if options.modversions and not dialect.crcs_in_objects else None
     basic = options.basic_versions if dialect.separate_version_tables else options.modversions
     versions = _versions(module.imports, name, name_limit, options, dialect, log) if basic else None
     extended = _extended_versions(module.imports, name, log) if options.extended_versions else None
-    aliases = [alias_line(alias) for alias in facts.aliases]
-    for line in aliases:
-        check_line(log, line)
+    aliases = [check_line(log, alias_line(alias)) for alias in facts.aliases]
     return _template().render(
         dialect=dialect,
         facts=facts,
         external=options.external,
         staging=name.startswith("drivers/staging"),
-        test=name.startswith("tools/testing"),
+        test=dialect.test_flag and name.startswith("tools/testing"),
         ksymtab=ksymtab,
         crcs=crcs,
         versions=versions,

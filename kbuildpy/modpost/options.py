@@ -14,7 +14,10 @@ class ModpostOptions:
     """What the tree asks of modpost; the option's letter stands behind each field.
 
     `extended_versions` and `basic_versions` exist from 6.14 on; before, `modversions` alone asks for the
-    table of CRCs. `modules_enabled` exists from 6.4 on.
+    table of CRCs. `modules_enabled` exists from 6.4 on. 5.10 and 5.15 know none of these, nor `extra_warnings`,
+    `trim_unused_exports` and its white list; their makefiles do not ask for them. `warn_unresolved` is the user's
+    wish (KBUILD_MODPOST_WARN); 5.15 and 6.1 ask for it themselves where a symvers file is missing.
+    `mismatch_is_error` means a fatal error up to 5.10, a plain one later.
     """
 
     external: bool = False  # -e

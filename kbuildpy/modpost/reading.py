@@ -9,21 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kbuildpy.elf import ModuleImage
+from kbuildpy.elf import ModuleImage, Symbol
 from kbuildpy.elf.constants import (
     EM_PPC64,
     EM_SPARC,
     EM_SPARCV9,
     ET_REL,
+    SHN_ABS,
     SHN_COMMON,
     SHN_UNDEF,
     SHT_NOBITS,
     STB_GLOBAL,
     STB_WEAK,
 )
+from kbuildpy.errors import KbuildError
 from kbuildpy.modpost.aliases import Aliases, Layouts, add_table
 from kbuildpy.modpost.diagnostics import Log
 from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
+from kbuildpy.modpost.named_exports import RETIRED_MACROS, UNKNOWN_MACRO, NamedExports
 from kbuildpy.modpost.names import without_suffix
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject, recorded_crcs
@@ -99,7 +102,7 @@ def read_module(module: ModuleObject, reading: Reading) -> ModuleFacts | None:
     owner = Owner(module.name)
     licenses = image.modinfo_values("license")
     if not licenses:
-        log.module("license", module.name)
+        log.module("license", module.name, error=not dialect.early_errors)
     namespaces = _imported_namespaces(image, module.name, reading)
     wants_description = dialect.description == "always" or (
         dialect.description == "extra" and reading.options.extra_warnings
@@ -115,11 +118,12 @@ def read_module(module: ModuleObject, reading: Reading) -> ModuleFacts | None:
     if reading.options.modversions:
         # never passed to an exported function, yet every module depends on its layout
         found.unresolved.append(Unresolved("module_layout", False))
-        _set_crcs(module, found.exports)
+        if not dialect.crcs_in_objects:
+            _set_crcs(module, found.exports)
     return ModuleFacts(
         owner,
         tuple(found.exports),
-        tuple(found.unresolved),
+        tuple(reversed(found.unresolved) if dialect.newest_first else found.unresolved),
         namespaces,
         all(license in GPL_LICENSES for license in licenses),
         found.has_init,
@@ -148,10 +152,14 @@ def _read_symbols(image: ModuleImage, owner: Owner, aliases: Aliases, reading: R
     symbols, dialect, log = image.symbols, reading.dialect, reading.log
     found = _Symbols()
     wanted = symbols.starting_with(b"init_module", b"cleanup_module", b"__mod_", b"__ksymtab_", b"__kstrtabns_")
-    namespaces: list[int] = []
+    crcs = symbols.starting_with(b"__crc_") if dialect.crcs_in_objects else set()
+    # About exports, which may come later in the table.
+    notes: list[int] = []
     ignored = dialect.ignored_prefixes.get(image.header.machine, ())
     sparc = image.header.machine in (EM_SPARC, EM_SPARCV9)
     for index, (name_offset, info, _, shndx, _, _) in enumerate(symbols.rows):
+        if name_offset in crcs:
+            notes.append(index)
         if shndx == SHN_UNDEF:
             if info >> 4 in (STB_GLOBAL, STB_WEAK):
                 name = without_suffix(symbols.text(name_offset))
@@ -185,31 +193,63 @@ def _read_symbols(image: ModuleImage, owner: Owner, aliases: Aliases, reading: R
             add_table(aliases, image, symbol._replace(name=name), owner.name, dialect, reading.layouts)
         elif not dialect.exports_by_section:
             if name.startswith("__kstrtabns_"):
-                namespaces.append(index)
+                notes.append(index)
             else:
                 _add_ksymtab(name, image.section_name(symbol.shndx), owner, found, reading)
-    for index in namespaces:
+    for index in notes:
         symbol = symbols[index]
-        _set_namespace(
-            without_suffix(symbol.name)[len("__kstrtabns_") :],
-            image.string_at(symbol.shndx, symbol.value),
-            reading,
-        )
+        kind, _, name = without_suffix(symbol.name).removeprefix("__").partition("_")
+        if kind == "crc":
+            _set_crc(name, symbol, image, owner, reading)
+        else:
+            _set_namespace(name, image.string_at(symbol.shndx, symbol.value), reading)
+    if isinstance(reading.exports, NamedExports):
+        reading.exports.note_globals(symbols)
     return found
 
 
 def _add_ksymtab(symbol: str, section: str, owner: Owner, found: _Symbols, reading: Reading) -> None:
     gpl_only = section.startswith("___ksymtab_gpl+")
-    if gpl_only or section.startswith("___ksymtab+"):
-        export = ExportedSymbol(symbol[len("__ksymtab_") :], owner, gpl_only, "")
-        reading.exports.add(export)
-        found.exports.append(export)
+    plain = section.startswith("___ksymtab+")
+    if gpl_only or plain or reading.dialect.one_export_per_name:
+        kind = "" if gpl_only or plain else _early_macro(section, reading.dialect)
+        export = ExportedSymbol(symbol[len("__ksymtab_") :], owner, gpl_only, "", kind=kind)
+        found.exports.append(reading.exports.add(export))
+
+
+def _early_macro(section: str, dialect: Dialect) -> str:
+    """What exports a symbol whose `__ksymtab_NAME` lies in none of the usual sections (export_from_secname)."""
+    for macro in RETIRED_MACROS if dialect.retired_exports else ():
+        flags = macro.removeprefix("EXPORT_").replace("SYMBOL_GPL", "gpl").replace("_SYMBOL", "").lower()
+        if section.startswith(f"___ksymtab_{flags}+"):
+            return macro
+    return UNKNOWN_MACRO
+
+
+def _set_crc(name: str, symbol: Symbol, image: ModuleImage, owner: Owner, reading: Reading) -> None:
+    """Take a CRC from the object: the value of `__crc_NAME`, or what that marks (handle_modversion)."""
+    if symbol.shndx == SHN_UNDEF:
+        kind = "unversioned" if reading.dialect.prototype_hint else "unversioned-early"
+        reading.log.module(kind, owner.name, error=False, symbol=name)
+        return
+    crc = symbol.value
+    if symbol.shndx != SHN_ABS:
+        if symbol.shndx >= len(image.sections):
+            raise KbuildError(f"{image.filename}: __crc_{name} lies in section {symbol.shndx}, which does not exist")
+        octets = image.section_data(image.sections[symbol.shndx])[symbol.value : symbol.value + 4]
+        crc = int.from_bytes(octets, "little" if image.header.order == "<" else "big")
+    export = reading.exports.find(name)
+    if export is not None:
+        export.crc = crc & 0xFFFFFFFF
 
 
 def _set_namespace(symbol: str, namespace: str, reading: Reading) -> None:
     export = reading.exports.find(symbol)
     if export is None:
-        reading.log.error(f"Could not update namespace({namespace}) for symbol {symbol}\n")
+        shown = namespace or ("(null)" if reading.dialect.one_export_per_name else "")
+        reading.log.error(
+            f"Could not update namespace({shown}) for symbol {symbol}\n", fails=not reading.dialect.early_errors
+        )
     else:
         export.namespace = namespace
 

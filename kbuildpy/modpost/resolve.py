@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from kbuildpy.modpost.diagnostics import Log
 from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
+from kbuildpy.modpost.named_exports import NamedExports
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.reading import ModuleFacts
 from kbuildpy.modpost.versions import Dialect
@@ -53,10 +54,10 @@ class Resolver:
         missing: dict[str, None] = {}
         for name, weak in facts.unresolved:
             export = self.exports.find(name)
-            if export is None:
-                if not weak:
+            if export is None or (export.owner is facts.owner and self.dialect.newest_first):
+                if not weak and self._reports_undefined:
                     self.unresolved += 1
-                    if self.unresolved <= MAX_UNRESOLVED_REPORTS:
+                    if self.unresolved <= MAX_UNRESOLVED_REPORTS or self.dialect.needs_vmlinux:
                         log.module("undefined", module, error=not self.options.warn_unresolved, symbol=name)
                 continue
             if export.owner is facts.owner:
@@ -65,15 +66,27 @@ class Resolver:
             export.used = True
             imports.append(Import(name, export.owner, export.crc))
             self._check_allowed(facts, export, missing)
-        return ResolvedModule(facts, tuple(imports), tuple(missing))
+        namespaces = reversed(missing) if self.dialect.newest_first else missing
+        return ResolvedModule(facts, tuple(imports), tuple(namespaces))
+
+    def start(self) -> None:
+        """Complain where undefined symbols cannot be found."""
+        if not self._reports_undefined:
+            self.log.warn("Symbol info of vmlinux is missing. Unresolved symbol check will be entirely skipped.\n")
 
     def finish(self) -> None:
         """Say how many undefined symbols were not reported."""
-        if self.unresolved > MAX_UNRESOLVED_REPORTS:
+        if self.unresolved > MAX_UNRESOLVED_REPORTS and not self.dialect.needs_vmlinux:
             self.log.warn(
                 f"suppressed {self.unresolved - MAX_UNRESOLVED_REPORTS} unresolved symbol warnings "
                 "because there were too many)\n"
             )
+
+    @property
+    def _reports_undefined(self) -> bool:
+        return (
+            not self.dialect.needs_vmlinux or not isinstance(self.exports, NamedExports) or self.exports.knows_vmlinux
+        )
 
     def _check_allowed(self, facts: ModuleFacts, export: ExportedSymbol, missing: dict[str, None]) -> None:
         module, namespace = facts.owner.name, export.namespace
@@ -90,8 +103,19 @@ class Resolver:
                 namespace=namespace,
             )
             missing[namespace] = None
-        if not facts.gpl_compatible and export.gpl_only:
-            self.log.module("gpl-only", module, symbol=export.name)
+        if not facts.gpl_compatible:
+            self._check_license(module, export)
+        if "UNUSED" in export.macro:
+            self.log.module("unused", module, error=False, symbol=export.name)
+
+    def _check_license(self, module: str, export: ExportedSymbol) -> None:
+        if export.macro == "EXPORT_SYMBOL_GPL_FUTURE":
+            self.log.module("gpl-future", module, error=False, symbol=export.name)
+        elif export.macro.endswith("_GPL"):
+            kind = "gpl-only-unused" if "UNUSED" in export.macro else "gpl-only"
+            if self.dialect.early_errors:
+                raise self.log.fatal(self.log.text(kind, module, symbol=export.name))
+            self.log.module(kind, module, symbol=export.name)
 
 
 def _is_meant(namespace: str, module: str) -> bool:

@@ -1,7 +1,7 @@
 """The stage as a whole (scripts/mod/modpost.c: main): read everything, resolve, write.
 
-An error never stops modpost at once; it stops it from writing. Up to 6.3 a module is checked and written before the
-next one is checked, so that the modules before an error have their `.mod.c`; later all are checked first.
+An error never stops modpost at once; from 5.19 on it stops it from writing. Up to 6.3 a module is checked and written
+before the next one is checked, so that the modules before an error have their `.mod.c`; later all are checked first.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from kbuildpy.modpost.exports import ExportTable
 from kbuildpy.modpost.known import KnownModules
 from kbuildpy.modpost.layouts import DeviceTableLayouts
 from kbuildpy.modpost.modc import prepare_template, render_mod_c
+from kbuildpy.modpost.named_exports import NamedExports
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.reading import ModuleFacts, Reading, read_module
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.resolve import MODULE_NAME_SIZE, ResolvedModule, Resolver
 from kbuildpy.modpost.srcversion import SourceReader
 from kbuildpy.modpost.symvers import format_symvers, read_symvers
-from kbuildpy.modpost.versions import dialect_of
+from kbuildpy.modpost.versions import Dialect, dialect_of
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,12 @@ def modpost(
     missing, or a malformed symvers file.
     """
     dialect = dialect_of(tree)
-    log = Log(dialect.module_prefix, dialect.fatal_word)
-    exports = ExportTable(log, external=options.external, owner_by_file=dialect.symvers_owner_by_file)
+    log = Log(dialect.module_prefix, dialect.fatal_word, dialect.truncates_lines)
+    exports = (
+        NamedExports(log, external=options.external, retired=dialect.retired_exports)
+        if dialect.one_export_per_name
+        else ExportTable(log, external=options.external, owner_by_file=dialect.symvers_owner_by_file)
+    )
     name_limit = MODULE_NAME_SIZE - (8 if tree.config.get("CONFIG_64BIT") == "y" else 4)
     resolver = Resolver(exports, options, dialect, log, name_limit)
     mod_c: dict[str, str] = {}
@@ -71,16 +76,17 @@ def modpost(
 
     def write(module: ResolvedModule) -> None:
         text = render_mod_c(module, options, dialect, name_limit, log)
-        if not log.failed:
+        if not log.failed or dialect.writes_in_spite_of_errors:
             mod_c[module.facts.owner.name] = text
 
     try:
         for path in options.symvers:
-            exports.load(read_symvers(cwd / path), str(path))
+            exports.load(read_symvers(cwd / path, any_license=dialect.one_export_per_name), str(path))
         reading = Reading(options, dialect, exports, SourceReader(cwd), layouts, log)
         read = [facts for facts in (_read(module, reading, known) for module in modules) if facts is not None]
+        resolver.start()
         resolved = []
-        for facts in read:
+        for facts in reversed(read) if dialect.newest_first else read:
             resolved.append(resolver.resolve(facts))
             if not dialect.checks_before_writing:
                 write(resolved[-1])
@@ -90,13 +96,14 @@ def modpost(
                 write(module)
         if options.namespace_deps is not None:
             deps = _namespace_deps(resolved)
-            namespace_deps = None if log.failed else deps
-        text = _symvers_text(read, options, log)
-        symvers = None if log.failed else text
+            namespace_deps = deps if not log.failed or dialect.writes_in_spite_of_errors else None
+        text = _symvers_text(read, exports, options, log)
+        symvers = text if not log.failed or dialect.writes_in_spite_of_errors else None
         if reading.mismatches.count and options.mismatch_is_error:
             if dialect.mismatch_is_fatal:
                 raise log.fatal(MISMATCHES)
             log.error(MISMATCHES)
+        _report_static_exports(exports, dialect, log)
         resolver.finish()
     except Fatal:
         pass
@@ -116,6 +123,8 @@ def prepare(*symvers: Path) -> None:
 
 
 def _read(module: ModuleObject, reading: Reading, known: KnownModules | None) -> ModuleFacts | None:
+    if reading.dialect.one_export_per_name:
+        known = None  # what one module exports may change what another one did
     facts = known.find(module, reading.exports) if known is not None else None
     if facts is None:
         said = len(reading.log.diagnostics)
@@ -147,11 +156,21 @@ def _namespace_deps(modules: Sequence[ResolvedModule]) -> str:
     )
 
 
-def _symvers_text(read: Sequence[ModuleFacts], options: ModpostOptions, log: Log) -> str:
+def _report_static_exports(exports: ExportTable, dialect: Dialect, log: Log) -> None:
+    if isinstance(exports, NamedExports):
+        for symbol in exports.static_exports():
+            error = dialect.static_exports == "error"
+            log.module("static", symbol.owner.name, error=error, symbol=symbol.name, macro=symbol.macro)
+
+
+def _symvers_text(read: Sequence[ModuleFacts], exports: ExportTable, options: ModpostOptions, log: Log) -> str:
+    symbols = [export for facts in read for export in facts.exports]
+    if isinstance(exports, NamedExports):
+        owners = {facts.owner for facts in read}
+        symbols = exports.in_order([export for export in symbols if export.owner in owners])
     lines = format_symvers(
-        (export.crc or 0, export.name, facts.owner.name, export.gpl_only, export.namespace)
-        for facts in read
-        for export in facts.exports
+        (export.crc or 0, export.name, export.owner.name, export.macro, export.namespace)
+        for export in symbols
         if export.used or not options.trim_unused_exports
     )
     return "".join(check_line(log, line) for line in lines)

@@ -20,6 +20,10 @@ from kbuildpy.modpost.symvers_index import MIN_LINES, SymversIndex, keep_index, 
 LICENSES = {"EXPORT_SYMBOL": False, "EXPORT_SYMBOL_GPL": True}
 
 
+SymversLine = tuple[str, str, str, str]
+"""CRC, owner, license and namespace of a symbol, as the file spells them."""
+
+
 @dataclass(frozen=True)
 class SymversColumns:
     """One symvers file as columns; `rows` finds a symbol's last line. `skipped` are (symbol, unknown license)."""
@@ -45,12 +49,14 @@ class SymversColumns:
         """The file as columns."""
         return self
 
-    def find(self, symbol: str) -> tuple[str, str, str, str] | None:
-        """CRC, owner, license and namespace of `symbol`, None if it is not there."""
-        row = self.rows.get(symbol)
-        if row is None:
-            return None
+    def line(self, row: int) -> SymversLine:
+        """What the file says in a row of the symbol there."""
         return self.crcs[row], self.owners[row], self.licenses[row], self.namespaces[row]
+
+    def find(self, symbol: str) -> SymversLine | None:
+        """What the file says of `symbol`, None if it is not there."""
+        row = self.rows.get(symbol)
+        return None if row is None else self.line(row)
 
 
 @dataclass(frozen=True)
@@ -73,22 +79,23 @@ class IndexedSymvers:
         assert found is not None, "only a sound file has an index"
         return found
 
-    def find(self, symbol: str) -> tuple[str, str, str, str] | None:
-        """CRC, owner, license and namespace of `symbol`, None if it is not there."""
+    def find(self, symbol: str) -> SymversLine | None:
+        """What the file says of `symbol`, None if it is not there."""
         return self.index.find(symbol)
 
 
 Symvers = SymversColumns | IndexedSymvers
 
 
-def read_symvers(path: Path) -> Symvers:
+def read_symvers(path: Path, *, any_license: bool = False) -> Symvers:
     """Read the symvers file at `path`; one that did not change is read once in a process.
 
-    Raises `KbuildError` for a file that cannot be read, or has a line that is none of a symvers file.
+    `any_license` keeps the lines whose license is unknown (up to 5.18). Raises `KbuildError` for a file that cannot be
+    read, or has a line that is none of a symvers file.
     """
     try:
         status = path.stat()
-        return _read(path, status.st_mtime_ns, status.st_size, status.st_ino)
+        return _read(path, any_license, status.st_mtime_ns, status.st_size, status.st_ino)
     except OSError as error:
         raise KbuildError(
             f"{path}: {error.strerror}", hint="symbol versions come from here; build what should have written it"
@@ -101,7 +108,7 @@ def forget_symvers() -> None:
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, _mtime: int, _size: int, _inode: int) -> Symvers:
+def _read(path: Path, any_license: bool, _mtime: int, _size: int, _inode: int) -> Symvers:
     contents = path.read_bytes()
     index = load_index(contents)
     if index is not None:
@@ -109,7 +116,7 @@ def _read(path: Path, _mtime: int, _size: int, _inode: int) -> Symvers:
     text = contents.decode("utf-8", "surrogateescape")
     found = _cut(text)
     if found is None:
-        return _read_slowly(text, path)
+        return _read_slowly(text, path, any_license=any_license)
     if len(found) >= MIN_LINES and found.unique:
         keep_index(contents)
     return found
@@ -135,7 +142,7 @@ def _cut(text: str) -> SymversColumns | None:
     return SymversColumns(crcs, symbols, owners, licenses, cells[4::5], rows)
 
 
-def _read_slowly(text: str, path: Path) -> SymversColumns:
+def _read_slowly(text: str, path: Path, *, any_license: bool) -> SymversColumns:
     columns: list[list[str]] = [[], [], [], [], []]
     skipped = []
     lines = text.split("\n")
@@ -151,7 +158,7 @@ def _read_slowly(text: str, path: Path) -> SymversColumns:
             raise KbuildError(f"{path}:{number}: {cells[0]!r} is no CRC", hint=SYMVERS_HINT)
         if cells[1] == "" or cells[2] == "":
             raise KbuildError(f"{path}:{number}: no symbol or no owner named", hint=SYMVERS_HINT)
-        if cells[3] not in LICENSES:
+        if cells[3] not in LICENSES and not any_license:
             skipped.append((cells[1], cells[3]))
             continue
         for column, cell in zip(columns, cells, strict=True):
@@ -161,12 +168,9 @@ def _read_slowly(text: str, path: Path) -> SymversColumns:
     return SymversColumns(crcs, symbols, owners, licenses, namespaces, rows, skipped)
 
 
-def format_symvers(lines: Iterable[tuple[int, str, str, bool, str]]) -> list[str]:
-    """Lines of a symvers file from (CRC, symbol, owner, GPL only, namespace)."""
-    return [
-        f"0x{crc:08x}\t{symbol}\t{owner}\tEXPORT_SYMBOL{'_GPL' if gpl_only else ''}\t{namespace}\n"
-        for crc, symbol, owner, gpl_only, namespace in lines
-    ]
+def format_symvers(lines: Iterable[tuple[int, str, str, str, str]]) -> list[str]:
+    """Lines of a symvers file from (CRC, symbol, owner, macro, namespace)."""
+    return [f"0x{crc:08x}\t{symbol}\t{owner}\t{macro}\t{namespace}\n" for crc, symbol, owner, macro, namespace in lines]
 
 
 CRC_COLUMN = re.compile(r"(?:0x[0-9a-f]{8})*")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.mismatch_rules import SectionRules, section_rules
@@ -18,6 +19,29 @@ from kbuildpy.modpost.mismatch_rules import SectionRules, section_rules
 class Dialect:
     """How one kernel's modpost reads, speaks and writes."""
 
+    crcs_in_objects: bool
+    """`__crc_NAME` symbols of the object are the CRCs of its exports; later Kbuild's records have them (5.19)."""
+    newest_first: bool
+    """Each module, import and missing namespace comes before the ones that were met earlier (up to 5.18)."""
+    one_export_per_name: bool
+    """A second export of a name alters the first, or is warned of and changes only its CRC and namespace;
+    `Module.symvers` comes in the order of a hash table (up to 5.18)."""
+    writes_in_spite_of_errors: bool
+    """Only a fatal error keeps modpost from writing (up to 5.18)."""
+    static_exports: Literal["", "warning", "error"]
+    """What an exported symbol is that is not global in any object; from 5.19 on other programs look for that."""
+    early_errors: bool
+    """Up to 5.10 a missing licence is warned of and the use of a GPL-only symbol is fatal."""
+    needs_vmlinux: bool
+    """Undefined symbols are reported only when a symvers file knows vmlinux, but then all of them (up to 5.11)."""
+    retired_exports: bool
+    """EXPORT_UNUSED_SYMBOL() and EXPORT_SYMBOL_GPL_FUTURE() exist."""
+    prototype_hint: bool
+    """A missing CRC is explained."""
+    truncates_lines: bool
+    """A line that is too long is cut off and filled up with NUL bytes; later that is fatal."""
+    test_flag: bool
+    """Modules below tools/testing are marked (6.0)."""
     exports_by_section: bool
     """`.export_symbol` requests instead of the compiler's own `___ksymtab+NAME` sections (6.4)."""
     symbol_flags: bool
@@ -91,7 +115,19 @@ def dialect_of(tree: KernelTree) -> Dialect:
     headers += ["export-internal.h"] if export_internal else []
     headers += ["vermagic.h"] if own_vermagic else []
     headers += ["compiler.h"]
+    until_5_18 = not export_internal
     return Dialect(
+        crcs_in_objects=until_5_18,
+        newest_first=until_5_18,
+        one_export_per_name=until_5_18,
+        writes_in_spite_of_errors=until_5_18,
+        static_exports="" if not until_5_18 else "warning" if version < (5, 11) else "error",
+        early_errors=version < (5, 11),
+        needs_vmlinux=version < (5, 12),
+        retired_exports="EXPORT_UNUSED_SYMBOL" in _text(include / "export.h"),
+        prototype_hint=version >= (5, 13),
+        truncates_lines=until_5_18,
+        test_flag=version >= (6, 0),
         exports_by_section="KSYMTAB_FUNC" in export_internal,
         symbol_flags="SYMBOL_FLAGS" in export_internal,
         carries_vermagic=own_vermagic,
@@ -109,8 +145,9 @@ def dialect_of(tree: KernelTree) -> Dialect:
         typec_mode=version < (6, 19),
         wmi_upper_case=version >= (6, 19),
         alias_buffers=version >= (6, 19),
-        ignored_prefixes=IGNORED_PREFIXES | (IGNORED_ON_S390 if version < (6, 11) else {}),
+        ignored_prefixes=IGNORED_PREFIXES | (IGNORED_ON_S390 if (5, 18) <= version < (6, 11) else {}),
         white_sections=WHITE_SECTIONS
+        + (EARLY_SECTIONS if until_5_18 else ())
         + (LLVM_SECTIONS if version >= (6, 12) else ())
         + (LATER_SECTIONS if version >= (6, 19) else ()),
         section_rules=section_rules(version, meminit='".meminit.' in init_header, memexit='".memexit.' in init_header),
@@ -143,6 +180,11 @@ def _text(path: Path) -> str:
 
 EM_PPC, EM_PPC64, EM_S390 = 20, 21, 22
 TABLE_SINCE = {
+    "auxiliary": (5, 11),
+    "ssam": (5, 11),
+    "dfl": (5, 12),
+    "ishtp": (5, 16),
+    "mhi_ep": (5, 19),
     "slim": (6, 12),
     "cdx": (6, 4),
     "vchiq": (6, 7),
@@ -183,5 +225,6 @@ WHITE_SECTIONS = (
     ".gnu.lto*",
     ".discard.*",
 )
+EARLY_SECTIONS = (".cranges",)
 LLVM_SECTIONS = (".llvm.call-graph-profile",)
 LATER_SECTIONS = ("__llvm_covfun", "__llvm_covmap", ".klp.symid")

@@ -107,7 +107,9 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
     names = [part.get_abspath() for part in parts]
     listing = Path(layout.actual(f"{module.name}.mod"))
     verbose = group.project.verbose
-    job = Job(module.target, module.steps, layout, layout.cwd, env, outputs=module.parts, verbose=verbose)
+    # (Up to 5.18 the command names the parts. Some come with the sources, or a rule made them beside those.)
+    ours = tuple(name for name, path in zip(module.parts, names, strict=True) if path == layout.actual(name))
+    job = Job(module.target, module.steps, layout, layout.cwd, env, outputs=ours, verbose=verbose)
 
     def link(target: list[Any], source: list[Any]) -> None:
         listing.parent.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         )
         for module, layout in group.modules
     ]
-    for line in re.findall(r'echo >&2 "([^"]*)"', answer.modpost.command):
+    for _, line in re.findall(r"""echo >&2 (["'])(.*?)\1""", answer.modpost.command):
         print(line, file=sys.stderr)
     cwd = answer.working_directory(group.directory)
     known = KnownModules(Path(group.out) / ".kbuildpy/modpost.json", group.modpost_signature())
@@ -136,7 +136,7 @@ def link_module(
 
 
 def _has_vmlinux(command: str, cwd: str) -> bool:
-    found = re.search(r"\[ ! -f (\S+) \]", command)
+    found = re.search(r"\[ (?:! )?-f (\S+) \]", command)
     return found is not None and Path(cwd, found.group(1)).exists()
 
 

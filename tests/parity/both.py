@@ -17,6 +17,7 @@ from pathlib import Path
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import Completed, run
+from tests.parity.packages import other_compiler
 
 COMPARED = ("*.ko", "*.mod.c", "Module.symvers", "modules.order")
 
@@ -79,7 +80,8 @@ def build_both(
             shutil.copytree(sources, place, symlinks=True)
 
     lay_out()
-    ours = [[*(word.replace("@", str(place)) for word in variables), REPRODUCIBLE] for _, variables in steps]
+    always = [*other_compiler(tree), REPRODUCIBLE]
+    ours = [[*(word.replace("@", str(place)) for word in variables), *always] for _, variables in steps]
     theirs = []
     for (below, _), variables in zip(steps, ours, strict=True):
         done = make(tree, place / below, variables)

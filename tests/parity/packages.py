@@ -2,33 +2,109 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.compiler import compiler_of
+from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
+
+# The archive that still has a kernel line which the machine's own release has not.
+SUITES = {"5.10": "bullseye-security"}
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def unpacked(package: str) -> Path:
     """The directory that `package` is unpacked in; nothing is installed."""
     place = cache_directory() / "packages" / package
-    if place.is_dir():
-        return place
+    if not place.is_dir():
+        _unpack([package], place)
+    return place
+
+
+def archived_tree(line: str) -> KernelTree:
+    """The kernel tree of a line (`5.10`) that only an older Debian has, for amd64.
+
+    Raises `KbuildError` where that Debian's archive cannot be reached.
+    """
+    place = cache_directory() / "packages" / f"linux-headers-{line}"
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            options = _archive_options(line, Path(scratch))
+            names = run(["apt-cache", *options, "pkgnames", f"linux-headers-{line}."]).text.split()
+            found = (re.fullmatch(rf"(linux-headers-{re.escape(line)}\.\d+-(\d+))-amd64", name) for name in names)
+            releases = sorted((int(match[2]), match[1]) for match in found if match)
+            if not releases:
+                raise KbuildError(f"{SUITES[line]} has no headers of {line}")
+            newest = releases[-1][1]
+            packages = [f"{newest}-amd64", f"{newest}-common", f"linux-kbuild-{line}"]
+            _unpack(packages, place, options=options, redirect=True)
+    return open_tree(next(place.glob("usr/src/linux-headers-*-amd64")))
+
+
+def other_compiler(tree: KernelTree) -> list[str]:
+    """The make variable for a tree whose own compiler is not installed."""
+    return [] if compiler_of(tree).installed else ["CC=gcc"]
+
+
+def _unpack(packages: Sequence[str], place: Path, *, options: Sequence[str] = (), redirect: bool = False) -> None:
+    """Unpack `packages` in `place`, all or nothing; `redirect` makes their kernel makefiles name each other there."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
         # apt downloads as a user of its own, who must be able to write here.
         Path(scratch).chmod(0o777)
-        run(["apt-get", "download", "-q", package], cwd=scratch, timeout=600)
-        archive = next(Path(scratch).glob("*.deb"))
-        run(["dpkg-deb", "-x", archive, f"{scratch}/root"])
+        run(["apt-get", *options, "download", "-q", *packages], cwd=scratch, timeout=600)
+        for archive in Path(scratch).glob("*.deb"):
+            run(["dpkg-deb", "-x", archive, f"{scratch}/root"])
+        for makefile in Path(scratch).glob("root/usr/src/linux-headers-*/Makefile") if redirect else ():
+            text = makefile.read_text()
+            makefile.write_text(text.replace("include /usr/src/", f"include {place}/usr/src/"))
         shutil.move(f"{scratch}/root", place)
-    return place
+
+
+def _archive_options(line: str, state: Path) -> list[str]:
+    """apt's options for the packages of a kernel line: none, or for an older suite from where this machine has the
+    like, whose lists go to `state`.
+
+    Raises `CommandError` on a machine that has no such archive.
+    """
+    if line not in SUITES:
+        return []
+    suite = SUITES[line]
+    kind = "Debian-Security" if suite.endswith("-security") else "Debian"
+    targets = ["--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", f"Label: {kind}"]
+    archive = next(iter(run(["apt-get", "indextargets", *targets]).text.split()), "")
+    if not archive:
+        raise CommandError(f"this machine's apt knows no archive of {kind}")
+    state.chmod(0o755)
+    (state / "lists/partial").mkdir(parents=True)
+    (state / "cache/archives/partial").mkdir(parents=True)
+    signed = f"signed-by={KEYRING} " if KEYRING.exists() else ""
+    (state / "sources.list").write_text(f"deb [{signed}arch=amd64] {archive} {suite} main\n")
+    settings = {
+        "Dir::Etc::sourcelist": state / "sources.list",
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": state / "lists",
+        "Dir::Cache": state / "cache",
+        "APT::Get::List-Cleanup": "0",
+    }
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    run(["apt-get", *options, "update", "-q"], timeout=300)
+    return options
 
 
 def kernel_source(version: str) -> Path:
     """The sources of a kernel line (`6.1`), from Debian's linux-source package: drivers/usb/serial and net of them."""
-    package = unpacked(f"linux-source-{version}")
+    package = cache_directory() / "packages" / f"linux-source-{version}"
+    if not package.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            _unpack([package.name], package, options=_archive_options(version, Path(scratch)))
     tree = package / f"linux-source-{version}"
     if not (tree / "net/bridge").is_dir():
         archive = package / f"usr/src/linux-source-{version}.tar.xz"

@@ -189,7 +189,11 @@ def test_a_bad_entry_is_reported_alike(
             pytest.skip(f"needs a kernel after {since}")
     layout = layouts.structs[TABLES[device_id].struct]
     make_object(tmp_path / "module.o", {symbol_name(tree, device_id, "table"): table(layout, device_id)})
-    assert expected in compare(Built(tree, tmp_path), ["module"], ["-e"], layouts).messages
+    outcome = compare(Built(tree, tmp_path), ["module"], ["-e"], layouts)
+    if case == "too many input keys" and dialect_of(tree).truncates_lines:
+        assert "\0" in outcome.mod_c[str(tmp_path / "module")]
+    else:
+        assert expected in outcome.messages
 
 
 @pytest.mark.parametrize("device_id", ["usb", "of", "pci", "pnp", "pnp_card"])

@@ -150,7 +150,7 @@ def layouts(built: Built, tmp_path_factory: pytest.TempPathFactory) -> DeviceTab
 
 CASES = {
     "missing license": (["bare"], [], "missing MODULE_LICENSE"),
-    "missing license, extra warnings": (["bare"], ["-W"], "missing MODULE_LICENSE"),
+    "missing license, extra warnings": (["bare"], ["-W"], "!5.18 missing MODULE_LICENSE"),
     "GPL-only symbol of the kernel": (["twolicenses"], [], "GPL-only symbol 'debugfs_create_dir'"),
     "GPL-only symbol of a module": (["xp", "proprietary"], [], "GPL-only symbol 'xp_gpl'"),
     "too many undefined symbols": (["undefined", "undefined_two"], [], "suppressed 4 unresolved"),
@@ -183,6 +183,12 @@ CASES = {
     "a device table of the wrong size": (["usb_wrong_size", "xp"], [], "usb"),
     "a card table of the wrong size": (["pnp_card_wrong", "xp"], [], "pnp"),
 }
+# What is said instead, where the subject was another one.
+UP_TO_5_18 = {"exported without definition": '"xp_missing" ['}
+UP_TO_5_11 = {
+    "symbols without any symvers": "Unresolved symbol check will be entirely skipped",
+    "too many undefined symbols": "nowhere_11",
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -202,6 +208,10 @@ def test_says_what_the_trees_modpost_says(case: str, built: Built, layouts: Devi
             options += ["-m"] + (["-b"] if built.tree.version >= (6, 14) else [])
         else:
             options.append(str(built.directory / "out.nsdeps") if word == "DEPS" else word)
+    if built.tree.version < (5, 19):
+        expected = UP_TO_5_18.get(case, expected)
+    if built.tree.version < (5, 12):
+        expected = UP_TO_5_11.get(case, expected)
     assert expected in compare(built, names, options, layouts).messages
 
 

@@ -12,10 +12,16 @@ compiler $(CC_VERSION_TEXT)
 end
 endef
 
+ifeq ($(need-sub-make),1)
+# Before 5.13 the top Makefile of a split tree starts make again, so that --include-dir counts: start this file.
+__sub-make:
+	+@$(MAKE) -f $(KBUILDPY_MK)/tree.mk kbuildpy-tree
+else
 # (6.13 and later refuse names that begin with two underscores.)
 kbuildpy-tree:
 	$(file >>$(KBUILDPY_RECORDS),$(kbuildpy-facts))
 	@env -0 >$(KBUILDPY_ENVIRONMENT)
 	+@$(MAKE) -n -s -f $(KBUILDPY_MK)/modpost.mk
 	+@$(MAKE) -n -s -f $(KBUILDPY_MK)/modfinal.mk
+endif
 .PHONY: kbuildpy-tree
