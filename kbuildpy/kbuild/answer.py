@@ -34,6 +34,9 @@ _TREE_PROGRAMS = (
     "tools/bpf/resolve_btfids/resolve_btfids",
     "tools/objtool/objtool",
 )
+# What of a tree an answer depends on, besides its makefiles. (Some architectures' makefiles take a compiler option
+# from the offsets.)
+_WATCHED = ("include/generated/autoconf.h", "include/generated/asm-offsets.h", "Module.symvers", "vmlinux")
 
 
 @dataclass(frozen=True)
@@ -308,7 +311,7 @@ def _watched(answer: TreeAnswer) -> dict[str, Stamp]:
     tree = answer.tree
     files = [
         *answer.makefiles,
-        *(str(tree.objects / name) for name in ("include/generated/autoconf.h", "Module.symvers", "vmlinux")),
+        *(str(tree.objects / name) for name in _WATCHED),
         *answer.link_needs,
         *_program_paths(answer.programs, os.environ),
     ]

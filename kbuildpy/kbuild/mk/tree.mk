@@ -12,8 +12,9 @@ compiler $(CC_VERSION_TEXT)
 end
 endef
 
-# (6.13 and later refuse names that begin with two underscores.)
-kbuildpy-tree:
+# Kbuild compiles after `prepare`; there arm64 and others add options that a header tells (where the stack
+# protector's canary is). (6.13 and later refuse names that begin with two underscores.)
+kbuildpy-tree: prepare
 	$(file >>$(KBUILDPY_RECORDS),$(kbuildpy-facts))
 	@env -0 >$(KBUILDPY_ENVIRONMENT)
 	+@$(MAKE) -n -s -f $(KBUILDPY_MK)/modpost.mk
