@@ -20,9 +20,11 @@ from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.plan import Step
 from kbuildpy.kbuild.question import Stamp, base_environment, digest, environment_key, make_failed, stamp, stamps
 from kbuildpy.kbuild.records import MAKEFILES, read_records
+from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.compiler import cross_variables, package_of_compiler
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import install_hint, run
+from kbuildpy.run import run
 
 _MODULE = "zz-kbuildpy-zz"
 _MODULE_FIXED = "zz_kbuildpy_zz"
@@ -110,9 +112,9 @@ def ask_tree(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping
 
     The answer comes from the user's cache while the tree's makefiles, its configuration and the programs
     that it names are what they were. Raises `KbuildError` with make's own message when the tree's makefiles
-    fail, or when a compiler that the tree wants is not installed.
+    fail, or when a compiler that the tree wants is not installed; `UsageError` for an `ARCH` that it is not for.
     """
-    given = tuple(sorted(variables.items()))
+    given = tuple(sorted({**cross_variables(tree, variables, environ), **variables}.items()))
     key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), _own_version())
     cached = cache_directory() / "trees" / f"{key}.json"
     known = read_json(cached)
@@ -283,10 +285,11 @@ def _refuse_missing_compiler(
 ) -> None:
     for name in ("CC", "LD"):
         words = programs.get(name, "").split()
+        choice = "CC" if is_native(architecture_of(tree)) else "CROSS_COMPILE"
         if words and shutil.which(words[-1], path=environ.get("PATH")) is None:
             raise CommandError(
                 f"{words[-1]}: not found, and the kernel tree {tree.objects} builds with it",
-                hint=f"{install_hint(words[-1])}, or choose another compiler with CC=",
+                hint=f"apt-get install {package_of_compiler(words[-1])}, or choose another one with {choice}=",
                 stderr=stderr,
             )
 
