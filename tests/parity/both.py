@@ -80,14 +80,14 @@ def build_both(
     theirs = []
     for (below, _), variables in zip(steps, ours, strict=True):
         done = make(tree, place / below, variables)
-        theirs.append(Build(done.returncode, done.text + done.error_text, _collect(place / below)))
+        theirs.append(Build(done.returncode, done.text + done.error_text, collect(place / below)))
     lay_out()
     before = _listing(place)
     pairs = []
     for (below, _), variables, oracle in zip(steps, ours, theirs, strict=True):
         done = kbuildpy("build", place / below, "-k", str(tree.objects), *variables)
         out = place / below / "build" / tree.release
-        pairs.append((oracle, Build(done.returncode, done.text + done.error_text, _collect(out))))
+        pairs.append((oracle, Build(done.returncode, done.text + done.error_text, collect(out))))
     assert _listing(place) == before, "the build wrote among the sources"
     return pairs
 
@@ -102,7 +102,7 @@ def assert_equal(oracle: Build, ours: Build) -> None:
     assert oracle.names(".ko"), "make built no module"
 
 
-def _collect(directory: Path) -> dict[str, bytes]:
+def collect(directory: Path) -> dict[str, bytes]:
     """The files that count below `directory`; another kernel's or kbuildpy's own are not among them."""
     found = {}
     for pattern in COMPARED:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.run import run
+from kbuildpy.vm.debian import extract
 
 
 def unpacked(package: str) -> Path:
@@ -17,11 +18,7 @@ def unpacked(package: str) -> Path:
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
-        # apt downloads as a user of its own, who must be able to write here.
-        Path(scratch).chmod(0o777)
-        run(["apt-get", "download", "-q", package], cwd=scratch, timeout=600)
-        archive = next(Path(scratch).glob("*.deb"))
-        run(["dpkg-deb", "-x", archive, f"{scratch}/root"])
+        extract(package, Path(scratch, "root"))
         shutil.move(f"{scratch}/root", place)
     return place
 

@@ -20,7 +20,16 @@ RUN = Path(__file__).parents[2] / "run"
 CALLED_BY_RUN = ("sh", "cat", "chmod", "flock", "mkdir", "readlink", "rm", "sha256sum")
 # A build needs these, the tests those as well.
 BUILD_PROGRAMS = ("gcc", "make")
-TEST_PROGRAMS = ("cpio", "depmod", "pahole", "qemu-system-x86_64", "sparse", "xz")
+TEST_PROGRAMS = (
+    "aarch64-linux-gnu-gcc",
+    "cpio",
+    "depmod",
+    "pahole",
+    "qemu-system-aarch64",
+    "qemu-system-x86_64",
+    "sparse",
+    "xz",
+)
 
 # python3 whose virtual environments get a pip that only waits while the project has a file called `wait`: installing
 # the real one would take most of the time of these tests.
