@@ -12,7 +12,7 @@ from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.layouts import parse, probe_source
 from tests.parity.both import REPRODUCIBLE, assert_equal, build_both, collect, kbuildpy, make
-from tests.parity.cross import CROSS, arm64_tree
+from tests.parity.cross import CROSS, LINES, arm64_tree
 from tests.parity.scons_project import HEAD, SConsProject
 from tests.parity.test_kernel_trees import evaluate
 from tests.parity.test_modpost_oracle import build, compare, usual_options
@@ -35,7 +35,9 @@ def tree() -> KernelTree:
     return arm64_tree()
 
 
-def test_all_samples_are_the_same_bytes_as_makes(tree: KernelTree, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", LINES)
+def test_all_samples_are_the_same_bytes_as_makes(line: str, tmp_path: Path) -> None:
+    tree = arm64_tree(line)
     [(oracle, ours)] = build_both(tree, SAMPLES, tmp_path / "samples", steps=(("", CROSS),))
     assert_equal(oracle, ours)
     assert len(ours.names(".ko")) == len([path for path in SAMPLES.iterdir() if path.is_dir()])

@@ -1,4 +1,4 @@
-"""Real kernels load and remove the sample modules: Debian's 6.1 and 6.12, and its kernel for arm64, one boot each."""
+"""Real kernels load and remove the sample modules: Debian's 6.1 and 6.12, and its kernels for arm64, one boot each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kbuildpy.vm import (
     load_modules,
     machine_for,
 )
-from tests.parity.cross import arm64_tree
+from tests.parity.cross import LINES, arm64_tree
 
 SAMPLES = Path(__file__).parents[2] / "sample_modules"
 
@@ -91,16 +91,16 @@ def build_samples(tree: KernelTree, out: Path) -> list[Path]:
 
 
 def tree_called(name: str) -> KernelTree:
-    """The tree of a line of kernels for this machine, or the one for arm64."""
-    if name == "arm64":
-        return arm64_tree()
+    """The tree of a line of kernels for this machine, or of one for arm64."""
+    if name in LINES:
+        return arm64_tree(name)
     version = (int(name.split(".")[0]), int(name.split(".")[1]))
     if version not in TREES:
         pytest.skip("the headers of this kernel are not installed")
     return TREES[version]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", "arm64"])
+@pytest.fixture(scope="module", params=["6.1", "6.12", *LINES])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadReport:
     """All samples in one boot, in dependency order; before them exporter_user, which then lacks exporter."""
     tree = tree_called(request.param)
