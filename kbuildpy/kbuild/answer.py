@@ -49,7 +49,8 @@ class TreeAnswer:
     exports (only what differs from the environment it was asked in; None: taken away); `in_directory` says
     that Kbuild runs in the module's directory (since 6.13) and not in the tree's object part; `modpost`,
     `compile_mod_c`, `compile_common`, `link` are its commands after the module objects; `compiler` is the
-    version text of the compiler; `programs` the programs that the tree names. `identity` names the answer, `state`
+    version text of the compiler; `programs` the programs that the tree names; `warnings` what the makefiles say to
+    every build (another compiler than the kernel's). `identity` names the answer, `state`
     the makefiles and the configuration that were asked: other questions may have other answers in another state.
     """
 
@@ -69,6 +70,7 @@ class TreeAnswer:
     makefiles: tuple[str, ...]
     variables: tuple[tuple[str, str], ...]
     identity: str
+    warnings: str = ""
     state: str = ""
 
     def working_directory(self, directory: str) -> str:
@@ -176,6 +178,7 @@ def _ask(tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapp
             cwd=cwd,
             in_directory=in_directory,
             variables=variables,
+            warnings=_warnings(done.error_text),
         )
 
 
@@ -191,6 +194,7 @@ def _answer(
     cwd: str,
     in_directory: bool,
     variables: tuple[tuple[str, str], ...],
+    warnings: str,
 ) -> TreeAnswer:
     rules: dict[str, list[dict[str, str]]] = {"post": [], "mod.o": [], "common": [], "ko": []}
     for block in blocks:
@@ -235,7 +239,14 @@ def _answer(
             repr((facts, [sorted(block.items()) for block in blocks])).replace(placeholder, ""),
             stamps(_program_paths(programs, asked)),
         ),
+        warnings=warnings,
     )
+
+
+def _warnings(stderr: str) -> str:
+    # make's own (a clock that is ahead) are of this run and not of the tree.
+    lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith(("make: ", "make["))]
+    return "\n".join(lines)
 
 
 def _make_placeholder(tree: KernelTree, directory: Path, in_directory: bool) -> None:
@@ -346,6 +357,7 @@ def _to_json(answer: TreeAnswer) -> dict[str, Any]:
         "makefiles": list(answer.makefiles),
         "variables": [list(pair) for pair in answer.variables],
         "identity": answer.identity,
+        "warnings": answer.warnings,
     }
 
 
@@ -370,5 +382,6 @@ def _from_json(tree: KernelTree, value: dict[str, Any]) -> TreeAnswer:
         makefiles=tuple(value["makefiles"]),
         variables=tuple((name, text) for name, text in value["variables"]),
         identity=value["identity"],
+        warnings=value["warnings"],
         state=digest(sorted((name, *seen) for name, seen in value["stamps"].items())),
     )

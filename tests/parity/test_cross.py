@@ -91,6 +91,19 @@ def test_a_missing_cross_compiler_is_named_with_its_package(tree: KernelTree, tm
     assert f"apt-get install {version}-sparc64-linux-gnu, or choose another one with CROSS_COMPILE=" in done.error_text
 
 
+def test_another_compiler_than_the_kernels_is_worth_kbuilds_warning(tree: KernelTree, tmp_path: Path) -> None:
+    # Debian's trees silence it.
+    words = [*CROSS, "DEBIAN_KERNEL_NO_CC_VERSION_CHECK="]
+    shutil.copytree(SAMPLES / "hello", tmp_path / "hello")
+    said = make(tree, tmp_path / "hello", words).error_text.splitlines()
+    assert said[0] == "warning: the compiler differs from the one used to build the kernel"
+    for _ in "once", "again":
+        done = kbuildpy("build", SAMPLES / "hello", "-k", tree.objects, "-o", tmp_path / "out", *words)
+        assert done.error_text.splitlines()[:3] == said[:3]
+    quiet = kbuildpy("build", SAMPLES / "hello", "-k", tree.objects, "-o", tmp_path / "quiet", *CROSS)
+    assert "compiler differs" not in quiet.error_text
+
+
 def test_an_arch_that_the_tree_is_not_for_is_a_wrong_call(tree: KernelTree, tmp_path: Path) -> None:
     done = kbuildpy("build", SAMPLES / "hello", "-k", tree.objects, "-o", tmp_path, "ARCH=riscv")
     assert done.returncode == 2
