@@ -296,11 +296,11 @@ def _refuse_missing_compiler(
 ) -> None:
     for name in ("CC", "LD"):
         words = programs.get(name, "").split()
-        choice = "CC" if is_native(architecture_of(tree)) else "CROSS_COMPILE"
+        choice = "CC=" if is_native(architecture_of(tree)) else "CC= or CROSS_COMPILE="
         if words and shutil.which(words[-1], path=environ.get("PATH")) is None:
             raise CommandError(
                 f"{words[-1]}: not found, and the kernel tree {tree.objects} builds with it",
-                hint=f"apt-get install {package_of_compiler(words[-1])}, or choose another one with {choice}=",
+                hint=f"apt-get install {package_of_compiler(words[-1])}, or choose another one with {choice}",
                 stderr=stderr,
             )
 
