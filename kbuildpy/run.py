@@ -98,11 +98,13 @@ def run(
 
 def install_hint(program: str) -> str:
     """What to install for `program` on a Debian system, as a sentence."""
+    return f"apt-get install {package_of(program)}"
+
+
+def package_of(program: str) -> str:
+    """The Debian package that has `program`; most have its name."""
     name = Path(program).name
-    package = PACKAGE_OF_PROGRAM.get(name, name)
-    if "gcc" in name or name.startswith(("clang", "ld.lld")):
-        package = name
-    return f"apt-get install {package}"
+    return PACKAGE_OF_PROGRAM.get(name, name)
 
 
 def run_attached(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> int:

@@ -21,9 +21,11 @@ from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.plan import Step
 from kbuildpy.kbuild.question import Stamp, base_environment, digest, environment_key, make_failed, stamp, stamps
 from kbuildpy.kbuild.records import MAKEFILES, read_records
+from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.compiler import cross_variables, package_of_compiler
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import install_hint, run
+from kbuildpy.run import run
 
 _MODULE = "zz-kbuildpy-zz"
 _MODULE_FIXED = "zz_kbuildpy_zz"
@@ -38,6 +40,9 @@ _TREE_PROGRAMS = (
     "tools/bpf/resolve_btfids/resolve_btfids",
     "tools/objtool/objtool",
 )
+# What of a tree an answer depends on, besides its makefiles. (Some architectures' makefiles take a compiler option
+# from the offsets.)
+_WATCHED = ("include/generated/autoconf.h", "include/generated/asm-offsets.h", "Module.symvers", "vmlinux")
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class TreeAnswer:
     exports (only what differs from the environment it was asked in; None: taken away); `in_directory` says
     that Kbuild runs in the module's directory (since 6.13) and not in the tree's object part; `modpost`,
     `compile_mod_c`, `compile_common`, `link` are its commands after the module objects; `compiler` is the
-    version text of the compiler; `programs` the programs that the tree names. `identity` names the answer, `state`
+    version text of the compiler; `programs` the programs that the tree names; `warnings` what the makefiles say to
+    every build (another compiler than the kernel's). `identity` names the answer, `state`
     the makefiles and the configuration that were asked: other questions may have other answers in another state.
     """
 
@@ -68,6 +74,7 @@ class TreeAnswer:
     makefiles: tuple[str, ...]
     variables: tuple[tuple[str, str], ...]
     identity: str
+    warnings: str = ""
     state: str = ""
 
     def working_directory(self, directory: str) -> str:
@@ -111,9 +118,9 @@ def ask_tree(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping
 
     The answer comes from the user's cache while the tree's makefiles, its configuration and the programs
     that it names are what they were. Raises `KbuildError` with make's own message when the tree's makefiles
-    fail, or when a compiler that the tree wants is not installed.
+    fail, or when a compiler that the tree wants is not installed; `UsageError` for an `ARCH` that it is not for.
     """
-    given = tuple(sorted(variables.items()))
+    given = tuple(sorted({**cross_variables(tree, variables, environ), **variables}.items()))
     key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), _own_version())
     cached = cache_directory() / "trees" / f"{key}.json"
     known = read_json(cached)
@@ -171,11 +178,12 @@ def _ask(tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapp
             programs=programs,
             placeholder=placeholder,
             exported=environment.read_bytes(),
-            warnings=_WARNING.findall(done.text),
+            notices=_WARNING.findall(done.text),
             asked=asked,
             cwd=cwd,
             in_directory=in_directory,
             variables=variables,
+            warnings=_warnings(done.error_text),
         )
 
 
@@ -187,11 +195,12 @@ def _answer(
     programs: dict[str, str],
     placeholder: str,
     exported: bytes,
-    warnings: list[str],
+    notices: list[str],
     asked: Mapping[str, str],
     cwd: str,
     in_directory: bool,
     variables: tuple[tuple[str, str], ...],
+    warnings: str,
 ) -> TreeAnswer:
     rules: dict[str, list[dict[str, str]]] = {"post": [], "mod.o": [], "common": [], "ko": []}
     for block in blocks:
@@ -220,7 +229,7 @@ def _answer(
         placeholder=placeholder,
         environment=_environment_difference(asked, exported),
         in_directory=in_directory,
-        modpost=_step(rules["post"][0] | {"command": "; ".join([*warnings, rules["post"][0]["command"]])}),
+        modpost=_step(rules["post"][0] | {"command": "; ".join([*notices, rules["post"][0]["command"]])}),
         compile_mod_c=tuple(map(_step, rules["mod.o"])),
         common_object=rules["common"][0]["target"] if rules["common"] else "",
         common_source=rules["common"][0]["source"] if rules["common"] else "",
@@ -236,7 +245,14 @@ def _answer(
             repr((facts, [sorted(block.items()) for block in blocks])).replace(placeholder, ""),
             stamps(_program_paths(programs, asked)),
         ),
+        warnings=warnings,
     )
+
+
+def _warnings(stderr: str) -> str:
+    # make's own (a clock that is ahead) are of this run and not of the tree.
+    lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith(("make: ", "make["))]
+    return "\n".join(lines)
 
 
 def _make_placeholder(tree: KernelTree, directory: Path, in_directory: bool) -> None:
@@ -286,10 +302,11 @@ def _refuse_missing_compiler(
 ) -> None:
     for name in ("CC", "LD"):
         words = programs.get(name, "").split()
+        choice = "CC=" if is_native(architecture_of(tree)) else "CC= or CROSS_COMPILE="
         if words and shutil.which(words[-1], path=environ.get("PATH")) is None:
             raise CommandError(
                 f"{words[-1]}: not found, and the kernel tree {tree.objects} builds with it",
-                hint=f"{install_hint(words[-1])}, or choose another compiler with CC=",
+                hint=f"apt-get install {package_of_compiler(words[-1])}, or choose another one with {choice}",
                 stderr=stderr,
             )
 
@@ -314,7 +331,7 @@ def _watched(answer: TreeAnswer) -> dict[str, Stamp]:
     tree = answer.tree
     files = [
         *answer.makefiles,
-        *(str(tree.objects / name) for name in ("include/generated/autoconf.h", "Module.symvers", "vmlinux")),
+        *(str(tree.objects / name) for name in _WATCHED),
         *answer.link_needs,
         *_program_paths(answer.programs, os.environ),
     ]
@@ -346,6 +363,7 @@ def _to_json(answer: TreeAnswer) -> dict[str, Any]:
         "makefiles": list(answer.makefiles),
         "variables": [list(pair) for pair in answer.variables],
         "identity": answer.identity,
+        "warnings": answer.warnings,
     }
 
 
@@ -370,5 +388,6 @@ def _from_json(tree: KernelTree, value: dict[str, Any]) -> TreeAnswer:
         makefiles=tuple(value["makefiles"]),
         variables=tuple((name, text) for name, text in value["variables"]),
         identity=value["identity"],
+        warnings=value["warnings"],
         state=digest(sorted((name, *seen) for name, seen in value["stamps"].items())),
     )

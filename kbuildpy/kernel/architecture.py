@@ -21,6 +21,14 @@ _ARCHITECTURE_SYMBOL = re.compile(
     rb"|HEXAGON|MICROBLAZE|NIOS2|OPENRISC|IA64)=y$",
     re.MULTILINE,
 )
+# What the top Makefile takes as an ARCH besides the directories' own names ("Additional ARCH settings for ...").
+_SRCARCH_OF_ARCH = {
+    "i386": "x86",
+    "x86_64": "x86",
+    "sparc32": "sparc",
+    "sparc64": "sparc",
+    "parisc64": "parisc",
+}
 _OVERRIDE = re.compile(r"^override ARCH\s*:?=\s*(\S+)", re.MULTILINE)
 
 # scripts/subarch.include, as `uname -m` to ARCH.
@@ -41,11 +49,15 @@ _SUBARCH = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """`arch` as `ARCH` names it, `srcarch` the directory below `arch/` ("" for none told), `bits` 32 or 64."""
+    """`arch` as `ARCH` names it, `srcarch` the directory below `arch/` ("" for none told), `bits` 32 or 64.
+
+    `fixed` says that the tree itself sets `ARCH`, whatever the user says.
+    """
 
     arch: str
     srcarch: str
     bits: int
+    fixed: bool = False
 
     def __str__(self) -> str:
         return {("x86", 64): "x86_64", ("x86", 32): "i386"}.get((self.srcarch, self.bits), self.arch) or "unknown"
@@ -65,7 +77,13 @@ def architecture_of(tree: KernelTree) -> Architecture:
         arch=override[1] if override else srcarch,
         srcarch=srcarch,
         bits=64 if re.search(rb"^CONFIG_64BIT=y$", config, re.MULTILINE) else 32,
+        fixed=override is not None,
     )
+
+
+def srcarch_of(arch: str) -> str:
+    """The directory below `arch/` of what a user calls `ARCH`."""
+    return _SRCARCH_OF_ARCH.get(arch, arch)
 
 
 def native_architecture(machine: str = "") -> Architecture:

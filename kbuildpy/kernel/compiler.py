@@ -3,21 +3,27 @@
 Kbuild compiles modules with `$(CROSS_COMPILE)gcc` unless told otherwise; Debian's headers packages name their
 compiler's version in `.kernelvariables`, which the top Makefile includes. Kbuild only warns when it differs from
 the kernel's, so both are worth showing.
+
+The surprise: Kbuild builds for this machine unless `ARCH` and `CROSS_COMPILE` say otherwise, also in a tree that is
+configured for another one. A tree tells what it is for, so here the two are taken from it where nobody sets them.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.kernel.architecture import architecture_of, is_native, native_architecture
+from kbuildpy.errors import UsageError
+from kbuildpy.kernel.architecture import Architecture, architecture_of, is_native, native_architecture, srcarch_of
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import package_of
 
 _CC = re.compile(r"^CC\s*:?=.*?(?:\$\(CROSS_COMPILE\))?([\w.+-]+)\s*$", re.MULTILINE)
 _CROSS_COMPILE = re.compile(r"^override CROSS_COMPILE\s*:?=\s*([^\s$]+)\s*$", re.MULTILINE)
-_TRIPLET_COMPILER = re.compile(r"(?P<triplet>\w+-linux-gnu\w*)-(?P<compiler>gcc(?:-[\d.]+)?)")
+_TRIPLET_PROGRAM = re.compile(r"(?P<triplet>\w+-linux-gnu\w*)-(?P<program>[\w.+-]+)")
 
 # What Debian prefixes cross compilers with, as (SRCARCH, bits).
 _TRIPLETS = {
@@ -66,21 +72,46 @@ def compiler_of(tree: KernelTree, *, cross_compile: str = "", search: str | None
     )
 
 
+def cross_variables(tree: KernelTree, variables: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The `ARCH` and `CROSS_COMPILE` that make must be given to build for `tree`, where the user gives none.
+
+    `variables` are those of make's command line, `environ` is the environment; make takes either from both. Empty
+    for a tree of this machine's architecture. Raises `UsageError` for an `ARCH` that `tree` is not configured for.
+    """
+    architecture = architecture_of(tree)
+    asked = variables.get("ARCH") or ("" if architecture.fixed else environ.get("ARCH", ""))
+    if asked and architecture.srcarch and srcarch_of(asked) != architecture.srcarch:
+        raise UsageError(
+            f"{tree.objects}: the kernel tree is for {architecture}, not for ARCH={asked}",
+            hint="leave ARCH out, or name a kernel tree of that architecture",
+        )
+    if not _needs_another_compiler(architecture):
+        return {}
+    wanted = {"ARCH": architecture.arch, "CROSS_COMPILE": _prefix_of_foreign(tree)}
+    return {name: text for name, text in wanted.items() if text and name not in variables and name not in environ}
+
+
 def package_of_compiler(program: str, *, machine: str = "") -> str:
-    """The Debian package that has `program`; package names cannot contain underscores."""
-    found = _TRIPLET_COMPILER.fullmatch(Path(program).name)
+    """The Debian package that has the compiler or linker `program`; package names cannot contain underscores."""
+    found = _TRIPLET_PROGRAM.fullmatch(Path(program).name)
     if not found:
-        return Path(program).name
+        return package_of(program)
+    package = package_of(found["program"])
     native = native_architecture(machine)
     if _TRIPLETS.get((native.srcarch, native.bits)) == found["triplet"]:
-        return found["compiler"]
-    return f"{found['compiler']}-{found['triplet'].replace('_', '-')}"
+        return package
+    return f"{package}-{found['triplet'].replace('_', '-')}"
 
 
 def _prefix_of_foreign(tree: KernelTree) -> str:
     architecture = architecture_of(tree)
     triplet = _TRIPLETS.get((architecture.srcarch, architecture.bits))
-    return "" if is_native(architecture) or not triplet else f"{triplet}-"
+    return f"{triplet}-" if triplet and _needs_another_compiler(architecture) else ""
+
+
+def _needs_another_compiler(architecture: Architecture) -> bool:
+    # One compiler serves both widths of an architecture (gcc -m32), and Kbuild relies on that.
+    return not is_native(architecture) and architecture.srcarch != native_architecture().srcarch
 
 
 def _text(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,8 @@ class Session:
         key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())))
         if key not in self._projects:
             answer = ask_tree(tree, variables=variables, environ=environ)
+            if answer.warnings and self.say_once(answer.warnings):
+                print(answer.warnings, file=sys.stderr, flush=True)
             self._projects[key] = Project(env, answer, environ, self.top)
         return self._projects[key]
 

@@ -1,27 +1,35 @@
 """Boots a kernel in QEMU and loads modules in it.
 
 From the outside in: `load` loads modules and tells what the kernel said to each, `qemu` boots, `initramfs`
-packs what the guest needs (`cpio` is the archive's format, `guest_init.sh` the guest's process 1), and `image`
-finds the kernel.
+packs what the guest needs (`cpio` is the archive's format, `guest_init.sh` the guest's process 1), `image`
+finds the kernel, and `machine` is what differs by architecture. `debian` takes files out of packages.
 """
 
 from kbuildpy.vm.image import fetch_kernel_image, find_kernel_image
-from kbuildpy.vm.initramfs import find_busybox, make_initramfs
+from kbuildpy.vm.initramfs import busybox_for, find_busybox, make_initramfs
 from kbuildpy.vm.load import Attempt, Load, LoadReport, ModuleReport, in_dependency_order, load_modules
+from kbuildpy.vm.machine import ARM64, MACHINES, X86_64, Machine, machine_for, machine_of_image
 from kbuildpy.vm.qemu import BootResult, accelerator, boot
 
 __all__ = [
+    "ARM64",
+    "MACHINES",
+    "X86_64",
     "Attempt",
     "BootResult",
     "Load",
     "LoadReport",
+    "Machine",
     "ModuleReport",
     "accelerator",
     "boot",
+    "busybox_for",
     "fetch_kernel_image",
     "find_busybox",
     "find_kernel_image",
     "in_dependency_order",
     "load_modules",
+    "machine_for",
+    "machine_of_image",
     "make_initramfs",
 ]

@@ -1,7 +1,4 @@
-"""The kernel image of a release: an installed one, or one out of a Debian package.
-
-A package is unpacked, not installed: installing would run the hooks that make an initramfs and a boot menu.
-"""
+"""The kernel image of a release: an installed one, or one out of a Debian package."""
 
 from __future__ import annotations
 
@@ -9,9 +6,10 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.run import run
+from kbuildpy.vm.debian import extract
+from kbuildpy.vm.machine import Machine
 
 # Debian and most others; then where Fedora and Arch keep it.
 _INSTALLED = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz")
@@ -30,10 +28,11 @@ def find_kernel_image(release: str, *, root: Path = Path("/")) -> Path:
     raise KbuildError(f"there is no image of kernel {release} here", hint=f"apt-get install linux-image-{release}")
 
 
-def fetch_kernel_image(release: str) -> Path:
+def fetch_kernel_image(release: str, *, machine: Machine | None = None) -> Path:
     """As `find_kernel_image()`, but one that is missing is taken out of Debian's package, once per user.
 
-    Needs apt's package lists (`apt-get update`), no privilege. Raises `KbuildError` if there is no such package.
+    `machine` is the one that it is for (default: this). Needs apt's package lists (`apt-get update`), no privilege.
+    Raises `KbuildError` if there is no such package.
     """
     try:
         return find_kernel_image(release)
@@ -42,10 +41,10 @@ def fetch_kernel_image(release: str) -> Path:
     image = _fetched(release)
     image.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".fetch-", dir=image.parent) as name:
-        directory = Path(name)
-        run(["dpkg-deb", "--extract", _download(release, directory), directory / "package"])
+        package = Path(name) / "package"
+        _extract(release, package, machine.debian if machine and not machine.native else "")
         # Whole or not at all: whoever looks meanwhile, or after an interruption, must not find half a kernel.
-        (directory / f"package/boot/{image.name}").replace(image)
+        (package / f"boot/{image.name}").replace(image)
     return image
 
 
@@ -53,17 +52,12 @@ def _fetched(release: str) -> Path:
     return cache_directory() / "images" / f"vmlinuz-{release}"
 
 
-def _download(release: str, directory: Path) -> Path:
+def _extract(release: str, directory: Path, architecture: str) -> None:
     """Debian signs some kernels for Secure Boot; the others have packages called -unsigned."""
-    errors = []
-    for package in (f"linux-image-{release}", f"linux-image-{release}-unsigned"):
+    try:
+        extract(f"linux-image-{release}", directory, architecture=architecture)
+    except KbuildError as error:
         try:
-            run(["apt-get", "download", "-q", package], cwd=directory)
-        except CommandError as error:
-            errors.append(error)
-            continue
-        return next(directory.glob("*.deb"))
-    raise KbuildError(
-        f"cannot download linux-image-{release}: {errors[0].stderr.strip()}",
-        hint="Run apt-get update. If the package is gone, a newer kernel replaced it: upgrade the headers too.",
-    )
+            extract(f"linux-image-{release}-unsigned", directory, architecture=architecture)
+        except KbuildError:
+            raise error from None

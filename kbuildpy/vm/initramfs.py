@@ -6,10 +6,14 @@ import shutil
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.vm import cpio
+from kbuildpy.vm.debian import extract
+from kbuildpy.vm.machine import Machine
 
 # What guest_init.sh calls. busybox acts as the program whose name it is called by.
 _PROGRAMS = ("cat", "grep", "insmod", "mount", "poweroff", "rmmod", "sh")
@@ -33,6 +37,24 @@ def make_initramfs(contents: Mapping[str, bytes], *, busybox: Path | None = None
             *(cpio.file(path, data) for path, data in contents.items()),
         ]
     )
+
+
+def busybox_for(machine: Machine) -> Path:
+    """A static busybox that runs on `machine`: this machine's, else one out of Debian's package, once per user.
+
+    Raises `KbuildError` if there is none.
+    """
+    if machine.native:
+        return find_busybox()
+    busybox = cache_directory() / "images" / f"busybox-{machine.name}"
+    if not busybox.is_file():
+        busybox.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".fetch-", dir=busybox.parent) as name:
+            extract("busybox-static", Path(name), architecture=machine.debian)
+            # (in /usr/bin since the directories were merged, in trixie)
+            found = next(path for path in (Path(name, "bin/busybox"), Path(name, "usr/bin/busybox")) if path.is_file())
+            found.replace(busybox)
+    return busybox
 
 
 def find_busybox() -> Path:

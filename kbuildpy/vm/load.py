@@ -13,7 +13,8 @@ from pathlib import Path
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
-from kbuildpy.vm.initramfs import make_initramfs
+from kbuildpy.vm.initramfs import busybox_for, make_initramfs
+from kbuildpy.vm.machine import machine_of_image
 from kbuildpy.vm.qemu import boot
 
 _REPORT = "kbuildpy: "
@@ -74,7 +75,8 @@ def load_modules(kernel: Path, loads: Sequence[Load], *, timeout: float = 120) -
         contents[path] = load.file.read_bytes()
         listed.append(" ".join([module_name(load.file), f"/{path}", *load.parameters]) + "\n")
     contents["modules/list"] = "".join(listed).encode()
-    booted = boot(kernel, make_initramfs(contents), timeout=timeout)
+    initramfs = make_initramfs(contents, busybox=busybox_for(machine_of_image(kernel)))
+    booted = boot(kernel, initramfs, timeout=timeout)
     modules, tainted = read_reports(booted.log)
     return LoadReport(modules, tainted, booted.log, booted.seconds)
 

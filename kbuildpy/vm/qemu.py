@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import CommandError
 from kbuildpy.run import run
+from kbuildpy.vm.machine import Machine, machine_of_image
 
 _KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01) of include/uapi/linux/kvm.h
 
@@ -23,7 +24,6 @@ _KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01) of include/uapi/linux/kvm.h
 _TIMESTAMP = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
 
 KERNEL_PARAMETERS = (
-    "console=ttyS0",
     "ignore_loglevel",  # debug messages too
     "printk.devkmsg=on",  # else the kernel drops all but ten of the guest's reports
     "panic=-1",  # reboot at once, which -no-reboot makes an exit
@@ -45,16 +45,18 @@ def boot(
 ) -> BootResult:
     """Boot the kernel image `kernel` until it powers off or panics, or until `timeout` seconds are over.
 
-    `parameters` are added to the kernel's command line; `memory` is in MiB. Raises `CommandError` if QEMU is
-    missing or cannot start.
+    The image says which machine it is for. `parameters` are added to the kernel's command line; `memory` is in MiB.
+    Raises `CommandError` if QEMU is missing or cannot start, `KbuildError` if we cannot boot such an image.
     """
+    machine = machine_of_image(kernel)
     with TemporaryDirectory(prefix="kbuildpy-vm-") as name:
         directory = Path(name)
         (directory / "initramfs").write_bytes(initramfs)
         console = directory / "console"
         argv: list[str | Path] = [
-            "qemu-system-x86_64",
-            "-accel", accelerator(),
+            machine.qemu,
+            *machine.options,
+            "-accel", accelerator(machine),
             "-cpu", "max",
             "-m", str(memory),
             "-nodefaults",
@@ -63,7 +65,7 @@ def boot(
             "-serial", f"file:{console}",
             "-kernel", kernel,
             "-initrd", directory / "initramfs",
-            "-append", " ".join([*KERNEL_PARAMETERS, *parameters]),
+            "-append", " ".join([f"console={machine.console}", *KERNEL_PARAMETERS, *parameters]),
         ]  # fmt: skip
         start = time.monotonic()
         timed_out = False
@@ -77,9 +79,15 @@ def boot(
         return BootResult(_log_lines(console.read_bytes()), seconds, timed_out)
 
 
-def accelerator(*, cpuinfo: Path = Path("/proc/cpuinfo"), kvm: Path = Path("/dev/kvm")) -> str:
-    """`kvm` where this processor and this process can use it, else `tcg`: QEMU's translator, ten times slower."""
-    if not re.search(r"^flags\s*:.*\b(vmx|svm)\b", cpuinfo.read_text(errors="replace"), re.MULTILINE):
+def accelerator(
+    machine: Machine, *, cpuinfo: Path = Path("/proc/cpuinfo"), kvm: Path = Path("/dev/kvm"), host: str = ""
+) -> str:
+    """`kvm` where this processor and this process can use it for `machine`, else `tcg`: QEMU's translator, ten
+    times slower. `host` stands in for what `uname -m` says."""
+    if machine.host != (host or os.uname().machine):
+        return "tcg"
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(errors="replace"), re.MULTILINE)
+    if machine.kvm_flags and not (flags and set(flags[1].split()).intersection(machine.kvm_flags)):
         return "tcg"
     try:
         device = os.open(kvm, os.O_RDWR | os.O_CLOEXEC)

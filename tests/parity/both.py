@@ -85,14 +85,14 @@ def build_both(
     theirs = []
     for (below, _), variables in zip(steps, ours, strict=True):
         done = make(tree, place / below, variables)
-        theirs.append(Build(done.returncode, done.text + done.error_text, _collect(place / below)))
+        theirs.append(Build(done.returncode, done.text + done.error_text, collect(place / below)))
     lay_out()
     before = _listing(place)
     pairs = []
     for (below, _), variables, oracle in zip(steps, ours, theirs, strict=True):
         done = kbuildpy("build", place / below, "-k", str(tree.objects), *variables)
         out = place / below / "build" / tree.release
-        pairs.append((oracle, Build(done.returncode, done.text + done.error_text, _collect(out))))
+        pairs.append((oracle, Build(done.returncode, done.text + done.error_text, collect(out))))
     assert _listing(place) == before, "the build wrote among the sources"
     return pairs
 
@@ -120,7 +120,7 @@ def errors(output: str) -> set[str]:
     return {line for line in found if not line.startswith("make") and "***" not in line}
 
 
-def _collect(directory: Path) -> dict[str, bytes]:
+def collect(directory: Path) -> dict[str, bytes]:
     """The files that count below `directory`; another kernel's or kbuildpy's own are not among them."""
     found = {}
     for pattern in COMPARED:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,11 @@ ENVIRONMENT = {
 }
 
 
-def evaluate(tree: KernelTree, directory: Path, *names: str) -> list[str]:
-    """What the variables `names` are in the tree's top Makefile, for an external module in `directory`."""
+def evaluate(tree: KernelTree, directory: Path, *names: str, variables: Sequence[str] = ()) -> list[str]:
+    """What the variables `names` are in the tree's top Makefile, for an external module in `directory`.
+
+    `variables` are those on make's command line.
+    """
     makefile = directory / "print.mk"
     answers = "".join(f"$(info answer: $({name}))\n" for name in names)
     makefile.write_text(f"include {tree.objects}/Makefile\n{answers}print-answer: ;\n")
@@ -56,6 +60,7 @@ def evaluate(tree: KernelTree, directory: Path, *names: str) -> list[str]:
         "-f",
         str(makefile),
         f"M={directory}",
+        *variables,
         "print-answer",
     ]
     lines = run(argv, env=ENVIRONMENT).text.splitlines()

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kernel.architecture import architecture_of, is_native, native_architecture
+from kbuildpy.errors import UsageError
+from kbuildpy.kernel.architecture import Architecture, architecture_of, is_native, native_architecture
 from kbuildpy.kernel.btf import btf_of
-from kbuildpy.kernel.compiler import compiler_of, package_of_compiler
+from kbuildpy.kernel.compiler import compiler_of, cross_variables, package_of_compiler
 from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.modversions import modversions_of
 from kbuildpy.kernel.open import open_tree
@@ -17,6 +18,7 @@ from kbuildpy.kernel.tree import KernelTree
 from tests.unit.test_kernel_open import fake_tree
 
 PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
+ARM64 = "CONFIG_ARM64=y\nCONFIG_64BIT=y\n"
 DEBIAN_CC = "CC = $(if $(DEBIAN_KERNEL_USE_CCACHE),$(CCACHE)) $(CROSS_COMPILE)gcc-12\n"
 
 
@@ -105,12 +107,60 @@ def test_other_trees_ask_for_gcc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert compiler_of(tree_with(tmp_path, PC)).program == "gcc"
 
 
-def test_a_foreign_tree_asks_for_debians_cross_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kbuildpy.kernel.compiler.is_native", lambda architecture: False)
-    tree = tree_with(tmp_path, "CONFIG_ARM64=y\nCONFIG_64BIT=y\n", kernelvariables=DEBIAN_CC)
+@pytest.fixture
+def pc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine is a 64-bit PC."""
+    native = Architecture("x86", "x86", 64)
+    monkeypatch.setattr("kbuildpy.kernel.compiler.native_architecture", lambda machine="": native)
+    monkeypatch.setattr("kbuildpy.kernel.compiler.is_native", lambda found: (found.srcarch, found.bits) == ("x86", 64))
+
+
+@pytest.mark.usefixtures("pc")
+def test_a_foreign_tree_asks_for_debians_cross_compiler(tmp_path: Path) -> None:
+    tree = tree_with(tmp_path, ARM64, kernelvariables=DEBIAN_CC)
     compiler = compiler_of(tree, search=programs(tmp_path / "bin", "gcc-12"))
     assert (compiler.program, compiler.installed) == ("aarch64-linux-gnu-gcc-12", False)
     assert compiler_of(tree, cross_compile="mine-").program == "mine-gcc-12"
+
+
+@pytest.mark.usefixtures("pc")
+@pytest.mark.parametrize(
+    ("config", "given"),
+    [
+        (PC, {}),
+        ("CONFIG_X86=y\nCONFIG_X86_32=y\n", {}),  # gcc -m32
+        (ARM64, {"ARCH": "arm64", "CROSS_COMPILE": "aarch64-linux-gnu-"}),
+        ("CONFIG_UML=y\nCONFIG_64BIT=y\n", {"ARCH": "um"}),
+    ],
+)
+def test_a_tree_says_for_which_architecture_it_is_where_nobody_else_does(
+    config: str, given: dict[str, str], tmp_path: Path
+) -> None:
+    assert cross_variables(tree_with(tmp_path, config), {}, {}) == given
+
+
+@pytest.mark.usefixtures("pc")
+def test_what_the_user_says_of_the_architecture_goes_before_what_the_tree_says(tmp_path: Path) -> None:
+    tree = tree_with(tmp_path, ARM64)
+    assert cross_variables(tree, {"CROSS_COMPILE": "mine-"}, {}) == {"ARCH": "arm64"}
+    assert cross_variables(tree, {"CROSS_COMPILE": ""}, {"ARCH": "arm64"}) == {}
+
+
+@pytest.mark.usefixtures("pc")
+def test_refuses_an_arch_that_a_tree_is_not_for(tmp_path: Path) -> None:
+    tree = tree_with(tmp_path, ARM64)
+    with pytest.raises(UsageError, match="is for arm64, not for ARCH=riscv"):
+        cross_variables(tree, {"ARCH": "riscv"}, {})
+    with pytest.raises(UsageError, match="is for arm64, not for ARCH=x86_64"):
+        cross_variables(tree, {}, {"ARCH": "x86_64"})
+
+
+@pytest.mark.usefixtures("pc")
+def test_an_arch_in_the_environment_says_nothing_to_a_tree_that_sets_its_own(tmp_path: Path) -> None:
+    tree = tree_with(tmp_path, PC, kernelvariables="override ARCH = x86\n")
+    assert cross_variables(tree, {"ARCH": "x86_64"}, {"ARCH": "arm64"}) == {}
+    with pytest.raises(UsageError, match="is for x86_64, not for ARCH=arm64"):
+        cross_variables(tree, {"ARCH": "arm64"}, {})
 
 
 @pytest.mark.parametrize(
@@ -123,6 +173,8 @@ def test_a_foreign_tree_asks_for_debians_cross_compiler(tmp_path: Path, monkeypa
         ("i686-linux-gnu-gcc-12", "gcc-12-i686-linux-gnu"),
         ("arm-linux-gnueabihf-gcc-12", "gcc-12-arm-linux-gnueabihf"),
         ("clang-19", "clang-19"),
+        ("x86_64-linux-gnu-ld", "binutils"),
+        ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
     ],
 )
 def test_names_the_debian_package_of_a_compiler(program: str, package: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.find import installed_trees
-from kbuildpy.vm import accelerator, boot, fetch_kernel_image, make_initramfs
+from kbuildpy.vm import ARM64, X86_64, accelerator, boot, fetch_kernel_image, make_initramfs
 
 needs_qemu = pytest.mark.skipif(
     os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
@@ -46,13 +46,20 @@ def test_a_boot_is_stopped_when_its_time_is_up(kernel: Path) -> None:
 def test_kvm_is_not_used_on_a_processor_without_virtualization(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu vme sse sse2 hypervisor\n")
-    assert accelerator(cpuinfo=cpuinfo) == "tcg"
+    assert accelerator(X86_64, host="x86_64", cpuinfo=cpuinfo) == "tcg"
 
 
 def test_kvm_is_not_used_where_no_virtual_machine_can_be_made(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu vme vmx sse sse2\n")
-    assert accelerator(cpuinfo=cpuinfo, kvm=tmp_path / "missing") == "tcg"
+    assert accelerator(X86_64, host="x86_64", cpuinfo=cpuinfo, kvm=tmp_path / "missing") == "tcg"
     no_device = tmp_path / "kvm"
     no_device.touch()
-    assert accelerator(cpuinfo=cpuinfo, kvm=no_device) == "tcg"
+    assert accelerator(X86_64, host="x86_64", cpuinfo=cpuinfo, kvm=no_device) == "tcg"
+
+
+def test_kvm_is_not_used_for_a_foreign_architecture(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags\t\t: vmx\n")
+    assert accelerator(ARM64, host="x86_64", cpuinfo=cpuinfo) == "tcg"
+    assert accelerator(X86_64, host="aarch64", cpuinfo=cpuinfo) == "tcg"

@@ -1,9 +1,8 @@
-"""Real kernels load and remove the sample modules: Debian's 6.1 and 6.12, one boot each."""
+"""Real kernels load and remove the sample modules: Debian's 6.1 and 6.12, and its kernels for arm64, one boot each."""
 
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +13,16 @@ from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from kbuildpy.vm import Load, LoadReport, ModuleReport, fetch_kernel_image, in_dependency_order, load_modules
+from kbuildpy.vm import (
+    Load,
+    LoadReport,
+    ModuleReport,
+    fetch_kernel_image,
+    in_dependency_order,
+    load_modules,
+    machine_for,
+)
+from tests.parity.cross import LINES, arm64_tree
 
 SAMPLES = Path(__file__).parents[2] / "sample_modules"
 
@@ -25,11 +33,7 @@ TREES = {
     if tree.version in {(6, 1), (6, 12)} and is_native(architecture_of(tree))
 }
 
-pytestmark = [
-    pytest.mark.vm,
-    pytest.mark.skipif(os.uname().machine != "x86_64", reason="boots x86-64 kernels"),
-    pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="QEMU is not installed"),
-]
+pytestmark = pytest.mark.vm
 
 PARAMETERS = {
     "params": ("who=kernel", "count=2", "loud=1", "primes=2,3,5", "percent=80"),
@@ -86,17 +90,28 @@ def build_samples(tree: KernelTree, out: Path) -> list[Path]:
     return sorted((out / tree.release).rglob("*.ko"))
 
 
-@pytest.fixture(scope="module", params=[(6, 1), (6, 12)], ids=["6.1", "6.12"])
+def tree_called(name: str) -> KernelTree:
+    """The tree of a line of kernels for this machine, or of one for arm64."""
+    if name in LINES:
+        return arm64_tree(name)
+    version = (int(name.split(".")[0]), int(name.split(".")[1]))
+    if version not in TREES:
+        pytest.skip("the headers of this kernel are not installed")
+    return TREES[version]
+
+
+@pytest.fixture(scope="module", params=["6.1", "6.12", *LINES])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadReport:
     """All samples in one boot, in dependency order; before them exporter_user, which then lacks exporter."""
-    if request.param not in TREES:
-        pytest.skip("the headers of this kernel are not installed")
-    tree = TREES[request.param]
+    tree = tree_called(request.param)
+    machine = machine_for(architecture_of(tree))
+    if shutil.which(machine.qemu) is None:
+        pytest.skip(f"{machine.qemu} is not installed")
     modules = build_samples(tree, tmp_path_factory.mktemp("samples") / "sample_modules")
     too_early = next(module for module in modules if module.stem == "exporter_user")
     order = [too_early, *in_dependency_order(modules)]
     loads = [Load(module, PARAMETERS.get(module.stem, ())) for module in order]
-    return load_modules(fetch_kernel_image(tree.release), loads, timeout=300)
+    return load_modules(fetch_kernel_image(tree.release, machine=machine), loads, timeout=300)
 
 
 def loaded(report: LoadReport, name: str) -> ModuleReport:
@@ -149,4 +164,5 @@ def test_the_kernel_refuses_a_user_whose_exporter_is_not_loaded(report: LoadRepo
 def test_the_kernel_has_nothing_else_to_complain_about(report: LoadReport) -> None:
     taint_oot_module, taint_unsigned_module = 1 << 12, 1 << 13
     assert report.tainted == taint_oot_module | taint_unsigned_module
-    assert not [line for line in report.log if line.startswith(("WARNING:", "BUG:", "Oops:", "Call Trace:"))]
+    complaints = ("WARNING:", "BUG:", "Oops:", "Internal error:", "Call Trace:", "Call trace:")
+    assert not [line for line in report.log if line.startswith(complaints)]

@@ -17,8 +17,9 @@ ifeq ($(need-sub-make),1)
 __sub-make:
 	+@$(MAKE) -f $(KBUILDPY_MK)/tree.mk kbuildpy-tree
 else
-# (6.13 and later refuse names that begin with two underscores.)
-kbuildpy-tree:
+# Kbuild compiles after `prepare`; there arm64 and others add options that a header tells (where the stack
+# protector's canary is). (6.13 and later refuse names that begin with two underscores.)
+kbuildpy-tree: prepare
 	$(file >>$(KBUILDPY_RECORDS),$(kbuildpy-facts))
 	@env -0 >$(KBUILDPY_ENVIRONMENT)
 	+@$(MAKE) -n -s -f $(KBUILDPY_MK)/modpost.mk

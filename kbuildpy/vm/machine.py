@@ -1,0 +1,94 @@
+"""What differs between the architectures that we boot: QEMU's program and machine, the console, Debian's names.
+
+Which of them a kernel needs is asked of the kernel image itself: the boot protocols put a magic number into its header
+(Documentation/x86/boot.rst, Documentation/arm64/booting.rst).
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import Architecture
+
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How a kernel of one architecture is booted.
+
+    `name` as `str(Architecture)` shows it, `host` what `uname -m` says on it, `debian` Debian's word for it; `qemu`
+    the program, `options` those that it cannot do without; `console` the serial port as the kernel calls it; `magic`
+    stands at `offset` of the kernel image; `kvm_flags` are what /proc/cpuinfo shows where KVM can work (none:
+    the kernel makes /dev/kvm only where it can).
+    """
+
+    name: str
+    host: str
+    debian: str
+    qemu: str
+    console: str
+    offset: int
+    magic: bytes
+    options: tuple[str, ...] = ()
+    kvm_flags: tuple[str, ...] = ()
+
+    @property
+    def native(self) -> bool:
+        """Whether this machine is of the same architecture."""
+        return os.uname().machine == self.host
+
+
+X86_64 = Machine(
+    name="x86_64",
+    host="x86_64",
+    debian="amd64",
+    qemu="qemu-system-x86_64",
+    console="ttyS0",
+    offset=0x202,
+    magic=b"HdrS",
+    kvm_flags=("vmx", "svm"),
+)
+ARM64 = Machine(
+    name="arm64",
+    host="aarch64",
+    debian="arm64",
+    qemu="qemu-system-aarch64",
+    console="ttyAMA0",
+    offset=56,
+    magic=b"ARM\x64",
+    # There is no default machine. KVM has the interrupt controller of the processor that it runs on.
+    options=("-machine", "virt,gic-version=max"),
+)
+MACHINES = (X86_64, ARM64)
+
+
+def machine_for(architecture: Architecture) -> Machine:
+    """The machine that boots kernels of `architecture`; raises `KbuildError` if we have none."""
+    for machine in MACHINES:
+        if machine.name == str(architecture):
+            return machine
+    raise KbuildError(f"cannot boot kernels of {architecture}: only {_names()}")
+
+
+def machine_of_image(kernel: Path) -> Machine:
+    """The machine that boots the image `kernel`; raises `KbuildError` if it is no kernel image that we know."""
+    with kernel.open("rb") as image:
+        header = image.read(0x1000)
+    if header.startswith(_GZIP):
+        # Image.gz: QEMU unpacks it.
+        with suppress(zlib.error):
+            header = zlib.decompressobj(wbits=31).decompress(header, 0x1000)
+    for machine in MACHINES:
+        if header[machine.offset :].startswith(machine.magic):
+            return machine
+    raise KbuildError(f"{kernel}: not an image of a kernel for {_names()}")
+
+
+def _names() -> str:
+    return " or ".join(machine.name for machine in MACHINES)
