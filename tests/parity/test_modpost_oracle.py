@@ -81,9 +81,10 @@ def build(tree: KernelTree, directory: Path, files: Mapping[str, str], *targets:
     return Built(tree, directory)
 
 
-def layouts_of(tree: KernelTree, directory: Path) -> DeviceTableLayouts:
+def layouts_of(tree: KernelTree, directory: Path, *variables: str) -> DeviceTableLayouts:
     """The device table layouts, compiled by Kbuild itself."""
-    built = build(tree, directory, {"probe.c": probe_source(tree), "Kbuild": "obj-m := probe.o\n"}, "probe.s")
+    files = {"probe.c": probe_source(tree), "Kbuild": "obj-m := probe.o\n"}
+    built = build(tree, directory, files, "probe.s", *variables)
     return parse((built.directory / "probe.s").read_bytes())
 
 

@@ -23,8 +23,11 @@ import pytest
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import CommandError
+from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost import ModpostOptions, ModuleObject, modpost
+from kbuildpy.vm.debian import extract
+from tests.parity.cross import CROSS, LINES, arm64_tree
 from tests.parity.packages import unpacked
 from tests.parity.test_modpost_oracle import TREES, Built, layouts_of, usual_options
 
@@ -62,10 +65,24 @@ def test_every_shipped_module_is_stated_alike(tree: KernelTree, tmp_path: Path) 
     compare(tree, list(shipped(tree)), tmp_path)
 
 
+@pytest.mark.sweep
+@pytest.mark.parametrize("line", LINES)
+def test_every_shipped_module_for_arm64_is_stated_alike(line: str, tmp_path: Path) -> None:
+    tree = arm64_tree(line)
+    package = cache_directory() / "packages" / f"linux-image-{tree.release}"
+    if not package.is_dir():
+        extract(f"linux-image-{tree.release}", package, architecture="arm64")
+    compare(tree, list(in_folder(next(package.glob(f"**/lib/modules/{tree.release}/kernel")))), tmp_path, *CROSS)
+
+
 def shipped(tree: KernelTree) -> Iterator[tuple[str, Path]]:
     """The modules of a kernel's image package: name without suffix (`drivers/usb/serial/option`), and file."""
     installed = Path("/lib/modules", tree.release, "kernel")
-    root = installed if installed.is_dir() else modules_of_package(tree.release)
+    yield from in_folder(installed if installed.is_dir() else modules_of_package(tree.release))
+
+
+def in_folder(root: Path) -> Iterator[tuple[str, Path]]:
+    """The modules in a folder, by their names below it."""
     for path in sorted(root.rglob("*.ko*")):
         yield str(path.relative_to(root)).partition(".ko")[0], path
 
@@ -79,9 +96,9 @@ def modules_of_package(release: str) -> Path:
     pytest.fail(f"no package of the modules of {release}")
 
 
-def compare(tree: KernelTree, images: list[tuple[str, Path]], scratch: Path) -> None:
+def compare(tree: KernelTree, images: list[tuple[str, Path]], scratch: Path, *variables: str) -> None:
     """Our modpost over `images`, against what they carry."""
-    layouts = layouts_of(tree, scratch / "layouts")
+    layouts = layouts_of(tree, scratch / "layouts", *variables)
     modules = [ModuleObject(name, plain(path, scratch / f"{name}.ko"), ()) for name, path in images]
     versions = [option for option in usual_options(Built(tree, scratch)) if option in ("-M", "-m", "-b", "-x")]
     options = ModpostOptions.parse([*versions, "-i", str(tree.symvers)])
