@@ -65,8 +65,13 @@ class LoadReport:
     seconds: float
 
 
-def load_modules(kernel: Path, loads: Sequence[Load], *, timeout: float = 120) -> LoadReport:
-    """Boot the image `kernel`, load the modules in the order given, and remove those that loaded in reverse."""
+def load_modules(
+    kernel: Path, loads: Sequence[Load], *, parameters: tuple[str, ...] = (), timeout: float = 120
+) -> LoadReport:
+    """Boot the image `kernel`, load the modules in the order given, and remove those that loaded in reverse.
+
+    `parameters` are added to the kernel's command line.
+    """
     contents = {}
     listed = []
     for number, load in enumerate(loads):
@@ -76,7 +81,7 @@ def load_modules(kernel: Path, loads: Sequence[Load], *, timeout: float = 120) -
         listed.append(" ".join([module_name(load.file), f"/{path}", *load.parameters]) + "\n")
     contents["modules/list"] = "".join(listed).encode()
     initramfs = make_initramfs(contents, busybox=busybox_for(machine_of_image(kernel)))
-    booted = boot(kernel, initramfs, timeout=timeout)
+    booted = boot(kernel, initramfs, parameters=parameters, timeout=timeout)
     modules, tainted = read_reports(booted.log)
     return LoadReport(modules, tainted, booted.log, booted.seconds)
 

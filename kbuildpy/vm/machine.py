@@ -16,6 +16,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import Architecture
 
 _GZIP = b"\x1f\x8b"
+_EM_X86_64 = (62).to_bytes(2, "little")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ def machine_of_image(kernel: Path) -> Machine:
     for machine in MACHINES:
         if header[machine.offset :].startswith(machine.magic):
             return machine
+    if header.startswith(b"\x7fELF") and header[18:20] == _EM_X86_64:
+        # A vmlinux, which QEMU starts by the entry point for virtual machines (CONFIG_PVH).
+        return X86_64
     raise KbuildError(f"{kernel}: not an image of a kernel for {_names()}")
 
 
