@@ -23,6 +23,7 @@ from pathlib import Path
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from tests.bench_modpost import modpost_rows
+from tests.bench_sign import sign_rows
 from tests.parity.packages import kernel_source, unpacked
 
 SAMPLES = Path(__file__).parents[1] / "sample_modules"
@@ -104,6 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     if not args.words or any(word in "memory" for word in args.words):
         missed += _memory(tree, jobs)
+    if not args.words or any(word in "sign verify" for word in args.words):
+        missed += sign_rows(tree)
     return 1 if missed else 0
 
 

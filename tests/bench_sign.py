@@ -1,0 +1,72 @@
+"""Signing and verifying a whole distribution's modules, against the kernel tree's sign-file.
+
+All of it is one after the other in one run, over the modules of linux-image (their own signatures taken off), with a
+new RSA-2048 key.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.signing.trailer import without_signatures
+from tests.parity.signing_keys import write_pair
+from tests.parity.test_modpost_shipped import shipped
+
+
+def sign_rows(tree: KernelTree) -> int:
+    """Print the lines of the report; the number of ratios above their limits."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        place = Path(scratch).resolve()
+        pair = write_pair(place, "rsa2048")
+        count = 0
+        for name, path in shipped(tree):
+            target = place / f"unsigned/{name}.ko"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(without_signatures(path.read_bytes()))
+            count += 1
+        program = str(tree.objects / "scripts/sign-file")
+        words = [program, "sha256", str(pair), str(pair)]
+        times = {}
+        for peer in ("loop", "xargs", "ours", "verify"):
+            if peer != "verify":
+                shutil.rmtree(place / "modules", ignore_errors=True)
+                shutil.copytree(place / "unsigned", place / "modules")
+                subprocess.run(["sync"], check=True)
+            listing = "\0".join(str(path) for path in sorted((place / "modules").rglob("*.ko")))
+            began = time.perf_counter()
+            if peer == "loop":
+                for module in listing.split("\0"):
+                    subprocess.run([*words, module], check=True)
+            elif peer == "xargs":
+                subprocess.run(["xargs", "-0", "-n1", "-P2", *words], input=listing.encode(), check=True)
+            elif peer == "ours":
+                _ours("sign", place / "modules", "--key", pair, "--hash", "sha256", "-q")
+            else:
+                _ours("verify", place / "modules", "--cert", pair, "--format", "json")
+            times[peer] = time.perf_counter() - began
+        missed = 0
+        for name, ours, theirs, limit in (
+            (f"sign {count} modules / sign-file", "ours", "loop", 0.2),
+            (f"sign {count} modules / xargs -P2", "ours", "xargs", 0.4),
+            (f"verify {count} modules / signing", "verify", "ours", 0.5),
+        ):
+            ratio = times[ours] / times[theirs]
+            missed += ratio > limit
+            print(
+                f"{name:<34} {1:>4} {times[theirs]:>8.3f} {times[ours]:>8.3f} {ratio:>6.2f} {limit:>6.2f}"
+                f"{'' if ratio <= limit else '  above the limit'}",
+                flush=True,
+            )
+        return missed
+
+
+def _ours(*words: str | Path) -> None:
+    argv: Sequence[str | Path] = [sys.executable, "-m", "kbuildpy", *words]
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
