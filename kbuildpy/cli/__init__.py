@@ -19,6 +19,7 @@ from kbuildpy.errors import KbuildError
 # In the order of a module's way: built, then looked at. The word is the name of the file that does it.
 COMMANDS = {
     "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
+    "verify": "check the signatures of modules, and which kernel trusts them",
     "kernels": "list the kernel trees that modules can be built against",
 }
 
