@@ -47,6 +47,10 @@ class Certificate:
     _parsed: Any = field(repr=False, compare=False)
     _key: Any = field(repr=False, compare=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: cryptography's objects stay here, and are made anew there."""
+        return parse_certificate, (self.der, self.source)
+
     @cached_property
     def tbs_hash(self) -> str:
         """What a blacklist calls it by (certs/blacklist.c: is_hash_blacklisted)."""

@@ -138,7 +138,7 @@ def _trust_one(
         if found is not None:
             return _outcome(found, below)
         if _signs_itself(certificate):
-            return "ENOKEY", ""
+            return "ENOKEY", None
         below = certificate.signed
     if chain and any(chain[-1].authority):
         found, contradicted = find(ring, *chain[-1].authority)
@@ -147,7 +147,7 @@ def _trust_one(
         if found is not None:
             return _outcome(found, below)
     found, _ = find(ring, signer.identifier)
-    return ("ENOKEY", "") if found is None else _outcome(found, signer.signed)
+    return ("ENOKEY", None) if found is None else _outcome(found, signer.signed)
 
 
 def _outcome(found: Certificate, signed: Signed | None) -> tuple[str | None, str | None]:

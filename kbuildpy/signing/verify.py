@@ -9,10 +9,12 @@ about the signature. Times do not matter: the kernel never asks whether a certif
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import islice
+from itertools import repeat
 from pathlib import Path
 
 from kbuildpy.compression import decompress
@@ -22,6 +24,9 @@ from kbuildpy.signing.pkcs7 import Message, Signer, parse_message
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.trailer import split_signature
 from kbuildpy.signing.trust import Judgement, judge
+
+_PER_PROCESS = 32
+"""Files that are handed to a process at a time; fewer are not worth a second process."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +86,31 @@ def verify_files(
     paths: Sequence[Path], keyrings: Sequence[Keyring], *, jobs: int = 0
 ) -> Iterator[tuple[Path, list[SignatureState] | KbuildError]]:
     """The states of many files, in their order, `jobs` at a time (0: one per processor); an error stands for a file
-    that cannot be read, and the others go on."""
-    jobs = jobs or os.cpu_count() or 1
-    if jobs == 1:
-        for path in paths:
-            yield path, _attempt(path, keyrings)
+    that cannot be read, and the others go on.
+
+    In processes: cryptography keeps the interpreter locked while it verifies. Measured on two processors: 4,023 plain
+    modules with RSA-4096 take 1.15 s one after the other, 1.28 s in two threads, 0.67 s in two processes; 4,230
+    modules (.ko.xz) with ECDSA P-384 10.6 s, 10.1 s and 5.4 s.
+    """
+    jobs = min(jobs or os.cpu_count() or 1, len(paths) // _PER_PROCESS)
+    if jobs < 2:
+        yield from ((path, _attempt(path, keyrings)) for path in paths)
         return
-    waiting = iter(paths)
-    with ThreadPoolExecutor(jobs) as pool:
-        # A bounded queue: the results of a tree are small, but whoever stops reading must not wait for all of it.
-        queue = [(path, pool.submit(_attempt, path, keyrings)) for path in islice(waiting, 8 * jobs)]
-        queue.reverse()
-        while queue:
-            path, future = queue.pop()
-            yield path, future.result()
-            for following in islice(waiting, 1):
-                queue.insert(0, (following, pool.submit(_attempt, following, keyrings)))
+    chunks = [paths[start : start + _PER_PROCESS] for start in range(0, len(paths), _PER_PROCESS)]
+    # (an interrupt is this process's to handle)
+    pool = ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    try:
+        results = pool.map(_attempt_all, chunks, repeat(keyrings))
+        for chunk, states in zip(chunks, results, strict=True):
+            yield from zip(chunk, states, strict=True)
+    except BrokenProcessPool as broken:
+        raise KbuildError("a process that verifies modules was killed", hint="try fewer at a time: -j 1") from broken
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _attempt_all(paths: Sequence[Path], keyrings: Sequence[Keyring]) -> list[list[SignatureState] | KbuildError]:
+    return [_attempt(path, keyrings) for path in paths]
 
 
 def _attempt(path: Path, keyrings: Sequence[Keyring]) -> list[SignatureState] | KbuildError:
