@@ -25,8 +25,10 @@ Passphrase = Callable[[str], str | None]
 class PrivateKey(Protocol):
     """Something that signs."""
 
-    algorithm: str
-    """`rsa`, `ecdsa`, `ml-dsa-44`, `ml-dsa-65` or `ml-dsa-87`."""
+    @property
+    def algorithm(self) -> str:
+        """`rsa`, `ecdsa`, `ml-dsa-44`, `ml-dsa-65` or `ml-dsa-87`."""
+        ...
 
     def sign(self, contents: bytes, hash: Hash) -> bytes:
         """A signature over `contents`; RSA as PKCS#1 v1.5, ECDSA as DER, ML-DSA over the contents themselves."""

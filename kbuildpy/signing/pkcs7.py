@@ -120,6 +120,8 @@ def _names(info: SignerInfo) -> tuple[bytes, str, int | None]:
     The kernel goes by the version: one that does not fit the kind of name leaves it with nothing to search for.
     """
     if isinstance(info.sid, IssuerAndSerialNumber):
+        if info.sid.issuer.tag_bytes != b"\x30":
+            raise Refused("the signature names an issuer that is no distinguished name")
         issuer = bytes(info.sid.issuer.data)
         serial = info.sid.serial_number
         identifier = integer(serial) + issuer if info.version == 1 else b""
