@@ -20,6 +20,7 @@ from kbuildpy.errors import KbuildError
 COMMANDS = {
     "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
     "sign": "sign modules, as scripts/sign-file does",
+    "verify": "check the signatures of modules, and which kernel trusts them",
     "kernels": "list the kernel trees that modules can be built against",
 }
 

@@ -15,6 +15,7 @@ from cryptography.hazmat import asn1
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.keys import PrivateKey
+from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.structures import (
     DATA,
     RSA_ENCRYPTION,
@@ -74,13 +75,16 @@ def message(
 
 
 def parse(signature: bytes) -> SignedData:
-    """The signed data of a CMS message. Raises `KbuildError` for anything else."""
+    """The signed data of a CMS message. Raises `Refused` for anything else."""
     try:
         found = asn1.decode_der(ContentInfo, signature)
     except ValueError as error:
-        raise KbuildError(f"the signature is no CMS message: {error}") from error
+        raise Refused(f"the signature is no CMS message: {error}") from error
     if found.content_type != SIGNED_DATA:
-        raise KbuildError(f"the signature is a CMS message of type {found.content_type.dotted_string}, not signed data")
+        raise Refused(
+            f"the signature is a CMS message of type {found.content_type.dotted_string}, no signed data",
+            errno="EINVAL",
+        )
     return found.content
 
 

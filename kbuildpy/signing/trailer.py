@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.signing.refused import Refused
 
 MARKER = b"~Module signature appended~\n"
 PKCS7 = 2
@@ -33,20 +33,20 @@ def is_signed(module: bytes) -> bool:
 def split_signature(module: bytes) -> SignedModule | None:
     """Take a signed module apart; None for one without a signature.
 
-    Raises `KbuildError` where the kernel refuses the trailer (EBADMSG, ENOPKG).
+    Raises `Refused` where the kernel refuses the trailer.
     """
     if not is_signed(module):
         return None
     end = len(module) - len(MARKER) - _TRAILER.size
     if end < 0:
-        raise KbuildError("the file is too short for the signature whose marker ends it")
+        raise Refused("the file is too short for the signature whose marker ends it")
     algorithm, hash, id_type, signer_length, key_id_length, length = _TRAILER.unpack_from(module, end)
     if length >= end:
-        raise KbuildError(f"the signature says that it has {length} bytes, and the file has only {end} before its end")
+        raise Refused(f"the signature says that it has {length} bytes, and the file has only {end} before its end")
     if id_type != PKCS7:
-        raise KbuildError(f"the signature is of type {id_type}; the kernel takes PKCS#7 ({PKCS7}) only")
+        raise Refused(f"the signature is of type {id_type}; the kernel takes PKCS#7 ({PKCS7}) only", errno="ENOPKG")
     if (algorithm, hash, signer_length, key_id_length) != (0, 0, 0, 0) or any(module[end + 5 : end + 8]):
-        raise KbuildError("the signature's trailer has fields set that PKCS#7 does not use")
+        raise Refused("the signature's trailer has fields set that PKCS#7 does not use")
     return SignedModule(module[: end - length], module[end - length : end])
 
 

@@ -1,0 +1,150 @@
+"""`kbuildpy verify`: are modules signed, intact, and trusted by a kernel?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import KbuildError, UsageError
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.keyring import Keyring
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `kbuildpy verify`."""
+    parser.epilog = (
+        "With several -k there is a result for each file and kernel; certificates that are named too count as enrolled "
+        "in each of them. Exit status: 0 all are intact and trusted; 1 one is not; 2 the call was wrong."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE | DIR", type=Path, help="modules, or directories of them")
+    parser.add_argument("--cert", action="append", default=[], metavar="FILE", type=Path, help="trust its certificates")
+    parser.add_argument("--cert-dir", action="append", default=[], metavar="DIR", type=Path, help="those of all in DIR")
+    parser.add_argument(
+        "--mok",
+        action="append",
+        default=[],
+        metavar="FILE",
+        type=Path,
+        help="trust a MOK list (MokListRT or exported)",
+    )
+    parser.add_argument(
+        "-k",
+        "--kernel",
+        action="append",
+        default=[],
+        metavar="KERNEL",
+        dest="kernels",
+        help="trust what is built into a kernel: its image's path, a kernel tree's, a release, `running` or `all`",
+    )
+    parser.add_argument(
+        "--revoked",
+        action="append",
+        default=[],
+        metavar="FILE",
+        type=Path,
+        help="do not trust its certificates, or hashes (tbs:HEX, bin:HEX, or an EFI list)",
+    )
+    parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="at a time (default: one per processor)")
+    parser.add_argument("--modinfo", action="store_true", help="print what modinfo prints of each signature, too")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only what is not trusted")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="a line each (default), or one JSON object per line"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one result for each file and kernel; 0 if all are trusted."""
+    if args.jobs < 0:
+        raise UsageError(f"-j {args.jobs}: at least one job")
+    from kbuildpy.signing.walk import find_modules
+
+    files = find_modules(args.files)
+    if not files:
+        raise UsageError(f"no modules below {', '.join(map(str, args.files))}")
+    keyrings = _keyrings(args)
+    from kbuildpy.signing.describe import as_json, as_line, as_modinfo
+    from kbuildpy.signing.verify import verify_files
+
+    refused = 0
+    for path, result in verify_files(files, keyrings, jobs=args.jobs):
+        if isinstance(result, KbuildError):
+            refused += 1
+            _print_error(path, result, args.format)
+            continue
+        for state in result:
+            refused += not state.trusted
+            if args.quiet and state.trusted:
+                continue
+            if args.format == "json":
+                print(json.dumps(as_json(str(path), state)))
+                continue
+            print(as_line(str(path), state))
+            if args.modinfo and state.hash:
+                print(as_modinfo(state))
+    if args.format == "text" and len(files) * len(keyrings) > 1:
+        total = len(files) * len(keyrings)
+        print(f"{total - refused} of {total} trusted", file=sys.stderr)
+    return 1 if refused else 0
+
+
+def _print_error(path: Path, error: KbuildError, format: str) -> None:
+    if format == "json":
+        empty = dict.fromkeys(("signed", "valid", "signer", "serial", "hash", "algorithm"))
+        print(json.dumps({"file": str(path), **empty, "trusted": False, "reason": error.message, "hint": error.hint}))
+    else:
+        print(f"kbuildpy: {error}", file=sys.stderr)
+
+
+def _keyrings(args: argparse.Namespace) -> list[Keyring]:
+    from kbuildpy.signing.anchors import load_certificates, load_directory, load_revocations
+    from kbuildpy.signing.kernel_image import load_kernel
+    from kbuildpy.signing.keyring import Keyring
+
+    if not (args.cert or args.cert_dir or args.mok or args.kernels):
+        raise UsageError(
+            "nothing says whom to trust", hint="name certificates (--cert, --cert-dir, --mok) or a kernel (-k)"
+        )
+    certificates = [item for file in args.cert for item in load_certificates(file)]
+    certificates += [item for directory in args.cert_dir for item in load_directory(directory)]
+    for file in args.mok:
+        certificates += load_directory(file) if file.is_dir() else load_certificates(file)
+    revocations = [load_revocations(file) for file in args.revoked]
+    images = [image for word in args.kernels for image in _images(word)]
+    kernels = [load_kernel(image) for image in dict.fromkeys(images)] or [Keyring()]
+    return [
+        kernel.plus(
+            certificates,
+            revoked=[item for file in revocations for item in file.certificates],
+            blacklist=[item for file in revocations for item in file.hashes],
+        )
+        for kernel in kernels
+    ]
+
+
+def _images(word: str) -> list[Path]:
+    """The kernel images that `-k` names; only `all` and a tree's path need a kernel tree."""
+    from kbuildpy.kernel.find import find_trees
+    from kbuildpy.vm.image import find_kernel_image
+
+    if Path(word).is_file():
+        return [Path(word)]
+    if word == "running":
+        return [find_kernel_image(os.uname().release)]
+    if word != "all" and "/" not in word:
+        return [find_kernel_image(word)]
+    return [_image_of_tree(found.tree.objects, found.tree.release) for found in find_trees([word])]
+
+
+def _image_of_tree(objects: Path, release: str) -> Path:
+    """A tree that was built here has its own image; of the packaged ones some have a `vmlinux` for its types only."""
+    from kbuildpy.vm.image import find_kernel_image
+
+    for name in ("arch/x86/boot/bzImage", "arch/arm64/boot/Image"):
+        if (objects / name).is_file():
+            return objects / name
+    return find_kernel_image(release)

@@ -1,0 +1,70 @@
+"""A signature's state in JSON, in a line, and in modinfo's words."""
+
+from __future__ import annotations
+
+from kbuildpy.signing.verify import SignatureState
+
+_BYTES_PER_LINE = 20
+_INDENT = "\t\t"
+
+
+def as_json(file: str, state: SignatureState) -> dict[str, object]:
+    """The object that `--format json` prints for one file and one kernel; what is not known is null."""
+    return {
+        "file": file,
+        "kernel": state.kernel or None,
+        "signed": state.signed,
+        "valid": state.valid,
+        "trusted": state.trusted,
+        "signer": state.signer,
+        "serial": None if state.serial is None else f"{state.serial:x}",
+        "hash": state.hash,
+        "algorithm": state.algorithm,
+        "reason": state.reason,
+        "errno": state.errno,
+        "anchor": state.anchor,
+        "sig_id": "PKCS#7" if state.hash else None,
+        "sig_key": colons(state.key_id) or None,
+        "sig_hashalgo": state.hash,
+        "signature": colons(state.signature) or None,
+    }
+
+
+def as_line(file: str, state: SignatureState) -> str:
+    """One line: the file, the kernel if one was asked for, trusted or not, why not, and who signed."""
+    words = [file, *([state.kernel] if state.kernel else []), _verdict(state)]
+    if state.hash:
+        words.append(f"signed by {state.signer or 'an unknown signer'} ({state.algorithm}, {state.hash})")
+    return ": ".join(words[:-1]) + f", {words[-1]}" if state.hash else ": ".join(words)
+
+
+def as_modinfo(state: SignatureState) -> str:
+    """What modinfo prints of a signature, line for line (kmod: libkmod/libkmod-module.c:
+    kmod_module_info_append_hex, tools/modinfo.c); "" for none that can be read."""
+    if not state.hash:
+        return ""
+    fields = {
+        "sig_id": "PKCS#7",
+        "signer": state.signer or "",
+        "sig_key": colons(state.key_id),
+        "sig_hashalgo": state.hash,
+        "signature": _lines(state.signature),
+    }
+    return "\n".join(f"{name + ':':<16}{value}" for name, value in fields.items())
+
+
+def colons(contents: bytes) -> str:
+    """`contents` as modinfo writes bytes."""
+    return contents.hex(":").upper()
+
+
+def _verdict(state: SignatureState) -> str:
+    if state.trusted:
+        return "trusted"
+    word = {True: "not trusted", False: "not valid", None: "not trusted"}[state.valid]
+    return f"{word if state.signed else 'not signed'}: {state.reason}" if state.signed else "not signed"
+
+
+def _lines(contents: bytes) -> str:
+    rows = [contents[start : start + _BYTES_PER_LINE] for start in range(0, len(contents), _BYTES_PER_LINE)]
+    return f":\n{_INDENT}".join(colons(row) for row in rows)

@@ -1,0 +1,171 @@
+"""The keys that are built into a kernel image, and what the kernel can verify with them.
+
+certs/system_certificates.S puts them in as DER certificates, one after the other, the one that the kernel's own
+modules are signed with first; aligned to eight bytes follow two words: the length of all, and that of the first. There
+is no symbol to go by, but no other bytes are a list of certificates with these lengths behind it. The revocation
+list (certs/revocation_certificates.S) is built alike, with one word.
+
+An image is unpacked as a boot loader would: an x86 bzImage (Documentation/arch/x86/boot.rst), an EFI zboot image
+(drivers/firmware/efi/libstub/zboot-header.S), an arm64 `Image`, plain or compressed, or a `vmlinux`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from kbuildpy.compression import compression_of, decompress
+from kbuildpy.errors import KbuildError
+from kbuildpy.signing.certificates import Certificate, parse_certificate
+from kbuildpy.signing.hashes import HASHES
+from kbuildpy.signing.keyring import Keyring
+
+# A certificate, what is signed in it, and in that a version or (in X.509 version 1) a serial number.
+_CERTIFICATE = re.compile(rb"\x30\x82..\x30\x82..[\xa0\x02]", re.DOTALL)
+_BANNER = re.compile(rb"Linux version ([!-~]+) \(")
+_NIST = bytes.fromhex("60864801650304")  # 2.16.840.1.101.3.4
+_NIST_NAME = "2.16.840.1.101.3.4."
+# What it warns of where CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA is set.
+_WAIVER = b"Waived invalid module sig"
+_ML_DSA = tuple(f"{_NIST_NAME}3.{number}" for number in (17, 18, 19))
+
+
+class CertificateList(NamedTuple):
+    """Certificates (DER) as they lie in a kernel; `first` is the length that is told of the first of them."""
+
+    certificates: tuple[bytes, ...]
+    first: int
+
+
+def load_kernel(image: Path) -> Keyring:
+    """The keyring that a kernel has when it starts.
+
+    Raises `KbuildError` for a file that cannot be read, is no kernel image, or holds no certificates.
+    """
+    try:
+        contents = image.read_bytes()
+    except OSError as error:
+        raise KbuildError(f"{image}: {error.strerror}") from error
+    try:
+        kernel = unpack(contents)
+    except KbuildError as error:
+        raise KbuildError(f"{image}: {error.message}", hint=error.hint) from error
+    banner = _BANNER.search(kernel)
+    if banner is None:
+        raise KbuildError(f"{image}: no kernel image, or packed in a way that is not known here")
+    system, revoked = find_certificates(kernel)
+    if system is None:
+        raise KbuildError(
+            f"{image}: no list of certificates in the kernel",
+            hint="it was built without CONFIG_SYSTEM_TRUSTED_KEYRING or without any key, and trusts none",
+        )
+    return Keyring(
+        kernel=banner[1].decode(),
+        certificates=_parsed(system, str(image)),
+        revoked=_parsed(revoked, str(image)) if revoked else (),
+        unknown=_unknown_algorithms(kernel),
+        waives_attributes=_WAIVER in kernel,
+    )
+
+
+def unpack(image: bytes) -> bytes:
+    """A kernel image without what is wrapped around it."""
+    for _ in range(4):  # a compressed file of an image with a compressed payload, and one to spare
+        if image[0x202:0x206] == b"HdrS":
+            image = _bzimage_payload(image)
+        elif image[:2] == b"MZ" and image[4:8] == b"zimg":
+            start, length = (int.from_bytes(image[offset : offset + 4], "little") for offset in (8, 12))
+            image = image[start : start + length]
+        elif compression_of(image):
+            image = decompress(image)
+        else:
+            break
+    return image
+
+
+def find_certificates(kernel: bytes) -> tuple[CertificateList | None, CertificateList | None]:
+    """The system keyring's certificates and the revoked ones, each None if there is no such list."""
+    system, revoked, end = None, None, 0
+    for match in _CERTIFICATE.finditer(kernel):
+        if match.start() < end:
+            continue
+        walked, stop = _walk(kernel, match.start())
+        words = _words_behind(kernel, match.start(), stop)
+        if words is None:
+            continue
+        end = stop
+        # (the module certificate's length is 0 in a kernel that has no CONFIG_MODULE_SIG)
+        if system is None and words[1] in (0, len(walked[0])):
+            system = CertificateList(tuple(walked), words[1])
+        elif system is not None and revoked is None:
+            revoked = CertificateList(tuple(walked), 0)
+    return system, revoked
+
+
+def _walk(kernel: bytes, start: int) -> tuple[list[bytes], int]:
+    """The certificates from `start` on, and where they end (certs/system_keyring.c leaves the walk to
+    crypto/asymmetric_keys/x509_loader.c: x509_load_certificate_list)."""
+    found = []
+    while kernel[start : start + 2] == b"\x30\x82":
+        stop = start + 4 + int.from_bytes(kernel[start + 2 : start + 4], "big")
+        if stop > len(kernel):
+            break
+        found.append(kernel[start:stop])
+        start = stop
+    return found, start
+
+
+def _words_behind(kernel: bytes, start: int, stop: int) -> tuple[int, int] | None:
+    """The two words behind a list, if the first is its length.
+
+    Between them and the list may be room for a certificate that is put in later (CONFIG_SYSTEM_EXTRA_CERTIFICATE),
+    zeroes while there is none, and the length of that one.
+    """
+    length = stop - start
+    place = start + (length + 7 & ~7)
+    filled = re.compile(rb"[^\0]").search(kernel, place)
+    other = start + (filled.start() - start & ~7) if filled else place
+    for candidate in (place, other, other + 8):
+        for order in ("little", "big"):
+            words = [
+                int.from_bytes(kernel[candidate + 8 * index : candidate + 8 * index + 8], order) for index in range(2)
+            ]
+            if words[0] == length:
+                # In a kernel of 32 bits the word behind has another meaning for its upper half.
+                return words[0], words[1] if words[1] <= length else words[1] & 0xFFFFFFFF
+    return None
+
+
+def _bzimage_payload(image: bytes) -> bytes:
+    """The compressed kernel in a bzImage, without the length that is put behind what is not gzip's."""
+    sectors = image[0x1F1] or 4
+    start, length = (int.from_bytes(image[offset : offset + 4], "little") for offset in (0x248, 0x24C))
+    if not length:
+        raise KbuildError("the image is of a boot protocol before 2.08, which does not tell where the kernel is")
+    start += (sectors + 1) * 512
+    payload = image[start : start + length]
+    if len(payload) < length:
+        raise KbuildError("the image is cut off before its end")
+    return payload if compression_of(payload) == "gzip" else payload[:-4]
+
+
+def _parsed(found: CertificateList, source: str) -> tuple[Certificate, ...]:
+    certificates = []
+    for der in found.certificates:
+        try:
+            certificates.append(parse_certificate(der, source))
+        except KbuildError:
+            # The kernel logs "Problem loading in-kernel X.509 certificate" and goes on.
+            continue
+    return tuple(certificates)
+
+
+def _unknown_algorithms(kernel: bytes) -> frozenset[str]:
+    """Which algorithms of a younger date the kernel has no identifier of (lib/oid_registry.c: oid_data)."""
+    known = {
+        f"{_NIST_NAME}{kernel[match.end()]}.{kernel[match.end() + 1]}"
+        for match in re.finditer(re.escape(_NIST), kernel[:-2])
+    }
+    ours = {oid for hash in HASHES.values() for oid in (hash.oid, hash.ecdsa_oid)} | set(_ML_DSA)
+    return frozenset(oid for oid in ours if oid.startswith(_NIST_NAME) and oid not in known)

@@ -1,0 +1,181 @@
+"""What the kernel's parser makes of a module's signature (crypto/asymmetric_keys/pkcs7_parser.c).
+
+Every way to refuse it before a key is looked for is here, with the kernel's error. One difference: the kernel reads
+BER, and this DER, which is what every program that signs modules writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.hazmat import asn1
+from cryptography.x509 import ObjectIdentifier
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.signing import cms
+from kbuildpy.signing.certificates import Certificate, Signed, parse_certificate
+from kbuildpy.signing.der import common_name, integer
+from kbuildpy.signing.hashes import BY_OID, Hash
+from kbuildpy.signing.refused import Refused
+from kbuildpy.signing.structures import (
+    CONTENT_TYPE,
+    DATA,
+    MESSAGE_DIGEST,
+    RSA_ENCRYPTION,
+    Attribute,
+    IssuerAndSerialNumber,
+    SignerInfo,
+)
+
+
+@dataclass(frozen=True)
+class Signer:
+    """One signature of a message.
+
+    `identifier` is what its certificate is found by: serial number and issuer, or the key's identifier. `issuer` and
+    `serial` are what it says in words, "" and None where the key is named. `digest` is that of the contents, and
+    `digest_matches` whether the signed attributes agree with it. `oids` are the algorithms a kernel must know.
+    """
+
+    identifier: bytes
+    issuer: str
+    serial: int | None
+    hash: Hash
+    digest: bytes
+    signed: Signed
+    has_attributes: bool
+    digest_matches: bool
+    oids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A signature that was parsed; `embedded` are the certificates that came with it."""
+
+    signers: tuple[Signer, ...]
+    embedded: tuple[Certificate, ...] = field(repr=False)
+
+    @property
+    def has_attributes(self) -> bool:
+        """Whether more is signed than the module."""
+        return any(signer.has_attributes for signer in self.signers)
+
+
+def parse_message(contents: bytes, signature: bytes) -> Message:
+    """The `signature` of a module's `contents`. Raises `Refused` as the kernel does."""
+    data = cms.parse(signature)
+    if data.version not in (1, 3):
+        raise Refused(f"the signature is signed data of version {data.version}, not 1 or 3", errno="EINVAL")
+    if data.content.content_type != DATA:
+        # (Authenticode's content type gets past the parser, to EKEYREJECTED; it comes with content, which does not)
+        raise Refused("the signature is not over plain data", errno="EINVAL")
+    if data.content.content is not None:
+        raise Refused("the signature holds contents of its own instead of the module's")
+    embedded = tuple(_embedded(item) for item in data.certificates.as_list()) if data.certificates else ()
+    signers = tuple(_signer(item, data.version, contents) for item in cms.signers(data))
+    if len({signer.has_attributes for signer in signers}) != 1:
+        problem = "only some of its signers have attributes" if signers else "it has no signer"
+        raise Refused(f"the signature is inconsistent: {problem}", errno="EINVAL")
+    return Message(signers, embedded)
+
+
+def _signer(info: SignerInfo, version: int, contents: bytes) -> Signer:
+    if info.version not in (1, 3):
+        raise Refused(f"the signature has a signer of version {info.version}, not 1 or 3", errno="EINVAL")
+    if (info.version == 1) != (version == 1):
+        raise Refused(f"the signature is of version {version}, and its signer of version {info.version}")
+    hash = _hash(info.digest_algorithm.algorithm)
+    algorithm = _algorithm(info.signature_algorithm.algorithm)
+    digest = hash.of(contents)
+    identifier, issuer, serial = _names(info)
+    signed, matches = contents, True
+    if info.signed_attributes is not None:
+        matches = _attributes_match(info.signed_attributes.as_list(), digest)
+        signed = bytes(asn1.encode_der(info.signed_attributes))
+    direct = algorithm.startswith("ml-dsa")
+    if not direct:
+        signed = digest if info.signed_attributes is None else hash.of(signed)
+    oids = [info.signature_algorithm.algorithm.dotted_string]
+    # A key that takes the contents needs no digest, unless the attributes have one in them.
+    if not direct or info.signed_attributes is not None:
+        oids.append(hash.oid)
+    return Signer(
+        identifier=identifier,
+        issuer=issuer,
+        serial=serial,
+        hash=hash,
+        digest=digest,
+        signed=Signed(algorithm, None if direct else hash, signed, info.signature),
+        has_attributes=info.signed_attributes is not None,
+        digest_matches=matches,
+        oids=tuple(oids),
+    )
+
+
+def _names(info: SignerInfo) -> tuple[bytes, str, int | None]:
+    """What the signer's certificate is found by, its issuer's name, its serial number.
+
+    The kernel goes by the version: one that does not fit the kind of name leaves it with nothing to search for.
+    """
+    if isinstance(info.sid, IssuerAndSerialNumber):
+        if info.sid.issuer.tag_bytes != b"\x30":
+            raise Refused("the signature names an issuer that is no distinguished name")
+        issuer = bytes(info.sid.issuer.data)
+        serial = info.sid.serial_number
+        identifier = integer(serial) + issuer if info.version == 1 else b""
+        return identifier, common_name(issuer), serial
+    return info.sid if info.version == 3 else b"", "", None
+
+
+def _attributes_match(attributes: Sequence[Attribute], digest: bytes) -> bool:
+    """Whether the message digest among signed attributes is `digest`."""
+    values: dict[ObjectIdentifier, Any] = {}
+    for attribute in attributes:
+        for value in attribute.values.as_list():
+            if attribute.type in values and attribute.type in (CONTENT_TYPE, MESSAGE_DIGEST):
+                raise Refused("the signature has the same signed attribute twice", errno="EKEYREJECTED")
+            values[attribute.type] = value
+    if CONTENT_TYPE not in values or MESSAGE_DIGEST not in values:
+        raise Refused("the signature lacks a signed attribute: content type or message digest")
+    try:
+        content_type = values[CONTENT_TYPE].parse(ObjectIdentifier)
+        signed_digest = values[MESSAGE_DIGEST].parse(bytes)
+    except ValueError:
+        raise Refused("a signed attribute of the signature is of the wrong type") from None
+    if content_type != DATA:
+        raise Refused("the signed attributes tell another content type than the signature")
+    if len(signed_digest) != len(digest):
+        raise Refused("the digest in the signed attributes has the wrong length")
+    return bool(signed_digest == digest)
+
+
+def _embedded(value: Any) -> Certificate:
+    try:
+        return parse_certificate(bytes(asn1.encode_der(value)), "the signature itself")
+    except KbuildError as error:
+        raise Refused(f"the signature comes with a certificate that cannot be used: {error.message}") from error
+
+
+def _hash(oid: ObjectIdentifier) -> Hash:
+    found = BY_OID.get(oid.dotted_string)
+    # sign-file would take it, and no kernel does (pkcs7_sig_note_digest_algo).
+    if found is None or found.name == "sha3-224":
+        name = found.name if found else oid.dotted_string
+        raise Refused(f"the signature uses a digest that no kernel knows: {name}", errno="ENOPKG")
+    return found
+
+
+def _algorithm(oid: ObjectIdentifier) -> str:
+    found = _ALGORITHMS.get(oid)
+    if found is None:
+        raise Refused(f"the signature is of a kind that no kernel knows: {oid.dotted_string}", errno="ENOPKG")
+    return found
+
+
+_ALGORITHMS = {
+    RSA_ENCRYPTION: "rsa",
+    **{ObjectIdentifier(hash.ecdsa_oid): "ecdsa" for hash in BY_OID.values() if hash.name != "sha3-224"},
+    **{ObjectIdentifier(oid): name for name, oid in cms.ML_DSA.items()},
+}

@@ -1,0 +1,282 @@
+"""What a kernel says of signatures, of every kind and in every state of decay."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import lzma
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kbuildpy.signing import cms
+from kbuildpy.signing.certificates import Certificate, parse_certificate
+from kbuildpy.signing.describe import as_json, as_line
+from kbuildpy.signing.hashes import HASHES, find_hash
+from kbuildpy.signing.keyring import Keyring
+from kbuildpy.signing.keys import FileKey, key_algorithm
+from kbuildpy.signing.structures import (
+    CONTENT_TYPE,
+    DATA,
+    MESSAGE_DIGEST,
+    Attribute,
+    ContentInfo,
+    SignedData,
+    SignerInfo,
+)
+from kbuildpy.signing.trailer import append_signature
+from kbuildpy.signing.verify import SignatureState, verify, verify_file, verify_files
+
+MODULE = b"\x7fELF" + bytes(range(256)) * 8
+
+
+@cache
+def key(kind: str) -> Any:
+    if kind == "ec":
+        return ec.generate_private_key(ec.SECP256R1())
+    if kind == "ml-dsa":
+        return mldsa.MLDSA44PrivateKey.generate()
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@cache
+def certificate(kind: str, *, name: str = "A signer", issuer: str = "", expired: bool = False) -> x509.Certificate:
+    """The certificate `name` for the key `kind`, signed by the key and name `issuer`, else by itself."""
+    start = datetime.datetime(2001, 1, 1)
+    days = 1 if expired else 40000
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer or name)]))
+        .public_key(key(kind).public_key())
+        .serial_number(0xF00D0000 + len(name))
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key(kind).public_key()), critical=False)
+    )
+    above = key(issuer or kind)
+    if issuer:
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(above.public_key())
+        builder = builder.add_extension(identifier, critical=False)
+    return builder.sign(above, None if "ml-dsa" in (issuer or kind) else hashes.SHA256())
+
+
+def trusted(*certificates: x509.Certificate) -> Keyring:
+    return Keyring(certificates=tuple(ours(item) for item in certificates))
+
+
+def ours(found: x509.Certificate) -> Certificate:
+    return parse_certificate(found.public_bytes(Encoding.DER), "a test")
+
+
+def signed(kind: str = "rsa", hash: str = "sha256", **named: Any) -> bytes:
+    signer = FileKey(key_algorithm(key(kind)), key(kind))
+    return append_signature(MODULE, cms.sign(MODULE, signer, certificate(kind), find_hash(hash), **named))
+
+
+def one(module: bytes, keyring: Keyring) -> SignatureState:
+    (state,) = verify(module, [keyring])
+    return state
+
+
+@pytest.mark.parametrize("hash", [name for name in HASHES if name != "sha3-224"])
+@pytest.mark.parametrize("kind", ["rsa", "ec", "ml-dsa"])
+def test_an_intact_signature_by_a_trusted_certificate_is_trusted(kind: str, hash: str) -> None:
+    state = one(signed(kind, hash), trusted(certificate(kind)))
+    assert (state.signed, state.valid, state.trusted, state.reason, state.errno) == (True, True, True, None, None)
+    assert (state.signer, state.serial, state.hash) == ("A signer", certificate(kind).serial_number, hash)
+
+
+def test_a_certificate_is_found_by_its_key_identifier() -> None:
+    state = one(signed(use_key_id=True), trusted(certificate("ec"), certificate("rsa")))
+    assert state.trusted and state.signer == "A signer"
+    assert one(signed(use_key_id=True), trusted(certificate("ec"))).errno == "ENOKEY"
+
+
+def test_of_an_unknown_signer_nobody_can_tell_whether_the_signature_is_intact() -> None:
+    damaged = signed().replace(MODULE[:64], b"X" * 64)
+    for module in (signed(), damaged):
+        state = one(module, trusted(certificate("ec", name="Somebody else")))
+        assert (state.valid, state.trusted, state.errno) == (None, False, "ENOKEY")
+
+
+def test_a_changed_module_is_not_valid() -> None:
+    state = one(b"X" + signed()[1:], trusted(certificate("rsa")))
+    assert (state.valid, state.trusted, state.errno) == (False, False, "EKEYREJECTED")
+
+
+def test_an_unsigned_module_says_so() -> None:
+    state = one(MODULE, trusted(certificate("rsa")))
+    assert (state.signed, state.valid, state.trusted, state.errno) == (False, False, False, "ENODATA")
+
+
+def test_another_certificate_for_the_same_name_and_number_is_not_the_signer() -> None:
+    assert one(signed("rsa"), trusted(certificate("ec"))).errno == "EKEYREJECTED"
+
+
+def test_the_kernel_does_not_look_at_the_clock() -> None:
+    assert one(signed(), trusted(certificate("rsa", expired=True))).trusted
+
+
+def test_a_kernel_that_does_not_know_an_algorithm_lacks_a_package() -> None:
+    sha3 = find_hash("sha3-256")
+    old = replace(trusted(certificate("rsa")), kernel="6.1", unknown=frozenset({sha3.oid}))
+    state = one(signed(hash="sha3-256"), old)
+    assert (state.valid, state.trusted, state.errno) == (True, False, "ENOPKG")
+    assert state.reason and "sha3-256" in state.reason
+    assert one(signed(), old).trusted
+
+
+def test_one_look_answers_for_several_kernels() -> None:
+    states = verify(signed(), [replace(trusted(certificate("rsa")), kernel="a"), Keyring(kernel="b")])
+    assert [(state.kernel, state.trusted) for state in states] == [("a", True), ("b", False)]
+
+
+# --- Revocation
+
+
+def test_a_revoked_certificate_is_refused_though_it_is_trusted() -> None:
+    keyring = trusted(certificate("rsa")).plus(revoked=[ours(certificate("rsa"))])
+    state = one(signed(), keyring)
+    assert (state.valid, state.trusted, state.errno) == (True, False, "EKEYREJECTED")
+    assert state.reason and "revoked" in state.reason
+    assert one(signed(), trusted(certificate("rsa")).plus(revoked=[ours(certificate("ec", name="Another"))])).trusted
+
+
+def test_a_blacklisted_certificate_never_gets_into_the_keyring() -> None:
+    state = one(signed(), trusted(certificate("rsa")).plus(blacklist=[ours(certificate("rsa")).tbs_hash]))
+    assert (state.valid, state.trusted, state.errno) == (True, False, "ENOKEY")
+    assert state.reason and "blacklisted" in state.reason
+
+
+def test_a_blacklisted_module_is_refused() -> None:
+    digest = find_hash("sha256").of(MODULE).hex()
+    keyring = trusted(certificate("rsa")).plus(blacklist=[f"bin:{digest}"])
+    assert (one(signed(), keyring).trusted, one(signed(), keyring).errno) == (False, "EPERM")
+    assert one(signed(hash="sha512"), keyring).trusted
+
+
+# --- Signed attributes
+
+
+def with_attributes(kind: str, *, digest: bytes = b"") -> bytes:
+    """A signature as OpenSSL makes it without CMS_NOATTR."""
+    hash = find_hash("sha512")
+
+    def attribute(name: Any, value: Any) -> Attribute:
+        return Attribute(type=name, values=asn1.SetOf([asn1.decode_der(asn1.TLV, asn1.encode_der(value))]))
+
+    attributes = asn1.SetOf([attribute(CONTENT_TYPE, DATA), attribute(MESSAGE_DIGEST, digest or hash.of(MODULE))])
+    signer = FileKey(key_algorithm(key(kind)), key(kind))
+    signature = signer.sign(bytes(asn1.encode_der(attributes)), hash)
+    plain = cms.parse(cms.message(signature, cms.signature_algorithm(signer.algorithm, hash), certificate(kind), hash))
+    (info,) = cms.signers(plain)
+    fields = {name: getattr(info, name) for name in SignerInfo.__annotations__}
+    info = SignerInfo(**{**fields, "signed_attributes": attributes})
+    fields = {name: getattr(plain, name) for name in SignedData.__annotations__}
+    plain = SignedData(**{**fields, "signer_infos": asn1.SetOf([info])})
+    content = ContentInfo(content_type=x509.ObjectIdentifier("1.2.840.113549.1.7.2"), content=plain)
+    return append_signature(MODULE, bytes(asn1.encode_der(content)))
+
+
+def test_signed_attributes_are_refused_but_by_kernels_that_waive_it_for_ml_dsa() -> None:
+    for kind, waived in (("rsa", False), ("ec", False), ("ml-dsa", True)):
+        keyring = trusted(certificate(kind))
+        state = one(with_attributes(kind), keyring)
+        assert (state.valid, state.trusted, state.errno) == (True, False, "EKEYREJECTED")
+        assert one(with_attributes(kind), replace(keyring, waives_attributes=True)).trusted == waived
+
+
+def test_signed_attributes_must_hold_the_digest_of_the_module() -> None:
+    keyring = replace(trusted(certificate("ml-dsa")), waives_attributes=True)
+    state = one(with_attributes("ml-dsa", digest=bytes(64)), keyring)
+    assert (state.valid, state.trusted, state.errno) == (False, False, "EKEYREJECTED")
+    assert one(with_attributes("ml-dsa", digest=bytes(63)), keyring).errno == "EBADMSG"
+
+
+# --- Damage
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(["rsa", "ec", "ml-dsa", "key identifier", "attributes"]),
+    st.lists(st.tuples(st.integers(0, 2**16), st.integers(1, 255)), min_size=1, max_size=4),
+    st.sampled_from([0, 0, 0, 1, 7, 300]),
+)
+def test_no_damage_is_trusted_or_breaks_anything(kind: str, changes: list[tuple[int, int]], lost: int) -> None:
+    module = bytearray(damageable()[kind])
+    start = len(MODULE) - 16
+    for place, change in changes:
+        module[start + place % (len(module) - start)] ^= change
+    first = start + changes[0][0] % (len(module) - start)
+    damaged = bytes(module[:first] + module[first + lost :])
+    state = one(damaged, trusted(certificate(kind if kind in ("ec", "ml-dsa") else "rsa")))
+    as_line("x.ko", state)
+    as_json("x.ko", state)
+    if state.trusted:
+        # What no one reads may change: see the next test.
+        assert damaged.startswith(MODULE)
+
+
+@cache
+def damageable() -> dict[str, bytes]:
+    return {
+        "rsa": signed(),
+        "ec": signed("ec"),
+        "ml-dsa": signed("ml-dsa"),
+        "key identifier": signed(use_key_id=True),
+        "attributes": with_attributes("rsa"),
+    }
+
+
+def test_every_changed_byte_of_an_rsa_signature_is_noticed() -> None:
+    module = signed()
+    keyring = trusted(certificate("rsa"))
+    trusted_still = [
+        place
+        for place in range(len(MODULE), len(module))
+        if one(module[:place] + bytes([module[place] ^ 1]) + module[place + 1 :], keyring).trusted
+    ]
+    # The list of digests in front is nobody's business: the signer tells its own (RFC 5652, section 5.1).
+    oid = asn1.encode_der(x509.ObjectIdentifier(find_hash("sha256").oid))
+    digests = module.index(bytes(oid), len(MODULE))
+    assert all(digests <= place < digests + len(oid) for place in trusted_still), trusted_still
+
+
+# --- Files
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [("", bytes), (".xz", lzma.compress), (".gz", gzip.compress)], ids=["plain", "xz", "gz"]
+)
+def test_a_module_is_verified_through_its_compression(tmp_path: Path, suffix: str, compress: Any) -> None:
+    path = tmp_path / f"x.ko{suffix}"
+    path.write_bytes(compress(signed()))
+    (state,) = verify_file(path, [trusted(certificate("rsa"))])
+    assert state.trusted
+
+
+def test_many_files_come_in_their_order_and_an_unreadable_one_stops_nothing(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.ko" for number in range(200)]
+    for number, path in enumerate(paths):
+        path.write_bytes(signed() if number % 3 else MODULE)
+    paths[100].write_bytes(lzma.compress(signed())[:-20])
+    paths[101].unlink()
+    for jobs in (1, 2):
+        results = list(verify_files(paths, [trusted(certificate("rsa"))], jobs=jobs))
+        assert [path for path, _ in results] == paths
+        for number, (_, result) in enumerate(results):
+            if number in (100, 101):
+                assert isinstance(result, Exception) and str(paths[number]) in str(result)
+            else:
+                assert isinstance(result, list) and result[0].trusted == bool(number % 3)
