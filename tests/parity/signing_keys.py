@@ -45,6 +45,20 @@ def new_certificate(key: Any, name: str, *, days: int = 100) -> x509.Certificate
     )
 
 
+def short_certificate(key: Any) -> x509.Certificate:
+    """A certificate with nothing in it that could be left out: it has to fit where another one was."""
+    name = x509.Name([_common_name("k")])
+    now = datetime.now(timezone.utc)
+    return (
+        x509.CertificateBuilder(subject_name=name, issuer_name=name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=100))
+        .sign(key, hashes.SHA256())
+    )
+
+
 def write_pair(place: Path, kind: str, *, days: int = 100, passphrase: str = "") -> Path:
     """A new key and its certificate in one PEM file, as certs/signing_key.pem is."""
     key = new_key(kind)

@@ -1,0 +1,123 @@
+"""Kernels that load signed modules only (module.sig_enforce=1) believe what we sign, once they trust the key.
+
+Debian's kernels trust Debian's key alone. So each is booted twice: as it is, and with our certificate in the place
+of Debian's in the list that is built into the kernel (as scripts/insert-sys-cert does it for kernels with room
+for one). Such a kernel is started as a vmlinux: it is what is left of the image once the list could be edited.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from kbuildpy.signing.hashes import find_hash
+from kbuildpy.signing.kernel_image import find_certificates, unpack
+from kbuildpy.signing.keys import FileKey, key_algorithm
+from kbuildpy.signing.signer import Signer, sign_module
+from kbuildpy.vm import Load, LoadReport, ModuleReport, fetch_kernel_image, load_modules
+from tests.parity.signing_keys import new_key, short_certificate
+from tests.parity.test_modpost_shipped import plain, shipped
+from tests.vm.test_samples_load import build_samples, tree_called
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed"),
+]
+
+ENFORCED = ("module.sig_enforce=1", "nokaslr")
+REFUSED = "Loading of module with unavailable key is rejected"
+FILES = ("unsigned", "signed", "damaged", "dummy")
+UNSIGNED = "Loading of unsigned module is rejected"
+
+
+class Boots(NamedTuple):
+    """The same modules in Debian's kernel as it is, and in one that trusts our certificate in place of Debian's."""
+
+    debian: LoadReport
+    ours: LoadReport
+
+
+# As Debian's own: 6.1 verifies nothing but RSA before a module is loaded, and 6.12 has no room for an RSA certificate.
+KEYS = {"6.1": "rsa2048", "6.12": "p256"}
+
+
+@pytest.fixture(scope="module", params=KEYS)
+def boots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boots:
+    tree, place = tree_called(request.param), tmp_path_factory.mktemp("signed")
+    key = new_key(KEYS[request.param])
+    certificate = short_certificate(key)
+    signer = Signer(FileKey(key_algorithm(key), key), certificate, find_hash("sha256"))
+    hello = next(path for path in build_samples(tree, place / "out") if path.name == "hello.ko").read_bytes()
+    signed = sign_module(hello, signer) or b""
+    files = {"unsigned": hello, "signed": signed, "damaged": _damaged(hello, signed)}
+    image = fetch_kernel_image(tree.release)
+    path = next(path for name, path in shipped(tree) if name.endswith("/net/dummy"))
+    files["dummy"] = plain(path, place / "shipped/dummy.ko").read_bytes()
+    loads = []
+    for name in FILES:
+        module = place / name / ("dummy.ko" if name == "dummy" else "hello.ko")
+        module.parent.mkdir()
+        module.write_bytes(files[name])
+        loads.append(Load(module))
+    return Boots(
+        load_modules(image, loads, parameters=ENFORCED, timeout=120),
+        load_modules(_trusting(image, certificate, place), loads, parameters=ENFORCED, timeout=120),
+    )
+
+
+def _damaged(module: bytes, signed: bytes) -> bytes:
+    """`module` with one byte changed, and the signature that was made before."""
+    changed = bytearray(module)
+    changed[-1] ^= 1
+    return bytes(changed) + signed[len(module) :]
+
+
+def _trusting(image: Path, certificate: x509.Certificate, place: Path) -> Path:
+    """The kernel in `image` with our certificate for its built-in ones (certs/system_certificates.S)."""
+    kernel = bytearray(unpack(image.read_bytes()))
+    system, _ = find_certificates(bytes(kernel))
+    assert system is not None
+    theirs, ours = b"".join(system.certificates), certificate.public_bytes(Encoding.DER)
+    assert len(ours) <= len(theirs), "there is no room for our certificate"
+    start = kernel.index(theirs)
+    lengths = start + (len(theirs) + 7 & ~7)
+    kernel[start : start + len(theirs)] = ours.ljust(len(theirs), b"\0")
+    kernel[lengths : lengths + 16] = len(ours).to_bytes(8, "little") * 2
+    vmlinux = place / "vmlinux"
+    vmlinux.write_bytes(kernel)
+    return vmlinux
+
+
+def attempt(report: LoadReport, name: str) -> ModuleReport:
+    return report.modules[FILES.index(name)]
+
+
+def test_debians_kernel_takes_debians_module_and_refuses_ours(boots: Boots) -> None:
+    assert attempt(boots.debian, "dummy").insmod.status == 0
+    ours = attempt(boots.debian, "signed").insmod
+    assert (ours.status, set(ours.log)) == (errno.EKEYREJECTED, {REFUSED})
+
+
+def test_a_kernel_that_trusts_our_certificate_takes_ours_and_refuses_debians(boots: Boots) -> None:
+    ours = attempt(boots.ours, "signed")
+    assert ours.insmod.status == 0
+    assert "E" not in ours.taints
+    theirs = attempt(boots.ours, "dummy").insmod
+    assert (theirs.status, set(theirs.log)) == (errno.EKEYREJECTED, {REFUSED})
+
+
+def test_what_was_changed_after_signing_is_refused_by_both(boots: Boots) -> None:
+    assert attempt(boots.debian, "damaged").insmod.status == errno.EKEYREJECTED
+    assert attempt(boots.ours, "damaged").insmod.status == errno.EKEYREJECTED
+
+
+def test_an_unsigned_module_is_refused_by_both(boots: Boots) -> None:
+    for report in boots:
+        unsigned = attempt(report, "unsigned").insmod
+        assert (unsigned.status, set(unsigned.log)) == (errno.EKEYREJECTED, {UNSIGNED})
