@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"for {tree.release}, -j{jobs}; seconds are medians; ratio = kbuildpy / make")
     print(f"{'case':<34} {'runs':>4} {'make':>8} {'kbuildpy':>8} {'ratio':>6} {'limit':>6}")
     missed = 0
-    for case in _cases():
+    for case in _cases(tree):
         if args.words and not any(word in case.name for word in args.words):
             continue
         theirs, ours = _measure(case, tree, jobs, args.runs or case.runs)
@@ -110,13 +110,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if missed else 0
 
 
-def _cases() -> list[Case]:
+def _cases(tree: KernelTree) -> list[Case]:
     hello = Sources("hello", SAMPLES / "hello", "", "hello.c")
     xtables_origin = next((unpacked("xtables-addons-dkms") / "usr/src").iterdir())
     xtables = Sources(
         "xtables-addons", xtables_origin, "extensions", "extensions/xt_ECHO.c", ("XA_ABSTOPSRCDIR=@", "XA_TOPSRCDIR=@")
     )
-    serial = Sources("usb/serial", kernel_source("6.1") / "drivers/usb/serial", "", "belkin_sa.c")
+    serial = Sources("usb/serial", _source(tree) / "drivers/usb/serial", "", "belkin_sa.c")
     return [
         Case("nothing to do: hello", hello, _leave, 0.5, 11),
         Case("nothing to do: xtables-addons", xtables, _leave, 0.5, 9),
@@ -127,6 +127,11 @@ def _cases() -> list[Case]:
         Case("clean: hello", hello, _clean, 1.0, 9),
         Case("clean: usb/serial", serial, _clean, 0.95, 3),
     ]
+
+
+def _source(tree: KernelTree) -> Path:
+    """The sources of the tree's line, whose directories build as external modules."""
+    return kernel_source(".".join(map(str, tree.version)))
 
 
 def _measure(case: Case, tree: KernelTree, jobs: int, runs: int) -> tuple[list[float], list[float]]:
@@ -170,7 +175,7 @@ def _clean(place: Path, sources: Sources) -> None:
 
 def _memory(tree: KernelTree, jobs: int) -> int:
     """Peak memory of a no-op build over net/netfilter's 167 modules: the build before it takes minutes."""
-    netfilter = Sources("net/netfilter", kernel_source("6.1") / "net", "netfilter", "netfilter/core.c")
+    netfilter = Sources("net/netfilter", _source(tree) / "net", "netfilter", "netfilter/core.c")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         peer = Peer("kbuildpy", netfilter, Path(scratch).resolve() / "b", tree, jobs)
         make = Peer("make", netfilter, Path(scratch).resolve() / "a", tree, jobs)

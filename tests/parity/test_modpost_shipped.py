@@ -10,7 +10,6 @@ The final link has put the symbols into another order than the object's by then,
 
 from __future__ import annotations
 
-import lzma
 import re
 import struct
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.cache import cache_directory
@@ -119,11 +119,11 @@ def compare(tree: KernelTree, images: list[tuple[str, Path]], scratch: Path, *va
 
 def plain(path: Path, copy: Path) -> Path:
     """The uncompressed module: the file itself, or a copy."""
-    if path.suffix == ".xz":
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(lzma.decompress(path.read_bytes()))
-        return copy
-    return path
+    if path.suffix == ".ko":
+        return path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(decompress(path.read_bytes()))
+    return copy
 
 
 def difference(mod_c: str, image: ModuleImage, counted: Counter[str]) -> str:
