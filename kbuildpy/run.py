@@ -23,6 +23,7 @@ PACKAGE_OF_PROGRAM = {
     "sparse": "sparse",
     "depmod": "kmod",
     "modinfo": "kmod",
+    "xz": "xz-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
 }
@@ -102,6 +103,9 @@ def install_hint(program: str) -> str:
     package = PACKAGE_OF_PROGRAM.get(name, name)
     if "gcc" in name or name.startswith(("clang", "ld.lld")):
         package = name
+    elif name.endswith("-strip"):
+        triplet = name.removesuffix("-strip")
+        package = "llvm" if triplet == "llvm" else f"binutils-{triplet.replace('_', '-')}"
     return f"apt-get install {package}"
 
 
