@@ -42,7 +42,7 @@ def install_modules(
     env = rules.environment_for(environ, root)
     check_modules(modules, release)
     check_programs(rules, env)
-    _check_signatures(modules, rules, signer, warn)
+    check_signatures(modules, rules, signer, warn)
     chosen, lack = (signer, "") if signer else tree_signer(rules.signature)
     if lack:
         warn(unsigned_warning(lack))
@@ -83,7 +83,8 @@ def no_depmod_hint(rules: InstallRules, root: str) -> str:
     return f"  modprobe finds the modules once this has run: {depmod_command(rules, root)}"
 
 
-def _check_signatures(modules: Sequence[BuiltModule], rules: InstallRules, signer: Signer | None, warn: Say) -> None:
+def check_signatures(modules: Sequence[BuiltModule], rules: InstallRules, signer: Signer | None, warn: Say) -> None:
+    """Refuse to sign with a key of the caller's what is signed (`KbuildError`); warn of signatures that are lost."""
     signed = [module for module in modules if _ends_signed(module)]
     if not signed:
         return
