@@ -24,17 +24,21 @@ class Replacement:
         self._beside = beside
         self._descriptor = descriptor
 
-    def write(self, contents: bytes) -> None:
-        """Put `contents` in place of what the file holds; mode, owner and extended attributes stay.
+    def write(self, contents: bytes, *, mode: int | None = None) -> None:
+        """Put `contents` in place of what the file holds; mode, owner and extended attributes stay. With `mode` they do
+        not: it is as if a new file had been made, of that mode.
 
-        They are on the disk when this returns: a power failure leaves the old file or the new one. Raises OSError, and
-        then the file is as it was.
+        The contents are on the disk when this returns: a power failure leaves the old file or the new one. Raises
+        OSError, and then the file is as it was.
         """
         os.ftruncate(self._descriptor, 0)
         view = memoryview(contents)
         while view:
             view = view[os.write(self._descriptor, view) :]
-        _copy_attributes(self.path, self._descriptor)
+        if mode is None:
+            _copy_attributes(self.path, self._descriptor)
+        else:
+            os.fchmod(self._descriptor, mode)
         os.fsync(self._descriptor)
         self._beside.replace(self.path)
 
@@ -57,6 +61,14 @@ def replacing(path: Path) -> Iterator[Replacement]:
             with suppress(OSError):
                 beside.unlink()
         os.close(descriptor)
+
+
+def umask() -> int:
+    """The bits that the modes of new files lack. The system call that tells sets it as well, for all threads."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o022
 
 
 def _claim(beside: Path) -> int:
@@ -88,7 +100,7 @@ def _copy_attributes(path: Path, descriptor: int) -> None:
     try:
         status = path.stat()
     except FileNotFoundError:
-        os.fchmod(descriptor, 0o666 & ~_umask())
+        os.fchmod(descriptor, 0o666 & ~umask())
         return
     mine = os.fstat(descriptor)
     if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
@@ -98,9 +110,3 @@ def _copy_attributes(path: Path, descriptor: int) -> None:
         with suppress(OSError):
             os.setxattr(descriptor, name, os.getxattr(path, name))
     os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

@@ -23,6 +23,7 @@ PACKAGE_OF_PROGRAM = {
     "sparse": "sparse",
     "depmod": "kmod",
     "modinfo": "kmod",
+    "xz": "xz-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
 }
@@ -104,6 +105,9 @@ def install_hint(program: str) -> str:
 def package_of(program: str) -> str:
     """The Debian package that has `program`; most have its name."""
     name = Path(program).name
+    if name.endswith("-strip"):
+        triplet = name.removesuffix("-strip")
+        return "llvm" if triplet == "llvm" else f"binutils-{triplet.replace('_', '-')}"
     return PACKAGE_OF_PROGRAM.get(name, name)
 
 

@@ -16,11 +16,12 @@ from importlib import import_module
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError
 
-# In the order of a module's way: built, then looked at. The word is the name of the file that does it.
+# In the order of a module's way: built, signed, installed. The word is the name of the file that does it.
 COMMANDS = {
     "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
     "sign": "sign modules, as scripts/sign-file does",
     "verify": "check the signatures of modules, and which kernel trusts them",
+    "install": "install modules that were built, as `make -C KDIR M=DIR modules_install` does",
     "kernels": "list the kernel trees that modules can be built against",
 }
 

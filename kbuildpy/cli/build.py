@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from pathlib import Path
 
+from kbuildpy.cli.words import split_words
 from kbuildpy.errors import UsageError
-
-_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*=")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,14 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build the modules of a directory for one kernel or several; the exit status."""
-    directories = [word for word in args.words if not _VARIABLE.match(word)]
-    variables = dict(word.split("=", 1) for word in args.words if _VARIABLE.match(word))
-    misnamed = [word for word in directories if "=" in word and not Path(word).exists()]
-    if misnamed:
-        raise UsageError(
-            f"{misnamed[0]}: not a variable of make's, and no directory",
-            hint="a variable is NAME=VALUE, its name letters, digits and underscores",
-        )
+    directories, variables = split_words(args.words)
     if len(directories) > 1:
         raise UsageError(f"one directory at a time, not {len(directories)}: {', '.join(directories)}")
     if args.jobs is not None and args.jobs < 1:

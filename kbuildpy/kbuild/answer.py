@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from kbuildpy.kernel.compiler import cross_variables, package_of_compiler
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 
-_MODULE = "zz-kbuildpy-zz"
-_MODULE_FIXED = "zz_kbuildpy_zz"
+PLACEHOLDER = "zz-kbuildpy-zz"
+_PLACEHOLDER_FIXED = "zz_kbuildpy_zz"
 # Up to 5.18 a missing symvers file is told by a rule of its own, which `make -n` shows.
 _WARNING = re.compile(r"^echo >&2 '[^']*'$", re.MULTILINE)
 # Programs of the tree's own that decide what an object or a module holds.
@@ -102,10 +102,10 @@ class TreeAnswer:
         def fill(text: str) -> str:
             if module:
                 nested = f"{folder}/" if folder else ""
-                text = text.replace(f"{self.placeholder}/{_MODULE}", f"{directory}/{nested}{name}")
-                text = text.replace(f"{self.placeholder}/.{_MODULE}", f"{directory}/{nested}.{name}")
-                text = text.replace(f"./.{_MODULE}", f"./{nested}.{name}")
-                text = text.replace(_MODULE, f"{nested}{name}").replace(_MODULE_FIXED, fixed)
+                text = text.replace(f"{self.placeholder}/{PLACEHOLDER}", f"{directory}/{nested}{name}")
+                text = text.replace(f"{self.placeholder}/.{PLACEHOLDER}", f"{directory}/{nested}.{name}")
+                text = text.replace(f"./.{PLACEHOLDER}", f"./{nested}.{name}")
+                text = text.replace(PLACEHOLDER, f"{nested}{name}").replace(_PLACEHOLDER_FIXED, fixed)
                 # A depfile's name has no comma (scripts/Kbuild.include: depfile).
                 text = text.replace(f"/.{name}.mod.o.d", f"/.{name.replace(',', '_')}.mod.o.d")
             return text.replace(self.placeholder, directory)
@@ -121,12 +121,12 @@ def ask_tree(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping
     fail, or when a compiler that the tree wants is not installed; `UsageError` for an `ARCH` that it is not for.
     """
     given = tuple(sorted({**cross_variables(tree, variables, environ), **variables}.items()))
-    key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), _own_version())
+    key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), own_version())
     cached = cache_directory() / "trees" / f"{key}.json"
     known = read_json(cached)
     if isinstance(known, dict):
         try:
-            valid = known["stamps"] == _stamp_lists(known["stamps"])
+            valid = known["stamps"] == stamp_lists(known["stamps"])
             if valid:
                 return _from_json(tree, known)
         except (KeyError, TypeError, ValueError):
@@ -148,11 +148,11 @@ def named_programs(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, 
 
 
 def _ask(tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str]) -> TreeAnswer:
-    in_directory = _builds_in_directory(tree)
+    in_directory = builds_in_directory(tree)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         placeholder = str(Path(scratch).resolve() / "module")
         records, environment = Path(scratch) / "records", Path(scratch) / "environment"
-        _make_placeholder(tree, Path(placeholder), in_directory)
+        make_placeholder(tree, Path(placeholder), in_directory)
         cwd = placeholder if in_directory else str(tree.objects)
         env = base_environment(environ, cwd)
         asked = env | {
@@ -227,7 +227,7 @@ def _answer(
     return TreeAnswer(
         tree=tree,
         placeholder=placeholder,
-        environment=_environment_difference(asked, exported),
+        environment=environment_difference(asked, exported),
         in_directory=in_directory,
         modpost=_step(rules["post"][0] | {"command": "; ".join([*notices, rules["post"][0]["command"]])}),
         compile_mod_c=tuple(map(_step, rules["mod.o"])),
@@ -255,19 +255,19 @@ def _warnings(stderr: str) -> str:
     return "\n".join(lines)
 
 
-def _make_placeholder(tree: KernelTree, directory: Path, in_directory: bool) -> None:
+def make_placeholder(tree: KernelTree, directory: Path, in_directory: bool) -> None:
     """A module directory that modpost and the final link can be asked about: all that they stat exists."""
     directory.mkdir()
-    for name in ("Kbuild", f"{_MODULE}.o", f"{_MODULE}.mod.c"):
+    for name in ("Kbuild", f"{PLACEHOLDER}.o", f"{PLACEHOLDER}.mod.c"):
         (directory / name).touch()
     prefix = "" if in_directory else f"{directory}/"
     # Since 6.3 modules.order names .o files, before it named .ko files.
     names_objects = "%.o=%.ko" in (tree.source / "scripts/Makefile.modfinal").read_text(errors="replace")
     suffix = "o" if names_objects else "ko"
-    (directory / "modules.order").write_text(f"{prefix}{_MODULE}.{suffix}\n")
+    (directory / "modules.order").write_text(f"{prefix}{PLACEHOLDER}.{suffix}\n")
 
 
-def _builds_in_directory(tree: KernelTree) -> bool:
+def builds_in_directory(tree: KernelTree) -> bool:
     """Since 6.13 Kbuild runs in the module's directory; the top Makefile then knows KBUILD_EXTMOD_OUTPUT."""
     try:
         text = (tree.source / "Makefile").read_text(errors="replace")
@@ -311,7 +311,8 @@ def _refuse_missing_compiler(
             )
 
 
-def _environment_difference(before: Mapping[str, str], exported: bytes) -> dict[str, str | None]:
+def environment_difference(before: Mapping[str, str], exported: bytes) -> dict[str, str | None]:
+    """What make changed in the environment `before`; a recipe's `env -0` printed `exported` (None: taken away)."""
     after = dict(entry.split("=", 1) for entry in exported.decode(errors="surrogateescape").split("\0") if "=" in entry)
     skip = {"_", "PWD", "OLDPWD", "SHLVL", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "MAKE_TERMOUT", "MAKE_TERMERR"}
     changed: dict[str, str | None] = {
@@ -323,7 +324,8 @@ def _environment_difference(before: Mapping[str, str], exported: bytes) -> dict[
     return {name: value for name, value in changed.items() if not name.startswith("KBUILDPY_")}
 
 
-def _stamp_lists(names: Mapping[str, object]) -> dict[str, list[int]]:
+def stamp_lists(names: Iterable[str]) -> dict[str, list[int]]:
+    """`stamp` of each path, as JSON reads it back."""
     return {name: list(stamp(name)) for name in names}
 
 
@@ -338,7 +340,8 @@ def _watched(answer: TreeAnswer) -> dict[str, Stamp]:
     return stamps(name for name in files if not name.startswith(str(MAKEFILES)))
 
 
-def _own_version() -> list[tuple[str, Stamp]]:
+def own_version() -> list[tuple[str, Stamp]]:
+    """The state of the makefiles that ask: another version's answers are not ours."""
     return [(name.name, stamp(name)) for name in sorted(MAKEFILES.glob("*.mk"))]
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 def generate(env: Any, **_: Any) -> None:
     """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
-    from kbuildpy.scons import builders, notes
+    from kbuildpy.scons import builders, installing, notes
 
     notes.use_notes()
     env.AddMethod(builders.kernel_module, "KernelModule")
     env.AddMethod(builders.kbuild, "Kbuild")
+    env.AddMethod(installing.install_modules, "InstallModules")
 
 
 def exists(env: Any) -> bool:

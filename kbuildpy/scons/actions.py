@@ -80,21 +80,29 @@ def attach(group: Group, targets: Sequence[Any], sources: Sequence[Any], action:
 
     Raises `KbuildError` when something else makes one of them already.
     """
+    bind(group.project.env, targets, sources, action)
+    action.begin = group.unfinished.begin
+    group.unfinished.remove_unknown(targets)
+    for target in targets:
+        target.attributes.kbuildpy_contents = group.contents
+
+
+def bind(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: KbuildAction) -> None:
+    """Let `action` make `targets` from `sources`, wherever they are, in the construction environment `env`.
+
+    Raises `KbuildError` when something else makes one of them already.
+    """
     for target in targets:
         if target.has_builder():
             raise KbuildError(
                 f"{target}: two declarations would make this file",
                 hint="declare a source once: in a KernelModule(), or in the directory given to Kbuild()",
             )
-    env = group.project.env
-    action.begin = group.unfinished.begin
-    group.unfinished.remove_unknown(targets)
     executor = SCons.Executor.Executor(action, env, [], list(targets), list(sources))
     for target in targets:
         target.builder_set(_BUILDER)
         target.env_set(env)
         target.add_source(list(sources))
-        target.attributes.kbuildpy_contents = group.contents
         target.set_executor(executor)
         if len(targets) > 1:
             target.attributes.keep_targetinfo = 1

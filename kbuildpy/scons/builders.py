@@ -37,7 +37,7 @@ def kernel_module(env: Any, name: str, source: Any = None, **given: Any) -> list
     Flags for its own objects: CCFLAGS, CFLAGS, CPPPATH, CPPDEFINES, ASFLAGS, LINKFLAGS; only those given here count,
     an environment's defaults are for programs. Every other keyword is a variable for Kbuild.
     """
-    return _stop_on_error(lambda: _kernel_module(env, name, source, given))
+    return stop_on_error(lambda: _kernel_module(env, name, source, given))
 
 
 def kbuild(env: Any, directory: Any, **variables: Any) -> list[Any]:
@@ -45,7 +45,7 @@ def kbuild(env: Any, directory: Any, **variables: Any) -> list[Any]:
 
     Keywords are variables for Kbuild, as on make's command line (`HDAPS=1`); KDIR chooses another kernel tree.
     """
-    return _stop_on_error(lambda: _kbuild(env, directory, variables))
+    return stop_on_error(lambda: _kbuild(env, directory, variables))
 
 
 def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mapping[str, Any], label: str = "") -> Group:
@@ -53,7 +53,7 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
 
     Raises `KbuildError`.
     """
-    project = _project(env, variables)
+    project = find_project(env, variables)
     group = _group(Session.of(env), project, str(directory), str(out), label=label)
     plan, layout = _evaluate(env, project, directory, out)
     if not plan.modules:
@@ -66,7 +66,7 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
 
 def _kernel_module(env: Any, name: str, source: Any, given: Mapping[str, Any]) -> list[Any]:
     variables = {key: value for key, value in given.items() if key not in _FLAG_NAMES}
-    project = _project(env, variables)
+    project = find_project(env, variables)
     session = Session.of(env)
     here = env.Dir(".")
     variant = here.srcnode() != here
@@ -113,7 +113,7 @@ def _ask_declared(
 
 
 def _kbuild(env: Any, directory: Any, variables: Mapping[str, Any]) -> list[Any]:
-    project = _project(env, variables)
+    project = find_project(env, variables)
     session = Session.of(env)
     node = env.Dir(directory)
     source = node.srcnode()
@@ -156,7 +156,8 @@ def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[P
     return plan, Layout(str(directory), str(evaluated), str(out), answer.working_directory(str(evaluated)))
 
 
-def _project(env: Any, variables: Mapping[str, Any]) -> Project:
+def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
+    """The project that `variables` (a declaration's keywords), the command line and `env` choose."""
     from SCons.Script import ARGUMENTS
 
     session = Session.of(env)
@@ -224,7 +225,7 @@ def _flat(env: Any, value: Any) -> list[str]:
     return [str(item) for item in env.Flatten(value)]
 
 
-def _stop_on_error(declare: Any) -> list[Any]:
+def stop_on_error(declare: Any) -> list[Any]:
     """Turn an error into SCons' own way of stopping: its message, no traceback, exit status 2."""
     try:
         found: list[Any] = declare()

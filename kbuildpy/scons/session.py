@@ -97,6 +97,8 @@ class Session:
         self.top = Path(env.Dir("#").get_abspath()).resolve()
         self.default_environment = dict(env["ENV"])
         self.groups: dict[str, Group] = {}
+        # What depmod writes below each lib/modules/RELEASE.
+        self.indexes: dict[str, Any] = {}
         self._projects: dict[tuple[Any, ...], Project] = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()
@@ -136,6 +138,11 @@ class Session:
                 print(answer.warnings, file=sys.stderr, flush=True)
             self._projects[key] = Project(env, answer, environ, self.top)
         return self._projects[key]
+
+    def group_of(self, path: str) -> Group | None:
+        """The group that makes the file `path`, by the place of its output."""
+        found = [out for out in self.groups if path.startswith(f"{out}/")]
+        return self.groups[max(found, key=len)] if found else None
 
     def save(self) -> None:
         """Write what this run learnt (at its end, however it ends)."""

@@ -1,0 +1,102 @@
+"""`kbuildpy install`: modules_install, for what `kbuildpy build` made and for module files."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from pathlib import Path
+
+from kbuildpy.cli.words import split_words
+from kbuildpy.errors import UsageError
+from kbuildpy.install.modules import BuiltModule, module_files, modules_of_build
+from kbuildpy.install.signer import open_signer
+from kbuildpy.install.stage import install_modules
+from kbuildpy.kbuild.install import ask_install
+from kbuildpy.kernel.find import find_trees
+from kbuildpy.kernel.tree import KernelTree
+
+# These choose the tree; make is told by us.
+_CHOOSING = ("KDIR", "KERNELRELEASE", "INSTALL_MOD_PATH")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `kbuildpy install`."""
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="DIR | FILE.ko | VAR=VALUE",
+        help="directories that were built (default: here), modules, and variables as on make's command line",
+    )
+    parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels")
+    parser.add_argument("-o", "--output", metavar="OUT", help="where the directory was built (default: DIR/build)")
+    parser.add_argument("--root", metavar="PATH", help="install below PATH, as INSTALL_MOD_PATH=PATH")
+    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="jobs at a time (default: one per processor)")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("-s", "--silent", action="store_true", help="print warnings and errors only")
+    parser.add_argument("--key", metavar="KEY", help="sign with this key, whatever the kernel tree says")
+    parser.add_argument("--cert", metavar="CERT", help="the key's certificate (default: the one in KEY)")
+    parser.add_argument("--hash", metavar="ALGO", help="the digest to sign (default: the kernel tree's)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Install modules for one kernel or several; the exit status."""
+    paths, variables = split_words(args.words)
+    if args.jobs is not None and args.jobs < 1:
+        raise UsageError(f"-j {args.jobs}: at least one job")
+    if (args.cert or args.hash) and not args.key:
+        raise UsageError("--cert and --hash say how to sign with --key", hint="name a key as well: --key KEY")
+    files = [Path(path) for path in paths if path.endswith(".ko") and not Path(path).is_dir()]
+    directories = [Path(path) for path in paths if not path.endswith(".ko") or Path(path).is_dir()]
+    if not paths:
+        directories = [Path()]
+    if args.output and len(directories) != 1:
+        raise UsageError(f"-o {args.output}: where one directory was built, and {len(directories)} are named")
+    kdir = variables.get("KDIR") or os.environ.get("KDIR")
+    found = find_trees(args.kernels, kdir=kdir, kernelrelease=variables.get("KERNELRELEASE"))
+    if not args.kernels and not kdir:
+        print(f"kbuildpy: {found[0].reason}", file=sys.stderr)
+    # Everything is found before anything is installed.
+    trees = [item.tree for item in found]
+    modules = {tree.objects: _modules(tree, directories, files, args.output) for tree in trees}
+    for tree in trees:
+        _install(tree, modules[tree.objects], variables, args)
+    return 0
+
+
+def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: str | None) -> list[BuiltModule]:
+    found = []
+    for directory in directories:
+        if not directory.is_dir():
+            raise UsageError(f"{directory}: no such directory", hint="name a directory that was built, or .ko files")
+        place = (Path(out) if out else directory / "build").absolute()
+        found += modules_of_build(directory.resolve(), place / tree.release)
+    return found + module_files(files)
+
+
+def _install(tree: KernelTree, modules: list[BuiltModule], variables: dict[str, str], args: argparse.Namespace) -> None:
+    given = {name: value for name, value in variables.items() if name not in _CHOOSING}
+    rules = ask_install(tree, variables=given, environ=os.environ)
+    root = args.root or variables.get("INSTALL_MOD_PATH") or os.environ.get("INSTALL_MOD_PATH") or ""
+    signer = None
+    if args.key:
+        hash = args.hash or tree.config.get("CONFIG_MODULE_SIG_HASH") or "sha256"
+        prompt = _ask_passphrase if sys.stdin.isatty() else None
+        signer = open_signer(args.key, args.cert or "", hash, passphrase=prompt)
+    install_modules(
+        modules,
+        rules,
+        release=tree.release,
+        root=str(Path(root).absolute()).rstrip("/") if root else "",
+        environ=os.environ,
+        jobs=args.jobs or os.cpu_count() or 1,
+        signer=signer,
+        dry_run=args.dry_run,
+        say=(lambda line: None) if args.silent else (lambda line: print(line, flush=True)),
+        warn=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+
+
+def _ask_passphrase(name: str) -> str:
+    return getpass.getpass(f"Passphrase of {name}: ")

@@ -1,0 +1,23 @@
+"""The words of a command that takes paths and variables, as make does on its command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from kbuildpy.errors import UsageError
+
+_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*=")
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Paths, and variables by name. Raises `UsageError` for a word that can be neither."""
+    paths = [word for word in words if not _VARIABLE.match(word)]
+    misnamed = [word for word in paths if "=" in word and not Path(word).exists()]
+    if misnamed:
+        raise UsageError(
+            f"{misnamed[0]}: not a variable of make's, and no directory",
+            hint="a variable is NAME=VALUE, its name letters, digits and underscores",
+        )
+    return paths, dict(word.split("=", 1) for word in words if _VARIABLE.match(word))

@@ -1,0 +1,109 @@
+"""One module's way: copied, stripped, signed, compressed, and put in its place whole."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.files import replacing, umask
+from kbuildpy.kernel.installing import InstallRules
+from kbuildpy.run import install_hint, run
+from kbuildpy.signing.trailer import append_signature
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.signer import Signer
+
+
+def target_of(name: str, rules: InstallRules, root: str) -> Path:
+    """Where the module `name` is installed below `root` ("" for the running system)."""
+    return Path(f"{root}{rules.directory}/{name}{rules.suffix}")
+
+
+def titles(target: Path, rules: InstallRules, *, signs: bool) -> list[str]:
+    """What Kbuild prints for a module installed as `target`."""
+    plain = str(target).removesuffix(rules.suffix)
+    done = [("INSTALL", plain)]
+    done += [("STRIP", plain)] if rules.strip else []
+    done += [("SIGN", plain)] if signs else []
+    done += [(rules.compress_title, str(target))] if rules.compress else []
+    return [f"  {word:<7} {path}" for word, path in done]
+
+
+def check_programs(rules: InstallRules, env: Mapping[str, str]) -> None:
+    """Refuse to begin without the programs that strip and compress (`CommandError`, with the package)."""
+    for argv in (rules.strip, rules.compress):
+        if argv and shutil.which(argv[0], path=env.get("PATH")) is None:
+            raise CommandError(
+                f"{argv[0]}: program not found, and modules of {rules.release} are installed with it",
+                hint=install_hint(argv[0]),
+                returncode=127,
+            )
+
+
+def install_module(
+    source: Path, target: Path, rules: InstallRules, *, env: Mapping[str, str], signer: Signer | None
+) -> None:
+    """Install the module file `source` as `target`; a reader finds the old file or the new one.
+
+    Mode and owner are those that cp, sign-file and the compressor leave: a new file has the mode of `source` without
+    the umask's bits, a signed one that of any new file, and one that was there and is but copied over stays what it
+    was. Raises `KbuildError` when the file cannot be written, or a program fails.
+    """
+    try:
+        contents = _contents(source, rules, env, signer)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as replacement:
+            fresh = bool(signer or rules.compress) or not target.exists()
+            mode = 0o666 if signer else stat.S_IMODE(source.stat().st_mode) & 0o777
+            replacement.write(contents, mode=mode & ~umask() if fresh else None)
+        if rules.compress:
+            # Kbuild copies to this name first, and the compressor removes it.
+            Path(str(target).removesuffix(rules.suffix)).unlink(missing_ok=True)
+    except OSError as error:
+        raise KbuildError(f"{error.filename or target}: {error.strerror}", hint=_hint(error)) from error
+
+
+def _contents(source: Path, rules: InstallRules, env: Mapping[str, str], signer: Signer | None) -> bytes:
+    """The bytes to install. The tree's programs get a file: zstd notes its size, and from a pipe it would know none."""
+    contents = source.read_bytes()
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        # (no name that an option could be taken for)
+        module = Path(scratch) / "module.ko"
+        if rules.strip:
+            contents = _processed(rules.strip, module, contents, env, source)
+        if signer:
+            contents = append_signature(contents, signer.detached(contents))
+        if rules.compress:
+            contents = _processed(rules.compress, module, contents, env, source, suffix=rules.suffix)
+    return contents
+
+
+def _processed(
+    argv: Sequence[str], module: Path, contents: bytes, env: Mapping[str, str], source: Path, *, suffix: str = ""
+) -> bytes:
+    """What `argv` makes of a file `module` with these contents: it rewrites it, or makes another one beside it."""
+    module.write_bytes(contents)
+    done = run([*argv, module], env=env, check=False)
+    if done.returncode != 0:
+        said = done.error_text.replace(str(module), str(source)).strip()
+        raise CommandError(
+            f"{source}: {' '.join(argv)} failed with status {done.returncode}: {said}",
+            hint="INSTALL_MOD_STRIP is 1, or options for strip" if not suffix else "",
+            stderr=done.error_text,
+            returncode=done.returncode,
+        )
+    return Path(f"{module}{suffix}").read_bytes()
+
+
+def _hint(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: free some space and install again; nothing half-written is left"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "install as root, or below a directory of your own (--root PATH, INSTALL_MOD_PATH=PATH)"
+    return ""

@@ -1,0 +1,72 @@
+"""Which modules there are to install, and whether they are the ones that the kernel takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.elf.image import ModuleImage
+from kbuildpy.errors import KbuildError, UsageError
+
+
+@dataclass(frozen=True)
+class BuiltModule:
+    """A module file to install, and its `name`: the path below INSTALL_MOD_DIR, with `.ko`."""
+
+    source: Path
+    name: str
+
+
+def modules_of_build(directory: Path, out: Path) -> list[BuiltModule]:
+    """What was built of the module directory `directory` in `out`, in the order of its modules.order.
+
+    Raises `KbuildError` when nothing was, or not everything that modules.order names.
+    """
+    order = out / "modules.order"
+    hint = f"build first: kbuildpy build {directory} -k {out.name}"
+    try:
+        lines = order.read_text(errors="surrogateescape").split()
+    except OSError as error:
+        raise KbuildError(
+            f"{directory}: no modules for {out.name} there ({order}: {error.strerror})", hint=hint
+        ) from error
+    # Up to 6.12 modules are named by their whole path, and up to 6.2 as .ko files (scripts/Makefile.build).
+    names = [str(Path(line.removeprefix(f"{directory}/")).with_suffix(".ko")) for line in lines]
+    if not names:
+        raise KbuildError(f"{directory}: the Kbuild file names no modules (obj-m is empty)", hint="nothing to install")
+    modules = [BuiltModule(out / name, name) for name in dict.fromkeys(names)]
+    missing = [module for module in modules if Path(module.name).is_absolute() or not module.source.is_file()]
+    if missing:
+        raise KbuildError(f"{missing[0].source}: not there, and {order} names it", hint=hint)
+    return modules
+
+
+def module_files(files: Iterable[Path]) -> list[BuiltModule]:
+    """Modules that were named one by one."""
+    return [BuiltModule(path, path.name) for path in files]
+
+
+def check_modules(modules: Sequence[BuiltModule], release: str) -> None:
+    """Refuse, before anything is installed, two modules of one place (`UsageError`), and a file that is no module or
+    one of another release than `release` (`KbuildError`)."""
+    places: dict[str, BuiltModule] = {}
+    for module in modules:
+        other = places.setdefault(module.name, module)
+        if other is not module:
+            raise UsageError(f"{other.source} and {module.source} would both be installed as {module.name}")
+    for module in modules:
+        check_release(module.source, release)
+
+
+def check_release(module: Path, release: str) -> None:
+    """Refuse a file that is no module, or one of another release (`KbuildError`), as the kernel would
+    (kernel/module/main.c: check_modinfo)."""
+    built = next(iter(ModuleImage.from_path(module).modinfo_values("vermagic")), "").partition(" ")[0]
+    if not built:
+        raise KbuildError(f"{module}: no kernel module (it has no vermagic)", hint="name a .ko file, not an object")
+    if built != release:
+        raise KbuildError(
+            f"{module}: built for {built}, and {release} would not load it",
+            hint=f"install it with -k {built}, or build it for {release}",
+        )

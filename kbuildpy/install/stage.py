@@ -1,0 +1,107 @@
+"""modules_install for many modules: all are looked at, then installed side by side, then depmod runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.install.depmod import depmod_command, depmod_runs, depmod_title, run_depmod
+from kbuildpy.install.module import check_programs, install_module, target_of, titles
+from kbuildpy.install.modules import BuiltModule, check_modules
+from kbuildpy.install.signer import tree_signer
+from kbuildpy.kernel.installing import InstallRules
+from kbuildpy.signing.trailer import MARKER, is_signed
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.signer import Signer
+
+Say = Callable[[str], None]
+
+
+def install_modules(
+    modules: Sequence[BuiltModule],
+    rules: InstallRules,
+    *,
+    release: str,
+    root: str,
+    environ: Mapping[str, str],
+    jobs: int,
+    signer: Signer | None,
+    dry_run: bool,
+    say: Say,
+    warn: Say,
+) -> None:
+    """Install `modules` of the kernel `release` below `root` ("" for the running system) as `rules` have it.
+
+    `signer` signs in place of the tree's own key. `jobs` modules are worked on at a time. `say` gets the lines that
+    Kbuild prints, `warn` what is to be known beside. Nothing is installed when a module or a program is not as it
+    should be; when one fails on its way, those that come after it are not begun. Raises `KbuildError`.
+    """
+    env = rules.environment_for(environ, root)
+    check_modules(modules, release)
+    check_programs(rules, env)
+    check_signatures(modules, rules, signer, warn)
+    chosen, lack = (signer, "") if signer else tree_signer(rules.signature)
+    if lack:
+        warn(unsigned_warning(lack))
+
+    def install(module: BuiltModule) -> list[str]:
+        target = target_of(module.name, rules, root)
+        if not dry_run:
+            install_module(module.source, target, rules, env=env, signer=chosen)
+        return titles(target, rules, signs=chosen is not None)
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        try:
+            for lines in pool.map(install, modules):
+                say("\n".join(lines))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    if rules.depmod:
+        say(depmod_title(rules, root))
+        said = "" if dry_run else run_depmod(rules, root, env)
+        if said:
+            warn(said)
+        if not depmod_runs(rules):
+            warn(no_depmod_hint(rules, root))
+
+
+def unsigned_warning(lack: str) -> str:
+    """What to say once in place of sign-file's complaints about each module."""
+    return (
+        f"kbuildpy: warning: the modules are not signed: {lack}\n"
+        "  the tree signs what it installs (CONFIG_MODULE_SIG_ALL), but is without its key; sign with your own: "
+        "--key KEY --cert CERT"
+    )
+
+
+def no_depmod_hint(rules: InstallRules, root: str) -> str:
+    """What to do where the tree's script skips depmod."""
+    return f"  modprobe finds the modules once this has run: {depmod_command(rules, root)}"
+
+
+def check_signatures(modules: Sequence[BuiltModule], rules: InstallRules, signer: Signer | None, warn: Say) -> None:
+    """Refuse to sign with a key of the caller's what is signed (`KbuildError`); warn of signatures that are lost."""
+    signed = [module for module in modules if _ends_signed(module)]
+    if not signed:
+        return
+    if rules.strip and not signer:
+        warn(
+            f"kbuildpy: warning: {signed[0].source}: stripping takes the signature away"
+            + (f" (and those of {len(signed) - 1} others)" if len(signed) > 1 else "")
+            + "\n  let installing sign, after stripping: --key KEY --cert CERT"
+        )
+    elif signer and not rules.strip:
+        raise KbuildError(
+            f"{signed[0].source}: signed already", hint="install it as it is, without --key, or give an unsigned one"
+        )
+
+
+def _ends_signed(module: BuiltModule) -> bool:
+    with module.source.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(size - len(MARKER), 0))
+        return is_signed(file.read())

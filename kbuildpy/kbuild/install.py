@@ -1,0 +1,169 @@
+"""Asks a kernel tree how it installs external modules (`mk/install.mk`), and remembers the answer.
+
+The counterpart is scripts/Makefile.modinst, and the rule `modules_install` of the top Makefile. As with `answer`, a
+placeholder stands for the module; another one for INSTALL_MOD_PATH: the makefile of later kernels makes the directories
+while make only reads it, and so it makes them where nobody minds.
+"""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kbuild.answer import (
+    PLACEHOLDER,
+    builds_in_directory,
+    environment_difference,
+    make_placeholder,
+    own_version,
+    stamp_lists,
+)
+from kbuildpy.kbuild.question import base_environment, digest, environment_key, make_failed, stamps
+from kbuildpy.kbuild.records import MAKEFILES, read_records
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.compiler import cross_variables
+from kbuildpy.kernel.installing import ROOT, InstallRules, TreeSignature
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
+
+_COMPRESSORS = {"gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
+
+
+def ask_install(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping[str, str]) -> InstallRules:
+    """How `tree` installs modules under the make variables `variables` and `environ`; INSTALL_MOD_PATH is no matter.
+
+    The answer is remembered while the tree's makefiles and its configuration are what they were. Raises `UsageError`
+    for variables that name another place than below lib/modules, `KbuildError` with make's message when the tree's
+    makefiles fail, and for a tree that does not say.
+    """
+    if "MODLIB" in variables:
+        raise UsageError(
+            "MODLIB: kbuildpy installs below lib/modules/RELEASE only",
+            hint="choose another root (INSTALL_MOD_PATH), or another directory in it (INSTALL_MOD_DIR)",
+        )
+    chosen = {**cross_variables(tree, variables, environ), **variables}
+    given = tuple(sorted((name, value) for name, value in chosen.items() if name != "INSTALL_MOD_PATH"))
+    asked_in = {name: value for name, value in environ.items() if name != "INSTALL_MOD_PATH"}
+    key = digest(str(tree.objects), str(tree.source), given, environment_key(asked_in), own_version())
+    cached = cache_directory() / "install" / f"{key}.json"
+    known = read_json(cached)
+    if isinstance(known, dict):
+        try:
+            if known["stamps"] == stamp_lists(known["stamps"]):
+                return _from_json(known["rules"])
+        except (KeyError, TypeError, ValueError):
+            pass  # written by another version of kbuildpy, or damaged: ask again
+    rules, read = _ask(tree, given, asked_in)
+    write_json(cached, {"stamps": stamps(read), "rules": asdict(rules)})
+    return rules
+
+
+def _ask(
+    tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str]
+) -> tuple[InstallRules, list[str]]:
+    """The rules, and the files that decided them."""
+    in_directory = builds_in_directory(tree)
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as folder:
+        scratch = Path(folder).resolve()
+        place, root, records, exported = (scratch / name for name in ("module", "root", "records", "environment"))
+        make_placeholder(tree, place, in_directory)
+        (place / f"{PLACEHOLDER}.ko").touch()
+        cwd = str(place) if in_directory else str(tree.objects)
+        asked = base_environment(environ, cwd) | {
+            "KBUILDPY_TREE": str(tree.objects),
+            "KBUILDPY_MK": str(MAKEFILES),
+            "KBUILDPY_RECORDS": str(records),
+            "KBUILDPY_ENVIRONMENT": str(exported),
+        }
+        argv = ["make", "--no-print-directory", "-f", str(MAKEFILES / "install.mk"), "kbuildpy-install", f"M={place}"]
+        words = [f"{name}={value}" for name, value in variables]
+        done = run([*argv, *words, f"INSTALL_MOD_PATH={root}"], cwd=cwd, env=asked, check=False)
+        blocks = list(read_records(records.read_text(errors="surrogateescape"))) if records.exists() else []
+        facts = next((block for block in blocks if "modlib" in block), {})
+        if done.returncode != 0 or not facts:
+            raise make_failed(f"{tree.objects}: the kernel tree's makefiles failed", done.error_text)
+        environment = environment_difference(asked, exported.read_bytes())
+        read = [str(Path(cwd, name)) for block in blocks for name in block.get("makefiles", "").split()]
+        read.append(str(tree.objects / "include/config/auto.conf"))
+        rules = _rules(tree, blocks, facts, root=str(root), cwd=cwd, environment=environment)
+    return rules, [name for name in dict.fromkeys(read) if not name.startswith(str(MAKEFILES))]
+
+
+def _rules(
+    tree: KernelTree,
+    blocks: list[dict[str, str]],
+    facts: Mapping[str, str],
+    *,
+    root: str,
+    cwd: str,
+    environment: Mapping[str, str | None],
+) -> InstallRules:
+    rules = {block["rule"]: block for block in blocks if "rule" in block}
+    if "modules_install" in rules:
+        rules |= _early_rules(rules["modules_install"]["command"])
+    installed = rules.get("install", {}).get("target", "")
+    folder, _, name = installed.rpartition("/")
+    modlib = facts["modlib"]
+    if name != f"{PLACEHOLDER}.ko" or not folder.startswith(f"{modlib}/") or not modlib.startswith(f"{root}/"):
+        raise KbuildError(
+            f"{tree.objects}: the tree's makefiles did not say how to install a module",
+            hint="install with make -C KDIR M=DIR modules_install",
+        )
+    compress = next((rules[rule] for rule in _COMPRESSORS if rule in rules), {})
+    system_map = tree.objects / "System.map"
+    return InstallRules(
+        release=facts["release"],
+        modlib=modlib.removeprefix(root),
+        folder=folder.removeprefix(f"{modlib}/"),
+        suffix=compress["target"].removeprefix(installed) if compress else "",
+        strip=_words_before(rules.get("strip", {}).get("command", ""), installed),
+        signature=_signature(rules.get("sign", {}).get("command", ""), cwd),
+        compress=_words_before(compress.get("command", ""), installed),
+        compress_title=compress.get("quiet", "").split(" ")[0],
+        depmod=tuple(shlex.split(rules.get("depmod", {}).get("command", ""))),
+        system_map=str(system_map),
+        cwd=str(tree.objects),
+        environment={
+            name: value if value is None else value.replace(root, ROOT) for name, value in environment.items()
+        },
+    )
+
+
+def _early_rules(command: str) -> dict[str, dict[str, str]]:
+    """The one command of 5.10, `mkdir; cp; STRIP; SIGN; COMPRESS`, as the rules that it became."""
+    folder, _, strip, sign, compress = (part.strip() for part in command.split(" ; "))
+    installed = f"{shlex.split(folder)[-1]}/{PLACEHOLDER}.ko"
+    rules = {"install": {"target": installed}, "strip": {"command": strip}, "sign": {"command": sign}}
+    program = Path(compress.partition(" ")[0]).name
+    if program in _COMPRESSORS:
+        suffix = _COMPRESSORS[program]
+        rules[program] = {"command": compress, "target": f"{installed}{suffix}", "quiet": program.upper()}
+    return rules
+
+
+def _words_before(command: str, file: str) -> tuple[str, ...]:
+    """A command that ends with `file`, without it; empty for one that does nothing (`:`, `true`)."""
+    words = shlex.split(command)
+    return tuple(words[:-1]) if words[-1:] == [file] and words[0] != "true" else ()
+
+
+def _signature(command: str, cwd: str) -> TreeSignature | None:
+    """`sign-file HASH KEY CERTIFICATE FILE || true`, taken apart."""
+    words = shlex.split(command)
+    if len(words) < 5:
+        return None
+    hash, key, certificate = words[1:4]
+    if not key.startswith("pkcs11:"):
+        key = str(Path(cwd, key))
+    return TreeSignature(hash, key, str(Path(cwd, certificate)))
+
+
+def _from_json(value: dict[str, Any]) -> InstallRules:
+    signature = value["signature"]
+    lists = {name: tuple(value[name]) for name in ("strip", "compress", "depmod")}
+    return InstallRules(**{**value, **lists, "signature": TreeSignature(**signature) if signature else None})

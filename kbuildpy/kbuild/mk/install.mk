@@ -1,0 +1,28 @@
+# How a kernel tree installs external modules; asked for a placeholder module and a placeholder of INSTALL_MOD_PATH.
+#
+# In: KBUILDPY_TREE (the tree's object part), KBUILDPY_MK, KBUILDPY_RECORDS, KBUILDPY_ENVIRONMENT, INSTALL_MOD_PATH.
+
+include $(KBUILDPY_TREE)/Makefile
+include $(KBUILDPY_MK)/record.mk
+
+define kbuildpy-facts
+makefiles $(MAKEFILE_LIST)
+modlib $(MODLIB)
+release $(KERNELRELEASE)
+end
+endef
+
+ifeq ($(need-sub-make),1)
+# (see tree.mk)
+__sub-make:
+	+@$(MAKE) -f $(KBUILDPY_MK)/install.mk kbuildpy-install
+else
+# In 6.1 the top Makefile runs depmod, later scripts/Makefile.modinst does. Both take a goal other than
+# modules_install for one that asks for signatures alone.
+kbuildpy-install:
+	$(file >>$(KBUILDPY_RECORDS),$(kbuildpy-facts))
+	@env -0 >$(KBUILDPY_ENVIRONMENT)
+	+@$(MAKE) -n -s -f $(KBUILDPY_MK)/modinst.mk sign-only= modules_sign_only=
+	$(call cmd,depmod)
+endif
+.PHONY: kbuildpy-install

@@ -1,0 +1,184 @@
+"""`env.InstallModules()`: modules_install as nodes.
+
+An installed module is a node that is made from the built one, and `modules.dep` one that is made from all installed
+modules of a directory lib/modules/RELEASE. `scons install` makes them, `scons -c install` takes the modules away.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbuildpy.install.depmod import depmod_runs, depmod_title, run_depmod
+from kbuildpy.install.module import check_programs, install_module, target_of, titles
+from kbuildpy.install.modules import BuiltModule, check_release
+from kbuildpy.install.signer import open_signer, tree_signer
+from kbuildpy.install.stage import check_signatures, no_depmod_hint, unsigned_warning
+from kbuildpy.kbuild.install import ask_install
+from kbuildpy.kbuild.question import check_encoding, digest, stamp
+from kbuildpy.kernel.installing import InstallRules
+from kbuildpy.scons.actions import KbuildAction, bind
+from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.session import Project, Session
+from kbuildpy.scons.variables import make_variables
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.signer import Signer
+
+
+def install_modules(
+    env: Any, root: Any, modules: Any, *, key: str = "", cert: str = "", hash: str = "", **variables: Any
+) -> list[Any]:
+    """Declare that `modules` (nodes or names of `.ko` files) are installed below `root`; the nodes of the installed.
+
+    `root` is INSTALL_MOD_PATH: a directory, or None for what the command line says, and else the running system.
+    `key`, `cert` and `hash` sign in place of the kernel tree's own key. Every other keyword is a variable for Kbuild
+    (`INSTALL_MOD_DIR="extra"`, `INSTALL_MOD_STRIP=1`). All that is installed is in the alias `install`.
+    """
+
+    def declare() -> list[Any]:
+        place = _root(env, root, variables)
+        signing = (_path(env, key), _path(env, cert), hash)
+        nodes = [_declare_module(env, node, place, signing, variables) for node in env.arg2nodes(modules, env.fs.File)]
+        env.Alias("install", nodes)
+        return nodes
+
+    return stop_on_error(declare)
+
+
+def _declare_module(
+    env: Any, module: Any, root: str, signing: tuple[str, str, str], variables: Mapping[str, Any]
+) -> Any:
+    session = Session.of(env)
+    group = session.group_of(module.get_abspath())
+    project = group.project if group else find_project(env, variables)
+    # Below the output lies what Kbuild would have below the module directory.
+    name = os.path.relpath(module.get_abspath(), group.out) if group else module.name
+    given = {**dict(project.answer.variables), **make_variables({}, variables)}
+    rules = ask_install(project.tree, variables=given, environ=project.environ)
+    target = target_of(name, rules, root)
+    check_encoding(str(target))
+    signs = bool(signing[0]) or (rules.signature is not None and Path(rules.signature.key).is_file())
+    find_signer = _signer_finder(session, project, rules, signing)
+
+    def install(targets: list[Any], sources: list[Any]) -> None:
+        source = Path(sources[0].get_abspath())
+        run_env = rules.environment_for(project.environ, root)
+        check_release(source, project.tree.release)
+        check_programs(rules, run_env)
+        signer = find_signer()
+        check_signatures([BuiltModule(source, name)], rules, signer if signing[0] else None, _warn(session))
+        install_module(source, target, rules, env=run_env, signer=signer)
+        if rules.depmod and not depmod_runs(rules):
+            warning = "Warning: modules_install: missing 'System.map' file. Skipping depmod."
+            _warn(session)(f"{warning}\n{no_depmod_hint(rules, root)}")
+
+    title = "\n".join(titles(target, rules, signs=signs))
+    node = env.fs.File(str(target))
+    bind(
+        group.project.env if group else env,
+        [node],
+        [module],
+        KbuildAction(
+            install,
+            title=title,
+            signature=digest(
+                rules.strip,
+                rules.compress,
+                rules.signature,
+                signing,
+                [stamp(name) for name in _key_files(rules, signing)],
+            ),
+        ),
+    )
+    if group:
+        node.attributes.kbuildpy_contents = group.contents
+    # SCons would remove the module before another one takes its place.
+    node.set_precious()
+    node.set_nocache()
+    _declare_index(env, session, project, rules, root, node)
+    return node
+
+
+def _declare_index(
+    env: Any, session: Session, project: Project, rules: InstallRules, root: str, installed: Any
+) -> None:
+    """Let depmod run when a module was installed, and after the last one."""
+    if not depmod_runs(rules):
+        return
+    place = f"{root}{rules.modlib}"
+    index = session.indexes.get(place)
+    if index is not None:
+        index.add_source([installed])
+        index.get_executor().add_sources([installed])
+        return
+
+    def run(targets: list[Any], sources: list[Any]) -> None:
+        said = run_depmod(rules, root, rules.environment_for(project.environ, root))
+        if said:
+            print(said, file=sys.stderr, flush=True)
+
+    index = session.indexes[place] = env.fs.File(f"{place}/modules.dep")
+    signature = digest(rules.depmod, stamp(rules.system_map))
+    bind(env, [index], [installed], KbuildAction(run, title=depmod_title(rules, root), signature=signature))
+    # It tells of other modules as well.
+    index.set_precious()
+    index.set_noclean()
+    index.set_nocache()
+    env.Alias("install", index)
+
+
+def _signer_finder(
+    session: Session, project: Project, rules: InstallRules, signing: tuple[str, str, str]
+) -> Callable[[], Signer | None]:
+    """A function that opens the key when the first module needs it; a passphrase comes from KBUILD_SIGN_PIN."""
+    lock = threading.Lock()
+
+    @functools.cache
+    def find() -> Signer | None:
+        key, cert, hash = signing
+        if key:
+            return open_signer(key, cert, hash or project.tree.config.get("CONFIG_MODULE_SIG_HASH") or "sha256")
+        signer, lack = tree_signer(rules.signature)
+        if lack:
+            _warn(session)(unsigned_warning(lack))
+        return signer
+
+    def locked() -> Signer | None:
+        with lock:
+            return find()
+
+    return locked
+
+
+def _key_files(rules: InstallRules, signing: tuple[str, str, str]) -> list[str]:
+    key, cert, _ = signing
+    if key:
+        return [key, cert]
+    return [rules.signature.key, rules.signature.certificate] if rules.signature else []
+
+
+def _warn(session: Session) -> Callable[[str], None]:
+    def warn(text: str) -> None:
+        if session.say_once(text):
+            print(text, file=sys.stderr, flush=True)
+
+    return warn
+
+
+def _root(env: Any, root: Any, variables: Mapping[str, Any]) -> str:
+    from SCons.Script import ARGUMENTS
+
+    name = "INSTALL_MOD_PATH"
+    chosen = root or variables.get(name) or ARGUMENTS.get(name) or env.get(name) or os.environ.get(name)
+    return str(env.Dir(chosen).get_abspath()).rstrip("/") if chosen else ""
+
+
+def _path(env: Any, name: str) -> str:
+    """A file that a declaration names, as SCons finds it; a `pkcs11:` URI stays one."""
+    return name if not name or name.startswith("pkcs11:") else str(env.File(name).srcnode().get_abspath())
