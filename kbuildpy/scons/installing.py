@@ -55,10 +55,11 @@ def _declare_module(
     env: Any, module: Any, root: str, signing: tuple[str, str, str], variables: Mapping[str, Any]
 ) -> Any:
     session = Session.of(env)
-    group = session.group_of(module.get_abspath())
+    built = getattr(module.attributes, "kbuildpy_built", module.get_abspath())
+    group = session.group_of(built)
     project = group.project if group else find_project(env, variables)
     # Below the output lies what Kbuild would have below the module directory.
-    name = os.path.relpath(module.get_abspath(), group.out) if group else module.name
+    name = os.path.relpath(built, group.out) if group else module.name
     given = {**dict(project.answer.variables), **make_variables({}, variables)}
     rules = ask_install(project.tree, variables=given, environ=project.environ)
     target = target_of(name, rules, root)

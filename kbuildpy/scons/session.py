@@ -10,7 +10,7 @@ import atexit
 import functools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from kbuildpy.scons.cache import cache_class, tree_state
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
+    from kbuildpy.signing.signer import Signer
 
 SConsEnvironment = Any
 
@@ -99,6 +100,8 @@ class Session:
         self.groups: dict[str, Group] = {}
         # What depmod writes below each lib/modules/RELEASE.
         self.indexes: dict[str, Any] = {}
+        # Keys that SignModule() opens, each once.
+        self.signers: dict[Any, Callable[[], Signer]] = {}
         self._projects: dict[tuple[Any, ...], Project] = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()

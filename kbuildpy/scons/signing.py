@@ -1,0 +1,109 @@
+"""`env.SignModule()`: signing as nodes.
+
+A signed module is a file of its own, `signed/NAME.ko` beside the one that was built: that one stays what the linker
+made of it, and a build that has nothing to link has nothing to sign either.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbuildpy.errors import UsageError
+from kbuildpy.files import replacing
+from kbuildpy.kbuild.question import check_encoding, digest, stamp
+from kbuildpy.kernel.signing_policy import signing_policy_of
+from kbuildpy.scons.actions import KbuildAction, bind
+from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.session import Session
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.signer import Signer
+
+
+def sign_module(
+    env: Any, modules: Any, *, key: str = "", cert: str = "", hash: str = "", key_id: bool = False, **variables: Any
+) -> list[Any]:
+    """Declare that `modules` (nodes or names of `.ko` files) are signed; the nodes of the signed ones.
+
+    `key` and `cert` are files (PEM or DER; without `cert` the key's file holds both), `key` may be a `pkcs11:` URI. The
+    passphrase is taken from KBUILD_SIGN_PIN. `hash` is what the kernel's own modules are signed with unless it is
+    named; `key_id` names the certificate by its key identifier. Other keywords choose the kernel, as for KernelModule.
+    """
+
+    def declare() -> list[Any]:
+        if not key:
+            raise UsageError("SignModule: no key to sign with", hint="name one: SignModule(ko, key=..., cert=...)")
+        names = _path(env, key), _path(env, cert)
+        return [
+            _declare(env, node, names, hash, key_id=key_id, variables=variables)
+            for node in env.arg2nodes(modules, env.fs.File)
+        ]
+
+    return stop_on_error(declare)
+
+
+def _declare(
+    env: Any, module: Any, names: tuple[str, str], hash: str, *, key_id: bool, variables: dict[str, Any]
+) -> Any:
+    session = Session.of(env)
+    group = session.group_of(module.get_abspath())
+    project = group.project if group else find_project(env, variables)
+    kernel_hash = signing_policy_of(project.tree).hash
+    target = Path(module.get_abspath()).parent / "signed" / Path(module.get_abspath()).name
+    check_encoding(str(target))
+    find_signer = _signer_finder(session, names, hash, kernel_hash, key_id=key_id)
+
+    def sign(targets: list[Any], sources: list[Any]) -> None:
+        from kbuildpy.signing.signer import sign_module as signed_by
+
+        module = Path(sources[0].get_abspath()).read_bytes()
+        path = Path(targets[0].get_abspath())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as slot:
+            slot.write(signed_by(module, find_signer()) or module)
+
+    label = (
+        f"{group.label}{target.relative_to(group.out)}" if group and target.is_relative_to(group.out) else str(target)
+    )
+    # The key itself has no part in the build's notes, not even its digest: when its file was written does.
+    signature = digest(hash or kernel_hash, key_id, names, [stamp(name) for name in names if name])
+    node = env.fs.File(str(target))
+    action = KbuildAction(sign, title=f"  SIGN    {label}", signature=signature)
+    bind(group.project.env if group else env, [node], [module], action)
+    if group:
+        node.attributes.kbuildpy_contents = group.contents
+    node.set_nocache()
+    # Where it is installed goes by where it was built.
+    node.attributes.kbuildpy_built = module.get_abspath()
+    return node
+
+
+def _signer_finder(
+    session: Session, names: tuple[str, str], hash: str, kernel_hash: str, *, key_id: bool
+) -> Callable[[], Signer]:
+    """A function that opens the key when the first module needs it, once in a run."""
+    found = session.signers.get((names, hash, kernel_hash, key_id))
+    if found is None:
+        lock = threading.Lock()
+
+        @functools.cache
+        def open_once() -> Signer:
+            from kbuildpy.signing.open import open_signer
+
+            return open_signer(*names, hash, kernel_hash=kernel_hash, use_key_id=key_id)
+
+        def find() -> Signer:
+            with lock:
+                return open_once()
+
+        found = session.signers[(names, hash, kernel_hash, key_id)] = find
+    return found
+
+
+def _path(env: Any, name: str) -> str:
+    """A file that a declaration names, as SCons finds it; a `pkcs11:` URI stays one."""
+    return name if not name or name.startswith("pkcs11:") else str(env.File(name).srcnode().get_abspath())
