@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import stat
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.files import replacing, umask
 from kbuildpy.kernel.installing import InstallRules
-from kbuildpy.run import install_hint, run
+from kbuildpy.run import run
 from kbuildpy.signing.trailer import append_signature
 
 if TYPE_CHECKING:
@@ -35,38 +34,34 @@ def titles(target: Path, rules: InstallRules, *, signs: bool) -> list[str]:
     return [f"  {word:<7} {path}" for word, path in done]
 
 
-def check_programs(rules: InstallRules, env: Mapping[str, str]) -> None:
-    """Refuse to begin without the programs that strip and compress (`CommandError`, with the package)."""
-    for argv in (rules.strip, rules.compress):
-        if argv and shutil.which(argv[0], path=env.get("PATH")) is None:
-            raise CommandError(
-                f"{argv[0]}: program not found, and modules of {rules.release} are installed with it",
-                hint=install_hint(argv[0]),
-                returncode=127,
-            )
-
-
 def install_module(
     source: Path, target: Path, rules: InstallRules, *, env: Mapping[str, str], signer: Signer | None
 ) -> None:
     """Install the module file `source` as `target`; a reader finds the old file or the new one.
 
-    Mode and owner are those that cp, sign-file and the compressor leave: a new file has the mode of `source` without
-    the umask's bits, a signed one that of any new file, and one that was there and is but copied over stays what it
-    was. Raises `KbuildError` when the file cannot be written, or a program fails.
+    Its mode is the one that make leaves. Raises `KbuildError` when the file cannot be written, or a program fails.
     """
     try:
         contents = _contents(source, rules, env, signer)
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Kbuild copies to this name, and the compressor removes it.
+        copy = Path(str(target).removesuffix(rules.suffix))
         with replacing(target) as replacement:
-            fresh = bool(signer or rules.compress) or not target.exists()
-            mode = 0o666 if signer else stat.S_IMODE(source.stat().st_mode) & 0o777
-            replacement.write(contents, mode=mode & ~umask() if fresh else None)
-        if rules.compress:
-            # Kbuild copies to this name first, and the compressor removes it.
-            Path(str(target).removesuffix(rules.suffix)).unlink(missing_ok=True)
+            replacement.write(contents, mode=_mode(source, copy, compresses=copy != target, signs=bool(signer)))
+        if copy != target:
+            copy.unlink(missing_ok=True)
     except OSError as error:
         raise KbuildError(f"{error.filename or target}: {error.strerror}", hint=_hint(error)) from error
+
+
+def _mode(source: Path, copy: Path, *, compresses: bool, signs: bool) -> int | None:
+    """The mode of an installed file, None for that of the file which is there: cp leaves that, sign-file makes a new
+    file, and a compressor gives its own the mode of what it compresses."""
+    if signs:
+        return 0o666 & ~umask()
+    if copy.exists():
+        return stat.S_IMODE(copy.stat().st_mode) if compresses else None
+    return stat.S_IMODE(source.stat().st_mode) & 0o777 & ~umask()
 
 
 def _contents(source: Path, rules: InstallRules, env: Mapping[str, str], signer: Signer | None) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.install.depmod import depmod_command, depmod_runs, depmod_title, run_depmod
-from kbuildpy.install.module import check_programs, install_module, target_of, titles
+from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_modules
 from kbuildpy.install.signer import tree_signer
 from kbuildpy.kernel.installing import InstallRules
@@ -36,12 +36,11 @@ def install_modules(
     """Install `modules` of the kernel `release` below `root` ("" for the running system) as `rules` have it.
 
     `signer` signs in place of the tree's own key. `jobs` modules are worked on at a time. `say` gets the lines that
-    Kbuild prints, `warn` what is to be known beside. Nothing is installed when a module or a program is not as it
+    Kbuild prints, `warn` what is to be known beside. Nothing is installed when a module is not as it
     should be; when one fails on its way, those that come after it are not begun. Raises `KbuildError`.
     """
     env = rules.environment_for(environ, root)
     check_modules(modules, release)
-    check_programs(rules, env)
     check_signatures(modules, rules, signer, warn)
     chosen, lack = (signer, "") if signer else tree_signer(rules.signature)
     if lack:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.install.depmod import depmod_runs, depmod_title, run_depmod
-from kbuildpy.install.module import check_programs, install_module, target_of, titles
+from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
 from kbuildpy.install.signer import open_signer, tree_signer
 from kbuildpy.install.stage import check_signatures, no_depmod_hint, unsigned_warning
@@ -71,7 +71,6 @@ def _declare_module(
         source = Path(sources[0].get_abspath())
         run_env = rules.environment_for(project.environ, root)
         check_release(source, project.tree.release)
-        check_programs(rules, run_env)
         signer = find_signer()
         check_signatures([BuiltModule(source, name)], rules, signer if signing[0] else None, _warn(session))
         install_module(source, target, rules, env=run_env, signer=signer)

@@ -17,12 +17,11 @@ ifeq ($(need-sub-make),1)
 __sub-make:
 	+@$(MAKE) -f $(KBUILDPY_MK)/install.mk kbuildpy-install
 else
-# In 6.1 the top Makefile runs depmod, later scripts/Makefile.modinst does. Both take a goal other than
-# modules_install for one that asks for signatures alone.
+# In 6.1 the top Makefile runs depmod, later scripts/Makefile.modinst does.
 kbuildpy-install:
 	$(file >>$(KBUILDPY_RECORDS),$(kbuildpy-facts))
 	@env -0 >$(KBUILDPY_ENVIRONMENT)
-	+@$(MAKE) -n -s -f $(KBUILDPY_MK)/modinst.mk sign-only= modules_sign_only=
+	+@$(MAKE) -n -s -f $(KBUILDPY_MK)/modinst.mk
 	$(call cmd,depmod)
 endif
 .PHONY: kbuildpy-install
