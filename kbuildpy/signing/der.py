@@ -62,6 +62,20 @@ def common_name(name: bytes) -> str:
     return values.get(_COMMON_NAME, values.get(_ORGANIZATION, ""))
 
 
+@lru_cache(maxsize=256)
+def is_name(name: bytes) -> bool:
+    """Whether the value of a distinguished name is built like one (crypto/asymmetric_keys/pkcs7.asn1: Name)."""
+    try:
+        for relative in elements(name, 0, len(name)):
+            for pair in elements(name, relative.start, relative.end):
+                kind, _ = elements(name, pair.start, pair.end)
+                if (relative.tag, pair.tag, kind.tag) != (0x31, 0x30, 0x06):
+                    return False
+    except ValueError:
+        return False
+    return True
+
+
 def integer(value: int) -> bytes:
     """The value of an INTEGER element."""
     return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)

@@ -20,7 +20,8 @@ class Keyring:
     signed part) and `bin:HEX` (digest of a module without its signature).
 
     `kernel` is the release it belongs to, "" for none. `unknown` are the algorithms (object identifiers) that the
-    kernel does not know. `waives_attributes`: it takes signed attributes in an ML-DSA signature
+    kernel does not know; of the others it is taken for granted that it has them, or can load their modules.
+    `waives_attributes`: it takes signed attributes in an ML-DSA signature
     (CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA).
     """
 

@@ -1,7 +1,9 @@
 """What the kernel's parser makes of a module's signature (crypto/asymmetric_keys/pkcs7_parser.c).
 
 Every way to refuse it before a key is looked for is here, with the kernel's error. One difference: the kernel reads
-BER, and this DER, which is what every program that signs modules writes.
+BER and leaves out what it does not use, and this reads DER, which is what every program that signs modules writes. So
+a signature whose encoding was damaged can be refused here with another error, or be refused here alone; never is one
+taken that the kernel refuses (tests/vm/test_signatures.py).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from cryptography.x509 import ObjectIdentifier
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing import cms
 from kbuildpy.signing.certificates import Certificate, Signed, parse_certificate
-from kbuildpy.signing.der import common_name, integer
+from kbuildpy.signing.der import common_name, integer, is_name
 from kbuildpy.signing.hashes import BY_OID, Hash
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.structures import (
@@ -120,9 +122,9 @@ def _names(info: SignerInfo) -> tuple[bytes, str, int | None]:
     The kernel goes by the version: one that does not fit the kind of name leaves it with nothing to search for.
     """
     if isinstance(info.sid, IssuerAndSerialNumber):
-        if info.sid.issuer.tag_bytes != b"\x30":
-            raise Refused("the signature names an issuer that is no distinguished name")
         issuer = bytes(info.sid.issuer.data)
+        if info.sid.issuer.tag_bytes != b"\x30" or not is_name(issuer):
+            raise Refused("the signature names an issuer that is no distinguished name")
         serial = info.sid.serial_number
         identifier = integer(serial) + issuer if info.version == 1 else b""
         return identifier, common_name(issuer), serial
