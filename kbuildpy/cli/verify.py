@@ -21,7 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "With several -k there is a result for each file and kernel; certificates that are named too count as enrolled "
         "in each of them. Exit status: 0 all are intact and trusted; 1 one is not; 2 the call was wrong."
     )
-    parser.add_argument("files", nargs="+", metavar="FILE | DIR", type=Path, help="modules, or directories of them")
+    parser.add_argument("files", nargs="*", metavar="FILE | DIR", type=Path, help="modules, or directories of them")
+    parser.add_argument(
+        "--manifest",
+        metavar="FILE",
+        type=Path,
+        help="the modules must be what `sign --manifest` left (default for FILE: all that it names)",
+    )
     parser.add_argument("--cert", action="append", default=[], metavar="FILE", type=Path, help="trust its certificates")
     parser.add_argument("--cert-dir", action="append", default=[], metavar="DIR", type=Path, help="those of all in DIR")
     parser.add_argument(
@@ -63,14 +69,23 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"-j {args.jobs}: at least one job")
     from kbuildpy.signing.walk import find_modules
 
+    if not args.files and not args.manifest:
+        raise UsageError("nothing to verify", hint="name modules, directories of them, or a --manifest")
     files = find_modules(args.files)
-    if not files:
-        raise UsageError(f"no modules below {', '.join(map(str, args.files))}")
+    changed: dict[Path, KbuildError] = {}
+    if args.manifest:
+        from kbuildpy.signing.manifest import compare_manifest
+
+        files, changed = compare_manifest(args.manifest, args.files, files)
+    if not files and not changed:
+        raise UsageError(f"no modules below {', '.join(map(str, args.files)) or args.manifest}")
     keyrings = _keyrings(args)
     from kbuildpy.signing.describe import as_json, as_line, as_modinfo
     from kbuildpy.signing.verify import verify_files
 
-    refused = 0
+    refused = len(changed)
+    for path, error in changed.items():
+        _print_error(path, error, args.format)
     for path, result in verify_files(files, keyrings, jobs=args.jobs):
         if isinstance(result, KbuildError):
             refused += 1
@@ -86,8 +101,8 @@ def run(args: argparse.Namespace) -> int:
             print(as_line(str(path), state))
             if args.modinfo and state.hash:
                 print(as_modinfo(state))
-    if args.format == "text" and len(files) * len(keyrings) > 1:
-        total = len(files) * len(keyrings)
+    total = len(files) * len(keyrings) + len(changed)
+    if args.format == "text" and total > 1:
         print(f"{total - refused} of {total} trusted", file=sys.stderr)
     return 1 if refused else 0
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,6 +74,37 @@ def read_manifest(path: Path) -> list[Entry]:
                 f"{path}:{number}: no line of a manifest", hint="name the file that `sign --manifest` wrote"
             ) from error
     return entries
+
+
+def compare_manifest(
+    manifest: Path, named: Sequence[Path], found: Sequence[Path]
+) -> tuple[list[Path], dict[Path, KbuildError]]:
+    """The modules that are what the manifest says, and for the others what is wrong with each.
+
+    `found` are the modules in `named`, files and directories; with none named, all that the manifest names are looked
+    at. A module that the manifest has and the directories have not is wrong, as is one that it does not have. Raises
+    `KbuildError` for a file that is no manifest.
+    """
+    entries = {Path(entry.path): entry for entry in read_manifest(manifest)}
+    wanted = [path for path in entries if not named or any(path == place or place in path.parents for place in named)]
+    good, wrong = [], {}
+    for path in dict.fromkeys([*found, *wanted]):
+        entry = entries.get(path)
+        if entry is None:
+            wrong[path] = KbuildError(f"{path}: not in the manifest {manifest}")
+            continue
+        try:
+            now = digest(path.read_bytes())
+        except OSError as error:
+            wrong[path] = KbuildError(f"{path}: {error.strerror}", hint=f"the manifest {manifest} has it")
+            continue
+        if now == entry.sha256_after:
+            good.append(path)
+        else:
+            wrong[path] = KbuildError(
+                f"{path}: changed since it was signed on {entry.time}: SHA-256 {now}, {entry.sha256_after} expected"
+            )
+    return good, wrong
 
 
 def digest(contents: bytes) -> str:

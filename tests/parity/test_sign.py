@@ -183,6 +183,30 @@ def test_a_whole_directory_and_its_manifest(pairs: dict[str, Path], tmp_path: Pa
     assert [path for path in place.rglob("*") if path.is_file()] and not list(place.rglob(".*"))
 
 
+def test_verify_compares_with_the_manifest(pairs: dict[str, Path], tmp_path: Path) -> None:
+    place, manifest = tmp_path / "modules", tmp_path / "manifest.json"
+    place.mkdir()
+    for number in range(5):
+        (place / f"m{number}.ko").write_bytes(CONTENTS + bytes([number]))
+    words: list[str | Path] = ["--key", pairs["rsa2048"], "--hash", "sha256"]
+    assert kbuildpy("sign", place, *words, "--manifest", manifest).returncode == 0
+    check: list[str | Path] = ["verify", "--cert", pairs["rsa2048"], "--manifest", manifest]
+    for named in ([], [place]):
+        done = kbuildpy(*check, *named)
+        assert done.returncode == 0, done.error_text
+        assert "5 of 5 trusted" in done.error_text
+    (place / "m0.ko").write_bytes(CONTENTS)
+    assert kbuildpy("sign", place / "m0.ko", *words).returncode == 0  # a good signature, and another file
+    (place / "m1.ko").unlink()
+    (place / "new.ko").write_bytes(CONTENTS)
+    done = kbuildpy(*check, place)
+    assert done.returncode == 1
+    assert "3 of 6 trusted" in done.error_text
+    for said in ("m0.ko: changed since it was signed", "m1.ko: No such file", "new.ko: not in the manifest"):
+        assert said in done.error_text
+    assert "Traceback" not in done.error_text
+
+
 def test_json_has_one_object_for_each_file(pairs: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "a.ko").write_bytes(CONTENTS)
     (tmp_path / "b.ko").write_bytes(append_signature(CONTENTS, b"nonsense"))
