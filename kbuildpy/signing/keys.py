@@ -178,7 +178,7 @@ def _open(load: Callable[..., Any], contents: bytes, path: Path, passphrase: Pas
             f"{path}: the private key has a passphrase", hint="put it into KBUILD_SIGN_PIN, or run this on a terminal"
         )
     try:
-        return load(contents, given.encode())
+        return load(contents, os.fsencode(given))
     except (ValueError, TypeError):
         raise KbuildError(f"{path}: the passphrase does not open the private key") from None
 

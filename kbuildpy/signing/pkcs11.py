@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing.hashes import Hash
-from kbuildpy.signing.keys import Passphrase, key_algorithm, public_bytes
+from kbuildpy.signing.keys import KeyGoneError, Passphrase, key_algorithm, public_bytes
 from kbuildpy.signing.pkcs11_library import open_library
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, parse_pkcs11_uri
@@ -42,7 +42,7 @@ class TokenKey:
     _operate: Callable[..., bytes] = field(repr=False)
 
     def sign(self, contents: bytes, hash: Hash) -> bytes:
-        """See `PrivateKey`. Raises `KbuildError` when the token does not sign, or is there no more."""
+        """See `PrivateKey`. Raises `KeyGoneError` when the token does not sign, or is there no more."""
         from pkcs11 import Mechanism
 
         # Only the digest goes to the token. (Outside the lock: hashlib lets other threads run.)
@@ -65,7 +65,7 @@ class TokenKey:
 
     def _ask(self, digest: bytes, mechanism: Any) -> bytes:
         with _LOCK:
-            return _calling(self.name, lambda: self._operate(digest, mechanism=mechanism))
+            return _calling(self.name, lambda: self._operate(digest, mechanism=mechanism), KeyGoneError)
 
 
 def load_token_key(name: str, passphrase: Passphrase) -> TokenKey:
@@ -82,6 +82,16 @@ def load_token_key(name: str, passphrase: Passphrase) -> TokenKey:
         token = _calling(str(uri), lambda: _find_token(library, uri))
         session, pin = _calling(str(uri), lambda: log_in(token, uri, passphrase))
         return _calling(str(uri), lambda: _find_key(session, uri, pin))
+
+
+def load_token_pair(name: str, passphrase: Passphrase) -> tuple[TokenKey, Certificate]:
+    """The private key that the URI `name` names, and its certificate on the same token. Raises as `load_token_key`, and
+    `KbuildError` when the token has no certificate for it."""
+    key = load_token_key(name, passphrase)
+    certificate = key.certificate()
+    if certificate is None:
+        raise KbuildError(f"{key.name}: the token has no certificate for this key", hint="name one: --cert CERT")
+    return key, certificate
 
 
 def load_token_certificate(name: str) -> Certificate:
@@ -263,8 +273,8 @@ def _number(value: bytes) -> int:
     return int.from_bytes(value, "big")
 
 
-def _calling(name: str, call: Callable[[], _Result]) -> _Result:
-    """What `call` returns; `KbuildError` when the library or the token fails, by PKCS#11's name of the error."""
+def _calling(name: str, call: Callable[[], _Result], failed: type[KbuildError] = KbuildError) -> _Result:
+    """What `call` returns; `failed` is raised when the library or the token fails, by PKCS#11's name of the error."""
     from pkcs11 import PKCS11Error
 
     try:
@@ -272,7 +282,7 @@ def _calling(name: str, call: Callable[[], _Result]) -> _Result:
     except PKCS11Error as error:
         reason = type(error).__name__
     # (Raised here, where no exception is handled: the library's has our arguments in its traceback.)
-    raise KbuildError(
+    raise failed(
         f"{name}: the token fails ({reason})",
         hint="was it unplugged? What is done stays done: plug it in and run this again",
     )

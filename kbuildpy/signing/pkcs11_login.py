@@ -28,13 +28,17 @@ def log_in(token: Any, uri: Pkcs11Uri, passphrase: Passphrase) -> tuple[Any, str
     if uri.pin_source is None and token.flags & TokenFlag.PROTECTED_AUTHENTICATION_PATH:
         pin = None  # the token has a keypad of its own
     else:
-        pin = read_pin(uri.pin_source) if uri.pin_source else passphrase(name)
+        pin = read_pin(uri.pin_source) if uri.pin_source else passphrase(f"{name} (its PIN)")
         # (an empty one would be counted as a wrong one)
         if not pin:
             raise KbuildError(
                 f"{name} takes a PIN",
                 hint="put it into KBUILD_SIGN_PIN, name a file with ?pin-source=file:PATH, or run this on a terminal",
             )
+        if any("\ud800" <= letter <= "\udfff" for letter in pin):
+            # (how Python holds bytes of the environment that are no text)
+            pin = None
+            raise KbuildError(f"{name}: the PIN is not in UTF-8")
     try:
         return token.open(user_pin=PROTECTED_AUTH if pin is None else pin), pin
     except UserAlreadyLoggedIn:

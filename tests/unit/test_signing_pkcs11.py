@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing.hashes import HASHES, find_hash
-from kbuildpy.signing.keys import environment_passphrase, find_certificate, find_key, load_key
+from kbuildpy.signing.keys import KeyGoneError, environment_passphrase, find_certificate, find_key, load_key
 from kbuildpy.signing.pkcs11 import TokenKey
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri
@@ -236,7 +236,7 @@ def test_gives_a_wrong_pin_once_and_shows_it_nowhere(keys: Path) -> None:
         KbuildError, match=r"the PIN is wrong; it is not tried again. .* wrong PINs were given"
     ) as raised:
         find_key("pkcs11:token=guarded;object=x", answer)
-    assert asked == ["token guarded"]
+    assert asked == ["token guarded (its PIN)"]
     error = raised.value
     assert error.__context__ is None and error.__cause__ is None
     frames = [item for item in traceback.walk_tb(error.__traceback__) if "/kbuildpy/" in item[0].f_code.co_filename]
@@ -308,7 +308,7 @@ def test_stops_when_the_token_is_gone(keys: Path, tmp_path: Path, monkeypatch: p
         key = token_key("k")
         assert key.sign(b"a module", find_hash("sha256"))
         shutil.rmtree(tmp_path / "tokens")
-        with pytest.raises(KbuildError, match="object=k: the token fails") as raised:
+        with pytest.raises(KeyGoneError, match="object=k: the token fails") as raised:
             key.sign(b"another module", find_hash("sha256"))
         assert "unplugged" in raised.value.hint
         assert raised.value.__context__ is None
