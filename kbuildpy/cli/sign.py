@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
     from kbuildpy.signing.batch import Signed
-    from kbuildpy.signing.keys import Passphrase, PrivateKey
     from kbuildpy.signing.signer import Signer
 
 
@@ -61,35 +61,28 @@ def run(args: argparse.Namespace) -> int:
 
 def _signer(args: argparse.Namespace) -> Signer:
     from kbuildpy.signing.hashes import find_hash
-    from kbuildpy.signing.keys import environment_passphrase, load_certificate, require_match
+    from kbuildpy.signing.keys import environment_passphrase, find_certificate, find_key, require_match
+    from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri, parse_pkcs11_uri
     from kbuildpy.signing.signer import Signer, warn_of_dates
 
     if not args.key:
         raise UsageError("no key to sign with", hint="name one: --key KEY --cert CERT")
     hash = find_hash(args.hash) if args.hash else None
-    hardware = args.key.startswith("pkcs11:")
-    if hardware and not args.cert:
-        raise UsageError("a key in hardware comes without its certificate", hint="name that: --cert CERT")
-    certificate = load_certificate(Path(args.cert or args.key))
-    key = _load_key(args.key, environment_passphrase(_ask))
-    require_match(key, certificate, f"{args.key if not hardware else 'the key in hardware'}, {args.cert or args.key}")
+    # (a URI in full may be long, and names files that are nobody's business)
+    names = [str(parse_pkcs11_uri(name)) if is_pkcs11_uri(name) else name for name in (args.key, args.cert or args.key)]
+    if args.cert or not is_pkcs11_uri(args.key):
+        # (first, so that nobody types a passphrase for nothing)
+        certificate = find_certificate(args.cert or args.key)
+        key = find_key(args.key, environment_passphrase(ask_passphrase))
+    else:
+        from kbuildpy.signing.pkcs11 import load_token_pair
+
+        key, certificate = load_token_pair(args.key, environment_passphrase(ask_passphrase))
+    require_match(key, certificate, ", ".join(dict.fromkeys(names)))
     warning = warn_of_dates(certificate)
     if warning:
-        print(f"kbuildpy: warning: {args.cert or args.key}: {warning}", file=sys.stderr)
+        print(f"kbuildpy: warning: {names[1]}: {warning}", file=sys.stderr)
     return Signer(key, certificate, hash or find_hash(_default_hash(args.kernel, key.algorithm)), args.key_id)
-
-
-def _load_key(name: str, passphrase: Passphrase) -> PrivateKey:
-    from kbuildpy.signing.keys import load_key
-
-    return load_key(Path(name), passphrase)
-
-
-def _ask(name: str) -> str | None:
-    """The passphrase from the terminal, where there is one."""
-    import getpass
-
-    return getpass.getpass(f"Passphrase of {name}: ") if sys.stdin.isatty() else None
 
 
 def _default_hash(kernel: str | None, algorithm: str) -> str:

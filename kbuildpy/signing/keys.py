@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing.hashes import Hash
+from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -65,6 +66,25 @@ class FileKey:
     def public_bytes(self) -> bytes:
         """See `PrivateKey`."""
         return public_bytes(self._key.public_key())
+
+
+def find_key(name: str, passphrase: Passphrase) -> PrivateKey:
+    """The private key that `name` names: a file, or by a `pkcs11:` URI one on a token. Raises as `load_key` and
+    `kbuildpy.signing.pkcs11.load_token_key`."""
+    if is_pkcs11_uri(name):
+        from kbuildpy.signing.pkcs11 import load_token_key
+
+        return load_token_key(name, passphrase)
+    return load_key(Path(name), passphrase)
+
+
+def find_certificate(name: str) -> Certificate:
+    """The certificate that `name` names: a file, or by a `pkcs11:` URI one on a token."""
+    if is_pkcs11_uri(name):
+        from kbuildpy.signing.pkcs11 import load_token_certificate
+
+        return load_token_certificate(name)
+    return load_certificate(Path(name))
 
 
 def load_key(path: Path, passphrase: Passphrase) -> FileKey:
@@ -158,7 +178,7 @@ def _open(load: Callable[..., Any], contents: bytes, path: Path, passphrase: Pas
             f"{path}: the private key has a passphrase", hint="put it into KBUILD_SIGN_PIN, or run this on a terminal"
         )
     try:
-        return load(contents, given.encode())
+        return load(contents, os.fsencode(given))
     except (ValueError, TypeError):
         raise KbuildError(f"{path}: the passphrase does not open the private key") from None
 

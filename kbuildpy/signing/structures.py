@@ -18,6 +18,14 @@ class AlgorithmIdentifier:
 
 
 @asn1.sequence
+class DigestInfo:
+    """What an RSA signature signs (RFC 8017)."""
+
+    digest_algorithm: AlgorithmIdentifier
+    digest: bytes
+
+
+@asn1.sequence
 class IssuerAndSerialNumber:
     """A certificate by who issued it, and its number."""
 

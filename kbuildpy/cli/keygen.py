@@ -1,0 +1,124 @@
+"""`kbuildpy keygen`: a key to sign modules with, and its certificate."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.cli.terminal import ask_new_passphrase
+from kbuildpy.errors import KbuildError, UsageError
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+    from kbuildpy.signing.keygen import SigningKey
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `kbuildpy keygen`."""
+    parser.add_argument(
+        "key",
+        nargs="?",
+        default="signing_key.pem",
+        metavar="KEY",
+        help="the private key's file (default: signing_key.pem); the certificate goes beside it, as .crt (PEM) and "
+        ".x509 (DER)",
+    )
+    parser.add_argument(
+        "-a",
+        "--algorithm",
+        default="rsa-4096",
+        help="rsa-2048, -3072 or -4096 (default), p-256, -384 or -521, ml-dsa-44, -65 or -87 (for Linux 7.0 and later)",
+    )
+    parser.add_argument("--cn", default="kbuildpy module signing key", metavar="NAME", help="whose key it is")
+    parser.add_argument("--days", type=int, default=36500, metavar="N", help="valid for N days (default: 36500)")
+    parser.add_argument("--hash", default="", help="what the certificate is signed with (default: sha256)")
+    parser.add_argument("--mok", action="store_true", help="for Secure Boot: a certificate for code, modules only")
+    parser.add_argument(
+        "--combined", action="store_true", help="the certificate in KEY as well (certs/signing_key.pem)"
+    )
+    parser.add_argument(
+        "--encrypt", action="store_true", help="with the passphrase in KBUILD_SIGN_PIN, or one that is asked for"
+    )
+    parser.add_argument("--force", action="store_true", help="replace files that are there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files; print which, and how Secure Boot gets to know the certificate."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from kbuildpy.new_files import NewFile, require_absent, write_new
+    from kbuildpy.signing.keygen import make_signing_key
+
+    key = Path(args.key)
+    pem, der = _beside(key)
+    if not args.force:
+        # (before somebody types a passphrase, and before a second of prime numbers)
+        require_absent([key, pem, der])
+    passphrase = _passphrase(key) if args.encrypt else None
+    made = make_signing_key(args.algorithm, common_name=args.cn, days=args.days, hash=args.hash, mok=args.mok)
+    certificate = made.certificate.public_bytes(Encoding.PEM)
+    private = made.pem(passphrase) + (certificate if args.combined else b"")
+    write_new(
+        [
+            NewFile(key, private, 0o600),
+            NewFile(pem, certificate),
+            NewFile(der, made.certificate.public_bytes(Encoding.DER)),
+        ],
+        force=args.force,
+    )
+    print("\n".join((*_files(made, key, pem, der, args), "", *_enrolment(made.certificate, der))))
+    return 0
+
+
+def _beside(key: Path) -> tuple[Path, Path]:
+    """Where the certificate of the key in file `key` goes: as PEM, as DER."""
+    if str(key).lower().startswith("pkcs11:"):
+        raise UsageError("keygen makes keys in files, not on tokens", hint="use the token's own tool for that")
+    if not key.name or key.suffix in (".crt", ".x509"):
+        raise UsageError(f"{key}: not a name for a private key", hint="name it such as signing_key.pem")
+    return key.with_suffix(".crt"), key.with_suffix(".x509")
+
+
+def _passphrase(key: Path) -> str:
+    from kbuildpy.signing.keys import environment_passphrase
+
+    given = environment_passphrase(ask_new_passphrase)(str(key))
+    if not given:
+        raise KbuildError(
+            "--encrypt takes a passphrase", hint="put it into KBUILD_SIGN_PIN, or run this on a terminal to be asked"
+        )
+    if len(os.fsencode(given)) > 1023:
+        # (openssl's limit, and with it sign-file's)
+        raise KbuildError("the passphrase is longer than 1023 bytes")
+    return given
+
+
+def _files(made: SigningKey, key: Path, pem: Path, der: Path, args: argparse.Namespace) -> list[str]:
+    width = max(len(str(path)) for path in (key, pem, der))
+    kind = f"{made.algorithm.upper()} private key{', encrypted' if args.encrypt else ''}"
+    end = made.certificate.not_valid_after_utc
+    return [
+        f"{key!s:{width}}  {kind}{' and certificate' if args.combined else ''}; keep it secret",
+        f"{pem!s:{width}}  certificate (PEM), valid until {end:%Y-%m-%d}",
+        f"{der!s:{width}}  certificate (DER)",
+    ]
+
+
+def _enrolment(certificate: Certificate, der: Path) -> list[str]:
+    from cryptography.hazmat.primitives import hashes
+
+    path = shlex.quote(str(der.absolute()))
+    return [
+        f"SHA-256 fingerprint: {certificate.fingerprint(hashes.SHA256()).hex(':')}",
+        # (what MokManager and `mokutil --list-enrolled` show)
+        f"SHA-1 fingerprint:   {certificate.fingerprint(hashes.SHA1()).hex(':')}",
+        "",
+        "To have Secure Boot trust it:",
+        f"  1. mokutil --import {path}    # as root; asks for a password that is used once",
+        "  2. reboot; in MokManager choose Enroll MOK, compare the fingerprint, give that password",
+        f"  3. mokutil --test-key {path}    # says that it is already enrolled",
+    ]

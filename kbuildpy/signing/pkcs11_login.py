@@ -1,0 +1,93 @@
+"""Logging in to a token, without ever locking it.
+
+A token counts wrong PINs and locks itself, for good, after a few (three on many cards). It tells by flags how near
+that is (PKCS#11, CK_TOKEN_INFO), not how many tries are left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.signing.keys import Passphrase
+from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, read_pin
+
+
+def log_in(token: Any, uri: Pkcs11Uri, passphrase: Passphrase) -> tuple[Any, str | None]:
+    """A session in which the private keys of `token` can be used, and the PIN if one was asked for.
+
+    There is one attempt, and none when one more wrong PIN would lock the token. Raises `KbuildError` when the PIN is
+    wrong, or cannot be had.
+    """
+    from pkcs11 import PROTECTED_AUTH, PKCS11Error, TokenFlag, UserAlreadyLoggedIn
+
+    name = f"token {token.label}"
+    if not token.flags & TokenFlag.LOGIN_REQUIRED:
+        return token.open(), None
+    _refuse_hopeless(token, name)
+    if uri.pin_source is None and token.flags & TokenFlag.PROTECTED_AUTHENTICATION_PATH:
+        pin = None  # the token has a keypad of its own
+    else:
+        pin = read_pin(uri.pin_source) if uri.pin_source else passphrase(f"{name} (its PIN)")
+        # (an empty one would be counted as a wrong one)
+        if not pin:
+            raise KbuildError(
+                f"{name} takes a PIN",
+                hint="put it into KBUILD_SIGN_PIN, name a file with ?pin-source=file:PATH, or run this on a terminal",
+            )
+        if any("\ud800" <= letter <= "\udfff" for letter in pin):
+            # (how Python holds bytes of the environment that are no text)
+            pin = None
+            raise KbuildError(f"{name}: the PIN is not in UTF-8")
+    try:
+        return token.open(user_pin=PROTECTED_AUTH if pin is None else pin), pin
+    except UserAlreadyLoggedIn:
+        # By this process: all its sessions of a token are logged in, or none is.
+        return token.open(), pin
+    except PKCS11Error as error:
+        reason = type(error).__name__
+    # (Raised here, where no exception is handled, so that nothing carries the PIN along in its traceback.)
+    pin = None
+    raise _refusal(token, name, reason)
+
+
+def _refuse_hopeless(token: Any, name: str) -> None:
+    from pkcs11 import TokenFlag
+
+    if token.flags & TokenFlag.USER_PIN_LOCKED:
+        raise KbuildError(f"{name} is locked: too many wrong PINs", hint="its security officer can unlock it")
+    if not token.flags & TokenFlag.USER_PIN_INITIALIZED:
+        raise KbuildError(f"{name} has no user PIN yet", hint="set one up, with pkcs11-tool --init-pin or its own tool")
+    if token.flags & TokenFlag.USER_PIN_FINAL_TRY:
+        raise KbuildError(
+            f"{name} has one try left before it locks itself; that one is not made here",
+            hint="log in with the right PIN by hand, which makes it count anew: pkcs11-tool --login --list-objects",
+        )
+
+
+def _refusal(token: Any, name: str, reason: str) -> KbuildError:
+    """The error to raise for a login that failed for PKCS#11's `reason`."""
+    if reason in ("PinIncorrect", "PinLenRange", "PinInvalid"):
+        return KbuildError(f"{name}: the PIN is wrong; it is not tried again{_left(token)}")
+    if reason == "PinLocked":
+        return KbuildError(f"{name} is locked: too many wrong PINs", hint="its security officer can unlock it")
+    if reason == "PinExpired":
+        return KbuildError(f"{name}: the PIN has expired", hint="set a new one with pkcs11-tool --change-pin")
+    return KbuildError(f"{name}: cannot log in ({reason})")
+
+
+def _left(token: Any) -> str:
+    """What the token says now of the tries that are left."""
+    from pkcs11 import PKCS11Error, TokenFlag
+
+    try:
+        flags = token.slot.get_token().flags
+    except PKCS11Error:
+        return ""
+    if flags & TokenFlag.USER_PIN_LOCKED:
+        return ". The token is locked now"
+    if flags & TokenFlag.USER_PIN_FINAL_TRY:
+        return ". The token has one try left before it locks itself"
+    if flags & TokenFlag.USER_PIN_COUNT_LOW:
+        return ". The token says that wrong PINs were given: it locks itself after a few"
+    return ""
