@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 from kbuildpy.install.depmod import depmod_runs, depmod_title, run_depmod
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
-from kbuildpy.install.signer import open_signer, tree_signer
+from kbuildpy.install.signer import tree_signer
 from kbuildpy.install.stage import check_signatures, no_depmod_hint, unsigned_warning
 from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.kernel.installing import InstallRules
+from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.session import Project, Session
 from kbuildpy.scons.variables import make_variables
+from kbuildpy.signing.open import open_signer
 
 if TYPE_CHECKING:
     from kbuildpy.signing.signer import Signer
@@ -143,7 +145,7 @@ def _signer_finder(
     def find() -> Signer | None:
         key, cert, hash = signing
         if key:
-            return open_signer(key, cert, hash or project.tree.config.get("CONFIG_MODULE_SIG_HASH") or "sha256")
+            return open_signer(key, cert, hash, kernel_hash=lambda: signing_policy_of(project.tree).hash)
         signer, lack = tree_signer(rules.signature)
         if lack:
             _warn(session)(unsigned_warning(lack))

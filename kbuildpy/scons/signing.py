@@ -94,7 +94,7 @@ def _signer_finder(
         def open_once() -> Signer:
             from kbuildpy.signing.open import open_signer
 
-            return open_signer(*names, hash, kernel_hash=kernel_hash, use_key_id=key_id)
+            return open_signer(*names, hash, kernel_hash=lambda: kernel_hash, use_key_id=key_id)
 
         def find() -> Signer:
             with lock:
