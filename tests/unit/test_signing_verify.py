@@ -29,12 +29,13 @@ from kbuildpy.signing.structures import (
     CONTENT_TYPE,
     DATA,
     MESSAGE_DIGEST,
+    SIGNED_DATA,
     Attribute,
     ContentInfo,
     SignedData,
     SignerInfo,
 )
-from kbuildpy.signing.trailer import append_signature
+from kbuildpy.signing.trailer import append_signature, split_signature
 from kbuildpy.signing.verify import SignatureState, verify, verify_file, verify_files
 
 MODULE = b"\x7fELF" + bytes(range(256)) * 8
@@ -180,13 +181,29 @@ def with_attributes(kind: str, *, digest: bytes = b"") -> bytes:
     signer = FileKey(key_algorithm(key(kind)), key(kind))
     signature = signer.sign(bytes(asn1.encode_der(attributes)), hash)
     plain = cms.parse(cms.message(signature, cms.signature_algorithm(signer.algorithm, hash), certificate(kind), hash))
-    (info,) = cms.signers(plain)
-    fields = {name: getattr(info, name) for name in SignerInfo.__annotations__}
-    info = SignerInfo(**{**fields, "signed_attributes": attributes})
-    fields = {name: getattr(plain, name) for name in SignedData.__annotations__}
-    plain = SignedData(**{**fields, "signer_infos": asn1.SetOf([info])})
-    content = ContentInfo(content_type=x509.ObjectIdentifier("1.2.840.113549.1.7.2"), content=plain)
-    return append_signature(MODULE, bytes(asn1.encode_der(content)))
+    return append_signature(MODULE, changed(plain, signed_attributes=attributes))
+
+
+def changed(message: SignedData, *, version: int = 1, **fields: Any) -> bytes:
+    """The message with other `fields` of its signer, and another version of both."""
+    (info,) = cms.signers(message)
+    same = {name: getattr(info, name) for name in SignerInfo.__annotations__}
+    info = SignerInfo(**{**same, "version": version, **fields})
+    same = {name: getattr(message, name) for name in SignedData.__annotations__}
+    message = SignedData(**{**same, "version": version, "signer_infos": asn1.SetOf([info])})
+    return bytes(asn1.encode_der(ContentInfo(content_type=SIGNED_DATA, content=message)))
+
+
+def misnamed(version: int) -> bytes:
+    """A signature whose signer is not named as signers are in messages of its `version`."""
+    taken = split_signature(signed(use_key_id=version == 1))
+    assert taken is not None
+    return append_signature(MODULE, changed(cms.parse(taken.signature), version=version))
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_the_version_tells_how_the_signer_is_named(version: int) -> None:
+    assert one(misnamed(version), trusted(certificate("rsa"))).errno == "EINVAL"
 
 
 def test_signed_attributes_are_refused_but_by_kernels_that_waive_it_for_ml_dsa() -> None:
