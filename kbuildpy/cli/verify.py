@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_error(path: Path, error: KbuildError, format: str) -> None:
     if format == "json":
-        empty = dict.fromkeys(("signed", "valid", "signer", "serial", "hash", "algorithm"))
+        empty = dict.fromkeys(("kernel", "signed", "valid", "signer", "serial", "hash", "algorithm", "errno"))
         print(json.dumps({"file": str(path), **empty, "trusted": False, "reason": error.message, "hint": error.hint}))
     else:
         print(f"kbuildpy: {error}", file=sys.stderr)

@@ -20,7 +20,7 @@ RUN = Path(__file__).parents[2] / "run"
 CALLED_BY_RUN = ("sh", "cat", "chmod", "flock", "mkdir", "readlink", "rm", "sha256sum")
 # A build needs these, the tests those as well.
 BUILD_PROGRAMS = ("gcc", "make")
-TEST_PROGRAMS = ("cpio", "depmod", "pahole", "qemu-system-x86_64", "sparse", "xz")
+TEST_PROGRAMS = ("cpio", "depmod", "openssl", "pahole", "qemu-system-x86_64", "sparse", "xz", "zstd")
 
 # python3 whose virtual environments get a pip that only waits while the project has a file called `wait`: installing
 # the real one would take most of the time of these tests.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import lzma
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.signing import cms
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.describe import as_json, as_line
@@ -226,7 +228,7 @@ def test_signed_attributes_must_hold_the_digest_of_the_module() -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(
-    st.sampled_from(["rsa", "ec", "ml-dsa", "key identifier", "attributes"]),
+    st.sampled_from(["rsa", "ec", "ml-dsa", "key identifier", "attributes", "certificates"]),
     st.lists(st.tuples(st.integers(0, 2**16), st.integers(1, 255)), min_size=1, max_size=4),
     st.sampled_from([0, 0, 0, 1, 7, 300]),
 )
@@ -253,7 +255,31 @@ def damageable() -> dict[str, bytes]:
         "ml-dsa": signed("ml-dsa"),
         "key identifier": signed(use_key_id=True),
         "attributes": with_attributes("rsa"),
+        "certificates": with_certificates(certificate("rsa"), certificate("rsa", name="leaf", issuer="ec")),
     }
+
+
+def with_certificates(*certificates: x509.Certificate) -> bytes:
+    """A signature that comes with certificates."""
+    taken = split_signature(signed())
+    assert taken is not None
+    encoded = [asn1.decode_der(asn1.TLV, item.public_bytes(Encoding.DER)) for item in certificates]
+    message = cms.parse(taken.signature)
+    same = {name: getattr(message, name) for name in SignedData.__annotations__}
+    message = SignedData(**{**same, "certificates": asn1.SetOf(encoded)})
+    return append_signature(MODULE, bytes(asn1.encode_der(ContentInfo(content_type=SIGNED_DATA, content=message))))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**16), st.integers(1, 255)), min_size=1, max_size=3))
+def test_a_damaged_certificate_is_a_certificate_or_refused(changes: list[tuple[int, int]]) -> None:
+    der = bytearray(certificate("rsa", name="leaf", issuer="ec").public_bytes(Encoding.DER))
+    for place, change in changes:
+        der[place % len(der)] ^= change
+    with suppress(KbuildError):
+        found = parse_certificate(bytes(der), "a test")
+        if found.signed is not None:
+            found.verifies(found.signed)
 
 
 def test_every_changed_byte_of_an_rsa_signature_is_noticed() -> None:
