@@ -133,10 +133,11 @@ def _images(word: str) -> list[Path]:
 
     if Path(word).is_file():
         return [Path(word)]
-    if word == "running":
-        return [find_kernel_image(os.uname().release)]
     if word != "all" and "/" not in word:
-        return [find_kernel_image(word)]
+        try:
+            return [find_kernel_image(os.uname().release if word == "running" else word)]
+        except KbuildError as error:
+            raise UsageError(f"-k {word}: {error.message}", hint=error.hint) from error
     return [_image_of_tree(found.tree.objects, found.tree.release) for found in find_trees([word])]
 
 

@@ -270,6 +270,7 @@ def test_a_wrong_call_has_a_status_of_its_own(place: Path, tmp_path: Path) -> No
         [tmp_path / "none.ko", "--cert", place / "p256.pem"],
         [place, "--cert", place / "p256.pem", "-j", "-1"],
         [tmp_path / "c.ko", "-k", "/nowhere/at/all"],
+        [tmp_path / "c.ko", "-k", "no-such-release"],
     ):
         argv = ["python", "-m", "kbuildpy", "verify", *map(str, words)]
         assert subprocess.run(argv, capture_output=True).returncode == 2, words
