@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_error(path: Path, error: KbuildError, format: str) -> None:
     if format == "json":
-        empty = dict.fromkeys(("signed", "valid", "signer", "serial", "hash", "algorithm"))
+        empty = dict.fromkeys(("kernel", "signed", "valid", "signer", "serial", "hash", "algorithm", "errno"))
         print(json.dumps({"file": str(path), **empty, "trusted": False, "reason": error.message, "hint": error.hint}))
     else:
         print(f"kbuildpy: {error}", file=sys.stderr)
@@ -148,10 +148,11 @@ def _images(word: str) -> list[Path]:
 
     if Path(word).is_file():
         return [Path(word)]
-    if word == "running":
-        return [find_kernel_image(os.uname().release)]
     if word != "all" and "/" not in word:
-        return [find_kernel_image(word)]
+        try:
+            return [find_kernel_image(os.uname().release if word == "running" else word)]
+        except KbuildError as error:
+            raise UsageError(f"-k {word}: {error.message}", hint=error.hint) from error
     return [_image_of_tree(found.tree.objects, found.tree.release) for found in find_trees([word])]
 
 

@@ -110,7 +110,13 @@ def parse_certificate(der: bytes, source: str) -> Certificate:
             key = parsed.public_key()
             serial, issuer, subject = _names(parsed.tbs_certificate_bytes)
             subject_key, authority = _key_identifiers(parsed)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except (
+        ValueError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise KbuildError(f"{source}: no certificate that can be used: {error}") from error
     algorithm = key_algorithm(key)
     if not algorithm:

@@ -117,18 +117,17 @@ def _signer(info: SignerInfo, version: int, contents: bytes) -> Signer:
 
 
 def _names(info: SignerInfo) -> tuple[bytes, str, int | None]:
-    """What the signer's certificate is found by, its issuer's name, its serial number.
-
-    The kernel goes by the version: one that does not fit the kind of name leaves it with nothing to search for.
-    """
-    if isinstance(info.sid, IssuerAndSerialNumber):
-        issuer = bytes(info.sid.issuer.data)
-        if info.sid.issuer.tag_bytes != b"\x30" or not is_name(issuer):
-            raise Refused("the signature names an issuer that is no distinguished name")
-        serial = info.sid.serial_number
-        identifier = integer(serial) + issuer if info.version == 1 else b""
-        return identifier, common_name(issuer), serial
-    return info.sid if info.version == 3 else b"", "", None
+    """What the signer's certificate is found by, its issuer's name, its serial number."""
+    by_issuer = isinstance(info.sid, IssuerAndSerialNumber)
+    if by_issuer != (info.version == 1):
+        # The kernel goes by the version, and then has nothing to search for.
+        raise Refused(f"the signer is not named as version {info.version} names signers", errno="EINVAL")
+    if not isinstance(info.sid, IssuerAndSerialNumber):
+        return info.sid, "", None
+    issuer = bytes(info.sid.issuer.data)
+    if info.sid.issuer.tag_bytes != b"\x30" or not is_name(issuer):
+        raise Refused("the signature names an issuer that is no distinguished name")
+    return integer(info.sid.serial_number) + issuer, common_name(issuer), info.sid.serial_number
 
 
 def _attributes_match(attributes: Sequence[Attribute], digest: bytes) -> bool:

@@ -176,10 +176,10 @@ def test_certificates_in_a_signature_lead_to_a_trusted_one(place: Path) -> None:
 @cache
 def shipped_keyring() -> Keyring:
     try:
-        image = next(unpacked(SHIPPED).glob("boot/vmlinuz-*"))
+        package = unpacked(SHIPPED)
     except KbuildError as error:
         pytest.skip(str(error))
-    return load_kernel(image)
+    return load_kernel(next(package.glob("boot/vmlinuz-*")))
 
 
 @cache
@@ -187,9 +187,10 @@ def other_keyring() -> Keyring:
     for tree_ in installed_trees().trees:
         if tree_.release.startswith("6.12."):
             try:
-                return load_kernel(find_kernel_image(tree_.release))
+                image = find_kernel_image(tree_.release)
             except KbuildError:
                 continue
+            return load_kernel(image)
     pytest.skip("no image of a 6.12 kernel is here")
 
 
@@ -269,6 +270,7 @@ def test_a_wrong_call_has_a_status_of_its_own(place: Path, tmp_path: Path) -> No
         [tmp_path / "none.ko", "--cert", place / "p256.pem"],
         [place, "--cert", place / "p256.pem", "-j", "-1"],
         [tmp_path / "c.ko", "-k", "/nowhere/at/all"],
+        [tmp_path / "c.ko", "-k", "no-such-release"],
     ):
         argv = ["python", "-m", "kbuildpy", "verify", *map(str, words)]
         assert subprocess.run(argv, capture_output=True).returncode == 2, words

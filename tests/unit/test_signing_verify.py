@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import lzma
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.signing import cms
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.describe import as_json, as_line
@@ -29,12 +31,13 @@ from kbuildpy.signing.structures import (
     CONTENT_TYPE,
     DATA,
     MESSAGE_DIGEST,
+    SIGNED_DATA,
     Attribute,
     ContentInfo,
     SignedData,
     SignerInfo,
 )
-from kbuildpy.signing.trailer import append_signature
+from kbuildpy.signing.trailer import append_signature, split_signature
 from kbuildpy.signing.verify import SignatureState, verify, verify_file, verify_files
 
 MODULE = b"\x7fELF" + bytes(range(256)) * 8
@@ -180,13 +183,29 @@ def with_attributes(kind: str, *, digest: bytes = b"") -> bytes:
     signer = FileKey(key_algorithm(key(kind)), key(kind))
     signature = signer.sign(bytes(asn1.encode_der(attributes)), hash)
     plain = cms.parse(cms.message(signature, cms.signature_algorithm(signer.algorithm, hash), certificate(kind), hash))
-    (info,) = cms.signers(plain)
-    fields = {name: getattr(info, name) for name in SignerInfo.__annotations__}
-    info = SignerInfo(**{**fields, "signed_attributes": attributes})
-    fields = {name: getattr(plain, name) for name in SignedData.__annotations__}
-    plain = SignedData(**{**fields, "signer_infos": asn1.SetOf([info])})
-    content = ContentInfo(content_type=x509.ObjectIdentifier("1.2.840.113549.1.7.2"), content=plain)
-    return append_signature(MODULE, bytes(asn1.encode_der(content)))
+    return append_signature(MODULE, changed(plain, signed_attributes=attributes))
+
+
+def changed(message: SignedData, *, version: int = 1, **fields: Any) -> bytes:
+    """The message with other `fields` of its signer, and another version of both."""
+    (info,) = cms.signers(message)
+    same = {name: getattr(info, name) for name in SignerInfo.__annotations__}
+    info = SignerInfo(**{**same, "version": version, **fields})
+    same = {name: getattr(message, name) for name in SignedData.__annotations__}
+    message = SignedData(**{**same, "version": version, "signer_infos": asn1.SetOf([info])})
+    return bytes(asn1.encode_der(ContentInfo(content_type=SIGNED_DATA, content=message)))
+
+
+def misnamed(version: int) -> bytes:
+    """A signature whose signer is not named as signers are in messages of its `version`."""
+    taken = split_signature(signed(use_key_id=version == 1))
+    assert taken is not None
+    return append_signature(MODULE, changed(cms.parse(taken.signature), version=version))
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_the_version_tells_how_the_signer_is_named(version: int) -> None:
+    assert one(misnamed(version), trusted(certificate("rsa"))).errno == "EINVAL"
 
 
 def test_signed_attributes_are_refused_but_by_kernels_that_waive_it_for_ml_dsa() -> None:
@@ -209,7 +228,7 @@ def test_signed_attributes_must_hold_the_digest_of_the_module() -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(
-    st.sampled_from(["rsa", "ec", "ml-dsa", "key identifier", "attributes"]),
+    st.sampled_from(["rsa", "ec", "ml-dsa", "key identifier", "attributes", "certificates"]),
     st.lists(st.tuples(st.integers(0, 2**16), st.integers(1, 255)), min_size=1, max_size=4),
     st.sampled_from([0, 0, 0, 1, 7, 300]),
 )
@@ -236,7 +255,31 @@ def damageable() -> dict[str, bytes]:
         "ml-dsa": signed("ml-dsa"),
         "key identifier": signed(use_key_id=True),
         "attributes": with_attributes("rsa"),
+        "certificates": with_certificates(certificate("rsa"), certificate("rsa", name="leaf", issuer="ec")),
     }
+
+
+def with_certificates(*certificates: x509.Certificate) -> bytes:
+    """A signature that comes with certificates."""
+    taken = split_signature(signed())
+    assert taken is not None
+    encoded = [asn1.decode_der(asn1.TLV, item.public_bytes(Encoding.DER)) for item in certificates]
+    message = cms.parse(taken.signature)
+    same = {name: getattr(message, name) for name in SignedData.__annotations__}
+    message = SignedData(**{**same, "certificates": asn1.SetOf(encoded)})
+    return append_signature(MODULE, bytes(asn1.encode_der(ContentInfo(content_type=SIGNED_DATA, content=message))))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**16), st.integers(1, 255)), min_size=1, max_size=3))
+def test_a_damaged_certificate_is_a_certificate_or_refused(changes: list[tuple[int, int]]) -> None:
+    der = bytearray(certificate("rsa", name="leaf", issuer="ec").public_bytes(Encoding.DER))
+    for place, change in changes:
+        der[place % len(der)] ^= change
+    with suppress(KbuildError):
+        found = parse_certificate(bytes(der), "a test")
+        if found.signed is not None:
+            found.verifies(found.signed)
 
 
 def test_every_changed_byte_of_an_rsa_signature_is_noticed() -> None:

@@ -23,7 +23,7 @@ from kbuildpy.signing.verify import verify
 from kbuildpy.vm import Attempt, boot, fetch_kernel_image, make_initramfs
 from kbuildpy.vm.load import read_reports
 from tests.parity.packages import unpacked
-from tests.unit.test_signing_verify import damageable, signed
+from tests.unit.test_signing_verify import damageable, misnamed, signed
 
 RELEASES = [tree.release for tree in installed_trees().trees if is_native(architecture_of(tree))]
 # crypto/asymmetric_keys/x509_loader.c tells of each certificate that it puts into a keyring.
@@ -101,6 +101,7 @@ def test_the_kernel_says_the_same_of_damaged_signatures(release: str) -> None:
     # (6.1 has SHA-384 and SHA-512 in modules, which are not in the guest)
     hashes = [hash for hash in HASHES if hash not in ("sha384", "sha512")]
     foreign = [*damageable().values(), *(signed(kind, hash) for kind in ("rsa", "ec") for hash in hashes)]
+    foreign += [misnamed(1), misnamed(3)]
     modules = [module, *damaged(module), *foreign]
     contents = {f"modules/{number}/m.ko": contents for number, contents in enumerate(modules)}
     contents["modules/list"] = "".join(f"m /{path}\n" for path in contents).encode()
