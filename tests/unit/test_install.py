@@ -1,0 +1,70 @@
+"""What installing decides before it touches anything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.files import replacing, umask
+from kbuildpy.install.modules import BuiltModule, check_modules, modules_of_build
+from kbuildpy.run import install_hint
+
+
+@pytest.mark.parametrize(
+    "line", ["{directory}/sub/drv.ko", "{directory}/sub/drv.o", "sub/drv.o"], ids=["up to 6.2", "up to 6.12", "later"]
+)
+def test_finds_modules_by_the_name_that_their_kernels_modules_order_has(line: str, tmp_path: Path) -> None:
+    out = tmp_path / "build/release"
+    (out / "sub").mkdir(parents=True)
+    (out / "sub/drv.ko").touch()
+    (out / "modules.order").write_text(line.format(directory=tmp_path) + "\n")
+    assert modules_of_build(tmp_path, out) == [BuiltModule(out / "sub/drv.ko", "sub/drv.ko")]
+
+
+def test_refuses_modules_of_another_directory(tmp_path: Path) -> None:
+    (tmp_path / "drv.ko").touch()
+    (tmp_path / "modules.order").write_text(f"{tmp_path}/drv.o\n")
+    with pytest.raises(KbuildError, match="not there"):
+        modules_of_build(tmp_path / "elsewhere", tmp_path)
+
+
+def test_refuses_two_modules_for_one_place(tmp_path: Path) -> None:
+    twice = [BuiltModule(tmp_path / name, "drv.ko") for name in ("a", "b")]
+    with pytest.raises(UsageError, match=r"both be installed as drv\.ko"):
+        check_modules(twice, "6.1")
+
+
+def test_the_package_of_a_cross_strip_is_that_of_its_binutils() -> None:
+    assert install_hint("/usr/bin/x86_64-linux-gnu-strip") == "apt-get install binutils-x86-64-linux-gnu"
+    assert install_hint("xz") == "apt-get install xz-utils"
+
+
+def test_a_new_file_has_the_mode_that_is_asked_for_and_the_old_ones_attributes_stay_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "drv.ko"
+    with replacing(path) as replacement:
+        replacement.write(b"1", mode=0o640)
+    assert path.stat().st_mode & 0o777 == 0o640
+    with replacing(path) as replacement:
+        replacement.write(b"2")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_umask_is_read_and_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", None)
+        assert umask() == 0o027
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+
+
+def test_saying_what_installing_does_imports_neither_scons_nor_cryptography() -> None:
+    script = "import sys; from kbuildpy.cli import install; print({'SCons', 'cryptography'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
