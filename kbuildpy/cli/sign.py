@@ -61,27 +61,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _signer(args: argparse.Namespace) -> Signer:
     from kbuildpy.signing.hashes import find_hash
-    from kbuildpy.signing.keys import environment_passphrase, find_certificate, find_key, require_match
-    from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri, parse_pkcs11_uri
+    from kbuildpy.signing.keys import environment_passphrase, find_pair, shown_name
     from kbuildpy.signing.signer import Signer, warn_of_dates
 
     if not args.key:
         raise UsageError("no key to sign with", hint="name one: --key KEY --cert CERT")
     hash = find_hash(args.hash) if args.hash else None
-    # (a URI in full may be long, and names files that are nobody's business)
-    names = [str(parse_pkcs11_uri(name)) if is_pkcs11_uri(name) else name for name in (args.key, args.cert or args.key)]
-    if args.cert or not is_pkcs11_uri(args.key):
-        # (first, so that nobody types a passphrase for nothing)
-        certificate = find_certificate(args.cert or args.key)
-        key = find_key(args.key, environment_passphrase(ask_passphrase))
-    else:
-        from kbuildpy.signing.pkcs11 import load_token_pair
-
-        key, certificate = load_token_pair(args.key, environment_passphrase(ask_passphrase))
-    require_match(key, certificate, ", ".join(dict.fromkeys(names)))
+    key, certificate = find_pair(args.key, args.cert or "", environment_passphrase(ask_passphrase))
     warning = warn_of_dates(certificate)
     if warning:
-        print(f"kbuildpy: warning: {names[1]}: {warning}", file=sys.stderr)
+        print(f"kbuildpy: warning: {shown_name(args.cert or args.key)}: {warning}", file=sys.stderr)
     return Signer(key, certificate, hash or find_hash(_default_hash(args.kernel, key.algorithm)), args.key_id)
 
 
