@@ -60,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _signer(args: argparse.Namespace) -> Signer:
-    from kbuildpy.signing.open import open_signer, shown_name
+    from kbuildpy.signing.keys import shown_name
+    from kbuildpy.signing.open import open_signer
     from kbuildpy.signing.signer import warn_of_dates
 
     if not args.key:

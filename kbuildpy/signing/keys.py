@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing.hashes import Hash
-from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
+from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri, parse_pkcs11_uri
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -76,6 +76,25 @@ def find_key(name: str, passphrase: Passphrase) -> PrivateKey:
 
         return load_token_key(name, passphrase)
     return load_key(Path(name), passphrase)
+
+
+def find_pair(key: str, certificate: str, passphrase: Passphrase) -> tuple[PrivateKey, Certificate]:
+    """The private key and the certificate that these names name; without `certificate` ("") the one that is in the
+    key's file, or on its token. Raises `KbuildError` when they do not belong together, and as `find_key`."""
+    if is_pkcs11_uri(key) and not certificate:
+        from kbuildpy.signing.pkcs11 import load_token_pair
+
+        return load_token_pair(key, passphrase)
+    # (the certificate first, so that nobody types a passphrase for nothing)
+    loaded = find_certificate(certificate or key)
+    found = find_key(key, passphrase)
+    require_match(found, loaded, ", ".join(shown_name(name) for name in (key, certificate) if name))
+    return found, loaded
+
+
+def shown_name(name: str) -> str:
+    """What to call a key or certificate in a message: a file by its path, a URI by what it says of the token."""
+    return str(parse_pkcs11_uri(name)) if is_pkcs11_uri(name) else name
 
 
 def find_certificate(name: str) -> Certificate:

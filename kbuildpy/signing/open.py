@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kbuildpy.signing.hashes import find_hash
-from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri, parse_pkcs11_uri
 
 if TYPE_CHECKING:
     from kbuildpy.signing.keys import Passphrase
@@ -30,26 +29,11 @@ def open_signer(
     are not signed with, `KbuildError` for what holds no key or certificate, or not one that belongs to the other.
     """
     # (cryptography takes its time to import)
-    from kbuildpy.signing.keys import environment_passphrase, find_certificate, find_key, require_match
+    from kbuildpy.signing.keys import environment_passphrase, find_pair
     from kbuildpy.signing.signer import Signer
 
     chosen = find_hash(hash) if hash else None
-    asked = environment_passphrase(passphrase)
-    if certificate or not is_pkcs11_uri(key):
-        # (first, so that nobody types a passphrase for nothing)
-        loaded = find_certificate(certificate or key)
-        opened = find_key(key, asked)
-    else:
-        from kbuildpy.signing.pkcs11 import load_token_pair
-
-        opened, loaded = load_token_pair(key, asked)
-    require_match(opened, loaded, ", ".join(dict.fromkeys((shown_name(key), shown_name(certificate or key)))))
+    opened, loaded = find_pair(key, certificate, environment_passphrase(passphrase))
     if chosen is None:
         chosen = find_hash("sha512" if opened.algorithm.startswith("ml-dsa") else kernel_hash() or "sha256")
     return Signer(opened, loaded, chosen, use_key_id)
-
-
-def shown_name(name: str) -> str:
-    """A key's or certificate's name in a message: a URI in full may be long, and names files that are nobody's
-    business."""
-    return str(parse_pkcs11_uri(name)) if is_pkcs11_uri(name) else name

@@ -1,4 +1,4 @@
-"""ML-DSA, which kernels from 7.0 on verify, and SHA-3, against sign-file and OpenSSL where they know them (Debian 13)."""
+"""ML-DSA, which kernels from 7.0 on verify, and SHA-3: against sign-file and OpenSSL that know them (Debian 13)."""
 
 from __future__ import annotations
 
