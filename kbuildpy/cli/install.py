@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import sys
 from pathlib import Path
 
+from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.cli.words import split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.install.modules import BuiltModule, module_files, modules_of_build
-from kbuildpy.install.signer import open_signer
 from kbuildpy.install.stage import install_modules
 from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.signing.open import open_signer
 
 # These choose the tree; make is told by us.
 _CHOOSING = ("KDIR", "KERNELRELEASE", "INSTALL_MOD_PATH")
@@ -35,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="jobs at a time (default: one per processor)")
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
     parser.add_argument("-s", "--silent", action="store_true", help="print warnings and errors only")
-    parser.add_argument("--key", metavar="KEY", help="sign with this key, whatever the kernel tree says")
-    parser.add_argument("--cert", metavar="CERT", help="the key's certificate (default: the one in KEY)")
+    parser.add_argument("--key", metavar="KEY", help="sign with this key: a file, or a pkcs11: URI")
+    parser.add_argument(
+        "--cert", metavar="CERT", help="the key's certificate (default: beside the key, in its file or token)"
+    )
     parser.add_argument("--hash", metavar="ALGO", help="the digest to sign (default: the kernel tree's)")
 
 
@@ -81,9 +83,10 @@ def _install(tree: KernelTree, modules: list[BuiltModule], variables: dict[str, 
     root = args.root or variables.get("INSTALL_MOD_PATH") or os.environ.get("INSTALL_MOD_PATH") or ""
     signer = None
     if args.key:
-        hash = args.hash or tree.config.get("CONFIG_MODULE_SIG_HASH") or "sha256"
-        prompt = _ask_passphrase if sys.stdin.isatty() else None
-        signer = open_signer(args.key, args.cert or "", hash, passphrase=prompt)
+        kernel_hash = tree.config.get("CONFIG_MODULE_SIG_HASH", "")
+        signer = open_signer(
+            args.key, args.cert or "", args.hash or "", kernel_hash=kernel_hash, passphrase=ask_passphrase
+        )
     install_modules(
         modules,
         rules,
@@ -96,7 +99,3 @@ def _install(tree: KernelTree, modules: list[BuiltModule], variables: dict[str, 
         say=(lambda line: None) if args.silent else (lambda line: print(line, flush=True)),
         warn=lambda line: print(line, file=sys.stderr, flush=True),
     )
-
-
-def _ask_passphrase(name: str) -> str:
-    return getpass.getpass(f"Passphrase of {name}: ")

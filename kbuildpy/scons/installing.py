@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kbuildpy.install.depmod import depmod_runs, depmod_title, run_depmod
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
-from kbuildpy.install.signer import open_signer, tree_signer
+from kbuildpy.install.signer import tree_signer
 from kbuildpy.install.stage import check_signatures, no_depmod_hint, unsigned_warning
 from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kbuild.question import check_encoding, digest, stamp
@@ -26,6 +26,8 @@ from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.session import Project, Session
 from kbuildpy.scons.variables import make_variables
+from kbuildpy.signing.open import open_signer
+from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
 
 if TYPE_CHECKING:
     from kbuildpy.signing.signer import Signer
@@ -64,7 +66,8 @@ def _declare_module(
     rules = ask_install(project.tree, variables=given, environ=project.environ)
     target = target_of(name, rules, root)
     check_encoding(str(target))
-    signs = bool(signing[0]) or (rules.signature is not None and Path(rules.signature.key).is_file())
+    own = rules.signature.key if rules.signature else ""
+    signs = bool(signing[0]) or is_pkcs11_uri(own) or (bool(own) and Path(own).is_file())
     find_signer = _signer_finder(session, project, rules, signing)
 
     def install(targets: list[Any], sources: list[Any]) -> None:
@@ -143,7 +146,7 @@ def _signer_finder(
     def find() -> Signer | None:
         key, cert, hash = signing
         if key:
-            return open_signer(key, cert, hash or project.tree.config.get("CONFIG_MODULE_SIG_HASH") or "sha256")
+            return open_signer(key, cert, hash, kernel_hash=project.tree.config.get("CONFIG_MODULE_SIG_HASH", ""))
         signer, lack = tree_signer(rules.signature)
         if lack:
             _warn(session)(unsigned_warning(lack))
@@ -181,4 +184,4 @@ def _root(env: Any, root: Any, variables: Mapping[str, Any]) -> str:
 
 def _path(env: Any, name: str) -> str:
     """A file that a declaration names, as SCons finds it; a `pkcs11:` URI stays one."""
-    return name if not name or name.startswith("pkcs11:") else str(env.File(name).srcnode().get_abspath())
+    return name if not name or is_pkcs11_uri(name) else str(env.File(name).srcnode().get_abspath())
