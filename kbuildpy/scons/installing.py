@@ -28,6 +28,7 @@ from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.session import Project, Session
 from kbuildpy.scons.variables import make_variables
 from kbuildpy.signing.open import open_signer
+from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
 
 if TYPE_CHECKING:
     from kbuildpy.signing.signer import Signer
@@ -66,7 +67,8 @@ def _declare_module(
     rules = ask_install(project.tree, variables=given, environ=project.environ)
     target = target_of(name, rules, root)
     check_encoding(str(target))
-    signs = bool(signing[0]) or (rules.signature is not None and Path(rules.signature.key).is_file())
+    own = rules.signature.key if rules.signature else ""
+    signs = bool(signing[0]) or is_pkcs11_uri(own) or (bool(own) and Path(own).is_file())
     find_signer = _signer_finder(session, project, rules, signing)
 
     def install(targets: list[Any], sources: list[Any]) -> None:
@@ -183,4 +185,4 @@ def _root(env: Any, root: Any, variables: Mapping[str, Any]) -> str:
 
 def _path(env: Any, name: str) -> str:
     """A file that a declaration names, as SCons finds it; a `pkcs11:` URI stays one."""
-    return name if not name or name.startswith("pkcs11:") else str(env.File(name).srcnode().get_abspath())
+    return name if not name or is_pkcs11_uri(name) else str(env.File(name).srcnode().get_abspath())

@@ -16,6 +16,7 @@ from kbuildpy.errors import CommandError
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.run import run
 from kbuildpy.signing.trailer import is_signed, split_signature
+from tests import softhsm
 from tests.parity.both import kbuildpy, trees
 from tests.parity.installs import Built, build, configured_tree, install_with_kbuildpy, installed, make_key
 from tests.parity.scons_project import usual_tree
@@ -191,6 +192,24 @@ def test_signs_with_a_key_of_the_callers(hello: Built, together: bool, tmp_path:
     tool = hello.tree.objects / "scripts/sign-file"
     run([tool, "sha384", key, certificate, hello.modules[0], tmp_path / "oracle.ko"])
     assert module.read_bytes() == (tmp_path / "oracle.ko").read_bytes()
+
+
+def test_signs_with_a_key_in_hardware(hello: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "key.x509"
+    make_key(key, certificate)
+    softhsm.configure(tmp_path, monkeypatch)
+    softhsm.make_token("release")
+    softhsm.import_key("release", key, "modules", "01")
+    words = ["--key", "pkcs11:token=release;object=modules", "--cert", str(certificate), "--hash", "sha512"]
+    install_with_kbuildpy(hello, tmp_path / "root", words, env={"KBUILD_SIGN_PIN": softhsm.PIN})
+    [module] = (tmp_path / "root").rglob("hello.ko")
+    run(
+        [hello.tree.objects / "scripts/sign-file", "sha512", key, certificate, hello.modules[0], tmp_path / "oracle.ko"]
+    )
+    assert module.read_bytes() == (tmp_path / "oracle.ko").read_bytes()
+    done = install_with_kbuildpy(hello, tmp_path / "none", words, env={"KBUILD_SIGN_PIN": "wrong"}, status=1)
+    assert softhsm.PIN not in done.error_text
+    assert not (tmp_path / "none").exists()
 
 
 def test_refuses_a_key_that_is_not_the_certificates(hello: Built, tmp_path: Path) -> None:
