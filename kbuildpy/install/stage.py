@@ -43,7 +43,7 @@ def install_modules(
     check_modules(modules, release)
     check_signatures(modules, rules, signer, warn)
     chosen, lack = (signer, "") if signer else tree_signer(rules.signature)
-    if lack:
+    if lack and not all(stays_signed(module, rules) for module in modules):
         warn(unsigned_warning(lack))
 
     def install(module: BuiltModule) -> list[str]:
@@ -97,6 +97,11 @@ def check_signatures(modules: Sequence[BuiltModule], rules: InstallRules, signer
         raise KbuildError(
             f"{signed[0].source}: signed already", hint="install it as it is, without --key, or give an unsigned one"
         )
+
+
+def stays_signed(module: BuiltModule, rules: InstallRules) -> bool:
+    """Whether a module has a signature already that it is installed with."""
+    return not rules.strip and _ends_signed(module)
 
 
 def _ends_signed(module: BuiltModule) -> bool:

@@ -18,7 +18,7 @@ from kbuildpy.install.depmod import depmod_runs, depmod_title, run_depmod
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
 from kbuildpy.install.signer import tree_signer
-from kbuildpy.install.stage import check_signatures, no_depmod_hint, unsigned_warning
+from kbuildpy.install.stage import check_signatures, no_depmod_hint, stays_signed, unsigned_warning
 from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.kernel.installing import InstallRules
@@ -75,7 +75,9 @@ def _declare_module(
         source = Path(sources[0].get_abspath())
         run_env = rules.environment_for(project.environ, root)
         check_release(source, project.tree.release)
-        signer = find_signer()
+        signer, lack = find_signer()
+        if lack and not stays_signed(BuiltModule(source, name), rules):
+            _warn(session)(unsigned_warning(lack))
         check_signatures([BuiltModule(source, name)], rules, signer if signing[0] else None, _warn(session))
         install_module(source, target, rules, env=run_env, signer=signer)
         if rules.depmod and not depmod_runs(rules):
@@ -139,21 +141,19 @@ def _declare_index(
 
 def _signer_finder(
     session: Session, project: Project, rules: InstallRules, signing: tuple[str, str, str]
-) -> Callable[[], Signer | None]:
-    """A function that opens the key when the first module needs it; a passphrase comes from KBUILD_SIGN_PIN."""
+) -> Callable[[], tuple[Signer | None, str]]:
+    """A function that opens the key when the first module needs it, and says what is lacking where there is none that
+    should be; a passphrase comes from KBUILD_SIGN_PIN."""
     lock = threading.Lock()
 
     @functools.cache
-    def find() -> Signer | None:
+    def find() -> tuple[Signer | None, str]:
         key, cert, hash = signing
         if key:
-            return open_signer(key, cert, hash, kernel_hash=lambda: signing_policy_of(project.tree).hash)
-        signer, lack = tree_signer(rules.signature)
-        if lack:
-            _warn(session)(unsigned_warning(lack))
-        return signer
+            return open_signer(key, cert, hash, kernel_hash=lambda: signing_policy_of(project.tree).hash), ""
+        return tree_signer(rules.signature)
 
-    def locked() -> Signer | None:
+    def locked() -> tuple[Signer | None, str]:
         with lock:
             return find()
 
