@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.errors import KbuildError, UsageError
 
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             if manifest is not None:
                 stack.callback(manifest.close)
             results = sign_files(paths, signer, replace=args.replace, beside=args.save, manifest=manifest)
-        return _report(_with_progress(results, len(paths), args), args)
+        return _report(results, len(paths), args)
 
 
 def _signer(args: argparse.Namespace) -> Signer:
@@ -115,17 +116,9 @@ def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
     return 0
 
 
-def _with_progress(results: Iterator[Signed], count: int, args: argparse.Namespace) -> Iterator[Signed]:
-    """The results, with a bar on the terminal where lines of text would run through it."""
-    if args.quiet or args.format == "json" or count < BAR_FROM or not sys.stderr.isatty():
-        return results
-    from tqdm import tqdm
-
-    return iter(tqdm(results, total=count, unit=" modules", leave=False, file=sys.stderr))
-
-
-def _report(results: Iterator[Signed], args: argparse.Namespace) -> int:
+def _report(results: Iterator[Signed], count: int, args: argparse.Namespace) -> int:
     done = left = failed = 0
+    results, say = with_bar(results, count, quiet=args.quiet)
     for item in results:
         if item.error is not None:
             failed += 1
@@ -136,15 +129,11 @@ def _report(results: Iterator[Signed], args: argparse.Namespace) -> int:
             left += 1
         if args.format == "json":
             error = item.error.message if item.error is not None else None
-            print(json.dumps({"file": str(item.path), "signed": item.error is None, "done": item.done, "error": error}))
+            say(json.dumps({"file": str(item.path), "signed": item.error is None, "done": item.done, "error": error}))
         elif item.done and not args.quiet:
-            print(f"  SIGN    {item.path}")
+            say(f"  SIGN    {item.path}")
     if not args.quiet:
         was = f", {left} had this signature already" if left else ""
         wrong = f", {failed} could not be" if failed else ""
         print(f"kbuildpy: {done} signed{was}{wrong}", file=sys.stderr)
     return 1 if failed else 0
-
-
-BAR_FROM = 20
-"""Fewer modules than this are done before a bar could be read."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kbuildpy.cli.progress import with_bar
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
     refused = len(changed)
     for path, error in changed.items():
         _print_error(path, error, args.format)
-    for path, result in verify_files(files, keyrings, jobs=args.jobs):
+    results, say = with_bar(verify_files(files, keyrings, jobs=args.jobs), len(files), quiet=args.quiet)
+    for path, result in results:
         if isinstance(result, KbuildError):
             refused += 1
             _print_error(path, result, args.format)
@@ -96,11 +98,11 @@ def run(args: argparse.Namespace) -> int:
             if args.quiet and state.trusted:
                 continue
             if args.format == "json":
-                print(json.dumps(as_json(str(path), state)))
+                say(json.dumps(as_json(str(path), state)))
                 continue
-            print(as_line(str(path), state))
+            say(as_line(str(path), state))
             if args.modinfo and state.hash:
-                print(as_modinfo(state))
+                say(as_modinfo(state))
     total = len(files) * len(keyrings) + len(changed)
     if args.format == "text" and total > 1:
         print(f"{total - refused} of {total} trusted", file=sys.stderr)
