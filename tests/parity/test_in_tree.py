@@ -5,6 +5,8 @@ Too slow for every run: `./run test --sweep -k in_tree`.
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,19 @@ import pytest
 from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import assert_equal, build_both, trees
 from tests.parity.packages import kernel_source
+from tests.parity.test_modpost_oracle import build, compare, layouts_of, usual_options
 
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 
 
-@pytest.mark.parametrize("tree", [t for t in trees() if t.version == (6, 1)], ids=lambda tree: tree.release)
-@pytest.mark.parametrize(("copied", "below", "modules"), [("drivers/usb/serial", "", 53), ("net", "netfilter", 167)])
+of_6_1 = pytest.mark.parametrize("tree", [t for t in trees() if t.version == (6, 1)], ids=lambda tree: tree.release)
+directories = pytest.mark.parametrize(
+    ("copied", "below", "modules"), [("drivers/usb/serial", "", 53), ("net", "netfilter", 167)]
+)
+
+
+@of_6_1
+@directories
 def test_an_in_tree_directory_is_the_same_bytes_as_makes(
     copied: str, below: str, modules: int, tree: KernelTree, tmp_path: Path
 ) -> None:
@@ -26,3 +35,17 @@ def test_an_in_tree_directory_is_the_same_bytes_as_makes(
     [(oracle, ours)] = build_both(tree, source, tmp_path / source.name, steps=[(below, ())])
     assert_equal(oracle, ours)
     assert len(ours.names(".ko")) == modules
+
+
+@of_6_1
+@directories
+def test_both_modposts_say_the_same_of_in_tree_objects(
+    copied: str, below: str, modules: int, tree: KernelTree, tmp_path: Path
+) -> None:
+    place = tmp_path / Path(copied).name
+    shutil.copytree(kernel_source("6.1") / copied, place)
+    built = build(tree, place / below, {}, f"-j{os.cpu_count()}", "modules")
+    names = sorted(str(path.relative_to(built.directory).with_suffix("")) for path in built.directory.rglob("*.mod"))
+    assert len(names) == modules
+    outcome = compare(built, names, usual_options(built), layouts_of(tree, tmp_path / "layouts"))
+    assert len(outcome.mod_c) == modules and outcome.messages == ""
