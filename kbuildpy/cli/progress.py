@@ -19,6 +19,8 @@ def with_bar(results: Iterator[Item], count: int, *, quiet: bool) -> tuple[Itera
         return results, print
     from tqdm import tqdm
 
+    # (its monitor is a thread, and signing forks)
+    tqdm.monitor_interval = 0
     bar = tqdm(results, total=count, unit=" modules", leave=False, file=sys.stderr)
 
     def say(line: str) -> None:
