@@ -143,6 +143,7 @@ def test_a_full_disk_stops_nothing_but_what_does_not_fit(small_disk: Path, pair:
     assert "No space left on device" in done.error_text and "Traceback" not in done.error_text
     after = signed(modules, pair)
     assert all(path.read_bytes() in (before, after[path]) for path, before in modules.items())
+    assert {path for path in (small_disk / "modules").rglob("*") if path.is_file()} == set(modules)
     (small_disk / "rest").unlink()
     assert kbuildpy("sign", small_disk / "modules", "--key", pair, "--hash", "sha256").returncode == 0
     assert {path: path.read_bytes() for path in modules} == after
