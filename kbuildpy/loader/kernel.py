@@ -1,0 +1,69 @@
+"""What the check knows about a kernel: a value that is made from a kernel tree or from an installed image.
+
+Each fact may be missing (None); the stages that need it then say that they were not carried out. Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from kbuildpy.signing.keyring import Keyring
+
+
+class KernelExport(NamedTuple):
+    """An exported symbol: its owner ("" for the kernel itself, else a module's name), CRC (None without
+    modversions), whether for GPL-compatible modules only, and its namespace or ""."""
+
+    owner: str
+    crc: int | None
+    gpl_only: bool
+    namespace: str
+
+
+class Exports(Protocol):
+    """What the kernel and its own modules export."""
+
+    def find(self, symbol: str) -> KernelExport | None:
+        """What is known of `symbol`, None if nobody exports it."""
+
+
+class ModuleStruct(NamedTuple):
+    """`struct module`: its size, and where `name` (and how long), `init` and `exit` are, in bytes."""
+
+    size: int
+    name: tuple[int, int]
+    init: int
+    exit: int
+
+
+@dataclass(frozen=True)
+class LoaderKernel:
+    """A kernel as its loader sees a module.
+
+    `release` is UTS_RELEASE; `version` decides between variants of a stage; `machine` is "x86_64" or "arm64". `config`
+    is the configuration, `vermagic` VERMAGIC_STRING, `struct_module` its layout, `exports` the symbols. `keyring` is
+    what signatures are checked with; `sig_enforce` and `lockdown` are how the kernel was started, `blacklist` its
+    `module_blacklist=`. `tainted` are the letters that it has already, `modules_of` gives the bytes of one of its own
+    modules by name. `missing` says in words which facts are not known, and why.
+    """
+
+    release: str
+    version: tuple[int, int]
+    machine: str
+    config: Mapping[str, str] | None = None
+    vermagic: str | None = None
+    struct_module: ModuleStruct | None = None
+    exports: Exports | None = None
+    keyring: Keyring | None = None
+    sig_enforce: bool = False
+    lockdown: bool = False
+    blacklist: tuple[str, ...] = ()
+    tainted: str = ""
+    modules_of: Callable[[str], bytes | None] | None = None
+    missing: tuple[str, ...] = field(default=())
+
+    def has(self, symbol: str) -> bool | None:
+        """Whether `CONFIG_symbol` is y; None where the configuration is not known."""
+        return None if self.config is None else self.config.get(f"CONFIG_{symbol}") == "y"

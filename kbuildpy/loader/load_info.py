@@ -1,0 +1,136 @@
+"""One module on its way through the stages: `struct load_info` of kernel/module/internal.h, and what the stages found.
+
+Section headers are copies that the stages write to, as the kernel's do: `sh_flags` loses SHF_ALLOC where a section is
+not kept, `sh_entsize` becomes the place in memory, and `sh_addr` the address that the section would have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from kbuildpy.elf.raw import Ehdr, Shdr, c_string
+from kbuildpy.elf.symbols import Row, decode_symbols
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.loaded import Modules
+from kbuildpy.loader.verdict import Refusal, Undefined
+
+
+@dataclass
+class Index:
+    """Numbers of the sections that the kernel looks for by name; 0 where there is none."""
+
+    sym: int = 0
+    str: int = 0
+    mod: int = 0
+    vers: int = 0
+    info: int = 0
+    pcpu: int = 0
+    vers_ext_crc: int = 0
+    vers_ext_name: int = 0
+
+
+@dataclass
+class LoadInfo:
+    """`contents` is what init_module(2) was given, `len` how much of it is the module (the signature is cut off),
+    `args` the parameters; `modules` are those that are loaded. `lines` collects what the kernel logs, `requires` the
+    owners of the symbols that were found, `unchecked` what could not be looked at.
+    """
+
+    contents: bytes
+    kernel: LoaderKernel
+    modules: Modules
+    args: str = ""
+    len: int = 0
+    hdr: Ehdr = field(default_factory=Ehdr)
+    sechdrs: list[Shdr] = field(default_factory=list)
+    index: Index = field(default_factory=Index)
+    stage: str = ""
+    name: str | None = None
+    mod_name: str = ""
+    sig_ok: bool = False
+    taints: set[str] = field(default_factory=set)
+    kernel_taints: set[str] = field(default_factory=set)
+    using_gplonly_symbols: bool = False
+    is_livepatch: bool = False
+    mem: dict[str, int] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    requires: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    @property
+    def shown_name(self) -> str:
+        """`info->name`, or what the kernel prints when it has none yet."""
+        return self.name if self.name is not None else "(missing .modinfo section or name field)"
+
+    def section_name(self, number: int) -> str:
+        """The name of section `number`, as the kernel reads it: from the name table on, to the next NUL."""
+        return self.secstring(self.sechdrs[number].sh_name)
+
+    def secstring(self, sh_name: int) -> str:
+        """The string at `sh_name` of the section names."""
+        names = self.sechdrs[self.hdr.e_shstrndx]
+        return self.string_at(names.sh_offset + sh_name)
+
+    def string_at(self, offset: int) -> str:
+        """The string at `offset` of the file, which must end in it: the kernel does not look."""
+        text = c_string(self.contents, offset)
+        if text is None:
+            raise Undefined(self.stage, f"a name at {offset:#x} reaches beyond the end of the module, and is read there")
+        return text
+
+    def data(self, number: int) -> bytes:
+        """The contents of section `number` in the file (empty for SHT_NOBITS)."""
+        section = self.sechdrs[number]
+        return b"" if section.sh_type == 8 else self.contents[section.sh_offset : section.sh_offset + section.sh_size]
+
+    @cached_property
+    def symbols(self) -> list[Row]:
+        """The rows of the symbol table (st_name, st_info, st_other, st_shndx, st_value, st_size); known from the
+        validity checks on."""
+        return decode_symbols(self.data(self.index.sym), self.hdr.order, is_64bit=self.hdr.is_64bit)
+
+    def symbol_name(self, number: int) -> str:
+        """The name of symbol `number`."""
+        return self.string_at(self.sechdrs[self.index.str].sh_offset + self.symbols[number][0])
+
+    def find_sec(self, name: str) -> int:
+        """The first section of that name that has SHF_ALLOC; 0: none (kernel/module/main.c: find_sec)."""
+        return next(
+            (
+                number
+                for number in self.numbers_of(name)
+                if self.sechdrs[number].sh_flags & 2
+            ),
+            0,
+        )
+
+    def find_any_sec(self, name: str) -> int:
+        """The same, whatever its flags (find_any_sec)."""
+        return next(iter(self.numbers_of(name)), 0)
+
+    def numbers_of(self, name: str) -> list[int]:
+        """The numbers of all sections of that name, from 1 on."""
+        return self._numbers.get(name, [])
+
+    @cached_property
+    def _numbers(self) -> dict[str, list[int]]:
+        numbers: dict[str, list[int]] = {}
+        for number in range(1, len(self.sechdrs)):
+            numbers.setdefault(self.section_name(number), []).append(number)
+        return numbers
+
+    def log(self, line: str) -> None:
+        """The kernel logs a line and goes on."""
+        self.lines.append(line)
+
+    def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:
+        """What to raise when the kernel refuses the module here."""
+        if line is not None:
+            self.log(line)
+        return Refusal(self.stage, errno, line, reason, hint)
+
+    def not_checked(self, what: str) -> None:
+        """A check is left out: say which, and what was missing for it."""
+        if what not in self.unchecked:
+            self.unchecked.append(what)
