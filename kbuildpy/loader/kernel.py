@@ -42,11 +42,12 @@ class ModuleStruct(NamedTuple):
 class LoaderKernel:
     """A kernel as its loader sees a module.
 
-    `release` is UTS_RELEASE; `version` decides between variants of a stage; `machine` is "x86_64" or "arm64". `config`
-    is the configuration, `vermagic` VERMAGIC_STRING, `struct_module` its layout, `exports` the symbols. `keyring` is
-    what signatures are checked with; `sig_enforce` and `lockdown` are how the kernel was started, `blacklist` its
-    `module_blacklist=`. `tainted` are the letters that it has already, `modules_of` gives the bytes of one of its own
-    modules by name. `missing` says in words which facts are not known, and why.
+    `release` is UTS_RELEASE; `version` decides between variants of a stage; `machine` is "x86_64" or "arm64".
+    `config` is the configuration, `vermagic` VERMAGIC_STRING, `struct_module` its layout, `exports` the symbols.
+    `keyring` is what signatures are checked with; `sig_enforce` and `lockdown` are how the kernel was started,
+    `blacklist` its `module_blacklist=`. `tainted` are the letters that it has already, `modules_of` gives the bytes
+    of one of its own modules by name and `depends_of` the names of all that it needs, in an order that works.
+    `missing` says in words which facts are not known, and why.
     """
 
     release: str
@@ -62,6 +63,7 @@ class LoaderKernel:
     blacklist: tuple[str, ...] = ()
     tainted: str = ""
     modules_of: Callable[[str], bytes | None] | None = None
+    depends_of: Callable[[str], tuple[str, ...] | None] | None = None
     missing: tuple[str, ...] = field(default=())
 
     def has(self, symbol: str) -> bool | None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from kbuildpy.elf.constants import ELFCLASS32, ELFCLASS64
 from kbuildpy.elf.raw import Ehdr, Shdr, c_string
+from kbuildpy.elf.sections import Header
 from kbuildpy.elf.symbols import Row, decode_symbols
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.loaded import Modules
-from kbuildpy.loader.verdict import Refusal, Undefined
+from kbuildpy.loader.loaded import ModuleExport, Modules
+from kbuildpy.loader.verdict import Placed, Refusal, Undefined
 
 
 @dataclass
@@ -34,7 +36,11 @@ class Index:
 class LoadInfo:
     """`contents` is what init_module(2) was given, `len` how much of it is the module (the signature is cut off),
     `args` the parameters; `modules` are those that are loaded. `lines` collects what the kernel logs, `requires` the
-    owners of the symbols that were found, `unchecked` what could not be looked at.
+    owners of the symbols that were found, `unchecked` what could not be looked at. `on_demand`: the kernel's own
+    modules are taken for loaded where a symbol of theirs is needed. `mem` are the sizes of the blocks of memory,
+    `placed` the sections in them (`wrapped`: together they are larger than a size can be). `values` are the symbols'
+    values once they are resolved; None for an address that only the running kernel knows, which is within a module's
+    reach.
     """
 
     contents: bytes
@@ -53,10 +59,33 @@ class LoadInfo:
     kernel_taints: set[str] = field(default_factory=set)
     using_gplonly_symbols: bool = False
     is_livepatch: bool = False
+    versions: dict[str, int] | None = None
+    on_demand: bool = True
+    wrapped: bool = False
     mem: dict[str, int] = field(default_factory=dict)
+    placed: list[Placed] = field(default_factory=list)
+    values: list[int | None] = field(default_factory=list)
+    exports: dict[str, ModuleExport] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     requires: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+
+    @cached_property
+    def elf_header(self) -> Header:
+        """The header in the form that `kbuildpy.elf` decodes tables with."""
+        hdr = self.hdr
+        elfclass = ELFCLASS64 if hdr.is_64bit else ELFCLASS32
+        return Header(
+            elfclass,
+            hdr.order,
+            hdr.e_type,
+            hdr.e_machine,
+            hdr.e_flags,
+            hdr.e_shoff,
+            hdr.e_shentsize,
+            hdr.e_shnum,
+            hdr.e_shstrndx,
+        )
 
     @property
     def shown_name(self) -> str:
@@ -76,7 +105,9 @@ class LoadInfo:
         """The string at `offset` of the file, which must end in it: the kernel does not look."""
         text = c_string(self.contents, offset)
         if text is None:
-            raise Undefined(self.stage, f"a name at {offset:#x} reaches beyond the end of the module, and is read there")
+            raise Undefined(
+                self.stage, f"a name at {offset:#x} reaches beyond the end of the module, and is read there"
+            )
         return text
 
     def data(self, number: int) -> bytes:
@@ -97,11 +128,7 @@ class LoadInfo:
     def find_sec(self, name: str) -> int:
         """The first section of that name that has SHF_ALLOC; 0: none (kernel/module/main.c: find_sec)."""
         return next(
-            (
-                number
-                for number in self.numbers_of(name)
-                if self.sechdrs[number].sh_flags & 2
-            ),
+            (number for number in self.numbers_of(name) if self.sechdrs[number].sh_flags & 2),
             0,
         )
 

@@ -53,9 +53,9 @@ class Verdict:
 
     `errno` is the name of the errno and `log` the line that goes with it (None: it logs none, or, with errno None and
     not accepted, the kernel's behaviour is undefined); `lines` is everything that it logs. `taints` are the letters
-    that loading sets in the kernel, `module_taints` those of the module, as /proc/modules shows them. `requires` are the
-    modules that must be loaded before, in an order that works. `unchecked` are the checks that were not made, each with
-    the fact that was missing. `size` is what /proc/modules shows, None when it was not got that far.
+    that loading sets in the kernel, `module_taints` those of the module, as /proc/modules shows them. `requires` are
+    the modules that must be loaded before, in an order that works. `unchecked` are the checks that were not made,
+    each with the fact that was missing. `size` is what /proc/modules shows, None when it was not got that far.
     """
 
     file: str
@@ -97,5 +97,3 @@ class Verdict:
             "memory": dict(self.memory),
             "sections": [[item.section, item.memory, item.offset, item.size] for item in self.sections],
         }
-
-

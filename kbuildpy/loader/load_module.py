@@ -1,0 +1,210 @@
+"""load_module() of kernel/module/main.c: the stages in the kernel's order.
+
+Each stage returns, or ends it all. Up to 6.3 vermagic and taints come before memory is allocated; from 6.4 on what
+refuses comes early and what taints only once the name is the module's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from kbuildpy.loader import modinfo, since
+from kbuildpy.loader.elf_validity import elf_validity
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.layout import layout_and_allocate, total_size
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.loaded import Loaded, Modules
+from kbuildpy.loader.requires import in_order, init_and_exit
+from kbuildpy.loader.sections import check_export_sections, find_module_sections, percpu_modalloc, setup_modinfo
+from kbuildpy.loader.signature_check import module_sig_check
+from kbuildpy.loader.symbols import simplify_symbols, verify_exported_symbols
+from kbuildpy.loader.taints import is_tainted, letters
+from kbuildpy.loader.verdict import Refusal, Undefined, Verdict
+from kbuildpy.loader.versions import check_modstruct_version
+
+Stage = Callable[[LoadInfo], None]
+
+NO_MODULES = Modules()
+
+
+def load_module(
+    contents: bytes,
+    kernel: LoaderKernel,
+    modules: Modules = NO_MODULES,
+    args: str = "",
+    *,
+    file: str = "",
+    on_demand: bool = True,
+) -> tuple[Verdict, Modules]:
+    """What finit_module(2) of `kernel`, with `modules` loaded, would say to a module file with these `contents` and
+    parameters `args`, and the modules that are loaded afterwards.
+
+    `on_demand`: where a symbol of one of the kernel's own modules is needed that module is taken for loaded, as
+    modprobe would have done; else only what `modules` holds counts. Damage of any kind is a verdict and raises
+    nothing.
+    """
+    info = LoadInfo(contents, kernel, modules, args, on_demand=on_demand)
+    try:
+        for name, stage in _stages(kernel):
+            info.stage = name
+            stage(info)
+    except Refusal as refusal:
+        return _refused(info, file, refusal), modules
+    except Undefined as undefined:
+        return _undefined(info, file, undefined), modules
+    requires = in_order(info)
+    verdict = replace(
+        _verdict(info, file),
+        accepted=True,
+        requires=requires,
+        size=total_size(info),
+        module_taints=letters(info.taints),
+    )
+    has_init, has_exit = init_and_exit(info)
+    loaded = Loaded(
+        name=info.mod_name,
+        size=total_size(info),
+        taints=letters(info.taints),
+        uses=tuple(name for name in info.requires if modules.find(name)),
+        exports=info.exports,
+        has_init=has_init,
+        has_exit=has_exit,
+    )
+    return verdict, replace(modules, loaded=(loaded, *modules.loaded))
+
+
+def _stages(kernel: LoaderKernel) -> tuple[tuple[str, Stage], ...]:
+    return _EARLY if kernel.version >= since.EARLY_MOD_CHECK else _LATE
+
+
+def _verdict(info: LoadInfo, file: str) -> Verdict:
+    return Verdict(
+        file=file,
+        kernel=info.kernel.release,
+        name=info.mod_name or info.name or "",
+        accepted=False,
+        taints=letters(info.kernel_taints),
+        unchecked=(*info.kernel.missing, *info.unchecked),
+        lines=tuple(info.lines),
+        sections=tuple(info.placed),
+        memory=info.mem,
+    )
+
+
+def _refused(info: LoadInfo, file: str, refusal: Refusal) -> Verdict:
+    return replace(
+        _verdict(info, file),
+        errno=refusal.errno,
+        log=refusal.line,
+        stage=refusal.stage,
+        reason=refusal.reason,
+        hint=refusal.hint or None,
+    )
+
+
+def _undefined(info: LoadInfo, file: str, undefined: Undefined) -> Verdict:
+    reason = f"the kernel does not look, and would crash or be damaged: {undefined.reason}"
+    return replace(_verdict(info, file), stage=undefined.stage, reason=reason, hint=undefined.hint or None)
+
+
+def _read_file(info: LoadInfo) -> None:
+    """(fs/kernel_read_file.c: kernel_read_file)"""
+    if not info.contents:
+        raise info.refuse("EINVAL", None, "the file is empty", "was its build interrupted?")
+
+
+def _blacklisted(info: LoadInfo) -> None:
+    if info.name in info.kernel.blacklist:
+        line = f"Module {info.name} is blacklisted"
+        raise info.refuse(
+            "EPERM", line, "the kernel was started with module_blacklist= and its name", "start it without"
+        )
+
+
+def _rewrite_section_headers(info: LoadInfo) -> None:
+    """Versions and modinfo are read, and not kept."""
+    index = info.index
+    for number in (index.vers, index.info, index.vers_ext_crc, index.vers_ext_name):
+        info.sechdrs[number].sh_flags &= ~2
+
+
+def _check_modinfo_late(info: LoadInfo) -> None:
+    modinfo.check_vermagic(info)
+    modinfo.check_out_of_tree(info)
+    modinfo.check_retpoline(info)
+    modinfo.check_staging(info)
+    modinfo.check_livepatch(info)
+    if info.is_livepatch:
+        modinfo.taint_livepatch(info)
+    modinfo.check_license(info)
+    modinfo.check_test(info)
+
+
+def _check_modinfo_early(info: LoadInfo) -> None:
+    modinfo.check_vermagic(info)
+    modinfo.check_livepatch(info)
+
+
+def _augment_kernel_taints(info: LoadInfo) -> None:
+    tainted_before = is_tainted(info, "P")
+    modinfo.check_out_of_tree(info)
+    modinfo.check_retpoline(info)
+    modinfo.check_staging(info)
+    if info.is_livepatch:
+        modinfo.taint_livepatch(info)
+    modinfo.check_license(info)
+    modinfo.check_test(info)
+    modinfo.check_sig_ok(info)
+    modinfo.check_offenders(info, tainted_before=tainted_before)
+
+
+def _check_license_and_versions(info: LoadInfo) -> None:
+    modinfo.check_offenders(info, tainted_before=is_tainted(info, "P"))
+    check_export_sections(info)
+
+
+def _check_exists(info: LoadInfo) -> None:
+    """A name is loaded once."""
+    loaded = info.modules.find(info.mod_name)
+    if loaded is not None:
+        errno = "EEXIST" if loaded.state == "LIVE" else "EBUSY"
+        raise info.refuse(errno, None, f"a module called {info.mod_name} is loaded already", f"rmmod {info.mod_name}")
+
+
+_LATE: tuple[tuple[str, Stage], ...] = (
+    ("kernel_read_file", _read_file),
+    ("module_sig_check", module_sig_check),
+    ("elf_validity_check", elf_validity),
+    ("blacklisted", _blacklisted),
+    ("rewrite_section_headers", _rewrite_section_headers),
+    ("check_modstruct_version", check_modstruct_version),
+    ("check_modinfo", _check_modinfo_late),
+    ("layout_and_allocate", layout_and_allocate),
+    ("add_unformed_module", _check_exists),
+    ("load_module", modinfo.check_sig_ok),
+    ("percpu_modalloc", percpu_modalloc),
+    ("find_module_sections", find_module_sections),
+    ("check_module_license_and_versions", _check_license_and_versions),
+    ("setup_modinfo", setup_modinfo),
+    ("simplify_symbols", simplify_symbols),
+    ("verify_exported_symbols", verify_exported_symbols),
+)
+_EARLY: tuple[tuple[str, Stage], ...] = (
+    ("kernel_read_file", _read_file),
+    ("module_sig_check", module_sig_check),
+    ("elf_validity_cache_copy", elf_validity),
+    ("blacklisted", _blacklisted),
+    ("rewrite_section_headers", _rewrite_section_headers),
+    ("check_modstruct_version", check_modstruct_version),
+    ("check_modinfo", _check_modinfo_early),
+    ("early_mod_check", _check_exists),
+    ("layout_and_allocate", layout_and_allocate),
+    ("module_augment_kernel_taints", _augment_kernel_taints),
+    ("percpu_modalloc", percpu_modalloc),
+    ("find_module_sections", find_module_sections),
+    ("check_export_symbol_versions", check_export_sections),
+    ("setup_modinfo", setup_modinfo),
+    ("simplify_symbols", simplify_symbols),
+    ("verify_exported_symbols", verify_exported_symbols),
+)

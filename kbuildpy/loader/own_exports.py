@@ -1,0 +1,83 @@
+"""What the module itself exports, read as the kernel reads it: from `__ksymtab`, whose entries are offsets that
+relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find_exported_symbol_in_section).
+"""
+
+from __future__ import annotations
+
+from kbuildpy.elf.constants import SHT_RELA
+from kbuildpy.elf.raw import c_string
+from kbuildpy.elf.relocations import Relocation, decode_relocations
+from kbuildpy.elf.sections import Section
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.loaded import ModuleExport
+from kbuildpy.loader.sections import KERNEL_SYMBOL_SIZE
+
+GPL_ONLY = 1
+"""include/linux/module_symbol.h: KSYM_FLAG_GPL_ONLY"""
+
+
+def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
+    """The module's exported symbols, in the kernel's order of looking at them."""
+    exports: dict[str, ModuleExport] = {}
+    if info.kernel.version >= since.FLAGSTAB:
+        flags = info.data(info.find_sec("__kflagstab"))
+        for number, (name, namespace) in enumerate(_table(info, "__ksymtab")):
+            gpl_only = number < len(flags) and bool(flags[number] & GPL_ONLY)
+            exports.setdefault(name, ModuleExport(_crc(info, "__kcrctab", number), gpl_only, namespace))
+        return exports
+    for suffix in ("", "_gpl"):
+        for number, (name, namespace) in enumerate(_table(info, "__ksymtab" + suffix)):
+            crc = _crc(info, "__kcrctab" + suffix, number)
+            exports.setdefault(name, ModuleExport(crc, suffix == "_gpl", namespace))
+    return exports
+
+
+def _crc(info: LoadInfo, section: str, number: int) -> int | None:
+    index = info.find_sec(section)
+    table = info.data(index)[4 * number : 4 * number + 4] if index else b""
+    return int.from_bytes(table, "little") if len(table) == 4 else None
+
+
+def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
+    """Name and namespace of each entry; "" for one that no relocation fills in."""
+    index = info.find_sec(section)
+    if not index:
+        return []
+    places: dict[int, Relocation] = {}
+    for number, header in enumerate(info.sechdrs):
+        if header.sh_type == SHT_RELA and header.sh_info == index:
+            places.update((entry.offset, entry) for entry in relocations(info, number))
+    count = info.sechdrs[index].sh_size // KERNEL_SYMBOL_SIZE
+    return [
+        (_string(info, places.get(place + 4)), _string(info, places.get(place + 8)))
+        for place in range(0, count * KERNEL_SYMBOL_SIZE, KERNEL_SYMBOL_SIZE)
+    ]
+
+
+def relocations(info: LoadInfo, number: int) -> list[Relocation]:
+    """The entries of relocation section `number`."""
+    header = info.sechdrs[number]
+    section = Section(
+        number,
+        "",
+        header.sh_type,
+        header.sh_flags,
+        0,
+        header.sh_offset,
+        header.sh_size,
+        header.sh_link,
+        header.sh_info,
+        0,
+        0,
+    )
+    return decode_relocations(info.data(number), section, info.elf_header)
+
+
+def _string(info: LoadInfo, entry: Relocation | None) -> str:
+    if entry is None or entry.symbol >= len(info.symbols):
+        return ""
+    row = info.symbols[entry.symbol]
+    if not 0 < row[3] < len(info.sechdrs):
+        return ""
+    return c_string(info.contents, info.sechdrs[row[3]].sh_offset + row[4] + entry.addend) or ""

@@ -1,0 +1,42 @@
+"""What a module needs before it, and what it brings to be called: init and exit.
+
+The kernel takes no module in for another (that is modprobe's work); it finds the owners of the symbols among those that
+are loaded, and holds them.
+"""
+
+from __future__ import annotations
+
+from kbuildpy.elf.constants import SHT_REL, SHT_RELA
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.own_exports import relocations
+
+
+def in_order(info: LoadInfo) -> tuple[str, ...]:
+    """The owners of the symbols that the module uses, and what those need in turn, each after its own needs."""
+    order: list[str] = []
+    unknown = False
+    for owner in info.requires:
+        below = info.kernel.depends_of(owner) if info.kernel.depends_of else None
+        unknown = unknown or below is None
+        order += [name for name in (*(below or ()), owner) if name not in order]
+    if unknown:
+        info.not_checked("what the modules that it requires need themselves: the kernel's modules are not at hand")
+    return tuple(order)
+
+
+def init_and_exit(info: LoadInfo) -> tuple[bool, bool]:
+    """Whether struct module's `init` and `exit` are set: by relocations, or in the file."""
+    known = info.kernel.struct_module
+    if known is None:
+        return True, True
+    places = {
+        entry.offset
+        for number, section in enumerate(info.sechdrs)
+        if section.sh_type in (SHT_REL, SHT_RELA) and section.sh_info == info.index.mod
+        for entry in relocations(info, number)
+    }
+    contents = info.data(info.index.mod)
+    return (
+        known.init in places or any(contents[known.init : known.init + 8]),
+        known.exit in places or any(contents[known.exit : known.exit + 8]),
+    )

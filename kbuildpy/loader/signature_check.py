@@ -1,0 +1,74 @@
+"""The first look: is there a signature, and is it one that the kernel trusts?
+
+Counterpart: kernel/module/signing.c (module_sig_check). The signature is cut off here, whatever is thought of it, if
+its trailer is sound.
+"""
+
+from __future__ import annotations
+
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.signing.refused import Refused
+from kbuildpy.signing.trailer import MARKER, is_signed, split_signature
+from kbuildpy.signing.verify import verify
+
+_REASONS = {
+    "ENODATA": "unsigned module",
+    "ENOPKG": "module with unsupported crypto",
+    "ENOKEY": "module with unavailable key",
+}
+_HINTS = {
+    "ENODATA": "sign it with a key that this kernel trusts: kbuildpy sign",
+    "ENOPKG": "sign it with a hash and a key that this kernel can verify",
+    "ENOKEY": "sign it with a key that this kernel trusts, or enroll the certificate: mokutil --import",
+}
+
+
+def module_sig_check(info: LoadInfo) -> None:
+    """Sets `len` and `sig_ok`. Refuses a broken signature always, a missing or foreign one where signatures are
+    enforced."""
+    info.len = len(info.contents)
+    if info.kernel.has("MODULE_SIG") is False:
+        return
+    errno, reason = _verdict(info)
+    if errno is None:
+        return
+    if errno not in _REASONS:
+        raise info.refuse(errno, _line(errno, info), reason, "sign it again: kbuildpy sign --replace")
+    if info.kernel.sig_enforce:
+        line = f"Loading of {_REASONS[errno]} is rejected"
+        raise info.refuse("EKEYREJECTED", line, reason, _HINTS[errno])
+    if info.kernel.lockdown:
+        line = "Lockdown: <comm>: unsigned module loading is restricted; see man kernel_lockdown.7"
+        raise info.refuse("EPERM", line, reason, _HINTS[errno])
+
+
+def _verdict(info: LoadInfo) -> tuple[str | None, str]:
+    """The errno of the verification, None for a trusted signature (or one that cannot be judged)."""
+    if not is_signed(info.contents):
+        return "ENODATA", "the module is not signed"
+    info.len -= len(MARKER)
+    try:
+        taken = split_signature(info.contents)
+    except Refused as refused:
+        if refused.errno == "ENOPKG":
+            info.log("module: not signed with expected PKCS#7 message")
+        return refused.errno, refused.message
+    assert taken is not None, "it ends with the marker"
+    info.len = len(taken.contents)
+    keyring = info.kernel.keyring
+    if keyring is None:
+        info.not_checked("the signature: the kernel's certificates are not known")
+        return None, ""
+    state = verify(info.contents, [keyring])[0]
+    info.sig_ok = state.trusted
+    return state.errno, state.reason or ""
+
+
+def _line(errno: str, info: LoadInfo) -> str | None:
+    """What the kernel says about a trailer (kernel/module_signature.c: mod_check_sig); of the rest it says nothing."""
+    trailer = info.contents[-len(MARKER) - 12 : -len(MARKER)]
+    length = int.from_bytes(trailer[8:12], "big")
+    sound = len(trailer) == 12 and length < len(info.contents) - len(MARKER) - 12
+    if errno == "EBADMSG" and sound and trailer[2] == 2 and any(trailer[:2] + trailer[3:8]):
+        return "module: PKCS#7 signature info has unexpected non-zero params"
+    return None
