@@ -146,7 +146,7 @@ def _keyrings(args: argparse.Namespace) -> list[Keyring]:
 def _images(word: str) -> list[Path]:
     """The kernel images that `-k` names; only `all` and a tree's path need a kernel tree."""
     from kbuildpy.kernel.find import find_trees
-    from kbuildpy.vm.image import find_kernel_image
+    from kbuildpy.kernel.image import find_kernel_image, image_of_tree
 
     if Path(word).is_file():
         return [Path(word)]
@@ -155,14 +155,4 @@ def _images(word: str) -> list[Path]:
             return [find_kernel_image(os.uname().release if word == "running" else word)]
         except KbuildError as error:
             raise UsageError(f"-k {word}: {error.message}", hint=error.hint) from error
-    return [_image_of_tree(found.tree.objects, found.tree.release) for found in find_trees([word])]
-
-
-def _image_of_tree(objects: Path, release: str) -> Path:
-    """A tree that was built here has its own image; of the packaged ones some have a `vmlinux` for its types only."""
-    from kbuildpy.vm.image import find_kernel_image
-
-    for name in ("arch/x86/boot/bzImage", "arch/arm64/boot/Image"):
-        if (objects / name).is_file():
-            return objects / name
-    return find_kernel_image(release)
+    return [image_of_tree(found.tree) for found in find_trees([word])]

@@ -12,8 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.image import unpack
 from kbuildpy.signing.anchors import load_certificates, load_directory, load_revocations
-from kbuildpy.signing.kernel_image import find_certificates, load_kernel, unpack
+from kbuildpy.signing.kernel_image import find_certificates, load_kernel
 from kbuildpy.signing.walk import find_modules
 from tests.unit.test_signing_verify import certificate
 

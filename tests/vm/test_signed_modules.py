@@ -16,8 +16,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from kbuildpy.kernel.image import unpack
 from kbuildpy.signing.hashes import find_hash
-from kbuildpy.signing.kernel_image import find_certificates, unpack
+from kbuildpy.signing.kernel_image import find_certificates
 from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.vm import Load, LoadReport, ModuleReport, fetch_kernel_image, load_modules
