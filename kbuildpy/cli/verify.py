@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbuildpy.cli.progress import with_bar
+from kbuildpy.cli.progress import Say, with_bar
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
@@ -85,13 +85,13 @@ def run(args: argparse.Namespace) -> int:
     from kbuildpy.signing.verify import verify_files
 
     refused = len(changed)
-    for path, error in changed.items():
-        _print_error(path, error, args.format)
     results, say = with_bar(verify_files(files, keyrings, jobs=args.jobs), len(files), quiet=args.quiet)
+    for path, error in changed.items():
+        _report_error(path, error, args.format, say)
     for path, result in results:
         if isinstance(result, KbuildError):
             refused += 1
-            _print_error(path, result, args.format)
+            _report_error(path, result, args.format, say)
             continue
         for state in result:
             refused += not state.trusted
@@ -109,12 +109,12 @@ def run(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
-def _print_error(path: Path, error: KbuildError, format: str) -> None:
+def _report_error(path: Path, error: KbuildError, format: str, say: Say) -> None:
     if format == "json":
         empty = dict.fromkeys(("kernel", "signed", "valid", "signer", "serial", "hash", "algorithm", "errno"))
-        print(json.dumps({"file": str(path), **empty, "trusted": False, "reason": error.message, "hint": error.hint}))
+        say(json.dumps({"file": str(path), **empty, "trusted": False, "reason": error.message, "hint": error.hint}))
     else:
-        print(f"kbuildpy: {error}", file=sys.stderr)
+        say(f"kbuildpy: {error}", error=True)
 
 
 def _keyrings(args: argparse.Namespace) -> list[Keyring]:
