@@ -7,11 +7,12 @@ import os
 import sys
 from pathlib import Path
 
+from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.cli.words import split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.install.modules import BuiltModule, module_files, modules_of_build
-from kbuildpy.install.stage import install_modules
+from kbuildpy.install.stage import index_modules, install_modules
 from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.signing_policy import signing_policy_of
@@ -89,15 +90,31 @@ def _install(tree: KernelTree, modules: list[BuiltModule], variables: dict[str, 
             kernel_hash=lambda: signing_policy_of(tree).hash,
             passphrase=ask_passphrase,
         )
-    install_modules(
+    place = str(Path(root).absolute()).rstrip("/") if root else ""
+    lines = install_modules(
         modules,
         rules,
         release=tree.release,
-        root=str(Path(root).absolute()).rstrip("/") if root else "",
+        root=place,
         environ=os.environ,
         jobs=args.jobs or os.cpu_count() or 1,
         signer=signer,
         dry_run=args.dry_run,
-        say=(lambda line: None) if args.silent else (lambda line: print(line, flush=True)),
-        warn=lambda line: print(line, file=sys.stderr, flush=True),
+        warn=_warn,
     )
+    lines, say = with_bar(lines, len(modules), quiet=args.silent)
+    for line in lines:
+        if not args.silent:
+            say(line)
+    index_modules(
+        rules,
+        root=place,
+        environ=os.environ,
+        dry_run=args.dry_run,
+        say=(lambda line: None) if args.silent else say,
+        warn=_warn,
+    )
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
