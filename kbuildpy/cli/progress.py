@@ -22,9 +22,6 @@ def with_bar(results: Iterator[Item], count: int, *, quiet: bool) -> tuple[Itera
     """`results`, which will be `count`, with a bar on standard error where that is a terminal; and how to print a line
     meanwhile, an `error` on standard error."""
 
-    def print_line(line: str, /, *, error: bool = False) -> None:
-        print(line, file=sys.stderr if error else sys.stdout, flush=True)
-
     if quiet or count < BAR_FROM or not sys.stderr.isatty():
         return results, print_line
     from tqdm import tqdm
@@ -40,3 +37,8 @@ def with_bar(results: Iterator[Item], count: int, *, quiet: bool) -> tuple[Itera
             print_line(line)
 
     return iter(bar), print_above
+
+
+def print_line(line: str, /, *, error: bool = False) -> None:
+    """Print a line where there is no bar, an `error` on standard error."""
+    print(line, file=sys.stderr if error else sys.stdout, flush=True)

@@ -12,6 +12,7 @@ from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_modules
 from kbuildpy.install.signer import tree_signer
 from kbuildpy.kernel.installing import InstallRules
+from kbuildpy.signing.manifest import Manifest, new_entry
 from kbuildpy.signing.trailer import MARKER, is_signed
 
 if TYPE_CHECKING:
@@ -29,15 +30,18 @@ def install_modules(
     environ: Mapping[str, str],
     jobs: int,
     signer: Signer | None,
+    manifest: Manifest | None,
+    manifest_root: str,
     dry_run: bool,
     warn: Say,
 ) -> Iterator[str]:
     """Install `modules` of the kernel `release` below `root` ("" for the running system) as `rules` have it.
 
     What comes back are the lines that Kbuild prints, for one module after the other as each is installed; `warn` gets,
-    before, what is to be known beside. `signer` signs in place of the tree's own key. `jobs` modules are worked on at a
-    time. Nothing is installed when a module is not as it should be; when one fails on its way, those that come after it
-    are not begun. Raises `KbuildError`.
+    before, what is to be known beside. `signer` signs in place of the tree's own key. `manifest` gets a line for each,
+    in which `root` is called `manifest_root`. `jobs` modules are worked on at a time. Nothing is installed when a
+    module is not as it should be; when one fails on its way, those that come after it are not begun. Raises
+    `KbuildError`.
     """
     env = rules.environment_for(environ, root)
     check_modules(modules, release)
@@ -49,7 +53,11 @@ def install_modules(
     def install(module: BuiltModule) -> str:
         target = target_of(module.name, rules, root)
         if not dry_run:
-            install_module(module.source, target, rules, env=env, signer=chosen)
+            built, installed = install_module(module.source, target, rules, env=env, signer=chosen)
+            # (here, as nobody takes the result of one that is done when another fails)
+            if manifest is not None:
+                named = target_of(module.name, rules, manifest_root)
+                manifest.add(new_entry(named, built, installed, chosen))
         return "\n".join(titles(target, rules, signs=chosen is not None))
 
     def install_all() -> Iterator[str]:

@@ -225,8 +225,12 @@ def test_a_signed_module_is_left_unless_told(pairs: dict[str, Path], tmp_path: P
     done = kbuildpy(*words)
     assert (done.returncode, module.read_bytes()) == (1, signed)
     assert "it is signed already" in done.error_text and "--replace" in done.error_text
-    assert kbuildpy(*words, "--replace").returncode == 0
-    assert module.read_bytes() == sign_module(CONTENTS, signer_of(pairs["rsa4096"], "sha256"))
+    words += ["--replace", "--manifest", tmp_path / "manifest"]
+    for _ in range(2):
+        assert kbuildpy(*words).returncode == 0
+        assert module.read_bytes() == sign_module(CONTENTS, signer_of(pairs["rsa4096"], "sha256"))
+    # The second run finds it done, and does not know any more what was replaced.
+    assert [entry.sha256_before for entry in read_manifest(tmp_path / "manifest")] == [digest(signed)]
 
 
 def test_the_kernel_says_which_hash(tree: KernelTree, pairs: dict[str, Path], tmp_path: Path) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
-from contextlib import suppress
 
 import pytest
 
 from kbuildpy.cli.progress import BAR_FROM
+from tests.terminal import run_on_terminal
 
 SCRIPT = f"""
 from kbuildpy.cli.progress import with_bar
@@ -23,22 +19,6 @@ for number in results:
     say(f"line {{number}}")
     say(f"error {{number}}", error=True)
 """
-
-
-def run_on_terminal(argv: list[str], stdout: int | None = None) -> str:
-    """What `argv` shows on a terminal, which is its standard error, and its standard output if that is not given."""
-    terminal, side = pty.openpty()
-    # (a bar has no room on one without columns)
-    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=side if stdout is None else stdout, stderr=side):
-        os.close(side)
-        shown = b""
-        # (reading fails once nobody has the other side any more)
-        with suppress(OSError):
-            while True:
-                shown += os.read(terminal, 4096)
-    os.close(terminal)
-    return shown.decode()
 
 
 def test_lines_and_errors_stand_above_the_bar() -> None:
