@@ -11,7 +11,7 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
 
-# Debian and most others; then where Fedora and Arch keep it.
+# Debian and most others; then where Fedora and Arch keep it, and Debian's packages do from 7.0 on.
 _INSTALLED = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz")
 
 
@@ -42,9 +42,9 @@ def fetch_kernel_image(release: str, *, machine: Machine | None = None) -> Path:
     image.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".fetch-", dir=image.parent) as name:
         package = Path(name) / "package"
-        _extract(release, package, machine.debian if machine and not machine.native else "")
+        extracted = _extract(release, package, machine.debian if machine and not machine.native else "")
         # Whole or not at all: whoever looks meanwhile, or after an interruption, must not find half a kernel.
-        (package / f"boot/{image.name}").replace(image)
+        extracted.replace(image)
     return image
 
 
@@ -52,12 +52,22 @@ def _fetched(release: str) -> Path:
     return cache_directory() / "images" / f"vmlinuz-{release}"
 
 
-def _extract(release: str, directory: Path, architecture: str) -> None:
-    """Debian signs some kernels for Secure Boot; the others have packages called -unsigned."""
-    try:
-        extract(f"linux-image-{release}", directory, architecture=architecture)
-    except KbuildError as error:
+def _extract(release: str, directory: Path, architecture: str) -> Path:
+    """The image, out of the first package that has it.
+
+    Debian signs some kernels for Secure Boot; the others have packages called -unsigned. From 7.0 on linux-image only
+    brings in the package with the image.
+    """
+    problem = KbuildError(f"Debian's packages of {release} have no image of the kernel in them")
+    for package in ("linux-image-{}", "linux-image-{}-unsigned", "linux-binary-{}", "linux-binary-unsigned-{}"):
         try:
-            extract(f"linux-image-{release}-unsigned", directory, architecture=architecture)
-        except KbuildError:
-            raise error from None
+            extract(package.format(release), directory, architecture=architecture)
+        except KbuildError as error:
+            if package == "linux-image-{}":
+                problem = error
+            continue
+        for place in _INSTALLED:
+            for image in (directory / place.format(release=release), directory / "usr" / place.format(release=release)):
+                if image.is_file():
+                    return image
+    raise problem
