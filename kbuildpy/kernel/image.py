@@ -15,8 +15,8 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
 
-# Debian and most others; then where Fedora and Arch keep it.
-_INSTALLED = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz")
+INSTALLED_IMAGES = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz")
+"""Where a kernel's image is: of Debian and most others; of Fedora, Arch, and Debian's packages from 7.0 on."""
 # Where a tree that was built here has its own (arch/*/boot/Makefile).
 _BUILT = ("arch/x86/boot/bzImage", "arch/arm64/boot/Image")
 _BANNER = re.compile(rb"Linux version ([!-~]+) \(")
@@ -35,7 +35,7 @@ def find_kernel_image(release: str, *, root: Path = Path("/")) -> Path:
 
     Raises `KbuildError` if there is none that we may read.
     """
-    candidates = [root / place.format(release=release) for place in _INSTALLED]
+    candidates = [root / place.format(release=release) for place in INSTALLED_IMAGES]
     candidates.append(fetched_image(release))
     for image in candidates:
         if image.is_file() and os.access(image, os.R_OK):

@@ -18,8 +18,9 @@ from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.hashes import HASHES
 from kbuildpy.signing.keyring import Keyring
 
-# A certificate, what is signed in it, and in that a version or (in X.509 version 1) a serial number.
-_CERTIFICATE = re.compile(rb"\x30\x82..\x30\x82..[\xa0\x02]", re.DOTALL)
+# A certificate, what is signed in it (of a small ECDSA key less than 256 bytes), and in that a version or (in X.509
+# version 1) a serial number.
+_CERTIFICATE = re.compile(rb"\x30\x82..\x30(?:\x82..|\x81.)[\xa0\x02]", re.DOTALL)
 _NIST = bytes.fromhex("60864801650304")  # 2.16.840.1.101.3.4
 _NIST_NAME = "2.16.840.1.101.3.4."
 # What it warns of where CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA is set.

@@ -132,6 +132,13 @@ def test_lists_of_other_configurations_are_found(system: bytes) -> None:
     assert found and found.certificates == (FIRST, SECOND)
 
 
+def test_a_certificate_may_be_as_small_as_that_of_a_short_name_and_an_elliptic_curve() -> None:
+    short = certificate("ec").public_bytes(Encoding.DER)
+    assert short[4:6] == b"\x30\x81"
+    found, _ = find_certificates(kernel(blob(short, module=len(short))))
+    assert found and found.certificates == (short,)
+
+
 def test_a_list_whose_length_is_another_is_none() -> None:
     assert find_certificates(kernel(blob(FIRST, SECOND, module=len(FIRST)).replace(SECOND, SECOND[:-1] + b"\0\0"))) == (
         None,
