@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kbuildpy.errors import CommandError
 from kbuildpy.run import run
 from tests.parity.both import kbuildpy
 from tests.parity.scons_project import usual_tree
@@ -18,19 +16,6 @@ pytestmark = pytest.mark.parity
 SAMPLE = Path(__file__).parents[2] / "sample_modules/composite"
 # In KiB: while SCons' notes, the first object, its record, a .mod.o and the module are written; the last is enough.
 SIZES = (50, 110, 170, 260, 350, 440, 20_000)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A directory that is a file system of its own."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    try:
-        run(["mount", "-t", "tmpfs", "-o", f"size={SIZES[-1]}k", "tmpfs", disk])
-    except CommandError as error:
-        pytest.skip(f"mounting a small file system takes root: {error.stderr.strip()}")
-    yield disk
-    run(["umount", disk])
 
 
 def test_a_full_disk_costs_the_build_and_nothing_else(small_disk: Path) -> None:
