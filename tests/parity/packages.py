@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import compiler_of
@@ -46,6 +48,14 @@ def archived_tree(line: str) -> KernelTree:
             packages = [f"{newest}-amd64", f"{newest}-common", f"linux-kbuild-{line}"]
             _unpack(packages, place, options=options, redirect=True)
     return open_tree(next(place.glob("usr/src/linux-headers-*-amd64")))
+
+
+def early_tree() -> KernelTree:
+    """The kernel tree of 5.10, the oldest line there is; without its headers the test is skipped."""
+    try:
+        return archived_tree("5.10")
+    except KbuildError as error:
+        pytest.skip(f"no headers of 5.10 to be had: {error}")
 
 
 def other_compiler(tree: KernelTree) -> list[str]:

@@ -7,6 +7,7 @@ it right: the same bytes as a clean build of the changed sources in a fresh copy
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,6 +60,8 @@ ALONE = {
     "SConstruct": f"{HEAD}env.KernelModule('alone', ['alone.c'])\n",
     "alone.c": '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n',
 }
+# Python's, and what SCons prints of an exception that is no error of a build.
+_FRAME = re.compile(r'^(Traceback |  File ".*", line )', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,11 @@ class SConsProject:
         )
 
     def scons(self, *words: str, cwd: str = ".", status: int = 0) -> Run:
-        """Run SCons to its end, which must be `status`."""
+        """Run SCons to its end, which must be `status`; whatever it complains of, it is not in frames of Python."""
         process = self.start(*words, cwd=cwd)
         output, _ = process.communicate(timeout=300)
         assert process.returncode == status, output
+        assert not _FRAME.search(output), output
         return Run(process.returncode, output)
 
     def build(self, *words: str) -> Run:
