@@ -11,6 +11,7 @@ from functools import cached_property
 
 from kbuildpy.elf.constants import ELFCLASS32, ELFCLASS64
 from kbuildpy.elf.raw import Ehdr, Shdr, c_string
+from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.sections import Header
 from kbuildpy.elf.symbols import Row, decode_symbols
 from kbuildpy.loader.kernel import LoaderKernel
@@ -120,6 +121,16 @@ class LoadInfo:
         """The rows of the symbol table (st_name, st_info, st_other, st_shndx, st_value, st_size); known from the
         validity checks on."""
         return decode_symbols(self.data(self.index.sym), self.hdr.order, is_64bit=self.hdr.is_64bit)
+
+    def relocations(self, number: int) -> RelaColumns:
+        """The entries of the SHT_RELA section `number`."""
+        if number not in self._relocations:
+            self._relocations[number] = decode_rela_columns(self.data(number), self.hdr.order)
+        return self._relocations[number]
+
+    @cached_property
+    def _relocations(self) -> dict[int, RelaColumns]:
+        return {}
 
     def symbol_name(self, number: int) -> str:
         """The name of symbol `number`."""

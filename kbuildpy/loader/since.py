@@ -7,6 +7,9 @@ into them.
 
 from __future__ import annotations
 
+RELOCATIONS_CLEARED = (6, 3)
+"""x86: relocations can be taken back, and overflow is looked for before the place."""
+
 MODULE_MEMORY = (6, 4)
 """`struct module_memory`: text, data, rodata and ro_after_init are allocated apart; before, core and init."""
 
@@ -14,11 +17,20 @@ EARLY_MOD_CHECK = (6, 4)
 """vermagic, livepatch and the name are looked at before memory is allocated, taints are set after; `__this_module` and
 `.modinfo` must be there once, with the right size."""
 
+ARM64_PREFIX = (6, 5)
+"""arm64: PLT entries are there in every configuration, and messages begin with "Modules: "."""
+
 STRTAB_CHECKED = (6, 14)
 """The symbols' names are checked against their string table, and extended versions are read."""
 
 MODULE_NAMESPACES = (6, 16)
 """Namespaces `module:NAME,...` are for the modules named, and cannot be imported."""
+
+PERCPU_ADDRESSES = (6, 15)
+"""x86: per-CPU variables have addresses like the kernel's; before, offsets from 0."""
+
+RELOCATION_PLACES = (6, 19)
+"""x86 and livepatch: messages about a relocation name its section and number."""
 
 FLAGSTAB = (7, 0)
 """One `__ksymtab` for all, whose symbols have flags in `__kflagstab`; `__ksymtab_gpl` is obsolete."""
