@@ -61,6 +61,7 @@ class LoadInfo:
     using_gplonly_symbols: bool = False
     is_livepatch: bool = False
     versions: dict[str, int] | None = None
+    absent: list[str] | None = None
     on_demand: bool = True
     wrapped: bool = False
     mem: dict[str, int] = field(default_factory=dict)

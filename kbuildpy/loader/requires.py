@@ -36,7 +36,8 @@ def init_and_exit(info: LoadInfo) -> tuple[bool, bool]:
         for entry in relocations(info, number)
     }
     contents = info.data(info.index.mod)
-    return (
-        known.init in places or any(contents[known.init : known.init + 8]),
-        known.exit in places or any(contents[known.exit : known.exit + 8]),
-    )
+
+    def is_set(place: int | None) -> bool:
+        return place is not None and (place in places or any(contents[place : place + 8]))
+
+    return is_set(known.init), is_set(known.exit)

@@ -94,6 +94,12 @@ def resolve_symbol(info: LoadInfo, name: str) -> tuple[str | None, str, str]:
         return None, "", ""
     found = find_symbol(info, name, gplok="P" not in info.taints)
     if found is None:
+        absent = [] if info.kernel.exports.find(name) else _absent(info)
+        if absent and info.on_demand:
+            info.not_checked(
+                f"symbols of {', '.join(absent)}: it was not given, and is none of the kernel's own modules"
+            )
+            return None, "", ""
         return "ENOENT", *_why_unknown(info, name)
     if found.gpl_only:
         info.using_gplonly_symbols = True
@@ -191,6 +197,21 @@ def for_module(namespace: str, module: str) -> bool:
         if pattern == name or (pattern.endswith("*") and name.startswith(pattern[:-1])):
             return True
     return False
+
+
+def _absent(info: LoadInfo) -> list[str]:
+    """Modules that modpost has found this one to depend on, and that nothing is known of: what it could not find here,
+    one of them may export."""
+    if info.absent is None:
+        exports = info.kernel.exports
+        assert exports is not None
+        named = [word for value in modinfo_values(info, "depends") for word in value.split(",") if word]
+        symbols = (
+            info.symbol_name(number) for number, row in enumerate(info.symbols) if number and row[3] == SHN_UNDEF
+        )
+        owners = {found.owner for found in map(exports.find, symbols) if found is not None}
+        info.absent = [name for name in named if name not in owners and info.modules.find(name) is None]
+    return info.absent
 
 
 def _why_unknown(info: LoadInfo, name: str) -> tuple[str, str]:

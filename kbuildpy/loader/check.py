@@ -1,0 +1,148 @@
+"""Many module files for many kernels: reading them, what they need of each other, and doing it on all processors."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from kbuildpy.compression import decompress
+from kbuildpy.errors import KbuildError
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.load_module import NO_MODULES, load_module
+from kbuildpy.loader.loaded import Loaded, Modules
+from kbuildpy.loader.verdict import Verdict
+
+Result = Sequence[Verdict] | KbuildError
+"""A verdict for each kernel, or why a file cannot be read."""
+
+_PER_PROCESS = 16
+"""Files that are handed to a process at a time; fewer are not worth a second process."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is to be checked: `files` against `kernels`, with `parameters` by module name ("" for every one)."""
+
+    files: tuple[Path, ...]
+    kernels: tuple[LoaderKernel, ...]
+    parameters: Mapping[str, str]
+
+
+def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]:
+    """A result for each file, in order; `jobs` at a time (0: one per processor).
+
+    The files may need each other: where one uses what another exports, that one is taken for loaded before it, if the
+    kernel would load it. Of several of one name the nearest counts. In processes, which get the kernels' facts by being
+    forked: the work is Python's own.
+    """
+    jobs = min(jobs or os.cpu_count() or 1, len(check.files) // _PER_PROCESS)
+    if jobs < 2:
+        checker = Checker(check)
+        yield from ((file, checker.check(file)) for file in check.files)
+        return
+    chunks = [check.files[start : start + _PER_PROCESS] for start in range(0, len(check.files), _PER_PROCESS)]
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=_start, initargs=(check,))
+    try:
+        for chunk, results in zip(chunks, pool.map(_check_all, chunks), strict=True):
+            yield from zip(chunk, results, strict=True)
+    except BrokenProcessPool as broken:
+        raise KbuildError("a process that checks modules was killed", hint="try fewer at a time: -j 1") from broken
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Checker:
+    """Checks files one after the other and remembers what they would leave loaded, for those that need it."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._by_name: dict[str, list[Path]] = {}
+        for file in check.files:
+            self._by_name.setdefault(name_of(file), []).append(file)
+        self._loaded: dict[tuple[Path, int], Modules] = {}
+        self._pending: set[Path] = set()
+
+    def check(self, file: Path) -> Result:
+        """The verdict of each kernel on `file`."""
+        try:
+            contents = read_module(file)
+        except KbuildError as error:
+            return error
+        return [self._verdict(file, contents, number) for number in range(len(self._check.kernels))]
+
+    def _verdict(self, file: Path, contents: bytes, number: int) -> Verdict:
+        modules = self._before(file, contents, number)
+        parameters = self._check.parameters
+        args = parameters.get(name_of(file), parameters.get("", ""))
+        kernel = self._check.kernels[number]
+        verdict, after = load_module(contents, kernel, modules, args, file=str(file))
+        self._loaded[file, number] = after if verdict.accepted else NO_MODULES
+        return verdict
+
+    def _before(self, file: Path, contents: bytes, number: int) -> Modules:
+        """The modules among the files that `file` needs, loaded, with what those need in turn."""
+        if len(self._check.files) == 1:
+            return NO_MODULES
+        loaded: dict[str, Loaded] = {}
+        self._pending.add(file)
+        for name in depends(contents):
+            needed = self._nearest(name, file)
+            if needed is None or needed in self._pending:
+                continue
+            if (needed, number) not in self._loaded:
+                try:
+                    self._verdict(needed, read_module(needed), number)
+                except KbuildError:
+                    continue
+            loaded.update((module.name, module) for module in reversed(self._loaded[needed, number].loaded))
+        self._pending.discard(file)
+        return Modules(tuple(reversed(loaded.values())))
+
+    def _nearest(self, name: str, file: Path) -> Path | None:
+        candidates = self._by_name.get(name, [])
+        beside = [path for path in candidates if path.parent == file.parent]
+        return next(iter(beside or candidates), None)
+
+
+def read_module(file: Path) -> bytes:
+    """The module in `file`, through its compression. Raises `KbuildError` for one that cannot be read."""
+    try:
+        return decompress(file.read_bytes())
+    except OSError as error:
+        raise KbuildError(f"{file}: {error.strerror}") from error
+    except KbuildError as error:
+        raise KbuildError(f"{file}: {error.message}", hint=error.hint) from error
+
+
+def name_of(file: Path) -> str:
+    """The name under which modprobe looks for the module in `file` (scripts/Makefile.lib: name-fix)."""
+    return file.name.partition(".")[0].replace("-", "_")
+
+
+def depends(contents: bytes) -> list[str]:
+    """The names in `depends=` of a module, found without taking it apart: it may be damaged."""
+    start = contents.find(b"\0depends=")
+    if start < 0:
+        return []
+    start += len(b"\0depends=")
+    stop = contents.find(b"\0", start)
+    return [name for name in contents[start:stop].decode("utf-8", "replace").replace("-", "_").split(",") if name]
+
+
+_checkers: list[Checker] = []
+
+
+def _start(check: Check) -> None:
+    """In a new process: an interrupt is for who started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _checkers.append(Checker(check))
+
+
+def _check_all(files: Sequence[Path]) -> list[Result]:
+    return [_checkers[0].check(file) for file in files]

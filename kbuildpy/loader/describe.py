@@ -1,0 +1,67 @@
+"""Verdicts in words: for a terminal, and as a table of files and kernels."""
+
+from __future__ import annotations
+
+import errno as errnos
+import os
+from collections.abc import Sequence
+
+from kbuildpy.loader.verdict import Verdict
+
+_WIDTH = 14
+
+
+def as_text(verdict: Verdict, *, verbose: bool = False) -> str:
+    """A few lines: the answer, then what there is to know about it."""
+    lines = [f"{verdict.file}: {_answer(verdict)} by {verdict.kernel}"]
+    facts: list[tuple[str, str]] = []
+    if not verdict.accepted:
+        facts.append(("kernel log", verdict.log or "(nothing)"))
+        facts.append(("stage", verdict.stage or ""))
+        facts.append(("because", verdict.reason or ""))
+        if verdict.hint:
+            facts.append(("to do", verdict.hint))
+    if verdict.accepted:
+        facts += [("warns", line) for line in verdict.lines]
+        facts.append(("taints", verdict.taints or "none"))
+        facts.append(("loaded before", ", ".join(verdict.requires) or "nothing"))
+        facts.append(("size", f"{verdict.size} bytes"))
+    facts += [("not checked", what) for what in verdict.unchecked]
+    if verbose:
+        facts += [("memory", f"{kind}: {size} bytes") for kind, size in verdict.memory.items() if size]
+        facts += [
+            ("section", f"{item.section}: {item.memory} + {item.offset:#x}, {item.size} bytes")
+            for item in verdict.sections
+        ]
+    previous = ""
+    for name, value in facts:
+        lines.append(f"  {name if name != previous else '':{_WIDTH}}{value}")
+        previous = name
+    return "\n".join(lines)
+
+
+def as_matrix(results: Sequence[Sequence[Verdict]]) -> str:
+    """A table: a line for each file, a column for each kernel; "ok", or the errno."""
+    if not results:
+        return ""
+    header = ["", *(verdict.kernel for verdict in results[0])]
+    rows = [[row[0].file, *(_cell(verdict) for verdict in row)] for row in results]
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    )
+
+
+def _cell(verdict: Verdict) -> str:
+    if verdict.accepted:
+        return "ok" if not verdict.unchecked else "ok (not all checked)"
+    return verdict.errno or "undefined"
+
+
+def _answer(verdict: Verdict) -> str:
+    if verdict.accepted:
+        return "accepted"
+    if verdict.errno is None:
+        return "not safe to load, though not refused,"
+    return f"refused with {verdict.errno} ({os.strerror(getattr(errnos, verdict.errno))})"

@@ -1,0 +1,58 @@
+"""Verdicts as SARIF 2.1.0, for code scanning services (docs.oasis-open.org/sarif/sarif/v2.1.0)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from kbuildpy import __version__
+from kbuildpy.loader.verdict import Verdict
+
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def as_sarif(verdicts: Sequence[Verdict]) -> str:
+    """One log with one run. Its results are the refusals (level error) and what could not be checked (note)."""
+    refused = [verdict for verdict in verdicts if not verdict.accepted]
+    rules = sorted({verdict.stage or "unknown" for verdict in refused} | {"unchecked"})
+    results = [_refusal(verdict) for verdict in refused]
+    results += [_note(verdict, what) for verdict in verdicts for what in verdict.unchecked]
+    driver = {
+        "name": "kbuildpy check",
+        "version": __version__,
+        "rules": [{"id": rule, "shortDescription": {"text": _description(rule)}} for rule in rules],
+    }
+    return json.dumps(
+        {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}, indent=2
+    )
+
+
+def _refusal(verdict: Verdict) -> dict[str, object]:
+    text = f"{verdict.kernel} refuses it with {verdict.errno}" if verdict.errno else f"{verdict.kernel} may crash"
+    text += f": {verdict.reason}."
+    if verdict.log:
+        text += f" The kernel's log: {verdict.log}"
+    if verdict.hint:
+        text += f" To do: {verdict.hint}"
+    properties = {"kernel": verdict.kernel, "errno": verdict.errno, "log": verdict.log}
+    return {"ruleId": verdict.stage or "unknown", "level": "error", **_where(verdict, text), "properties": properties}
+
+
+def _note(verdict: Verdict, what: str) -> dict[str, object]:
+    text = f"Not checked for {verdict.kernel}: {what}"
+    return {"ruleId": "unchecked", "level": "note", **_where(verdict, text), "properties": {"kernel": verdict.kernel}}
+
+
+def _where(verdict: Verdict, text: str) -> dict[str, object]:
+    path = Path(verdict.file)
+    uri = path.as_uri() if path.is_absolute() else quote(verdict.file.encode("utf-8", "surrogateescape"))
+    return {
+        "message": {"text": text.encode("utf-8", "replace").decode()},
+        "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri}}}],
+    }
+
+
+def _description(rule: str) -> str:
+    return "A check that could not be made" if rule == "unchecked" else f"Stage {rule} of the kernel's load_module()"
