@@ -41,7 +41,7 @@ class LoadInfo:
     modules are taken for loaded where a symbol of theirs is needed. `mem` are the sizes of the blocks of memory,
     `placed` the sections in them (`wrapped`: together they are larger than a size can be). `values` are the symbols'
     values once they are resolved; None for an address that only the running kernel knows, which is within a module's
-    reach.
+    reach. `relocated` has the SHT_RELA sections that were applied, by the section that they are for.
     """
 
     contents: bytes
@@ -67,6 +67,7 @@ class LoadInfo:
     mem: dict[str, int] = field(default_factory=dict)
     placed: list[Placed] = field(default_factory=list)
     values: list[int | None] = field(default_factory=list)
+    relocated: dict[int, list[int]] = field(default_factory=dict)
     exports: dict[str, ModuleExport] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     requires: list[str] = field(default_factory=list)

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kbuildpy.loader import modinfo, since
+from kbuildpy.loader.coming import prepare_coming_module
 from kbuildpy.loader.elf_validity import elf_validity
+from kbuildpy.loader.finalize import post_relocation
+from kbuildpy.loader.ftrace import ftrace_module_init
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.layout import layout_and_allocate, total_size
 from kbuildpy.loader.load_info import LoadInfo
@@ -190,7 +193,10 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("setup_modinfo", setup_modinfo),
     ("simplify_symbols", simplify_symbols),
     ("apply_relocations", apply_relocations),
+    ("post_relocation", post_relocation),
+    ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("prepare_coming_module", prepare_coming_module),
 )
 _EARLY: tuple[tuple[str, Stage], ...] = (
     ("kernel_read_file", _read_file),
@@ -209,5 +215,8 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("setup_modinfo", setup_modinfo),
     ("simplify_symbols", simplify_symbols),
     ("apply_relocations", apply_relocations),
+    ("post_relocation", post_relocation),
+    ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("prepare_coming_module", prepare_coming_module),
 )

@@ -23,7 +23,7 @@ KLP_SYMBOL = re.compile(r"\.klp\.sym\.([^.]{1,55})\.([^,]{1,511}),\s*[+-]?\d")
 
 
 def apply_relocations(info: LoadInfo) -> None:
-    """Apply each relocation section whose target is kept in memory.
+    """Apply each relocation section whose target is kept in memory; fills `info.relocated`.
 
     Raises `Refusal` for what the kernel refuses, `Undefined` for a place outside of its section or a symbol outside of
     the table.
@@ -46,6 +46,7 @@ def apply_relocations(info: LoadInfo) -> None:
             apply_relocate_add_arm64(info, number)
         else:
             apply_relocate_add_x86(info, number, written.get(section.sh_info))
+        info.relocated.setdefault(section.sh_info, []).append(number)
 
 
 def _is_applied(info: LoadInfo, number: int) -> bool:
