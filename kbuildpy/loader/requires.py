@@ -20,7 +20,7 @@ def in_order(info: LoadInfo) -> tuple[str, ...]:
         unknown = unknown or below is None
         order += [name for name in (*(below or ()), owner) if name not in order]
     if unknown:
-        info.not_checked("what the modules that it requires need themselves: the kernel's modules are not at hand")
+        info.not_checked("what the modules that it requires need themselves", "the kernel's own modules")
     return tuple(order)
 
 

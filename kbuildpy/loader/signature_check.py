@@ -55,7 +55,7 @@ def _verdict(info: LoadInfo) -> tuple[str | None, str]:
     assert taken is not None, "it ends with the marker"
     info.len = len(taken.contents)
     if info.kernel.keyring is None:
-        info.not_checked("the signature: the kernel's certificates are not known")
+        info.not_checked("the signature", "the built-in certificates")
         return None, ""
     # (cryptography takes longer to import than an unsigned module to check)
     from kbuildpy.signing.verify import verify
