@@ -16,7 +16,7 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
 
 # Debian and most others; then where Fedora and Arch keep it.
-_INSTALLED = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz")
+_INSTALLED = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz", "usr/lib/modules/{release}/vmlinuz")
 # Where a tree that was built here has its own (arch/*/boot/Makefile).
 _BUILT = ("arch/x86/boot/bzImage", "arch/arm64/boot/Image")
 _BANNER = re.compile(rb"Linux version ([!-~]+) \(")
