@@ -71,7 +71,7 @@ def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing:
         try:
             return ask(tree)
         except KbuildError as error:
-            reason = error.message
+            reason = error.message.partition("\n")[0]  # (a compiler's message may be long)
     if modules is not None:
         from kbuildpy.loader.shipped import facts_of_modules
 

@@ -23,6 +23,9 @@ NAME_LENGTH = 56
 """MODULE_NAME_LEN of 64-bit kernels (include/linux/moduleparam.h: 64 - sizeof(unsigned long))."""
 
 
+_LISTING = "modules.symbols"
+
+
 class Shipped(NamedTuple):
     """`facts` as the modules have them (None: no module of `directory` has both functions), `symvers` the lines of a
     symvers file of all that they export."""
@@ -129,7 +132,7 @@ def _read_all(directory: Path, files: list[str]) -> Shipped:
 def _exporting(directory: Path) -> frozenset[str] | None:
     """The modules that export something, as depmod lists them; None where it was not run."""
     try:
-        text = (directory / "modules.symbols").read_text(errors="surrogateescape")
+        text = (directory / _LISTING).read_text(errors="surrogateescape")
     except OSError:
         return None
     return frozenset(line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("alias symbol:"))
@@ -139,7 +142,8 @@ def _cached(directory: Path, files: list[str]) -> Path:
     from hashlib import blake2b
 
     seen = blake2b(f"shipped 1\n{directory}\n".encode(errors="surrogateescape"), digest_size=16)
-    for file in files:
+    listing = directory / _LISTING
+    for file in [*files, str(listing)] if listing.is_file() else files:
         status = os.stat(file)  # noqa: PTH116 - thousands of them; Path costs more than the call
         seen.update(f"{file}\0{status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))
     return cache_directory() / "shipped" / f"{seen.hexdigest()}.json"
