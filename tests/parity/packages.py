@@ -30,6 +30,20 @@ def unpacked(package: str) -> Path:
     return place
 
 
+def unpacked_kernel(release: str) -> Path:
+    """The directory that the image, the configuration and the modules of kernel `release` are unpacked in.
+
+    They are in one package, or, from 7.2 on, in three.
+    """
+    place = cache_directory() / "packages" / f"linux-image-{release}"
+    if not place.is_dir():
+        try:
+            _unpack([f"linux-{part}-{release}" for part in ("base", "binary", "modules")], place)
+        except CommandError:
+            _unpack([f"linux-image-{release}"], place)
+    return place
+
+
 def archived_tree(line: str) -> KernelTree:
     """The kernel tree of a line (`5.10`) that only an older Debian has, for amd64.
 
