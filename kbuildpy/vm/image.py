@@ -11,7 +11,7 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
 
-# Debian and most others; then where Fedora and Arch keep it.
+# Debian and most others; then where Fedora and Arch keep it, and Debian's packages do from 7.0 on.
 _INSTALLED = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz")
 
 
@@ -42,9 +42,9 @@ def fetch_kernel_image(release: str, *, machine: Machine | None = None) -> Path:
     image.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".fetch-", dir=image.parent) as name:
         package = Path(name) / "package"
-        _extract(release, package, machine.debian if machine and not machine.native else "")
+        extracted = _extract(release, package, machine.debian if machine and not machine.native else "")
         # Whole or not at all: whoever looks meanwhile, or after an interruption, must not find half a kernel.
-        (package / f"boot/{image.name}").replace(image)
+        extracted.replace(image)
     return image
 
 
@@ -52,12 +52,29 @@ def _fetched(release: str) -> Path:
     return cache_directory() / "images" / f"vmlinuz-{release}"
 
 
-def _extract(release: str, directory: Path, architecture: str) -> None:
+def _extract(release: str, directory: Path, architecture: str) -> Path:
+    """The image out of Debian's packages. From 7.0 on linux-image only brings in the package that has it."""
+    _extract_either(f"linux-image-{release}", f"linux-image-{release}-unsigned", directory, architecture)
+    image = _image_in(directory, release)
+    if image is None:
+        _extract_either(f"linux-binary-{release}", f"linux-binary-unsigned-{release}", directory, architecture)
+        image = _image_in(directory, release)
+    if image is None:
+        raise KbuildError(f"Debian's packages of {release} have no image of the kernel in them")
+    return image
+
+
+def _extract_either(signed: str, unsigned: str, directory: Path, architecture: str) -> None:
     """Debian signs some kernels for Secure Boot; the others have packages called -unsigned."""
     try:
-        extract(f"linux-image-{release}", directory, architecture=architecture)
+        extract(signed, directory, architecture=architecture)
     except KbuildError as error:
         try:
-            extract(f"linux-image-{release}-unsigned", directory, architecture=architecture)
+            extract(unsigned, directory, architecture=architecture)
         except KbuildError:
             raise error from None
+
+
+def _image_in(directory: Path, release: str) -> Path | None:
+    places = [directory / root / place.format(release=release) for root in ("", "usr") for place in _INSTALLED]
+    return next((place for place in places if place.is_file()), None)
