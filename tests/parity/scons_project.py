@@ -73,12 +73,9 @@ class Run:
 
     @property
     def did(self) -> list[str]:
-        """Kbuild's lines: `CC [M]  a.o`."""
-        return sorted(
-            line.strip()
-            for line in self.output.splitlines()
-            if line.startswith("  ") and not line.startswith("  CHECK ")
-        )
+        """Kbuild's lines: `CC [M]  a.o`; not that a module was checked."""
+        lines = [line.strip() for line in self.output.splitlines() if line.startswith("  ")]
+        return sorted(line for line in lines if not (line.startswith("CHECK ") and line.endswith(".ko")))
 
     @property
     def compiled(self) -> list[str]:
