@@ -172,9 +172,9 @@ def _with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKer
 
 def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
     """Parameters by module name; "" stands for every module."""
-    from kbuildpy.loader.check import name_of
+    from kbuildpy.kernel.own_modules import module_name
 
-    names = {name_of(file) for file in files}
+    names = {module_name(file.name) for file in files}
     parameters: dict[str, str] = {}
     for text in given:
         named = _NAMED.match(text)
