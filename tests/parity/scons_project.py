@@ -227,6 +227,9 @@ def private_tree(tree: KernelTree, place: Path) -> Path:
         if path.name != "pcmcia":
             (source / "include" / path.name).symlink_to(path)
     edit(objects / "Makefile", f"include {tree.source}/Makefile", f"include {source}/Makefile")
+    # Debian's from 7.2 on says where it is.
+    makefile = objects / "Makefile"
+    makefile.write_text(makefile.read_text().replace(f"KBUILD_OUTPUT={tree.objects}\n", f"KBUILD_OUTPUT={objects}\n"))
     return objects
 
 
