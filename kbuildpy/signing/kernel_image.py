@@ -57,8 +57,13 @@ def load_kernel(image: Path) -> Keyring:
         revoked=_parsed(revoked, str(image)) if revoked else (),
         unknown=_unknown_algorithms(kernel),
         waives_attributes=_WAIVER in kernel,
-        verifies_ml_dsa=_verifies_ml_dsa(kernel, (image.parent, Path("/lib/modules", release))),
+        verifies_ml_dsa=_verifies_ml_dsa(kernel, alias_files(image, release)),
     )
+
+
+def alias_files(image: Path, release: str) -> tuple[Path, ...]:
+    """Where depmod lists which modules a kernel loads for an algorithm; besides `image`, its keyring hangs on them."""
+    return tuple(directory / "modules.alias" for directory in (image.parent, Path("/lib/modules", release)))
 
 
 def find_certificates(kernel: bytes) -> tuple[CertificateList | None, CertificateList | None]:
@@ -135,13 +140,13 @@ def _unknown_algorithms(kernel: bytes) -> frozenset[str]:
     return frozenset(oid for oid in ours if oid.startswith(_NIST_NAME) and oid not in known)
 
 
-def _verifies_ml_dsa(kernel: bytes, modules: tuple[Path, ...]) -> bool:
-    """Whether a kernel has ML-DSA's verifier built in, or would load it (crypto/api.c: crypto_larval_lookup) out of
-    one of these directories of `modules`."""
+def _verifies_ml_dsa(kernel: bytes, aliases: tuple[Path, ...]) -> bool:
+    """Whether a kernel has ML-DSA's verifier built in, or would load it (crypto/api.c: crypto_larval_lookup) as one of
+    these lists of `aliases` has it."""
     if _ML_DSA_VERIFIER.search(kernel):
         return True
-    for directory in modules:
+    for listing in aliases:
         with suppress(OSError):
-            if b"alias crypto-mldsa44 " in (directory / "modules.alias").read_bytes():
+            if b"alias crypto-mldsa44 " in listing.read_bytes():
                 return True
     return False
