@@ -19,9 +19,9 @@ from pathlib import Path
 
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.symvers import forget_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions, ModuleObject, ObjectRecord, modpost, prepare
-from kbuildpy.modpost.symvers import forget_symvers
 from kbuildpy.run import run
 from tests.parity.packages import unpacked
 from tests.parity.test_modpost_oracle import Built, layouts_of, oracle, usual_options

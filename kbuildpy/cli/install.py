@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+from kbuildpy.cli.progress import print_line, with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.cli.words import split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.install.modules import BuiltModule, module_files, modules_of_build
-from kbuildpy.install.stage import install_modules
+from kbuildpy.install.stage import index_modules, install_modules
 from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.signing.manifest import Manifest
 from kbuildpy.signing.open import open_signer
 
 # These choose the tree; make is told by us.
@@ -39,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="KEY", help="sign with this key, whatever the kernel tree says")
     parser.add_argument("--cert", metavar="CERT", help="the key's certificate (default: the one in KEY)")
     parser.add_argument("--hash", metavar="ALGO", help="the digest to sign (default: the kernel tree's)")
+    parser.add_argument("--manifest", metavar="FILE", help="add a line of JSON for each module that was installed")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,8 +65,12 @@ def run(args: argparse.Namespace) -> int:
     # Everything is found before anything is installed.
     trees = [item.tree for item in found]
     modules = {tree.objects: _modules(tree, directories, files, args.output) for tree in trees}
-    for tree in trees:
-        _install(tree, modules[tree.objects], variables, args)
+    with ExitStack() as stack:
+        manifest = Manifest(Path(args.manifest)) if args.manifest and not args.dry_run else None
+        if manifest is not None:
+            stack.callback(manifest.close)
+        for tree in trees:
+            _install(tree, modules[tree.objects], variables, args, manifest)
     return 0
 
 
@@ -76,7 +84,13 @@ def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: 
     return found + module_files(files)
 
 
-def _install(tree: KernelTree, modules: list[BuiltModule], variables: dict[str, str], args: argparse.Namespace) -> None:
+def _install(
+    tree: KernelTree,
+    modules: list[BuiltModule],
+    variables: dict[str, str],
+    args: argparse.Namespace,
+    manifest: Manifest | None,
+) -> None:
     given = {name: value for name, value in variables.items() if name not in _CHOOSING}
     rules = ask_install(tree, variables=given, environ=os.environ)
     root = args.root or variables.get("INSTALL_MOD_PATH") or os.environ.get("INSTALL_MOD_PATH") or ""
@@ -89,15 +103,34 @@ def _install(tree: KernelTree, modules: list[BuiltModule], variables: dict[str, 
             kernel_hash=lambda: signing_policy_of(tree).hash,
             passphrase=ask_passphrase,
         )
-    install_modules(
+    place = str(Path(root).absolute()).rstrip("/") if root else ""
+    lines = install_modules(
         modules,
         rules,
         release=tree.release,
-        root=str(Path(root).absolute()).rstrip("/") if root else "",
+        root=place,
         environ=os.environ,
         jobs=args.jobs or os.cpu_count() or 1,
         signer=signer,
+        manifest=manifest,
+        # As it was named: a stage that is moved is verified where it is then.
+        manifest_root=str(Path(root)).rstrip("/") if root else "",
         dry_run=args.dry_run,
-        say=(lambda line: None) if args.silent else (lambda line: print(line, flush=True)),
-        warn=lambda line: print(line, file=sys.stderr, flush=True),
+        warn=_warn,
     )
+    lines, say = with_bar(lines, len(modules), quiet=args.silent)
+    for line in lines:
+        if not args.silent:
+            say(line)
+    index_modules(
+        rules,
+        root=place,
+        environ=os.environ,
+        dry_run=args.dry_run,
+        say=(lambda line: None) if args.silent else say,
+        warn=_warn,
+    )
+
+
+def _warn(line: str) -> None:
+    print_line(line, error=True)

@@ -122,7 +122,7 @@ def _report(results: Iterator[Signed], count: int, args: argparse.Namespace) -> 
     for item in results:
         if item.error is not None:
             failed += 1
-            print(f"kbuildpy: error: {item.error}", file=sys.stderr)
+            say(f"kbuildpy: error: {item.error}", error=True)
         elif item.done:
             done += 1
         else:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbuildpy.cli.progress import with_bar
+from kbuildpy.cli.progress import Say, print_line, with_bar
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--manifest",
         metavar="FILE",
         type=Path,
-        help="the modules must be what `sign --manifest` left (default for FILE: all that it names)",
+        help="the modules must be what `--manifest` of sign or install says (default for FILE: all that it names); for "
+        "modules that install did not sign, no certificate has to be named",
     )
     parser.add_argument("--cert", action="append", default=[], metavar="FILE", type=Path, help="trust its certificates")
     parser.add_argument("--cert-dir", action="append", default=[], metavar="DIR", type=Path, help="those of all in DIR")
@@ -74,24 +75,28 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("nothing to verify", hint="name modules, directories of them, or a --manifest")
     files = find_modules(args.files)
     changed: dict[Path, KbuildError] = {}
+    nobody_signed = False
     if args.manifest:
-        from kbuildpy.signing.manifest import compare_manifest
+        from kbuildpy.signing.manifest import compare_manifest, read_manifest
 
         files, changed = compare_manifest(args.manifest, args.files, files)
+        nobody_signed = not any(entry.signer for entry in read_manifest(args.manifest))
     if not files and not changed:
         raise UsageError(f"no modules below {', '.join(map(str, args.files)) or args.manifest}")
+    if nobody_signed and not _says_whom_to_trust(args):
+        return _report_unchanged(files, changed, args)
     keyrings = _keyrings(args)
     from kbuildpy.signing.describe import as_json, as_line, as_modinfo
     from kbuildpy.signing.verify import verify_files
 
     refused = len(changed)
-    for path, error in changed.items():
-        _print_error(path, error, args.format)
     results, say = with_bar(verify_files(files, keyrings, jobs=args.jobs), len(files), quiet=args.quiet)
+    for path, error in changed.items():
+        _report_error(path, error, args.format, say)
     for path, result in results:
         if isinstance(result, KbuildError):
             refused += 1
-            _print_error(path, result, args.format)
+            _report_error(path, result, args.format, say)
             continue
         for state in result:
             refused += not state.trusted
@@ -109,12 +114,32 @@ def run(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
-def _print_error(path: Path, error: KbuildError, format: str) -> None:
+def _report_unchanged(files: list[Path], changed: dict[Path, KbuildError], args: argparse.Namespace) -> int:
+    """What there is to say of modules whose signatures nobody asked about: nothing of trust."""
+    for path, error in changed.items():
+        _report_error(path, error, args.format, print_line)
+    for path in files if not args.quiet else ():
+        print_line(json.dumps({"file": str(path), **_UNKNOWN}) if args.format == "json" else f"{path}: unchanged")
+    if args.format == "text":
+        print(f"{len(files)} of {len(files) + len(changed)} unchanged", file=sys.stderr)
+    return 1 if changed else 0
+
+
+_UNKNOWN = dict.fromkeys(
+    ("kernel", "signed", "valid", "trusted", "signer", "serial", "hash", "algorithm", "reason", "errno")
+)
+
+
+def _report_error(path: Path, error: KbuildError, format: str, say: Say) -> None:
     if format == "json":
-        empty = dict.fromkeys(("kernel", "signed", "valid", "signer", "serial", "hash", "algorithm", "errno"))
-        print(json.dumps({"file": str(path), **empty, "trusted": False, "reason": error.message, "hint": error.hint}))
+        said = {"trusted": False, "reason": error.message, "hint": error.hint}
+        say(json.dumps({"file": str(path), **_UNKNOWN, **said}))
     else:
-        print(f"kbuildpy: {error}", file=sys.stderr)
+        say(f"kbuildpy: {error}", error=True)
+
+
+def _says_whom_to_trust(args: argparse.Namespace) -> bool:
+    return bool(args.cert or args.cert_dir or args.mok or args.kernels)
 
 
 def _keyrings(args: argparse.Namespace) -> list[Keyring]:
@@ -122,7 +147,7 @@ def _keyrings(args: argparse.Namespace) -> list[Keyring]:
     from kbuildpy.signing.kernel_image import load_kernel
     from kbuildpy.signing.keyring import Keyring
 
-    if not (args.cert or args.cert_dir or args.mok or args.kernels):
+    if not _says_whom_to_trust(args):
         raise UsageError(
             "nothing says whom to trust", hint="name certificates (--cert, --cert-dir, --mok) or a kernel (-k)"
         )
@@ -146,7 +171,7 @@ def _keyrings(args: argparse.Namespace) -> list[Keyring]:
 def _images(word: str) -> list[Path]:
     """The kernel images that `-k` names; only `all` and a tree's path need a kernel tree."""
     from kbuildpy.kernel.find import find_trees
-    from kbuildpy.vm.image import find_kernel_image
+    from kbuildpy.kernel.image import find_kernel_image, image_of_tree
 
     if Path(word).is_file():
         return [Path(word)]
@@ -155,14 +180,4 @@ def _images(word: str) -> list[Path]:
             return [find_kernel_image(os.uname().release if word == "running" else word)]
         except KbuildError as error:
             raise UsageError(f"-k {word}: {error.message}", hint=error.hint) from error
-    return [_image_of_tree(found.tree.objects, found.tree.release) for found in find_trees([word])]
-
-
-def _image_of_tree(objects: Path, release: str) -> Path:
-    """A tree that was built here has its own image; of the packaged ones some have a `vmlinux` for its types only."""
-    from kbuildpy.vm.image import find_kernel_image
-
-    for name in ("arch/x86/boot/bzImage", "arch/arm64/boot/Image"):
-        if (objects / name).is_file():
-            return objects / name
-    return find_kernel_image(release)
+    return [image_of_tree(found.tree) for found in find_trees([word])]

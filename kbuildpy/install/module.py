@@ -36,13 +36,15 @@ def titles(target: Path, rules: InstallRules, *, signs: bool) -> list[str]:
 
 def install_module(
     source: Path, target: Path, rules: InstallRules, *, env: Mapping[str, str], signer: Signer | None
-) -> None:
+) -> tuple[bytes, bytes]:
     """Install the module file `source` as `target`; a reader finds the old file or the new one.
 
-    Its mode is the one that make leaves. Raises `KbuildError` when the file cannot be written, or a program fails.
+    Its mode is the one that make leaves. What was built and what is installed of it comes back. Raises `KbuildError`
+    when the file cannot be written, or a program fails.
     """
     try:
-        contents = _contents(source, rules, env, signer)
+        built = source.read_bytes()
+        contents = _contents(built, source, rules, env, signer)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Kbuild copies to this name, and the compressor removes it.
         copy = Path(str(target).removesuffix(rules.suffix))
@@ -50,6 +52,7 @@ def install_module(
             replacement.write(contents, mode=_mode(source, copy, compresses=copy != target, signs=bool(signer)))
         if copy != target:
             copy.unlink(missing_ok=True)
+        return built, contents
     except OSError as error:
         raise KbuildError(f"{error.filename or target}: {error.strerror}", hint=_hint(error)) from error
 
@@ -64,9 +67,10 @@ def _mode(source: Path, copy: Path, *, compresses: bool, signs: bool) -> int | N
     return stat.S_IMODE(source.stat().st_mode) & 0o777 & ~umask()
 
 
-def _contents(source: Path, rules: InstallRules, env: Mapping[str, str], signer: Signer | None) -> bytes:
+def _contents(
+    contents: bytes, source: Path, rules: InstallRules, env: Mapping[str, str], signer: Signer | None
+) -> bytes:
     """The bytes to install. The tree's programs get a file: zstd notes its size, and from a pipe it would know none."""
-    contents = source.read_bytes()
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         # (no name that an option could be taken for)
         module = Path(scratch) / "module.ko"

@@ -1,8 +1,8 @@
-"""modules_install for many modules: all are looked at, then installed side by side, then depmod runs."""
+"""modules_install for many modules: all are looked at, then installed side by side, then indexed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_modules
 from kbuildpy.install.signer import tree_signer
 from kbuildpy.kernel.installing import InstallRules
+from kbuildpy.signing.manifest import Manifest, new_entry
 from kbuildpy.signing.trailer import MARKER, is_signed
 
 if TYPE_CHECKING:
@@ -29,15 +30,18 @@ def install_modules(
     environ: Mapping[str, str],
     jobs: int,
     signer: Signer | None,
+    manifest: Manifest | None,
+    manifest_root: str,
     dry_run: bool,
-    say: Say,
     warn: Say,
-) -> None:
+) -> Iterator[str]:
     """Install `modules` of the kernel `release` below `root` ("" for the running system) as `rules` have it.
 
-    `signer` signs in place of the tree's own key. `jobs` modules are worked on at a time. `say` gets the lines that
-    Kbuild prints, `warn` what is to be known beside. Nothing is installed when a module is not as it
-    should be; when one fails on its way, those that come after it are not begun. Raises `KbuildError`.
+    What comes back are the lines that Kbuild prints, for one module after the other as each is installed; `warn` gets,
+    before, what is to be known beside. `signer` signs in place of the tree's own key. `manifest` gets a line for each,
+    in which `root` is called `manifest_root`. `jobs` modules are worked on at a time. Nothing is installed when a
+    module is not as it should be; when one fails on its way, those that come after it are not begun. Raises
+    `KbuildError`.
     """
     env = rules.environment_for(environ, root)
     check_modules(modules, release)
@@ -46,26 +50,39 @@ def install_modules(
     if lack and not all(stays_signed(module, rules) for module in modules):
         warn(unsigned_warning(lack))
 
-    def install(module: BuiltModule) -> list[str]:
+    def install(module: BuiltModule) -> str:
         target = target_of(module.name, rules, root)
         if not dry_run:
-            install_module(module.source, target, rules, env=env, signer=chosen)
-        return titles(target, rules, signs=chosen is not None)
+            built, installed = install_module(module.source, target, rules, env=env, signer=chosen)
+            # (here, as nobody takes the result of one that is done when another fails)
+            if manifest is not None:
+                named = target_of(module.name, rules, manifest_root)
+                manifest.add(new_entry(named, built, installed, chosen))
+        return "\n".join(titles(target, rules, signs=chosen is not None))
 
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        try:
-            for lines in pool.map(install, modules):
-                say("\n".join(lines))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    if rules.depmod:
-        say(depmod_title(rules, root))
-        said = "" if dry_run else run_depmod(rules, root, env)
-        if said:
-            warn(said)
-        if not depmod_runs(rules):
-            warn(no_depmod_hint(rules, root))
+    def install_all() -> Iterator[str]:
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            try:
+                yield from pool.map(install, modules)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    return install_all()
+
+
+def index_modules(
+    rules: InstallRules, *, root: str, environ: Mapping[str, str], dry_run: bool, say: Say, warn: Say
+) -> None:
+    """Run depmod for what is installed below `root`, where `rules` have it. Raises `KbuildError`."""
+    if not rules.depmod:
+        return
+    say(depmod_title(rules, root))
+    said = "" if dry_run else run_depmod(rules, root, rules.environment_for(environ, root))
+    if said:
+        warn(said)
+    if not depmod_runs(rules):
+        warn(no_depmod_hint(rules, root))
 
 
 def unsigned_warning(lack: str) -> str:

@@ -329,7 +329,8 @@ def stamp_lists(names: Iterable[str]) -> dict[str, list[int]]:
     return {name: list(stamp(name)) for name in names}
 
 
-def _watched(answer: TreeAnswer) -> dict[str, Stamp]:
+def watched(answer: TreeAnswer) -> dict[str, Stamp]:
+    """The files that `answer` depends on, in their present state."""
     tree = answer.tree
     files = [
         *answer.makefiles,
@@ -350,7 +351,7 @@ def _to_json(answer: TreeAnswer) -> dict[str, Any]:
         return [[item.rule, item.quiet, item.command] for item in items]
 
     return {
-        "stamps": _watched(answer),
+        "stamps": watched(answer),
         "placeholder": answer.placeholder,
         "environment": dict(answer.environment),
         "in_directory": answer.in_directory,

@@ -252,7 +252,7 @@ def _cache_index_mod(info: LoadInfo) -> None:
         raise info.refuse("ENOEXEC", line, f"section {THIS_MODULE} is not allocated", _HINT)
     known = info.kernel.struct_module
     if known is None:
-        info.not_checked("the size of struct module: the kernel's is not known")
+        info.not_checked("the size of struct module", "vermagic and the layout of struct module")
     elif section.sh_size != known.size:
         line = (
             f"module {info.shown_name}: {THIS_MODULE} section size must match the kernel's built struct module size "

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from kbuildpy.signing.keyring import Keyring
+from kbuildpy.kernel.module_facts import ModuleStruct
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.keyring import Keyring
+
+__all__ = ["Exports", "KernelExport", "LoaderKernel", "ModuleStruct"]
 
 
 class KernelExport(NamedTuple):
@@ -29,25 +34,17 @@ class Exports(Protocol):
         """What is known of `symbol`, None if nobody exports it."""
 
 
-class ModuleStruct(NamedTuple):
-    """`struct module`: its size, and where `name` (and how long), `init` and `exit` are, in bytes."""
-
-    size: int
-    name: tuple[int, int]
-    init: int
-    exit: int
-
-
 @dataclass(frozen=True)
 class LoaderKernel:
     """A kernel as its loader sees a module.
 
-    `release` is UTS_RELEASE; `version` decides between variants of a stage; `machine` is "x86_64" or "arm64".
-    `config` is the configuration, `vermagic` VERMAGIC_STRING, `struct_module` its layout, `exports` the symbols.
-    `keyring` is what signatures are checked with; `sig_enforce` and `lockdown` are how the kernel was started,
-    `blacklist` its `module_blacklist=`. `tainted` are the letters that it has already, `modules_of` gives the bytes
-    of one of its own modules by name and `depends_of` the names of all that it needs, in an order that works.
-    `missing` says in words which facts are not known, and why.
+    `release` is UTS_RELEASE; `version` decides between variants of a stage; `machine` is "x86_64" or "arm64". `config`
+    is the configuration, `vermagic` VERMAGIC_STRING, `struct_module` its layout, `exports` the symbols. `keyring`
+    gives what signatures are checked with (the first call takes a second: the image is unpacked; later ones nothing),
+    and may raise `KbuildError` for a damaged image; `sig_enforce` and `lockdown` are how the kernel was started,
+    `blacklist` its `module_blacklist=`. `tainted` are the letters that it has already, `modules_of` gives the bytes of
+    one of its own modules by name and `depends_of` the names of all that it needs, in an order that works. `missing`
+    says in words which facts are not known, and why.
     """
 
     release: str
@@ -57,7 +54,7 @@ class LoaderKernel:
     vermagic: str | None = None
     struct_module: ModuleStruct | None = None
     exports: Exports | None = None
-    keyring: Keyring | None = None
+    keyring: Callable[[], Keyring] | None = None
     sig_enforce: bool = False
     lockdown: bool = False
     blacklist: tuple[str, ...] = ()

@@ -73,7 +73,7 @@ def _enforce_rwx(info: LoadInfo) -> None:
     for number, section in enumerate(info.sechdrs):
         if section.sh_flags & (SHF_WRITE | SHF_EXECINSTR) == SHF_WRITE | SHF_EXECINSTR:
             if strict is None:
-                info.not_checked("writable and executable sections: the kernel's configuration is not known")
+                info.not_checked("writable and executable sections", "the configuration")
             elif strict:
                 name = info.section_name(number)
                 line = f"{info.mod_name}: section {name} (index {number}) has invalid WRITE|EXEC flags"

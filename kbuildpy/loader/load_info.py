@@ -158,7 +158,9 @@ class LoadInfo:
             self.log(line)
         return Refusal(self.stage, errno, line, reason, hint)
 
-    def not_checked(self, what: str) -> None:
-        """A check is left out: say which, and what was missing for it."""
-        if what not in self.unchecked:
-            self.unchecked.append(what)
+    def not_checked(self, what: str, fact: str = "") -> None:
+        """A check is left out: say which, and why. `fact` is how the kernel's `missing` begins where that tells."""
+        known = next((item for item in self.kernel.missing if fact and item.startswith(fact)), "")
+        said = f"{what}: {known or f'{fact} is not known'}" if fact else what
+        if said not in self.unchecked:
+            self.unchecked.append(said)

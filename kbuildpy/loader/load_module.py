@@ -85,7 +85,7 @@ def _verdict(info: LoadInfo, file: str) -> Verdict:
         name=info.mod_name or info.name or "",
         accepted=False,
         taints=letters(info.kernel_taints),
-        unchecked=(*info.kernel.missing, *info.unchecked),
+        unchecked=tuple(info.unchecked),
         lines=tuple(info.lines),
         sections=tuple(info.placed),
         memory=info.mem,

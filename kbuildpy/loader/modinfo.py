@@ -59,7 +59,7 @@ def check_vermagic(info: LoadInfo) -> None:
             raise info.refuse("ENOEXEC", None, "it has no vermagic", "build it with modpost: kbuildpy build")
         return
     if kernel is None:
-        info.not_checked("vermagic: the kernel's is not known")
+        info.not_checked("vermagic", "vermagic and the layout of struct module")
     elif not same_magic(magic, kernel, has_crcs=info.index.vers != 0):
         line = f"{info.name}: version magic '{magic}' should be '{kernel}'"
         reason = f"it was built for a kernel with vermagic '{magic}'"
@@ -105,7 +105,7 @@ def check_livepatch(info: LoadInfo) -> None:
         return
     enabled = info.kernel.has("LIVEPATCH")
     if enabled is None:
-        info.not_checked("livepatch: the kernel's configuration is not known")
+        info.not_checked("livepatch", "the configuration")
     elif not enabled:
         line = f"{info.mod_name}: module is marked as livepatch module, but livepatch support is disabled"
         raise info.refuse(

@@ -20,7 +20,7 @@ def in_order(info: LoadInfo) -> tuple[str, ...]:
         unknown = unknown or below is None
         order += [name for name in (*(below or ()), owner) if name not in order]
     if unknown:
-        info.not_checked("what the modules that it requires need themselves: the kernel's modules are not at hand")
+        info.not_checked("what the modules that it requires need themselves", "the kernel's own modules")
     return tuple(order)
 
 
@@ -36,7 +36,8 @@ def init_and_exit(info: LoadInfo) -> tuple[bool, bool]:
         for entry in relocations(info, number)
     }
     contents = info.data(info.index.mod)
-    return (
-        known.init in places or any(contents[known.init : known.init + 8]),
-        known.exit in places or any(contents[known.exit : known.exit + 8]),
-    )
+
+    def is_set(place: int | None) -> bool:
+        return place is not None and (place in places or any(contents[place : place + 8]))
+
+    return is_set(known.init), is_set(known.exit)

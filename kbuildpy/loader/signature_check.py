@@ -9,7 +9,6 @@ from __future__ import annotations
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.trailer import MARKER, is_signed, split_signature
-from kbuildpy.signing.verify import verify
 
 _REASONS = {
     "ENODATA": "unsigned module",
@@ -55,11 +54,13 @@ def _verdict(info: LoadInfo) -> tuple[str | None, str]:
         return refused.errno, refused.message
     assert taken is not None, "it ends with the marker"
     info.len = len(taken.contents)
-    keyring = info.kernel.keyring
-    if keyring is None:
-        info.not_checked("the signature: the kernel's certificates are not known")
+    if info.kernel.keyring is None:
+        info.not_checked("the signature", "the built-in certificates")
         return None, ""
-    state = verify(info.contents, [keyring])[0]
+    # (cryptography takes longer to import than an unsigned module to check)
+    from kbuildpy.signing.verify import verify
+
+    state = verify(info.contents, [info.kernel.keyring()])[0]
     info.sig_ok = state.trusted
     return state.errno, state.reason or ""
 

@@ -90,7 +90,7 @@ def _odd(info: LoadInfo, number: int, shndx: int, problems: list[tuple[str, str,
 def resolve_symbol(info: LoadInfo, name: str) -> tuple[str | None, str, str]:
     """None if somebody exports `name` and this module may use it; else errno, reason and what to do."""
     if info.kernel.exports is None:
-        info.not_checked("symbols: what the kernel exports is not known")
+        info.not_checked("symbols", "the exported symbols")
         return None, "", ""
     found = find_symbol(info, name, gplok="P" not in info.taints)
     if found is None:
@@ -151,7 +151,7 @@ def verify_exported_symbols(info: LoadInfo) -> None:
         return
     info.exports = own_exports(info)
     if info.kernel.exports is None:
-        info.not_checked("duplicate exports: what the kernel exports is not known")
+        info.not_checked("duplicate exports", "the exported symbols")
         return
     # A module that may be loaded is not: only those that are count.
     on_demand, info.on_demand = info.on_demand, False

@@ -16,7 +16,7 @@ def check_modstruct_version(info: LoadInfo) -> None:
     """The CRC of `module_layout` stands for the layout of struct module and of what belongs to it."""
     exports = info.kernel.exports
     if exports is None:
-        info.not_checked("versions of symbols: what the kernel exports is not known")
+        info.not_checked("versions of symbols", "the exported symbols")
         return
     found = exports.find("module_layout")
     if found is None:

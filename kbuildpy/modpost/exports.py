@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kbuildpy.kernel.symvers import Symvers, SymversColumns, SymversLine
 from kbuildpy.modpost.diagnostics import Log
-from kbuildpy.modpost.symvers import Symvers, SymversColumns, SymversLine
 
 
 @dataclass(frozen=True, eq=False)

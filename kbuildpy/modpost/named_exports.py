@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from kbuildpy.kernel.symvers import LICENSES, Symvers, SymversLine
 from kbuildpy.modpost.diagnostics import Log
 from kbuildpy.modpost.exports import ExportedSymbol, ExportTable
 from kbuildpy.modpost.names import without_suffix
-from kbuildpy.modpost.symvers import LICENSES, Symvers, SymversLine
 
 if TYPE_CHECKING:
     from kbuildpy.elf import SymbolTable

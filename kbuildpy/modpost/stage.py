@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.symvers import format_symvers, read_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.diagnostics import Diagnostic, Fatal, Log, check_line
 from kbuildpy.modpost.exports import ExportTable
@@ -24,7 +25,6 @@ from kbuildpy.modpost.reading import ModuleFacts, Reading, read_module
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.resolve import MODULE_NAME_SIZE, ResolvedModule, Resolver
 from kbuildpy.modpost.srcversion import SourceReader
-from kbuildpy.modpost.symvers import format_symvers, read_symvers
 from kbuildpy.modpost.versions import Dialect, dialect_of
 
 

@@ -168,7 +168,13 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
     release = str(variables.get("KERNELRELEASE") or ARGUMENTS.get("KERNELRELEASE") or env.get("KERNELRELEASE") or "")
     tree = session.find_tree(chosen("KDIR"), release, quiet=bool(env.GetOption("silent")))
     environ = build_environment(env, session.default_environment)
-    return session.project(env, tree, make_variables(ARGUMENTS, variables), environ)
+    given = make_variables(ARGUMENTS, variables)
+    # To Kbuild CHECK is the program that C=1 runs; 0 is none.
+    check = chosen("CHECK") != "0"
+    if not check:
+        given.pop("CHECK", None)
+        environ.pop("CHECK", None)
+    return session.project(env, tree, given, environ, check=check)
 
 
 def _group(session: Session, project: Project, directory: str, out: str, *, label: str) -> Group:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.kbuild.compile import Job
@@ -16,6 +17,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, Step
 from kbuildpy.kbuild.question import digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
+from kbuildpy.scons.checking import check_built, is_wanted
 from kbuildpy.scons.objects import declare_compile
 from kbuildpy.scons.postprocess import link_module
 
@@ -70,10 +72,12 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
     sources = [module_object, group.file(f"{group.out}/{below}.mod.o")]
     if answer.common_object:
         sources.append(group.file(f"{group.out}/{COMMON_OBJECT}"))
-    facts = [stamp(name) for name in answer.link_needs]
+    facts: list[object] = [stamp(name) for name in answer.link_needs]
     if any(step.rule == "btf_ko" for step in steps):
         facts.append(stamp(answer.tree.objects / "vmlinux"))
     quiet = bool(group.project.env.GetOption("silent"))
+    checked = is_wanted(group.project)
+    facts.append(checked)
 
     def link(target: list[Any], source: list[Any]) -> None:
         link_module(
@@ -88,6 +92,10 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
             verbose=group.project.verbose,
             display="" if quiet else f"{group.label}{below}.ko",
         )
+        if checked:
+            if not quiet:
+                print(f"  CHECK   {group.label}{below}.ko", flush=True)
+            check_built(group, Path(target[0].get_abspath()), f"{group.label}{below}.ko")
 
     name = f"{below}.ko" if answer.in_directory else f"{group.directory}/{below}.ko"
     nominal = Layout(group.directory, group.directory, group.out, answer.working_directory(group.directory))

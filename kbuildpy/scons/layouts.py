@@ -6,15 +6,11 @@ Kbuild compiles scripts/mod/devicetable-offsets.c while it builds the kernel; he
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbuildpy.errors import CommandError
-from kbuildpy.kbuild.command import split_command
+from kbuildpy.kbuild.probe import compile_probe
 from kbuildpy.kbuild.question import digest, stamp
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
-from kbuildpy.run import run
 
 if TYPE_CHECKING:
     from kbuildpy.modpost import DeviceTableLayouts
@@ -35,16 +31,6 @@ def device_table_layouts(project: Project) -> DeviceTableLayouts:
     known = read_json(cached)
     if isinstance(known, dict):
         return DeviceTableLayouts.from_json(known)
-    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
-        steps = answer.steps_for(answer.compile_mod_c, directory=scratch, module="layouts")
-        commands = split_command(steps[0].command) or [[]]
-        argv = commands[0]
-        if "-c" not in argv:
-            raise CommandError(f"{answer.tree.objects}: cannot make a probe from: {steps[0].command}")
-        argv[argv.index("-c")] = "-S"
-        Path(scratch, "layouts.mod.c").write_text(source)
-        cwd = answer.working_directory(scratch)
-        run(argv, cwd=cwd, env=answer.environment_for(project.environ, scratch))
-        layouts = parse(Path(scratch, "layouts.mod.o").read_bytes())
+    layouts = parse(compile_probe(answer, source, environ=project.environ).assembly)
     write_json(cached, layouts.to_json())
     return layouts

@@ -32,8 +32,11 @@ SConsEnvironment = Any
 class Project:
     """One kernel tree under one set of variables: its answer, the environment of its commands, its header facts."""
 
-    def __init__(self, env: SConsEnvironment, answer: TreeAnswer, environ: Mapping[str, str], top: Path) -> None:
+    def __init__(
+        self, env: SConsEnvironment, answer: TreeAnswer, environ: Mapping[str, str], top: Path, *, check: bool
+    ) -> None:
         self.answer = answer
+        self.check = check
         self.environ = environ
         self.top = top
         self.read_only = is_dry_run(env) or bool(env.GetOption("clean"))
@@ -56,6 +59,11 @@ class Project:
     def verbose(self) -> bool:
         """Whether commands are shown in full (V=1)."""
         return "1" in dict(self.answer.variables).get("V", "")
+
+    @property
+    def warns_of_symbols(self) -> bool:
+        """Whether symbols that nobody exports are nothing to fail over (KBUILD_MODPOST_WARN=1)."""
+        return bool(dict(self.answer.variables).get("KBUILD_MODPOST_WARN") or self.environ.get("KBUILD_MODPOST_WARN"))
 
     def programs_in(self, commands: Sequence[str]) -> list[tuple[str, Stamp]]:
         """The programs that `commands` start, each in its present state."""
@@ -131,15 +139,21 @@ class Session:
         self._trees[(str(tree.objects), "")] = tree
 
     def project(
-        self, env: SConsEnvironment, tree: KernelTree, variables: Mapping[str, str], environ: Mapping[str, str]
+        self,
+        env: SConsEnvironment,
+        tree: KernelTree,
+        variables: Mapping[str, str],
+        environ: Mapping[str, str],
+        *,
+        check: bool = True,
     ) -> Project:
-        """The project for `tree` under `variables` (for make) and `environ`."""
-        key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())))
+        """The project for `tree` under `variables` (for make) and `environ`; `check`: what it builds is checked."""
+        key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())), check)
         if key not in self._projects:
             answer = ask_tree(tree, variables=variables, environ=environ)
             if answer.warnings and self.say_once(answer.warnings):
                 print(answer.warnings, file=sys.stderr, flush=True)
-            self._projects[key] = Project(env, answer, environ, self.top)
+            self._projects[key] = Project(env, answer, environ, self.top, check=check)
         return self._projects[key]
 
     def group_of(self, path: str) -> Group | None:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +23,7 @@ from typing import TypeVar
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import replacing
 from kbuildpy.signing.keys import FileKey, KeyGoneError
-from kbuildpy.signing.manifest import Entry, Manifest, digest
+from kbuildpy.signing.manifest import Entry, Manifest, new_entry
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.trailer import append_signature, is_signed, split_signature, without_signatures
 
@@ -69,7 +68,8 @@ def sign_files(
 
     in_processes = isinstance(signer.key, FileKey) and len(paths) >= 2 * _PER_PROCESS
     for item in _in_processes(paths, sign) if in_processes else in_parallel(paths, sign):
-        if manifest is not None and item.entry is not None:
+        # (what a file was before it was replaced is known to the run that did it, and to no later one)
+        if manifest is not None and item.entry is not None and (item.done or not manifest.knows(item.entry)):
             manifest.add(item.entry)
         yield item
 
@@ -183,14 +183,4 @@ def _entry(path: Path, before: bytes, after: bytes | None, signer: Signer) -> En
         signed = split_signature(before)
         assert signed is not None
         before, after = signed.contents, before
-    return Entry(
-        path=str(path),
-        sha256_before=digest(before),
-        sha256_after=digest(after),
-        signer=signer.name,
-        serial=signer.serial,
-        key_id=signer.key_id,
-        hash=signer.hash.name,
-        algorithm=signer.key.algorithm,
-        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )
+    return new_entry(path, before, after, signer)

@@ -4,9 +4,6 @@ certs/system_certificates.S puts them in as DER certificates, one after the othe
 modules are signed with first; aligned to eight bytes follow two words: the length of all, and that of the first. There
 is no symbol to go by, but no other bytes are a list of certificates with these lengths behind it. The revocation
 list (certs/revocation_certificates.S) is built alike, with one word.
-
-An image is unpacked as a boot loader would: an x86 bzImage (Documentation/arch/x86/boot.rst), an EFI zboot image
-(drivers/firmware/efi/libstub/zboot-header.S), an arm64 `Image`, plain or compressed, or a `vmlinux`.
 """
 
 from __future__ import annotations
@@ -15,15 +12,15 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from kbuildpy.compression import compression_of, decompress
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.image import read_kernel
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.hashes import HASHES
 from kbuildpy.signing.keyring import Keyring
 
-# A certificate, what is signed in it, and in that a version or (in X.509 version 1) a serial number.
-_CERTIFICATE = re.compile(rb"\x30\x82..\x30\x82..[\xa0\x02]", re.DOTALL)
-_BANNER = re.compile(rb"Linux version ([!-~]+) \(")
+# A certificate, what is signed in it (of a small ECDSA key less than 256 bytes), and in that a version or (in X.509
+# version 1) a serial number.
+_CERTIFICATE = re.compile(rb"\x30\x82..\x30(?:\x82..|\x81.)[\xa0\x02]", re.DOTALL)
 _NIST = bytes.fromhex("60864801650304")  # 2.16.840.1.101.3.4
 _NIST_NAME = "2.16.840.1.101.3.4."
 # What it warns of where CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA is set.
@@ -43,17 +40,7 @@ def load_kernel(image: Path) -> Keyring:
 
     Raises `KbuildError` for a file that cannot be read, is no kernel image, or holds no certificates.
     """
-    try:
-        contents = image.read_bytes()
-    except OSError as error:
-        raise KbuildError(f"{image}: {error.strerror}") from error
-    try:
-        kernel = unpack(contents)
-    except KbuildError as error:
-        raise KbuildError(f"{image}: {error.message}", hint=error.hint) from error
-    banner = _BANNER.search(kernel)
-    if banner is None:
-        raise KbuildError(f"{image}: no kernel image, or packed in a way that is not known here")
+    kernel, release = read_kernel(image)
     system, revoked = find_certificates(kernel)
     if system is None:
         raise KbuildError(
@@ -61,27 +48,12 @@ def load_kernel(image: Path) -> Keyring:
             hint="it was built without CONFIG_SYSTEM_TRUSTED_KEYRING or without any key, and trusts none",
         )
     return Keyring(
-        kernel=banner[1].decode(),
+        kernel=release,
         certificates=_parsed(system, str(image)),
         revoked=_parsed(revoked, str(image)) if revoked else (),
         unknown=_unknown_algorithms(kernel),
         waives_attributes=_WAIVER in kernel,
     )
-
-
-def unpack(image: bytes) -> bytes:
-    """A kernel image without what is wrapped around it."""
-    for _ in range(4):  # a compressed file of an image with a compressed payload, and one to spare
-        if image[0x202:0x206] == b"HdrS":
-            image = _bzimage_payload(image)
-        elif image[:2] == b"MZ" and image[4:8] == b"zimg":
-            start, length = (int.from_bytes(image[offset : offset + 4], "little") for offset in (8, 12))
-            image = image[start : start + length]
-        elif compression_of(image):
-            image = decompress(image)
-        else:
-            break
-    return image
 
 
 def find_certificates(kernel: bytes) -> tuple[CertificateList | None, CertificateList | None]:
@@ -135,19 +107,6 @@ def _words_behind(kernel: bytes, start: int, stop: int) -> tuple[int, int] | Non
                 # In a kernel of 32 bits the word behind has another meaning for its upper half.
                 return words[0], words[1] if words[1] <= length else words[1] & 0xFFFFFFFF
     return None
-
-
-def _bzimage_payload(image: bytes) -> bytes:
-    """The compressed kernel in a bzImage, without the length that is put behind what is not gzip's."""
-    sectors = image[0x1F1] or 4
-    start, length = (int.from_bytes(image[offset : offset + 4], "little") for offset in (0x248, 0x24C))
-    if not length:
-        raise KbuildError("the image is of a boot protocol before 2.08, which does not tell where the kernel is")
-    start += (sectors + 1) * 512
-    payload = image[start : start + length]
-    if len(payload) < length:
-        raise KbuildError("the image is cut off before its end")
-    return payload if compression_of(payload) == "gzip" else payload[:-4]
 
 
 def _parsed(found: CertificateList, source: str) -> tuple[Certificate, ...]:

@@ -1,4 +1,4 @@
-"""A record of what was signed: one line of JSON per module, added as each is done."""
+"""A record of what was signed or installed: one line of JSON per module, added as each is done."""
 
 from __future__ import annotations
 
@@ -7,26 +7,47 @@ import json
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.signer import Signer
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One signed module. The digests, in hexadecimal, are of the whole file before it was signed and after.
-    `serial` and `key_id` are the certificate's; `time` is UTC in ISO 8601."""
+    """One module. The digests, in hexadecimal, are of the whole file before it was signed and after; of the file that
+    was built and of the installed one as it lies there, compressed or not. `signer`, `serial` and `key_id` are the
+    certificate's, None where nothing was signed; `time` is UTC in ISO 8601."""
 
     path: str
     sha256_before: str
     sha256_after: str
-    signer: str
-    serial: str
-    key_id: str
-    hash: str
-    algorithm: str
+    signer: str | None
+    serial: str | None
+    key_id: str | None
+    hash: str | None
+    algorithm: str | None
     time: str
+
+
+def new_entry(path: Path, before: bytes, after: bytes, signer: Signer | None) -> Entry:
+    """What is to be said of the module `path`, of which `signer` has just made `after` from `before`."""
+    return Entry(
+        path=str(path),
+        sha256_before=digest(before),
+        sha256_after=digest(after),
+        signer=signer.name if signer else None,
+        serial=signer.serial if signer else None,
+        key_id=signer.key_id if signer else None,
+        hash=signer.hash.name if signer else None,
+        algorithm=signer.key.algorithm if signer else None,
+        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
 
 
 class Manifest:
@@ -45,10 +66,15 @@ class Manifest:
         """Add a line, unless the manifest says this of the file already."""
         with self._lock:
             known = self.entries.get(entry.path)
-            if known is None or known.sha256_after != entry.sha256_after:
+            if known is None or replace(known, time=entry.time) != entry:
                 self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
                 self._file.flush()
                 self.entries[entry.path] = entry
+
+    def knows(self, entry: Entry) -> bool:
+        """Whether the last line about the file is of what it is now."""
+        known = self.entries.get(entry.path)
+        return known is not None and known.sha256_after == entry.sha256_after
 
     def close(self) -> None:
         """Have it on the disk."""
@@ -71,7 +97,7 @@ def read_manifest(path: Path) -> list[Entry]:
             entries.append(Entry(**json.loads(line)))
         except (ValueError, TypeError) as error:
             raise KbuildError(
-                f"{path}:{number}: no line of a manifest", hint="name the file that `sign --manifest` wrote"
+                f"{path}:{number}: no line of a manifest", hint="name a file that `--manifest` of sign or install wrote"
             ) from error
     return entries
 
@@ -82,15 +108,18 @@ def compare_manifest(
     """The modules that are what the manifest says, and for the others what is wrong with each.
 
     `found` are the modules in `named`, files and directories; with none named, all that the manifest names are looked
-    at. A module that the manifest has and the directories have not is wrong, as is one that it does not have. Raises
-    `KbuildError` for a file that is no manifest.
+    at, however either spells the path. A module that the manifest has and the directories have not is wrong, as is one
+    that it does not have. Raises `KbuildError` for a file that is no manifest.
     """
-    entries = {Path(entry.path): entry for entry in read_manifest(manifest)}
-    wanted = [path for path in entries if not named or any(path == place or place in path.parents for place in named)]
+    entries = {Path(entry.path).absolute(): entry for entry in read_manifest(manifest)}
+    places = [place.absolute() for place in named]
+    paths = {path.absolute(): path for path in found}
+    for path, entry in entries.items():
+        if not named or any(path == place or place in path.parents for place in places):
+            paths.setdefault(path, Path(entry.path))
     good, wrong = [], {}
-    for path in dict.fromkeys([*found, *wanted]):
-        entry = entries.get(path)
-        if entry is None:
+    for place, path in paths.items():
+        if (said := entries.get(place)) is None:
             wrong[path] = KbuildError(f"{path}: not in the manifest {manifest}")
             continue
         try:
@@ -98,11 +127,12 @@ def compare_manifest(
         except OSError as error:
             wrong[path] = KbuildError(f"{path}: {error.strerror}", hint=f"the manifest {manifest} has it")
             continue
-        if now == entry.sha256_after:
+        if now == said.sha256_after:
             good.append(path)
         else:
+            done = "signed" if said.signer else "installed"
             wrong[path] = KbuildError(
-                f"{path}: changed since it was signed on {entry.time}: SHA-256 {now}, {entry.sha256_after} expected"
+                f"{path}: changed since it was {done} on {said.time}: SHA-256 {now}, {said.sha256_after} expected"
             )
     return good, wrong
 

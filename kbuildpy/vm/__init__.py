@@ -5,7 +5,8 @@ packs what the guest needs (`cpio` is the archive's format, `guest_init.sh` the 
 finds the kernel, and `machine` is what differs by architecture. `debian` takes files out of packages.
 """
 
-from kbuildpy.vm.image import fetch_kernel_image, find_kernel_image
+from kbuildpy.kernel.image import find_kernel_image
+from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.initramfs import busybox_for, find_busybox, make_initramfs
 from kbuildpy.vm.load import Attempt, Load, LoadReport, ModuleReport, in_dependency_order, load_modules
 from kbuildpy.vm.machine import ARM64, MACHINES, X86_64, Machine, machine_for, machine_of_image

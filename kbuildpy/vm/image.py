@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.image import INSTALLED_IMAGES, fetched_image, find_kernel_image
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
-
-# Debian and most others; then where Fedora and Arch keep it.
-_INSTALLED = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz")
-
-
-def find_kernel_image(release: str, *, root: Path = Path("/")) -> Path:
-    """The kernel image of `release` on this machine, installed or fetched earlier.
-
-    Raises `KbuildError` if there is none that we may read.
-    """
-    candidates = [root / place.format(release=release) for place in _INSTALLED]
-    candidates.append(_fetched(release))
-    for image in candidates:
-        if image.is_file() and os.access(image, os.R_OK):
-            return image
-    raise KbuildError(f"there is no image of kernel {release} here", hint=f"apt-get install linux-image-{release}")
 
 
 def fetch_kernel_image(release: str, *, machine: Machine | None = None) -> Path:
@@ -38,26 +21,32 @@ def fetch_kernel_image(release: str, *, machine: Machine | None = None) -> Path:
         return find_kernel_image(release)
     except KbuildError:
         pass
-    image = _fetched(release)
+    image = fetched_image(release)
     image.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".fetch-", dir=image.parent) as name:
         package = Path(name) / "package"
-        _extract(release, package, machine.debian if machine and not machine.native else "")
+        extracted = _extract(release, package, machine.debian if machine and not machine.native else "")
         # Whole or not at all: whoever looks meanwhile, or after an interruption, must not find half a kernel.
-        (package / f"boot/{image.name}").replace(image)
+        extracted.replace(image)
     return image
 
 
-def _fetched(release: str) -> Path:
-    return cache_directory() / "images" / f"vmlinuz-{release}"
+def _extract(release: str, directory: Path, architecture: str) -> Path:
+    """The image, out of the first package that has it.
 
-
-def _extract(release: str, directory: Path, architecture: str) -> None:
-    """Debian signs some kernels for Secure Boot; the others have packages called -unsigned."""
-    try:
-        extract(f"linux-image-{release}", directory, architecture=architecture)
-    except KbuildError as error:
+    Debian signs some kernels for Secure Boot; the others have packages called -unsigned. From 7.0 on linux-image only
+    brings in the package with the image.
+    """
+    problem = KbuildError(f"Debian's packages of {release} have no image of the kernel in them")
+    for package in ("linux-image-{}", "linux-image-{}-unsigned", "linux-binary-{}", "linux-binary-unsigned-{}"):
         try:
-            extract(f"linux-image-{release}-unsigned", directory, architecture=architecture)
-        except KbuildError:
-            raise error from None
+            extract(package.format(release), directory, architecture=architecture)
+        except KbuildError as error:
+            if package == "linux-image-{}":
+                problem = error
+            continue
+        for place in INSTALLED_IMAGES:
+            for image in (directory / place.format(release=release), directory / "usr" / place.format(release=release)):
+                if image.is_file():
+                    return image
+    raise problem

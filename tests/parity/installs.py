@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from kbuildpy.run import Completed
 from tests.parity.both import REPRODUCIBLE, kbuildpy, make
 from tests.parity.languages import WRITTEN_FOR
 from tests.parity.packages import other_compiler
-from tests.parity.scons_project import private_tree
+from tests.parity.scons_project import private_tree, usual_tree
+from tests.parity.test_samples import SAMPLES
 
 COMPRESSORS = {"GZIP": ".gz", "XZ": ".xz", "ZSTD": ".zst"}
 
@@ -57,6 +59,19 @@ def build(tree: KernelTree, directory: Path) -> Built:
     for path in built.modules:
         assert (built.ours / path.relative_to(directory)).read_bytes() == path.read_bytes()
     return built
+
+
+def build_sample(name: str, place: Path) -> Built:
+    """One of the sample modules, copied to `place` and built for the usual tree."""
+    shutil.copytree(SAMPLES / name, place)
+    return build(usual_tree(), place)
+
+
+def copies(built: Built, folder: Path, count: int) -> list[Path]:
+    """The module of `built` under many names, in a new folder."""
+    [module] = built.ours.glob("*.ko")
+    folder.mkdir()
+    return [Path(shutil.copy(module, folder / f"{module.stem}{number}.ko")) for number in range(count)]
 
 
 def install_with_make(

@@ -102,15 +102,21 @@ def _archive_options(line: str, state: Path) -> list[str]:
 def kernel_source(version: str) -> Path:
     """The sources of a kernel line (`6.1`), from Debian's linux-source package: drivers/usb/serial and net of them."""
     package = cache_directory() / "packages" / f"linux-source-{version}"
-    if not package.is_dir():
-        with tempfile.TemporaryDirectory() as scratch:
-            _unpack([package.name], package, options=_archive_options(version, Path(scratch)))
     tree = package / f"linux-source-{version}"
     if not (tree / "net/bridge").is_dir():
-        archive = package / f"usr/src/linux-source-{version}.tar.xz"
+        archive = source_archive(version)
         with tempfile.TemporaryDirectory(dir=package) as scratch:
             names = [f"linux-source-{version}/{name}" for name in ("drivers/usb/serial", "net")]
             run(["tar", "-C", scratch, "-xf", archive, *names], timeout=600)
             shutil.rmtree(tree, ignore_errors=True)
             shutil.move(f"{scratch}/linux-source-{version}", tree)
     return tree
+
+
+def source_archive(version: str) -> Path:
+    """The archive in Debian's linux-source package of a kernel line; all in it is below `linux-source-VERSION`."""
+    package = cache_directory() / "packages" / f"linux-source-{version}"
+    if not package.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            _unpack([package.name], package, options=_archive_options(version, Path(scratch)))
+    return package / f"usr/src/linux-source-{version}.tar.xz"

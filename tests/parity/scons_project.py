@@ -71,7 +71,11 @@ class Run:
     @property
     def did(self) -> list[str]:
         """Kbuild's lines: `CC [M]  a.o`."""
-        return sorted(line.strip() for line in self.output.splitlines() if line.startswith("  "))
+        return sorted(
+            line.strip()
+            for line in self.output.splitlines()
+            if line.startswith("  ") and not line.startswith("  CHECK ")
+        )
 
     @property
     def compiled(self) -> list[str]:

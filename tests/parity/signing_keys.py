@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -21,17 +21,23 @@ from cryptography.x509.oid import NameOID
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 
+_SHA256 = hashes.SHA256()
+
 
 def new_key(kind: str) -> Any:
-    """A private key: `rsa2048`, `rsa4096`, `p256`, `p384`, `p521`."""
+    """A private key: `rsa2048`, `rsa4096`, `p256`, `p384`, `p521`, `ml-dsa-44`, `-65` or `-87`."""
+    if kind.startswith("ml-dsa-"):
+        return getattr(mldsa, f"MLDSA{kind[7:]}PrivateKey").generate()
     if kind.startswith("rsa"):
         return rsa.generate_private_key(65537, int(kind[3:]))
     curves: dict[str, ec.EllipticCurve] = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
     return ec.generate_private_key(curves[kind])
 
 
-def new_certificate(key: Any, name: str, *, days: int = 100) -> x509.Certificate:
-    """A certificate of `key` for itself, which ends `days` from now."""
+def new_certificate(
+    key: Any, name: str, *, days: int = 100, hash: hashes.HashAlgorithm | None = _SHA256
+) -> x509.Certificate:
+    """A certificate of `key` for itself, which ends `days` from now. `hash` is None for a key of ML-DSA."""
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Tests"), _common_name(name)])
     now = datetime.now(timezone.utc)
     return (
@@ -41,7 +47,7 @@ def new_certificate(key: Any, name: str, *, days: int = 100) -> x509.Certificate
         .not_valid_before(now - timedelta(days=200))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
+        .sign(key, hash)  # type: ignore[arg-type]
     )
 
 
@@ -56,6 +62,46 @@ def short_certificate(key: Any) -> x509.Certificate:
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=100))
         .sign(key, hashes.SHA256())
+    )
+
+
+def authority_certificate(key: Any) -> x509.Certificate:
+    """A certificate of `key` for itself, an authority's, as short as such may be."""
+    return _issued(key, "an authority", key, "an authority", authority=True)
+
+
+def issued_certificate(key: Any, name: str, authority: Any) -> x509.Certificate:
+    """A certificate of `key`, which signs modules, by the key of the `authority` (see `authority_certificate`)."""
+    return _issued(key, name, authority, "an authority", authority=False)
+
+
+def _issued(key: Any, name: str, issuer: Any, issuer_name: str, *, authority: bool) -> x509.Certificate:
+    now = datetime.now(timezone.utc)
+    usage = dict.fromkeys(
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign"), False
+    )
+    return (
+        x509.CertificateBuilder(
+            subject_name=x509.Name([_common_name(name)]), issuer_name=x509.Name([_common_name(issuer_name)])
+        )
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=100))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=not authority,
+                key_cert_sign=authority,
+                **usage,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=False,
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False)
+        .sign(issuer, hashes.SHA256())
     )
 
 

@@ -15,31 +15,35 @@ import pytest
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.run import run
+from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.trailer import is_signed, split_signature
 from tests import softhsm
 from tests.parity.both import kbuildpy, trees
-from tests.parity.installs import Built, build, configured_tree, install_with_kbuildpy, installed, make_key
+from tests.parity.installs import (
+    Built,
+    build_sample,
+    configured_tree,
+    copies,
+    install_with_kbuildpy,
+    installed,
+    make_key,
+)
 from tests.parity.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
-SAMPLE = Path(__file__).parents[2] / "sample_modules/hello"
 MANY = 60
 
 
 @pytest.fixture(scope="module")
 def hello(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A module, built."""
-    place = tmp_path_factory.mktemp("hello") / "modules"
-    shutil.copytree(SAMPLE, place)
-    return build(usual_tree(), place)
+    return build_sample("hello", tmp_path_factory.mktemp("hello") / "modules")
 
 
 @pytest.fixture
 def many(hello: Built, tmp_path: Path) -> list[Path]:
     """The module under many names."""
-    folder = tmp_path / "many"
-    folder.mkdir()
-    return [Path(shutil.copy(hello.ours / "hello.ko", folder / f"hello{number}.ko")) for number in range(MANY)]
+    return copies(hello, tmp_path / "many", MANY)
 
 
 @pytest.fixture
@@ -131,17 +135,18 @@ def test_refuses_other_places_below_the_root(hello: Built, tmp_path: Path) -> No
     assert "INSTALL_MOD_DIR" in refused(hello.directory, "-k", str(hello.tree.objects), f"MODLIB={tmp_path}", status=2)
 
 
-def test_a_full_disk_leaves_whole_files_only(hello: Built, many: list[Path], small_disk: Path) -> None:
+def test_a_full_disk_leaves_whole_files_only(hello: Built, many: list[Path], small_disk: Path, tmp_path: Path) -> None:
     words = ["-k", str(hello.tree.objects), "-j2"]
     whole = many[0].read_bytes()
     assert len(whole) * MANY > 2 << 20, "that would fit"
-    done = kbuildpy("install", *many, *words, "--root", str(small_disk))
+    done = kbuildpy("install", *many, *words, "--root", small_disk, "--manifest", tmp_path / "manifest")
     assert done.returncode == 1
     assert "No space left on device" in done.error_text
     assert "the disk is full: free some space and install again" in done.error_text
     left = [path for path in small_disk.rglob("*") if path.is_file()]
     assert left
     assert all(path.read_bytes() == whole for path in left)
+    assert sorted(entry.path for entry in read_manifest(tmp_path / "manifest")) == sorted(map(str, left))
 
 
 def test_a_killed_run_leaves_whole_files_and_the_next_one_finishes(
@@ -154,8 +159,8 @@ def test_a_killed_run_leaves_whole_files_and_the_next_one_finishes(
     run(argv)
     old = {path.read_bytes() for path in root.rglob("*.ko.xz")}
     # What is installed from now on is stripped.
-    argv.append("INSTALL_MOD_STRIP=1")
-    done = run([*argv, "--root", str(tmp_path / "clean")])
+    argv += ["INSTALL_MOD_STRIP=1", "--manifest", str(tmp_path / "manifest")]
+    done = run([*argv, "--root", tmp_path / "clean", "--manifest", tmp_path / "another"])
     assert "STRIP" in done.text
     new = {path.read_bytes() for path in (tmp_path / "clean").rglob("*.ko.xz")}
     assert (len(old), len(new), len(old & new)) == (1, 1, 0)
@@ -173,6 +178,9 @@ def test_a_killed_run_leaves_whole_files_and_the_next_one_finishes(
         mixed += found == old | new
     run(argv)
     assert installed(root) == installed(tmp_path / "clean")
+    assert kbuildpy("verify", root, "--manifest", tmp_path / "manifest").returncode == 0
+    entries = read_manifest(tmp_path / "manifest")
+    assert (len(entries), {entry.sha256_after for entry in entries}) == (MANY, {digest(*new)})
     assert mixed, "no run was killed in its middle"
 
 

@@ -47,7 +47,7 @@ def lay_out(place: Path, count: int = COUNT) -> dict[Path, bytes]:
 
 def start(place: Path, pair: Path, *words: str | Path) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-m", "kbuildpy", "sign", place, "--key", pair, "--hash", "sha256", "-q", *words]
-    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
 
 
 def signed(modules: dict[Path, bytes], pair: Path) -> dict[Path, bytes]:
@@ -112,13 +112,25 @@ def test_two_runs_on_one_directory(pair: Path, tmp_path: Path) -> None:
 def test_an_interrupt_ends_the_run_and_the_next_one_finishes(pair: Path, tmp_path: Path) -> None:
     modules = lay_out(tmp_path / "modules", 3000)
     process = start(tmp_path / "modules", pair)
-    time.sleep(0.8)
-    process.send_signal(signal.SIGINT)
+    while not any(path.stat().st_size > len(before) for path, before in modules.items()):
+        assert process.poll() is None
+    # As a terminal does it: to all the processes that sign.
+    os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate()
-    assert process.returncode in (0, 130)
-    assert b"Traceback" not in said
+    assert (process.returncode, said) == (130, b"")
+    assert any(path.read_bytes() == before for path, before in modules.items()), "it had nothing left to do"
     assert start(tmp_path / "modules", pair).wait() == 0
     assert {path: path.read_bytes() for path in modules} == signed(modules, pair)
+
+
+def test_half_a_line_in_the_manifest_is_written_anew(pair: Path, tmp_path: Path) -> None:
+    modules, manifest = lay_out(tmp_path / "modules", 3), tmp_path / "manifest"
+    assert start(tmp_path / "modules", pair, "--manifest", manifest).wait() == 0
+    lines = manifest.read_bytes().splitlines(keepends=True)
+    manifest.write_bytes(b"".join(lines[:2]) + lines[2][:40])
+    assert start(tmp_path / "modules", pair, "--manifest", manifest).wait() == 0
+    assert manifest.read_bytes().splitlines(keepends=True)[:2] == lines[:2]
+    assert {Path(entry.path) for entry in read_manifest(manifest)} == modules.keys()
 
 
 @pytest.fixture

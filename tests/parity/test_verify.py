@@ -14,6 +14,7 @@ import pytest
 from kbuildpy.cli import main
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.find import installed_trees
+from kbuildpy.kernel.image import find_kernel_image
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.signing.anchors import load_certificates
@@ -22,7 +23,6 @@ from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.trailer import append_signature, split_signature
 from kbuildpy.signing.verify import verify, verify_file
-from kbuildpy.vm.image import find_kernel_image
 from tests.parity.packages import unpacked
 
 pytestmark = pytest.mark.parity

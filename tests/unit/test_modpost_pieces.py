@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.symvers import IndexedSymvers, SymversColumns, format_symvers, read_symvers
+from kbuildpy.kernel.symvers_index import MIN_LINES, SymversIndex, format_index
 from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions
 from kbuildpy.modpost.layouts import StructLayout, parse
 from kbuildpy.modpost.md4 import _digest, _digest_libcrypto, srcversion_digest
@@ -18,8 +20,6 @@ from kbuildpy.modpost.modc import template_path
 from kbuildpy.modpost.names import without_suffix
 from kbuildpy.modpost.records import line_by_line, recorded_crcs, recorded_sources
 from kbuildpy.modpost.srcversion import significant
-from kbuildpy.modpost.symvers import IndexedSymvers, SymversColumns, format_symvers, read_symvers
-from kbuildpy.modpost.symvers_index import MIN_LINES, SymversIndex, format_index
 
 
 def test_options_are_read_as_getopt_does() -> None:

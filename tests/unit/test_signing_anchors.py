@@ -12,8 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.image import unpack
 from kbuildpy.signing.anchors import load_certificates, load_directory, load_revocations
-from kbuildpy.signing.kernel_image import find_certificates, load_kernel, unpack
+from kbuildpy.signing.kernel_image import find_certificates, load_kernel
 from kbuildpy.signing.walk import find_modules
 from tests.unit.test_signing_verify import certificate
 
@@ -129,6 +130,13 @@ def test_the_system_keyring_is_found_and_told_from_the_revocation_list() -> None
 def test_lists_of_other_configurations_are_found(system: bytes) -> None:
     found, _ = find_certificates(kernel(system))
     assert found and found.certificates == (FIRST, SECOND)
+
+
+def test_a_certificate_may_be_as_small_as_that_of_a_short_name_and_an_elliptic_curve() -> None:
+    short = certificate("ec").public_bytes(Encoding.DER)
+    assert short[4:6] == b"\x30\x81"
+    found, _ = find_certificates(kernel(blob(short, module=len(short))))
+    assert found and found.certificates == (short,)
 
 
 def test_a_list_whose_length_is_another_is_none() -> None:

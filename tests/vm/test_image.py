@@ -42,6 +42,36 @@ def test_a_missing_image_is_named_with_its_package(tmp_path: Path) -> None:
     assert missing.value.hint == f"apt-get install linux-image-{RELEASE}"
 
 
+@pytest.mark.parametrize(
+    ("package", "place"),
+    [
+        (f"linux-image-{RELEASE}", f"boot/vmlinuz-{RELEASE}"),
+        (f"linux-image-{RELEASE}-unsigned", f"boot/vmlinuz-{RELEASE}"),
+        (f"linux-binary-{RELEASE}", f"usr/lib/modules/{RELEASE}/vmlinuz"),
+        (f"linux-binary-unsigned-{RELEASE}", f"usr/lib/modules/{RELEASE}/vmlinuz"),
+    ],
+)
+def test_an_image_is_taken_out_of_the_package_that_has_it(
+    monkeypatch: pytest.MonkeyPatch, own_cache: Path, package: str, place: str
+) -> None:
+    def extract(name: str, directory: Path, *, architecture: str = "") -> None:
+        if name == package:
+            (directory / place).parent.mkdir(parents=True)
+            (directory / place).write_bytes(b"kernel")
+        elif name != f"linux-image-{RELEASE}":
+            raise KbuildError(f"cannot download {name}")
+
+    monkeypatch.setattr("kbuildpy.vm.image.extract", extract)
+    assert fetch_kernel_image(RELEASE) == own_cache / f"images/vmlinuz-{RELEASE}"
+    assert fetch_kernel_image(RELEASE).read_bytes() == b"kernel"
+
+
+def test_packages_without_an_image_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kbuildpy.vm.image.extract", lambda *words, **options: None)
+    with pytest.raises(KbuildError, match=f"packages of {RELEASE} have no image"):
+        fetch_kernel_image(RELEASE)
+
+
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt is not installed")
 def test_a_package_that_does_not_exist_leaves_nothing_behind(own_cache: Path) -> None:
     with pytest.raises(KbuildError, match=f"cannot download linux-image-{RELEASE}"):

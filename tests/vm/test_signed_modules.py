@@ -16,8 +16,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from kbuildpy.kernel.image import unpack
 from kbuildpy.signing.hashes import find_hash
-from kbuildpy.signing.kernel_image import find_certificates, unpack
+from kbuildpy.signing.kernel_image import find_certificates
 from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.vm import Load, LoadReport, ModuleReport, fetch_kernel_image, load_modules
@@ -55,7 +56,7 @@ def boots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     signer = Signer(FileKey(key_algorithm(key), key), certificate, find_hash("sha256"))
     hello = next(path for path in build_samples(tree, place / "out") if path.name == "hello.ko").read_bytes()
     signed = sign_module(hello, signer) or b""
-    files = {"unsigned": hello, "signed": signed, "damaged": _damaged(hello, signed)}
+    files = {"unsigned": hello, "signed": signed, "damaged": damaged(hello, signed)}
     image = fetch_kernel_image(tree.release)
     path = next(path for name, path in shipped(tree) if name.endswith("/net/dummy"))
     files["dummy"] = plain(path, place / "shipped/dummy.ko").read_bytes()
@@ -67,18 +68,18 @@ def boots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         loads.append(Load(module))
     return Boots(
         load_modules(image, loads, parameters=ENFORCED, timeout=120),
-        load_modules(_trusting(image, certificate, place), loads, parameters=ENFORCED, timeout=120),
+        load_modules(trusting_kernel(image, certificate, place), loads, parameters=ENFORCED, timeout=120),
     )
 
 
-def _damaged(module: bytes, signed: bytes) -> bytes:
+def damaged(module: bytes, signed: bytes) -> bytes:
     """`module` with one byte changed, and the signature that was made before."""
     changed = bytearray(module)
     changed[-1] ^= 1
     return bytes(changed) + signed[len(module) :]
 
 
-def _trusting(image: Path, certificate: x509.Certificate, place: Path) -> Path:
+def trusting_kernel(image: Path, certificate: x509.Certificate, place: Path) -> Path:
     """The kernel in `image` with our certificate for its built-in ones (certs/system_certificates.S)."""
     kernel = bytearray(unpack(image.read_bytes()))
     system, _ = find_certificates(bytes(kernel))

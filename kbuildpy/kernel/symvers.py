@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.modpost.symvers_index import MIN_LINES, SymversIndex, keep_index, load_index
+from kbuildpy.kernel.symvers_index import MIN_LINES, SymversIndex, keep_index, load_index
 
 LICENSES = {"EXPORT_SYMBOL": False, "EXPORT_SYMBOL_GPL": True}
 

@@ -1,0 +1,88 @@
+"""vermagic and `struct module` of a kernel tree, from its compiler: the counterparts are VERMAGIC_STRING
+(include/linux/vermagic.h) and include/linux/module.h.
+
+Both hang on the configuration, the architecture's headers and the compiler's plugins (randomised structures), so one
+probe asks for them. The answer is kept in the user's cache with the state of everything that it was made from; looking
+that up imports next to nothing, because a check of one module does no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.question import digest, environment_key, stamp, stamps
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.module_facts import ModuleFacts, ModuleStruct
+from kbuildpy.kernel.tree import KernelTree
+
+_PROBE = """\
+#define INCLUDE_VERMAGIC
+#include <linux/module.h>
+#include <linux/vermagic.h>
+
+#define ANSWER(name, value) asm volatile("\\n.ascii \\"->" #name " %0 \\"" : : "i" (value))
+
+static void __attribute__((used)) module_facts(void)
+{
+	ANSWER(SIZE, sizeof(struct module));
+	ANSWER(NAME, __builtin_offsetof(struct module, name));
+	ANSWER(NAME_SIZE, sizeof(((struct module *)0)->name));
+	ANSWER(INIT, __builtin_offsetof(struct module, init));
+#ifdef CONFIG_MODULE_UNLOAD
+	ANSWER(EXIT, __builtin_offsetof(struct module, exit));
+#endif
+	asm volatile("\\n.ascii \\"->VERMAGIC [" VERMAGIC_STRING "]\\"");
+}
+"""
+_NUMBER = re.compile(r"->(SIZE|NAME|NAME_SIZE|INIT|EXIT) [$#]?(\d+)")
+_VERMAGIC = re.compile(r"->VERMAGIC \[([^\]\n]*)\]")
+
+
+def ask_module_facts(
+    tree: KernelTree, *, variables: Mapping[str, str] | None = None, environ: Mapping[str, str]
+) -> ModuleFacts:
+    """vermagic and layout as `tree` has them under the make variables `variables` and `environ`.
+
+    Raises `KbuildError` when the tree cannot be asked (its makefiles fail, its compiler is not installed) or the probe
+    does not compile.
+    """
+    given = sorted((variables or {}).items())
+    key = digest("module facts", _PROBE, str(tree.objects), str(tree.source), given, environment_key(environ))
+    cached = cache_directory() / "layouts" / f"{key}.json"
+    known = read_json(cached)
+    if isinstance(known, dict):
+        try:
+            if all(list(stamp(name)) == seen for name, seen in known["stamps"].items()):
+                return _from_json(known["facts"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            pass  # written by another version of kbuildpy: ask again
+    # (asking imports five times as much as remembering)
+    from kbuildpy.kbuild.answer import ask_tree, watched
+    from kbuildpy.kbuild.probe import compile_probe
+
+    answer = ask_tree(tree, variables=variables or {}, environ=environ)
+    probed = compile_probe(answer, _PROBE, environ=environ)
+    facts = _parse(probed.assembly.decode("latin-1"), tree)
+    write_json(cached, {"facts": facts, "stamps": {**watched(answer), **stamps(probed.headers)}})
+    return facts
+
+
+def _parse(assembly: str, tree: KernelTree) -> ModuleFacts:
+    numbers = {name: int(number) for name, number in _NUMBER.findall(assembly)}
+    vermagic = _VERMAGIC.search(assembly)
+    if vermagic is None or not {"SIZE", "NAME", "NAME_SIZE", "INIT"} <= numbers.keys():
+        raise KbuildError(f"{tree.objects}: the compiler's output carries no vermagic and no layout of struct module")
+    layout = ModuleStruct(
+        numbers["SIZE"], (numbers["NAME"], numbers["NAME_SIZE"]), numbers["INIT"], numbers.get("EXIT")
+    )
+    return ModuleFacts(vermagic[1], layout)
+
+
+def _from_json(value: Any) -> ModuleFacts:
+    vermagic, (size, (name, length), init, exit) = value
+    if not isinstance(vermagic, str):
+        raise TypeError
+    return ModuleFacts(vermagic, ModuleStruct(int(size), (int(name), int(length)), int(init), exit))

@@ -1,0 +1,47 @@
+"""What a tree's compiler makes of a C file of ours, under the flags of a `.mod.c`: sizes, offsets, strings of macros.
+
+Kbuild does the same with its `offsets.c` files (scripts/Makefile.lib: sed-offsets). A probe is compiled to assembly,
+which can be read also where an object would be no ELF file (LTO).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from kbuildpy.errors import CommandError
+from kbuildpy.kbuild.answer import TreeAnswer
+from kbuildpy.kbuild.command import split_command
+from kbuildpy.kbuild.record import read_depfile
+from kbuildpy.run import run
+
+
+class Probed(NamedTuple):
+    """A compiled probe: the assembly, and the headers that it is made from (absolute; autoconf.h is not told)."""
+
+    assembly: bytes
+    headers: tuple[str, ...]
+
+
+def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]) -> Probed:
+    """Compile the C text `source` as the tree of `answer` compiles a `.mod.c`.
+
+    Raises `CommandError` with the compiler's message when that fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        directory = str(Path(scratch).resolve())
+        steps = answer.steps_for(answer.compile_mod_c, directory=directory, module="probe")
+        commands = split_command(steps[0].command) or [[]]
+        argv = commands[0]
+        if "-c" not in argv:
+            raise CommandError(f"{answer.tree.objects}: cannot make a probe from: {steps[0].command}")
+        argv[argv.index("-c")] = "-S"
+        Path(directory, "probe.mod.c").write_text(source)
+        cwd = answer.working_directory(directory)
+        run(argv, cwd=cwd, env=answer.environment_for(environ, directory))
+        _, names = read_depfile(Path(directory, ".probe.mod.o.d").read_text(errors="surrogateescape"))
+        headers = tuple(os.path.normpath(os.path.join(cwd, name)) for name in names)  # noqa: PTH118
+        return Probed(Path(directory, "probe.mod.o").read_bytes(), headers)

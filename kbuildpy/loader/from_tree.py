@@ -1,0 +1,98 @@
+"""What the check knows about a kernel from its kernel tree: everything but the keys, which are in the image only.
+
+Where the image and the modules of the same release are installed, they lend what the tree has not. The layout of
+`struct module` is the compiler's; whoever calls says how the tree is asked (`kbuild.module_facts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import architecture_of
+from kbuildpy.kernel.image import image_of_tree
+from kbuildpy.kernel.module_facts import ModuleFacts
+from kbuildpy.kernel.own_modules import module_contents, modules_directory
+from kbuildpy.kernel.symvers import read_symvers
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.loader.exports import SymversExports
+from kbuildpy.loader.kernel import LoaderKernel
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.keyring import Keyring
+
+AskTree = Callable[[KernelTree], ModuleFacts]
+"""Asks a tree's compiler; raises `KbuildError` where it cannot be asked."""
+
+
+def kernel_from_tree(
+    tree: KernelTree,
+    ask: AskTree | None = None,
+    *,
+    image: Path | None = None,
+    modules: Path | None = None,
+    root: Path = Path("/"),
+) -> LoaderKernel:
+    """The kernel that `tree` builds modules for.
+
+    `ask` gives vermagic and layout. `image` is the kernel's image and `modules` its `lib/modules/RELEASE`; without
+    them, those of the tree's release are taken where they are installed below `root`. Raises `KbuildError` for a
+    `Module.symvers` that is not what modpost writes.
+    """
+    missing: list[str] = []
+    facts = _facts(tree, ask, missing)
+    exports = _exports(tree, missing)
+    if image is None:
+        try:
+            image = image_of_tree(tree, root=root)
+        except KbuildError as error:
+            missing.append(f"the built-in certificates: {error.message}")
+    modules = modules or modules_directory(tree.release, root=root)
+    if modules is None:
+        missing.append(f"the kernel's own modules: there is no lib/modules/{tree.release}/kernel below {root}")
+    return LoaderKernel(
+        release=tree.release,
+        version=tree.version,
+        machine=str(architecture_of(tree)),
+        config=tree.config,
+        vermagic=facts.vermagic if facts else None,
+        struct_module=facts.struct_module if facts else None,
+        exports=exports,
+        keyring=partial(keyring_of_image, image) if image else None,
+        modules_of=partial(module_contents, modules) if modules else None,
+        missing=tuple(missing),
+    )
+
+
+@lru_cache(maxsize=8)
+def keyring_of_image(image: Path) -> Keyring:
+    """The keys that are built into a kernel image. Raises `KbuildError` for one that is damaged or has none."""
+    from kbuildpy.signing.kernel_image import load_kernel
+
+    return load_kernel(image)
+
+
+def _facts(tree: KernelTree, ask: AskTree | None, missing: list[str]) -> ModuleFacts | None:
+    what = "vermagic and the layout of struct module"
+    if ask is None:
+        missing.append(f"{what}: the kernel tree's compiler was not asked")
+        return None
+    try:
+        return ask(tree)
+    except KbuildError as error:
+        missing.append(f"{what}: {error.message}")
+        return None
+
+
+def _exports(tree: KernelTree, missing: list[str]) -> SymversExports | None:
+    if not tree.symvers.is_file():
+        missing.append(f"the exported symbols: {tree.symvers} is not there")
+        return None
+    symvers = read_symvers(tree.symvers, any_license=tree.version < (5, 19))
+    if not len(symvers):
+        missing.append(f"the exported symbols: {tree.symvers} is empty")
+        return None
+    return SymversExports(symvers, tree.config.get("CONFIG_MODVERSIONS") == "y")

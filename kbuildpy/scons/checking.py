@@ -1,0 +1,156 @@
+"""The kernel's verdict in the build: after each link, and `env.CheckModule()`.
+
+A module that the kernel would refuse fails the build, unless CHECK=0. What a build can know is checked: the kernel
+tree's facts, what the modules of the group and those of KBUILD_EXTRA_SYMBOLS export. No signature is judged there: what
+is linked has none yet.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.scons.actions import KbuildAction, bind
+
+if TYPE_CHECKING:
+    from kbuildpy.loader.kernel import KernelExport, LoaderKernel
+    from kbuildpy.scons.group import Group
+    from kbuildpy.scons.session import Project
+
+OLDEST = (6, 1)
+"""Older kernels' loaders are not known here."""
+
+
+def is_wanted(project: Project) -> bool:
+    """Whether what is built for `project` is checked: CHECK=0 is no, and so is a kernel whose loader is not known."""
+    return project.check and project.tree.version >= OLDEST and _machine_is_known(project)
+
+
+def check_built(group: Group, module: Path, shown: str) -> None:
+    """Ask what the kernel would say to a module that was linked. Raises `KbuildError` when it would refuse it; the
+    file is removed then."""
+    from kbuildpy.loader.load_module import load_module
+
+    kernel = group_kernel(group)
+    verdict, _ = load_module(module.read_bytes(), kernel, file=shown)
+    if verdict.accepted:
+        return
+    if group.project.warns_of_symbols and verdict.stage == "simplify_symbols":
+        return
+    module.unlink()
+    raise refusal_of(verdict, hint="CHECK=0 builds it all the same")
+
+
+def refusal_of(verdict: Any, *, hint: str = "") -> KbuildError:
+    """A refusal as an error of the build."""
+    what = f"refused with {verdict.errno}" if verdict.errno else "not safe to load"
+    message = f"{verdict.file}: {what} by {verdict.kernel}: {verdict.reason}"
+    log = f"kernel log: {verdict.log}" if verdict.log else ""
+    return KbuildError(message, hint="\n".join(filter(None, (log, verdict.hint, hint))))
+
+
+def group_kernel(group: Group) -> LoaderKernel:
+    """The kernel that `group` is built for, in which the modules of the group and of its extra symvers are known."""
+    from kbuildpy.kernel.symvers import read_symvers
+    from kbuildpy.loader.exports import SymversExports
+
+    kernel = project_kernel(group.project)
+    if kernel.exports is None:
+        return kernel
+    paths = [Path(node.get_abspath()) for node in (group.symvers, *group.extra_symvers)]
+    modversions = group.project.tree.config.get("CONFIG_MODVERSIONS") == "y"
+    others = tuple(SymversExports(read_symvers(path), modversions) for path in paths if path.is_file())
+    return replace(kernel, exports=_Exports((kernel.exports, *others)))
+
+
+@functools.lru_cache(maxsize=8)
+def project_kernel(project: Project) -> LoaderKernel:
+    """What is known of the kernel that `project` builds for."""
+    from kbuildpy.kbuild.module_facts import ask_module_facts
+    from kbuildpy.loader.from_tree import kernel_from_tree
+
+    ask = functools.partial(ask_module_facts, variables=dict(project.answer.variables), environ=project.environ)
+    return kernel_from_tree(project.tree, ask)
+
+
+class _Exports:
+    """The kernel's exports, then others'."""
+
+    def __init__(self, places: tuple[Any, ...]) -> None:
+        self._places = places
+
+    def find(self, symbol: str) -> KernelExport | None:
+        """What the first of them says of `symbol`."""
+        for place in self._places:
+            found: KernelExport | None = place.find(symbol)
+            if found is not None:
+                return found
+        return None
+
+
+def check_module(env: Any, modules: Any, *, params: str = "", sig_enforce: bool = False, **variables: Any) -> list[Any]:
+    """Declare that `modules` (nodes or names of `.ko` files) are checked; the nodes of the verdicts, `NAME.ko.check`
+    beside the modules, one JSON object each. A refused module fails the build.
+
+    `params` are parameters as for insmod; `sig_enforce`: the kernel takes signed modules only. Other keywords choose
+    the kernel, as for KernelModule (KDIR, ARCH, ...).
+    """
+    from kbuildpy.scons.builders import stop_on_error
+
+    def declare() -> list[Any]:
+        nodes = env.arg2nodes(modules, env.fs.File)
+        if not nodes:
+            raise UsageError("CheckModule: no modules to check", hint="name one: CheckModule(ko)")
+        return [_declare(env, node, params, sig_enforce=sig_enforce, variables=variables) for node in nodes]
+
+    return stop_on_error(declare)
+
+
+def _declare(env: Any, module: Any, params: str, *, sig_enforce: bool, variables: Mapping[str, Any]) -> Any:
+    from kbuildpy.scons.builders import find_project
+    from kbuildpy.scons.session import Session
+
+    session = Session.of(env)
+    group = session.group_of(module.get_abspath()) if not variables else None
+    project = group.project if group else find_project(env, variables)
+    if project.tree.version < OLDEST or not _machine_is_known(project):
+        raise UsageError(
+            f"CheckModule: the loader of {project.tree.release} is not known",
+            hint=f"kernels from {'.'.join(map(str, OLDEST))} on, for x86_64 and arm64",
+        )
+    suffix = "check" if group else f"{project.tree.release}.check"
+    node = env.fs.File(f"{module.get_abspath()}.{suffix}")
+
+    def check(targets: list[Any], sources: list[Any]) -> None:
+        from kbuildpy.files import replacing
+        from kbuildpy.loader.check import read_module
+        from kbuildpy.loader.load_module import load_module
+
+        kernel = replace(group_kernel(group) if group else project_kernel(project), sig_enforce=sig_enforce)
+        path = Path(sources[0].get_abspath())
+        verdict, _ = load_module(read_module(path), kernel, args=params, file=str(sources[0]))
+        if not verdict.accepted:
+            raise refusal_of(verdict)
+        with replacing(Path(targets[0].get_abspath())) as slot:
+            slot.write(json.dumps(verdict.to_json()).encode() + b"\n")
+
+    label = group.label if group else f"{project.tree.release} "
+    signature = digest(params, sig_enforce, project.answer.identity, stamp(project.tree.symvers))
+    action = KbuildAction(check, title=f"  CHECK   {label}{Path(module.get_abspath()).name}", signature=signature)
+    bind(group.project.env if group else env, [node], [module], action)
+    if group:
+        node.attributes.kbuildpy_contents = group.contents
+    node.set_nocache()
+    return node
+
+
+def _machine_is_known(project: Project) -> bool:
+    from kbuildpy.kernel.architecture import architecture_of
+
+    return str(architecture_of(project.tree)) in ("x86_64", "arm64")
