@@ -15,6 +15,7 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.layout import layout_and_allocate, total_size
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import Loaded, Modules
+from kbuildpy.loader.parameters import copy_args, parse_args
 from kbuildpy.loader.requires import in_order, init_and_exit
 from kbuildpy.loader.sections import check_export_sections, find_module_sections, percpu_modalloc, setup_modinfo
 from kbuildpy.loader.signature_check import module_sig_check
@@ -188,7 +189,9 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("check_module_license_and_versions", _check_license_and_versions),
     ("setup_modinfo", setup_modinfo),
     ("simplify_symbols", simplify_symbols),
+    ("strndup_user", copy_args),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("parse_args", parse_args),
 )
 _EARLY: tuple[tuple[str, Stage], ...] = (
     ("kernel_read_file", _read_file),
@@ -206,5 +209,7 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("check_export_symbol_versions", check_export_sections),
     ("setup_modinfo", setup_modinfo),
     ("simplify_symbols", simplify_symbols),
+    ("strndup_user", copy_args),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("parse_args", parse_args),
 )

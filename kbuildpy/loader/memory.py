@@ -19,9 +19,8 @@ from kbuildpy.elf.constants import (
     SHT_RELA,
     STT_FUNC,
 )
-from kbuildpy.elf.relocations import decode_relocations
-from kbuildpy.elf.sections import Section
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.own_exports import relocations
 from kbuildpy.loader.verdict import Undefined
 
 _POINTER = 8
@@ -111,13 +110,14 @@ class Memory:
             made = self._pointers[section] = {}
             for number, shdr in enumerate(self.info.sechdrs):
                 if shdr.sh_type == SHT_RELA and shdr.sh_info == section:
-                    table = Section(number, "", SHT_RELA, 0, 0, shdr.sh_offset, shdr.sh_size, 0, section, 8, 24)
-                    for entry in decode_relocations(self.info.data(number), table, self.info.elf_header):
+                    for entry in relocations(self.info, number):
                         if entry.type == absolute:
                             made[entry.offset] = self._target(entry.symbol, entry.addend)
         return self._pointers[section]
 
     def _target(self, symbol: int, addend: int) -> Pointer:
+        if symbol >= len(self.info.symbols):
+            raise self._undefined(f"a pointer is relocated by symbol {symbol}, which does not exist")
         _name, _info, _other, shndx, value, _size = self.info.symbols[symbol]
         if shndx == SHN_UNDEF:
             return Import(self.info.symbol_name(symbol))

@@ -89,7 +89,7 @@ def _unknown(info: LoadInfo, argument: Argument) -> None:
     name, module = argument.name, info.mod_name
     dynamic_debug = info.kernel.has("DYNAMIC_DEBUG_CORE")
     if dynamic_debug is None and (name == b"dyndbg" or b"." in name):
-        info.not_checked(f"argument {as_text(name)}: the kernel's configuration (DYNAMIC_DEBUG_CORE) is not known")
+        info.not_checked(f"argument {as_text(name)}", "the configuration")
         return
     if not dynamic_debug and name == b"dyndbg":
         _log(info, "dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds")
