@@ -88,6 +88,8 @@ static void open_file(const char *path)
 	int i = 0, fd = open(path, O_RDONLY);
 
 	report_status("open", fd);
+	if (fd < 0)
+		return;
 	while (files[i].path)
 		i++;
 	files[i].path = path;
@@ -98,9 +100,9 @@ static void close_file(const char *path)
 {
 	int i = 0;
 
-	while (!files[i].path || strcmp(files[i].path, path))
+	while (files[i].path && strcmp(files[i].path, path))
 		i++;
-	report_status("close", close(files[i].fd));
+	report_status("close", files[i].path ? close(files[i].fd) : close(-1));
 	files[i].path = "";
 }
 
