@@ -18,6 +18,7 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.layout import layout_and_allocate, total_size
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import Loaded, Modules
+from kbuildpy.loader.parameters import copy_args, parse_args
 from kbuildpy.loader.relocate import apply_relocations
 from kbuildpy.loader.requires import in_order, init_and_exit
 from kbuildpy.loader.sections import check_export_sections, find_module_sections, percpu_modalloc, setup_modinfo
@@ -194,9 +195,11 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("simplify_symbols", simplify_symbols),
     ("apply_relocations", apply_relocations),
     ("post_relocation", post_relocation),
+    ("strndup_user", copy_args),
     ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
     ("prepare_coming_module", prepare_coming_module),
+    ("parse_args", parse_args),
 )
 _EARLY: tuple[tuple[str, Stage], ...] = (
     ("kernel_read_file", _read_file),
@@ -216,7 +219,9 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("simplify_symbols", simplify_symbols),
     ("apply_relocations", apply_relocations),
     ("post_relocation", post_relocation),
+    ("strndup_user", copy_args),
     ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
     ("prepare_coming_module", prepare_coming_module),
+    ("parse_args", parse_args),
 )

@@ -6,7 +6,7 @@ States are those of include/linux/module.h (enum module_state).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 
@@ -21,7 +21,11 @@ class ModuleExport(NamedTuple):
 @dataclass(frozen=True)
 class Loaded:
     """One loaded module. `state` is "UNFORMED", "COMING", "LIVE" or "GOING"; `uses` names the modules that it holds,
-    `references` counts those that hold it otherwise (open files); `size` in bytes as /proc/modules shows it."""
+    `references` counts those that hold it otherwise (open files); `size` in bytes as /proc/modules shows it.
+
+    `uses` has the owners of the symbols that were resolved when it was loaded. What a running module takes with
+    symbol_get(), or holds with try_module_get(), is not known here; a weak symbol that was found counts like any other.
+    """
 
     name: str
     state: str = "LIVE"
@@ -33,6 +37,11 @@ class Loaded:
     has_init: bool = True
     has_exit: bool = True
 
+    @property
+    def is_permanent(self) -> bool:
+        """Whether it could be started and never be stopped."""
+        return self.has_init and not self.has_exit
+
 
 @dataclass(frozen=True)
 class Modules:
@@ -43,3 +52,30 @@ class Modules:
     def find(self, name: str) -> Loaded | None:
         """The module called `name` (kernel/module/main.c: find_module_all)."""
         return next((module for module in self.loaded if module.name == name), None)
+
+    def users_of(self, name: str) -> tuple[str, ...]:
+        """The modules that use symbols of `name`, the latest first (`source_list` of struct module)."""
+        return tuple(module.name for module in self.loaded if name in module.uses)
+
+    def refcount(self, module: Loaded) -> int:
+        """What holds `module`: its users, others, and itself while it is being loaded (module_refcount). One that is
+        being unloaded and not held has -1."""
+        holders = len(self.users_of(module.name)) + module.references
+        if module.state == "GOING":
+            return holders or -1
+        return holders + (module.state in ("UNFORMED", "COMING"))
+
+    def changed(self, name: str, *, state: str | None = None, references: int = 0) -> Modules:
+        """The same with the module `name` in `state` (None: as it is), and with so many references more."""
+        return Modules(
+            tuple(
+                replace(module, state=state or module.state, references=module.references + references)
+                if module.name == name
+                else module
+                for module in self.loaded
+            )
+        )
+
+    def without(self, name: str) -> Modules:
+        """The same without the module `name`."""
+        return Modules(tuple(module for module in self.loaded if module.name != name))

@@ -35,6 +35,15 @@ PARAVIRT_IN_ALTERNATIVES = (6, 8)
 INIT_TRAMPOLINE = (6, 12)
 """arm64: init code has its own entries to reach ftrace by (in stable releases of 6.12, too)."""
 
+PRINTK_WHOLE_RECORD = (6, 4)
+"""A record of the log has room for 1,024 bytes of text; before, that of the console's prefix was taken off."""
+
+DYNDBG_SOURCE = (6, 4)
+"""dyndbg= knows the flag "s"."""
+
+BOOL_ENABLE = (6, 14)
+"""Truth values may be called "enable" and "disable", too."""
+
 STRTAB_CHECKED = (6, 14)
 """The symbols' names are checked against their string table, and extended versions are read."""
 
@@ -61,6 +70,9 @@ BTF_BASE = (6, 11)
 
 BTF_LAYOUT = (7, 0)
 """Type information may have a third part, its layout."""
+
+DYNDBG_STACK = (6, 19)
+"""dyndbg= knows the flag "d"."""
 
 FLAGSTAB = (7, 0)
 """One `__ksymtab` for all, whose symbols have flags in `__kflagstab`; `__ksymtab_gpl` is obsolete."""

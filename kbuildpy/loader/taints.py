@@ -7,7 +7,7 @@ from kbuildpy.loader.load_info import LoadInfo
 ORDER = "PFSRMBUDAWCIOELKXTNJ"
 """The letters in the order of their bits."""
 
-_LOCKS_OFF = frozenset("PFRMBD")
+LOCKS_OFF = frozenset("PFRMBD")
 """Taints after which lockdep is switched off already, without a line."""
 
 
@@ -19,7 +19,7 @@ def is_tainted(info: LoadInfo, letter: str) -> bool:
 def add_taint_module(info: LoadInfo, letter: str, *, lockdep_ok: bool = True, of_module: bool = True) -> None:
     """Set a taint in the kernel and in the module. What makes lockdep unreliable switches it off, and the kernel says
     so the first time."""
-    if not lockdep_ok and not any(is_tainted(info, each) for each in _LOCKS_OFF):
+    if not lockdep_ok and not any(is_tainted(info, each) for each in LOCKS_OFF):
         info.log("Disabling lock debugging due to kernel taint")
     info.kernel_taints.add(letter)
     if of_module:

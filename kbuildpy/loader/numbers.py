@@ -1,0 +1,66 @@
+"""Numbers and truth values as the kernel reads them (lib/kstrtox.c).
+
+Each function returns the value, or the name of the errno.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kbuildpy.loader import since
+
+_ULLONG_MAX = (1 << 64) - 1
+_DIGITS = {8: b"01234567", 10: b"0123456789", 16: b"0123456789abcdefABCDEF"}
+_HEX = re.compile(rb"0[xX][0-9a-fA-F]")
+
+RANGES = {
+    "u8": (0, 0xFF),
+    "s16": (-0x8000, 0x7FFF),
+    "u16": (0, 0xFFFF),
+    "s32": (-0x80000000, 0x7FFFFFFF),
+    "u32": (0, 0xFFFFFFFF),
+    "s64": (-0x8000000000000000, 0x7FFFFFFFFFFFFFFF),
+    "u64": (0, _ULLONG_MAX),
+}
+"""Least and greatest value of each type."""
+
+
+def kstrto(text: bytes, kind: str, base: int = 0) -> int | str:
+    """`text` as a number of the type `kind`, or "EINVAL", "ERANGE" (kstrtou8, kstrtoint, ...).
+
+    A sign may stand before it ("-" only for signed types) and a newline behind. Base 0 goes by the beginning: "0x", "0"
+    or neither. A number of more than 64 bits is out of range, whatever follows it.
+    """
+    least, greatest = RANGES[kind]
+    negative = least < 0 and text.startswith(b"-")
+    value = _kstrtoull(text[1:] if negative or text.startswith(b"+") else text, base)
+    if isinstance(value, str):
+        return value
+    value = -value if negative else value
+    return value if least <= value <= greatest else "ERANGE"
+
+
+def _kstrtoull(text: bytes, base: int) -> int | str:
+    if base == 0:
+        # "0x" and no digit after it is an octal 0 and a letter too many.
+        base = 16 if _HEX.match(text) else 8 if text.startswith(b"0") else 10
+    if base == 16 and text[:2].lower() == b"0x":
+        text = text[2:]
+    count = len(text) - len(text.lstrip(_DIGITS[base]))
+    digits = text[:count].lstrip(b"0")
+    # More than 22 octal digits are too many in every base; Python would not convert thousands of them.
+    value = int(digits or b"0", base) if len(digits) <= 22 else _ULLONG_MAX + 1
+    if value > _ULLONG_MAX:
+        return "ERANGE"
+    return value if count and text[count:] in (b"", b"\n") else "EINVAL"
+
+
+def kstrtobool(text: bytes, version: tuple[int, int]) -> bool | str:
+    """`text` as a truth value, or "EINVAL": its first letter decides, after "o" the second."""
+    first, second = text[:1].lower(), text[1:2].lower()
+    if first == b"o":
+        return second == b"n" if second in (b"n", b"f") else "EINVAL"
+    yes, no = (b"yt1e", b"nf0d") if version >= since.BOOL_ENABLE else (b"yt1", b"nf0")
+    if first and first in yes:
+        return True
+    return False if first and first in no else "EINVAL"

@@ -1,0 +1,137 @@
+"""The parameters that a module declares: its section __param (include/linux/moduleparam.h: struct kernel_param).
+
+The layout is that of 64-bit machines, the same in all kernels from 6.1 to 7.3.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kbuildpy.loader.memory import Import, Memory, Place, Pointer
+from kbuildpy.loader.verdict import Undefined
+
+UNSAFE = 1
+"""KERNEL_PARAM_FL_UNSAFE: setting it taints the kernel."""
+
+HWPARAM = 2
+"""KERNEL_PARAM_FL_HWPARAM: not to be set in a kernel that is locked down."""
+
+_NOARG = 1
+"""KERNEL_PARAM_OPS_FL_NOARG: may be named without a value."""
+
+_SIZE = 40
+_BOOLS = ("bool", "bint", "bool_enable_only")
+_TYPES = ("byte", "short", "ushort", "int", "uint", "long", "ulong", "ullong", "hexint", "charp", "invbool", *_BOOLS)
+
+
+class Elsewhere(Exception):
+    """What describes a parameter is not in the module, but exported by the kernel or another module."""
+
+
+class Ops(NamedTuple):
+    """`struct kernel_param_ops`: the function that sets the parameter, by name; whether that is one of kernel/params.c;
+    and whether the parameter may be named without a value (None: not known)."""
+
+    set: str
+    known: bool
+    noarg: bool | None
+
+
+class Parameter(NamedTuple):
+    """One `struct kernel_param`; `arg` points to the variable, or to what describes a string or an array."""
+
+    name: bytes
+    ops: Pointer
+    flags: int
+    arg: Pointer
+
+
+class StringDescription(NamedTuple):
+    """`struct kparam_string`: the size of the variable, and where it is."""
+
+    maxlen: int
+    string: Pointer
+
+
+class ArrayDescription(NamedTuple):
+    """`struct kparam_array`: how many elements it takes, their size, where their number goes (0: nowhere), what sets
+    one, and where the first is."""
+
+    max: int
+    elemsize: int
+    num: Pointer
+    ops: Pointer
+    elem: Pointer
+
+
+KNOWN_OPS = {
+    **{f"param_ops_{name}": Ops(f"param_set_{name}", True, name in _BOOLS) for name in _TYPES},
+    "param_ops_string": Ops("param_set_copystring", True, False),
+    "param_array_ops": Ops("param_array_set", True, False),
+}
+"""The operations that kernel/params.c exports."""
+
+_KNOWN_SETTERS = {ops.set for ops in KNOWN_OPS.values()}
+
+
+def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
+    """The first parameter of that name, where a dash is an underscore (kernel/params.c: parse_one, parameq)."""
+    section = memory.info.find_sec("__param")
+    if not section:
+        return None
+    for start in range(0, memory.info.sechdrs[section].sh_size // _SIZE * _SIZE, _SIZE):
+        found = _name(memory, Place(section, start))
+        if _underscored(found) == _underscored(name):
+            return Parameter(
+                name=found,
+                ops=memory.pointer(Place(section, start + 16)),
+                flags=memory.integer(Place(section, start + 27), 1),
+                arg=memory.pointer(Place(section, start + 32)),
+            )
+    return None
+
+
+def ops_at(memory: Memory, pointer: Pointer) -> Ops:
+    """The operations that `pointer` leads to: those of kernel/params.c, the module's own, or somebody else's."""
+    if isinstance(pointer, Import):
+        return KNOWN_OPS.get(pointer.symbol, Ops(f"the operations {pointer.symbol}", False, None))
+    at = _place(memory, pointer, "operations")
+    noarg = bool(memory.integer(at, 4) & _NOARG)
+    setter = memory.pointer(Place(at.section, at.offset + 8))
+    if isinstance(setter, Import):
+        return Ops(setter.symbol, setter.symbol in _KNOWN_SETTERS, noarg)
+    return Ops(memory.function_name(_place(memory, setter, "function that sets it")), False, noarg)
+
+
+def string_at(memory: Memory, pointer: Pointer) -> StringDescription:
+    """The description of a string parameter."""
+    section, offset = _place(memory, pointer, "description of a string")
+    return StringDescription(memory.integer(Place(section, offset), 4), memory.pointer(Place(section, offset + 8)))
+
+
+def array_at(memory: Memory, pointer: Pointer) -> ArrayDescription:
+    """The description of an array parameter."""
+    section, offset = _place(memory, pointer, "description of an array")
+    return ArrayDescription(
+        max=memory.integer(Place(section, offset), 4),
+        elemsize=memory.integer(Place(section, offset + 4), 4),
+        num=memory.pointer(Place(section, offset + 8)),
+        ops=memory.pointer(Place(section, offset + 16)),
+        elem=memory.pointer(Place(section, offset + 24)),
+    )
+
+
+def _name(memory: Memory, entry: Place) -> bytes:
+    return memory.string(_place(memory, memory.pointer(entry), "name"))
+
+
+def _underscored(name: bytes) -> bytes:
+    return name.replace(b"-", b"_")
+
+
+def _place(memory: Memory, pointer: Pointer, what: str) -> Place:
+    if isinstance(pointer, Place):
+        return pointer
+    if isinstance(pointer, Import):
+        raise Elsewhere(f"the {what} of a parameter is {pointer.symbol} of the kernel or of another module")
+    raise Undefined(memory.info.stage, f"the {what} of a parameter is looked for at the address {pointer:#x}")

@@ -1,0 +1,192 @@
+"""A script of loads and unloads, run over the model and in real kernels: they agree after each step."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from kbuildpy.kbuild.module_facts import ask_module_facts
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.loader.from_tree import kernel_from_tree
+from kbuildpy.loader.script import Step, run_script
+from kbuildpy.run import run
+from kbuildpy.vm import fetch_kernel_image
+from tests.vm.system_calls import Answer, Call, make_calls
+from tests.vm.test_samples_load import SAMPLES, tree_called
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed"),
+]
+
+HEAD = '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n'
+INIT = "static int __init start(void) { return 0; }\nmodule_init(start);\n"
+SOURCES = {
+    "stays": HEAD + INIT,
+    "bare": HEAD,
+    "ends": HEAD + "static void __exit stop(void) { }\nmodule_exit(stop);\n",
+    "second_user": HEAD
+    + "u32 exporter_next_ticket(void);\nu32 use_twice(void);\n"
+    + "u32 use_twice(void) { return exporter_next_ticket(); }\nEXPORT_SYMBOL(use_twice);\n",
+    "of_both": HEAD
+    + "u32 exporter_next_ticket(void);\nu32 use_twice(void);\n"
+    + "u32 use_both(void);\nu32 use_both(void) { return exporter_next_ticket() + use_twice(); }\n",
+    "same_export": HEAD + "u32 use_twice(void);\nu32 use_twice(void) { return 1; }\nEXPORT_SYMBOL(use_twice);\n",
+    "not_free": '#include <linux/module.h>\nMODULE_LICENSE("Proprietary");\n' + INIT,
+}
+SAMPLED = ("exporter", "exporter_user", "chardev")
+
+SCRIPT = """
+rmmod exporter                  # not loaded
+insmod exporter_user.ko         # what it needs is not loaded
+insmod bare.ko
+rmmod -f no_such_module
+insmod exporter.ko
+insmod exporter.ko              # loaded already
+insmod exporter_user.ko
+rmmod exporter                  # used
+rmmod -f exporter               # force does not help
+insmod second_user.ko
+insmod of_both.ko
+rmmod exporter
+rmmod second_user               # used by of_both alone
+insmod same_export.ko           # second_user exports it
+rmmod exporter_user
+insmod exporter_user.ko         # now the latest
+rmmod of_both
+rmmod second_user
+insmod same_export.ko
+insmod second_user.ko           # the other way round
+rmmod exporter
+rmmod exporter_user
+rmmod exporter
+rmmod exporter                  # gone
+insmod ends.ko
+rmmod ends
+rmmod bare
+open chardev                    # not loaded
+insmod chardev.ko no_such_parameter=1
+open chardev
+open chardev
+rmmod chardev                   # held
+close chardev
+rmmod chardev
+close chardev
+rmmod chardev
+insmod chardev.ko
+open chardev
+insmod stays.ko
+rmmod stays                     # permanent
+insmod stays.ko
+rmmod same_export same_export
+rmmod -f stays
+insmod stays.ko
+rmmod -f stays
+insmod not_free.ko
+insmod stays.ko
+insmod bare.ko
+rmmod -f chardev                # held, and forced; who holds it must not end after this
+"""
+
+_ADDRESS = re.compile(" 0x[0-9a-f]{16}")
+
+
+class Lives(NamedTuple):
+    """The steps of the script over the model, and in a kernel: the answers of each, then the lines of /proc/modules."""
+
+    model: list[Step]
+    kernel: list[tuple[list[Answer], tuple[str, ...]]]
+
+
+@pytest.fixture(scope="module", params=["6.1", "6.12"])
+def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lives:
+    tree, place = tree_called(request.param), tmp_path_factory.mktemp("lifecycle")
+    modules = build_modules(tree, place)
+    kernel = kernel_from_tree(tree, partial(ask_module_facts, environ=os.environ))
+    steps = list(run_script(SCRIPT, kernel, modules))
+    calls = [calls_of(step.command.words) for step in steps]
+    sequence = [call for group in calls for call in (*group, ("print", "/proc/modules"))]
+    files = {module.name: module.read_bytes() for module in modules.glob("*.ko")}
+    answers = iter(make_calls(fetch_kernel_image(tree.release), sequence, files, place))
+    lived = []
+    for group in calls:
+        given = [next(answers) for _ in group]
+        lived.append((given, next(answers).lines))
+    return Lives(steps, lived)
+
+
+def build_modules(tree: KernelTree, place: Path) -> Path:
+    """Build all modules for `tree`; the directory in which they lie."""
+    project, built = place / "project", place / "built"
+    for name in SAMPLED:
+        shutil.copytree(SAMPLES / name, project / name, ignore=shutil.ignore_patterns("build"))
+    for name, source in SOURCES.items():
+        (project / f"{name}.c").write_text(source)
+    objects = [f"{name}/" for name in SAMPLED] + [f"{name}.o" for name in SOURCES if name != "same_export"]
+    (project / "Kbuild").write_text("".join(f"obj-m += {target}\n" for target in objects))
+    # Two modules of one build cannot export the same.
+    apart = place / "apart"
+    apart.mkdir()
+    (project / "same_export.c").rename(apart / "same_export.c")
+    (apart / "Kbuild").write_text("obj-m := same_export.o\n")
+    built.mkdir()
+    for directory in (project, apart):
+        out = place / f"{directory.name}-out"
+        run([sys.executable, "-m", "kbuildpy", "build", directory, "-k", tree.objects, "-o", out])
+        for module in out.rglob("*.ko"):
+            shutil.copy(module, built / module.name)
+    return built
+
+
+def calls_of(words: list[str]) -> list[Call]:
+    """The system calls that a command of the script makes."""
+    verb, *operands = words
+    if verb == "insmod":
+        return [("load", f"/{operands[0]}", " ".join(operands[1:]))]
+    if verb == "rmmod":
+        flags = os.O_NONBLOCK | (os.O_TRUNC if "-f" in operands else 0)
+        return [("unload", name, str(flags)) for name in operands if name != "-f"]
+    return [(verb, f"/dev/{operands[0]}")]
+
+
+def numbers(step: Step, answers: list[Answer]) -> tuple[int, int]:
+    """The errno that was predicted, and the kernel's (of several calls, that of the last that failed)."""
+    predicted = getattr(errno, step.errno) if step.errno else 0
+    return predicted, next((answer.errno for answer in reversed(answers) if answer.errno), 0)
+
+
+def test_every_step_ends_with_the_errno_of_the_kernel(lives: Lives) -> None:
+    said = [(step.command.text, *numbers(step, answers)) for step, (answers, _) in zip(*lives, strict=True)]
+    assert [item for item in said if item[1] != item[2]] == []
+    assert {number for _, number, _ in said} >= {
+        0,
+        errno.ENOENT,
+        errno.EEXIST,
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.ENOEXEC,
+    }
+
+
+def test_the_list_of_modules_is_that_of_the_kernel_after_every_step(lives: Lives) -> None:
+    from kbuildpy.loader.procfs import proc_modules
+
+    for step, (_, lines) in zip(*lives, strict=True):
+        predicted = [_ADDRESS.sub("", line) for line in proc_modules(step.modules, step.kernel)]
+        assert predicted == [_ADDRESS.sub("", line) for line in lines], step.command.text
+
+
+def test_the_kernel_logs_what_was_predicted(lives: Lives) -> None:
+    """(The modules' own lines aside.)"""
+    own = re.compile(r"exporter\w*: (loaded|removed|got)|chardev: (loaded|removed)")
+    for step, (answers, _) in zip(*lives, strict=True):
+        logged = [line for answer in answers for line in answer.log if not own.match(line)]
+        assert list(step.lines) == logged, step.command.text
