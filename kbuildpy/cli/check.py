@@ -186,4 +186,29 @@ def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
 
 
 def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> int:
-    raise UsageError("--script: not there yet")
+    """Print what comes of each step of the script; 0 if all could be done."""
+    from kbuildpy.loader.script import as_text, run_script
+
+    if args.files or args.params or args.format not in ("text", "json"):
+        raise UsageError(
+            "--script names its modules and parameters itself, and is told as text or json",
+            hint="insmod FILE.ko PARAMETER ...",
+        )
+    try:
+        text = args.script.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{args.script}: {getattr(error, 'strerror', None) or 'not a text'}") from error
+    failed = 0
+    for kernel in kernels:
+        if len(kernels) > 1 and args.format == "text":
+            print(f"{kernel.release}:")
+        try:
+            for step in run_script(text, kernel, args.script.parent):
+                failed += not step.done
+                if args.quiet and step.done:
+                    continue
+                shown = {"kernel": kernel.release, **step.to_json()}
+                print(json.dumps(shown) if args.format == "json" else as_text(step))
+        except KbuildError as error:
+            raise UsageError(f"{args.script}: {error.message}", hint=error.hint) from error
+    return 1 if failed else 0

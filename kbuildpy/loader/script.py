@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.loader.check import depends, read_module
+from kbuildpy.kernel.own_modules import read_module, stated_needs
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.loaded import Modules
@@ -186,7 +186,7 @@ def _modprobe(step: Step, name: str, args: str, load: Load, *, pending: tuple[st
     contents = step.kernel.modules_of(name)
     if contents is None:
         return replace(step, errno="ENOENT", reason=f"kernel {step.kernel.release} has no module {name}")
-    for needed in depends(contents):
+    for needed in stated_needs(contents):
         step = _modprobe(step, needed, "", load, pending=(*pending, name))
         if not step.done:
             return step
