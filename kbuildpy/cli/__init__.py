@@ -19,6 +19,7 @@ from kbuildpy.errors import KbuildError
 # In the order of a module's way: built, signed, installed. The word is the name of the file that does it.
 COMMANDS = {
     "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
+    "check": "say what a kernel's loader would say to modules, without loading them",
     "keygen": "make a key to sign modules with, and its certificate",
     "sign": "sign modules, as scripts/sign-file does",
     "verify": "check the signatures of modules, and which kernel trusts them",

@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-a",
         "--algorithm",
         default="rsa-4096",
-        help="rsa-2048, -3072 or -4096 (default), p-256, -384 or -521, ml-dsa-44, -65 or -87 (for Linux 7.0 and later)",
+        help="rsa-2048, -3072 or -4096 (default), p-256, -384 or -521, ml-dsa-44, -65 or -87 "
+        "(kernels from 7.0 on with CONFIG_CRYPTO_MLDSA)",
     )
     parser.add_argument("--cn", default="kbuildpy module signing key", metavar="NAME", help="whose key it is")
     parser.add_argument("--days", type=int, default=36500, metavar="N", help="valid for N days (default: 36500)")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+_LINE = re.compile(r"^(CONFIG_[^=\n]*)=(.*)$", re.MULTILINE)
 
 
 def read_auto_conf(path: Path) -> dict[str, str]:
@@ -14,11 +17,13 @@ def read_auto_conf(path: Path) -> dict[str, str]:
         text = path.read_text(errors="surrogateescape")
     except FileNotFoundError:
         return {}
-    values = {}
-    for line in text.splitlines():
-        name, equals, value = line.partition("=")
-        if equals and name.startswith("CONFIG_"):
-            if len(value) >= 2 and value[0] == value[-1] == '"':
-                value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-            values[name] = value
+    return parse_config(text)
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """The same of the text of an `auto.conf` or a `.config`."""
+    values: dict[str, str] = dict(_LINE.findall(text))
+    for name, value in values.items():
+        if len(value) >= 2 and value[0] == value[-1] == '"':
+            values[name] = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     return values

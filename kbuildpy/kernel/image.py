@@ -15,7 +15,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
 
-INSTALLED_IMAGES = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz")
+INSTALLED_IMAGES = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz", "usr/lib/modules/{release}/vmlinuz")
 """Where a kernel's image is: of Debian and most others; of Fedora, Arch, and Debian's packages from 7.0 on."""
 # Where a tree that was built here has its own (arch/*/boot/Makefile).
 _BUILT = ("arch/x86/boot/bzImage", "arch/arm64/boot/Image")

@@ -36,6 +36,50 @@ def module_contents(directory: Path, name: str) -> bytes | None:
     return None if path is None else read_module(path)
 
 
+def modules_needed(directory: Path, name: str) -> tuple[str, ...] | None:
+    """The names of all modules that module `name` needs, each after what it needs itself; None if `directory` has no
+    such module.
+
+    From depmod's list, whose lines end with what is loaded first; without one, from what modpost wrote into the
+    modules. Raises `KbuildError` for a file that cannot be read or decompressed.
+    """
+    name = module_name(name)
+    listed = _listed_needs(directory)
+    if listed is not None:
+        return listed.get(name)
+    if name not in own_modules(directory):
+        return None
+    order: list[str] = []
+    for below in _stated_needs(directory, name):
+        order += [item for item in (*(modules_needed(directory, below) or ()), below) if item not in order]
+    return tuple(order)
+
+
+def stated_needs(contents: bytes) -> tuple[str, ...]:
+    """The names in `depends=` of a module, found without taking it apart: it may be damaged."""
+    start = contents.find(b"\0depends=")
+    if start < 0:
+        return ()
+    start += len(b"\0depends=")
+    text = contents[start : contents.find(b"\0", start)].decode("utf-8", "replace")
+    return tuple(name for name in text.replace("-", "_").split(",") if name)
+
+
+@lru_cache(maxsize=8)
+def _listed_needs(directory: Path) -> Mapping[str, tuple[str, ...]] | None:
+    try:
+        lines = (directory / "modules.dep").read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    pairs = (line.partition(":") for line in lines)
+    return {module_name(path): tuple(module_name(item) for item in reversed(needs.split())) for path, _, needs in pairs}
+
+
+@lru_cache(maxsize=8192)
+def _stated_needs(directory: Path, name: str) -> tuple[str, ...]:
+    return stated_needs(module_contents(directory, name) or b"")
+
+
 def read_module(path: Path) -> bytes:
     """The module in the file `path`, decompressed. Raises `KbuildError` naming the file."""
     from kbuildpy.compression import decompress

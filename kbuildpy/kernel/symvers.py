@@ -109,7 +109,11 @@ def forget_symvers() -> None:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, any_license: bool, _mtime: int, _size: int, _inode: int) -> Symvers:
-    contents = path.read_bytes()
+    return parse_symvers(path.read_bytes(), path, any_license=any_license)
+
+
+def parse_symvers(contents: bytes, path: Path, *, any_license: bool = False) -> Symvers:
+    """Read what a symvers file says; errors name it `path`."""
     index = load_index(contents)
     if index is not None:
         return IndexedSymvers(contents, index)

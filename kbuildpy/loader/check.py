@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.own_modules import module_name, read_module, stated_needs
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import NO_MODULES, load_module
 from kbuildpy.loader.loaded import Loaded, Modules
@@ -64,7 +64,7 @@ class Checker:
         self._check = check
         self._by_name: dict[str, list[Path]] = {}
         for file in check.files:
-            self._by_name.setdefault(name_of(file), []).append(file)
+            self._by_name.setdefault(module_name(file.name), []).append(file)
         self._loaded: dict[tuple[Path, int], Modules] = {}
         self._pending: set[Path] = set()
 
@@ -79,7 +79,7 @@ class Checker:
     def _verdict(self, file: Path, contents: bytes, number: int) -> Verdict:
         modules = self._before(file, contents, number)
         parameters = self._check.parameters
-        args = parameters.get(name_of(file), parameters.get("", ""))
+        args = parameters.get(module_name(file.name), parameters.get("", ""))
         kernel = self._check.kernels[number]
         verdict, after = load_module(contents, kernel, modules, args, file=str(file))
         self._loaded[file, number] = after if verdict.accepted else NO_MODULES
@@ -91,7 +91,7 @@ class Checker:
             return NO_MODULES
         loaded: dict[str, Loaded] = {}
         self._pending.add(file)
-        for name in depends(contents):
+        for name in stated_needs(contents):
             needed = self._nearest(name, file)
             if needed is None or needed in self._pending:
                 continue
@@ -108,31 +108,6 @@ class Checker:
         candidates = self._by_name.get(name, [])
         beside = [path for path in candidates if path.parent == file.parent]
         return next(iter(beside or candidates), None)
-
-
-def read_module(file: Path) -> bytes:
-    """The module in `file`, through its compression. Raises `KbuildError` for one that cannot be read."""
-    try:
-        return decompress(file.read_bytes())
-    except OSError as error:
-        raise KbuildError(f"{file}: {error.strerror}") from error
-    except KbuildError as error:
-        raise KbuildError(f"{file}: {error.message}", hint=error.hint) from error
-
-
-def name_of(file: Path) -> str:
-    """The name under which modprobe looks for the module in `file` (scripts/Makefile.lib: name-fix)."""
-    return file.name.partition(".")[0].replace("-", "_")
-
-
-def depends(contents: bytes) -> list[str]:
-    """The names in `depends=` of a module, found without taking it apart: it may be damaged."""
-    start = contents.find(b"\0depends=")
-    if start < 0:
-        return []
-    start += len(b"\0depends=")
-    stop = contents.find(b"\0", start)
-    return [name for name in contents[start:stop].decode("utf-8", "replace").replace("-", "_").split(",") if name]
 
 
 _checkers: list[Checker] = []

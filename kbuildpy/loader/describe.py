@@ -11,8 +11,8 @@ from kbuildpy.loader.verdict import Verdict
 _WIDTH = 14
 
 
-def as_text(verdict: Verdict, *, verbose: bool = False) -> str:
-    """A few lines: the answer, then what there is to know about it."""
+def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> str:
+    """A few lines: the answer, then what there is to know about it; of an accepted module only the first if `brief`."""
     lines = [f"{verdict.file}: {_answer(verdict)} by {verdict.kernel}"]
     facts: list[tuple[str, str]] = []
     if not verdict.accepted:
@@ -21,7 +21,7 @@ def as_text(verdict: Verdict, *, verbose: bool = False) -> str:
         facts.append(("because", verdict.reason or ""))
         if verdict.hint:
             facts.append(("to do", verdict.hint))
-    if verdict.accepted:
+    elif not brief:
         facts += [("warns", line) for line in verdict.lines]
         facts.append(("taints", verdict.taints or "none"))
         facts.append(("loaded before", ", ".join(verdict.requires) or "nothing"))

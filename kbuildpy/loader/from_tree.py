@@ -7,22 +7,19 @@ Where the image and the modules of the same release are installed, they lend wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
-from kbuildpy.kernel.own_modules import module_contents, modules_directory
+from kbuildpy.kernel.own_modules import module_contents, modules_directory, modules_needed
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.exports import SymversExports
 from kbuildpy.loader.kernel import LoaderKernel
-
-if TYPE_CHECKING:
-    from kbuildpy.signing.keyring import Keyring
+from kbuildpy.loader.keys import keyring_of_image
 
 AskTree = Callable[[KernelTree], ModuleFacts]
 """Asks a tree's compiler; raises `KbuildError` where it cannot be asked."""
@@ -43,14 +40,14 @@ def kernel_from_tree(
     `Module.symvers` that is not what modpost writes.
     """
     missing: list[str] = []
-    facts = _facts(tree, ask, missing)
+    modules = modules or modules_directory(tree.release, root=root)
+    facts = _facts(tree, ask, modules, missing)
     exports = _exports(tree, missing)
     if image is None:
         try:
             image = image_of_tree(tree, root=root)
         except KbuildError as error:
             missing.append(f"the built-in certificates: {error.message}")
-    modules = modules or modules_directory(tree.release, root=root)
     if modules is None:
         missing.append(f"the kernel's own modules: there is no lib/modules/{tree.release}/kernel below {root}")
     return LoaderKernel(
@@ -63,28 +60,27 @@ def kernel_from_tree(
         exports=exports,
         keyring=partial(keyring_of_image, image) if image else None,
         modules_of=partial(module_contents, modules) if modules else None,
+        depends_of=partial(modules_needed, modules) if modules else None,
         missing=tuple(missing),
     )
 
 
-@lru_cache(maxsize=8)
-def keyring_of_image(image: Path) -> Keyring:
-    """The keys that are built into a kernel image. Raises `KbuildError` for one that is damaged or has none."""
-    from kbuildpy.signing.kernel_image import load_kernel
+def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing: list[str]) -> ModuleFacts | None:
+    """From the tree's compiler; where it cannot be asked, from a module that came with the kernel."""
+    reason = "the kernel tree's compiler was not asked"
+    if ask is not None:
+        try:
+            return ask(tree)
+        except KbuildError as error:
+            reason = error.message.partition("\n")[0]  # (a compiler's message may be long)
+    if modules is not None:
+        from kbuildpy.loader.shipped import facts_of_modules
 
-    return load_kernel(image)
-
-
-def _facts(tree: KernelTree, ask: AskTree | None, missing: list[str]) -> ModuleFacts | None:
-    what = "vermagic and the layout of struct module"
-    if ask is None:
-        missing.append(f"{what}: the kernel tree's compiler was not asked")
-        return None
-    try:
-        return ask(tree)
-    except KbuildError as error:
-        missing.append(f"{what}: {error.message}")
-        return None
+        facts = facts_of_modules(modules)
+        if facts is not None and facts.vermagic.split(" ")[0] == tree.release:
+            return facts
+    missing.append(f"vermagic and the layout of struct module: {reason}")
+    return None
 
 
 def _exports(tree: KernelTree, missing: list[str]) -> SymversExports | None:

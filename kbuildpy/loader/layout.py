@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE
 from kbuildpy.loader import since
+from kbuildpy.loader.frob import module_frob_arch_sections
 from kbuildpy.loader.verdict import Placed, Undefined
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ _MOD_KALLSYMS = 32
 
 def layout_and_allocate(info: LoadInfo) -> None:
     """Refuse what is both writable and executable, then place every section: `info.mem`, `info.placed`, `sh_addr`."""
+    info.stage = "module_frob_arch_sections"
+    module_frob_arch_sections(info)
     info.stage = "module_enforce_rwx_sections"
     _enforce_rwx(info)
     info.stage = "layout_and_allocate"

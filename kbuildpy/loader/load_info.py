@@ -11,6 +11,7 @@ from functools import cached_property
 
 from kbuildpy.elf.constants import ELFCLASS32, ELFCLASS64
 from kbuildpy.elf.raw import Ehdr, Shdr, c_string
+from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.sections import Header
 from kbuildpy.elf.symbols import Row, decode_symbols
 from kbuildpy.loader.kernel import LoaderKernel
@@ -40,7 +41,7 @@ class LoadInfo:
     modules are taken for loaded where a symbol of theirs is needed. `mem` are the sizes of the blocks of memory,
     `placed` the sections in them (`wrapped`: together they are larger than a size can be). `values` are the symbols'
     values once they are resolved; None for an address that only the running kernel knows, which is within a module's
-    reach.
+    reach. `relocated` has the SHT_RELA sections that were applied, by the section that they are for.
     """
 
     contents: bytes
@@ -66,6 +67,7 @@ class LoadInfo:
     mem: dict[str, int] = field(default_factory=dict)
     placed: list[Placed] = field(default_factory=list)
     values: list[int | None] = field(default_factory=list)
+    relocated: dict[int, list[int]] = field(default_factory=dict)
     exports: dict[str, ModuleExport] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     requires: list[str] = field(default_factory=list)
@@ -121,6 +123,16 @@ class LoadInfo:
         """The rows of the symbol table (st_name, st_info, st_other, st_shndx, st_value, st_size); known from the
         validity checks on."""
         return decode_symbols(self.data(self.index.sym), self.hdr.order, is_64bit=self.hdr.is_64bit)
+
+    def relocations(self, number: int) -> RelaColumns:
+        """The entries of the SHT_RELA section `number`."""
+        if number not in self._relocations:
+            self._relocations[number] = decode_rela_columns(self.data(number), self.hdr.order)
+        return self._relocations[number]
+
+    @cached_property
+    def _relocations(self) -> dict[int, RelaColumns]:
+        return {}
 
     def symbol_name(self, number: int) -> str:
         """The name of symbol `number`."""

@@ -10,12 +10,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kbuildpy.loader import modinfo, since
+from kbuildpy.loader.coming import prepare_coming_module
 from kbuildpy.loader.elf_validity import elf_validity
+from kbuildpy.loader.finalize import post_relocation
+from kbuildpy.loader.ftrace import ftrace_module_init
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.layout import layout_and_allocate, total_size
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.parameters import copy_args, parse_args
+from kbuildpy.loader.relocate import apply_relocations
 from kbuildpy.loader.requires import in_order, init_and_exit
 from kbuildpy.loader.sections import check_export_sections, find_module_sections, percpu_modalloc, setup_modinfo
 from kbuildpy.loader.signature_check import module_sig_check
@@ -189,8 +193,12 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("check_module_license_and_versions", _check_license_and_versions),
     ("setup_modinfo", setup_modinfo),
     ("simplify_symbols", simplify_symbols),
+    ("apply_relocations", apply_relocations),
+    ("post_relocation", post_relocation),
     ("strndup_user", copy_args),
+    ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("prepare_coming_module", prepare_coming_module),
     ("parse_args", parse_args),
 )
 _EARLY: tuple[tuple[str, Stage], ...] = (
@@ -209,7 +217,11 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("check_export_symbol_versions", check_export_sections),
     ("setup_modinfo", setup_modinfo),
     ("simplify_symbols", simplify_symbols),
+    ("apply_relocations", apply_relocations),
+    ("post_relocation", post_relocation),
     ("strndup_user", copy_args),
+    ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("prepare_coming_module", prepare_coming_module),
     ("parse_args", parse_args),
 )

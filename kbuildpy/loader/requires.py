@@ -16,11 +16,22 @@ def in_order(info: LoadInfo) -> tuple[str, ...]:
     order: list[str] = []
     unknown = False
     for owner in info.requires:
-        below = info.kernel.depends_of(owner) if info.kernel.depends_of else None
+        below = _needs(info, owner)
         unknown = unknown or below is None
         order += [name for name in (*(below or ()), owner) if name not in order]
     if unknown:
         info.not_checked("what the modules that it requires need themselves", "the kernel's own modules")
+    return tuple(order)
+
+
+def _needs(info: LoadInfo, name: str) -> tuple[str, ...] | None:
+    """What module `name` needs: as it is loaded, else as the kernel's own module of that name."""
+    loaded = info.modules.find(name)
+    if loaded is None:
+        return info.kernel.depends_of(name) if info.kernel.depends_of else None
+    order: list[str] = []
+    for below in loaded.uses:
+        order += [item for item in (*(_needs(info, below) or ()), below) if item not in order]
     return tuple(order)
 
 

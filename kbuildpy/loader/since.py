@@ -7,6 +7,15 @@ into them.
 
 from __future__ import annotations
 
+ALTERNATIVE_FLAGS = (6, 3)
+"""x86: an alternative has 16 bits of flags beside its 16 bits of feature."""
+
+BTF_MISMATCH_ONCE = (6, 3)
+"""Type information that is not taken is warned of once, where that does not stop a module."""
+
+RELOCATIONS_CLEARED = (6, 3)
+"""x86: relocations can be taken back, and overflow is looked for before the place."""
+
 MODULE_MEMORY = (6, 4)
 """`struct module_memory`: text, data, rodata and ro_after_init are allocated apart; before, core and init."""
 
@@ -23,6 +32,18 @@ DYNDBG_SOURCE = (6, 4)
 BOOL_ENABLE = (6, 14)
 """Truth values may be called "enable" and "disable", too."""
 
+ARM64_PREFIX = (6, 5)
+"""arm64: PLT entries are there in every configuration, and messages begin with "Modules: "."""
+
+ENDBR_SEALED = (6, 4)
+"""x86: what patches ENDBR away is called apply_seal_endbr."""
+
+PARAVIRT_IN_ALTERNATIVES = (6, 8)
+"""x86: paravirt calls are alternatives; `.parainstructions` means nothing any more."""
+
+INIT_TRAMPOLINE = (6, 12)
+"""arm64: init code has its own entries to reach ftrace by (in stable releases of 6.12, too)."""
+
 STRTAB_CHECKED = (6, 14)
 """The symbols' names are checked against their string table, and extended versions are read."""
 
@@ -31,6 +52,27 @@ MODULE_NAMESPACES = (6, 16)
 
 DYNDBG_STACK = (6, 19)
 """dyndbg= knows the flag "d"."""
+
+PERCPU_ADDRESSES = (6, 15)
+"""x86: per-CPU variables have addresses like the kernel's; before, offsets from 0."""
+
+RELOCATION_PLACES = (6, 19)
+"""x86 and livepatch: messages about a relocation name its section and number."""
+
+WARNING_WITH_COMMAND = (6, 19)
+"""WARN() says where first, then the processor, the command and its number."""
+
+CALLBACKS_OF_KERNEL = (7, 0)
+"""arm64: a function that patches an alternative must be the kernel's."""
+
+LIVEPATCH_TRACED = (6, 12)
+"""Tracepoints of livepatch modules are taken."""
+
+BTF_BASE = (6, 11)
+"""Type information may bring the part of the kernel's that it was made with: `.BTF.base`."""
+
+BTF_LAYOUT = (7, 0)
+"""Type information may have a third part, its layout."""
 
 FLAGSTAB = (7, 0)
 """One `__ksymtab` for all, whose symbols have flags in `__kflagstab`; `__ksymtab_gpl` is obsolete."""

@@ -129,7 +129,7 @@ def _declare(env: Any, module: Any, params: str, *, sig_enforce: bool, variables
 
     def check(targets: list[Any], sources: list[Any]) -> None:
         from kbuildpy.files import replacing
-        from kbuildpy.loader.check import read_module
+        from kbuildpy.kernel.own_modules import read_module
         from kbuildpy.loader.load_module import load_module
 
         kernel = replace(group_kernel(group) if group else project_kernel(project), sig_enforce=sig_enforce)

@@ -9,6 +9,7 @@ list (certs/revocation_certificates.S) is built alike, with one word.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ _NIST = bytes.fromhex("60864801650304")  # 2.16.840.1.101.3.4
 _NIST_NAME = "2.16.840.1.101.3.4."
 # What it warns of where CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA is set.
 _WAIVER = b"Waived invalid module sig"
+# The algorithm's name with its implementation's (crypto/mldsa.c: crypto_mldsa_algs); the name alone has every parser.
+_ML_DSA_VERIFIER = re.compile(rb"mldsa44-[a-z]")
 _ML_DSA = tuple(f"{_NIST_NAME}3.{number}" for number in (17, 18, 19))
 
 
@@ -36,7 +39,8 @@ class CertificateList(NamedTuple):
 
 
 def load_kernel(image: Path) -> Keyring:
-    """The keyring that a kernel has when it starts.
+    """The keyring that a kernel has when it starts; the modules that it can load are those that lie beside `image`, or
+    are installed.
 
     Raises `KbuildError` for a file that cannot be read, is no kernel image, or holds no certificates.
     """
@@ -53,7 +57,13 @@ def load_kernel(image: Path) -> Keyring:
         revoked=_parsed(revoked, str(image)) if revoked else (),
         unknown=_unknown_algorithms(kernel),
         waives_attributes=_WAIVER in kernel,
+        verifies_ml_dsa=_verifies_ml_dsa(kernel, alias_files(image, release)),
     )
+
+
+def alias_files(image: Path, release: str) -> tuple[Path, ...]:
+    """Where depmod lists which modules a kernel loads for an algorithm; besides `image`, its keyring hangs on them."""
+    return tuple(directory / "modules.alias" for directory in (image.parent, Path("/lib/modules", release)))
 
 
 def find_certificates(kernel: bytes) -> tuple[CertificateList | None, CertificateList | None]:
@@ -128,3 +138,15 @@ def _unknown_algorithms(kernel: bytes) -> frozenset[str]:
     }
     ours = {oid for hash in HASHES.values() for oid in (hash.oid, hash.ecdsa_oid)} | set(_ML_DSA)
     return frozenset(oid for oid in ours if oid.startswith(_NIST_NAME) and oid not in known)
+
+
+def _verifies_ml_dsa(kernel: bytes, aliases: tuple[Path, ...]) -> bool:
+    """Whether a kernel has ML-DSA's verifier built in, or would load it (crypto/api.c: crypto_larval_lookup) as one of
+    these lists of `aliases` has it."""
+    if _ML_DSA_VERIFIER.search(kernel):
+        return True
+    for listing in aliases:
+        with suppress(OSError):
+            if b"alias crypto-mldsa44 " in listing.read_bytes():
+                return True
+    return False

@@ -20,7 +20,8 @@ class Keyring:
     signed part) and `bin:HEX` (digest of a module without its signature).
 
     `kernel` is the release it belongs to, "" for none. `unknown` are the algorithms (object identifiers) that the
-    kernel does not know; of the others it is taken for granted that it has them, or can load their modules.
+    kernel does not know; of the others it is taken for granted that it has them, or can load their modules, but for
+    ML-DSA (`verifies_ml_dsa`), which kernels know by name that have nothing to verify it with (CONFIG_CRYPTO_MLDSA).
     `waives_attributes`: it takes signed attributes in an ML-DSA signature
     (CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA).
     """
@@ -31,6 +32,7 @@ class Keyring:
     blacklist: frozenset[str] = frozenset()
     unknown: frozenset[str] = field(default=frozenset(), repr=False)
     waives_attributes: bool = False
+    verifies_ml_dsa: bool = True
 
     @cached_property
     def trusted_by_identifier(self) -> dict[bytes, Certificate]:

@@ -60,7 +60,7 @@ def _refusal(message: Message, keyring: Keyring) -> tuple[str | None, str | None
     unknown = [oid for signer in message.signers for oid in signer.oids if oid in keyring.unknown]
     if unknown:
         return "ENOPKG", f"the kernel does not know its algorithm: {_algorithm_name(unknown[0], message)}"
-    if message.has_attributes and not (keyring.waives_attributes and _all_ml_dsa(message)):
+    if message.has_attributes and not (keyring.waives_attributes and all(map(_is_ml_dsa, message.signers))):
         return "EKEYREJECTED", "the signature has signed attributes, which the kernel refuses in a module's"
     if not all(signer.digest_matches for signer in message.signers):
         return "EKEYREJECTED", "the signature is over other contents: the module was changed"
@@ -78,6 +78,8 @@ def _refusal(message: Message, keyring: Keyring) -> tuple[str | None, str | None
         # ima_check_blacklist), with the digest that the signature is over.
         return "EPERM", "the module's digest is blacklisted"
     errno, reason = _trust(signed, keyring.trusted_by_identifier)
+    if errno is None and not keyring.verifies_ml_dsa and any(map(_is_ml_dsa, message.signers)):
+        return "EKEYREJECTED", "the kernel has nothing to verify ML-DSA with (CONFIG_CRYPTO_MLDSA)"
     if errno == "ENOKEY" and any(
         keyring.is_blacklisted(item)
         for item in (keyring.known_by_identifier.get(signer.identifier) for signer in message.signers)
@@ -167,8 +169,8 @@ def _signs_itself(certificate: Certificate) -> bool:
     return certificate.signed is not None and certificate.verifies(certificate.signed)
 
 
-def _all_ml_dsa(message: Message) -> bool:
-    return all(signer.signed.algorithm.startswith("ml-dsa") for signer in message.signers)
+def _is_ml_dsa(signer: Signer) -> bool:
+    return signer.signed.algorithm.startswith("ml-dsa")
 
 
 def _algorithm_name(oid: str, message: Message) -> str:

@@ -32,21 +32,28 @@ def fetch_kernel_image(release: str, *, machine: Machine | None = None) -> Path:
 
 
 def _extract(release: str, directory: Path, architecture: str) -> Path:
-    """The image, out of the first package that has it.
+    """The image out of Debian's packages. From 7.0 on linux-image only brings in the package that has it."""
+    _extract_either(f"linux-image-{release}", f"linux-image-{release}-unsigned", directory, architecture)
+    image = _image_in(directory, release)
+    if image is None:
+        _extract_either(f"linux-binary-{release}", f"linux-binary-unsigned-{release}", directory, architecture)
+        image = _image_in(directory, release)
+    if image is None:
+        raise KbuildError(f"Debian's packages of {release} have no image of the kernel in them")
+    return image
 
-    Debian signs some kernels for Secure Boot; the others have packages called -unsigned. From 7.0 on linux-image only
-    brings in the package with the image.
-    """
-    problem = KbuildError(f"Debian's packages of {release} have no image of the kernel in them")
-    for package in ("linux-image-{}", "linux-image-{}-unsigned", "linux-binary-{}", "linux-binary-unsigned-{}"):
+
+def _extract_either(signed: str, unsigned: str, directory: Path, architecture: str) -> None:
+    """Debian signs some kernels for Secure Boot; the others have packages called -unsigned."""
+    try:
+        extract(signed, directory, architecture=architecture)
+    except KbuildError as error:
         try:
-            extract(package.format(release), directory, architecture=architecture)
-        except KbuildError as error:
-            if package == "linux-image-{}":
-                problem = error
-            continue
-        for place in INSTALLED_IMAGES:
-            for image in (directory / place.format(release=release), directory / "usr" / place.format(release=release)):
-                if image.is_file():
-                    return image
-    raise problem
+            extract(unsigned, directory, architecture=architecture)
+        except KbuildError:
+            raise error from None
+
+
+def _image_in(directory: Path, release: str) -> Path | None:
+    places = [directory / root / place.format(release=release) for root in ("", "usr") for place in INSTALLED_IMAGES]
+    return next((place for place in places if place.is_file()), None)

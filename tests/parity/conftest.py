@@ -1,12 +1,15 @@
-"""Projects that are built once and changed by many tests."""
+"""Projects that are built once and changed by many tests, and a disk that is soon full."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kbuildpy.errors import CommandError
+from kbuildpy.run import run
 from tests.parity.scons_project import ASKING, PAIR, SConsProject, private_tree, usual_tree
 
 
@@ -46,3 +49,16 @@ def private(built_private: tuple[Path, Path]) -> SConsProject:
     shutil.rmtree(place)
     shutil.copytree(built, place, symlinks=True)
     return SConsProject(place / "project", place / "tree/objects", {})
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory that is a file system of its own, of 1 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    try:
+        run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk])
+    except CommandError as error:
+        pytest.skip(f"mounting a small file system takes root: {error.stderr.strip()}")
+    yield disk
+    run(["umount", disk])

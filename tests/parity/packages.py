@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import compiler_of
@@ -25,6 +27,20 @@ def unpacked(package: str) -> Path:
     place = cache_directory() / "packages" / package
     if not place.is_dir():
         _unpack([package], place)
+    return place
+
+
+def unpacked_kernel(release: str) -> Path:
+    """The directory that the image, the configuration and the modules of kernel `release` are unpacked in.
+
+    They are in one package, or, from 7.2 on, in three.
+    """
+    place = cache_directory() / "packages" / f"linux-image-{release}"
+    if not place.is_dir():
+        try:
+            _unpack([f"linux-{part}-{release}" for part in ("base", "binary", "modules")], place)
+        except CommandError:
+            _unpack([f"linux-image-{release}"], place)
     return place
 
 
@@ -46,6 +62,14 @@ def archived_tree(line: str) -> KernelTree:
             packages = [f"{newest}-amd64", f"{newest}-common", f"linux-kbuild-{line}"]
             _unpack(packages, place, options=options, redirect=True)
     return open_tree(next(place.glob("usr/src/linux-headers-*-amd64")))
+
+
+def early_tree() -> KernelTree:
+    """The kernel tree of 5.10, the oldest line there is; without its headers the test is skipped."""
+    try:
+        return archived_tree("5.10")
+    except KbuildError as error:
+        pytest.skip(f"no headers of 5.10 to be had: {error}")
 
 
 def other_compiler(tree: KernelTree) -> list[str]:

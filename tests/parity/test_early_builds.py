@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import assert_equal, build_both
-from tests.parity.packages import archived_tree, kernel_source
+from tests.parity.packages import early_tree, kernel_source
 from tests.parity.test_kbuild_language import (
     test_a_makefile_that_calls_kbuild_itself,
     test_a_trace_header_of_the_modules_own,
@@ -68,10 +67,7 @@ pytestmark = pytest.mark.parity
 
 @pytest.fixture(scope="module")
 def tree() -> KernelTree:
-    try:
-        return archived_tree("5.10")
-    except KbuildError as error:
-        pytest.skip(f"no headers of 5.10 to be had: {error}")
+    return early_tree()
 
 
 def test_the_tree_is_found_below_another_root_and_complete(tree: KernelTree) -> None:

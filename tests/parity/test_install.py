@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import trees
 from tests.parity.installs import (
@@ -21,21 +20,16 @@ from tests.parity.installs import (
     installed,
     messages,
 )
-from tests.parity.packages import archived_tree, unpacked
+from tests.parity.packages import early_tree, unpacked
+from tests.parity.test_samples import SAMPLES
 
 pytestmark = pytest.mark.parity
-SAMPLES = Path(__file__).parents[2] / "sample_modules"
 # (the oldest line has a makefile of another shape)
 RELEASES = [*(tree.release for tree in trees()), "5.10"]
 
 
 def tree_of_release(release: str) -> KernelTree:
-    if release != "5.10":
-        return next(tree for tree in trees() if tree.release == release)
-    try:
-        return archived_tree("5.10")
-    except KbuildError as error:
-        pytest.skip(f"no headers of 5.10 to be had: {error}")
+    return early_tree() if release == "5.10" else next(tree for tree in trees() if tree.release == release)
 
 
 def is_early(built: Built) -> bool:

@@ -7,12 +7,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kbuildpy.errors import CommandError
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.run import run
 from kbuildpy.signing.manifest import digest, read_manifest
@@ -44,19 +42,6 @@ def hello(tmp_path_factory: pytest.TempPathFactory) -> Built:
 def many(hello: Built, tmp_path: Path) -> list[Path]:
     """The module under many names."""
     return copies(hello, tmp_path / "many", MANY)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A directory that is a file system of its own, of 1 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    try:
-        run(["mount", "-t", "tmpfs", "-o", "size=1024k", "tmpfs", disk])
-    except CommandError as error:
-        pytest.skip(f"mounting a small file system takes root: {error.stderr.strip()}")
-    yield disk
-    run(["umount", disk])
 
 
 def refused(*words: str | Path, status: int = 1, env: dict[str, str] | None = None) -> str:

@@ -9,13 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from kbuildpy.errors import CommandError
 from kbuildpy.run import run
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.signer import sign_module
@@ -131,18 +129,6 @@ def test_half_a_line_in_the_manifest_is_written_anew(pair: Path, tmp_path: Path)
     assert start(tmp_path / "modules", pair, "--manifest", manifest).wait() == 0
     assert manifest.read_bytes().splitlines(keepends=True)[:2] == lines[:2]
     assert {Path(entry.path) for entry in read_manifest(manifest)} == modules.keys()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    try:
-        run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk])
-    except CommandError as error:
-        pytest.skip(f"mounting a small file system takes root: {error.stderr.strip()}")
-    yield disk
-    run(["umount", disk])
 
 
 def test_a_full_disk_stops_nothing_but_what_does_not_fit(small_disk: Path, pair: Path) -> None:

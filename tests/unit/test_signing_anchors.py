@@ -170,6 +170,25 @@ def test_images_are_unpacked(tmp_path: Path, image: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("verifier", "alias", "verifies"),
+    [
+        (b"", "", False),
+        (b"mldsa44-lib\0", "", True),
+        (b"", "alias crypto-mldsa44 mldsa\n", True),
+        (b"", "alias crypto-sha3-256 sha3\n", False),
+    ],
+    ids=["nothing", "built in", "a module", "another module"],
+)
+def test_a_kernel_verifies_ml_dsa_if_it_has_more_than_the_name(
+    tmp_path: Path, verifier: bytes, alias: str, verifies: bool
+) -> None:
+    (tmp_path / "vmlinuz").write_bytes(kernel(SYSTEM, b"mldsa44\0", verifier))
+    if alias:
+        (tmp_path / "modules.alias").write_text(f"# Aliases\n{alias}")
+    assert load_kernel(tmp_path / "vmlinuz").verifies_ml_dsa == verifies
+
+
+@pytest.mark.parametrize(
     "image",
     [
         b"",

@@ -140,6 +140,14 @@ def test_a_kernel_that_does_not_know_an_algorithm_lacks_a_package() -> None:
     assert one(signed(), old).trusted
 
 
+def test_a_kernel_without_a_verifier_of_ml_dsa_takes_no_such_signature() -> None:
+    state = one(signed("ml-dsa"), replace(trusted(certificate("ml-dsa")), verifies_ml_dsa=False))
+    assert (state.valid, state.trusted, state.errno) == (True, False, "EKEYREJECTED")
+    assert state.reason and "CONFIG_CRYPTO_MLDSA" in state.reason
+    assert one(signed("ml-dsa"), Keyring(verifies_ml_dsa=False)).errno == "ENOKEY"
+    assert one(signed(), replace(trusted(certificate("rsa")), verifies_ml_dsa=False)).trusted
+
+
 def test_one_look_answers_for_several_kernels() -> None:
     states = verify(signed(), [replace(trusted(certificate("rsa")), kernel="a"), Keyring(kernel="b")])
     assert [(state.kernel, state.trusted) for state in states] == [("a", True), ("b", False)]

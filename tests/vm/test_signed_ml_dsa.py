@@ -22,6 +22,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
@@ -93,31 +94,42 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Booted:
     other_authority = pair(new_key("p256"), authority.certificate, place / "other authority.pem")
     strangers = {name: certified(name, other_authority, place / f"other {name}.pem") for name in KEYS}
     by_itself = new_certificate(pairs["ml-dsa-44"].key, "signs itself", hash=None).public_bytes(Encoding.DER)
-    added = {
-        **{name: pair.der for name, pair in pairs.items()},
-        "of a stranger": strangers["ml-dsa-44"].der,
-        "of itself": by_itself,
-    }
+    by_stranger = strangers["ml-dsa-44"].der
+    added = {**{name: pair.der for name, pair in pairs.items()}, "by a stranger": by_stranger, "by itself": by_itself}
 
     tries = attempts(tree, place, authority, pairs, strangers)
     image = trusting_kernel(fetch_kernel_image(tree.release), authority.certificate, place)
+    reports, errnos = boot_with(image, tries, list(added.values()), place)
+    early = {attempt: file for attempt, file in tries.items() if attempt[1] == "early"}
+    verdicts = verdicts_of(early, image, pairs)
+    # What modprobe would find the verifier by is put beside the image.
+    aliases = ModuleImage.from_path(tries["mldsa", "verifier"]).modinfo_values("alias")
+    (image.parent / "modules.alias").write_text("".join(f"alias {alias} mldsa\n" for alias in aliases))
+    verdicts |= verdicts_of({attempt: file for attempt, file in tries.items() if attempt not in early}, image, pairs)
+    return Booted(dict(zip(tries, reports, strict=True)), verdicts, dict(zip(added, errnos, strict=True)))
+
+
+def boot_with(
+    image: Path, tries: Mapping[tuple[str, str], Path], certificates: list[bytes], place: Path
+) -> tuple[tuple[ModuleReport, ...], list[int]]:
+    """Add the certificates in a guest, then try the modules there; their reports, and the errno of each addition."""
     contents = {f"modules/{number}.ko": file.read_bytes() for number, file in enumerate(tries.values())}
     listed = [f"{name} /{path}\n" for (name, _), path in zip(tries, contents, strict=True)]
     contents["modules/list"] = "".join(listed).encode()
-    initramfs = make_initramfs(contents) + with_keys(list(added.values()), place)
+    initramfs = make_initramfs(contents) + with_keys(certificates, place)
     log = boot(image, initramfs, parameters=(*ENFORCED, "rdinit=/add_keys"), timeout=300).log
     reports, _ = read_reports(log)
-    assert len(reports) == len(tries)
-    numbers = re.findall(r"^certificate \d+: errno (\d+)$", "\n".join(log), re.MULTILINE)
+    return reports, [int(number) for number in re.findall(r"^certificate \d+: errno (\d+)$", "\n".join(log), re.M)]
 
+
+def verdicts_of(
+    tries: Mapping[tuple[str, str], Path], image: Path, pairs: Mapping[str, Pair]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """What `kbuildpy verify` says of the files, for the kernel with the certificates of `pairs` added to its own."""
     trusted = [word for item in pairs.values() for word in ("--cert", item.file)]
     said = kbuildpy("verify", *tries.values(), "-k", image, *trusted, "--format", "json")
     verdicts = {verdict["file"]: verdict for verdict in map(json.loads, said.text.splitlines())}
-    return Booted(
-        dict(zip(tries, reports, strict=True)),
-        {attempt: verdicts[str(file)] for attempt, file in tries.items()},
-        dict(zip(added, map(int, numbers), strict=True)),
-    )
+    return {attempt: verdicts[str(file)] for attempt, file in tries.items()}
 
 
 def newest_tree() -> KernelTree:
@@ -212,7 +224,7 @@ def with_keys(certificates: list[bytes], place: Path) -> bytes:
 
 def test_the_kernel_adds_no_certificates_but_those_of_its_authority(booted: Booted) -> None:
     # (one that ML-DSA has signed cannot be looked at before there is a verifier)
-    refused = {"of a stranger": errno.ENOKEY, "of itself": errno.ENOENT}
+    refused = {"by a stranger": errno.ENOKEY, "by itself": errno.ENOENT}
     assert booted.certificates == {**dict.fromkeys(KEYS, 0), **refused}
 
 
@@ -259,3 +271,5 @@ def test_without_sha_3_the_kernel_says_that_it_lacks_something(booted: Booted, n
 def test_without_ml_dsa_the_kernel_refuses_and_says_nothing(booted: Booted, name: str) -> None:
     attempt = booted.kernel[name, "early"].insmod
     assert (attempt.status, attempt.log) == (errno.EKEYREJECTED, ())
+    said = booted.verify[name, "early"]
+    assert (said["valid"], said["trusted"], said["errno"]) == (True, False, "EKEYREJECTED")

@@ -1,0 +1,189 @@
+"""`kbuildpy check`: would a kernel load these modules, and if not, why?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.cli.progress import with_bar
+from kbuildpy.errors import KbuildError, UsageError
+
+_NAMED = re.compile(r"([\w-]+):\s*")
+
+if TYPE_CHECKING:
+    from kbuildpy.loader.kernel import LoaderKernel
+    from kbuildpy.loader.verdict import Verdict
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `kbuildpy check`."""
+    parser.epilog = (
+        "Modules that are named together may need each other. Exit status: 0 every kernel would load every module; "
+        "1 one would not; 2 the call was wrong."
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE | DIR", type=Path, help="modules, or directories of them")
+    parser.add_argument(
+        "-k",
+        "--kernel",
+        action="append",
+        default=[],
+        metavar="KERNEL",
+        dest="kernels",
+        help="a kernel tree's path, an image's path, a release, `running` or `all` (default: the running kernel, else "
+        "the newest one installed)",
+    )
+    parser.add_argument(
+        "--params",
+        action="append",
+        default=[],
+        metavar="[NAME:]PARAMETERS",
+        help="parameters as for insmod ('debug=3 name=\"x y\"'), for module NAME or for all",
+    )
+    parser.add_argument("--script", metavar="FILE", type=Path, help="run a script of insmod, rmmod, lsmod")
+    parser.add_argument("--sig-enforce", action="store_true", help="the kernel runs with module.sig_enforce=1")
+    parser.add_argument("--lockdown", action="store_true", help="the kernel is locked down (Secure Boot)")
+    parser.add_argument(
+        "--cert", action="append", default=[], metavar="FILE", type=Path, help="certificates that are enrolled there"
+    )
+    parser.add_argument(
+        "--blacklist", action="append", default=[], metavar="NAME", help="the kernel runs with module_blacklist=NAME"
+    )
+    parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="at a time (default: one per processor)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say also where each section goes")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only what would not be loaded")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "sarif", "junit"),
+        default="text",
+        help="in words (default; a table for several kernels), one JSON object per line, or a document",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a verdict for each file and kernel; 0 if all are accepted."""
+    if args.jobs < 0:
+        raise UsageError(f"-j {args.jobs}: at least one job")
+    if args.script is None and not args.files:
+        raise UsageError("nothing to check", hint="name modules, directories of them, or a --script")
+    from kbuildpy.signing.walk import find_modules
+
+    files = find_modules(args.files)
+    if args.files and not files:
+        raise UsageError(f"no modules below {', '.join(map(str, args.files))}")
+    kernels = _kernels(args)
+    if args.script is not None:
+        return _run_script(args, kernels)
+    from kbuildpy.loader.check import Check, check_files
+
+    results = check_files(Check(tuple(files), tuple(kernels), _parameters(args.params, files)), jobs=args.jobs)
+    shown, say = with_bar(results, len(files), quiet=args.quiet)
+    rows: list[Sequence[Verdict]] = []
+    failed = 0
+
+    for path, result in shown:
+        if isinstance(result, KbuildError):
+            failed += 1
+            print(f"kbuildpy: {result}", file=sys.stderr)
+            if args.format == "json":
+                say(json.dumps(_unreadable(path, result)))
+            continue
+        failed += sum(not verdict.accepted for verdict in result)
+        rows.append(result)
+        if args.format == "json":
+            for verdict in result:
+                if not (args.quiet and verdict.accepted):
+                    say(json.dumps(verdict.to_json()))
+    _print(args, rows, len(files), failed)
+    return 1 if failed else 0
+
+
+def _print(args: argparse.Namespace, rows: Sequence[Sequence[Verdict]], files: int, failed: int) -> None:
+    verdicts = [verdict for row in rows for verdict in row]
+    if args.format == "sarif":
+        from kbuildpy.loader.sarif import as_sarif
+
+        print(as_sarif(verdicts))
+    elif args.format == "junit":
+        from kbuildpy.loader.junit import as_junit
+
+        print(as_junit(verdicts))
+    elif args.format == "text":
+        from kbuildpy.loader.describe import as_matrix, as_text
+
+        several = bool(rows) and len(rows[0]) > 1
+        if several and not args.quiet:
+            print(as_matrix(rows))
+        many = len(verdicts) > 1 and not args.verbose
+        for verdict in verdicts:
+            if not verdict.accepted or not (args.quiet or several):
+                print(as_text(verdict, verbose=args.verbose, brief=many))
+        if files > 1 or several:
+            total = len(verdicts) + files - len(rows)
+            print(f"{total - failed} of {total} accepted", file=sys.stderr)
+
+
+def _unreadable(path: Path, error: KbuildError) -> dict[str, object]:
+    empty = dict.fromkeys(("kernel", "errno", "log", "stage"))
+    facts = {"reason": error.message, "hint": error.hint, "taints": "", "requires": [], "unchecked": []}
+    return {"file": str(path), "accepted": False, **empty, **facts}
+
+
+def _kernels(args: argparse.Namespace) -> list[LoaderKernel]:
+    from kbuildpy.kbuild.module_facts import ask_module_facts
+    from kbuildpy.loader.open import open_kernels
+
+    opened = open_kernels(
+        args.kernels,
+        partial(ask_module_facts, environ=os.environ),
+        kdir=os.environ.get("KDIR"),
+        kernelrelease=os.environ.get("KERNELRELEASE"),
+    )
+    kernels = []
+    for item in opened:
+        if not args.kernels and not os.environ.get("KDIR"):
+            print(f"kbuildpy: {item.reason}", file=sys.stderr)
+        kernel = replace(
+            item.kernel, sig_enforce=args.sig_enforce, lockdown=args.lockdown, blacklist=tuple(args.blacklist)
+        )
+        kernels.append(_with_certificates(kernel, args.cert))
+    return kernels
+
+
+def _with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKernel:
+    """A kernel in which the certificates of `files` are enrolled, beside those that it has."""
+    if not files:
+        return kernel
+    from kbuildpy.signing.anchors import load_certificates
+    from kbuildpy.signing.keyring import Keyring
+
+    certificates = [item for file in files for item in load_certificates(file)]
+    built_in = kernel.keyring() if kernel.keyring else Keyring(kernel.release)
+    keyring = built_in.plus(certificates)
+    return replace(kernel, keyring=lambda: keyring)
+
+
+def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
+    """Parameters by module name; "" stands for every module."""
+    from kbuildpy.kernel.own_modules import module_name
+
+    names = {module_name(file.name) for file in files}
+    parameters: dict[str, str] = {}
+    for text in given:
+        named = _NAMED.match(text)
+        key = named[1].replace("-", "_") if named else ""
+        if key and key not in names:
+            raise UsageError(f"--params {text}: no module called {key} is checked", hint="NAME:'debug=3', or 'debug=3'")
+        parameters[key] = text[named.end() :] if named else text
+    return parameters
+
+
+def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> int:
+    raise UsageError("--script: not there yet")

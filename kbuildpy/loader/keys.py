@@ -1,0 +1,83 @@
+"""The keys that are built into a kernel image, kept in the user's cache: unpacking an image takes up to a second, and a
+check of one signed module would do little else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.keyring import Keyring
+
+_CERTIFICATES = ("certificates", "revoked")
+
+
+@lru_cache(maxsize=8)
+def keyring_of_image(image: Path) -> Keyring:
+    """The keyring that the kernel in `image` has when it starts. Raises `KbuildError` for an image that is damaged or
+    has no keys."""
+    from kbuildpy.signing.keyring import Keyring
+
+    cached = cache_directory() / "shipped" / f"{image_state('keys 2', image)}.json"
+    known = read_json(cached)
+    names = {field.name for field in fields(Keyring)}
+    if isinstance(known, dict) and known.keys() == names | {"aliases"}:
+        aliases = known.pop("aliases")
+        if aliases == _aliases(image, known["kernel"]):
+            return _from_json(known, image)
+    from kbuildpy.signing.kernel_image import load_kernel
+
+    keyring = load_kernel(image)
+    write_json(cached, _to_json(keyring) | {"aliases": _aliases(image, keyring.kernel)})
+    return keyring
+
+
+def _aliases(image: Path, release: str) -> list[list[int]]:
+    """The state of the lists of modules that a keyring hangs on, too."""
+    from kbuildpy.signing.kernel_image import alias_files
+
+    found = []
+    for listing in alias_files(image, release):
+        try:
+            status = listing.stat()
+        except OSError:
+            found.append([0, 0])
+        else:
+            found.append([status.st_mtime_ns, status.st_size])
+    return found
+
+
+def _to_json(keyring: Keyring) -> dict[str, Any]:
+    value = {field.name: getattr(keyring, field.name) for field in fields(keyring)}
+    for name, item in value.items():
+        if isinstance(item, frozenset):
+            value[name] = sorted(item)
+    return value | {name: [item.der.hex() for item in value[name]] for name in _CERTIFICATES}
+
+
+def _from_json(value: dict[str, Any], image: Path) -> Keyring:
+    from kbuildpy.signing.certificates import parse_certificate
+    from kbuildpy.signing.keyring import Keyring
+
+    for name in _CERTIFICATES:
+        value[name] = tuple(parse_certificate(bytes.fromhex(der), str(image)) for der in value[name])
+    values: dict[str, Any] = {name: frozenset(item) if isinstance(item, list) else item for name, item in value.items()}
+    return Keyring(**values)
+
+
+def image_state(what: str, image: Path) -> str:
+    """A name for `what` is known of the file `image` in its present state. Raises `KbuildError` if it is not there."""
+    from hashlib import blake2b
+
+    try:
+        status = image.stat()
+    except OSError as error:
+        raise KbuildError(f"{image}: {error.strerror}") from error
+    state = f"{what}\n{image.resolve()}\n{status.st_mtime_ns} {status.st_size} {status.st_ino}"
+    return blake2b(state.encode(errors="surrogateescape"), digest_size=16).hexdigest()

@@ -1,0 +1,188 @@
+"""Relocations of x86-64: arch/x86/kernel/module.c: apply_relocate_add.
+
+The surprise: a place that is not zero before is refused (the check is for livepatch, which may relocate twice), while
+the result of R_X86_64_PC32 and R_X86_64_PLT32 is cut to 32 bits without a look.
+
+Nearly all sections are told to be harmless from their columns; only what is not is gone through entry by entry.
+"""
+
+from __future__ import annotations
+
+from operator import sub
+
+from kbuildpy.elf.constants import SHN_ABS, SHT_NOBITS
+from kbuildpy.elf.rela_columns import RelaColumns
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.verdict import Refusal, Undefined
+
+R_NONE, R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64 = 0, 1, 2, 4, 10, 11, 24
+WIDTHS = {R_64: 8, R_PC32: 4, R_PLT32: 4, R_32: 4, R_32S: 4, R_PC64: 8}
+RELATIVE = (R_PC32, R_PLT32, R_PC64)
+CHECKED = {R_32, R_32S}
+"""Types whose result must fit."""
+
+MASK = (1 << 64) - 1
+TOP_2G = MASK - (1 << 31) + 1
+"""The kernel and its modules live from here on (arch/x86/include/asm/pgtable_64_types.h); so do per-CPU variables
+from 6.15 on, while before they are offsets from 0."""
+REACH = 1 << 24
+"""How far an addend may lead away from an address that is not known, and stay in the top 2 GiB for certain."""
+
+
+def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | None = None) -> None:
+    """Apply the relocation section `relsec`. `written` has the bytes, by offset, that other sections have written to
+    the same target; None if this is the only one for it.
+
+    Raises `Refusal` or `Undefined`.
+    """
+    columns = info.relocations(relsec)
+    if columns.offsets and not (written is None and _is_harmless(info, relsec, columns)):
+        _apply_each(info, relsec, columns, {} if written is None else written)
+
+
+def _is_harmless(info: LoadInfo, relsec: int, columns: RelaColumns) -> bool:
+    """Whether the columns show that nothing here can be refused."""
+    types = set(columns.types)
+    if not types <= WIDTHS.keys() or max(columns.symbols) >= len(info.values):
+        return False
+    if not types.isdisjoint(CHECKED) and not _fits_everywhere(info, columns):
+        return False
+    widths = {WIDTHS[kind] for kind in types}
+    number = info.sechdrs[relsec].sh_info
+    target = info.sechdrs[number]
+    if len(widths) == 1:
+        width = widths.pop()
+        offsets = sorted(columns.offsets)
+        if len(offsets) > 1 and min(map(sub, offsets[1:], offsets)) < width:
+            return False
+        places: set[bytes] = set()
+        if target.sh_type != SHT_NOBITS:
+            contents = info.data(number)
+            places = {contents[offset : offset + width] for offset in offsets}
+        return offsets[-1] + width <= target.sh_size and places <= {bytes(width)}
+    end = 0
+    contents = info.data(number)
+    for offset, kind in sorted(zip(columns.offsets, columns.types, strict=True)):
+        if offset < end:
+            return False
+        end = offset + WIDTHS[kind]
+        if any(contents[offset:end]):
+            return False
+    return end <= target.sh_size
+
+
+def _fits_everywhere(info: LoadInfo, columns: RelaColumns) -> bool:
+    return all(
+        _overflow(info, kind, symbol, addend) is False
+        for kind, symbol, addend in zip(columns.types, columns.symbols, columns.addends, strict=True)
+        if kind in CHECKED
+    )
+
+
+def _overflow(info: LoadInfo, kind: int, symbol: int, addend: int) -> bool | None:
+    """Whether the sum does not fit for R_32 or R_32S; None if that depends on the machine."""
+    value = info.values[symbol]
+    if _is_percpu(info, symbol):
+        value = 0 if info.kernel.version < since.PERCPU_ADDRESSES else None
+    if value is None:
+        if not -REACH <= addend <= REACH:
+            return None
+        return kind == R_32
+    total = (value + addend) & MASK
+    return total >> 32 != 0 if kind == R_32 else TOP_2G > total >= 1 << 31
+
+
+def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict[int, int]) -> None:
+    """Do as the kernel does, entry by entry (__write_relocate_add)."""
+    number = info.sechdrs[relsec].sh_info
+    target = info.sechdrs[number]
+    contents = info.data(number)
+    overflow_first = info.kernel.version >= since.RELOCATIONS_CLEARED
+    for entry, (offset, kind, symbol, addend) in enumerate(zip(*columns, strict=True)):
+        name = info.section_name(relsec)
+        if symbol >= len(info.values):
+            raise Undefined(
+                info.stage, f"relocation {entry} of {name} names symbol {symbol}, and there are {len(info.values)}"
+            )
+        if kind == R_NONE:
+            continue
+        width = WIDTHS.get(kind)
+        if width is None:
+            raise info.refuse(
+                "ENOEXEC",
+                f"module: {info.mod_name}: Unknown rela relocation: {kind}",
+                f"relocation {entry} of {name} is of type {kind}, which the kernel does not know",
+                hint="compile with the flags of the kernel tree (-mcmodel=kernel -fno-pic)",
+            )
+        overflow = _overflow(info, kind, symbol, addend) if kind in CHECKED else False
+        if overflow is None:
+            info.not_checked(f"whether relocation {entry} of {name} overflows: that depends on where the kernel lies")
+        if overflow and overflow_first:
+            raise _overflows(info, relsec, entry)
+        if offset + width > target.sh_size:
+            raise Undefined(
+                info.stage,
+                f"relocation {entry} of {name} writes {width} bytes at {offset:#x} of {info.section_name(number)}, "
+                f"which has {target.sh_size:#x}",
+            )
+        place = contents[offset : offset + width] if contents else bytes(width)
+        if any(written.get(offset + index, byte) for index, byte in enumerate(place)):
+            raise _not_zero(info, relsec, entry)
+        for index, byte in enumerate(_result(info, number, *(column[entry] for column in columns))[:width]):
+            written[offset + index] = byte
+        if overflow:
+            raise _overflows(info, relsec, entry)
+
+
+def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, addend: int) -> bytes:
+    """What is written; of an address that is not known only that it is not zero."""
+    value = info.values[symbol]
+    if value is None:
+        return b"\xff" * 8
+    if kind in RELATIVE:
+        value -= info.sechdrs[target].sh_addr + offset
+    return ((value + addend) & MASK).to_bytes(8, "little")
+
+
+def _not_zero(info: LoadInfo, relsec: int, entry: int) -> Refusal:
+    offset, kind, symbol, addend = (column[entry] for column in info.relocations(relsec))
+    value = "<val>" if kind in RELATIVE else _shown_value(info, symbol, addend)
+    before = (
+        "x86/modules: Skipping invalid" if info.kernel.version < since.RELOCATIONS_CLEARED else "x86/modules: Invalid"
+    )
+    place = f"sec {relsec}, idx {entry}, " if info.kernel.version >= since.RELOCATION_PLACES else ""
+    number = info.sechdrs[relsec].sh_info
+    return info.refuse(
+        "ENOEXEC",
+        f"module: {before} relocation target, existing value is nonzero for {place}type {kind}, loc <loc>, val {value}",
+        f"relocation {entry} of {info.section_name(relsec)} is for {offset:#x} of {info.section_name(number)}, "
+        "where there is something already",
+        hint="link the module with the linker and flags of the kernel tree (ld -r), which leaves zeros there",
+    )
+
+
+def _overflows(info: LoadInfo, relsec: int, entry: int) -> Refusal:
+    kind, symbol, addend = (column[entry] for column in info.relocations(relsec)[1:])
+    place = f" sec {relsec} idx {entry}" if info.kernel.version >= since.RELOCATION_PLACES else ""
+    refusal = info.refuse(
+        "ENOEXEC",
+        f"module: overflow in relocation type {kind} val {_shown_value(info, symbol, addend)}{place}",
+        f"relocation {entry} of {info.section_name(relsec)} needs the address of {info.symbol_name(symbol)!r} in "
+        + ("32 bits without sign" if kind == R_32 else "32 bits with sign"),
+        hint="compile with -mcmodel=kernel, as the kernel tree's flags have it",
+    )
+    info.log(f"module: `{info.mod_name}' likely not compiled with -mcmodel=kernel")
+    return refusal
+
+
+def _shown_value(info: LoadInfo, symbol: int, addend: int) -> str:
+    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that nobody has."""
+    value = info.values[symbol]
+    if value is None or (info.symbols[symbol][3] not in (0, SHN_ABS)):
+        return "<val>"
+    return f"{(value + addend) & MASK:x}"
+
+
+def _is_percpu(info: LoadInfo, symbol: int) -> bool:
+    return bool(info.index.pcpu) and info.symbols[symbol][3] == info.index.pcpu

@@ -1,0 +1,155 @@
+"""Tables of pointers in a module: `.return_sites`, `__mcount_loc`, `__jump_table` and their like.
+
+Their entries hold an address or the distance to one, and are zeros until they are relocated. So what an entry points to
+is said by its relocation; the kernel follows it without a look at where it leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from kbuildpy.elf.constants import SHF_EXECINSTR
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.verdict import Undefined
+
+POINTERS = frozenset({1, 2, 24, 257, 260, 261})
+"""Relocation types that make a pointer, or the distance to what is pointed to: R_X86_64_64, PC32 and PC64 and
+R_AARCH64_ABS64, PREL64 and PREL32."""
+
+
+class Pointer(NamedTuple):
+    """What a relocated field points to: `offset` within section `section`, or where `section` is 0 (SHN_UNDEF) from
+    the address of `symbol`, which is the kernel's or another module's."""
+
+    section: int
+    offset: int
+    symbol: int
+
+
+def pointers(info: LoadInfo, number: int) -> dict[int, Pointer]:
+    """The pointers in section `number`, by their offset there."""
+    found: dict[int, Pointer] = {}
+    rows = info.symbols
+    for relsec in info.relocated.get(number, ()):
+        for offset, kind, symbol, addend in zip(*info.relocations(relsec), strict=True):
+            if kind in POINTERS:
+                row = rows[symbol]
+                found[offset] = Pointer(row[3], row[4] + addend, symbol)
+    return found
+
+
+def sites(info: LoadInfo, number: int, size: int, field: int = 0) -> Iterator[tuple[int, Pointer]]:
+    """Where each entry starts and what its pointer at `field` points to; entries are `size` bytes, and a last one that
+    is not whole is left out. Raises `Undefined` for an entry without a relocation."""
+    found = pointers(info, number)
+    for offset in range(0, info.sechdrs[number].sh_size // size * size, size):
+        pointer = found.get(offset + field)
+        if pointer is None:
+            raise Undefined(
+                info.stage,
+                f"the pointer at {offset + field:#x} of {info.section_name(number)} is not relocated, and is followed",
+                hint="build the module again: a tool has dropped relocations",
+            )
+        yield offset, pointer
+
+
+def whole_entries(info: LoadInfo, number: int, size: int) -> None:
+    """For tables that the kernel walks to the end whatever their size is."""
+    if info.sechdrs[number].sh_size % size:
+        raise Undefined(
+            info.stage,
+            f"{info.section_name(number)} has {info.sechdrs[number].sh_size} bytes, and entries have {size}: "
+            "the last one is read from beyond the end",
+        )
+
+
+class Code:
+    """The instructions of a module's sections, for who asks byte by byte."""
+
+    def __init__(self, info: LoadInfo) -> None:
+        self._info = info
+        self._contents: dict[int, bytes] = {}
+
+    def at(self, table: int, pointer: Pointer, length: int) -> bytes:
+        """`length` bytes of code that `pointer`, from section `table`, points to. Raises `Undefined` where there are
+        none."""
+        contents = self._contents.get(pointer.section)
+        if contents is None:
+            contents = self._contents[pointer.section] = self._executable(table, pointer)
+        if not 0 <= pointer.offset <= len(contents) - length:
+            info = self._info
+            raise Undefined(
+                info.stage,
+                f"an entry of {info.section_name(table)} points to {pointer.offset:#x} of "
+                f"{info.section_name(pointer.section)}, which has {len(contents):#x}",
+            )
+        return contents[pointer.offset : pointer.offset + length]
+
+    def up_to(self, table: int, pointer: Pointer, length: int) -> bytes:
+        """The same, or fewer bytes where the section ends before."""
+        self.at(table, pointer, 0)
+        return self._contents[pointer.section][pointer.offset : pointer.offset + length]
+
+    def _executable(self, table: int, pointer: Pointer) -> bytes:
+        info = self._info
+        if 0 < pointer.section < len(info.sechdrs) and info.sechdrs[pointer.section].sh_flags & SHF_EXECINSTR:
+            return info.data(pointer.section)
+        raise Undefined(
+            info.stage,
+            f"an entry of {info.section_name(table)} points to {info.symbol_name(pointer.symbol)!r}, "
+            "which is not in code of the module",
+        )
+
+
+class Calls:
+    """The places where a section's code names one of the kernel's symbols, as the compiler has it call `__fentry__`."""
+
+    def __init__(self, info: LoadInfo, names: Collection[str], prefix: str | None = None) -> None:
+        self._info = info
+        self._symbols = {
+            number: name
+            for number, row in enumerate(info.symbols)
+            if not row[3] and row[0] and _is_one((name := info.symbol_name(number)), names, prefix)
+        }
+        self._places: dict[int, dict[int, str]] = {}
+
+    def target(self, section: int, offset: int) -> str | None:
+        """The name whose distance is at `offset` of `section`, measured from the end of these four bytes."""
+        places = self._places.get(section)
+        if places is None:
+            places = self._places[section] = self._find(section)
+        return places.get(offset)
+
+    def _find(self, section: int) -> dict[int, str]:
+        names = self._symbols
+        places = {}
+        if names:
+            for relsec in self._info.relocated.get(section, ()):
+                columns = self._info.relocations(relsec)
+                for offset, symbol, addend in zip(columns.offsets, columns.symbols, columns.addends, strict=True):
+                    if symbol in names and addend == -4:
+                        places[offset] = names[symbol]
+        return places
+
+
+def _is_one(name: str, names: Collection[str], prefix: str | None) -> bool:
+    return name in names or (prefix is not None and name.startswith(prefix))
+
+
+def warn(info: LoadInfo, file: str, function: str, message: str | None = None) -> None:
+    """WARN(): a line that says where, one that says what, and a trace; the kernel goes on, with taint W."""
+    if info.kernel.version >= since.WARNING_WITH_COMMAND:
+        info.log(f"WARNING: {file}:<line> at {function}+<offset>, CPU#<cpu>: <command>/<pid>")
+    else:
+        info.log(f"WARNING: CPU: <cpu> PID: <pid> at {file}:<line> {function}+<offset>")
+    if message is not None:
+        info.log(message)
+    info.kernel_taints.add("W")
+
+
+def is_set(info: LoadInfo, *symbols: str) -> bool:
+    """Whether the kernel has one of these (an option and what it was called later); taken for set where its
+    configuration is not known, for then the tables in the module show that its tree had it."""
+    return info.kernel.config is None or any(info.kernel.has(symbol) for symbol in symbols)

@@ -1,0 +1,149 @@
+"""What an unpacked kernel says about itself: vermagic, its own configuration, and what it exports.
+
+The exports are in the sections that the kernel's find_symbol() goes through (include/asm-generic/vmlinux.lds.h:
+__ksymtab and its companions), which an x86 image keeps with their headers; an arm64 `Image` is plain memory.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from kbuildpy.elf.constants import ELFMAG, EM_AARCH64, EM_X86_64
+from kbuildpy.elf.sections import Header, Section, read_header, read_sections
+from kbuildpy.errors import KbuildError
+
+SymversRow = tuple[int, str, str, str, str]
+"""CRC, symbol, owner, macro and namespace, as `format_symvers` takes them."""
+
+# struct kernel_symbol with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: value, name and namespace, each from its own place on.
+KERNEL_SYMBOL = struct.Struct("<iii")
+_MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "arm64"}
+_ARM64_MAGIC = b"ARM\x64"  # at 56, Documentation/arch/arm64/booting.rst
+_IKCONFIG = re.compile(rb"IKCFG_ST(\x1f\x8b.*?)IKCFG_ED", re.DOTALL)  # kernel/configs.c
+
+
+class ExportTable(NamedTuple):
+    """One of the tables of exports: its symbols, CRCs and flags, by the names of their sections.
+
+    Up to 7.0 symbols for GPL-compatible modules have a table of their own, then they have a bit in the flags.
+    """
+
+    symbols: str
+    crcs: str
+    flags: str
+    gpl_only: bool
+
+
+TABLES = (
+    ExportTable("__ksymtab", "__kcrctab", "__kflagstab", False),
+    ExportTable("__ksymtab_gpl", "__kcrctab_gpl", "", True),
+)
+_GPL_ONLY = 1  # KSYM_FLAG_GPL_ONLY
+
+
+def machine_of(kernel: bytes) -> str:
+    """ "x86_64" or "arm64"; "" for a kernel of another architecture."""
+    if kernel[:4] == ELFMAG:
+        return _MACHINES.get(int.from_bytes(kernel[18:20], "little"), "")
+    return "arm64" if kernel[56:60] == _ARM64_MAGIC else ""
+
+
+def vermagic_of(kernel: bytes, release: str) -> str | None:
+    """VERMAGIC_STRING of a kernel (kernel/module/main.c: vermagic), None if it is not to be told from other strings."""
+    words = rb"((?:SMP )?(?:preempt |preempt_rt )?(?:mod_unload )?(?:modversions )?[!-~ ]*)\0"
+    found = set(re.findall(rb"\0(" + re.escape(release.encode()) + rb" )" + words, kernel))
+    return b"".join(found.pop()).decode() if len(found) == 1 else None
+
+
+def embedded_config(kernel: bytes) -> str | None:
+    """The configuration that a kernel carries (CONFIG_IKCONFIG), None if it has none."""
+    found = _IKCONFIG.search(kernel)
+    with suppress(zlib.error):
+        return zlib.decompress(found[1], 31).decode(errors="surrogateescape") if found else None
+    return None
+
+
+def vmlinux_exports(kernel: bytes, filename: str) -> list[SymversRow] | None:
+    """What the kernel itself exports; None for an image without section headers.
+
+    Raises `KbuildError` naming `filename` for sections that are not sound.
+    """
+    if kernel[:4] != ELFMAG:
+        return None
+    header = read_header(kernel, filename)
+    sections = {section.name: section for section in read_sections(kernel, header, filename)}
+    if "__ksymtab" not in sections:
+        return None
+    if not header.is_64bit or header.order != "<":
+        return None
+    strings = _Strings(kernel, sections, filename)
+    return [row for table in TABLES for row in _rows(kernel, header, sections, table, strings)]
+
+
+class _Strings:
+    """Strings by their address."""
+
+    def __init__(self, kernel: bytes, sections: dict[str, Section], filename: str) -> None:
+        section = sections.get("__ksymtab_strings")
+        if section is None:
+            raise KbuildError(f"{filename}: section __ksymtab_strings is missing")
+        self._start = section.address
+        self._text = kernel[section.offset : section.offset + section.size]
+        self.filename = filename
+
+    def at(self, address: int) -> str:
+        offset = address - self._start
+        stop = self._text.find(b"\0", offset) if 0 <= offset < len(self._text) else -1
+        if stop < 0:
+            raise KbuildError(f"{self.filename}: section __ksymtab: no string at {address:#x}")
+        return self._text[offset:stop].decode("utf-8", "surrogateescape")
+
+
+def _rows(
+    kernel: bytes, header: Header, sections: dict[str, Section], table: ExportTable, strings: _Strings
+) -> Iterator[SymversRow]:
+    symbols = sections.get(table.symbols)
+    if symbols is None:
+        return
+
+    def contents(name: str) -> bytes:
+        section = sections.get(name)
+        return b"" if section is None else kernel[section.offset : section.offset + section.size]
+
+    entries = KERNEL_SYMBOL.iter_unpack(contents(table.symbols)[: symbols.size // 12 * 12])
+    count = symbols.size // KERNEL_SYMBOL.size
+    try:
+        crcs = crcs_of(contents(table.crcs), count, header.order, table.crcs)
+        gpl_only = flags_of(contents(table.flags), count, table)
+    except KbuildError as error:
+        raise KbuildError(f"{strings.filename}: {error.message}") from error
+    place = symbols.address
+    for (_, name, namespace), crc, gpl in zip(entries, crcs, gpl_only, strict=True):
+        symbol = strings.at(place + 4 + name)
+        space = strings.at(place + 8 + namespace) if namespace else ""
+        yield crc, symbol, "vmlinux", "EXPORT_SYMBOL_GPL" if gpl else "EXPORT_SYMBOL", space
+        place += KERNEL_SYMBOL.size
+
+
+def crcs_of(contents: bytes, count: int, order: str, name: str) -> tuple[int, ...]:
+    """The CRCs of `count` exports; zeroes where there is no table of them. Raises `KbuildError` for another number."""
+    if not contents:
+        return (0,) * count
+    if len(contents) != 4 * count:
+        raise KbuildError(f"section {name}: {len(contents)} bytes for {count} exported symbols")
+    return struct.unpack(f"{order}{count}I", contents)
+
+
+def flags_of(contents: bytes, count: int, table: ExportTable) -> tuple[bool, ...]:
+    """Which of `count` exports are for GPL-compatible modules only. Raises `KbuildError` for another number of
+    flags."""
+    if not contents:
+        return (table.gpl_only,) * count
+    if len(contents) != count:
+        raise KbuildError(f"section {table.flags}: {len(contents)} bytes for {count} exported symbols")
+    return tuple(bool(flags & _GPL_ONLY) for flags in contents)

@@ -1,0 +1,48 @@
+"""A module on its way through the loader, from sections written by hand: as far as its symbols have values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kbuildpy.elf.constants import EM_AARCH64, EM_X86_64
+from kbuildpy.elf.raw import read_ehdr, read_shdrs
+from kbuildpy.loader.kernel import KernelExport, LoaderKernel
+from kbuildpy.loader.layout import layout_and_allocate
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.loaded import Modules
+from kbuildpy.loader.symbols import simplify_symbols
+from tests.elf_objects import Sec, Sym, elf_object
+
+Version = tuple[int, int]
+
+
+class AllBut:
+    """A kernel that exports every symbol whose name does not begin with `missing`."""
+
+    def find(self, symbol: str) -> KernelExport | None:
+        """What is known of `symbol`."""
+        return None if symbol.startswith("missing") else KernelExport("", None, False, "")
+
+
+def info_of(
+    sections: Sequence[Sec],
+    symbols: Sequence[Sym],
+    *,
+    version: Version = (6, 12),
+    machine: str = "x86_64",
+    config: Mapping[str, str] | None = None,
+) -> LoadInfo:
+    """What the loader knows of the module `m` with these sections and symbols when it starts to relocate."""
+    elf_machine = EM_AARCH64 if machine == "arm64" else EM_X86_64
+    contents = elf_object(sections, symbols, machine=elf_machine)
+    kernel = LoaderKernel(release="test", version=version, machine=machine, config=config, exports=AllBut())
+    info = LoadInfo(contents, kernel, Modules(), len=len(contents), name="m", mod_name="m")
+    info.hdr = read_ehdr(contents)
+    info.sechdrs = read_shdrs(contents, info.hdr)
+    info.index.sym = info.find_any_sec(".symtab")
+    info.index.str = info.find_any_sec(".strtab")
+    info.index.pcpu = info.find_any_sec(".data..percpu")
+    layout_and_allocate(info)
+    info.stage = "simplify_symbols"
+    simplify_symbols(info)
+    return info

@@ -1,0 +1,103 @@
+"""Every build ends with the kernel's yes: what the kernel would refuse fails the build, and CHECK=0 lets it through.
+
+That a kernel refuses such modules, with these lines, is what `tests/vm/` asks kernels themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.parity.both import kbuildpy
+from tests.parity.scons_project import HEAD, PAIR, SConsProject, usual_tree
+
+pytestmark = pytest.mark.parity
+
+GOOD = '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n'
+# modpost takes them, and no kernel does: two vermagics, of which the first counts; a section that is written and run.
+REFUSED = {
+    "magic": (f'{GOOD}MODULE_INFO(vermagic, "another");\n', "version magic 'another' should be"),
+    "wx": (
+        f'{GOOD}asm(".section .both,\\"awx\\",@progbits\\n.byte 1\\n.previous");\n',
+        "section .both (index ",
+    ),
+}
+
+
+def project_of(place: Path, sources: dict[str, str], sconstruct: str = "") -> SConsProject:
+    """A project of modules that are declared, one for each source."""
+    declared = "".join(f"env.KernelModule('{name}')\n" for name in sources)
+    files = {f"{name}.c": text for name, text in sources.items()}
+    return SConsProject(
+        place / "project", usual_tree().objects, files | {"SConstruct": HEAD + (sconstruct or declared)}
+    )
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_module_that_the_kernel_would_refuse_fails_the_build(name: str, tmp_path: Path) -> None:
+    source, line = REFUSED[name]
+    project = project_of(tmp_path, {name: source})
+    refused = project.scons(status=2)
+    assert f"{name}.ko: refused with ENOEXEC by {usual_tree().release}" in refused.output
+    assert f"kernel log: {name}: {line}" in refused.output
+    assert not list(project.place.rglob("*.ko"))
+    built = project.scons("CHECK=0")
+    assert "CHECK " not in built.output
+    assert len(list(project.place.rglob("*.ko"))) == 1
+    # What was let through is looked at again as soon as it is asked for.
+    assert "refused with ENOEXEC" in project.scons(status=2).output
+
+
+def test_a_good_module_is_checked_once_and_stays_as_make_builds_it(tmp_path: Path) -> None:
+    project = project_of(tmp_path, {"good": GOOD})
+    assert "  CHECK   good.ko\n" in project.build().output
+    assert "CHECK " not in project.build().output
+    checked = project.outputs()[f"build/{usual_tree().release}/good.ko"]
+    project.build("CHECK=0")
+    assert project.outputs()[f"build/{usual_tree().release}/good.ko"] == checked
+
+
+def test_modules_of_a_group_count_as_loaded_for_each_other(tmp_path: Path) -> None:
+    project = SConsProject(tmp_path / "project", usual_tree().objects, PAIR)
+    assert "  CHECK   user.ko\n" in project.build().output
+
+
+def test_what_make_only_warns_of_is_no_reason_to_fail(tmp_path: Path) -> None:
+    start = "static int __init start(void) { elsewhere(); return 0; }\nmodule_init(start);\n"
+    source = f"{GOOD}void elsewhere(void);\n{start}"
+    project = project_of(tmp_path, {"user": source})
+    built = project.scons("KBUILD_MODPOST_WARN=1")
+    assert '"elsewhere" [user.ko] undefined!' in built.output.replace(str(project.place) + "/", "")
+    assert list(project.place.rglob("user.ko"))
+
+
+def test_a_verdict_is_a_file_of_its_own(tmp_path: Path) -> None:
+    declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko, params='unknown=1')\n"
+    project = project_of(tmp_path, {"good": GOOD}, declared)
+    assert "  CHECK   good.ko\n" in project.build().output
+    verdict = json.loads((project.place / "build" / usual_tree().release / "good.ko.check").read_text())
+    assert verdict["accepted"] is True
+    assert verdict["kernel"] == usual_tree().release
+    assert project.build().did == []
+
+
+def test_an_unsigned_module_is_refused_where_signatures_are_enforced(tmp_path: Path) -> None:
+    declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko, sig_enforce=True)\n"
+    project = project_of(tmp_path, {"good": GOOD}, declared)
+    refused = project.scons(status=2)
+    assert "kernel log: Loading of unsigned module is rejected" in refused.output
+    assert not list(project.place.rglob("*.check"))
+    # The module itself is good; only the wish is not fulfilled.
+    assert list(project.place.rglob("good.ko"))
+
+
+def test_a_directory_is_checked_too(tmp_path: Path) -> None:
+    source, line = REFUSED["magic"]
+    (tmp_path / "drv").mkdir()
+    (tmp_path / "drv/magic.c").write_text(source)
+    (tmp_path / "drv/Kbuild").write_text("obj-m := magic.o\n")
+    done = kbuildpy("build", tmp_path / "drv", "-k", usual_tree().objects, cwd=tmp_path)
+    assert done.returncode == 1
+    assert line in done.text + done.error_text

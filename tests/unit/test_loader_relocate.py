@@ -1,0 +1,257 @@
+"""Relocations, type by type: what each kernel refuses, with its line, and where its behaviour is undefined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from kbuildpy.elf.constants import SHN_ABS, STB_WEAK
+from kbuildpy.loader.relocate import apply_relocations
+from kbuildpy.loader.verdict import Refusal, Undefined
+from tests.elf_objects import DATA, TEXT, Rel, Sec, Sym
+from tests.loader_info import Version, info_of
+
+R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64 = 1, 2, 4, 10, 11, 24
+ABS64, ABS32, PREL32, PAGE, BRANCH, SHORT_BRANCH, GOT = 257, 258, 261, 275, 283, 279, 311
+SYMBOLS = (
+    Sym("local", 1, 8),
+    Sym("kernel", 0),
+    Sym("missing_weak", 0, bind=STB_WEAK),
+    Sym("small", SHN_ABS, 0x1000),
+    Sym("big", SHN_ABS, 0x1_2345_6789),
+    Sym("percpu", 2),
+)
+LOCAL, KERNEL, WEAK, SMALL, BIG, PERCPU = range(1, 7)
+VERSIONS: tuple[Version, ...] = ((6, 1), (6, 12), (7, 3))
+PLTS = (Sec(".plt", TEXT, b"\0"), Sec(".init.plt", TEXT, b"\0"))
+
+
+def relocate(
+    relocations: Sequence[Rel], *, version: Version = (6, 12), contents: bytes = bytes(64), machine: str = "x86_64"
+) -> list[str]:
+    """Relocate a module's text, and give what the kernel logs."""
+    sections = [Sec(".text", TEXT, contents, relocations), Sec(".data..percpu", DATA)]
+    info = info_of([*sections, *PLTS], SYMBOLS, version=version, machine=machine)
+    info.stage = "apply_relocations"
+    apply_relocations(info)
+    return info.lines
+
+
+def refusal_of(
+    relocations: Sequence[Rel], *, version: Version = (6, 12), contents: bytes = bytes(64), machine: str = "x86_64"
+) -> Refusal:
+    """What the kernel refuses them with."""
+    with pytest.raises(Refusal) as caught:
+        relocate(relocations, version=version, contents=contents, machine=machine)
+    return caught.value
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_takes_what_compilers_make(version: Version) -> None:
+    relocations = [
+        Rel(0, R_64, LOCAL, 1 << 40),
+        Rel(8, R_PC32, KERNEL, -4),
+        Rel(12, R_PLT32, WEAK, -4),
+        Rel(16, R_32S, LOCAL, 16),
+        Rel(20, R_PC64, KERNEL),
+        Rel(28, R_32, SMALL),
+        Rel(32, R_32S, WEAK),
+        Rel(60, R_32S, PERCPU),
+    ]
+    assert relocate(relocations, version=version) == []
+    assert relocate(relocations[:1], version=version) == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_refuses_an_unknown_type(version: Version) -> None:
+    refusal = refusal_of([Rel(0, 9, KERNEL)], version=version)
+    assert (refusal.errno, refusal.line) == ("ENOEXEC", "module: m: Unknown rela relocation: 9")
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        (
+            (6, 1),
+            "module: x86/modules: Skipping invalid relocation target, existing value is nonzero for type 1, "
+            "loc <loc>, val <val>",
+        ),
+        (
+            (6, 12),
+            "module: x86/modules: Invalid relocation target, existing value is nonzero for type 1, "
+            "loc <loc>, val <val>",
+        ),
+        (
+            (7, 3),
+            "module: x86/modules: Invalid relocation target, existing value is nonzero for sec 6, idx 1, type 1, "
+            "loc <loc>, val <val>",
+        ),
+    ],
+)
+def test_refuses_a_place_that_is_not_zero(version: Version, line: str) -> None:
+    contents = bytes(15) + b"\1" + bytes(48)
+    refusal = refusal_of([Rel(0, R_64, KERNEL), Rel(8, R_64, KERNEL)], version=version, contents=contents)
+    assert (refusal.errno, refusal.line) == ("ENOEXEC", line)
+
+
+def test_refuses_two_relocations_of_one_place() -> None:
+    refusal = refusal_of([Rel(0, R_64, KERNEL), Rel(4, R_PC32, KERNEL)])
+    assert refusal.line is not None
+    assert "nonzero for type 2" in refusal.line
+
+
+def test_takes_two_relocations_of_one_place_if_the_first_leaves_zero() -> None:
+    assert relocate([Rel(0, R_64, WEAK), Rel(0, R_64, KERNEL)]) == []
+
+
+def test_says_the_value_where_it_is_the_same_on_every_machine() -> None:
+    refusal = refusal_of([Rel(0, R_64, SMALL, 1)], contents=b"\1" * 64)
+    assert refusal.line is not None
+    assert refusal.line.endswith("loc <loc>, val 1001")
+
+
+@pytest.mark.parametrize(
+    ("version", "relocation", "line"),
+    [
+        ((6, 1), Rel(0, R_32S, BIG), "module: overflow in relocation type 11 val 123456789"),
+        ((6, 12), Rel(0, R_32, BIG), "module: overflow in relocation type 10 val 123456789"),
+        ((7, 3), Rel(0, R_32, BIG), "module: overflow in relocation type 10 val 123456789 sec 6 idx 0"),
+        ((6, 1), Rel(0, R_32, LOCAL), "module: overflow in relocation type 10 val <val>"),
+        ((6, 12), Rel(0, R_32, KERNEL), "module: overflow in relocation type 10 val <val>"),
+        ((6, 12), Rel(0, R_32S, LOCAL, 1 << 33), "module: overflow in relocation type 11 val <val>"),
+        ((7, 3), Rel(0, R_32, PERCPU), "module: overflow in relocation type 10 val <val> sec 6 idx 0"),
+    ],
+)
+def test_refuses_what_does_not_fit(version: Version, relocation: Rel, line: str) -> None:
+    sections = [Sec(".text", TEXT, relocations=[relocation]), Sec(".data..percpu", DATA), *PLTS]
+    info = info_of(sections, SYMBOLS, version=version)
+    with pytest.raises(Refusal) as caught:
+        apply_relocations(info)
+    assert (caught.value.errno, caught.value.line) == ("ENOEXEC", line)
+    assert info.lines == [line, "module: `m' likely not compiled with -mcmodel=kernel"]
+
+
+@pytest.mark.parametrize(("version", "word"), [((6, 1), "Skipping invalid"), ((6, 12), "overflow")])
+def test_looks_at_the_place_first_up_to_6_2_and_at_the_size_first_from_6_3(version: Version, word: str) -> None:
+    refusal = refusal_of([Rel(0, R_32, BIG)], version=version, contents=b"\1" * 64)
+    assert refusal.line is not None
+    assert word in refusal.line
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "arm64"])
+def test_refuses_relocations_without_addends(machine: str) -> None:
+    sections = [Sec(".text", TEXT, relocations=[Rel(0, 1, KERNEL)], rela=False), *PLTS, Sec(".data..percpu")]
+    info = info_of(sections, [Sym("local", 1), Sym("kernel", 0)], machine=machine)
+    with pytest.raises(Refusal) as caught:
+        apply_relocations(info)
+    assert (caught.value.errno, caught.value.line) == ("ENOEXEC", "module m: REL relocation unsupported")
+
+
+@pytest.mark.parametrize(("machine", "kind"), [("x86_64", R_64), ("x86_64", R_PC32), ("arm64", ABS64)])
+@pytest.mark.parametrize("relocation", [Rel(62, 0, KERNEL), Rel(1 << 40, 0, KERNEL), Rel(0, 0, 1000)])
+def test_a_place_or_symbol_that_does_not_exist_is_undefined(machine: str, kind: int, relocation: Rel) -> None:
+    relocation = Rel(relocation.offset, kind, relocation.symbol)
+    with pytest.raises(Undefined):
+        relocate([relocation], machine=machine)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_relocates_only_what_is_kept_in_memory(version: Version) -> None:
+    sections = [Sec(".comment", 0, b"\1" * 64, [Rel(0, 99, 1)]), Sec(".data..percpu", DATA)]
+    apply_relocations(info_of([*sections, *PLTS], [Sym("local", 1)], version=version))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_relocates_per_cpu_variables_from_7_0_on(version: Version) -> None:
+    sections = [Sec(".text", TEXT), Sec(".data..percpu", DATA, b"\1" * 64, [Rel(0, R_64, KERNEL)]), *PLTS]
+    info = info_of(sections, SYMBOLS, version=version)
+    if version < (7, 0):
+        apply_relocations(info)
+    else:
+        with pytest.raises(Refusal, match="there is something already"):
+            apply_relocations(info)
+
+
+LIVEPATCH = 0x00100000
+
+
+@pytest.mark.parametrize(
+    ("section", "symbol", "line"),
+    [
+        (".klp.rela", Sym("x", 0xFF20), "livepatch: section .klp.rela has an incorrectly formatted name"),
+        (".klp.rela.vmlinux.text", Sym("x", 0xFF20), "livepatch: symbol x has an incorrectly formatted name"),
+        (".klp.rela.vmlinux.text", Sym("x", 1), "livepatch: symbol x is not marked as a livepatch symbol"),
+        (".klp.rela.vmlinux.text", Sym(".klp.sym.vmlinux.x,0", 0xFF20), None),
+        (".klp.rela.ext4.text", Sym("x", 1), None),
+    ],
+)
+def test_livepatch_names_are_checked(section: str, symbol: Sym, line: str | None) -> None:
+    sections = [Sec(".text", TEXT, relocations=[Rel(0, R_64, 1)], relocation_name=section), Sec(".data..percpu")]
+    info = info_of(sections, [symbol])
+    info.sechdrs[info.find_any_sec(section)].sh_flags |= LIVEPATCH
+    if line is None:
+        apply_relocations(info)
+    else:
+        with pytest.raises(Refusal) as caught:
+            apply_relocations(info)
+        assert (caught.value.errno, caught.value.line) == ("EINVAL", line)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_takes_what_compilers_make_for_arm64(version: Version) -> None:
+    relocations = [
+        Rel(0, ABS64, LOCAL),
+        Rel(8, PREL32, KERNEL),
+        Rel(12, PAGE, KERNEL),
+        Rel(16, 277, KERNEL),
+        Rel(20, BRANCH, KERNEL),
+        Rel(24, BRANCH, WEAK),
+        Rel(28, 280, LOCAL),
+        Rel(32, ABS32, SMALL),
+    ]
+    assert relocate(relocations, version=version, machine="arm64") == []
+    assert relocate(relocations[:5], version=version, machine="arm64") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "relocation", "line"),
+    [
+        ((6, 1), Rel(0, GOT, KERNEL), "module m: unsupported RELA relocation: 311"),
+        ((6, 12), Rel(0, GOT, KERNEL), "Modules: module m: unsupported RELA relocation: 311"),
+        ((6, 1), Rel(0, ABS32, KERNEL), "module m: overflow in relocation type 258 val <val>"),
+        ((6, 12), Rel(0, ABS32, BIG), "Modules: module m: overflow in relocation type 258 val 123456789"),
+        ((7, 3), Rel(0, PREL32, WEAK), "Modules: module m: overflow in relocation type 261 val 0"),
+        ((7, 3), Rel(0, PAGE, WEAK), "Modules: module m: overflow in relocation type 275 val 0"),
+        ((6, 12), Rel(0, SHORT_BRANCH, LOCAL, 1 << 15), "Modules: module m: overflow in relocation type 279 val <val>"),
+        ((6, 12), Rel(0, BRANCH, LOCAL, 1 << 28), None),
+    ],
+)
+def test_refuses_what_arm64_does_not_reach(version: Version, relocation: Rel, line: str | None) -> None:
+    refusal = refusal_of([relocation], version=version, machine="arm64")
+    assert (refusal.errno, refusal.line) == ("ENOEXEC", line)
+
+
+@pytest.mark.parametrize("missing", PLTS)
+def test_arm64_needs_sections_for_its_plt(missing: Sec) -> None:
+    sections = [Sec(".text", TEXT), *(section for section in PLTS if section != missing)]
+    with pytest.raises(Refusal) as caught:
+        info_of(sections, [], machine="arm64")
+    assert (caught.value.errno, caught.value.line) == ("ENOEXEC", "m: module PLT section(s) missing")
+
+
+def test_arm64_makes_room_for_one_plt_entry_per_symbol_in_another_section() -> None:
+    branches = [
+        Rel(0, BRANCH, KERNEL),
+        Rel(4, BRANCH, KERNEL),
+        Rel(8, BRANCH, LOCAL),
+        Rel(12, BRANCH, WEAK, 4),
+        Rel(16, BRANCH, WEAK, 4),
+        Rel(20, ABS32, SMALL),
+        Rel(24, ABS32, SMALL),
+    ]
+    sections = [Sec(".text", TEXT, relocations=branches), Sec(".data..percpu"), *PLTS]
+    info = info_of(sections, SYMBOLS, machine="arm64")
+    # One for the kernel's symbol, one for each branch with an addend, and one that is always there.
+    assert info.sechdrs[info.find_any_sec(".plt")].sh_size == 4 * 12
+    assert info.sechdrs[info.find_any_sec(".init.plt")].sh_size == 12

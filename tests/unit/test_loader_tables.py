@@ -1,0 +1,304 @@
+"""Tables of pointers in a module, and what the kernel does about entries that are not as they should be."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from kbuildpy.loader.coming import prepare_coming_module
+from kbuildpy.loader.finalize import post_relocation
+from kbuildpy.loader.ftrace import ftrace_module_init
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.relocate import apply_relocations
+from kbuildpy.loader.verdict import Refusal, Undefined
+from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym
+from tests.loader_info import Version, info_of
+
+R_64, R_PC32, R_PLT32, R_PC64 = 1, 2, 4, 24
+NAMES = ("__x86_return_thunk", "__x86_indirect_thunk_rax", "__fentry__", "printk", "__SCK__x", "__SCT__x")
+SYMBOLS = (Sym("text", 1), Sym("data", 2), *(Sym(name, 0) for name in NAMES))
+TEXT_SYMBOL, DATA_SYMBOL, RETURN, INDIRECT, FENTRY, PRINTK, KEY, TRAMPOLINE = range(1, 9)
+PLTS = (Sec(".plt", TEXT, b"\0"), Sec(".init.plt", TEXT, b"\0"))
+VERSIONS: tuple[Version, ...] = ((6, 1), (6, 12), (7, 3))
+
+# What a compiler makes: call of __fentry__, call of a thunk, jump to the return thunk, static call, endbr64, then nops.
+CODE = bytes.fromhex("e800000000 2ee800000000 e900000000 e800000000 f30f1efa".replace(" ", "")) + bytes([0x90] * 39)
+AT_FENTRY, AT_RETPOLINE, AT_RETURN, AT_STATIC_CALL, AT_ENDBR, AT_NOPS = 0, 5, 11, 16, 21, 25
+CALLS = (
+    Rel(1, R_PLT32, FENTRY, -4),
+    Rel(7, R_PLT32, INDIRECT, -4),
+    Rel(12, R_PLT32, RETURN, -4),
+    Rel(17, R_PLT32, TRAMPOLINE, -4),
+)
+MODULE = (Sec(".text", TEXT, CODE, CALLS), Sec(".data", DATA))
+
+
+def go(
+    tables: Sequence[Sec],
+    *,
+    version: Version = (6, 12),
+    config: Mapping[str, str] | None = None,
+    code: bytes = CODE,
+    taints: str = "",
+) -> LoadInfo:
+    """Take a module with these tables from relocation to its parameters."""
+    module = [replace(MODULE[0], contents=code), MODULE[1], *tables]
+    info = info_of(module, SYMBOLS, version=version, config=config)
+    info.taints |= set(taints)
+    apply_relocations(info)
+    info.stage = "post_relocation"
+    post_relocation(info)
+    info.stage = "ftrace_module_init"
+    ftrace_module_init(info)
+    prepare_coming_module(info)
+    return info
+
+
+def table(name: str, relocations: Sequence[Rel], size: int = 4) -> Sec:
+    """A table of pointers, `size` bytes."""
+    return Sec(name, RODATA, bytes(size), relocations)
+
+
+def to(place: int, kind: int = R_PC32, offset: int = 0) -> Rel:
+    """A pointer, at `offset` of a table, to `place` in the code."""
+    return Rel(offset, kind, TEXT_SYMBOL, place)
+
+
+def alternatives(version: Version, feature: int, before: int, after: int, flags: int = 0) -> Sec:
+    """One alternative, from the nops to the nops."""
+    packed = struct.pack("<HH", feature, flags) if version >= (6, 3) else struct.pack("<H", feature)
+    contents = bytes(8) + packed + bytes([before, after])
+    return Sec(".altinstructions", RODATA, contents, [to(AT_NOPS), to(AT_NOPS, offset=4)])
+
+
+GOOD = (
+    table(".retpoline_sites", [to(AT_RETPOLINE)]),
+    table(".return_sites", [to(AT_RETURN)]),
+    table(".ibt_endbr_seal", [to(AT_ENDBR)]),
+    table(".orc_unwind_ip", [to(0), to(8, offset=4)], 8),
+    table(".orc_unwind", [], 12),
+    table("__mcount_loc", [to(AT_FENTRY, R_64)], 16),
+    table("__jump_table", [to(AT_NOPS), to(AT_NOPS, offset=4), Rel(8, R_PC64, DATA_SYMBOL, 1)], 16),
+    table(".static_call_sites", [to(AT_STATIC_CALL), Rel(4, R_PC32, KEY)], 8),
+    table("_ftrace_events", [Rel(0, R_64, DATA_SYMBOL, 8)], 8),
+)
+
+
+FOLLOWED = [section.name for section in GOOD if not section.name.startswith((".orc", "__mcount"))]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_takes_what_compilers_and_objtool_make(version: Version) -> None:
+    info = go([*GOOD, alternatives(version, 3, 8, 8)], version=version)
+    assert info.lines == []
+    assert info.kernel_taints == set()
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_a_pointer_that_is_not_relocated_is_undefined(name: str) -> None:
+    section = next(each for each in GOOD if each.name == name)
+    with pytest.raises(Undefined, match="not relocated"):
+        go([replace(section, relocations=section.relocations[1:])])
+
+
+@pytest.mark.parametrize("name", [".retpoline_sites", ".return_sites", ".ibt_endbr_seal"])
+def test_half_an_entry_is_undefined(name: str) -> None:
+    with pytest.raises(Undefined, match="beyond the end"):
+        go([table(name, [], 3)])
+
+
+@pytest.mark.parametrize("name", [".retpoline_sites", ".return_sites", ".ibt_endbr_seal", ".static_call_sites"])
+@pytest.mark.parametrize(
+    "relocation", [Rel(0, R_PC32, DATA_SYMBOL), Rel(0, R_PC32, PRINTK), Rel(0, R_PC32, 1, 1 << 20)]
+)
+def test_a_pointer_that_does_not_lead_to_code_of_the_module_is_undefined(name: str, relocation: Rel) -> None:
+    with pytest.raises(Undefined):
+        go([table(name, [relocation, Rel(4, R_PC32, KEY)], 8 if name == ".static_call_sites" else 4)])
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "function", "message"),
+    [
+        (".retpoline_sites", AT_NOPS, "apply_retpolines", None),
+        (".retpoline_sites", AT_RETURN, "apply_retpolines", None),
+        (".return_sites", AT_NOPS, "apply_returns", "missing return thunk: <site>-<dest>: <bytes>"),
+        (".ibt_endbr_seal", AT_NOPS, "poison_endbr", None),
+    ],
+)
+def test_other_code_than_expected_is_warned_of(name: str, place: int, function: str, message: str | None) -> None:
+    info = go([table(name, [to(place)])])
+    line = f"WARNING: CPU: <cpu> PID: <pid> at arch/x86/kernel/alternative.c:<line> {function}+<offset>"
+    assert info.lines == [line, message] if message else [line]
+    assert info.kernel_taints == {"W"}
+
+
+def test_the_warning_of_7_3_says_where_first() -> None:
+    info = go([table(".ibt_endbr_seal", [to(AT_NOPS)])], version=(7, 3))
+    assert info.lines == [
+        "WARNING: arch/x86/kernel/alternative.c:<line> at poison_endbr+<offset>, CPU#<cpu>: <command>/<pid>"
+    ]
+
+
+def test_tables_that_the_kernel_was_not_built_for_are_left_alone() -> None:
+    bad = [table(name, []) for name in (".retpoline_sites", ".return_sites", ".ibt_endbr_seal", ".static_call_sites")]
+    assert go(bad, config={"CONFIG_SMP": "y"}).lines == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("feature", "before", "after"), [(24 * 32, 8, 8), (3, 255, 8)])
+def test_an_alternative_out_of_bounds_is_undefined(version: Version, feature: int, before: int, after: int) -> None:
+    with pytest.raises(Undefined, match="BUG_ON"):
+        go([alternatives(version, feature, before, after)], version=version)
+
+
+def test_a_direct_call_in_an_alternative_must_be_one() -> None:
+    with pytest.raises(Undefined, match="alt_replace_call"):
+        go([alternatives((6, 12), 3, 6, 5, flags=2)])
+
+
+@pytest.mark.parametrize(("ips", "orcs"), [(4, 12), (5, 6), (8, 13)])
+def test_the_unwinder_warns_of_tables_that_do_not_match(ips: int, orcs: int) -> None:
+    info = go([table(".orc_unwind_ip", [], ips), table(".orc_unwind", [], orcs)])
+    assert [line for line in info.lines if "unwind_module_init" in line] == info.lines != []
+
+
+def test_more_places_than_entries_to_unwind_by_is_undefined() -> None:
+    with pytest.raises(Undefined, match="sorted"):
+        go([table(".orc_unwind_ip", [], 8), table(".orc_unwind", [], 6)])
+
+
+def test_a_function_that_does_not_begin_with_fentry_ends_tracing_and_loads() -> None:
+    info = go([table("__mcount_loc", [to(AT_RETPOLINE, R_64), to(AT_NOPS, R_64, 8)], 16)])
+    assert [line for line in info.lines if not line.startswith("WARNING")] == [
+        "------------[ ftrace bug ]------------",
+        "ftrace failed to modify ",
+        "[<<ip>>] <site>",
+        "Initializing ftrace call sites",
+    ]
+
+
+def test_where_objtool_has_put_nops_nothing_is_looked_at() -> None:
+    config = dict.fromkeys(("CONFIG_DYNAMIC_FTRACE", "CONFIG_FUNCTION_TRACER", "CONFIG_FTRACE_MCOUNT_USE_OBJTOOL"), "y")
+    assert go([table("__mcount_loc", [to(AT_NOPS, R_64)], 8)], config=config).lines == []
+
+
+def test_code_that_is_not_a_static_call_is_undefined() -> None:
+    with pytest.raises(Undefined, match="unexpected static_call insn opcode 0x90"):
+        go([table(".static_call_sites", [to(AT_NOPS), Rel(4, R_PC32, KEY)], 8)])
+    with pytest.raises(Undefined, match="unexpected static_call insn opcode 0xe8"):
+        go([table(".static_call_sites", [to(AT_STATIC_CALL), Rel(4, R_PC32, KEY, 1)], 8)])
+
+
+def test_a_static_call_by_a_trampoline_of_its_own_is_refused() -> None:
+    with pytest.raises(Refusal) as caught:
+        go([table(".static_call_sites", [to(AT_STATIC_CALL), Rel(4, R_PC32, TEXT_SYMBOL)], 8)])
+    assert caught.value.errno == "EINVAL"
+    assert caught.value.line == "Failed to fixup __raw_static_call() usage at: <site>"
+    assert caught.value.stage == "static_call_module_notify"
+
+
+@pytest.mark.parametrize(
+    ("version", "taints", "is_bad"),
+    [((6, 1), "OE", False), ((6, 1), "P", True), ((6, 1), "K", True), ((6, 12), "K", False), ((7, 3), "PO", True)],
+)
+def test_events_of_a_tainted_module_are_not_created(version: Version, taints: str, is_bad: bool) -> None:
+    info = go([GOOD[-1]], version=version, taints=taints)
+    assert info.lines == (["m: module has bad taint, not creating trace events"] if is_bad else [])
+
+
+def test_no_module_is_called_vmlinux() -> None:
+    info = info_of(MODULE, SYMBOLS)
+    info.mod_name = "vmlinux"
+    with pytest.raises(Refusal) as caught:
+        prepare_coming_module(info)
+    assert (caught.value.errno, caught.value.line) == ("EINVAL", "livepatch: vmlinux.ko: invalid module name")
+
+
+HEADER = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, 4, 4, 2)
+BTF = HEADER + bytes(6)
+INSISTS = {"CONFIG_DEBUG_INFO_BTF_MODULES": "y"}
+ALLOWS = {**INSISTS, "CONFIG_MODULE_ALLOW_BTF_MISMATCH": "y"}
+
+
+def btf(contents: bytes) -> Sec:
+    """A module's type information."""
+    return Sec(".BTF", 0, contents)
+
+
+@pytest.mark.parametrize(
+    ("contents", "errno", "number", "message"),
+    [
+        (b"\x9f", "EINVAL", 22, "hdr_len not found"),
+        (BTF[:20], "EINVAL", 22, "btf_header not found"),
+        (b"\0\0" + BTF[2:], "EINVAL", 22, "Invalid magic"),
+        (BTF[:2] + b"\2" + BTF[3:], "ENOTSUPP", 524, "Unsupported version"),
+        (BTF[:3] + b"\1" + BTF[4:], "ENOTSUPP", 524, "Unsupported flags"),
+        (BTF + b"\0", "EINVAL", 22, "Unsupported section found"),
+        (BTF[:-1], "EINVAL", 22, "Total section length too long"),
+        (BTF[:-1] + b"\1", "EINVAL", 22, "Invalid string section"),
+    ],
+)
+def test_type_information_that_is_damaged_is_refused(contents: bytes, errno: str, number: int, message: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        go([btf(contents)], config=INSISTS)
+    assert (caught.value.errno, caught.value.line) == (errno, f"failed to validate module [m] BTF: -{number}")
+    for version, line in ((6, 1), caught.value.line), ((6, 12), "Kernel module BTF mismatch detected, BTF debug info"):
+        said = go([btf(contents)], config=ALLOWS, version=version).lines
+        assert said[0] == f"BPF: {message}"
+        assert said[1].startswith(str(line))
+
+
+def test_type_information_is_not_compared_with_the_kernels() -> None:
+    assert go([btf(BTF)], config=INSISTS).unchecked == ["whether .BTF fits the kernel's own types: those are not read"]
+    assert go([btf(BTF)], config=ALLOWS).unchecked == []
+    assert go([btf(b"\0")], config={"CONFIG_SMP": "y"}).lines == []
+
+
+NOP = bytes.fromhex("1f2003d5")
+ARM64 = {"CONFIG_DYNAMIC_FTRACE": "y", "CONFIG_FUNCTION_TRACER": "y", "CONFIG_DYNAMIC_FTRACE_WITH_ARGS": "y"}
+TRAMPOLINES = (Sec(".text.ftrace_trampoline", TEXT, b"\0"), Sec(".init.text.ftrace_trampoline", TEXT, b"\0"))
+
+
+def arm64(tables: Sequence[Sec], *, version: Version = (6, 12), code: bytes = NOP * 16) -> LoadInfo:
+    """The same for arm64, which wants sections for its PLT."""
+    info = info_of([Sec(".text", TEXT, code), *PLTS, *tables], [Sym("text", 1)], version=version, machine="arm64")
+    apply_relocations(info)
+    info.stage = "post_relocation"
+    post_relocation(info)
+    info.stage = "ftrace_module_init"
+    ftrace_module_init(info)
+    return info
+
+
+def test_arm64_expects_nops_where_functions_begin() -> None:
+    places = table("__patchable_function_entries", [Rel(0, 257, 1, 8)], 8)
+    assert arm64([*TRAMPOLINES, places]).lines == []
+    assert "ftrace failed to modify " in arm64([*TRAMPOLINES, places], code=bytes(64)).lines
+
+
+@pytest.mark.parametrize(("version", "count"), [((6, 1), 1), ((6, 12), 2)])
+def test_arm64_refuses_a_module_without_trampolines(version: Version, count: int) -> None:
+    arm64(TRAMPOLINES[:count], version=version)
+    with pytest.raises(Refusal) as caught:
+        arm64(TRAMPOLINES[: count - 1], version=version)
+    assert (caught.value.errno, caught.value.line) == ("ENOEXEC", None)
+
+
+@pytest.mark.parametrize(("capability", "before", "after"), [(3, 8, 4), (3 | 1 << 15, 8, 8)])
+def test_an_alternative_of_arm64_has_the_size_of_what_it_replaces(capability: int, before: int, after: int) -> None:
+    contents = bytes(8) + struct.pack("<HBB", capability, before, after)
+    section = Sec(".altinstructions", RODATA, contents, [Rel(0, 261, 1), Rel(4, 261, 1)])
+    with pytest.raises(Undefined, match="BUG_ON"):
+        arm64([*TRAMPOLINES, section])
+
+
+def test_arm64_of_7_3_takes_patching_functions_of_the_kernel_only() -> None:
+    contents = bytes(8) + struct.pack("<HBB", 3 | 1 << 15, 8, 0)
+    section = Sec(".altinstructions", RODATA, contents, [Rel(0, 261, 1), Rel(4, 261, 1)])
+    arm64([*TRAMPOLINES, section])
+    with pytest.raises(Refusal) as caught:
+        arm64([*TRAMPOLINES, section], version=(7, 3))
+    assert caught.value.line == "Modules: module m: error occurred when applying alternatives"
