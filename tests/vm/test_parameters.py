@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +25,14 @@ from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.parameters import copy_args, parse_args
 from kbuildpy.loader.verdict import Refusal, Undefined
 from kbuildpy.run import run
+from kbuildpy.signing.hashes import find_hash
+from kbuildpy.signing.keys import FileKey, key_algorithm
+from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.vm import fetch_kernel_image
+from tests.parity.signing_keys import new_key, short_certificate
 from tests.vm.system_calls import Answer, as_logged, make_calls
 from tests.vm.test_samples_load import tree_called
+from tests.vm.test_signed_modules import KEYS, trusting_kernel
 
 pytestmark = [
     pytest.mark.vm,
@@ -244,7 +250,9 @@ class Said(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """Modules by name, and what the kernel said to each with each string of arguments."""
+    """Modules by name, and what the kernel said to each with each string of arguments; `line` is that of the kernel."""
+
+    line: str
 
     contents: dict[str, bytes]
     kernel: LoaderKernel
@@ -265,7 +273,7 @@ def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     # The first time, the kernel also says that it is tainted.
     answered = {(name, args): answer for (name, args), answer in zip(tried[1:], answers[2::2], strict=True)}
     kernel = LoaderKernel(tree.release, tree.version, "x86_64", config=tree.config)
-    return Trial(contents, kernel, answered)
+    return Trial(request.param, contents, kernel, answered)
 
 
 def build_modules(tree: KernelTree, place: Path) -> dict[str, bytes]:
@@ -334,3 +342,22 @@ def test_promises_nothing_where_the_kernel_crashes(trial: Trial, number: int, ar
     assert crashed.errno == -1
     assert any(line.startswith("BUG: ") for line in crashed.log)
     assert predict(trial, args, f"fatal{number}")[0] is None
+
+
+def test_a_kernel_that_is_locked_down_sets_no_parameter_of_hardware(trial: Trial, tmp_path: Path) -> None:
+    """It takes signed modules only: ours, when it trusts our certificate."""
+    key = new_key(KEYS[trial.line])
+    certificate = short_certificate(key)
+    signer = Signer(FileKey(key_algorithm(key), key), certificate, find_hash("sha256"))
+    signed = sign_module(trial.contents["every_parameter"], signer) or b""
+    image = trusting_kernel(fetch_kernel_image(trial.kernel.release), certificate, tmp_path)
+    tried = ("", "port=5", "port=x", "port", "int=5 port=5 int=6", "port=5 int=x", "risk=1")
+    calls = [call for args in tried for call in (("load", "/signed.ko", args), ("unload", "every_parameter", "0"))]
+    answers = make_calls(image, calls, {"signed.ko": signed}, tmp_path, parameters=("lockdown=integrity", "nokaslr"))
+    locked = trial._replace(kernel=replace(trial.kernel, lockdown=True))
+    for args, answer in list(zip(tried, answers[::2], strict=True))[1:]:
+        predicted, _ = predict(locked, args)
+        assert predicted is not None
+        lines = tuple(line.replace("<comm>", "init") for line in predicted.lines)
+        assert (args, predicted.errno, lines) == (args, answer.errno, answer.log)
+    assert answers[2].errno == errno.EPERM
