@@ -59,7 +59,7 @@ _KINDS = [
         # mm/slab_common.c, fs/proc/generic.c, lib/alloc_tag.c, mm/kmemleak.c
         (
             "leak",
-            r"Slab cache still has objects|Objects remaining in .* on __kmem_cache_shutdown"
+            r"Slab cache still has objects|Objects remaining (in .* )?on __kmem_cache_shutdown"
             r"|^remove_proc_entry: removing non-empty directory|allocated at module unload|still alive"
             r"|^kmemleak: .* new suspected memory leak|\bleaking at least\b|^unregister_netdevice: waiting for",
             "something was left behind: {0}",
@@ -84,7 +84,7 @@ _KINDS = [
 _CUT, _END = re.compile(r"^-+\[ cut here \]-+$"), re.compile(r"^---\[ end (trace|Kernel panic)")
 _CONTINUED = re.compile(
     r"^(\s|#PF|PGD|Mem abort|Data abort|Modules linked|CPU:|RIP|Code:|RSP|R[A-Z0-9]{2}:|[FCEDKG]S:|CR2|CS:|DR\d:|PKRU"
-    r"|Call [Tt]race|Hardware name|pstate|pc :|lr :|sp :|x\d+ ?:|\[[0-9a-f]{16}\] |Workqueue:|Tainted:|Oops"
+    r"|rcu: |Call [Tt]race|Hardware name|pstate|pc :|lr :|sp :|x\d+ ?:|\[[0-9a-f]{16}\] |Workqueue:|Tainted:|Oops"
     r"|Internal error|note: |Kernel panic|Kernel Offset|SMP|Sending NMI|NMI backtrace|Object |FIX "
     r"|Disabling lock|Slab 0x|Allocated in|unwind:|=+$|-+$|invalid opcode|user pgtable|swapper pgtable)"
 )

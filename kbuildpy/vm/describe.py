@@ -43,4 +43,7 @@ def _verdict(result: Result) -> str:
         return "loaded and removed"
     if not result.loaded:
         return f"not loaded{f', {result.errno}' if result.errno else ''}"
-    return "loaded and removed, with complaints" if result.removed else "loaded and not removed"
+    if result.removed:
+        return "loaded and removed, with complaints"
+    tried = any(complaint.kind in ("busy", "hang", "killed", "left") for complaint in result.complaints)
+    return "loaded and not removed" if tried else "loaded; the kernel did not last until its removal"

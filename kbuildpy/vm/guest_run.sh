@@ -54,6 +54,7 @@ late() {
     case $state in
         *R*)
             echo l >/proc/sysrq-trigger
+            sleep 1 # (the processor may be asked by a work queue)
             report "over"
             sleep 1000
             ;;

@@ -41,7 +41,8 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
         complaints = complaints_of(trial, step, before, removal=removal, held=steps.held, names=names, limit=limit)
         last = number == boot.last and (removal or steps.removal is None)
         if last and not boot.done and not boot.over and not boot.shell:
-            complaints.append(death_of(step, removal=removal, hung=boot.hung))
+            told = any(complaint.kind in _HARM for complaint in complaints)
+            complaints.append(death_of(step, removal=removal, hung=boot.hung, told=told))
         for complaint in complaints:
             blamed = complaint.module or trial.name
             found[blamed].append((time, complaint))

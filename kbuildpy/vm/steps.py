@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from kbuildpy.vm.complaints import Complaint, find_complaints, module_in
 from kbuildpy.vm.errnos import errno_name, errno_words
@@ -47,12 +48,12 @@ def complaints_of(
     return found
 
 
-def death_of(step: Step, *, removal: bool, hung: bool) -> Complaint:
-    """That the kernel did not get beyond `step`; `hung` if it had to be stopped."""
+def death_of(step: Step, *, removal: bool, hung: bool, told: bool) -> Complaint:
+    """That the kernel did not get beyond `step`; `hung` if it had to be stopped, `told` if its log says why."""
     function = "exit" if removal else "init"
     where = f"after its {function} function" if step.answered else f"in its {function} function"
     what = "the whole kernel hung" if hung else "the kernel died"
-    return Complaint("hang" if hung else "panic", f"{what} {where}", tuple(step.log[-40:]))
+    return Complaint("hang" if hung else "panic", f"{what} {where}", () if told else tuple(step.log[-40:]))
 
 
 def _not_loaded(step: Step) -> Complaint:
@@ -68,7 +69,9 @@ def _not_loaded(step: Step) -> Complaint:
 
 def _not_removed(trial: Trial, step: Step, held: str) -> Complaint:
     assert step.errno
-    words = f"the kernel refused to remove it with {errno_words(step.errno)}"
+    # (EAGAIN and EWOULDBLOCK are one number, and the kernel means the second: delete_module(2))
+    why = errno_words(step.errno).replace("EAGAIN", "EWOULDBLOCK")
+    words = f"the kernel refused to remove it with {why}"
     # /proc/modules: name, size, references, those who hold them, state, address
     _, _, references, holders, *_ = (*held.split(), "", "", "", "")
     by = [name for name in holders.split(",") if name not in ("", "-", "[permanent]")]
@@ -85,4 +88,13 @@ def _hang(function: str, step: Step, limit: float, name: str) -> Complaint:
     state = "keeps a processor busy" if step.late.startswith("R") else f"sleeps ({step.late})"
     words = f"its {function} function did not return within {limit:g} s: it {state}"
     lines = (*step.stack, *step.log)
-    return Complaint("hang", words, lines, module_in(lines, [name]))
+    return Complaint("hang", words, _trace_through(name, lines), module_in(lines, [name]))
+
+
+def _trace_through(name: str, lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the traces of all processors, the one that goes through module `name`; all of `lines` if there is none."""
+    starts = [number for number, line in enumerate(lines) if line.startswith(("NMI backtrace", "sysrq: CPU"))]
+    for start, stop in pairwise([*starts, len(lines)]):
+        if module_in(lines[start:stop], [name]):
+            return lines[start:stop]
+    return lines
