@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.vm.complaints import Complaint
-from kbuildpy.vm.debugger import add_symbol_file, pause
+from kbuildpy.vm.debugger import add_symbol_file, pause, symbol_file
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
@@ -102,7 +102,7 @@ def _boot(kernel: Kernel, batch: Sequence[Trial], settings: Settings, show: Call
         def loaded(report: BootReport) -> None:
             if settings.gdb:
                 pause(control)
-                show(_how_to_attach(batch, report, settings).encode())
+                show(_how_to_attach(batch, report, settings, Path(name)).encode())
                 go_on()
             if settings.keep:
                 show(_GUIDE.encode())
@@ -163,13 +163,13 @@ def _write_line(descriptor: int) -> None:
     os.write(descriptor, b"\n")
 
 
-def _how_to_attach(batch: Sequence[Trial], report: BootReport, settings: Settings) -> str:
+def _how_to_attach(batch: Sequence[Trial], report: BootReport, settings: Settings, scratch: Path) -> str:
     lines = ["", "kbuildpy: the guest waits for a debugger, and goes on with its `continue`:"]
     lines.append(f"gdb -ex 'target remote 127.0.0.1:{settings.gdb}'")
     for number, trial in enumerate(batch):
         sections = report.modules[number].sections if number in report.modules else {}
         if sections:
-            lines.append(add_symbol_file(trial.file, sections))
+            lines.append(add_symbol_file(symbol_file(trial, scratch), trial.image, sections))
     return "\n".join([*lines, "", ""])
 
 
