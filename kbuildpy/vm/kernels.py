@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.find import find_trees
+from kbuildpy.kernel.image import find_kernel_image, image_of_tree, read_kernel
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.vm.image import fetch_kernel_image, find_kernel_image
+from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.machine import MACHINES, Machine, machine_for, machine_of_image
-
-_BANNER = re.compile(rb"Linux version ([!-~]+) \(")
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,10 @@ def find_kernels(words: Sequence[str], *, kdir: str | None = None, kernelrelease
 def kernel_of_tree(tree: KernelTree) -> Kernel:
     """The kernel that modules built against `tree` are for."""
     machine = machine_for(architecture_of(tree))
-    image = image_in_tree(tree.objects) or fetch_kernel_image(tree.release, machine=machine)
+    try:
+        image = image_of_tree(tree)
+    except KbuildError:
+        image = fetch_kernel_image(tree.release, machine=machine)
     return Kernel(tree.release, image, machine)
 
 
@@ -63,27 +62,6 @@ def kernel_of_release(release: str) -> Kernel:
     return Kernel(release, image, machine_of_image(image))
 
 
-def image_in_tree(objects: Path) -> Path | None:
-    """The image of a tree that was built here; packaged ones have none."""
-    names = ("arch/x86/boot/bzImage", "arch/arm64/boot/Image")
-    return next((objects / name for name in names if (objects / name).is_file()), None)
-
-
-def release_of_image(image: Path) -> str:
-    """The release of a kernel image; raises `KbuildError` if it does not tell."""
-    contents = image.read_bytes()
-    if contents[0x202:0x206] == b"HdrS":
-        # Documentation/x86/boot.rst: kernel_version
-        (offset,) = struct.unpack_from("<H", contents, 0x20E)
-        text = contents[0x200 + offset :].split(b"\0", 1)[0].split(b" ", 1)[0]
-        if text:
-            return text.decode(errors="replace")
-    found = _BANNER.search(decompress(contents))
-    if not found:
-        raise KbuildError(f"{image}: does not tell its release", hint="name the kernel by its release, or by its tree")
-    return found[1].decode()
-
-
 def _kernels_of(word: str) -> Iterator[Kernel]:
     path = Path(word)
     if not word:
@@ -92,7 +70,7 @@ def _kernels_of(word: str) -> Iterator[Kernel]:
         )
     if path.is_file():
         machine = machine_of_image(path)
-        yield Kernel(release_of_image(path), path.resolve(), machine)
+        yield Kernel(read_kernel(path).release, path.resolve(), machine)
     elif word == "running":
         yield kernel_of_release(os.uname().release)
     elif word == "all" or "/" in word or word in (".", ".."):

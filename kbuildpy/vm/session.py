@@ -80,7 +80,7 @@ def run_modules(
 
 
 def _boot(kernel: Kernel, batch: Sequence[Trial], settings: Settings, show: Callable[[bytes], None]) -> BootReport:
-    contents = {f"modules/{number}/{trial.name}.ko": trial.image.contents for number, trial in enumerate(batch)}
+    contents = {f"modules/{trial.name}.ko": trial.image.contents for trial in batch}
     contents["modules/list"] = "".join(_listed(number, trial, settings) for number, trial in enumerate(batch)).encode()
     waits = bool(settings.gdb) and not settings.keep
     contents["modules/settings"] = (
@@ -134,7 +134,7 @@ def _listed(number: int, trial: Trial, settings: Settings) -> str:
     if settings.dyndbg and trial.given and trial.has_messages:
         parameters = f"{parameters} dyndbg=+p".strip()
     flags = "d" if trial.given and trial.has_messages else "-"
-    return f"{number} {trial.name} {flags} /modules/{number}/{trial.name}.ko {parameters}\n"
+    return f"{number} {trial.name} {flags} /modules/{trial.name}.ko {parameters}\n"
 
 
 @contextmanager
