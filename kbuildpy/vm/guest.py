@@ -13,7 +13,7 @@ from kbuildpy.vm.reports import REPORT, BootReport, read_boot
 
 _BOOT = 240.0
 """Seconds that a kernel may take to start, translated on a busy machine."""
-_GRACE = 20.0
+_GRACE = 15.0
 """Seconds that a guest may be late with its own limits."""
 
 _TITLES = {"insmod": "INSMOD", "rmmod": "RMMOD"}

@@ -35,7 +35,7 @@ _STOP = "static int stop;\n"
 
 SOURCES = {
     "good": source(init='pr_info("here I am\\n"); pr_debug("in detail\\n"); return 0;', exit='pr_info("gone\\n");'),
-    "no_device": source(init="return -ENODEV;"),
+    "no_device": source(init='pr_info("trying\\n"); return -ENODEV;'),
     "not_supported": source(init="return -ENOTSUPP;"),
     "positive": source(init="return 1;"),
     "warns": source(init='WARN(1, "something is odd\\n"); return 0;'),
