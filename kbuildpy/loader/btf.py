@@ -41,6 +41,9 @@ def btf_module_notify(info: LoadInfo) -> None:
     number = info.find_any_sec(".BTF")
     if not number or not info.sechdrs[number].sh_size:
         return
+    if info.kernel.config is None:
+        info.not_checked("type information: the kernel's configuration is not known")
+        return
     problem = None
     base = info.find_any_sec(".BTF.base") if info.kernel.version >= since.BTF_BASE else 0
     if base and info.sechdrs[base].sh_size:

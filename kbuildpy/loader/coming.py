@@ -6,6 +6,7 @@ information. What they follow are pointers in the module's tables.
 
 from __future__ import annotations
 
+from kbuildpy.elf.constants import SHF_EXECINSTR
 from kbuildpy.loader import since
 from kbuildpy.loader.btf import btf_module_notify
 from kbuildpy.loader.load_info import LoadInfo
@@ -115,16 +116,15 @@ def _check_key(info: LoadInfo, number: int, key: Pointer) -> None:
             return
         raise Undefined(info.stage, f"an entry of .static_call_sites has {name!r} for its key")
     _exists(info, number, key)
-    if info.sechdrs[key.section].sh_flags & 4:
+    if info.sechdrs[key.section].sh_flags & SHF_EXECINSTR:
         info.log("Failed to fixup __raw_static_call() usage at: <site>")
-        refusal = info.refuse(
-            "EINVAL",
-            "Failed to allocate memory for static calls",
-            "a static call goes by a trampoline in the module, whose key the kernel does not find",
+        info.log("Failed to allocate memory for static calls")
+        raise Undefined(
+            info.stage,
+            "a static call goes by a trampoline in the module, whose key the kernel does not find; "
+            "it would refuse the module, and on the way takes the trampoline's code for a key",
             hint="use static_call() where the key is the module's own",
         )
-        refusal.line = info.lines[-2]
-        raise refusal
 
 
 def _follow(info: LoadInfo, name: str) -> None:

@@ -9,7 +9,7 @@ import struct
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.sites import Code, is_set, pointers, sites, whole_entries
+from kbuildpy.loader.sites import Code, entry, is_set, pointers, sites, whole_entries
 from kbuildpy.loader.verdict import Undefined
 
 ALTERNATIVE = struct.Struct("<8xHBB")
@@ -48,12 +48,12 @@ def _apply_alternatives(info: LoadInfo, number: int) -> None:
     found = pointers(info, number)
     code = Code(info)
     for offset, pointer in sites(info, number, ALTERNATIVE.size):
-        capability, before, after = ALTERNATIVE.unpack_from(contents, offset)
-        entry = f"entry {offset // ALTERNATIVE.size} of .altinstructions"
+        capability, before, after = ALTERNATIVE.unpack(entry(contents, offset, ALTERNATIVE.size))
+        which = f"entry {offset // ALTERNATIVE.size} of .altinstructions"
         wanted = 0 if capability & CALLBACK else before
         if after != wanted:
             raise Undefined(
-                info.stage, f"{entry} has a replacement of {after} bytes, not {wanted}: BUG_ON() where it is used"
+                info.stage, f"{which} has a replacement of {after} bytes, not {wanted}: BUG_ON() where it is used"
             )
         code.at(number, pointer, before)
         replacement = found.get(offset + 4)
@@ -65,5 +65,5 @@ def _apply_alternatives(info: LoadInfo, number: int) -> None:
             raise info.refuse(
                 "ENOEXEC",
                 f"Modules: module {info.mod_name}: error occurred when applying alternatives",
-                f"{entry} is patched by a function of the module itself, on processors that use it",
+                f"{which} is patched by a function of the module itself, on processors that use it",
             )

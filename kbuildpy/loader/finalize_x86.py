@@ -11,7 +11,7 @@ import struct
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.sites import Calls, Code, Pointer, is_set, pointers, sites, warn, whole_entries
+from kbuildpy.loader.sites import Calls, Code, Pointer, entry, is_set, pointers, sites, warn, whole_entries
 from kbuildpy.loader.verdict import Undefined
 
 ALTERNATIVE_C = "arch/x86/kernel/alternative.c"
@@ -67,7 +67,7 @@ def _apply_paravirt(info: LoadInfo, number: int) -> None:
     whole_entries(info, number, 16)
     contents = info.data(number)
     for offset, _ in sites(info, number, 16):
-        length = contents[offset + 9]
+        length = entry(contents, offset, 16)[9]
         if not 5 <= length <= MAX_PATCH_LEN:
             raise Undefined(
                 info.stage,
@@ -110,7 +110,8 @@ def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> Non
             continue
         if first[0] == CS and calls.target(section, offset + 2) == RETURN_THUNK:
             continue
-        warn(info, ALTERNATIVE_C, "apply_returns", "missing return thunk: <site>-<dest>: <bytes>")
+        target = "<dest>" if first == b"\xe9" else "0x0"
+        warn(info, ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
 
 
 def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
@@ -121,24 +122,24 @@ def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
     contents = info.data(number)
     found = pointers(info, number)
     for offset, pointer in sites(info, number, layout.size):
-        fields = layout.unpack_from(contents, offset)
+        fields = layout.unpack(entry(contents, offset, layout.size))
         feature, flags = (fields[0], fields[1]) if flagged else (fields[0] & 0x7FFF, 0)
         instrlen, replacementlen = fields[-2:]
-        entry = f"entry {offset // layout.size} of .altinstructions"
+        which = f"entry {offset // layout.size} of .altinstructions"
         if instrlen > MAX_PATCH_LEN:
-            raise Undefined(info.stage, f"{entry} is about {instrlen} bytes of code: BUG_ON() in apply_alternatives")
+            raise Undefined(info.stage, f"{which} is about {instrlen} bytes of code: BUG_ON() in apply_alternatives")
         if feature >= FEATURES:
-            raise Undefined(info.stage, f"{entry} is for feature {feature}: BUG_ON() in apply_alternatives")
+            raise Undefined(info.stage, f"{which} is for feature {feature}: BUG_ON() in apply_alternatives")
         before = code.at(number, pointer, instrlen)
         replacement = b""
         if replacementlen:
             replacement = _replacement(info, number, offset + 4, found.get(offset + 4), replacementlen, code)
         if replacementlen > instrlen and not flagged:
-            raise Undefined(info.stage, f"{entry} replaces {instrlen} bytes by {replacementlen}")
+            raise Undefined(info.stage, f"{which} replaces {instrlen} bytes by {replacementlen}")
         if flags & ALT_FLAG_DIRECT_CALL and not (
             replacementlen == 5 and replacement[0] == CALL and instrlen == 6 and before.startswith(b"\xff\x15")
         ):
-            raise Undefined(info.stage, f"{entry} is for a call, and there is none: BUG() in alt_replace_call")
+            raise Undefined(info.stage, f"{which} is for a call, and there is none: BUG() in alt_replace_call")
 
 
 def _replacement(info: LoadInfo, number: int, field: int, pointer: Pointer | None, length: int, code: Code) -> bytes:

@@ -46,7 +46,9 @@ def _process_locs(info: LoadInfo, number: int, is_expected: Found, function: str
     found = pointers(info, number)
     size = info.sechdrs[number].sh_size // 8 * 8
     contents = info.data(number)
-    for offset in range(0, size, 8):
+    # Where the file has nothing there are zeros, but for what is relocated.
+    offsets = range(0, size, 8) if contents else sorted(at for at in found if at % 8 == 0 and at < size)
+    for offset in offsets:
         pointer = found.get(offset)
         if pointer is None:
             if not any(contents[offset : offset + 8]):
@@ -68,7 +70,10 @@ def _bug(info: LoadInfo, what: str, function: str) -> None:
         warn(info, "arch/x86/kernel/ftrace.c", function)
     info.log("------------[ ftrace bug ]------------")
     info.log(what)
-    info.log("[<<ip>>] <site>")
+    info.log("[<<ip>>] 0x<ip>")
+    if function and "modify " in what:
+        info.log(" actual:   <bytes>")
+        info.log(" expected: <bytes>")
     info.log("Initializing ftrace call sites")
     warn(info, "kernel/trace/ftrace.c", "ftrace_bug")
 

@@ -18,6 +18,8 @@ SIGN = 1 << 63
 MASK = (1 << 64) - 1
 REACH = 1 << 24
 """An addend that does not lead out of the part of memory that holds the kernel and its modules."""
+FAR = 1 << 56
+"""One that leads out of what any type reaches."""
 NEAR = 1 << 27
 """Bytes that a branch reaches, and about how far apart a module's sections are."""
 KERNEL_ADDRESS = 0xFFFF_8000_0800_0000
@@ -157,10 +159,10 @@ def _overflow(info: LoadInfo, target: int, kind: int, offset: int, symbol: int, 
     if value is None or (info.index.pcpu and info.symbols[symbol][3] == info.index.pcpu):
         if operation == "abs":
             value = KERNEL_ADDRESS
-        elif kind in FAR_REACHING and -REACH <= addend <= REACH:
+        elif kind in FAR_REACHING and abs(addend) <= REACH:
             return False
         else:
-            return None
+            return True if abs(addend) >= FAR else None
     place = info.sechdrs[target].sh_addr + offset
     total = (value + addend) & MASK
     if operation == "prel":

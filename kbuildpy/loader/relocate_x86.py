@@ -24,10 +24,10 @@ CHECKED = {R_32, R_32S}
 
 MASK = (1 << 64) - 1
 TOP_2G = MASK - (1 << 31) + 1
-"""The kernel and its modules live from here on (arch/x86/include/asm/pgtable_64_types.h); so do per-CPU variables
-from 6.15 on, while before they are offsets from 0."""
-REACH = 1 << 24
-"""How far an addend may lead away from an address that is not known, and stay in the top 2 GiB for certain."""
+"""What R_32S reaches from above."""
+ELSEWHERE = (-(1 << 31) + (1 << 24), -(1 << 24))
+"""Between which addresses the kernel and its modules are, counted from the end of memory
+(arch/x86/include/asm/pgtable_64_types.h). So are per-CPU variables from 6.15 on; before, they are offsets from 0."""
 
 
 def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | None = None) -> None:
@@ -86,10 +86,13 @@ def _overflow(info: LoadInfo, kind: int, symbol: int, addend: int) -> bool | Non
     if _is_percpu(info, symbol):
         value = 0 if info.kernel.version < since.PERCPU_ADDRESSES else None
     if value is None:
-        if not -REACH <= addend <= REACH:
-            return None
-        return kind == R_32
-    total = (value + addend) & MASK
+        ends = {_too_large(kind, end + addend) for end in ELSEWHERE}
+        return ends.pop() if len(ends) == 1 else None
+    return _too_large(kind, value + addend)
+
+
+def _too_large(kind: int, total: int) -> bool:
+    total &= MASK
     return total >> 32 != 0 if kind == R_32 else TOP_2G > total >= 1 << 31
 
 

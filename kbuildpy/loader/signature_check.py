@@ -6,6 +6,7 @@ its trailer is sound.
 
 from __future__ import annotations
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.trailer import MARKER, is_signed, split_signature
@@ -60,7 +61,12 @@ def _verdict(info: LoadInfo) -> tuple[str | None, str]:
     # (cryptography takes longer to import than an unsigned module to check)
     from kbuildpy.signing.verify import verify
 
-    state = verify(info.contents, [info.kernel.keyring()])[0]
+    try:
+        keyring = info.kernel.keyring()
+    except KbuildError as error:
+        info.not_checked(f"the signature: {error.message}")
+        return None, ""
+    state = verify(info.contents, [keyring])[0]
     info.sig_ok = state.trusted
     return state.errno, state.reason or ""
 

@@ -55,6 +55,11 @@ def sites(info: LoadInfo, number: int, size: int, field: int = 0) -> Iterator[tu
         yield offset, pointer
 
 
+def entry(contents: bytes, offset: int, size: int) -> bytes:
+    """The `size` bytes of an entry in a section's `contents`: zeros where the file has none (SHT_NOBITS)."""
+    return contents[offset : offset + size].ljust(size, b"\0")
+
+
 def whole_entries(info: LoadInfo, number: int, size: int) -> None:
     """For tables that the kernel walks to the end whatever their size is."""
     if info.sechdrs[number].sh_size % size:
@@ -139,13 +144,14 @@ def _is_one(name: str, names: Collection[str], prefix: str | None) -> bool:
 
 
 def warn(info: LoadInfo, file: str, function: str, message: str | None = None) -> None:
-    """WARN(): a line that says where, one that says what, and a trace; the kernel goes on, with taint W."""
+    """WARN(): a line that says what, one that says where, and a trace, which is left out here; the kernel goes on, with
+    taint W."""
+    if message is not None:
+        info.log(message)
     if info.kernel.version >= since.WARNING_WITH_COMMAND:
         info.log(f"WARNING: {file}:<line> at {function}+<offset>, CPU#<cpu>: <command>/<pid>")
     else:
         info.log(f"WARNING: CPU: <cpu> PID: <pid> at {file}:<line> {function}+<offset>")
-    if message is not None:
-        info.log(message)
     info.kernel_taints.add("W")
 
 

@@ -105,6 +105,15 @@ def test_takes_two_relocations_of_one_place_if_the_first_leaves_zero() -> None:
     assert relocate([Rel(0, R_64, WEAK), Rel(0, R_64, KERNEL)]) == []
 
 
+def test_does_not_guess_where_the_kernel_lies() -> None:
+    sections = [Sec(".text", TEXT, relocations=[Rel(0, R_32S, KERNEL, -(1 << 30))]), Sec(".data..percpu", DATA)]
+    info = info_of(sections, SYMBOLS)
+    apply_relocations(info)
+    assert info.unchecked == [
+        "whether relocation 0 of .rela.text overflows: that depends on where the kernel lies",
+    ]
+
+
 def test_says_the_value_where_it_is_the_same_on_every_machine() -> None:
     refusal = refusal_of([Rel(0, R_64, SMALL, 1)], contents=b"\1" * 64)
     assert refusal.line is not None
@@ -120,6 +129,7 @@ def test_says_the_value_where_it_is_the_same_on_every_machine() -> None:
         ((6, 1), Rel(0, R_32, LOCAL), "module: overflow in relocation type 10 val <val>"),
         ((6, 12), Rel(0, R_32, KERNEL), "module: overflow in relocation type 10 val <val>"),
         ((6, 12), Rel(0, R_32S, LOCAL, 1 << 33), "module: overflow in relocation type 11 val <val>"),
+        ((6, 12), Rel(0, R_32S, KERNEL, 1 << 33), "module: overflow in relocation type 11 val <val>"),
         ((7, 3), Rel(0, R_32, PERCPU), "module: overflow in relocation type 10 val <val> sec 6 idx 0"),
     ],
 )

@@ -124,14 +124,14 @@ def test_a_pointer_that_does_not_lead_to_code_of_the_module_is_undefined(name: s
     [
         (".retpoline_sites", AT_NOPS, "apply_retpolines", None),
         (".retpoline_sites", AT_RETURN, "apply_retpolines", None),
-        (".return_sites", AT_NOPS, "apply_returns", "missing return thunk: <site>-<dest>: <bytes>"),
+        (".return_sites", AT_NOPS, "apply_returns", "missing return thunk: <site>-0x0: <bytes>"),
         (".ibt_endbr_seal", AT_NOPS, "poison_endbr", None),
     ],
 )
 def test_other_code_than_expected_is_warned_of(name: str, place: int, function: str, message: str | None) -> None:
     info = go([table(name, [to(place)])])
     line = f"WARNING: CPU: <cpu> PID: <pid> at arch/x86/kernel/alternative.c:<line> {function}+<offset>"
-    assert info.lines == [line, message] if message else [line]
+    assert info.lines == ([message, line] if message else [line])
     assert info.kernel_taints == {"W"}
 
 
@@ -175,7 +175,9 @@ def test_a_function_that_does_not_begin_with_fentry_ends_tracing_and_loads() -> 
     assert [line for line in info.lines if not line.startswith("WARNING")] == [
         "------------[ ftrace bug ]------------",
         "ftrace failed to modify ",
-        "[<<ip>>] <site>",
+        "[<<ip>>] 0x<ip>",
+        " actual:   <bytes>",
+        " expected: <bytes>",
         "Initializing ftrace call sites",
     ]
 
@@ -192,12 +194,10 @@ def test_code_that_is_not_a_static_call_is_undefined() -> None:
         go([table(".static_call_sites", [to(AT_STATIC_CALL), Rel(4, R_PC32, KEY, 1)], 8)])
 
 
-def test_a_static_call_by_a_trampoline_of_its_own_is_refused() -> None:
-    with pytest.raises(Refusal) as caught:
+def test_a_static_call_by_a_trampoline_of_its_own_is_undefined() -> None:
+    """6.1 refuses such a module, and so does 6.12, which crashed on the way."""
+    with pytest.raises(Undefined, match="key the kernel does not find"):
         go([table(".static_call_sites", [to(AT_STATIC_CALL), Rel(4, R_PC32, TEXT_SYMBOL)], 8)])
-    assert caught.value.errno == "EINVAL"
-    assert caught.value.line == "Failed to fixup __raw_static_call() usage at: <site>"
-    assert caught.value.stage == "static_call_module_notify"
 
 
 @pytest.mark.parametrize(
