@@ -17,8 +17,8 @@ from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 
-# The archive that still has a kernel line which the machine's own release has not.
-SUITES = {"5.10": "bullseye-security"}
+# The archive that has a kernel line which the machine's own release has no more, or not yet.
+SUITES = {"5.10": "bullseye-security", "7.3": "trixie-backports"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -62,6 +62,33 @@ def archived_tree(line: str) -> KernelTree:
             packages = [f"{newest}-amd64", f"{newest}-common", f"linux-kbuild-{line}"]
             _unpack(packages, place, options=options, redirect=True)
     return open_tree(next(place.glob("usr/src/linux-headers-*-amd64")))
+
+
+def newer_kernel() -> tuple[KernelTree, Path]:
+    """The tree of the newest kernel line that is tested with, and where its image and modules are unpacked as in a
+    system's root. Its compiler need not be here. Where its archive is out of reach the test is skipped."""
+    try:
+        return _archived_kernel("7.3")
+    except KbuildError as error:
+        pytest.skip(f"no kernel 7.3 to be had: {error}")
+
+
+def _archived_kernel(line: str) -> tuple[KernelTree, Path]:
+    """A kernel line for amd64 that only a later Debian has: headers, image and modules side by side."""
+    place = cache_directory() / "packages" / f"linux-{line}"
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            options = _archive_options(line, Path(scratch))
+            names = run(["apt-cache", *options, "pkgnames", f"linux-modules-{line}."]).text.split()
+            found = (re.fullmatch(rf"linux-modules-({re.escape(line)}\.(\d+)\+deb\d+)-amd64", name) for name in names)
+            releases = sorted((int(match[2]), match[1]) for match in found if match)
+            if not releases:
+                raise KbuildError(f"{SUITES[line]} has no modules of {line}")
+            newest = releases[-1][1]
+            parts = ("base", "binary", "modules", "headers")
+            packages = [*(f"linux-{part}-{newest}-amd64" for part in parts), f"linux-headers-{newest}-common"]
+            _unpack([*packages, f"linux-kbuild-{newest}"], place, options=options, redirect=True)
+    return open_tree(next(place.glob("usr/src/linux-headers-*-amd64"))), place
 
 
 def early_tree() -> KernelTree:
