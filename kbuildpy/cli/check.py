@@ -187,7 +187,7 @@ def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
 
 def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> int:
     """Print what comes of each step of the script with each kernel; 0 if all steps are done."""
-    from kbuildpy.loader.script import as_text, run_script
+    from kbuildpy.loader.script import as_text, read_script, run_script
 
     if args.files or args.params:
         raise UsageError("--script loads what it names, with the parameters that it names: no FILE and no --params")
@@ -195,8 +195,11 @@ def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> in
         raise UsageError(f"--script: there is no --format {args.format}", hint="--format text or json")
     try:
         text = args.script.read_text(errors="surrogateescape")
+        read_script(text)
     except OSError as error:
-        raise UsageError(f"--script {args.script}: {error.strerror}") from error
+        raise UsageError(f"{args.script}: {error.strerror}") from error
+    except KbuildError as error:
+        raise UsageError(f"{args.script}: {error.message}", hint=error.hint) from error
     failed = 0
     for kernel in kernels:
         if len(kernels) > 1 and args.format == "text":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from os import O_TRUNC
 from pathlib import Path
 
 import pytest
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.cli.check import _run_script
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.procfs import lsmod, proc_modules
@@ -149,3 +151,16 @@ def test_a_reference_that_was_not_taken_cannot_be_given_back() -> None:
     assert held is not None
     assert module_put(held, "m") == modules
     assert module_put(modules, "m") is None
+
+
+def test_a_script_that_cannot_be_read_is_a_wrong_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "script"
+    script.write_text("lsmod\nbogus\n")
+    args = argparse.Namespace(script=script, files=[], params=[], format="text", quiet=False)
+    with pytest.raises(UsageError, match="script: line 2: bogus: not a command"):
+        _run_script(args, [KERNEL])
+    script.write_text("lsmod\nrmmod x\n")
+    assert _run_script(args, [KERNEL]) == 1
+    assert "rmmod x: refused with ENOENT" in capsys.readouterr().out
+    script.write_text("lsmod\n")
+    assert _run_script(args, [KERNEL]) == 0
