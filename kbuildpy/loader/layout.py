@@ -181,12 +181,14 @@ def _core_symbols(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> tuple[i
     find = info.contents.find
     count = length = 0
     last = len(info.sechdrs)
+    begin, stop = 1, 0
     for number, row in enumerate(info.symbols):
         if number == 0 or info.is_livepatch or (row[0] and row[3] in kept and row[3] < last):
             at = start + row[0]
-            stop = find(b"\0", at)
-            if stop < 0:
-                info.symbol_name(number)
+            if not begin <= at <= stop:  # (names may share their ends)
+                begin, stop = at, find(b"\0", at)
+                if stop < 0:
+                    info.symbol_name(number)
             count += 1
             length += stop - at + 1
     return count, length
