@@ -109,8 +109,15 @@ class LoadInfo:
 
     def secstring(self, sh_name: int) -> str:
         """The string at `sh_name` of the section names."""
-        names = self.sechdrs[self.hdr.e_shstrndx]
-        return self.string_at(names.sh_offset + sh_name)
+        name = self._secstrings.get(sh_name)
+        if name is None:
+            names = self.sechdrs[self.hdr.e_shstrndx]
+            name = self._secstrings[sh_name] = self.string_at(names.sh_offset + sh_name)
+        return name
+
+    @cached_property
+    def _secstrings(self) -> dict[int, str]:
+        return {}
 
     def string_at(self, offset: int) -> str:
         """The string at `offset` of the file, which must end in it: the kernel does not look. Of a name that is longer

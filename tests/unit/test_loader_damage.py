@@ -139,7 +139,7 @@ def one(contents: bytes, kernel: LoaderKernel, *, traced: bool) -> str:
     finally:
         tracemalloc.stop()
     size = len(contents)
-    assert peak <= LARGEST[0] + LARGEST[1] * size, f"{peak} bytes for a file of {size}"
+    assert peak <= LARGEST[0] + LARGEST[1] * size, f"{peak} bytes for a file of {size}: {verdict.stage}"
     assert traced or seconds <= SLOWEST[0] + SLOWEST[1] * size / MIB, f"{seconds} s for a file of {size} bytes"
     assert verdict.accepted or (verdict.stage and verdict.reason)
     return "accepted" if verdict.accepted else f"{verdict.errno} {verdict.stage}"
