@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 
@@ -22,6 +25,25 @@ SUITES = {"5.10": "bullseye-security", "7.3": "trixie-backports"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def one_at_a_time(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let only one process at a time download and unpack; the others find what it has left."""
+
+    @functools.wraps(function)
+    def alone(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        place = cache_directory() / "packages"
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return function(*args, **kwargs)
+
+    return alone
+
+
+@one_at_a_time
 def unpacked(package: str) -> Path:
     """The directory that `package` is unpacked in; nothing is installed."""
     place = cache_directory() / "packages" / package
@@ -30,6 +52,7 @@ def unpacked(package: str) -> Path:
     return place
 
 
+@one_at_a_time
 def unpacked_kernel(release: str) -> Path:
     """The directory that the image, the configuration and the modules of kernel `release` are unpacked in.
 
@@ -44,6 +67,7 @@ def unpacked_kernel(release: str) -> Path:
     return place
 
 
+@one_at_a_time
 def archived_tree(line: str) -> KernelTree:
     """The kernel tree of a line (`5.10`) that only an older Debian has, for amd64.
 
@@ -73,6 +97,7 @@ def newer_kernel() -> tuple[KernelTree, Path]:
         pytest.skip(f"no kernel 7.3 to be had: {error}")
 
 
+@one_at_a_time
 def _archived_kernel(line: str) -> tuple[KernelTree, Path]:
     """A kernel line for amd64 that only a later Debian has: headers, image and modules side by side."""
     place = cache_directory() / "packages" / f"linux-{line}"
@@ -150,12 +175,13 @@ def _archive_options(line: str, state: Path) -> list[str]:
     return options
 
 
+@one_at_a_time
 def kernel_source(version: str) -> Path:
     """The sources of a kernel line (`6.1`), from Debian's linux-source package: drivers/usb/serial and net of them."""
     package = cache_directory() / "packages" / f"linux-source-{version}"
     tree = package / f"linux-source-{version}"
     if not (tree / "net/bridge").is_dir():
-        archive = source_archive(version)
+        archive = _source_archive(version)
         with tempfile.TemporaryDirectory(dir=package) as scratch:
             names = [f"linux-source-{version}/{name}" for name in ("drivers/usb/serial", "net")]
             run(["tar", "-C", scratch, "-xf", archive, *names], timeout=600)
@@ -164,8 +190,13 @@ def kernel_source(version: str) -> Path:
     return tree
 
 
+@one_at_a_time
 def source_archive(version: str) -> Path:
     """The archive in Debian's linux-source package of a kernel line; all in it is below `linux-source-VERSION`."""
+    return _source_archive(version)
+
+
+def _source_archive(version: str) -> Path:
     package = cache_directory() / "packages" / f"linux-source-{version}"
     if not package.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
