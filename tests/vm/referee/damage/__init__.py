@@ -1,0 +1,27 @@
+"""Named damages: every check of the loader's at least once, a file for each of its stages."""
+
+from __future__ import annotations
+
+from tests.vm.referee.cases import Bases, Case
+from tests.vm.referee.damage import (
+    btf,
+    elf_header,
+    layout,
+    modinfo,
+    parameters,
+    relocations,
+    sections,
+    signature,
+    symbols,
+    versions,
+)
+
+STAGES = (signature, elf_header, sections, modinfo, versions, layout, symbols, relocations, parameters, btf)
+
+
+def damages(bases: Bases) -> list[Case]:
+    """All of them for one kernel, in the order of the loader's stages."""
+    found = [case for stage in STAGES for case in stage.cases(bases)]
+    names = [case.name for case in found]
+    assert len(set(names)) == len(names), sorted(name for name in names if names.count(name) > 1)
+    return found
