@@ -57,6 +57,19 @@ static void latest_module(char *line, size_t room)
 	line[strcspn(line, "\n")] = 0;
 }
 
+/* A name may have blanks in it: after it come two numbers. */
+static size_t name_length(const char *line)
+{
+	const char *blank;
+	unsigned int size;
+	int references;
+
+	for (blank = strchr(line, ' '); blank; blank = strchr(blank + 1, ' '))
+		if (sscanf(blank, " %u %d ", &size, &references) == 2)
+			return blank - line;
+	return strlen(line);
+}
+
 static void power_off(void)
 {
 	sync();
@@ -127,7 +140,7 @@ static void load(char *line)
 		return;
 	latest_module(after, sizeof(after));
 	report("line %s", after);
-	name = strndup(after, strcspn(after, " "));
+	name = strndup(after, name_length(after));
 	snprintf(path, sizeof(path), "/sys/module/%.40s/taint", name);
 	text_of(path, taint, sizeof(taint));
 	taint[strcspn(taint, "\n")] = 0;

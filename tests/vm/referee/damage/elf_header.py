@@ -21,7 +21,8 @@ def cases(bases: Bases) -> Iterator[Case]:
 def _cut(quiet: bytes) -> Iterator[Case]:
     for length in (0, 1, 4, 40, 63, 64, 65, 1000, len(quiet) // 2, len(quiet) - 1):
         yield Case(f"elf header/cut to {length} bytes", quiet[:length])
-        if length < 100:
+        if 64 <= length < 100:
+            # (the other system call says nothing to shorter ones)
             yield Case(f"elf header/cut to {length} bytes, init_module", quiet[:length], call="init")
     yield Case("elf header/more after the module", quiet + b"more")
     yield Case("elf header/zeros", bytes(4096))

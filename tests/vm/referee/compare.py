@@ -1,0 +1,143 @@
+"""Puts what load_module() says beside what a kernel said, module by module, in the order in which the kernel was asked.
+
+What came before counts: the kernel warns once of most taints, and modules that are loaded export symbols. So each
+prediction is made for the kernel as it was just then: with the taints that it reported, and the modules it had.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.loaded import Modules
+from kbuildpy.loader.taints import ORDER
+from kbuildpy.loader.verdict import Verdict
+from tests.vm.referee.cases import Case, Load, steps_of
+from tests.vm.referee.guest import Answer, Boot, Removal
+
+# What a module of ours logs itself when it starts and when it ends.
+_OWN = "said: "
+# How a stack dump begins, and how it ends.
+_DUMPS = {"------------[ cut here ]": "---[ end trace ", "CPU: ": " </TASK>"}
+_PLACEHOLDER = re.compile(r"<[a-z]+>")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A module, what we say and what the kernel said. `differences` are words like "errno", none where both agree."""
+
+    name: str
+    verdict: Verdict
+    answer: Answer
+    differences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        ours = (self.verdict.errno, list(self.verdict.lines), self.verdict.size, self.verdict.module_taints)
+        theirs = (_errno_name(self.answer), list(said(self.answer)), self.answer.line, self.answer.taint)
+        return f"{self.name}: {', '.join(self.differences)}\n    ours   {ours}\n    theirs {theirs}"
+
+
+def is_undefined(verdict: Verdict) -> bool:
+    """Whether a kernel would do anything: such a module is not put before it."""
+    return not verdict.accepted and verdict.errno is None
+
+
+def defined(cases: Sequence[Case], kernel: LoaderKernel) -> tuple[list[Case], list[tuple[Case, Verdict]]]:
+    """The cases that a kernel may be asked of, and those that it does not check, with what we say to them."""
+    asked, unchecked = [], []
+    for case in cases:
+        last: Verdict | None = None
+        modules = Modules()
+        for step in steps_of([case]):
+            if isinstance(step, Load):
+                last, modules = _predict(step, kernel, modules)
+                if is_undefined(last):
+                    break
+        assert last is not None
+        if is_undefined(last):
+            unchecked.append((case, last))
+        else:
+            asked.append(case)
+    return asked, unchecked
+
+
+def compare(boots: Iterable[Boot], kernel: LoaderKernel) -> list[Comparison]:
+    """What we say and what the kernel said, for each module of `boots`."""
+    return [comparison for boot in boots for comparison in _compare(boot, kernel)]
+
+
+def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
+    tainted, modules = boot.tainted, Modules()
+    for event in boot.events:
+        if isinstance(event, Removal):
+            if event.errno == 0:
+                modules = _without(modules, event.name)
+            continue
+        now = replace(kernel, tainted=taint_letters(tainted))
+        verdict, after = _predict(event.step, now, modules)
+        yield Comparison(event.step.case, verdict, event, tuple(_differences(verdict, event, tainted)))
+        if event.errno == 0 and verdict.accepted:
+            modules = after
+            if event.unloaded == 0:
+                modules = _without(modules, verdict.name)
+        tainted = event.tainted
+
+
+def _predict(step: Load, kernel: LoaderKernel, modules: Modules) -> tuple[Verdict, Modules]:
+    return load_module(step.contents, kernel, modules, step.args, on_demand=False)
+
+
+def _differences(verdict: Verdict, answer: Answer, tainted: int) -> Iterator[str]:
+    if answer.died:
+        yield f"the kernel died of it ({answer.died})"
+        return
+    if verdict.errno != _errno_name(answer) or verdict.accepted != (answer.errno == 0):
+        yield "errno"
+    lines = said(answer)
+    if len(lines) != len(verdict.lines) or not all(map(_same, verdict.lines, lines)):
+        yield "lines"
+    if verdict.log is not None and not any(_same(verdict.log, line) for line in lines):
+        yield "the line"
+    if set(taint_letters(answer.tainted)) != {*taint_letters(tainted), *verdict.taints}:
+        yield "the kernel's taints"
+    if verdict.accepted and answer.errno == 0:
+        if answer.taint != verdict.module_taints:
+            yield "the module's taints"
+        if not answer.line.startswith(f"{verdict.name} {verdict.size} "):
+            yield "name or size"
+
+
+def said(answer: Answer) -> tuple[str, ...]:
+    """The kernel's lines, without what the module said itself, and without stack dumps."""
+    kept = []
+    end = ""
+    for line in answer.log:
+        if not end:
+            end = next((after for before, after in _DUMPS.items() if line.startswith(before)), "")
+        if not end and not line.startswith(_OWN):
+            kept.append(line)
+        if end and line.startswith(end):
+            end = ""
+    return tuple(kept)
+
+
+def taint_letters(mask: int) -> str:
+    """A mask of taints as letters."""
+    return "".join(letter for bit, letter in enumerate(ORDER) if mask >> bit & 1)
+
+
+def _same(ours: str, theirs: str) -> bool:
+    pattern = "[0-9a-fA-F]+".join(map(re.escape, _PLACEHOLDER.split(ours)))
+    return re.fullmatch(pattern, theirs) is not None
+
+
+def _errno_name(answer: Answer) -> str | None:
+    return errno.errorcode[answer.errno] if answer.errno else None
+
+
+def _without(modules: Modules, name: str) -> Modules:
+    return replace(modules, loaded=tuple(module for module in modules.loaded if module.name != name))
