@@ -75,9 +75,12 @@ def message(
 
 
 def parse(signature: bytes) -> SignedData:
-    """The signed data of a CMS message. Raises `Refused` for anything else."""
+    """The signed data of a CMS message. Raises `Refused` for anything else.
+
+    As the kernel's decoder does (lib/asn1_decoder.c), it ignores what comes after the message.
+    """
     try:
-        found = asn1.decode_der(ContentInfo, signature)
+        found = asn1.decode_der(ContentInfo, _message(signature))
     except ValueError as error:
         raise Refused(f"the signature is no CMS message: {error}") from error
     if found.content_type != SIGNED_DATA:
@@ -86,6 +89,15 @@ def parse(signature: bytes) -> SignedData:
             errno="EINVAL",
         )
     return found.content
+
+
+def _message(signature: bytes) -> bytes:
+    """`signature` without what comes after its outermost value; the same if that has no definite length."""
+    if len(signature) < 2 or signature[1] == 0x80:
+        return signature
+    wide = signature[1] & 0x7F if signature[1] > 0x80 else 0
+    length = int.from_bytes(signature[2 : 2 + wide], "big") if wide else signature[1]
+    return signature[: 2 + wide + length]
 
 
 def signature_algorithm(key: str, hash: Hash) -> AlgorithmIdentifier:
