@@ -14,6 +14,7 @@ from kbuildpy.elf.raw import Ehdr, Shdr, c_string
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.sections import Header
 from kbuildpy.elf.symbols import Row, decode_symbols
+from kbuildpy.loader import since
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.loaded import ModuleExport, Modules
 from kbuildpy.loader.verdict import Placed, Refusal, Undefined
@@ -118,6 +119,16 @@ class LoadInfo:
         section = self.sechdrs[number]
         return b"" if section.sh_type == 8 else self.contents[section.sh_offset : section.sh_offset + section.sh_size]
 
+    def data_in_file(self, number: int) -> bytes:
+        """What is where section `number` says that its contents are, whatever its type: for sections that the kernel
+        reads in the file."""
+        section = self.sechdrs[number]
+        stop = section.sh_offset + section.sh_size
+        if section.sh_size and stop > len(self.contents):
+            name = self.section_name(number)
+            raise Undefined(self.stage, f"{name} reaches beyond the end of the module, and is read there")
+        return self.contents[section.sh_offset : stop]
+
     @cached_property
     def symbols(self) -> list[Row]:
         """The rows of the symbol table (st_name, st_info, st_other, st_shndx, st_value, st_size); known from the
@@ -162,11 +173,21 @@ class LoadInfo:
 
     def log(self, line: str) -> None:
         """The kernel logs a line and goes on."""
-        self.lines.append(line)
+        self.lines.append(self.printed(line))
+
+    def printed(self, line: str) -> str:
+        """What printk() keeps of a line: its record has room for so much (kernel/printk/printk.c: vprintk_store)."""
+        if self.kernel.version >= since.RECORDS_OF_1024:
+            room = 1024
+        else:
+            room = 1024 - (48 if self.kernel.has("PRINTK_CALLER") else 32)
+        # less the NUL, and the two bytes of the level
+        return line.encode("utf-8", "surrogateescape")[: room - 3].decode("utf-8", "surrogateescape")
 
     def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:
         """What to raise when the kernel refuses the module here."""
         if line is not None:
+            line = self.printed(line)
             self.log(line)
         return Refusal(self.stage, errno, line, reason, hint)
 
