@@ -62,6 +62,14 @@ def layout_and_allocate(info: LoadInfo) -> None:
     _place(info, layout)
 
 
+def check_struct_is_writable(info: LoadInfo) -> None:
+    """`struct module` is within the module, and the kernel writes to it when what is read-only has become so."""
+    flags = info.sechdrs[info.index.mod].sh_flags
+    writable = flags & SHF_WRITE and not flags & SHF_RO_AFTER_INIT
+    if not writable and info.kernel.has("STRICT_MODULE_RWX") is not False:
+        raise Undefined(info.stage, "its struct module is read-only, and is written to", "build it again")
+
+
 def total_size(info: LoadInfo) -> int:
     """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size)."""
     return sum(size for kind, size in info.mem.items() if not kind.startswith("init"))
@@ -110,6 +118,11 @@ def _layout_sections(info: LoadInfo, layout: dict[int, tuple[str, int]], *, is_i
     ]
     for step, (wanted, unwanted) in enumerate(_MASKS):
         kind = (_INIT if is_init else _CORE)[step] if by_type else ("init" if is_init else "core")
+        if not kind and any(
+            section.sh_flags & wanted == wanted and section.sh_entsize == _ENTSIZE_UNSET for _, section in candidates
+        ):
+            # (WARN_ON_ONCE)
+            info.kernel_taints.add("W")
         if kind:
             for number, section in candidates:
                 if (
@@ -199,8 +212,9 @@ def _place(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> None:
     if info.wrapped:
         raise Undefined(info.stage, "its sections together are larger than the kernel can count", "look at their sizes")
     if sum(info.mem.values()) > ROOM[machine]:
+        line = "execmem: unable to allocate memory" if info.kernel.version >= since.EXECMEM else None
         raise info.refuse(
-            "ENOMEM", None, "it is larger than the room that the kernel has for modules", "look at the sections' sizes"
+            "ENOMEM", line, "it is larger than the room that the kernel has for modules", "look at the sections' sizes"
         )
     bases, address = {}, PLACE[machine]
     for kind, size in info.mem.items():

@@ -15,7 +15,7 @@ from kbuildpy.loader.elf_validity import elf_validity
 from kbuildpy.loader.finalize import post_relocation
 from kbuildpy.loader.ftrace import ftrace_module_init
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.layout import layout_and_allocate, total_size
+from kbuildpy.loader.layout import check_struct_is_writable, layout_and_allocate, total_size
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.parameters import copy_args, parse_args
@@ -198,6 +198,7 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("strndup_user", copy_args),
     ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("complete_formation", check_struct_is_writable),
     ("prepare_coming_module", prepare_coming_module),
     ("parse_args", parse_args),
 )
@@ -222,6 +223,7 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("strndup_user", copy_args),
     ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("complete_formation", check_struct_is_writable),
     ("prepare_coming_module", prepare_coming_module),
     ("parse_args", parse_args),
 )

@@ -16,6 +16,9 @@ BTF_MISMATCH_ONCE = (6, 3)
 RELOCATIONS_CLEARED = (6, 3)
 """x86: relocations can be taken back, and overflow is looked for before the place."""
 
+RECORDS_OF_1024 = (6, 3)
+"""A line of the kernel log has 1,024 bytes; before, less what stands before a line on the console."""
+
 MODULE_MEMORY = (6, 4)
 """`struct module_memory`: text, data, rodata and ro_after_init are allocated apart; before, core and init."""
 
@@ -43,6 +46,9 @@ DYNDBG_SOURCE = (6, 4)
 
 BOOL_ENABLE = (6, 14)
 """Truth values may be called "enable" and "disable", too."""
+
+EXECMEM = (6, 10)
+"""Memory for modules is from mm/execmem.c, which says so when there is none."""
 
 STRTAB_CHECKED = (6, 14)
 """The symbols' names are checked against their string table, and extended versions are read."""
