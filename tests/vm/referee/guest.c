@@ -70,6 +70,17 @@ static size_t name_length(const char *line)
 	return strlen(line);
 }
 
+static const char *sysfs_name(const char *name)
+{
+	static char changed[512];
+	char *slash;
+
+	strcpy(changed, name);
+	while ((slash = strchr(changed, '/')))
+		*slash = '!';
+	return changed;
+}
+
 static void power_off(void)
 {
 	sync();
@@ -126,7 +137,7 @@ static void unload(const char *name)
 static void load(char *line)
 {
 	char *number = strsep(&line, " "), *keep = strsep(&line, " "), *call = strsep(&line, " ");
-	char path[64], before[512], after[512], taint[64], *name;
+	char path[600], before[512], after[512], taint[64], *name;
 	int status;
 
 	sprintf(path, "/m/%s", number);
@@ -141,7 +152,7 @@ static void load(char *line)
 	latest_module(after, sizeof(after));
 	report("line %s", after);
 	name = strndup(after, name_length(after));
-	snprintf(path, sizeof(path), "/sys/module/%.40s/taint", name);
+	snprintf(path, sizeof(path), "/sys/module/%s/taint", sysfs_name(name));
 	text_of(path, taint, sizeof(taint));
 	taint[strcspn(taint, "\n")] = 0;
 	report("taint %s", taint);

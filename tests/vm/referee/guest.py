@@ -78,7 +78,8 @@ def ask(image: Path, cases: Sequence[Case], *, parameters: Iterable[str] = (), t
 
 
 def _boot(image: Path, steps: Sequence[Step], parameters: Iterable[str], timeout: float) -> Boot:
-    lines, modules = [], []
+    lines: list[str] = []
+    modules: list[bytes] = []
     for step in steps:
         if isinstance(step, Unload):
             lines.append(f"unload {step.name}\n")

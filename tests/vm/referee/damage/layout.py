@@ -72,6 +72,8 @@ def _percpu(bases: Bases) -> Iterator[Case]:
     name = ".data..percpu"
     for align in (1, 64, 4096):
         yield case(f"percpu/aligned to {align}", bases.still, shdr(name, sh_addralign=align))
+    for align in (3, 24, 4095):
+        yield case(f"percpu/aligned to {align}, which cannot be", bases.still, shdr(name, sh_addralign=align))
     yield case("percpu/aligned to more than a page", bases.still, shdr(name, sh_addralign=8192))
     yield case("percpu/too large", bases.still, shdr(name, sh_type=SHT_NOBITS, sh_size=20000))
     yield case("percpu/much too large", bases.still, shdr(name, sh_type=SHT_NOBITS, sh_size=1 << 20))
