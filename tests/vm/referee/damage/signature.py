@@ -5,13 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from functools import cache
+from random import Random
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.trailer import MARKER, append_signature, split_signature
-from tests.parity.signing_keys import new_certificate, new_key
+from tests.parity.signing_keys import new_certificate, new_key, short_certificate
 from tests.vm.referee.cases import Bases, Case
 
 # What `struct module_signature` should be, but for the length.
@@ -24,6 +27,11 @@ def cases(bases: Bases) -> Iterator[Case]:
     yield from _foreign(bases.quiet)
     if bases.shipped is not None:
         yield from _known(bases.shipped)
+
+
+def signed_by_somebody(module: bytes) -> bytes:
+    """`module` with a sound signature by a key that no kernel knows."""
+    return sign_module(module, _signer("rsa2048")) or module
 
 
 def _trailer(quiet: bytes) -> Iterator[Case]:
@@ -92,6 +100,23 @@ def _packed(length: int, fields: dict[str, int] = TRAILER) -> bytes:
 
 @cache
 def _signer(kind: str, *, use_key_id: bool = False) -> Signer:
-    key: Any = new_key(kind)
-    certificate = new_certificate(key, "somebody")
+    key: Any = _known_key() if kind == "rsa2048" else new_key(kind)
+    certificate = new_certificate(key, "somebody") if use_key_id else short_certificate(key)
     return Signer(FileKey(key_algorithm(key), key), certificate, find_hash("sha256"), use_key_id)
+
+
+def _known_key() -> rsa.RSAPrivateKey:
+    """An RSA key that is the same every time, so that random damage to its signatures can be repeated."""
+    random = Random("somebody")
+    p, q = _prime(random), _prime(random)
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(65537, p * q)
+    return rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public).private_key()
+
+
+def _prime(random: Random) -> int:
+    small = [n for n in range(3, 2000, 2) if all(n % m for m in range(3, n, 2))]
+    while True:
+        number = random.getrandbits(1024) | 3 << 1022 | 1
+        if all(number % n for n in small) and pow(2, number - 1, number) == 1:
+            return number

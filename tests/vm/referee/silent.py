@@ -1,0 +1,15 @@
+"""Checks that refuse without a word in the kernel log: where they are, a case that provokes each, and the errno."""
+
+from __future__ import annotations
+
+import errno
+
+SILENT = {
+    "kernel_read_file: an empty file": ("elf header/cut to 0 bytes", errno.EINVAL),
+    "mod_verify_sig: shorter than a trailer": ("signature/the marker and a byte", errno.EBADMSG),
+    "mod_check_sig: sig_len": ("signature/says it has 4294967295 bytes", errno.EBADMSG),
+    "verify_pkcs7_signature: no message": ("signature/zeros", errno.EBADMSG),
+    "layout_and_allocate: no memory": ("layout/.bss of 3 GiB", errno.ENOMEM),
+    "module_patient_check_exists: the name is there already": ("name/there already", errno.EEXIST),
+    "klp_check_module_name: no name": ("name/empty", errno.EINVAL),
+}
