@@ -9,7 +9,9 @@ SILENT = {
     "mod_verify_sig: shorter than a trailer": ("signature/the marker and a byte", errno.EBADMSG),
     "mod_check_sig: sig_len": ("signature/says it has 4294967295 bytes", errno.EBADMSG),
     "verify_pkcs7_signature: no message": ("signature/zeros", errno.EBADMSG),
-    "layout_and_allocate: no memory": ("layout/.bss of 3 GiB", errno.ENOMEM),
+    "verify_pkcs7_signature: the module was changed": (
+        "signature/of the distribution, whose module was changed",
+        errno.EKEYREJECTED,
+    ),
     "module_patient_check_exists: the name is there already": ("name/there already", errno.EEXIST),
-    "klp_check_module_name: no name": ("name/empty", errno.EINVAL),
 }

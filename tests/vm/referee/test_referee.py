@@ -1,4 +1,4 @@
-"""The loader check says what real kernels say: hundreds of damaged modules are put before both, one boot for each kernel.
+"""The loader check says what real kernels say: hundreds of damaged modules are put before both, one boot each.
 
 Nothing is recorded: the kernel is asked anew in each run.
 """
@@ -105,7 +105,7 @@ def test_every_message_of_the_loader_is_provoked(match: Match) -> None:
 @pytest.mark.parametrize("check", SILENT)
 def test_what_refuses_without_a_word_is_provoked(match: Match, check: str) -> None:
     name, expected = SILENT[check]
-    if name is None:
+    if match.bases.shipped is None and "of the distribution" in name:
         pytest.skip("the kernel came without modules of its own")
     item = match.named(name)
     assert item.answer.errno == expected
