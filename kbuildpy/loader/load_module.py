@@ -24,6 +24,7 @@ from kbuildpy.loader.requires import in_order, init_and_exit
 from kbuildpy.loader.sections import check_export_sections, find_module_sections, percpu_modalloc, setup_modinfo
 from kbuildpy.loader.signature_check import module_sig_check
 from kbuildpy.loader.symbols import simplify_symbols, verify_exported_symbols
+from kbuildpy.loader.sysfs import mod_sysfs_setup
 from kbuildpy.loader.taints import is_tainted, letters
 from kbuildpy.loader.verdict import Refusal, Undefined, Verdict
 from kbuildpy.loader.versions import check_modstruct_version
@@ -200,6 +201,7 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("verify_exported_symbols", verify_exported_symbols),
     ("complete_formation", check_struct_is_writable),
     ("prepare_coming_module", prepare_coming_module),
+    ("mod_sysfs_setup", mod_sysfs_setup),
     ("parse_args", parse_args),
 )
 _EARLY: tuple[tuple[str, Stage], ...] = (
@@ -225,5 +227,6 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("verify_exported_symbols", verify_exported_symbols),
     ("complete_formation", check_struct_is_writable),
     ("prepare_coming_module", prepare_coming_module),
+    ("mod_sysfs_setup", mod_sysfs_setup),
     ("parse_args", parse_args),
 )

@@ -50,6 +50,9 @@ BOOL_ENABLE = (6, 14)
 EXECMEM = (6, 10)
 """Memory for modules is from mm/execmem.c, which says so when there is none."""
 
+SYSFS_REFUSES = (6, 12)
+"""A module whose sections cannot have files in sysfs is refused."""
+
 STRTAB_CHECKED = (6, 14)
 """The symbols' names are checked against their string table, and extended versions are read."""
 
