@@ -51,6 +51,7 @@ def layout_and_allocate(info: LoadInfo) -> None:
     info.stage = "module_enforce_rwx_sections"
     _enforce_rwx(info)
     info.stage = "layout_and_allocate"
+    _check_struct_is_blank(info)
     if info.index.pcpu:
         info.sechdrs[info.index.pcpu].sh_flags &= ~SHF_ALLOC
     _mark_ro_after_init(info)
@@ -73,6 +74,17 @@ def check_struct_is_writable(info: LoadInfo) -> None:
 def total_size(info: LoadInfo) -> int:
     """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size)."""
     return sum(size for kind, size in info.mem.items() if not kind.startswith("init"))
+
+
+def _check_struct_is_blank(info: LoadInfo) -> None:
+    """The kernel counts on what it will fill in being zero: sizes, lists, flags."""
+    known = info.kernel.struct_module
+    if known is None:
+        return
+    at, length = known.name
+    struct = info.data_in_file(info.index.mod)
+    if any(struct[:at]) or any(struct[at + length :]):
+        raise Undefined(info.stage, "its struct module is not empty but for the name", "build it again")
 
 
 def _by_type(info: LoadInfo) -> bool:
@@ -121,8 +133,7 @@ def _layout_sections(info: LoadInfo, layout: dict[int, tuple[str, int]], *, is_i
         if not kind and any(
             section.sh_flags & wanted == wanted and section.sh_entsize == _ENTSIZE_UNSET for _, section in candidates
         ):
-            # (WARN_ON_ONCE)
-            info.kernel_taints.add("W")
+            warn(info, "kernel/module/main.c", "__layout_sections")
         if kind:
             for number, section in candidates:
                 if (

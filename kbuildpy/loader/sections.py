@@ -33,8 +33,8 @@ def percpu_modalloc(info: LoadInfo) -> None:
     align = max(align, _PERCPU_MIN)
     rounded = (size + _PERCPU_MIN - 1) // _PERCPU_MIN * _PERCPU_MIN
     if align & (align - 1) or rounded > _PERCPU_UNIT:
-        # (WARN)
-        info.kernel_taints.add("W")
+        function = "pcpu_alloc_noprof" if info.kernel.version >= since.EXECMEM else "pcpu_alloc"
+        warn(info, "mm/percpu.c", function, f"illegal size ({rounded}) or align ({align}) for percpu allocation")
         raise info.refuse(
             "ENOMEM",
             f"{info.mod_name}: Could not allocate {size} bytes percpu data",

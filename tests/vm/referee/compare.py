@@ -22,16 +22,35 @@ from tests.vm.referee.guest import Answer, Boot, Removal
 # What a module of ours logs itself when it starts and when it ends.
 _OWN = "said: "
 # How a stack dump begins, and how it ends.
-_DUMPS = {"------------[ cut here ]": "---[ end trace ", "CPU: ": " </TASK>"}
+_CUT = "------------[ cut here ]"
+_DUMPS = {_CUT: "---[ end trace ", "CPU: ": " </TASK>"}
 RETPOLINE = "whether the kernel minds modules without retpolines depends on the processor"
+CODE = "what ftrace found in place of what it expected, in hexadecimal"
 MESSAGE = "remarks about a signature's parts, beside the errno"
 EXCUSES = {
     r"Spectre V2 : System may be vulnerable to spectre v2": RETPOLINE,
     r".*: loading module not compiled with retpoline compiler\.": RETPOLINE,
+    r" (actual|expected): +": CODE,
+    r" expected tramp: ": CODE,
+    r"ftrace record flags: ": CODE,
+    r" \(\d+\) +": CODE,
     r"PKCS7: ": MESSAGE,
     r"Unsupported (digest|pkey) algo: ": MESSAGE,
 }
 """Lines of the kernel log that nobody can foresee from the module, or that say no more than the errno, and why."""
+ONCE = (
+    r"missing return thunk: ",
+    r"WARNING: .* apply_returns\+",
+    r"Kernel module BTF mismatch detected",
+    r"WARNING: .* __layout_sections\+",
+    r"WARNING: .* ftrace_verify_code\+",
+    r"WARNING: .* ftrace_bug\+",
+    r"-+\[ ftrace bug \]-+",
+    r"ftrace (failed to modify|faulted)",
+    r"\[<.*>\] ",
+    r"Initializing ftrace call sites",
+)
+"""Lines that a kernel says once, of whichever module is the first; after a bug, ftrace looks at no module any more."""
 _PLACEHOLDER = re.compile(r"<[a-z]+>")
 
 
@@ -83,6 +102,7 @@ def compare(boots: Iterable[Boot], kernel: LoaderKernel) -> list[Comparison]:
 
 def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
     tainted, modules = boot.tainted, Modules()
+    once: set[str] = set()
     for event in boot.events:
         if isinstance(event, Removal):
             if event.errno == 0:
@@ -90,6 +110,7 @@ def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
             continue
         now = replace(kernel, tainted=taint_letters(tainted))
         verdict, after = _predict(event.step, now, modules)
+        verdict = replace(verdict, lines=tuple(_unsaid(verdict.lines, once)))
         differences = tuple(_differences(verdict, event, tainted))
         excuses = tuple(dict.fromkeys(filter(None, map(excuse_for, event.log))))
         yield Comparison(event.step.case, verdict, event, differences, excuses)
@@ -98,6 +119,16 @@ def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
             if event.unloaded == 0:
                 modules = _without(modules, verdict.name)
         tainted = event.tainted
+
+
+def _unsaid(lines: Iterable[str], once: set[str]) -> Iterator[str]:
+    """Of `lines` those that are not said again; what is said now goes to `once`."""
+    for line in lines:
+        kind = next((kind for kind in ONCE if re.match(kind, line)), "")
+        if not kind or kind not in once:
+            yield line
+        if kind:
+            once.add(kind)
 
 
 def _predict(step: Load, kernel: LoaderKernel, modules: Modules) -> tuple[Verdict, Modules]:
@@ -125,14 +156,20 @@ def _differences(verdict: Verdict, answer: Answer, tainted: int) -> Iterator[str
 
 
 def said(answer: Answer) -> tuple[str, ...]:
-    """The kernel's lines, without what the module said itself, without stack dumps, and without those of `EXCUSES`."""
+    """The kernel's lines, without what the module said itself, without those of `EXCUSES`, and of a stack dump only
+    what is warned of."""
     kept = []
     end = ""
+    warned = False
     for line in answer.log:
         if not end:
             end = next((after for before, after in _DUMPS.items() if line.startswith(before)), "")
-        if not end and not line.startswith(_OWN) and not excuse_for(line):
+            warned = not line.startswith(_CUT)
+            if end:
+                continue
+        if not warned if end else not line.startswith(_OWN) and not excuse_for(line):
             kept.append(line)
+        warned = warned or line.startswith("WARNING: ")
         if end and line.startswith(end):
             end = ""
     return tuple(kept)
@@ -151,7 +188,7 @@ def taint_letters(mask: int) -> str:
 def _same(ours: str, theirs: str) -> bool:
     # (the console's bytes were decoded so)
     shown = ours.encode("utf-8", "surrogateescape").decode(errors="replace")
-    pattern = "[0-9a-fA-F]+".join(map(re.escape, _PLACEHOLDER.split(shown)))
+    pattern = "[0-9a-fA-Fx/ ]+".join(map(re.escape, _PLACEHOLDER.split(shown)))
     return re.fullmatch(pattern, theirs) is not None
 
 

@@ -62,6 +62,8 @@ def _name(quiet: bytes) -> Iterator[Case]:
     yield case("name/with a slash", quiet, called("a/b"))
     yield case("name/of 55 letters", quiet, called("n" * 55))
     yield case("name/empty", quiet, called(""))
+    yield case("name/vmlinux", quiet, called("vmlinux"))
+    yield case("name/of what is in the kernel", quiet, called("printk"))
     yield case("name/another one in the struct", quiet, struct_name(b"loud"))
     yield case("name/there already", quiet, needs=(quiet,))
     yield case("name/there already by another file", quiet, info("version", "2"), needs=(quiet,))
