@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE
 from kbuildpy.loader import since
 from kbuildpy.loader.frob import module_frob_arch_sections
+from kbuildpy.loader.sites import warn
 from kbuildpy.loader.verdict import Placed, Undefined
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from kbuildpy.elf.raw import Ehdr, Shdr, c_string
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.sections import Header
 from kbuildpy.elf.symbols import Row, decode_symbols
-from kbuildpy.loader import since
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.loaded import ModuleExport, Modules
+from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Placed, Refusal, Undefined
 
 
@@ -173,21 +173,12 @@ class LoadInfo:
 
     def log(self, line: str) -> None:
         """The kernel logs a line and goes on."""
-        self.lines.append(self.printed(line))
-
-    def printed(self, line: str) -> str:
-        """What printk() keeps of a line: its record has room for so much (kernel/printk/printk.c: vprintk_store)."""
-        if self.kernel.version >= since.RECORDS_OF_1024:
-            room = 1024
-        else:
-            room = 1024 - (48 if self.kernel.has("PRINTK_CALLER") else 32)
-        # less the NUL, and the two bytes of the level
-        return line.encode("utf-8", "surrogateescape")[: room - 3].decode("utf-8", "surrogateescape")
+        self.lines.append(printk(line, self.kernel))
 
     def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:
         """What to raise when the kernel refuses the module here."""
         if line is not None:
-            line = self.printed(line)
+            line = printk(line, self.kernel)
             self.log(line)
         return Refusal(self.stage, errno, line, reason, hint)
 

@@ -201,8 +201,8 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("verify_exported_symbols", verify_exported_symbols),
     ("complete_formation", check_struct_is_writable),
     ("prepare_coming_module", prepare_coming_module),
-    ("mod_sysfs_setup", mod_sysfs_setup),
     ("parse_args", parse_args),
+    ("mod_sysfs_setup", mod_sysfs_setup),
 )
 _EARLY: tuple[tuple[str, Stage], ...] = (
     ("kernel_read_file", _read_file),
@@ -227,6 +227,6 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("verify_exported_symbols", verify_exported_symbols),
     ("complete_formation", check_struct_is_writable),
     ("prepare_coming_module", prepare_coming_module),
-    ("mod_sysfs_setup", mod_sysfs_setup),
     ("parse_args", parse_args),
+    ("mod_sysfs_setup", mod_sysfs_setup),
 )

@@ -10,6 +10,7 @@ from kbuildpy.loader import since
 from kbuildpy.loader.layout import PAGE_SIZE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.modinfo import modinfo_values
+from kbuildpy.loader.sites import warn
 from kbuildpy.loader.taints import try_to_force_load
 
 KERNEL_SYMBOL_SIZE = 12

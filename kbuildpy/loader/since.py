@@ -16,9 +16,6 @@ BTF_MISMATCH_ONCE = (6, 3)
 RELOCATIONS_CLEARED = (6, 3)
 """x86: relocations can be taken back, and overflow is looked for before the place."""
 
-RECORDS_OF_1024 = (6, 3)
-"""A line of the kernel log has 1,024 bytes; before, less what stands before a line on the console."""
-
 MODULE_MEMORY = (6, 4)
 """`struct module_memory`: text, data, rodata and ro_after_init are allocated apart; before, core and init."""
 

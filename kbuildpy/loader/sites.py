@@ -146,8 +146,6 @@ def _is_one(name: str, names: Collection[str], prefix: str | None) -> bool:
 def warn(info: LoadInfo, file: str, function: str, message: str | None = None) -> None:
     """WARN(): a line that says what, one that says where, and a trace, which is left out here; the kernel goes on, with
     taint W."""
-
-    """WARN(): a line that says what, one that says where, and a trace; the kernel goes on, with taint W."""
     if message is not None:
         info.log(message)
     if info.kernel.version >= since.WARNING_WITH_COMMAND:

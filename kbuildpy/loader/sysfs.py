@@ -5,9 +5,13 @@ What is missing here: a name that code in the kernel itself has taken (`printk`)
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.memory import Memory, Place
+from kbuildpy.loader.param_table import PARAMETER_SIZE, Elsewhere, name_at, ops_at
 from kbuildpy.loader.sites import is_set, warn
 
 
@@ -17,8 +21,26 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
         message = "kobject: (<kobject>): attempted to be registered with empty name!"
         warn(info, "lib/kobject.c", "kobject_add_internal", message)
         raise info.refuse("EINVAL", None, "the module has no name", "build it with modpost: kbuildpy build")
-    if not is_set(info, "KALLSYMS"):
-        return
+    _check_parameters(info)
+    if is_set(info, "KALLSYMS"):
+        _check_sections(info)
+
+
+def _check_parameters(info: LoadInfo) -> None:
+    """Of each parameter the name is followed, if it is to have a file; and the operations when the module goes."""
+    section = info.find_sec("__param")
+    memory = Memory(info)
+    for start in range(
+        0, info.sechdrs[section].sh_size // PARAMETER_SIZE * PARAMETER_SIZE if section else 0, PARAMETER_SIZE
+    ):
+        with suppress(Elsewhere):
+            ops_at(memory, memory.pointer(Place(section, start + 16)))
+        if memory.integer(Place(section, start + 24), 2):
+            with suppress(Elsewhere):
+                name_at(memory, Place(section, start))
+
+
+def _check_sections(info: LoadInfo) -> None:
     seen = set()
     for number, section in enumerate(info.sechdrs):
         if section.sh_flags & SHF_ALLOC and section.sh_size:
