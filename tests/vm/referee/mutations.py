@@ -97,11 +97,25 @@ def _symbol(random: Random, draft: Draft) -> str:
     return f"symbol {number} field {column} {old:#x} -> {value:#x}"
 
 
+# What is in these are pointers that the kernel follows: to another thing of the wrong kind, it would do anything.
+_POINTERS = (
+    "__jump_table",
+    ".static_call_sites",
+    "__tracepoints",
+    "__tracepoints_ptrs",
+    "___srcu_struct_ptrs",
+    "__param",
+    "__dyndbg",
+    ".altinstructions",
+    ".data",
+)
+
+
 def _relocation(random: Random, draft: Draft) -> str:
     names = [draft.name_of(section) for section in draft.sections if section.sh_type == 4 and section.sh_size]
     name = random.choice(names).removeprefix(".rela")
     rows = draft.relocations(name)
-    number, column = random.randrange(len(rows)), random.randrange(len(RELOCATION_WIDTHS))
+    number, column = random.randrange(len(rows)), random.randrange(2 if name in _POINTERS else len(RELOCATION_WIDTHS))
     likely = (random.randrange(45), random.randrange(len(draft.symbols())), random.randrange(0x100))
     old = rows[number][column]
     rows[number][column] = value = _value(random, old, RELOCATION_WIDTHS[column], likely)
