@@ -15,13 +15,15 @@ THIS_MODULE = ".gnu.linkonce.this_module"
 @dataclass(frozen=True)
 class Case:
     """A module to load. `name` is "stage/what is wrong"; `needs` are modules that are loaded before, and removed
-    after the last case in a row that needs them; `call` is "finit" or "init", for the two system calls."""
+    after the last case in a row that needs them; `call` is "finit" or "init", for the two system calls. From the first
+    case on that is `enforced`, the kernel insists on signatures."""
 
     name: str
     contents: bytes
     args: str = ""
     needs: tuple[bytes, ...] = ()
     call: str = "finit"
+    enforced: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,12 @@ class Load:
     args: str = ""
     call: str = "finit"
     keep: bool = False
+    enforced: bool = False
+
+
+@dataclass(frozen=True)
+class Enforce:
+    """A step: have the kernel insist on signatures, for ever."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +91,23 @@ class Unload:
     name: str
 
 
-Step = Load | Unload
+Step = Load | Unload | Enforce
 
 
 def steps_of(cases: Iterable[Case]) -> list[Step]:
     """The steps that `cases` take, in their order."""
     steps: list[Step] = []
     there: tuple[bytes, ...] = ()
+    enforced = False
     for case in cases:
+        if case.enforced and not enforced:
+            steps.append(Enforce())
+            enforced = True
         if case.needs != there:
             steps += _removal(there)
             steps += [Load(f"{case.name} (needed)", needed, keep=True) for needed in case.needs]
             there = case.needs
-        steps.append(Load(case.name, case.contents, case.args, case.call))
+        steps.append(Load(case.name, case.contents, case.args, case.call, enforced=enforced))
     return [*steps, *_removal(there)]
 
 

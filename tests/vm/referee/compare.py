@@ -139,6 +139,7 @@ def _unsaid(lines: Iterable[str], once: set[str]) -> Iterator[str]:
 
 
 def _predict(step: Load, kernel: LoaderKernel, modules: Modules) -> tuple[Verdict, Modules]:
+    kernel = replace(kernel, sig_enforce=step.enforced)
     return load_module(step.contents, kernel, modules, step.args, on_demand=False)
 
 

@@ -4,6 +4,7 @@
  *
  *   load NUMBER KEEP CALL [ARGUMENTS]   load /m/NUMBER by "finit" or "init", remove it again unless KEEP is 1
  *   unload NAME
+ *   enforce                             insist on signatures, for ever
  *
  * A child does each call, so that one that the kernel kills, or hangs in, is seen; after that the kernel is not to be
  * trusted, and the guest powers off.
@@ -161,6 +162,14 @@ static void load(char *line)
 	free(name);
 }
 
+static void enforce(void)
+{
+	int file = open("/sys/module/module/parameters/sig_enforce", O_WRONLY | O_CLOEXEC);
+
+	write(file, "1", 1);
+	close(file);
+}
+
 int main(void)
 {
 	char line[4096], tainted[64];
@@ -179,6 +188,8 @@ int main(void)
 			load(line + 5);
 		else if (!strncmp(line, "unload ", 7))
 			unload(line + 7);
+		else if (!strcmp(line, "enforce"))
+			enforce();
 	}
 	report("done");
 	power_off();

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.run import run
 from kbuildpy.vm import boot
 from kbuildpy.vm.cpio import archive, character_device, directory, file
-from tests.vm.referee.cases import Case, Load, Step, Unload, steps_of
+from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
 
 # Speeds up what waits for grace periods: a removal, and every refusal that comes late.
 PARAMETERS = ("rcupdate.rcu_expedited=1",)
@@ -81,6 +81,9 @@ def _boot(image: Path, steps: Sequence[Step], parameters: Iterable[str], timeout
     lines: list[str] = []
     modules: list[bytes] = []
     for step in steps:
+        if isinstance(step, Enforce):
+            lines.append("enforce\n")
+            continue
         if isinstance(step, Unload):
             lines.append(f"unload {step.name}\n")
             continue

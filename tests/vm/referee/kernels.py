@@ -17,7 +17,7 @@ BLACKLIST = ("first", BLOCKED, "last")
 PARAMETERS = (f"module_blacklist={','.join(BLACKLIST)}",)
 
 
-def loader_kernel(tree: KernelTree, image: Path, *, sig_enforce: bool = False) -> LoaderKernel:
+def loader_kernel(tree: KernelTree, image: Path) -> LoaderKernel:
     """The kernel of `tree` as it is booted with `PARAMETERS`."""
     kernel = kernel_from_tree(tree, partial(ask_module_facts, environ=os.environ), image=image)
-    return replace(kernel, blacklist=BLACKLIST, sig_enforce=sig_enforce)
+    return replace(kernel, blacklist=BLACKLIST)

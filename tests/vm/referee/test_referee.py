@@ -21,7 +21,7 @@ from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.checks import UNSEEN, messages_of, pattern
 from tests.vm.referee.compare import EXCUSES, Comparison, compare, defined
-from tests.vm.referee.damage import damages, signature
+from tests.vm.referee.damage import damages, second_damages
 from tests.vm.referee.guest import Boot, ask
 from tests.vm.referee.kernels import PARAMETERS, loader_kernel
 from tests.vm.referee.mutations import mutations
@@ -69,13 +69,13 @@ def match(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     tree = TREES[line]
     image = fetch_kernel_image(tree.release)
     bases = build_bases(tree, tmp_path_factory.mktemp("referee"))
-    kernel, strict = loader_kernel(tree, image), loader_kernel(tree, image, sig_enforce=True)
+    kernel = loader_kernel(tree, image)
     seed = int(request.config.option.referee_seed)
     asked, unchecked = defined([*damages(bases), *mutations(bases, seed, AT_RANDOM)], kernel)
     boots = ask(image, asked, parameters=PARAMETERS)
-    signed, _ = defined(list(signature.cases(bases)), strict)
-    enforced = ask(image, signed, parameters=(*PARAMETERS, "module.sig_enforce=1"))
-    return Match(line, bases, boots, compare(boots, kernel), unchecked, compare(enforced, strict))
+    second, _ = defined(second_damages(bases), kernel)
+    enforced = compare(ask(image, second, parameters=PARAMETERS), kernel)
+    return Match(line, bases, boots, compare(boots, kernel), unchecked, enforced)
 
 
 def test_at_least_four_hundred_modules_are_put_before_the_kernel(match: Match) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.damage import (
     btf,
@@ -17,6 +19,11 @@ from tests.vm.referee.damage import (
 )
 
 STAGES = (signature, elf_header, sections, modinfo, versions, layout, symbols, relocations, parameters, btf)
+
+
+def second_damages(bases: Bases) -> list[Case]:
+    """What needs a boot of its own: who is the first to be proprietary, and a kernel that insists on signatures."""
+    return [modinfo.first_offender(bases.quiet), *(replace(case, enforced=True) for case in signature.cases(bases))]
 
 
 def damages(bases: Bases) -> list[Case]:

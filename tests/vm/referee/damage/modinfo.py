@@ -105,6 +105,12 @@ def _license(bases: Bases) -> Iterator[Case]:
         yield case(f"license/{name} is proprietary", bases.other, called(name), needs=(quiet,))
 
 
+def first_offender(quiet: bytes) -> Case:
+    """A module that lies about its license: what the kernel says of it depends on its being the first that is not
+    GPL-compatible."""
+    return case("license/lve is the first", quiet, called("lve"))
+
+
 def _form(quiet: bytes) -> Iterator[Case]:
     entries = Draft(quiet).data(Draft(quiet).section(".modinfo"))
     yield case("modinfo/begins with zeros", quiet, contents(".modinfo", bytes(5) + entries))

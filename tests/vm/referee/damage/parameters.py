@@ -47,6 +47,7 @@ ARGUMENTS = (
     "who",
     "who=" + "w" * 1023,
     "who=" + "w" * 1024,
+    "who=" + "w" * 1025,
     "unknown",
     "unknown=1",
     "unknown=1 number=x",
