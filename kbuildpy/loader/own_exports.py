@@ -4,7 +4,7 @@ relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find
 
 from __future__ import annotations
 
-from kbuildpy.elf.constants import SHT_NOBITS, SHT_RELA
+from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
 from kbuildpy.elf.raw import c_string
 from kbuildpy.elf.relocations import Relocation, decode_relocations
 from kbuildpy.elf.sections import Section
@@ -16,6 +16,10 @@ from kbuildpy.loader.verdict import Undefined
 
 GPL_ONLY = 1
 """include/linux/module_symbol.h: KSYM_FLAG_GPL_ONLY"""
+
+
+_OFFSETS = (2, 4, 261)
+"""R_X86_64_PC32, R_X86_64_PLT32, R_AARCH64_PREL32: what makes an offset of 32 bits."""
 
 
 def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
@@ -48,9 +52,9 @@ def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
     places: dict[int, Relocation] = {}
     for number, header in enumerate(info.sechdrs):
         if header.sh_type == SHT_RELA and header.sh_info == index:
-            places.update((entry.offset, entry) for entry in relocations(info, number))
-    if any(offset % 4 for offset in places):
-        raise Undefined(info.stage, f"an entry of {section} is relocated in its middle, and followed")
+            places.update((entry.offset, entry) for entry in relocations(info, number) if entry.type)
+    if any(offset % 4 or entry.type not in _OFFSETS for offset, entry in places.items()):
+        raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an offset, and followed")
     count = info.sechdrs[index].sh_size // KERNEL_SYMBOL_SIZE
     return [
         (_string(info, places.get(place + 4)), _string(info, places.get(place + 8)))
@@ -85,6 +89,7 @@ def _string(info: LoadInfo, entry: Relocation | None) -> str:
     if row is not None and 0 < row[3] < len(info.sechdrs):
         section, at = info.sechdrs[row[3]], row[4] + entry.addend
         text = c_string(info.contents, section.sh_offset + at)
-        if text is not None and 0 <= at < section.sh_size and section.sh_type != SHT_NOBITS:
+        kept = section.sh_flags & SHF_ALLOC and section.sh_type != SHT_NOBITS
+        if text is not None and kept and 0 <= at < section.sh_size:
             return text
     raise Undefined(info.stage, "the name or namespace of an exported symbol is no string of the module")

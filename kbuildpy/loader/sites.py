@@ -15,6 +15,18 @@ from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Undefined
 
 POINTERS = frozenset({1, 2, 24, 257, 260, 261})
+ABSOLUTE = frozenset({1, 257})
+ABSOLUTE_IN = frozenset(
+    {
+        "___srcu_struct_ptrs",
+        "__trace_printk_fmt",
+        ".kunit_test_suites",
+        "_ftrace_events",
+        "_ftrace_eval_map",
+        "__mcount_loc",
+        "__patchable_function_entries",
+    }
+)
 """Relocation types that make a pointer, or the distance to what is pointed to: R_X86_64_64, PC32 and PC64 and
 R_AARCH64_ABS64, PREL64 and PREL32."""
 
@@ -32,9 +44,10 @@ def pointers(info: LoadInfo, number: int) -> dict[int, Pointer]:
     """The pointers in section `number`, by their offset there."""
     found: dict[int, Pointer] = {}
     rows = info.symbols
+    kinds = ABSOLUTE if info.section_name(number) in ABSOLUTE_IN else POINTERS - ABSOLUTE
     for relsec in info.relocated.get(number, ()):
         for offset, kind, symbol, addend in zip(*info.relocations(relsec), strict=True):
-            if kind in POINTERS:
+            if kind in kinds:
                 row = rows[symbol]
                 found[offset] = Pointer(row[3], row[4] + addend, symbol)
     return found

@@ -13,6 +13,7 @@ from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory import Memory, Place
 from kbuildpy.loader.param_table import PARAMETER_SIZE, Elsewhere, name_at, ops_at
 from kbuildpy.loader.sites import is_set, warn
+from kbuildpy.loader.verdict import Undefined
 
 
 def mod_sysfs_setup(info: LoadInfo) -> None:
@@ -38,6 +39,9 @@ def _check_parameters(info: LoadInfo) -> None:
         if memory.integer(Place(section, start + 24), 2):
             with suppress(Elsewhere):
                 name_at(memory, Place(section, start))
+            name = memory.pointer(Place(section, start))
+            if isinstance(name, Place) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC:
+                raise Undefined(info.stage, "the name of a parameter is not kept, and is looked at again in the end")
 
 
 def _check_sections(info: LoadInfo) -> None:
