@@ -45,8 +45,8 @@ class Draft:
 
     def __init__(self, contents: bytes) -> None:
         self.contents = bytearray(contents)
-        shoff, shnum = self.ehdr("e_shoff"), self.ehdr("e_shnum")
-        self.sections = [Shdr(*_SHDR.unpack_from(contents, shoff + 64 * number)) for number in range(shnum)]
+        self._shoff, self._shnum = self.ehdr("e_shoff"), self.ehdr("e_shnum")
+        self.sections = [Shdr(*_SHDR.unpack_from(contents, self._shoff + 64 * number)) for number in range(self._shnum)]
 
     def file(self) -> bytes:
         """The module as a file."""
@@ -57,12 +57,17 @@ class Draft:
             )
             for s in self.sections
         )  # fmt: skip
-        if len(self.sections) > self.ehdr("e_shnum"):
-            self.set_ehdr("e_shoff", self._append(table))
-            self.set_ehdr("e_shnum", len(self.sections))
-        shoff = self.ehdr("e_shoff")
         contents = bytearray(self.contents)
-        contents[shoff : shoff + len(table)] = table
+        start = self._shoff
+        if len(self.sections) > self._shnum:
+            contents += bytes(-len(contents) % 64)
+            start = len(contents)
+            for field, old, new in (("e_shoff", self._shoff, start), ("e_shnum", self._shnum, len(self.sections))):
+                # (unless that is what was damaged)
+                if self.ehdr(field) == old:
+                    offset, width = EHDR_FIELDS[field]
+                    struct.pack_into("<" + width, contents, offset, new)
+        contents[start : start + len(table)] = table
         return bytes(contents)
 
     def ehdr(self, field: str) -> int:
@@ -124,11 +129,17 @@ class Draft:
 
     def modinfo(self) -> list[str]:
         """The entries of .modinfo."""
-        return [entry.decode() for entry in self.data(self.section(".modinfo")).split(b"\0") if entry]
+        return [
+            entry.decode("utf-8", "surrogateescape")
+            for entry in self.data(self.section(".modinfo")).split(b"\0")
+            if entry
+        ]
 
     def set_modinfo(self, entries: Sequence[str]) -> None:
         """Write .modinfo."""
-        self.put(self.section(".modinfo"), b"".join(entry.encode() + b"\0" for entry in entries))
+        self.put(
+            self.section(".modinfo"), b"".join(entry.encode("utf-8", "surrogateescape") + b"\0" for entry in entries)
+        )
 
     def without(self, tag: str) -> list[str]:
         """The entries of .modinfo but those of `tag`."""

@@ -123,7 +123,7 @@ def test_what_is_known_to_differ_does(match: Match, name: str) -> None:
 
 def test_what_is_excused_happens(match: Match) -> None:
     excused = {reason for item in (*match.comparisons, *match.enforced) for reason in item.excuses}
-    assert excused == set(EXCUSES.values())
+    assert excused >= set(EXCUSES.values())
 
 
 def test_what_the_kernel_does_not_check_is_said_with_a_reason(match: Match) -> None:
