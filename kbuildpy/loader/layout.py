@@ -181,7 +181,9 @@ def _layout_symtab(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> None:
     symtab.sh_entsize = _reserve(info, init, symtab.sh_size, symtab.sh_addralign)
     layout[info.index.sym] = (init, symtab.sh_entsize)
     count, length = _core_symbols(info, layout)
-    info.mem[core] = _align(info.mem[core], symtab.sh_addralign) + count * 24 + length + count
+    start = _align(info.mem[core], symtab.sh_addralign)
+    info.wrapped = info.wrapped or start < info.mem[core]
+    info.mem[core] = start + count * 24 + length + count
     if not by_type:
         info.mem[core] = _strict_align(info, info.mem[core])
     strtab.sh_flags |= SHF_ALLOC

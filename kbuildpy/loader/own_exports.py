@@ -56,6 +56,10 @@ def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
     if any(offset % 4 or entry.type not in _OFFSETS for offset, entry in places.items()):
         raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an offset, and followed")
     count = info.sechdrs[index].sh_size // KERNEL_SYMBOL_SIZE
+    contents = info.data(index)
+    for at in range(0, count * KERNEL_SYMBOL_SIZE, 4):
+        if at % KERNEL_SYMBOL_SIZE and at not in places and any(contents[at : at + 4]):
+            raise Undefined(info.stage, f"an entry of {section} holds an offset to nowhere, and is followed")
     return [
         (_string(info, places.get(place + 4)), _string(info, places.get(place + 8)))
         for place in range(0, count * KERNEL_SYMBOL_SIZE, KERNEL_SYMBOL_SIZE)

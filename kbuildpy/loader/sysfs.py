@@ -11,9 +11,12 @@ from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory import Memory, Place
-from kbuildpy.loader.param_table import PARAMETER_SIZE, Elsewhere, name_at, ops_at
+from kbuildpy.loader.param_table import PARAMETER_SIZE, Elsewhere, array_at, name_at, ops_at
 from kbuildpy.loader.sites import is_set, warn
 from kbuildpy.loader.verdict import Undefined
+
+_MODES = 0o10664
+"""Permissions that a file in sysfs may have, and SYSFS_PREALLOC."""
 
 
 def mod_sysfs_setup(info: LoadInfo) -> None:
@@ -35,10 +38,16 @@ def _check_parameters(info: LoadInfo) -> None:
         0, info.sechdrs[section].sh_size // PARAMETER_SIZE * PARAMETER_SIZE if section else 0, PARAMETER_SIZE
     ):
         with suppress(Elsewhere):
-            ops_at(memory, memory.pointer(Place(section, start + 16)))
-        if memory.integer(Place(section, start + 24), 2):
+            ops = ops_at(memory, memory.pointer(Place(section, start + 16)))
+            if ops.set == "param_array_set":
+                ops_at(memory, array_at(memory, memory.pointer(Place(section, start + 32))).ops)
+        mode = memory.integer(Place(section, start + 24), 2)
+        if mode:
             with suppress(Elsewhere):
-                name_at(memory, Place(section, start))
+                shown = name_at(memory, Place(section, start)).decode("utf-8", "surrogateescape")
+                if mode & ~_MODES:
+                    message = f"Attribute {shown}: Invalid permissions 0{mode:o}"
+                    warn(info, "fs/sysfs/group.c", "internal_create_group", message)
             name = memory.pointer(Place(section, start))
             if isinstance(name, Place) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC:
                 raise Undefined(info.stage, "the name of a parameter is not kept, and is looked at again in the end")
