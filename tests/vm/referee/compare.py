@@ -28,6 +28,7 @@ _CUT = "------------[ cut here ]"
 _DUMPS = {_CUT: "---[ end trace ", "CPU: ": " </TASK>"}
 RETPOLINE = "whether the kernel minds modules without retpolines depends on the processor"
 CODE = "what ftrace knows of the place that it could not change"
+PLACES = "several places in the function warn, once each"
 MESSAGE = "remarks about a signature's parts, beside the errno"
 DER = "a signature that is not DER; the kernel's decoder lets some of that pass"
 EXCUSES = {
@@ -36,6 +37,7 @@ EXCUSES = {
     r" expected tramp: ": CODE,
     r"ftrace record flags: ": CODE,
     r" \(\d+\) +": CODE,
+    r"WARNING: .* apply_retpolines\+": PLACES,
     r"PKCS7: ": MESSAGE,
     r"Unsupported (digest|pkey) algo: ": MESSAGE,
 }
@@ -134,6 +136,8 @@ def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
 def _unsaid(lines: Iterable[str], once: set[str]) -> Iterator[str]:
     """Of `lines` those that are not said again; what is said now goes to `once`."""
     for line in lines:
+        if excuse_for(line):
+            continue
         kind = next((kind for kind in ONCE if re.match(kind, line)), "")
         if not kind or kind not in once:
             yield line
@@ -179,7 +183,7 @@ def said(answer: Answer) -> tuple[str, ...]:
             warned = not line.startswith(_CUT)
             if end:
                 continue
-        if not warned if end else not line.startswith(_OWN) and not excuse_for(line):
+        if not (warned if end else line.startswith(_OWN)) and not excuse_for(line):
             kept.append(line)
         warned = warned or line.startswith("WARNING: ")
         if end and line.startswith(end):

@@ -16,10 +16,11 @@ from kbuildpy.vm.cpio import archive, character_device, directory, file
 from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
 
 # Speeds up what waits for grace periods: a removal, and every refusal that comes late.
-PARAMETERS = ("rcupdate.rcu_expedited=1",)
+# And a kernel that was damaged is not to be asked any more.
+PARAMETERS = ("rcupdate.rcu_expedited=1", "oops=panic")
 _REPORT = "referee: "
 # What a kernel says of itself in its first seconds, whatever it is asked to do meanwhile.
-_ASYNCHRONOUS = ("clocksource: ", "tsc: ", "random: ", "input: ", "sched_clock: ", "psmouse ")
+_ASYNCHRONOUS = ("clocksource: ", "tsc: ", "random: ", "input: ", "sched_clock: ", "psmouse ", "hrtimer: ")
 
 
 @dataclass(frozen=True)

@@ -170,11 +170,11 @@ def _has(draft: Draft, name: str) -> bool:
 
 _KINDS: tuple[Callable[[Random, Draft], str], ...] = (
     _modinfo,
+    _relocation,
+    _relocation,
+    _symbol,
+    _symbol,
     _bytes,
-    _relocation,
-    _relocation,
-    _symbol,
-    _symbol,
     _shdr,
     _shdr,
     _shdr,
