@@ -6,8 +6,11 @@ error can say what went wrong. A program that must not be missing is named with 
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,3 +127,53 @@ def run_attached(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> in
         raise CommandError(f"{argv[0]}: {error.strerror}", returncode=126) from error
     status = process.wait()
     return 128 - status if status < 0 else status
+
+
+def run_live(
+    argv: Sequence[str | Path], *, watch: Callable[[bytes], float | None], stdin: int | None = None
+) -> int | None:
+    """Run `argv` and hand its standard output to `watch` as it comes; its exit status, None if we stopped it.
+
+    `watch` is called with b"" first, and says each time how many more seconds to wait for output: None for ever, 0 or
+    less not at all. When they are over, it is called with b"" once more, and then the program is killed. `stdin` is a
+    file descriptor (default: nothing to read). Raises `CommandError` for a program that does not exist, or that fails
+    by itself, with its standard error; whatever `watch` raises ends the program, too.
+    """
+    words = [str(word) for word in argv]
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=errors
+            )
+        except FileNotFoundError as missing:
+            raise CommandError(
+                f"{words[0]}: program not found", hint=install_hint(words[0]), returncode=127
+            ) from missing
+        assert process.stdout
+        try:
+            with process.stdout as output:
+                if not _watch_output(output.fileno(), watch):
+                    return None
+            status = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+        if status:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip()
+            raise CommandError(f"{words[0]} failed with status {status}: {said}", stderr=said, returncode=status)
+    return status
+
+
+def _watch_output(descriptor: int, watch: Callable[[bytes], float | None]) -> bool:
+    """Whether the output came to its end by itself."""
+    patience = watch(b"")
+    while patience is None or patience > 0:
+        readable, _, _ = select.select([descriptor], [], [], patience)
+        chunk = os.read(descriptor, 1 << 16) if readable else b""
+        if readable and not chunk:
+            return True
+        patience = watch(chunk)
+        if not readable:
+            break
+    return False

@@ -24,6 +24,7 @@ COMMANDS = {
     "sign": "sign modules, as scripts/sign-file does",
     "verify": "check the signatures of modules, and which kernel trusts them",
     "install": "install modules that were built, as `make -C KDIR M=DIR modules_install` does",
+    "run": "load modules in a real kernel, in QEMU, and tell how they fared",
     "kernels": "list the kernel trees that modules can be built against",
 }
 

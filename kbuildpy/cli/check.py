@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME:]PARAMETERS",
         help="parameters as for insmod ('debug=3 name=\"x y\"'), for module NAME or for all",
     )
-    parser.add_argument("--script", metavar="FILE", type=Path, help="run a script of insmod, rmmod, lsmod")
+    parser.add_argument("--script", metavar="FILE", type=Path, help="run a script of insmod, rmmod and the like")
     parser.add_argument("--sig-enforce", action="store_true", help="the kernel runs with module.sig_enforce=1")
     parser.add_argument("--lockdown", action="store_true", help="the kernel is locked down (Secure Boot)")
     parser.add_argument(
@@ -186,29 +186,28 @@ def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
 
 
 def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> int:
-    """Print what comes of each step of the script; 0 if all could be done."""
-    from kbuildpy.loader.script import as_text, run_script
+    """Print what comes of each step of the script with each kernel; 0 if all steps are done."""
+    from kbuildpy.loader.script import as_text, read_script, run_script
 
-    if args.files or args.params or args.format not in ("text", "json"):
-        raise UsageError(
-            "--script names its modules and parameters itself, and is told as text or json",
-            hint="insmod FILE.ko PARAMETER ...",
-        )
+    if args.files or args.params:
+        raise UsageError("--script loads what it names, with the parameters that it names: no FILE and no --params")
+    if args.format not in ("text", "json"):
+        raise UsageError(f"--script: there is no --format {args.format}", hint="--format text or json")
     try:
-        text = args.script.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{args.script}: {getattr(error, 'strerror', None) or 'not a text'}") from error
+        text = args.script.read_text(errors="surrogateescape")
+        read_script(text)
+    except OSError as error:
+        raise UsageError(f"{args.script}: {error.strerror}") from error
+    except KbuildError as error:
+        raise UsageError(f"{args.script}: {error.message}", hint=error.hint) from error
     failed = 0
     for kernel in kernels:
         if len(kernels) > 1 and args.format == "text":
-            print(f"{kernel.release}:")
-        try:
-            for step in run_script(text, kernel, args.script.parent):
-                failed += not step.done
-                if args.quiet and step.done:
-                    continue
-                shown = {"kernel": kernel.release, **step.to_json()}
-                print(json.dumps(shown) if args.format == "json" else as_text(step))
-        except KbuildError as error:
-            raise UsageError(f"{args.script}: {error.message}", hint=error.hint) from error
+            print(f"# {kernel.release}")
+        for step in run_script(text, kernel, args.script.parent):
+            failed += not step.done
+            if args.format == "json":
+                print(json.dumps({"kernel": kernel.release, **step.to_json()}))
+            elif not (args.quiet and step.done):
+                print(as_text(step))
     return 1 if failed else 0

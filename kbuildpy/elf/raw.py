@@ -7,14 +7,15 @@ ELF specification. Numbers are not resolved: a name is an offset into a table th
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 EHDR_SIZE = {False: 52, True: 64}
 SHDR_SIZE = {False: 40, True: 64}
 
 
-@dataclass(frozen=True)
-class Ehdr:
+class Ehdr(NamedTuple):
     """Elf64_Ehdr or Elf32_Ehdr, without what nobody reads; `order` and `is_64bit` say how it was read."""
 
     e_ident: bytes = b""
@@ -66,9 +67,14 @@ def read_ehdr(contents: bytes, *, order: str = "<", is_64bit: bool = True) -> Eh
 
 def read_shdrs(contents: bytes, ehdr: Ehdr) -> list[Shdr]:
     """The section headers, which must lie within `contents`."""
+    return list(iter_shdrs(contents, ehdr))
+
+
+def iter_shdrs(contents: bytes, ehdr: Ehdr) -> Iterator[Shdr]:
+    """The same one after the other: all of them take five times the room that they have in the file."""
     layout = struct.Struct(ehdr.order + ("IIQQQQIIQQ" if ehdr.is_64bit else "IIIIIIIIII"))
     table = memoryview(contents)[ehdr.e_shoff : ehdr.e_shoff + ehdr.e_shnum * layout.size]
-    return [Shdr(*fields) for fields in layout.iter_unpack(table)]
+    return (Shdr(*fields) for fields in layout.iter_unpack(table))
 
 
 def c_string(contents: bytes, offset: int) -> str | None:

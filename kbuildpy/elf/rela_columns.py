@@ -24,10 +24,15 @@ class RelaColumns(NamedTuple):
 
 def decode_rela_columns(table: bytes, order: str) -> RelaColumns:
     """Decode `table`, little-endian if `order` is "<"; what is left over behind the last whole entry is not read."""
-    table = table[: len(table) // ENTRY_SIZE * ENTRY_SIZE]
-    words, halves, signed = array("Q", table), array("I", table), array("q", table)
-    if (order == "<") != (sys.byteorder == "little"):
-        for column in (words, halves, signed):
-            column.byteswap()
+    entries = memoryview(table)[: len(table) // ENTRY_SIZE * ENTRY_SIZE]
     low, high = (2, 3) if order == "<" else (3, 2)
-    return RelaColumns(words[0::3], halves[low::6], halves[high::6], signed[2::3])
+    columns = RelaColumns(
+        array("Q", entries.cast("Q")[0::3].tobytes()),
+        array("I", entries.cast("I")[low::6].tobytes()),
+        array("I", entries.cast("I")[high::6].tobytes()),
+        array("q", entries.cast("q")[2::3].tobytes()),
+    )
+    if (order == "<") != (sys.byteorder == "little"):
+        for column in columns:
+            column.byteswap()
+    return columns

@@ -7,8 +7,8 @@ A big module has 10^5 symbols and its reader wants a few dozens of them: rows st
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast, overload
 
 from kbuildpy.elf.constants import SHN_XINDEX
 from kbuildpy.elf.sections import MAX_NAME
@@ -93,6 +93,33 @@ class SymbolTable:
                 offsets.add(at)
                 at = self.strings.find(prefix, at + 1)
         return offsets
+
+
+class SymbolRows(Sequence[Row]):
+    """The rows of a 64-bit symbol table, each decoded when it is asked for: decoded all at once they take ten times
+    the room, which matters where a table that is damaged claims to be most of the file."""
+
+    def __init__(self, table: memoryview, order: str) -> None:
+        self._layout = struct.Struct(order + "IBBHQQ")
+        self._table = table[: len(table) // 24 * 24]
+
+    def __len__(self) -> int:
+        return len(self._table) // 24
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        name, info, other, shndx, value, size = self._layout.unpack_from(self._table, index % len(self) * 24)
+        return name, info, other, shndx, value, size
+
+    def __iter__(self) -> Iterator[Row]:
+        return cast("Iterator[Row]", self._layout.iter_unpack(self._table))
 
 
 def decode_symbols(table: bytes, order: str, *, is_64bit: bool) -> list[Row]:

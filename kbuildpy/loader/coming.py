@@ -10,7 +10,7 @@ from kbuildpy.elf.constants import SHF_EXECINSTR
 from kbuildpy.loader import since
 from kbuildpy.loader.btf import btf_module_notify
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.sites import Code, Pointer, is_set, pointers, sites
+from kbuildpy.loader.sites import ABSOLUTE, RELATIVE64, Code, Pointer, is_set, pointers, sites
 from kbuildpy.loader.verdict import Undefined
 
 TAIL = 1
@@ -56,16 +56,16 @@ def _jump_label_add_module(info: LoadInfo) -> None:
     number = info.find_sec("__jump_table")
     if not number:
         return
-    found = pointers(info, number)
+    targets, keys = pointers(info, number), pointers(info, number, RELATIVE64)
     code = Code(info)
     for offset, pointer in sites(info, number, 16):
         code.at(number, pointer, 2)
-        for field in (offset + 4, offset + 8):
+        for field, found in ((offset + 4, targets), (offset + 8, keys)):
             if field not in found:
                 raise Undefined(
                     info.stage, f"the pointer at {field:#x} of __jump_table is not relocated, and is followed"
                 )
-        _exists(info, number, found[offset + 8])
+        _exists(info, number, keys[offset + 8])
 
 
 def _trace_module_add_events(info: LoadInfo) -> None:
@@ -131,7 +131,7 @@ def _follow(info: LoadInfo, name: str) -> None:
     """Each entry of section `name` is a pointer that is followed."""
     number = info.find_sec(name)
     if number:
-        for _, pointer in sites(info, number, 8):
+        for _, pointer in sites(info, number, 8, ABSOLUTE):
             _exists(info, number, pointer)
 
 

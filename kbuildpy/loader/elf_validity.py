@@ -7,6 +7,8 @@ it which of several defects is the one that is named.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kbuildpy.elf.constants import (
     ELFMAG,
     EM_AARCH64,
@@ -19,7 +21,7 @@ from kbuildpy.elf.constants import (
     SHT_STRTAB,
     SHT_SYMTAB,
 )
-from kbuildpy.elf.raw import EHDR_SIZE, SHDR_SIZE, Shdr, read_ehdr, read_shdrs
+from kbuildpy.elf.raw import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.modinfo import get_modinfo
@@ -41,14 +43,16 @@ def elf_validity(info: LoadInfo) -> None:
         _names_6_1(info)
         _first_is_null(info)
         _sections_6_1(info)
+        info.sechdrs = read_shdrs(info.contents, info.hdr)
         info.stage = "setup_load_info"
         _setup_load_info(info)
     else:
         info.stage = "elf_validity_cache_sechdrs"
         _section_headers(info)
         _first_is_null(info)
-        for number in range(1, len(info.sechdrs)):
-            _check_bounds(info, number)
+        for number, section in _after_the_first(info):
+            _check_bounds(info, number, section)
+        info.sechdrs = read_shdrs(info.contents, info.hdr)
         info.stage = "elf_validity_cache_secstrings"
         _names(info)
         _cache_index(info)
@@ -83,21 +87,26 @@ def _section_headers(info: LoadInfo) -> None:
     # (the kernel looks at the first one even where there is none)
     if hdr.e_shnum == 0 and hdr.e_shoff + SHDR_SIZE[True] > len(info.contents):
         raise Undefined(info.stage, "it has no section headers, and the first is read beyond its end", _HINT)
-    info.sechdrs = read_shdrs(info.contents, hdr)
 
 
 def _first_is_null(info: LoadInfo) -> None:
-    first = info.sechdrs[0] if info.sechdrs else _row(info, 0)
+    first = _row(info, 0)
     if first.sh_type != SHT_NULL or first.sh_size or first.sh_addr:
         line = f"ELF Spec violation: section 0 type({_signed(first.sh_type)})!=SH_NULL or non-zero len or addr"
         raise info.refuse("ENOEXEC", line, "its first section header is not empty", _HINT)
 
 
 def _row(info: LoadInfo, number: int) -> Shdr:
-    """A section header that is not counted among them."""
-    from dataclasses import replace
+    """A section header by itself, also one that is not counted."""
+    hdr = info.hdr
+    return read_shdrs(info.contents, hdr._replace(e_shoff=hdr.e_shoff + number * SHDR_SIZE[True], e_shnum=1))[0]
 
-    return read_shdrs(info.contents, replace(info.hdr, e_shnum=number + 1))[number]
+
+def _after_the_first(info: LoadInfo) -> Iterator[tuple[int, Shdr]]:
+    """The section headers from 1 on, none of which is kept: most files that are damaged end here."""
+    rows = enumerate(iter_shdrs(info.contents, info.hdr))
+    next(rows, None)
+    return rows
 
 
 def _inside(info: LoadInfo, section: Shdr) -> bool:
@@ -106,8 +115,7 @@ def _inside(info: LoadInfo, section: Shdr) -> bool:
     return section.sh_offset <= end <= info.len
 
 
-def _check_bounds(info: LoadInfo, number: int) -> None:
-    section = info.sechdrs[number]
+def _check_bounds(info: LoadInfo, number: int, section: Shdr) -> None:
     if section.sh_type not in (SHT_NULL, SHT_NOBITS) and not _inside(info, section):
         line = f"Invalid ELF section in module (section {number} type {section.sh_type})"
         raise info.refuse("ENOEXEC", line, f"section {number} reaches beyond the end of the file", _HINT)
@@ -121,7 +129,7 @@ def _check_names_index(info: LoadInfo) -> Shdr:
             f"({hdr.e_shnum})"
         )
         raise info.refuse("ENOEXEC", line, "the table of its section names is not there", _HINT)
-    return info.sechdrs[hdr.e_shstrndx]
+    return _row(info, hdr.e_shstrndx)
 
 
 def _check_names(info: LoadInfo, names: Shdr) -> None:
@@ -132,8 +140,8 @@ def _check_names(info: LoadInfo, names: Shdr) -> None:
         raise info.refuse("ENOEXEC", line, "the table of its section names is not terminated", _HINT)
 
 
-def _bad_name(info: LoadInfo, number: int) -> Exception:
-    line = f"Invalid ELF section name in module (section {number} type {info.sechdrs[number].sh_type})"
+def _bad_name(info: LoadInfo, number: int, section: Shdr) -> Exception:
+    line = f"Invalid ELF section name in module (section {number} type {section.sh_type})"
     return info.refuse("ENOEXEC", line, f"the name of section {number} is not in the table", _HINT)
 
 
@@ -146,16 +154,15 @@ def _names_6_1(info: LoadInfo) -> None:
 
 
 def _sections_6_1(info: LoadInfo) -> None:
-    table = info.sechdrs[info.hdr.e_shstrndx]
-    for number in range(1, len(info.sechdrs)):
-        section = info.sechdrs[number]
+    table = _row(info, info.hdr.e_shstrndx)
+    for number, section in _after_the_first(info):
         if section.sh_type in (SHT_NULL, SHT_NOBITS):
             continue
         if section.sh_type == SHT_SYMTAB:
             _check_link(info, section.sh_link)
-        _check_bounds(info, number)
+        _check_bounds(info, number, section)
         if section.sh_flags & SHF_ALLOC and section.sh_name >= table.sh_size:
-            raise _bad_name(info, number)
+            raise _bad_name(info, number, section)
 
 
 def _names(info: LoadInfo) -> None:
@@ -166,7 +173,7 @@ def _names(info: LoadInfo) -> None:
     _check_names(info, names)
     for number, section in enumerate(info.sechdrs):
         if section.sh_type != SHT_NULL and section.sh_name >= names.sh_size:
-            raise _bad_name(info, number)
+            raise _bad_name(info, number, section)
 
 
 def _check_link(info: LoadInfo, link: int) -> None:

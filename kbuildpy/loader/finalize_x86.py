@@ -11,7 +11,7 @@ import struct
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.sites import Calls, Code, Pointer, entry, is_set, pointers, sites, warn, whole_entries
+from kbuildpy.loader.sites import ABSOLUTE, Calls, Code, Pointer, entry, is_set, pointers, sites, warn, whole_entries
 from kbuildpy.loader.verdict import Undefined
 
 ALTERNATIVE_C = "arch/x86/kernel/alternative.c"
@@ -66,7 +66,7 @@ def _apply_paravirt(info: LoadInfo, number: int) -> None:
     """struct paravirt_patch_site: the address, a type and the length of what is there."""
     whole_entries(info, number, 16)
     contents = info.data(number)
-    for offset, _ in sites(info, number, 16):
+    for offset, _ in sites(info, number, 16, ABSOLUTE):
         length = entry(contents, offset, 16)[9]
         if not 5 <= length <= MAX_PATCH_LEN:
             raise Undefined(
@@ -82,8 +82,8 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
     for _, pointer in sites(info, number, 4):
         section, offset, _ = pointer
         first = code.at(number, pointer, 5)
-        at = offset + _opcode(first)
-        target = calls.target(section, at)
+        opcode = _opcode(first)
+        target = calls.target(section, offset + opcode) if opcode else None
         if target is None or not target.startswith(INDIRECT_THUNK):
             warn(info, ALTERNATIVE_C, "apply_retpolines")
         elif target == RSP:
@@ -91,7 +91,7 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
 
 
 def _opcode(code: bytes) -> int:
-    """How long the opcode is, up to the distance that follows it."""
+    """How long the opcode is, up to the distance that follows it; 0 if it is another."""
     start = 1 if code[0] == CS else 0
     if code[start] in (CALL, JMP32):
         return start + 1

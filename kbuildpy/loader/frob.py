@@ -7,7 +7,7 @@ that do not reach: the linker script leaves one byte in `.plt` and `.init.plt`, 
 from __future__ import annotations
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA, SHT_SYMTAB
-from kbuildpy.elf.symbols import decode_symbols
+from kbuildpy.elf.symbols import SymbolRows
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.relocate_arm64 import BRANCHES
@@ -44,7 +44,7 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
             "ENOEXEC", f"{info.mod_name}: module symtab section missing", "the module has no symbol table"
         )
     plts = {".plt": 0, ".init.plt": 0}
-    shndxs = [row[3] for row in decode_symbols(info.data(symtab), info.hdr.order, is_64bit=info.hdr.is_64bit)]
+    shndxs = [row[3] for row in SymbolRows(memoryview(info.data(symtab)), info.hdr.order)]
     for number, section in enumerate(info.sechdrs):
         if section.sh_type != SHT_RELA:
             continue

@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from kbuildpy.elf.constants import SHT_NOBITS
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.sites import Calls, Pointer, is_set, pointers, warn
+from kbuildpy.loader.relocate_arm64 import TYPES
+from kbuildpy.loader.relocate_x86 import WIDTHS
+from kbuildpy.loader.sites import ABSOLUTE, Calls, Pointer, is_set, pointers, warn
 from kbuildpy.loader.verdict import Undefined
 
 FENTRY = "__fentry__"
@@ -18,6 +20,8 @@ NOP5 = bytes.fromhex("0f1f440000")
 ARM64_NOP = bytes.fromhex("1f2003d5")
 ARM64_BTI = frozenset(bytes([hint, 0x24, 0x03, 0xD5]) for hint in (0x1F, 0x5F, 0x9F, 0xDF))
 """bti, bti c, bti j, bti jc."""
+
+OTHER = (frozenset(TYPES) | frozenset(WIDTHS)) - ABSOLUTE
 
 Found = Callable[[Pointer], bool]
 
@@ -43,15 +47,17 @@ def ftrace_module_init(info: LoadInfo) -> None:
 
 def _process_locs(info: LoadInfo, number: int, is_expected: Found, function: str) -> None:
     """Entries are addresses; zeros are skipped. A wrong one ends it for all (ftrace_process_locs)."""
-    found = pointers(info, number)
+    found = pointers(info, number, ABSOLUTE)
+    # Other types of relocation make something that is not an address.
+    others = pointers(info, number, OTHER)
     size = info.sechdrs[number].sh_size // 8 * 8
     contents = info.data(number)
     # Where the file has nothing there are zeros, but for what is relocated.
-    offsets = range(0, size, 8) if contents else sorted(at for at in found if at % 8 == 0 and at < size)
+    offsets = range(0, size, 8) if contents else sorted(at for at in {*found, *others} if at % 8 == 0 and at < size)
     for offset in offsets:
         pointer = found.get(offset)
         if pointer is None:
-            if not any(contents[offset : offset + 8]):
+            if not any(contents[offset : offset + 8]) and offset not in others:
                 continue
             if not function:
                 raise Undefined(

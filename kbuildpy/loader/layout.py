@@ -56,7 +56,7 @@ def layout_and_allocate(info: LoadInfo) -> None:
     if info.index.pcpu:
         info.sechdrs[info.index.pcpu].sh_flags &= ~SHF_ALLOC
     _mark_ro_after_init(info)
-    layout: dict[int, tuple[str, int]] = {}
+    layout: dict[int, str] = {}
     info.mem = dict.fromkeys(_ORDER if _by_type(info) else ("core", "init"), 0)
     for is_init in (False, True):
         _layout_sections(info, layout, is_init=is_init)
@@ -117,7 +117,7 @@ def _mark_ro_after_init(info: LoadInfo) -> None:
             info.sechdrs[number].sh_flags |= SHF_RO_AFTER_INIT
 
 
-def _layout_sections(info: LoadInfo, layout: dict[int, tuple[str, int]], *, is_init: bool) -> None:
+def _layout_sections(info: LoadInfo, layout: dict[int, str], *, is_init: bool) -> None:
     by_type = _by_type(info)
     if not is_init:
         for section in info.sechdrs:
@@ -143,7 +143,7 @@ def _layout_sections(info: LoadInfo, layout: dict[int, tuple[str, int]], *, is_i
                     and section.sh_entsize == _ENTSIZE_UNSET
                 ):
                     section.sh_entsize = _reserve(info, kind, section.sh_size, section.sh_addralign)
-                    layout[number] = (kind, section.sh_entsize)
+                    layout[number] = kind
         if not by_type and step != 3:
             info.mem[kind] = _strict_align(info, info.mem[kind])
 
@@ -171,7 +171,7 @@ def _page_align(size: int) -> int:
     return (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
 
 
-def _layout_symtab(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> None:
+def _layout_symtab(info: LoadInfo, layout: dict[int, str]) -> None:
     if info.kernel.has("KALLSYMS") is False:
         return
     by_type = _by_type(info)
@@ -179,7 +179,7 @@ def _layout_symtab(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> None:
     symtab, strtab = info.sechdrs[info.index.sym], info.sechdrs[info.index.str]
     symtab.sh_flags |= SHF_ALLOC
     symtab.sh_entsize = _reserve(info, init, symtab.sh_size, symtab.sh_addralign)
-    layout[info.index.sym] = (init, symtab.sh_entsize)
+    layout[info.index.sym] = init
     count, length = _core_symbols(info, layout)
     start = _align(info.mem[core], symtab.sh_addralign)
     info.wrapped = info.wrapped or start < info.mem[core]
@@ -188,18 +188,18 @@ def _layout_symtab(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> None:
         info.mem[core] = _strict_align(info, info.mem[core])
     strtab.sh_flags |= SHF_ALLOC
     strtab.sh_entsize = _reserve(info, init, strtab.sh_size, strtab.sh_addralign)
-    layout[info.index.str] = (init, strtab.sh_entsize)
+    layout[info.index.str] = init
     info.mem[init] = ((info.mem[init] + 7) & ~7) + _MOD_KALLSYMS + len(info.symbols)
     if not by_type:
         info.mem[init] = _strict_align(info, info.mem[init])
 
 
-def _core_symbols(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> tuple[int, int]:
+def _core_symbols(info: LoadInfo, layout: dict[int, str]) -> tuple[int, int]:
     """How many symbols are kept, and how long their names are, with the NUL after each (is_core_symbol)."""
     all_kept = info.kernel.has("KALLSYMS_ALL") is not False
     kept = {
         number
-        for number, (kind, _) in layout.items()
+        for number, kind in layout.items()
         if not kind.startswith("init") and (all_kept or info.sechdrs[number].sh_flags & SHF_EXECINSTR)
     }
     if all_kept and info.index.pcpu:
@@ -209,21 +209,23 @@ def _core_symbols(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> tuple[i
     count = length = 0
     last = len(info.sechdrs)
     room = len(info.contents) - start
+    begin, stop = 1, 0
     for number, row in enumerate(info.symbols):
         if row[0] >= room and row[3]:
             # (who asks kallsyms for an address has it compare names)
             info.symbol_name(number)
         if number == 0 or info.is_livepatch or (row[0] and row[3] in kept and row[3] < last):
             at = start + row[0]
-            stop = find(b"\0", at)
-            if stop < 0:
-                info.symbol_name(number)
+            if not begin <= at <= stop:  # (names may share their ends)
+                begin, stop = at, find(b"\0", at)
+                if stop < 0:
+                    info.symbol_name(number)
             count += 1
             length += stop - at + 1
     return count, length
 
 
-def _place(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> None:
+def _place(info: LoadInfo, layout: dict[int, str]) -> None:
     if _by_type(info):
         info.mem = {kind: _page_align(size) for kind, size in info.mem.items()}
     machine = info.kernel.machine
@@ -241,9 +243,9 @@ def _place(info: LoadInfo, layout: dict[int, tuple[str, int]]) -> None:
     copy = _COPY[machine]
     for number, section in enumerate(info.sechdrs):
         if number in layout:
-            kind, offset = layout[number]
-            section.sh_addr = bases[kind] + offset
-            info.placed.append(Placed(info.section_name(number), kind, offset, section.sh_size))
+            kind = layout[number]
+            section.sh_addr = bases[kind] + section.sh_entsize
+            info.placed.append(Placed(info.section_name(number), kind, section.sh_entsize, section.sh_size))
         elif number:
             section.sh_addr = copy + section.sh_offset
     if info.index.pcpu:

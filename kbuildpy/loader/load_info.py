@@ -6,18 +6,24 @@ not kept, `sh_entsize` becomes the place in memory, and `sh_addr` the address th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from kbuildpy.elf.constants import ELFCLASS32, ELFCLASS64
-from kbuildpy.elf.raw import Ehdr, Shdr, c_string
+from kbuildpy.elf.raw import Ehdr, Shdr
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.sections import Header
-from kbuildpy.elf.symbols import Row, decode_symbols
+from kbuildpy.elf.symbols import Row, SymbolRows
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.loaded import ModuleExport, Modules
 from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Placed, Refusal, Undefined
+
+_SYM_SIZE = 24
+_LONG_NAME = 1024
+_LOG_LINES = 10_000
+"""More than the kernel's log holds (CONFIG_LOG_BUF_SHIFT=17 are 128 KiB)."""
 
 
 @dataclass
@@ -70,6 +76,8 @@ class LoadInfo:
     values: list[int | None] = field(default_factory=list)
     relocated: dict[int, list[int]] = field(default_factory=dict)
     exports: dict[str, ModuleExport] = field(default_factory=dict)
+    _long_name: tuple[int, int] = (1, 0)
+    _decoded: int = 0
     lines: list[str] = field(default_factory=list)
     requires: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
@@ -102,17 +110,32 @@ class LoadInfo:
 
     def secstring(self, sh_name: int) -> str:
         """The string at `sh_name` of the section names."""
-        names = self.sechdrs[self.hdr.e_shstrndx]
-        return self.string_at(names.sh_offset + sh_name)
+        name = self._secstrings.get(sh_name)
+        if name is None:
+            names = self.sechdrs[self.hdr.e_shstrndx]
+            name = self._secstrings[sh_name] = self.string_at(names.sh_offset + sh_name)
+        return name
+
+    @cached_property
+    def _secstrings(self) -> dict[int, str]:
+        return {}
 
     def string_at(self, offset: int) -> str:
-        """The string at `offset` of the file, which must end in it: the kernel does not look."""
-        text = c_string(self.contents, offset)
-        if text is None:
-            raise Undefined(
-                self.stage, f"a name at {offset:#x} reaches beyond the end of the module, and is read there"
-            )
-        return text
+        """The string at `offset` of the file, which must end in it: the kernel does not look. Of a name that is longer
+        than any message of the kernel's, the rest is left out."""
+        contents = self.contents
+        stop = contents.find(b"\0", offset, offset + _LONG_NAME)
+        if stop < 0:
+            start, stop = self._long_name
+            if not start <= offset <= stop:
+                stop = contents.find(b"\0", offset)
+                self._long_name = (offset, stop)
+            if stop < 0:
+                raise Undefined(
+                    self.stage, f"a name at {offset:#x} reaches beyond the end of the module, and is read there"
+                )
+            stop = min(stop, offset + _LONG_NAME)
+        return contents[offset:stop].decode("utf-8", "surrogateescape")
 
     def data(self, number: int) -> bytes:
         """The contents of section `number` in the file (empty for SHT_NOBITS)."""
@@ -130,16 +153,26 @@ class LoadInfo:
         return self.contents[section.sh_offset : stop]
 
     @cached_property
-    def symbols(self) -> list[Row]:
+    def symbols(self) -> Sequence[Row]:
         """The rows of the symbol table (st_name, st_info, st_other, st_shndx, st_value, st_size); known from the
         validity checks on."""
-        return decode_symbols(self.data(self.index.sym), self.hdr.order, is_64bit=self.hdr.is_64bit)
+        rows = SymbolRows(memoryview(self.data(self.index.sym)), self.hdr.order)
+        # (a list is quicker to look up; of a sound module the table is a small part)
+        return rows if len(rows) * _SYM_SIZE > len(self.contents) // 4 else list(rows)
 
     def relocations(self, number: int) -> RelaColumns:
         """The entries of the SHT_RELA section `number`."""
-        if number not in self._relocations:
-            self._relocations[number] = decode_rela_columns(self.data(number), self.hdr.order)
-        return self._relocations[number]
+        columns = self._relocations.get(number)
+        if columns is None:
+            self._decoded += self.sechdrs[number].sh_size
+            if self._decoded > 2 * len(self.contents):
+                raise Undefined(
+                    self.stage,
+                    "its relocation sections overlap: together they are more than twice as long as the file, and are "
+                    "not followed here",
+                )
+            columns = self._relocations[number] = decode_rela_columns(self.data(number), self.hdr.order)
+        return columns
 
     @cached_property
     def _relocations(self) -> dict[int, RelaColumns]:
@@ -173,7 +206,8 @@ class LoadInfo:
 
     def log(self, line: str) -> None:
         """The kernel logs a line and goes on."""
-        self.lines.append(printk(line, self.kernel))
+        if len(self.lines) < _LOG_LINES:
+            self.lines.append(printk(line, self.kernel))
 
     def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:
         """What to raise when the kernel refuses the module here."""

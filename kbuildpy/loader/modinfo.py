@@ -20,34 +20,25 @@ _OFFENDERS = ("driverloader", "lve")
 """Modules that say GPL and are not."""
 
 
-def modinfo_entries(info: LoadInfo) -> Iterator[tuple[int, bytes]]:
-    """Offset in the file and bytes of every entry that begins in `.modinfo` (the first section header stands for one
-    that is not there, as in the kernel)."""
-    section = info.sechdrs[info.index.info]
-    start, end = section.sh_offset, section.sh_offset + section.sh_size
-    contents = info.contents
-    while True:
-        stop = contents.find(b"\0", start)
-        stop = len(contents) if stop < 0 else stop
-        yield start, contents[start:stop]
-        start = stop
-        while start < end and contents[start : start + 1] == b"\0":
-            start += 1
-        if start >= end:
-            return
-
-
 def get_modinfo(info: LoadInfo, tag: str) -> str | None:
     """The first value of `tag`, None if there is none."""
     return next(iter(modinfo_values(info, tag)), None)
 
 
 def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
-    """Every value of `tag`."""
-    wanted = tag.encode() + b"="
-    for _, entry in modinfo_entries(info):
-        if entry.startswith(wanted):
-            yield entry[len(wanted) :].decode("utf-8", "surrogateescape")
+    """Every value of `tag`, of the entries that begin in `.modinfo` (the first section header stands for one that is
+    not there, as in the kernel)."""
+    section = info.sechdrs[info.index.info]
+    start, end = section.sh_offset, section.sh_offset + section.sh_size
+    wanted, contents = tag.encode() + b"=", info.contents
+    # (an entry that begins in the section may end behind it)
+    at = contents.find(wanted, start, end + len(wanted) - 1)
+    while at >= 0:
+        value = at + len(wanted)
+        if at == start or contents[at - 1] == 0:
+            stop = contents.find(b"\0", value)
+            yield contents[value : stop if stop >= 0 else len(contents)].decode("utf-8", "surrogateescape")
+        at = contents.find(wanted, value, end + len(wanted) - 1)
 
 
 def check_vermagic(info: LoadInfo) -> None:

@@ -5,13 +5,10 @@ Each function returns the value, or the name of the errno.
 
 from __future__ import annotations
 
-import re
-
 from kbuildpy.loader import since
 
 _ULLONG_MAX = (1 << 64) - 1
 _DIGITS = {8: b"01234567", 10: b"0123456789", 16: b"0123456789abcdefABCDEF"}
-_HEX = re.compile(rb"0[xX][0-9a-fA-F]")
 
 RANGES = {
     "u8": (0, 0xFF),
@@ -28,8 +25,8 @@ RANGES = {
 def kstrto(text: bytes, kind: str, base: int = 0) -> int | str:
     """`text` as a number of the type `kind`, or "EINVAL", "ERANGE" (kstrtou8, kstrtoint, ...).
 
-    A sign may stand before it ("-" only for signed types) and a newline behind. Base 0 goes by the beginning: "0x", "0"
-    or neither. A number of more than 64 bits is out of range, whatever follows it.
+    A sign may stand before it ("-" only for signed types) and a newline behind. `base` is 10, or 0: by the
+    beginning, "0x", "0" or neither. A number of more than 64 bits is out of range, whatever follows it.
     """
     least, greatest = RANGES[kind]
     negative = least < 0 and text.startswith(b"-")
@@ -42,9 +39,8 @@ def kstrto(text: bytes, kind: str, base: int = 0) -> int | str:
 
 def _kstrtoull(text: bytes, base: int) -> int | str:
     if base == 0:
-        # "0x" and no digit after it is an octal 0 and a letter too many.
-        base = 16 if _HEX.match(text) else 8 if text.startswith(b"0") else 10
-    if base == 16 and text[:2].lower() == b"0x":
+        base = 16 if text[:2].lower() == b"0x" else 8 if text.startswith(b"0") else 10
+    if base == 16:
         text = text[2:]
     count = len(text) - len(text.lstrip(_DIGITS[base]))
     digits = text[:count].lstrip(b"0")

@@ -101,7 +101,7 @@ def ops_at(memory: Memory, pointer: Pointer) -> Ops:
     setter = memory.pointer(Place(at.section, at.offset + 8))
     if isinstance(setter, Import):
         return Ops(setter.symbol, setter.symbol in _KNOWN_SETTERS, noarg)
-    return Ops(memory.function_name(_place(memory, setter, "function that sets it")), False, noarg)
+    return Ops(memory.function_name(_place(memory, setter, "setter")), False, noarg)
 
 
 def string_at(memory: Memory, pointer: Pointer) -> StringDescription:
@@ -135,5 +135,5 @@ def _place(memory: Memory, pointer: Pointer, what: str) -> Place:
     if isinstance(pointer, Place):
         return pointer
     if isinstance(pointer, Import):
-        raise Elsewhere(f"the {what} of a parameter is {pointer.symbol} of the kernel or of another module")
-    raise Undefined(memory.info.stage, f"the {what} of a parameter is looked for at the address {pointer:#x}")
+        raise Elsewhere(f"the pointer to the {what} of a parameter is {pointer.symbol}, which is not the module's")
+    raise Undefined(memory.info.stage, f"the pointer to the {what} of a parameter is {pointer:#x}")

@@ -44,11 +44,28 @@ def apply_relocations(info: LoadInfo) -> None:
             )
         if section.sh_info in (info.index.sym, info.index.str) and section.sh_size:
             raise Undefined(info.stage, f"{info.section_name(number)} is applied to the symbols themselves")
+        if section.sh_info == info.index.mod:
+            _check_this_module(info, number)
         if info.kernel.machine == "arm64":
             apply_relocate_add_arm64(info, number)
         else:
             apply_relocate_add_x86(info, number, written.get(section.sh_info))
         info.relocated.setdefault(section.sh_info, []).append(number)
+
+
+def _check_this_module(info: LoadInfo, number: int) -> None:
+    """`__this_module` is in use by now: but for its two functions, what is relocated there may be a field that the
+    kernel has filled in."""
+    layout = info.kernel.struct_module
+    if layout is None:
+        return
+    for offset in info.relocations(number).offsets:
+        if offset not in (layout.init, layout.exit):
+            raise Undefined(
+                info.stage,
+                f"{info.section_name(number)} relocates {offset:#x} of struct module, where the kernel has its own",
+                hint=f"build the module for this kernel: kbuildpy build -k {info.kernel.release}",
+            )
 
 
 def _is_applied(info: LoadInfo, number: int) -> bool:

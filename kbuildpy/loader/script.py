@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.own_modules import read_module, stated_needs
+from kbuildpy.kernel.own_modules import module_name, read_module, stated_needs
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.loaded import Modules
@@ -98,12 +98,12 @@ def as_text(step: Step) -> str:
         answer = f"refused with {step.errno} ({strerror(getattr(errnos, step.errno))})"
     elif step.reason is not None:
         answer = "nobody knows what happens"
-    facts = [("", line) for line in step.output]
-    facts += [("kernel log", line) for line in step.lines]
+    facts = [("kernel log", line) for line in step.lines]
     facts += [("because", step.reason)] if step.reason is not None else []
     facts += [("to do", verdict.hint) for verdict in step.verdicts if verdict.hint]
     facts += [("not checked", what) for verdict in step.verdicts for what in verdict.unchecked]
-    return "\n".join([f"{step.command.text}: {answer}", *(f"  {name:14}{value}" for name, value in facts)])
+    described = [f"  {name:14}{value}" for name, value in facts]
+    return "\n".join([f"{step.command.text}: {answer}", *(f"  {line}" for line in step.output), *described])
 
 
 def read_script(text: str) -> list[Command]:
@@ -142,14 +142,14 @@ def _steps(commands: Sequence[Command], kernel: LoaderKernel, base: Path, load: 
         if verb == "insmod":
             step = _insmod(step, base / operands[0], operands[0], " ".join(operands[1:]), load)
         elif verb == "modprobe" and operands[0] == "-r":
-            step = _modprobe_remove(step, _normal(operands[1]))
+            step = _modprobe_remove(step, module_name(operands[1]))
         elif verb == "modprobe":
-            step = _modprobe(step, _normal(operands[0]), " ".join(map(_quoted, operands[1:])), load)
+            step = _modprobe(step, module_name(operands[0]), " ".join(map(_quoted, operands[1:])), load)
         elif verb == "rmmod":
             for name in (word for word in operands if word != "-f"):
-                step = _rmmod(step, _normal(name), O_TRUNC if "-f" in operands else 0)
+                step = _rmmod(step, module_name(name), O_TRUNC if "-f" in operands else 0)
         elif verb in ("open", "close"):
-            step = _hold(step, _normal(operands[0]), opened=verb == "open")
+            step = _hold(step, module_name(operands[0]), opened=verb == "open")
         elif verb == "lsmod":
             step = replace(step, output=tuple(lsmod(step.modules)))
         else:
@@ -186,7 +186,8 @@ def _modprobe(step: Step, name: str, args: str, load: Load, *, pending: tuple[st
     contents = step.kernel.modules_of(name)
     if contents is None:
         return replace(step, errno="ENOENT", reason=f"kernel {step.kernel.release} has no module {name}")
-    for needed in stated_needs(contents):
+    listed = step.kernel.depends_of(name) if step.kernel.depends_of else None
+    for needed in stated_needs(contents) if listed is None else listed:
         step = _modprobe(step, needed, "", load, pending=(*pending, name))
         if not step.done:
             return step
@@ -230,11 +231,6 @@ def _hold(step: Step, name: str, *, opened: bool) -> Step:
 def _tainted(step: Step, taints: str) -> Step:
     """The step in a kernel that remembers its taints."""
     return replace(step, kernel=replace(step.kernel, tainted=letters({*step.kernel.tainted, *taints})))
-
-
-def _normal(name: str) -> str:
-    """A module's name as the kernel has it: kmod takes dashes and a file's name, too."""
-    return name.partition(".")[0].replace("-", "_")
 
 
 def _quoted(parameter: str) -> str:

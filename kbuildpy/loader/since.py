@@ -23,6 +23,15 @@ EARLY_MOD_CHECK = (6, 4)
 """vermagic, livepatch and the name are looked at before memory is allocated, taints are set after; `__this_module` and
 `.modinfo` must be there once, with the right size."""
 
+PRINTK_WHOLE_RECORD = (6, 4)
+"""A record of the log has room for 1,024 bytes of text; before, that of the console's prefix was taken off."""
+
+DYNDBG_SOURCE = (6, 4)
+"""dyndbg= knows the flag "s"."""
+
+BOOL_ENABLE = (6, 14)
+"""Truth values may be called "enable" and "disable", too."""
+
 ARM64_PREFIX = (6, 5)
 """arm64: PLT entries are there in every configuration, and messages begin with "Modules: "."""
 
@@ -35,15 +44,6 @@ PARAVIRT_IN_ALTERNATIVES = (6, 8)
 INIT_TRAMPOLINE = (6, 12)
 """arm64: init code has its own entries to reach ftrace by (in stable releases of 6.12, too)."""
 
-PRINTK_WHOLE_RECORD = (6, 4)
-"""A record of the log has room for 1,024 bytes of text; before, that of the console's prefix was taken off."""
-
-DYNDBG_SOURCE = (6, 4)
-"""dyndbg= knows the flag "s"."""
-
-BOOL_ENABLE = (6, 14)
-"""Truth values may be called "enable" and "disable", too."""
-
 EXECMEM = (6, 10)
 """Memory for modules is from mm/execmem.c, which says so when there is none."""
 
@@ -55,6 +55,9 @@ STRTAB_CHECKED = (6, 14)
 
 MODULE_NAMESPACES = (6, 16)
 """Namespaces `module:NAME,...` are for the modules named, and cannot be imported."""
+
+DYNDBG_STACK = (6, 19)
+"""dyndbg= knows the flag "d"."""
 
 PERCPU_ADDRESSES = (6, 15)
 """x86: per-CPU variables have addresses like the kernel's; before, offsets from 0."""
@@ -76,9 +79,6 @@ BTF_BASE = (6, 11)
 
 BTF_LAYOUT = (7, 0)
 """Type information may have a third part, its layout."""
-
-DYNDBG_STACK = (6, 19)
-"""dyndbg= knows the flag "d"."""
 
 FLAGSTAB = (7, 0)
 """One `__ksymtab` for all, whose symbols have flags in `__kflagstab`; `__ksymtab_gpl` is obsolete."""

@@ -14,21 +14,12 @@ from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Undefined
 
-POINTERS = frozenset({1, 2, 24, 257, 260, 261})
 ABSOLUTE = frozenset({1, 257})
-ABSOLUTE_IN = frozenset(
-    {
-        "___srcu_struct_ptrs",
-        "__trace_printk_fmt",
-        ".kunit_test_suites",
-        "_ftrace_events",
-        "_ftrace_eval_map",
-        "__mcount_loc",
-        "__patchable_function_entries",
-    }
-)
-"""Relocation types that make a pointer, or the distance to what is pointed to: R_X86_64_64, PC32 and PC64 and
-R_AARCH64_ABS64, PREL64 and PREL32."""
+"""Relocation types of a pointer: R_X86_64_64, R_AARCH64_ABS64."""
+RELATIVE = frozenset({2, 4, 261})
+"""Those of a distance in 32 bits: R_X86_64_PC32 and PLT32 (calls, too), R_AARCH64_PREL32."""
+RELATIVE64 = frozenset({24, 260})
+"""Those of a distance in 64 bits: R_X86_64_PC64, R_AARCH64_PREL64."""
 
 
 class Pointer(NamedTuple):
@@ -40,11 +31,10 @@ class Pointer(NamedTuple):
     symbol: int
 
 
-def pointers(info: LoadInfo, number: int) -> dict[int, Pointer]:
-    """The pointers in section `number`, by their offset there."""
+def pointers(info: LoadInfo, number: int, kinds: frozenset[int] = RELATIVE) -> dict[int, Pointer]:
+    """The pointers that relocations of types `kinds` make in section `number`, by their offset there."""
     found: dict[int, Pointer] = {}
     rows = info.symbols
-    kinds = ABSOLUTE if info.section_name(number) in ABSOLUTE_IN else POINTERS - ABSOLUTE
     for relsec in info.relocated.get(number, ()):
         for offset, kind, symbol, addend in zip(*info.relocations(relsec), strict=True):
             if kind in kinds:
@@ -53,16 +43,16 @@ def pointers(info: LoadInfo, number: int) -> dict[int, Pointer]:
     return found
 
 
-def sites(info: LoadInfo, number: int, size: int, field: int = 0) -> Iterator[tuple[int, Pointer]]:
-    """Where each entry starts and what its pointer at `field` points to; entries are `size` bytes, and a last one that
-    is not whole is left out. Raises `Undefined` for an entry without a relocation."""
-    found = pointers(info, number)
+def sites(info: LoadInfo, number: int, size: int, kinds: frozenset[int] = RELATIVE) -> Iterator[tuple[int, Pointer]]:
+    """Where each entry starts and what the pointer that it starts with points to; entries are `size` bytes, and a last
+    one that is not whole is left out. Raises `Undefined` for an entry without a relocation."""
+    found = pointers(info, number, kinds)
     for offset in range(0, info.sechdrs[number].sh_size // size * size, size):
-        pointer = found.get(offset + field)
+        pointer = found.get(offset)
         if pointer is None:
             raise Undefined(
                 info.stage,
-                f"the pointer at {offset + field:#x} of {info.section_name(number)} is not relocated, and is followed",
+                f"the pointer at {offset:#x} of {info.section_name(number)} is not relocated, and is followed",
                 hint="build the module again: a tool has dropped relocations",
             )
         yield offset, pointer
@@ -146,8 +136,8 @@ class Calls:
         if names:
             for relsec in self._info.relocated.get(section, ()):
                 columns = self._info.relocations(relsec)
-                for offset, symbol, addend in zip(columns.offsets, columns.symbols, columns.addends, strict=True):
-                    if symbol in names and addend == -4:
+                for offset, kind, symbol, addend in zip(*columns, strict=True):
+                    if symbol in names and addend == -4 and kind in RELATIVE:
                         places[offset] = names[symbol]
         return places
 

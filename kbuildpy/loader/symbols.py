@@ -33,6 +33,19 @@ class Found(NamedTuple):
     coming: bool = False
 
 
+class Problems:
+    """What is wrong with symbols: line, reason and hint of the `first`, and the errno of the `last`."""
+
+    def __init__(self) -> None:
+        self.first: tuple[str, str, str] | None = None
+        self.last = ""
+
+    def add(self, errno: str, line: str, reason: str, hint: str) -> None:
+        """One more."""
+        self.first = self.first or (line, reason, hint)
+        self.last = errno
+
+
 def simplify_symbols(info: LoadInfo) -> None:
     """Fill `info.values`; refuse with the errno of the last symbol that is wrong, and the line of the first."""
     bases = [section.sh_addr for section in info.sechdrs]
@@ -40,7 +53,7 @@ def simplify_symbols(info: LoadInfo) -> None:
         bases[info.index.pcpu] = _PERCPU
     sections = len(bases)
     values: list[int | None] = []
-    problems: list[tuple[str, str, str, str]] = []
+    problems = Problems()
     for number, (_, _, _, shndx, value, _) in enumerate(info.symbols):
         if 0 < shndx < sections:
             values.append((value + bases[shndx]) & 0xFFFFFFFFFFFFFFFF)
@@ -54,12 +67,11 @@ def simplify_symbols(info: LoadInfo) -> None:
             values.append(value)
             _odd(info, number, shndx, problems)
     info.values = values
-    if problems:
-        _, line, reason, hint = problems[0]
-        raise Refusal(info.stage, problems[-1][0], line, reason, hint)
+    if problems.first is not None:
+        raise Refusal(info.stage, problems.last, *problems.first)
 
 
-def _undefined(info: LoadInfo, number: int, problems: list[tuple[str, str, str, str]]) -> int | None:
+def _undefined(info: LoadInfo, number: int, problems: Problems) -> int | None:
     """The value of a symbol of somebody else's."""
     name = info.symbol_name(number)
     before = len(info.lines)
@@ -71,21 +83,21 @@ def _undefined(info: LoadInfo, number: int, problems: list[tuple[str, str, str, 
     if errno == "ENOENT" and (row[1] >> 4 == STB_WEAK or ignored):
         return row[4]
     info.log(f"{info.mod_name}: Unknown symbol {name} (err -{_NUMBERS[errno]})")
-    problems.append((errno, info.lines[before], reason, hint))
+    problems.add(errno, info.lines[before] if before < len(info.lines) else "", reason, hint)
     return row[4]
 
 
-def _odd(info: LoadInfo, number: int, shndx: int, problems: list[tuple[str, str, str, str]]) -> None:
+def _odd(info: LoadInfo, number: int, shndx: int, problems: Problems) -> None:
     name = info.symbol_name(number)
     if shndx == SHN_COMMON:
         if name.startswith("__gnu_lto"):
             return
         line = f"{info.mod_name}: please compile with -fno-common"
-        problems.append(("ENOEXEC", line, f"{name} has no place in a section", "compile with the kernel's own flags"))
+        problems.add("ENOEXEC", line, f"{name} has no place in a section", "compile with the kernel's own flags")
     else:
         count = info.hdr.e_shnum
         line = f"{info.mod_name}: Symbol {name} has an invalid section index {shndx} (max {count - 1})"
-        problems.append(("ENOEXEC", line, f"{name} is in a section that does not exist", "build it again"))
+        problems.add("ENOEXEC", line, f"{name} is in a section that does not exist", "build it again")
     info.log(line)
 
 

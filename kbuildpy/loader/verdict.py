@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 class Refusal(Exception):
@@ -36,8 +37,7 @@ class Undefined(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """Where a section goes: the type of memory as the kernel calls it ("text", "rodata", "ro_after_init", "data",
     "init_text", "init_rodata", "init_data", "percpu"), the offset there and the size, in bytes."""
 

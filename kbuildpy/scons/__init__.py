@@ -12,7 +12,7 @@ from typing import Any
 
 def generate(env: Any, **_: Any) -> None:
     """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
-    from kbuildpy.scons import builders, checking, installing, notes, signing
+    from kbuildpy.scons import builders, checking, installing, notes, running, signing
 
     notes.use_notes()
     env.AddMethod(builders.kernel_module, "KernelModule")
@@ -20,6 +20,7 @@ def generate(env: Any, **_: Any) -> None:
     env.AddMethod(checking.check_module, "CheckModule")
     env.AddMethod(signing.sign_module, "SignModule")
     env.AddMethod(installing.install_modules, "InstallModules")
+    env.AddMethod(running.run_module, "RunModule")
 
 
 def exists(env: Any) -> bool:

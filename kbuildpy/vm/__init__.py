@@ -3,6 +3,11 @@
 From the outside in: `load` loads modules and tells what the kernel said to each, `qemu` boots, `initramfs`
 packs what the guest needs (`cpio` is the archive's format, `guest_init.sh` the guest's process 1), `image`
 finds the kernel, and `machine` is what differs by architecture. `debian` takes files out of packages.
+
+`kbuildpy run` does more for each module, in `session`: `kernels` are what `-k` names, `trial` says what is loaded and
+when, with the kernel's own modules (`in_tree`); `guest` follows the guest's process 1 (`guest_run.sh`, which calls
+`module_call`), `reports` reads what that reports; `steps` (with `complaints` and `errnos`) says what went wrong,
+`judge` by whose fault, and `result` is what comes of it, put in words by `describe`. `debugger` is for `--gdb`.
 """
 
 from kbuildpy.kernel.image import find_kernel_image

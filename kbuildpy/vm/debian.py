@@ -7,7 +7,9 @@ it gets lists of its own, in our cache, from the same sources.
 
 from __future__ import annotations
 
+import fcntl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from kbuildpy.errors import CommandError, KbuildError
@@ -61,15 +63,23 @@ def apt_options(architecture: str = "") -> list[str]:
         "Dir::Cache": str(place / "cache"),
     }
     options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
-    fetched = place / "fetched"
-    if not fetched.is_file() or time.time() - fetched.stat().st_mtime > _DAY:
-        lists.mkdir(parents=True, exist_ok=True)
-        try:
-            run(["apt-get", *options, "update", "-q"], timeout=600)
-            fetched.touch()
-        except CommandError as error:
-            if not fetched.is_file():
-                raise KbuildError(
-                    f"cannot fetch the lists of Debian's packages for {architecture}: {error.stderr.strip()}",
-                ) from error
+    lists.mkdir(parents=True, exist_ok=True)
+    # Two at a time would each find the other's lock on the lists, and give up.
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _fetch_lists(place / "fetched", options, architecture)
     return options
+
+
+def _fetch_lists(fetched: Path, options: Sequence[str], architecture: str) -> None:
+    """Update the package lists unless that was done today, which the time of the file `fetched` says."""
+    if fetched.is_file() and time.time() - fetched.stat().st_mtime < _DAY:
+        return
+    try:
+        run(["apt-get", *options, "update", "-q"], timeout=600)
+        fetched.touch()
+    except CommandError as error:
+        if not fetched.is_file():
+            raise KbuildError(
+                f"cannot fetch the lists of Debian's packages for {architecture}: {error.stderr.strip()}",
+            ) from error

@@ -15,22 +15,32 @@ from kbuildpy.vm import cpio
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
 
-# What guest_init.sh calls. busybox acts as the program whose name it is called by.
-_PROGRAMS = ("cat", "grep", "insmod", "mount", "poweroff", "rmmod", "sh")
+# What the init scripts call. busybox acts as the program whose name it is called by.
+_PROGRAMS = (
+    *("cat", "env", "grep", "insmod", "kill", "mkdir", "mkfifo", "mount"),
+    *("poweroff", "rmmod", "setsid", "sh", "sleep", "uname"),
+)
 
 
-def make_initramfs(contents: Mapping[str, bytes], *, busybox: Path | None = None) -> bytes:
-    """An initramfs that boots into guest_init.sh, with the files of `contents` (path to bytes) in it.
+def make_initramfs(
+    contents: Mapping[str, bytes],
+    *,
+    busybox: Path | None = None,
+    script: str = "guest_init.sh",
+    programs: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """An initramfs that boots into `script` (of this package), with the files of `contents` (path to bytes) in it.
 
-    Uncompressed: the kernel unpacks it faster than anybody could have compressed it. Raises `KbuildError` if
-    there is no usable busybox.
+    `programs` (name to bytes) go into /bin beside busybox. Uncompressed: the kernel unpacks it faster than anybody
+    could have compressed it. Raises `KbuildError` if there is no usable busybox.
     """
-    init = files("kbuildpy.vm").joinpath("guest_init.sh").read_bytes()
+    init = files("kbuildpy.vm").joinpath(script).read_bytes()
     return cpio.archive(
         [
             cpio.file("init", init, executable=True),
             cpio.file("bin/busybox", (busybox or find_busybox()).read_bytes(), executable=True),
             *(cpio.symlink(f"bin/{program}", "busybox") for program in _PROGRAMS),
+            *(cpio.file(f"bin/{name}", data, executable=True) for name, data in (programs or {}).items()),
             # What process 1 has open before it has mounted /dev.
             cpio.character_device("dev/console", 5, 1),
             *(cpio.directory(mount_point) for mount_point in ("proc", "sys")),

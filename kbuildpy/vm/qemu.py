@@ -10,12 +10,13 @@ import fcntl
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import CommandError
-from kbuildpy.run import run
+from kbuildpy.run import run, run_live
 from kbuildpy.vm.machine import Machine, machine_of_image
 
 _KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01) of include/uapi/linux/kvm.h
@@ -53,20 +54,8 @@ def boot(
         directory = Path(name)
         (directory / "initramfs").write_bytes(initramfs)
         console = directory / "console"
-        argv: list[str | Path] = [
-            machine.qemu,
-            *machine.options,
-            "-accel", accelerator(machine),
-            "-cpu", "max",
-            "-m", str(memory),
-            "-nodefaults",
-            "-no-reboot",
-            "-display", "none",
-            "-serial", f"file:{console}",
-            "-kernel", kernel,
-            "-initrd", directory / "initramfs",
-            "-append", " ".join([f"console={machine.console}", *KERNEL_PARAMETERS, *parameters]),
-        ]  # fmt: skip
+        argv = _argv(kernel, machine, directory / "initramfs", parameters, memory)
+        argv += ["-serial", f"file:{console}"]
         start = time.monotonic()
         timed_out = False
         try:
@@ -77,6 +66,53 @@ def boot(
                 raise
         seconds = time.monotonic() - start
         return BootResult(_log_lines(console.read_bytes()), seconds, timed_out)
+
+
+def boot_live(
+    kernel: Path,
+    initramfs: bytes,
+    *,
+    watch: Callable[[bytes], float | None],
+    parameters: tuple[str, ...] = (),
+    memory: int = 512,
+    options: tuple[str, ...] = (),
+    stdin: int | None = None,
+) -> None:
+    """Boot the kernel image `kernel` and hand what comes over its serial console to `watch`, as `run_live()` does.
+
+    What is read from the file descriptor `stdin` goes to the console; when it is a terminal, each key does. Returns
+    when the kernel powers off or panics, or when `watch` says that it is enough. There are two processors, so that a
+    module that keeps one busy can be told from a kernel that died. `options` are QEMU's. Raises as `boot()` does.
+    """
+    machine = machine_of_image(kernel)
+    with TemporaryDirectory(prefix="kbuildpy-vm-") as name:
+        path = Path(name) / "initramfs"
+        path.write_bytes(initramfs)
+        argv = _argv(kernel, machine, path, parameters, memory)
+        # (the keys that end QEMU itself, Ctrl-A X, come with its monitor: `mux`)
+        argv += ["-chardev", f"stdio,id=console,mux={'on' if stdin is not None else 'off'},signal=off"]
+        argv += ["-serial", "chardev:console", "-smp", "2", *options]
+        if stdin is not None:
+            argv += ["-mon", "chardev=console"]
+        run_live(argv, watch=watch, stdin=stdin)
+
+
+def _argv(
+    kernel: Path, machine: Machine, initramfs: Path, parameters: tuple[str, ...], memory: int
+) -> list[str | Path]:
+    return [
+        machine.qemu,
+        *machine.options,
+        "-accel", accelerator(machine),
+        "-cpu", "max",
+        "-m", str(memory),
+        "-nodefaults",
+        "-no-reboot",
+        "-display", "none",
+        "-kernel", kernel,
+        "-initrd", initramfs,
+        "-append", " ".join([f"console={machine.console}", *KERNEL_PARAMETERS, *parameters]),
+    ]  # fmt: skip
 
 
 def accelerator(
@@ -102,6 +138,10 @@ def accelerator(
     return "kvm"
 
 
+def log_line(line: bytes) -> str:
+    """A line of the console without time stamp."""
+    return _TIMESTAMP.sub("", line.decode(errors="replace").replace("\r", ""))
+
+
 def _log_lines(console: bytes) -> tuple[str, ...]:
-    lines = console.decode(errors="replace").replace("\r", "").split("\n")
-    return tuple(_TIMESTAMP.sub("", line) for line in lines if line)
+    return tuple(log_line(line) for line in console.split(b"\n") if line.strip(b"\r"))

@@ -22,6 +22,7 @@ from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.vm.debian import apt_options, extract
+from tests.parity.packages import one_at_a_time
 
 CROSS_COMPILE = "aarch64-linux-gnu-"
 # What is said to make, and to kbuildpy.
@@ -52,6 +53,7 @@ def arm64_tree(line: str = "arm64") -> KernelTree:
 
 
 @functools.cache
+@one_at_a_time
 def _unpacked_tree(package: str) -> KernelTree:
     place = cache_directory() / "packages" / f"{package}-tree"
     if not place.is_dir():

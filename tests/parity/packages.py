@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 
@@ -17,11 +20,30 @@ from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 
-# The archive that still has a kernel line which the machine's own release has not.
-SUITES = {"5.10": "bullseye-security"}
+# The archive that has a kernel line which the machine's own release has no more, or not yet.
+SUITES = {"5.10": "bullseye-security", "7.3": "trixie-backports"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def one_at_a_time(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let only one process at a time download and unpack; the others find what it has left."""
+
+    @functools.wraps(function)
+    def alone(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        place = cache_directory() / "packages"
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return function(*args, **kwargs)
+
+    return alone
+
+
+@one_at_a_time
 def unpacked(package: str) -> Path:
     """The directory that `package` is unpacked in; nothing is installed."""
     place = cache_directory() / "packages" / package
@@ -30,6 +52,7 @@ def unpacked(package: str) -> Path:
     return place
 
 
+@one_at_a_time
 def unpacked_kernel(release: str) -> Path:
     """The directory that the image, the configuration and the modules of kernel `release` are unpacked in.
 
@@ -44,6 +67,7 @@ def unpacked_kernel(release: str) -> Path:
     return place
 
 
+@one_at_a_time
 def archived_tree(line: str) -> KernelTree:
     """The kernel tree of a line (`5.10`) that only an older Debian has, for amd64.
 
@@ -62,6 +86,34 @@ def archived_tree(line: str) -> KernelTree:
             packages = [f"{newest}-amd64", f"{newest}-common", f"linux-kbuild-{line}"]
             _unpack(packages, place, options=options, redirect=True)
     return open_tree(next(place.glob("usr/src/linux-headers-*-amd64")))
+
+
+def newer_kernel() -> tuple[KernelTree, Path]:
+    """The tree of the newest kernel line that is tested with, and where its image and modules are unpacked as in a
+    system's root. Its compiler need not be here. Where its archive is out of reach the test is skipped."""
+    try:
+        return _archived_kernel("7.3")
+    except KbuildError as error:
+        pytest.skip(f"no kernel 7.3 to be had: {error}")
+
+
+@one_at_a_time
+def _archived_kernel(line: str) -> tuple[KernelTree, Path]:
+    """A kernel line for amd64 that only a later Debian has: headers, image and modules side by side."""
+    place = cache_directory() / "packages" / f"linux-{line}"
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            options = _archive_options(line, Path(scratch))
+            names = run(["apt-cache", *options, "pkgnames", f"linux-modules-{line}."]).text.split()
+            found = (re.fullmatch(rf"linux-modules-({re.escape(line)}\.(\d+)\+deb\d+)-amd64", name) for name in names)
+            releases = sorted((int(match[2]), match[1]) for match in found if match)
+            if not releases:
+                raise KbuildError(f"{SUITES[line]} has no modules of {line}")
+            newest = releases[-1][1]
+            parts = ("base", "binary", "modules", "headers")
+            packages = [*(f"linux-{part}-{newest}-amd64" for part in parts), f"linux-headers-{newest}-common"]
+            _unpack([*packages, f"linux-kbuild-{newest}"], place, options=options, redirect=True)
+    return open_tree(next(place.glob("usr/src/linux-headers-*-amd64"))), place
 
 
 def early_tree() -> KernelTree:
@@ -123,12 +175,13 @@ def _archive_options(line: str, state: Path) -> list[str]:
     return options
 
 
+@one_at_a_time
 def kernel_source(version: str) -> Path:
     """The sources of a kernel line (`6.1`), from Debian's linux-source package: drivers/usb/serial and net of them."""
     package = cache_directory() / "packages" / f"linux-source-{version}"
     tree = package / f"linux-source-{version}"
     if not (tree / "net/bridge").is_dir():
-        archive = source_archive(version)
+        archive = _source_archive(version)
         with tempfile.TemporaryDirectory(dir=package) as scratch:
             names = [f"linux-source-{version}/{name}" for name in ("drivers/usb/serial", "net")]
             run(["tar", "-C", scratch, "-xf", archive, *names], timeout=600)
@@ -137,8 +190,13 @@ def kernel_source(version: str) -> Path:
     return tree
 
 
+@one_at_a_time
 def source_archive(version: str) -> Path:
     """The archive in Debian's linux-source package of a kernel line; all in it is below `linux-source-VERSION`."""
+    return _source_archive(version)
+
+
+def _source_archive(version: str) -> Path:
     package = cache_directory() / "packages" / f"linux-source-{version}"
     if not package.is_dir():
         with tempfile.TemporaryDirectory() as scratch:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from kbuildpy.elf.constants import SHN_ABS, STB_WEAK
+from kbuildpy.loader.kernel import ModuleStruct
 from kbuildpy.loader.relocate import apply_relocations
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, TEXT, Rel, Sec, Sym
@@ -181,6 +183,19 @@ def test_relocates_per_cpu_variables_from_7_0_on(version: Version) -> None:
     else:
         with pytest.raises(Refusal, match="there is something already"):
             apply_relocations(info)
+
+
+def test_struct_module_is_the_kernels_but_for_init_and_exit() -> None:
+    for place in (0x10, 0x18):
+        module = Sec(".gnu.linkonce.this_module", DATA, relocations=[Rel(place, R_64, LOCAL)])
+        info = info_of([Sec(".text", TEXT), Sec(".data..percpu", DATA), module], SYMBOLS)
+        info.kernel = replace(info.kernel, struct_module=ModuleStruct(64, (24, 8), 0x10, 0x20))
+        info.index.mod = info.find_any_sec(".gnu.linkonce.this_module")
+        if place == 0x10:
+            apply_relocations(info)
+        else:
+            with pytest.raises(Undefined, match="0x18 of struct module"):
+                apply_relocations(info)
 
 
 LIVEPATCH = 0x00100000

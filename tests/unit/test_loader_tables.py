@@ -124,6 +124,7 @@ def test_a_pointer_that_does_not_lead_to_code_of_the_module_is_undefined(name: s
     [
         (".retpoline_sites", AT_NOPS, "apply_retpolines", None),
         (".retpoline_sites", AT_RETURN, "apply_retpolines", None),
+        (".retpoline_sites", AT_RETPOLINE + 2, "apply_retpolines", None),
         (".return_sites", AT_NOPS, "apply_returns", "missing return thunk: <site>-0x0: <bytes>"),
         (".ibt_endbr_seal", AT_NOPS, "poison_endbr", None),
     ],
@@ -133,6 +134,15 @@ def test_other_code_than_expected_is_warned_of(name: str, place: int, function: 
     line = f"WARNING: CPU: <cpu> PID: <pid> at arch/x86/kernel/alternative.c:<line> {function}+<offset>"
     assert info.lines == ([message, line] if message else [line])
     assert info.kernel_taints == {"W"}
+
+
+def test_a_jump_to_an_absolute_address_is_no_return() -> None:
+    """Debian's 6.1 says of it: missing return thunk."""
+    calls = [replace(call, type=11) if call.offset == AT_RETURN + 1 else call for call in CALLS]
+    info = info_of([replace(MODULE[0], relocations=calls), MODULE[1], GOOD[1]], SYMBOLS)
+    apply_relocations(info)
+    post_relocation(info)
+    assert info.lines[0] == "missing return thunk: <site>-<dest>: <bytes>"
 
 
 def test_the_warning_of_7_3_says_where_first() -> None:
@@ -180,6 +190,11 @@ def test_a_function_that_does_not_begin_with_fentry_ends_tracing_and_loads() -> 
         " expected: <bytes>",
         "Initializing ftrace call sites",
     ]
+
+
+def test_a_distance_in_place_of_an_address_is_a_fault() -> None:
+    info = go([table("__mcount_loc", [to(AT_FENTRY, R_PC32)], 8)])
+    assert "ftrace faulted on modifying " in info.lines
 
 
 def test_where_objtool_has_put_nops_nothing_is_looked_at() -> None:

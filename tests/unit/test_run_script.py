@@ -221,6 +221,10 @@ def test_two_at_a_time_set_up_once(project: Project) -> None:
     assert sum(stderr.count("making .venv") for _, stderr in printed) == 1
 
 
+# Everything takes a worker for each processor; what is asked for is run as it is asked for.
+AT_A_TIME = "'-n', 'auto', '--dist', 'loadfile'"
+
+
 @pytest.fixture
 def with_stand_in_tools(prepared: Project) -> Project:
     """`prepared`, with a ruff, a mypy and a pytest that only print how they were called."""
@@ -234,8 +238,8 @@ def with_stand_in_tools(prepared: Project) -> Project:
 @pytest.mark.parametrize(
     ("arguments", "printed"),
     [
-        ([], ["ruff check", "ruff format --check", "mypy", "pytest []"]),
-        (["--sweep"], ["ruff check", "ruff format --check", "mypy", "pytest ['-m', '']"]),
+        ([], ["ruff check", "ruff format --check", "mypy", f"pytest [{AT_A_TIME}]"]),
+        (["--sweep"], ["ruff check", "ruff format --check", "mypy", f"pytest [{AT_A_TIME}, '-m', '']"]),
         (["tests/unit", "-k", "foo"], ["pytest ['tests/unit', '-k', 'foo']"]),
         (["--sweep", "tests/parity"], ["pytest ['-m', '', 'tests/parity']"]),
     ],

@@ -29,9 +29,16 @@ class Answer:
 
 
 def make_calls(
-    image: Path, calls: Sequence[Call], files: Mapping[str, bytes], scratch: Path, *, timeout: float = 300
+    image: Path,
+    calls: Sequence[Call],
+    files: Mapping[str, bytes],
+    scratch: Path,
+    *,
+    parameters: tuple[str, ...] = (),
+    timeout: float = 300,
 ) -> list[Answer]:
-    """Boot `image` with `files` in its file system, and make the calls one after the other."""
+    """Boot `image` with `files` in its file system, and make the calls one after the other; `parameters` are the
+    kernel's."""
     program = scratch / "init"
     run(["gcc", "-static", "-O1", "-Wall", "-Werror", "-o", program, Path(__file__).with_name("system_calls.c")])
     plan = b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for call in calls for word in call)
@@ -44,7 +51,7 @@ def make_calls(
             *(cpio.file(path, contents) for path, contents in files.items()),
         ]
     )
-    log = boot(image, initramfs, timeout=timeout).log
+    log = boot(image, initramfs, parameters=parameters, timeout=timeout).log
     return _answers(log, calls)
 
 

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +23,17 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.parameters import copy_args, parse_args
+from kbuildpy.loader.taints import ORDER
 from kbuildpy.loader.verdict import Refusal, Undefined
 from kbuildpy.run import run
+from kbuildpy.signing.hashes import find_hash
+from kbuildpy.signing.keys import FileKey, key_algorithm
+from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.vm import fetch_kernel_image
-from tests.vm.system_calls import Answer, as_logged, make_calls
+from tests.parity.signing_keys import new_key, short_certificate
+from tests.vm.system_calls import Answer, Call, as_logged, make_calls
 from tests.vm.test_samples_load import tree_called
+from tests.vm.test_signed_modules import KEYS, trusting_kernel
 
 pytestmark = [
     pytest.mark.vm,
@@ -142,7 +149,8 @@ TRUTHS = ("", "1", "0", "2", "y", "Yes", "n", "NO", "t", "true", "F", "on", "OFF
 DYNDBG = (
     "+p", "", "p", "=", "-_", "+pmfltx", "+s", "+d", "=_", "file a.c +p", "file a.c", "a b c +p", "func f func g +p",
     "file a.c:f +p", "file a.c:3-9 +p", "file a.c:f func g +p", "file a.c:3 line 4 +p", "file a.c file b.c:7 +p",
-    "line 5-3 +p", "line x +p", "line 4294967295-3 +p", "line - +p", "line 3- +p", "line +3 +p", "line 1-2-3 +p",
+    "line 5-3 +p", "line x +p", "line 4294967295-4294967294 +p", "line - +p", "line 3- +p",
+    "line +3 +p", "line 1-2-3 +p",
     "line 0x10 +p", "module m module n +p", "class X +p", "format 'a b' +p", "format 'a +p", "'' +p", "''",
     "format \\141\\n\\e\\q format b +p", "1 2 3 4 5 6 7 8 9 10", "1 2 3 4 5 6 7 8 +p", "+p; +q; # a; =x", "#", ";;",
     "func x +p # comment", "func 'x'y +p", "func x\n+p", "level 3 +p",
@@ -163,7 +171,9 @@ WRITTEN = [
     "string8=1234567", "string8=12345678", "string8=", "string8", 'string8="a b c d"', "string8=ééé", "string8=éééé",
     "string1=", "string1=x", "one=1", "one=1,2", "one=,", "one=x,1", "risk=1", "risk=x", "risk", "risk=1 risk=2",
     "port=5", "port=x", "low=5", "low=x", "low", "flag", "flag=x", "flag=1", "once=0", "once=1", "once=1 once=0",
-    "once=0 once=1 once", "once", "always=0", "always=1", "always=0 once=x", "int_a=1,2,3", "int_a=1,2,3,4",
+    "once=0 once=1 once", "once",
+    "once=on once=off", "once=t once=f", "once=OFF once=0", "always=of", "always=oN always=n",
+    "always=0", "always=1", "always=0 once=x", "int_a=1,2,3", "int_a=1,2,3,4",
     "int_a=1,,3", "int_a=x,2", "int_a=1,x", "int_a=,", "int_a=1,", "int_a", "int_a=", 'int_a="1,2"', 'int_a="1, 2"',
     "int-a=1,2147483648", "charp_a=a,b,c", "charp_a=,,", "charp_a=,,,", "charp_a=" + "x" * 1025,
     "charp_a=a," + "x" * 1025, "byte_a=1,256", "bool_a=y,n,q", "invbool_a=y,n,1", "bint_a=on,of,o", "bool_a",
@@ -233,7 +243,8 @@ def all_arguments() -> list[str]:
 
 def _some(name: str) -> tuple[str, ...]:
     """All numbers for two types, and for the others those that are near a limit."""
-    return NUMBERS if name in ("int", "ullong") else tuple(number for number in NUMBERS if len(number) > 2)
+    near = tuple(number for number in NUMBERS if number.lstrip("-").isdecimal() and 2 < len(number) < 25)
+    return NUMBERS if name in ("int", "ullong") else near
 
 
 class Said(NamedTuple):
@@ -244,7 +255,9 @@ class Said(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """Modules by name, and what the kernel said to each with each string of arguments."""
+    """Modules by name, and what the kernel said to each with each string of arguments; `line` is that of the kernel."""
+
+    line: str
 
     contents: dict[str, bytes]
     kernel: LoaderKernel
@@ -265,7 +278,7 @@ def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     # The first time, the kernel also says that it is tainted.
     answered = {(name, args): answer for (name, args), answer in zip(tried[1:], answers[2::2], strict=True)}
     kernel = LoaderKernel(tree.release, tree.version, "x86_64", config=tree.config)
-    return Trial(contents, kernel, answered)
+    return Trial(request.param, contents, kernel, answered)
 
 
 def build_modules(tree: KernelTree, place: Path) -> dict[str, bytes]:
@@ -286,8 +299,16 @@ def build_modules(tree: KernelTree, place: Path) -> dict[str, bytes]:
     return {module.stem: module.read_bytes() for module in (place / "out").rglob("*.ko")}
 
 
-def predict(trial: Trial, args: str, name: str = "every_parameter") -> tuple[Said | None, list[str]]:
-    """What the stage says to `args` (None: nothing is promised), and what it did not look at."""
+class Prediction(NamedTuple):
+    """What the stage says (None: nothing is promised), what it did not look at, and how it taints the kernel."""
+
+    said: Said | None
+    unchecked: list[str]
+    taints: set[str]
+
+
+def predict(trial: Trial, args: str, name: str = "every_parameter") -> Prediction:
+    """What the stage says to a module that is loaded with `args`."""
     contents = trial.contents[name]
     hdr = read_ehdr(contents)
     info = LoadInfo(contents, trial.kernel, Modules(), args, hdr=hdr, sechdrs=read_shdrs(contents, hdr))
@@ -302,8 +323,9 @@ def predict(trial: Trial, args: str, name: str = "every_parameter") -> tuple[Sai
         assert refusal.line is None or refusal.line in info.lines
         number = getattr(errno, refusal.errno)
     except Undefined:
-        return None, info.unchecked
-    return Said(number, tuple(part for line in info.lines for part in as_logged(line))), info.unchecked
+        return Prediction(None, info.unchecked, info.kernel_taints)
+    lines = tuple(part for line in info.lines for part in as_logged(line))
+    return Prediction(Said(number, lines), info.unchecked, info.kernel_taints)
 
 
 def test_says_what_the_kernel_says(trial: Trial) -> None:
@@ -312,7 +334,7 @@ def test_says_what_the_kernel_says(trial: Trial) -> None:
     wrong = []
     for arg in sorted(args):
         answer = trial.answers["every_parameter", arg]
-        predicted, unchecked = predict(trial, arg)
+        predicted, unchecked, _ = predict(trial, arg)
         if predicted != Said(answer.errno, answer.log) or unchecked:
             wrong.append((arg, answer.errno, answer.log, predicted, unchecked))
     refused = sum(trial.answers["every_parameter", arg].errno != 0 for arg in args)
@@ -323,7 +345,7 @@ def test_says_what_the_kernel_says(trial: Trial) -> None:
 def test_leaves_open_what_only_the_code_of_the_module_can_tell(trial: Trial) -> None:
     assert [trial.answers["every_parameter", f"even={value}"].errno for value in (2, 3)] == [0, errno.EDOM]
     for value in (2, 3):
-        said, unchecked = predict(trial, f"even={value}")
+        said, unchecked, _ = predict(trial, f"even={value}")
         assert said == Said(0, ())
         assert unchecked == ["the value of parameter even: it is judged by even_set, not by kernel/params.c"]
 
@@ -333,4 +355,30 @@ def test_promises_nothing_where_the_kernel_crashes(trial: Trial, number: int, ar
     crashed = trial.answers[f"fatal{number}", args]
     assert crashed.errno == -1
     assert any(line.startswith("BUG: ") for line in crashed.log)
-    assert predict(trial, args, f"fatal{number}")[0] is None
+    assert predict(trial, args, f"fatal{number}").said is None
+
+
+def test_a_kernel_that_is_locked_down_sets_no_parameter_of_hardware(trial: Trial, tmp_path: Path) -> None:
+    """It takes signed modules only: ours, when it trusts our certificate."""
+    key = new_key(KEYS[trial.line])
+    certificate = short_certificate(key)
+    signer = Signer(FileKey(key_algorithm(key), key), certificate, find_hash("sha256"))
+    signed = sign_module(trial.contents["every_parameter"], signer) or b""
+    image = trusting_kernel(fetch_kernel_image(trial.kernel.release), certificate, tmp_path)
+    tried = ("", "port=5", "port=x", "port", "int=5 port=5 int=6", "port=5 int=x", "risk=1")
+    tainted = ("print", "/proc/sys/kernel/tainted")
+    calls: list[Call] = []
+    for args in tried:
+        calls += [("load", "/signed.ko", args), ("unload", "every_parameter", "0"), tainted]
+    answers = make_calls(image, calls, {"signed.ko": signed}, tmp_path, parameters=("lockdown=integrity", "nokaslr"))
+    locked = trial._replace(kernel=replace(trial.kernel, lockdown=True))
+    for args, answer in list(zip(tried, answers[::3], strict=True))[1:]:
+        predicted = predict(locked, args).said
+        assert predicted is not None
+        lines = tuple(line.replace("<comm>", "init") for line in predicted.lines)
+        assert (args, predicted.errno, lines) == (args, answer.errno, answer.log)
+    assert answers[3].errno == errno.EPERM
+    user = 1 << ORDER.index("U")
+    assert ["U" in predict(locked, args).taints for args in tried] == [
+        bool(int(answer.lines[0]) & user) for answer in answers[2::3]
+    ]

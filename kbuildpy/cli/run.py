@@ -1,0 +1,158 @@
+"""`kbuildpy run`: load modules in a real kernel and tell how they fared."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kbuildpy.errors import UsageError
+from kbuildpy.vm.describe import as_text
+from kbuildpy.vm.kernels import Kernel, find_kernels
+from kbuildpy.vm.session import Settings, run_modules
+from kbuildpy.vm.trial import Trial, read_trial
+
+_FOR_ONE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.*)$", re.DOTALL)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `kbuildpy run`."""
+    parser.epilog = (
+        "The kernel's log is shown on standard error while it comes, the results on standard output. Without -k, a "
+        "module runs in the kernel that KDIR or KERNELRELEASE names, else in the one that it was built for; with "
+        "several -k, in the one it was built for if that is among them, else in each. Exit status: 0 all were loaded "
+        "and removed without complaint; 1 one was not; 2 the call was wrong."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE.ko", type=Path, help="modules; compressed ones, too")
+    parser.add_argument(
+        "-k",
+        "--kernel",
+        action="append",
+        default=[],
+        metavar="KERNEL",
+        dest="kernels",
+        help="a release, a kernel tree's path, an image's path, `running` or `all`",
+    )
+    parser.add_argument(
+        "-p",
+        "--params",
+        action="append",
+        default=[],
+        metavar="[NAME:]'PARAM=VALUE ...'",
+        help="parameters as insmod takes them, of the module NAME; of the only one without NAME",
+    )
+    parser.add_argument("--dyndbg", action="store_true", help="switch the modules' dynamic debug messages on")
+    parser.add_argument(
+        "--timeout", type=int, default=20, metavar="SECONDS", help="for each init and exit function (default: 20)"
+    )
+    parser.add_argument("--memory", type=int, default=512, metavar="MIB", help="the guest's memory (default: 512)")
+    parser.add_argument("--append", action="append", default=[], metavar="WORDS", help="parameters for the kernel")
+    parser.add_argument(
+        "--keep", action="store_true", help="give a shell in the guest once the modules are loaded (needs a terminal)"
+    )
+    parser.add_argument(
+        "--gdb",
+        nargs="?",
+        type=int,
+        const=1234,
+        default=0,
+        metavar="PORT",
+        help="wait for a debugger at 127.0.0.1:PORT (default: 1234) once the modules are loaded",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what the kernel says while it starts, too")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not show the kernel's log")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text (default), or one JSON object for each module"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the modules, each in its kernels; 0 if none of them gave cause for complaint."""
+    settings = _settings(args)
+    parameters = _parameters(args.params, args.files)
+    trials = [read_trial(file, parameters.get(file, "")) for file in args.files]
+    plan = _plan(args.kernels, trials)
+    if len(plan) > 1 and (settings.keep or settings.gdb):
+        option = "--keep" if settings.keep else "--gdb"
+        raise UsageError(f"{option} with {len(plan)} kernels: one at a time", hint="name one with -k")
+    total = failed = 0
+    for kernel, chosen in plan:
+        say = (lambda chunk: None) if args.quiet and not (settings.keep or settings.gdb) else _show
+        say(f"kbuildpy: booting {kernel.release} ({kernel.image})\n".encode())
+        for result in run_modules(kernel, chosen, settings, show=say):
+            total += 1
+            failed += not result.passed
+            print(json.dumps(result.to_json()) if args.format == "json" else as_text(result), flush=True)
+    if args.format == "text" and total > 1:
+        print(f"{total - failed} of {total} without complaint", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    if args.timeout < 1:
+        raise UsageError(f"--timeout {args.timeout}: at least one second")
+    if args.memory < 64:
+        raise UsageError(f"--memory {args.memory}: a kernel needs at least 64 MiB, most need 256")
+    if not 0 <= args.gdb < 1 << 16:
+        raise UsageError(f"--gdb {args.gdb}: no port has this number")
+    if args.keep and not os.isatty(0):
+        raise UsageError("--keep gives a shell on the terminal, and standard input is none")
+    return Settings(
+        limit=args.timeout,
+        memory=args.memory,
+        append=tuple(args.append),
+        dyndbg=args.dyndbg,
+        keep=args.keep,
+        gdb=args.gdb,
+        verbose=args.verbose,
+    )
+
+
+def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[Path, str]:
+    """The parameters of each file. Raises `UsageError` where it is not clear whose they are."""
+    found: dict[Path, list[str]] = {}
+    for words in given:
+        match = _FOR_ONE.match(words)
+        name = match[1].replace("-", "_") if match else ""
+        owners = [file for file in files if not name or _plain(file) == name]
+        if not owners:
+            have = ", ".join(_plain(file) for file in files)
+            raise UsageError(f"--params {words!r}: no module {name} is given, but {have}")
+        if not match and len(owners) > 1:
+            raise UsageError(
+                f"--params {words!r}: of which module?", hint=f"say so: --params '{_plain(files[0])}: {words}'"
+            )
+        for owner in owners:
+            found.setdefault(owner, []).append(match[2] if match else words)
+    return {file: " ".join(words) for file, words in found.items()}
+
+
+def _plain(file: Path) -> str:
+    return file.name.partition(".")[0].replace("-", "_")
+
+
+def _plan(words: Sequence[str], trials: Sequence[Trial]) -> list[tuple[Kernel, list[Trial]]]:
+    """Which modules run in which kernel."""
+    kdir, kernelrelease = os.environ.get("KDIR"), os.environ.get("KERNELRELEASE")
+    built_for = list(dict.fromkeys(trial.release for trial in trials))
+    if words or kdir or kernelrelease or not all(built_for):
+        kernels = find_kernels(words, kdir=kdir, kernelrelease=kernelrelease)
+    else:
+        kernels = find_kernels(built_for)
+    releases = {kernel.release for kernel in kernels}
+    plan = []
+    for kernel in kernels:
+        chosen = [trial for trial in trials if trial.release == kernel.release or trial.release not in releases]
+        if chosen:
+            plan.append((kernel, chosen))
+    return plan
+
+
+def _show(chunk: bytes) -> None:
+    """Print on standard error, at once and byte for byte: a shell's output is no text."""
+    sys.stderr.flush()
+    os.write(2, chunk)

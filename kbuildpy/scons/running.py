@@ -1,0 +1,130 @@
+"""`env.RunModule()`: modules loaded in a real kernel, as nodes.
+
+The report `NAME.run.log` beside a module is what is made; it is there only when nothing was wrong. What was wrong goes
+into `NAME.run-failed.log`. Nothing of this is made by default, only by the alias `run`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kbuild.question import check_encoding, digest
+from kbuildpy.scons.actions import KbuildAction, bind
+from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.session import Session
+
+if TYPE_CHECKING:
+    from kbuildpy.vm.result import Result
+
+
+def run_module(
+    env: Any,
+    modules: Any,
+    *,
+    params: str | Mapping[str, str] = "",
+    dyndbg: bool = False,
+    timeout: int = 20,
+    memory: int = 512,
+    append: str = "",
+    **variables: Any,
+) -> list[Any]:
+    """Declare that `modules` (nodes or names of `.ko` files) are loaded and removed in the kernel that they are built
+    for, all in one boot; the nodes of their reports, which the alias `run` makes.
+
+    `params` are parameters as insmod takes them: of one module, or of several by their names. `dyndbg` switches dynamic
+    debug messages on, `timeout` is the seconds that an init or exit function may take, `memory` the guest's in MiB,
+    `append` goes on the kernel's command line. Other keywords choose the kernel, as for KernelModule.
+    """
+
+    def declare() -> list[Any]:
+        from kbuildpy.vm.session import Settings
+
+        nodes = env.arg2nodes(modules, env.fs.File)
+        if not nodes:
+            raise UsageError("RunModule: no modules to run")
+        settings = Settings(limit=timeout, memory=memory, append=tuple(append.split()), dyndbg=dyndbg)
+        reports = _declare(env, nodes, _parameters(params, nodes), settings, variables)
+        env.Alias("run", reports)
+        return reports
+
+    return stop_on_error(declare)
+
+
+def _parameters(params: str | Mapping[str, str], nodes: Sequence[Any]) -> dict[str, str]:
+    """The parameters by the names of the modules' files."""
+    names = [Path(node.get_abspath()).stem for node in nodes]
+    if isinstance(params, str):
+        if params and len(names) > 1:
+            raise UsageError(f"RunModule: params={params!r}: of which module?", hint="say so: params={'NAME': '...'}")
+        return {names[0]: params}
+    unknown = [name for name in params if name not in names]
+    if unknown:
+        raise UsageError(f"RunModule: params of {unknown[0]}, which is not among the modules ({', '.join(names)})")
+    return dict(params)
+
+
+def _declare(
+    env: Any, nodes: Sequence[Any], parameters: Mapping[str, str], settings: Any, variables: Mapping[str, Any]
+) -> list[Any]:
+    session = Session.of(env)
+    built = [getattr(node.attributes, "kbuildpy_built", node.get_abspath()) for node in nodes]
+    group = session.group_of(built[0])
+    project = group.project if group else find_project(env, variables)
+    targets = [Path(node.get_abspath()).with_suffix(".run.log") for node in nodes]
+    for target in targets:
+        check_encoding(str(target))
+
+    def run(_: list[Any], sources: list[Any]) -> None:
+        from kbuildpy.vm.kernels import kernel_of_tree
+        from kbuildpy.vm.session import run_modules
+        from kbuildpy.vm.trial import read_trial
+
+        files = [Path(source.get_abspath()) for source in sources]
+        for target in targets:
+            _failed(target).unlink(missing_ok=True)
+        trials = [read_trial(file, parameters.get(file.stem, "")) for file in files]
+        kernel = kernel_of_tree(project.tree)
+        results = {result.file: result for result in run_modules(kernel, trials, settings, show=lambda chunk: None)}
+        for file, target in zip(files, targets, strict=True):
+            _write_report(target, results[str(file)])
+        bad = [result for result in results.values() if not result.passed]
+        if bad:
+            names = ", ".join(result.name for result in bad)
+            places = ", ".join(str(_failed(Path(result.file).with_suffix(".run.log"))) for result in bad)
+            raise KbuildError(
+                f"{len(bad)} of {len(results)} modules gave cause for complaint in {kernel.release}: {names}",
+                hint=f"the kernel's log is in {places}",
+            )
+
+    reports = [env.fs.File(str(target)) for target in targets]
+    title = "\n".join(f"  RUN     {Path(node.get_abspath()).name}" for node in nodes)
+    signature = digest(project.tree.release, sorted(parameters.items()), settings)
+    bind(group.project.env if group else env, reports, nodes, KbuildAction(run, title=title, signature=signature))
+    for report, target in zip(reports, targets, strict=True):
+        if group:
+            report.attributes.kbuildpy_contents = group.contents
+        report.set_nocache()
+        # A directory is built with all that is in it, unless told otherwise.
+        env.Ignore(report.dir, report)
+        env.Clean(report, env.fs.File(str(_failed(target))))
+    return reports
+
+
+def _write_report(target: Path, result: Result) -> None:
+    """Leave the report of one module, and what was wrong on standard error."""
+    from kbuildpy.vm.describe import as_text
+
+    place = target if result.passed else _failed(target)
+    text = as_text(result)
+    log = "\n".join(result.log)
+    place.write_text(f"{text}\n\nThe kernel's log:\n{log}\n", errors="surrogateescape")
+    if not result.passed:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _failed(target: Path) -> Path:
+    return target.with_name(f"{target.name.removesuffix('.run.log')}.run-failed.log")

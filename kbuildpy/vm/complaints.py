@@ -1,0 +1,135 @@
+"""What a kernel's log complains about, in words.
+
+Each kind is known by the line that the kernel begins with (the place in the kernel is named with it); the lines that
+follow, up to the end of the trace, belong to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """Something that went wrong: `kind` is a word for programs, `words` a sentence for people, `log` the kernel's
+    lines about it. `module` is the one that the lines name, "" if they name none."""
+
+    kind: str
+    words: str
+    log: tuple[str, ...] = ()
+    module: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """As `--format json` prints it."""
+        return {"kind": self.kind, "words": self.words, "log": list(self.log)}
+
+
+# kind, what the line looks like, and what it means; the first that fits counts. `{0}` is the line.
+_KINDS = [
+    (kind, re.compile(pattern), words)
+    for kind, pattern, words in (
+        # kernel/panic.c
+        ("panic", r"^Kernel panic - not syncing", "the kernel panicked: {0}"),
+        # arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c
+        (
+            "oops",
+            r"^BUG: (kernel NULL pointer|unable to handle)|^Unable to handle kernel|^general protection fault|^Oops"
+            r"|^Internal error: (?!Oops - BUG)|^(stack segment|divide error|invalid opcode|int3|double fault): ",
+            "the kernel oopsed: {0}",
+        ),
+        # lib/bug.c
+        ("bug", r"^kernel BUG at |^Internal error: Oops - BUG", "the module ran into a BUG(): {0}"),
+        # kernel/watchdog.c, kernel/rcu/tree_stall.h, kernel/hung_task.c
+        (
+            "stall",
+            r"^watchdog: (BUG|CPU)|^rcu: (INFO|.*detected stalls)|^INFO: (task .* blocked|rcu_.* stall)"
+            r"|^NMI watchdog: .*LOCKUP",
+            "a processor or a task made no progress: {0}",
+        ),
+        # kernel/locking/lockdep.c, kernel/locking/lockdep_internals.h
+        (
+            "lockdep",
+            r"^(WARNING|INFO): (possible|bad unlock|inconsistent lock|suspicious RCU|lock held|held lock|.*lock order"
+            r"|Nested lock|trying to register non-static)|^INFO: (trying to register|lockdep)|^WARNING: (.*lock held"
+            r"|chain cache|nested lock)|^DEBUG_LOCKS_WARN_ON",
+            "lockdep found a mistake in locking: {0}",
+        ),
+        # mm/slab_common.c, fs/proc/generic.c, lib/alloc_tag.c, mm/kmemleak.c
+        (
+            "leak",
+            r"Slab cache still has objects|Objects remaining (in .* )?on __kmem_cache_shutdown"
+            r"|^remove_proc_entry: removing non-empty directory|allocated at module unload|still alive"
+            r"|^kmemleak: .* new suspected memory leak|\bleaking at least\b|^unregister_netdevice: waiting for",
+            "something was left behind: {0}",
+        ),
+        # KASAN, KFENCE, KCSAN, UBSAN, slab debugging, page state, atomic sleep
+        ("bug", r"^(BUG|UBSAN|KCSAN): |^BUG |^ODEBUG: ", "the kernel found a bug: {0}"),
+        ("warning", r"^WARNING: ", "the kernel warned: {0}"),
+        # kernel/resource.c, kernel/irq/manage.c, mm/vmalloc.c, fs/sysfs/dir.c, fs/proc/generic.c, lib/kobject.c
+        (
+            "warning",
+            r"^Trying to (free|vfree)|^sysfs: cannot create duplicate|^proc_dir_entry .* already registered"
+            r"|^kobject: .*(is not initialized|does not have a release|tried to init an initialized)"
+            r"|kobject_add_internal failed|^list_(add|del) corruption|^genirq: Flags mismatch|^refcount_t: "
+            r"|^VFS: Busy inodes|^sysctl (duplicate entry|table check failed)|^Device '.*' does not have a release",
+            "the kernel warned: {0}",
+        ),
+        # kernel/module/main.c: do_init_module; kernel/params.c; kernel/module/main.c: unknown_module_param_cb
+        ("warning", r"suspiciously returned -?\d+", "the init function returned a number that is no errno: {0}"),
+        ("parameter", r": unknown parameter '.*' ignored", "a parameter that the module does not have: {0}"),
+    )
+]
+_CUT, _END = re.compile(r"^-+\[ cut here \]-+$"), re.compile(r"^---\[ end (trace|Kernel panic)")
+_CONTINUED = re.compile(
+    r"^(\s|#PF|PGD|Mem abort|Data abort|Modules linked|CPU:|RIP|Code:|RSP|R[A-Z0-9]{2}:|[FCEDKG]S:|CR2|CS:|DR\d:|PKRU"
+    r"|rcu: |Call [Tt]race|Hardware name|pstate|pc :|lr :|sp :|x\d+ ?:|\[[0-9a-f]{16}\] |Workqueue:|Tainted:|Oops"
+    r"|Internal error|note: |Kernel panic|Kernel Offset|SMP|Sending NMI|NMI backtrace|Object |FIX "
+    r"|Disabling lock|Slab 0x|Allocated in|unwind:|=+$|-+$|invalid opcode|user pgtable|swapper pgtable)"
+)
+_LONGEST = 80  # lines of one complaint
+# A line of a trace, or the instruction pointer: symbol+offset/size [module]
+_PLACE = re.compile(r"(?:\+0x[0-9a-f]+/0x[0-9a-f]+|\bat \S+) \[(\w+)")
+
+
+def find_complaints(log: Sequence[str], *, modules: Sequence[str] = ()) -> list[Complaint]:
+    """What `log` (lines without time stamps) complains about, in order.
+
+    `modules` are the names that a trace may blame.
+    """
+    found = []
+    number = 0
+    while number < len(log):
+        kind, words = _kind_of(log[number])
+        if not kind:
+            number += 1
+            continue
+        start = number - 1 if number and _CUT.match(log[number - 1]) else number
+        number += 1
+        while number < len(log) and number - start < _LONGEST:
+            ended = _END.match(log[number])
+            if not ended and not _CONTINUED.match(log[number]):
+                break
+            number += 1
+            if ended:
+                break
+        lines = tuple(log[start:number])
+        found.append(Complaint(kind, words, lines, module_in(lines, modules)))
+    return found
+
+
+def module_in(lines: Sequence[str], modules: Sequence[str]) -> str:
+    """The first of `modules` that a trace goes through; "" for none."""
+    for line in lines:
+        for name in _PLACE.findall(line):
+            if name in modules:
+                return str(name)
+    return ""
+
+
+def _kind_of(line: str) -> tuple[str, str]:
+    for kind, pattern, words in _KINDS:
+        if pattern.search(line):
+            return kind, words.format(line.strip())
+    return "", ""

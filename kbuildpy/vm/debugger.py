@@ -1,0 +1,60 @@
+"""A debugger for modules in a guest: QEMU is one's remote target, and where the modules are is told to it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from kbuildpy.elf import ModuleImage
+from kbuildpy.elf.addresses import without_addresses
+from kbuildpy.elf.constants import SHF_ALLOC
+from kbuildpy.errors import KbuildError
+from kbuildpy.vm.trial import Trial
+
+# What is gone when a module is loaded: other code may be there.
+_FREED = (".init",)
+
+
+def symbol_file(trial: Trial, scratch: Path) -> Path:
+    """The file of `trial` as gdb can use it: its own, or a copy in `scratch` without addresses or compression."""
+    plain = without_addresses(trial.image)
+    if trial.file.suffix == ".ko" and plain == trial.image.contents:
+        return trial.file.absolute()
+    copy = scratch / f"{trial.name}.ko"
+    copy.write_bytes(plain)
+    return copy
+
+
+def add_symbol_file(file: Path, image: ModuleImage, sections: Mapping[str, str]) -> str:
+    """gdb's command for `image` in `file`, whose sections are at these addresses (/sys/module/NAME/sections)."""
+    words = ["add-symbol-file", str(file)]
+    if ".text" in sections:
+        words.append(sections[".text"])
+    in_memory = {section.name for section in image.sections if section.flags & SHF_ALLOC}
+    for name, address in sorted(sections.items(), key=lambda item: int(item[1], 16)):
+        if name != ".text" and name in in_memory and not name.startswith(_FREED):
+            words += ["-s", name, address]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def pause(control: Path) -> None:
+    """Stop the guest whose QEMU listens at the socket `control`, until a debugger lets it go on.
+
+    Raises `KbuildError` when QEMU does not do it.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(control))
+            with connection.makefile("rw") as stream:
+                # Documentation of QEMU: interop/qmp-spec
+                for command in ("qmp_capabilities", "stop"):
+                    stream.write(json.dumps({"execute": command}) + "\n")
+                    stream.flush()
+                    while "return" not in json.loads(stream.readline()):
+                        pass
+    except (OSError, ValueError) as error:
+        raise KbuildError(f"QEMU could not be told to wait for a debugger: {error}") from error

@@ -1,0 +1,49 @@
+"""A result for people to read."""
+
+from __future__ import annotations
+
+from kbuildpy.vm.result import Result
+
+# Documentation/admin-guide/tainted-kernels.rst, as far as a module has them (kernel/module/main.c: module_flags_taint).
+_LETTERS = {
+    "P": "proprietary",
+    "F": "forced",
+    "C": "staging",
+    "O": "out of tree",
+    "E": "not signed by a key of the kernel's",
+    "K": "live patch",
+    "N": "a test",
+    "X": "distribution's own",
+}
+_LONGEST = 40  # lines of log for one complaint
+
+
+def as_text(result: Result, *, log: bool = True) -> str:
+    """How a module fared, and why; with the lines of the kernel's log that tell it, unless `log` is False."""
+    lines = [f"{result.file} ({result.kernel}): {_verdict(result)}"]
+    if result.needs:
+        lines.append(f"  needs: {', '.join(result.needs)}")
+    if result.line:
+        lines.append(f"  /proc/modules: {result.line}")
+    if result.taints:
+        meanings = "; ".join(_LETTERS.get(letter, "?") for letter in result.taints)
+        lines.append(f"  taints: {result.taints} ({meanings})")
+    lines += [f"  dynamic debug: {message}" for message in result.messages]
+    for complaint in result.complaints:
+        lines.append(f"  {complaint.kind}: {complaint.words}")
+        if log:
+            lines += [f"  | {line}" for line in complaint.log[:_LONGEST]]
+            if len(complaint.log) > _LONGEST:
+                lines.append(f"  | ... {len(complaint.log) - _LONGEST} more lines")
+    return "\n".join(lines)
+
+
+def _verdict(result: Result) -> str:
+    if result.passed:
+        return "loaded and removed"
+    if not result.loaded:
+        return f"not loaded{f', {result.errno}' if result.errno else ''}"
+    if result.removed:
+        return "loaded and removed, with complaints"
+    tried = any(complaint.kind in ("busy", "hang", "killed", "left") for complaint in result.complaints)
+    return "loaded and not removed" if tried else "loaded; the kernel did not last until its removal"

@@ -1,0 +1,40 @@
+"""Errnos by name and in words, also those that never leave the kernel (include/linux/errno.h) unless an init function
+returns them."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+_INTERNAL = {
+    512: ("ERESTARTSYS", "the call was to be restarted"),
+    513: ("ERESTARTNOINTR", "the call was to be restarted"),
+    514: ("ERESTARTNOHAND", "the call was to be restarted"),
+    515: ("ENOIOCTLCMD", "no ioctl command"),
+    516: ("ERESTART_RESTARTBLOCK", "the call was to be restarted"),
+    517: ("EPROBE_DEFER", "the driver asks for its probe to be repeated later"),
+    518: ("EOPENSTALE", "open found a stale dentry"),
+    519: ("ENOPARAM", "parameter not supported"),
+    521: ("EBADHANDLE", "illegal NFS file handle"),
+    522: ("ENOTSYNC", "update synchronization mismatch"),
+    523: ("EBADCOOKIE", "cookie is stale"),
+    524: ("ENOTSUPP", "operation is not supported"),
+    525: ("ETOOSMALL", "buffer or request is too small"),
+    526: ("ESERVERFAULT", "an untranslatable error occurred"),
+    527: ("EBADTYPE", "type not supported by server"),
+    528: ("EJUKEBOX", "request initiated, but will not complete before timeout"),
+    529: ("EIOCBQUEUED", "iocb queued, will get completion event"),
+    530: ("ERECALLCONFLICT", "conflict with recalled state"),
+}
+
+
+def errno_name(number: int) -> str:
+    """The name of an errno; the number itself for one that has none."""
+    return errno.errorcode.get(number) or _INTERNAL.get(number, (str(number), ""))[0]
+
+
+def errno_words(number: int) -> str:
+    """Its name, and what it means."""
+    name = errno_name(number)
+    meaning = _INTERNAL[number][1] if number in _INTERNAL else os.strerror(number)
+    return f"{name} ({meaning})"

@@ -1,0 +1,101 @@
+"""A guest while it runs: what comes over its console is shown and read, and it gets no more time than it should.
+
+The guest has time limits of its own for what modules do. Those here are for a kernel that does not even keep them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from kbuildpy.vm.qemu import log_line
+from kbuildpy.vm.reports import REPORT, BootReport, read_boot
+
+_BOOT = 240.0
+"""Seconds that a kernel may take to start, translated on a busy machine."""
+_GRACE = 15.0
+"""Seconds that a guest may be late with its own limits."""
+
+_TITLES = {"insmod": "INSMOD", "rmmod": "RMMOD"}
+
+
+class Guest:
+    """One boot; `watch` is what `run_live()` wants.
+
+    `names` are the modules by number, `limit` is what the guest was told. `show` gets what people should see, as bytes;
+    with `verbose` also what the kernel says while it starts. When all modules are loaded, `loaded` is called with the
+    report so far if it is given, and there is no time limit from then on to the end of `wait`ing.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        limit: float,
+        show: Callable[[bytes], None],
+        verbose: bool = False,
+        loaded: Callable[[BootReport], None] | None = None,
+    ) -> None:
+        self._names = names
+        self._limit = limit
+        self._show = show
+        self._shown = verbose
+        self._loaded = loaded
+        self._lines: list[str] = []
+        self._rest = b""
+        self._raw = False
+        self._hung = False
+        self._deadline: float | None = time.monotonic() + _BOOT
+
+    def watch(self, chunk: bytes) -> float | None:
+        """Take output of the guest; the seconds that it still has."""
+        if self._raw and chunk:
+            self._show(chunk)
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._take(line)
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        self._hung = left <= 0 and not self._over()
+        return left
+
+    def report(self) -> BootReport:
+        """All that was reported."""
+        lines = [*self._lines, log_line(self._rest)] if self._rest else self._lines
+        return read_boot(lines, hung=self._hung)
+
+    def _take(self, line: bytes) -> None:
+        text = log_line(line)
+        if not text:
+            return
+        self._lines.append(text)
+        if not text.startswith(REPORT):
+            if self._shown and not self._raw:
+                self._show(line.rstrip(b"\r") + b"\n")
+            return
+        word, _, rest = text.removeprefix(REPORT).partition(" ")
+        self._follow(word)
+        if word in _TITLES:
+            self._show(f"  {_TITLES[word]:8}{self._names[int(rest)]}\n".encode())
+        elif word == "loaded" and self._loaded:
+            self._loaded(read_boot(self._lines))
+
+    def _follow(self, word: str) -> None:
+        """A report came: set the time until the next one."""
+        self._shown = True
+        if word in ("done", "over"):
+            self._deadline = 0
+        elif word == "shell" or (word == "loaded" and self._loaded):
+            self._deadline = None
+        elif word in ("insmod", "rmmod"):
+            # (a debugger may stop a function for as long as it likes)
+            waits = self._deadline is None and self._loaded
+            self._deadline = None if waits else time.monotonic() + self._limit + _GRACE
+        elif self._deadline is not None or word == "left":
+            self._deadline = time.monotonic() + self._limit + _GRACE
+        if word in ("shell", "left"):
+            self._raw = word == "shell"
+
+    def _over(self) -> bool:
+        return self._deadline == 0

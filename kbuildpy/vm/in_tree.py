@@ -1,0 +1,115 @@
+"""A kernel's own modules, for what a module under test depends on: which file has which, and what that needs in turn.
+
+depmod's indexes say so (modules.dep, modules.softdep, modules.alias), as they do to modprobe. A kernel that is not
+installed has its modules in a Debian package, which is unpacked once per user; depmod then runs over those.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.run import run
+from kbuildpy.vm.debian import extract
+from kbuildpy.vm.load import module_name
+from kbuildpy.vm.machine import Machine
+
+
+@dataclass(frozen=True)
+class KernelModules:
+    """The modules of one kernel by name: their files, and those that each needs before it (all of them, in an order
+    that works); `softdeps` are those that it would like to have before it, `aliases` pairs of pattern and name."""
+
+    files: Mapping[str, Path]
+    needs: Mapping[str, tuple[str, ...]]
+    softdeps: Mapping[str, tuple[str, ...]]
+    aliases: tuple[tuple[str, str], ...]
+
+    def named(self, name: str) -> tuple[str, ...]:
+        """The modules that `name` means: the one of that name, else all that have it for an alias."""
+        plain = name.replace("-", "_")
+        if plain in self.files:
+            return (plain,)
+        return tuple(dict.fromkeys(module for pattern, module in self.aliases if fnmatchcase(name, pattern)))
+
+
+def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: Path = Path("/")) -> KernelModules:
+    """The modules of kernel `release`: installed ones, else those of Debian's package.
+
+    `machine` is the one that the kernel is for (default: this). Raises `KbuildError` if there is no such package, or no
+    depmod to index what was in it.
+    """
+    for place in (root / "lib/modules", root / "usr/lib/modules"):
+        if (place / release / "modules.dep").is_file():
+            return read_indexes(place / release)
+    kept = cache_directory() / "modules"
+    if not (kept / release / "modules.dep").is_file():
+        kept.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".fetch-", dir=kept) as name:
+            package = Path(name)
+            _extract(release, package, machine.debian if machine and not machine.native else "")
+            run(["depmod", "-b", package, release], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
+            if not (kept / release).exists():
+                (package / "lib/modules" / release).rename(kept / release)
+    return read_indexes(kept / release)
+
+
+def read_indexes(directory: Path) -> KernelModules:
+    """The modules of `directory` (lib/modules/RELEASE) by depmod's indexes."""
+    files: dict[str, Path] = {}
+    needs: dict[str, tuple[str, ...]] = {}
+    for line in (directory / "modules.dep").read_text().splitlines():
+        path, _, rest = line.partition(":")
+        name = module_name(Path(path))
+        files[name] = directory / path
+        # modprobe loads them from the last to the first.
+        needs[name] = tuple(module_name(Path(needed)) for needed in reversed(rest.split()))
+    softdeps = {}
+    for words in _words(directory / "modules.softdep"):
+        if words[0] == "softdep" and len(words) > 2:
+            softdeps[words[1]] = pre_softdeps(" ".join(words[2:]))
+    aliases = [(words[1], words[2]) for words in _words(directory / "modules.alias") if len(words) == 3]
+    return KernelModules(files, needs, softdeps, tuple(aliases))
+
+
+def pre_softdeps(text: str) -> tuple[str, ...]:
+    """The modules of a soft dependency that come before (`pre: a b post: c`)."""
+    before, found = False, []
+    for word in text.split():
+        if word.endswith(":"):
+            before = word == "pre:"
+        elif before:
+            found.append(word)
+    return tuple(found)
+
+
+def _words(path: Path) -> list[list[str]]:
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [line.split() for line in lines if line and not line.startswith("#")]
+
+
+def _extract(release: str, directory: Path, architecture: str) -> None:
+    """Put lib/modules/RELEASE below `directory`. Newer kernels have their modules in a package of their own."""
+    missing = None
+    for package in (f"linux-modules-{release}", f"linux-image-{release}", f"linux-image-{release}-unsigned"):
+        try:
+            extract(package, directory, architecture=architecture)
+        except KbuildError as error:
+            missing = missing or error
+            continue
+        merged = directory / "usr/lib/modules" / release
+        if merged.is_dir():
+            (directory / "lib/modules").mkdir(parents=True, exist_ok=True)
+            merged.rename(directory / "lib/modules" / release)
+        if (directory / "lib/modules" / release / "kernel").is_dir():
+            return
+    raise KbuildError(
+        f"the modules of kernel {release} are neither installed nor in a package",
+        hint=f"apt-get install linux-image-{release}" if missing else "",
+    )

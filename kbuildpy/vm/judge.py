@@ -1,0 +1,94 @@
+"""Who is to blame for what in a boot of many modules, and whose turn has to come again in a fresh kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kbuildpy.vm.complaints import Complaint
+from kbuildpy.vm.errnos import errno_name
+from kbuildpy.vm.reports import BootReport, ModuleSteps, Step
+from kbuildpy.vm.result import Result
+from kbuildpy.vm.steps import complaints_of, death_of
+from kbuildpy.vm.trial import Trial
+
+# After these a kernel is not what it was: a lock may be held for ever, a processor lost.
+_HARM = {"panic", "oops", "bug", "stall", "hang", "killed"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The results of one boot by module: `final` ones; the others were not finished, or not by their own fault, and are
+    to be tried again. `deadly` is the module that harmed the kernel, "" if none did."""
+
+    final: Mapping[str, Result]
+    deadly: str
+
+
+def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
+    """The results of `trials`, which are all that were in the boot, in order; `limit` as the guest was told.
+
+    The first module that harms the kernel (an oops, a hang, a panic) has its result. What goes wrong after that in the
+    same kernel may be the first one's doing: it counts only where the kernel's trace goes through the module itself.
+    """
+    names = [trial.name for trial in trials]
+    found: dict[str, list[tuple[int, Complaint]]] = {name: [] for name in names}
+    harmed, deadly = len(names) * 2, ""
+    before = 0
+    for time, (number, step) in enumerate(_steps(boot)):
+        trial, steps = trials[number], boot.modules[number]
+        removal = step is steps.removal
+        complaints = complaints_of(trial, step, before, removal=removal, held=steps.held, names=names, limit=limit)
+        last = number == boot.last and (removal or steps.removal is None)
+        if last and not boot.done and not boot.over and not boot.shell:
+            told = any(complaint.kind in _HARM for complaint in complaints)
+            complaints.append(death_of(step, removal=removal, hung=boot.hung, told=told))
+        for complaint in complaints:
+            blamed = complaint.module or trial.name
+            found[blamed].append((time, complaint))
+            if complaint.kind in _HARM and not deadly:
+                harmed, deadly = time, blamed
+        before = step.tainted if step.tainted is not None else before
+    final = {}
+    for number, steps in boot.modules.items():
+        trial = trials[number]
+        own = [
+            complaint
+            for time, complaint in found[trial.name]
+            if time <= harmed or complaint.module == trial.name or deadly == trial.name
+        ]
+        if boot.leaks and steps.removal:
+            own.append(Complaint("leak", "kmemleak found memory that nothing points to any more", tuple(boot.leaks)))
+        if not own and boot.shell and steps.load and steps.load.errno == 0:
+            own.append(Complaint("left", "it was not removed: the kernel was ended while it was loaded"))
+        result = _result(trial, steps, boot.release, own)
+        if own or (result.passed and not found[trial.name]):
+            final[trial.name] = result
+    return Judged(final, deadly)
+
+
+def _steps(boot: BootReport) -> list[tuple[int, Step]]:
+    """The calls in the order in which they were made."""
+    loads = [(number, steps.load) for number, steps in boot.modules.items() if steps.load]
+    removals = [(number, steps.removal) for number, steps in boot.modules.items() if steps.removal]
+    return [*loads, *reversed(removals)]
+
+
+def _result(trial: Trial, steps: ModuleSteps, kernel: str, complaints: Sequence[Complaint]) -> Result:
+    load, removal = steps.load or Step(), steps.removal
+    return Result(
+        file=str(trial.file),
+        kernel=kernel,
+        name=trial.name,
+        parameters=trial.parameters,
+        loaded=load.errno == 0,
+        removed=removal is not None and removal.errno == 0,
+        errno=errno_name(load.errno) if load.errno else None,
+        complaints=tuple(dict.fromkeys(complaints)),
+        line=steps.line,
+        taints=steps.taints,
+        messages=tuple(steps.messages),
+        sections=dict(steps.sections),
+        needs=trial.needs,
+        log=(*load.log, *(removal.log if removal else ())),
+    )

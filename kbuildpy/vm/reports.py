@@ -1,0 +1,116 @@
+"""What guest_run.sh reports, taken out of a kernel log: for each module its steps, and what the kernel said meanwhile.
+
+The log may end anywhere, for the kernel may have died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+REPORT = "kbuildpy: "
+
+
+@dataclass
+class Step:
+    """One call of the kernel for a module, to load or to remove it.
+
+    `errno` is 0 for success, None if there was no answer: then the kernel killed the caller (`killed`), or `late` is
+    the state of the process that did not come back in time and `stack` where it was, or the kernel died (neither).
+    `log` are the kernel's lines from here to the next step; `tainted` is its taint mask afterwards.
+    """
+
+    errno: int | None = None
+    killed: bool = False
+    late: str = ""
+    stack: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    tainted: int | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the kernel lived to tell how it went."""
+        return self.errno is not None or self.killed or bool(self.late)
+
+
+@dataclass
+class ModuleSteps:
+    """What one module went through: `load`, and `removal` if that was tried. `line` is its line of /proc/modules,
+    `held` that line when it could not be removed, `taints` its taint letters, `messages` its lines of dynamic debug's
+    control file, `sections` the addresses of its sections in the kernel."""
+
+    load: Step | None = None
+    removal: Step | None = None
+    line: str = ""
+    held: str = ""
+    taints: str = ""
+    messages: list[str] = field(default_factory=list)
+    sections: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class BootReport:
+    """One boot: `release` is what the kernel calls itself, "" if it did not get as far as to start loading; `modules`
+    by their numbers; `last` the number of the one that was called last; `over` that the guest gave up, `done` that it
+    got to its end, `shell` that it was ended from its shell, `hung` that nothing came from it any more; `leaks` is what
+    kmemleak lists; `log` all that the kernel said."""
+
+    release: str = ""
+    modules: dict[int, ModuleSteps] = field(default_factory=dict)
+    last: int | None = None
+    over: bool = False
+    done: bool = False
+    shell: bool = False
+    hung: bool = False
+    leaks: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+
+def read_boot(lines: Iterable[str], *, hung: bool = False) -> BootReport:
+    """Read the lines of the console, without their time stamps; `hung` says why there are no more."""
+    boot = BootReport(hung=hung)
+    step = Step()  # (before the first: the kernel's own boot)
+    module = ModuleSteps()
+    for line in lines:
+        if not line.startswith(REPORT):
+            boot.log.append(line)
+            step.log.append(line)
+            continue
+        word, _, rest = line.removeprefix(REPORT).partition(" ")
+        if word in ("insmod", "rmmod"):
+            boot.last = int(rest)
+            module = boot.modules.setdefault(boot.last, ModuleSteps())
+            step = Step()
+            if word == "insmod":
+                module.load = step
+            else:
+                module.removal = step
+        elif word == "errno":
+            step.killed = rest == "killed"
+            step.errno = None if step.killed else int(rest)
+        elif word == "late":
+            step.late = rest.strip()
+        elif word == "stack":
+            step.stack.append(rest)
+        elif word == "tainted":
+            step.tainted = int(rest)
+        elif word == "line":
+            module.line = rest
+        elif word == "held":
+            module.held = rest
+        elif word == "taints":
+            module.taints = rest
+        elif word == "message":
+            module.messages.append(rest)
+        elif word == "section":
+            name, _, address = rest.rpartition(" ")
+            module.sections[name] = address
+        elif word == "leak":
+            boot.leaks.append(rest)
+        elif word == "ready":
+            boot.release = rest
+        elif word in ("shell", "left"):
+            boot.shell = word == "shell"
+        elif word in ("over", "done"):
+            boot.over, boot.done = boot.over or word == "over", boot.done or word == "done"
+    return boot

@@ -1,0 +1,59 @@
+"""How one module fared in one kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kbuildpy.vm.complaints import Complaint
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one module in the kernel `kernel` (its release).
+
+    `errno` is the name of what loading it answered (None for success or no answer). `line` is its line of
+    /proc/modules, `taints` its taint letters, `messages` what dynamic debug has of it, `sections` the addresses of its
+    sections, `needs` the modules that it needs, `log` what the kernel logged while it was loaded and removed.
+    """
+
+    file: str
+    kernel: str
+    name: str
+    parameters: str = ""
+    loaded: bool = False
+    removed: bool = False
+    errno: str | None = None
+    complaints: tuple[Complaint, ...] = ()
+    line: str = ""
+    taints: str = ""
+    messages: tuple[str, ...] = ()
+    sections: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was loaded and removed without complaint."""
+        return self.loaded and self.removed and not self.complaints
+
+    def to_json(self) -> dict[str, object]:
+        """The keys of one line of `--format json`."""
+        return {
+            "file": self.file,
+            "kernel": self.kernel,
+            "name": self.name,
+            "passed": self.passed,
+            "loaded": self.loaded,
+            "removed": self.removed,
+            "errno": self.errno,
+            "reason": self.complaints[0].words if self.complaints else None,
+            "complaints": [complaint.to_json() for complaint in self.complaints],
+            "parameters": self.parameters,
+            "needs": list(self.needs),
+            "line": self.line or None,
+            "taints": self.taints,
+            "dyndbg": list(self.messages),
+            "sections": dict(self.sections),
+            "log": list(self.log),
+        }

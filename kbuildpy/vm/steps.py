@@ -1,0 +1,100 @@
+"""What one call of the kernel for a module came to, in words: an errno, a hang, a death, or nothing at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from kbuildpy.vm.complaints import Complaint, find_complaints, module_in
+from kbuildpy.vm.errnos import errno_name, errno_words
+from kbuildpy.vm.reports import Step
+from kbuildpy.vm.trial import Trial
+
+# What the kernel logs when it does not take a module, before its init function would run (kernel/module/main.c,
+# kernel/module/version.c, kernel/params.c). Where it logs nothing, only some errnos are never an init function's.
+_REFUSAL = re.compile(
+    r"version magic|Unknown symbol|disagrees about version|no symbol version|(invalid|too large) for parameter"
+    r"|Invalid ELF|[Mm]odule .*is rejected|section size must match|is blacklisted|exports duplicate symbol"
+    r"|unsupported relocation|Unknown rela? relocation|Invalid module|gave up waiting|uses symbol .* from namespace"
+    r"|Invalid parameter|Invalid relocation|overflow in relocation",
+)
+_REFUSALS = ("ENOEXEC", "EEXIST", "EKEYREJECTED", "EPERM")
+
+_TAINTS = {1 << 5: "B (bad page)", 1 << 7: "D (oops or BUG)", 1 << 9: "W (warning)", 1 << 14: "L (soft lockup)"}
+
+
+def complaints_of(
+    trial: Trial, step: Step, before: int, *, removal: bool, held: str, names: Sequence[str], limit: float
+) -> list[Complaint]:
+    """What is wrong with `step`, the removal of `trial` or else its loading, in the order of importance.
+
+    `before` is the kernel's taint mask before it, `held` the line of /proc/modules of a module that was not removed,
+    `names` all modules that a trace may blame, `limit` the seconds that were waited.
+    """
+    found = find_complaints(step.log, modules=names)
+    if step.late:
+        found.insert(0, _hang("exit" if removal else "init", step, limit, trial.name))
+    elif step.killed:
+        doing, function = ("removing", "exit") if removal else ("loading", "init")
+        words = f"the kernel killed the process that was {doing} it, in its {function} function"
+        found.append(Complaint("killed", words, module=trial.name if found else ""))
+    elif step.errno:
+        found.insert(0, _not_removed(trial, step, held) if removal else _not_loaded(step))
+    new = (step.tainted or 0) & ~before if step.tainted is not None else 0
+    words = ", ".join(word for bit, word in _TAINTS.items() if new & bit)
+    if words and not found:
+        found.append(Complaint("taint", f"it gave the kernel the taint flag {words}", tuple(step.log)))
+    return found
+
+
+def death_of(step: Step, *, removal: bool, hung: bool, told: bool) -> Complaint:
+    """That the kernel did not get beyond `step`; `hung` if it had to be stopped, `told` if its log says why."""
+    function = "exit" if removal else "init"
+    where = f"after its {function} function" if step.answered else f"in its {function} function"
+    what = "the whole kernel hung" if hung else "the kernel died"
+    return Complaint("hang" if hung else "panic", f"{what} {where}", () if told else tuple(step.log[-40:]))
+
+
+def _not_loaded(step: Step) -> Complaint:
+    assert step.errno
+    lines = tuple(step.log)
+    why = next((line for line in lines if _REFUSAL.search(line)), "")
+    if why:
+        return Complaint("refused", f"the kernel refused it with {errno_words(step.errno)}: {why}", lines)
+    if errno_name(step.errno) in _REFUSALS:
+        return Complaint("refused", f"the kernel refused it with {errno_words(step.errno)}", lines)
+    return Complaint("init", f"its init function returned {errno_words(step.errno)}", lines)
+
+
+def _not_removed(trial: Trial, step: Step, held: str) -> Complaint:
+    assert step.errno
+    # (EAGAIN and EWOULDBLOCK are one number, and the kernel means the second: delete_module(2))
+    why = errno_words(step.errno).replace("EAGAIN", "EWOULDBLOCK")
+    words = f"the kernel refused to remove it with {why}"
+    # /proc/modules: name, size, references, those who hold them, state, address
+    _, _, references, holders, *_ = (*held.split(), "", "", "", "")
+    by = [name for name in holders.split(",") if name not in ("", "-", "[permanent]")]
+    if errno_name(step.errno) == "EBUSY" and "cleanup_module" not in {symbol.name for symbol in trial.image.symbols}:
+        words += ": it has an init function and no exit function"
+    elif by:
+        words += f": {', '.join(by)} uses it"
+    elif references not in ("", "0", "-"):
+        words += f": it is in use ({references} references)"
+    return Complaint("busy", words, tuple(step.log))
+
+
+def _hang(function: str, step: Step, limit: float, name: str) -> Complaint:
+    state = "keeps a processor busy" if step.late.startswith("R") else f"sleeps ({step.late})"
+    words = f"its {function} function did not return within {limit:g} s: it {state}"
+    lines = (*step.stack, *step.log)
+    return Complaint("hang", words, _trace_through(name, lines), module_in(lines, [name]))
+
+
+def _trace_through(name: str, lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the traces of all processors, the one that goes through module `name`; all of `lines` if there is none."""
+    starts = [number for number, line in enumerate(lines) if line.startswith(("NMI backtrace", "sysrq: CPU"))]
+    for start, stop in pairwise([*starts, len(lines)]):
+        if module_in(lines[start:stop], [name]):
+            return lines[start:stop]
+    return lines

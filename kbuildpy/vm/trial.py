@@ -1,0 +1,153 @@
+"""What is loaded to try modules in a kernel, and in which order: themselves, and what they depend on.
+
+A dependency (modinfo's `depends`) is taken from among the modules given, else from the kernel's own. Of soft
+dependencies those that come before (`softdep: pre:`) are loaded where there are such modules, as modprobe does, and
+may fail; those that come after are not.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kbuildpy.compression import decompress
+from kbuildpy.elf import ModuleImage
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.vm.in_tree import KernelModules, pre_softdeps
+from kbuildpy.vm.load import module_name
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A module to load: its name, its file as it was given, what is in it (decompressed), its parameters as insmod
+    takes them, the modules that must be loaded before, and those that should.
+
+    `given` says that it is one of those to be tried, and not merely needed by one. `release` is the kernel that it was
+    built for, `has_messages` whether it has dynamic debug messages.
+    """
+
+    name: str
+    file: Path
+    image: ModuleImage
+    parameters: str = ""
+    needs: tuple[str, ...] = ()
+    likes: tuple[str, ...] = ()
+    given: bool = True
+
+    @property
+    def release(self) -> str:
+        return next((value.split(" ")[0] for value in self.image.modinfo_values("vermagic")), "")
+
+    @property
+    def has_messages(self) -> bool:
+        return self.image.section("__dyndbg") is not None
+
+
+def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial:
+    """The module in `file`, which may be compressed. Raises `KbuildError` if it is none."""
+    try:
+        contents = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}", hint="name module files (.ko)") from error
+    image = ModuleImage(decompress(contents), str(file))
+    if image.section(".modinfo") is None:
+        raise UsageError(f"{file}: not a kernel module (it has no .modinfo)", hint="name .ko files")
+    if "\n" in parameters:
+        raise UsageError(f"{file}: parameters are one line: {parameters!r}")
+    names = image.modinfo_values("name")
+    depends = [name for value in image.modinfo_values("depends") for name in value.split(",") if name]
+    likes = [name for value in image.modinfo_values("softdep") for name in pre_softdeps(value)]
+    return Trial(
+        name=names[0] if names else module_name(file),
+        file=file,
+        image=image,
+        parameters=parameters.strip(),
+        needs=tuple(name.replace("-", "_") for name in depends),
+        likes=tuple(likes),
+        given=given,
+    )
+
+
+def with_dependencies(trials: Sequence[Trial], fetch: Callable[[], KernelModules]) -> list[Trial]:
+    """`trials` and all that they need, each after what it needs, else in the order given.
+
+    `fetch` gets the kernel's own modules, and is called only if one of them is needed. In the result `needs` and
+    `likes` name all modules that are loaded for one, also for the sake of another; what is found nowhere is left in
+    `needs`, for the kernel to say what it thinks of that. Raises `UsageError` for two modules of one name,
+    `KbuildError` for a circle, and what `fetch` raises.
+    """
+    by_name: dict[str, Trial] = {}
+    for trial in trials:
+        if trial.name in by_name:
+            raise UsageError(
+                f"two files of a module called {trial.name}: {by_name[trial.name].file} and {trial.file}",
+                hint="a kernel takes one module of a name: run the two one after the other",
+            )
+        by_name[trial.name] = trial
+    own = functools.cache(fetch)
+    order: dict[str, Trial] = {}
+    path: list[str] = []
+
+    def found(name: str) -> Trial | None:
+        return by_name.get(name) or (_own_module(own(), name))
+
+    def visit(trial: Trial) -> None:
+        if trial.name in path:
+            raise KbuildError(f"modules depend on each other in a circle: {' -> '.join([*path, trial.name])}")
+        if trial.name in order:
+            return
+        path.append(trial.name)
+        likes = []
+        for wanted in trial.likes:
+            # (a kernel whose modules cannot be had has none to load before)
+            with suppress(KbuildError):
+                names = (wanted,) if wanted in by_name else own().named(wanted)
+                likes += [name for name in names if name not in path and found(name)]
+        for name in (*likes, *trial.needs):
+            needed = found(name)
+            if needed:
+                visit(needed)
+        path.pop()
+        order[trial.name] = replace(trial, likes=tuple(likes))
+
+    for trial in trials:
+        visit(trial)
+    return list(order.values())
+
+
+def closure(trials: Sequence[Trial], wanted: Iterable[str]) -> list[Trial]:
+    """Those of `trials` that are called one of `wanted`, and those that they need or like, in order."""
+    by_name = {trial.name: trial for trial in trials}
+    names: set[str] = set()
+
+    def add(name: str) -> None:
+        if name in by_name and name not in names:
+            names.add(name)
+            for needed in (*by_name[name].needs, *by_name[name].likes):
+                add(needed)
+
+    for name in wanted:
+        add(name)
+    return [trial for trial in trials if trial.name in names]
+
+
+def needed_by(trials: Sequence[Trial], name: str) -> set[str]:
+    """The modules that `name` cannot be loaded without, and itself."""
+    by_name: Mapping[str, Trial] = {trial.name: trial for trial in trials}
+    found = {name}
+    if name in by_name:
+        for needed in by_name[name].needs:
+            found |= needed_by(trials, needed)
+    return found
+
+
+def _own_module(modules: KernelModules, name: str) -> Trial | None:
+    names = modules.named(name)
+    if len(names) != 1 or names[0] != name:
+        return None
+    trial = read_trial(modules.files[name], given=False)
+    likes = tuple(dict.fromkeys((*trial.likes, *modules.softdeps.get(name, ()))))
+    return replace(trial, needs=modules.needs[name] or trial.needs, likes=likes)

@@ -1,0 +1,130 @@
+"""Every module that a distribution ships is one that its own kernel loads, and that no other kernel does.
+
+No false alarm: with the facts of the headers and with those of the image alone no stage complains, and nothing is left
+unchecked that could be known. And no false comfort: for the other lines of kernels each is refused, with the reason
+that these kernels give (tests/vm/test_foreign_modules.py asks them).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.loader import since
+from kbuildpy.loader.check import Check, check_files
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.verdict import Verdict
+from tests.parity.cross import LINES
+from tests.parity.shipped_kernels import NATIVE, ShippedKernel, others_of, shipped_kernel
+
+pytestmark = pytest.mark.parity
+
+SAMPLE = 300
+STAGING = "module is from the staging directory, the quality is unknown, you have been warned."
+OF_ARM64_IMAGE = "the exported symbols: "
+"""What an arm64 image does not tell: it is what lies in memory, without a table of sections."""
+OF_BTF = "whether .BTF fits the kernel's own types"
+"""What nobody here reads, and matters to kernels that insist on it (Debian's 7.3)."""
+
+of_each_line = pytest.mark.parametrize("line", NATIVE)
+
+
+@of_each_line
+def test_a_sample_of_shipped_modules_is_accepted(line: str) -> None:
+    kernel = shipped_kernel(line)
+    accepted_by_its_own(kernel, kernel.sample(SAMPLE))
+
+
+@of_each_line
+def test_a_sample_of_shipped_modules_is_refused_for_the_other_kernels(line: str) -> None:
+    kernel = shipped_kernel(line)
+    refused_by_the_others(line, kernel.sample(SAMPLE))
+
+
+@pytest.mark.sweep
+@of_each_line
+def test_every_shipped_module_is_accepted(line: str) -> None:
+    kernel = shipped_kernel(line)
+    accepted_by_its_own(kernel, kernel.modules)
+
+
+@pytest.mark.sweep
+@of_each_line
+def test_every_shipped_module_is_refused_for_the_other_kernels(line: str) -> None:
+    refused_by_the_others(line, shipped_kernel(line).modules)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("line", LINES)
+def test_every_shipped_module_for_arm64_is_accepted(line: str) -> None:
+    kernel = shipped_kernel(line)
+    accepted_by_its_own(kernel, kernel.modules)
+
+
+def accepted_by_its_own(kernel: ShippedKernel, files: Sequence[Path]) -> None:
+    """Check `files` with what the headers tell, and with what the image does."""
+    wrong: dict[str, object] = {}
+    for file, (by_tree, by_image) in verdicts(files, kernel.by_tree, kernel.by_image):
+        lines = [line for line in by_tree.lines + by_image.lines if not line.endswith(STAGING)]
+        if not (by_tree.accepted and by_image.accepted) or lines:
+            wrong[file.name] = [(item.stage, item.errno, item.reason, item.lines) for item in (by_tree, by_image)]
+        elif could_be_known(by_tree, kernel.by_tree) or could_be_known(by_image, kernel.by_image):
+            wrong[file.name] = [item.unchecked for item in (by_tree, by_image)]
+        elif kernel.by_image.exports is not None and by_tree != by_image:
+            wrong[file.name] = [(item.size, item.requires, item.taints) for item in (by_tree, by_image)]
+    print(f"{kernel.tree.release}: {len(files)} modules, {len(wrong)} wrong")
+    assert len(files) >= SAMPLE
+    assert wrong == {}
+
+
+def could_be_known(verdict: Verdict, kernel: LoaderKernel) -> list[str]:
+    """What was left unchecked, and need not have been."""
+    unknown = []
+    if kernel.exports is None:
+        unknown.append(OF_ARM64_IMAGE)
+    if not kernel.has("MODULE_ALLOW_BTF_MISMATCH"):
+        unknown.append(OF_BTF)
+    return [what for what in verdict.unchecked if not any(known in what for known in unknown)]
+
+
+def refused_by_the_others(line: str, files: Sequence[Path]) -> None:
+    """Check `files`, which are of kernel `line`, for the other kernels."""
+    others = [kernel.by_tree for kernel in others_of(line)]
+    if not others:
+        pytest.skip("one kernel line only")
+    counted: Counter[tuple[str, str | None, str | None, str]] = Counter()
+    for _, found in verdicts(files, *others):
+        counted.update((item.kernel, item.errno, item.stage, nameless(item)) for item in found)
+    for what, count in counted.items():
+        print(line, count, *what)
+    assert len(files) >= SAMPLE
+    of_its_own = shipped_kernel(line).by_tree
+    assert set(counted) == {(other.release, "ENOEXEC", *why_refused(of_its_own, other)) for other in others}
+
+
+def why_refused(own: LoaderKernel, other: LoaderKernel) -> tuple[str, str]:
+    """The stage and the line that each module of kernel `own` ends with in `other`: where both have versions of
+    symbols, these are compared before vermagic; the size of struct module comes before that, if it is looked at."""
+    assert own.struct_module is not None and other.struct_module is not None
+    if other.version >= since.EARLY_MOD_CHECK and own.struct_module.size != other.struct_module.size:
+        line = "module NAME: .gnu.linkonce.this_module section size must match the kernel's built struct module size"
+        return "elf_validity_cache_index_mod", f"{line} at run time"
+    if own.has("MODVERSIONS") and other.has("MODVERSIONS"):
+        return "check_modstruct_version", "NAME: disagrees about version of symbol module_layout"
+    return "check_modinfo", f"NAME: version magic '{own.vermagic}' should be '{other.vermagic}'"
+
+
+def nameless(verdict: Verdict) -> str:
+    """The kernel's line, without the module's name."""
+    return (verdict.log or "").replace(f"{verdict.name}: ", "NAME: ")
+
+
+def verdicts(files: Sequence[Path], *kernels: LoaderKernel) -> Iterator[tuple[Path, Sequence[Verdict]]]:
+    """What each kernel says of each file, which may need the others."""
+    for file, result in check_files(Check(tuple(files), kernels, {})):
+        assert not isinstance(result, KbuildError), result
+        yield file, result

@@ -1,0 +1,166 @@
+"""Scripts, and the list of modules where a real kernel takes too long to get there."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from os import O_TRUNC
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.cli.check import _run_script
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.loaded import Loaded, Modules
+from kbuildpy.loader.procfs import lsmod, proc_modules
+from kbuildpy.loader.script import Step, as_text, read_script, run_script
+from kbuildpy.loader.unload import delete_module, module_put, try_module_get
+from kbuildpy.loader.verdict import Verdict
+
+OWN = {
+    "top": b"\0depends=middle,base\0",
+    "middle": b"\0depends=base\0",
+    "base": b"\0depends=\0",
+    "bad": b"\0depends=base\0",
+}
+KERNEL = LoaderKernel("6.12", (6, 12), "x86_64", config={"CONFIG_MODULE_UNLOAD": "y"}, modules_of=OWN.get)
+FORCING = replace(KERNEL, config={"CONFIG_MODULE_UNLOAD": "y", "CONFIG_MODULE_FORCE_UNLOAD": "y"})
+
+
+def load(contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, file: str) -> tuple[Verdict, Modules]:
+    """A loader that takes everything that is not called bad, and says with which parameters."""
+    name = Path(file).stem
+    verdict = Verdict(file, kernel.release, name, name != "bad", taints="O", lines=(f"{name}({args})",))
+    if name == "bad":
+        return replace(verdict, errno="ENOEXEC", reason="it is bad"), modules
+    uses = {"top": ("middle", "base"), "middle": ("base",)}.get(name, ())
+    return verdict, Modules((Loaded(name, uses=uses, size=4096, taints="O"), *modules.loaded))
+
+
+def go(text: str, tmp_path: Path, kernel: LoaderKernel = KERNEL) -> list[Step]:
+    return list(run_script(text, kernel, tmp_path, load=load))
+
+
+def test_modprobe_loads_what_is_needed_first_and_nothing_twice(tmp_path: Path) -> None:
+    first, again, listed = go("modprobe top a=1 'b=2 3' c='4 5'\nmodprobe top x\nlsmod", tmp_path)
+    assert first.done
+    assert first.lines == ("base()", "middle()", 'top(a=1 b="2 3" c="4 5")')
+    assert (again.done, again.verdicts) == (True, ())
+    assert listed.output == (
+        "Module                  Size  Used by",
+        "top                     4096  0",
+        "middle                  4096  1 top",
+        "base                    4096  2 top,middle",
+    )
+
+
+def test_modprobe_removes_what_nobody_needs_any_more(tmp_path: Path) -> None:
+    steps = go("modprobe top\nopen base\nmodprobe -r top\nmodprobe -r base\nclose base\nrmmod base", tmp_path)
+    assert [module.name for module in steps[2].modules.loaded] == ["base"]
+    assert [step.errno for step in steps] == [None, None, None, "EWOULDBLOCK", None, None]
+
+
+def test_modprobe_of_a_module_that_is_not_there_or_of_an_unknown_kernel(tmp_path: Path) -> None:
+    assert go("modprobe none", tmp_path)[0].errno == "ENOENT"
+    (step,) = go("modprobe top", tmp_path, replace(KERNEL, modules_of=None))
+    assert (step.done, step.errno, step.reason) == (False, None, "the modules of kernel 6.12 are not known")
+
+
+def test_a_step_that_fails_does_not_stop_the_script(tmp_path: Path) -> None:
+    (tmp_path / "base.ko").write_bytes(b"x")
+    steps = go("insmod none.ko\nmodprobe bad\ninsmod base.ko 'a b'  c # d\nrmmod -f x-y base.ko", tmp_path)
+    assert [step.errno for step in steps] == ["ENOENT", "ENOEXEC", None, "ENOENT"]
+    assert steps[2].lines == ("base(a b c)",)
+    assert steps[3].modules.loaded == ()
+    assert steps[3].reason == "x_y is not loaded"
+    assert as_text(steps[1]) == (
+        "modprobe bad: refused with ENOEXEC (Exec format error)\n"
+        "  kernel log    base()\n"
+        "  kernel log    bad()\n"
+        "  because       it is bad"
+    )
+
+
+def test_the_kernel_remembers_its_taints(tmp_path: Path) -> None:
+    (tmp_path / "base.ko").write_bytes(b"x")
+    steps = go("insmod base.ko\nopen base\nrmmod -f base\ninsmod base.ko\nopen base\nrmmod -f base", tmp_path, FORCING)
+    assert [step.kernel.tainted for step in steps] == ["O", "O", "RO", "RO", "RO", "RO"]
+    assert steps[2].lines == ("Disabling lock debugging due to kernel taint",)
+    assert steps[5].lines == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("lsmod\nmodinfo x", "line 2: modinfo: not a command"),
+        ("insmod", "line 1: insmod: not understood"),
+        ("insmod -f x.ko", "not understood"),
+        ("rmmod --wait x", "not understood"),
+        ("rmmod -f", "not understood"),
+        ("modprobe -r", "not understood"),
+        ("cat /etc/passwd", "not understood"),
+        ("open", "not understood"),
+        ("insmod 'x.ko", "line 1: No closing quotation"),
+    ],
+)
+def test_a_script_that_cannot_be_read_is_refused_whole(text: str, complaint: str) -> None:
+    with pytest.raises(KbuildError, match=complaint):
+        read_script(text)
+
+
+def test_comments_may_hold_quotes() -> None:
+    assert [command.words for command in read_script("# don't\n\nlsmod # don't\ninsmod a.ko b=#c")] == [
+        ["lsmod"],
+        ["insmod", "a.ko", "b=#c"],
+    ]
+
+
+def test_a_module_that_comes_or_goes_is_busy() -> None:
+    for state, shown in (("COMING", "1 - Loading"), ("GOING", "-1 - Unloading")):
+        modules = Modules((Loaded("m", state=state, taints="OE"),))
+        mark = "+" if state == "COMING" else "-"
+        assert proc_modules(modules, KERNEL) == [f"m 0 {shown} 0x0000000000000000 (OE{mark})"]
+        assert delete_module(modules, "m", KERNEL, flags=O_TRUNC).errno == "EBUSY"
+    assert try_module_get(modules, "m") is None
+
+
+def test_a_module_that_is_not_formed_is_not_there() -> None:
+    modules = Modules((Loaded("m", state="UNFORMED"),))
+    assert (proc_modules(modules, KERNEL), lsmod(modules)[1:]) == ([], [])
+    assert delete_module(modules, "m", KERNEL).errno == "ENOENT"
+
+
+def test_a_kernel_without_forced_unloading_does_not_force() -> None:
+    modules = Modules((Loaded("permanent", has_exit=False), Loaded("held", references=1)))
+    for name, errno in (("permanent", "EBUSY"), ("held", "EWOULDBLOCK")):
+        assert delete_module(modules, name, KERNEL, flags=O_TRUNC).errno == errno
+        assert delete_module(modules, name, FORCING, flags=O_TRUNC).errno is None
+
+
+def test_a_kernel_without_unloading_does_not_count() -> None:
+    kernel = replace(KERNEL, config={})
+    modules = Modules((Loaded("m"),))
+    assert delete_module(modules, "m", kernel).errno == "ENOSYS"
+    assert proc_modules(modules, kernel) == ["m 0 - - Live 0x0000000000000000"]
+
+
+def test_a_reference_that_was_not_taken_cannot_be_given_back() -> None:
+    modules = Modules((Loaded("m"),))
+    held = try_module_get(modules, "m")
+    assert held is not None
+    assert module_put(held, "m") == modules
+    assert module_put(modules, "m") is None
+
+
+def test_a_script_that_cannot_be_read_is_a_wrong_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "script"
+    script.write_text("lsmod\nbogus\n")
+    args = argparse.Namespace(script=script, files=[], params=[], format="text", quiet=False)
+    with pytest.raises(UsageError, match="script: line 2: bogus: not a command"):
+        _run_script(args, [KERNEL])
+    script.write_text("lsmod\nrmmod x\n")
+    assert _run_script(args, [KERNEL]) == 1
+    assert "rmmod x: refused with ENOENT" in capsys.readouterr().out
+    script.write_text("lsmod\n")
+    assert _run_script(args, [KERNEL]) == 0

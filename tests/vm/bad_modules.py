@@ -1,0 +1,84 @@
+"""Modules that go wrong, each in one way of its own, as sources; and how they are built."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
+
+_HEAD = """#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#include <linux/delay.h>
+#include <linux/module.h>
+#include <linux/proc_fs.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+"""
+_TAIL = 'MODULE_LICENSE("GPL");\nMODULE_DESCRIPTION("test");\n'
+
+
+def source(*, init: str = "return 0;", exit: str | None = "", before: str = "") -> str:
+    """A module whose init and exit functions do this; without an exit function for None."""
+    text = f"{_HEAD}{before}\nstatic int __init test_init(void)\n{{\n\t{init}\n}}\nmodule_init(test_init);\n"
+    if exit is not None:
+        text += f"static void __exit test_exit(void)\n{{\n\t{exit}\n}}\nmodule_exit(test_exit);\n"
+    return text + _TAIL
+
+
+# A pointer that the compiler cannot see through.
+_NOWHERE = "static int *volatile nowhere;\n"
+_BUSY = "while (!READ_ONCE(stop)) cpu_relax();"
+_STOP = "static int stop;\n"
+
+SOURCES = {
+    "good": source(init='pr_info("here I am\\n"); pr_debug("in detail\\n"); return 0;', exit='pr_info("gone\\n");'),
+    "no_device": source(init='pr_info("trying\\n"); return -ENODEV;'),
+    "not_supported": source(init="return -ENOTSUPP;"),
+    "positive": source(init="return 1;"),
+    "warns": source(init='WARN(1, "something is odd\\n"); return 0;'),
+    "keeps_entry": source(
+        before="static struct proc_dir_entry *kept;\nstatic int show(struct seq_file *m, void *v) { return 0; }\n",
+        init='kept = proc_mkdir("kept", NULL);\n\tproc_create_single("entry", 0444, kept, show);\n\treturn 0;',
+        exit='remove_proc_entry("kept", NULL);',
+    ),
+    "keeps_objects": source(
+        before="static struct kmem_cache *cache;\n",
+        # (a cache with a flag of debugging's is not merged with others)
+        init='cache = kmem_cache_create("kept_objects", 64, 0, SLAB_POISON, NULL);\n'
+        "\treturn cache && kmem_cache_alloc(cache, GFP_KERNEL) ? 0 : -ENOMEM;",
+        exit="kmem_cache_destroy(cache);",
+    ),
+    "holds_itself": source(init="return try_module_get(THIS_MODULE) ? 0 : -EINVAL;"),
+    "no_exit": source(exit=None),
+    "parameters": source(
+        before="static int count;\nmodule_param(count, int, 0444);\nstatic char *text;\n"
+        "module_param(text, charp, 0444);\n",
+        init='pr_info("count %d text <%s>\\n", count, text); return 0;',
+    ),
+    "crc_user": source(
+        before="#include <linux/crc32c.h>\n",
+        init='pr_info("crc %08x\\n", crc32c(~0, "123456789", 9)); return 0;',
+    ),
+    "exports": source(before="int exported(void);\nint exported(void) { return 7; }\nEXPORT_SYMBOL_GPL(exported);\n"),
+    "imports": source(before="int exported(void);\n", init='pr_info("got %d\\n", exported()); return 0;'),
+    "oops_in_exit": source(before=_NOWHERE, exit="*nowhere = 1;"),
+    "oops_in_init": source(before=_NOWHERE, init="*nowhere = 1; return 0;"),
+    "sleeps": source(before=_STOP, init="while (!READ_ONCE(stop)) msleep(50); return 0;"),
+    "sleeps_in_exit": source(before=_STOP, exit="while (!READ_ONCE(stop)) msleep(50);"),
+    "busy": source(before=_STOP, init=f"{_BUSY} return 0;"),
+    "busy_alone": source(before=_STOP, init=f"local_irq_disable(); {_BUSY} return 0;"),
+    "panics": source(init='panic("on purpose"); return 0;'),
+}
+
+
+def build(tree: KernelTree, place: Path, sources: Mapping[str, str] = SOURCES, *variables: str) -> dict[str, Path]:
+    """Build `sources` for `tree` at `place`; the module files by name."""
+    place.mkdir(parents=True)
+    for name, text in sources.items():
+        (place / f"{name}.c").write_text(text)
+    (place / "Kbuild").write_text("".join(f"obj-m += {name}.o\n" for name in sources))
+    run([sys.executable, "-m", "kbuildpy", "build", place, "-k", tree.objects, "-o", place / "out", *variables])
+    return {file.stem: file for file in (place / "out" / tree.release).glob("*.ko")}

@@ -1,0 +1,237 @@
+"""A guest that is kept: a shell in it on a terminal, a debugger at its modules; and what is missing to have one."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.run import run
+from kbuildpy.vm import fetch_kernel_image
+from kbuildpy.vm.debugger import add_symbol_file
+from kbuildpy.vm.kernels import find_kernels
+from kbuildpy.vm.trial import read_trial
+from tests.vm.bad_modules import build, source
+from tests.vm.test_samples_load import tree_called
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.skipif(
+        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
+        reason="boots x86-64 kernels in QEMU",
+    ),
+]
+
+# Code in .text and in .exit.text, and something in .data.
+SOURCE = source(
+    before="noinline int counted(int by);\nstatic int count = 5;\n"
+    "noinline int counted(int by) { count += by; return count; }\nEXPORT_SYMBOL_GPL(counted);\n",
+    exit='pr_info("counted %d\\n", counted(2));',
+)
+
+
+@pytest.fixture(scope="module", params=["6.1", "6.12"])
+def module(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module, built for a line of kernels."""
+    return build(tree_called(request.param), tmp_path_factory.mktemp("kept") / "m", {"counter": SOURCE})["counter"]
+
+
+def command(*words: str | int | Path) -> list[str]:
+    return [sys.executable, "-m", "kbuildpy", "run", *map(str, words)]
+
+
+@pytest.mark.parametrize(
+    ("programs", "said"),
+    [
+        (["busybox"], ("qemu-system-x86_64: program not found", "apt-get install qemu-system-x86")),
+        (["qemu-system-x86_64"], ("busybox: program not found", "apt-get install busybox-static")),
+    ],
+)
+def test_a_missing_program_is_named_with_its_package(
+    module: Path, programs: list[str], said: tuple[str, str], tmp_path: Path
+) -> None:
+    for name in programs:
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    done = run(command(module), check=False, env={**os.environ, "PATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert all(words in done.error_text for words in said)
+    assert not done.stdout and "Traceback" not in done.error_text
+
+
+def test_an_image_tells_its_release(module: Path) -> None:
+    image = fetch_kernel_image(module.parent.name)
+    assert [kernel.release for kernel in find_kernels([str(image), module.parent.name])] == [module.parent.name]
+
+
+def test_a_module_for_another_kernel_is_refused_in_words(module: Path) -> None:
+    if "/6.1." not in str(module):
+        pytest.skip("one way is enough")
+    done = run(command(module, "-k", tree_called("6.12").release, "--format", "json", "-q"), check=False)
+    assert (done.returncode, done.error_text) == (1, "")
+    result = json.loads(done.text)
+    assert (result["kernel"], result["errno"]) == (tree_called("6.12").release, "ENOEXEC")
+    # kernel/module/main.c of 6.12: elf_validity_cache_copy
+    assert "section size must match the kernel's built struct module size at run time" in result["reason"]
+
+
+def test_an_interrupt_ends_the_kernel_too(module: Path) -> None:
+    process = subprocess.Popen(command(module, "-v"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr
+    while b"Linux version" not in process.stderr.readline():
+        pass
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert any("qemu" in Path(f"/proc/{child}/comm").read_text() for child in children)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_port_that_is_taken_is_named(module: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        done = run(command(module, "--gdb", port), check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"port {port} is in use" in done.error_text
+
+
+# --- A debugger.
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def debugged(module: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, list[str]]]:
+    """A run that waits for a debugger; its port, and what it printed to type into gdb."""
+    port = free_port()
+    process = subprocess.Popen(
+        command("--gdb", port, "--format", "json", module), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    lines = []
+    assert process.stderr
+    for line in process.stderr:
+        lines.append(line.decode())
+        if lines[-1].startswith("add-symbol-file "):
+            break
+    yield process, port, lines
+    process.kill()
+    process.communicate()
+
+
+def test_a_debugger_stops_in_the_module_and_shows_its_source_and_data(
+    debugged: tuple[subprocess.Popen[bytes], int, list[str]], module: Path
+) -> None:
+    if shutil.which("gdb") is None:
+        pytest.skip("gdb is not installed")
+    process, port, lines = debugged
+    assert any(f"target remote 127.0.0.1:{port}" in line for line in lines)
+    script = [
+        "set pagination off",
+        "set confirm off",
+        f"target remote 127.0.0.1:{port}",
+        lines[-1].strip(),
+        "break counted",
+        "continue",
+        "print by",
+        "print count",
+        "up",
+        "delete",
+        "detach",
+    ]
+    words = [word for line in script for word in ("-ex", line)]
+    said = run(["gdb", "-nx", "-batch", *words], timeout=120).text
+    # counted() is in .text, its caller in .exit.text, the variable in .data.
+    assert re.search(r"Breakpoint 1, counted \(by=(2|<optimized out>|by@entry=2)\).*counter\.c:\d+", said)
+    assert "= 2" in said and "= 5" in said
+    assert re.search(r"#1 +0x[0-9a-f]+ in test_exit \(\) at .*counter\.c:\d+", said)
+    output, rest = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+    assert b"counter: counted 7" in output
+
+
+def test_sections_that_are_gone_or_not_in_memory_are_left_out(module: Path) -> None:
+    found = read_trial(module)
+    sections = {".text": "0x1000", ".init.text": "0x2000", ".exit.text": "0x3000", ".symtab": "0x4000"}
+    assert add_symbol_file(module, found.image, sections) == f"add-symbol-file {module} 0x1000 -s .exit.text 0x3000"
+
+
+# --- A shell.
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self.pid, self.descriptor = pty.fork()
+        if self.pid == 0:
+            os.execv(argv[0], argv)
+        self.unread = b""
+
+    def expect(self, words: bytes, seconds: float = 120) -> bytes:
+        """Wait for `words`; what came before."""
+        end = time.monotonic() + seconds
+        while words not in self.unread:
+            readable, _, _ = select.select([self.descriptor], [], [], max(end - time.monotonic(), 0))
+            assert readable, f"no {words!r} in {self.unread!r}"
+            self.unread += os.read(self.descriptor, 4096)
+        before, _, self.unread = self.unread.partition(words)
+        return before
+
+    def type(self, words: bytes) -> None:
+        os.write(self.descriptor, words)
+
+    def end(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.fixture
+def terminal(module: Path) -> Iterator[Terminal]:
+    """A run that was started with --keep and has got to its shell."""
+    found = Terminal(command("--keep", module))
+    before = termios.tcgetattr(found.descriptor)
+    guide = found.expect(b"guest# ")
+    assert b"`exit` removes the modules and ends the guest" in guide
+    assert b"counter: loading out-of-tree module" in guide
+    yield found
+    assert termios.tcgetattr(found.descriptor) == before
+    os.close(found.descriptor)
+
+
+def test_a_shell_sees_the_module_and_leaving_it_removes_that(terminal: Terminal, module: Path) -> None:
+    terminal.type(b"cat /sys/module/counter/taint; uname -r; echo is-$((6*7))\r")
+    said = terminal.expect(b"is-42\r")
+    assert b"\nOE\r" in said and module.parent.name.encode() in said
+    # An interrupt ends what runs in the guest, not the guest.
+    terminal.type(b"sleep 1000\r")
+    time.sleep(1)
+    terminal.type(b"\x03")
+    terminal.expect(b"guest# ", 20)
+    terminal.type(b"exit\r")
+    terminal.expect(b"counter: counted 7")
+    terminal.expect(b": loaded and removed")
+    assert terminal.end() == 0
+
+
+def test_a_guest_that_is_ended_from_its_shell_is_a_complaint(terminal: Terminal) -> None:
+    terminal.type(b"\x01x")
+    terminal.expect(b"it was not removed: the kernel was ended while it was loaded")
+    assert terminal.end() == 1

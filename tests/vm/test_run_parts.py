@@ -1,0 +1,329 @@
+"""What `kbuildpy run` is made of, without a kernel: whose fault a log is, what is loaded when, what is a wrong call."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.cli.run import _parameters
+from kbuildpy.elf import ModuleImage
+from kbuildpy.errors import CommandError, KbuildError, UsageError
+from kbuildpy.run import run, run_live
+from kbuildpy.vm import ARM64, X86_64, Machine
+from kbuildpy.vm.complaints import find_complaints
+from kbuildpy.vm.errnos import errno_words
+from kbuildpy.vm.in_tree import KernelModules, pre_softdeps, read_indexes
+from kbuildpy.vm.judge import judge
+from kbuildpy.vm.module_call import module_call
+from kbuildpy.vm.reports import read_boot
+from kbuildpy.vm.trial import Trial, closure, needed_by, with_dependencies
+
+PACKAGE = Path(__file__).parents[2] / "kbuildpy/vm"
+
+
+def trial(name: str, *, needs: tuple[str, ...] = (), likes: tuple[str, ...] = (), given: bool = True) -> Trial:
+    image = ModuleImage(EMPTY, f"{name}.ko")
+    return Trial(name, Path(f"{name}.ko"), image, needs=needs, likes=likes, given=given)
+
+
+EMPTY = module_call(X86_64)  # (any ELF file will do: nothing in it is looked at)
+NONE = KernelModules({}, {}, {}, ())
+
+
+@pytest.mark.parametrize(("machine", "prefix"), [(X86_64, ""), (ARM64, "aarch64-linux-gnu-")])
+def test_the_guests_program_is_what_its_source_assembles_to(machine: Machine, prefix: str, tmp_path: Path) -> None:
+    if os.uname().machine != "x86_64" or shutil.which(f"{prefix}as") is None:
+        pytest.skip("no assembler for it")
+    run([f"{prefix}as", PACKAGE / f"module_call_{machine.name}.S", "-o", tmp_path / "o"])
+    run([f"{prefix}objcopy", "-O", "binary", "-j", ".text", tmp_path / "o", tmp_path / "code"])
+    assert module_call(machine).endswith((tmp_path / "code").read_bytes())
+    assert len(module_call(machine)) == 64 + 56 + (tmp_path / "code").stat().st_size
+
+
+def test_the_guests_program_prints_an_errno_here_too(tmp_path: Path) -> None:
+    if os.uname().machine != "x86_64":
+        pytest.skip("a program for x86-64")
+    program = tmp_path / "module_call"
+    program.write_bytes(module_call(X86_64))
+    program.chmod(0o755)
+    # (a file that does not exist: nothing is loaded, whoever runs this)
+    assert run([program, tmp_path / "none.ko", ""]).text == "2\n"
+
+
+def test_an_errno_that_stays_in_the_kernel_has_its_name() -> None:
+    assert errno_words(19) == "ENODEV (No such device)"
+    assert errno_words(517).startswith("EPROBE_DEFER (")
+    assert errno_words(524).startswith("ENOTSUPP (")
+
+
+# --- Whose fault it is.
+
+OOPS = [
+    "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+    "#PF: supervisor write access in kernel mode",
+    "RIP: 0010:init+0x10/0xff0 [{}]",
+    "---[ end trace 0000000000000000 ]---",
+]
+
+
+def boot(*lines: str) -> list[str]:
+    return [f"kbuildpy: {line}" for line in ("ready 6.1", *lines)]
+
+
+def judged(names: str, lines: list[str], **given: bool) -> tuple[dict[str, str | None], str]:
+    """Reasons by module (None: passed), of those that have a result; and who harmed the kernel."""
+    found = judge([trial(name) for name in names.split()], read_boot(lines, **given), limit=4)
+    reasons = {
+        name: None if result.passed else result.complaints[0].words if result.complaints else "no reason"
+        for name, result in found.final.items()
+    }
+    return reasons, found.deadly
+
+
+def test_modules_that_were_loaded_and_removed_pass() -> None:
+    lines = boot("insmod 0", "errno 0", "tainted 0", "insmod 1", "errno 0", "tainted 0", "loaded")
+    lines += boot("rmmod 1", "errno 0", "tainted 0", "rmmod 0", "errno 0", "tainted 0", "done")[1:]
+    assert judged("a b", lines) == ({"a": None, "b": None}, "")
+
+
+def test_what_fails_in_a_kernel_that_another_harmed_is_tried_again() -> None:
+    lines = boot("insmod 0", "errno killed", "tainted 128")
+    lines[2:2] = [line.format("a") for line in OOPS]
+    lines += boot("insmod 1", "errno 12", "tainted 128", "insmod 2", "errno 0", "tainted 128", "loaded")[1:]
+    lines += boot("rmmod 2", "errno 0", "tainted 128", "done")[1:]
+    reasons, deadly = judged("a b c", lines)
+    assert deadly == "a"
+    assert reasons == {"a": f"the kernel oopsed: {OOPS[0]}", "c": None}
+
+
+def test_what_a_trace_goes_through_is_to_blame_even_then() -> None:
+    lines = boot("insmod 0", "errno killed", "tainted 128")
+    lines[2:2] = [line.format("a") for line in OOPS]
+    lines += (
+        boot("insmod 1")[1:] + [line.format("b") for line in OOPS] + boot("errno killed", "tainted 128", "done")[1:]
+    )
+    assert set(judged("a b", lines)[0]) == {"a", "b"}
+
+
+def test_an_oops_of_another_module_is_that_ones() -> None:
+    lines = boot("insmod 0", "errno 0", "tainted 0", "insmod 1", "errno 0")
+    lines += [line.format("a") for line in OOPS] + boot("tainted 128", "loaded", "rmmod 1", "errno 0", "tainted 128")[
+        1:
+    ]
+    lines += boot("rmmod 0", "errno 0", "tainted 128", "done")[1:]
+    reasons, deadly = judged("a b", lines)
+    assert (deadly, reasons["b"]) == ("a", None)
+    assert reasons["a"] is not None
+
+
+def test_a_kernel_that_dies_without_a_word_dies_of_the_last_module() -> None:
+    lines = boot("insmod 0", "errno 0", "tainted 0", "insmod 1")
+    assert judged("a b", lines) == ({"b": "the kernel died in its init function"}, "b")
+    assert judged("a b", lines, hung=True) == ({"b": "the whole kernel hung in its init function"}, "b")
+
+
+def test_a_taint_that_no_line_explains_is_a_complaint() -> None:
+    lines = boot("insmod 0", "errno 0", "tainted 0", "rmmod 0", "errno 0", "tainted 512", "done")
+    assert judged("a", lines)[0] == {"a": "it gave the kernel the taint flag W (warning)"}
+
+
+def test_a_kernel_that_was_left_in_the_shell_is_nobodys_fault() -> None:
+    lines = boot("insmod 0", "errno 0", "tainted 0", "loaded", "shell")
+    assert judged("a", lines) == ({"a": "it was not removed: the kernel was ended while it was loaded"}, "")
+
+
+def test_what_kmemleak_lists_is_a_complaint() -> None:
+    lines = boot("insmod 0", "errno 0", "tainted 0", "rmmod 0", "errno 0", "tainted 0")
+    lines += boot("leak unreferenced object 0xffff888 (size 64):", "done")[1:]
+    assert judged("a", lines)[0] == {"a": "kmemleak found memory that nothing points to any more"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        # as printed by kernel/locking/lockdep.c
+        ("lockdep", "WARNING: possible recursive locking detected"),
+        ("lockdep", "WARNING: possible circular locking dependency detected"),
+        ("lockdep", "WARNING: inconsistent lock state"),
+        ("lockdep", "WARNING: suspicious RCU usage"),
+        ("lockdep", "INFO: trying to register non-static key."),
+        # mm/kasan/report.c, lib/ubsan.c, kernel/sched/core.c
+        ("bug", "BUG: KASAN: slab-out-of-bounds in init+0x1/0x2 [a]"),
+        ("bug", "UBSAN: array-index-out-of-bounds in a.c:3:1"),
+        ("bug", "BUG: sleeping function called from invalid context at a.c:3"),
+        # lib/alloc_tag.c, mm/kmemleak.c
+        ("leak", "a.c:3 module a func:init has 64 allocated at module unload"),
+        ("leak", "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)"),
+        # kernel/watchdog.c, kernel/hung_task.c
+        ("stall", "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [insmod:1]"),
+        ("stall", "INFO: task insmod:1 blocked for more than 120 seconds."),
+        # kernel/resource.c
+        ("warning", "Trying to free nonexistent resource <0000000000000300-000000000000030f>"),
+        ("oops", "general protection fault, probably for non-canonical address 0xdead: 0000 [#1] SMP"),
+    ],
+)
+def test_what_the_kernel_complains_about_is_known_by_its_kind(kind: str, line: str) -> None:
+    (complaint,) = find_complaints(["a: fine", line, "b: fine"])
+    assert (complaint.kind, complaint.log) == (kind, (line,))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a: loading out-of-tree module taints kernel.",
+        "a: module verification failed: signature and/or required key missing - tainting kernel",
+        "a: debugging is on, BUG reports welcome",
+        "a: no WARNING: at the beginning",
+        "usb 1-1: new high-speed USB device",
+    ],
+)
+def test_what_a_module_says_is_no_complaint(line: str) -> None:
+    assert not find_complaints([line])
+
+
+# --- What is loaded, and when.
+
+
+def names(trials: list[Trial]) -> list[str]:
+    return [item.name for item in trials]
+
+
+def test_a_dependency_comes_first_and_the_rest_stays_in_order() -> None:
+    given = [trial("c"), trial("b", needs=("a",)), trial("a")]
+    assert names(with_dependencies(given, lambda: NONE)) == ["c", "a", "b"]
+
+
+def test_the_kernels_own_modules_are_not_asked_for_where_nothing_needs_them() -> None:
+    def fetch() -> KernelModules:
+        raise AssertionError
+
+    assert names(with_dependencies([trial("a"), trial("b", needs=("a",))], fetch)) == ["a", "b"]
+
+
+def test_modules_that_need_each_other_and_two_of_one_name_are_refused() -> None:
+    with pytest.raises(KbuildError, match="circle: a -> b -> a"):
+        with_dependencies([trial("a", needs=("b",)), trial("b", needs=("a",))], lambda: NONE)
+    with pytest.raises(UsageError, match="two files of a module called a"):
+        with_dependencies([trial("a"), trial("a")], lambda: NONE)
+
+
+def test_what_is_found_nowhere_is_left_to_the_kernel() -> None:
+    (only,) = with_dependencies([trial("a", needs=("nowhere",))], lambda: NONE)
+    assert only.needs == ("nowhere",)
+
+
+def test_a_boot_for_some_has_what_they_need_and_no_more() -> None:
+    all_ = [trial("a"), trial("b", needs=("a",)), trial("c"), trial("d", likes=("c",))]
+    assert names(closure(all_, ["b"])) == ["a", "b"]
+    assert names(closure(all_, ["d"])) == ["c", "d"]
+    assert needed_by(all_, "b") == {"a", "b"}
+    assert needed_by(all_, "d") == {"d"}
+
+
+def test_soft_dependencies_that_come_before_are_told_from_those_after() -> None:
+    assert pre_softdeps("pre: a b post: c") == ("a", "b")
+    assert pre_softdeps("post: c pre: a") == ("a",)
+    assert pre_softdeps("") == ()
+
+
+def test_indexes_are_read_as_modprobe_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "modules.dep").write_text("kernel/a-b.ko.xz: kernel/c.ko.xz kernel/d.ko.xz\nkernel/c.ko.xz:\n")
+    (tmp_path / "modules.softdep").write_text("# comment\nsoftdep a_b pre: hash post: e\n")
+    (tmp_path / "modules.alias").write_text("# comment\nalias hash c\nalias pci:v*d1* d\n")
+    modules = read_indexes(tmp_path)
+    assert modules.files["a_b"] == tmp_path / "kernel/a-b.ko.xz"
+    assert modules.needs == {"a_b": ("d", "c"), "c": ()}
+    assert modules.softdeps == {"a_b": ("hash",)}
+    assert modules.named("a-b") == ("a_b",)
+    assert modules.named("hash") == ("c",)
+    assert modules.named("pci:v12d1x") == ("d",)
+    assert modules.named("nothing") == ()
+
+
+# --- Calls.
+
+
+def test_parameters_go_to_the_module_that_is_named() -> None:
+    files = [Path("out/a-b.ko"), Path("c.ko.xz")]
+    assert _parameters(["a_b: x=1", 'c:y="p q" z=2', "a-b:w=3"], files) == {
+        files[0]: "x=1 w=3",
+        files[1]: 'y="p q" z=2',
+    }
+    assert _parameters(["x=a:b"], files[:1]) == {files[0]: "x=a:b"}
+
+
+@pytest.mark.parametrize(("words", "said"), [("x=1", "of which module"), ("d: x=1", "no module d is given")])
+def test_parameters_of_nobody_are_a_wrong_call(words: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        _parameters([words], [Path("a.ko"), Path("c.ko")])
+
+
+def kbuildpy_run(*words: str | Path, path: Path | None = None) -> tuple[int, str]:
+    done = run(
+        [sys.executable, "-m", "kbuildpy", "run", *words],
+        check=False,
+        timeout=60,
+        env={**os.environ, "PATH": str(path)} if path else None,
+    )
+    assert "Traceback" not in done.error_text
+    assert not done.stdout
+    return done.returncode, done.error_text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["none.ko"], "none.ko: No such file or directory"),
+        ([str(PACKAGE / "module_call.py")], "not an ELF file"),
+        ([sys.executable], "not a kernel module"),
+        (["--timeout", "0", "a.ko"], "at least one second"),
+        (["--gdb", "99999", "a.ko"], "no port has this number"),
+        (["--memory", "1", "a.ko"], "at least 64 MiB"),
+        (["--keep", "a.ko"], "standard input is none"),
+        ([], "arguments are required"),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_said(words: list[str], said: str) -> None:
+    status, text = kbuildpy_run(*words)
+    assert said in text
+    assert status == (1 if "ELF" in said else 2)
+
+
+def test_a_program_that_prints_is_heard_while_it_runs() -> None:
+    heard: list[tuple[float, bytes]] = []
+
+    def watch(chunk: bytes) -> float:
+        heard.append((time.monotonic(), chunk))
+        return 20
+
+    assert run_live(["sh", "-c", "echo one; sleep 1; echo two"], watch=watch) == 0
+    chunks = [item for item in heard if item[1]]
+    assert [chunk for _, chunk in chunks] == [b"one\n", b"two\n"]
+    assert chunks[1][0] - chunks[0][0] > 0.5
+
+
+def test_a_program_that_says_nothing_for_too_long_is_ended() -> None:
+    start = time.monotonic()
+    assert run_live(["sleep", "100"], watch=lambda chunk: 0.5) is None
+    assert time.monotonic() - start < 10
+
+
+def test_a_program_that_fails_says_why_in_the_error() -> None:
+    with pytest.raises(CommandError, match="status 3: because"):
+        run_live(["sh", "-c", "echo because >&2; exit 3"], watch=lambda chunk: 10)
+    with pytest.raises(CommandError, match="program not found") as missing:
+        run_live(["qemu-system-x86_64-none"], watch=lambda chunk: 10)
+    assert missing.value.returncode == 127
+
+
+def test_a_result_is_final_with_what_is_known_by_then() -> None:
+    lines = boot("insmod 0", "errno 0", "tainted 0", "line a 16384 0 - Live 0x0 (OE)", "taints OE", "insmod 1")
+    found = judge([trial("a"), replace(trial("b"), parameters="x=1")], read_boot(lines), limit=4)
+    assert "a" not in found.final
+    assert found.final["b"].parameters == "x=1"

@@ -1,0 +1,84 @@
+"""`env.RunModule()`: a report beside each module, made by the alias `run` and never by default."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.parity.scons_project import HEAD, SConsProject, usual_tree
+from tests.vm.bad_modules import SOURCES
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.skipif(
+        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
+        reason="boots x86-64 kernels in QEMU",
+    ),
+]
+
+SCONSTRUCT = f"""{HEAD}
+kos = [env.KernelModule(name, [name + '.c']) for name in ('good', 'parameters')]
+env.RunModule(kos, params={{'parameters': 'count=3'}}, dyndbg=True)
+"""
+
+
+def new_project(place: Path, sconstruct: str, *names: str) -> SConsProject:
+    files = {f"{name}.c": SOURCES[name] for name in names}
+    return SConsProject(place / "project", usual_tree().objects, {"SConstruct": sconstruct, **files})
+
+
+def logs(project: SConsProject) -> list[str]:
+    return sorted(path.name for path in project.place.rglob("*.log"))
+
+
+def test_the_alias_runs_what_a_build_does_not_and_does_so_once(tmp_path: Path) -> None:
+    project = new_project(tmp_path, SCONSTRUCT, "good", "parameters")
+    assert not [line for line in project.build().did if "RUN" in line]
+    assert project.scons("-n", "run").did == ["RUN     good.ko", "RUN     parameters.ko"]
+    assert logs(project) == []
+    assert project.scons("run").did == ["RUN     good.ko", "RUN     parameters.ko"]
+    assert logs(project) == ["good.run.log", "parameters.run.log"]
+    out = project.place / "build" / usual_tree().release
+    report = (out / "good.run.log").read_text()
+    assert ": loaded and removed\n" in report
+    assert "\ngood: here I am\n" in report and "\ngood: in detail\n" in report and "\ngood: gone\n" in report
+    assert "\nparameters: count 3 text <(null)>\n" in (out / "parameters.run.log").read_text()
+    assert "`run' is up to date" in project.scons("run").output
+    # Another parameter is another run.
+    project.edit("SConstruct", "count=3", "count=4")
+    assert project.scons("run").did == ["RUN     good.ko", "RUN     parameters.ko"]
+    assert "count 4" in (out / "parameters.run.log").read_text()
+    project.scons("-c", "run")
+    assert logs(project) == []
+
+
+def test_a_module_that_goes_wrong_fails_the_build_every_time(tmp_path: Path) -> None:
+    sconstruct = f"{HEAD}env.RunModule(env.KernelModule('no_device'))\n"
+    project = new_project(tmp_path, sconstruct, "no_device")
+    for _ in range(2):
+        failed = project.scons("run", status=2)
+        assert "  RUN     no_device.ko\n" in failed.output
+        assert "its init function returned ENODEV (No such device)" in failed.output
+        assert "Traceback" not in failed.output
+        assert logs(project) == ["no_device.run-failed.log"]
+    project.edit("no_device.c", "return -ENODEV;", "return 0;")
+    project.scons("run")
+    assert logs(project) == ["no_device.run.log"]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("env.RunModule([])", "no modules to run"),
+        ("env.RunModule(kos, params='x=1')", "of which module"),
+        ("env.RunModule(kos, params={'other': 'x=1'})", "params of other, which is not among the modules"),
+    ],
+)
+def test_what_is_wrong_is_said_without_a_traceback(call: str, said: str, tmp_path: Path) -> None:
+    kos = "kos = [env.KernelModule(name, [name + '.c']) for name in ('good', 'parameters')]"
+    done = new_project(tmp_path, f"{HEAD}{kos}\n{call}\n", "good", "parameters").scons("run", status=2)
+    assert said in done.output
+    assert "Traceback" not in done.output
