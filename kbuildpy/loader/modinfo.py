@@ -29,7 +29,8 @@ def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
     """Every value of `tag`, of the entries that begin in `.modinfo` (the first section header stands for one that is
     not there, as in the kernel)."""
     section = info.sechdrs[info.index.info]
-    start, end = section.sh_offset, section.sh_offset + section.sh_size
+    # (the first entry is looked at even in an empty section)
+    start, end = section.sh_offset, section.sh_offset + max(section.sh_size, 1)
     wanted, contents = tag.encode() + b"=", info.contents
     # (an entry that begins in the section may end behind it)
     at = contents.find(wanted, start, end + len(wanted) - 1)
