@@ -72,8 +72,11 @@ def check_struct_is_writable(info: LoadInfo) -> None:
         raise Undefined(info.stage, "its struct module is read-only, and is written to", "build it again")
 
 
-def total_size(info: LoadInfo) -> int:
-    """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size)."""
+def total_size(info: LoadInfo) -> int | None:
+    """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size). None
+    where the kernel's configuration is not known, on which it hangs."""
+    if info.kernel.config is None:
+        return None
     return sum(size for kind, size in info.mem.items() if not kind.startswith("init"))
 
 
@@ -208,8 +211,8 @@ def _core_symbols(info: LoadInfo, layout: dict[int, str]) -> tuple[int, int]:
     find = info.contents.find
     count = length = 0
     last = len(info.sechdrs)
-    begin, stop = 1, 0
     room = len(info.contents) - start
+    begin, stop = 1, 0
     for number, row in enumerate(info.symbols):
         if row[0] >= room and row[3]:
             # (who asks kallsyms for an address has it compare names)
