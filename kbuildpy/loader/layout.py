@@ -211,12 +211,12 @@ def _core_symbols(info: LoadInfo, layout: dict[int, str]) -> tuple[int, int]:
     find = info.contents.find
     count = length = 0
     last = len(info.sechdrs)
-    room = len(info.contents) - start
+    room = info.sechdrs[info.index.str].sh_size
     begin, stop = 1, 0
     for number, row in enumerate(info.symbols):
         if row[0] >= room and row[3]:
-            # (who asks kallsyms for an address has it compare names)
-            info.symbol_name(number)
+            # (in the copy that is kept, which kallsyms looks for names in)
+            raise Undefined(info.stage, f"the name of symbol {number} is behind the string table, and is read there")
         if number == 0 or info.is_livepatch or (row[0] and row[3] in kept and row[3] < last):
             at = start + row[0]
             if not begin <= at <= stop:  # (names may share their ends)
