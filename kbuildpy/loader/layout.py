@@ -72,8 +72,11 @@ def check_struct_is_writable(info: LoadInfo) -> None:
         raise Undefined(info.stage, "its struct module is read-only, and is written to", "build it again")
 
 
-def total_size(info: LoadInfo) -> int:
-    """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size)."""
+def total_size(info: LoadInfo) -> int | None:
+    """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size). None
+    where the kernel's configuration is not known, on which it hangs."""
+    if info.kernel.config is None:
+        return None
     return sum(size for kind, size in info.mem.items() if not kind.startswith("init"))
 
 

@@ -52,7 +52,7 @@ def check_vermagic(info: LoadInfo) -> None:
         return
     if kernel is None:
         info.not_checked("vermagic", "vermagic and the layout of struct module")
-    elif not same_magic(magic, kernel, has_crcs=info.index.vers != 0):
+    elif not same_magic(magic, kernel, has_crcs=info.index.vers != 0 and info.kernel.has("MODVERSIONS") is not False):
         line = f"{info.name}: version magic '{magic}' should be '{kernel}'"
         reason = f"it was built for a kernel with vermagic '{magic}'"
         raise info.refuse("ENOEXEC", line, reason, f"build it for this kernel: kbuildpy build -k {info.kernel.release}")
@@ -134,8 +134,7 @@ def check_test(info: LoadInfo) -> None:
 
 def check_sig_ok(info: LoadInfo) -> None:
     """Taint: not signed by anybody whom the kernel trusts; said once."""
-    signature_known = not any(item.startswith("the signature:") for item in info.unchecked)
-    if info.kernel.has("MODULE_SIG") and not info.sig_ok and signature_known:
+    if info.kernel.has("MODULE_SIG") and not info.sig_ok and info.sig_judged:
         if not is_tainted(info, "E"):
             info.log(
                 f"{info.mod_name}: module verification failed: signature and/or required key missing - tainting kernel"

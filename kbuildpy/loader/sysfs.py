@@ -1,6 +1,7 @@
 """The module gets its directory below /sys/module: kernel/module/sysfs.c: mod_sysfs_setup.
 
-What is missing here: a name that code in the kernel itself has taken (`printk`). No kernel tree tells them.
+Code in the kernel itself has directories there, too (`printk`). Which is told by no kernel tree; a kernel's own list
+tells names that may have one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
         message = "kobject: (<kobject>): attempted to be registered with empty name!"
         warn(info, "lib/kobject.c", "kobject_add_internal", message)
         raise info.refuse("EINVAL", None, "the module has no name", "build it with modpost: kbuildpy build")
+    built_in = info.kernel.built_in() if info.kernel.built_in else None
+    if built_in is None:
+        info.not_checked(f"whether the kernel itself has a /sys/module/{info.mod_name}", "the kernel's own modules")
+    elif info.mod_name in built_in:
+        info.not_checked(f"whether the kernel's own {info.mod_name} has a /sys/module/{info.mod_name}")
     _check_parameters(info)
     if is_set(info, "KALLSYMS"):
         _check_sections(info)
