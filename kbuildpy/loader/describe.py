@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno as errnos
-import os
 from collections.abc import Sequence
 
+from kbuildpy.kernel.errnos import errno_words
 from kbuildpy.loader.verdict import Verdict
 
 _WIDTH = 14
@@ -64,4 +63,4 @@ def _answer(verdict: Verdict) -> str:
         return "accepted"
     if verdict.errno is None:
         return "not safe to load, though not refused,"
-    return f"refused with {verdict.errno} ({os.strerror(getattr(errnos, verdict.errno))})"
+    return f"refused with {errno_words(verdict.errno)}"

@@ -6,7 +6,7 @@ finds the kernel, and `machine` is what differs by architecture. `debian` takes 
 
 `kbuildpy run` does more for each module, in `session`: `kernels` are what `-k` names, `trial` says what is loaded and
 when, with the kernel's own modules (`in_tree`); `guest` follows the guest's process 1 (`guest_run.sh`, which calls
-`module_call`), `reports` reads what that reports; `steps` (with `complaints` and `errnos`) says what went wrong,
+`module_call`), `reports` reads what that reports; `steps` (with `complaints`) says what went wrong,
 `judge` by whose fault, and `result` is what comes of it, put in words by `describe`. `debugger` is for `--gdb`.
 """
 

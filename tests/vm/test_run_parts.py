@@ -14,10 +14,10 @@ import pytest
 from kbuildpy.cli.run import _parameters
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import CommandError, KbuildError, UsageError
+from kbuildpy.kernel.errnos import errno_words
 from kbuildpy.run import run, run_live
 from kbuildpy.vm import ARM64, X86_64, Machine
 from kbuildpy.vm.complaints import find_complaints
-from kbuildpy.vm.errnos import errno_words
 from kbuildpy.vm.in_tree import KernelModules, pre_softdeps, read_indexes
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.module_call import module_call
