@@ -23,9 +23,9 @@ class Guest:
     """One boot; `watch` is what `run_live()` wants.
 
     `names` are the modules by number, `marker` is what the guest's reports begin with, `limit` what it was told. `show`
-    gets what people should see, as bytes; with `verbose` also what the kernel says while it starts. When all modules are
-    loaded, `loaded` is called with the report so far if it is given, and there is no time limit from then on to the end
-    of `wait`ing.
+    gets what people should see, as bytes; with `verbose` also what the kernel says while it starts. When all modules
+    are loaded, `loaded` is called with the report so far if it is given, and there is no time limit from then on to the
+    end of `wait`ing.
     """
 
     def __init__(
