@@ -7,6 +7,7 @@ import termios
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -91,7 +92,7 @@ def _boot(kernel: Kernel, batch: Sequence[Trial], settings: Settings, show: Call
     initramfs = make_initramfs(
         contents,
         busybox=busybox_for(kernel.machine),
-        script="guest_run.sh",
+        init=files("kbuildpy.vm").joinpath("guest_run.sh").read_bytes(),
         programs={"module_call": module_call(kernel.machine)},
     )
     with TemporaryDirectory(prefix="kbuildpy-vm-") as name, _keyboard(settings) as (stdin, go_on):

@@ -23,7 +23,7 @@ from kbuildpy.vm.in_tree import KernelModules, pre_softdeps, read_indexes
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.reports import new_marker, read_boot
-from kbuildpy.vm.trial import Trial, closure, needed_by, with_dependencies
+from kbuildpy.vm.trial import Trial, closure, needed_by, read_trial, with_dependencies
 
 PACKAGE = Path(__file__).parents[2] / "kbuildpy/vm"
 
@@ -249,6 +249,15 @@ def test_indexes_are_read_as_modprobe_reads_them(tmp_path: Path) -> None:
 
 
 # --- Calls.
+
+
+def test_a_module_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.ko.xz"
+    cut.write_bytes(b"\xfd7zXZ\0\0\4")
+    with pytest.raises(KbuildError, match=r"cut\.ko\.xz: the xz contents are cut off"):
+        read_trial(cut)
+    with pytest.raises(UsageError, match=r"none\.ko: No such file"):
+        read_trial(tmp_path / "none.ko")
 
 
 def test_parameters_go_to_the_module_that_is_named() -> None:
