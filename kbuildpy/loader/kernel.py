@@ -41,7 +41,8 @@ class LoaderKernel:
     `release` is UTS_RELEASE; `version` decides between variants of a stage; `machine` is "x86_64" or "arm64". `config`
     is the configuration, `vermagic` VERMAGIC_STRING, `struct_module` its layout, `exports` the symbols. `keyring`
     gives what signatures are checked with (the first call takes a second: the image is unpacked; later ones nothing),
-    and may raise `KbuildError` for a damaged image; `sig_enforce` and `lockdown` are how the kernel was started,
+    and may raise `KbuildError` for a damaged image; `keyring_complete` is False where the kernel has more keys than
+    that, which are not known. `sig_enforce` and `lockdown` are how the kernel was started,
     `blacklist` its `module_blacklist=`. `tainted` are the letters that it has already, `modules_of` gives the bytes of
     one of its own modules by name and `depends_of` the names of all that it needs, in an order that works. `missing`
     says in words which facts are not known, and why.
@@ -55,6 +56,7 @@ class LoaderKernel:
     struct_module: ModuleStruct | None = None
     exports: Exports | None = None
     keyring: Callable[[], Keyring] | None = None
+    keyring_complete: bool = True
     sig_enforce: bool = False
     lockdown: bool = False
     blacklist: tuple[str, ...] = ()
