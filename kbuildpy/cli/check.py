@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,10 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.progress import with_bar
 from kbuildpy.errors import KbuildError, UsageError
-
-_NAMED = re.compile(r"([\w-]+):\s*")
 
 if TYPE_CHECKING:
     from kbuildpy.loader.kernel import LoaderKernel
@@ -40,13 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a kernel tree's path, an image's path, a release, `running` or `all` (default: the running kernel, else "
         "the newest one installed)",
     )
-    parser.add_argument(
-        "--params",
-        action="append",
-        default=[],
-        metavar="[NAME:]PARAMETERS",
-        help="parameters as for insmod ('debug=3 name=\"x y\"'), for module NAME or for all",
-    )
+    add_params(parser, whose="of all")
     parser.add_argument("--script", metavar="FILE", type=Path, help="run a script of insmod, rmmod and the like")
     parser.add_argument("--sig-enforce", action="store_true", help="the kernel runs with module.sig_enforce=1")
     parser.add_argument("--lockdown", action="store_true", help="the kernel is locked down (Secure Boot)")
@@ -86,26 +78,19 @@ def run(args: argparse.Namespace) -> int:
     results = check_files(Check(tuple(files), tuple(kernels), _parameters(args.params, files)), jobs=args.jobs)
     shown, say = with_bar(results, len(files), quiet=args.quiet)
     rows: list[Sequence[Verdict]] = []
-    failed = 0
-
-    for path, result in shown:
-        if isinstance(result, KbuildError):
-            failed += 1
-            print(f"kbuildpy: {result}", file=sys.stderr)
-            if args.format == "json":
-                say(json.dumps(_unreadable(path, result)))
-            continue
-        failed += sum(not verdict.accepted for verdict in result)
-        rows.append(result)
+    for _, row in shown:
+        rows.append(row)
+        if not row[0].readable:
+            say("\n  ".join(filter(None, (f"kbuildpy: {row[0].reason}", row[0].hint))), error=True)
         if args.format == "json":
-            for verdict in result:
+            for verdict in row:
                 if not (args.quiet and verdict.accepted):
                     say(json.dumps(verdict.to_json()))
-    _print(args, rows, len(files), failed)
-    return 1 if failed else 0
+    _print(args, rows)
+    return 0 if all(verdict.accepted for row in rows for verdict in row) else 1
 
 
-def _print(args: argparse.Namespace, rows: Sequence[Sequence[Verdict]], files: int, failed: int) -> None:
+def _print(args: argparse.Namespace, rows: Sequence[Sequence[Verdict]]) -> None:
     verdicts = [verdict for row in rows for verdict in row]
     if args.format == "sarif":
         from kbuildpy.loader.sarif import as_sarif
@@ -118,26 +103,23 @@ def _print(args: argparse.Namespace, rows: Sequence[Sequence[Verdict]], files: i
     elif args.format == "text":
         from kbuildpy.loader.describe import as_matrix, as_text
 
-        several = bool(rows) and len(rows[0]) > 1
+        several = len(rows[0]) > 1
         if several and not args.quiet:
             print(as_matrix(rows))
         many = len(verdicts) > 1 and not args.verbose
+        accepted_too = not args.quiet and (args.verbose or not several)
         for verdict in verdicts:
-            if not verdict.accepted or not (args.quiet or several):
+            # (an unreadable file was named while it was tried)
+            if accepted_too if verdict.accepted else verdict.readable:
                 print(as_text(verdict, verbose=args.verbose, brief=many))
-        if files > 1 or several:
-            total = len(verdicts) + files - len(rows)
-            print(f"{total - failed} of {total} accepted", file=sys.stderr)
-
-
-def _unreadable(path: Path, error: KbuildError) -> dict[str, object]:
-    empty = dict.fromkeys(("kernel", "errno", "log", "stage"))
-    facts = {"reason": error.message, "hint": error.hint, "taints": "", "requires": [], "unchecked": []}
-    return {"file": str(path), "accepted": False, **empty, **facts}
+        if len(verdicts) > 1:
+            accepted = sum(verdict.accepted for verdict in verdicts)
+            print(f"{accepted} of {len(verdicts)} accepted", file=sys.stderr)
 
 
 def _kernels(args: argparse.Namespace) -> list[LoaderKernel]:
     from kbuildpy.kbuild.module_facts import ask_module_facts
+    from kbuildpy.loader.keys import with_certificates
     from kbuildpy.loader.open import open_kernels
 
     opened = open_kernels(
@@ -153,36 +135,17 @@ def _kernels(args: argparse.Namespace) -> list[LoaderKernel]:
         kernel = replace(
             item.kernel, sig_enforce=args.sig_enforce, lockdown=args.lockdown, blacklist=tuple(args.blacklist)
         )
-        kernels.append(_with_certificates(kernel, args.cert))
+        kernels.append(with_certificates(kernel, args.cert))
     return kernels
 
 
-def _with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKernel:
-    """A kernel in which the certificates of `files` are enrolled, beside those that it has."""
-    if not files:
-        return kernel
-    from kbuildpy.signing.anchors import load_certificates
-    from kbuildpy.signing.keyring import Keyring
-
-    certificates = [item for file in files for item in load_certificates(file)]
-    built_in = kernel.keyring() if kernel.keyring else Keyring(kernel.release)
-    keyring = built_in.plus(certificates)
-    return replace(kernel, keyring=lambda: keyring)
-
-
 def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
-    """Parameters by module name; "" stands for every module."""
+    """Parameters by module name."""
     from kbuildpy.kernel.own_modules import module_name
 
-    names = {module_name(file.name) for file in files}
-    parameters: dict[str, str] = {}
-    for text in given:
-        named = _NAMED.match(text)
-        key = named[1].replace("-", "_") if named else ""
-        if key and key not in names:
-            raise UsageError(f"--params {text}: no module called {key} is checked", hint="NAME:'debug=3', or 'debug=3'")
-        parameters[key] = text[named.end() :] if named else text
-    return parameters
+    names = list(dict.fromkeys(module_name(file.name) for file in files))
+    found = read_params(given, names)
+    return {name: words_of(name, found) for name in names} if found else {}
 
 
 def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> int:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.errors import UsageError
+from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.vm.describe import as_text
 from kbuildpy.vm.kernels import Kernel, find_kernels
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import Trial, read_trial
-
-_FOR_ONE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.*)$", re.DOTALL)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,14 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="kernels",
         help="a release, a kernel tree's path, an image's path, `running` or `all`",
     )
-    parser.add_argument(
-        "-p",
-        "--params",
-        action="append",
-        default=[],
-        metavar="[NAME:]'PARAM=VALUE ...'",
-        help="parameters as insmod takes them, of the module NAME; of the only one without NAME",
-    )
+    add_params(parser, whose="of the only one")
     parser.add_argument("--dyndbg", action="store_true", help="switch the modules' dynamic debug messages on")
     parser.add_argument(
         "--timeout", type=int, default=20, metavar="SECONDS", help="for each init and exit function (default: 20)"
@@ -114,25 +106,15 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[Path, str]:
     """The parameters of each file. Raises `UsageError` where it is not clear whose they are."""
-    found: dict[Path, list[str]] = {}
-    for words in given:
-        match = _FOR_ONE.match(words)
-        name = match[1].replace("-", "_") if match else ""
-        owners = [file for file in files if not name or _plain(file) == name]
-        if not owners:
-            have = ", ".join(_plain(file) for file in files)
-            raise UsageError(f"--params {words!r}: no module {name} is given, but {have}")
-        if not match and len(owners) > 1:
-            raise UsageError(
-                f"--params {words!r}: of which module?", hint=f"say so: --params '{_plain(files[0])}: {words}'"
-            )
-        for owner in owners:
-            found.setdefault(owner, []).append(match[2] if match else words)
-    return {file: " ".join(words) for file, words in found.items()}
-
-
-def _plain(file: Path) -> str:
-    return file.name.partition(".")[0].replace("-", "_")
+    names = {file: module_name(file.name) for file in files}
+    found = read_params(given, list(names.values()))
+    unclear = next((item for item in found if not item.module), None)
+    if unclear and len(names) > 1:
+        first = next(iter(names.values()))
+        raise UsageError(
+            f"--params {unclear.words!r}: of which module?", hint=f"say so: --params '{first}: {unclear.words}'"
+        )
+    return {file: words for file, name in names.items() if (words := words_of(name, found))}
 
 
 def _plan(words: Sequence[str], trials: Sequence[Trial]) -> list[tuple[Kernel, list[Trial]]]:

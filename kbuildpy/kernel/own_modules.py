@@ -10,10 +10,31 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
 
-_MODULE = re.compile(r"(?:.*/)?([^/]+)\.ko(?:\.(?:gz|xz|zst))?")
+_MODULE = re.compile(r"(?:.*/)?([^/]+)\.ko(?:\.(?:gz|xz|zst|lz4|lzma|bz2))?")
+
+
+class ListedModule(NamedTuple):
+    """A line of depmod's list: a module's name, its file's path below the directory, and all modules that it needs,
+    each after what it needs itself."""
+
+    name: str
+    path: str
+    needs: tuple[str, ...]
+
+
+@lru_cache(maxsize=8)
+def read_modules_dep(directory: Path) -> tuple[ListedModule, ...]:
+    """`modules.dep` of `directory`, whose lines end with what is loaded first. Raises OSError if it cannot be read."""
+    lines = (directory / "modules.dep").read_text(errors="surrogateescape").splitlines()
+    pairs = (line.partition(":") for line in lines)
+    return tuple(
+        ListedModule(module_name(path), path, tuple(module_name(item) for item in reversed(needs.split())))
+        for path, _, needs in pairs
+    )
 
 
 def modules_directory(release: str, *, root: Path = Path("/")) -> Path | None:
@@ -84,11 +105,9 @@ def stated_needs(contents: bytes) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def _listed_needs(directory: Path) -> Mapping[str, tuple[str, ...]] | None:
     try:
-        lines = (directory / "modules.dep").read_text(errors="surrogateescape").splitlines()
+        return {item.name: item.needs for item in read_modules_dep(directory)}
     except OSError:
         return None
-    pairs = (line.partition(":") for line in lines)
-    return {module_name(path): tuple(module_name(item) for item in reversed(needs.split())) for path, _, needs in pairs}
 
 
 @lru_cache(maxsize=8192)
@@ -117,15 +136,13 @@ def module_name(path: str) -> str:
 @lru_cache(maxsize=8)
 def own_modules(directory: Path) -> Mapping[str, Path]:
     """The files of the modules in `directory` (`.../lib/modules/RELEASE`), by name."""
-    listing = directory / "modules.dep"
     try:
-        lines = listing.read_text(errors="surrogateescape").splitlines()
+        listed = read_modules_dep(directory)
     except FileNotFoundError:
         return {module_name(path): Path(path) for path in walk_modules(directory)}
     except OSError as error:
-        raise KbuildError(f"{listing}: {error.strerror}") from error
-    paths = (line.partition(":")[0] for line in lines)
-    return {module_name(path): directory / path for path in paths if path.startswith("kernel/")}
+        raise KbuildError(f"{directory / 'modules.dep'}: {error.strerror}") from error
+    return {item.name: directory / item.path for item in listed if item.path.startswith("kernel/")}
 
 
 def walk_modules(directory: Path) -> Iterator[str]:

@@ -18,8 +18,8 @@ from kbuildpy.loader.load_module import NO_MODULES, load_module
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.verdict import Verdict
 
-Result = Sequence[Verdict] | KbuildError
-"""A verdict for each kernel, or why a file cannot be read."""
+Result = Sequence[Verdict]
+"""A verdict for each kernel."""
 
 _PER_PROCESS = 16
 """Files that are handed to a process at a time; fewer are not worth a second process."""
@@ -27,7 +27,7 @@ _PER_PROCESS = 16
 
 @dataclass(frozen=True)
 class Check:
-    """What is to be checked: `files` against `kernels`, with `parameters` by module name ("" for every one)."""
+    """What is to be checked: `files` against `kernels`, with `parameters` by module name."""
 
     files: tuple[Path, ...]
     kernels: tuple[LoaderKernel, ...]
@@ -73,13 +73,12 @@ class Checker:
         try:
             contents = read_module(file)
         except KbuildError as error:
-            return error
+            return [_unreadable(file, kernel.release, error) for kernel in self._check.kernels]
         return [self._verdict(file, contents, number) for number in range(len(self._check.kernels))]
 
     def _verdict(self, file: Path, contents: bytes, number: int) -> Verdict:
         modules = self._before(file, contents, number)
-        parameters = self._check.parameters
-        args = parameters.get(module_name(file.name), parameters.get("", ""))
+        args = self._check.parameters.get(module_name(file.name), "")
         kernel = self._check.kernels[number]
         verdict, after = load_module(contents, kernel, modules, args, file=str(file))
         self._loaded[file, number] = after if verdict.accepted else NO_MODULES
@@ -108,6 +107,12 @@ class Checker:
         candidates = self._by_name.get(name, [])
         beside = [path for path in candidates if path.parent == file.parent]
         return next(iter(beside or candidates), None)
+
+
+def _unreadable(file: Path, kernel: str, error: KbuildError) -> Verdict:
+    name = module_name(file.name)
+    hint = error.hint or None
+    return Verdict(str(file), kernel, name, accepted=False, reason=error.message, hint=hint, readable=False)
 
 
 _checkers: list[Checker] = []

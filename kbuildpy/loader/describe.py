@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno as errnos
-import os
 from collections.abc import Sequence
 
+from kbuildpy.kernel.errnos import errno_words
 from kbuildpy.loader.verdict import Verdict
 
 _WIDTH = 14
@@ -15,7 +14,10 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
     """A few lines: the answer, then what there is to know about it; of an accepted module only the first if `brief`."""
     lines = [f"{verdict.file}: {_answer(verdict)} by {verdict.kernel}"]
     facts: list[tuple[str, str]] = []
-    if not verdict.accepted:
+    if not verdict.readable:
+        facts.append(("because", verdict.reason or ""))
+        facts += [("to do", verdict.hint)] if verdict.hint else []
+    elif not verdict.accepted:
         facts.append(("kernel log", verdict.log or "(nothing)"))
         facts.append(("stage", verdict.stage or ""))
         facts.append(("because", verdict.reason or ""))
@@ -41,7 +43,7 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
 
 
 def as_matrix(results: Sequence[Sequence[Verdict]]) -> str:
-    """A table: a line for each file, a column for each kernel; "ok", or the errno."""
+    """A table: a line for each file, a column for each kernel; "ok", the errno, or that there is none."""
     if not results:
         return ""
     header = ["", *(verdict.kernel for verdict in results[0])]
@@ -54,6 +56,8 @@ def as_matrix(results: Sequence[Sequence[Verdict]]) -> str:
 
 
 def _cell(verdict: Verdict) -> str:
+    if not verdict.readable:
+        return "unreadable"
     if verdict.accepted:
         return "ok" if not verdict.unchecked else "ok (not all checked)"
     return verdict.errno or "undefined"
@@ -62,6 +66,8 @@ def _cell(verdict: Verdict) -> str:
 def _answer(verdict: Verdict) -> str:
     if verdict.accepted:
         return "accepted"
+    if not verdict.readable:
+        return "not read, so not judged,"
     if verdict.errno is None:
         return "not safe to load, though not refused,"
-    return f"refused with {verdict.errno} ({os.strerror(getattr(errnos, verdict.errno))})"
+    return f"refused with {errno_words(verdict.errno)}"

@@ -13,20 +13,20 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def as_junit(verdicts: Sequence[Verdict]) -> str:
-    """A document; a refusal is a failure whose text is the kernel's log."""
+    """A document; a refusal is a failure whose text is the kernel's log, an unreadable file an error."""
     root = ElementTree.Element("testsuites", name="kbuildpy check")
     for kernel in dict.fromkeys(verdict.kernel for verdict in verdicts):
         of_kernel = [verdict for verdict in verdicts if verdict.kernel == kernel]
-        failures = sum(not verdict.accepted for verdict in of_kernel)
+        errors = sum(not verdict.readable for verdict in of_kernel)
+        failures = sum(not verdict.accepted for verdict in of_kernel) - errors
         suite = ElementTree.SubElement(
-            root, "testsuite", name=_text(kernel), tests=str(len(of_kernel)), failures=str(failures), errors="0"
+            root, "testsuite", name=_text(kernel), tests=str(len(of_kernel)), failures=str(failures), errors=str(errors)
         )
         for verdict in of_kernel:
             case = ElementTree.SubElement(suite, "testcase", classname=_text(kernel), name=_text(verdict.file))
             if not verdict.accepted:
-                failure = ElementTree.SubElement(
-                    case, "failure", type=verdict.errno or "undefined", message=_text(verdict.reason or "")
-                )
+                kind, why = ("failure", verdict.errno or "undefined") if verdict.readable else ("error", "unreadable")
+                failure = ElementTree.SubElement(case, kind, type=why, message=_text(verdict.reason or ""))
                 failure.text = _text("\n".join(filter(None, (verdict.log, verdict.hint))))
             if verdict.unchecked:
                 out = ElementTree.SubElement(case, "system-out")

@@ -4,13 +4,15 @@ check of one signed module would do little else.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.loader.kernel import LoaderKernel
 
 if TYPE_CHECKING:
     from kbuildpy.signing.keyring import Keyring
@@ -36,6 +38,29 @@ def keyring_of_image(image: Path) -> Keyring:
     keyring = load_kernel(image)
     write_json(cached, _to_json(keyring) | {"aliases": _aliases(image, keyring.kernel)})
     return keyring
+
+
+def with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKernel:
+    """A kernel in which the certificates of `files` are enrolled, beside those that it has.
+
+    Where those are not known (there is no image of it, or a damaged one), the keyring is not complete: what does not
+    verify with it may do so in the kernel. Raises `KbuildError` for a file that has no certificates.
+    """
+    if not files:
+        return kernel
+    from kbuildpy.signing.anchors import load_certificates
+    from kbuildpy.signing.keyring import Keyring
+
+    certificates = [item for file in files for item in load_certificates(file)]
+    built_in = None
+    missing = kernel.missing
+    if kernel.keyring is not None:
+        try:
+            built_in = kernel.keyring()
+        except KbuildError as error:
+            missing = (*missing, f"the built-in certificates: {error.message}")
+    keyring = (built_in or Keyring(kernel.release)).plus(certificates)
+    return replace(kernel, keyring=lambda: keyring, keyring_complete=built_in is not None, missing=missing)
 
 
 def _aliases(image: Path, release: str) -> list[list[int]]:

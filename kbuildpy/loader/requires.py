@@ -7,6 +7,7 @@ are loaded, and holds them.
 from __future__ import annotations
 
 from kbuildpy.elf.constants import SHT_REL, SHT_RELA
+from kbuildpy.errors import KbuildError
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.own_exports import relocations
 
@@ -16,7 +17,11 @@ def in_order(info: LoadInfo) -> tuple[str, ...]:
     order: list[str] = []
     unknown = False
     for owner in info.requires:
-        below = _needs(info, owner)
+        try:
+            below = _needs(info, owner)
+        except KbuildError as error:
+            info.not_checked(f"what {owner} needs itself: {error.message}")
+            below = ()
         unknown = unknown or below is None
         order += [name for name in (*(below or ()), owner) if name not in order]
     if unknown:

@@ -14,9 +14,9 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_sarif(verdicts: Sequence[Verdict]) -> str:
-    """One log with one run. Its results are the refusals (level error) and what could not be checked (note)."""
+    """One log with one run. Its results are refusals and unreadable files (level error), what was not checked notes."""
     refused = [verdict for verdict in verdicts if not verdict.accepted]
-    rules = sorted({verdict.stage or "unknown" for verdict in refused} | {"unchecked"})
+    rules = sorted({_rule(verdict) for verdict in refused} | {"unchecked"})
     results = [_refusal(verdict) for verdict in refused]
     results += [_note(verdict, what) for verdict in verdicts for what in verdict.unchecked]
     driver = {
@@ -30,14 +30,21 @@ def as_sarif(verdicts: Sequence[Verdict]) -> str:
 
 
 def _refusal(verdict: Verdict) -> dict[str, object]:
-    text = f"{verdict.kernel} refuses it with {verdict.errno}" if verdict.errno else f"{verdict.kernel} may crash"
+    if verdict.errno:
+        text = f"{verdict.kernel} refuses it with {verdict.errno}"
+    else:
+        text = f"{verdict.kernel} may crash" if verdict.readable else "The file cannot be read"
     text += f": {verdict.reason}."
     if verdict.log:
         text += f" The kernel's log: {verdict.log}"
     if verdict.hint:
         text += f" To do: {verdict.hint}"
     properties = {"kernel": verdict.kernel, "errno": verdict.errno, "log": verdict.log}
-    return {"ruleId": verdict.stage or "unknown", "level": "error", **_where(verdict, text), "properties": properties}
+    return {"ruleId": _rule(verdict), "level": "error", **_where(verdict, text), "properties": properties}
+
+
+def _rule(verdict: Verdict) -> str:
+    return verdict.stage or "unknown" if verdict.readable else "unreadable"
 
 
 def _note(verdict: Verdict, what: str) -> dict[str, object]:
@@ -55,4 +62,5 @@ def _where(verdict: Verdict, text: str) -> dict[str, object]:
 
 
 def _description(rule: str) -> str:
-    return "A check that could not be made" if rule == "unchecked" else f"Stage {rule} of the kernel's load_module()"
+    special = {"unchecked": "A check that could not be made", "unreadable": "A file that could not be read"}
+    return special.get(rule) or f"Stage {rule} of the kernel's load_module()"

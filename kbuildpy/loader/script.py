@@ -12,16 +12,16 @@ No module's code is run: every init function succeeds, and takes no reference to
 
 from __future__ import annotations
 
-import errno as errnos
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from os import O_TRUNC, strerror
+from os import O_TRUNC
 from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.errnos import errno_name, errno_words
 from kbuildpy.kernel.own_modules import module_name, read_module, stated_needs
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
@@ -50,9 +50,10 @@ class Command(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """What came of a command. `errno` and `reason` are None where it was done; with a reason and no errno, what happens
-    is undefined. `lines` is what the kernel logs, `output` what the command prints; `verdicts` are those of the modules
-    that were to be loaded, `modules` and `kernel` what there is afterwards."""
+    """What came of a command. `errno` and `reason` are None where it was done; with a reason and no errno, it was not
+    done here, or what happens is undefined (the last verdict says so then). `lines` is what the kernel logs, `output`
+    what the command prints; `verdicts` are those of the modules that were to be loaded, `modules` and `kernel` what
+    there is afterwards."""
 
     command: Command
     modules: Modules
@@ -95,9 +96,10 @@ def as_text(step: Step) -> str:
     """The step in words: the command with its answer, then what is printed and logged, and why."""
     answer = "done"
     if step.errno is not None:
-        answer = f"refused with {step.errno} ({strerror(getattr(errnos, step.errno))})"
+        answer = f"refused with {errno_words(step.errno)}"
     elif step.reason is not None:
-        answer = "nobody knows what happens"
+        undefined = bool(step.verdicts) and not step.verdicts[-1].accepted
+        answer = "nobody knows what happens" if undefined else "not done"
     facts = [("kernel log", line) for line in step.lines]
     facts += [("because", step.reason)] if step.reason is not None else []
     facts += [("to do", verdict.hint) for verdict in step.verdicts if verdict.hint]
@@ -161,8 +163,15 @@ def _insmod(step: Step, file: Path, shown: str, args: str, load: Load) -> Step:
     try:
         contents = read_module(file)
     except KbuildError as error:
-        return replace(step, errno=None if file.exists() else "ENOENT", reason=str(error))
+        return _unreadable(step, error)
     return _load(step, contents, args, shown, load)
+
+
+def _unreadable(step: Step, error: KbuildError) -> Step:
+    """Refused with the errno of what was to be read, where it is the file and not what is in it."""
+    cause = error.__cause__
+    number = cause.errno if isinstance(cause, OSError) else None
+    return replace(step, errno=errno_name(number) if number else None, reason=str(error))
 
 
 def _load(step: Step, contents: bytes, args: str, file: str, load: Load) -> Step:
@@ -183,10 +192,13 @@ def _modprobe(step: Step, name: str, args: str, load: Load, *, pending: tuple[st
         return step
     if step.kernel.modules_of is None:
         return replace(step, reason=f"the modules of kernel {step.kernel.release} are not known")
-    contents = step.kernel.modules_of(name)
+    try:
+        contents = step.kernel.modules_of(name)
+        listed = step.kernel.depends_of(name) if step.kernel.depends_of else None
+    except KbuildError as error:
+        return _unreadable(step, error)
     if contents is None:
         return replace(step, errno="ENOENT", reason=f"kernel {step.kernel.release} has no module {name}")
-    listed = step.kernel.depends_of(name) if step.kernel.depends_of else None
     for needed in stated_needs(contents) if listed is None else listed:
         step = _modprobe(step, needed, "", load, pending=(*pending, name))
         if not step.done:

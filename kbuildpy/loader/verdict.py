@@ -55,7 +55,8 @@ class Verdict:
     not accepted, the kernel's behaviour is undefined); `lines` is everything that it logs. `taints` are the letters
     that loading sets in the kernel, `module_taints` those of the module, as /proc/modules shows them. `requires` are
     the modules that must be loaded before, in an order that works. `unchecked` are the checks that were not made,
-    each with the fact that was missing. `size` is what /proc/modules shows, None when it was not got that far.
+    each with the fact that was missing. `size` is what /proc/modules shows, None when it was not got that far. A file
+    that is not `readable` was not judged at all, and `reason` is why.
     """
 
     file: str
@@ -75,6 +76,7 @@ class Verdict:
     size: int | None = None
     sections: tuple[Placed, ...] = ()
     memory: Mapping[str, int] = field(default_factory=dict)
+    readable: bool = True
 
     def to_json(self) -> dict[str, object]:
         """The keys of a verdict (the interface's), and what there is beyond them."""

@@ -1,19 +1,17 @@
 """Boots a kernel in QEMU and loads modules in it.
 
-From the outside in: `load` loads modules and tells what the kernel said to each, `qemu` boots, `initramfs`
-packs what the guest needs (`cpio` is the archive's format, `guest_init.sh` the guest's process 1), `image`
+From the outside in: `qemu` boots, `initramfs` packs what the guest needs (`cpio` is the archive's format), `image`
 finds the kernel, and `machine` is what differs by architecture. `debian` takes files out of packages.
 
-`kbuildpy run` does more for each module, in `session`: `kernels` are what `-k` names, `trial` says what is loaded and
+`kbuildpy run` tries modules, in `session`: `kernels` are what `-k` names, `trial` says what is loaded and
 when, with the kernel's own modules (`in_tree`); `guest` follows the guest's process 1 (`guest_run.sh`, which calls
-`module_call`), `reports` reads what that reports; `steps` (with `complaints` and `errnos`) says what went wrong,
+`module_call`), `reports` reads what that reports; `steps` (with `complaints`) says what went wrong,
 `judge` by whose fault, and `result` is what comes of it, put in words by `describe`. `debugger` is for `--gdb`.
 """
 
 from kbuildpy.kernel.image import find_kernel_image
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.initramfs import busybox_for, find_busybox, make_initramfs
-from kbuildpy.vm.load import Attempt, Load, LoadReport, ModuleReport, in_dependency_order, load_modules
 from kbuildpy.vm.machine import ARM64, MACHINES, X86_64, Machine, machine_for, machine_of_image
 from kbuildpy.vm.qemu import BootResult, accelerator, boot
 
@@ -21,20 +19,14 @@ __all__ = [
     "ARM64",
     "MACHINES",
     "X86_64",
-    "Attempt",
     "BootResult",
-    "Load",
-    "LoadReport",
     "Machine",
-    "ModuleReport",
     "accelerator",
     "boot",
     "busybox_for",
     "fetch_kernel_image",
     "find_busybox",
     "find_kernel_image",
-    "in_dependency_order",
-    "load_modules",
     "machine_for",
     "machine_of_image",
     "make_initramfs",

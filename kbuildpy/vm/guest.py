@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from kbuildpy.vm.qemu import log_line
-from kbuildpy.vm.reports import REPORT, BootReport, read_boot
+from kbuildpy.vm.reports import BootReport, as_report, read_boot
 
 _BOOT = 240.0
 """Seconds that a kernel may take to start, translated on a busy machine."""
@@ -22,21 +22,24 @@ _TITLES = {"insmod": "INSMOD", "rmmod": "RMMOD"}
 class Guest:
     """One boot; `watch` is what `run_live()` wants.
 
-    `names` are the modules by number, `limit` is what the guest was told. `show` gets what people should see, as bytes;
-    with `verbose` also what the kernel says while it starts. When all modules are loaded, `loaded` is called with the
-    report so far if it is given, and there is no time limit from then on to the end of `wait`ing.
+    `names` are the modules by number, `marker` is what the guest's reports begin with, `limit` what it was told. `show`
+    gets what people should see, as bytes; with `verbose` also what the kernel says while it starts. When all modules
+    are loaded, `loaded` is called with the report so far if it is given, and there is no time limit from then on to the
+    end of `wait`ing.
     """
 
     def __init__(
         self,
         names: Sequence[str],
         *,
+        marker: str,
         limit: float,
         show: Callable[[bytes], None],
         verbose: bool = False,
         loaded: Callable[[BootReport], None] | None = None,
     ) -> None:
         self._names = names
+        self._marker = marker
         self._limit = limit
         self._show = show
         self._shown = verbose
@@ -62,24 +65,27 @@ class Guest:
 
     def report(self) -> BootReport:
         """All that was reported."""
-        lines = [*self._lines, log_line(self._rest)] if self._rest else self._lines
-        return read_boot(lines, hung=self._hung)
+        rest = log_line(self._rest)
+        # (half a report is none: of an errno there may be one digit only)
+        lines = [*self._lines, rest] if rest and as_report(rest, self._marker) is None else self._lines
+        return read_boot(lines, self._marker, hung=self._hung)
 
     def _take(self, line: bytes) -> None:
         text = log_line(line)
         if not text:
             return
         self._lines.append(text)
-        if not text.startswith(REPORT):
+        report = as_report(text, self._marker)
+        if report is None:
             if self._shown and not self._raw:
                 self._show(line.rstrip(b"\r") + b"\n")
             return
-        word, _, rest = text.removeprefix(REPORT).partition(" ")
-        self._follow(word)
-        if word in _TITLES:
-            self._show(f"  {_TITLES[word]:8}{self._names[int(rest)]}\n".encode())
-        elif word == "loaded" and self._loaded:
-            self._loaded(read_boot(self._lines))
+        self._follow(report.word)
+        if report.word in _TITLES:
+            if report.number is not None and report.number < len(self._names):
+                self._show(f"  {_TITLES[report.word]:8}{self._names[report.number]}\n".encode())
+        elif report.word == "loaded" and self._loaded:
+            self._loaded(read_boot(self._lines, self._marker))
 
     def _follow(self, word: str) -> None:
         """A report came: set the time until the next one."""

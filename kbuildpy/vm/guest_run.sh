@@ -4,7 +4,8 @@
 # Loads what /modules/list names, one line each: NUMBER NAME FLAGS FILE [PARAMETERS]; removes in reverse what was
 # loaded. It reports through /dev/kmsg, so that its lines stand in the kernel log in order with the kernel's own, and
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
-# may take), console (the serial port), sections, wait and keep (1 or nothing).
+# may take), console (the serial port), sections, wait and keep (1 or nothing), and marker: what a report begins with,
+# which no module can know.
 #
 # A module may never come back from its init or exit function. So each call runs in the background, and answers
 # through a pipe that is read with a time limit.
@@ -19,7 +20,7 @@ mkdir -p /run
 
 report() {
     # (the kernel takes no more than about 1000 bytes for a line)
-    printf 'kbuildpy: %.900s\n' "$*" >/dev/kmsg
+    printf '%s%.900s\n' "$marker: " "$*" >/dev/kmsg
 }
 
 calls=0

@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.own_modules import read_modules_dep
 from kbuildpy.run import run
 from kbuildpy.vm.debian import extract
-from kbuildpy.vm.load import module_name
 from kbuildpy.vm.machine import Machine
 
 
@@ -62,14 +62,9 @@ def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: 
 
 def read_indexes(directory: Path) -> KernelModules:
     """The modules of `directory` (lib/modules/RELEASE) by depmod's indexes."""
-    files: dict[str, Path] = {}
-    needs: dict[str, tuple[str, ...]] = {}
-    for line in (directory / "modules.dep").read_text().splitlines():
-        path, _, rest = line.partition(":")
-        name = module_name(Path(path))
-        files[name] = directory / path
-        # modprobe loads them from the last to the first.
-        needs[name] = tuple(module_name(Path(needed)) for needed in reversed(rest.split()))
+    listed = read_modules_dep(directory)
+    files = {item.name: directory / item.path for item in listed}
+    needs = {item.name: item.needs for item in listed}
     softdeps = {}
     for words in _words(directory / "modules.softdep"):
         if words[0] == "softdep" and len(words) > 2:

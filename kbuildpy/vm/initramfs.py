@@ -1,10 +1,9 @@
-"""The guest's file system: a static busybox, our init script, and the files to try."""
+"""The guest's file system: a static busybox, an init script, and the files to try."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +14,7 @@ from kbuildpy.vm import cpio
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
 
-# What the init scripts call. busybox acts as the program whose name it is called by.
+# What init scripts call. busybox acts as the program whose name it is called by.
 _PROGRAMS = (
     *("cat", "env", "grep", "insmod", "kill", "mkdir", "mkfifo", "mount"),
     *("poweroff", "rmmod", "setsid", "sh", "sleep", "uname"),
@@ -25,16 +24,15 @@ _PROGRAMS = (
 def make_initramfs(
     contents: Mapping[str, bytes],
     *,
+    init: bytes = b"",
     busybox: Path | None = None,
-    script: str = "guest_init.sh",
     programs: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """An initramfs that boots into `script` (of this package), with the files of `contents` (path to bytes) in it.
+    """An initramfs whose process 1 is the script `init`, with the files of `contents` (path to bytes) in it.
 
     `programs` (name to bytes) go into /bin beside busybox. Uncompressed: the kernel unpacks it faster than anybody
     could have compressed it. Raises `KbuildError` if there is no usable busybox.
     """
-    init = files("kbuildpy.vm").joinpath(script).read_bytes()
     return cpio.archive(
         [
             cpio.file("init", init, executable=True),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kbuildpy.kernel.errnos import errno_name
 from kbuildpy.vm.complaints import Complaint
-from kbuildpy.vm.errnos import errno_name
 from kbuildpy.vm.reports import BootReport, ModuleSteps, Step
 from kbuildpy.vm.result import Result
 from kbuildpy.vm.steps import complaints_of, death_of

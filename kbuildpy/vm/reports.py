@@ -1,14 +1,38 @@
 """What guest_run.sh reports, taken out of a kernel log: for each module its steps, and what the kernel said meanwhile.
 
-The log may end anywhere, for the kernel may have died.
+The log may end anywhere, for the kernel may have died, and modules may print what they like: each boot has a marker of
+its own that its reports begin with.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-REPORT = "kbuildpy: "
+
+def new_marker() -> str:
+    """What one boot's reports begin with."""
+    return f"kbuildpy-{secrets.token_hex(8)}"
+
+
+class Report(NamedTuple):
+    """A report: its first word, and the rest of it."""
+
+    word: str
+    rest: str
+
+    @property
+    def number(self) -> int | None:
+        """The rest as a number; None if it is none."""
+        return int(self.rest) if self.rest.isascii() and self.rest.isdigit() else None
+
+
+def as_report(line: str, marker: str) -> Report | None:
+    """The report in a line of the log; None for a line that the kernel said."""
+    start = f"{marker}: "
+    return Report(*line.removeprefix(start).partition(" ")[::2]) if line.startswith(start) else None
 
 
 @dataclass
@@ -66,19 +90,25 @@ class BootReport:
     log: list[str] = field(default_factory=list)
 
 
-def read_boot(lines: Iterable[str], *, hung: bool = False) -> BootReport:
-    """Read the lines of the console, without their time stamps; `hung` says why there are no more."""
+def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootReport:
+    """Read the lines of the console, without their time stamps; `hung` says why there are no more.
+
+    Reports begin with `marker`; one whose number is missing counts for nothing.
+    """
     boot = BootReport(hung=hung)
     step = Step()  # (before the first: the kernel's own boot)
     module = ModuleSteps()
     for line in lines:
-        if not line.startswith(REPORT):
+        report = as_report(line, marker)
+        if report is None:
             boot.log.append(line)
             step.log.append(line)
             continue
-        word, _, rest = line.removeprefix(REPORT).partition(" ")
+        word, rest = report
         if word in ("insmod", "rmmod"):
-            boot.last = int(rest)
+            if report.number is None:
+                continue
+            boot.last = report.number
             module = boot.modules.setdefault(boot.last, ModuleSteps())
             step = Step()
             if word == "insmod":
@@ -87,13 +117,13 @@ def read_boot(lines: Iterable[str], *, hung: bool = False) -> BootReport:
                 module.removal = step
         elif word == "errno":
             step.killed = rest == "killed"
-            step.errno = None if step.killed else int(rest)
+            step.errno = report.number
         elif word == "late":
             step.late = rest.strip()
         elif word == "stack":
             step.stack.append(rest)
         elif word == "tainted":
-            step.tainted = int(rest)
+            step.tainted = report.number
         elif word == "line":
             module.line = rest
         elif word == "held":

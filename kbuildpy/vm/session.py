@@ -7,6 +7,7 @@ import termios
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +21,7 @@ from kbuildpy.vm.judge import Judged, judge
 from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.qemu import boot_live
-from kbuildpy.vm.reports import BootReport
+from kbuildpy.vm.reports import BootReport, new_marker
 from kbuildpy.vm.result import Result
 from kbuildpy.vm.trial import Trial, closure, needed_by, with_dependencies
 
@@ -82,15 +83,16 @@ def run_modules(
 def _boot(kernel: Kernel, batch: Sequence[Trial], settings: Settings, show: Callable[[bytes], None]) -> BootReport:
     contents = {f"modules/{trial.name}.ko": trial.image.contents for trial in batch}
     contents["modules/list"] = "".join(_listed(number, trial, settings) for number, trial in enumerate(batch)).encode()
+    marker = new_marker()
     waits = bool(settings.gdb) and not settings.keep
     contents["modules/settings"] = (
-        f"limit={settings.limit} console={kernel.machine.console} sections={1 if settings.gdb else ''}"
+        f"marker={marker} limit={settings.limit} console={kernel.machine.console} sections={1 if settings.gdb else ''}"
         f" wait={1 if waits else ''} keep={1 if settings.keep else ''}\n"
     ).encode()
     initramfs = make_initramfs(
         contents,
         busybox=busybox_for(kernel.machine),
-        script="guest_run.sh",
+        init=files("kbuildpy.vm").joinpath("guest_run.sh").read_bytes(),
         programs={"module_call": module_call(kernel.machine)},
     )
     with TemporaryDirectory(prefix="kbuildpy-vm-") as name, _keyboard(settings) as (stdin, go_on):
@@ -109,6 +111,7 @@ def _boot(kernel: Kernel, batch: Sequence[Trial], settings: Settings, show: Call
 
         guest = Guest(
             [trial.name for trial in batch],
+            marker=marker,
             limit=settings.limit,
             show=show,
             verbose=settings.verbose,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from kbuildpy.kernel.errnos import errno_name, errno_words
 from kbuildpy.vm.complaints import Complaint, find_complaints, module_in
-from kbuildpy.vm.errnos import errno_name, errno_words
 from kbuildpy.vm.reports import Step
 from kbuildpy.vm.trial import Trial
 

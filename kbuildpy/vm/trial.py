@@ -13,11 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.own_modules import module_name, read_module
 from kbuildpy.vm.in_tree import KernelModules, pre_softdeps
-from kbuildpy.vm.load import module_name
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,12 @@ class Trial:
 def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial:
     """The module in `file`, which may be compressed. Raises `KbuildError` if it is none."""
     try:
-        contents = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}", hint="name module files (.ko)") from error
-    image = ModuleImage(decompress(contents), str(file))
+        contents = read_module(file)
+    except KbuildError as error:
+        if isinstance(error.__cause__, OSError):
+            raise UsageError(error.message, hint="name module files (.ko)") from error
+        raise
+    image = ModuleImage(contents, str(file))
     if image.section(".modinfo") is None:
         raise UsageError(f"{file}: not a kernel module (it has no .modinfo)", hint="name .ko files")
     if "\n" in parameters:
@@ -61,7 +62,7 @@ def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial
     depends = [name for value in image.modinfo_values("depends") for name in value.split(",") if name]
     likes = [name for value in image.modinfo_values("softdep") for name in pre_softdeps(value)]
     return Trial(
-        name=names[0] if names else module_name(file),
+        name=names[0] if names else module_name(file.name),
         file=file,
         image=image,
         parameters=parameters.strip(),

@@ -11,6 +11,7 @@ import pytest
 
 from kbuildpy.cli.check import _run_script
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.loader.describe import as_text as verdict_text
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.procfs import lsmod, proc_modules
@@ -107,6 +108,30 @@ def test_the_kernel_remembers_its_taints(tmp_path: Path) -> None:
 def test_a_script_that_cannot_be_read_is_refused_whole(text: str, complaint: str) -> None:
     with pytest.raises(KbuildError, match=complaint):
         read_script(text)
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_its_errno(tmp_path: Path) -> None:
+    (tmp_path / "cut.ko.xz").write_bytes(b"\xfd7zXZ\0\0\4")
+    directory, cut = go(f"insmod {tmp_path}\ninsmod cut.ko.xz", tmp_path)
+    assert as_text(directory).splitlines()[0] == f"insmod {tmp_path}: refused with EISDIR (Is a directory)"
+    assert as_text(cut).splitlines()[0] == "insmod cut.ko.xz: not done"
+    assert (cut.errno, cut.reason and "cut.ko.xz" in cut.reason) == (None, True)
+
+
+def test_a_module_of_the_kernel_that_cannot_be_read_fails_its_step_only(tmp_path: Path) -> None:
+    def unreadable(name: str) -> bytes:
+        raise KbuildError(f"{name}.ko.xz: cut off")
+
+    steps = go("modprobe top\nlsmod", tmp_path, replace(KERNEL, modules_of=unreadable))
+    assert [(step.done, step.reason) for step in steps] == [(False, "top.ko.xz: cut off"), (True, None)]
+
+
+def test_an_errno_that_python_does_not_know_has_its_words(tmp_path: Path) -> None:
+    verdict = Verdict("m.ko", "6.12", "m", accepted=False, errno="ENOTSUPP", reason="its .BTF is of the future")
+    (listed,) = go("lsmod", tmp_path)
+    words = "refused with ENOTSUPP (operation is not supported)"
+    assert as_text(replace(listed, errno="ENOTSUPP", reason="it is")).startswith(f"lsmod: {words}")
+    assert verdict_text(verdict).startswith(f"m.ko: {words} by 6.12\n")
 
 
 def test_comments_may_hold_quotes() -> None:

@@ -15,9 +15,9 @@ import pytest
 
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.verdict import Verdict
-from kbuildpy.vm import Load, ModuleReport, load_modules
 from tests.parity.shipped_kernels import others_of, shipped_kernel
 from tests.parity.test_modpost_shipped import plain
+from tests.vm.loading import Load, ModuleReport, load_modules
 
 pytestmark = [
     pytest.mark.vm,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kbuildpy.vm.load import Attempt, ModuleReport, read_reports
+from tests.vm.loading import Attempt, ModuleReport, read_reports
 
 
 def test_a_module_that_was_loaded_and_removed() -> None:

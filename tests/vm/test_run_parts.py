@@ -14,15 +14,16 @@ import pytest
 from kbuildpy.cli.run import _parameters
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import CommandError, KbuildError, UsageError
+from kbuildpy.kernel.errnos import errno_words
 from kbuildpy.run import run, run_live
 from kbuildpy.vm import ARM64, X86_64, Machine
 from kbuildpy.vm.complaints import find_complaints
-from kbuildpy.vm.errnos import errno_words
+from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.in_tree import KernelModules, pre_softdeps, read_indexes
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.module_call import module_call
-from kbuildpy.vm.reports import read_boot
-from kbuildpy.vm.trial import Trial, closure, needed_by, with_dependencies
+from kbuildpy.vm.reports import new_marker, read_boot
+from kbuildpy.vm.trial import Trial, closure, needed_by, read_trial, with_dependencies
 
 PACKAGE = Path(__file__).parents[2] / "kbuildpy/vm"
 
@@ -33,6 +34,7 @@ def trial(name: str, *, needs: tuple[str, ...] = (), likes: tuple[str, ...] = ()
 
 
 EMPTY = module_call(X86_64)  # (any ELF file will do: nothing in it is looked at)
+MARKER = "kbuildpy-0123"
 NONE = KernelModules({}, {}, {}, ())
 
 
@@ -73,12 +75,12 @@ OOPS = [
 
 
 def boot(*lines: str) -> list[str]:
-    return [f"kbuildpy: {line}" for line in ("ready 6.1", *lines)]
+    return [f"{MARKER}: {line}" for line in ("ready 6.1", *lines)]
 
 
 def judged(names: str, lines: list[str], **given: bool) -> tuple[dict[str, str | None], str]:
     """Reasons by module (None: passed), of those that have a result; and who harmed the kernel."""
-    found = judge([trial(name) for name in names.split()], read_boot(lines, **given), limit=4)
+    found = judge([trial(name) for name in names.split()], read_boot(lines, MARKER, **given), limit=4)
     reasons = {
         name: None if result.passed else result.complaints[0].words if result.complaints else "no reason"
         for name, result in found.final.items()
@@ -249,6 +251,15 @@ def test_indexes_are_read_as_modprobe_reads_them(tmp_path: Path) -> None:
 # --- Calls.
 
 
+def test_a_module_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.ko.xz"
+    cut.write_bytes(b"\xfd7zXZ\0\0\4")
+    with pytest.raises(KbuildError, match=r"cut\.ko\.xz: the xz contents are cut off"):
+        read_trial(cut)
+    with pytest.raises(UsageError, match=r"none\.ko: No such file"):
+        read_trial(tmp_path / "none.ko")
+
+
 def test_parameters_go_to_the_module_that_is_named() -> None:
     files = [Path("out/a-b.ko"), Path("c.ko.xz")]
     assert _parameters(["a_b: x=1", 'c:y="p q" z=2', "a-b:w=3"], files) == {
@@ -324,6 +335,36 @@ def test_a_program_that_fails_says_why_in_the_error() -> None:
 
 def test_a_result_is_final_with_what_is_known_by_then() -> None:
     lines = boot("insmod 0", "errno 0", "tainted 0", "line a 16384 0 - Live 0x0 (OE)", "taints OE", "insmod 1")
-    found = judge([trial("a"), replace(trial("b"), parameters="x=1")], read_boot(lines), limit=4)
+    found = judge([trial("a"), replace(trial("b"), parameters="x=1")], read_boot(lines, MARKER), limit=4)
     assert "a" not in found.final
     assert found.final["b"].parameters == "x=1"
+
+
+# --- A log that ends anywhere, and modules that say anything.
+
+
+def test_a_log_may_end_within_any_report() -> None:
+    whole = "\n".join(boot("insmod 0", "errno 17", "tainted 12", "insmod 1", "errno killed", "tainted 512", "rmmod 0"))
+    for end in range(len(whole) + 1):
+        found = read_boot(whole[:end].split("\n"), MARKER)
+        judge([trial("a"), trial("b")], found, limit=4)
+
+
+def test_half_a_report_of_a_guest_is_none() -> None:
+    shown: list[bytes] = []
+    guest = Guest(["a"], marker=MARKER, limit=4, show=shown.append)
+    guest.watch("\n".join(boot("insmod 0", "errno 17")).encode())
+    step = guest.report().modules[0].load
+    assert step and not step.answered
+    guest.watch(b"\n" + "\n".join(boot("insmod 7", "insmod", "rmmod x", "done")).encode() + b"\n")
+    step = guest.report().modules[0].load
+    assert step and step.errno == 17
+    assert shown == [b"  INSMOD  a\n"]
+
+
+def test_a_module_cannot_speak_for_the_guest() -> None:
+    said = ["kbuildpy: insmod foo", "kbuildpy: insmod 1", "kbuildpy: errno 0", "kbuildpy: done"]
+    lines = [*boot("insmod 0"), *said, *boot("errno 19", "tainted 0", "done")[1:]]
+    found = read_boot(lines, MARKER)
+    assert [step.load and (step.load.errno, step.load.log) for step in found.modules.values()] == [(19, said)]
+    assert new_marker() != new_marker()

@@ -13,16 +13,9 @@ from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from kbuildpy.vm import (
-    Load,
-    LoadReport,
-    ModuleReport,
-    fetch_kernel_image,
-    in_dependency_order,
-    load_modules,
-    machine_for,
-)
+from kbuildpy.vm import fetch_kernel_image, machine_for
 from tests.parity.cross import LINES, arm64_tree
+from tests.vm.loading import Load, LoadReport, ModuleReport, in_dependency_order, load_modules
 
 SAMPLES = Path(__file__).parents[2] / "sample_modules"
 

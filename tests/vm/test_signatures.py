@@ -21,10 +21,10 @@ from kbuildpy.signing.hashes import HASHES
 from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.signing.trailer import append_signature, split_signature
 from kbuildpy.signing.verify import verify
-from kbuildpy.vm import Attempt, boot, fetch_kernel_image, make_initramfs
-from kbuildpy.vm.load import read_reports
+from kbuildpy.vm import boot, fetch_kernel_image, make_initramfs
 from tests.parity.packages import unpacked
 from tests.unit.test_signing_verify import damageable, misnamed, signed
+from tests.vm.loading import INIT, Attempt, read_reports
 
 RELEASES = [tree.release for tree in installed_trees().trees if is_native(architecture_of(tree))]
 # crypto/asymmetric_keys/x509_loader.c tells of each certificate that it puts into a keyring.
@@ -113,7 +113,7 @@ def test_the_kernel_says_the_same_of_damaged_signatures(release: str) -> None:
     modules = [module, *damaged(module), *foreign]
     contents = {f"modules/{number}/m.ko": contents for number, contents in enumerate(modules)}
     contents["modules/list"] = "".join(f"m /{path}\n" for path in contents).encode()
-    booted = boot(image, make_initramfs(contents), parameters=("module.sig_enforce=1",), timeout=300)
+    booted = boot(image, make_initramfs(contents, init=INIT), parameters=("module.sig_enforce=1",), timeout=300)
     reports, _ = read_reports(booted.log)
     assert len(reports) == len(modules) > 300
     keyring = load_kernel(image)

@@ -24,15 +24,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.signing.trailer import split_signature
-from kbuildpy.vm import ModuleReport, boot, cpio, fetch_kernel_image, make_initramfs
-from kbuildpy.vm.load import module_name, read_reports
+from kbuildpy.vm import boot, cpio, fetch_kernel_image, make_initramfs
 from tests.parity.both import kbuildpy, trees
 from tests.parity.packages import source_archive
 from tests.parity.signing_keys import authority_certificate, issued_certificate, new_certificate, new_key
 from tests.parity.test_modpost_shipped import plain, shipped
+from tests.vm.loading import INIT, ModuleReport, read_reports
 from tests.vm.test_samples_load import build_samples
 from tests.vm.test_signed_modules import ENFORCED, REFUSED, damaged, trusting_kernel
 
@@ -116,7 +117,7 @@ def boot_with(
     contents = {f"modules/{number}.ko": file.read_bytes() for number, file in enumerate(tries.values())}
     listed = [f"{name} /{path}\n" for (name, _), path in zip(tries, contents, strict=True)]
     contents["modules/list"] = "".join(listed).encode()
-    initramfs = make_initramfs(contents) + with_keys(certificates, place)
+    initramfs = make_initramfs(contents, init=INIT) + with_keys(certificates, place)
     log = boot(image, initramfs, parameters=(*ENFORCED, "rdinit=/add_keys"), timeout=300).log
     reports, _ = read_reports(log)
     return reports, [int(number) for number in re.findall(r"^certificate \d+: errno (\d+)$", "\n".join(log), re.M)]
@@ -171,7 +172,7 @@ def attempts(
             bad[name, case].write_bytes(changed)
     early = {(name, "early"): path for (name, _), path in good.items()}
     verifiers = [signed(path, authority, place / "verifiers", "sha256") for path in verifier_modules(tree, place)]
-    return {**early, **{(module_name(path), "verifier"): path for path in verifiers}, **bad, **good}
+    return {**early, **{(module_name(path.name), "verifier"): path for path in verifiers}, **bad, **good}
 
 
 def signed(module: Path, by: Pair, folder: Path, hash: str) -> Path:

@@ -21,9 +21,10 @@ from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.kernel_image import find_certificates
 from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from kbuildpy.vm import Load, LoadReport, ModuleReport, fetch_kernel_image, load_modules
+from kbuildpy.vm import fetch_kernel_image
 from tests.parity.signing_keys import new_key, short_certificate
 from tests.parity.test_modpost_shipped import plain, shipped
+from tests.vm.loading import Load, LoadReport, ModuleReport, load_modules
 from tests.vm.test_samples_load import build_samples, tree_called
 
 pytestmark = [

@@ -3,7 +3,7 @@ returns them."""
 
 from __future__ import annotations
 
-import errno
+import errno as errnos
 import os
 
 _INTERNAL = {
@@ -28,13 +28,24 @@ _INTERNAL = {
 }
 
 
+_NUMBERS = {name: number for number, (name, _) in reversed(_INTERNAL.items())}
+
+
 def errno_name(number: int) -> str:
     """The name of an errno; the number itself for one that has none."""
-    return errno.errorcode.get(number) or _INTERNAL.get(number, (str(number), ""))[0]
+    return errnos.errorcode.get(number) or _INTERNAL.get(number, (str(number), ""))[0]
 
 
-def errno_words(number: int) -> str:
-    """Its name, and what it means."""
-    name = errno_name(number)
+def errno_number(name: str) -> int:
+    """The number of the errno called `name`. Raises `KeyError` for a name that is none."""
+    number = _NUMBERS.get(name) or getattr(errnos, name, None)
+    if number is None:
+        raise KeyError(name)
+    return number
+
+
+def errno_words(errno: int | str) -> str:
+    """The name of an errno (of a number, or as it is given: some numbers have two names), and what it means."""
+    name, number = (errno, errno_number(errno)) if isinstance(errno, str) else (errno_name(errno), errno)
     meaning = _INTERNAL[number][1] if number in _INTERNAL else os.strerror(number)
     return f"{name} ({meaning})"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The guest's process 1 (kbuildpy.vm.load reads what it reports).
+# The guest's process 1 (tests.vm.loading reads what it reports).
 #
 # Loads what /modules/list names, one line each: NAME FILE [PARAMETER ...]; removes in reverse what was
 # loaded; powers off. It reports through /dev/kmsg, so that its lines stand in the kernel log in order with

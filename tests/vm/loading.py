@@ -13,10 +13,13 @@ from pathlib import Path
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
 from kbuildpy.vm.qemu import boot
 
+INIT = Path(__file__).with_name("guest_init.sh").read_bytes()
+"""The guest's process 1."""
 _REPORT = "kbuildpy: "
 
 
@@ -78,9 +81,9 @@ def load_modules(
         # A number of its own for each: two files of one name may be tried in one boot.
         path = f"modules/{number}/{load.file.name}"
         contents[path] = load.file.read_bytes()
-        listed.append(" ".join([module_name(load.file), f"/{path}", *load.parameters]) + "\n")
+        listed.append(" ".join([module_name(load.file.name), f"/{path}", *load.parameters]) + "\n")
     contents["modules/list"] = "".join(listed).encode()
-    initramfs = make_initramfs(contents, busybox=busybox_for(machine_of_image(kernel)))
+    initramfs = make_initramfs(contents, init=INIT, busybox=busybox_for(machine_of_image(kernel)))
     booted = boot(kernel, initramfs, parameters=parameters, timeout=timeout)
     modules, tainted = read_reports(booted.log)
     return LoadReport(modules, tainted, booted.log, booted.seconds)
@@ -88,17 +91,12 @@ def load_modules(
 
 def in_dependency_order(files: Iterable[Path]) -> list[Path]:
     """`files` so that a module comes after those it depends on; dependencies that are not among them are ignored."""
-    of_name = {module_name(file): file for file in files}
+    of_name = {module_name(file.name): file for file in files}
     graph = {name: [on for on in _depends(file) if on in of_name] for name, file in of_name.items()}
     try:
         return [of_name[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as cycle:
         raise KbuildError(f"modules depend on each other in a circle: {' -> '.join(cycle.args[1])}") from cycle
-
-
-def module_name(file: Path) -> str:
-    """The name under which the kernel knows the module in `file` (scripts/Makefile.lib: name-fix)."""
-    return file.name.partition(".")[0].replace("-", "_")
 
 
 def _depends(file: Path) -> list[str]:

@@ -1,0 +1,192 @@
+"""`kbuildpy check`: what it makes of its arguments and of verdicts. The loader and its kernels are stand-ins here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from kbuildpy import cli
+from kbuildpy.cli.parameters import read_params, words_of
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.loader import check, junit, open, sarif
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.keys import with_certificates
+from kbuildpy.loader.loaded import Modules
+from kbuildpy.loader.open import OpenedKernel
+from kbuildpy.loader.verdict import Verdict
+from kbuildpy.signing.keyring import Keyring
+
+KERNELS = [LoaderKernel("6.1", (6, 1), "x86_64"), LoaderKernel("6.12", (6, 12), "x86_64")]
+
+
+def load_module(
+    contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, *, file: str
+) -> tuple[Verdict, Modules]:
+    """Takes what is not called bad; the rest crashes 6.1, and is refused by 6.12."""
+    verdict = Verdict(file, kernel.release, Path(file).stem, accepted=True, lines=(f"it warns: {args}",))
+    if verdict.name == "bad":
+        verdict = replace(verdict, accepted=False, stage="apply_relocations", reason="it is bad", hint="mend it")
+        if kernel.version == (6, 12):
+            verdict = replace(verdict, errno="ENOEXEC", log="bad: \x1bno", unchecked=("its BTF",))
+    return verdict, modules
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where good.ko, bad.ko and a file that is cut off are."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KDIR", "named")  # (so that it is not said which kernel is taken)
+    monkeypatch.setattr(check, "load_module", load_module)
+    monkeypatch.setattr(
+        open, "open_kernels", lambda words, *_, **__: [OpenedKernel(k, "") for k in KERNELS[: len(words)]]
+    )
+    for name in ("good.ko", "bad.ko", "o-ther.ko"):
+        Path(name).write_bytes(b"a module")
+    Path("cut.ko.xz").write_bytes(b"\xfd7zXZ\0\0\4")
+    yield tmp_path
+
+
+TWO = ["-k", "6.1", "-k", "6.12"]
+CUT = "cut.ko.xz: the xz contents are cut off before their end"
+
+
+def checked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    status = cli.main(["check", *words])
+    return (status, *capsys.readouterr())
+
+
+def objects(text: str) -> list[Mapping[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# --- Parameters.
+
+
+def test_parameters_that_are_given_twice_are_joined(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--params", "debug=3", "-p", "o_ther: on=1", "--params", "level=2", "--format", "json"]
+    _, out, _ = checked(capsys, "good.ko", "o-ther.ko", "-k", "6.1", *words)
+    assert [item["lines"] for item in objects(out)] == [
+        ["it warns: debug=3 level=2"],
+        ["it warns: debug=3 on=1 level=2"],
+    ]
+
+
+def test_parameters_of_a_module_that_is_not_given_are_a_wrong_call() -> None:
+    with pytest.raises(UsageError, match=r"no module c_d is given, but a, b"):
+        read_params(["c-d: x=1"], ["a", "b"])
+    assert words_of("a", read_params(['x="a: b"'], ["a"])) == 'x="a: b"'
+
+
+# --- Files that cannot be read, in each format.
+
+
+def test_json_has_an_object_for_an_unreadable_file_and_each_kernel(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = checked(capsys, "good.ko", "cut.ko.xz", *TWO, "--format", "json")
+    found = [(item["file"], item["kernel"], item["accepted"], item["errno"], item["reason"]) for item in objects(out)]
+    assert status == 1
+    assert found[2:] == [("cut.ko.xz", release, False, None, CUT) for release in ("6.1", "6.12")]
+    assert len({frozenset(item) for item in objects(out)}) == 1
+    assert err == f"kbuildpy: {CUT}\n"
+
+
+def test_the_matrix_has_a_line_for_each_file(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = checked(capsys, "cut.ko.xz", "good.ko", "bad.ko", *TWO)
+    assert status == 1
+    assert [line.split() for line in out.splitlines()[:4]] == [
+        ["6.1", "6.12"],
+        ["cut.ko.xz", "unreadable", "unreadable"],
+        ["good.ko", "ok", "ok"],
+        ["bad.ko", "undefined", "ENOEXEC"],
+    ]
+    assert "good.ko: accepted" not in out
+    assert "bad.ko: refused with ENOEXEC" in out
+    assert err == f"kbuildpy: {CUT}\n2 of 6 accepted\n"
+
+
+def test_the_matrix_has_all_that_there_is_to_say_below_it_with_v(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = checked(capsys, "good.ko", *TWO, "-v", "-p", "x=1")
+    for release in ("6.1", "6.12"):
+        assert f"good.ko: accepted by {release}\n  warns         it warns: x=1\n" in out
+    assert checked(capsys, "good.ko", *TWO, "-v", "-q")[:2] == (0, "")
+
+
+def test_junit_tells_failures_from_errors(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = checked(capsys, "good.ko", "bad.ko", "cut.ko.xz", *TWO, "--format", "junit")
+    root = ElementTree.fromstring(out)
+    assert root.tag == "testsuites"
+    assert [suite.attrib for suite in root] == [
+        {"name": release, "tests": "3", "failures": "1", "errors": "1"} for release in ("6.1", "6.12")
+    ]
+    for suite in root:
+        assert [(case.get("name"), [item.tag for item in case if item.tag != "system-out"]) for case in suite] == [
+            ("good.ko", []),
+            ("bad.ko", ["failure"]),
+            ("cut.ko.xz", ["error"]),
+        ]
+    failures = [(item.get("type"), item.get("message"), item.text) for item in root.iter("failure")]
+    assert failures == [("undefined", "it is bad", "mend it"), ("ENOEXEC", "it is bad", "bad: ?no\nmend it")]
+    assert {item.get("message") for item in root.iter("error")} == {CUT}
+    assert [item.text for item in root.iter("system-out")] == ["not checked: its BTF"]
+
+
+def test_sarif_has_what_its_schema_requires(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = checked(capsys, "good.ko", "bad.ko", "cut.ko.xz", *TWO, "--format", "sarif")
+    log = json.loads(out)
+    assert (log["version"], log.keys() >= {"version", "runs"}) == ("2.1.0", True)
+    (run,) = log["runs"]
+    driver = run["tool"]["driver"]
+    rules = [rule["id"] for rule in driver["rules"]]
+    assert driver["name"]
+    assert len(set(rules)) == len(rules)
+    assert all(rule["shortDescription"]["text"] for rule in driver["rules"])
+    for result in run["results"]:
+        assert result["ruleId"] in rules
+        assert result["message"]["text"]
+        assert all(place["physicalLocation"]["artifactLocation"]["uri"] for place in result["locations"])
+    found = [(item["level"], item["ruleId"], item["properties"]["kernel"]) for item in run["results"]]
+    assert found == [
+        ("error", "apply_relocations", "6.1"),
+        ("error", "apply_relocations", "6.12"),
+        ("error", "unreadable", "6.1"),
+        ("error", "unreadable", "6.12"),
+        ("note", "unchecked", "6.12"),
+    ]
+    assert CUT in run["results"][2]["message"]["text"]
+
+
+def test_a_name_that_is_no_uri_is_quoted_in_sarif() -> None:
+    verdict = Verdict("a b\udcff%.ko", "6.1", "a", accepted=False, errno="EPERM", stage="s", reason="no")
+    for file, uri in ((verdict.file, "a%20b%FF%25.ko"), ("/a b.ko", "file:///a%20b.ko")):
+        (result,) = json.loads(sarif.as_sarif([replace(verdict, file=file)]))["runs"][0]["results"]
+        assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+    ElementTree.fromstring(junit.as_junit([verdict]))
+
+
+# --- Keys.
+
+
+def test_a_keyring_without_the_kernels_own_keys_is_not_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged() -> Keyring:
+        raise KbuildError("vmlinuz: cut off")
+
+    monkeypatch.setattr("kbuildpy.signing.anchors.load_certificates", lambda file: [])
+    kernel = KERNELS[0]
+    assert with_certificates(kernel, []) is kernel
+    complete = with_certificates(replace(kernel, keyring=lambda: Keyring("6.1")), [tmp_path])
+    assert (complete.keyring_complete, complete.missing) == (True, ())
+    assert not with_certificates(kernel, [tmp_path]).keyring_complete
+    broken = with_certificates(replace(kernel, keyring=damaged), [tmp_path])
+    assert broken.keyring
+    assert broken.keyring() == Keyring("6.1")
+    assert (broken.keyring_complete, broken.missing) == (False, ("the built-in certificates: vmlinuz: cut off",))
