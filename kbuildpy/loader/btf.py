@@ -8,6 +8,7 @@ of a module alone is whether its header and its parts are.
 from __future__ import annotations
 
 import struct
+from functools import cmp_to_key
 from typing import NamedTuple
 
 from kbuildpy.loader import since
@@ -96,12 +97,19 @@ def _problem(info: LoadInfo, contents: bytes, *, is_split: bool) -> tuple[str, s
     )
 
 
+def _compared(one: tuple[int, int], other: tuple[int, int]) -> int:
+    """(btf_sec_info_cmp; differences are taken for signed numbers of 32 bits)"""
+    offset, length = ((a - b) & 0xFFFFFFFF for a, b in zip(one, other, strict=True))
+    difference = offset or length
+    return difference - (1 << 32) if difference >> 31 else difference
+
+
 def _section_problem(header: Header, size: int, expected: int) -> tuple[str, str] | None:
     parts = [(header.type_off, header.type_len), (header.str_off, header.str_len)]
     if header.hdr_len >= size and header.layout_len:
         parts.append((header.layout_off, header.layout_len))
     total = 0
-    for offset, length in sorted(parts):
+    for offset, length in sorted(parts, key=cmp_to_key(_compared)):
         if expected < offset:
             return "EINVAL", "Invalid section offset"
         if total < offset:

@@ -12,6 +12,8 @@ from kbuildpy.loader.load_info import LoadInfo
 
 def post_relocation(info: LoadInfo) -> None:
     """Patch the module's code for the machine. Raises `Refusal` or `Undefined`, and logs what the kernel warns of."""
+    # Here the name of the first section is looked at, too.
+    info.section_name(0)
     if info.kernel.machine == "arm64":
         module_finalize_arm64(info)
     else:

@@ -65,6 +65,16 @@ def _process_locs(info: LoadInfo, number: int, is_expected: Found, function: str
                 )
             _bug(info, "ftrace faulted on modifying ", function)
             return
+        if pointer.symbol == 0:
+            # an address far from everything
+            _bug(info, "ftrace faulted on modifying ", function)
+            return
+        if 0 < pointer.section < len(info.sechdrs):
+            room = info.sechdrs[pointer.section].sh_size
+            if not 0 <= pointer.offset < max(room, 1):
+                raise Undefined(
+                    info.stage, f"the pointer at {offset:#x} of {info.section_name(number)} leads out of its section"
+                )
         if not is_expected(pointer):
             _bug(info, "ftrace failed to modify ", function)
             return

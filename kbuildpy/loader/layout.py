@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE
 from kbuildpy.loader import since
 from kbuildpy.loader.frob import module_frob_arch_sections
+from kbuildpy.loader.sites import warn
 from kbuildpy.loader.verdict import Placed, Undefined
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def layout_and_allocate(info: LoadInfo) -> None:
     info.stage = "module_enforce_rwx_sections"
     _enforce_rwx(info)
     info.stage = "layout_and_allocate"
+    _check_struct_is_blank(info)
     if info.index.pcpu:
         info.sechdrs[info.index.pcpu].sh_flags &= ~SHF_ALLOC
     _mark_ro_after_init(info)
@@ -62,9 +64,28 @@ def layout_and_allocate(info: LoadInfo) -> None:
     _place(info, layout)
 
 
+def check_struct_is_writable(info: LoadInfo) -> None:
+    """`struct module` is within the module, and the kernel writes to it when what is read-only has become so."""
+    flags = info.sechdrs[info.index.mod].sh_flags
+    writable = flags & SHF_WRITE and not flags & SHF_RO_AFTER_INIT
+    if not writable and info.kernel.has("STRICT_MODULE_RWX") is not False:
+        raise Undefined(info.stage, "its struct module is read-only, and is written to", "build it again")
+
+
 def total_size(info: LoadInfo) -> int:
     """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size)."""
     return sum(size for kind, size in info.mem.items() if not kind.startswith("init"))
+
+
+def _check_struct_is_blank(info: LoadInfo) -> None:
+    """The kernel counts on what it will fill in being zero: sizes, lists, flags."""
+    known = info.kernel.struct_module
+    if known is None:
+        return
+    at, length = known.name
+    struct = info.data_in_file(info.index.mod)
+    if any(struct[:at]) or any(struct[at + length :]):
+        raise Undefined(info.stage, "its struct module is not empty but for the name", "build it again")
 
 
 def _by_type(info: LoadInfo) -> bool:
@@ -110,6 +131,10 @@ def _layout_sections(info: LoadInfo, layout: dict[int, str], *, is_init: bool) -
     ]
     for step, (wanted, unwanted) in enumerate(_MASKS):
         kind = (_INIT if is_init else _CORE)[step] if by_type else ("init" if is_init else "core")
+        if not kind and any(
+            section.sh_flags & wanted == wanted and section.sh_entsize == _ENTSIZE_UNSET for _, section in candidates
+        ):
+            warn(info, "kernel/module/main.c", "__layout_sections")
         if kind:
             for number, section in candidates:
                 if (
@@ -156,7 +181,9 @@ def _layout_symtab(info: LoadInfo, layout: dict[int, str]) -> None:
     symtab.sh_entsize = _reserve(info, init, symtab.sh_size, symtab.sh_addralign)
     layout[info.index.sym] = init
     count, length = _core_symbols(info, layout)
-    info.mem[core] = _align(info.mem[core], symtab.sh_addralign) + count * 24 + length + count
+    start = _align(info.mem[core], symtab.sh_addralign)
+    info.wrapped = info.wrapped or start < info.mem[core]
+    info.mem[core] = start + count * 24 + length + count
     if not by_type:
         info.mem[core] = _strict_align(info, info.mem[core])
     strtab.sh_flags |= SHF_ALLOC
@@ -182,7 +209,11 @@ def _core_symbols(info: LoadInfo, layout: dict[int, str]) -> tuple[int, int]:
     count = length = 0
     last = len(info.sechdrs)
     begin, stop = 1, 0
+    room = len(info.contents) - start
     for number, row in enumerate(info.symbols):
+        if row[0] >= room and row[3]:
+            # (who asks kallsyms for an address has it compare names)
+            info.symbol_name(number)
         if number == 0 or info.is_livepatch or (row[0] and row[3] in kept and row[3] < last):
             at = start + row[0]
             if not begin <= at <= stop:  # (names may share their ends)
@@ -201,8 +232,9 @@ def _place(info: LoadInfo, layout: dict[int, str]) -> None:
     if info.wrapped:
         raise Undefined(info.stage, "its sections together are larger than the kernel can count", "look at their sizes")
     if sum(info.mem.values()) > ROOM[machine]:
+        line = "execmem: unable to allocate memory" if info.kernel.version >= since.EXECMEM else None
         raise info.refuse(
-            "ENOMEM", None, "it is larger than the room that the kernel has for modules", "look at the sections' sizes"
+            "ENOMEM", line, "it is larger than the room that the kernel has for modules", "look at the sections' sizes"
         )
     bases, address = {}, PLACE[machine]
     for kind, size in info.mem.items():

@@ -17,6 +17,7 @@ from kbuildpy.elf.sections import Header
 from kbuildpy.elf.symbols import Row, SymbolRows
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.loaded import ModuleExport, Modules
+from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Placed, Refusal, Undefined
 
 _SYM_SIZE = 24
@@ -141,6 +142,16 @@ class LoadInfo:
         section = self.sechdrs[number]
         return b"" if section.sh_type == 8 else self.contents[section.sh_offset : section.sh_offset + section.sh_size]
 
+    def data_in_file(self, number: int) -> bytes:
+        """What is where section `number` says that its contents are, whatever its type: for sections that the kernel
+        reads in the file."""
+        section = self.sechdrs[number]
+        stop = section.sh_offset + section.sh_size
+        if section.sh_size and stop > len(self.contents):
+            name = self.section_name(number)
+            raise Undefined(self.stage, f"{name} reaches beyond the end of the module, and is read there")
+        return self.contents[section.sh_offset : stop]
+
     @cached_property
     def symbols(self) -> Sequence[Row]:
         """The rows of the symbol table (st_name, st_info, st_other, st_shndx, st_value, st_size); known from the
@@ -196,11 +207,12 @@ class LoadInfo:
     def log(self, line: str) -> None:
         """The kernel logs a line and goes on."""
         if len(self.lines) < _LOG_LINES:
-            self.lines.append(line)
+            self.lines.append(printk(line, self.kernel))
 
     def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:
         """What to raise when the kernel refuses the module here."""
         if line is not None:
+            line = printk(line, self.kernel)
             self.log(line)
         return Refusal(self.stage, errno, line, reason, hint)
 

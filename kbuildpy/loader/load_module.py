@@ -15,7 +15,7 @@ from kbuildpy.loader.elf_validity import elf_validity
 from kbuildpy.loader.finalize import post_relocation
 from kbuildpy.loader.ftrace import ftrace_module_init
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.layout import layout_and_allocate, total_size
+from kbuildpy.loader.layout import check_struct_is_writable, layout_and_allocate, total_size
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.parameters import copy_args, parse_args
@@ -24,6 +24,7 @@ from kbuildpy.loader.requires import in_order, init_and_exit
 from kbuildpy.loader.sections import check_export_sections, find_module_sections, percpu_modalloc, setup_modinfo
 from kbuildpy.loader.signature_check import module_sig_check
 from kbuildpy.loader.symbols import simplify_symbols, verify_exported_symbols
+from kbuildpy.loader.sysfs import mod_sysfs_setup
 from kbuildpy.loader.taints import is_tainted, letters
 from kbuildpy.loader.verdict import Refusal, Undefined, Verdict
 from kbuildpy.loader.versions import check_modstruct_version
@@ -198,8 +199,10 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("strndup_user", copy_args),
     ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("complete_formation", check_struct_is_writable),
     ("prepare_coming_module", prepare_coming_module),
     ("parse_args", parse_args),
+    ("mod_sysfs_setup", mod_sysfs_setup),
 )
 _EARLY: tuple[tuple[str, Stage], ...] = (
     ("kernel_read_file", _read_file),
@@ -222,6 +225,8 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("strndup_user", copy_args),
     ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
+    ("complete_formation", check_struct_is_writable),
     ("prepare_coming_module", prepare_coming_module),
     ("parse_args", parse_args),
+    ("mod_sysfs_setup", mod_sysfs_setup),
 )

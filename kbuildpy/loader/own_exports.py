@@ -4,7 +4,7 @@ relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find
 
 from __future__ import annotations
 
-from kbuildpy.elf.constants import SHT_RELA
+from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
 from kbuildpy.elf.raw import c_string
 from kbuildpy.elf.relocations import Relocation, decode_relocations
 from kbuildpy.elf.sections import Section
@@ -12,9 +12,14 @@ from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import ModuleExport
 from kbuildpy.loader.sections import KERNEL_SYMBOL_SIZE
+from kbuildpy.loader.verdict import Undefined
 
 GPL_ONLY = 1
 """include/linux/module_symbol.h: KSYM_FLAG_GPL_ONLY"""
+
+
+_OFFSETS = (2, 4, 261)
+"""R_X86_64_PC32, R_X86_64_PLT32, R_AARCH64_PREL32: what makes an offset of 32 bits."""
 
 
 def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
@@ -47,8 +52,14 @@ def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
     places: dict[int, Relocation] = {}
     for number, header in enumerate(info.sechdrs):
         if header.sh_type == SHT_RELA and header.sh_info == index:
-            places.update((entry.offset, entry) for entry in relocations(info, number))
+            places.update((entry.offset, entry) for entry in relocations(info, number) if entry.type)
+    if any(offset % 4 or entry.type not in _OFFSETS for offset, entry in places.items()):
+        raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an offset, and followed")
     count = info.sechdrs[index].sh_size // KERNEL_SYMBOL_SIZE
+    contents = info.data(index)
+    for at in range(0, count * KERNEL_SYMBOL_SIZE, 4):
+        if at % KERNEL_SYMBOL_SIZE and at not in places and any(contents[at : at + 4]):
+            raise Undefined(info.stage, f"an entry of {section} holds an offset to nowhere, and is followed")
     return [
         (_string(info, places.get(place + 4)), _string(info, places.get(place + 8)))
         for place in range(0, count * KERNEL_SYMBOL_SIZE, KERNEL_SYMBOL_SIZE)
@@ -75,9 +86,14 @@ def relocations(info: LoadInfo, number: int) -> list[Relocation]:
 
 
 def _string(info: LoadInfo, entry: Relocation | None) -> str:
-    if entry is None or entry.symbol >= len(info.symbols):
+    """The string that a relocated offset leads to; "" where there is no offset."""
+    if entry is None:
         return ""
-    row = info.symbols[entry.symbol]
-    if not 0 < row[3] < len(info.sechdrs):
-        return ""
-    return c_string(info.contents, info.sechdrs[row[3]].sh_offset + row[4] + entry.addend) or ""
+    row = info.symbols[entry.symbol] if entry.symbol < len(info.symbols) else None
+    if row is not None and 0 < row[3] < len(info.sechdrs):
+        section, at = info.sechdrs[row[3]], row[4] + entry.addend
+        text = c_string(info.contents, section.sh_offset + at)
+        kept = section.sh_flags & SHF_ALLOC and section.sh_type != SHT_NOBITS
+        if text is not None and kept and 0 <= at < section.sh_size:
+            return text
+    raise Undefined(info.stage, "the name or namespace of an exported symbol is no string of the module")

@@ -19,7 +19,8 @@ HWPARAM = 2
 _NOARG = 1
 """KERNEL_PARAM_OPS_FL_NOARG: may be named without a value."""
 
-_SIZE = 40
+PARAMETER_SIZE = 40
+"""sizeof(struct kernel_param)"""
 _BOOLS = ("bool", "bint", "bool_enable_only")
 _TYPES = ("byte", "short", "ushort", "int", "uint", "long", "ulong", "ullong", "hexint", "charp", "invbool", *_BOOLS)
 
@@ -79,8 +80,8 @@ def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
     section = memory.info.find_sec("__param")
     if not section:
         return None
-    for start in range(0, memory.info.sechdrs[section].sh_size // _SIZE * _SIZE, _SIZE):
-        found = _name(memory, Place(section, start))
+    for start in range(0, memory.info.sechdrs[section].sh_size // PARAMETER_SIZE * PARAMETER_SIZE, PARAMETER_SIZE):
+        found = name_at(memory, Place(section, start))
         if _underscored(found) == _underscored(name):
             return Parameter(
                 name=found,
@@ -121,7 +122,8 @@ def array_at(memory: Memory, pointer: Pointer) -> ArrayDescription:
     )
 
 
-def _name(memory: Memory, entry: Place) -> bytes:
+def name_at(memory: Memory, entry: Place) -> bytes:
+    """The name of the parameter at `entry`."""
     return memory.string(_place(memory, memory.pointer(entry), "name"))
 
 

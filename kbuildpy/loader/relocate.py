@@ -42,6 +42,8 @@ def apply_relocations(info: LoadInfo) -> None:
                 f"module {info.mod_name}: REL relocation unsupported",
                 f"{info.section_name(number)} is of type SHT_REL; this machine's modules have SHT_RELA",
             )
+        if section.sh_info in (info.index.sym, info.index.str) and section.sh_size:
+            raise Undefined(info.stage, f"{info.section_name(number)} is applied to the symbols themselves")
         if section.sh_info == info.index.mod:
             _check_this_module(info, number)
         if info.kernel.machine == "arm64":

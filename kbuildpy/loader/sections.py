@@ -10,11 +10,15 @@ from kbuildpy.loader import since
 from kbuildpy.loader.layout import PAGE_SIZE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.modinfo import modinfo_values
+from kbuildpy.loader.sites import warn
 from kbuildpy.loader.taints import try_to_force_load
 
 KERNEL_SYMBOL_SIZE = 12
 """sizeof(struct kernel_symbol): three offsets of 32 bits, on all machines with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS."""
 _PERCPU_RESERVE = 8 << 10
+_PERCPU_MIN = 4
+_PERCPU_UNIT = 32 << 10
+"""PCPU_MIN_ALLOC_SIZE and PCPU_MIN_UNIT_SIZE: what the allocator rounds to, and the most that it gives at once."""
 _PERCPU_RESERVE_PROFILED = 8 << 13
 
 
@@ -26,8 +30,21 @@ def percpu_modalloc(info: LoadInfo) -> None:
         return
     if align > PAGE_SIZE:
         info.log(f"{info.mod_name}: per-cpu alignment {_signed(align)} > {PAGE_SIZE}")
+        align = PAGE_SIZE
+    align = max(align, _PERCPU_MIN)
+    rounded = (size + _PERCPU_MIN - 1) // _PERCPU_MIN * _PERCPU_MIN
+    if align & (align - 1) or rounded > _PERCPU_UNIT:
+        function = "pcpu_alloc_noprof" if info.kernel.version >= since.EXECMEM else "pcpu_alloc"
+        warn(info, "mm/percpu.c", function, f"illegal size ({rounded}) or align ({align}) for percpu allocation")
+        raise info.refuse(
+            "ENOMEM",
+            f"{info.mod_name}: Could not allocate {size} bytes percpu data",
+            f"its per-CPU variables take {size} bytes, aligned to {align}: that is not possible",
+            "look at their alignment, or allocate them at run time: alloc_percpu()",
+        )
     reserve = _PERCPU_RESERVE_PROFILED if info.kernel.has("MEM_ALLOC_PROFILING") else _PERCPU_RESERVE
     if size > reserve:
+        info.log(f"percpu: allocation failed, size={rounded} align={align} atomic=0, alloc from reserved chunk failed")
         raise info.refuse(
             "ENOMEM",
             f"{info.mod_name}: Could not allocate {size} bytes percpu data",

@@ -44,6 +44,12 @@ PARAVIRT_IN_ALTERNATIVES = (6, 8)
 INIT_TRAMPOLINE = (6, 12)
 """arm64: init code has its own entries to reach ftrace by (in stable releases of 6.12, too)."""
 
+EXECMEM = (6, 10)
+"""Memory for modules is from mm/execmem.c, which says so when there is none."""
+
+SYSFS_REFUSES = (6, 12)
+"""A module whose sections cannot have files in sysfs is refused."""
+
 STRTAB_CHECKED = (6, 14)
 """The symbols' names are checked against their string table, and extended versions are read."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kbuildpy.elf.constants import EM_386, EM_X86_64, SHN_ABS, SHN_COMMON, SHN_UNDEF, STB_WEAK
+from kbuildpy.elf.constants import EM_386, EM_X86_64, SHN_ABS, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, STB_WEAK
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.modinfo import modinfo_values
 from kbuildpy.loader.taints import letters
-from kbuildpy.loader.verdict import Refusal
+from kbuildpy.loader.verdict import Refusal, Undefined
 from kbuildpy.loader.versions import check_version
 
 SHN_LIVEPATCH = 0xFF20
@@ -57,6 +57,8 @@ def simplify_symbols(info: LoadInfo) -> None:
     for number, (_, _, _, shndx, value, _) in enumerate(info.symbols):
         if 0 < shndx < sections:
             values.append((value + bases[shndx]) & 0xFFFFFFFFFFFFFFFF)
+        elif number == 0 and shndx < SHN_LORESERVE and shndx:
+            raise Undefined(info.stage, f"symbol 0 is in section {shndx}, which does not exist, and is looked at")
         elif number == 0 or shndx in (SHN_ABS, SHN_LIVEPATCH):
             values.append(value)
         elif shndx == SHN_UNDEF:

@@ -63,7 +63,7 @@ def _check_extended(info: LoadInfo, symbol: str, crc: int) -> bool:
 
 def _versions(info: LoadInfo) -> dict[str, int]:
     if info.versions is None:
-        info.versions = _decode(info.data(info.index.vers))
+        info.versions = _decode(info.data_in_file(info.index.vers))
     return info.versions
 
 
@@ -77,8 +77,8 @@ def _decode(table: bytes) -> dict[str, int]:
 
 def _extended(info: LoadInfo) -> dict[str, int]:
     if info.versions is None:
-        crcs = info.data(info.index.vers_ext_crc)
-        names = info.data(info.index.vers_ext_name).split(b"\0")
+        crcs = info.data_in_file(info.index.vers_ext_crc)
+        names = info.data_in_file(info.index.vers_ext_name).split(b"\0")
         info.versions = {}
         for number in range(len(crcs) // 4):
             name = names[number].decode("utf-8", "surrogateescape")

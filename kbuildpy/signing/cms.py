@@ -75,9 +75,15 @@ def message(
 
 
 def parse(signature: bytes) -> SignedData:
-    """The signed data of a CMS message. Raises `Refused` for anything else."""
+    """The signed data of a CMS message. Raises `Refused` for anything else.
+
+    As the kernel's decoder does (lib/asn1_decoder.c), it ignores what comes after the message.
+    """
+    message = _message(signature)
+    if _begins_with_another_type(message):
+        raise Refused("the signature is a CMS message of another type than signed data", errno="EINVAL")
     try:
-        found = asn1.decode_der(ContentInfo, signature)
+        found = asn1.decode_der(ContentInfo, message)
     except ValueError as error:
         raise Refused(f"the signature is no CMS message: {error}") from error
     if found.content_type != SIGNED_DATA:
@@ -86,6 +92,28 @@ def parse(signature: bytes) -> SignedData:
             errno="EINVAL",
         )
     return found.content
+
+
+def _message(signature: bytes) -> bytes:
+    """`signature` without what comes after its outermost value; the same if that has no definite length."""
+    if len(signature) < 2 or signature[1] == 0x80:
+        return signature
+    wide = signature[1] & 0x7F if signature[1] > 0x80 else 0
+    length = int.from_bytes(signature[2 : 2 + wide], "big") if wide else signature[1]
+    return signature[: 2 + wide + length]
+
+
+def _begins_with_another_type(message: bytes) -> bool:
+    """Whether an object identifier begins a sound sequence, and is not that of signed data: the kernel looks no further
+    then (crypto/asymmetric_keys/pkcs7_parser.c: pkcs7_check_content_type)."""
+    wide = message[1] & 0x7F if len(message) > 1 and message[1] > 0x80 else 0
+    length = int.from_bytes(message[2 : 2 + wide], "big") if wide else 0
+    start = 2 + wide
+    if message[:1] != b"\x30" or not wide or start + length != len(message) or message[start : start + 1] != b"\x06":
+        return False
+    stop = start + 2 + message[start + 1]
+    signed_data = bytes(asn1.encode_der(SIGNED_DATA))
+    return stop <= len(message) and message[start + 1] < 0x80 and message[start:stop] != signed_data
 
 
 def signature_algorithm(key: str, hash: Hash) -> AlgorithmIdentifier:

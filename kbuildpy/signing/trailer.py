@@ -27,7 +27,7 @@ class SignedModule:
 
 def is_signed(module: bytes) -> bool:
     """Whether the kernel would look for a signature at the end of `module`."""
-    return module.endswith(MARKER)
+    return len(module) > len(MARKER) and module.endswith(MARKER)
 
 
 def split_signature(module: bytes) -> SignedModule | None:

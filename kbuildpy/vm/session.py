@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger import add_symbol_file, pause, symbol_file
 from kbuildpy.vm.guest import Guest
@@ -114,18 +114,24 @@ def _boot(kernel: Kernel, batch: Sequence[Trial], settings: Settings, show: Call
             verbose=settings.verbose,
             loaded=loaded if settings.gdb or settings.keep else None,
         )
-        boot_live(
-            kernel.image,
-            initramfs,
-            watch=guest.watch,
-            parameters=settings.append,
-            memory=settings.memory,
-            options=options,
-            stdin=stdin,
-        )
+        try:
+            boot_live(
+                kernel.image,
+                initramfs,
+                watch=guest.watch,
+                parameters=settings.append,
+                memory=settings.memory,
+                options=options,
+                stdin=stdin,
+            )
+        except CommandError as error:
+            if settings.gdb and "Address already in use" in error.stderr:
+                raise KbuildError(f"port {settings.gdb} is in use", hint="--gdb PORT names another one") from error
+            raise
     report = guest.report()
     if not report.release:
-        raise KbuildError(f"kernel {kernel.release} did not start in QEMU", hint=_tail(report))
+        hint = f"Does it need more memory than {settings.memory} MiB (--memory)? {_tail(report)}"
+        raise KbuildError(f"kernel {kernel.release} did not start in QEMU", hint=hint)
     return report
 
 

@@ -15,7 +15,7 @@ from kbuildpy.vm.trial import Trial
 # kernel/module/version.c, kernel/params.c). Where it logs nothing, only some errnos are never an init function's.
 _REFUSAL = re.compile(
     r"version magic|Unknown symbol|disagrees about version|no symbol version|(invalid|too large) for parameter"
-    r"|Invalid ELF|[Mm]odule .* is rejected|section size must match|is blacklisted|exports duplicate symbol"
+    r"|Invalid ELF|[Mm]odule .*is rejected|section size must match|is blacklisted|exports duplicate symbol"
     r"|unsupported relocation|Unknown rela? relocation|Invalid module|gave up waiting|uses symbol .* from namespace"
     r"|Invalid parameter|Invalid relocation|overflow in relocation",
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -72,6 +74,40 @@ def test_a_missing_program_is_named_with_its_package(
 def test_an_image_tells_its_release(module: Path) -> None:
     image = fetch_kernel_image(module.parent.name)
     assert [kernel.release for kernel in find_kernels([str(image), module.parent.name])] == [module.parent.name]
+
+
+def test_a_module_for_another_kernel_is_refused_in_words(module: Path) -> None:
+    if "/6.1." not in str(module):
+        pytest.skip("one way is enough")
+    done = run(command(module, "-k", tree_called("6.12").release, "--format", "json", "-q"), check=False)
+    assert (done.returncode, done.error_text) == (1, "")
+    result = json.loads(done.text)
+    assert (result["kernel"], result["errno"]) == (tree_called("6.12").release, "ENOEXEC")
+    # kernel/module/main.c of 6.12: elf_validity_cache_copy
+    assert "section size must match the kernel's built struct module size at run time" in result["reason"]
+
+
+def test_an_interrupt_ends_the_kernel_too(module: Path) -> None:
+    process = subprocess.Popen(command(module, "-v"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr
+    while b"Linux version" not in process.stderr.readline():
+        pass
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert any("qemu" in Path(f"/proc/{child}/comm").read_text() for child in children)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_port_that_is_taken_is_named(module: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        done = run(command(module, "--gdb", port), check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"port {port} is in use" in done.error_text
 
 
 # --- A debugger.

@@ -1,0 +1,120 @@
+"""What is put before a kernel: a module, damaged or not, and what must be loaded before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kbuildpy.elf.image import ModuleImage
+from kbuildpy.kernel.tree import KernelTree
+from tests.vm.referee.draft import Draft
+
+THIS_MODULE = ".gnu.linkonce.this_module"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A module to load. `name` is "stage/what is wrong"; `needs` are modules that are loaded before, and removed
+    after the last case in a row that needs them; `call` is "finit" or "init", for the two system calls. From the first
+    case on that is `enforced`, the kernel insists on signatures."""
+
+    name: str
+    contents: bytes
+    args: str = ""
+    needs: tuple[bytes, ...] = ()
+    call: str = "finit"
+    enforced: bool = False
+
+
+@dataclass(frozen=True)
+class Bases:
+    """The sound modules that cases are made of, for one kernel (see modules/); `shipped` is one that the kernel came
+    with, signed by whom it trusts, None where no package of it is to be had."""
+
+    tree: KernelTree
+    rich: bytes
+    quiet: bytes
+    user: bytes
+    other: bytes
+    heir: bytes
+    heir_gpl: bytes
+    shipped: bytes | None = None
+
+    @property
+    def still(self) -> bytes:
+        """`rich` without init and exit: nothing of it ever runs."""
+        draft = Draft(self.rich)
+        draft.set_relocations(THIS_MODULE, [])
+        return draft.file()
+
+    @property
+    def has_versions(self) -> bool:
+        """Whether the kernel has modversions."""
+        return self._has("__versions")
+
+    @property
+    def has_btf(self) -> bool:
+        """Whether the kernel tree made BTF for the modules."""
+        return self._has(".BTF")
+
+    def _has(self, name: str) -> bool:
+        draft = Draft(self.quiet)
+        return any(draft.name_of(section) == name for section in draft.sections)
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The kernel's version."""
+        return self.tree.version
+
+
+@dataclass(frozen=True)
+class Load:
+    """A step: load `contents`, and remove it again unless `keep`. `case` is the case that it belongs to."""
+
+    case: str
+    contents: bytes
+    args: str = ""
+    call: str = "finit"
+    keep: bool = False
+    enforced: bool = False
+
+
+@dataclass(frozen=True)
+class Enforce:
+    """A step: have the kernel insist on signatures, for ever."""
+
+
+@dataclass(frozen=True)
+class Unload:
+    """A step: remove the module called `name`."""
+
+    name: str
+
+
+Step = Load | Unload | Enforce
+
+
+def steps_of(cases: Iterable[Case]) -> list[Step]:
+    """The steps that `cases` take, in their order."""
+    steps: list[Step] = []
+    there: tuple[bytes, ...] = ()
+    enforced = False
+    for case in cases:
+        if case.enforced and not enforced:
+            steps.append(Enforce())
+            enforced = True
+        if case.needs != there:
+            steps += _removal(there)
+            steps += [Load(f"{case.name} (needed)", needed, keep=True) for needed in case.needs]
+            there = case.needs
+        steps.append(Load(case.name, case.contents, case.args, case.call, enforced=enforced))
+    return [*steps, *_removal(there)]
+
+
+def _removal(loaded: Sequence[bytes]) -> list[Step]:
+    return [Unload(_name(contents)) for contents in reversed(loaded)]
+
+
+def _name(contents: bytes) -> str:
+    (name,) = ModuleImage(contents, "needed").modinfo_values("name")
+    return name

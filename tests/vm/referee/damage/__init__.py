@@ -1,0 +1,34 @@
+"""Named damages: every check of the loader's at least once, a file for each of its stages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.vm.referee.cases import Bases, Case
+from tests.vm.referee.damage import (
+    btf,
+    elf_header,
+    layout,
+    modinfo,
+    parameters,
+    relocations,
+    sections,
+    signature,
+    symbols,
+    versions,
+)
+
+STAGES = (signature, elf_header, sections, modinfo, versions, layout, symbols, relocations, parameters, btf)
+
+
+def second_damages(bases: Bases) -> list[Case]:
+    """What needs a boot of its own: who is the first to be proprietary, and a kernel that insists on signatures."""
+    return [modinfo.first_offender(bases.quiet), *(replace(case, enforced=True) for case in signature.cases(bases))]
+
+
+def damages(bases: Bases) -> list[Case]:
+    """All of them for one kernel, in the order of the loader's stages."""
+    found = [case for stage in STAGES for case in stage.cases(bases)]
+    names = [case.name for case in found]
+    assert len(set(names)) == len(names), sorted(name for name in names if names.count(name) > 1)
+    return found

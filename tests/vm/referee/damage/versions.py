@@ -1,0 +1,71 @@
+"""What is wrong with the versions of symbols (kernel/module/version.c)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from tests.vm.referee.cases import Bases, Case
+from tests.vm.referee.damage.ways import case, contents, damaged, data, info, rename, resized, shdr, version
+from tests.vm.referee.draft import Draft
+
+
+def cases(bases: Bases) -> Iterator[Case]:
+    """All of them; none for a kernel without modversions."""
+    if bases.has_versions:
+        yield from _layout(bases.quiet)
+        yield from _symbols(bases)
+        yield from _table(bases.quiet)
+        yield from _exports(bases)
+
+
+def _layout(quiet: bytes) -> Iterator[Case]:
+    yield case("versions/module_layout of another kernel", quiet, version("module_layout", 0x12345678))
+    yield case("versions/no module_layout", quiet, version("module_layout", None))
+    yield case("versions/module_layout and a wrong vermagic", quiet, version("module_layout", 1), info("vermagic", "x"))
+    yield case("versions/module_layout of a module with another name", quiet, version("module_layout", 1), info("name"))
+    yield case("versions/more than 32 bits", quiet, version("module_layout", 1 << 40))
+
+
+def _symbols(bases: Bases) -> Iterator[Case]:
+    for name in ("kfree", "_printk"):
+        yield case(f"versions/{name} of another kernel", bases.quiet, version(name, 1))
+        yield case(f"versions/no {name}", bases.quiet, version(name, None))
+    both = (version("kfree", 1), version("_printk", None))
+    yield case("versions/two are wrong", bases.quiet, *both)
+    yield case("versions/two are wrong, modinfo has another name", bases.quiet, *both, info("name", "loud"))
+    yield case("versions/one too many", bases.quiet, version("nobody_has_it", 1))
+    needs = (bases.rich, bases.quiet)
+    for name in ("rich_plain", "rich_gpl", "quiet_plain"):
+        yield case(f"versions/{name} of another build", bases.user, version(name, 1), needs=needs)
+        yield case(f"versions/no {name}", bases.user, version(name, None), needs=needs)
+
+
+def _table(quiet: bytes) -> Iterator[Case]:
+    table = Draft(quiet).data(Draft(quiet).section("__versions"))
+    yield case("versions/empty", quiet, shdr("__versions", sh_size=0))
+    yield case("versions/not allocated", quiet, shdr("__versions", sh_flags=0))
+    yield case("versions/missing", quiet, rename("__versions", "__version"))
+    yield case("versions/half an entry at the end", quiet, contents("__versions", table + table[:32]))
+    yield case("versions/half an entry less", quiet, resized("__versions", -32))
+    yield case("versions/each twice", quiet, contents("__versions", table * 2))
+    wrong = b"".join(struct.pack("<Q56s", 1, table[at + 8 : at + 64]) for at in range(0, len(table), 64))
+    yield case("versions/each twice, the first is wrong", quiet, contents("__versions", wrong + table))
+    yield case("versions/each twice, the second is wrong", quiet, contents("__versions", table + wrong))
+    yield case("versions/NOBITS", quiet, shdr("__versions", sh_type=8))
+    yield case("versions/a name without an end", quiet, data("__versions", 8, b"m" * 56))
+    yield case("versions/zeros", quiet, contents("__versions", bytes(len(table))))
+
+
+def _exports(bases: Bases) -> Iterator[Case]:
+    plain = rename("__kcrctab", "__kcrctab_")
+    gpl = rename("__kcrctab_gpl", "__kcrctab_gpl_")
+    yield case("export versions/none", bases.quiet, plain, gpl)
+    yield case("export versions/none for GPL-only ones", bases.quiet, gpl)
+    yield case("export versions/not allocated", bases.quiet, shdr("__kcrctab", sh_flags=0))
+    unversioned = damaged(bases.rich, plain, gpl)
+    needs = (unversioned, bases.quiet)
+    yield case("export versions/of the exporter", bases.user, needs=needs)
+    yield case("export versions/of the exporter, and none wanted", bases.user, version("rich_plain", None), needs=needs)
+    nothing = (rename("__ksymtab", "__ksymtab_"), rename("__ksymtab_gpl", "__ksymtab_gpl_"))
+    yield case("export versions/nothing exported", bases.quiet, plain, gpl, *nothing)

@@ -1,0 +1,23 @@
+"""The kernels that are asked, and what the loader check knows about them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from kbuildpy.kbuild.module_facts import ask_module_facts
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.loader.from_tree import kernel_from_tree
+from kbuildpy.loader.kernel import LoaderKernel
+from tests.vm.referee.damage.modinfo import BLOCKED
+
+BLACKLIST = ("first", BLOCKED, "last")
+PARAMETERS = (f"module_blacklist={','.join(BLACKLIST)}",)
+
+
+def loader_kernel(tree: KernelTree, image: Path) -> LoaderKernel:
+    """The kernel of `tree` as it is booted with `PARAMETERS`."""
+    kernel = kernel_from_tree(tree, partial(ask_module_facts, environ=os.environ), image=image)
+    return replace(kernel, blacklist=BLACKLIST)

@@ -1,0 +1,151 @@
+"""The loader check says what real kernels say: hundreds of damaged modules are put before both, one boot each.
+
+Nothing is recorded: the kernel is asked anew in each run.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.kernel.architecture import architecture_of, is_native
+from kbuildpy.kernel.find import installed_trees
+from kbuildpy.loader.verdict import Verdict
+from kbuildpy.vm import fetch_kernel_image
+from tests.vm.referee.bases import build_bases
+from tests.vm.referee.cases import Bases, Case
+from tests.vm.referee.checks import UNSEEN, messages_of, pattern
+from tests.vm.referee.compare import EXCUSES, PLACES, Comparison, compare, defined
+from tests.vm.referee.damage import damages, second_damages
+from tests.vm.referee.guest import Boot, ask
+from tests.vm.referee.kernels import PARAMETERS, loader_kernel
+from tests.vm.referee.mutations import mutations
+from tests.vm.referee.silent import SILENT
+
+DIFFERENT = {
+    "name/of what is in the kernel": "which names code in the kernel itself has taken below /sys/module, no tree tells",
+}
+"""Cases in which we do not say what the kernel says, and why."""
+LINES = ("6.1", "6.12", "7.3")
+AT_RANDOM = 200
+TREES = {"{}.{}".format(*tree.version): tree for tree in installed_trees().trees if is_native(architecture_of(tree))}
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.skipif(
+        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
+        reason="boots x86-64 kernels in QEMU",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Match:
+    """What came of one kernel: `unchecked` are the modules that it would not check, and was not asked of; `enforced`
+    is a second, small boot, of a kernel that insists on signatures."""
+
+    line: str
+    bases: Bases
+    boots: list[Boot]
+    comparisons: list[Comparison]
+    unchecked: list[tuple[Case, Verdict]]
+    enforced: list[Comparison]
+
+    def named(self, name: str) -> Comparison:
+        """The comparison of a case."""
+        return next(item for item in self.comparisons if item.name == name)
+
+
+@pytest.fixture(scope="module", params=LINES)
+def match(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Match:
+    line = str(request.param)
+    if line not in TREES:
+        pytest.skip("the headers of this kernel are not installed")
+    tree = TREES[line]
+    image = fetch_kernel_image(tree.release)
+    bases = build_bases(tree, tmp_path_factory.mktemp("referee"))
+    kernel = loader_kernel(tree, image)
+    seed = int(request.config.option.referee_seed)
+    asked, unchecked = defined([*damages(bases), *mutations(bases, seed, AT_RANDOM)], kernel)
+    boots = ask(image, asked, parameters=PARAMETERS)
+    second, _ = defined(second_damages(bases), kernel)
+    enforced = compare(ask(image, second, parameters=PARAMETERS), kernel)
+    return Match(line, bases, boots, compare(boots, kernel), unchecked, enforced)
+
+
+def test_at_least_four_hundred_modules_are_put_before_the_kernel(match: Match) -> None:
+    assert len(match.comparisons) >= 400
+
+
+def test_one_boot_is_enough(match: Match) -> None:
+    died = [item.name for item in match.comparisons if item.answer.died]
+    assert (died, len(match.boots)) == ([], 1)
+
+
+def test_we_say_what_the_kernel_says(match: Match) -> None:
+    differences = [item for item in match.comparisons if item.differences and item.name not in DIFFERENT]
+    assert not differences, "\n".join(map(str, differences))
+
+
+def test_we_say_what_a_kernel_says_that_insists_on_signatures(match: Match) -> None:
+    differences = [item for item in match.enforced if item.differences]
+    assert not differences, "\n".join(map(str, differences))
+    assert any(item.answer.errno == errno.EKEYREJECTED for item in match.enforced)
+
+
+def test_every_message_of_the_loader_is_provoked(match: Match) -> None:
+    log = [line for item in (*match.comparisons, *match.enforced) for line in item.answer.log]
+    messages = messages_of(match.line)
+    assert len(messages) > 50
+    unheard = [message for message in messages if not any(map(pattern(message).fullmatch, log))]
+    assert [message for message in unheard if message not in UNSEEN] == []
+
+
+@pytest.mark.parametrize("check", SILENT)
+def test_what_refuses_without_a_word_is_provoked(match: Match, check: str) -> None:
+    name, expected = SILENT[check]
+    if match.bases.shipped is None and "of the distribution" in name:
+        pytest.skip("the kernel came without modules of its own")
+    item = match.named(name)
+    assert item.answer.errno == expected
+    assert not item.answer.log
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_what_is_known_to_differ_does(match: Match, name: str) -> None:
+    assert match.named(name).differences
+
+
+def test_what_is_excused_happens(match: Match) -> None:
+    excused = {reason for item in (*match.comparisons, *match.enforced) for reason in item.excuses}
+    assert excused >= {*EXCUSES.values()} - {PLACES}
+
+
+def test_what_the_kernel_does_not_check_is_said_with_a_reason(match: Match) -> None:
+    for _, verdict in match.unchecked:
+        assert not verdict.accepted and verdict.errno is None
+        assert verdict.stage and verdict.reason
+    assert len(match.unchecked) < len(match.comparisons) / 4
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("line", LINES)
+def test_we_say_what_the_kernel_says_of_thousands_damaged_at_random(
+    line: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if line not in TREES:
+        pytest.skip("the headers of this kernel are not installed")
+    tree = TREES[line]
+    image = fetch_kernel_image(tree.release)
+    bases, kernel = build_bases(tree, tmp_path), loader_kernel(tree, image)
+    seed = int(request.config.option.referee_seed)
+    differences = []
+    for part in range(4):
+        asked, _ = defined(mutations(bases, seed + 1 + part, 1000), kernel)
+        differences += [item for item in compare(ask(image, asked, parameters=PARAMETERS), kernel) if item.differences]
+    assert not differences, "\n".join(map(str, differences))
