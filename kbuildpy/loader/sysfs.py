@@ -38,9 +38,9 @@ def _check_parameters(info: LoadInfo) -> None:
         0, info.sechdrs[section].sh_size // PARAMETER_SIZE * PARAMETER_SIZE if section else 0, PARAMETER_SIZE
     ):
         with suppress(Elsewhere):
-            ops = ops_at(memory, memory.pointer(Place(section, start + 16)))
+            ops = ops_at(memory, memory.pointer(Place(section, start + 16)), is_set=False)
             if ops.set == "param_array_set":
-                ops_at(memory, array_at(memory, memory.pointer(Place(section, start + 32))).ops)
+                ops_at(memory, array_at(memory, memory.pointer(Place(section, start + 32))).ops, is_set=False)
         mode = memory.integer(Place(section, start + 24), 2)
         if mode:
             with suppress(Elsewhere):
