@@ -22,6 +22,7 @@ from pathlib import Path
 
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
+from tests.bench_check import check_rows
 from tests.bench_modpost import modpost_rows
 from tests.bench_sign import sign_rows
 from tests.parity.packages import kernel_source, unpacked
@@ -107,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         missed += _memory(tree, jobs)
     if not args.words or any(word in "sign verify" for word in args.words):
         missed += sign_rows(tree)
+    if not args.words or any(word in "check" for word in args.words):
+        missed += check_rows(tree)
     return 1 if missed else 0
 
 

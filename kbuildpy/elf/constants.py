@@ -21,3 +21,6 @@ SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON, SHN_XINDEX = 0, 0xFF00, 0xFFF1, 0
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_SECTION, STT_FILE = 0, 1, 2, 3, 4
 STT_LOPROC = 13
+
+# Bounds the work that a hostile string table can cause; the kernel's own limit (KSYM_NAME_LEN) is 512.
+MAX_NAME = 8192

@@ -13,9 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kbuildpy.elf.constants import SHN_UNDEF, SHT_NOBITS, SHT_REL, SHT_RELA, SHT_SYMTAB, SHT_SYMTAB_SHNDX, STB_LOCAL
+from kbuildpy.elf.constants import (
+    MAX_NAME,
+    SHN_UNDEF,
+    SHT_NOBITS,
+    SHT_REL,
+    SHT_RELA,
+    SHT_SYMTAB,
+    SHT_SYMTAB_SHNDX,
+    STB_LOCAL,
+)
 from kbuildpy.elf.relocations import Relocation, decode_relocations
-from kbuildpy.elf.sections import MAX_NAME, Header, Section, read_header, read_sections
+from kbuildpy.elf.sections import Header, Section, read_header, read_sections
 from kbuildpy.elf.symbols import Symbol, SymbolTable, decode_symbols
 from kbuildpy.errors import KbuildError
 

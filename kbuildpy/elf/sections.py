@@ -11,6 +11,7 @@ from kbuildpy.elf.constants import (
     ELFDATA2LSB,
     ELFDATA2MSB,
     ELFMAG,
+    MAX_NAME,
     SHN_UNDEF,
     SHN_XINDEX,
     SHT_NOBITS,
@@ -123,7 +124,3 @@ def read_sections(image: bytes, header: Header, filename: str) -> tuple[Section,
             )
         sections.append(Section(index, text, type_, flags, address, offset, size, link, info, addralign, entsize))
     return tuple(sections)
-
-
-# Bounds the work that a hostile string table can cause; the kernel's own limit (KSYM_NAME_LEN) is 512.
-MAX_NAME = 8192

@@ -10,8 +10,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast, overload
 
-from kbuildpy.elf.constants import SHN_XINDEX
-from kbuildpy.elf.sections import MAX_NAME
+from kbuildpy.elf.constants import MAX_NAME, SHN_XINDEX
 from kbuildpy.errors import KbuildError
 
 Row = tuple[int, int, int, int, int, int]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
 from kbuildpy.loader import since
-from kbuildpy.loader.btf import btf_module_notify
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.sites import ABSOLUTE, RELATIVE64, Code, Pointer, is_set, pointers, sites
 from kbuildpy.loader.verdict import Undefined
@@ -51,6 +50,8 @@ def prepare_coming_module(info: LoadInfo) -> None:
             _follow(info, name)
     info.stage = "btf_module_notify"
     if is_set(info, "DEBUG_INFO_BTF_MODULES"):
+        from kbuildpy.loader.btf import btf_module_notify
+
         btf_module_notify(info)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.kernel.symvers import Symvers
@@ -15,9 +15,21 @@ class SymversExports:
 
     symvers: Symvers
     modversions: bool
+    # A few hundred symbols are asked for by module after module.
+    _found: dict[str, KernelExport] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, symbol: str) -> KernelExport | None:
         """What is known of `symbol`, None if nobody exports it."""
+        try:
+            return self._found[symbol]
+        except KeyError:
+            # (names that nobody exports are without number in a damaged module, and are not kept)
+            found = self._look_up(symbol)
+            if found is not None:
+                self._found[symbol] = found
+            return found
+
+    def _look_up(self, symbol: str) -> KernelExport | None:
         line = self.symvers.find(symbol)
         if line is None:
             return None

@@ -5,8 +5,6 @@ The exception table is sorted and per-CPU variables are copied, which cannot go 
 
 from __future__ import annotations
 
-from kbuildpy.loader.finalize_arm64 import module_finalize as module_finalize_arm64
-from kbuildpy.loader.finalize_x86 import module_finalize as module_finalize_x86
 from kbuildpy.loader.load_info import LoadInfo
 
 
@@ -15,6 +13,10 @@ def post_relocation(info: LoadInfo) -> None:
     # Here the name of the first section is looked at, too.
     info.section_name(0)
     if info.kernel.machine == "arm64":
+        from kbuildpy.loader.finalize_arm64 import module_finalize as module_finalize_arm64
+
         module_finalize_arm64(info)
     else:
+        from kbuildpy.loader.finalize_x86 import module_finalize as module_finalize_x86
+
         module_finalize_x86(info)

@@ -1,6 +1,6 @@
 """What an architecture does to the section headers before sections are laid out: module_frob_arch_sections.
 
-x86-64 does nothing. arm64 (arch/arm64/kernel/module-plts.c) makes room for the PLT entries through which branches go
+Only arm64 does something (arch/arm64/kernel/module-plts.c) makes room for the PLT entries through which branches go
 that do not reach: the linker script leaves one byte in `.plt` and `.init.plt`, and here they get their size.
 """
 
@@ -26,8 +26,6 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
     Raises `Refusal` (ENOEXEC) where one of the first two is missing, `Undefined` for a branch to a symbol outside of
     the table. Entries for CPUs with erratum 843419 are not counted: whether there are any only the machine knows.
     """
-    if info.kernel.machine != "arm64":
-        return
     if info.kernel.version < since.ARM64_PREFIX and info.kernel.has("ARM64_MODULE_PLTS") is False:
         return
     names = {info.section_name(number): number for number in range(len(info.sechdrs))}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE
 from kbuildpy.loader import since
-from kbuildpy.loader.frob import module_frob_arch_sections
 from kbuildpy.loader.sites import warn
 from kbuildpy.loader.verdict import Placed, Undefined
 
@@ -48,7 +47,10 @@ _MOD_KALLSYMS = 32
 def layout_and_allocate(info: LoadInfo) -> None:
     """Refuse what is both writable and executable, then place every section: `info.mem`, `info.placed`, `sh_addr`."""
     info.stage = "module_frob_arch_sections"
-    module_frob_arch_sections(info)
+    if info.kernel.machine == "arm64":
+        from kbuildpy.loader.frob import module_frob_arch_sections
+
+        module_frob_arch_sections(info)
     info.stage = "module_enforce_rwx_sections"
     _enforce_rwx(info)
     info.stage = "layout_and_allocate"

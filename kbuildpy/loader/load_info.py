@@ -10,10 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from kbuildpy.elf.constants import ELFCLASS32, ELFCLASS64
 from kbuildpy.elf.raw import Ehdr, Shdr
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
-from kbuildpy.elf.sections import Header
 from kbuildpy.elf.symbols import Row, SymbolRows
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.loaded import ModuleExport, Modules
@@ -26,7 +24,8 @@ _LOG_LINES = 10_000
 """More than the kernel's log holds (CONFIG_LOG_BUF_SHIFT=17 are 128 KiB)."""
 
 
-@dataclass
+# (what comparing and showing them would take costs a millisecond to make, in every build)
+@dataclass(eq=False, repr=False, match_args=False)
 class Index:
     """Numbers of the sections that the kernel looks for by name; 0 where there is none."""
 
@@ -40,7 +39,7 @@ class Index:
     vers_ext_name: int = 0
 
 
-@dataclass
+@dataclass(eq=False, repr=False, match_args=False)
 class LoadInfo:
     """`contents` is what init_module(2) was given, `len` how much of it is the module (the signature is cut off),
     `args` the parameters; `modules` are those that are loaded. `lines` collects what the kernel logs, `requires` the
@@ -82,23 +81,6 @@ class LoadInfo:
     lines: list[str] = field(default_factory=list)
     requires: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
-
-    @cached_property
-    def elf_header(self) -> Header:
-        """The header in the form that `kbuildpy.elf` decodes tables with."""
-        hdr = self.hdr
-        elfclass = ELFCLASS64 if hdr.is_64bit else ELFCLASS32
-        return Header(
-            elfclass,
-            hdr.order,
-            hdr.e_type,
-            hdr.e_machine,
-            hdr.e_flags,
-            hdr.e_shoff,
-            hdr.e_shentsize,
-            hdr.e_shnum,
-            hdr.e_shstrndx,
-        )
 
     @property
     def shown_name(self) -> str:

@@ -4,15 +4,25 @@ relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
 from kbuildpy.elf.raw import c_string
-from kbuildpy.elf.relocations import Relocation, decode_relocations
-from kbuildpy.elf.sections import Section
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import ModuleExport
 from kbuildpy.loader.sections import KERNEL_SYMBOL_SIZE
 from kbuildpy.loader.verdict import Undefined
+
+
+class Relocation(NamedTuple):
+    """An entry of a SHT_RELA section."""
+
+    offset: int
+    type: int
+    symbol: int
+    addend: int
+
 
 GPL_ONLY = 1
 """include/linux/module_symbol.h: KSYM_FLAG_GPL_ONLY"""
@@ -67,22 +77,8 @@ def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
 
 
 def relocations(info: LoadInfo, number: int) -> list[Relocation]:
-    """The entries of relocation section `number`."""
-    header = info.sechdrs[number]
-    section = Section(
-        number,
-        "",
-        header.sh_type,
-        header.sh_flags,
-        0,
-        header.sh_offset,
-        header.sh_size,
-        header.sh_link,
-        header.sh_info,
-        0,
-        0,
-    )
-    return decode_relocations(info.data(number), section, info.elf_header)
+    """The entries of relocation section `number`, of type SHT_RELA."""
+    return [Relocation(*row) for row in zip(*info.relocations(number), strict=True)]
 
 
 def _string(info: LoadInfo, entry: Relocation | None) -> str:

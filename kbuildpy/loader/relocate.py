@@ -11,8 +11,6 @@ from collections import Counter
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_REL, SHT_RELA
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.relocate_arm64 import apply_relocate_add as apply_relocate_add_arm64
-from kbuildpy.loader.relocate_x86 import apply_relocate_add as apply_relocate_add_x86
 from kbuildpy.loader.verdict import Undefined
 
 SHF_RELA_LIVEPATCH = 0x00100000
@@ -47,8 +45,12 @@ def apply_relocations(info: LoadInfo) -> None:
         if section.sh_info == info.index.mod:
             _check_this_module(info, number)
         if info.kernel.machine == "arm64":
+            from kbuildpy.loader.relocate_arm64 import apply_relocate_add as apply_relocate_add_arm64
+
             apply_relocate_add_arm64(info, number)
         else:
+            from kbuildpy.loader.relocate_x86 import apply_relocate_add as apply_relocate_add_x86
+
             apply_relocate_add_x86(info, number, written.get(section.sh_info))
         info.relocated.setdefault(section.sh_info, []).append(number)
 

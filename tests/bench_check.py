@@ -1,0 +1,64 @@
+"""Checking a whole distribution's modules, and one small module, in seconds: there is nobody else who does it."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from kbuildpy.kbuild.module_facts import ask_module_facts
+from kbuildpy.kernel.own_modules import modules_directory, walk_modules
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.loader.from_tree import kernel_from_tree
+from kbuildpy.loader.load_module import load_module
+from tests.parity.packages import unpacked_kernel
+
+IMPORTS = "import kbuildpy.loader.load_module, kbuildpy.loader.from_tree"
+RUNS = 15
+
+
+def check_rows(tree: KernelTree) -> int:
+    """Print the lines of the report, with the seconds that each should not exceed; the number of those that do."""
+    root = unpacked_kernel(tree.release)
+    directory = modules_directory(tree.release, root=root)
+    assert directory is not None
+    files = [Path(file) for file in walk_modules(directory)]
+    smallest = min(files, key=lambda file: file.stat().st_size)
+    kernel = kernel_from_tree(tree, partial(ask_module_facts, environ=os.environ), root=root)
+    contents = smallest.read_bytes()
+    load_module(contents, kernel)
+    inside = statistics.median(_seconds(lambda: load_module(contents, kernel)) for _ in range(101))
+    check = [sys.executable, "-m", "kbuildpy", "check", "-k", str(tree.release)]
+    whole = _process([*check, "-q", str(directory)])
+    one = statistics.median(_process([*check, str(smallest)]) for _ in range(RUNS))
+    bare = statistics.median(_process([sys.executable, "-c", "pass"]) for _ in range(RUNS))
+    imports = statistics.median(_process([sys.executable, "-c", IMPORTS]) for _ in range(RUNS)) - bare
+    missed = 0
+    for name, seconds, limit in (
+        (f"check {len(files)} modules", whole, 40.0),
+        ("check one small module: the process", one, 0.5),
+        ("check one small module: inside", inside, 0.03),
+        ("importing what each build needs", imports, 0.1),
+    ):
+        missed += seconds > limit
+        print(
+            f"{name:<38} {seconds:>8.4f} s, limit {limit:.2f} s{'' if seconds <= limit else '  above the limit'}",
+            flush=True,
+        )
+    return missed
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _process(argv: list[str]) -> float:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return _seconds(lambda: subprocess.run(argv, check=True, capture_output=True, env=environment))

@@ -1,0 +1,79 @@
+"""Modules that stay loaded in a kernel, all in one boot, and what the kernel shows of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.vm import boot, cpio, make_initramfs
+from kbuildpy.vm.initramfs import busybox_for
+from kbuildpy.vm.machine import machine_of_image
+
+SCRIPT = """\
+#!/bin/sh
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+say() {
+    echo "loaded: $*" >/dev/kmsg
+}
+while read -r number name; do
+    insmod /modules/$number 2>/dev/null
+    say "status $? $name"
+    [ -e /sys/module/$name/sections ] || continue
+    say "line $(grep "^$name " /proc/modules)"
+    cd /sys/module/$name/sections
+    # (the shell's own read takes a byte at a time, which these files do not give)
+    grep -H . * .[!.]* | while IFS=: read -r section address; do
+        say "section $section $address"
+    done
+done </modules/list
+say end
+poweroff -f
+"""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the kernel showed of a module: insmod's errno, the line of /proc/modules right after it was loaded, and the
+    addresses of its sections. Of one whose init failed there is but the errno."""
+
+    name: str
+    status: int
+    line: str
+    sections: dict[str, int]
+
+    @property
+    def size(self) -> int:
+        """The bytes that /proc/modules says."""
+        return int(self.line.split()[1])
+
+    @property
+    def taints(self) -> str:
+        """The letters that it shows."""
+        return self.line.split("(")[-1].rstrip(")+-") if "(" in self.line else ""
+
+
+def load_all(kernel: Path, modules: Sequence[tuple[str, bytes]], *, timeout: float) -> list[Shown]:
+    """Boot the image `kernel` and load `modules` (name and contents) in that order."""
+    listed = "".join(f"{number} {name}\n" for number, (name, _) in enumerate(modules))
+    contents = {f"modules/{number}": module for number, (_, module) in enumerate(modules)}
+    initramfs = make_initramfs(
+        {**contents, "modules/list": listed.encode()}, busybox=busybox_for(machine_of_image(kernel))
+    )
+    initramfs += cpio.archive([cpio.file("load_all", SCRIPT.encode(), executable=True)])
+    booted = boot(kernel, initramfs, parameters=("rdinit=/load_all",), memory=1024, timeout=timeout)
+    said = [line.removeprefix("loaded: ") for line in booted.log if line.startswith("loaded: ")]
+    assert said[-1:] == ["end"], "\n".join(booted.log[-20:])
+    shown: list[Shown] = []
+    for word, _, rest in (line.partition(" ") for line in said):
+        if word == "status":
+            status, _, name = rest.partition(" ")
+            shown.append(Shown(name, int(status), "", {}))
+        elif word == "line":
+            shown[-1] = Shown(shown[-1].name, shown[-1].status, rest, {})
+        elif word == "section":
+            name, _, address = rest.partition(" ")
+            shown[-1].sections[name] = int(address, 16)
+    return shown
