@@ -31,7 +31,7 @@ THIS_MODULE = ".gnu.linkonce.this_module"
 MACHINES = {"x86_64": EM_X86_64, "arm64": EM_AARCH64}
 
 _HINT = "the file is damaged; build it again"
-_HEADERS = "it was built against headers of another configuration; build it against this kernel's"
+_HEADERS = "it was built against other headers than this kernel's; build it for this kernel"
 
 
 def elf_validity(info: LoadInfo) -> None:

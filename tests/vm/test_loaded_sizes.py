@@ -23,10 +23,11 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
-from kbuildpy.vm import fetch_kernel_image, in_dependency_order, machine_for
+from kbuildpy.vm import fetch_kernel_image, machine_for
 from tests.parity.cross import LINES
 from tests.parity.shipped_kernels import ShippedKernel, shipped_kernel
 from tests.vm.loaded import Shown, load_all
+from tests.vm.loading import in_dependency_order
 from tests.vm.test_samples_load import build_samples
 
 pytestmark = pytest.mark.vm
