@@ -55,6 +55,22 @@ def modules_needed(directory: Path, name: str) -> tuple[str, ...] | None:
     return tuple(order)
 
 
+@lru_cache(maxsize=8)
+def built_in_names(directory: Path) -> frozenset[str] | None:
+    """The names of what would be modules but is built into the kernel (modules.builtin, modules.builtin.modinfo); None
+    where `directory` does not tell.
+
+    Most of those with parameters have a directory in /sys/module as modules have.
+    """
+    try:
+        listed = (directory / "modules.builtin").read_text(errors="surrogateescape").split()
+        stated = (directory / "modules.builtin.modinfo").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    names = {entry.partition(b".")[0].decode("utf-8", "surrogateescape") for entry in stated if entry}
+    return frozenset(names | {module_name(path) for path in listed})
+
+
 def stated_needs(contents: bytes) -> tuple[str, ...]:
     """The names in `depends=` of a module, found without taking it apart: it may be damaged."""
     start = contents.find(b"\0depends=")

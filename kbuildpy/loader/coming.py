@@ -6,7 +6,7 @@ information. What they follow are pointers in the module's tables.
 
 from __future__ import annotations
 
-from kbuildpy.elf.constants import SHF_EXECINSTR
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.sites import ABSOLUTE, RELATIVE64, Code, Pointer, is_set, pointers, sites
@@ -41,6 +41,10 @@ def prepare_coming_module(info: LoadInfo) -> None:
     if info.kernel.machine == "x86_64" and is_set(info, "HAVE_STATIC_CALL_INLINE"):
         _static_call_add_module(info)
     info.stage = "prepare_coming_module"
+    number = info.find_sec("__tracepoints_ptrs")
+    if number and is_set(info, "TRACEPOINTS"):
+        for _, pointer in sites(info, number, 4):
+            _exists(info, number, pointer)
     for name, option in FOLLOWED:
         if is_set(info, option):
             _follow(info, name)
@@ -148,3 +152,6 @@ def _exists(info: LoadInfo, number: int, pointer: Pointer) -> None:
             f"an entry of {info.section_name(number)} points to {info.symbol_name(pointer.symbol)!r}"
             f"{pointer.offset:+#x}, which is not within a section",
         )
+    if not info.sechdrs[pointer.section].sh_flags & SHF_ALLOC:
+        name = info.section_name(pointer.section)
+        raise Undefined(info.stage, f"an entry of {info.section_name(number)} points to {name}, which is not kept")

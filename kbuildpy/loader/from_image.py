@@ -16,7 +16,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.config import parse_config
 from kbuildpy.kernel.image import read_kernel
-from kbuildpy.kernel.own_modules import module_contents, modules_directory, modules_needed
+from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
 from kbuildpy.kernel.symvers import format_symvers, parse_symvers
 from kbuildpy.loader.exports import SymversExports
 from kbuildpy.loader.kernel import LoaderKernel
@@ -65,6 +65,7 @@ def kernel_from_image(
         struct_module=shipped.facts.struct_module if shipped and shipped.facts else None,
         exports=_exports(known["symvers"], shipped, image, version, missing, vermagic),
         keyring=partial(keyring_of_image, image),
+        built_in=partial(built_in_names, modules) if modules else None,
         modules_of=partial(module_contents, modules) if modules else None,
         depends_of=partial(modules_needed, modules) if modules else None,
         missing=tuple(missing),

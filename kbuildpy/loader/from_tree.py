@@ -14,7 +14,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
-from kbuildpy.kernel.own_modules import module_contents, modules_directory, modules_needed
+from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.exports import SymversExports
@@ -59,6 +59,7 @@ def kernel_from_tree(
         struct_module=facts.struct_module if facts else None,
         exports=exports,
         keyring=partial(keyring_of_image, image) if image else None,
+        built_in=partial(built_in_names, modules) if modules else None,
         modules_of=partial(module_contents, modules) if modules else None,
         depends_of=partial(modules_needed, modules) if modules else None,
         missing=tuple(missing),

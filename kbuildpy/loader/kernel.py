@@ -38,13 +38,15 @@ class Exports(Protocol):
 class LoaderKernel:
     """A kernel as its loader sees a module.
 
-    `release` is UTS_RELEASE; `version` decides between variants of a stage; `machine` is "x86_64" or "arm64". `config`
-    is the configuration, `vermagic` VERMAGIC_STRING, `struct_module` its layout, `exports` the symbols. `keyring`
-    gives what signatures are checked with (the first call takes a second: the image is unpacked; later ones nothing),
-    and may raise `KbuildError` for a damaged image; `sig_enforce` and `lockdown` are how the kernel was started,
-    `blacklist` its `module_blacklist=`. `tainted` are the letters that it has already, `modules_of` gives the bytes of
-    one of its own modules by name and `depends_of` the names of all that it needs, in an order that works. `missing`
-    says in words which facts are not known, and why.
+    `release` is UTS_RELEASE; `version` decides between variants of a stage; `machine` is "x86_64" or "arm64".
+    `config` is the configuration, `vermagic` VERMAGIC_STRING, `struct_module` its layout, `exports` the symbols.
+    `keyring` gives what signatures are checked with (the first call takes a second: the image is unpacked; later ones
+    nothing), and may raise `KbuildError` for a damaged image; not `keyring_complete`: the kernel may know other keys,
+    too; not `sees_signatures`: the module is to be signed later, and no signature is looked for. `sig_enforce` and
+    `lockdown` are how the kernel was started, `blacklist` its `module_blacklist=`. `tainted` are the letters that it
+    has already, `built_in` gives the names that code in the kernel itself has in /sys/module, `modules_of` the bytes
+    of one of its own modules by name and `depends_of` the names of all that it needs, in an order that works.
+    `missing` says in words which facts are not known, and why.
     """
 
     release: str
@@ -55,10 +57,13 @@ class LoaderKernel:
     struct_module: ModuleStruct | None = None
     exports: Exports | None = None
     keyring: Callable[[], Keyring] | None = None
+    keyring_complete: bool = True
+    sees_signatures: bool = True
     sig_enforce: bool = False
     lockdown: bool = False
     blacklist: tuple[str, ...] = ()
     tainted: str = ""
+    built_in: Callable[[], frozenset[str] | None] | None = None
     modules_of: Callable[[str], bytes | None] | None = None
     depends_of: Callable[[str], tuple[str, ...] | None] | None = None
     missing: tuple[str, ...] = field(default=())

@@ -74,8 +74,11 @@ def check_struct_is_writable(info: LoadInfo) -> None:
         raise Undefined(info.stage, "its struct module is read-only, and is written to", "build it again")
 
 
-def total_size(info: LoadInfo) -> int:
-    """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size)."""
+def total_size(info: LoadInfo) -> int | None:
+    """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size). None
+    where the kernel's configuration is not known, on which it hangs."""
+    if info.kernel.config is None:
+        return None
     return sum(size for kind, size in info.mem.items() if not kind.startswith("init"))
 
 
@@ -210,12 +213,12 @@ def _core_symbols(info: LoadInfo, layout: dict[int, str]) -> tuple[int, int]:
     find = info.contents.find
     count = length = 0
     last = len(info.sechdrs)
+    room = info.sechdrs[info.index.str].sh_size
     begin, stop = 1, 0
-    room = len(info.contents) - start
     for number, row in enumerate(info.symbols):
         if row[0] >= room and row[3]:
-            # (who asks kallsyms for an address has it compare names)
-            info.symbol_name(number)
+            # (in the copy that is kept, which kallsyms looks for names in)
+            raise Undefined(info.stage, f"the name of symbol {number} is behind the string table, and is read there")
         if number == 0 or info.is_livepatch or (row[0] and row[3] in kept and row[3] < last):
             at = start + row[0]
             if not begin <= at <= stop:  # (names may share their ends)

@@ -6,7 +6,7 @@ not kept, `sh_entsize` becomes the place in memory, and `sh_addr` the address th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -62,6 +62,7 @@ class LoadInfo:
     name: str | None = None
     mod_name: str = ""
     sig_ok: bool = False
+    sig_judged: bool = False
     taints: set[str] = field(default_factory=set)
     kernel_taints: set[str] = field(default_factory=set)
     using_gplonly_symbols: bool = False
@@ -166,10 +167,8 @@ class LoadInfo:
 
     def find_sec(self, name: str) -> int:
         """The first section of that name that has SHF_ALLOC; 0: none (kernel/module/main.c: find_sec)."""
-        return next(
-            (number for number in self.numbers_of(name) if self.sechdrs[number].sh_flags & 2),
-            0,
-        )
+        # (of the others, kernels before 6.4 do not even look at the names)
+        return next((number for number in self._allocated.get(name, []) if self.sechdrs[number].sh_flags & 2), 0)
 
     def find_any_sec(self, name: str) -> int:
         """The same, whatever its flags (find_any_sec)."""
@@ -180,9 +179,16 @@ class LoadInfo:
         return self._numbers.get(name, [])
 
     @cached_property
+    def _allocated(self) -> dict[str, list[int]]:
+        return self._by_name(number for number in range(1, len(self.sechdrs)) if self.sechdrs[number].sh_flags & 2)
+
+    @cached_property
     def _numbers(self) -> dict[str, list[int]]:
+        return self._by_name(range(1, len(self.sechdrs)))
+
+    def _by_name(self, chosen: Iterable[int]) -> dict[str, list[int]]:
         numbers: dict[str, list[int]] = {}
-        for number in range(1, len(self.sechdrs)):
+        for number in chosen:
             numbers.setdefault(self.section_name(number), []).append(number)
         return numbers
 

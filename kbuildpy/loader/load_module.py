@@ -32,6 +32,8 @@ from kbuildpy.loader.versions import check_modstruct_version
 Stage = Callable[[LoadInfo], None]
 
 NO_MODULES = Modules()
+_MUCH = 64 << 20
+"""Bytes that every machine has."""
 
 
 def load_module(
@@ -59,18 +61,23 @@ def load_module(
         return _refused(info, file, refusal), modules
     except Undefined as undefined:
         return _undefined(info, file, undefined), modules
+    size = total_size(info)
+    if size is None:
+        info.not_checked("its size, and what hangs on options of the kernel", "the configuration")
+    elif size > _MUCH:
+        info.not_checked(f"whether the machine has memory for it: it takes {size >> 20} MiB")
     requires = in_order(info)
     verdict = replace(
         _verdict(info, file),
         accepted=True,
         requires=requires,
-        size=total_size(info),
+        size=size,
         module_taints=letters(info.taints),
     )
     has_init, has_exit = init_and_exit(info)
     loaded = Loaded(
         name=info.mod_name,
-        size=total_size(info),
+        size=size or 0,
         taints=letters(info.taints),
         uses=tuple(name for name in info.requires if modules.find(name)),
         exports=info.exports,

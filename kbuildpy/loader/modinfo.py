@@ -29,7 +29,8 @@ def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
     """Every value of `tag`, of the entries that begin in `.modinfo` (the first section header stands for one that is
     not there, as in the kernel)."""
     section = info.sechdrs[info.index.info]
-    start, end = section.sh_offset, section.sh_offset + section.sh_size
+    # (the first entry is looked at even in an empty section)
+    start, end = section.sh_offset, section.sh_offset + max(section.sh_size, 1)
     wanted, contents = tag.encode() + b"=", info.contents
     # (an entry that begins in the section may end behind it)
     at = contents.find(wanted, start, end + len(wanted) - 1)
@@ -51,7 +52,7 @@ def check_vermagic(info: LoadInfo) -> None:
         return
     if kernel is None:
         info.not_checked("vermagic", "vermagic and the layout of struct module")
-    elif not same_magic(magic, kernel, has_crcs=info.index.vers != 0):
+    elif not same_magic(magic, kernel, has_crcs=info.index.vers != 0 and info.kernel.has("MODVERSIONS") is not False):
         line = f"{info.name}: version magic '{magic}' should be '{kernel}'"
         reason = f"it was built for a kernel with vermagic '{magic}'"
         raise info.refuse("ENOEXEC", line, reason, f"build it for this kernel: kbuildpy build -k {info.kernel.release}")
@@ -133,8 +134,7 @@ def check_test(info: LoadInfo) -> None:
 
 def check_sig_ok(info: LoadInfo) -> None:
     """Taint: not signed by anybody whom the kernel trusts; said once."""
-    signature_known = not any(item.startswith("the signature:") for item in info.unchecked)
-    if info.kernel.has("MODULE_SIG") and not info.sig_ok and signature_known:
+    if info.kernel.has("MODULE_SIG") and not info.sig_ok and info.sig_judged:
         if not is_tainted(info, "E"):
             info.log(
                 f"{info.mod_name}: module verification failed: signature and/or required key missing - tainting kernel"

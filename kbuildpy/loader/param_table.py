@@ -92,17 +92,13 @@ def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
     return None
 
 
-def ops_at(memory: Memory, pointer: Pointer, *, is_set: bool = True) -> Ops:
-    """The operations that `pointer` leads to: those of kernel/params.c, the module's own, or somebody else's.
-
-    Parameters that are only to be read need not have a setter, as long as nobody sets them (`is_set`)."""
+def ops_at(memory: Memory, pointer: Pointer) -> Ops:
+    """The operations that `pointer` leads to: those of kernel/params.c, the module's own, or somebody else's."""
     if isinstance(pointer, Import):
         return KNOWN_OPS.get(pointer.symbol, Ops(f"the operations {pointer.symbol}", False, None))
     at = _place(memory, pointer, "operations")
     noarg = bool(memory.integer(at, 4) & _NOARG)
     setter = memory.pointer(Place(at.section, at.offset + 8))
-    if setter == 0 and not is_set:
-        return Ops("", False, noarg)
     if isinstance(setter, Import):
         return Ops(setter.symbol, setter.symbol in _KNOWN_SETTERS, noarg)
     return Ops(memory.function_name(_place(memory, setter, "setter")), False, noarg)

@@ -42,7 +42,8 @@ def percpu_modalloc(info: LoadInfo) -> None:
             f"its per-CPU variables take {size} bytes, aligned to {align}: that is not possible",
             "look at their alignment, or allocate them at run time: alloc_percpu()",
         )
-    reserve = _PERCPU_RESERVE_PROFILED if info.kernel.has("MEM_ALLOC_PROFILING") else _PERCPU_RESERVE
+    profiled = info.kernel.has("MEM_ALLOC_PROFILING") and info.kernel.version < since.PERCPU_PROFILED_UNTIL
+    reserve = _PERCPU_RESERVE_PROFILED if profiled else _PERCPU_RESERVE
     if size > reserve:
         info.log(f"percpu: allocation failed, size={rounded} align={align} atomic=0, alloc from reserved chunk failed")
         raise info.refuse(
@@ -55,13 +56,13 @@ def percpu_modalloc(info: LoadInfo) -> None:
 
 def find_module_sections(info: LoadInfo) -> None:
     """Sections that contradict each other, or are of the past."""
-    if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):
-        line = f"{info.mod_name}: has both .ctors and .init_array."
-        raise info.refuse("EINVAL", line, "parts of it come from different compilers", "build all of it with one")
     if info.kernel.version >= since.FLAGSTAB:
         for name in ("__ksymtab_gpl", "__kcrctab_gpl"):
             if info.find_sec(name):
                 info.log(f"{info.mod_name}: ignoring obsolete section {name}")
+    if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):
+        line = f"{info.mod_name}: has both .ctors and .init_array."
+        raise info.refuse("EINVAL", line, "parts of it come from different compilers", "build all of it with one")
     if info.find_sec("__obsparm"):
         info.log(f"{info.mod_name}: Ignoring obsolete parameters")
 

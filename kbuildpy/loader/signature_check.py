@@ -21,23 +21,28 @@ _HINTS = {
     "ENOPKG": "sign it with a hash and a key that this kernel can verify",
     "ENOKEY": "sign it with a key that this kernel trusts, or enroll the certificate: mokutil --import",
 }
+_LOCKED_DOWN = ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY")
 
 
 def module_sig_check(info: LoadInfo) -> None:
-    """Sets `len` and `sig_ok`. Refuses a broken signature always, a missing or foreign one where signatures are
-    enforced."""
+    """Sets `len`, `sig_ok`, and `sig_judged` where that is known. Refuses a broken signature always, a missing or
+    foreign one where signatures are enforced."""
     info.len = len(info.contents)
-    if info.kernel.has("MODULE_SIG") is False:
+    if info.kernel.has("MODULE_SIG") is False or not info.kernel.sees_signatures:
         return
     errno, reason = _verdict(info)
     if errno is None:
         return
+    if info.kernel.has("MODULE_SIG") is None:
+        info.not_checked("the signature", "the configuration")
+        return
     if errno not in _REASONS:
         raise info.refuse(errno, _line(errno, info), reason, "sign it again: kbuildpy sign --replace")
-    if info.kernel.sig_enforce:
+    info.sig_judged = True
+    if info.kernel.sig_enforce or info.kernel.has("MODULE_SIG_FORCE"):
         line = f"Loading of {_REASONS[errno]} is rejected"
         raise info.refuse("EKEYREJECTED", line, reason, _HINTS[errno])
-    if info.kernel.lockdown:
+    if info.kernel.lockdown or any(info.kernel.has(symbol) for symbol in _LOCKED_DOWN):
         line = "Lockdown: <comm>: unsigned module loading is restricted; see man kernel_lockdown.7"
         raise info.refuse("EPERM", line, reason, _HINTS[errno])
 
@@ -67,7 +72,10 @@ def _verdict(info: LoadInfo) -> tuple[str | None, str]:
         info.not_checked(f"the signature: {error.message}")
         return None, ""
     state = verify(info.contents, [keyring])[0]
-    info.sig_ok = state.trusted
+    if state.errno == "ENOKEY" and not info.kernel.keyring_complete:
+        info.not_checked("the signature", "the built-in certificates")
+        return None, ""
+    info.sig_ok = info.sig_judged = state.trusted
     return state.errno, state.reason or ""
 
 

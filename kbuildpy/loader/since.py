@@ -29,38 +29,47 @@ PRINTK_WHOLE_RECORD = (6, 4)
 DYNDBG_SOURCE = (6, 4)
 """dyndbg= knows the flag "s"."""
 
-BOOL_ENABLE = (6, 14)
-"""Truth values may be called "enable" and "disable", too."""
+ENDBR_SEALED = (6, 4)
+"""x86: what patches ENDBR away is called apply_seal_endbr."""
 
 ARM64_PREFIX = (6, 5)
 """arm64: PLT entries are there in every configuration, and messages begin with "Modules: "."""
 
-ENDBR_SEALED = (6, 4)
-"""x86: what patches ENDBR away is called apply_seal_endbr."""
-
 PARAVIRT_IN_ALTERNATIVES = (6, 8)
 """x86: paravirt calls are alternatives; `.parainstructions` means nothing any more."""
-
-INIT_TRAMPOLINE = (6, 12)
-"""arm64: init code has its own entries to reach ftrace by (in stable releases of 6.12, too)."""
 
 EXECMEM = (6, 10)
 """Memory for modules is from mm/execmem.c, which says so when there is none."""
 
+BTF_BASE = (6, 11)
+"""Type information may bring the part of the kernel's that it was made with: `.BTF.base`."""
+
+INIT_TRAMPOLINE = (6, 12)
+"""arm64: init code has its own entries to reach ftrace by (in stable releases of 6.12, too)."""
+
 SYSFS_REFUSES = (6, 12)
 """A module whose sections cannot have files in sysfs is refused."""
 
+LIVEPATCH_TRACED = (6, 12)
+"""Tracepoints of livepatch modules are taken."""
+
+BOOL_ENABLE = (6, 14)
+"""Truth values may be called "enable" and "disable", too."""
+
 STRTAB_CHECKED = (6, 14)
 """The symbols' names are checked against their string table, and extended versions are read."""
+
+PERCPU_ADDRESSES = (6, 15)
+"""x86: per-CPU variables have addresses like the kernel's; before, offsets from 0."""
+
+PERCPU_PROFILED_UNTIL = (6, 15)
+"""Up to then, profiling of allocations makes the reserve for per-CPU variables larger."""
 
 MODULE_NAMESPACES = (6, 16)
 """Namespaces `module:NAME,...` are for the modules named, and cannot be imported."""
 
 DYNDBG_STACK = (6, 19)
 """dyndbg= knows the flag "d"."""
-
-PERCPU_ADDRESSES = (6, 15)
-"""x86: per-CPU variables have addresses like the kernel's; before, offsets from 0."""
 
 RELOCATION_PLACES = (6, 19)
 """x86 and livepatch: messages about a relocation name its section and number."""
@@ -70,12 +79,6 @@ WARNING_WITH_COMMAND = (6, 19)
 
 CALLBACKS_OF_KERNEL = (7, 0)
 """arm64: a function that patches an alternative must be the kernel's."""
-
-LIVEPATCH_TRACED = (6, 12)
-"""Tracepoints of livepatch modules are taken."""
-
-BTF_BASE = (6, 11)
-"""Type information may bring the part of the kernel's that it was made with: `.BTF.base`."""
 
 BTF_LAYOUT = (7, 0)
 """Type information may have a third part, its layout."""

@@ -30,7 +30,7 @@ class Found(NamedTuple):
     gpl_only: bool
     namespace: str
     proprietary: bool = False
-    coming: bool = False
+    state: str = "LIVE"
 
 
 class Problems:
@@ -75,15 +75,16 @@ def _undefined(info: LoadInfo, number: int, problems: Problems) -> int | None:
     """The value of a symbol of somebody else's."""
     name = info.symbol_name(number)
     before = len(info.lines)
-    errno, reason, hint = resolve_symbol(info, name)
-    if errno is None:
+    missing = resolve_symbol(info, name)
+    if missing is None:
         return None
     row = info.symbols[number]
     ignored = info.hdr.e_machine in (EM_386, EM_X86_64) and name == "_GLOBAL_OFFSET_TABLE_"
-    if errno == "ENOENT" and (row[1] >> 4 == STB_WEAK or ignored):
+    if missing.unknown and (row[1] >> 4 == STB_WEAK or ignored):
         return row[4]
-    info.log(f"{info.mod_name}: Unknown symbol {name} (err -{_NUMBERS[errno]})")
-    problems.add(errno, info.lines[before] if before < len(info.lines) else "", reason, hint)
+    info.log(f"{info.mod_name}: Unknown symbol {name} (err -{_NUMBERS[missing.errno]})")
+    line = info.lines[before] if before < len(info.lines) else ""
+    problems.add(missing.errno, line, missing.reason, missing.hint)
     return row[4]
 
 
@@ -101,11 +102,20 @@ def _odd(info: LoadInfo, number: int, shndx: int, problems: Problems) -> None:
     info.log(line)
 
 
-def resolve_symbol(info: LoadInfo, name: str) -> tuple[str | None, str, str]:
-    """None if somebody exports `name` and this module may use it; else errno, reason and what to do."""
+class Missing(NamedTuple):
+    """A symbol that could not be resolved; `unknown`: nobody has it, which a weak symbol may be."""
+
+    errno: str
+    reason: str
+    hint: str
+    unknown: bool = False
+
+
+def resolve_symbol(info: LoadInfo, name: str) -> Missing | None:
+    """None if somebody exports `name` and this module may use it."""
     if info.kernel.exports is None:
         info.not_checked("symbols", "the exported symbols")
-        return None, "", ""
+        return None
     found = find_symbol(info, name, gplok="P" not in info.taints)
     if found is None:
         absent = [] if info.kernel.exports.find(name) else _absent(info)
@@ -113,31 +123,34 @@ def resolve_symbol(info: LoadInfo, name: str) -> tuple[str | None, str, str]:
             info.not_checked(
                 f"symbols of {', '.join(absent)}: it was not given, and is none of the kernel's own modules"
             )
-            return None, "", ""
-        return "ENOENT", *_why_unknown(info, name)
+            return None
+        return Missing("ENOENT", *_why_unknown(info, name), unknown=True)
     if found.gpl_only:
         info.using_gplonly_symbols = True
     if found.proprietary and not _inherit_taint(info, found.owner, name):
-        return (
+        return Missing(
             "ENOENT",
             f"it uses GPL-only symbols and {name} of the proprietary {found.owner}",
             "do without one of both",
+            unknown=True,
         )
     if not check_version(info, name, found.crc):
         hint = f"build it for this kernel: kbuildpy build -k {info.kernel.release}"
         if found.owner:
             hint += f", with the Module.symvers that {found.owner} was built with"
-        return "EINVAL", f"it was built for another version of {name}", hint
+        return Missing("EINVAL", f"it was built for another version of {name}", hint)
     if not _namespace_is_imported(info, name, found.namespace):
         hint = f'import it: MODULE_IMPORT_NS({found.namespace}) (from 6.13 on with quotes: "{found.namespace}")'
-        return "EINVAL", f"{name} is in namespace {found.namespace}, which the module does not import", hint
-    if found.coming:
+        return Missing("EINVAL", f"{name} is in namespace {found.namespace}, which the module does not import", hint)
+    if found.state == "GOING":
+        return Missing("ENOENT", f"{found.owner} is being unloaded", f"load {found.owner} again before")
+    if found.state != "LIVE":
         line = f"{info.mod_name}: gave up waiting for init of module {found.owner}."
         info.log(line)
-        return "EBUSY", f"{found.owner} is still being loaded", "wait for it"
+        return Missing("EBUSY", f"{found.owner} is still being loaded", "wait for it")
     if found.owner and found.owner not in info.requires:
         info.requires.append(found.owner)
-    return None, "", ""
+    return None
 
 
 def find_symbol(info: LoadInfo, name: str, *, gplok: bool) -> Found | None:
@@ -149,9 +162,7 @@ def find_symbol(info: LoadInfo, name: str, *, gplok: bool) -> Found | None:
     for module in info.modules.loaded:
         export = module.exports.get(name) if module.state != "UNFORMED" else None
         if export is not None and (gplok or not export.gpl_only):
-            return Found(
-                module.name, *export, proprietary="P" in module.taints, coming=module.state not in ("LIVE", "GOING")
-            )
+            return Found(module.name, *export, proprietary="P" in module.taints, state=module.state)
     if info.on_demand and known is not None and known.owner and (gplok or not known.gpl_only):
         return Found(known.owner, known.crc, known.gpl_only, known.namespace)
     return None

@@ -1,6 +1,7 @@
 """The module gets its directory below /sys/module: kernel/module/sysfs.c: mod_sysfs_setup.
 
-What is missing here: a name that code in the kernel itself has taken (`printk`). No kernel tree tells them.
+Code in the kernel itself has directories there, too (`printk`). Which is told by no kernel tree; a kernel's own list
+tells names that may have one.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from contextlib import suppress
 from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.memory import Memory, Place
-from kbuildpy.loader.param_table import PARAMETER_SIZE, Elsewhere, array_at, name_at, ops_at
+from kbuildpy.loader.memory import Import, Memory, Place, Pointer
+from kbuildpy.loader.param_table import PARAMETER_SIZE, Elsewhere, array_at, name_at
 from kbuildpy.loader.sites import is_set, warn
 from kbuildpy.loader.verdict import Undefined
 
@@ -25,6 +26,11 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
         message = "kobject: (<kobject>): attempted to be registered with empty name!"
         warn(info, "lib/kobject.c", "kobject_add_internal", message)
         raise info.refuse("EINVAL", None, "the module has no name", "build it with modpost: kbuildpy build")
+    built_in = info.kernel.built_in() if info.kernel.built_in else None
+    if built_in is None:
+        info.not_checked(f"whether the kernel itself has a /sys/module/{info.mod_name}", "the kernel's own modules")
+    elif info.mod_name in built_in:
+        info.not_checked(f"whether the kernel's own {info.mod_name} has a /sys/module/{info.mod_name}")
     _check_parameters(info)
     if is_set(info, "KALLSYMS"):
         _check_sections(info)
@@ -38,9 +44,10 @@ def _check_parameters(info: LoadInfo) -> None:
         0, info.sechdrs[section].sh_size // PARAMETER_SIZE * PARAMETER_SIZE if section else 0, PARAMETER_SIZE
     ):
         with suppress(Elsewhere):
-            ops = ops_at(memory, memory.pointer(Place(section, start + 16)), is_set=False)
-            if ops.set == "param_array_set":
-                ops_at(memory, array_at(memory, memory.pointer(Place(section, start + 32))).ops, is_set=False)
+            ops = memory.pointer(Place(section, start + 16))
+            _check_ops(memory, ops)
+            if isinstance(ops, Import) and ops.symbol == "param_array_ops":
+                _check_ops(memory, array_at(memory, memory.pointer(Place(section, start + 32))).ops)
         mode = memory.integer(Place(section, start + 24), 2)
         if mode:
             with suppress(Elsewhere):
@@ -51,6 +58,14 @@ def _check_parameters(info: LoadInfo) -> None:
             name = memory.pointer(Place(section, start))
             if isinstance(name, Place) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC:
                 raise Undefined(info.stage, "the name of a parameter is not kept, and is looked at again in the end")
+
+
+def _check_ops(memory: Memory, ops: Pointer) -> None:
+    if isinstance(ops, int):
+        raise Undefined(memory.info.stage, f"the operations of a parameter are looked for at the address {ops:#x}")
+    if isinstance(ops, Place):
+        # (the first word is looked at; there need be no setter)
+        memory.integer(ops, 4)
 
 
 def _check_sections(info: LoadInfo) -> None:

@@ -29,7 +29,11 @@ def add_taint_module(info: LoadInfo, letter: str, *, lockdep_ok: bool = True, of
 def try_to_force_load(info: LoadInfo, reason: str) -> bool:
     """Whether a kernel takes a module although `reason` speaks against it: with CONFIG_MODULE_FORCE_LOAD, and a taint
     (kernel/module/main.c: try_to_force_load). The kernel does not say why it refuses."""
-    if not info.kernel.has("MODULE_FORCE_LOAD"):
+    forced = info.kernel.has("MODULE_FORCE_LOAD")
+    if forced is None:
+        info.not_checked(reason, "the configuration")
+        return True
+    if not forced:
         return False
     if not is_tainted(info, "F"):
         info.log(f"{info.mod_name}: {reason}: kernel tainted.")

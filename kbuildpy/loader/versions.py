@@ -34,7 +34,7 @@ def check_modstruct_version(info: LoadInfo) -> None:
 
 def check_version(info: LoadInfo, symbol: str, crc: int | None) -> bool:
     """Whether the module was built for this version of `symbol`; logs when not."""
-    if crc is None:
+    if crc is None or info.kernel.has("MODVERSIONS") is False:
         return True
     if info.index.vers_ext_crc:
         return _check_extended(info, symbol, crc)

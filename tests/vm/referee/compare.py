@@ -130,7 +130,7 @@ def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
             modules = after
             if event.unloaded == 0:
                 modules = _without(modules, verdict.name)
-        tainted = event.tainted
+        tainted = event.tainted if event.left is None else event.left
 
 
 def _unsaid(lines: Iterable[str], once: set[str]) -> Iterator[str]:

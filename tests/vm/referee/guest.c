@@ -129,10 +129,19 @@ static int in_child(const char *verb, const char *what, const char *call, const 
 	return WEXITSTATUS(status);
 }
 
+static int tainted(void)
+{
+	char mask[64];
+
+	text_of("/proc/sys/kernel/tainted", mask, sizeof(mask));
+	return atoi(mask);
+}
+
 static void unload(const char *name)
 {
 	report("unload %s", name);
 	report("unloaded %d", in_child("unload", name, NULL, NULL));
+	report("left %d", tainted());
 }
 
 static void load(char *line)
@@ -146,8 +155,7 @@ static void load(char *line)
 	report("load %s", number);
 	status = in_child("load", path, call, line ? line : "");
 	report("status %d", status);
-	text_of("/proc/sys/kernel/tainted", taint, sizeof(taint));
-	report("tainted %d", atoi(taint));
+	report("tainted %d", tainted());
 	if (status)
 		return;
 	latest_module(after, sizeof(after));
@@ -172,15 +180,14 @@ static void enforce(void)
 
 int main(void)
 {
-	char line[4096], tainted[64];
+	char line[4096];
 	FILE *steps;
 
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	text_of("/proc/sys/kernel/tainted", tainted, sizeof(tainted));
-	report("tainted %d", atoi(tainted));
+	report("tainted %d", tainted());
 	steps = fopen("/steps", "re");
 	while (fgets(line, sizeof(line), steps)) {
 		line[strcspn(line, "\n")] = 0;

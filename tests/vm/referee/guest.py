@@ -27,7 +27,8 @@ _ASYNCHRONOUS = ("clocksource: ", "tsc: ", "random: ", "input: ", "sched_clock: 
 class Answer:
     """What the kernel did with a module. `errno` is a number, None if the kernel died of it (`died` says how);
     `log` its lines, `line` that of /proc/modules, `taint` the module's letters, `tainted` the kernel's mask then;
-    `unloaded` is the errno of the removal, None if that was not tried, and `farewell` what was logged meanwhile."""
+    `unloaded` is the errno of the removal, None if that was not tried, `farewell` what was logged meanwhile, and `left`
+    the kernel's mask after it."""
 
     step: Load
     errno: int | None = None
@@ -37,6 +38,7 @@ class Answer:
     taint: str = ""
     unloaded: int | None = None
     farewell: tuple[str, ...] = ()
+    left: int | None = None
     died: str = ""
 
 
@@ -130,6 +132,9 @@ def read_log(log: Iterable[str], loads: Sequence[Load]) -> Boot:
             result.tainted = int(rest)
         elif word in ("tainted", "line", "taint"):
             amend(**{word: int(rest) if word == "tainted" else rest})
+        elif word == "left":
+            if isinstance(result.events[-1], Answer):
+                amend(left=int(rest))
         elif word == "unload":
             verb, lines = word, []
             last = result.events[-1]
