@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kernel.find import find_trees, installed_trees
-from kbuildpy.kernel.image import find_kernel_image
-from kbuildpy.kernel.own_modules import modules_directory
-from kbuildpy.kernel.release import release_order
+from kbuildpy.errors import UsageError
+from kbuildpy.kernel.find import find_trees
+from kbuildpy.kernel.installed import installed_image, installed_kernels
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.from_tree import AskTree, kernel_from_tree
 from kbuildpy.loader.kernel import LoaderKernel
@@ -93,36 +91,15 @@ def _default(kdir: str | None, kernelrelease: str | None, root: Path, running: s
 
 def _of_word(word: str, root: Path, running: str) -> list[_Source]:
     if word == "all":
-        return _installed(root)
+        return [_Source(origin, "All installed kernels are wanted.") for origin in installed_kernels(root)]
     if Path(word).is_file():
         return [_Source(Path(word), "Its path was given.")]
     try:
         return [_Source(found.tree, found.reason) for found in find_trees([word], root=root, running=running)]
     except UsageError:
         release = running if word == "running" else word
-        image = _installed_image(release, root)
+        # (without its modules, most of what is asked of a kernel is not known)
+        image = installed_image(release, root)
         if image is None:
             raise
         return [_Source(image, f"It is installed ({image}); there are no headers of it.")]
-
-
-def _installed(root: Path) -> list[_Source]:
-    trees = installed_trees(root)
-    releases = {tree.release for tree in trees.trees}
-    names = {folder.name for top in ("lib/modules", "usr/lib/modules") for folder in root.glob(f"{top}/*")}
-    images = {release: _installed_image(release, root) for release in sorted(names - releases, key=release_order)}
-    sources = [_Source(image, "All installed kernels are wanted.") for image in images.values() if image]
-    if trees.broken or not (trees.trees or sources):
-        # (says what is wrong with it, or that there is none)
-        find_trees(["all"], root=root)
-    return [*(_Source(tree, "All installed kernels are wanted.") for tree in trees.trees), *sources]
-
-
-def _installed_image(release: str, root: Path) -> Path | None:
-    """The image of a kernel that is installed with its modules: without them, most of what is asked is not known."""
-    if modules_directory(release, root=root) is None:
-        return None
-    try:
-        return find_kernel_image(release, root=root)
-    except KbuildError:
-        return None

@@ -10,15 +10,18 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kbuildpy import __version__
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.question import digest, stamp
 from kbuildpy.scons.actions import KbuildAction, bind
 
 if TYPE_CHECKING:
+    from kbuildpy.kernel.tree import KernelTree
     from kbuildpy.loader.kernel import KernelExport, LoaderKernel
     from kbuildpy.scons.group import Group
     from kbuildpy.scons.session import Project
@@ -142,13 +145,27 @@ def _declare(env: Any, module: Any, params: str, *, sig_enforce: bool, variables
             slot.write(json.dumps(verdict.to_json()).encode() + b"\n")
 
     label = group.label if group else f"{project.tree.release} "
-    signature = digest(params, sig_enforce, project.answer.identity, stamp(project.tree.symvers))
+    signature = digest(params, sig_enforce, project.answer.identity, _facts(project.tree), __version__)
     action = KbuildAction(check, title=f"  CHECK   {label}{Path(module.get_abspath()).name}", signature=signature)
     bind(group.project.env if group else env, [node], [module], action)
     if group:
         node.attributes.kbuildpy_contents = group.contents
     node.set_nocache()
     return node
+
+
+def _facts(tree: KernelTree) -> list[object]:
+    """The states of the files that a verdict hangs on: the tree's symvers, the image with its keys, the list of the
+    kernel's own modules."""
+    from kbuildpy.kernel.image import image_of_tree
+    from kbuildpy.kernel.own_modules import modules_directory
+
+    image: Path | None = None
+    with suppress(KbuildError):
+        image = image_of_tree(tree)
+    modules = modules_directory(tree.release)
+    places = (tree.symvers, image, modules and modules / "modules.dep")
+    return [place and (str(place), stamp(place)) for place in places]
 
 
 def _machine_is_known(project: Project) -> bool:

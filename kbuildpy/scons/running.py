@@ -15,7 +15,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.question import check_encoding, digest
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
-from kbuildpy.scons.session import Session
+from kbuildpy.scons.session import Project, Session
 
 if TYPE_CHECKING:
     from kbuildpy.vm.result import Result
@@ -33,7 +33,7 @@ def run_module(
     **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are loaded and removed in the kernel that they are built
-    for, all in one boot; the nodes of their reports, which the alias `run` makes.
+    for, all of one kernel in one boot; the nodes of their reports, which the alias `run` makes.
 
     `params` are parameters as insmod takes them: of one module, or of several by their names. `dyndbg` switches dynamic
     debug messages on, `timeout` is the seconds that an init or exit function may take, `memory` the guest's in MiB,
@@ -58,9 +58,9 @@ def _parameters(params: str | Mapping[str, str], nodes: Sequence[Any]) -> dict[s
     """The parameters by the names of the modules' files."""
     names = [Path(node.get_abspath()).stem for node in nodes]
     if isinstance(params, str):
-        if params and len(names) > 1:
+        if params and len(set(names)) > 1:
             raise UsageError(f"RunModule: params={params!r}: of which module?", hint="say so: params={'NAME': '...'}")
-        return {names[0]: params}
+        return dict.fromkeys(names, params)
     unknown = [name for name in params if name not in names]
     if unknown:
         raise UsageError(f"RunModule: params of {unknown[0]}, which is not among the modules ({', '.join(names)})")
@@ -70,11 +70,39 @@ def _parameters(params: str | Mapping[str, str], nodes: Sequence[Any]) -> dict[s
 def _declare(
     env: Any, nodes: Sequence[Any], parameters: Mapping[str, str], settings: Any, variables: Mapping[str, Any]
 ) -> list[Any]:
+    """The reports of `nodes`, in their order: one boot for each kernel tree that they are built for."""
     session = Session.of(env)
-    built = [getattr(node.attributes, "kbuildpy_built", node.get_abspath()) for node in nodes]
-    group = session.group_of(built[0])
-    project = group.project if group else find_project(env, variables)
-    targets = [Path(node.get_abspath()).with_suffix(".run.log") for node in nodes]
+    chosen = find_project(env, variables) if variables else None
+    groups = {node: session.group_of(getattr(node.attributes, "kbuildpy_built", node.get_abspath())) for node in nodes}
+    boots: dict[Path, tuple[Project, list[Any]]] = {}
+    for node, group in groups.items():
+        project = chosen or (group.project if group else find_project(env, variables))
+        boots.setdefault(project.tree.objects, (project, []))[1].append(node)
+    reports: dict[Any, Any] = {}
+    for project, together in boots.values():
+        first = groups[together[0]]
+        action = _action(project, together, parameters, settings)
+        targets = [env.fs.File(str(_report_of(node))) for node in together]
+        bind(first.project.env if first else env, targets, together, action)
+        reports.update(zip(together, targets, strict=True))
+    for node, report in reports.items():
+        group = groups[node]
+        if group:
+            report.attributes.kbuildpy_contents = group.contents
+        report.set_nocache()
+        # A directory is built with all that is in it, unless told otherwise.
+        env.Ignore(report.dir, report)
+        env.Clean(report, env.fs.File(str(_failed(Path(report.get_abspath())))))
+    return [reports[node] for node in groups]
+
+
+def _report_of(node: Any) -> Path:
+    return Path(node.get_abspath()).with_suffix(".run.log")
+
+
+def _action(project: Project, nodes: Sequence[Any], parameters: Mapping[str, str], settings: Any) -> KbuildAction:
+    """Runs `nodes` in the kernel of `project`, all in one boot."""
+    targets = [_report_of(node) for node in nodes]
     for target in targets:
         check_encoding(str(target))
 
@@ -100,28 +128,21 @@ def _declare(
                 hint=f"the kernel's log is in {places}",
             )
 
-    reports = [env.fs.File(str(target)) for target in targets]
     title = "\n".join(f"  RUN     {Path(node.get_abspath()).name}" for node in nodes)
     signature = digest(project.tree.release, sorted(parameters.items()), settings)
-    bind(group.project.env if group else env, reports, nodes, KbuildAction(run, title=title, signature=signature))
-    for report, target in zip(reports, targets, strict=True):
-        if group:
-            report.attributes.kbuildpy_contents = group.contents
-        report.set_nocache()
-        # A directory is built with all that is in it, unless told otherwise.
-        env.Ignore(report.dir, report)
-        env.Clean(report, env.fs.File(str(_failed(target))))
-    return reports
+    return KbuildAction(run, title=title, signature=signature)
 
 
 def _write_report(target: Path, result: Result) -> None:
     """Leave the report of one module, and what was wrong on standard error."""
+    from kbuildpy.files import replacing
     from kbuildpy.vm.describe import as_text
 
     place = target if result.passed else _failed(target)
     text = as_text(result)
     log = "\n".join(result.log)
-    place.write_text(f"{text}\n\nThe kernel's log:\n{log}\n", errors="surrogateescape")
+    with replacing(place) as slot:
+        slot.write(f"{text}\n\nThe kernel's log:\n{log}\n".encode(errors="surrogateescape"))
     if not result.passed:
         print(text, file=sys.stderr, flush=True)
 

@@ -11,6 +11,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.image import find_kernel_image, image_of_tree, read_kernel
+from kbuildpy.kernel.installed import installed_kernels
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.machine import MACHINES, Machine, machine_for, machine_of_image
@@ -69,12 +70,19 @@ def _kernels_of(word: str) -> Iterator[Kernel]:
             "-k: an empty name", hint="name a kernel tree's path, a release, an image, `running`, or `all`"
         )
     if path.is_file():
-        machine = machine_of_image(path)
-        yield Kernel(read_kernel(path).release, path.resolve(), machine)
+        yield _kernel_of_image(path)
     elif word == "running":
         yield kernel_of_release(os.uname().release)
-    elif word == "all" or "/" in word or word in (".", ".."):
+    elif word == "all":
+        for origin in installed_kernels():
+            yield kernel_of_tree(origin) if isinstance(origin, KernelTree) else _kernel_of_image(origin)
+    elif "/" in word or word in (".", ".."):
         for found in find_trees([word]):
             yield kernel_of_tree(found.tree)
     else:
         yield kernel_of_release(word)
+
+
+def _kernel_of_image(path: Path) -> Kernel:
+    machine = machine_of_image(path)
+    return Kernel(read_kernel(path).release, path.resolve(), machine)

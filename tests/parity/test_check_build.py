@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.parity.both import kbuildpy
-from tests.parity.scons_project import HEAD, PAIR, SConsProject, usual_tree
+from tests.parity.scons_project import HEAD, PAIR, SConsProject, private_tree, usual_tree
 
 pytestmark = pytest.mark.parity
 
@@ -81,6 +81,18 @@ def test_a_verdict_is_a_file_of_its_own(tmp_path: Path) -> None:
     assert verdict["accepted"] is True
     assert verdict["kernel"] == usual_tree().release
     assert project.build().did == []
+
+
+def test_a_verdict_is_asked_for_again_when_the_kernels_image_changed(tmp_path: Path) -> None:
+    objects = private_tree(usual_tree(), tmp_path / "tree")
+    declared = f"{HEAD}ko = env.KernelModule('good')\nenv.CheckModule(ko)\n"
+    project = SConsProject(tmp_path / "project", objects, {"SConstruct": declared, "good.c": GOOD})
+    project.build()
+    assert "CHECK" not in project.build().output
+    image = objects / "arch/x86/boot/bzImage"
+    image.parent.mkdir(parents=True, exist_ok=True)
+    image.write_bytes(b"another kernel's keys")
+    assert "  CHECK   good.ko\n" in project.build().output
 
 
 def test_an_unsigned_module_is_refused_where_signatures_are_enforced(tmp_path: Path) -> None:

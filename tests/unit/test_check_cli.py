@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,12 @@ def test_json_has_an_object_for_an_unreadable_file_and_each_kernel(
     assert found[2:] == [("cut.ko.xz", release, False, None, CUT) for release in ("6.1", "6.12")]
     assert len({frozenset(item) for item in objects(out)}) == 1
     assert err == f"kbuildpy: {CUT}\n"
+
+
+def test_the_readme_explains_each_key() -> None:
+    table = [line for line in (Path(__file__).parents[2] / "README.md").read_text().splitlines() if line[:3] == "| `"]
+    explained = {key for line in table for key in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert Verdict("a.ko", "6.1", "a", accepted=True).to_json().keys() <= explained
 
 
 def test_the_matrix_has_a_line_for_each_file(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,12 +15,14 @@ from kbuildpy.cli.run import _parameters
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import CommandError, KbuildError, UsageError
 from kbuildpy.kernel.errnos import errno_words
+from kbuildpy.kernel.installed import installed_kernels
 from kbuildpy.run import run, run_live
 from kbuildpy.vm import ARM64, X86_64, Machine
 from kbuildpy.vm.complaints import find_complaints
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.in_tree import KernelModules, pre_softdeps, read_indexes
 from kbuildpy.vm.judge import judge
+from kbuildpy.vm.kernels import Kernel, find_kernels
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.reports import new_marker, read_boot
 from kbuildpy.vm.trial import Trial, closure, needed_by, read_trial, with_dependencies
@@ -273,6 +275,18 @@ def test_parameters_go_to_the_module_that_is_named() -> None:
 def test_parameters_of_nobody_are_a_wrong_call(words: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         _parameters([words], [Path("a.ko"), Path("c.ko")])
+
+
+def test_all_kernels_are_also_those_that_have_an_image_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
+    image = tmp_path / "boot/vmlinuz-6.1-image"
+    image.parent.mkdir()
+    image.write_bytes(b"\x7fELF".ljust(18, b"\0") + b"\x3e\0" + b"Linux version 6.1-image (somebody)")
+    for release in ("6.1-image", "6.1-removed"):
+        (tmp_path / "lib/modules" / release / "kernel").mkdir(parents=True)
+    assert installed_kernels(tmp_path) == [image]
+    monkeypatch.setattr("kbuildpy.vm.kernels.installed_kernels", lambda: installed_kernels(tmp_path))
+    assert find_kernels(["all"]) == [Kernel("6.1-image", image, X86_64)]
 
 
 def kbuildpy_run(*words: str | Path, path: Path | None = None) -> tuple[int, str]:

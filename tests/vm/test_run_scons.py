@@ -10,6 +10,7 @@ import pytest
 
 from tests.parity.scons_project import HEAD, SConsProject, usual_tree
 from tests.vm.bad_modules import SOURCES
+from tests.vm.test_samples_load import tree_called
 
 pytestmark = [
     pytest.mark.vm,
@@ -67,6 +68,22 @@ def test_a_module_that_goes_wrong_fails_the_build_every_time(tmp_path: Path) -> 
     project.edit("no_device.c", "return -ENODEV;", "return 0;")
     project.scons("run")
     assert logs(project) == ["no_device.run.log"]
+
+
+def test_modules_of_two_kernels_run_each_in_its_own(tmp_path: Path) -> None:
+    trees = [tree_called(line) for line in ("6.1", "6.12")]
+    places = [str(tree.objects) for tree in trees]
+    sconstruct = f"""{HEAD}
+kos = [env.KernelModule('parameters', KDIR=kdir) for kdir in {places!r}]
+env.RunModule(kos, params='count=3')
+"""
+    project = new_project(tmp_path, sconstruct, "parameters")
+    assert project.scons("run").did.count("RUN     parameters.ko") == 2
+    for tree in trees:
+        report = (project.place / "build" / tree.release / "parameters.run.log").read_text()
+        assert f"parameters.ko ({tree.release}): loaded and removed\n" in report
+        assert "\nparameters: count 3 " in report
+    assert "is up to date" in project.scons("run").output
 
 
 @pytest.mark.parametrize(
