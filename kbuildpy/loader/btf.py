@@ -11,12 +11,12 @@ import struct
 from functools import cmp_to_key
 from typing import NamedTuple
 
+from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 
 MAGIC, VERSION = 0xEB9F, 1
 MAX_NAME_OFFSET = 0xFFFFFF
-ERRNOS = {"EINVAL": 22, "E2BIG": 7, "ENOTSUPP": 524}
 
 
 class Header(NamedTuple):
@@ -57,7 +57,7 @@ def btf_module_notify(info: LoadInfo) -> None:
         return
     errno, message = problem
     info.log(f"BPF: {message}")
-    line = f"failed to validate module [{info.mod_name}] BTF: -{ERRNOS[errno]}"
+    line = f"failed to validate module [{info.mod_name}] BTF: -{errno_number(errno)}"
     if not allowed:
         raise info.refuse(
             errno,

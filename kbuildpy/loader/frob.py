@@ -55,9 +55,9 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
             plts[which] += _count_plts(info, number, shndxs)
     for name, count in plts.items():
         _reserve(info, names[name], (count + 1) * PLT_ENTRY_SIZE, L1_CACHE_BYTES)
-    trampoline = (2 if info.kernel.version < (6, 2) else 1) * PLT_ENTRY_SIZE
+    trampoline = (2 if info.kernel.version < since.ONE_TRAMPOLINE else 1) * PLT_ENTRY_SIZE
     for name in (".text.ftrace_trampoline", ".init.text.ftrace_trampoline")[
-        : 1 if info.kernel.version < (6, 12) else 2
+        : 1 if info.kernel.version < since.INIT_TRAMPOLINE else 2
     ]:
         if name in names:
             _reserve(info, names[name], trampoline, 4)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.loader import modinfo, since
 from kbuildpy.loader.coming import prepare_coming_module
-from kbuildpy.loader.elf_validity import elf_validity
+from kbuildpy.loader.elf_validity import MACHINES, elf_validity
 from kbuildpy.loader.finalize import post_relocation
 from kbuildpy.loader.ftrace import ftrace_module_init
 from kbuildpy.loader.kernel import LoaderKernel
@@ -50,8 +51,13 @@ def load_module(
 
     `on_demand`: where a symbol of one of the kernel's own modules is needed that module is taken for loaded, as
     modprobe would have done; else only what `modules` holds counts. Damage of any kind is a verdict and raises
-    nothing.
+    nothing. Raises `KbuildError` for a kernel whose loader is not known.
     """
+    if kernel.machine not in MACHINES or kernel.version < since.OLDEST:
+        raise KbuildError(
+            f"{kernel.release}: the loader of such a kernel is not known here",
+            hint=f"kernels from {'.'.join(map(str, since.OLDEST))} on for {' and '.join(MACHINES)} are",
+        )
     info = LoadInfo(contents, kernel, modules, args, on_demand=on_demand)
     try:
         for name, stage in _stages(kernel):

@@ -1,6 +1,6 @@
 """Relocations of arm64: arch/arm64/kernel/module.c: apply_relocate_add.
 
-What a branch does not reach goes through a PLT entry (kbuildpy/loader/plt_arm64.py counts them), so branches to
+What a branch does not reach goes through a PLT entry (`frob` counts them), so branches to
 the kernel never overflow. Erratum 843419 is left out: it needs more such entries, which the kernel counts generously.
 """
 

@@ -16,9 +16,9 @@ from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.module_facts import ModuleFacts, ModuleStruct
 from kbuildpy.kernel.own_modules import module_name, read_module, walk_modules
 from kbuildpy.kernel.symvers import format_symvers
+from kbuildpy.loader.elf_index import THIS_MODULE
 from kbuildpy.loader.vmlinux import KERNEL_SYMBOL, TABLES, SymversRow, crcs_of, flags_of
 
-THIS_MODULE = ".gnu.linkonce.this_module"
 NAME_LENGTH = 56
 """MODULE_NAME_LEN of 64-bit kernels (include/linux/moduleparam.h: 64 - sizeof(unsigned long))."""
 

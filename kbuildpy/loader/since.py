@@ -16,6 +16,12 @@ BTF_MISMATCH_ONCE = (6, 3)
 RELOCATIONS_CLEARED = (6, 3)
 """x86: relocations can be taken back, and overflow is looked for before the place."""
 
+OLDEST = (6, 1)
+"""Older kernels' loaders are not known here."""
+
+ONE_TRAMPOLINE = (6, 2)
+"""arm64: ftrace is reached through one trampoline in each module; before, two."""
+
 MODULE_MEMORY = (6, 4)
 """`struct module_memory`: text, data, rodata and ro_after_init are allocated apart; before, core and init."""
 
@@ -88,6 +94,3 @@ FLAGSTAB = (7, 0)
 
 PERCPU_RELOCATED = (7, 0)
 """Relocations of the per-CPU section are applied although it is not allocated with the others."""
-
-ALL_TAINTS_SHOWN = (7, 0)
-"""/proc/modules shows every taint of a module; before, some were for the kernel only."""

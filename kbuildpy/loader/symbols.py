@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import EM_386, EM_X86_64, SHN_ABS, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, STB_WEAK
+from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.modinfo import modinfo_values
@@ -19,7 +20,6 @@ from kbuildpy.loader.versions import check_version
 SHN_LIVEPATCH = 0xFF20
 _PERCPU = 0x20000
 """Where a module's per-CPU variables may be in the area of a processor."""
-_NUMBERS = {"ENOENT": 2, "ENOEXEC": 8, "EBUSY": 16, "EINVAL": 22}
 
 
 class Found(NamedTuple):
@@ -82,7 +82,7 @@ def _undefined(info: LoadInfo, number: int, problems: Problems) -> int | None:
     ignored = info.hdr.e_machine in (EM_386, EM_X86_64) and name == "_GLOBAL_OFFSET_TABLE_"
     if missing.unknown and (row[1] >> 4 == STB_WEAK or ignored):
         return row[4]
-    info.log(f"{info.mod_name}: Unknown symbol {name} (err -{_NUMBERS[missing.errno]})")
+    info.log(f"{info.mod_name}: Unknown symbol {name} (err -{errno_number(missing.errno)})")
     line = info.lines[before] if before < len(info.lines) else ""
     problems.add(missing.errno, line, missing.reason, missing.hint)
     return row[4]

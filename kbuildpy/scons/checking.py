@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.loader import since
 from kbuildpy.scons.actions import KbuildAction, bind
 
 if TYPE_CHECKING:
@@ -26,13 +27,10 @@ if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
     from kbuildpy.scons.session import Project
 
-OLDEST = (6, 1)
-"""Older kernels' loaders are not known here."""
-
 
 def is_wanted(project: Project) -> bool:
     """Whether what is built for `project` is checked: CHECK=0 is no, and so is a kernel whose loader is not known."""
-    return project.check and project.tree.version >= OLDEST and _machine_is_known(project)
+    return project.check and project.tree.version >= since.OLDEST and _machine_is_known(project)
 
 
 def check_built(group: Group, module: Path, shown: str) -> None:
@@ -123,10 +121,10 @@ def _declare(env: Any, module: Any, params: str, *, sig_enforce: bool, variables
     session = Session.of(env)
     group = session.group_of(module.get_abspath()) if not variables else None
     project = group.project if group else find_project(env, variables)
-    if project.tree.version < OLDEST or not _machine_is_known(project):
+    if project.tree.version < since.OLDEST or not _machine_is_known(project):
         raise UsageError(
             f"CheckModule: the loader of {project.tree.release} is not known",
-            hint=f"kernels from {'.'.join(map(str, OLDEST))} on, for x86_64 and arm64",
+            hint=f"kernels from {'.'.join(map(str, since.OLDEST))} on, for x86_64 and arm64",
         )
     suffix = "check" if group else f"{project.tree.release}.check"
     node = env.fs.File(f"{module.get_abspath()}.{suffix}")
