@@ -84,6 +84,7 @@ def load_module(
     loaded = Loaded(
         name=info.mod_name,
         size=size or 0,
+        init_size=sum(size for kind, size in info.mem.items() if kind.startswith("init")),
         taints=letters(info.taints),
         uses=tuple(name for name in info.requires if modules.find(name)),
         exports=info.exports,
@@ -187,8 +188,13 @@ def _check_exists(info: LoadInfo) -> None:
     """A name is loaded once."""
     loaded = info.modules.find(info.mod_name)
     if loaded is not None:
-        errno = "EEXIST" if loaded.state == "LIVE" else "EBUSY"
-        raise info.refuse(errno, None, f"a module called {info.mod_name} is loaded already", f"rmmod {info.mod_name}")
+        if loaded.state == "GOING":
+            reason = f"a module called {info.mod_name} is being unloaded"
+            raise info.refuse("EBUSY", None, reason, "try again when it is gone")
+        # (for one that is still being loaded the kernel waits)
+        raise info.refuse(
+            "EEXIST", None, f"a module called {info.mod_name} is loaded already", f"rmmod {info.mod_name}"
+        )
 
 
 _LATE: tuple[tuple[str, Stage], ...] = (

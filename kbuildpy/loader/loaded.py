@@ -21,7 +21,8 @@ class ModuleExport(NamedTuple):
 @dataclass(frozen=True)
 class Loaded:
     """One loaded module. `state` is "UNFORMED", "COMING", "LIVE" or "GOING"; `uses` names the modules that it holds,
-    `references` counts those that hold it otherwise (open files); `size` in bytes as /proc/modules shows it.
+    `references` counts those that hold it otherwise (open files); `size` in bytes as /proc/modules shows it; until
+    init has returned, what is for init only (`init_size`) is there as well.
 
     `uses` has the owners of the symbols that were resolved when it was loaded. What a running module takes with
     symbol_get(), or holds with try_module_get(), is not known here; a weak symbol that was found counts like any other.
@@ -33,9 +34,15 @@ class Loaded:
     taints: str = ""
     uses: tuple[str, ...] = ()
     references: int = 0
+    init_size: int = 0
     exports: Mapping[str, ModuleExport] = field(default_factory=dict)
     has_init: bool = True
     has_exit: bool = True
+
+    @property
+    def shown_size(self) -> int:
+        """What /proc/modules shows (kernel/module/procfs.c: module_total_size), in bytes."""
+        return self.size + (self.init_size if self.state in ("UNFORMED", "COMING") else 0)
 
     @property
     def is_permanent(self) -> bool:

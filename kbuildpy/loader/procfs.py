@@ -20,7 +20,7 @@ def proc_modules(modules: Modules, kernel: LoaderKernel) -> list[str]:
             names = [*modules.users_of(module.name), *(["[permanent]"] if module.is_permanent else [])]
             held = f"{modules.refcount(module)} {''.join(name + ',' for name in names) or '-'}"
         taints = f" ({module.taints}{_MARKS[module.state]})" if module.taints else ""
-        lines.append(f"{module.name} {module.size} {held} {_STATES[module.state]} 0x{0:016x}{taints}")
+        lines.append(f"{module.name} {module.shown_size} {held} {_STATES[module.state]} 0x{0:016x}{taints}")
     return lines
 
 
@@ -31,5 +31,5 @@ def lsmod(modules: Modules) -> list[str]:
         if module.state != "UNFORMED":
             users = ",".join(modules.users_of(module.name))
             held = f"{modules.refcount(module)} {users}".rstrip()
-            lines.append(f"{module.name:<19} {module.size:>8}  {held}")
+            lines.append(f"{module.name:<19} {module.shown_size:>8}  {held}")
     return lines

@@ -6,6 +6,8 @@ One command a line, as in a shell, with its quotes and comments:
     rmmod [-f] NAME ...                 modprobe -r NAME                (and what it alone needed)
     lsmod                               cat /proc/modules
     open NAME, close NAME               (somebody opens or closes a file of the module, and so holds it)
+    insmod FILE.ko ... &, rmmod NAME &  (its init or exit function is still running when the next command is given)
+    wait NAME                           (until it has returned)
 
 No module's code is run: every init function succeeds, and takes no reference to anybody.
 """
@@ -141,7 +143,9 @@ def _steps(commands: Sequence[Command], kernel: LoaderKernel, base: Path, load: 
     for command in commands:
         step = Step(command, step.modules, step.kernel)
         verb, *operands = command.words
-        if verb == "insmod":
+        if operands and operands[-1] == "&":
+            step = _in_background(step, verb, operands[:-1], base, load)
+        elif verb == "insmod":
             step = _insmod(step, base / operands[0], operands[0], " ".join(operands[1:]), load)
         elif verb == "modprobe" and operands[0] == "-r":
             step = _modprobe_remove(step, module_name(operands[1]))
@@ -152,11 +156,35 @@ def _steps(commands: Sequence[Command], kernel: LoaderKernel, base: Path, load: 
                 step = _rmmod(step, module_name(name), O_TRUNC if "-f" in operands else 0)
         elif verb in ("open", "close"):
             step = _hold(step, module_name(operands[0]), opened=verb == "open")
+        elif verb == "wait":
+            step = _wait(step, module_name(operands[0]))
         elif verb == "lsmod":
             step = replace(step, output=tuple(lsmod(step.modules)))
         else:
             step = replace(step, output=tuple(proc_modules(step.modules, step.kernel)))
         yield step
+
+
+def _in_background(step: Step, verb: str, operands: Sequence[str], base: Path, load: Load) -> Step:
+    """An init or exit function that has not returned yet: the module is COMING, or GOING."""
+    if verb == "insmod":
+        loaded = _insmod(step, base / operands[0], operands[0], " ".join(operands[1:]), load)
+        if not loaded.done:
+            return loaded
+        return replace(loaded, modules=loaded.modules.changed(loaded.modules.loaded[0].name, state="COMING"))
+    name = module_name(operands[0])
+    gone = _rmmod(step, name, 0)
+    return replace(gone, modules=step.modules.changed(name, state="GOING")) if gone.done else gone
+
+
+def _wait(step: Step, name: str) -> Step:
+    """Until what goes on with `name` is over."""
+    module = step.modules.find(name)
+    if module is None or module.state == "LIVE":
+        return replace(step, errno="ECHILD", reason=f"no init or exit function of {name} is running")
+    if module.state == "GOING":
+        return replace(step, modules=step.modules.without(name))
+    return replace(step, modules=step.modules.changed(name, state="LIVE"))
 
 
 def _insmod(step: Step, file: Path, shown: str, args: str, load: Load) -> Step:
@@ -252,7 +280,7 @@ def _quoted(parameter: str) -> str:
 
 
 def _only_names(words: list[str]) -> bool:
-    return bool(words) and not any(word.startswith("-") for word in words)
+    return bool(words) and not any(word.startswith(("-", "&")) for word in words)
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[list[str]], bool]]] = {
@@ -261,7 +289,11 @@ _COMMANDS: dict[str, tuple[str, Callable[[list[str]], bool]]] = {
         "modprobe NAME [PARAMETER ...], modprobe -r NAME",
         lambda words: len(words) == 2 if words[:1] == ["-r"] else _only_names(words[:1]),
     ),
-    "rmmod": ("rmmod [-f] NAME ...", lambda words: _only_names([word for word in words if word != "-f"])),
+    "rmmod": (
+        "rmmod [-f] NAME ..., rmmod NAME &",
+        lambda words: (len(words) == 2 and words[1] == "&") or _only_names([word for word in words if word != "-f"]),
+    ),
+    "wait": ("wait NAME", lambda words: len(words) == 1),
     "lsmod": ("lsmod", lambda words: not words),
     "cat": ("cat /proc/modules", lambda words: words == ["/proc/modules"]),
     "open": ("open NAME", lambda words: len(words) == 1),

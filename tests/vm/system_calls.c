@@ -83,6 +83,49 @@ static void unload(const char *name, const char *flags)
 	report_status("unload", syscall(SYS_delete_module, name, atoi(flags)));
 }
 
+/* Who does it goes on with it; what is to come has half a second to get that far. */
+static void begin(const char *what, const char *name, const char *operand)
+{
+	if (fork() == 0) {
+		size_t size;
+		char *module;
+		long result;
+
+		if (*what == 'L') {
+			module = read_file(name, &size);
+			result = syscall(SYS_init_module, module, size, operand);
+		} else {
+			result = syscall(SYS_delete_module, name, atoi(operand));
+		}
+		_exit(result < 0 ? errno : 0);
+	}
+	usleep(500000);
+	report(what, "0");
+}
+
+/* Let what was begun end: the module waits for its parameter "come", or "go". */
+static void finish(const char *name)
+{
+	char number[16], path[128];
+	size_t size;
+	char *state;
+	int status, fd;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", name);
+	state = read_file(path, &size);
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", name, *state == 'c' ? "come" : "go");
+	free(state);
+	fd = open(path, O_WRONLY);
+	if (write(fd, "1", 1) != 1) {
+		report_status("wait", -1);
+		return;
+	}
+	close(fd);
+	wait(&status);
+	snprintf(number, sizeof(number), "%d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	report("wait", number);
+}
+
 static void open_file(const char *path)
 {
 	int i = 0, fd = open(path, O_RDONLY);
@@ -131,7 +174,7 @@ int main(void)
 	report("begin", "");
 	for (next = plan; next < plan + size;) {
 		const char *words[3];
-		int i, count = strchr("lu", *next) ? 3 : 2;
+		int i, count = strchr("luLU", *next) ? 3 : 2;
 
 		for (i = 0; i < count; i++, next += strlen(next) + 1)
 			words[i] = next;
@@ -141,6 +184,13 @@ int main(void)
 			break;
 		case 'u':
 			unload(words[1], words[2]);
+			break;
+		case 'L':
+		case 'U':
+			begin(words[0], words[1], words[2]);
+			break;
+		case 'w':
+			finish(words[1]);
 			break;
 		case 'o':
 			open_file(words[1]);

@@ -14,7 +14,8 @@ _LATE = ("tsc: ", "clocksource: ")
 """Who still has something to say when process 1 is started."""
 
 Call = tuple[str, ...]
-"""("load", FILE, ARGS), ("unload", NAME, FLAGS), ("open", PATH), ("close", PATH), ("print", PATH)"""
+"""("load", FILE, ARGS), ("unload", NAME, FLAGS), ("open", PATH), ("close", PATH), ("print", PATH). What ("Load", FILE,
+ARGS) and ("Unload", NAME, FLAGS) begin goes on until ("wait", NAME) sets the parameter that the module waits for."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,13 @@ SOURCES = {
     + "u32 exporter_next_ticket(void);\nu32 use_twice(void);\n"
     + "u32 use_both(void);\nu32 use_both(void) { return exporter_next_ticket() + use_twice(); }\n",
     "same_export": HEAD + "u32 use_twice(void);\nu32 use_twice(void) { return 1; }\nEXPORT_SYMBOL(use_twice);\n",
+    # Its init and exit functions wait until they may return; what it exports somebody uses.
+    "slow": HEAD.replace("<linux/module.h>", "<linux/module.h>\n#include <linux/delay.h>")
+    + "static int come, go, done;\nmodule_param(come, int, 0600);\nmodule_param(go, int, 0600);\n"
+    + "u32 slow_value(void);\nu32 slow_value(void) { return done; }\nEXPORT_SYMBOL(slow_value);\n"
+    + "static int __init start(void) { while (!READ_ONCE(come)) msleep(10); return 0; }\nmodule_init(start);\n"
+    + "static void __exit stop(void) { while (!READ_ONCE(go)) msleep(10); }\nmodule_exit(stop);\n",
+    "slow_user": HEAD + "u32 slow_value(void);\nu32 use_slow(void);\nu32 use_slow(void) { return slow_value(); }\n",
     "not_free": '#include <linux/module.h>\nMODULE_LICENSE("Proprietary");\n' + INIT,
 }
 SAMPLED = ("exporter", "exporter_user", "chardev")
@@ -90,6 +97,19 @@ rmmod same_export same_export
 rmmod -f stays
 insmod stays.ko
 rmmod -f stays
+insmod slow.ko &
+rmmod slow                      # its init function has not returned
+rmmod -f slow
+wait slow
+insmod slow_user.ko
+rmmod slow                      # used
+rmmod slow_user
+rmmod slow &
+rmmod slow                      # its exit function has not returned
+insmod slow.ko                  # the same name
+insmod slow_user.ko             # what it needs is going
+wait slow
+insmod slow_user.ko             # and gone
 insmod not_free.ko
 insmod stays.ko
 insmod bare.ko
@@ -149,12 +169,15 @@ def build_modules(tree: KernelTree, place: Path) -> Path:
 def calls_of(words: list[str]) -> list[Call]:
     """The system calls that a command of the script makes."""
     verb, *operands = words
+    if operands[-1] == "&":
+        verb = "Load" if verb == "insmod" else "Unload"
+        return [(verb, *((f"/{operands[0]}", "") if verb == "Load" else (operands[0], str(os.O_NONBLOCK))))]
     if verb == "insmod":
         return [("load", f"/{operands[0]}", " ".join(operands[1:]))]
     if verb == "rmmod":
         flags = os.O_NONBLOCK | (os.O_TRUNC if "-f" in operands else 0)
         return [("unload", name, str(flags)) for name in operands if name != "-f"]
-    return [(verb, f"/dev/{operands[0]}")]
+    return [(verb, operands[0] if verb == "wait" else f"/dev/{operands[0]}")]
 
 
 def numbers(step: Step, answers: list[Answer]) -> tuple[int, int]:
