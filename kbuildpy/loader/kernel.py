@@ -18,13 +18,15 @@ __all__ = ["Exports", "KernelExport", "LoaderKernel", "ModuleStruct"]
 
 
 class KernelExport(NamedTuple):
-    """An exported symbol: its owner ("" for the kernel itself, else a module's name), CRC (None without
-    modversions), whether for GPL-compatible modules only, and its namespace or ""."""
+    """An exported symbol: its owner ("" for the kernel itself, else a module's name), CRC (None without modversions),
+    whether for GPL-compatible modules only, its namespace or "", and whether the owner is proprietary (None: unknown).
+    """
 
     owner: str
     crc: int | None
     gpl_only: bool
     namespace: str
+    proprietary: bool | None = False
 
 
 class Exports(Protocol):

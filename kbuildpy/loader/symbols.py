@@ -164,7 +164,9 @@ def find_symbol(info: LoadInfo, name: str, *, gplok: bool) -> Found | None:
         if export is not None and (gplok or not export.gpl_only):
             return Found(module.name, *export, proprietary="P" in module.taints, state=module.state)
     if info.on_demand and known is not None and known.owner and (gplok or not known.gpl_only):
-        return Found(known.owner, known.crc, known.gpl_only, known.namespace)
+        if known.proprietary is None:
+            info.not_checked(f"whether {known.owner} is proprietary: only its symvers is known")
+        return Found(known.owner, known.crc, known.gpl_only, known.namespace, bool(known.proprietary))
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,8 @@ from kbuildpy.scons.actions import KbuildAction, bind
 
 if TYPE_CHECKING:
     from kbuildpy.kernel.tree import KernelTree
-    from kbuildpy.loader.kernel import KernelExport, LoaderKernel
+    from kbuildpy.loader.exports import SymversExports
+    from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
     from kbuildpy.scons.group import Group
     from kbuildpy.scons.session import Project
 
@@ -65,10 +66,31 @@ def group_kernel(group: Group) -> LoaderKernel:
     kernel = project_kernel(group.project)
     if kernel.exports is None:
         return kernel
-    paths = [Path(node.get_abspath()) for node in (group.symvers, *group.extra_symvers)]
     modversions = group.project.tree.config.get("CONFIG_MODVERSIONS") == "y"
-    others = tuple(SymversExports(read_symvers(path), modversions) for path in paths if path.is_file())
-    return replace(kernel, exports=_Exports((kernel.exports, *others)))
+
+    def exports_of(node: Any) -> list[SymversExports]:
+        path = Path(node.get_abspath())
+        return [SymversExports(read_symvers(path), modversions)] if path.is_file() else []
+
+    own = exports_of(group.symvers)
+    others = [exports for node in group.extra_symvers for exports in exports_of(node)]
+    return replace(kernel, exports=_Exports(kernel.exports, own, others, _licenses(group)))
+
+
+def _licenses(group: Group) -> Callable[[str], bool]:
+    """A function that tells whether the module of that name in `group` is proprietary."""
+    from kbuildpy.kernel.own_modules import module_name
+
+    objects = {module_name(module.name): group.module_object(module, layout) for module, layout in group.modules}
+
+    def is_proprietary(name: str) -> bool:
+        from kbuildpy.elf.image import ModuleImage
+        from kbuildpy.loader.modinfo import GPL_COMPATIBLE
+
+        licenses = ModuleImage.from_path(Path(objects[name].get_abspath())).modinfo_values("license")
+        return not licenses or licenses[0] not in GPL_COMPATIBLE
+
+    return functools.lru_cache(maxsize=None)(is_proprietary)
 
 
 @functools.lru_cache(maxsize=8)
@@ -82,17 +104,33 @@ def project_kernel(project: Project) -> LoaderKernel:
 
 
 class _Exports:
-    """The kernel's exports, then others'."""
+    """The kernel's exports, then those of modules that are built together, then those of other builds."""
 
-    def __init__(self, places: tuple[Any, ...]) -> None:
-        self._places = places
+    def __init__(
+        self,
+        kernel: Exports,
+        own: Sequence[SymversExports],
+        others: Sequence[SymversExports],
+        is_proprietary: Callable[[str], bool],
+    ) -> None:
+        self._kernel = kernel
+        self._own = own
+        self._others = others
+        self._is_proprietary = is_proprietary
 
     def find(self, symbol: str) -> KernelExport | None:
         """What the first of them says of `symbol`."""
-        for place in self._places:
-            found: KernelExport | None = place.find(symbol)
+        found = self._kernel.find(symbol)
+        if found is not None:
+            return found
+        for exports in self._own:
+            found = exports.find(symbol)
             if found is not None:
-                return found
+                return found._replace(proprietary=self._is_proprietary(found.owner))
+        for exports in self._others:
+            found = exports.find(symbol)
+            if found is not None:
+                return found._replace(proprietary=None)
         return None
 
 

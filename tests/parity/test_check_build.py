@@ -64,6 +64,26 @@ def test_modules_of_a_group_count_as_loaded_for_each_other(tmp_path: Path) -> No
     assert "  CHECK   user.ko\n" in project.build().output
 
 
+def test_a_proprietary_module_gives_nothing_to_one_that_uses_what_is_for_gpl_modules(tmp_path: Path) -> None:
+    closed = (
+        '#include <linux/module.h>\nMODULE_LICENSE("Proprietary");\n'
+        "int closed_value(void);\nint closed_value(void) { return 1; }\nEXPORT_SYMBOL(closed_value);\n"
+    )
+    user = (
+        f'{GOOD}int closed_value(void);\nstatic int __init start(void) {{ pr_info("%d", closed_value()); return 0; }}\n'
+    )
+    user += "module_init(start);\n"
+    gpl_only = user.replace("#include", "#include <linux/ktime.h>\n#include").replace(
+        "0; }", "ktime_get_seconds() & 1; }"
+    )
+    sources = {"closed": closed, "user": user, "gpl": gpl_only}
+    project = project_of(tmp_path, sources)
+    refused = project.scons("-k", status=2)
+    # Which of both the kernel finds first decides the line.
+    assert "gpl.ko: refused with ENOENT" in refused.output
+    assert {path.name for path in project.place.rglob("*.ko")} == {"closed.ko", "user.ko"}
+
+
 def test_what_make_only_warns_of_is_no_reason_to_fail(tmp_path: Path) -> None:
     start = "static int __init start(void) { elsewhere(); return 0; }\nmodule_init(start);\n"
     source = f"{GOOD}void elsewhere(void);\n{start}"
