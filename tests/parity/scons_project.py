@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
+from tests.interrupts import can_be_interrupted
 from tests.parity.both import REPRODUCIBLE, trees
 
 CHECKOUT = Path(__file__).parents[2]
@@ -117,6 +118,7 @@ class SConsProject:
             text=True,
             errors="surrogateescape",
             start_new_session=True,
+            preexec_fn=can_be_interrupted,
         )
 
     def scons(self, *words: str, cwd: str = ".", status: int = 0) -> Run:

@@ -228,7 +228,10 @@ def test_tells_of_signatures_that_stripping_takes_away(hello: Built, many: list[
     key, certificate = tmp_path / "key.pem", tmp_path / "key.x509"
     make_key(key, certificate)
     signing = ["--key", str(key), "--cert", str(certificate)]
-    run([hello.tree.objects / "scripts/sign-file", "sha256", key, certificate, many[0]])
+    # (what this very key has signed before is left as it is)
+    others = tmp_path / "other.pem", tmp_path / "other.x509"
+    make_key(*others)
+    run([hello.tree.objects / "scripts/sign-file", "sha256", *others, many[0]])
     words = [str(many[0]), "-k", str(hello.tree.objects), "--root", str(tmp_path / "root")]
     assert "signed already" in refused(*words, *signing)
     done = kbuildpy("install", *words, "INSTALL_MOD_STRIP=1")

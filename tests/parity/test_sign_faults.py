@@ -17,6 +17,7 @@ import pytest
 from kbuildpy.run import run
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.signer import sign_module
+from tests.interrupts import can_be_interrupted
 from tests.parity.both import kbuildpy
 from tests.parity.signing_keys import write_pair
 from tests.parity.test_sign import CONTENTS, signer_of
@@ -45,7 +46,13 @@ def lay_out(place: Path, count: int = COUNT) -> dict[Path, bytes]:
 
 def start(place: Path, pair: Path, *words: str | Path) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-m", "kbuildpy", "sign", place, "--key", pair, "--hash", "sha256", "-q", *words]
-    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        argv,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=can_be_interrupted,
+    )
 
 
 def signed(modules: dict[Path, bytes], pair: Path) -> dict[Path, bytes]:

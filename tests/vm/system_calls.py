@@ -8,10 +8,9 @@ from pathlib import Path
 
 from kbuildpy.run import run
 from kbuildpy.vm import boot, cpio
+from tests.vm.asynchronous import ASYNCHRONOUS
 
 _REPORT = "kbuildpy: "
-_LATE = ("tsc: ", "clocksource: ")
-"""Who still has something to say when process 1 is started."""
 
 Call = tuple[str, ...]
 """("load", FILE, ARGS), ("unload", NAME, FLAGS), ("open", PATH), ("close", PATH), ("print", PATH). What ("Load", FILE,
@@ -68,7 +67,7 @@ def _answers(log: Sequence[str], calls: Sequence[Call]) -> list[Answer]:
     printed: list[str] = []
     for line in log:
         if not line.startswith(_REPORT):
-            if not line.startswith(_LATE):
+            if not line.startswith(ASYNCHRONOUS):
                 meanwhile.append(line)
             continue
         word, _, rest = line.removeprefix(_REPORT).partition(" ")

@@ -24,6 +24,7 @@ from kbuildpy.vm import fetch_kernel_image
 from kbuildpy.vm.debugger import add_symbol_file
 from kbuildpy.vm.kernels import find_kernels
 from kbuildpy.vm.trial import read_trial
+from tests.interrupts import can_be_interrupted
 from tests.vm.bad_modules import build, source
 from tests.vm.test_samples_load import tree_called
 
@@ -88,7 +89,9 @@ def test_a_module_for_another_kernel_is_refused_in_words(module: Path) -> None:
 
 
 def test_an_interrupt_ends_the_kernel_too(module: Path) -> None:
-    process = subprocess.Popen(command(module, "-v"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command(module, "-v"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=can_be_interrupted
+    )
     assert process.stderr
     while b"Linux version" not in process.stderr.readline():
         pass

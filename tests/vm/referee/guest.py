@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.run import run
 from kbuildpy.vm import boot
 from kbuildpy.vm.cpio import archive, character_device, directory, file
+from tests.vm.asynchronous import ASYNCHRONOUS
 from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
 
 # Speeds up what waits for grace periods: a removal, and every refusal that comes late.
@@ -20,7 +21,6 @@ from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
 PARAMETERS = ("rcupdate.rcu_expedited=1", "oops=panic")
 _REPORT = "referee: "
 # What a kernel says of itself in its first seconds, whatever it is asked to do meanwhile.
-_ASYNCHRONOUS = ("clocksource: ", "tsc: ", "random: ", "input: ", "sched_clock: ", "psmouse ", "hrtimer: ")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def read_log(log: Iterable[str], loads: Sequence[Load]) -> Boot:
 
     for line in log:
         if not line.startswith(_REPORT):
-            if not line.startswith(_ASYNCHRONOUS):
+            if not line.startswith(ASYNCHRONOUS):
                 lines.append(line)
             continue
         word, _, rest = line.removeprefix(_REPORT).partition(" ")

@@ -1,0 +1,11 @@
+"""Processes that can be interrupted, however the tests were started: a shell that starts something in the background
+lets it ignore interrupts, and its children inherit that."""
+
+from __future__ import annotations
+
+import signal
+
+
+def can_be_interrupted() -> None:
+    """To be called in the new process (`preexec_fn`)."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
