@@ -124,5 +124,6 @@ def stays_signed(module: BuiltModule, rules: InstallRules) -> bool:
 def _ends_signed(module: BuiltModule) -> bool:
     with module.source.open("rb") as file:
         size = file.seek(0, 2)
-        file.seek(max(size - len(MARKER), 0))
+        # (a file that is nothing but the marker has no signature)
+        file.seek(max(size - len(MARKER) - 1, 0))
         return is_signed(file.read())
