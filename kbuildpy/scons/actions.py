@@ -112,8 +112,8 @@ def bind(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: Kbuil
 def print_error(error: KbuildError) -> None:
     """An error as the command line prints it: what was wrong, then what to do."""
     sys.stdout.flush()
-    hint = f"\n  {error.hint}" if error.hint else ""
-    print(f"kbuildpy: error: {error.message}{hint}", file=sys.stderr, flush=True)
+    lines = [f"kbuildpy: error: {error.message}", *(f"  {line}" for line in error.hint.splitlines())]
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def os_error_hint(error: OSError) -> str:
