@@ -31,7 +31,8 @@ DIFFERENT = {
     "name/of what is in the kernel": "which names code in the kernel itself has taken below /sys/module, no tree tells",
 }
 """Cases in which we do not say what the kernel says, and why."""
-LINES = ("6.1", "6.12", "7.3")
+# (modules/rich.c does not compile for 7.3: tracepoints and features of processors are declared otherwise there)
+LINES = ("6.1", "6.12")
 AT_RANDOM = 200
 TREES = {"{}.{}".format(*tree.version): tree for tree in installed_trees().trees if is_native(architecture_of(tree))}
 
