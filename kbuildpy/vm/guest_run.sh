@@ -50,7 +50,16 @@ call() {
 
 # Say where the process $1 hangs. One that keeps a processor busy spoils what comes after it: that ends the boot.
 late() {
-    state=$(grep '^State:' "/proc/$1/status")
+    # One that sleeps again and again may be awake just now.
+    for try in 1 2 3 4 5; do
+        state=$(grep '^State:' "/proc/$1/status")
+        stack=$(cat "/proc/$1/stack")
+        case $state in
+            *R*) ;;
+            *) [ -z "$stack" ] || break ;;
+        esac
+        sleep 0.1
+    done
     report "late ${state#State:}"
     case $state in
         *R*)
@@ -60,9 +69,9 @@ late() {
             sleep 1000
             ;;
     esac
-    while read -r line; do
+    [ -z "$stack" ] || echo "$stack" | while read -r line; do
         report "stack $line"
-    done <"/proc/$1/stack"
+    done
     kill -KILL "$1"
 }
 
