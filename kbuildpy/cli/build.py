@@ -7,14 +7,14 @@ import os
 import sys
 from pathlib import Path
 
-from kbuildpy.cli.words import split_words
+from kbuildpy.cli.words import add_kernels, split_words
 from kbuildpy.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy build`."""
     parser.add_argument("words", nargs="*", metavar="DIR | VAR=VALUE", help="the module directory (default: here)")
-    parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels")
+    add_kernels(parser)
     parser.add_argument("-o", "--output", metavar="OUT", help="where modules come out (default: DIR/build)")
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="jobs at a time (default: one per processor)")
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")

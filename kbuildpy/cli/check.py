@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.progress import with_bar
+from kbuildpy.cli.words import add_kernels
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
@@ -28,14 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "1 one would not; 2 the call was wrong."
     )
     parser.add_argument("files", nargs="*", metavar="FILE | DIR", type=Path, help="modules, or directories of them")
-    parser.add_argument(
-        "-k",
-        "--kernel",
-        action="append",
-        default=[],
-        metavar="KERNEL",
-        dest="kernels",
-        help="a kernel tree's path, an image's path, a release, `running` or `all` (default: the running kernel, else "
+    add_kernels(
+        parser,
+        "a kernel tree's path, an image's path, a release, `running` or `all` (default: the running kernel, else "
         "the newest one installed)",
     )
     add_params(parser, whose="of all")

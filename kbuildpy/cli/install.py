@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kbuildpy.cli.progress import print_line, with_bar
 from kbuildpy.cli.terminal import ask_passphrase
-from kbuildpy.cli.words import split_words
+from kbuildpy.cli.words import add_kernels, split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.install.modules import BuiltModule, module_files, modules_of_build
 from kbuildpy.install.stage import index_modules, install_modules
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR | FILE.ko | VAR=VALUE",
         help="directories that were built (default: here), modules, and variables as on make's command line",
     )
-    parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels")
+    add_kernels(parser)
     parser.add_argument("-o", "--output", metavar="OUT", help="where the directory was built (default: DIR/build)")
     parser.add_argument("--root", metavar="PATH", help="install below PATH, as INSTALL_MOD_PATH=PATH")
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="jobs at a time (default: one per processor)")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import Say, print_line, with_bar
+from kbuildpy.cli.words import add_kernels
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
@@ -40,14 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="trust a MOK list (MokListRT or exported)",
     )
-    parser.add_argument(
-        "-k",
-        "--kernel",
-        action="append",
-        default=[],
-        metavar="KERNEL",
-        dest="kernels",
-        help="trust what is built into a kernel: its image's path, a kernel tree's, a release, `running` or `all`",
+    add_kernels(
+        parser, "trust what is built into a kernel: its image's path, a kernel tree's, a release, `running` or `all`"
     )
     parser.add_argument(
         "--revoked",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,3 +22,8 @@ def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
             hint="a variable is NAME=VALUE, its name letters, digits and underscores",
         )
     return paths, dict(word.split("=", 1) for word in words if _VARIABLE.match(word))
+
+
+def add_kernels(parser: argparse.ArgumentParser, help: str | None = None) -> None:
+    """`-k KERNEL`, which may repeat: `kernels`."""
+    parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels", help=help)

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+EHDR = {False: "HHIIIIIHHHHHH", True: "HHIQQQIHHHHHH"}
+"""The ELF header behind e_ident, and a section header, for `struct`; by whether the class is ELFCLASS64."""
+SHDR = {False: "IIIIIIIIII", True: "IIQQQQIIQQ"}
 EHDR_SIZE = {False: 52, True: 64}
 SHDR_SIZE = {False: 40, True: 64}
 
@@ -49,8 +52,7 @@ class Shdr:
 def read_ehdr(contents: bytes, *, order: str = "<", is_64bit: bool = True) -> Ehdr:
     """The ELF header of `contents`, which must be long enough (`EHDR_SIZE`); read as the reader's class and byte
     order have it, whatever the file says about itself."""
-    layout = order + ("HHIQQQIHHHHHH" if is_64bit else "HHIIIIIHHHHHH")
-    fields = struct.unpack_from(layout, contents, 16)
+    fields = struct.unpack_from(order + EHDR[is_64bit], contents, 16)
     return Ehdr(
         e_ident=contents[:16],
         e_type=fields[0],
@@ -72,7 +74,7 @@ def read_shdrs(contents: bytes, ehdr: Ehdr) -> list[Shdr]:
 
 def iter_shdrs(contents: bytes, ehdr: Ehdr) -> Iterator[Shdr]:
     """The same one after the other: all of them take five times the room that they have in the file."""
-    layout = struct.Struct(ehdr.order + ("IIQQQQIIQQ" if ehdr.is_64bit else "IIIIIIIIII"))
+    layout = struct.Struct(ehdr.order + SHDR[ehdr.is_64bit])
     table = memoryview(contents)[ehdr.e_shoff : ehdr.e_shoff + ehdr.e_shnum * layout.size]
     return (Shdr(*fields) for fields in layout.iter_unpack(table))
 

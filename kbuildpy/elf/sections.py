@@ -17,6 +17,7 @@ from kbuildpy.elf.constants import (
     SHT_NOBITS,
     SHT_NULL,
 )
+from kbuildpy.elf.raw import EHDR, SHDR
 from kbuildpy.errors import KbuildError
 
 
@@ -68,7 +69,7 @@ def read_header(image: bytes, filename: str) -> Header:
     if len(ident) < 16 or ident[4] not in (ELFCLASS32, ELFCLASS64) or ident[5] not in (ELFDATA2LSB, ELFDATA2MSB):
         raise KbuildError(f"{filename}: ELF header: unknown class or byte order")
     order = "<" if ident[5] == ELFDATA2LSB else ">"
-    layout = struct.Struct(order + ("HHIQQQIHHHHHH" if ident[4] == ELFCLASS64 else "HHIIIIIHHHHHH"))
+    layout = struct.Struct(order + EHDR[ident[4] == ELFCLASS64])
     if len(image) < 16 + layout.size:
         raise KbuildError(f"{filename}: ELF header: truncated, the file has {len(image)} bytes")
     fields = layout.unpack_from(image, 16)
@@ -92,7 +93,7 @@ def read_sections(image: bytes, header: Header, filename: str) -> tuple[Section,
     """
     if header.shoff == 0:
         return ()
-    layout = struct.Struct(header.order + ("IIQQQQIIQQ" if header.is_64bit else "IIIIIIIIII"))
+    layout = struct.Struct(header.order + SHDR[header.is_64bit])
     if header.shentsize != layout.size:
         raise KbuildError(f"{filename}: section headers: {header.shentsize} bytes each, {layout.size} expected")
     if header.shoff + layout.size > len(image):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS
 from kbuildpy.elf.raw import Ehdr, Shdr
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.symbols import Row, SymbolRows
@@ -123,7 +124,11 @@ class LoadInfo:
     def data(self, number: int) -> bytes:
         """The contents of section `number` in the file (empty for SHT_NOBITS)."""
         section = self.sechdrs[number]
-        return b"" if section.sh_type == 8 else self.contents[section.sh_offset : section.sh_offset + section.sh_size]
+        return (
+            b""
+            if section.sh_type == SHT_NOBITS
+            else self.contents[section.sh_offset : section.sh_offset + section.sh_size]
+        )
 
     def data_in_file(self, number: int) -> bytes:
         """What is where section `number` says that its contents are, whatever its type: for sections that the kernel
@@ -168,7 +173,9 @@ class LoadInfo:
     def find_sec(self, name: str) -> int:
         """The first section of that name that has SHF_ALLOC; 0: none (kernel/module/main.c: find_sec)."""
         # (of the others, kernels before 6.4 do not even look at the names)
-        return next((number for number in self._allocated.get(name, []) if self.sechdrs[number].sh_flags & 2), 0)
+        return next(
+            (number for number in self._allocated.get(name, []) if self.sechdrs[number].sh_flags & SHF_ALLOC), 0
+        )
 
     def find_any_sec(self, name: str) -> int:
         """The same, whatever its flags (find_any_sec)."""
@@ -180,7 +187,9 @@ class LoadInfo:
 
     @cached_property
     def _allocated(self) -> dict[str, list[int]]:
-        return self._by_name(number for number in range(1, len(self.sechdrs)) if self.sechdrs[number].sh_flags & 2)
+        return self._by_name(
+            number for number in range(1, len(self.sechdrs)) if self.sechdrs[number].sh_flags & SHF_ALLOC
+        )
 
     @cached_property
     def _numbers(self) -> dict[str, list[int]]:

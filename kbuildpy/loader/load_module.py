@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader import modinfo, since
 from kbuildpy.loader.coming import prepare_coming_module
@@ -146,7 +147,7 @@ def _rewrite_section_headers(info: LoadInfo) -> None:
     """Versions and modinfo are read, and not kept."""
     index = info.index
     for number in (index.vers, index.info, index.vers_ext_crc, index.vers_ext_name):
-        info.sechdrs[number].sh_flags &= ~2
+        info.sechdrs[number].sh_flags &= ~SHF_ALLOC
 
 
 def _check_modinfo_late(info: LoadInfo) -> None:
@@ -197,6 +198,19 @@ def _check_exists(info: LoadInfo) -> None:
         )
 
 
+_FORMED: tuple[tuple[str, Stage], ...] = (
+    ("setup_modinfo", setup_modinfo),
+    ("simplify_symbols", simplify_symbols),
+    ("apply_relocations", apply_relocations),
+    ("post_relocation", post_relocation),
+    ("strndup_user", copy_args),
+    ("ftrace_module_init", ftrace_module_init),
+    ("verify_exported_symbols", verify_exported_symbols),
+    ("complete_formation", check_struct_is_writable),
+    ("prepare_coming_module", prepare_coming_module),
+    ("parse_args", parse_args),
+    ("mod_sysfs_setup", mod_sysfs_setup),
+)
 _LATE: tuple[tuple[str, Stage], ...] = (
     ("kernel_read_file", _read_file),
     ("module_sig_check", module_sig_check),
@@ -211,17 +225,7 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("percpu_modalloc", percpu_modalloc),
     ("find_module_sections", find_module_sections),
     ("check_module_license_and_versions", _check_license_and_versions),
-    ("setup_modinfo", setup_modinfo),
-    ("simplify_symbols", simplify_symbols),
-    ("apply_relocations", apply_relocations),
-    ("post_relocation", post_relocation),
-    ("strndup_user", copy_args),
-    ("ftrace_module_init", ftrace_module_init),
-    ("verify_exported_symbols", verify_exported_symbols),
-    ("complete_formation", check_struct_is_writable),
-    ("prepare_coming_module", prepare_coming_module),
-    ("parse_args", parse_args),
-    ("mod_sysfs_setup", mod_sysfs_setup),
+    *_FORMED,
 )
 _EARLY: tuple[tuple[str, Stage], ...] = (
     ("kernel_read_file", _read_file),
@@ -237,15 +241,5 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("percpu_modalloc", percpu_modalloc),
     ("find_module_sections", find_module_sections),
     ("check_export_symbol_versions", check_export_sections),
-    ("setup_modinfo", setup_modinfo),
-    ("simplify_symbols", simplify_symbols),
-    ("apply_relocations", apply_relocations),
-    ("post_relocation", post_relocation),
-    ("strndup_user", copy_args),
-    ("ftrace_module_init", ftrace_module_init),
-    ("verify_exported_symbols", verify_exported_symbols),
-    ("complete_formation", check_struct_is_writable),
-    ("prepare_coming_module", prepare_coming_module),
-    ("parse_args", parse_args),
-    ("mod_sysfs_setup", mod_sysfs_setup),
+    *_FORMED,
 )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.kbuild.question import Stamp, digest, stamp
 from kbuildpy.loader import since
 from kbuildpy.scons.actions import KbuildAction, bind
 
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from kbuildpy.scons.session import Project
 
 
+@functools.lru_cache(maxsize=8)
 def is_wanted(project: Project) -> bool:
-    """Whether what is built for `project` is checked: CHECK=0 is no, and so is a kernel whose loader is not known."""
+    """Whether what is built for `project` is checked: CHECK=0 is no, and so is a kernel whose loader is not known.
+
+    Asked for each module also when there is nothing to do, and the tree's configuration is read for the answer.
+    """
     return project.check and project.tree.version >= since.OLDEST and _machine_is_known(project)
 
 
@@ -60,6 +64,13 @@ def refusal_of(verdict: Any, *, hint: str = "") -> KbuildError:
 
 def group_kernel(group: Group) -> LoaderKernel:
     """The kernel that `group` is built for, in which the modules of the group and of its extra symvers are known."""
+    paths = [Path(node.get_abspath()) for node in (group.symvers, *group.extra_symvers)]
+    return _group_kernel(group, tuple((path, stamp(path)) for path in paths if path.is_file()))
+
+
+@functools.lru_cache(maxsize=8)
+def _group_kernel(group: Group, symvers: tuple[tuple[Path, Stamp], ...]) -> LoaderKernel:
+    """The same for the symvers files that are there, each in the state that it is in: one for all modules."""
     from kbuildpy.kernel.symvers import read_symvers
     from kbuildpy.loader.exports import SymversExports
 
@@ -67,14 +78,10 @@ def group_kernel(group: Group) -> LoaderKernel:
     if kernel.exports is None:
         return kernel
     modversions = group.project.tree.config.get("CONFIG_MODVERSIONS") == "y"
-
-    def exports_of(node: Any) -> list[SymversExports]:
-        path = Path(node.get_abspath())
-        return [SymversExports(read_symvers(path), modversions)] if path.is_file() else []
-
-    own = exports_of(group.symvers)
-    others = [exports for node in group.extra_symvers for exports in exports_of(node)]
-    return replace(kernel, exports=_Exports(kernel.exports, own, others, _licenses(group)))
+    own = group.symvers.get_abspath()
+    exports = {str(path): SymversExports(read_symvers(path), modversions) for path, _ in symvers}
+    others = [item for path, item in exports.items() if path != own]
+    return replace(kernel, exports=_Exports(kernel.exports, exports.get(own), others, _licenses(group)))
 
 
 def _licenses(group: Group) -> Callable[[str], bool]:
@@ -109,7 +116,7 @@ class _Exports:
     def __init__(
         self,
         kernel: Exports,
-        own: Sequence[SymversExports],
+        own: SymversExports | None,
         others: Sequence[SymversExports],
         is_proprietary: Callable[[str], bool],
     ) -> None:
@@ -123,10 +130,9 @@ class _Exports:
         found = self._kernel.find(symbol)
         if found is not None:
             return found
-        for exports in self._own:
-            found = exports.find(symbol)
-            if found is not None:
-                return found._replace(proprietary=self._is_proprietary(found.owner))
+        found = self._own.find(symbol) if self._own else None
+        if found is not None:
+            return found._replace(proprietary=self._is_proprietary(found.owner))
         for exports in self._others:
             found = exports.find(symbol)
             if found is not None:
