@@ -28,6 +28,8 @@ ODD = ("libceph", "crc64-rocksoft")
 STAGING = "module is from the staging directory, the quality is unknown, you have been warned."
 OF_ARM64_IMAGE = "the exported symbols: "
 """What an arm64 image does not tell: it is what lies in memory, without a table of sections."""
+OF_CORE = "whether the kernel's own core has a /sys/module/core"
+"""drivers/misc/c2port/core and files of the kernel itself are called alike, and only some of those have a directory."""
 OF_BTF = "whether .BTF fits the kernel's own types"
 """What nobody here reads, and matters to kernels that insist on it (Debian's 7.3)."""
 
@@ -86,7 +88,7 @@ def accepted_by_its_own(kernel: ShippedKernel, files: Sequence[Path]) -> None:
 
 def could_be_known(verdict: Verdict, kernel: LoaderKernel) -> list[str]:
     """What was left unchecked, and need not have been."""
-    unknown = []
+    unknown = [OF_CORE]
     if kernel.exports is None:
         unknown.append(OF_ARM64_IMAGE)
     if not kernel.has("MODULE_ALLOW_BTF_MISMATCH"):
