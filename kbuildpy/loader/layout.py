@@ -7,6 +7,8 @@ for each type of memory. Addresses are representative: where modules can be on t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE
@@ -230,6 +232,17 @@ def _core_symbols(info: LoadInfo, layout: dict[int, str]) -> tuple[int, int]:
     return count, length
 
 
+def _first_without_room(mem: Mapping[str, int], room: int) -> str:
+    ends = zip(mem, accumulate(mem.values()), strict=True)
+    return next(kind for kind, end in ends if end > room)
+
+
+def _is_for_cache(info: LoadInfo, kind: str) -> bool:
+    """Whether memory of this kind comes from large pages of code that modules share (mm/execmem.c: execmem_alloc)."""
+    large = info.kernel.version >= since.EXECMEM_ROX and info.kernel.has("ARCH_HAS_EXECMEM_ROX")
+    return bool(large) and kind in ("text", "init_text")
+
+
 def _place(info: LoadInfo, layout: dict[int, str]) -> None:
     if _by_type(info):
         info.mem = {kind: _page_align(size) for kind, size in info.mem.items()}
@@ -238,6 +251,9 @@ def _place(info: LoadInfo, layout: dict[int, str]) -> None:
         raise Undefined(info.stage, "its sections together are larger than the kernel can count", "look at their sizes")
     if sum(info.mem.values()) > ROOM[machine]:
         line = "execmem: unable to allocate memory" if info.kernel.version >= since.EXECMEM else None
+        if line and _is_for_cache(info, _first_without_room(info.mem, ROOM[machine])):
+            # large pages are tried first
+            info.log(line)
         raise info.refuse(
             "ENOMEM", line, "it is larger than the room that the kernel has for modules", "look at the sections' sizes"
         )

@@ -65,6 +65,9 @@ BOOL_ENABLE = (6, 14)
 STRTAB_CHECKED = (6, 14)
 """The symbols' names are checked against their string table, and extended versions are read."""
 
+EXECMEM_ROX = (6, 14)
+"""Code of modules shares large pages, where the configuration has ARCH_HAS_EXECMEM_ROX."""
+
 PERCPU_ADDRESSES = (6, 15)
 """x86: per-CPU variables have addresses like the kernel's; before, offsets from 0."""
 

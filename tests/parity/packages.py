@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import os
 import re
 import shutil
 import tempfile
@@ -22,6 +23,18 @@ from kbuildpy.run import run
 
 # The archive that has a kernel line which the machine's own release has no more, or not yet.
 SUITES = {"5.10": "bullseye-security", "7.3": "trixie-backports"}
+# Beside a newer kernel's headers: this machine's compiler, which does not know all options of the kernel's own.
+OLDER_COMPILER = "usr/bin/older-compiler"
+_OLDER_COMPILER = """#!/bin/sh
+for word; do
+    shift
+    case $word in
+    -fmin-function-alignment=*) set -- "$@" "-falign-functions=${word#*=}" ;;
+    *) set -- "$@" "$word" ;;
+    esac
+done
+exec gcc "$@"
+"""
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -90,7 +103,8 @@ def archived_tree(line: str) -> KernelTree:
 
 def newer_kernel() -> tuple[KernelTree, Path]:
     """The tree of the newest kernel line that is tested with, and where its image and modules are unpacked as in a
-    system's root. Its compiler need not be here. Where its archive is out of reach the test is skipped."""
+    system's root. Its compiler need not be here (`other_compiler()`). Where its archive is out of reach the test is
+    skipped."""
     try:
         return _archived_kernel("7.3")
     except KbuildError as error:
@@ -100,7 +114,7 @@ def newer_kernel() -> tuple[KernelTree, Path]:
 @one_at_a_time
 def _archived_kernel(line: str) -> tuple[KernelTree, Path]:
     """A kernel line for amd64 that only a later Debian has: headers, image and modules side by side."""
-    place = cache_directory() / "packages" / f"linux-{line}"
+    place = cache_directory() / "packages" / f"linux-{line}-whole"
     if not place.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
             options = _archive_options(line, Path(scratch))
@@ -112,7 +126,7 @@ def _archived_kernel(line: str) -> tuple[KernelTree, Path]:
             newest = releases[-1][1]
             parts = ("base", "binary", "modules", "headers")
             packages = [*(f"linux-{part}-{newest}-amd64" for part in parts), f"linux-headers-{newest}-common"]
-            _unpack([*packages, f"linux-kbuild-{newest}"], place, options=options, redirect=True)
+            _unpack([*packages, f"linux-kbuild-{newest}", "libc6"], place, options=options, redirect=True)
     return open_tree(next(place.glob("usr/src/linux-headers-*-amd64"))), place
 
 
@@ -125,8 +139,12 @@ def early_tree() -> KernelTree:
 
 
 def other_compiler(tree: KernelTree) -> list[str]:
-    """The make variable for a tree whose own compiler is not installed."""
-    return [] if compiler_of(tree).installed else ["CC=gcc"]
+    """The make variables for a tree whose own compiler is not installed."""
+    if compiler_of(tree).installed:
+        return []
+    script = tree.objects.parents[2] / OLDER_COMPILER
+    # (pahole is as old as the compiler)
+    return [f"CC={script}", "CONFIG_DEBUG_INFO_BTF_MODULES="] if script.is_file() else ["CC=gcc"]
 
 
 def _unpack(packages: Sequence[str], place: Path, *, options: Sequence[str] = (), redirect: bool = False) -> None:
@@ -140,8 +158,37 @@ def _unpack(packages: Sequence[str], place: Path, *, options: Sequence[str] = ()
             run(["dpkg-deb", "-x", archive, f"{scratch}/root"])
         for makefile in Path(scratch).glob("root/usr/src/linux-headers-*/Makefile") if redirect else ():
             text = makefile.read_text()
-            makefile.write_text(text.replace("include /usr/src/", f"include {place}/usr/src/"))
+            makefile.write_text(text.replace("/usr/src/", f"{place}/usr/src/"))
+        if redirect:
+            _with_own_library(Path(scratch, "root"), place)
         shutil.move(f"{scratch}/root", place)
+
+
+def _with_own_library(root: Path, place: Path) -> None:
+    """Have the programs in `root` (which moves to `place`) that this machine's C library is too old for run with the
+    one that was unpacked with them."""
+    for loader in root.glob("usr/lib/*/ld-linux-*.so.*"):
+        library = place / loader.parent.relative_to(root)
+        for program in list(filter(_is_too_new, root.glob("usr/lib/linux-kbuild-*/**/*"))):
+            moved = program.rename(program.with_name(f".{program.name}"))
+            there = place / moved.relative_to(root)
+            program.write_text(f'#!/bin/sh\nexec {library / loader.name} --library-path {library} {there} "$@"\n')
+            program.chmod(0o755)
+        compiler = root / OLDER_COMPILER
+        compiler.parent.mkdir(parents=True, exist_ok=True)
+        compiler.write_text(_OLDER_COMPILER)
+        compiler.chmod(0o755)
+
+
+def _is_too_new(file: Path) -> bool:
+    """Whether `file` is a program that needs a newer C library than this machine has."""
+    if not file.is_file() or file.is_symlink() or not os.access(file, os.X_OK):
+        return False
+    with file.open("rb") as stream:
+        if stream.read(4) != b"\x7fELF":
+            return False
+    said = run(["ldd", file], check=False)
+    return b"not found" in said.stdout + said.stderr
 
 
 def _archive_options(line: str, state: Path) -> list[str]:
@@ -162,7 +209,8 @@ def _archive_options(line: str, state: Path) -> list[str]:
     (state / "lists/partial").mkdir(parents=True)
     (state / "cache/archives/partial").mkdir(parents=True)
     signed = f"signed-by={KEYRING} " if KEYRING.exists() else ""
-    (state / "sources.list").write_text(f"deb [{signed}arch=amd64] {archive} {suite} main\n")
+    suites = dict.fromkeys([suite.removesuffix("-backports"), suite])
+    (state / "sources.list").write_text("".join(f"deb [{signed}arch=amd64] {archive} {name} main\n" for name in suites))
     settings = {
         "Dir::Etc::sourcelist": state / "sources.list",
         "Dir::Etc::sourceparts": "-",

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.packages import unpacked
+from tests.parity.packages import other_compiler, unpacked_kernel
 from tests.vm.referee.cases import Bases
 
 MODULES = Path(__file__).with_name("modules")
@@ -17,21 +18,36 @@ MODULES = Path(__file__).with_name("modules")
 
 def build_bases(tree: KernelTree, out: Path) -> Bases:
     """Build modules/ for `tree` below `out`; without debugging information, which only makes them long."""
-    run([sys.executable, "-m", "kbuildpy", "build", MODULES, "-k", tree.objects, "-o", out, "CHECK=0"])
+    run(
+        [
+            sys.executable,
+            "-m",
+            "kbuildpy",
+            "build",
+            MODULES,
+            "-k",
+            tree.objects,
+            "-o",
+            out,
+            "CHECK=0",
+            *other_compiler(tree),
+        ]
+    )
     found = {}
     for file in (out / tree.release).glob("*.ko"):
         run(["strip", "--strip-debug", file])
         found[file.stem] = file.read_bytes()
-    return Bases(tree=tree, shipped=_shipped(tree.release), **found)
+    return Bases(tree=tree, shipped=_shipped(tree), **found)
 
 
-def _shipped(release: str) -> bytes | None:
-    for root in (Path("/"), None):
+def _shipped(tree: KernelTree) -> bytes | None:
+    for root in (Path("/"), tree.objects.parents[2], None):
         try:
-            place = root or unpacked(f"linux-image-{release}")
+            place = root or unpacked_kernel(tree.release)
         except KbuildError:
             return None
-        # it has neither init nor exit
-        for path in (place / f"lib/modules/{release}/kernel/lib").glob("crc7.ko*"):
+        directory = modules_directory(tree.release, root=place)
+        # they have neither init nor exit
+        for path in sorted(directory.glob("kernel/lib/**/crc[78].ko*")) if directory else ():
             return decompress(path.read_bytes())
     return None

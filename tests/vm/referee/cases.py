@@ -57,8 +57,18 @@ class Bases:
         """Whether the kernel tree made BTF for the modules."""
         return self._has(".BTF")
 
-    def _has(self, name: str) -> bool:
-        draft = Draft(self.quiet)
+    @property
+    def has_smp_locks(self) -> bool:
+        """Whether the kernel patches lock prefixes (until 7.0 it did)."""
+        return self._has(".smp_locks", self.rich)
+
+    @property
+    def has_flags_of_exports(self) -> bool:
+        """Whether the kernel tells exports for everybody from GPL-only ones by flags, not by two tables."""
+        return self._has("__kflagstab")
+
+    def _has(self, name: str, module: bytes | None = None) -> bool:
+        draft = Draft(module or self.quiet)
         return any(draft.name_of(section) == name for section in draft.sections)
 
     @property

@@ -40,13 +40,14 @@ UNSEEN = {
 _CONVERSION = re.compile(r"%\*?(?:phN|p|[lLz]*[sdiux])")
 
 
-def messages_of(line: str) -> dict[str, str]:
-    """The messages that a kernel line (`6.12`) has, and the source file of each."""
+def messages_of(line: str, *, versions: bool) -> dict[str, str]:
+    """The messages that a kernel line (`6.12`) has, and the source file of each; those about `versions` of symbols only
+    where it has modversions."""
     found = {}
     for row in Path(__file__).with_name("messages.tsv").read_text().splitlines():
         if not row.startswith("#"):
             source, lines, message = row.split("\t")
-            if line in lines.split():
+            if line in lines.split() and (versions or source != "kernel/module/version.c"):
                 found[message.replace("\\n", "\n")] = source
     return found
 

@@ -58,6 +58,8 @@ ONCE = (
 )
 """Lines that a kernel says once, of whichever module is the first; after a bug, ftrace looks at no module any more."""
 _PLACEHOLDER = re.compile(r"<[a-z]+>")
+_NUMBERS = "[0-9a-fA-Fx/: ]+"
+_SHAPES = {"<command>": r"\S+"}
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,10 @@ def taint_letters(mask: int) -> str:
 def _same(ours: str, theirs: str) -> bool:
     # (the console's bytes were decoded so)
     shown = ours.encode("utf-8", "surrogateescape").decode(errors="replace")
-    pattern = "[0-9a-fA-Fx/: ]+".join(map(re.escape, _PLACEHOLDER.split(shown)))
+    pattern = "".join(
+        _SHAPES.get(part, _NUMBERS) if _PLACEHOLDER.fullmatch(part) else re.escape(part)
+        for part in re.split(f"({_PLACEHOLDER.pattern})", shown)
+    )
     return re.fullmatch(pattern, theirs) is not None
 
 

@@ -13,17 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kernel.architecture import architecture_of, is_native
-from kbuildpy.kernel.find import installed_trees
 from kbuildpy.loader.verdict import Verdict
-from kbuildpy.vm import fetch_kernel_image
 from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.checks import UNSEEN, messages_of, pattern
 from tests.vm.referee.compare import EXCUSES, PLACES, Comparison, compare, defined
 from tests.vm.referee.damage import damages, second_damages
 from tests.vm.referee.guest import Boot, ask
-from tests.vm.referee.kernels import PARAMETERS, loader_kernel
+from tests.vm.referee.kernels import NEWEST, PARAMETERS, kernel_to_ask, loader_kernel
 from tests.vm.referee.mutations import mutations
 from tests.vm.referee.silent import SILENT
 
@@ -31,10 +28,8 @@ DIFFERENT = {
     "name/of what is in the kernel": "which names code in the kernel itself has taken below /sys/module, no tree tells",
 }
 """Cases in which we do not say what the kernel says, and why."""
-# (modules/rich.c does not compile for 7.3: tracepoints and features of processors are declared otherwise there)
-LINES = ("6.1", "6.12")
+LINES = ("6.1", "6.12", NEWEST)
 AT_RANDOM = 200
-TREES = {"{}.{}".format(*tree.version): tree for tree in installed_trees().trees if is_native(architecture_of(tree))}
 
 pytestmark = [
     pytest.mark.vm,
@@ -65,10 +60,7 @@ class Match:
 @pytest.fixture(scope="module", params=LINES)
 def match(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Match:
     line = str(request.param)
-    if line not in TREES:
-        pytest.skip("the headers of this kernel are not installed")
-    tree = TREES[line]
-    image = fetch_kernel_image(tree.release)
+    tree, image = kernel_to_ask(line)
     bases = build_bases(tree, tmp_path_factory.mktemp("referee"))
     kernel = loader_kernel(tree, image)
     seed = int(request.config.option.referee_seed)
@@ -101,7 +93,7 @@ def test_we_say_what_a_kernel_says_that_insists_on_signatures(match: Match) -> N
 
 def test_every_message_of_the_loader_is_provoked(match: Match) -> None:
     log = [line for item in (*match.comparisons, *match.enforced) for line in item.answer.log]
-    messages = messages_of(match.line)
+    messages = messages_of(match.line, versions=match.bases.has_versions)
     assert len(messages) > 50
     unheard = [message for message in messages if not any(map(pattern(message).fullmatch, log))]
     assert [message for message in unheard if message not in UNSEEN] == []
@@ -139,10 +131,7 @@ def test_what_the_kernel_does_not_check_is_said_with_a_reason(match: Match) -> N
 def test_we_say_what_the_kernel_says_of_thousands_damaged_at_random(
     line: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    if line not in TREES:
-        pytest.skip("the headers of this kernel are not installed")
-    tree = TREES[line]
-    image = fetch_kernel_image(tree.release)
+    tree, image = kernel_to_ask(line)
     bases, kernel = build_bases(tree, tmp_path), loader_kernel(tree, image)
     seed = int(request.config.option.referee_seed)
     differences = []

@@ -27,12 +27,12 @@ HUGE = (1 << 64) - 1
 def cases(bases: Bases) -> Iterator[Case]:
     """All of them."""
     yield from _null_section(bases.quiet)
-    yield from _extents(bases.quiet)
+    yield from _extents(bases)
     yield from _names(bases.quiet)
     yield from _symbol_table(bases.quiet)
     yield from _this_module(bases.quiet)
     yield from _modinfo(bases.quiet)
-    yield from _permissions(bases.quiet)
+    yield from _permissions(bases)
 
 
 def _null_section(quiet: bytes) -> Iterator[Case]:
@@ -50,9 +50,11 @@ def _null_section(quiet: bytes) -> Iterator[Case]:
     yield case("sections/section 0 is of an unknown type", quiet, shdr(0, sh_type=0xFFFFFFFF))
 
 
-def _extents(quiet: bytes) -> Iterator[Case]:
+def _extents(bases: Bases) -> Iterator[Case]:
+    quiet = bases.quiet
     length = len(quiet)
-    for name in (".text", ".modinfo", ".rela.text", "__versions", ".comment", ".symtab", ".strtab", THIS_MODULE):
+    versions = ("__versions",) if bases.has_versions else ()
+    for name in (".text", ".modinfo", ".rela.text", *versions, ".comment", ".symtab", ".strtab", THIS_MODULE):
         yield case(f"sections/{name} begins beyond the end", quiet, shdr(name, sh_offset=length + 1))
         yield case(f"sections/{name} is longer than the file", quiet, shdr(name, sh_size=length + 1))
         yield case(f"sections/{name} wraps around", quiet, shdr(name, sh_size=HUGE))
@@ -81,6 +83,9 @@ def _names(quiet: bytes) -> Iterator[Case]:
 
 
 def _symbol_table(quiet: bytes) -> Iterator[Case]:
+    yield case("symbol names/empty", quiet, shdr(".strtab", sh_size=0))
+    yield case("symbol names/begin with a letter", quiet, data(".strtab", 0, b"x"))
+    yield case("symbol names/end with a letter", quiet, data(".strtab", -1, b"x"))
     count = Draft(quiet).ehdr("e_shnum")
     for link in (0, count, 0xFFFFFFFF):
         yield case(f"sections/the symbol table's strings in section {link}", quiet, shdr(".symtab", sh_link=link))
@@ -122,9 +127,11 @@ def _modinfo(quiet: bytes) -> Iterator[Case]:
     yield case("modinfo section/writable", quiet, shdr(".modinfo", sh_flags=SHF_ALLOC | SHF_WRITE))
 
 
-def _permissions(quiet: bytes) -> Iterator[Case]:
+def _permissions(bases: Bases) -> Iterator[Case]:
+    quiet = bases.quiet
+    versions = ("__versions",) if bases.has_versions else ()
     everything = SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR
-    for name in (".text", ".data", "__versions", ".modinfo", ".bss", THIS_MODULE):
+    for name in (".text", ".data", *versions, ".modinfo", ".bss", THIS_MODULE):
         yield case(f"permissions/{name} is writable and executable", quiet, shdr(name, sh_flags=everything))
     yield case("permissions/.comment is, and not allocated", quiet, shdr(".comment", sh_flags=everything & ~SHF_ALLOC))
     yield case("permissions/section 0 is", quiet, shdr(0, sh_flags=everything))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.damage.ways import (
+    SHF_ALLOC,
     Damage,
     called,
     case,
@@ -13,7 +14,9 @@ from tests.vm.referee.damage.ways import (
     data,
     info,
     new_symbol,
+    rename,
     resized,
+    section,
     shdr,
     symbol,
     version,
@@ -97,6 +100,9 @@ def _namespaces(bases: Bases) -> Iterator[Case]:
     yield case("namespaces/imported with more letters", bases.user, info("import_ns", "RICHER"), needs=needs)
     yield case("namespaces/of the kernel, not imported", bases.still, info("import_ns"))
     yield case("namespaces/weak, not imported", bases.still, info("import_ns"), symbol("dma_buf_put", info=WEAK))
+    for name in ("module:quiet", "module:", "module:*", "modules"):
+        yield case(f"namespaces/{name} imported", bases.quiet, info("import_ns", name))
+        yield case(f"namespaces/{name} imported after another", bases.quiet, info("import_ns", "CXL", name))
     yield case("namespaces/imported without need", bases.quiet, info("import_ns", "CXL"))
     if bases.has_versions:
         unversioned = version("dma_buf_put", 1)
@@ -141,4 +147,26 @@ def _duplicates(bases: Bases) -> Iterator[Case]:
         name = theirs.encode().ljust(len(ours), b"\0")
         yield case(f"duplicates/{ours} is called {theirs}", quiet, data("__ksymtab_strings", at, name))
     yield case("duplicates/half an export", quiet, resized("__ksymtab", -6))
-    yield case("duplicates/exports are not allocated", quiet, shdr("__ksymtab_gpl", sh_flags=0), needs=())
+    if bases.has_flags_of_exports:
+        yield from _flags(bases)
+        for table in ("__ksymtab_gpl", "__kcrctab_gpl"):
+            yield case(f"duplicates/an obsolete {table}", quiet, section(table, bytes(12), sh_flags=SHF_ALLOC))
+            yield case(f"duplicates/an obsolete {table}, empty", quiet, section(table, sh_flags=SHF_ALLOC))
+    else:
+        yield case("duplicates/exports are not allocated", quiet, shdr("__ksymtab_gpl", sh_flags=0))
+
+
+def _flags(bases: Bases) -> Iterator[Case]:
+    flags = "__kflagstab"
+    for what, base, needs in (("", bases.quiet, ()), (", and who uses them", bases.user, (bases.quiet,))):
+        for how, damage in {
+            "missing": rename(flags, "__kflags"),
+            "empty": shdr(flags, sh_size=0),
+            "too few": resized(flags, -1),
+            "too many": resized(flags, 1),
+            "not allocated": shdr(flags, sh_flags=0),
+            "all set": data(flags, 0, b"\xff"),
+        }.items():
+            damaged_one = damaged(bases.quiet, damage)
+            others = (bases.rich, damaged_one) if needs else ()
+            yield case(f"flags of exports/{how}{what}", base if needs else damaged_one, needs=others)

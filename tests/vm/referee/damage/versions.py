@@ -6,17 +6,35 @@ import struct
 from collections.abc import Iterator
 
 from tests.vm.referee.cases import Bases, Case
-from tests.vm.referee.damage.ways import case, contents, damaged, data, info, rename, resized, shdr, version
+from tests.vm.referee.damage.ways import case, contents, damaged, data, info, rename, resized, section, shdr, version
 from tests.vm.referee.draft import Draft
 
 
 def cases(bases: Bases) -> Iterator[Case]:
-    """All of them; none for a kernel without modversions."""
+    """All of them; for a kernel without modversions those that it looks at all the same."""
+    yield from _extended(bases.quiet)
     if bases.has_versions:
         yield from _layout(bases.quiet)
         yield from _symbols(bases)
         yield from _table(bases.quiet)
         yield from _exports(bases)
+
+
+def _extended(quiet: bytes) -> Iterator[Case]:
+    crcs, names = "__version_ext_crcs", "__version_ext_names"
+    yield case("extended versions/no names", quiet, section(crcs, bytes(8)))
+    yield case("extended versions/no numbers", quiet, section(names, b"kfree\0"))
+    for what, numbers, text in (
+        ("both empty", 0, b""),
+        ("as many", 1, b"kfree\0"),
+        ("a name too few", 2, b"kfree\0"),
+        ("a name too many", 1, b"kfree\0_printk\0"),
+        ("the last has no end", 2, b"kfree\0_printk"),
+        ("empty names", 3, bytes(3)),
+        ("half a number more", 1.5, b"kfree\0"),
+    ):
+        tables = (section(crcs, bytes(int(4 * numbers))), section(names, text))
+        yield case(f"extended versions/{what}", quiet, *tables)
 
 
 def _layout(quiet: bytes) -> Iterator[Case]:

@@ -19,6 +19,12 @@
 #define NAMESPACE(name) name
 #endif
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#define DEFINE_DECLARED_TRACE(name, ...) DEFINE_TRACE(name##_tp, __VA_ARGS__)
+#else
+#define DEFINE_DECLARED_TRACE DEFINE_TRACE
+#endif
+
 int rich_plain(void);
 int rich_gpl(int __user *place);
 int rich_inside(void);
@@ -51,7 +57,7 @@ static int rich_call_one(void)
 DEFINE_STATIC_CALL(rich_call, rich_call_one);
 
 DECLARE_TRACE(rich_seen, TP_PROTO(int value), TP_ARGS(value));
-DEFINE_TRACE(rich_seen, TP_PROTO(int value), TP_ARGS(value));
+DEFINE_DECLARED_TRACE(rich_seen, TP_PROTO(int value), TP_ARGS(value));
 
 int rich_plain(void)
 {
@@ -77,7 +83,7 @@ int rich_inside(void)
 {
 	if (static_branch_unlikely(&rich_key))
 		pr_info("key\n");
-	if (static_cpu_has(X86_FEATURE_ERMS))
+	if (cpu_feature_enabled(X86_FEATURE_ERMS))
 		atomic_inc(&rich_atom);
 	pr_debug("debug\n");
 	this_cpu_inc(rich_counter);
