@@ -6,7 +6,19 @@ import struct
 from collections.abc import Iterator
 
 from tests.vm.referee.cases import Bases, Case
-from tests.vm.referee.damage.ways import case, contents, damaged, data, info, rename, resized, section, shdr, version
+from tests.vm.referee.damage.ways import (
+    SHF_ALLOC,
+    case,
+    contents,
+    damaged,
+    data,
+    info,
+    rename,
+    resized,
+    section,
+    shdr,
+    version,
+)
 from tests.vm.referee.draft import Draft
 
 
@@ -22,8 +34,9 @@ def cases(bases: Bases) -> Iterator[Case]:
 
 def _extended(quiet: bytes) -> Iterator[Case]:
     crcs, names = "__version_ext_crcs", "__version_ext_names"
-    yield case("extended versions/no names", quiet, section(crcs, bytes(8)))
-    yield case("extended versions/no numbers", quiet, section(names, b"kfree\0"))
+    yield case("extended versions/no names", quiet, section(crcs, bytes(8), sh_flags=SHF_ALLOC))
+    yield case("extended versions/no numbers", quiet, section(names, b"kfree\0", sh_flags=SHF_ALLOC))
+    yield case("extended versions/no names, not allocated", quiet, section(crcs, bytes(8)))
     for what, numbers, text in (
         ("both empty", 0, b""),
         ("as many", 1, b"kfree\0"),
@@ -33,7 +46,7 @@ def _extended(quiet: bytes) -> Iterator[Case]:
         ("empty names", 3, bytes(3)),
         ("half a number more", 1.5, b"kfree\0"),
     ):
-        tables = (section(crcs, bytes(int(4 * numbers))), section(names, text))
+        tables = (section(crcs, bytes(int(4 * numbers)), sh_flags=SHF_ALLOC), section(names, text, sh_flags=SHF_ALLOC))
         yield case(f"extended versions/{what}", quiet, *tables)
 
 
