@@ -15,8 +15,10 @@ from typing import ParamSpec, TypeVar
 import pytest
 
 from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.kbuild.module_facts import ask_module_facts
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import compiler_of
+from kbuildpy.kernel.module_facts import ModuleFacts
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
@@ -145,6 +147,12 @@ def other_compiler(tree: KernelTree) -> list[str]:
     script = tree.objects.parents[2] / OLDER_COMPILER
     # (pahole is as old as the compiler)
     return [f"CC={script}", "CONFIG_DEBUG_INFO_BTF_MODULES="] if script.is_file() else ["CC=gcc"]
+
+
+def asking(tree: KernelTree) -> Callable[[KernelTree], ModuleFacts]:
+    """What asks `tree` for its vermagic and its struct module, with a compiler that is installed."""
+    variables = dict(word.split("=") for word in other_compiler(tree))
+    return functools.partial(ask_module_facts, variables=variables, environ=os.environ)
 
 
 def _unpack(packages: Sequence[str], place: Path, *, options: Sequence[str] = (), redirect: bool = False) -> None:

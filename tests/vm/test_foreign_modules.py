@@ -1,7 +1,7 @@
 """Modules of other kernels, as distributions ship them: each kernel refuses them as the loader check says it would.
 
 Nobody's damage here, only the most frequent mistake: a module for another kernel than the one that runs. Debian's own
-take part, 7.3's too, which is not booted.
+take part.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.verdict import Verdict
-from tests.parity.shipped_kernels import others_of, shipped_kernel
+from tests.parity.shipped_kernels import NATIVE, others_of, shipped_kernel
 from tests.parity.test_modpost_shipped import plain
 from tests.vm.asynchronous import ASYNCHRONOUS
 from tests.vm.loading import Load, ModuleReport, load_modules
@@ -36,7 +36,7 @@ class Tried(NamedTuple):
     verdict: Verdict
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12"])
+@pytest.fixture(scope="module", params=NATIVE)
 def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Tried]:
     """Modules of the other kernels in one boot of this one."""
     kernel, place = shipped_kernel(request.param), tmp_path_factory.mktemp("foreign")

@@ -7,20 +7,19 @@ import os
 import re
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from kbuildpy.kbuild.module_facts import ask_module_facts
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.from_tree import kernel_from_tree
 from kbuildpy.loader.script import Step, run_script
 from kbuildpy.run import run
-from kbuildpy.vm import fetch_kernel_image
+from tests.parity.packages import asking, other_compiler
+from tests.vm.kernels import NEWEST, image_of, tree_called
 from tests.vm.system_calls import Answer, Call, make_calls
-from tests.vm.test_samples_load import SAMPLES, tree_called
+from tests.vm.test_samples_load import SAMPLES
 
 pytestmark = [
     pytest.mark.vm,
@@ -126,16 +125,16 @@ class Lives(NamedTuple):
     kernel: list[tuple[list[Answer], tuple[str, ...]]]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12"])
+@pytest.fixture(scope="module", params=["6.1", "6.12", NEWEST])
 def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lives:
     tree, place = tree_called(request.param), tmp_path_factory.mktemp("lifecycle")
     modules = build_modules(tree, place)
-    kernel = kernel_from_tree(tree, partial(ask_module_facts, environ=os.environ))
+    kernel = kernel_from_tree(tree, asking(tree))
     steps = list(run_script(SCRIPT, kernel, modules))
     calls = [calls_of(step.command.words) for step in steps]
     sequence = [call for group in calls for call in (*group, ("print", "/proc/modules"))]
     files = {module.name: module.read_bytes() for module in modules.glob("*.ko")}
-    answers = iter(make_calls(fetch_kernel_image(tree.release), sequence, files, place))
+    answers = iter(make_calls(image_of(tree), sequence, files, place))
     lived = []
     for group in calls:
         given = [next(answers) for _ in group]
@@ -160,7 +159,9 @@ def build_modules(tree: KernelTree, place: Path) -> Path:
     built.mkdir()
     for directory in (project, apart):
         out = place / f"{directory.name}-out"
-        run([sys.executable, "-m", "kbuildpy", "build", directory, "-k", tree.objects, "-o", out])
+        run(
+            [sys.executable, "-m", "kbuildpy", "build", directory, "-k", tree.objects, *other_compiler(tree), "-o", out]
+        )
         for module in out.rglob("*.ko"):
             shutil.copy(module, built / module.name)
     return built

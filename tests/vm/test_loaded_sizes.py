@@ -23,9 +23,10 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
-from kbuildpy.vm import fetch_kernel_image, machine_for
+from kbuildpy.vm import machine_for
 from tests.parity.cross import LINES
-from tests.parity.shipped_kernels import ShippedKernel, shipped_kernel
+from tests.parity.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
+from tests.vm.kernels import image_of
 from tests.vm.loaded import Shown, load_all
 from tests.vm.loading import in_dependency_order
 from tests.vm.test_samples_load import build_samples
@@ -56,7 +57,7 @@ class Boot(NamedTuple):
     shipped: list[Pair]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", *LINES])
+@pytest.fixture(scope="module", params=[*NATIVE, *LINES])
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boot:
     """One boot of a kernel with samples and, where it is this machine's, with shipped modules."""
     kernel = shipped_kernel(request.param)
@@ -66,7 +67,7 @@ def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     built = in_dependency_order(build_samples(kernel.tree, tmp_path_factory.mktemp("sizes") / "sample_modules"))
     samples = [(module_name(path.name), path.read_bytes()) for path in built]
     others = [] if request.param in LINES else with_required(kernel, chosen(kernel))
-    image = fetch_kernel_image(kernel.tree.release, machine=machine)
+    image = image_of(kernel.tree)
     shown = load_all(image, [*samples, *others], timeout=400)
     said = predicted(kernel.by_tree, [*samples, *others], shown)
     pairs = [Pair(*both) for both in zip(shown, said, strict=True)]

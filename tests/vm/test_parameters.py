@@ -30,9 +30,10 @@ from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.vm import fetch_kernel_image
+from tests.parity.packages import other_compiler
 from tests.parity.signing_keys import new_key, short_certificate
+from tests.vm.kernels import NEWEST, image_of, tree_called
 from tests.vm.system_calls import Answer, Call, as_logged, make_calls
-from tests.vm.test_samples_load import tree_called
 from tests.vm.test_signed_modules import KEYS, trusting_kernel
 
 pytestmark = [
@@ -264,7 +265,7 @@ class Trial(NamedTuple):
     answers: dict[tuple[str, str], Answer]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12"])
+@pytest.fixture(scope="module", params=["6.1", "6.12", NEWEST])
 def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trial:
     tree, place = tree_called(request.param), tmp_path_factory.mktemp("parameters")
     contents = build_modules(tree, place)
@@ -274,7 +275,7 @@ def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     for name, args in tried:
         calls += [("load", f"/{name}.ko", args), ("unload", name, "0")]
     files = {f"{name}.ko": module for name, module in contents.items()}
-    answers = make_calls(fetch_kernel_image(tree.release), calls, files, place)
+    answers = make_calls(image_of(tree), calls, files, place)
     # The first time, the kernel also says that it is tainted.
     answered = {(name, args): answer for (name, args), answer in zip(tried[1:], answers[2::2], strict=True)}
     kernel = LoaderKernel(tree.release, tree.version, "x86_64", config=tree.config)
@@ -295,7 +296,20 @@ def build_modules(tree: KernelTree, place: Path) -> dict[str, bytes]:
     for name, source in sources.items():
         (directory / f"{name}.c").write_text(source)
     (directory / "Kbuild").write_text("".join(f"obj-m += {name}.o\n" for name in sources))
-    run([sys.executable, "-m", "kbuildpy", "build", directory, "-k", tree.objects, "-o", place / "out"])
+    run(
+        [
+            sys.executable,
+            "-m",
+            "kbuildpy",
+            "build",
+            directory,
+            "-k",
+            tree.objects,
+            *other_compiler(tree),
+            "-o",
+            place / "out",
+        ]
+    )
     return {module.stem: module.read_bytes() for module in (place / "out").rglob("*.ko")}
 
 

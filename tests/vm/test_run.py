@@ -17,7 +17,7 @@ from kbuildpy.run import Completed, run
 from kbuildpy.vm import machine_for
 from tests.parity.cross import LINES
 from tests.vm.bad_modules import SOURCES, build
-from tests.vm.test_samples_load import tree_called
+from tests.vm.kernels import tree_called
 
 pytestmark = pytest.mark.vm
 

@@ -26,7 +26,7 @@ from kbuildpy.vm.kernels import find_kernels
 from kbuildpy.vm.trial import read_trial
 from tests.interrupts import can_be_interrupted
 from tests.vm.bad_modules import build, source
-from tests.vm.test_samples_load import tree_called
+from tests.vm.kernels import tree_called
 
 pytestmark = [
     pytest.mark.vm,

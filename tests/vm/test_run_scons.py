@@ -10,7 +10,7 @@ import pytest
 
 from tests.parity.scons_project import HEAD, SConsProject, usual_tree
 from tests.vm.bad_modules import SOURCES
-from tests.vm.test_samples_load import tree_called
+from tests.vm.kernels import tree_called
 
 pytestmark = [
     pytest.mark.vm,

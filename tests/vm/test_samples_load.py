@@ -9,22 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kernel.architecture import architecture_of, is_native
-from kbuildpy.kernel.find import installed_trees
+from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from kbuildpy.vm import fetch_kernel_image, machine_for
-from tests.parity.cross import LINES, arm64_tree
+from kbuildpy.vm import machine_for
+from tests.parity.cross import LINES
+from tests.parity.packages import other_compiler
+from tests.vm.kernels import NEWEST, image_of, tree_called
 from tests.vm.loading import Load, LoadReport, ModuleReport, in_dependency_order, load_modules
 
 SAMPLES = Path(__file__).parents[2] / "sample_modules"
-
-# The newest installed tree of each line of kernels that we test with.
-TREES = {
-    tree.version: tree
-    for tree in installed_trees().trees
-    if tree.version in {(6, 1), (6, 12)} and is_native(architecture_of(tree))
-}
 
 pytestmark = pytest.mark.vm
 
@@ -79,21 +73,11 @@ LOGGED = {
 
 def build_samples(tree: KernelTree, out: Path) -> list[Path]:
     """Build sample_modules/ for `tree` below `out`; the module files."""
-    run([sys.executable, "-m", "kbuildpy", "build", SAMPLES, "-k", tree.objects, "-o", out])
+    run([sys.executable, "-m", "kbuildpy", "build", SAMPLES, "-k", tree.objects, "-o", out, *other_compiler(tree)])
     return sorted((out / tree.release).rglob("*.ko"))
 
 
-def tree_called(name: str) -> KernelTree:
-    """The tree of a line of kernels for this machine, or of one for arm64."""
-    if name in LINES:
-        return arm64_tree(name)
-    version = (int(name.split(".")[0]), int(name.split(".")[1]))
-    if version not in TREES:
-        pytest.skip("the headers of this kernel are not installed")
-    return TREES[version]
-
-
-@pytest.fixture(scope="module", params=["6.1", "6.12", *LINES])
+@pytest.fixture(scope="module", params=["6.1", "6.12", NEWEST, *LINES])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadReport:
     """All samples in one boot, in dependency order; before them exporter_user, which then lacks exporter."""
     tree = tree_called(request.param)
@@ -104,7 +88,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     too_early = next(module for module in modules if module.stem == "exporter_user")
     order = [too_early, *in_dependency_order(modules)]
     loads = [Load(module, PARAMETERS.get(module.stem, ())) for module in order]
-    return load_modules(fetch_kernel_image(tree.release, machine=machine), loads, timeout=300)
+    return load_modules(image_of(tree), loads, timeout=300)
 
 
 def loaded(report: LoadReport, name: str) -> ModuleReport:

@@ -24,8 +24,9 @@ from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.vm import fetch_kernel_image
 from tests.parity.signing_keys import new_key, short_certificate
 from tests.parity.test_modpost_shipped import plain, shipped
+from tests.vm.kernels import tree_called
 from tests.vm.loading import Load, LoadReport, ModuleReport, load_modules
-from tests.vm.test_samples_load import build_samples, tree_called
+from tests.vm.test_samples_load import build_samples
 
 pytestmark = [
     pytest.mark.vm,

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.loader.verdict import Verdict
+from tests.vm.kernels import NEWEST, image_of, tree_called
 from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.checks import UNSEEN, messages_of, pattern
 from tests.vm.referee.compare import EXCUSES, PLACES, Comparison, compare, defined
 from tests.vm.referee.damage import damages, second_damages
 from tests.vm.referee.guest import Boot, ask
-from tests.vm.referee.kernels import NEWEST, PARAMETERS, kernel_to_ask, loader_kernel
+from tests.vm.referee.kernels import PARAMETERS, loader_kernel
 from tests.vm.referee.mutations import mutations
 from tests.vm.referee.silent import SILENT
 
@@ -60,7 +61,8 @@ class Match:
 @pytest.fixture(scope="module", params=LINES)
 def match(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Match:
     line = str(request.param)
-    tree, image = kernel_to_ask(line)
+    tree = tree_called(line)
+    image = image_of(tree)
     bases = build_bases(tree, tmp_path_factory.mktemp("referee"))
     kernel = loader_kernel(tree, image)
     seed = int(request.config.option.referee_seed)
@@ -131,7 +133,8 @@ def test_what_the_kernel_does_not_check_is_said_with_a_reason(match: Match) -> N
 def test_we_say_what_the_kernel_says_of_thousands_damaged_at_random(
     line: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    tree, image = kernel_to_ask(line)
+    tree = tree_called(line)
+    image = image_of(tree)
     bases, kernel = build_bases(tree, tmp_path), loader_kernel(tree, image)
     seed = int(request.config.option.referee_seed)
     differences = []

@@ -1,0 +1,41 @@
+"""The kernels that are booted: a tree for each line, and the image that belongs to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import architecture_of, is_native
+from kbuildpy.kernel.find import installed_trees
+from kbuildpy.kernel.image import find_kernel_image
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.vm import fetch_kernel_image, machine_for
+from tests.parity.cross import LINES, arm64_tree
+from tests.parity.packages import newer_kernel
+
+NEWEST = "7.3"
+"""The line that need not be installed: its packages are unpacked, also on a Debian that has none of it."""
+
+_TREES = {"{}.{}".format(*tree.version): tree for tree in installed_trees().trees if is_native(architecture_of(tree))}
+
+
+def tree_called(line: str) -> KernelTree:
+    """The newest tree of a line of kernels for this machine (`6.1`), or of one for arm64; the test is skipped where
+    there is none."""
+    if line in LINES:
+        return arm64_tree(line)
+    if line in _TREES:
+        return _TREES[line]
+    if line != NEWEST:
+        pytest.skip("the headers of this kernel are not installed")
+    return newer_kernel()[0]
+
+
+def image_of(tree: KernelTree) -> Path:
+    """The image of the kernel that `tree` belongs to: beside it, or out of its package."""
+    try:
+        return find_kernel_image(tree.release, root=tree.objects.parents[2])
+    except KbuildError:
+        return fetch_kernel_image(tree.release, machine=machine_for(architecture_of(tree)))
