@@ -28,6 +28,8 @@ ROOM = {"x86_64": 0x3F000000, "arm64": 0x80000000}
 _COPY = {"x86_64": 0xFFFFC90000100000, "arm64": 0xFFFF800083000000}
 """An address where the copy of the file may be that a module is loaded from."""
 
+_LARGE_PAGE = 0x200000
+"""PMD_SIZE of x86, which alone has code in large pages."""
 _ENTSIZE_UNSET = 0xFFFFFFFFFFFFFFFF
 _MASKS = (
     (SHF_EXECINSTR | SHF_ALLOC, 0),
@@ -243,6 +245,19 @@ def _is_for_cache(info: LoadInfo, kind: str) -> bool:
     return bool(large) and kind in ("text", "init_text")
 
 
+def _bases(info: LoadInfo, address: int) -> dict[str, int]:
+    """Where each kind of memory begins. Blocks follow each other from `address` on, with a page between; code that is
+    in large pages is where the next of these begins."""
+    together = [kind for kind in info.mem if _is_for_cache(info, kind)]
+    bases = {}
+    for kind in [*(kind for kind in info.mem if kind not in together), *together]:
+        if together and kind == together[0]:
+            address = -(-address // _LARGE_PAGE) * _LARGE_PAGE
+        bases[kind] = address
+        address += _page_align(info.mem[kind]) + (0 if kind in together else PAGE_SIZE)
+    return bases
+
+
 def _place(info: LoadInfo, layout: dict[int, str]) -> None:
     if _by_type(info):
         info.mem = {kind: _page_align(size) for kind, size in info.mem.items()}
@@ -257,10 +272,7 @@ def _place(info: LoadInfo, layout: dict[int, str]) -> None:
         raise info.refuse(
             "ENOMEM", line, "it is larger than the room that the kernel has for modules", "look at the sections' sizes"
         )
-    bases, address = {}, PLACE[machine]
-    for kind, size in info.mem.items():
-        bases[kind] = address
-        address += _page_align(size) + PAGE_SIZE
+    bases = _bases(info, PLACE[machine])
     copy = _COPY[machine]
     for number, section in enumerate(info.sechdrs):
         if number in layout:
