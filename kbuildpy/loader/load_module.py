@@ -13,6 +13,7 @@ from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader import modinfo, since
 from kbuildpy.loader.coming import prepare_coming_module
+from kbuildpy.loader.destroy_params import module_destroy_params
 from kbuildpy.loader.elf_validity import MACHINES, elf_validity
 from kbuildpy.loader.finalize import post_relocation
 from kbuildpy.loader.ftrace import ftrace_module_init
@@ -210,6 +211,7 @@ _FORMED: tuple[tuple[str, Stage], ...] = (
     ("prepare_coming_module", prepare_coming_module),
     ("parse_args", parse_args),
     ("mod_sysfs_setup", mod_sysfs_setup),
+    ("module_destroy_params", module_destroy_params),
 )
 _LATE: tuple[tuple[str, Stage], ...] = (
     ("kernel_read_file", _read_file),
