@@ -14,6 +14,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.loader import modinfo, since
 from kbuildpy.loader.coming import prepare_coming_module
 from kbuildpy.loader.destroy_params import module_destroy_params
+from kbuildpy.loader.dyndbg import dynamic_debug_setup
 from kbuildpy.loader.elf_validity import MACHINES, elf_validity
 from kbuildpy.loader.finalize import post_relocation
 from kbuildpy.loader.ftrace import ftrace_module_init
@@ -205,6 +206,7 @@ _FORMED: tuple[tuple[str, Stage], ...] = (
     ("apply_relocations", apply_relocations),
     ("post_relocation", post_relocation),
     ("strndup_user", copy_args),
+    ("dynamic_debug_setup", dynamic_debug_setup),
     ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
     ("complete_formation", check_struct_is_writable),

@@ -30,6 +30,7 @@ RETPOLINE = "whether the kernel minds modules without retpolines depends on the 
 CODE = "what ftrace knows of the place that it could not change"
 PLACES = "several places in the function warn, once each"
 MESSAGE = "remarks about a signature's parts, beside the errno"
+NOTICE = "what trace_printk() costs, a page long, once"
 DER = "a signature that is not DER; the kernel's decoder lets some of that pass"
 EXCUSES = {
     r"Spectre V2 : System may be vulnerable to spectre v2": RETPOLINE,
@@ -39,6 +40,7 @@ EXCUSES = {
     r" \(\d+\) +": CODE,
     r"WARNING: .* apply_retpolines\+": PLACES,
     r"PKCS7: ": MESSAGE,
+    r"\*\*|$": NOTICE,
     r"Unsupported (digest|pkey) algo: ": MESSAGE,
 }
 """Lines of the kernel log that nobody can foresee from the module, or that say no more than the errno, and why."""
