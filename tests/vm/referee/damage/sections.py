@@ -18,6 +18,7 @@ from tests.vm.referee.damage.ways import (
     resized,
     section,
     shdr,
+    version,
 )
 from tests.vm.referee.draft import Draft
 
@@ -70,6 +71,9 @@ def _names(quiet: bytes) -> Iterator[Case]:
     for name in (".text", ".comment", ".bss"):
         for offset in (room, room + 1, 0xFFFFFFFF):
             yield case(f"sections/the name of {name} at {offset:#x}", quiet, shdr(name, sh_name=offset))
+    # (type information is looked for among all sections, before symbols are)
+    far = shdr(".comment", sh_name=1 << 28)
+    yield case("sections/a name far away, and a refusal later", quiet, far, version("kfree", 1))
     names = ".shstrtab"
     yield case("sections/section names begin beyond the end", quiet, shdr(names, sh_offset=len(quiet) + 1))
     yield case("sections/section names wrap around", quiet, shdr(names, sh_size=HUGE))
