@@ -59,7 +59,7 @@ ONCE = (
     r"Initializing ftrace call sites",
 )
 """Lines that a kernel says once, of whichever module is the first; after a bug, ftrace looks at no module any more."""
-_PLACEHOLDER = re.compile(r"<[a-z]+>")
+_PLACEHOLDER = re.compile(r"(<[a-z]+>)")
 
 
 @dataclass(frozen=True)
@@ -212,8 +212,16 @@ def taint_letters(mask: int) -> str:
 def _same(ours: str, theirs: str) -> bool:
     # (the console's bytes were decoded so)
     shown = ours.encode("utf-8", "surrogateescape").decode(errors="replace")
-    pattern = "[0-9a-fA-Fx/: ]+".join(map(re.escape, _PLACEHOLDER.split(shown)))
+    pattern = "".join(map(_pattern, _PLACEHOLDER.split(shown)))
     return re.fullmatch(pattern, theirs) is not None
+
+
+def _pattern(part: str) -> str:
+    """Of a placeholder, or of what is between them."""
+    if part == "<dest>":
+        # (where damaged code jumps to, there may be a function of the kernel's)
+        return r"\S+"
+    return "[0-9a-fA-Fx/: ]+" if _PLACEHOLDER.fullmatch(part) else re.escape(part)
 
 
 def _errno_name(answer: Answer) -> str | None:
