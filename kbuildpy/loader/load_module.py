@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kbuildpy.elf.constants import SHF_ALLOC
+from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_NULL
+from kbuildpy.elf.raw import SHDR_SIZE
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader import modinfo, since
 from kbuildpy.loader.coming import prepare_coming_module
@@ -146,7 +147,15 @@ def _blacklisted(info: LoadInfo) -> None:
 
 
 def _rewrite_section_headers(info: LoadInfo) -> None:
-    """Versions and modinfo are read, and not kept."""
+    """Versions and modinfo are read, and not kept. The kernel writes addresses into the headers, in its copy of the
+    file."""
+    start = info.hdr.e_shoff
+    stop = start + len(info.sechdrs) * SHDR_SIZE[True]
+    for number, section in enumerate(info.sechdrs):
+        is_there = section.sh_type not in (SHT_NULL, SHT_NOBITS) and section.sh_size
+        if is_there and section.sh_offset < stop and start < section.sh_offset + section.sh_size:
+            name = info.section_name(number)
+            raise Undefined(info.stage, f"{name} overlaps with the section headers, which are written to")
     index = info.index
     for number in (index.vers, index.info, index.vers_ext_crc, index.vers_ext_name):
         info.sechdrs[number].sh_flags &= ~SHF_ALLOC
