@@ -44,21 +44,26 @@ EXCUSES = {
     r"Unsupported (digest|pkey) algo: ": MESSAGE,
 }
 """Lines of the kernel log that nobody can foresee from the module, or that say no more than the errno, and why."""
-ONCE = (
-    r"missing return thunk: ",
-    r"WARNING: .* apply_returns\+",
-    r"Kernel module BTF mismatch detected",
-    r"WARNING: .* __layout_sections\+",
+BUG = r"-+\[ ftrace bug \]-+"
+FTRACE = (
+    BUG,
     r"WARNING: .* ftrace_verify_code\+",
     r"WARNING: .* ftrace_bug\+",
-    r"-+\[ ftrace bug \]-+",
     r"ftrace (failed to modify|faulted)",
     r"\[<.*>\] ",
     r" actual: ",
     r" expected: ",
     r"Initializing ftrace call sites",
 )
-"""Lines that a kernel says once, of whichever module is the first; after a bug, ftrace looks at no module any more."""
+"""What is said of a bug of ftrace, which looks at no module any more after it."""
+ONCE = (
+    r"missing return thunk: ",
+    r"WARNING: .* apply_returns\+",
+    r"Kernel module BTF mismatch detected",
+    r"WARNING: .* __layout_sections\+",
+    *FTRACE,
+)
+"""Lines that a kernel says once, of whichever module is the first."""
 _PLACEHOLDER = re.compile(r"(<[a-z]+>)")
 
 
@@ -137,13 +142,15 @@ def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
 
 def _unsaid(lines: Iterable[str], once: set[str]) -> Iterator[str]:
     """Of `lines` those that are not said again; what is said now goes to `once`."""
+    over = {*once, *(FTRACE if BUG in once else ())}
     for line in lines:
         if excuse_for(line):
             continue
         kind = next((kind for kind in ONCE if re.match(kind, line)), "")
-        if not kind or kind not in once:
+        if not kind or kind not in over:
             yield line
         if kind:
+            over.add(kind)
             once.add(kind)
 
 
