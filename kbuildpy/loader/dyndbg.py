@@ -12,10 +12,17 @@ from kbuildpy.loader import since
 from kbuildpy.loader.arguments import SPACES, as_text
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.memory import Memory, Place
 from kbuildpy.loader.numbers import kstrto
 from kbuildpy.loader.printk import printk
+from kbuildpy.loader.sites import is_set
+from kbuildpy.loader.verdict import Undefined
 
 _MAX_WORDS = 9
+_MESSAGE, _STATIC_KEY = 56, 16
+"""sizeof(struct _ddebug), and what of it is there for jump labels."""
+_CLASS, _CLASS_MODULE, _LIST_HEAD = 56, 24, 16
+"""sizeof(struct ddebug_class_map), where the name of its module is, and the size of the links at its beginning."""
 _UINT_MAX = 0xFFFFFFFF
 _KEYWORDS = (b"func", b"file", b"module", b"format", b"line", b"class")
 _ALPHA = re.compile(rb"[A-Za-z\xc0-\xd6\xd8-\xf6\xf8-\xff*?]")
@@ -38,6 +45,31 @@ def exec_queries(info: LoadInfo, queries: bytes) -> None:
         if text and not text.startswith(b"#"):
             for line in _complaints(text, info.kernel):
                 info.log(printk("dyndbg: " + as_text(line), info.kernel))
+
+
+def dynamic_debug_setup(info: LoadInfo) -> None:
+    """Where that is a stage of its own, the module's memory is writable yet."""
+    if info.kernel.version < since.DYNDBG_NOTIFIED:
+        ddebug_add_module(info)
+
+
+def ddebug_add_module(info: LoadInfo) -> None:
+    """Of a module that has messages to switch on, the names of their classes' modules are compared with its own. The
+    classes that are the module's go into a list, whose links are in the classes (ddebug_attach_module_classes)."""
+    messages, classes = info.find_sec("__dyndbg"), info.find_sec("__dyndbg_classes")
+    if not messages or not classes or not is_set(info, "DYNAMIC_DEBUG_CORE"):
+        return
+    size = _MESSAGE if is_set(info, "JUMP_LABEL") else _MESSAGE - _STATIC_KEY
+    if info.sechdrs[messages].sh_size < size:
+        return
+    memory = Memory(info)
+    for start in range(0, info.sechdrs[classes].sh_size // _CLASS * _CLASS, _CLASS):
+        name = memory.pointer(Place(classes, start + _CLASS_MODULE))
+        if isinstance(name, int):
+            raise Undefined(info.stage, f"a class of debug messages has the name of its module at {name:#x}")
+        is_own = isinstance(name, Place) and as_text(memory.string(name)) == info.mod_name
+        if is_own and info.kernel.version >= since.DYNDBG_NOTIFIED:
+            memory.store(Place(classes, start), _LIST_HEAD)
 
 
 def _complaints(query: bytes, kernel: LoaderKernel) -> tuple[bytes, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA, SHT_SYMTAB
 from kbuildpy.elf.symbols import SymbolRows
 from kbuildpy.loader import since
+from kbuildpy.loader.layout import is_init_section
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.relocate_arm64 import BRANCHES
 from kbuildpy.loader.verdict import Undefined
@@ -51,7 +52,7 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
                 info.stage, f"{info.section_name(number)} is for section {section.sh_info}, of {len(info.sechdrs)}"
             )
         if info.sechdrs[section.sh_info].sh_flags & SHF_EXECINSTR:
-            which = ".init.plt" if _is_init(info, info.section_name(section.sh_info)) else ".plt"
+            which = ".init.plt" if is_init_section(info, info.section_name(section.sh_info)) else ".plt"
             plts[which] += _count_plts(info, number, shndxs)
     for name, count in plts.items():
         _reserve(info, names[name], (count + 1) * PLT_ENTRY_SIZE, L1_CACHE_BYTES)
@@ -69,12 +70,6 @@ def _reserve(info: LoadInfo, number: int, size: int, alignment: int) -> None:
     section.sh_flags = SHF_EXECINSTR | SHF_ALLOC
     section.sh_addralign = alignment
     section.sh_size = size
-
-
-def _is_init(info: LoadInfo, name: str) -> bool:
-    """module_init_layout_section: what is for unloading goes with what is for loading where modules are not
-    unloaded."""
-    return name.startswith(".init") or (name.startswith(".exit") and info.kernel.has("MODULE_UNLOAD") is False)
 
 
 def _count_plts(info: LoadInfo, relsec: int, shndxs: list[int]) -> int:

@@ -78,6 +78,12 @@ def check_struct_is_writable(info: LoadInfo) -> None:
         raise Undefined(info.stage, "its struct module is read-only, and is written to", "build it again")
 
 
+def is_init_section(info: LoadInfo, name: str) -> bool:
+    """Whether a section called `name` is for init only. Where modules are not unloaded, what is for leaving is not kept
+    either (module_init_layout_section)."""
+    return name.startswith(".init") or (name.startswith(".exit") and info.kernel.has("MODULE_UNLOAD") is False)
+
+
 def total_size(info: LoadInfo) -> int | None:
     """What /proc/modules shows once init is over: all but what was for init only (procfs.c: module_total_size). None
     where the kernel's configuration is not known, on which it hangs."""
@@ -131,12 +137,10 @@ def _layout_sections(info: LoadInfo, layout: dict[int, str], *, is_init: bool) -
     if not is_init:
         for section in info.sechdrs:
             section.sh_entsize = _ENTSIZE_UNSET
-    # Without CONFIG_MODULE_UNLOAD, what is for leaving is not kept either.
-    prefixes = (".init",) if info.kernel.has("MODULE_UNLOAD") is not False else (".init", ".exit")
     candidates = [
         (number, section)
         for number, section in enumerate(info.sechdrs)
-        if section.sh_flags & SHF_ALLOC and info.section_name(number).startswith(prefixes) == is_init
+        if section.sh_flags & SHF_ALLOC and is_init_section(info, info.section_name(number)) == is_init
     ]
     for step, (wanted, unwanted) in enumerate(_MASKS):
         kind = (_INIT if is_init else _CORE)[step] if by_type else ("init" if is_init else "core")

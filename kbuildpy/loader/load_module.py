@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kbuildpy.elf.constants import SHF_ALLOC
+from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_NULL
+from kbuildpy.elf.raw import SHDR_SIZE
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader import modinfo, since
 from kbuildpy.loader.coming import prepare_coming_module
+from kbuildpy.loader.destroy_params import module_destroy_params
+from kbuildpy.loader.dyndbg import dynamic_debug_setup
 from kbuildpy.loader.elf_validity import MACHINES, elf_validity
 from kbuildpy.loader.finalize import post_relocation
 from kbuildpy.loader.ftrace import ftrace_module_init
@@ -144,7 +147,15 @@ def _blacklisted(info: LoadInfo) -> None:
 
 
 def _rewrite_section_headers(info: LoadInfo) -> None:
-    """Versions and modinfo are read, and not kept."""
+    """Versions and modinfo are read, and not kept. The kernel writes addresses into the headers, in its copy of the
+    file."""
+    start = info.hdr.e_shoff
+    stop = start + len(info.sechdrs) * SHDR_SIZE[True]
+    for number, section in enumerate(info.sechdrs):
+        is_there = section.sh_type not in (SHT_NULL, SHT_NOBITS) and section.sh_size
+        if is_there and section.sh_offset < stop and start < section.sh_offset + section.sh_size:
+            name = info.section_name(number)
+            raise Undefined(info.stage, f"{name} overlaps with the section headers, which are written to")
     index = info.index
     for number in (index.vers, index.info, index.vers_ext_crc, index.vers_ext_name):
         info.sechdrs[number].sh_flags &= ~SHF_ALLOC
@@ -204,12 +215,14 @@ _FORMED: tuple[tuple[str, Stage], ...] = (
     ("apply_relocations", apply_relocations),
     ("post_relocation", post_relocation),
     ("strndup_user", copy_args),
+    ("dynamic_debug_setup", dynamic_debug_setup),
     ("ftrace_module_init", ftrace_module_init),
     ("verify_exported_symbols", verify_exported_symbols),
     ("complete_formation", check_struct_is_writable),
     ("prepare_coming_module", prepare_coming_module),
     ("parse_args", parse_args),
     ("mod_sysfs_setup", mod_sysfs_setup),
+    ("module_destroy_params", module_destroy_params),
 )
 _LATE: tuple[tuple[str, Stage], ...] = (
     ("kernel_read_file", _read_file),

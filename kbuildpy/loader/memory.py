@@ -12,7 +12,7 @@ from typing import NamedTuple
 from kbuildpy.elf.constants import (
     EM_AARCH64,
     EM_X86_64,
-    SHF_WRITE,
+    SHF_EXECINSTR,
     SHN_ABS,
     SHN_UNDEF,
     SHT_NOBITS,
@@ -21,6 +21,7 @@ from kbuildpy.elf.constants import (
 )
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.own_exports import relocations
+from kbuildpy.loader.protection import no_memory, not_writable
 from kbuildpy.loader.verdict import Undefined
 
 _POINTER = 8
@@ -54,6 +55,7 @@ class Memory:
     info: LoadInfo
     _stored: dict[tuple[Place, int], int] = field(default_factory=dict)
     _pointers: dict[int, dict[int, Pointer]] = field(default_factory=dict)
+    _odd: dict[int, set[int]] = field(default_factory=dict)
 
     def integer(self, place: Place, size: int) -> int:
         """The unsigned number of `size` bytes at `place`."""
@@ -76,41 +78,62 @@ class Memory:
         start, end = section.sh_offset + place.offset, section.sh_offset + section.sh_size
         stop = self.info.contents.find(b"\0", start, end)
         if stop < 0:
-            raise self._undefined(f"a string in {self._shown(place)} has no end there")
+            raise self._undefined(f"a string in {self.shown(place)} has no end there")
         return self.info.contents[start:stop]
 
     def pointer(self, place: Place) -> Pointer:
         """The pointer at `place`."""
         found = self._pointers_of(place.section).get(place.offset)
-        return self.integer(place, _POINTER) if found is None else found
+        if found is not None:
+            return found
+        if any(at in self._odd[place.section] for at in range(place.offset - 3, place.offset + _POINTER)):
+            raise self._undefined(f"a relocation makes of the pointer at {self.shown(place)} what is no address")
+        return self.integer(place, _POINTER)
 
     def store(self, pointer: Pointer, size: int, value: int = 0, *, shift: int = 0) -> None:
         """Write `size` bytes at `shift` bytes after `pointer`; `value` matters only for what is read again."""
         if isinstance(pointer, Import):
+            self.info.not_checked(f"whether {pointer.symbol} may be written to, which is not the module's")
             return
         if isinstance(pointer, int):
             raise self._undefined(f"{size} bytes are written to the address {pointer + shift:#x}")
         place = Place(pointer.section, pointer.offset + shift)
         self._inside(place, size, "written")
-        if not self.info.sechdrs[place.section].sh_flags & SHF_WRITE:
-            raise self._undefined(f"{self._shown(place)} is written to, and is read-only memory")
+        obstacle = not_writable(self.info, place.section)
+        if obstacle:
+            raise self._undefined(f"{self.shown(place)} is written to, and is {obstacle}")
         self._stored[place, size] = value
+
+    def is_code(self, place: Place) -> bool:
+        """Whether what is at `place` can be called."""
+        section = self.info.sechdrs[place.section] if place.section < len(self.info.sechdrs) else None
+        return bool(section and section.sh_flags & SHF_EXECINSTR and 0 <= place.offset < section.sh_size)
 
     def function_name(self, place: Place) -> str:
         """The name of the function at `place`, else where it is."""
         for number, row in enumerate(self.info.symbols):
             if (row[3], row[4]) == place and row[1] & 15 == STT_FUNC:
                 return self.info.symbol_name(number)
-        return self._shown(place)
+        return self.shown(place)
+
+    def shown(self, place: Place) -> str:
+        """A place as messages name it."""
+        known = place.section < len(self.info.sechdrs)
+        name = self.info.section_name(place.section) if known else f"section {place.section}"
+        return f"{name}+{place.offset:#x}"
 
     def _pointers_of(self, section: int) -> dict[int, Pointer]:
-        """The pointers that relocations make in a section, by offset; a later one stands over an earlier one."""
+        """The pointers that relocations make in a section, by offset; a later one stands over an earlier one. Where
+        they make something else is noted in `_odd`."""
         if section not in self._pointers:
             absolute = _ABSOLUTE.get(self.info.hdr.e_machine)
             made = self._pointers[section] = {}
+            odd = self._odd[section] = set()
             for number, shdr in enumerate(self.info.sechdrs):
                 if shdr.sh_type == SHT_RELA and shdr.sh_info == section:
                     for entry in relocations(self.info, number):
+                        if entry.type:
+                            odd.add(entry.offset)
                         if entry.type == absolute:
                             made[entry.offset] = self._target(entry.symbol, entry.addend)
         return self._pointers[section]
@@ -120,7 +143,9 @@ class Memory:
             raise self._undefined(f"a pointer is relocated by symbol {symbol}, which does not exist")
         _name, _info, _other, shndx, value, _size = self.info.symbols[symbol]
         if shndx == SHN_UNDEF:
-            return Import(self.info.symbol_name(symbol))
+            resolved = self.info.values[symbol]
+            # (of a weak symbol that nobody has, the value is known)
+            return Import(self.info.symbol_name(symbol)) if resolved is None else resolved + addend
         if shndx == SHN_ABS:
             return value + addend
         return Place(shndx, value + addend)
@@ -128,12 +153,10 @@ class Memory:
     def _inside(self, place: Place, size: int, verb: str) -> None:
         sections = self.info.sechdrs
         if not (place.section < len(sections) and 0 <= place.offset <= sections[place.section].sh_size - size):
-            raise self._undefined(f"{size} bytes are {verb} at {self._shown(place)}, which is outside of it")
-
-    def _shown(self, place: Place) -> str:
-        known = place.section < len(self.info.sechdrs)
-        name = self.info.section_name(place.section) if known else f"section {place.section}"
-        return f"{name}+{place.offset:#x}"
+            raise self._undefined(f"{size} bytes are {verb} at {self.shown(place)}, which is outside of it")
+        obstacle = no_memory(self.info, place.section)
+        if obstacle:
+            raise self._undefined(f"{size} bytes are {verb} at {self.shown(place)}, which is {obstacle}")
 
     def _undefined(self, reason: str) -> Undefined:
         return Undefined(self.info.stage, reason)

@@ -5,8 +5,10 @@ The layout is that of 64-bit machines, the same in all kernels from 6.1 to 7.3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory import Import, Memory, Place, Pointer
 from kbuildpy.loader.verdict import Undefined
 
@@ -39,9 +41,11 @@ class Ops(NamedTuple):
 
 
 class Parameter(NamedTuple):
-    """One `struct kernel_param`; `arg` points to the variable, or to what describes a string or an array."""
+    """One `struct kernel_param`; `module` points to whose lock is held meanwhile, `arg` to the variable, or to what
+    describes a string or an array."""
 
     name: bytes
+    module: Pointer
     ops: Pointer
     flags: int
     arg: Pointer
@@ -75,16 +79,22 @@ KNOWN_OPS = {
 _KNOWN_SETTERS = {ops.set for ops in KNOWN_OPS.values()}
 
 
+def entries(info: LoadInfo) -> Iterator[Place]:
+    """Where each `struct kernel_param` is."""
+    section = info.find_sec("__param")
+    size = info.sechdrs[section].sh_size if section else 0
+    for start in range(0, size // PARAMETER_SIZE * PARAMETER_SIZE, PARAMETER_SIZE):
+        yield Place(section, start)
+
+
 def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
     """The first parameter of that name, where a dash is an underscore (kernel/params.c: parse_one, parameq)."""
-    section = memory.info.find_sec("__param")
-    if not section:
-        return None
-    for start in range(0, memory.info.sechdrs[section].sh_size // PARAMETER_SIZE * PARAMETER_SIZE, PARAMETER_SIZE):
+    for section, start in entries(memory.info):
         found = name_at(memory, Place(section, start))
         if _underscored(found) == _underscored(name):
             return Parameter(
                 name=found,
+                module=memory.pointer(Place(section, start + 8)),
                 ops=memory.pointer(Place(section, start + 16)),
                 flags=memory.integer(Place(section, start + 27), 1),
                 arg=memory.pointer(Place(section, start + 32)),
@@ -101,7 +111,10 @@ def ops_at(memory: Memory, pointer: Pointer) -> Ops:
     setter = memory.pointer(Place(at.section, at.offset + 8))
     if isinstance(setter, Import):
         return Ops(setter.symbol, setter.symbol in _KNOWN_SETTERS, noarg)
-    return Ops(memory.function_name(_place(memory, setter, "setter")), False, noarg)
+    function = _place(memory, setter, "setter")
+    if not memory.is_code(function):
+        raise Undefined(memory.info.stage, f"the setter of a parameter is {memory.shown(function)}, which is not code")
+    return Ops(memory.function_name(function), False, noarg)
 
 
 def string_at(memory: Memory, pointer: Pointer) -> StringDescription:

@@ -83,11 +83,15 @@ def _truth(
 
 
 def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+    arg = parameter.arg
+    # The variable is read first, whatever the value is.
+    if isinstance(arg, int):
+        raise Undefined(memory.info.stage, f"a byte is read at the address {arg + shift:#x}")
+    is_set = isinstance(arg, Place) and memory.integer(Place(arg.section, arg.offset + shift), 1)
     truth = kstrtobool(b"1" if value is None else value, memory.info.kernel.version)
     if isinstance(truth, str):
         return truth
-    arg = parameter.arg
-    if not truth and isinstance(arg, Place) and memory.integer(Place(arg.section, arg.offset + shift), 1):
+    if not truth and is_set:
         return "EROFS"
     if truth:
         memory.store(arg, 1, 1, shift=shift)
@@ -112,9 +116,13 @@ def _copystring(memory: Memory, value: bytes | None, parameter: Parameter, shift
 
 
 def _array(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
-    """Elements are set one after the other until one fails. (At least one is demanded, and there always is one.)"""
+    """Elements are set one after the other until one fails. (At least one is demanded, and there always is one.)
+    Before the first, their number is written: none."""
     array = array_at(memory, parameter.arg)
-    for number, element in enumerate(_not_null(memory, value, parameter).split(b",")):
+    text = _not_null(memory, value, parameter)
+    if array.num != 0:
+        memory.store(array.num, 4)
+    for number, element in enumerate(text.split(b",")):
         if number == array.max:
             shown = array.max - (1 << 32) if array.max >> 31 else array.max
             return _complain(memory, parameter, f"can only take {shown} arguments", "EINVAL")
@@ -122,8 +130,6 @@ def _array(memory: Memory, value: bytes | None, parameter: Parameter, shift: int
         errno = _set(memory, element, target, array.ops, number * array.elemsize)
         if errno is not None:
             return errno
-    if array.num != 0:
-        memory.store(array.num, 4)
     return None
 
 

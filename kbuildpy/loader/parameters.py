@@ -7,13 +7,14 @@ that the module does not have is no error. All levels are set at once for a modu
 from __future__ import annotations
 
 from kbuildpy.loader.arguments import Argument, arguments, as_bytes, as_text
+from kbuildpy.loader.destroy_params import destroy_params
 from kbuildpy.loader.dyndbg import exec_queries
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.memory import Memory
+from kbuildpy.loader.memory import Import, Memory, Place
 from kbuildpy.loader.param_table import HWPARAM, UNSAFE, Elsewhere, Parameter, array_at, find_parameter, ops_at
 from kbuildpy.loader.param_values import set_parameter
 from kbuildpy.loader.printk import printk
-from kbuildpy.loader.verdict import Refusal
+from kbuildpy.loader.verdict import Refusal, Undefined
 
 _KMALLOC_MAX = 4 << 20
 """The most bytes that kmalloc() gives with pages of 4 KiB."""
@@ -35,6 +36,15 @@ def copy_args(info: LoadInfo) -> None:
 def parse_args(info: LoadInfo) -> None:
     """Set the module's parameters to what `info.args` says; raise `Refusal` with the last error if there is one."""
     memory = Memory(info)
+    refusal = _parse(memory)
+    if refusal is not None:
+        destroy_params(memory)
+        raise refusal
+
+
+def _parse(memory: Memory) -> Refusal | None:
+    """The last error, if there is one."""
+    info = memory.info
     refusal = None
     for argument in arguments(as_bytes(info.args)):
         if argument.name == b"--" and argument.value is None:
@@ -52,13 +62,13 @@ def parse_args(info: LoadInfo) -> None:
             continue
         if errno is not None:
             refusal = _refused(memory, argument, parameter, errno)
-    if refusal is not None:
-        raise refusal
+    return refusal
 
 
 def _parse_one(memory: Memory, argument: Argument, parameter: Parameter) -> str | None:
     if argument.value is None and not _takes_no_value(memory, parameter):
         return "EINVAL"
+    _lock(memory, parameter)
     if not _check_unsafe(memory.info, parameter):
         return "EPERM"
     return set_parameter(memory, argument.value, parameter)
@@ -69,6 +79,20 @@ def _takes_no_value(memory: Memory, parameter: Parameter) -> bool:
     if ops.noarg is None:
         raise Elsewhere(f"whether it needs a value is known to {ops.set} alone")
     return ops.noarg
+
+
+def _lock(memory: Memory, parameter: Parameter) -> None:
+    """The lock is in the module that the parameter says it is of; without one, the kernel has its own
+    (kernel_param_lock)."""
+    module = parameter.module
+    if module == 0 or isinstance(module, Import):
+        return
+    if not (isinstance(module, Place) and module == (memory.info.index.mod, 0)):
+        shown = f"{module:#x}" if isinstance(module, int) else memory.shown(module)
+        name = as_text(parameter.name)
+        raise Undefined(
+            memory.info.stage, f"parameter {name} is said to be of a module at {shown}, whose lock is taken"
+        )
 
 
 def _check_unsafe(info: LoadInfo, parameter: Parameter) -> bool:

@@ -10,7 +10,7 @@ from kbuildpy.loader import since
 from kbuildpy.loader.layout import PAGE_SIZE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.modinfo import modinfo_values
-from kbuildpy.loader.sites import warn
+from kbuildpy.loader.sites import is_set, warn
 from kbuildpy.loader.taints import try_to_force_load
 
 KERNEL_SYMBOL_SIZE = 12
@@ -60,6 +60,9 @@ def find_module_sections(info: LoadInfo) -> None:
         for name in ("__ksymtab_gpl", "__kcrctab_gpl"):
             if info.find_sec(name):
                 info.log(f"{info.mod_name}: ignoring obsolete section {name}")
+    if is_set(info, "DEBUG_INFO_BTF_MODULES"):
+        # It is looked for among all sections, also those whose names nobody has checked.
+        any(info.section_name(number) == ".BTF" for number in range(1, len(info.sechdrs)))
     if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):
         line = f"{info.mod_name}: has both .ctors and .init_array."
         raise info.refuse("EINVAL", line, "parts of it come from different compilers", "build all of it with one")

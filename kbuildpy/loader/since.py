@@ -32,11 +32,17 @@ EARLY_MOD_CHECK = (6, 4)
 PRINTK_WHOLE_RECORD = (6, 4)
 """A record of the log has room for 1,024 bytes of text; before, that of the console's prefix was taken off."""
 
+DYNDBG_NOTIFIED = (6, 4)
+"""lib/dynamic_debug.c hears of a module when that is announced; before, as soon as it is relocated."""
+
 DYNDBG_SOURCE = (6, 4)
 """dyndbg= knows the flag "s"."""
 
 ENDBR_SEALED = (6, 4)
 """x86: what patches ENDBR away is called apply_seal_endbr."""
+
+SRCU_USAGE = (6, 4)
+"""`struct srcu_struct` has a half of its own for updates, `struct srcu_usage`."""
 
 ARM64_PREFIX = (6, 5)
 """arm64: PLT entries are there in every configuration, and messages begin with "Modules: "."""
@@ -73,6 +79,9 @@ PERCPU_ADDRESSES = (6, 15)
 
 PERCPU_PROFILED_UNTIL = (6, 15)
 """Up to then, profiling of allocations makes the reserve for per-CPU variables larger."""
+
+SRCU_COUNTERS = (6, 15)
+"""`struct srcu_struct` begins with a pointer to its counters."""
 
 MODULE_NAMESPACES = (6, 16)
 """Namespaces `module:NAME,...` are for the modules named, and cannot be imported."""

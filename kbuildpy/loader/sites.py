@@ -137,7 +137,8 @@ class Calls:
             for relsec in self._info.relocated.get(section, ()):
                 columns = self._info.relocations(relsec)
                 for offset, kind, symbol, addend in zip(*columns, strict=True):
-                    if symbol in names and addend == -4 and kind in RELATIVE:
+                    # (of the distance, 32 bits are kept)
+                    if symbol in names and (addend + 4) & 0xFFFFFFFF == 0 and kind in RELATIVE:
                         places[offset] = names[symbol]
         return places
 

@@ -10,9 +10,10 @@ from contextlib import suppress
 
 from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.loader import since
+from kbuildpy.loader.destroy_params import destroy_params
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.memory import Import, Memory, Place, Pointer
-from kbuildpy.loader.param_table import PARAMETER_SIZE, Elsewhere, array_at, name_at
+from kbuildpy.loader.memory import Memory, Place
+from kbuildpy.loader.param_table import Elsewhere, entries, name_at
 from kbuildpy.loader.sites import is_set, warn
 from kbuildpy.loader.verdict import Undefined
 
@@ -37,17 +38,10 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
 
 
 def _check_parameters(info: LoadInfo) -> None:
-    """Of each parameter the name is followed, if it is to have a file; and the operations when the module goes."""
-    section = info.find_sec("__param")
+    """Of each parameter the name is followed, if it is to have a file; the rest when the module goes, now or later."""
     memory = Memory(info)
-    for start in range(
-        0, info.sechdrs[section].sh_size // PARAMETER_SIZE * PARAMETER_SIZE if section else 0, PARAMETER_SIZE
-    ):
-        with suppress(Elsewhere):
-            ops = memory.pointer(Place(section, start + 16))
-            _check_ops(memory, ops)
-            if isinstance(ops, Import) and ops.symbol == "param_array_ops":
-                _check_ops(memory, array_at(memory, memory.pointer(Place(section, start + 32))).ops)
+    destroy_params(memory)
+    for section, start in entries(info):
         mode = memory.integer(Place(section, start + 24), 2)
         if mode:
             with suppress(Elsewhere):
@@ -58,14 +52,6 @@ def _check_parameters(info: LoadInfo) -> None:
             name = memory.pointer(Place(section, start))
             if isinstance(name, Place) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC:
                 raise Undefined(info.stage, "the name of a parameter is not kept, and is looked at again in the end")
-
-
-def _check_ops(memory: Memory, ops: Pointer) -> None:
-    if isinstance(ops, int):
-        raise Undefined(memory.info.stage, f"the operations of a parameter are looked for at the address {ops:#x}")
-    if isinstance(ops, Place):
-        # (the first word is looked at; there need be no setter)
-        memory.integer(ops, 4)
 
 
 def _check_sections(info: LoadInfo) -> None:

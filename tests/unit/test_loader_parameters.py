@@ -44,7 +44,7 @@ def module(
     entry = struct.pack("<QQQHbB4xQ", 0, 0, 0, 0o644, -1, flags, 0)[:size]
     param = Sec("__param", RODATA, entry, relocations or (NAME, OPS, ARG))
     info = info_of([Sec(".rodata", RODATA, rodata, more), Sec(".data", DATA), param], SYMBOLS, version=version)
-    info.kernel = replace(info.kernel, config={} if config is None else config)
+    info.kernel = replace(info.kernel, config={"CONFIG_STRICT_MODULE_RWX": "y", **(config or {})})
     info.stage = "parse_args"
     return info
 

@@ -33,6 +33,7 @@ CALLS = (
     Rel(12, R_PLT32, RETURN, -4),
     Rel(17, R_PLT32, TRAMPOLINE, -4),
 )
+WRITTEN = ("__jump_table", ".static_call_sites")
 MODULE = (Sec(".text", TEXT, CODE, CALLS), Sec(".data", DATA))
 
 
@@ -59,7 +60,7 @@ def go(
 
 def table(name: str, relocations: Sequence[Rel], size: int = 4) -> Sec:
     """A table of pointers, `size` bytes."""
-    return Sec(name, RODATA, bytes(size), relocations)
+    return Sec(name, DATA if name in WRITTEN else RODATA, bytes(size), relocations)
 
 
 def to(place: int, kind: int = R_PC32, offset: int = 0) -> Rel:

@@ -30,6 +30,7 @@ RETPOLINE = "whether the kernel minds modules without retpolines depends on the 
 CODE = "what ftrace knows of the place that it could not change"
 PLACES = "several places in the function warn, once each"
 MESSAGE = "remarks about a signature's parts, beside the errno"
+NOTICE = "what trace_printk() costs, a page long, once"
 DER = "a signature that is not DER; the kernel's decoder lets some of that pass"
 EXCUSES = {
     r"Spectre V2 : System may be vulnerable to spectre v2": RETPOLINE,
@@ -39,27 +40,31 @@ EXCUSES = {
     r" \(\d+\) +": CODE,
     r"WARNING: .* apply_retpolines\+": PLACES,
     r"PKCS7: ": MESSAGE,
+    r"\*\*|$": NOTICE,
     r"Unsupported (digest|pkey) algo: ": MESSAGE,
 }
 """Lines of the kernel log that nobody can foresee from the module, or that say no more than the errno, and why."""
-ONCE = (
-    r"missing return thunk: ",
-    r"WARNING: .* apply_returns\+",
-    r"Kernel module BTF mismatch detected",
-    r"WARNING: .* __layout_sections\+",
+BUG = r"-+\[ ftrace bug \]-+"
+FTRACE = (
+    BUG,
     r"WARNING: .* ftrace_verify_code\+",
     r"WARNING: .* ftrace_bug\+",
-    r"-+\[ ftrace bug \]-+",
     r"ftrace (failed to modify|faulted)",
     r"\[<.*>\] ",
     r" actual: ",
     r" expected: ",
     r"Initializing ftrace call sites",
 )
-"""Lines that a kernel says once, of whichever module is the first; after a bug, ftrace looks at no module any more."""
-_PLACEHOLDER = re.compile(r"<[a-z]+>")
-_NUMBERS = "[0-9a-fA-Fx/: ]+"
-_SHAPES = {"<command>": r"\S+"}
+"""What is said of a bug of ftrace, which looks at no module any more after it."""
+ONCE = (
+    r"missing return thunk: ",
+    r"WARNING: .* apply_returns\+",
+    r"Kernel module BTF mismatch detected",
+    r"WARNING: .* __layout_sections\+",
+    *FTRACE,
+)
+"""Lines that a kernel says once, of whichever module is the first."""
+_PLACEHOLDER = re.compile(r"(<[a-z]+>)")
 
 
 @dataclass(frozen=True)
@@ -137,13 +142,15 @@ def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
 
 def _unsaid(lines: Iterable[str], once: set[str]) -> Iterator[str]:
     """Of `lines` those that are not said again; what is said now goes to `once`."""
+    over = {*once, *(FTRACE if BUG in once else ())}
     for line in lines:
         if excuse_for(line):
             continue
         kind = next((kind for kind in ONCE if re.match(kind, line)), "")
-        if not kind or kind not in once:
+        if not kind or kind not in over:
             yield line
         if kind:
+            over.add(kind)
             once.add(kind)
 
 
@@ -212,11 +219,16 @@ def taint_letters(mask: int) -> str:
 def _same(ours: str, theirs: str) -> bool:
     # (the console's bytes were decoded so)
     shown = ours.encode("utf-8", "surrogateescape").decode(errors="replace")
-    pattern = "".join(
-        _SHAPES.get(part, _NUMBERS) if _PLACEHOLDER.fullmatch(part) else re.escape(part)
-        for part in re.split(f"({_PLACEHOLDER.pattern})", shown)
-    )
+    pattern = "".join(map(_pattern, _PLACEHOLDER.split(shown)))
     return re.fullmatch(pattern, theirs) is not None
+
+
+def _pattern(part: str) -> str:
+    """Of a placeholder, or of what is between them."""
+    if part in ("<dest>", "<command>"):
+        # (where damaged code jumps to, there may be a function of the kernel's)
+        return r"\S+"
+    return "[0-9a-fA-Fx/: ]+" if _PLACEHOLDER.fullmatch(part) else re.escape(part)
 
 
 def _errno_name(answer: Answer) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.damage import (
     btf,
+    coming,
     elf_header,
     layout,
     modinfo,
@@ -18,7 +19,7 @@ from tests.vm.referee.damage import (
     versions,
 )
 
-STAGES = (signature, elf_header, sections, modinfo, versions, layout, symbols, relocations, parameters, btf)
+STAGES = (signature, elf_header, sections, modinfo, versions, layout, symbols, relocations, coming, parameters, btf)
 
 
 def second_damages(bases: Bases) -> list[Case]:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.vm.referee.cases import Bases, Case
+from tests.vm.referee.cases import THIS_MODULE, Bases, Case
+from tests.vm.referee.damage.coming import ELSEWHERE
+from tests.vm.referee.damage.relocations import ABS64, PC32
+from tests.vm.referee.damage.ways import SHF_ALLOC, Damage, case, leads, new_relocation, section
+from tests.vm.referee.draft import Draft
 
+PARAMETER_SIZE = 40
+MODULE, OPS, ARG = 8, 16, 32
+"""Where these are in struct kernel_param."""
+SET, FREE = 8, 24
+"""Where these are in struct kernel_param_ops."""
 ARGUMENTS = (
     "number=5",
     "number=-5",
@@ -75,4 +84,75 @@ def cases(bases: Bases) -> Iterator[Case]:
     """All of them, to a module that has such parameters."""
     for arguments in ARGUMENTS:
         yield Case(f"parameters/{arguments[:30]!r} ({len(arguments)})", bases.still, arguments)
+    yield from _variables(bases.still)
+    yield from _tables(bases.still)
     yield Case("parameters/of a module that has none", bases.other, "number=1", needs=(bases.quiet,))
+
+
+def _variables(still: bytes) -> Iterator[Case]:
+    """Where a variable is not, with an argument and without."""
+    for name, value in (("who", "me"), ("number", "5")):
+        arg = _field(still, name, ARG)
+        for arguments in ("", f"{name}={value}"):
+            said = f"({arguments})" if arguments else "(not set)"
+            for where, more in ELSEWHERE.items():
+                damaged = (more, leads("__param", arg, -1))
+                yield case(f"parameters/{name} {where} {said}", still, *damaged, args=arguments)
+            for to, at in ((THIS_MODULE, 8), (".data..percpu", 0)):
+                yield case(f"parameters/{name} in {to} {said}", still, leads("__param", arg, to, at), args=arguments)
+            nobodys = leads("__param", arg, 0)
+            yield case(f"parameters/{name} is nobody's {said}", still, nobodys, args=arguments)
+
+
+def _tables(still: bytes) -> Iterator[Case]:
+    """What describes a parameter."""
+    number = _field(still, "number", 0)
+    for arguments in ("", "number=5"):
+        said = f"({arguments})" if arguments else "(not set)"
+        elsewhere = (ELSEWHERE["in read-only memory"], leads("__param", number + MODULE, -1))
+        yield case(f"parameters/of no module {said}", still, *elsewhere, args=arguments)
+        odd = _relocated_as(number + ARG, PC32)
+        yield case(f"parameters/half an address {said}", still, odd, args=arguments)
+        for what, function in (("set", SET), ("free", FREE)):
+            ops = section(".ops", bytes(32), sh_flags=SHF_ALLOC, sh_addralign=8)
+            no_code = (
+                ops, new_relocation(".ops", function, ABS64, "rich_plain"), leads(".ops", function, ".data"),
+                leads("__param", number + OPS, ".ops"),
+            )  # fmt: skip
+            yield case(f"parameters/what is to {what} it is data {said}", still, *no_code, args=arguments)
+    count = (ELSEWHERE["in read-only memory"], leads(*_count_of_many(still), -1))
+    for arguments in ("many=x", "many=1", "number=x"):
+        yield case(f"parameters/a read-only number of elements ({arguments})", still, *count, args=arguments)
+    refused = (leads("__param", _field(still, "who", ARG), 0),)
+    yield case("parameters/who is nobody's (number=x)", still, *refused, args="number=x")
+
+
+def _field(still: bytes, name: str, field: int) -> int:
+    """Where `field` of the parameter called `name` is in __param."""
+    draft = Draft(still)
+    symbols = draft.symbols()
+    for offset, _, symbol, addend in draft.relocations("__param"):
+        section = draft.sections[symbols[symbol][3]]
+        text = draft.data(section)[symbols[symbol][4] + addend :]
+        if offset % PARAMETER_SIZE == 0 and text.startswith(name.encode() + b"\0"):
+            return offset + field
+    raise KeyError(name)
+
+
+def _count_of_many(still: bytes) -> tuple[str, int]:
+    """Where the description of the array `many` points to its number of elements: section and offset."""
+    draft = Draft(still)
+    arg = _field(still, "many", ARG)
+    (row,) = [row for row in draft.relocations("__param") if row[0] == arg]
+    _, _, _, shndx, value, _ = draft.symbols()[row[2]]
+    return draft.name_of(draft.sections[shndx]), value + row[3] + 8
+
+
+def _relocated_as(offset: int, type_: int) -> Damage:
+    """The relocation of __param for `offset` is of another type."""
+
+    def write(draft: Draft) -> None:
+        rows = [[*row[:1], type_, *row[2:]] if row[0] == offset else row for row in draft.relocations("__param")]
+        draft.set_relocations("__param", rows)
+
+    return write

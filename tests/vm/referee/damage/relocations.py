@@ -46,6 +46,9 @@ def _values(quiet: bytes) -> Iterator[Case]:
             yield case(f"relocations/type {type_} of {value:#x}", quiet, *_room(damage))
     yield case("relocations/the kernel's address in 32 bits", quiet, *_room(new_relocation(".room", 8, ABS32, "kfree")))
     far = new_relocation(".room", 8, PC32, 0, 1 << 40)
+    # (the 32 bits that are kept are the same)
+    further = Draft(quiet).relocations(".text")[0][3] + (1 << 40)
+    yield case("relocations/a call 2^40 further", quiet, relocation(".text", 0, addend=further))
     yield case("relocations/too far for 32 bits", quiet, *_room(far))
 
 

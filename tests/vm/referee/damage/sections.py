@@ -18,6 +18,7 @@ from tests.vm.referee.damage.ways import (
     resized,
     section,
     shdr,
+    version,
 )
 from tests.vm.referee.draft import Draft
 
@@ -58,6 +59,9 @@ def _extents(bases: Bases) -> Iterator[Case]:
         yield case(f"sections/{name} begins beyond the end", quiet, shdr(name, sh_offset=length + 1))
         yield case(f"sections/{name} is longer than the file", quiet, shdr(name, sh_size=length + 1))
         yield case(f"sections/{name} wraps around", quiet, shdr(name, sh_size=HUGE))
+    headers = Draft(quiet).ehdr("e_shoff")
+    yield case("sections/.modinfo is in the section headers", quiet, shdr(".modinfo", sh_offset=headers + 64))
+    yield case("sections/.comment is in the section headers", quiet, shdr(".comment", sh_offset=headers + 64))
     yield case("sections/.comment is empty at the end", quiet, shdr(".comment", sh_offset=length, sh_size=0))
     yield case("sections/.comment is empty beyond it", quiet, shdr(".comment", sh_offset=length + 1, sh_size=0))
     yield case("sections/.comment of no type", quiet, shdr(".comment", sh_offset=HUGE, sh_type=SHT_NULL))
@@ -72,6 +76,9 @@ def _names(quiet: bytes) -> Iterator[Case]:
     for name in (".text", ".comment", ".bss"):
         for offset in (room, room + 1, 0xFFFFFFFF):
             yield case(f"sections/the name of {name} at {offset:#x}", quiet, shdr(name, sh_name=offset))
+    # (type information is looked for among all sections, before symbols are)
+    far = shdr(".comment", sh_name=1 << 28)
+    yield case("sections/a name far away, and a refusal later", quiet, far, version("kfree", 1))
     names = ".shstrtab"
     yield case("sections/section names begin beyond the end", quiet, shdr(names, sh_offset=len(quiet) + 1))
     yield case("sections/section names wrap around", quiet, shdr(names, sh_size=HUGE))

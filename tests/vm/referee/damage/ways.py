@@ -158,6 +158,23 @@ def new_relocation(target: str, offset: int, type_: int, symbol: int | str, adde
     return write
 
 
+def leads(table: str, offset: int, to: str | int | None, at: int = 0) -> Damage:
+    """Have the relocation of `table` for `offset` make a pointer to `at` bytes into section `to`, given by name or
+    number (-1: the last); into section 0 is where a weak symbol leads that nobody has, None is symbol 0."""
+
+    def write(draft: Draft) -> None:
+        number = 0
+        if to is not None:
+            shndx = draft.number(to) if isinstance(to, str) else to % len(draft.sections)
+            number = draft.add_symbol("" if shndx else "__SCK__nobody", info=0x20, shndx=shndx)
+        rows = draft.relocations(table)
+        (row,) = [row for row in rows if row[0] == offset]
+        row[2], row[3] = number, at
+        draft.set_relocations(table, rows)
+
+    return write
+
+
 def version(name: str, crc: int | None) -> Damage:
     """Give `name` another CRC in __versions; None takes it out."""
 
