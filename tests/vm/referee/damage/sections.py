@@ -29,7 +29,7 @@ def cases(bases: Bases) -> Iterator[Case]:
     """All of them."""
     yield from _null_section(bases.quiet)
     yield from _extents(bases)
-    yield from _names(bases.quiet)
+    yield from _names(bases)
     yield from _symbol_table(bases.quiet)
     yield from _this_module(bases.quiet)
     yield from _modinfo(bases.quiet)
@@ -70,7 +70,8 @@ def _extents(bases: Bases) -> Iterator[Case]:
     yield case("sections/.bss with an offset beyond the end", quiet, shdr(".bss", sh_offset=HUGE))
 
 
-def _names(quiet: bytes) -> Iterator[Case]:
+def _names(bases: Bases) -> Iterator[Case]:
+    quiet = bases.quiet
     draft = Draft(quiet)
     room = draft.section(".shstrtab").sh_size
     for name in (".text", ".comment", ".bss"):
@@ -78,7 +79,8 @@ def _names(quiet: bytes) -> Iterator[Case]:
             yield case(f"sections/the name of {name} at {offset:#x}", quiet, shdr(name, sh_name=offset))
     # (type information is looked for among all sections, before symbols are)
     far = shdr(".comment", sh_name=1 << 28)
-    yield case("sections/a name far away, and a refusal later", quiet, far, version("kfree", 1))
+    if bases.has_versions:
+        yield case("sections/a name far away, and a refusal later", quiet, far, version("kfree", 1))
     names = ".shstrtab"
     yield case("sections/section names begin beyond the end", quiet, shdr(names, sh_offset=len(quiet) + 1))
     yield case("sections/section names wrap around", quiet, shdr(names, sh_size=HUGE))
