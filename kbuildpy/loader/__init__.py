@@ -9,9 +9,10 @@ varies by version:
 - what it needs and offers: `sections`, `symbols`, `own_exports`, `requires`
 - made to run: `relocate` (`_x86`, `_arm64`), `finalize` (`_x86`, `_arm64`; patching of code), `ftrace`
 - announced: `coming` (what others in the kernel make of it), `btf`; `sites` reads the tables that these follow
+- what may be written to meanwhile, and until when: `protection`
 - its parameters: `parameters`, with `arguments` (cutting the text), `param_table` and `param_values` (the module's
   table), `numbers`, `memory` (what pointers lead to), `dyndbg`
-- in the end: `sysfs`
+- in the end: `sysfs`, and what is looked at again when it goes: `destroy_params`
 
 `verdict` is the answer, `load_info` the module on its way, `printk` how a line comes out in the log.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from kbuildpy.loader.arguments import as_text
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory import Import, Memory, Place, Pointer
-from kbuildpy.loader.param_table import Elsewhere, array_at, entries, name_at
+from kbuildpy.loader.param_table import Elsewhere, array_at, check_import, entries, name_at
 from kbuildpy.loader.protection import gone, is_removable
 from kbuildpy.loader.verdict import Undefined
 
@@ -47,7 +47,8 @@ def _free(memory: Memory, ops: Pointer) -> str:
     """The name of the function that frees, if the kernel has it; "" where there is none, or the module's own."""
     info = memory.info
     if isinstance(ops, Import):
-        return _FREES.get(ops.symbol, "")
+        check_import(memory, ops)
+        return "" if ops.addend else _FREES.get(ops.symbol, "")
     if isinstance(ops, int):
         raise Undefined(info.stage, f"the operations of a parameter are looked for at the address {ops:#x}")
     free = memory.pointer(Place(ops.section, ops.offset + _FREE))
@@ -73,6 +74,8 @@ def _array_free(memory: Memory, entry: Place, arg: Pointer, init_is_over: bool) 
 
 def _free_charp(memory: Memory, entry: Place, arg: Pointer, init_is_over: bool) -> None:
     if isinstance(arg, Import):
+        if arg.is_far:
+            raise Undefined(memory.info.stage, f"the variable of a charp parameter is looked for at {arg}")
         return
     place = _place(memory, entry, arg)
     memory.integer(place, _CHARP)

@@ -37,9 +37,18 @@ class Place(NamedTuple):
 
 
 class Import(NamedTuple):
-    """What another module or the kernel exports as `symbol`."""
+    """What another module or the kernel exports as `symbol`, and `addend` bytes behind it."""
 
     symbol: str
+    addend: int = 0
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it is out of the 2 GiB that the kernel and its modules are in."""
+        return not -(1 << 31) < self.addend < 1 << 31
+
+    def __str__(self) -> str:
+        return f"{self.symbol}{self.addend:+#x}" if self.addend else self.symbol
 
 
 Pointer = Place | Import | int
@@ -93,6 +102,8 @@ class Memory:
     def store(self, pointer: Pointer, size: int, value: int = 0, *, shift: int = 0) -> None:
         """Write `size` bytes at `shift` bytes after `pointer`; `value` matters only for what is read again."""
         if isinstance(pointer, Import):
+            if pointer.is_far:
+                raise self._undefined(f"{size} bytes are written to {pointer}, where nothing is")
             self.info.not_checked(f"whether {pointer.symbol} may be written to, which is not the module's")
             return
         if isinstance(pointer, int):
@@ -145,7 +156,7 @@ class Memory:
         if shndx == SHN_UNDEF:
             resolved = self.info.values[symbol]
             # (of a weak symbol that nobody has, the value is known)
-            return Import(self.info.symbol_name(symbol)) if resolved is None else resolved + addend
+            return Import(self.info.symbol_name(symbol), addend) if resolved is None else resolved + addend
         if shndx == SHN_ABS:
             return value + addend
         return Place(shndx, value + addend)

@@ -105,7 +105,9 @@ def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
 def ops_at(memory: Memory, pointer: Pointer) -> Ops:
     """The operations that `pointer` leads to: those of kernel/params.c, the module's own, or somebody else's."""
     if isinstance(pointer, Import):
-        return KNOWN_OPS.get(pointer.symbol, Ops(f"the operations {pointer.symbol}", False, None))
+        check_import(memory, pointer)
+        unknown = Ops(f"the operations {pointer}", False, None)
+        return unknown if pointer.addend else KNOWN_OPS.get(pointer.symbol, unknown)
     at = _place(memory, pointer, "operations")
     noarg = bool(memory.integer(at, 4) & _NOARG)
     setter = memory.pointer(Place(at.section, at.offset + 8))
@@ -115,6 +117,12 @@ def ops_at(memory: Memory, pointer: Pointer) -> Ops:
     if not memory.is_code(function):
         raise Undefined(memory.info.stage, f"the setter of a parameter is {memory.shown(function)}, which is not code")
     return Ops(memory.function_name(function), False, noarg)
+
+
+def check_import(memory: Memory, ops: Import) -> None:
+    """Operations that are somebody else's must be where somebody can be."""
+    if ops.is_far:
+        raise Undefined(memory.info.stage, f"the operations of a parameter are looked for at {ops}, where nothing is")
 
 
 def string_at(memory: Memory, pointer: Pointer) -> StringDescription:

@@ -85,10 +85,12 @@ def _lock(memory: Memory, parameter: Parameter) -> None:
     """The lock is in the module that the parameter says it is of; without one, the kernel has its own
     (kernel_param_lock)."""
     module = parameter.module
-    if module == 0 or isinstance(module, Import):
+    if module == 0 or (isinstance(module, Import) and not module.is_far):
         return
     if not (isinstance(module, Place) and module == (memory.info.index.mod, 0)):
-        shown = f"{module:#x}" if isinstance(module, int) else memory.shown(module)
+        shown = (
+            memory.shown(module) if isinstance(module, Place) else hex(module) if isinstance(module, int) else module
+        )
         name = as_text(parameter.name)
         raise Undefined(
             memory.info.stage, f"parameter {name} is said to be of a module at {shown}, whose lock is taken"

@@ -123,6 +123,8 @@ def _tables(still: bytes) -> Iterator[Case]:
     count = (ELSEWHERE["in read-only memory"], leads(*_count_of_many(still), -1))
     for arguments in ("many=x", "many=1", "number=x"):
         yield case(f"parameters/a read-only number of elements ({arguments})", still, *count, args=arguments)
+    for distance in (8, 1 << 60):
+        yield case(f"parameters/operations {distance:#x} further", still, _moved(number + OPS, distance))
     refused = (leads("__param", _field(still, "who", ARG), 0),)
     yield case("parameters/who is nobody's (number=x)", still, *refused, args="number=x")
 
@@ -146,6 +148,18 @@ def _count_of_many(still: bytes) -> tuple[str, int]:
     (row,) = [row for row in draft.relocations("__param") if row[0] == arg]
     _, _, _, shndx, value, _ = draft.symbols()[row[2]]
     return draft.name_of(draft.sections[shndx]), value + row[3] + 8
+
+
+def _moved(offset: int, distance: int) -> Damage:
+    """The relocation of __param for `offset` leads further."""
+
+    def write(draft: Draft) -> None:
+        rows = draft.relocations("__param")
+        (row,) = [row for row in rows if row[0] == offset]
+        row[3] += distance
+        draft.set_relocations("__param", rows)
+
+    return write
 
 
 def _relocated_as(offset: int, type_: int) -> Damage:
