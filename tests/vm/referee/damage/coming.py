@@ -17,7 +17,6 @@ from tests.vm.referee.damage.ways import (
     section,
     shdr,
 )
-from tests.vm.referee.draft import Draft
 
 SHF_RO_AFTER_INIT = 0x00200000
 DATA = SHF_ALLOC | SHF_WRITE
@@ -62,9 +61,9 @@ def _pointers(what: str, still: bytes, table: str, offset: int, flags: int) -> I
 
 
 def _formats(quiet: bytes) -> Iterator[Case]:
-    text = Draft(quiet).number(".rodata.str1.1")
     table = section(FORMATS, bytes(16), sh_flags=DATA, sh_addralign=8)
-    format_ = (new_relocation(FORMATS, 8, ABS64, "quiet_gpl"), leads(FORMATS, 8, text))
+    text = section(".format", b"%d times\0", sh_flags=SHF_ALLOC)
+    format_ = (text, new_relocation(FORMATS, 8, ABS64, "quiet_gpl"), leads(FORMATS, 8, ".format"))
     # (the first is NULL: what the compiler leaves of a format that it does not know)
     yield case("trace_printk/formats", quiet, table, *format_)
     read_only = shdr(FORMATS, sh_flags=SHF_ALLOC)
