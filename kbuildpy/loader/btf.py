@@ -14,6 +14,7 @@ from typing import NamedTuple
 from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.sites import has_address
 
 MAGIC, VERSION = 0xEB9F, 1
 MAX_NAME_OFFSET = 0xFFFFFF
@@ -46,8 +47,8 @@ def btf_module_notify(info: LoadInfo) -> None:
         info.not_checked("type information: the kernel's configuration is not known")
         return
     problem = None
-    base = info.find_any_sec(".BTF.base") if info.kernel.version >= since.BTF_BASE else 0
-    if base and info.sechdrs[base].sh_size:
+    base = info.find_any_sec(".BTF.base")
+    if info.kernel.version >= since.BTF_BASE and (base or has_address(info, 0)):
         problem = _problem(info, info.data(base), is_split=False)
     problem = problem or _problem(info, info.data(number), is_split=True)
     allowed = info.kernel.has("MODULE_ALLOW_BTF_MISMATCH")

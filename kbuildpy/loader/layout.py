@@ -59,8 +59,7 @@ def layout_and_allocate(info: LoadInfo) -> None:
     _enforce_rwx(info)
     info.stage = "layout_and_allocate"
     _check_struct_is_blank(info)
-    if info.index.pcpu:
-        info.sechdrs[info.index.pcpu].sh_flags &= ~SHF_ALLOC
+    info.sechdrs[info.index.pcpu].sh_flags &= ~SHF_ALLOC
     _mark_ro_after_init(info)
     layout: dict[int, str] = {}
     info.mem = dict.fromkeys(_ORDER if _by_type(info) else ("core", "init"), 0)

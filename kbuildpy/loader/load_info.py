@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS
-from kbuildpy.elf.raw import Ehdr, Shdr
+from kbuildpy.elf.raw import SHDR_SIZE, Ehdr, Shdr
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.symbols import Row, SymbolRows
 from kbuildpy.loader.kernel import LoaderKernel
@@ -167,8 +167,13 @@ class LoadInfo:
         return {}
 
     def symbol_name(self, number: int) -> str:
-        """The name of symbol `number`."""
-        return self.string_at(self.sechdrs[self.index.str].sh_offset + self.symbols[number][0])
+        """The name of symbol `number`. In the section headers, the kernel reads what it has written there."""
+        start = self.sechdrs[self.index.str].sh_offset + self.symbols[number][0]
+        name = self.string_at(start)
+        headers = self.hdr.e_shoff
+        if start + len(name) >= headers and start < headers + len(self.sechdrs) * SHDR_SIZE[True]:
+            raise Undefined(self.stage, f"the name of symbol {number} is read from the section headers")
+        return name
 
     def find_sec(self, name: str) -> int:
         """The first section of that name that has SHF_ALLOC; 0: none (kernel/module/main.c: find_sec)."""

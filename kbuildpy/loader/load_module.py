@@ -157,7 +157,11 @@ def _rewrite_section_headers(info: LoadInfo) -> None:
             name = info.section_name(number)
             raise Undefined(info.stage, f"{name} overlaps with the section headers, which are written to")
     index = info.index
-    for number in (index.vers, index.info, index.vers_ext_crc, index.vers_ext_name):
+    # (section 0 where there is none)
+    not_kept = [index.vers, index.info]
+    if info.kernel.version >= since.STRTAB_CHECKED:
+        not_kept += [index.vers_ext_crc, index.vers_ext_name]
+    for number in not_kept:
         info.sechdrs[number].sh_flags &= ~SHF_ALLOC
 
 

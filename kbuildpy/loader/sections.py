@@ -10,7 +10,7 @@ from kbuildpy.loader import since
 from kbuildpy.loader.layout import PAGE_SIZE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.modinfo import modinfo_values
-from kbuildpy.loader.sites import is_set, warn
+from kbuildpy.loader.sites import has_address, is_set, warn
 from kbuildpy.loader.taints import try_to_force_load
 
 KERNEL_SYMBOL_SIZE = 12
@@ -66,7 +66,7 @@ def find_module_sections(info: LoadInfo) -> None:
     if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):
         line = f"{info.mod_name}: has both .ctors and .init_array."
         raise info.refuse("EINVAL", line, "parts of it come from different compilers", "build all of it with one")
-    if info.find_sec("__obsparm"):
+    if info.find_sec("__obsparm") or has_address(info, 0):
         info.log(f"{info.mod_name}: Ignoring obsolete parameters")
 
 

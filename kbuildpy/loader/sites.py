@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from kbuildpy.elf.constants import SHF_EXECINSTR
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Undefined
@@ -73,6 +73,12 @@ def whole_entries(info: LoadInfo, number: int, size: int) -> None:
         )
 
 
+def has_address(info: LoadInfo, number: int) -> bool:
+    """Whether section `number` is somewhere in memory. Number 0, which stands for what is not found, is nowhere unless
+    it claims to be kept."""
+    return number != 0 or bool(info.sechdrs[0].sh_flags & SHF_ALLOC)
+
+
 class Code:
     """The instructions of a module's sections, for who asks byte by byte."""
 
@@ -102,8 +108,10 @@ class Code:
 
     def _executable(self, table: int, pointer: Pointer) -> bytes:
         info = self._info
-        if 0 < pointer.section < len(info.sechdrs) and info.sechdrs[pointer.section].sh_flags & SHF_EXECINSTR:
-            return info.data(pointer.section)
+        if 0 < pointer.section < len(info.sechdrs):
+            flags = info.sechdrs[pointer.section].sh_flags
+            if flags & SHF_EXECINSTR and flags & SHF_ALLOC:
+                return info.data(pointer.section)
         raise Undefined(
             info.stage,
             f"an entry of {info.section_name(table)} points to {info.symbol_name(pointer.symbol)!r}, "

@@ -29,7 +29,6 @@ from kbuildpy.run import run
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from kbuildpy.vm import fetch_kernel_image
 from tests.parity.packages import other_compiler
 from tests.parity.signing_keys import new_key, short_certificate
 from tests.vm.kernels import NEWEST, image_of, tree_called
@@ -328,7 +327,10 @@ def predict(trial: Trial, args: str, name: str = "every_parameter") -> Predictio
     info = LoadInfo(contents, trial.kernel, Modules(), args, hdr=hdr, sechdrs=read_shdrs(contents, hdr))
     info.index.sym = next(number for number, section in enumerate(info.sechdrs) if section.sh_type == 2)
     info.index.str = info.sechdrs[info.index.sym].sh_link
+    info.index.mod = info.find_sec(".gnu.linkonce.this_module")
     info.mod_name = name
+    # what the module imports is known by name
+    info.values = [None] * len(info.symbols)
     number = 0
     try:
         copy_args(info)
@@ -378,7 +380,7 @@ def test_a_kernel_that_is_locked_down_sets_no_parameter_of_hardware(trial: Trial
     certificate = short_certificate(key)
     signer = Signer(FileKey(key_algorithm(key), key), certificate, find_hash("sha256"))
     signed = sign_module(trial.contents["every_parameter"], signer) or b""
-    image = trusting_kernel(fetch_kernel_image(trial.kernel.release), certificate, tmp_path)
+    image = trusting_kernel(image_of(tree_called(trial.line)), certificate, tmp_path)
     tried = ("", "port=5", "port=x", "port", "int=5 port=5 int=6", "port=5 int=x", "risk=1")
     tainted = ("print", "/proc/sys/kernel/tainted")
     calls: list[Call] = []

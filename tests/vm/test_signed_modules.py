@@ -21,10 +21,10 @@ from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.kernel_image import find_certificates
 from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from kbuildpy.vm import fetch_kernel_image
+from tests.parity.shipped_kernels import shipped_kernel
 from tests.parity.signing_keys import new_key, short_certificate
-from tests.parity.test_modpost_shipped import plain, shipped
-from tests.vm.kernels import tree_called
+from tests.parity.test_modpost_shipped import plain
+from tests.vm.kernels import NEWEST, image_of
 from tests.vm.loading import Load, LoadReport, ModuleReport, load_modules
 from tests.vm.test_samples_load import build_samples
 
@@ -46,21 +46,22 @@ class Boots(NamedTuple):
     ours: LoadReport
 
 
-# As Debian's own: 6.1 verifies nothing but RSA before a module is loaded, and 6.12 has no room for an RSA certificate.
-KEYS = {"6.1": "rsa2048", "6.12": "p256"}
+# As Debian's own: 6.1 verifies nothing but RSA before a module is loaded, and the later ones have no room for an RSA
+# certificate.
+KEYS = {"6.1": "rsa2048", "6.12": "p256", NEWEST: "p256"}
 
 
 @pytest.fixture(scope="module", params=KEYS)
 def boots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boots:
-    tree, place = tree_called(request.param), tmp_path_factory.mktemp("signed")
+    kernel, place = shipped_kernel(request.param), tmp_path_factory.mktemp("signed")
     key = new_key(KEYS[request.param])
     certificate = short_certificate(key)
     signer = Signer(FileKey(key_algorithm(key), key), certificate, find_hash("sha256"))
-    hello = next(path for path in build_samples(tree, place / "out") if path.name == "hello.ko").read_bytes()
+    hello = next(path for path in build_samples(kernel.tree, place / "out") if path.name == "hello.ko").read_bytes()
     signed = sign_module(hello, signer) or b""
     files = {"unsigned": hello, "signed": signed, "damaged": damaged(hello, signed)}
-    image = fetch_kernel_image(tree.release)
-    path = next(path for name, path in shipped(tree) if name.endswith("/net/dummy"))
+    image = image_of(kernel.tree)
+    path = next(path for path in kernel.modules if path.match("net/dummy.ko*"))
     files["dummy"] = plain(path, place / "shipped/dummy.ko").read_bytes()
     loads = []
     for name in FILES:

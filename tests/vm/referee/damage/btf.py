@@ -14,6 +14,15 @@ def cases(bases: Bases) -> Iterator[Case]:
     yield case(
         "btf/of zeros", base, rename(".BTF", ".noBTF") if bases.has_btf else _nothing, section(".BTF", bytes(64))
     )
+    no_base = section(".BTF.base")
+    yield case("btf/empty base", base, no_base, rename(".BTF", ".noBTF") if bases.has_btf else _nothing)
+    yield case(
+        "btf/of zeros, on an empty base",
+        base,
+        no_base,
+        rename(".BTF", ".noBTF") if bases.has_btf else _nothing,
+        section(".BTF", bytes(64)),
+    )
     yield case("btf/empty", base, rename(".BTF", ".noBTF") if bases.has_btf else _nothing, section(".BTF"))
     if bases.has_btf:
         yield case("btf/missing", base, rename(".BTF", ".noBTF"))

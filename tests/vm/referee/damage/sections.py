@@ -28,6 +28,8 @@ HUGE = (1 << 64) - 1
 def cases(bases: Bases) -> Iterator[Case]:
     """All of them."""
     yield from _null_section(bases.quiet)
+    # (that has sections of all kinds that are not kept)
+    yield case("sections/section 0 is kept, beside variables per CPU", bases.still, shdr(0, sh_flags=SHF_ALLOC))
     yield from _extents(bases)
     yield from _names(bases)
     yield from _symbol_table(bases.quiet)
@@ -146,6 +148,7 @@ def _permissions(bases: Bases) -> Iterator[Case]:
     yield case("permissions/section 0 is", quiet, shdr(0, sh_flags=everything))
     yield case("permissions/.text is not executable", quiet, shdr(".text", sh_flags=SHF_ALLOC))
     yield case("permissions/.text is not allocated", quiet, shdr(".text", sh_flags=0))
+    yield case("permissions/.text is executable, and not allocated", quiet, shdr(".text", sh_flags=SHF_EXECINSTR))
     yield case("permissions/.data is not writable", quiet, shdr(".data", sh_flags=SHF_ALLOC))
     yield case("permissions/.data is not allocated", quiet, shdr(".data", sh_flags=0))
     yield case("permissions/.comment is allocated", quiet, shdr(".comment", sh_flags=SHF_ALLOC))

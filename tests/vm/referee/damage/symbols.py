@@ -51,6 +51,7 @@ def _unknown(quiet: bytes) -> Iterator[Case]:
     yield case("symbols/what the module itself exports", quiet, new_symbol("quiet_plain"))
     yield case("symbols/one that is known and weak", quiet, symbol("kfree", info=WEAK))
     yield case("symbols/in the kernel, but not exported", quiet, new_symbol("load_module"))
+    yield case("symbols/one has its name in the section headers", quiet, _name_in_headers)
     yield case("symbols/number 0 has a name", quiet, _number_0(1, 0x10, 0, 0, 0, 0))
 
 
@@ -72,6 +73,14 @@ def _places(quiet: bytes) -> Iterator[Case]:
     lost: Damage = new_symbol("lost", shndx=count + 7)
     yield case("symbols/one lost, one unknown", quiet, lost, new_symbol("nobody_has_it"))
     yield case("symbols/one unknown, one lost", quiet, new_symbol("nobody_has_it"), lost)
+
+
+def _name_in_headers(draft: Draft) -> None:
+    # where the kernel writes the address of section 1
+    place = draft.ehdr("e_shoff") + 64 + 16
+    rows = draft.symbols()
+    rows[draft.symbol("kfree")][0] = place - draft.section(".strtab").sh_offset
+    draft.set_symbols(rows)
 
 
 def _number_0(*row: int) -> Damage:
