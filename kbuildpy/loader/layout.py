@@ -275,6 +275,11 @@ def _place(info: LoadInfo, layout: dict[int, str]) -> None:
         raise info.refuse(
             "ENOMEM", line, "it is larger than the room that the kernel has for modules", "look at the sections' sizes"
         )
+    if _by_type(info) and layout.get(info.index.mod, "data") != "data":
+        # (free_mod_mem: the data go last, because struct module should be in them)
+        raise Undefined(
+            info.stage, "its struct module is not with its data, and is gone when they are freed", "build it again"
+        )
     bases = _bases(info, PLACE[machine])
     copy = _COPY[machine]
     for number, section in enumerate(info.sechdrs):
