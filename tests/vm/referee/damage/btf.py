@@ -11,19 +11,18 @@ from tests.vm.referee.damage.ways import case, data, rename, section
 def cases(bases: Bases) -> Iterator[Case]:
     """All of them: of real BTF where the kernel tree can make it, else of what was never any."""
     base = bases.quiet
-    yield case(
-        "btf/of zeros", base, rename(".BTF", ".noBTF") if bases.has_btf else _nothing, section(".BTF", bytes(64))
-    )
+    without = rename(".BTF", ".noBTF") if bases.has_btf else _nothing
+    yield case("btf/of zeros", base, without, section(".BTF", bytes(64)))
     no_base = section(".BTF.base")
-    yield case("btf/empty base", base, no_base, rename(".BTF", ".noBTF") if bases.has_btf else _nothing)
+    yield case("btf/empty base", base, no_base, without)
     yield case(
         "btf/of zeros, on an empty base",
         base,
         no_base,
-        rename(".BTF", ".noBTF") if bases.has_btf else _nothing,
+        without,
         section(".BTF", bytes(64)),
     )
-    yield case("btf/empty", base, rename(".BTF", ".noBTF") if bases.has_btf else _nothing, section(".BTF"))
+    yield case("btf/empty", base, without, section(".BTF"))
     if bases.has_btf:
         yield case("btf/missing", base, rename(".BTF", ".noBTF"))
         for what, place in {"magic": 0, "version": 2, "flags": 3, "header's length": 4, "types' offset": 8}.items():
