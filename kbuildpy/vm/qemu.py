@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import CommandError
 from kbuildpy.run import run, run_live
+from kbuildpy.vm.direct import direct_kernel
 from kbuildpy.vm.machine import Machine, machine_of_image
 
 _KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01) of include/uapi/linux/kvm.h
@@ -42,11 +43,18 @@ class BootResult:
 
 
 def boot(
-    kernel: Path, initramfs: bytes, *, parameters: tuple[str, ...] = (), memory: int = 512, timeout: float = 120
+    kernel: Path,
+    initramfs: bytes,
+    *,
+    parameters: tuple[str, ...] = (),
+    memory: int = 512,
+    timeout: float = 120,
+    directly: bool = True,
 ) -> BootResult:
     """Boot the kernel image `kernel` until it powers off or panics, or until `timeout` seconds are over.
 
     The image says which machine it is for. `parameters` are added to the kernel's command line; `memory` is in MiB.
+    Where QEMU translates it starts the kernel inside the image, unless `directly` is False (see `direct`).
     Raises `CommandError` if QEMU is missing or cannot start, `KbuildError` if we cannot boot such an image.
     """
     machine = machine_of_image(kernel)
@@ -54,7 +62,7 @@ def boot(
         directory = Path(name)
         (directory / "initramfs").write_bytes(initramfs)
         console = directory / "console"
-        argv = _argv(kernel, machine, directory / "initramfs", parameters, memory)
+        argv = _argv(kernel, machine, directory / "initramfs", parameters, memory, directly=directly)
         argv += ["-serial", f"file:{console}"]
         start = time.monotonic()
         timed_out = False
@@ -98,18 +106,26 @@ def boot_live(
 
 
 def _argv(
-    kernel: Path, machine: Machine, initramfs: Path, parameters: tuple[str, ...], memory: int
+    kernel: Path,
+    machine: Machine,
+    initramfs: Path,
+    parameters: tuple[str, ...],
+    memory: int,
+    *,
+    directly: bool = True,
 ) -> list[str | Path]:
+    accel = accelerator(machine)
+    translates = accel == "tcg"
     return [
         machine.qemu,
         *machine.options,
-        "-accel", accelerator(machine),
-        "-cpu", "max",
+        "-accel", accel,
+        "-cpu", f"max{machine.translated if translates else ''}",
         "-m", str(memory),
         "-nodefaults",
         "-no-reboot",
         "-display", "none",
-        "-kernel", kernel,
+        "-kernel", direct_kernel(kernel) if translates and machine.unpacks and directly else kernel,
         "-initrd", initramfs,
         "-append", " ".join([f"console={machine.console}", *KERNEL_PARAMETERS, *parameters]),
     ]  # fmt: skip
