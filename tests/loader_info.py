@@ -13,7 +13,7 @@ from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.symbols import simplify_symbols
 from tests.elf_objects import Sec, Sym, elf_object
 
-Version = tuple[int, int]
+Version = tuple[int, ...]
 
 
 class AllBut:

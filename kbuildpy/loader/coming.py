@@ -167,7 +167,7 @@ def _srcu_module_coming(info: LoadInfo) -> None:
     for pointer in _follow(info, "___srcu_struct_ptrs"):
         _takes(info, number, pointer, HEAD, again=info.kernel.version < since.SRCU_USAGE)
         if pointer.section and info.kernel.version >= since.SRCU_USAGE and not is_set(info, "DEBUG_LOCK_ALLOC"):
-            shift = 24 if info.kernel.version >= since.SRCU_COUNTERS else 16
+            shift = 24 if info.kernel.version >= since.SRCU_READERS else 16
             usage = memory.pointer(Place(pointer.section, pointer.offset + shift))
             if isinstance(usage, int):
                 raise Undefined(

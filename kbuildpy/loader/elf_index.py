@@ -1,12 +1,14 @@
 """The sections that the kernel must find in a module, and their numbers: `.modinfo`, struct module, symbols, versions.
 
-Counterparts: kernel/module/main.c of 6.1 (setup_load_info), and from 6.4 on elf_validity_cache_copy() with its parts
-(elf_validity_cache_index_info and the like).
+Counterparts: kernel/module/main.c of 6.1 (setup_load_info); from 6.4 on elf_validity_cache_copy(), and what it was
+divided into later (elf_validity_cache_index_info and the like).
 """
 
 from __future__ import annotations
 
-from kbuildpy.elf.constants import SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_STRTAB, SHT_SYMTAB
+from collections.abc import Sequence
+
+from kbuildpy.elf.constants import SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.modinfo import get_modinfo
@@ -38,31 +40,33 @@ def setup_load_info(info: LoadInfo) -> None:
         )
 
 
+def cache_index_whole(info: LoadInfo) -> None:
+    """6.4 until it was divided: sections without contents are passed over, and symbols come before `__this_module`."""
+    _cache_index_info(info, _with_contents(info, ".modinfo"))
+    _cache_index_sym(info)
+    info.index.str = info.sechdrs[info.index.sym].sh_link
+    _cache_index_mod(info, _with_contents(info, THIS_MODULE), "Only")
+
+
 def cache_index(info: LoadInfo) -> None:
     info.stage = "elf_validity_cache_index_info"
-    found = info.numbers_of(".modinfo")
-    if len(found) > 1:
-        raise info.refuse("ENOEXEC", "Only one .modinfo section must exist.", "there are several .modinfo", DAMAGED)
-    if found:
-        info.index.info = found[0]
-        info.name = get_modinfo(info, "name")
+    _cache_index_info(info, info.numbers_of(".modinfo"))
     info.stage = "elf_validity_cache_index_mod"
-    _cache_index_mod(info)
+    _cache_index_mod(info, info.numbers_of(THIS_MODULE), "Exactly")
     info.stage = "elf_validity_cache_index_sym"
-    tables = [number for number, section in enumerate(info.sechdrs) if number and section.sh_type == SHT_SYMTAB]
-    if len(tables) != 1:
-        raise _no_symbols(info)
-    info.index.sym = tables[0]
+    _cache_index_sym(info)
     info.stage = "elf_validity_cache_index_str"
     link = info.sechdrs[info.index.sym].sh_link
     check_link(info, link)
-    if info.sechdrs[link].sh_type != SHT_STRTAB:
-        line = f"Invalid ELF symbol string table type: {info.sechdrs[link].sh_type}"
+    kind = info.sechdrs[link].sh_type
+    if kind != SHT_STRTAB and since.has(info.kernel.version, since.TABLE_TYPES):
+        line = f"Invalid ELF symbol string table type: {kind}"
         raise info.refuse("ENOEXEC", line, "the symbols' string table is not one of strings", DAMAGED)
     info.index.str = link
-    if info.kernel.version >= since.STRTAB_CHECKED:
+    if info.kernel.version >= since.EXTENDED_VERSIONS:
         info.stage = "elf_validity_cache_index_versions"
         _cache_index_versions(info)
+    if info.kernel.version >= since.STRTAB_CHECKED:
         info.stage = "elf_validity_cache_strtab"
         _cache_strtab(info)
 
@@ -113,10 +117,28 @@ def _no_symbols(info: LoadInfo) -> Exception:
     )
 
 
-def _cache_index_mod(info: LoadInfo) -> None:
-    found = info.numbers_of(THIS_MODULE)
+def _with_contents(info: LoadInfo, name: str) -> list[int]:
+    return [number for number in info.numbers_of(name) if info.sechdrs[number].sh_type not in (SHT_NULL, SHT_NOBITS)]
+
+
+def _cache_index_info(info: LoadInfo, found: Sequence[int]) -> None:
+    if len(found) > 1:
+        raise info.refuse("ENOEXEC", "Only one .modinfo section must exist.", "there are several .modinfo", DAMAGED)
+    if found:
+        info.index.info = found[0]
+        info.name = get_modinfo(info, "name")
+
+
+def _cache_index_sym(info: LoadInfo) -> None:
+    tables = [number for number, section in enumerate(info.sechdrs) if number and section.sh_type == SHT_SYMTAB]
+    if len(tables) != 1:
+        raise _no_symbols(info)
+    info.index.sym = tables[0]
+
+
+def _cache_index_mod(info: LoadInfo, found: Sequence[int], how_many: str) -> None:
     if len(found) != 1:
-        line = f"module {info.shown_name}: Exactly one {THIS_MODULE} section must exist."
+        line = f"module {info.shown_name}: {how_many} one {THIS_MODULE} section must exist."
         reason = f"it has {len(found) or 'no'} section {THIS_MODULE}"
         raise info.refuse("ENOEXEC", line, reason, "give the module (.ko), not an object file")
     section = info.sechdrs[found[0]]
@@ -156,6 +178,8 @@ def _cache_index_versions(info: LoadInfo) -> None:
 
 def _cache_strtab(info: LoadInfo) -> None:
     table = info.sechdrs[info.index.str]
+    # (up to 7.1 it may be of a type whose place nobody has looked at)
+    info.data_in_file(info.index.str)
     if table.sh_size == 0:
         raise info.refuse("ENOEXEC", "empty symbol string table", "the symbols' string table is empty", DAMAGED)
     if info.contents[table.sh_offset] != 0:

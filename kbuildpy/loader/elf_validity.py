@@ -1,8 +1,8 @@
 """Is this an ELF file that can be taken apart without falling over it?
 
-Counterparts: kernel/module/main.c of 6.1 (elf_validity_check, setup_load_info), and from 6.4 on
-elf_validity_cache_copy(), which later became one function for each concern. The order of the checks differs, and with
-it which of several defects is the one that is named.
+Counterparts: kernel/module/main.c of 6.1 (elf_validity_check, setup_load_info); from 6.4 on elf_validity_cache_copy(),
+at first one function, later one for each concern. The order of the checks differs, and with it which of several defects
+is the one that is named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ from kbuildpy.elf.constants import (
 )
 from kbuildpy.elf.raw import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
 from kbuildpy.loader import since
-from kbuildpy.loader.elf_index import DAMAGED, cache_index, cache_module, check_link, setup_load_info, signed
+from kbuildpy.loader.elf_index import (
+    DAMAGED,
+    cache_index,
+    cache_index_whole,
+    cache_module,
+    check_link,
+    setup_load_info,
+    signed,
+)
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Undefined
 
@@ -35,13 +43,13 @@ def elf_validity(info: LoadInfo) -> None:
     _check_ehdr(info)
     if info.kernel.version < since.EARLY_MOD_CHECK:
         info.stage = "elf_validity_check"
-        _section_headers(info)
-        _names_6_1(info)
-        _first_is_null(info)
-        _sections_6_1(info)
-        info.sechdrs = read_shdrs(info.contents, info.hdr)
+        _sections_whole(info)
         info.stage = "setup_load_info"
         setup_load_info(info)
+    elif not since.has(info.kernel.version, since.VALIDITY_SPLIT):
+        info.stage = "elf_validity_cache_copy"
+        _sections_whole(info)
+        cache_index_whole(info)
     else:
         info.stage = "elf_validity_cache_sechdrs"
         _section_headers(info)
@@ -141,7 +149,16 @@ def _bad_name(info: LoadInfo, number: int, section: Shdr) -> Exception:
     return info.refuse("ENOEXEC", line, f"the name of section {number} is not in the table", DAMAGED)
 
 
-def _names_6_1(info: LoadInfo) -> None:
+def _sections_whole(info: LoadInfo) -> None:
+    """Before the checks were divided: the names first, then section by section."""
+    _section_headers(info)
+    _names_whole(info)
+    _first_is_null(info)
+    _each_section(info)
+    info.sechdrs = read_shdrs(info.contents, info.hdr)
+
+
+def _names_whole(info: LoadInfo) -> None:
     names = _check_names_index(info)
     if not _inside(info, names):
         line = f"Invalid ELF section hdr(type {names.sh_type})"
@@ -149,23 +166,28 @@ def _names_6_1(info: LoadInfo) -> None:
     _check_names(info, names)
 
 
-def _sections_6_1(info: LoadInfo) -> None:
+def _each_section(info: LoadInfo) -> None:
     table = _row(info, info.hdr.e_shstrndx)
+    names_are_read = info.kernel.version >= since.EARLY_MOD_CHECK
     for number, section in _after_the_first(info):
         if section.sh_type in (SHT_NULL, SHT_NOBITS):
             continue
         if section.sh_type == SHT_SYMTAB:
             check_link(info, section.sh_link)
         _check_bounds(info, number, section)
+        if names_are_read:
+            info.string_at(table.sh_offset + section.sh_name)
         if section.sh_flags & SHF_ALLOC and section.sh_name >= table.sh_size:
             raise _bad_name(info, number, section)
 
 
 def _names(info: LoadInfo) -> None:
     names = _check_names_index(info)
-    if names.sh_type != SHT_STRTAB:
+    if names.sh_type != SHT_STRTAB and since.has(info.kernel.version, since.TABLE_TYPES):
         line = f"Invalid ELF section name table type: {names.sh_type}"
         raise info.refuse("ENOEXEC", line, "the table of its section names is not one of strings", DAMAGED)
+    # (up to 7.1 it may be of a type whose place nobody has looked at)
+    info.data_in_file(info.hdr.e_shstrndx)
     _check_names(info, names)
     for number, section in enumerate(info.sechdrs):
         if section.sh_type != SHT_NULL and section.sh_name >= names.sh_size:

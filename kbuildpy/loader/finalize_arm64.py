@@ -31,7 +31,7 @@ def module_finalize(info: LoadInfo) -> None:
     if info.kernel.version < since.ARM64_PREFIX and info.kernel.has("ARM64_MODULE_PLTS") is False:
         return
     names = (".text.ftrace_trampoline", ".init.text.ftrace_trampoline")
-    for name in names if info.kernel.version >= since.INIT_TRAMPOLINE else names[:1]:
+    for name in names if since.has(info.kernel.version, since.INIT_TRAMPOLINE) else names[:1]:
         if not info.find_any_sec(name):
             raise info.refuse(
                 "ENOEXEC",

@@ -8,6 +8,7 @@ Sections are taken by name, the last of each, whether they are kept in memory or
 from __future__ import annotations
 
 import struct
+from itertools import groupby
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
@@ -115,16 +116,26 @@ def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> Non
 
 
 def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
-    """struct alt_instr: where the code is, where its replacement, the feature, flags, and both lengths."""
+    """struct alt_instr: where the code is, where its replacement, the feature, flags, and both lengths. Those for one
+    place come one after the other."""
     flagged = info.kernel.version >= since.ALTERNATIVE_FLAGS
     layout = struct.Struct("<8xHHBB" if flagged else "<8xHBB")
     whole_entries(info, number, layout.size)
     contents = info.data(number)
     found = pointers(info, number)
-    for offset, pointer in sites(info, number, layout.size):
-        fields = layout.unpack(entry(contents, offset, layout.size))
+    nested = info.kernel.version >= since.NESTED_ALTERNATIVES
+    rows = [
+        (offset, pointer, layout.unpack(entry(contents, offset, layout.size)))
+        for offset, pointer in sites(info, number, layout.size)
+    ]
+    room: dict[int, int] = {}
+    for _, group in groupby(rows, key=lambda row: row[1][: 2 if row[1].section else 3]):
+        together = list(group)
+        longest = max(fields[-2] for _, _, fields in together)
+        room.update((offset, longest if nested else fields[-2]) for offset, _, fields in together)
+    for offset, pointer, fields in rows:
         feature, flags = (fields[0], fields[1]) if flagged else (fields[0] & 0x7FFF, 0)
-        instrlen, replacementlen = fields[-2:]
+        instrlen, replacementlen = room[offset], fields[-1]
         which = f"entry {offset // layout.size} of .altinstructions"
         if instrlen > MAX_PATCH_LEN:
             raise Undefined(info.stage, f"{which} is about {instrlen} bytes of code: BUG_ON() in apply_alternatives")
@@ -134,9 +145,10 @@ def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
         replacement = b""
         if replacementlen:
             replacement = _replacement(info, number, offset + 4, found.get(offset + 4), replacementlen, code)
-        if replacementlen > instrlen and not flagged:
+        if replacementlen > instrlen and info.kernel.version < since.PATCH_SITES:
             raise Undefined(info.stage, f"{which} replaces {instrlen} bytes by {replacementlen}")
-        if flags & ALT_FLAG_DIRECT_CALL and not (
+        calls = flags & ALT_FLAG_DIRECT_CALL and info.kernel.version >= since.DIRECT_CALLS
+        if calls and not (
             replacementlen == 5 and replacement[0] == CALL and instrlen == 6 and before.startswith(b"\xff\x15")
         ):
             raise Undefined(info.stage, f"{which} is for a call, and there is none: BUG() in alt_replace_call")

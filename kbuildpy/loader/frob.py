@@ -58,7 +58,7 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
         _reserve(info, names[name], (count + 1) * PLT_ENTRY_SIZE, L1_CACHE_BYTES)
     trampoline = (2 if info.kernel.version < since.ONE_TRAMPOLINE else 1) * PLT_ENTRY_SIZE
     for name in (".text.ftrace_trampoline", ".init.text.ftrace_trampoline")[
-        : 1 if info.kernel.version < since.INIT_TRAMPOLINE else 2
+        : 2 if since.has(info.kernel.version, since.INIT_TRAMPOLINE) else 1
     ]:
         if name in names:
             _reserve(info, names[name], trampoline, 4)

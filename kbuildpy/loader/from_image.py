@@ -22,6 +22,7 @@ from kbuildpy.loader.exports import SymversExports
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.keys import image_state, keyring_of_image
 from kbuildpy.loader.shipped import Shipped, read_shipped
+from kbuildpy.loader.since import Version, version_of
 from kbuildpy.loader.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
 
 OLDEST = (5, 19)
@@ -105,10 +106,9 @@ def _root_of(image: Path) -> Path:
     return Path("/")
 
 
-def _version(release: str, image: Path) -> tuple[int, int]:
+def _version(release: str, image: Path) -> Version:
     try:
-        major, minor = release.split("-")[0].split("+")[0].split(".")[:2]
-        return int(major), int(minor)
+        return version_of(release)
     except ValueError as error:
         raise KbuildError(f"{image}: the release {release} does not begin with a version") from error
 
@@ -151,7 +151,7 @@ def _exports(
     own: str | None,
     shipped: Shipped | None,
     image: Path,
-    version: tuple[int, int],
+    version: Version,
     missing: list[str],
     vermagic: str | None,
 ) -> SymversExports | None:

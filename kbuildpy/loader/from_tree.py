@@ -20,6 +20,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.exports import SymversExports
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.keys import keyring_of_image
+from kbuildpy.loader.since import version_of
 
 AskTree = Callable[[KernelTree], ModuleFacts]
 """Asks a tree's compiler; raises `KbuildError` where it cannot be asked."""
@@ -52,7 +53,7 @@ def kernel_from_tree(
         missing.append(f"the kernel's own modules: there is no lib/modules/{tree.release}/kernel below {root}")
     return LoaderKernel(
         release=tree.release,
-        version=tree.version,
+        version=version_of(tree.release),
         machine=str(architecture_of(tree)),
         config=tree.config,
         vermagic=facts.vermagic if facts else None,

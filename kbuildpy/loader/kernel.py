@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kbuildpy.kernel.module_facts import ModuleStruct
+from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
     from kbuildpy.signing.keyring import Keyring
@@ -52,7 +53,7 @@ class LoaderKernel:
     """
 
     release: str
-    version: tuple[int, int]
+    version: Version
     machine: str
     config: Mapping[str, str] | None = None
     vermagic: str | None = None

@@ -120,7 +120,7 @@ def _enforce_rwx(info: LoadInfo) -> None:
 
 
 def _mark_ro_after_init(info: LoadInfo) -> None:
-    if info.kernel.version >= since.STRTAB_CHECKED:
+    if info.kernel.version >= since.ALL_RO_AFTER_INIT:
         for name in _RO_AFTER_INIT_NAMED:
             for number in info.numbers_of(name):
                 info.sechdrs[number].sh_flags |= SHF_RO_AFTER_INIT

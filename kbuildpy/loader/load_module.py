@@ -159,7 +159,7 @@ def _rewrite_section_headers(info: LoadInfo) -> None:
     index = info.index
     # (section 0 where there is none)
     not_kept = [index.vers, index.info]
-    if info.kernel.version >= since.STRTAB_CHECKED:
+    if info.kernel.version >= since.EXTENDED_VERSIONS:
         not_kept += [index.vers_ext_crc, index.vers_ext_name]
     for number in not_kept:
         info.sechdrs[number].sh_flags &= ~SHF_ALLOC

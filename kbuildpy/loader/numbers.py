@@ -51,7 +51,7 @@ def _kstrtoull(text: bytes, base: int) -> int | str:
     return value if count and text[count:] in (b"", b"\n") else "EINVAL"
 
 
-def kstrtobool(text: bytes, version: tuple[int, int]) -> bool | str:
+def kstrtobool(text: bytes, version: since.Version) -> bool | str:
     """`text` as a truth value, or "EINVAL": its first letter decides, after "o" the second."""
     first, second = text[:1].lower(), text[1:2].lower()
     if first == b"o":

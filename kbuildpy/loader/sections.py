@@ -71,7 +71,7 @@ def find_module_sections(info: LoadInfo) -> None:
 
 
 def check_export_sections(info: LoadInfo) -> None:
-    """Exported symbols need versions where the kernel has them, and flags from 7.0 on."""
+    """Exported symbols need versions where the kernel has them, and flags from 7.1 on."""
     flagged = info.kernel.version >= since.FLAGSTAB
     if flagged and _count(info, "__ksymtab") and not info.find_sec("__kflagstab"):
         line = f"{info.mod_name}: no flags for exported symbols"

@@ -1,11 +1,39 @@
-"""From which version on the loader does what it does (kernel/module/ of 6.1, 6.12 and 7.3 were compared).
+"""From which version on the loader does what it does.
 
-Neither a headers package nor an image says which variant of a stage its kernel has, so this is a table. Versions
-between the three that were compared are from the kernel's history; stable releases may differ by what was put back
-into them.
+Neither a headers package nor an image says which variant of a stage its kernel has, so this is a table. The stages of
+6.1, 6.12 and 7.3 were compared with running kernels; when something came in between was read in the sources of nearly
+every minor version. What was put back into stable lines names the first release of each as well; a kernel whose release
+does not tell which one it is (`6.8.0-45-generic`) is taken for the line's first.
 """
 
 from __future__ import annotations
+
+Version = tuple[int, ...]
+"""Major, minor and, of a stable release, which one it is."""
+
+
+def version_of(release: str) -> Version:
+    """The version that a kernel's release begins with, `6.12.117+deb12-amd64`; raises ValueError if there is none."""
+    numbers = release.split("-")[0].split("+")[0].split(".")[:3]
+    major, minor = int(numbers[0]), int("".join(numbers[1:2]))
+    return (major, minor, int(numbers[2])) if numbers[2:] and numbers[2].isdecimal() else (major, minor)
+
+
+def has(version: Version, since: tuple[Version, ...]) -> bool:
+    """Whether a kernel of `version` has what came with the first version of `since`, or with a stable release of its
+    own line that the others name."""
+    mainline, *stable = since
+    return version >= mainline or any(version[:2] == release[:2] and version >= release for release in stable)
+
+
+OLDEST = (6, 1)
+"""Older kernels' loaders are not known here."""
+
+ENDBR_SEALED = (6, 2)
+"""x86: what patches ENDBR away, and warns, is called poison_endbr."""
+
+ONE_TRAMPOLINE = (6, 2)
+"""arm64: ftrace is reached through one trampoline in each module; before, two."""
 
 ALTERNATIVE_FLAGS = (6, 3)
 """x86: an alternative has 16 bits of flags beside its 16 bits of feature."""
@@ -13,39 +41,36 @@ ALTERNATIVE_FLAGS = (6, 3)
 BTF_MISMATCH_ONCE = (6, 3)
 """Type information that is not taken is warned of once, where that does not stop a module."""
 
+LIVEPATCH_TRACED = (6, 3)
+"""Tracepoints of livepatch modules are taken."""
+
+PRINTK_WHOLE_RECORD = (6, 3)
+"""A record of the log has room for 1,024 bytes of text; before, that of the console's prefix was taken off."""
+
 RELOCATIONS_CLEARED = (6, 3)
 """x86: relocations can be taken back, and overflow is looked for before the place."""
 
-OLDEST = (6, 1)
-"""Older kernels' loaders are not known here."""
-
-ONE_TRAMPOLINE = (6, 2)
-"""arm64: ftrace is reached through one trampoline in each module; before, two."""
-
-MODULE_MEMORY = (6, 4)
-"""`struct module_memory`: text, data, rodata and ro_after_init are allocated apart; before, core and init."""
+DYNDBG_NOTIFIED = (6, 4)
+"""lib/dynamic_debug.c hears of a module when that is announced; before, as soon as it is relocated."""
 
 EARLY_MOD_CHECK = (6, 4)
 """vermagic, livepatch and the name are looked at before memory is allocated, taints are set after; `__this_module` and
 `.modinfo` must be there once, with the right size."""
 
-PRINTK_WHOLE_RECORD = (6, 4)
-"""A record of the log has room for 1,024 bytes of text; before, that of the console's prefix was taken off."""
-
-DYNDBG_NOTIFIED = (6, 4)
-"""lib/dynamic_debug.c hears of a module when that is announced; before, as soon as it is relocated."""
-
-DYNDBG_SOURCE = (6, 4)
-"""dyndbg= knows the flag "s"."""
-
-ENDBR_SEALED = (6, 4)
-"""x86: what patches ENDBR away is called apply_seal_endbr."""
+MODULE_MEMORY = (6, 4)
+"""`struct module_memory`: text, data, rodata and ro_after_init are allocated apart; before, core and init."""
 
 SRCU_USAGE = (6, 4)
 """`struct srcu_struct` has a half of its own for updates, `struct srcu_usage`."""
 
 ARM64_PREFIX = (6, 5)
 """arm64: PLT entries are there in every configuration, and messages begin with "Modules: "."""
+
+DYNDBG_SOURCE = (6, 6)
+"""dyndbg= knows the flag "s"."""
+
+DIRECT_CALLS = (6, 8)
+"""x86: an alternative may stand for an indirect call, by a flag."""
 
 PARAVIRT_IN_ALTERNATIVES = (6, 8)
 """x86: paravirt calls are alternatives; `.parainstructions` means nothing any more."""
@@ -56,22 +81,22 @@ EXECMEM = (6, 10)
 BTF_BASE = (6, 11)
 """Type information may bring the part of the kernel's that it was made with: `.BTF.base`."""
 
-INIT_TRAMPOLINE = (6, 12)
-"""arm64: init code has its own entries to reach ftrace by (in stable releases of 6.12, too)."""
+NESTED_ALTERNATIVES = (6, 11)
+"""x86: alternatives for one place have all the room of the longest."""
 
 SYSFS_REFUSES = (6, 12)
 """A module whose sections cannot have files in sysfs is refused."""
 
-LIVEPATCH_TRACED = (6, 12)
-"""Tracepoints of livepatch modules are taken."""
+STRTAB_CHECKED = (6, 13)
+"""The symbols' names are checked against their string table."""
 
-BOOL_ENABLE = (6, 14)
-"""Truth values may be called "enable" and "disable", too."""
+VALIDITY_SPLIT = ((6, 13), (6, 12, 113))
+"""elf_validity_cache_copy() has a function for each concern, and with them another order of its checks."""
 
-STRTAB_CHECKED = (6, 14)
-"""The symbols' names are checked against their string table, and extended versions are read."""
+EXTENDED_VERSIONS = (6, 14)
+"""Versions may be in `__version_ext_crcs` and `__version_ext_names`, where a name can have any length."""
 
-EXECMEM_ROX = (6, 14)
+EXECMEM_ROX = (6, 15)
 """Code of modules shares large pages, where the configuration has ARCH_HAS_EXECMEM_ROX."""
 
 PERCPU_ADDRESSES = (6, 15)
@@ -80,11 +105,23 @@ PERCPU_ADDRESSES = (6, 15)
 PERCPU_PROFILED_UNTIL = (6, 15)
 """Up to then, profiling of allocations makes the reserve for per-CPU variables larger."""
 
-SRCU_COUNTERS = (6, 15)
-"""`struct srcu_struct` begins with a pointer to its counters."""
+ALL_RO_AFTER_INIT = (6, 16)
+"""All sections that are to be read-only after init become so, `.static_call_sites` too; before, the first of a name."""
+
+BOOL_ENABLE = (6, 16)
+"""Truth values may be called "enable" and "disable", too."""
 
 MODULE_NAMESPACES = (6, 16)
 """Namespaces `module:NAME,...` are for the modules named, and cannot be imported."""
+
+PERCPU_RELOCATED = (6, 16)
+"""Relocations of the per-CPU section are applied although it is not allocated with the others."""
+
+INIT_TRAMPOLINE = ((6, 17), (6, 16, 6), (6, 12, 46))
+"""arm64: init code has its own entries to reach ftrace by."""
+
+CALLBACKS_OF_KERNEL = (6, 18)
+"""arm64: a function that patches an alternative must be the kernel's."""
 
 DYNDBG_STACK = (6, 19)
 """dyndbg= knows the flag "d"."""
@@ -92,17 +129,20 @@ DYNDBG_STACK = (6, 19)
 RELOCATION_PLACES = (6, 19)
 """x86 and livepatch: messages about a relocation name its section and number."""
 
+SRCU_READERS = (6, 19)
+"""`struct srcu_struct` has the kind of its readers before it comes to `struct srcu_usage`."""
+
 WARNING_WITH_COMMAND = (6, 19)
 """WARN() says where first, then the processor, the command and its number."""
 
-CALLBACKS_OF_KERNEL = (7, 0)
-"""arm64: a function that patches an alternative must be the kernel's."""
+PATCH_SITES = (7, 0)
+"""x86: alternatives are put together for each place, and nothing behind it is written to."""
 
-BTF_LAYOUT = (7, 0)
+BTF_LAYOUT = (7, 1)
 """Type information may have a third part, its layout."""
 
-FLAGSTAB = (7, 0)
+FLAGSTAB = (7, 1)
 """One `__ksymtab` for all, whose symbols have flags in `__kflagstab`; `__ksymtab_gpl` is obsolete."""
 
-PERCPU_RELOCATED = (7, 0)
-"""Relocations of the per-CPU section are applied although it is not allocated with the others."""
+TABLE_TYPES = ((7, 2), (6, 12, 113))
+"""Tables of names must be of type SHT_STRTAB."""
