@@ -9,17 +9,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.progress import with_bar
-from kbuildpy.cli.words import add_kernels
+from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
+    from kbuildpy.loader.check import Check
     from kbuildpy.loader.kernel import LoaderKernel
     from kbuildpy.loader.verdict import Verdict
+
+_OWN = "own"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,18 +32,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Modules that are named together may need each other. Exit status: 0 every kernel would load every module; "
         "1 one would not; 2 the call was wrong."
     )
-    parser.add_argument("files", nargs="*", metavar="FILE | DIR", type=Path, help="modules, or directories of them")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE | DIR", type=named_path, help="modules, or directories of them"
+    )
     add_kernels(
         parser,
-        "a kernel tree's path, an image's path, a release, `running` or `all` (default: the running kernel, else "
-        "the newest one installed)",
+        "a kernel tree's path, an image's path, a release, `running`, `all`, or `own`: each module by the kernel that "
+        "it was built for (default: the running kernel, else the newest one installed)",
     )
     add_params(parser, whose="of all")
-    parser.add_argument("--script", metavar="FILE", type=Path, help="run a script of insmod, rmmod and the like")
+    parser.add_argument("--script", metavar="FILE", type=named_path, help="run a script of insmod, rmmod and the like")
     parser.add_argument("--sig-enforce", action="store_true", help="the kernel runs with module.sig_enforce=1")
     parser.add_argument("--lockdown", action="store_true", help="the kernel is locked down (Secure Boot)")
     parser.add_argument(
-        "--cert", action="append", default=[], metavar="FILE", type=Path, help="certificates that are enrolled there"
+        "--cert",
+        action="append",
+        default=[],
+        metavar="FILE",
+        type=named_path,
+        help="certificates that are enrolled there",
     )
     parser.add_argument(
         "--blacklist", action="append", default=[], metavar="NAME", help="the kernel runs with module_blacklist=NAME"
@@ -66,12 +77,13 @@ def run(args: argparse.Namespace) -> int:
     files = find_modules(args.files)
     if args.files and not files:
         raise UsageError(f"no modules below {', '.join(map(str, args.files))}")
-    kernels = _kernels(args)
+    if _OWN in args.kernels and (len(args.kernels) > 1 or args.script is not None):
+        raise UsageError("-k own: by itself, and for files only", hint="name the kernels, or `all`")
     if args.script is not None:
-        return _run_script(args, kernels)
-    from kbuildpy.loader.check import Check, check_files
+        return _run_script(args, _kernels(args, args.kernels))
+    from kbuildpy.loader.check import check_files
 
-    results = check_files(Check(tuple(files), tuple(kernels), _parameters(args.params, files)), jobs=args.jobs)
+    results = chain.from_iterable(check_files(check, jobs=args.jobs) for check in _checks(args, files))
     shown, say = with_bar(results, len(files), quiet=args.quiet)
     rows: list[Sequence[Verdict]] = []
     for _, row in shown:
@@ -113,25 +125,40 @@ def _print(args: argparse.Namespace, rows: Sequence[Sequence[Verdict]]) -> None:
             print(f"{accepted} of {len(verdicts)} accepted", file=sys.stderr)
 
 
-def _kernels(args: argparse.Namespace) -> list[LoaderKernel]:
+def _checks(args: argparse.Namespace, files: Sequence[Path]) -> list[Check]:
+    """What is to be checked by which kernels."""
+    from kbuildpy.loader.check import Check, built_for
+
+    parameters = _parameters(args.params, files)
+    groups = list(built_for(files).items()) if args.kernels == [_OWN] else [("", files)]
+    return [
+        Check(tuple(group), tuple(_kernels(args, [release] if release else args.kernels)), parameters)
+        for release, group in groups
+    ]
+
+
+def _kernels(args: argparse.Namespace, words: Sequence[str]) -> list[LoaderKernel]:
     from kbuildpy.kbuild.module_facts import ask_module_facts
     from kbuildpy.loader.keys import with_certificates
     from kbuildpy.loader.open import open_kernels
 
     opened = open_kernels(
-        args.kernels,
+        words,
         partial(ask_module_facts, environ=os.environ),
         kdir=os.environ.get("KDIR"),
         kernelrelease=os.environ.get("KERNELRELEASE"),
     )
     kernels = []
     for item in opened:
-        if not args.kernels and not os.environ.get("KDIR"):
+        if not words and not os.environ.get("KDIR"):
             print(f"kbuildpy: {item.reason}", file=sys.stderr)
         kernel = replace(
             item.kernel, sig_enforce=args.sig_enforce, lockdown=args.lockdown, blacklist=tuple(args.blacklist)
         )
-        kernels.append(with_certificates(kernel, args.cert))
+        try:
+            kernels.append(with_certificates(kernel, args.cert))
+        except KbuildError as error:
+            raise UsageError(f"--cert: {error.message}", hint=error.hint) from error
     return kernels
 
 

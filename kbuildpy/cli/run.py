@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
-from kbuildpy.cli.words import add_kernels
+from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.vm.describe import as_text
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "several -k, in the one it was built for if that is among them, else in each. Exit status: 0 all were loaded "
         "and removed without complaint; 1 one was not; 2 the call was wrong."
     )
-    parser.add_argument("files", nargs="+", metavar="FILE.ko", type=Path, help="modules; compressed ones, too")
+    parser.add_argument("files", nargs="+", metavar="FILE.ko", type=named_path, help="modules; compressed ones, too")
     add_kernels(parser, "a release, a kernel tree's path, an image's path, `running` or `all`")
     add_params(parser, whose="of the only one")
     parser.add_argument("--dyndbg", action="store_true", help="switch the modules' dynamic debug messages on")

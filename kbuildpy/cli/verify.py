@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import Say, print_line, with_bar
-from kbuildpy.cli.words import add_kernels
+from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
@@ -23,22 +23,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "With several -k there is a result for each file and kernel; certificates that are named too count as enrolled "
         "in each of them. Exit status: 0 all are intact and trusted; 1 one is not; 2 the call was wrong."
     )
-    parser.add_argument("files", nargs="*", metavar="FILE | DIR", type=Path, help="modules, or directories of them")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE | DIR", type=named_path, help="modules, or directories of them"
+    )
     parser.add_argument(
         "--manifest",
         metavar="FILE",
-        type=Path,
+        type=named_path,
         help="the modules must be what `--manifest` of sign or install says (default for FILE: all that it names); for "
         "modules that install did not sign, no certificate has to be named",
     )
-    parser.add_argument("--cert", action="append", default=[], metavar="FILE", type=Path, help="trust its certificates")
-    parser.add_argument("--cert-dir", action="append", default=[], metavar="DIR", type=Path, help="those of all in DIR")
+    parser.add_argument(
+        "--cert", action="append", default=[], metavar="FILE", type=named_path, help="trust its certificates"
+    )
+    parser.add_argument(
+        "--cert-dir", action="append", default=[], metavar="DIR", type=named_path, help="those of all in DIR"
+    )
     parser.add_argument(
         "--mok",
         action="append",
         default=[],
         metavar="FILE",
-        type=Path,
+        type=named_path,
         help="trust a MOK list (MokListRT or exported)",
     )
     add_kernels(
@@ -49,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        type=Path,
+        type=named_path,
         help="do not trust its certificates, or hashes (tbs:HEX, bin:HEX, or an EFI list)",
     )
     parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="at a time (default: one per processor)")

@@ -24,6 +24,14 @@ def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return paths, dict(word.split("=", 1) for word in words if _VARIABLE.match(word))
 
 
+def named_path(word: str) -> Path:
+    """The type of an argument that names a file or a directory. An empty one, as an unset variable of a shell is,
+    would be the directory that one is in."""
+    if not word:
+        raise argparse.ArgumentTypeError("an empty name")
+    return Path(word)
+
+
 def add_kernels(parser: argparse.ArgumentParser, help: str | None = None) -> None:
     """`-k KERNEL`, which may repeat: `kernels`."""
     parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels", help=help)

@@ -94,12 +94,21 @@ def built_in_names(directory: Path) -> frozenset[str] | None:
 
 def stated_needs(contents: bytes) -> tuple[str, ...]:
     """The names in `depends=` of a module, found without taking it apart: it may be damaged."""
-    start = contents.find(b"\0depends=")
+    return tuple(name for name in _stated(contents, b"\0depends=").replace("-", "_").split(",") if name)
+
+
+def stated_release(contents: bytes) -> str:
+    """The release of the kernel that a module was built for, as its `vermagic=` says, found in the same way; "" if it
+    does not say."""
+    return _stated(contents, b"\0vermagic=").split(" ")[0]
+
+
+def _stated(contents: bytes, tag: bytes) -> str:
+    start = contents.find(tag)
     if start < 0:
-        return ()
-    start += len(b"\0depends=")
-    text = contents[start : contents.find(b"\0", start)].decode("utf-8", "replace")
-    return tuple(name for name in text.replace("-", "_").split(",") if name)
+        return ""
+    start += len(tag)
+    return contents[start : contents.find(b"\0", start)].decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=8)

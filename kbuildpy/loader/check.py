@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.own_modules import module_name, read_module, stated_needs
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.own_modules import module_name, read_module, stated_needs, stated_release
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import NO_MODULES, load_module
 from kbuildpy.loader.loaded import Loaded, Modules
@@ -29,6 +29,22 @@ class Check:
     files: tuple[Path, ...]
     kernels: tuple[LoaderKernel, ...]
     parameters: Mapping[str, str]
+
+
+def built_for(files: Sequence[Path]) -> dict[str, list[Path]]:
+    """The `files` by the release of the kernel that each was built for.
+
+    Raises `UsageError` for one that does not say, `KbuildError` for one that cannot be read.
+    """
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        release = stated_release(read_module(file))
+        if not release:
+            raise UsageError(
+                f"{file}: it does not say which kernel it was built for: it has no vermagic", hint="name one with -k"
+            )
+        found.setdefault(release, []).append(file)
+    return found
 
 
 def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]:
@@ -83,7 +99,7 @@ class Checker:
         args = self._check.parameters.get(module_name(file.name), "")
         kernel = self._check.kernels[number]
         verdict, after = load_module(contents, kernel, modules, args, file=str(file))
-        self._loaded[file, number] = after if verdict.accepted else NO_MODULES
+        self._loaded[file, number] = after if verdict.accepted else Modules(refused=(module_name(file.name),))
         return verdict
 
     def _before(self, file: Path, contents: bytes, number: int) -> Modules:
@@ -91,6 +107,7 @@ class Checker:
         if len(self._check.files) == 1:
             return NO_MODULES
         loaded: dict[str, Loaded] = {}
+        refused: list[str] = []
         self._pending.add(file)
         for name in stated_needs(contents):
             needed = self._nearest(name, file)
@@ -101,9 +118,11 @@ class Checker:
                     self._verdict(needed, read_module(needed), number)
                 except KbuildError:
                     continue
-            loaded.update((module.name, module) for module in reversed(self._loaded[needed, number].loaded))
+            before = self._loaded[needed, number]
+            loaded.update((module.name, module) for module in reversed(before.loaded))
+            refused += before.refused
         self._pending.discard(file)
-        return Modules(tuple(reversed(loaded.values())))
+        return Modules(tuple(reversed(loaded.values())), tuple(refused))
 
     def _nearest(self, name: str, file: Path) -> Path | None:
         candidates = self._by_name.get(name, [])

@@ -26,7 +26,7 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
     elif not brief:
         facts += [("warns", line) for line in verdict.lines]
         facts.append(("taints", verdict.taints or "none"))
-        facts.append(("loaded before", ", ".join(verdict.requires) or "nothing"))
+        facts.append(("needs", ", ".join(verdict.requires) or "nothing"))
         facts.append(("size", f"{verdict.size} bytes"))
     facts += [("not checked", what) for what in verdict.unchecked]
     if verbose:

@@ -52,9 +52,11 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Modules:
-    """All of them, the latest first, as the kernel's list has them."""
+    """All of them, the latest first, as the kernel's list has them; `refused` are names of modules that were tried
+    before, and not loaded."""
 
     loaded: tuple[Loaded, ...] = ()
+    refused: tuple[str, ...] = ()
 
     def find(self, name: str) -> Loaded | None:
         """The module called `name` (kernel/module/main.c: find_module_all)."""
@@ -74,15 +76,16 @@ class Modules:
 
     def changed(self, name: str, *, state: str | None = None, references: int = 0) -> Modules:
         """The same with the module `name` in `state` (None: as it is), and with so many references more."""
-        return Modules(
-            tuple(
+        return replace(
+            self,
+            loaded=tuple(
                 replace(module, state=state or module.state, references=module.references + references)
                 if module.name == name
                 else module
                 for module in self.loaded
-            )
+            ),
         )
 
     def without(self, name: str) -> Modules:
         """The same without the module `name`."""
-        return Modules(tuple(module for module in self.loaded if module.name != name))
+        return replace(self, loaded=tuple(module for module in self.loaded if module.name != name))

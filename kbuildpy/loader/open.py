@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.installed import installed_image, installed_kernels
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.from_tree import AskTree, kernel_from_tree
 from kbuildpy.loader.kernel import LoaderKernel
+
+_NAMED = "Its path was given."
 
 
 class OpenedKernel(NamedTuple):
@@ -60,7 +62,16 @@ def open_kernels(
     once: dict[Path, _Source] = {}
     for source in sources:
         once.setdefault(source.place, source)
-    return [OpenedKernel(_open(source.origin, ask, root), source.reason) for source in once.values()]
+    return [OpenedKernel(_opened(source, ask, root), source.reason) for source in once.values()]
+
+
+def _opened(source: _Source, ask: AskTree | None, root: Path) -> LoaderKernel:
+    try:
+        return _open(source.origin, ask, root)
+    except KbuildError as error:
+        if source.reason == _NAMED and isinstance(source.origin, Path):
+            raise UsageError(error.message, hint=error.hint) from error
+        raise
 
 
 def _open(origin: KernelTree | Path, ask: AskTree | None, root: Path) -> LoaderKernel:
@@ -93,7 +104,7 @@ def _of_word(word: str, root: Path, running: str) -> list[_Source]:
     if word == "all":
         return [_Source(origin, "All installed kernels are wanted.") for origin in installed_kernels(root)]
     if Path(word).is_file():
-        return [_Source(Path(word), "Its path was given.")]
+        return [_Source(Path(word), _NAMED)]
     try:
         return [_Source(found.tree, found.reason) for found in find_trees([word], root=root, running=running)]
     except UsageError:

@@ -22,7 +22,8 @@ def in_order(info: LoadInfo) -> tuple[str, ...]:
         except KbuildError as error:
             info.not_checked(f"what {owner} needs itself: {error.message}")
             below = ()
-        unknown = unknown or below is None
+        # (of one that was not given, that is said already)
+        unknown = unknown or (below is None and owner not in (info.absent or ()))
         order += [name for name in (*(below or ()), owner) if name not in order]
     if unknown:
         info.not_checked("what the modules that it requires need themselves", "the kernel's own modules")

@@ -123,6 +123,7 @@ def resolve_symbol(info: LoadInfo, name: str) -> Missing | None:
             info.not_checked(
                 f"symbols of {', '.join(absent)}: it was not given, and is none of the kernel's own modules"
             )
+            info.requires += [owner for owner in absent if owner not in info.requires]
             return None
         return Missing("ENOENT", *_why_unknown(info, name), unknown=True)
     if found.gpl_only:
@@ -232,23 +233,37 @@ def _absent(info: LoadInfo) -> list[str]:
     if info.absent is None:
         exports = info.kernel.exports
         assert exports is not None
-        named = [word for value in modinfo_values(info, "depends") for word in value.split(",") if word]
         symbols = (
             info.symbol_name(number) for number, row in enumerate(info.symbols) if number and row[3] == SHN_UNDEF
         )
         owners = {found.owner for found in map(exports.find, symbols) if found is not None}
-        info.absent = [name for name in named if name not in owners and info.modules.find(name) is None]
+        info.absent = [
+            name
+            for name in _depends(info)
+            if name not in owners and name not in info.modules.refused and info.modules.find(name) is None
+        ]
     return info.absent
+
+
+def _depends(info: LoadInfo) -> list[str]:
+    return [word for value in modinfo_values(info, "depends") for word in value.split(",") if word]
 
 
 def _why_unknown(info: LoadInfo, name: str) -> tuple[str, str]:
     """What to say about a symbol that nobody exports to this module."""
     known = info.kernel.exports.find(name) if info.kernel.exports else None
-    if known is not None and known.gpl_only and "P" in info.taints:
+    loaded = [module.exports[name] for module in info.modules.loaded if name in module.exports]
+    if "P" in info.taints and any(export.gpl_only for export in (known, *loaded) if export is not None):
         reason = f"{name} is for GPL-compatible modules, and this one is not (taints: {letters(info.taints)})"
         return reason, "MODULE_LICENSE() decides; do without the symbol otherwise"
     if known is not None and known.owner:
         return f"{name} is exported by {known.owner}, which is not loaded", f"load {known.owner} first: modprobe does"
+    refused = next((owner for owner in _depends(info) if owner in info.modules.refused), "")
+    if refused:
+        return (
+            f"nobody exports {name}: {refused}, which it needs, is refused itself",
+            f"see what is wrong with {refused}",
+        )
     return (
         f"nobody exports {name}",
         "the kernel does not have it, or not for modules; another module's must be built and loaded before",

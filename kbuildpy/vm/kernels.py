@@ -84,5 +84,8 @@ def _kernels_of(word: str) -> Iterator[Kernel]:
 
 
 def _kernel_of_image(path: Path) -> Kernel:
-    machine = machine_of_image(path)
-    return Kernel(read_kernel(path).release, path.resolve(), machine)
+    try:
+        machine = machine_of_image(path)
+        return Kernel(read_kernel(path).release, path.resolve(), machine)
+    except KbuildError as error:
+        raise UsageError(error.message, hint=error.hint) from error

@@ -1,0 +1,130 @@
+"""Modules that are checked together: what one of them lacks because another is refused, and each by its own kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbuildpy.kernel.architecture import architecture_of, is_native
+from kbuildpy.kernel.find import installed_trees
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import Completed, run
+from tests.parity.both import kbuildpy
+
+pytestmark = pytest.mark.parity
+
+SOURCES = {
+    "Kbuild": "obj-m := maker.o user.o\n",
+    "maker.c": (
+        "#include <linux/module.h>\nint made(void);\nint made(void) { return 0; }\nEXPORT_SYMBOL_GPL(made);\n"
+        'MODULE_LICENSE("GPL");\n'
+    ),
+    "user.c": (
+        "#include <linux/module.h>\nint made(void);\nstatic int __init user_init(void) { return made(); }\n"
+        'module_init(user_init);\nMODULE_LICENSE("GPL");\n'
+    ),
+}
+TREES = [tree for tree in installed_trees().trees if is_native(architecture_of(tree))]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of both modules, for each kernel tree of this machine."""
+    place = tmp_path_factory.mktemp("together")
+    for name, text in SOURCES.items():
+        (place / name).write_text(text)
+    kernels = [word for tree in TREES for word in ("-k", str(tree.objects))]
+    done = kbuildpy("build", place, *kernels)
+    assert done.returncode == 0, done.error_text
+    return place / "build"
+
+
+@pytest.fixture(params=TREES, ids=lambda tree: tree.release)
+def tree(request: pytest.FixtureRequest) -> KernelTree:
+    found: KernelTree = request.param
+    return found
+
+
+def verdicts(done: Completed) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.text.splitlines()]
+
+
+def check(*words: str | Path) -> Completed:
+    return kbuildpy("check", *words, "--format", "json")
+
+
+def test_a_module_whose_provider_is_refused_is_refused_as_well(built: Path, tree: KernelTree) -> None:
+    files = [built / tree.release / name for name in ("user.ko", "maker.ko")]
+    done = check(*files, "-k", tree.objects, "--blacklist", "maker")
+    user, maker = verdicts(done)
+    assert done.returncode == 1
+    assert (maker["errno"], user["errno"], user["log"]) == ("EPERM", "ENOENT", "user: Unknown symbol made (err -2)")
+    assert user["reason"] == "nobody exports made: maker, which it needs, is refused itself"
+
+
+def test_a_provider_that_is_not_given_is_required_all_the_same(built: Path, tree: KernelTree) -> None:
+    (user,) = verdicts(check(built / tree.release / "user.ko", "-k", tree.objects))
+    assert user["accepted"] and user["requires"] == ["maker"]
+    assert [what for what in user["unchecked"] if "maker" in what] == [
+        "symbols of maker: it was not given, and is none of the kernel's own modules"
+    ]
+
+
+def test_the_license_is_the_reason_where_a_given_module_exports_for_gpl_only(
+    built: Path, tree: KernelTree, tmp_path: Path
+) -> None:
+    contents = (built / tree.release / "user.ko").read_bytes()
+    (tmp_path / "user.ko").write_bytes(contents.replace(b"license=GPL\0", b"license=XYZ\0"))
+    done = check(tmp_path / "user.ko", built / tree.release / "maker.ko", "-k", tree.objects)
+    user = verdicts(done)[0]
+    assert user["errno"] == "ENOENT"
+    assert user["reason"].startswith("made is for GPL-compatible modules, and this one is not")
+
+
+def test_own_asks_the_kernel_that_each_module_was_built_for(built: Path) -> None:
+    done = check(built, "-k", "own")
+    assert done.returncode == 0, done.text
+    assert {(Path(item["file"]).parent.name, item["kernel"]) for item in verdicts(done)} == {
+        (tree.release, tree.release) for tree in TREES
+    }
+
+
+def test_own_wants_to_be_told_by_the_module(tmp_path: Path) -> None:
+    (tmp_path / "silent.ko").write_bytes(b"\x7fELF")
+    done = check(tmp_path / "silent.ko", "-k", "own")
+    assert (done.returncode, done.text) == (2, "")
+    assert "silent.ko: it does not say which kernel it was built for" in done.error_text
+
+
+@pytest.mark.parametrize("words", [("-k", "own", "-k", "running"), ("-k", "own", "--script", "loads.txt")])
+def test_own_goes_with_nothing_else(words: tuple[str, ...], built: Path) -> None:
+    files = () if "--script" in words else (built,)
+    done = check(*files, *words)
+    assert done.returncode == 2
+    assert "-k own" in done.error_text
+
+
+def test_pipes_are_no_modules(tmp_path: Path) -> None:
+    """(a check of one would wait for somebody who writes)"""
+    os.mkfifo(tmp_path / "pipe.ko")
+    for words, said in ((tmp_path / "pipe.ko", "neither a file nor a directory"), (tmp_path, "no modules below")):
+        done = run([sys.executable, "-m", "kbuildpy", "check", words], check=False, timeout=60)
+        assert done.returncode == 2
+        assert said in done.error_text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("",), ("m.ko", "-k", "m.ko"), ("m.ko", "--cert", "nothing.pem")],
+    ids=["an empty name", "no image", "no certificate"],
+)
+def test_a_name_that_is_none_is_a_wrong_call(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "m.ko").write_bytes(b"\x7fELF")
+    done = kbuildpy("check", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.error_text
