@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from kbuildpy.elf.constants import STB_WEAK
 from kbuildpy.loader.coming import prepare_coming_module
 from kbuildpy.loader.finalize import post_relocation
 from kbuildpy.loader.ftrace import ftrace_module_init
@@ -98,11 +99,15 @@ def test_takes_what_compilers_and_objtool_make(version: Version) -> None:
     assert info.kernel_taints == set()
 
 
-@pytest.mark.parametrize("name", FOLLOWED)
-def test_a_pointer_that_is_not_relocated_is_undefined(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [(each.name, number) for each in GOOD if each.name in FOLLOWED for number in range(len(each.relocations))],
+)
+def test_a_pointer_that_is_not_relocated_is_undefined(name: str, missing: int) -> None:
     section = next(each for each in GOOD if each.name == name)
+    left = [each for number, each in enumerate(section.relocations) if number != missing]
     with pytest.raises(Undefined, match="not relocated"):
-        go([replace(section, relocations=section.relocations[1:])])
+        go([replace(section, relocations=left)])
 
 
 @pytest.mark.parametrize("name", [".retpoline_sites", ".return_sites", ".ibt_endbr_seal"])
@@ -165,6 +170,56 @@ def test_an_alternative_out_of_bounds_is_undefined(version: Version, feature: in
         go([alternatives(version, feature, before, after)], version=version)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_alternative_whose_replacement_is_nowhere_is_undefined(version: Version) -> None:
+    section = alternatives(version, 3, 8, 8)
+    with pytest.raises(Undefined, match="not relocated"):
+        go([replace(section, relocations=section.relocations[:1])], version=version)
+
+
+def test_an_alternative_that_is_longer_than_its_place_is_undefined_until_places_are_put_together() -> None:
+    for version in ((6, 1), (6, 3), (6, 12), (6, 19)):
+        with pytest.raises(Undefined, match="replaces 4 bytes by 8"):
+            go([alternatives(version, 3, 4, 8)], version=version)
+    go([alternatives((7, 0), 3, 4, 8)], version=(7, 0))
+
+
+def test_alternatives_for_one_place_have_the_room_of_the_longest_once_they_may_be_nested() -> None:
+    def both(version: Version) -> Sec:
+        short, long = alternatives(version, 3, 4, 8), alternatives(version, 4, 8, 8)
+        size = len(short.contents)
+        moved = [replace(rel, offset=rel.offset + size) for rel in long.relocations]
+        return replace(short, contents=short.contents + long.contents, relocations=[*short.relocations, *moved])
+
+    with pytest.raises(Undefined, match="replaces 4 bytes by 8"):
+        go([both((6, 10))], version=(6, 10))
+    go([both((6, 11))], version=(6, 11))
+
+
+def test_an_alternative_may_stand_for_a_call_only_where_the_kernel_knows_the_flag() -> None:
+    go([alternatives((6, 6), 3, 6, 5, flags=2)], version=(6, 6))
+    with pytest.raises(Undefined, match="alt_replace_call"):
+        go([alternatives((6, 8), 3, 6, 5, flags=2)], version=(6, 8))
+
+
+@pytest.mark.parametrize("length", [4, 255])
+def test_a_paravirt_call_has_room_for_a_call(length: int) -> None:
+    contents = bytes(8) + bytes([0, length]) + bytes(6)
+    with pytest.raises(Undefined, match=r"BUG\(\) in apply_paravirt"):
+        go([Sec(".parainstructions", RODATA, contents, [to(AT_NOPS, R_64)])], version=(6, 1))
+    go([Sec(".parainstructions", RODATA, contents, [to(AT_NOPS, R_64)])], version=(6, 12))
+
+
+def test_a_retpoline_never_goes_through_the_stack_pointer() -> None:
+    symbols = [
+        replace(symbol, name="__x86_indirect_thunk_rsp") if "_rax" in symbol.name else symbol for symbol in SYMBOLS
+    ]
+    info = info_of([*MODULE, GOOD[0]], symbols)
+    apply_relocations(info)
+    with pytest.raises(Undefined, match=r"calls __x86_indirect_thunk_rsp: BUG\(\)"):
+        post_relocation(info)
+
+
 def test_a_direct_call_in_an_alternative_must_be_one() -> None:
     with pytest.raises(Undefined, match="alt_replace_call"):
         go([alternatives((6, 12), 3, 6, 5, flags=2)])
@@ -214,6 +269,23 @@ def test_a_static_call_by_a_trampoline_of_its_own_is_undefined() -> None:
     """6.1 refuses such a module, and so does 6.12, which crashed on the way."""
     with pytest.raises(Undefined, match="key the kernel does not find"):
         go([table(".static_call_sites", [to(AT_STATIC_CALL), Rel(4, R_PC32, TEXT_SYMBOL)], 8)])
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (Sym("printk_x", 0), "has 'printk_x' for its key"),
+        (Sym("missing", 0, bind=STB_WEAK), "points to the address 0x0: nobody has 'missing'"),
+        (Sym("unkept", 3), "points to .comment, which is not kept"),
+    ],
+)
+def test_a_static_call_needs_a_key_that_is_there(key: Sym, words: str) -> None:
+    calls = table(".static_call_sites", [to(AT_STATIC_CALL), Rel(4, R_PC32, len(SYMBOLS) + 1)], 8)
+    info = info_of([*MODULE, Sec(".comment", 0), calls], [*SYMBOLS, key])
+    apply_relocations(info)
+    with pytest.raises(Undefined) as caught:
+        prepare_coming_module(info)
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -309,6 +381,12 @@ def test_an_alternative_of_arm64_has_the_size_of_what_it_replaces(capability: in
     section = Sec(".altinstructions", RODATA, contents, [Rel(0, 261, 1), Rel(4, 261, 1)])
     with pytest.raises(Undefined, match="BUG_ON"):
         arm64([*TRAMPOLINES, section])
+
+
+def test_an_alternative_of_arm64_whose_replacement_is_nowhere_is_undefined() -> None:
+    contents = bytes(8) + struct.pack("<HBB", 3, 8, 8)
+    with pytest.raises(Undefined, match="not relocated"):
+        arm64([*TRAMPOLINES, Sec(".altinstructions", RODATA, contents, [Rel(0, 261, 1)])])
 
 
 def test_arm64_of_7_3_takes_patching_functions_of_the_kernel_only() -> None:
