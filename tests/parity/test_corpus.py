@@ -22,16 +22,16 @@ ROWS = [
 PACKAGES = sorted({row[0] for row in ROWS})
 # These lines are what the packages' release of Debian was made for; newer ones may refuse the sources.
 LINES = ((6, 1), (6, 12))
-SLOW = ("jool-dkms", "xtables-addons-dkms")
+SLOW: dict[str, tuple[tuple[int, int], ...]] = {"jool-dkms": (), "xtables-addons-dkms": ((6, 1),)}
+"""Packages that take minutes, and the lines on which they are built in every run."""
 
 
 def _cases() -> list[Any]:
-    """Every package on every line; the two that take minutes run on the older line only, unless asked for."""
+    """Every package on every line."""
     found = []
     for tree in (tree for tree in trees() if tree.version in LINES):
         for package in PACKAGES:
-            slow = tree.version != LINES[0] and package in SLOW
-            marks = [pytest.mark.sweep] if slow else []
+            marks = [] if tree.version in SLOW.get(package, LINES) else [pytest.mark.sweep]
             found.append(pytest.param(package, tree, marks=marks, id=f"{package}-{tree.release}"))
     return found
 

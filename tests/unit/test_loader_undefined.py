@@ -1,0 +1,215 @@
+"""What a kernel does not look at and comes to grief over, where nobody can be asked what becomes of it; and refusals
+that a module which is loaded by itself in a kernel of today does not meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from kbuildpy.elf.constants import SHF_ALLOC, STB_WEAK
+from kbuildpy.errors import KbuildError
+from kbuildpy.loader.destroy_params import destroy_params
+from kbuildpy.loader.elf_index import THIS_MODULE
+from kbuildpy.loader.ftrace import ftrace_module_init
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.layout import layout_and_allocate
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.loaded import Loaded, Modules
+from kbuildpy.loader.memory import Memory, Place
+from kbuildpy.loader.own_exports import own_exports
+from kbuildpy.loader.relocate import apply_relocations
+from kbuildpy.loader.sysfs import mod_sysfs_setup
+from kbuildpy.loader.verdict import Refusal, Undefined
+from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
+from tests.loader_info import info_of
+
+R_64, R_PC32, ABS64, BRANCH = 1, 2, 257, 283
+TEXT_, DATA_, EXTERN, WEAK = range(1, 5)
+SYMBOLS = (Sym("text", 1), Sym("data", 2), Sym("extern", 0), Sym("missing", 0, bind=STB_WEAK))
+FAR = 1 << 40
+PLTS = (Sec(".plt", TEXT, b"\0"), Sec(".init.plt", TEXT, b"\0"))
+
+
+def module(*sections: Sec, machine: str = "x86_64", text: Sequence[Rel] = (), data: Sequence[Rel] = ()) -> LoadInfo:
+    """A module with a `.text`, a `.data` and these sections."""
+    base = (Sec(".text", TEXT, bytes(64), text), Sec(".data", DATA, bytes(64), data))
+    return info_of([*base, *sections], SYMBOLS, machine=machine)
+
+
+# --- Memory that pointers lead to.
+
+
+def test_a_pointer_of_which_a_relocation_makes_something_else_is_none() -> None:
+    memory = Memory(module(data=[Rel(4, R_PC32, TEXT_)]))
+    with pytest.raises(Undefined, match=r"makes of the pointer at .data\+0x0 what is no address"):
+        memory.pointer(Place(2, 0))
+    assert memory.pointer(Place(2, 8)) == 0
+
+
+def test_a_pointer_by_a_symbol_that_does_not_exist_leads_nowhere() -> None:
+    with pytest.raises(Undefined, match="symbol 99, which does not exist"):
+        Memory(module(data=[Rel(0, R_64, 99)])).pointer(Place(2, 0))
+
+
+def test_per_cpu_variables_have_no_address_of_their_own() -> None:
+    with pytest.raises(Undefined, match="per CPU, and has no address of its own"):
+        Memory(module(Sec(".data..percpu", DATA))).integer(Place(3, 0), 4)
+
+
+# --- Parameters when the module goes.
+
+
+def parameters(*relocations: Rel) -> Memory:
+    return Memory(module(Sec("__param", RODATA, bytes(40), relocations)))
+
+
+@pytest.mark.parametrize(
+    ("relocations", "words"),
+    [
+        ((), "the operations of a parameter are looked for at the address 0x0"),
+        ((Rel(16, R_64, EXTERN, FAR),), "where nothing is"),
+        ((Rel(16, R_64, DATA_, 60),), "outside"),
+    ],
+)
+def test_operations_that_are_nowhere_are_followed_in_the_end(relocations: tuple[Rel, ...], words: str) -> None:
+    with pytest.raises(Undefined, match=words):
+        destroy_params(parameters(*relocations))
+
+
+def test_a_string_that_is_far_from_everything_is_freed_in_the_end() -> None:
+    symbols = [replace(symbol, name="param_ops_charp") if symbol.name == "extern" else symbol for symbol in SYMBOLS]
+    for addend in (0, FAR):
+        entry = Sec("__param", RODATA, bytes(40), [Rel(16, R_64, EXTERN), Rel(32, R_64, EXTERN, addend)])
+        memory = Memory(info_of([Sec(".text", TEXT), Sec(".data", DATA), entry], symbols))
+        if addend:
+            with pytest.raises(Undefined, match="the variable of a charp parameter is looked for at"):
+                destroy_params(memory)
+        else:
+            destroy_params(memory)
+
+
+def test_the_name_of_a_parameter_that_has_a_file_must_be_kept() -> None:
+    entry = bytearray(40)
+    entry[24:26] = (0o644).to_bytes(2, "little")
+    operations = Sec(".ops", DATA, bytes(64))
+    param = Sec("__param", RODATA, bytes(entry), [Rel(0, R_64, 5), Rel(16, R_64, 6)])
+    symbols = [*SYMBOLS, Sym("name", 4), Sym("operations", 3)]
+    for flags in (RODATA, 0):
+        base = [Sec(".text", TEXT), Sec(".data", DATA), operations, Sec(".names", flags, b"x\0"), param]
+        info = info_of(base, symbols)
+        if flags & SHF_ALLOC:
+            mod_sysfs_setup(info)
+        else:
+            with pytest.raises(Undefined, match="the name of a parameter is not kept"):
+                mod_sysfs_setup(info)
+
+
+# --- Exports.
+
+
+@pytest.mark.parametrize(
+    ("contents", "relocations", "words"),
+    [
+        (bytes(12), [Rel(4, R_64, TEXT_)], "relocated otherwise than by an offset"),
+        (bytes(12), [Rel(5, R_PC32, TEXT_)], "relocated otherwise than by an offset"),
+        (bytes(4) + b"\1" + bytes(7), [], "an offset to nowhere"),
+        (bytes(12), [Rel(4, R_PC32, EXTERN)], "no string of the module"),
+        (bytes(12), [Rel(4, R_PC32, DATA_, 64)], "no string of the module"),
+    ],
+)
+def test_an_export_whose_name_is_nowhere_is_read_all_the_same(
+    contents: bytes, relocations: list[Rel], words: str
+) -> None:
+    with pytest.raises(Undefined, match=words):
+        own_exports(module(Sec("__ksymtab", RODATA, contents, relocations)))
+
+
+# --- Where sections go.
+
+
+def test_sections_that_are_larger_together_than_the_kernel_counts_are_undefined() -> None:
+    info = module()
+    for number in (1, 2):
+        info.sechdrs[number].sh_size = 0xFFFFF000
+        info.sechdrs[number].sh_flags = DATA
+    with pytest.raises(Undefined, match="larger than the kernel can count"):
+        layout_and_allocate(info)
+
+
+def test_a_struct_module_outside_of_the_data_is_gone_too_early() -> None:
+    for flags in (DATA, TEXT):
+        info = module(Sec(THIS_MODULE, flags, bytes(64)))
+        info.index.mod = 3
+        if flags == DATA:
+            layout_and_allocate(info)
+        else:
+            with pytest.raises(Undefined, match="not with its data"):
+                layout_and_allocate(info)
+
+
+def test_a_module_for_arm64_has_sections_for_what_does_not_reach() -> None:
+    for plts in (PLTS[:1], PLTS[1:], ()):
+        with pytest.raises(Refusal, match=r"no section .plt or no section .init.plt") as caught:
+            module(*plts, machine="arm64")
+        assert (caught.value.errno, caught.value.line) == ("ENOEXEC", "m: module PLT section(s) missing")
+
+
+def test_a_branch_by_a_symbol_that_does_not_exist_is_followed() -> None:
+    with pytest.raises(Undefined, match="outside of the table"):
+        module(*PLTS, machine="arm64", text=[Rel(0, BRANCH, 99)])
+
+
+# --- Functions that are traced.
+
+
+def test_a_place_to_trace_by_must_be_within_its_section() -> None:
+    info = module(Sec("__mcount_loc", RODATA, bytes(8), [Rel(0, R_64, TEXT_, 64)]))
+    apply_relocations(info)
+    with pytest.raises(Undefined, match="leads out of its section"):
+        ftrace_module_init(info)
+
+
+def test_a_place_to_trace_by_is_relocated_on_arm64() -> None:
+    info = module(*PLTS, Sec("__patchable_function_entries", RODATA, b"\1" + bytes(7)), machine="arm64")
+    apply_relocations(info)
+    with pytest.raises(Undefined, match="not relocated"):
+        ftrace_module_init(info)
+
+
+# --- Before and after a module by itself.
+
+
+def stand_in(version: tuple[int, int] = (6, 12), machine: str = "x86_64") -> LoaderKernel:
+    return LoaderKernel("6.12", version, machine, config={"CONFIG_MODVERSIONS": "y"}, vermagic="6.12")
+
+
+@pytest.mark.parametrize("kernel", [stand_in((5, 10)), stand_in(machine="riscv")])
+def test_a_loader_that_is_not_known_is_not_guessed(kernel: LoaderKernel) -> None:
+    with pytest.raises(KbuildError, match="the loader of such a kernel is not known here"):
+        load_module(b"", kernel)
+
+
+def whole(modinfo: bytes) -> bytes:
+    return elf_object([Sec(THIS_MODULE, DATA, bytes(24) + b"m".ljust(56, b"\0"))], []).replace(
+        b"license=GPL\0description=x\0", modinfo.ljust(26, b"\0")
+    )
+
+
+def test_a_module_without_vermagic_is_refused_without_a_word() -> None:
+    verdict, _ = load_module(whole(b"license=GPL"), stand_in())
+    assert (verdict.errno, verdict.log, verdict.reason) == ("ENOEXEC", None, "it has no vermagic")
+
+
+def test_a_live_patch_takes_a_kernel_that_can_be_patched() -> None:
+    verdict, _ = load_module(whole(b"vermagic=6.12\0livepatch=Y"), stand_in())
+    assert verdict.errno == "ENOEXEC"
+    assert verdict.log == "m: module is marked as livepatch module, but livepatch support is disabled"
+
+
+@pytest.mark.parametrize(("state", "errno"), [("LIVE", "EEXIST"), ("COMING", "EEXIST"), ("GOING", "EBUSY")])
+def test_a_name_is_taken_until_its_module_is_gone(state: str, errno: str) -> None:
+    verdict, _ = load_module(whole(b"vermagic=6.12"), stand_in(), Modules((Loaded("m", state=state),)))
+    assert verdict.errno == errno
