@@ -14,11 +14,11 @@ from pathlib import Path
 from kbuildpy.kbuild.module_facts import ask_module_facts
 from kbuildpy.kernel.own_modules import modules_directory, walk_modules
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.loader.from_tree import kernel_from_tree
+from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.load_module import load_module
 from tests.parity.packages import unpacked_kernel
 
-IMPORTS = "import kbuildpy.loader.load_module, kbuildpy.loader.from_tree"
+IMPORTS = "import kbuildpy.loader.load_module, kbuildpy.loader.kernels.from_tree"
 RUNS = 15
 
 

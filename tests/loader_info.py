@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from kbuildpy.elf.constants import EM_AARCH64, EM_X86_64
 from kbuildpy.elf.raw import read_ehdr, read_shdrs
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
-from kbuildpy.loader.layout import layout_and_allocate
+from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.loaded import Modules
-from kbuildpy.loader.symbols import simplify_symbols
+from kbuildpy.loader.stages.layout import layout_and_allocate
+from kbuildpy.loader.stages.symbols import simplify_symbols
 from tests.elf_objects import Sec, Sym, elf_object
 
 Version = tuple[int, ...]

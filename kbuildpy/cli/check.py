@@ -101,15 +101,15 @@ def run(args: argparse.Namespace) -> int:
 def _print(args: argparse.Namespace, rows: Sequence[Sequence[Verdict]]) -> None:
     verdicts = [verdict for row in rows for verdict in row]
     if args.format == "sarif":
-        from kbuildpy.loader.sarif import as_sarif
+        from kbuildpy.loader.reports.sarif import as_sarif
 
         print(as_sarif(verdicts))
     elif args.format == "junit":
-        from kbuildpy.loader.junit import as_junit
+        from kbuildpy.loader.reports.junit import as_junit
 
         print(as_junit(verdicts))
     elif args.format == "text":
-        from kbuildpy.loader.describe import as_matrix, as_text
+        from kbuildpy.loader.reports.describe import as_matrix, as_text
 
         several = len(rows[0]) > 1
         if several and not args.quiet:
@@ -139,8 +139,8 @@ def _checks(args: argparse.Namespace, files: Sequence[Path]) -> list[Check]:
 
 def _kernels(args: argparse.Namespace, words: Sequence[str]) -> list[LoaderKernel]:
     from kbuildpy.kbuild.module_facts import ask_module_facts
-    from kbuildpy.loader.keys import with_certificates
-    from kbuildpy.loader.open import open_kernels
+    from kbuildpy.loader.kernels.keys import with_certificates
+    from kbuildpy.loader.kernels.open import open_kernels
 
     opened = open_kernels(
         words,
@@ -173,7 +173,7 @@ def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
 
 def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> int:
     """Print what comes of each step of the script with each kernel; 0 if all steps are done."""
-    from kbuildpy.loader.script import as_text, read_script, run_script
+    from kbuildpy.loader.lifecycle.script import as_text, read_script, run_script
 
     if args.files or args.params:
         raise UsageError("--script loads what it names, with the parameters that it names: no FILE and no --params")

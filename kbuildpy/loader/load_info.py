@@ -15,7 +15,7 @@ from kbuildpy.elf.raw import SHDR_SIZE, Ehdr, Shdr
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.symbols import Row, SymbolRows
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.loaded import ModuleExport, Modules
+from kbuildpy.loader.lifecycle.loaded import ModuleExport, Modules
 from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Placed, Refusal, Undefined
 
@@ -224,3 +224,9 @@ class LoadInfo:
         said = f"{what}: {known or f'{fact} is not known'}" if fact else what
         if said not in self.unchecked:
             self.unchecked.append(said)
+
+
+def is_init_section(info: LoadInfo, name: str) -> bool:
+    """Whether a section called `name` is for init only. Where modules are not unloaded, what is for leaving is not kept
+    either (module_init_layout_section)."""
+    return name.startswith(".init") or (name.startswith(".exit") and info.kernel.has("MODULE_UNLOAD") is False)

@@ -12,27 +12,28 @@ from dataclasses import replace
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_NULL
 from kbuildpy.elf.raw import SHDR_SIZE
 from kbuildpy.errors import KbuildError
-from kbuildpy.loader import modinfo, since
-from kbuildpy.loader.coming import prepare_coming_module
-from kbuildpy.loader.destroy_params import module_destroy_params
-from kbuildpy.loader.dyndbg import dynamic_debug_setup
-from kbuildpy.loader.elf_validity import MACHINES, elf_validity
-from kbuildpy.loader.finalize import post_relocation
-from kbuildpy.loader.ftrace import ftrace_module_init
+from kbuildpy.loader import since
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.layout import check_struct_is_writable, layout_and_allocate, total_size
+from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.loaded import Loaded, Modules
-from kbuildpy.loader.parameters import copy_args, parse_args
-from kbuildpy.loader.relocate import apply_relocations
-from kbuildpy.loader.requires import in_order, init_and_exit
-from kbuildpy.loader.sections import check_export_sections, find_module_sections, percpu_modalloc, setup_modinfo
-from kbuildpy.loader.signature_check import module_sig_check
-from kbuildpy.loader.symbols import simplify_symbols, verify_exported_symbols
-from kbuildpy.loader.sysfs import mod_sysfs_setup
-from kbuildpy.loader.taints import is_tainted, letters
+from kbuildpy.loader.parameters.destroy_params import module_destroy_params
+from kbuildpy.loader.parameters.dyndbg import dynamic_debug_setup
+from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
+from kbuildpy.loader.stages import modinfo
+from kbuildpy.loader.stages.coming import prepare_coming_module
+from kbuildpy.loader.stages.elf_validity import MACHINES, elf_validity
+from kbuildpy.loader.stages.finalize import post_relocation
+from kbuildpy.loader.stages.ftrace import ftrace_module_init
+from kbuildpy.loader.stages.layout import check_struct_is_writable, layout_and_allocate, total_size
+from kbuildpy.loader.stages.relocate import apply_relocations
+from kbuildpy.loader.stages.requires import in_order, init_and_exit
+from kbuildpy.loader.stages.sections import check_export_sections, find_module_sections, percpu_modalloc, setup_modinfo
+from kbuildpy.loader.stages.signature_check import module_sig_check
+from kbuildpy.loader.stages.symbols import simplify_symbols, verify_exported_symbols
+from kbuildpy.loader.stages.sysfs import mod_sysfs_setup
+from kbuildpy.loader.stages.taints import is_tainted, letters
+from kbuildpy.loader.stages.versions import check_modstruct_version
 from kbuildpy.loader.verdict import Refusal, Undefined, Verdict
-from kbuildpy.loader.versions import check_modstruct_version
 
 Stage = Callable[[LoadInfo], None]
 

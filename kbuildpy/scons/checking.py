@@ -23,8 +23,8 @@ from kbuildpy.scons.actions import KbuildAction, bind
 
 if TYPE_CHECKING:
     from kbuildpy.kernel.tree import KernelTree
-    from kbuildpy.loader.exports import SymversExports
     from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
+    from kbuildpy.loader.kernels.exports import SymversExports
     from kbuildpy.scons.group import Group
     from kbuildpy.scons.session import Project
 
@@ -72,7 +72,7 @@ def group_kernel(group: Group) -> LoaderKernel:
 def _group_kernel(group: Group, symvers: tuple[tuple[Path, Stamp], ...]) -> LoaderKernel:
     """The same for the symvers files that are there, each in the state that it is in: one for all modules."""
     from kbuildpy.kernel.symvers import read_symvers
-    from kbuildpy.loader.exports import SymversExports
+    from kbuildpy.loader.kernels.exports import SymversExports
 
     kernel = project_kernel(group.project)
     if kernel.exports is None:
@@ -92,7 +92,7 @@ def _licenses(group: Group) -> Callable[[str], bool]:
 
     def is_proprietary(name: str) -> bool:
         from kbuildpy.elf.image import ModuleImage
-        from kbuildpy.loader.modinfo import GPL_COMPATIBLE
+        from kbuildpy.loader.stages.modinfo import GPL_COMPATIBLE
 
         licenses = ModuleImage.from_path(Path(objects[name].get_abspath())).modinfo_values("license")
         return not licenses or licenses[0] not in GPL_COMPATIBLE
@@ -104,7 +104,7 @@ def _licenses(group: Group) -> Callable[[str], bool]:
 def project_kernel(project: Project) -> LoaderKernel:
     """What is known of the kernel that `project` builds for."""
     from kbuildpy.kbuild.module_facts import ask_module_facts
-    from kbuildpy.loader.from_tree import kernel_from_tree
+    from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 
     ask = functools.partial(ask_module_facts, variables=dict(project.answer.variables), environ=project.environ)
     return kernel_from_tree(project.tree, ask)

@@ -15,9 +15,9 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.image import INSTALLED_IMAGES
 from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.loader.from_image import kernel_from_image
-from kbuildpy.loader.from_tree import kernel_from_tree
 from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.kernels.from_image import kernel_from_image
+from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.vm.debian import extract
 from tests.parity.cross import LINES, arm64_tree
 from tests.parity.packages import newer_kernel, unpacked_kernel

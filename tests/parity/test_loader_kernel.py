@@ -18,12 +18,12 @@ from kbuildpy.kernel.image import find_kernel_image, unpack
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.loader.elf_index import THIS_MODULE
-from kbuildpy.loader.from_image import kernel_from_image
-from kbuildpy.loader.from_tree import kernel_from_tree
 from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
-from kbuildpy.loader.keys import keyring_of_image
-from kbuildpy.loader.open import open_kernels
+from kbuildpy.loader.kernels.from_image import kernel_from_image
+from kbuildpy.loader.kernels.from_tree import kernel_from_tree
+from kbuildpy.loader.kernels.keys import keyring_of_image
+from kbuildpy.loader.kernels.open import open_kernels
+from kbuildpy.loader.stages.elf_index import THIS_MODULE
 from kbuildpy.run import run
 from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.vm.debian import extract

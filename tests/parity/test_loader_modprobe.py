@@ -11,10 +11,10 @@ import pytest
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.own_modules import module_contents, module_name, modules_directory, own_modules
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.loader.from_tree import kernel_from_tree
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.loaded import Loaded, Modules
-from kbuildpy.loader.script import run_script
+from kbuildpy.loader.kernels.from_tree import kernel_from_tree
+from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
+from kbuildpy.loader.lifecycle.script import run_script
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.run import run
 

@@ -14,11 +14,13 @@ import pytest
 from kbuildpy import cli
 from kbuildpy.cli.parameters import read_params, words_of
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.loader import check, junit, open, sarif
+from kbuildpy.loader import check
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.keys import with_certificates
-from kbuildpy.loader.loaded import Modules
-from kbuildpy.loader.open import OpenedKernel
+from kbuildpy.loader.kernels import open
+from kbuildpy.loader.kernels.keys import with_certificates
+from kbuildpy.loader.kernels.open import OpenedKernel
+from kbuildpy.loader.lifecycle.loaded import Modules
+from kbuildpy.loader.reports import junit, sarif
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.signing.keyring import Keyring
 

@@ -8,8 +8,8 @@ import pytest
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
-from kbuildpy.loader.shipped import module_exports
-from kbuildpy.loader.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
+from kbuildpy.loader.kernels.shipped import module_exports
+from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
 from tests.elf_objects import RODATA, Rel, Sec, Sym, elf_object
 
 STRINGS = b"\0first\0second\0SPACE\0"

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from kbuildpy.loader.arguments import arguments, as_bytes
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.numbers import kstrto, kstrtobool
-from kbuildpy.loader.parameters import copy_args, parse_args
+from kbuildpy.loader.parameters.arguments import arguments, as_bytes
+from kbuildpy.loader.parameters.numbers import kstrto, kstrtobool
+from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
 from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, RODATA, Rel, Sec, Sym

@@ -9,7 +9,7 @@ import pytest
 
 from kbuildpy.elf.constants import SHN_ABS, STB_WEAK
 from kbuildpy.loader.kernel import ModuleStruct
-from kbuildpy.loader.relocate import apply_relocations
+from kbuildpy.loader.stages.relocate import apply_relocations
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, TEXT, Rel, Sec, Sym
 from tests.loader_info import Version, info_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.loaded import Modules
-from kbuildpy.loader.requires import in_order
+from kbuildpy.loader.stages.requires import in_order
 
 
 def test_a_module_of_the_kernel_that_cannot_be_read_leaves_its_needs_unchecked() -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from kbuildpy.cli.check import _run_script
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.loader.describe import as_text as verdict_text
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.loaded import Loaded, Modules
-from kbuildpy.loader.procfs import lsmod, proc_modules
-from kbuildpy.loader.script import Step, as_text, read_script, run_script
-from kbuildpy.loader.unload import delete_module, module_put, try_module_get
+from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
+from kbuildpy.loader.lifecycle.procfs import lsmod, proc_modules
+from kbuildpy.loader.lifecycle.script import Step, as_text, read_script, run_script
+from kbuildpy.loader.lifecycle.unload import delete_module, module_put, try_module_get
+from kbuildpy.loader.reports.describe import as_text as verdict_text
 from kbuildpy.loader.verdict import Verdict
 
 OWN = {

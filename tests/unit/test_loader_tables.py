@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from kbuildpy.elf.constants import STB_WEAK
-from kbuildpy.loader.coming import prepare_coming_module
-from kbuildpy.loader.finalize import post_relocation
-from kbuildpy.loader.ftrace import ftrace_module_init
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.relocate import apply_relocations
+from kbuildpy.loader.stages.coming import prepare_coming_module
+from kbuildpy.loader.stages.finalize import post_relocation
+from kbuildpy.loader.stages.ftrace import ftrace_module_init
+from kbuildpy.loader.stages.relocate import apply_relocations
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym
 from tests.loader_info import Version, info_of

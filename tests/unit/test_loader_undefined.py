@@ -10,18 +10,18 @@ import pytest
 
 from kbuildpy.elf.constants import SHF_ALLOC, STB_WEAK
 from kbuildpy.errors import KbuildError
-from kbuildpy.loader.destroy_params import destroy_params
-from kbuildpy.loader.elf_index import THIS_MODULE
-from kbuildpy.loader.ftrace import ftrace_module_init
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.layout import layout_and_allocate
+from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.load_module import load_module
-from kbuildpy.loader.loaded import Loaded, Modules
-from kbuildpy.loader.memory import Memory, Place
-from kbuildpy.loader.own_exports import own_exports
-from kbuildpy.loader.relocate import apply_relocations
-from kbuildpy.loader.sysfs import mod_sysfs_setup
+from kbuildpy.loader.parameters.destroy_params import destroy_params
+from kbuildpy.loader.parameters.memory import Memory, Place
+from kbuildpy.loader.stages.elf_index import THIS_MODULE
+from kbuildpy.loader.stages.ftrace import ftrace_module_init
+from kbuildpy.loader.stages.layout import layout_and_allocate
+from kbuildpy.loader.stages.own_exports import own_exports
+from kbuildpy.loader.stages.relocate import apply_relocations
+from kbuildpy.loader.stages.sysfs import mod_sysfs_setup
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
 from tests.loader_info import info_of

@@ -7,12 +7,12 @@ import struct
 import pytest
 
 from kbuildpy.elf.constants import SHT_NOBITS, SHT_PROGBITS
-from kbuildpy.loader.elf_index import THIS_MODULE
-from kbuildpy.loader.elf_validity import elf_validity
 from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.since import TABLE_TYPES, VALIDITY_SPLIT, Version, has, version_of
+from kbuildpy.loader.stages.elf_index import THIS_MODULE
+from kbuildpy.loader.stages.elf_validity import elf_validity
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, Sec, Sym, elf_object
 

@@ -20,10 +20,10 @@ import pytest
 from kbuildpy.elf.raw import read_ehdr, read_shdrs
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.loaded import Modules
-from kbuildpy.loader.parameters import copy_args, parse_args
-from kbuildpy.loader.taints import ORDER
+from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
+from kbuildpy.loader.stages.taints import ORDER
 from kbuildpy.loader.verdict import Refusal, Undefined
 from kbuildpy.run import run
 from kbuildpy.signing.hashes import find_hash

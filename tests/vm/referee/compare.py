@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.lifecycle.loaded import Modules
+from kbuildpy.loader.lifecycle.unload import delete_module
 from kbuildpy.loader.load_module import load_module
-from kbuildpy.loader.loaded import Modules
-from kbuildpy.loader.taints import ORDER
-from kbuildpy.loader.unload import delete_module
+from kbuildpy.loader.stages.taints import ORDER
 from kbuildpy.loader.verdict import Verdict
 from tests.vm.referee.cases import Case, Load, steps_of
 from tests.vm.referee.guest import Answer, Boot, Removal

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.loader.from_tree import kernel_from_tree
 from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from tests.parity.packages import asking
 from tests.vm.referee.damage.modinfo import BLOCKED
 

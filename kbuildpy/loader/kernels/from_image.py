@@ -1,0 +1,172 @@
+"""What the check knows about a kernel from its image and its modules, without any headers.
+
+The image has the keys, vermagic and what the kernel itself exports; what its modules export, and the layout of `struct
+module`, are in the modules that it came with. So a kernel that is unpacked somewhere can be asked as well as one that
+is installed here.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.config import parse_config
+from kbuildpy.kernel.image import read_kernel
+from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
+from kbuildpy.kernel.symvers import format_symvers, parse_symvers
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.kernels.exports import SymversExports
+from kbuildpy.loader.kernels.keys import image_state, keyring_of_image
+from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
+from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
+from kbuildpy.loader.since import Version, version_of
+
+OLDEST = (5, 19)
+"""Older kernels keep CRCs apart from their table, where the architecture has CONFIG_MODULE_REL_CRCS."""
+
+
+def kernel_from_image(
+    image: Path, modules: Path | None = None, *, config: Path | None = None, root: Path | None = None
+) -> LoaderKernel:
+    """The kernel in the file `image`.
+
+    `modules` is its `lib/modules/RELEASE`, `config` its configuration; without them they are looked for where the
+    kernel's package has them, below `root` (default: where the image is, in `ROOT/boot` or `ROOT/lib/modules/RELEASE`,
+    else this system). Raises `KbuildError` for an image that is none or damaged, for a damaged module, and for modules
+    of another kernel.
+    """
+    known = _facts_of_image(image)
+    release = str(known["release"])
+    top = root or _root_of(image)
+    version = _version(release, image)
+    missing: list[str] = []
+    modules = modules or modules_directory(release, root=top)
+    settings = _config(known["config"], config, _config_places(image, release, top, modules))
+    if settings is None:
+        missing.append(f"the configuration: neither is it in {image}, nor is there a config-{release} beside it")
+    shipped = None
+    if modules is None:
+        missing.append(f"the kernel's own modules: there is no lib/modules/{release}/kernel below {top}")
+        missing.append("the layout of struct module: it is known from a kernel's modules, and there are none")
+    else:
+        shipped = _shipped(modules, image, known["vermagic"], missing)
+    vermagic = known["vermagic"] or (shipped.facts.vermagic if shipped and shipped.facts else None)
+    if vermagic is None:
+        missing.append(f"vermagic: it was not found in {image}")
+    return LoaderKernel(
+        release=release,
+        version=version,
+        machine=known["machine"],
+        config=settings,
+        vermagic=vermagic,
+        struct_module=shipped.facts.struct_module if shipped and shipped.facts else None,
+        exports=_exports(known["symvers"], shipped, image, version, missing, vermagic),
+        keyring=partial(keyring_of_image, image),
+        built_in=partial(built_in_names, modules) if modules else None,
+        modules_of=partial(module_contents, modules) if modules else None,
+        depends_of=partial(modules_needed, modules) if modules else None,
+        missing=tuple(missing),
+    )
+
+
+def _facts_of_image(image: Path) -> dict[str, Any]:
+    """What is in the image, kept in the user's cache: unpacking takes a second."""
+    cached = cache_directory() / "shipped" / f"{image_state('image 1', image)}.json"
+    known = read_json(cached)
+    if isinstance(known, dict) and known.keys() == {"release", "machine", "vermagic", "config", "symvers"}:
+        return known
+    kernel = read_kernel(image)
+    machine = machine_of(kernel.contents)
+    if not machine:
+        raise KbuildError(f"{image}: a kernel of an architecture that is not known here", hint="x86_64 and arm64 are")
+    rows = vmlinux_exports(kernel.contents, str(image))
+    facts = {
+        "release": kernel.release,
+        "machine": machine,
+        "vermagic": vermagic_of(kernel.contents, kernel.release),
+        "config": embedded_config(kernel.contents),
+        "symvers": None if rows is None else "".join(format_symvers(rows)),
+    }
+    write_json(cached, facts)
+    return facts
+
+
+def _root_of(image: Path) -> Path:
+    """The root of the system that `image` belongs to, by the place where it is."""
+    parent = image.absolute().parent
+    if parent.name == "boot":
+        return parent.parent
+    if parent.parent.name == "modules" and parent.parent.parent.name == "lib":
+        top = parent.parent.parent.parent
+        return top.parent if top.name == "usr" else top
+    return Path("/")
+
+
+def _version(release: str, image: Path) -> Version:
+    try:
+        return version_of(release)
+    except ValueError as error:
+        raise KbuildError(f"{image}: the release {release} does not begin with a version") from error
+
+
+def _config_places(image: Path, release: str, top: Path, modules: Path | None) -> list[Path]:
+    """Where distributions put a kernel's configuration: beside the image, or among the modules."""
+    places = [image.parent / f"config-{release}", top / "boot" / f"config-{release}", image.parent / "config"]
+    return places if modules is None else [*places, modules / "config"]
+
+
+def _config(embedded: str | None, named: Path | None, places: list[Path]) -> dict[str, str] | None:
+    """The configuration: the one that was named, else the kernel's own, else the first in `places`."""
+    try:
+        if named is not None:
+            return parse_config(named.read_text(errors="surrogateescape"))
+    except OSError as error:
+        raise KbuildError(f"{named}: {error.strerror}") from error
+    if embedded is not None:
+        return parse_config(embedded)
+    for place in places:
+        with suppress(OSError):
+            return parse_config(place.read_text(errors="surrogateescape"))
+    return None
+
+
+def _shipped(modules: Path, image: Path, vermagic: str | None, missing: list[str]) -> Shipped:
+    shipped = read_shipped(modules)
+    if shipped.facts is None:
+        missing.append(f"the layout of struct module: no module below {modules} tells it")
+    elif vermagic is not None and shipped.facts.vermagic != vermagic:
+        raise KbuildError(
+            f"{modules}: the modules are another kernel's than {image}: their vermagic is "
+            f"'{shipped.facts.vermagic}', the kernel's '{vermagic}'",
+            hint="name the modules that came with this kernel",
+        )
+    return shipped
+
+
+def _exports(
+    own: str | None,
+    shipped: Shipped | None,
+    image: Path,
+    version: Version,
+    missing: list[str],
+    vermagic: str | None,
+) -> SymversExports | None:
+    reason = ""
+    if version < OLDEST:
+        reason = "they are read from images of 5.19 and later"
+    elif own is None:
+        reason = f"{image} has no table of sections to find them by"
+    elif shipped is None:
+        reason = "what the kernel's own modules export is not known"
+    elif vermagic is None:
+        reason = "whether the kernel compares symbol versions is not known"
+    if own is None or shipped is None or vermagic is None or reason:
+        missing.append(f"the exported symbols: {reason}")
+        return None
+    text = own + shipped.symvers
+    symvers = parse_symvers(text.encode("utf-8", "surrogateescape"), image)
+    return SymversExports(symvers, "modversions" in vermagic.split())

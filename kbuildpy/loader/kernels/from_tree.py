@@ -1,0 +1,96 @@
+"""What the check knows about a kernel from its kernel tree: everything but the keys, which are in the image only.
+
+Where the image and the modules of the same release are installed, they lend what the tree has not. The layout of
+`struct module` is the compiler's; whoever calls says how the tree is asked (`kbuild.module_facts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import architecture_of
+from kbuildpy.kernel.image import image_of_tree
+from kbuildpy.kernel.module_facts import ModuleFacts
+from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
+from kbuildpy.kernel.symvers import read_symvers
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.kernels.exports import SymversExports
+from kbuildpy.loader.kernels.keys import keyring_of_image
+from kbuildpy.loader.since import version_of
+
+AskTree = Callable[[KernelTree], ModuleFacts]
+"""Asks a tree's compiler; raises `KbuildError` where it cannot be asked."""
+
+
+def kernel_from_tree(
+    tree: KernelTree,
+    ask: AskTree | None = None,
+    *,
+    image: Path | None = None,
+    modules: Path | None = None,
+    root: Path = Path("/"),
+) -> LoaderKernel:
+    """The kernel that `tree` builds modules for.
+
+    `ask` gives vermagic and layout. `image` is the kernel's image and `modules` its `lib/modules/RELEASE`; without
+    them, those of the tree's release are taken where they are installed below `root`. Raises `KbuildError` for a
+    `Module.symvers` that is not what modpost writes.
+    """
+    missing: list[str] = []
+    modules = modules or modules_directory(tree.release, root=root)
+    facts = _facts(tree, ask, modules, missing)
+    exports = _exports(tree, missing)
+    if image is None:
+        try:
+            image = image_of_tree(tree, root=root)
+        except KbuildError as error:
+            missing.append(f"the built-in certificates: {error.message}")
+    if modules is None:
+        missing.append(f"the kernel's own modules: there is no lib/modules/{tree.release}/kernel below {root}")
+    return LoaderKernel(
+        release=tree.release,
+        version=version_of(tree.release),
+        machine=str(architecture_of(tree)),
+        config=tree.config,
+        vermagic=facts.vermagic if facts else None,
+        struct_module=facts.struct_module if facts else None,
+        exports=exports,
+        keyring=partial(keyring_of_image, image) if image else None,
+        built_in=partial(built_in_names, modules) if modules else None,
+        modules_of=partial(module_contents, modules) if modules else None,
+        depends_of=partial(modules_needed, modules) if modules else None,
+        missing=tuple(missing),
+    )
+
+
+def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing: list[str]) -> ModuleFacts | None:
+    """From the tree's compiler; where it cannot be asked, from a module that came with the kernel."""
+    reason = "the kernel tree's compiler was not asked"
+    if ask is not None:
+        try:
+            return ask(tree)
+        except KbuildError as error:
+            reason = error.message.partition("\n")[0]  # (a compiler's message may be long)
+    if modules is not None:
+        from kbuildpy.loader.kernels.shipped import facts_of_modules
+
+        facts = facts_of_modules(modules)
+        if facts is not None and facts.vermagic.split(" ")[0] == tree.release:
+            return facts
+    missing.append(f"vermagic and the layout of struct module: {reason}")
+    return None
+
+
+def _exports(tree: KernelTree, missing: list[str]) -> SymversExports | None:
+    if not tree.symvers.is_file():
+        missing.append(f"the exported symbols: {tree.symvers} is not there")
+        return None
+    symvers = read_symvers(tree.symvers, any_license=tree.version < (5, 19))
+    if not len(symvers):
+        missing.append(f"the exported symbols: {tree.symvers} is empty")
+        return None
+    return SymversExports(symvers, tree.config.get("CONFIG_MODVERSIONS") == "y")

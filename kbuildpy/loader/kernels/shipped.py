@@ -1,0 +1,156 @@
+"""What the modules that a kernel came with tell about it: what they export, vermagic, and `struct module`.
+
+All of them are read once; what they said is kept in the user's cache for as long as their names, sizes and times stay.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kbuildpy.elf import ModuleImage, Section
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.module_facts import ModuleFacts, ModuleStruct
+from kbuildpy.kernel.own_modules import module_name, read_module, walk_modules
+from kbuildpy.kernel.symvers import format_symvers
+from kbuildpy.loader.kernels.vmlinux import KERNEL_SYMBOL, TABLES, SymversRow, crcs_of, flags_of
+from kbuildpy.loader.stages.elf_index import THIS_MODULE
+
+NAME_LENGTH = 56
+"""MODULE_NAME_LEN of 64-bit kernels (include/linux/moduleparam.h: 64 - sizeof(unsigned long))."""
+
+
+_LISTING = "modules.symbols"
+
+
+class Shipped(NamedTuple):
+    """`facts` as the modules have them (None: no module of `directory` has both functions), `symvers` the lines of a
+    symvers file of all that they export."""
+
+    facts: ModuleFacts | None
+    symvers: str
+
+
+def read_shipped(directory: Path) -> Shipped:
+    """What the modules in `directory` (`.../lib/modules/RELEASE`) tell.
+
+    The first time takes as long as decompressing those that export something. Raises `KbuildError` for a module that is
+    damaged.
+    """
+    files = list(walk_modules(directory))
+    cached = _cached(directory, files)
+    known = read_json(cached)
+    if isinstance(known, dict) and known.keys() == {"facts", "symvers"}:
+        return Shipped(_facts_from_json(known["facts"]), known["symvers"])
+    found = _read_all(directory, files)
+    write_json(cached, found._asdict())
+    return found
+
+
+def facts_of_modules(directory: Path) -> ModuleFacts | None:
+    """vermagic and layout as the first module in `directory` tells them that can; the others are not looked at."""
+    images = (ModuleImage(read_module(Path(file)), file) for file in walk_modules(directory))
+    return next(filter(None, map(module_facts_of, images)), None)
+
+
+def module_facts_of(image: ModuleImage) -> ModuleFacts | None:
+    """vermagic and layout as a finished module has them; None for one that lacks a function or a name to go by."""
+    section, name = image.section(THIS_MODULE), image.modinfo_values("name")
+    vermagic = image.modinfo_values("vermagic")
+    if section is None or len(name) != 1 or len(vermagic) != 1:
+        return None
+    symbols = image.symbols
+    places = {symbols.name(item.symbol): item.offset for item in image.relocations_of(section)}
+    start = image.section_data(section).find(name[0].encode() + b"\0")
+    if start < 0 or not {"init_module", "cleanup_module"} <= places.keys():
+        return None
+    layout = ModuleStruct(section.size, (start, NAME_LENGTH), places["init_module"], places["cleanup_module"])
+    return ModuleFacts(vermagic[0], layout)
+
+
+def module_exports(image: ModuleImage, owner: str) -> Iterator[SymversRow]:
+    """What a finished module exports, as lines of a symvers file; found as the kernel does, through the tables.
+
+    Raises `KbuildError` for tables that do not fit together.
+    """
+    for table in TABLES:
+        section = image.section(table.symbols)
+        if section is None:
+            continue
+        count = section.size // KERNEL_SYMBOL.size
+        try:
+            crcs = crcs_of(_contents(image, table.crcs), count, image.header.order, table.crcs)
+            gpl_only = flags_of(_contents(image, table.flags), count, table)
+        except KbuildError as error:
+            raise KbuildError(f"{image.filename}: {error.message}") from error
+        strings = _strings(image, section)
+        for number, (crc, gpl) in enumerate(zip(crcs, gpl_only, strict=True)):
+            place = number * KERNEL_SYMBOL.size
+            if place + 4 not in strings:
+                raise KbuildError(f"{image.filename}: section {table.symbols}: entry {number} has no name")
+            macro = "EXPORT_SYMBOL_GPL" if gpl else "EXPORT_SYMBOL"
+            yield crc, strings[place + 4], owner, macro, strings.get(place + 8, "")
+
+
+def _strings(image: ModuleImage, section: Section) -> dict[int, str]:
+    """The strings that a table of exports refers to, by the place of the reference."""
+    rows = image.symbols.rows
+    found = {}
+    for item in image.relocations_of(section):
+        if item.offset % KERNEL_SYMBOL.size and item.symbol < len(rows):
+            shndx = image.symbols.section_index(item.symbol)
+            found[item.offset] = image.string_at(shndx, rows[item.symbol][4] + item.addend)
+    return found
+
+
+def _contents(image: ModuleImage, name: str) -> bytes:
+    section = image.section(name) if name else None
+    return b"" if section is None else image.section_data(section)
+
+
+def _read_all(directory: Path, files: list[str]) -> Shipped:
+    exporting = _exporting(directory)
+    facts = None
+    rows: dict[str, SymversRow] = {}
+    for file in files:
+        if facts is not None and exporting is not None and module_name(file) not in exporting:
+            continue
+        contents = read_module(Path(file))
+        if facts is not None and b"__ksymtab" not in contents:
+            continue
+        image = ModuleImage(contents, file)
+        facts = facts or module_facts_of(image)
+        owner = file[len(f"{directory}/kernel/") : file.rindex(".ko")]
+        for row in module_exports(image, owner):
+            rows.setdefault(row[1], row)
+    return Shipped(facts, "".join(format_symvers(rows.values())))
+
+
+def _exporting(directory: Path) -> frozenset[str] | None:
+    """The modules that export something, as depmod lists them; None where it was not run."""
+    try:
+        text = (directory / _LISTING).read_text(errors="surrogateescape")
+    except OSError:
+        return None
+    return frozenset(line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("alias symbol:"))
+
+
+def _cached(directory: Path, files: list[str]) -> Path:
+    from hashlib import blake2b
+
+    seen = blake2b(f"shipped 1\n{directory}\n".encode(errors="surrogateescape"), digest_size=16)
+    listing = directory / _LISTING
+    for file in [*files, str(listing)] if listing.is_file() else files:
+        status = os.stat(file)  # noqa: PTH116 - thousands of them; Path costs more than the call
+        seen.update(f"{file}\0{status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))
+    return cache_directory() / "shipped" / f"{seen.hexdigest()}.json"
+
+
+def _facts_from_json(value: Any) -> ModuleFacts | None:
+    if value is None:
+        return None
+    vermagic, (size, (name, length), init, exit) = value
+    return ModuleFacts(vermagic, ModuleStruct(size, (name, length), init, exit))

@@ -1,0 +1,35 @@
+"""The list of loaded modules as the kernel and lsmod print it."""
+
+from __future__ import annotations
+
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.lifecycle.loaded import Modules
+
+_STATES = {"COMING": "Loading", "LIVE": "Live", "GOING": "Unloading"}
+_MARKS = {"COMING": "+", "LIVE": "", "GOING": "-"}
+
+
+def proc_modules(modules: Modules, kernel: LoaderKernel) -> list[str]:
+    """The lines of /proc/modules as a user sees them who is not to know addresses (kernel/module/procfs.c: m_show)."""
+    lines = []
+    for module in modules.loaded:
+        if module.state == "UNFORMED":
+            continue
+        held = "- -"
+        if kernel.has("MODULE_UNLOAD") is not False:
+            names = [*modules.users_of(module.name), *(["[permanent]"] if module.is_permanent else [])]
+            held = f"{modules.refcount(module)} {''.join(name + ',' for name in names) or '-'}"
+        taints = f" ({module.taints}{_MARKS[module.state]})" if module.taints else ""
+        lines.append(f"{module.name} {module.shown_size} {held} {_STATES[module.state]} 0x{0:016x}{taints}")
+    return lines
+
+
+def lsmod(modules: Modules) -> list[str]:
+    """What kmod's lsmod prints; it takes users out of /sys, where their order is that of a hash."""
+    lines = [f"{'Module':<19} {'Size':>8}  Used by"]
+    for module in modules.loaded:
+        if module.state != "UNFORMED":
+            users = ",".join(modules.users_of(module.name))
+            held = f"{modules.refcount(module)} {users}".rstrip()
+            lines.append(f"{module.name:<19} {module.shown_size:>8}  {held}")
+    return lines

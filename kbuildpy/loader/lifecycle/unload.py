@@ -1,0 +1,68 @@
+"""delete_module(2) and what else changes the list of loaded modules (kernel/module/main.c)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.lifecycle.loaded import Modules
+from kbuildpy.loader.stages.taints import LOCKS_OFF
+
+
+@dataclass(frozen=True)
+class Unloading:
+    """What came of delete_module(2): the name of the errno (None: the module is gone), why, the modules that are loaded
+    afterwards, the kernel's lines, and the taints that it brings to the kernel."""
+
+    errno: str | None
+    reason: str
+    modules: Modules
+    lines: tuple[str, ...] = ()
+    taints: str = ""
+
+
+def delete_module(modules: Modules, name: str, kernel: LoaderKernel, *, flags: int = 0) -> Unloading:
+    """What `kernel` does when asked to unload the module `name`; `flags` with O_TRUNC: although it is held.
+
+    Users are looked for first, and nothing helps against them; then the state, then whether there is an exit function,
+    then what else holds it. What the module's exit function does and says is not known.
+    """
+    if kernel.has("MODULE_UNLOAD") is False:
+        return Unloading("ENOSYS", "the kernel cannot unload modules (CONFIG_MODULE_UNLOAD)", modules)
+    module = modules.find(name)
+    if module is None or module.state == "UNFORMED":
+        return Unloading("ENOENT", f"{name} is not loaded", modules)
+    users = modules.users_of(name)
+    if users:
+        return Unloading("EWOULDBLOCK", f"{name} is used by {', '.join(users)}", modules)
+    if module.state != "LIVE":
+        state = "loaded" if module.state == "COMING" else "unloaded"
+        return Unloading("EBUSY", f"{name} is being {state}", modules)
+    forcing = bool(flags & os.O_TRUNC) and kernel.has("MODULE_FORCE_UNLOAD") is not False
+    if module.is_permanent and not forcing:
+        return Unloading("EBUSY", f"{name} has an init function and no exit function", modules)
+    if module.references and not forcing:
+        count = module.references
+        holders = f"{count} other holder{'s' if count > 1 else ''}, such as an open file"
+        return Unloading("EWOULDBLOCK", f"{name} has {holders}", modules)
+    if not module.is_permanent and not module.references:
+        return Unloading(None, f"{name} is unloaded", modules.without(name))
+    lines = () if LOCKS_OFF.intersection(kernel.tainted) else ("Disabling lock debugging due to kernel taint",)
+    return Unloading(None, f"{name} is unloaded by force", modules.without(name), lines, "R")
+
+
+def try_module_get(modules: Modules, name: str) -> Modules | None:
+    """Take a reference to the module `name`, as who opens its files does; None if it cannot be had."""
+    module = modules.find(name)
+    if module is None or module.state == "GOING":
+        return None
+    return modules.changed(name, references=1)
+
+
+def module_put(modules: Modules, name: str) -> Modules | None:
+    """Give a reference back; None if there is none."""
+    module = modules.find(name)
+    if module is None or not module.references:
+        return None
+    return modules.changed(name, references=-1)

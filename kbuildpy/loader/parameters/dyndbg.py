@@ -1,0 +1,179 @@
+"""What the kernel complains about in dyndbg="..." (lib/dynamic_debug.c: ddebug_exec_queries).
+
+A query that is wrong never stops the module from being loaded. Which messages a query switches on is not looked at
+here, for the kernel does not say it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kbuildpy.loader import since
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.parameters.arguments import SPACES, as_text
+from kbuildpy.loader.parameters.memory import Memory, Place
+from kbuildpy.loader.parameters.numbers import kstrto
+from kbuildpy.loader.printk import printk
+from kbuildpy.loader.stages.sites import is_set
+from kbuildpy.loader.verdict import Undefined
+
+_MAX_WORDS = 9
+_MESSAGE, _STATIC_KEY = 56, 16
+"""sizeof(struct _ddebug), and what of it is there for jump labels."""
+_CLASS, _CLASS_MODULE, _LIST_HEAD = 56, 24, 16
+"""sizeof(struct ddebug_class_map), where the name of its module is, and the size of the links at its beginning."""
+_UINT_MAX = 0xFFFFFFFF
+_KEYWORDS = (b"func", b"file", b"module", b"format", b"line", b"class")
+_ALPHA = re.compile(rb"[A-Za-z\xc0-\xd6\xd8-\xf6\xf8-\xff*?]")
+_ESCAPE = re.compile(rb'\\([nrtvfae"\\]|[0-7]{1,3})')
+_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"e": b"\x1b"}
+
+
+class _Wrong(Exception):
+    """A query cannot be read; the arguments are the lines that say so."""
+
+    def __init__(self, *lines: bytes) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+
+def exec_queries(info: LoadInfo, queries: bytes) -> None:
+    """Log what the kernel logs about `queries`, which are separated by semicolons and newlines."""
+    for query in re.split(rb"[;\n]", queries):
+        text = query.lstrip(SPACES)
+        if text and not text.startswith(b"#"):
+            for line in _complaints(text, info.kernel):
+                info.log(printk("dyndbg: " + as_text(line), info.kernel))
+
+
+def dynamic_debug_setup(info: LoadInfo) -> None:
+    """Where that is a stage of its own, the module's memory is writable yet."""
+    if info.kernel.version < since.DYNDBG_NOTIFIED:
+        ddebug_add_module(info)
+
+
+def ddebug_add_module(info: LoadInfo) -> None:
+    """Of a module that has messages to switch on, the names of their classes' modules are compared with its own. The
+    classes that are the module's go into a list, whose links are in the classes (ddebug_attach_module_classes)."""
+    messages, classes = info.find_sec("__dyndbg"), info.find_sec("__dyndbg_classes")
+    if not messages or not classes or not is_set(info, "DYNAMIC_DEBUG_CORE"):
+        return
+    size = _MESSAGE if is_set(info, "JUMP_LABEL") else _MESSAGE - _STATIC_KEY
+    if info.sechdrs[messages].sh_size < size:
+        return
+    memory = Memory(info)
+    for start in range(0, info.sechdrs[classes].sh_size // _CLASS * _CLASS, _CLASS):
+        name = memory.pointer(Place(classes, start + _CLASS_MODULE))
+        if isinstance(name, int):
+            raise Undefined(info.stage, f"a class of debug messages has the name of its module at {name:#x}")
+        is_own = isinstance(name, Place) and as_text(memory.string(name)) == info.mod_name
+        if is_own and info.kernel.version >= since.DYNDBG_NOTIFIED:
+            memory.store(Place(classes, start), _LIST_HEAD)
+
+
+def _complaints(query: bytes, kernel: LoaderKernel) -> tuple[bytes, ...]:
+    """The lines about one query: none, or what is wrong and in which part (ddebug_exec_query)."""
+    part = b"tokenize failed"
+    try:
+        words = _tokenize(query)
+        part = b"flags parse failed"
+        _parse_flags(words[-1], kernel)
+        part = b"query parse failed"
+        _parse_query(words[:-1])
+    except _Wrong as wrong:
+        return (*wrong.lines, part)
+    return ()
+
+
+def _tokenize(query: bytes) -> list[bytes]:
+    words: list[bytes] = []
+    while (query := query.lstrip(SPACES)) and not query.startswith(b"#"):
+        if query[:1] in (b'"', b"'"):
+            word, closed, rest = query[1:].partition(query[:1])
+            if not closed:
+                raise _Wrong(b"unclosed quote: " + word)
+        else:
+            word = re.split(b"[%s]" % SPACES, query, maxsplit=1)[0]
+            rest = query[len(word) :]
+        if len(words) == _MAX_WORDS:
+            raise _Wrong(b"too many words, legal max <=%d" % _MAX_WORDS)
+        words.append(word)
+        query = rest
+    return words
+
+
+def _parse_flags(word: bytes, kernel: LoaderKernel) -> None:
+    operation = word[:1]
+    if not operation or operation not in b"+-=":
+        raise _Wrong(b"bad flag-op %c, at start of %s" % (operation or b"\0", word))
+    flags = b"pmflt_"
+    flags += b"s" if kernel.version >= since.DYNDBG_SOURCE else b""
+    flags += b"d" if kernel.version >= since.DYNDBG_STACK else b""
+    for flag in word[1:]:
+        if flag not in flags:
+            raise _Wrong(b"unknown flag '%c'" % flag)
+
+
+def _parse_query(words: list[bytes]) -> None:
+    if len(words) % 2:
+        raise _Wrong(b"expecting pairs of match-spec <value>")
+    chosen: dict[bytes, bytes] = {}
+    lines = (0, 0)
+    for keyword, value in zip(words[::2], words[1::2], strict=True):
+        if keyword not in _KEYWORDS:
+            raise _Wrong(b'unknown keyword "%s"' % keyword)
+        if keyword == b"line":
+            lines = _parse_linerange(lines, value)
+        elif keyword == b"file":
+            # "file:function" or "file:lines"
+            name, colon, tail = value.partition(b":")
+            # A name that is there already is named whole, before it is divided.
+            _choose(chosen, b"file", value if b"file" in chosen else name)
+            if colon and _ALPHA.match(tail):
+                _choose(chosen, b"func", tail)
+            elif colon:
+                lines = _parse_linerange(lines, tail)
+        else:
+            _choose(chosen, keyword, _unescape(value) if keyword == b"format" else value)
+
+
+def _choose(chosen: dict[bytes, bytes], keyword: bytes, value: bytes) -> None:
+    if keyword in chosen:
+        raise _Wrong(b"match-spec:%s val:%s overridden by %s" % (keyword, chosen[keyword], value))
+    chosen[keyword] = value
+
+
+def _parse_linerange(lines: tuple[int, int], word: bytes) -> tuple[int, int]:
+    if lines != (0, 0):
+        raise _Wrong(b"match-spec: line used 2x")
+    first_word, dash, last_word = word.partition(b"-")
+    first = _parse_lineno(first_word)
+    if not dash:
+        return first, first
+    last = _parse_lineno(last_word) or _UINT_MAX
+    if last < first:
+        raise _Wrong(b"last-line:%d < 1st-line:%d" % (_signed(last), _signed(first)))
+    return first, last
+
+
+def _parse_lineno(word: bytes) -> int:
+    number = kstrto(word, "u32", 10) if word else 0
+    if isinstance(number, str):
+        raise _Wrong(b"bad line-number: " + word)
+    return number
+
+
+def _signed(number: int) -> int:
+    """As %d prints it."""
+    return number - (1 << 32) if number >> 31 else number
+
+
+def _unescape(text: bytes) -> bytes:
+    """Backslashes resolved, up to the first NUL that comes out of it (lib/string_helpers.c: string_unescape)."""
+
+    def character(match: re.Match[bytes]) -> bytes:
+        code = match[1]
+        return bytes([int(code, 8) & 0xFF]) if code.isdigit() else _ESCAPED.get(code, code)
+
+    return _ESCAPE.sub(character, text).partition(b"\0")[0]

@@ -1,0 +1,157 @@
+"""Setting one parameter: the functions param_set_* of kernel/params.c.
+
+Each returns the name of the errno, or None when the value was taken. What goes wrong for a NULL pointer in the kernel
+is `Undefined` here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kbuildpy.loader.parameters.arguments import as_text
+from kbuildpy.loader.parameters.memory import Memory, Place, Pointer
+from kbuildpy.loader.parameters.numbers import kstrto, kstrtobool
+from kbuildpy.loader.parameters.param_table import Parameter, array_at, ops_at, string_at
+from kbuildpy.loader.printk import printk
+from kbuildpy.loader.verdict import Undefined
+
+Setter = Callable[[Memory, bytes | None, Parameter, int], str | None]
+"""Takes the memory, the value (None: the parameter was named without one), the parameter, and how many bytes after
+`arg` to write."""
+
+CHARP_LIMIT = 1024
+"""The most bytes that a charp parameter takes."""
+
+_INTEGERS = {
+    "param_set_byte": ("u8", 1),
+    "param_set_short": ("s16", 2),
+    "param_set_ushort": ("u16", 2),
+    "param_set_int": ("s32", 4),
+    "param_set_uint": ("u32", 4),
+    "param_set_hexint": ("u32", 4),
+    "param_set_long": ("s64", 8),
+    "param_set_ulong": ("u64", 8),
+    "param_set_ullong": ("u64", 8),
+}
+
+
+def set_parameter(memory: Memory, value: bytes | None, parameter: Parameter) -> str | None:
+    """Let the parameter's operations set it to `value`; notes with the module what only its own code can tell."""
+    return _set(memory, value, parameter, parameter.ops, 0)
+
+
+def _set(memory: Memory, value: bytes | None, parameter: Parameter, operations: Pointer, shift: int) -> str | None:
+    ops = ops_at(memory, operations)
+    if not ops.known:
+        name = as_text(parameter.name)
+        memory.info.not_checked(f"the value of parameter {name}: it is judged by {ops.set}, not by kernel/params.c")
+        return None
+    if ops.set in _INTEGERS:
+        return _integer(memory, _not_null(memory, value, parameter), parameter.arg, ops.set, shift)
+    return _SETTERS[ops.set](memory, value, parameter, shift)
+
+
+def _integer(memory: Memory, value: bytes, arg: Pointer, setter: str, shift: int) -> str | None:
+    kind, size = _INTEGERS[setter]
+    number = kstrto(value, kind)
+    if isinstance(number, str):
+        return number
+    memory.store(arg, size, number, shift=shift)
+    return None
+
+
+def _bool(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+    return _truth(memory, value, parameter.arg, 1, shift)
+
+
+def _invbool(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+    return _truth(memory, value, parameter.arg, 1, shift, inverted=True)
+
+
+def _bint(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+    return _truth(memory, value, parameter.arg, 4, shift)
+
+
+def _truth(
+    memory: Memory, value: bytes | None, arg: Pointer, size: int, shift: int, *, inverted: bool = False
+) -> str | None:
+    truth = kstrtobool(b"1" if value is None else value, memory.info.kernel.version)
+    if isinstance(truth, str):
+        return truth
+    memory.store(arg, size, truth != inverted, shift=shift)
+    return None
+
+
+def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+    arg = parameter.arg
+    # The variable is read first, whatever the value is.
+    if isinstance(arg, int):
+        raise Undefined(memory.info.stage, f"a byte is read at the address {arg + shift:#x}")
+    is_set = isinstance(arg, Place) and memory.integer(Place(arg.section, arg.offset + shift), 1)
+    truth = kstrtobool(b"1" if value is None else value, memory.info.kernel.version)
+    if isinstance(truth, str):
+        return truth
+    if not truth and is_set:
+        return "EROFS"
+    if truth:
+        memory.store(arg, 1, 1, shift=shift)
+    return None
+
+
+def _charp(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+    if len(_not_null(memory, value, parameter)) > CHARP_LIMIT:
+        return _complain(memory, parameter, "string parameter too long", "ENOSPC")
+    memory.store(parameter.arg, 8, shift=shift)
+    return None
+
+
+def _copystring(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+    text = _not_null(memory, value, parameter)
+    description = string_at(memory, parameter.arg)
+    if len(text) >= description.maxlen:
+        size = description.maxlen - 1 & 0xFFFFFFFF
+        return _complain(memory, parameter, f"string doesn't fit in {size} chars.", "ENOSPC")
+    memory.store(description.string, len(text) + 1)
+    return None
+
+
+def _array(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+    """Elements are set one after the other until one fails. (At least one is demanded, and there always is one.)
+    Before the first, their number is written: none."""
+    array = array_at(memory, parameter.arg)
+    text = _not_null(memory, value, parameter)
+    if array.num != 0:
+        memory.store(array.num, 4)
+    for number, element in enumerate(text.split(b",")):
+        if number == array.max:
+            shown = array.max - (1 << 32) if array.max >> 31 else array.max
+            return _complain(memory, parameter, f"can only take {shown} arguments", "EINVAL")
+        target = parameter._replace(arg=array.elem)
+        errno = _set(memory, element, target, array.ops, number * array.elemsize)
+        if errno is not None:
+            return errno
+    return None
+
+
+_SETTERS: dict[str, Setter] = {
+    "param_set_bool": _bool,
+    "param_set_invbool": _invbool,
+    "param_set_bint": _bint,
+    "param_set_bool_enable_only": _bool_enable_only,
+    "param_set_charp": _charp,
+    "param_set_copystring": _copystring,
+    "param_array_set": _array,
+}
+
+
+def _not_null(memory: Memory, value: bytes | None, parameter: Parameter) -> bytes:
+    """The operations claim that the parameter takes no value, and their function reads it all the same."""
+    if value is None:
+        name = as_text(parameter.name)
+        raise Undefined(memory.info.stage, f"the value of {name} is read, and {name} may be named without one")
+    return value
+
+
+def _complain(memory: Memory, parameter: Parameter, complaint: str, errno: str) -> str:
+    memory.info.log(printk(f"{as_text(parameter.name)}: {complaint}", memory.info.kernel))
+    return errno

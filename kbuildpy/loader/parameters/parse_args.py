@@ -1,0 +1,161 @@
+"""The stage of load_module() that sets the module's parameters (kernel/params.c: parse_args).
+
+The surprises: an argument that cannot be set does not stop the others, and the last error is the answer; a parameter
+that the module does not have is no error. All levels are set at once for a module, so that of a parameter says nothing.
+"""
+
+from __future__ import annotations
+
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.parameters.arguments import Argument, arguments, as_bytes, as_text
+from kbuildpy.loader.parameters.destroy_params import destroy_params
+from kbuildpy.loader.parameters.dyndbg import exec_queries
+from kbuildpy.loader.parameters.memory import Import, Memory, Place
+from kbuildpy.loader.parameters.param_table import (
+    HWPARAM,
+    UNSAFE,
+    Elsewhere,
+    Parameter,
+    array_at,
+    find_parameter,
+    ops_at,
+)
+from kbuildpy.loader.parameters.param_values import set_parameter
+from kbuildpy.loader.printk import printk
+from kbuildpy.loader.verdict import Refusal, Undefined
+
+_KMALLOC_MAX = 4 << 20
+"""The most bytes that kmalloc() gives with pages of 4 KiB."""
+
+_HINTS = {
+    "EINVAL": "modinfo -p shows the type of each parameter.",
+    "ERANGE": "The value does not fit into the parameter's type, which modinfo -p shows.",
+    "EPERM": "The kernel is locked down, and the parameter names hardware.",
+}
+
+
+def copy_args(info: LoadInfo) -> None:
+    """The arguments are copied into the kernel (mm/util.c: strndup_user), which comes long before they are read."""
+    size = len(as_bytes(info.args)) + 1
+    if size > _KMALLOC_MAX:
+        raise info.refuse("ENOMEM", None, f"the parameters take {size} bytes, the kernel copies {_KMALLOC_MAX} at most")
+
+
+def parse_args(info: LoadInfo) -> None:
+    """Set the module's parameters to what `info.args` says; raise `Refusal` with the last error if there is one."""
+    memory = Memory(info)
+    refusal = _parse(memory)
+    if refusal is not None:
+        destroy_params(memory)
+        raise refusal
+
+
+def _parse(memory: Memory) -> Refusal | None:
+    """The last error, if there is one."""
+    info = memory.info
+    refusal = None
+    for argument in arguments(as_bytes(info.args)):
+        if argument.name == b"--" and argument.value is None:
+            if refusal is None:
+                _log(info, f"{info.mod_name}: parameters '{as_text(argument.rest)}' after `--' ignored")
+            break
+        try:
+            parameter = find_parameter(memory, argument.name)
+            if parameter is None:
+                _unknown(info, argument)
+                continue
+            errno = _parse_one(memory, argument, parameter)
+        except Elsewhere as elsewhere:
+            info.not_checked(f"argument {as_text(argument.name)}: {elsewhere}")
+            continue
+        if errno is not None:
+            refusal = _refused(memory, argument, parameter, errno)
+    return refusal
+
+
+def _parse_one(memory: Memory, argument: Argument, parameter: Parameter) -> str | None:
+    if argument.value is None and not _takes_no_value(memory, parameter):
+        return "EINVAL"
+    _lock(memory, parameter)
+    if not _check_unsafe(memory.info, parameter):
+        return "EPERM"
+    return set_parameter(memory, argument.value, parameter)
+
+
+def _takes_no_value(memory: Memory, parameter: Parameter) -> bool:
+    ops = ops_at(memory, parameter.ops)
+    if ops.noarg is None:
+        raise Elsewhere(f"whether it needs a value is known to {ops.set} alone")
+    return ops.noarg
+
+
+def _lock(memory: Memory, parameter: Parameter) -> None:
+    """The lock is in the module that the parameter says it is of; without one, the kernel has its own
+    (kernel_param_lock)."""
+    module = parameter.module
+    if module == 0 or (isinstance(module, Import) and not module.is_far):
+        return
+    if not (isinstance(module, Place) and module == (memory.info.index.mod, 0)):
+        shown = (
+            memory.shown(module) if isinstance(module, Place) else hex(module) if isinstance(module, int) else module
+        )
+        name = as_text(parameter.name)
+        raise Undefined(
+            memory.info.stage, f"parameter {name} is said to be of a module at {shown}, whose lock is taken"
+        )
+
+
+def _check_unsafe(info: LoadInfo, parameter: Parameter) -> bool:
+    """Whether the parameter may be set; taints the kernel where that is dangerous (param_check_unsafe)."""
+    if parameter.flags & HWPARAM and info.kernel.lockdown:
+        _log(info, "Lockdown: <comm>: unsafe module parameters is restricted; see man kernel_lockdown.7")
+        return False
+    if parameter.flags & UNSAFE:
+        _log(info, f"Setting dangerous option {as_text(parameter.name)} - tainting kernel")
+        info.kernel_taints.add("U")
+    return True
+
+
+def _unknown(info: LoadInfo, argument: Argument) -> None:
+    """An argument that is no parameter of the module (kernel/module/main.c: unknown_module_param_cb)."""
+    if argument.name == b"async_probe":
+        return
+    name, module = argument.name, info.mod_name
+    dynamic_debug = info.kernel.has("DYNAMIC_DEBUG_CORE")
+    if dynamic_debug is None and (name == b"dyndbg" or b"." in name):
+        info.not_checked(f"argument {as_text(name)}", "the configuration")
+        return
+    if not dynamic_debug and name == b"dyndbg":
+        _log(info, "dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds")
+        return
+    if dynamic_debug:
+        # "MODULE.dyndbg" is understood, too; what comes before the dot is taken for a module in every name.
+        before, dot, after = name.partition(b".")
+        if (after if dot else name) == b"dyndbg":
+            exec_queries(info, b"+p" if argument.value is None else argument.value)
+            return
+        name = before
+    _log(info, f"{module}: unknown parameter '{as_text(name)}' ignored")
+
+
+def _refused(memory: Memory, argument: Argument, parameter: Parameter, errno: str) -> Refusal:
+    info = memory.info
+    value = b"" if argument.value is None else argument.value
+    if argument.value is not None and errno != "EPERM" and _is_array(memory, parameter):
+        # The kernel cuts the value into its elements and leaves it so.
+        value = value.partition(b",")[0]
+    name = as_text(argument.name)
+    wrong = "too large" if errno == "ENOSPC" else "invalid"
+    line = _log(info, f"{info.mod_name}: `{as_text(value)}' {wrong} for parameter `{name}'")
+    shown = f"does not take the value {as_text(argument.value)!r}" if argument.value is not None else "needs a value"
+    reason = f"parameter {name} {shown}"
+    return Refusal(info.stage, errno, line, reason, _HINTS.get(errno, ""))
+
+
+def _is_array(memory: Memory, parameter: Parameter) -> bool:
+    return ops_at(memory, parameter.ops).set == "param_array_set" and array_at(memory, parameter.arg).max > 0
+
+
+def _log(info: LoadInfo, line: str) -> str:
+    info.log(kept := printk(line, info.kernel))
+    return kept

@@ -1,0 +1,259 @@
+"""The module is complete and announced: kernel/module/main.c: prepare_coming_module, and who listens to it.
+
+Livepatch comes first, then the notifiers in the order of their priority: jump labels and tracing, static calls, type
+information. What they follow are pointers in the module's tables; what they write to must be writable by now, and stay
+so if they write again when the module goes.
+"""
+
+from __future__ import annotations
+
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo, is_init_section
+from kbuildpy.loader.parameters.dyndbg import ddebug_add_module
+from kbuildpy.loader.parameters.memory import Memory, Place
+from kbuildpy.loader.stages.protection import gone, is_removable, not_writable, sealed
+from kbuildpy.loader.stages.sites import ABSOLUTE, RELATIVE64, Code, Pointer, is_set, pointers, sites
+from kbuildpy.loader.verdict import Undefined
+
+TAIL = 1
+"""In the key of a static call: it is a jump (STATIC_CALL_SITE_TAIL)."""
+NOP5 = bytes.fromhex("0f1f440000")
+XOR5RAX = bytes.fromhex("2e2e2e31c0")
+KEY = 16
+"""sizeof(struct static_key), sizeof(struct static_call_key): what is written to is in the second half."""
+HEAD = 16
+"""What is written to of a `struct srcu_struct` or a `struct trace_event_call`, at least."""
+
+
+def prepare_coming_module(info: LoadInfo) -> None:
+    """What happens between a module's being complete and its parameters. Raises `Refusal` or `Undefined`."""
+    info.stage = "klp_module_coming"
+    if info.mod_name == "vmlinux" and is_set(info, "LIVEPATCH"):
+        raise info.refuse(
+            "EINVAL",
+            "livepatch: vmlinux.ko: invalid module name",
+            "livepatch calls the kernel itself vmlinux, so no module can be called so",
+            hint="give the module another name",
+        )
+    info.stage = "jump_label_module_notify"
+    if is_set(info, "JUMP_LABEL"):
+        _jump_label_add_module(info)
+    info.stage = "trace_module_notify"
+    if is_set(info, "EVENT_TRACING"):
+        _trace_module_add_events(info)
+    info.stage = "static_call_module_notify"
+    if info.kernel.machine == "x86_64" and is_set(info, "HAVE_STATIC_CALL_INLINE"):
+        _static_call_add_module(info)
+    info.stage = "prepare_coming_module"
+    number = info.find_sec("__tracepoints_ptrs")
+    if number and is_set(info, "TRACEPOINTS"):
+        for _, pointer in sites(info, number, 4):
+            _exists(info, number, pointer)
+    if is_set(info, "TREE_SRCU"):
+        info.stage = "srcu_module_notify"
+        _srcu_module_coming(info)
+    if is_set(info, "TRACING"):
+        info.stage = "module_trace_bprintk_format_notify"
+        _hold_module_trace_bprintk_format(info)
+    if is_set(info, "KUNIT"):
+        info.stage = "kunit_module_notify"
+        _follow(info, ".kunit_test_suites")
+    if info.kernel.version >= since.DYNDBG_NOTIFIED:
+        info.stage = "ddebug_module_notify"
+        ddebug_add_module(info)
+    info.stage = "btf_module_notify"
+    if is_set(info, "DEBUG_INFO_BTF_MODULES"):
+        from kbuildpy.loader.stages.btf import btf_module_notify
+
+        btf_module_notify(info)
+
+
+def _jump_label_add_module(info: LoadInfo) -> None:
+    """struct jump_entry: the distances to code and target, and to the key, which is written to
+    (kernel/jump_label.c)."""
+    number = info.find_sec("__jump_table")
+    if not number:
+        return
+    _is_written(info, number)
+    targets, keys = pointers(info, number), pointers(info, number, RELATIVE64)
+    code = Code(info)
+    for offset, pointer in sites(info, number, 16):
+        code.at(number, pointer, 2)
+        for field, found in ((offset + 4, targets), (offset + 8, keys)):
+            if field not in found:
+                raise Undefined(
+                    info.stage, f"the pointer at {field:#x} of __jump_table is not relocated, and is followed"
+                )
+        if not _is_null(info, keys[offset + 8]):
+            _takes(info, number, keys[offset + 8], KEY)
+
+
+def _trace_module_add_events(info: LoadInfo) -> None:
+    """Tracepoints of a tainted module are left alone (kernel/trace/trace_events.c, kernel/tracepoint.c:
+    trace_module_has_bad_taint)."""
+    fine = set("OCEN")
+    if info.kernel.version >= since.LIVEPATCH_TRACED:
+        fine.add("K")
+    if not info.taints <= fine:
+        number = info.find_sec("_ftrace_events")
+        if number and info.sechdrs[number].sh_size >= 8:
+            info.log(f"{info.mod_name}: module has bad taint, not creating trace events")
+        return
+    for pointer in _follow(info, "_ftrace_events"):
+        _takes(info, info.find_sec("_ftrace_events"), pointer, HEAD)
+    _follow(info, "_ftrace_eval_map")
+
+
+def _static_call_add_module(info: LoadInfo) -> None:
+    """struct static_call_site: the distances to the call and to its key, or to its trampoline where the key is not
+    exported (kernel/static_call_inline.c, arch/x86/kernel/static_call.c: __static_call_validate)."""
+    number = info.find_sec(".static_call_sites")
+    if not number:
+        return
+    if info.sechdrs[number].sh_size >= 16:
+        # (sorted, which one alone is not)
+        _is_written(info, number)
+    found = pointers(info, number)
+    code = Code(info)
+    for offset, pointer in sites(info, number, 8):
+        if 0 < pointer.section < len(info.sechdrs) and is_init_section(info, info.section_name(pointer.section)):
+            _is_written(info, number)
+        key = found.get(offset + 4)
+        if key is None:
+            raise Undefined(
+                info.stage, f"the pointer at {offset + 4:#x} of .static_call_sites is not relocated, and is followed"
+            )
+        _check_key(info, number, key)
+        first = code.up_to(number, pointer, 5)
+        jumps = first[:1] in (b"\xe9", b"\xc3") or (first[:1] == b"\x0f" and first[1:2] and first[1] & 0xF0 == 0x80)
+        if not (jumps if key.offset & TAIL else first[:1] == b"\xe8" or first in (NOP5, XOR5RAX)):
+            raise Undefined(
+                info.stage,
+                f"code at {pointer.offset:#x} of {info.section_name(pointer.section)} is not a static call: "
+                f'BUG(), after "unexpected static_call insn opcode {first[0] if first else 0:#x}"',
+            )
+
+
+def _check_key(info: LoadInfo, number: int, key: Pointer) -> None:
+    """A key is data. The trampolines of keys that are not exported are known to the kernel, any other code is not."""
+    if not key.section:
+        _exists(info, number, key)
+        name = info.symbol_name(key.symbol)
+        if name.startswith("__SCT__"):
+            # (replaced by the key's)
+            _is_written(info, number)
+        if name.startswith(("__SCK__", "__SCT__")):
+            return
+        raise Undefined(info.stage, f"an entry of .static_call_sites has {name!r} for its key")
+    _exists(info, number, key)
+    if info.sechdrs[key.section].sh_flags & SHF_EXECINSTR:
+        info.log("Failed to fixup __raw_static_call() usage at: <site>")
+        info.log("Failed to allocate memory for static calls")
+        raise Undefined(
+            info.stage,
+            "a static call goes by a trampoline in the module, whose key the kernel does not find; "
+            "it would refuse the module, and on the way takes the trampoline's code for a key",
+            hint="use static_call() where the key is the module's own",
+        )
+    _takes(info, number, key, KEY, again=True)
+
+
+def _srcu_module_coming(info: LoadInfo) -> None:
+    """Each gets its memory per CPU; when the module goes, its other half is looked at (kernel/rcu/srcutree.c)."""
+    number = info.find_sec("___srcu_struct_ptrs")
+    memory = Memory(info)
+    for pointer in _follow(info, "___srcu_struct_ptrs"):
+        _takes(info, number, pointer, HEAD, again=info.kernel.version < since.SRCU_USAGE)
+        if pointer.section and info.kernel.version >= since.SRCU_USAGE and not is_set(info, "DEBUG_LOCK_ALLOC"):
+            shift = 24 if info.kernel.version >= since.SRCU_READERS else 16
+            usage = memory.pointer(Place(pointer.section, pointer.offset + shift))
+            if isinstance(usage, int):
+                raise Undefined(
+                    info.stage,
+                    f"the srcu_struct at {memory.shown(Place(*pointer[:2]))} has its srcu_usage at {usage:#x}, "
+                    "where that is looked at when the module goes",
+                )
+
+
+def _hold_module_trace_bprintk_format(info: LoadInfo) -> None:
+    """Each format is copied, and the pointer to it is made one to the copy; the compiler leaves NULL where it does not
+    know the format (kernel/trace/trace_printk.c)."""
+    number = info.find_sec("__trace_printk_fmt")
+    if not number:
+        return
+    found = pointers(info, number, ABSOLUTE)
+    for offset in range(0, info.sechdrs[number].sh_size // 8 * 8, 8):
+        if offset in found:
+            _exists(info, number, found[offset])
+            _is_written(info, number)
+
+
+def _follow(info: LoadInfo, name: str) -> list[Pointer]:
+    """Each entry of section `name` is a pointer that is followed."""
+    number = info.find_sec(name)
+    if not number:
+        return []
+    found = [pointer for _, pointer in sites(info, number, 8, ABSOLUTE)]
+    for pointer in found:
+        _exists(info, number, pointer)
+    return found
+
+
+def _is_written(info: LoadInfo, number: int) -> None:
+    """Entries of section `number` are changed in their place."""
+    obstacle = not_writable(info, number)
+    if obstacle and info.sechdrs[number].sh_size:
+        raise Undefined(
+            info.stage,
+            f"{info.section_name(number)} is written to, and is {obstacle}",
+            hint="build the module again: a tool has changed the section's flags",
+        )
+
+
+def _takes(info: LoadInfo, number: int, pointer: Pointer, size: int, *, again: bool = False) -> None:
+    """Whether the kernel can write to the `size` bytes that an entry of section `number` points to, and look at them
+    when the module is removed, or `again` write to them."""
+    _exists(info, number, pointer)
+    if not pointer.section:
+        return
+    problem = ""
+    obstacle = not_writable(info, pointer.section)
+    later = (sealed if again else gone)(info, pointer.section)
+    if (pointer.offset & ~3) + size > info.sechdrs[pointer.section].sh_size:
+        problem = f"where {size} bytes are used, and end behind the section"
+    elif obstacle:
+        problem = f"which is written to, and is {obstacle}"
+    elif later and is_removable(info):
+        problem = f"which is {'written to' if again else 'looked at'} when the module is removed, and is {later}"
+    if problem:
+        place = f"{info.section_name(pointer.section)}+{pointer.offset & ~3:#x}"
+        raise Undefined(info.stage, f"an entry of {info.section_name(number)} points to {place}, {problem}")
+
+
+def _is_null(info: LoadInfo, key: Pointer) -> bool:
+    """NULL stands for the key before the first, and NULL keys are sorted to the front: they are passed over."""
+    return not key.section and info.values[key.symbol] is not None and not key.offset & ~3
+
+
+def _exists(info: LoadInfo, number: int, pointer: Pointer) -> None:
+    """Whether there is something where it points to: the kernel's, or within a section of the module."""
+    if not pointer.section:
+        if info.values[pointer.symbol] is not None:
+            raise Undefined(
+                info.stage,
+                f"an entry of {info.section_name(number)} points to the address {pointer.offset:#x}: "
+                f"nobody has {info.symbol_name(pointer.symbol)!r}",
+            )
+        return
+    if not (
+        pointer.section < len(info.sechdrs) and 0 <= pointer.offset & ~3 < max(info.sechdrs[pointer.section].sh_size, 1)
+    ):
+        raise Undefined(
+            info.stage,
+            f"an entry of {info.section_name(number)} points to {info.symbol_name(pointer.symbol)!r}"
+            f"{pointer.offset:+#x}, which is not within a section",
+        )
+    if not info.sechdrs[pointer.section].sh_flags & SHF_ALLOC:
+        name = info.section_name(pointer.section)
+        raise Undefined(info.stage, f"an entry of {info.section_name(number)} points to {name}, which is not kept")

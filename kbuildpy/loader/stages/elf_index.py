@@ -1,0 +1,193 @@
+"""The sections that the kernel must find in a module, and their numbers: `.modinfo`, struct module, symbols, versions.
+
+Counterparts: kernel/module/main.c of 6.1 (setup_load_info); from 6.4 on elf_validity_cache_copy(), and what it was
+divided into later (elf_validity_cache_index_info and the like).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kbuildpy.elf.constants import SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.modinfo import get_modinfo
+from kbuildpy.loader.verdict import Undefined
+
+THIS_MODULE = ".gnu.linkonce.this_module"
+DAMAGED = "the file is damaged; build it again"
+_HEADERS = "it was built against other headers than this kernel's; build it for this kernel"
+
+
+def setup_load_info(info: LoadInfo) -> None:
+    """6.1: the first symbol table counts, and nobody looks whether there is one `__this_module`."""
+    info.index.info = info.find_sec(".modinfo")
+    if info.index.info:
+        info.name = get_modinfo(info, "name")
+    number = next(
+        (number for number, section in enumerate(info.sechdrs) if number and section.sh_type == SHT_SYMTAB), 0
+    )
+    if number == 0:
+        raise _no_symbols(info)
+    info.index.sym, info.index.str = number, info.sechdrs[number].sh_link
+    info.index.mod = info.find_sec(THIS_MODULE)
+    if not info.index.mod:
+        raise info.refuse(
+            "ENOEXEC",
+            f"{info.shown_name}: No module found in object",
+            f"it has no section {THIS_MODULE}: it did not go through modpost",
+            "give the module (.ko), not an object file",
+        )
+
+
+def cache_index_whole(info: LoadInfo) -> None:
+    """6.4 until it was divided: sections without contents are passed over, and symbols come before `__this_module`."""
+    _cache_index_info(info, _with_contents(info, ".modinfo"))
+    _cache_index_sym(info)
+    info.index.str = info.sechdrs[info.index.sym].sh_link
+    _cache_index_mod(info, _with_contents(info, THIS_MODULE), "Only")
+
+
+def cache_index(info: LoadInfo) -> None:
+    info.stage = "elf_validity_cache_index_info"
+    _cache_index_info(info, info.numbers_of(".modinfo"))
+    info.stage = "elf_validity_cache_index_mod"
+    _cache_index_mod(info, info.numbers_of(THIS_MODULE), "Exactly")
+    info.stage = "elf_validity_cache_index_sym"
+    _cache_index_sym(info)
+    info.stage = "elf_validity_cache_index_str"
+    link = info.sechdrs[info.index.sym].sh_link
+    check_link(info, link)
+    kind = info.sechdrs[link].sh_type
+    if kind != SHT_STRTAB and since.has(info.kernel.version, since.TABLE_TYPES):
+        line = f"Invalid ELF symbol string table type: {kind}"
+        raise info.refuse("ENOEXEC", line, "the symbols' string table is not one of strings", DAMAGED)
+    info.index.str = link
+    if info.kernel.version >= since.EXTENDED_VERSIONS:
+        info.stage = "elf_validity_cache_index_versions"
+        _cache_index_versions(info)
+    if info.kernel.version >= since.STRTAB_CHECKED:
+        info.stage = "elf_validity_cache_strtab"
+        _cache_strtab(info)
+
+
+def cache_module(info: LoadInfo) -> None:
+    """`info->mod` is a struct module in the file: its name is the module's."""
+    section = info.sechdrs[info.index.mod]
+    known = info.kernel.struct_module
+    at, length = known.name if known else (24, 56)
+    if known and section.sh_size < known.size:
+        raise Undefined(
+            info.stage,
+            f"its struct module has {section.sh_size} bytes, the kernel's {known.size}: what follows is overwritten",
+            _HEADERS,
+        )
+    if section.sh_type == SHT_NOBITS:
+        raise Undefined(info.stage, f"section {THIS_MODULE} has no contents, and is read all the same", DAMAGED)
+    name = info.string_at(section.sh_offset + at)
+    if len(name.encode("utf-8", "surrogateescape")) >= length:
+        raise Undefined(info.stage, "the name in its struct module is not terminated", DAMAGED)
+    info.mod_name = name
+    if info.name is None:
+        info.name = name
+    info.index.vers = info.find_sec("__versions")
+    info.index.pcpu = info.find_sec(".data..percpu")
+
+
+def check_link(info: LoadInfo, link: int) -> None:
+    if link == SHN_UNDEF or link >= info.hdr.e_shnum:
+        line = (
+            f"Invalid ELF sh_link!=SHN_UNDEF({signed(link)}) or (sh_link({signed(link)}) >= hdr->e_shnum"
+            f"({info.hdr.e_shnum})"
+        )
+        raise info.refuse("ENOEXEC", line, "the symbols' string table is not there", DAMAGED)
+
+
+def signed(number: int) -> int:
+    """A 32-bit number as `%d` prints it."""
+    return number - (1 << 32) if number & 0x80000000 else number
+
+
+def _no_symbols(info: LoadInfo) -> Exception:
+    return info.refuse(
+        "ENOEXEC",
+        f"{info.shown_name}: module has no symbols (stripped?)",
+        "there is not exactly one symbol table",
+        "strip modules with --strip-debug only",
+    )
+
+
+def _with_contents(info: LoadInfo, name: str) -> list[int]:
+    return [number for number in info.numbers_of(name) if info.sechdrs[number].sh_type not in (SHT_NULL, SHT_NOBITS)]
+
+
+def _cache_index_info(info: LoadInfo, found: Sequence[int]) -> None:
+    if len(found) > 1:
+        raise info.refuse("ENOEXEC", "Only one .modinfo section must exist.", "there are several .modinfo", DAMAGED)
+    if found:
+        info.index.info = found[0]
+        info.name = get_modinfo(info, "name")
+
+
+def _cache_index_sym(info: LoadInfo) -> None:
+    tables = [number for number, section in enumerate(info.sechdrs) if number and section.sh_type == SHT_SYMTAB]
+    if len(tables) != 1:
+        raise _no_symbols(info)
+    info.index.sym = tables[0]
+
+
+def _cache_index_mod(info: LoadInfo, found: Sequence[int], how_many: str) -> None:
+    if len(found) != 1:
+        line = f"module {info.shown_name}: {how_many} one {THIS_MODULE} section must exist."
+        reason = f"it has {len(found) or 'no'} section {THIS_MODULE}"
+        raise info.refuse("ENOEXEC", line, reason, "give the module (.ko), not an object file")
+    section = info.sechdrs[found[0]]
+    if section.sh_type == SHT_NOBITS:
+        line = f"module {info.shown_name}: {THIS_MODULE} section must have a size set"
+        raise info.refuse("ENOEXEC", line, f"section {THIS_MODULE} has no contents", DAMAGED)
+    if not section.sh_flags & SHF_ALLOC:
+        line = f"module {info.shown_name}: {THIS_MODULE} must occupy memory during process execution"
+        raise info.refuse("ENOEXEC", line, f"section {THIS_MODULE} is not allocated", DAMAGED)
+    known = info.kernel.struct_module
+    if known is None:
+        info.not_checked("the size of struct module", "vermagic and the layout of struct module")
+    elif section.sh_size != known.size:
+        line = (
+            f"module {info.shown_name}: {THIS_MODULE} section size must match the kernel's built struct module size "
+            "at run time"
+        )
+        reason = f"its struct module has {section.sh_size} bytes, the kernel's {known.size}"
+        raise info.refuse("ENOEXEC", line, reason, _HEADERS)
+    info.index.mod = found[0]
+
+
+def _cache_index_versions(info: LoadInfo) -> None:
+    crcs, names = info.find_sec("__version_ext_crcs"), info.find_sec("__version_ext_names")
+    if bool(crcs) != bool(names):
+        line = "extended version crc+name presence does not match"
+        raise info.refuse("ENOEXEC", line, "extended versions are there by half", DAMAGED)
+    if crcs:
+        count = info.sechdrs[crcs].sh_size // 4
+        section = info.sechdrs[names]
+        table = info.contents[section.sh_offset : section.sh_offset + section.sh_size]
+        if table.count(b"\0") < count:
+            line = "more extended version crcs than names"
+            raise info.refuse("ENOEXEC", line, "extended versions have more CRCs than names", DAMAGED)
+    info.index.vers_ext_crc, info.index.vers_ext_name = crcs, names
+
+
+def _cache_strtab(info: LoadInfo) -> None:
+    table = info.sechdrs[info.index.str]
+    # (up to 7.1 it may be of a type whose place nobody has looked at)
+    info.data_in_file(info.index.str)
+    if table.sh_size == 0:
+        raise info.refuse("ENOEXEC", "empty symbol string table", "the symbols' string table is empty", DAMAGED)
+    if info.contents[table.sh_offset] != 0:
+        line = "symbol string table missing leading NUL"
+        raise info.refuse("ENOEXEC", line, "the symbols' string table does not begin with NUL", DAMAGED)
+    if info.contents[table.sh_offset + table.sh_size - 1] != 0:
+        line = "symbol string table isn't NUL terminated"
+        raise info.refuse("ENOEXEC", line, "the symbols' string table is not terminated", DAMAGED)
+    if any(row[0] >= table.sh_size for row in info.symbols):
+        line = "symbol name out of bounds in string table"
+        raise info.refuse("ENOEXEC", line, "a symbol's name is not in the string table", DAMAGED)

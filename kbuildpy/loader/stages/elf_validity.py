@@ -1,0 +1,194 @@
+"""Is this an ELF file that can be taken apart without falling over it?
+
+Counterparts: kernel/module/main.c of 6.1 (elf_validity_check, setup_load_info); from 6.4 on elf_validity_cache_copy(),
+at first one function, later one for each concern. The order of the checks differs, and with it which of several defects
+is the one that is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kbuildpy.elf.constants import (
+    ELFMAG,
+    EM_AARCH64,
+    EM_X86_64,
+    ET_REL,
+    SHF_ALLOC,
+    SHN_UNDEF,
+    SHT_NOBITS,
+    SHT_NULL,
+    SHT_STRTAB,
+    SHT_SYMTAB,
+)
+from kbuildpy.elf.raw import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.elf_index import (
+    DAMAGED,
+    cache_index,
+    cache_index_whole,
+    cache_module,
+    check_link,
+    setup_load_info,
+    signed,
+)
+from kbuildpy.loader.verdict import Undefined
+
+MACHINES = {"x86_64": EM_X86_64, "arm64": EM_AARCH64}
+
+
+def elf_validity(info: LoadInfo) -> None:
+    """Set `hdr`, `sechdrs`, `index`, `name` and `mod_name`, or refuse with ENOEXEC."""
+    _check_ehdr(info)
+    if info.kernel.version < since.EARLY_MOD_CHECK:
+        info.stage = "elf_validity_check"
+        _sections_whole(info)
+        info.stage = "setup_load_info"
+        setup_load_info(info)
+    elif not since.has(info.kernel.version, since.VALIDITY_SPLIT):
+        info.stage = "elf_validity_cache_copy"
+        _sections_whole(info)
+        cache_index_whole(info)
+    else:
+        info.stage = "elf_validity_cache_sechdrs"
+        _section_headers(info)
+        _first_is_null(info)
+        for number, section in _after_the_first(info):
+            _check_bounds(info, number, section)
+        info.sechdrs = read_shdrs(info.contents, info.hdr)
+        info.stage = "elf_validity_cache_secstrings"
+        _names(info)
+        cache_index(info)
+    cache_module(info)
+
+
+def _check_ehdr(info: LoadInfo) -> None:
+    info.stage = "elf_validity_ehdr"
+    if info.len < EHDR_SIZE[True]:
+        raise info.refuse(
+            "ENOEXEC", f"Invalid ELF header len {info.len}", "the file is shorter than an ELF header", DAMAGED
+        )
+    hdr = info.hdr = read_ehdr(info.contents)
+    if hdr.e_ident[:4] != ELFMAG:
+        line = f"Invalid ELF header magic: != {ELFMAG.decode('latin-1')}"
+        raise info.refuse("ENOEXEC", line, "this is no ELF file", "give a module (.ko)")
+    if hdr.e_type != ET_REL:
+        line = f"Invalid ELF header type: {hdr.e_type} != {ET_REL}"
+        raise info.refuse("ENOEXEC", line, "this is not a relocatable file", "give a module (.ko)")
+    if hdr.e_machine != MACHINES[info.kernel.machine]:
+        line = f"Invalid architecture in ELF header: {hdr.e_machine}"
+        reason = f"it was built for another machine than the kernel's ({info.kernel.machine})"
+        raise info.refuse("ENOEXEC", line, reason, "build it for this kernel: ARCH=, CROSS_COMPILE=")
+
+
+def _section_headers(info: LoadInfo) -> None:
+    hdr = info.hdr
+    if hdr.e_shentsize != SHDR_SIZE[True]:
+        raise info.refuse("ENOEXEC", "Invalid ELF section header size", "its section headers are not of ELF64", DAMAGED)
+    if hdr.e_shoff >= info.len or hdr.e_shnum * SHDR_SIZE[True] > info.len - hdr.e_shoff:
+        raise info.refuse("ENOEXEC", "Invalid ELF section header overflow", "its section headers are cut off", DAMAGED)
+    # (the kernel looks at the first one even where there is none)
+    if hdr.e_shnum == 0 and hdr.e_shoff + SHDR_SIZE[True] > len(info.contents):
+        raise Undefined(info.stage, "it has no section headers, and the first is read beyond its end", DAMAGED)
+
+
+def _first_is_null(info: LoadInfo) -> None:
+    first = _row(info, 0)
+    if first.sh_type != SHT_NULL or first.sh_size or first.sh_addr:
+        line = f"ELF Spec violation: section 0 type({signed(first.sh_type)})!=SH_NULL or non-zero len or addr"
+        raise info.refuse("ENOEXEC", line, "its first section header is not empty", DAMAGED)
+
+
+def _row(info: LoadInfo, number: int) -> Shdr:
+    """A section header by itself, also one that is not counted."""
+    hdr = info.hdr
+    return read_shdrs(info.contents, hdr._replace(e_shoff=hdr.e_shoff + number * SHDR_SIZE[True], e_shnum=1))[0]
+
+
+def _after_the_first(info: LoadInfo) -> Iterator[tuple[int, Shdr]]:
+    """The section headers from 1 on, none of which is kept: most files that are damaged end here."""
+    rows = enumerate(iter_shdrs(info.contents, info.hdr))
+    next(rows, None)
+    return rows
+
+
+def _inside(info: LoadInfo, section: Shdr) -> bool:
+    """(validate_section_offset; sums wrap around at 64 bits)"""
+    end = (section.sh_offset + section.sh_size) & 0xFFFFFFFFFFFFFFFF
+    return section.sh_offset <= end <= info.len
+
+
+def _check_bounds(info: LoadInfo, number: int, section: Shdr) -> None:
+    if section.sh_type not in (SHT_NULL, SHT_NOBITS) and not _inside(info, section):
+        line = f"Invalid ELF section in module (section {number} type {section.sh_type})"
+        raise info.refuse("ENOEXEC", line, f"section {number} reaches beyond the end of the file", DAMAGED)
+
+
+def _check_names_index(info: LoadInfo) -> Shdr:
+    hdr = info.hdr
+    if hdr.e_shstrndx == SHN_UNDEF or hdr.e_shstrndx >= hdr.e_shnum:
+        line = (
+            f"Invalid ELF section name index: {hdr.e_shstrndx} || e_shstrndx ({hdr.e_shstrndx}) >= e_shnum "
+            f"({hdr.e_shnum})"
+        )
+        raise info.refuse("ENOEXEC", line, "the table of its section names is not there", DAMAGED)
+    return _row(info, hdr.e_shstrndx)
+
+
+def _check_names(info: LoadInfo, names: Shdr) -> None:
+    if names.sh_size == 0:
+        raise info.refuse("ENOEXEC", "empty section name table", "the table of its section names is empty", DAMAGED)
+    if info.contents[names.sh_offset + names.sh_size - 1] != 0:
+        line = "ELF Spec violation: section name table isn't null terminated"
+        raise info.refuse("ENOEXEC", line, "the table of its section names is not terminated", DAMAGED)
+
+
+def _bad_name(info: LoadInfo, number: int, section: Shdr) -> Exception:
+    line = f"Invalid ELF section name in module (section {number} type {section.sh_type})"
+    return info.refuse("ENOEXEC", line, f"the name of section {number} is not in the table", DAMAGED)
+
+
+def _sections_whole(info: LoadInfo) -> None:
+    """Before the checks were divided: the names first, then section by section."""
+    _section_headers(info)
+    _names_whole(info)
+    _first_is_null(info)
+    _each_section(info)
+    info.sechdrs = read_shdrs(info.contents, info.hdr)
+
+
+def _names_whole(info: LoadInfo) -> None:
+    names = _check_names_index(info)
+    if not _inside(info, names):
+        line = f"Invalid ELF section hdr(type {names.sh_type})"
+        raise info.refuse("ENOEXEC", line, "the table of its section names reaches beyond the end of the file", DAMAGED)
+    _check_names(info, names)
+
+
+def _each_section(info: LoadInfo) -> None:
+    table = _row(info, info.hdr.e_shstrndx)
+    names_are_read = info.kernel.version >= since.EARLY_MOD_CHECK
+    for number, section in _after_the_first(info):
+        if section.sh_type in (SHT_NULL, SHT_NOBITS):
+            continue
+        if section.sh_type == SHT_SYMTAB:
+            check_link(info, section.sh_link)
+        _check_bounds(info, number, section)
+        if names_are_read:
+            info.string_at(table.sh_offset + section.sh_name)
+        if section.sh_flags & SHF_ALLOC and section.sh_name >= table.sh_size:
+            raise _bad_name(info, number, section)
+
+
+def _names(info: LoadInfo) -> None:
+    names = _check_names_index(info)
+    if names.sh_type != SHT_STRTAB and since.has(info.kernel.version, since.TABLE_TYPES):
+        line = f"Invalid ELF section name table type: {names.sh_type}"
+        raise info.refuse("ENOEXEC", line, "the table of its section names is not one of strings", DAMAGED)
+    # (up to 7.1 it may be of a type whose place nobody has looked at)
+    info.data_in_file(info.hdr.e_shstrndx)
+    _check_names(info, names)
+    for number, section in enumerate(info.sechdrs):
+        if section.sh_type != SHT_NULL and section.sh_name >= names.sh_size:
+            raise _bad_name(info, number, section)

@@ -1,0 +1,69 @@
+"""Patching the code of an arm64 module: arch/arm64/kernel/module.c: module_finalize, arch/arm64/kernel/alternative.c.
+
+Sections are taken by name, the first of each.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.sites import Code, entry, is_set, pointers, sites, whole_entries
+from kbuildpy.loader.verdict import Undefined
+
+ALTERNATIVE = struct.Struct("<8xHBB")
+"""struct alt_instr: two distances, the capability, and the lengths before and after."""
+CALLBACK = 1 << 15
+"""In the capability: what is pointed to is a function that does the patching (ARM64_CB_BIT)."""
+
+
+def module_finalize(info: LoadInfo) -> None:
+    """Alternatives, then the entries through which ftrace is reached.
+
+    Left out is the shadow call stack (`.init.eh_frame`), which only some processors make the kernel patch in.
+    """
+    number = info.find_any_sec(".altinstructions")
+    if number:
+        _apply_alternatives(info, number)
+    if not is_set(info, "DYNAMIC_FTRACE"):
+        return
+    if info.kernel.version < since.ARM64_PREFIX and info.kernel.has("ARM64_MODULE_PLTS") is False:
+        return
+    names = (".text.ftrace_trampoline", ".init.text.ftrace_trampoline")
+    for name in names if since.has(info.kernel.version, since.INIT_TRAMPOLINE) else names[:1]:
+        if not info.find_any_sec(name):
+            raise info.refuse(
+                "ENOEXEC",
+                None,
+                f"the module has no section {name}",
+                hint="link it with the module linker script of the kernel tree (scripts/module.lds)",
+            )
+
+
+def _apply_alternatives(info: LoadInfo, number: int) -> None:
+    """Whether an entry is used depends on the processor; all are looked at here."""
+    whole_entries(info, number, ALTERNATIVE.size)
+    contents = info.data(number)
+    found = pointers(info, number)
+    code = Code(info)
+    for offset, pointer in sites(info, number, ALTERNATIVE.size):
+        capability, before, after = ALTERNATIVE.unpack(entry(contents, offset, ALTERNATIVE.size))
+        which = f"entry {offset // ALTERNATIVE.size} of .altinstructions"
+        wanted = 0 if capability & CALLBACK else before
+        if after != wanted:
+            raise Undefined(
+                info.stage, f"{which} has a replacement of {after} bytes, not {wanted}: BUG_ON() where it is used"
+            )
+        code.at(number, pointer, before)
+        replacement = found.get(offset + 4)
+        if replacement is None:
+            raise Undefined(info.stage, f"the pointer at {offset + 4:#x} of .altinstructions is not relocated")
+        if not capability & CALLBACK:
+            code.at(number, replacement, after)
+        elif info.kernel.version >= since.CALLBACKS_OF_KERNEL and replacement.section:
+            raise info.refuse(
+                "ENOEXEC",
+                f"Modules: module {info.mod_name}: error occurred when applying alternatives",
+                f"{which} is patched by a function of the module itself, on processors that use it",
+            )

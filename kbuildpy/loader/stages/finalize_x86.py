@@ -1,0 +1,193 @@
+"""Patching the code of an x86-64 module: arch/x86/kernel/module.c: module_finalize, arch/x86/kernel/alternative.c,
+arch/x86/kernel/unwind_orc.c.
+
+Nothing here refuses a module: what does not look as expected is warned of and left as it is, or stops the machine.
+Sections are taken by name, the last of each, whether they are kept in memory or not.
+"""
+
+from __future__ import annotations
+
+import struct
+from itertools import groupby
+
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.sites import (
+    ABSOLUTE,
+    Calls,
+    Code,
+    Pointer,
+    entry,
+    is_set,
+    pointers,
+    sites,
+    warn,
+    whole_entries,
+)
+from kbuildpy.loader.verdict import Undefined
+
+ALTERNATIVE_C = "arch/x86/kernel/alternative.c"
+MAX_PATCH_LEN = 254
+FEATURES = (22 + 2) * 32
+"""(NCAPINTS + NBUGINTS) * 32 of arch/x86/include/asm/cpufeatures.h, the same in 6.1, 6.12 and 7.3."""
+ALT_FLAG_DIRECT_CALL = 2
+CALL, JMP32, CS = 0xE8, 0xE9, 0x2E
+TRAMPOLINE_UD = bytes.fromhex("0fb9cc")
+"""Behind the return of a static call's trampoline (arch/x86/kernel/static_call.c: tramp_ud)."""
+ENDBR = frozenset({bytes.fromhex("f30f1efa"), bytes.fromhex("f30f1efb"), bytes.fromhex("660f1f00")})
+"""endbr64, endbr32, and what the kernel has put in their place (arch/x86/include/asm/ibt.h: is_endbr)."""
+RETURN_THUNK = "__x86_return_thunk"
+INDIRECT_THUNK = "__x86_indirect_thunk_"
+RSP = INDIRECT_THUNK + "rsp"
+
+
+def module_finalize(info: LoadInfo) -> None:
+    """Paravirt calls, retpolines, returns, alternatives, ENDBR and the unwinder's tables, in the kernel's order.
+
+    Left out is what needs a processor's features: call depth tracking (`.call_sites`), FineIBT (`.cfi_sites`), locks on
+    one processor (`.smp_locks`), and what instructions are within replacements.
+    """
+    paravirt = _last(info, ".parainstructions")
+    if paravirt and is_set(info, "PARAVIRT") and info.kernel.version < since.PARAVIRT_IN_ALTERNATIVES:
+        _apply_paravirt(info, paravirt)
+    calls = Calls(info, (RETURN_THUNK,), INDIRECT_THUNK)
+    code = Code(info)
+    thunks = is_set(info, "RETPOLINE", "MITIGATION_RETPOLINE") and is_set(info, "OBJTOOL")
+    retpolines = _last(info, ".retpoline_sites")
+    if retpolines and thunks:
+        _apply_retpolines(info, retpolines, code, calls)
+    returns = _last(info, ".return_sites")
+    if returns and thunks and is_set(info, "RETHUNK", "MITIGATION_RETHUNK"):
+        _apply_returns(info, returns, code, calls)
+    alternatives = _last(info, ".altinstructions")
+    if alternatives:
+        _apply_alternatives(info, alternatives, code)
+    seals = _last(info, ".ibt_endbr_seal")
+    if seals and is_set(info, "X86_KERNEL_IBT"):
+        _apply_seal_endbr(info, seals, code)
+    orc, orc_ip = _last(info, ".orc_unwind"), _last(info, ".orc_unwind_ip")
+    if orc and orc_ip and is_set(info, "UNWINDER_ORC"):
+        _unwind_module_init(info, orc_ip, orc)
+
+
+def _last(info: LoadInfo, name: str) -> int:
+    return next(reversed(info.numbers_of(name)), 0)
+
+
+def _apply_paravirt(info: LoadInfo, number: int) -> None:
+    """struct paravirt_patch_site: the address, a type and the length of what is there."""
+    whole_entries(info, number, 16)
+    contents = info.data(number)
+    for offset, _ in sites(info, number, 16, ABSOLUTE):
+        length = entry(contents, offset, 16)[9]
+        if not 5 <= length <= MAX_PATCH_LEN:
+            raise Undefined(
+                info.stage,
+                f"entry {offset // 16} of .parainstructions is about {length} bytes of code, "
+                "which a call does not fit in: BUG() in apply_paravirt",
+            )
+
+
+def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> None:
+    """Each entry is about a call, jump or conditional jump to __x86_indirect_thunk_REGISTER."""
+    whole_entries(info, number, 4)
+    for _, pointer in sites(info, number, 4):
+        section, offset, _ = pointer
+        first = code.at(number, pointer, 5)
+        opcode = _opcode(first)
+        target = calls.target(section, offset + opcode) if opcode else None
+        if target is None or not target.startswith(INDIRECT_THUNK):
+            warn(info, ALTERNATIVE_C, "apply_retpolines")
+        elif target == RSP:
+            raise Undefined(info.stage, f"code at {offset:#x} of {info.section_name(section)} calls {RSP}: BUG()")
+
+
+def _opcode(code: bytes) -> int:
+    """How long the opcode is, up to the distance that follows it; 0 if it is another."""
+    start = 1 if code[0] == CS else 0
+    if code[start] in (CALL, JMP32):
+        return start + 1
+    return 2 if code[0] == 0x0F and 0x80 <= code[1] <= 0x8F else 0
+
+
+def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> None:
+    """Each entry is about a jump to __x86_return_thunk; the trampolines of static calls may return in other ways."""
+    whole_entries(info, number, 4)
+    for _, pointer in sites(info, number, 4):
+        section, offset, _ = pointer
+        first = code.at(number, pointer, 1)
+        if first == b"\xe9" and calls.target(section, offset + 1) is not None:
+            continue
+        if code.up_to(number, pointer, 8)[5:] == TRAMPOLINE_UD:
+            continue
+        if first[0] == CS and calls.target(section, offset + 2) == RETURN_THUNK:
+            continue
+        target = "<dest>" if first == b"\xe9" else "0x0"
+        warn(info, ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
+
+
+def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
+    """struct alt_instr: where the code is, where its replacement, the feature, flags, and both lengths. Those for one
+    place come one after the other."""
+    flagged = info.kernel.version >= since.ALTERNATIVE_FLAGS
+    layout = struct.Struct("<8xHHBB" if flagged else "<8xHBB")
+    whole_entries(info, number, layout.size)
+    contents = info.data(number)
+    found = pointers(info, number)
+    nested = info.kernel.version >= since.NESTED_ALTERNATIVES
+    rows = [
+        (offset, pointer, layout.unpack(entry(contents, offset, layout.size)))
+        for offset, pointer in sites(info, number, layout.size)
+    ]
+    room: dict[int, int] = {}
+    for _, group in groupby(rows, key=lambda row: row[1][: 2 if row[1].section else 3]):
+        together = list(group)
+        longest = max(fields[-2] for _, _, fields in together)
+        room.update((offset, longest if nested else fields[-2]) for offset, _, fields in together)
+    for offset, pointer, fields in rows:
+        feature, flags = (fields[0], fields[1]) if flagged else (fields[0] & 0x7FFF, 0)
+        instrlen, replacementlen = room[offset], fields[-1]
+        which = f"entry {offset // layout.size} of .altinstructions"
+        if instrlen > MAX_PATCH_LEN:
+            raise Undefined(info.stage, f"{which} is about {instrlen} bytes of code: BUG_ON() in apply_alternatives")
+        if feature >= FEATURES:
+            raise Undefined(info.stage, f"{which} is for feature {feature}: BUG_ON() in apply_alternatives")
+        before = code.at(number, pointer, instrlen)
+        replacement = b""
+        if replacementlen:
+            replacement = _replacement(info, number, offset + 4, found.get(offset + 4), replacementlen, code)
+        if replacementlen > instrlen and info.kernel.version < since.PATCH_SITES:
+            raise Undefined(info.stage, f"{which} replaces {instrlen} bytes by {replacementlen}")
+        calls = flags & ALT_FLAG_DIRECT_CALL and info.kernel.version >= since.DIRECT_CALLS
+        if calls and not (
+            replacementlen == 5 and replacement[0] == CALL and instrlen == 6 and before.startswith(b"\xff\x15")
+        ):
+            raise Undefined(info.stage, f"{which} is for a call, and there is none: BUG() in alt_replace_call")
+
+
+def _replacement(info: LoadInfo, number: int, field: int, pointer: Pointer | None, length: int, code: Code) -> bytes:
+    if pointer is None:
+        raise Undefined(info.stage, f"the pointer at {field:#x} of .altinstructions is not relocated, and is followed")
+    return code.at(number, pointer, length)
+
+
+def _apply_seal_endbr(info: LoadInfo, number: int, code: Code) -> None:
+    """Each entry is about an ENDBR that nobody needs."""
+    whole_entries(info, number, 4)
+    for _, pointer in sites(info, number, 4):
+        if code.at(number, pointer, 4) not in ENDBR:
+            function = "apply_ibt_endbr" if info.kernel.version < since.ENDBR_SEALED else "poison_endbr"
+            warn(info, ALTERNATIVE_C, function)
+
+
+def _unwind_module_init(info: LoadInfo, orc_ip: int, orc: int) -> None:
+    """Two tables with as many entries: of 4 bytes where, of 6 bytes (struct orc_entry) how."""
+    ip_size, size = info.sechdrs[orc_ip].sh_size, info.sechdrs[orc].sh_size
+    if ip_size % 4 or size % 6 or ip_size // 4 != size // 6:
+        warn(info, "arch/x86/kernel/unwind_orc.c", "unwind_module_init")
+    if ip_size // 4 > size // 6:
+        raise Undefined(
+            info.stage,
+            f".orc_unwind_ip has {ip_size // 4} entries and .orc_unwind {size // 6}: "
+            "both are sorted as if they had as many",
+        )

@@ -1,0 +1,124 @@
+"""Relocating the module: kernel/module/main.c: apply_relocations, kernel/livepatch/core.c: klp_write_section_relocs.
+
+The kernel does not look whether a place lies in its section or a symbol in the table: it writes and reads there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from kbuildpy.elf.constants import SHF_ALLOC, SHT_REL, SHT_RELA
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.verdict import Undefined
+
+SHF_RELA_LIVEPATCH = 0x00100000
+SHN_LIVEPATCH = 0xFF20
+
+KLP_SECTION = re.compile(r"\.klp\.rela\.([^.]{1,55})")
+KLP_SYMBOL = re.compile(r"\.klp\.sym\.([^.]{1,55})\.([^,]{1,511}),\s*[+-]?\d")
+
+
+def apply_relocations(info: LoadInfo) -> None:
+    """Apply each relocation section whose target is kept in memory; fills `info.relocated`.
+
+    Raises `Refusal` for what the kernel refuses, `Undefined` for a place outside of its section or a symbol outside of
+    the table.
+    """
+    sections = [number for number in range(1, len(info.sechdrs)) if _is_applied(info, number)]
+    sharing = Counter(info.sechdrs[number].sh_info for number in sections)
+    written: dict[int, dict[int, int]] = {target: {} for target, count in sharing.items() if count > 1}
+    for number in sections:
+        section = info.sechdrs[number]
+        if section.sh_flags & SHF_RELA_LIVEPATCH:
+            if not _is_for_vmlinux(info, number):
+                continue
+        elif section.sh_type == SHT_REL:
+            raise info.refuse(
+                "ENOEXEC",
+                f"module {info.mod_name}: REL relocation unsupported",
+                f"{info.section_name(number)} is of type SHT_REL; this machine's modules have SHT_RELA",
+            )
+        if section.sh_info in (info.index.sym, info.index.str) and section.sh_size:
+            raise Undefined(info.stage, f"{info.section_name(number)} is applied to the symbols themselves")
+        if section.sh_info == info.index.mod:
+            _check_this_module(info, number)
+        if info.kernel.machine == "arm64":
+            from kbuildpy.loader.stages.relocate_arm64 import apply_relocate_add as apply_relocate_add_arm64
+
+            apply_relocate_add_arm64(info, number)
+        else:
+            from kbuildpy.loader.stages.relocate_x86 import apply_relocate_add as apply_relocate_add_x86
+
+            apply_relocate_add_x86(info, number, written.get(section.sh_info))
+        info.relocated.setdefault(section.sh_info, []).append(number)
+
+
+def _check_this_module(info: LoadInfo, number: int) -> None:
+    """`__this_module` is in use by now: but for its two functions, what is relocated there may be a field that the
+    kernel has filled in."""
+    layout = info.kernel.struct_module
+    if layout is None:
+        return
+    for offset in info.relocations(number).offsets:
+        if offset not in (layout.init, layout.exit):
+            raise Undefined(
+                info.stage,
+                f"{info.section_name(number)} relocates {offset:#x} of struct module, where the kernel has its own",
+                hint=f"build the module for this kernel: kbuildpy build -k {info.kernel.release}",
+            )
+
+
+def _is_applied(info: LoadInfo, number: int) -> bool:
+    section = info.sechdrs[number]
+    target = section.sh_info
+    if section.sh_type not in (SHT_REL, SHT_RELA) and not section.sh_flags & SHF_RELA_LIVEPATCH:
+        return False
+    if target >= len(info.sechdrs):
+        return False
+    if info.sechdrs[target].sh_flags & SHF_ALLOC:
+        return True
+    return bool(target) and target == info.index.pcpu and info.kernel.version >= since.PERCPU_RELOCATED
+
+
+def _is_for_vmlinux(info: LoadInfo, number: int) -> bool:
+    """Whether livepatch applies section `number` now: those for other modules wait for these (klp_write_section_relocs,
+    klp_resolve_symbols)."""
+    if info.kernel.has("LIVEPATCH") is False:
+        return False
+    name = info.section_name(number)
+    match = KLP_SECTION.match(name)
+    if match is None:
+        raise info.refuse(
+            "EINVAL",
+            f"livepatch: section {name} has an incorrectly formatted name",
+            f"the livepatch relocation section {name} is not called .klp.rela.OBJECT.SECTION",
+        )
+    if match[1] != "vmlinux":
+        return False
+    for entry, symbol in enumerate(info.relocations(number).symbols):
+        _resolve(info, entry, symbol)
+    return True
+
+
+def _resolve(info: LoadInfo, entry: int, symbol: int) -> None:
+    if symbol >= len(info.symbols):
+        raise Undefined(info.stage, f"livepatch relocation {entry} names symbol {symbol} of {len(info.symbols)}")
+    name = info.symbol_name(symbol)
+    if info.symbols[symbol][3] != SHN_LIVEPATCH:
+        place = f" at rela sec {info.index.sym} idx {entry}" if info.kernel.version >= since.RELOCATION_PLACES else ""
+        raise info.refuse(
+            "EINVAL",
+            f"livepatch: symbol {name}{place} is not marked as a livepatch symbol",
+            f"a livepatch relocation names {name}, whose section is not SHN_LIVEPATCH",
+        )
+    if KLP_SYMBOL.match(name) is None:
+        raise info.refuse(
+            "EINVAL",
+            f"livepatch: symbol {name} has an incorrectly formatted name",
+            f"the livepatch symbol {name} is not called .klp.sym.OBJECT.SYMBOL,POSITION",
+        )
+    info.not_checked(
+        "whether the symbols of livepatch relocations exist: only the running kernel knows all of its symbols"
+    )

@@ -1,0 +1,104 @@
+"""What the loader takes out of particular sections before symbols are resolved.
+
+Counterparts: kernel/module/main.c (percpu_modalloc, find_module_sections, check_module_license_and_versions and its
+later halves, setup_modinfo).
+"""
+
+from __future__ import annotations
+
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.layout import PAGE_SIZE
+from kbuildpy.loader.stages.modinfo import modinfo_values
+from kbuildpy.loader.stages.sites import has_address, is_set, warn
+from kbuildpy.loader.stages.taints import try_to_force_load
+
+KERNEL_SYMBOL_SIZE = 12
+"""sizeof(struct kernel_symbol): three offsets of 32 bits, on all machines with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS."""
+_PERCPU_RESERVE = 8 << 10
+_PERCPU_MIN = 4
+_PERCPU_UNIT = 32 << 10
+"""PCPU_MIN_ALLOC_SIZE and PCPU_MIN_UNIT_SIZE: what the allocator rounds to, and the most that it gives at once."""
+_PERCPU_RESERVE_PROFILED = 8 << 13
+
+
+def percpu_modalloc(info: LoadInfo) -> None:
+    """Per-CPU variables of modules share a small reserve (include/linux/percpu.h: PERCPU_MODULE_RESERVE)."""
+    section = info.sechdrs[info.index.pcpu]
+    size, align = section.sh_size, section.sh_addralign
+    if not info.index.pcpu or not size:
+        return
+    if align > PAGE_SIZE:
+        info.log(f"{info.mod_name}: per-cpu alignment {_signed(align)} > {PAGE_SIZE}")
+        align = PAGE_SIZE
+    align = max(align, _PERCPU_MIN)
+    rounded = (size + _PERCPU_MIN - 1) // _PERCPU_MIN * _PERCPU_MIN
+    if align & (align - 1) or rounded > _PERCPU_UNIT:
+        function = "pcpu_alloc_noprof" if info.kernel.version >= since.EXECMEM else "pcpu_alloc"
+        warn(info, "mm/percpu.c", function, f"illegal size ({rounded}) or align ({align}) for percpu allocation")
+        raise info.refuse(
+            "ENOMEM",
+            f"{info.mod_name}: Could not allocate {size} bytes percpu data",
+            f"its per-CPU variables take {size} bytes, aligned to {align}: that is not possible",
+            "look at their alignment, or allocate them at run time: alloc_percpu()",
+        )
+    profiled = info.kernel.has("MEM_ALLOC_PROFILING") and info.kernel.version < since.PERCPU_PROFILED_UNTIL
+    reserve = _PERCPU_RESERVE_PROFILED if profiled else _PERCPU_RESERVE
+    if size > reserve:
+        info.log(f"percpu: allocation failed, size={rounded} align={align} atomic=0, alloc from reserved chunk failed")
+        raise info.refuse(
+            "ENOMEM",
+            f"{info.mod_name}: Could not allocate {size} bytes percpu data",
+            f"its per-CPU variables take {size} bytes, and all modules together have {reserve}",
+            "allocate them at run time: alloc_percpu()",
+        )
+
+
+def find_module_sections(info: LoadInfo) -> None:
+    """Sections that contradict each other, or are of the past."""
+    if info.kernel.version >= since.FLAGSTAB:
+        for name in ("__ksymtab_gpl", "__kcrctab_gpl"):
+            if info.find_sec(name):
+                info.log(f"{info.mod_name}: ignoring obsolete section {name}")
+    if is_set(info, "DEBUG_INFO_BTF_MODULES"):
+        # It is looked for among all sections, also those whose names nobody has checked.
+        any(info.section_name(number) == ".BTF" for number in range(1, len(info.sechdrs)))
+    if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):
+        line = f"{info.mod_name}: has both .ctors and .init_array."
+        raise info.refuse("EINVAL", line, "parts of it come from different compilers", "build all of it with one")
+    if info.find_sec("__obsparm") or has_address(info, 0):
+        info.log(f"{info.mod_name}: Ignoring obsolete parameters")
+
+
+def check_export_sections(info: LoadInfo) -> None:
+    """Exported symbols need versions where the kernel has them, and flags from 7.1 on."""
+    flagged = info.kernel.version >= since.FLAGSTAB
+    if flagged and _count(info, "__ksymtab") and not info.find_sec("__kflagstab"):
+        line = f"{info.mod_name}: no flags for exported symbols"
+        raise info.refuse("ENOEXEC", line, "its exports were made for an older kernel", "build it for this kernel")
+    if not info.kernel.has("MODVERSIONS"):
+        return
+    suffixes = ("",) if flagged else ("", "_gpl")
+    if any(_count(info, "__ksymtab" + suffix) and not info.find_sec("__kcrctab" + suffix) for suffix in suffixes):
+        reason = "no versions for exported symbols"
+        if not try_to_force_load(info, reason):
+            raise info.refuse("ENOEXEC", None, reason, "build it with modversions: it needs genksyms")
+
+
+def setup_modinfo(info: LoadInfo) -> None:
+    """Namespaces for particular modules are nobody's to import."""
+    if info.kernel.version >= since.MODULE_NAMESPACES:
+        for namespace in modinfo_values(info, "import_ns"):
+            if namespace.startswith("module:"):
+                line = f"{info.mod_name}: module tries to import module namespace: {namespace}"
+                raise info.refuse(
+                    "EPERM", line, f"it imports the namespace {namespace}", "remove that MODULE_IMPORT_NS()"
+                )
+
+
+def _count(info: LoadInfo, name: str) -> int:
+    return info.sechdrs[info.find_sec(name)].sh_size // KERNEL_SYMBOL_SIZE
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >> 63 else number

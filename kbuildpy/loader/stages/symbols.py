@@ -1,0 +1,270 @@
+"""Every symbol gets its value: its own from its section's place, another's from who exports it.
+
+Counterpart: kernel/module/main.c (simplify_symbols, resolve_symbol, verify_exported_symbols). The kernel goes on
+after a symbol that it cannot resolve, and ends with the errno of the last.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kbuildpy.elf.constants import EM_386, EM_X86_64, SHN_ABS, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, STB_WEAK
+from kbuildpy.kernel.errnos import errno_number
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.modinfo import modinfo_values
+from kbuildpy.loader.stages.taints import letters
+from kbuildpy.loader.stages.versions import check_version
+from kbuildpy.loader.verdict import Refusal, Undefined
+
+SHN_LIVEPATCH = 0xFF20
+_PERCPU = 0x20000
+"""Where a module's per-CPU variables may be in the area of a processor."""
+
+
+class Found(NamedTuple):
+    """Who exports a symbol: "" is the kernel itself."""
+
+    owner: str
+    crc: int | None
+    gpl_only: bool
+    namespace: str
+    proprietary: bool = False
+    state: str = "LIVE"
+
+
+class Problems:
+    """What is wrong with symbols: line, reason and hint of the `first`, and the errno of the `last`."""
+
+    def __init__(self) -> None:
+        self.first: tuple[str, str, str] | None = None
+        self.last = ""
+
+    def add(self, errno: str, line: str, reason: str, hint: str) -> None:
+        """One more."""
+        self.first = self.first or (line, reason, hint)
+        self.last = errno
+
+
+def simplify_symbols(info: LoadInfo) -> None:
+    """Fill `info.values`; refuse with the errno of the last symbol that is wrong, and the line of the first."""
+    bases = [section.sh_addr for section in info.sechdrs]
+    if info.index.pcpu:
+        bases[info.index.pcpu] = _PERCPU
+    sections = len(bases)
+    values: list[int | None] = []
+    problems = Problems()
+    for number, (_, _, _, shndx, value, _) in enumerate(info.symbols):
+        if 0 < shndx < sections:
+            values.append((value + bases[shndx]) & 0xFFFFFFFFFFFFFFFF)
+        elif number == 0 and shndx < SHN_LORESERVE and shndx:
+            raise Undefined(info.stage, f"symbol 0 is in section {shndx}, which does not exist, and is looked at")
+        elif number == 0 or shndx in (SHN_ABS, SHN_LIVEPATCH):
+            values.append(value)
+        elif shndx == SHN_UNDEF:
+            values.append(_undefined(info, number, problems))
+        else:
+            values.append(value)
+            _odd(info, number, shndx, problems)
+    info.values = values
+    if problems.first is not None:
+        raise Refusal(info.stage, problems.last, *problems.first)
+
+
+def _undefined(info: LoadInfo, number: int, problems: Problems) -> int | None:
+    """The value of a symbol of somebody else's."""
+    name = info.symbol_name(number)
+    before = len(info.lines)
+    missing = resolve_symbol(info, name)
+    if missing is None:
+        return None
+    row = info.symbols[number]
+    ignored = info.hdr.e_machine in (EM_386, EM_X86_64) and name == "_GLOBAL_OFFSET_TABLE_"
+    if missing.unknown and (row[1] >> 4 == STB_WEAK or ignored):
+        return row[4]
+    info.log(f"{info.mod_name}: Unknown symbol {name} (err -{errno_number(missing.errno)})")
+    line = info.lines[before] if before < len(info.lines) else ""
+    problems.add(missing.errno, line, missing.reason, missing.hint)
+    return row[4]
+
+
+def _odd(info: LoadInfo, number: int, shndx: int, problems: Problems) -> None:
+    name = info.symbol_name(number)
+    if shndx == SHN_COMMON:
+        if name.startswith("__gnu_lto"):
+            return
+        line = f"{info.mod_name}: please compile with -fno-common"
+        problems.add("ENOEXEC", line, f"{name} has no place in a section", "compile with the kernel's own flags")
+    else:
+        count = info.hdr.e_shnum
+        line = f"{info.mod_name}: Symbol {name} has an invalid section index {shndx} (max {count - 1})"
+        problems.add("ENOEXEC", line, f"{name} is in a section that does not exist", "build it again")
+    info.log(line)
+
+
+class Missing(NamedTuple):
+    """A symbol that could not be resolved; `unknown`: nobody has it, which a weak symbol may be."""
+
+    errno: str
+    reason: str
+    hint: str
+    unknown: bool = False
+
+
+def resolve_symbol(info: LoadInfo, name: str) -> Missing | None:
+    """None if somebody exports `name` and this module may use it."""
+    if info.kernel.exports is None:
+        info.not_checked("symbols", "the exported symbols")
+        return None
+    found = find_symbol(info, name, gplok="P" not in info.taints)
+    if found is None:
+        absent = [] if info.kernel.exports.find(name) else _absent(info)
+        if absent and info.on_demand:
+            info.not_checked(
+                f"symbols of {', '.join(absent)}: it was not given, and is none of the kernel's own modules"
+            )
+            info.requires += [owner for owner in absent if owner not in info.requires]
+            return None
+        return Missing("ENOENT", *_why_unknown(info, name), unknown=True)
+    if found.gpl_only:
+        info.using_gplonly_symbols = True
+    if found.proprietary and not _inherit_taint(info, found.owner, name):
+        return Missing(
+            "ENOENT",
+            f"it uses GPL-only symbols and {name} of the proprietary {found.owner}",
+            "do without one of both",
+            unknown=True,
+        )
+    if not check_version(info, name, found.crc):
+        hint = f"build it for this kernel: kbuildpy build -k {info.kernel.release}"
+        if found.owner:
+            hint += f", with the Module.symvers that {found.owner} was built with"
+        return Missing("EINVAL", f"it was built for another version of {name}", hint)
+    if not _namespace_is_imported(info, name, found.namespace):
+        hint = f'import it: MODULE_IMPORT_NS({found.namespace}) (from 6.13 on with quotes: "{found.namespace}")'
+        return Missing("EINVAL", f"{name} is in namespace {found.namespace}, which the module does not import", hint)
+    if found.state == "GOING":
+        return Missing("ENOENT", f"{found.owner} is being unloaded", f"load {found.owner} again before")
+    if found.state != "LIVE":
+        line = f"{info.mod_name}: gave up waiting for init of module {found.owner}."
+        info.log(line)
+        return Missing("EBUSY", f"{found.owner} is still being loaded", "wait for it")
+    if found.owner and found.owner not in info.requires:
+        info.requires.append(found.owner)
+    return None
+
+
+def find_symbol(info: LoadInfo, name: str, *, gplok: bool) -> Found | None:
+    """Who exports `name`: the kernel first, then the loaded modules, then those of its own that could be loaded."""
+    assert info.kernel.exports is not None
+    known = info.kernel.exports.find(name)
+    if known is not None and not known.owner and (gplok or not known.gpl_only):
+        return Found("", known.crc, known.gpl_only, known.namespace)
+    for module in info.modules.loaded:
+        export = module.exports.get(name) if module.state != "UNFORMED" else None
+        if export is not None and (gplok or not export.gpl_only):
+            return Found(module.name, *export, proprietary="P" in module.taints, state=module.state)
+    if info.on_demand and known is not None and known.owner and (gplok or not known.gpl_only):
+        if known.proprietary is None:
+            info.not_checked(f"whether {known.owner} is proprietary: only its symvers is known")
+        return Found(known.owner, known.crc, known.gpl_only, known.namespace, bool(known.proprietary))
+    return None
+
+
+def verify_exported_symbols(info: LoadInfo) -> None:
+    """What the module exports must not be exported already."""
+    from kbuildpy.loader.stages.own_exports import own_exports
+
+    if not info.find_sec("__ksymtab") and not info.find_sec("__ksymtab_gpl"):
+        return
+    info.exports = own_exports(info)
+    if info.kernel.exports is None:
+        info.not_checked("duplicate exports", "the exported symbols")
+        return
+    # A module that may be loaded is not: only those that are count.
+    on_demand, info.on_demand = info.on_demand, False
+    for name in info.exports:
+        found = find_symbol(info, name, gplok=True)
+        if found is not None:
+            owner = found.owner or "kernel"
+            line = f"{info.mod_name}: exports duplicate symbol {name} (owned by {owner})"
+            reason = f"{name} is exported already, by {owner}"
+            raise info.refuse("ENOEXEC", line, reason, f"give it another name, or unload {owner}")
+    info.on_demand = on_demand
+
+
+def _inherit_taint(info: LoadInfo, owner: str, name: str) -> bool:
+    if info.using_gplonly_symbols:
+        info.log(f"{info.mod_name}: module using GPL-only symbols uses symbols {name} from proprietary module {owner}.")
+        return False
+    if "P" not in info.taints:
+        info.log(f"{info.mod_name}: module uses symbols {name} from proprietary module {owner}, inheriting taint.")
+        # (of the module alone: the kernel has it already)
+        info.taints.add("P")
+    return True
+
+
+def _namespace_is_imported(info: LoadInfo, name: str, namespace: str) -> bool:
+    if not namespace:
+        return True
+    if info.kernel.version >= since.MODULE_NAMESPACES and for_module(namespace, info.mod_name):
+        return True
+    if namespace in modinfo_values(info, "import_ns"):
+        return True
+    info.log(f"{info.mod_name}: module uses symbol ({name}) from namespace {namespace}, but does not import it.")
+    return info.kernel.has("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") is True
+
+
+def for_module(namespace: str, module: str) -> bool:
+    """Whether a namespace is `module:` and names `module` (verify_module_namespace): patterns end in `*` or not."""
+    prefix, colon, patterns = namespace.partition(":")
+    if prefix != "module" or not colon:
+        return False
+    name = module.replace("-", "_")
+    for pattern in patterns.replace("-", "_").split(","):
+        if pattern == name or (pattern.endswith("*") and name.startswith(pattern[:-1])):
+            return True
+    return False
+
+
+def _absent(info: LoadInfo) -> list[str]:
+    """Modules that modpost has found this one to depend on, and that nothing is known of: what it could not find here,
+    one of them may export."""
+    if info.absent is None:
+        exports = info.kernel.exports
+        assert exports is not None
+        symbols = (
+            info.symbol_name(number) for number, row in enumerate(info.symbols) if number and row[3] == SHN_UNDEF
+        )
+        owners = {found.owner for found in map(exports.find, symbols) if found is not None}
+        info.absent = [
+            name
+            for name in _depends(info)
+            if name not in owners and name not in info.modules.refused and info.modules.find(name) is None
+        ]
+    return info.absent
+
+
+def _depends(info: LoadInfo) -> list[str]:
+    return [word for value in modinfo_values(info, "depends") for word in value.split(",") if word]
+
+
+def _why_unknown(info: LoadInfo, name: str) -> tuple[str, str]:
+    """What to say about a symbol that nobody exports to this module."""
+    known = info.kernel.exports.find(name) if info.kernel.exports else None
+    loaded = [module.exports[name] for module in info.modules.loaded if name in module.exports]
+    if "P" in info.taints and any(export.gpl_only for export in (known, *loaded) if export is not None):
+        reason = f"{name} is for GPL-compatible modules, and this one is not (taints: {letters(info.taints)})"
+        return reason, "MODULE_LICENSE() decides; do without the symbol otherwise"
+    if known is not None and known.owner:
+        return f"{name} is exported by {known.owner}, which is not loaded", f"load {known.owner} first: modprobe does"
+    refused = next((owner for owner in _depends(info) if owner in info.modules.refused), "")
+    if refused:
+        return (
+            f"nobody exports {name}: {refused}, which it needs, is refused itself",
+            f"see what is wrong with {refused}",
+        )
+    return (
+        f"nobody exports {name}",
+        "the kernel does not have it, or not for modules; another module's must be built and loaded before",
+    )

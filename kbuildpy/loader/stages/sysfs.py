@@ -1,0 +1,74 @@
+"""The module gets its directory below /sys/module: kernel/module/sysfs.c: mod_sysfs_setup.
+
+Code in the kernel itself has directories there, too (`printk`). Which is told by no kernel tree; a kernel's own list
+tells names that may have one.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from kbuildpy.elf.constants import SHF_ALLOC
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.parameters.destroy_params import destroy_params
+from kbuildpy.loader.parameters.memory import Memory, Place
+from kbuildpy.loader.parameters.param_table import Elsewhere, entries, name_at
+from kbuildpy.loader.stages.sites import is_set, warn
+from kbuildpy.loader.verdict import Undefined
+
+_MODES = 0o10664
+"""Permissions that a file in sysfs may have, and SYSFS_PREALLOC."""
+
+
+def mod_sysfs_setup(info: LoadInfo) -> None:
+    """A file for each section that is kept: their names must differ. So must the module have one."""
+    if not info.mod_name:
+        message = "kobject: (<kobject>): attempted to be registered with empty name!"
+        warn(info, "lib/kobject.c", "kobject_add_internal", message)
+        raise info.refuse("EINVAL", None, "the module has no name", "build it with modpost: kbuildpy build")
+    built_in = info.kernel.built_in() if info.kernel.built_in else None
+    if built_in is None:
+        info.not_checked(f"whether the kernel itself has a /sys/module/{info.mod_name}", "the kernel's own modules")
+    elif info.mod_name in built_in:
+        info.not_checked(f"whether the kernel's own {info.mod_name} has a /sys/module/{info.mod_name}")
+    _check_parameters(info)
+    if is_set(info, "KALLSYMS"):
+        _check_sections(info)
+
+
+def _check_parameters(info: LoadInfo) -> None:
+    """Of each parameter the name is followed, if it is to have a file; the rest when the module goes, now or later."""
+    memory = Memory(info)
+    destroy_params(memory)
+    for section, start in entries(info):
+        mode = memory.integer(Place(section, start + 24), 2)
+        if mode:
+            with suppress(Elsewhere):
+                shown = name_at(memory, Place(section, start)).decode("utf-8", "surrogateescape")
+                if mode & ~_MODES:
+                    message = f"Attribute {shown}: Invalid permissions 0{mode:o}"
+                    warn(info, "fs/sysfs/group.c", "internal_create_group", message)
+            name = memory.pointer(Place(section, start))
+            if isinstance(name, Place) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC:
+                raise Undefined(info.stage, "the name of a parameter is not kept, and is looked at again in the end")
+
+
+def _check_sections(info: LoadInfo) -> None:
+    seen = set()
+    for number, section in enumerate(info.sechdrs):
+        if section.sh_flags & SHF_ALLOC and section.sh_size:
+            name = info.section_name(number)
+            if name in seen:
+                _duplicate(info, name)
+                return
+            seen.add(name)
+
+
+def _duplicate(info: LoadInfo, name: str) -> None:
+    # (a slash in the module's name would be a directory)
+    line = f"sysfs: cannot create duplicate filename '/module/{info.mod_name.replace('/', '!')}/sections/{name}'"
+    if info.kernel.version < since.SYSFS_REFUSES:
+        info.log(line)
+        return
+    raise info.refuse("EEXIST", line, f"two sections are called {name}", "link it again: ld -r joins them")
