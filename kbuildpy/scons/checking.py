@@ -140,20 +140,31 @@ class _Exports:
         return None
 
 
-def check_module(env: Any, modules: Any, *, params: str = "", sig_enforce: bool = False, **variables: Any) -> list[Any]:
+def check_module(
+    env: Any, modules: Any, *, params: str | Mapping[str, str] = "", sig_enforce: bool = False, **variables: Any
+) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are checked; the nodes of the verdicts, `NAME.ko.check`
     beside the modules, one JSON object each. A refused module fails the build.
 
-    `params` are parameters as for insmod; `sig_enforce`: the kernel takes signed modules only. Other keywords choose
-    the kernel, as for KernelModule (KDIR, ARCH, ...).
+    `params` are parameters as for insmod: of all modules, or of each by its name; `sig_enforce`: the kernel takes
+    signed modules only. Variables (KDIR, ARCH, ...) choose the kernel, as for KernelModule.
     """
+    from kbuildpy.kernel.own_modules import module_name
     from kbuildpy.scons.builders import stop_on_error
+    from kbuildpy.scons.keywords import check_names, file_nodes, flag, parameters_by_module
 
     def declare() -> list[Any]:
-        nodes = env.arg2nodes(modules, env.fs.File)
+        call = "CheckModule"
+        check_names(call, check_module, variables)
+        nodes = file_nodes(env, call, modules)
         if not nodes:
-            raise UsageError("CheckModule: no modules to check", hint="name one: CheckModule(ko)")
-        return [_declare(env, node, params, sig_enforce=sig_enforce, variables=variables) for node in nodes]
+            raise UsageError(f"{call}: no modules to check", hint=f"name one: {call}(ko)")
+        parameters = parameters_by_module(call, params, nodes)
+        enforced = flag(call, "sig_enforce", sig_enforce)
+        return [
+            _declare(env, node, parameters[module_name(node.name)], sig_enforce=enforced, variables=variables)
+            for node in nodes
+        ]
 
     return stop_on_error(declare)
 

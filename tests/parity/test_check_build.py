@@ -125,6 +125,28 @@ def test_an_unsigned_module_is_refused_where_signatures_are_enforced(tmp_path: P
     assert list(project.place.rglob("good.ko"))
 
 
+def test_a_verdict_with_parameters_by_module_is_of_each_modules_own(tmp_path: Path) -> None:
+    counted = f"{GOOD}static int count;\nmodule_param(count, int, 0);\n"
+    declared = (
+        "kos = [env.KernelModule(name) for name in ('counted', 'other-one')]\n"
+        "env.CheckModule(kos, params={'counted': 'count=3', 'other_one': 'count=3'})\n"
+    )
+    project = project_of(tmp_path, {"counted": counted, "other-one": counted}, declared)
+    project.build()
+    project.edit("SConstruct", "'other_one': 'count=3'", "'other_one': 'count=many'")
+    refused = project.scons(status=2)
+    assert "other-one.ko: refused with EINVAL" in refused.output
+    assert "counted.ko: refused" not in refused.output
+
+
+def test_a_misspelt_wish_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko, sig_enfore=True)\n"
+    project = project_of(tmp_path, {"good": GOOD}, declared)
+    refused = project.scons(status=2)
+    assert "kbuildpy: CheckModule: there is no keyword sig_enfore\n" in refused.output
+    assert not list(project.place.rglob("*.check"))
+
+
 def test_a_directory_is_checked_too(tmp_path: Path) -> None:
     source, line = REFUSED["magic"]
     (tmp_path / "drv").mkdir()
