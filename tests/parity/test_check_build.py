@@ -12,6 +12,7 @@ import pytest
 
 from tests.parity.both import kbuildpy
 from tests.parity.scons_project import HEAD, PAIR, SConsProject, private_tree, usual_tree
+from tests.parity.signing_keys import write_pair
 
 pytestmark = pytest.mark.parity
 
@@ -145,6 +146,45 @@ def test_a_misspelt_wish_is_refused_and_not_passed_over(tmp_path: Path) -> None:
     refused = project.scons(status=2)
     assert "kbuildpy: CheckModule: there is no keyword sig_enfore\n" in refused.output
     assert not list(project.place.rglob("*.check"))
+
+
+def test_a_signature_is_judged_with_the_certificates_that_are_enrolled(tmp_path: Path) -> None:
+    declared = (
+        "ko = env.SignModule(env.KernelModule('good'), key='rsa2048.pem')\n"
+        "copy = env.Command('copy.pem', 'rsa2048.pem', Copy('$TARGET', '$SOURCE'))\n"
+        "env.Default(env.CheckModule(ko, sig_enforce=True, cert=['rsa4096.pem', copy]))\n"
+    )
+    project = project_of(tmp_path, {"good": GOOD}, declared)
+    for kind in ("rsa2048", "rsa4096"):
+        write_pair(project.place, kind)
+    verdict = project.place / "build" / usual_tree().release / "signed/good.ko.check"
+    project.build()
+    assert not [line for line in json.loads(verdict.read_text())["unchecked"] if "signature" in line]
+    assert project.build().did == []
+    # One more makes no difference, and is asked all the same.
+    write_pair(project.place, "rsa4096")
+    assert "  CHECK   good.ko\n" in project.build().output
+    # Without the signer's own nobody but the kernel's own could vouch, and those are not known everywhere.
+    project.edit("SConstruct", "cert=['rsa4096.pem', copy]", "cert='rsa4096.pem'")
+    process = project.start()
+    output, _ = process.communicate(timeout=300)
+    if process.returncode == 0:
+        assert [line for line in json.loads(verdict.read_text())["unchecked"] if "signature" in line]
+    else:
+        assert "kernel log: Loading of module with unavailable key is rejected" in output
+
+
+@pytest.mark.parametrize(
+    ("wish", "log"),
+    [
+        ("lockdown=True", "Lockdown: <comm>: unsigned module loading is restricted; see man kernel_lockdown.7"),
+        ("blacklist='other,good'", "Module good is blacklisted"),
+        ("blacklist=['other', 'good']", "Module good is blacklisted"),
+    ],
+)
+def test_a_kernel_is_taken_to_be_started_as_it_is_said(wish: str, log: str, tmp_path: Path) -> None:
+    declared = f"ko = env.KernelModule('good')\nenv.CheckModule(ko, {wish})\n"
+    assert f"kernel log: {log}\n" in project_of(tmp_path, {"good": GOOD}, declared).scons(status=2).output
 
 
 def test_a_directory_is_checked_too(tmp_path: Path) -> None:
