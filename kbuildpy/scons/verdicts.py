@@ -1,6 +1,7 @@
 """`env.CheckModule()`: the kernel's verdict as a node.
 
-The verdict `NAME.ko.check` beside a module is what is made; it is there only when the kernel would load the module.
+The verdict `NAME.ko.check` beside a module is what is made; it is there only when the kernel would load the module. A
+refusal goes into `NAME.ko.check-failed`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def check_module(
     **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are checked; the nodes of the verdicts, `NAME.ko.check`
-    beside the modules, one JSON object each. A refused module fails the build.
+    beside the modules, one JSON object each. A refused module fails the build, and has its verdict in
+    `NAME.ko.check-failed`.
 
     `params` are parameters as for insmod: of all modules, or of each by its name. The rest says how the kernel was
     started: `sig_enforce`, it takes signed modules only; `lockdown`, it is locked down (Secure Boot); `cert`, files of
@@ -87,6 +89,7 @@ def _declare(
         )
     suffix = "check" if group else f"{project.tree.release}.check"
     node = env.fs.File(f"{module.get_abspath()}.{suffix}")
+    failed = Path(f"{node.get_abspath()}-failed")
 
     def check(targets: list[Any], sources: list[Any]) -> None:
         from kbuildpy.files import replacing
@@ -95,13 +98,14 @@ def _declare(
         from kbuildpy.loader.load_module import load_module
 
         path, *files = (Path(source.get_abspath()) for source in sources)
+        failed.unlink(missing_ok=True)
         kernel = replace(group_kernel(group) if group else project_kernel(project), **started)
         kernel = with_certificates(kernel, files)
         verdict, _ = load_module(read_module(path), kernel, args=params, file=str(sources[0]))
-        if not verdict.accepted:
-            raise refusal_of(verdict)
-        with replacing(Path(targets[0].get_abspath())) as slot:
+        with replacing(Path(targets[0].get_abspath()) if verdict.accepted else failed) as slot:
             slot.write(json.dumps(verdict.to_json()).encode() + b"\n")
+        if not verdict.accepted:
+            raise refusal_of(verdict, hint=f"the verdict is in {failed}")
 
     label = group.label if group else f"{project.tree.release} "
     facts = _facts(project.tree)
@@ -111,6 +115,7 @@ def _declare(
     if group:
         node.attributes.kbuildpy_contents = group.contents
     node.set_nocache()
+    env.Clean(node, env.fs.File(str(failed)))
     return node
 
 

@@ -104,6 +104,26 @@ def test_a_verdict_is_a_file_of_its_own(tmp_path: Path) -> None:
     assert project.build().did == []
 
 
+def test_a_refusal_is_a_file_too_until_the_module_is_good(tmp_path: Path) -> None:
+    declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko, blacklist='good')\n"
+    project = project_of(tmp_path, {"good": GOOD}, declared)
+    good = project.place / "build" / usual_tree().release / "good.ko.check"
+    failed = good.with_name("good.ko.check-failed")
+    for _ in range(2):
+        assert f"the verdict is in {failed}\n" in project.scons(status=2).output
+        verdict = json.loads(failed.read_text())
+        assert (verdict["accepted"], verdict["errno"]) == (False, "EPERM")
+        assert not good.exists()
+    project.edit("SConstruct", "blacklist='good'", "blacklist='bad'")
+    project.build()
+    assert good.exists() and not failed.exists()
+    project.edit("SConstruct", "blacklist='bad'", "blacklist='good'")
+    project.scons(status=2)
+    assert failed.exists() and not good.exists()
+    project.scons("-c")
+    assert not failed.exists()
+
+
 def test_a_verdict_is_asked_for_again_when_the_kernels_image_changed(tmp_path: Path) -> None:
     objects = private_tree(usual_tree(), tmp_path / "tree")
     declared = f"{HEAD}ko = env.KernelModule('good')\nenv.CheckModule(ko)\n"
@@ -121,7 +141,7 @@ def test_an_unsigned_module_is_refused_where_signatures_are_enforced(tmp_path: P
     project = project_of(tmp_path, {"good": GOOD}, declared)
     refused = project.scons(status=2)
     assert "kernel log: Loading of unsigned module is rejected" in refused.output
-    assert not list(project.place.rglob("*.check"))
+    assert [path.name for path in project.place.rglob("*.check*")] == ["good.ko.check-failed"]
     # The module itself is good; only the wish is not fulfilled.
     assert list(project.place.rglob("good.ko"))
 
