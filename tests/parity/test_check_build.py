@@ -207,6 +207,13 @@ def test_a_kernel_is_taken_to_be_started_as_it_is_said(wish: str, log: str, tmp_
     assert f"kernel log: {log}\n" in project_of(tmp_path, {"good": GOOD}, declared).scons(status=2).output
 
 
+def test_two_verdicts_on_a_module_would_be_one_file(tmp_path: Path) -> None:
+    declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko)\nenv.CheckModule(ko, lockdown=True)\n"
+    refused = project_of(tmp_path, {"good": GOOD}, declared).scons(status=2)
+    assert "good.ko.check: two declarations would make this file\n" in refused.output
+    assert "a module in one CheckModule()" in refused.output
+
+
 def test_a_directory_is_checked_too(tmp_path: Path) -> None:
     source, line = REFUSED["magic"]
     (tmp_path / "drv").mkdir()
