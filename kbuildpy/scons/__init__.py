@@ -12,12 +12,12 @@ from typing import Any
 
 def generate(env: Any, **_: Any) -> None:
     """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
-    from kbuildpy.scons import builders, checking, installing, notes, running, signing
+    from kbuildpy.scons import builders, installing, notes, running, signing, verdicts
 
     notes.use_notes()
     env.AddMethod(builders.kernel_module, "KernelModule")
     env.AddMethod(builders.kbuild, "Kbuild")
-    env.AddMethod(checking.check_module, "CheckModule")
+    env.AddMethod(verdicts.check_module, "CheckModule")
     env.AddMethod(signing.sign_module, "SignModule")
     env.AddMethod(installing.install_modules, "InstallModules")
     env.AddMethod(running.run_module, "RunModule")

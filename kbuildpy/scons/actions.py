@@ -96,7 +96,8 @@ def bind(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: Kbuil
         if target.has_builder():
             raise KbuildError(
                 f"{target}: two declarations would make this file",
-                hint="declare a source once: in a KernelModule(), or in the directory given to Kbuild()",
+                hint="declare a source once: in a KernelModule(), or in the directory given to Kbuild();\n  "
+                "and a module in one CheckModule(), RunModule() or SignModule() for a kernel",
             )
     executor = SCons.Executor.Executor(action, env, [], list(targets), list(sources))
     for target in targets:

@@ -1,4 +1,4 @@
-"""The kernel's verdict in the build: after each link, and `env.CheckModule()`.
+"""The kernel's verdict in the build, after each link.
 
 A module that the kernel would refuse fails the build, unless CHECK=0. What a build can know is checked: the kernel
 tree's facts, what the modules of the group and those of KBUILD_EXTRA_SYMBOLS export. No signature is judged there: what
@@ -8,21 +8,16 @@ is linked has none yet.
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kbuildpy import __version__
-from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kbuild.question import Stamp, digest, stamp
+from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.question import Stamp, stamp
 from kbuildpy.loader import since
-from kbuildpy.scons.actions import KbuildAction, bind
 
 if TYPE_CHECKING:
-    from kbuildpy.kernel.tree import KernelTree
     from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
     from kbuildpy.loader.kernels.exports import SymversExports
     from kbuildpy.scons.group import Group
@@ -35,7 +30,14 @@ def is_wanted(project: Project) -> bool:
 
     Asked for each module also when there is nothing to do, and the tree's configuration is read for the answer.
     """
-    return project.check and project.tree.version >= since.OLDEST and _machine_is_known(project)
+    return project.check and loader_is_known(project)
+
+
+def loader_is_known(project: Project) -> bool:
+    """Whether anything can be said of what the kernel's loader would do."""
+    from kbuildpy.kernel.architecture import architecture_of
+
+    return project.tree.version >= since.OLDEST and str(architecture_of(project.tree)) in ("x86_64", "arm64")
 
 
 def check_built(group: Group, module: Path, shown: str) -> None:
@@ -138,79 +140,3 @@ class _Exports:
             if found is not None:
                 return found._replace(proprietary=None)
         return None
-
-
-def check_module(env: Any, modules: Any, *, params: str = "", sig_enforce: bool = False, **variables: Any) -> list[Any]:
-    """Declare that `modules` (nodes or names of `.ko` files) are checked; the nodes of the verdicts, `NAME.ko.check`
-    beside the modules, one JSON object each. A refused module fails the build.
-
-    `params` are parameters as for insmod; `sig_enforce`: the kernel takes signed modules only. Other keywords choose
-    the kernel, as for KernelModule (KDIR, ARCH, ...).
-    """
-    from kbuildpy.scons.builders import stop_on_error
-
-    def declare() -> list[Any]:
-        nodes = env.arg2nodes(modules, env.fs.File)
-        if not nodes:
-            raise UsageError("CheckModule: no modules to check", hint="name one: CheckModule(ko)")
-        return [_declare(env, node, params, sig_enforce=sig_enforce, variables=variables) for node in nodes]
-
-    return stop_on_error(declare)
-
-
-def _declare(env: Any, module: Any, params: str, *, sig_enforce: bool, variables: Mapping[str, Any]) -> Any:
-    from kbuildpy.scons.builders import find_project
-    from kbuildpy.scons.session import Session
-
-    session = Session.of(env)
-    group = session.group_of(module.get_abspath()) if not variables else None
-    project = group.project if group else find_project(env, variables)
-    if project.tree.version < since.OLDEST or not _machine_is_known(project):
-        raise UsageError(
-            f"CheckModule: the loader of {project.tree.release} is not known",
-            hint=f"kernels from {'.'.join(map(str, since.OLDEST))} on, for x86_64 and arm64",
-        )
-    suffix = "check" if group else f"{project.tree.release}.check"
-    node = env.fs.File(f"{module.get_abspath()}.{suffix}")
-
-    def check(targets: list[Any], sources: list[Any]) -> None:
-        from kbuildpy.files import replacing
-        from kbuildpy.kernel.own_modules import read_module
-        from kbuildpy.loader.load_module import load_module
-
-        kernel = replace(group_kernel(group) if group else project_kernel(project), sig_enforce=sig_enforce)
-        path = Path(sources[0].get_abspath())
-        verdict, _ = load_module(read_module(path), kernel, args=params, file=str(sources[0]))
-        if not verdict.accepted:
-            raise refusal_of(verdict)
-        with replacing(Path(targets[0].get_abspath())) as slot:
-            slot.write(json.dumps(verdict.to_json()).encode() + b"\n")
-
-    label = group.label if group else f"{project.tree.release} "
-    signature = digest(params, sig_enforce, project.answer.identity, _facts(project.tree), __version__)
-    action = KbuildAction(check, title=f"  CHECK   {label}{Path(module.get_abspath()).name}", signature=signature)
-    bind(group.project.env if group else env, [node], [module], action)
-    if group:
-        node.attributes.kbuildpy_contents = group.contents
-    node.set_nocache()
-    return node
-
-
-def _facts(tree: KernelTree) -> list[object]:
-    """The states of the files that a verdict hangs on: the tree's symvers, the image with its keys, the list of the
-    kernel's own modules."""
-    from kbuildpy.kernel.image import image_of_tree
-    from kbuildpy.kernel.own_modules import modules_directory
-
-    image: Path | None = None
-    with suppress(KbuildError):
-        image = image_of_tree(tree)
-    modules = modules_directory(tree.release)
-    places = (tree.symvers, image, modules and modules / "modules.dep")
-    return [place and (str(place), stamp(place)) for place in places]
-
-
-def _machine_is_known(project: Project) -> bool:
-    from kbuildpy.kernel.architecture import architecture_of
-
-    return str(architecture_of(project.tree)) in ("x86_64", "arm64")

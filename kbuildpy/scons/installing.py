@@ -25,6 +25,7 @@ from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.keywords import check_make_names, file_nodes, key_path, text
 from kbuildpy.scons.session import Project, Session
 from kbuildpy.scons.variables import make_variables
 from kbuildpy.signing.open import open_signer
@@ -35,19 +36,21 @@ if TYPE_CHECKING:
 
 
 def install_modules(
-    env: Any, root: Any, modules: Any, *, key: str = "", cert: str = "", hash: str = "", **variables: Any
+    env: Any, root: Any, modules: Any, *, key: Any = "", cert: Any = "", hash: str = "", **variables: Any
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are installed below `root`; the nodes of the installed.
 
     `root` is INSTALL_MOD_PATH: a directory, or None for what the command line says, and else the running system.
-    `key`, `cert` and `hash` sign in place of the kernel tree's own key. Every other keyword is a variable for Kbuild
+    `key`, `cert` and `hash` sign in place of the kernel tree's own key. What is in upper case is a variable for Kbuild
     (`INSTALL_MOD_DIR="extra"`, `INSTALL_MOD_STRIP=1`). All that is installed is in the alias `install`.
     """
 
     def declare() -> list[Any]:
+        call = "InstallModules"
+        check_make_names(call, install_modules, variables)
         place = _root(env, root, variables)
-        signing = (_path(env, key), _path(env, cert), hash)
-        nodes = [_declare_module(env, node, place, signing, variables) for node in env.arg2nodes(modules, env.fs.File)]
+        signing = key_path(env, call, "key", key), key_path(env, call, "cert", cert), text(call, "hash", hash or "")
+        nodes = [_declare_module(env, node, place, signing, variables) for node in file_nodes(env, call, modules)]
         env.Alias("install", nodes)
         return nodes
 
@@ -181,8 +184,3 @@ def _root(env: Any, root: Any, variables: Mapping[str, Any]) -> str:
     name = "INSTALL_MOD_PATH"
     chosen = root or variables.get(name) or ARGUMENTS.get(name) or env.get(name) or os.environ.get(name)
     return str(env.Dir(chosen).get_abspath()).rstrip("/") if chosen else ""
-
-
-def _path(env: Any, name: str) -> str:
-    """A file that a declaration names, as SCons finds it; a `pkcs11:` URI stays one."""
-    return name if not name or is_pkcs11_uri(name) else str(env.File(name).srcnode().get_abspath())

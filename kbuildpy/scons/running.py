@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.question import check_encoding, digest
+from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.keywords import check_names, file_nodes, flag, parameters_by_module, texts, whole_number
 from kbuildpy.scons.session import Project, Session
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def run_module(
     dyndbg: bool = False,
     timeout: int = 20,
     memory: int = 512,
-    append: str = "",
+    append: str | Sequence[str] = "",
     **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are loaded and removed in the kernel that they are built
@@ -37,34 +39,40 @@ def run_module(
 
     `params` are parameters as insmod takes them: of one module, or of several by their names. `dyndbg` switches dynamic
     debug messages on, `timeout` is the seconds that an init or exit function may take, `memory` the guest's in MiB,
-    `append` goes on the kernel's command line. Other keywords choose the kernel, as for KernelModule.
+    `append` goes on the kernel's command line. Variables (KDIR, ARCH, ...) choose the kernel, as for KernelModule.
     """
 
     def declare() -> list[Any]:
         from kbuildpy.vm.session import Settings
 
-        nodes = env.arg2nodes(modules, env.fs.File)
+        call = "RunModule"
+        check_names(call, run_module, variables)
+        nodes = file_nodes(env, call, modules)
         if not nodes:
-            raise UsageError("RunModule: no modules to run")
-        settings = Settings(limit=timeout, memory=memory, append=tuple(append.split()), dyndbg=dyndbg)
-        reports = _declare(env, nodes, _parameters(params, nodes), settings, variables)
+            raise UsageError(f"{call}: no modules to run", hint=f"name one: {call}(ko)")
+        parameters = _parameters(call, params, nodes)
+        settings = Settings(
+            limit=whole_number(call, "timeout", timeout, least=1, why="seconds, a whole number from 1 on"),
+            memory=whole_number(call, "memory", memory, least=64, why="MiB, a whole number from 64 on; most need 256"),
+            append=tuple(word for item in texts(call, "append", append) for word in item.split()),
+            dyndbg=flag(call, "dyndbg", dyndbg),
+        )
+        reports = _declare(env, nodes, parameters, settings, variables)
         env.Alias("run", reports)
         return reports
 
     return stop_on_error(declare)
 
 
-def _parameters(params: str | Mapping[str, str], nodes: Sequence[Any]) -> dict[str, str]:
-    """The parameters by the names of the modules' files."""
-    names = [Path(node.get_abspath()).stem for node in nodes]
-    if isinstance(params, str):
-        if params and len(set(names)) > 1:
-            raise UsageError(f"RunModule: params={params!r}: of which module?", hint="say so: params={'NAME': '...'}")
-        return dict.fromkeys(names, params)
-    unknown = [name for name in params if name not in names]
-    if unknown:
-        raise UsageError(f"RunModule: params of {unknown[0]}, which is not among the modules ({', '.join(names)})")
-    return dict(params)
+def _parameters(call: str, params: Any, nodes: Sequence[Any]) -> dict[str, str]:
+    """The parameters by the names of the modules."""
+    found = parameters_by_module(call, params, nodes)
+    if isinstance(params, str) and params and len(found) > 1:
+        raise UsageError(f"{call}: params={params!r}: of which module?", hint="say so: params={'NAME': '...'}")
+    for words in found.values():
+        if "\n" in words or "\0" in words:
+            raise UsageError(f"{call}: parameters are one line: {words!r}")
+    return found
 
 
 def _declare(
@@ -114,7 +122,7 @@ def _action(project: Project, nodes: Sequence[Any], parameters: Mapping[str, str
         files = [Path(source.get_abspath()) for source in sources]
         for target in targets:
             _failed(target).unlink(missing_ok=True)
-        trials = [read_trial(file, parameters.get(file.stem, "")) for file in files]
+        trials = [read_trial(file, parameters[module_name(file.name)]) for file in files]
         kernel = kernel_of_tree(project.tree)
         results = {result.file: result for result in run_modules(kernel, trials, settings, show=lambda chunk: None)}
         for file, target in zip(files, targets, strict=True):

@@ -18,6 +18,7 @@ from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.keywords import check_names, file_nodes, flag, key_path, text
 from kbuildpy.scons.session import Session
 
 if TYPE_CHECKING:
@@ -25,23 +26,25 @@ if TYPE_CHECKING:
 
 
 def sign_module(
-    env: Any, modules: Any, *, key: str = "", cert: str = "", hash: str = "", key_id: bool = False, **variables: Any
+    env: Any, modules: Any, *, key: Any = "", cert: Any = "", hash: str = "", key_id: bool = False, **variables: Any
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are signed; the nodes of the signed ones.
 
     `key` and `cert` are files (PEM or DER; without `cert` the key's file holds both), `key` may be a `pkcs11:` URI. The
     passphrase is taken from KBUILD_SIGN_PIN. `hash` is what the kernel's own modules are signed with unless it is
-    named; `key_id` names the certificate by its key identifier. Other keywords choose the kernel, as for KernelModule.
+    named; `key_id` names the certificate by its key identifier. Variables (KDIR, ARCH, ...) choose the kernel, as for
+    KernelModule.
     """
 
     def declare() -> list[Any]:
+        call = "SignModule"
+        check_names(call, sign_module, variables)
+        nodes = file_nodes(env, call, modules)
         if not key:
-            raise UsageError("SignModule: no key to sign with", hint="name one: SignModule(ko, key=..., cert=...)")
-        names = _path(env, key), _path(env, cert)
-        return [
-            _declare(env, node, names, hash, key_id=key_id, variables=variables)
-            for node in env.arg2nodes(modules, env.fs.File)
-        ]
+            raise UsageError(f"{call}: no key to sign with", hint="name one: SignModule(ko, key=..., cert=...)")
+        names = key_path(env, call, "key", key), key_path(env, call, "cert", cert)
+        algorithm, by_key_id = text(call, "hash", hash or ""), flag(call, "key_id", key_id)
+        return [_declare(env, node, names, algorithm, key_id=by_key_id, variables=variables) for node in nodes]
 
     return stop_on_error(declare)
 
@@ -102,8 +105,3 @@ def _signer_finder(
 
         found = session.signers[(names, hash, kernel_hash, key_id)] = find
     return found
-
-
-def _path(env: Any, name: str) -> str:
-    """A file that a declaration names, as SCons finds it; a `pkcs11:` URI stays one."""
-    return name if not name or name.startswith("pkcs11:") else str(env.File(name).srcnode().get_abspath())

@@ -20,6 +20,11 @@ _KBUILD_NAMES = re.compile(
 _OURS = frozenset({"KDIR", "KERNELRELEASE", "M", "MO", "O", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTMOD_OUTPUT"})
 
 
+def chooses_kernel(name: str) -> bool:
+    """Whether `name` is a variable that says which kernel is meant, or how its tree is asked."""
+    return name in ("KDIR", "KERNELRELEASE") or (name not in _OURS and bool(_KBUILD_NAMES.match(name)))
+
+
 def make_variables(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
     """The variables for make: those of `arguments` (scons's command line) that are Kbuild's, and all `given`."""
     chosen = {name: str(value) for name, value in arguments.items() if _KBUILD_NAMES.match(name)}

@@ -12,6 +12,7 @@ import pytest
 
 from tests.parity.both import kbuildpy
 from tests.parity.scons_project import HEAD, PAIR, SConsProject, private_tree, usual_tree
+from tests.parity.signing_keys import write_pair
 
 pytestmark = pytest.mark.parity
 
@@ -103,6 +104,26 @@ def test_a_verdict_is_a_file_of_its_own(tmp_path: Path) -> None:
     assert project.build().did == []
 
 
+def test_a_refusal_is_a_file_too_until_the_module_is_good(tmp_path: Path) -> None:
+    declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko, blacklist='good')\n"
+    project = project_of(tmp_path, {"good": GOOD}, declared)
+    good = project.place / "build" / usual_tree().release / "good.ko.check"
+    failed = good.with_name("good.ko.check-failed")
+    for _ in range(2):
+        assert f"the verdict is in {failed}\n" in project.scons(status=2).output
+        verdict = json.loads(failed.read_text())
+        assert (verdict["accepted"], verdict["errno"]) == (False, "EPERM")
+        assert not good.exists()
+    project.edit("SConstruct", "blacklist='good'", "blacklist='bad'")
+    project.build()
+    assert good.exists() and not failed.exists()
+    project.edit("SConstruct", "blacklist='bad'", "blacklist='good'")
+    project.scons(status=2)
+    assert failed.exists() and not good.exists()
+    project.scons("-c")
+    assert not failed.exists()
+
+
 def test_a_verdict_is_asked_for_again_when_the_kernels_image_changed(tmp_path: Path) -> None:
     objects = private_tree(usual_tree(), tmp_path / "tree")
     declared = f"{HEAD}ko = env.KernelModule('good')\nenv.CheckModule(ko)\n"
@@ -120,9 +141,77 @@ def test_an_unsigned_module_is_refused_where_signatures_are_enforced(tmp_path: P
     project = project_of(tmp_path, {"good": GOOD}, declared)
     refused = project.scons(status=2)
     assert "kernel log: Loading of unsigned module is rejected" in refused.output
-    assert not list(project.place.rglob("*.check"))
+    assert [path.name for path in project.place.rglob("*.check*")] == ["good.ko.check-failed"]
     # The module itself is good; only the wish is not fulfilled.
     assert list(project.place.rglob("good.ko"))
+
+
+def test_a_verdict_with_parameters_by_module_is_of_each_modules_own(tmp_path: Path) -> None:
+    counted = f"{GOOD}static int count;\nmodule_param(count, int, 0);\n"
+    declared = (
+        "kos = [env.KernelModule(name) for name in ('counted', 'other-one')]\n"
+        "env.CheckModule(kos, params={'counted': 'count=3', 'other_one': 'count=3'})\n"
+    )
+    project = project_of(tmp_path, {"counted": counted, "other-one": counted}, declared)
+    project.build()
+    project.edit("SConstruct", "'other_one': 'count=3'", "'other_one': 'count=many'")
+    refused = project.scons(status=2)
+    assert "other-one.ko: refused with EINVAL" in refused.output
+    assert "counted.ko: refused" not in refused.output
+
+
+def test_a_misspelt_wish_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko, sig_enfore=True)\n"
+    project = project_of(tmp_path, {"good": GOOD}, declared)
+    refused = project.scons(status=2)
+    assert "kbuildpy: CheckModule: there is no keyword sig_enfore\n" in refused.output
+    assert not list(project.place.rglob("*.check"))
+
+
+def test_a_signature_is_judged_with_the_certificates_that_are_enrolled(tmp_path: Path) -> None:
+    declared = (
+        "ko = env.SignModule(env.KernelModule('good'), key='rsa2048.pem')\n"
+        "copy = env.Command('copy.pem', 'rsa2048.pem', Copy('$TARGET', '$SOURCE'))\n"
+        "env.Default(env.CheckModule(ko, sig_enforce=True, cert=['rsa4096.pem', copy]))\n"
+    )
+    project = project_of(tmp_path, {"good": GOOD}, declared)
+    for kind in ("rsa2048", "rsa4096"):
+        write_pair(project.place, kind)
+    verdict = project.place / "build" / usual_tree().release / "signed/good.ko.check"
+    project.build()
+    assert not [line for line in json.loads(verdict.read_text())["unchecked"] if "signature" in line]
+    assert project.build().did == []
+    # One more makes no difference, and is asked all the same.
+    write_pair(project.place, "rsa4096")
+    assert "  CHECK   good.ko\n" in project.build().output
+    # Without the signer's own nobody but the kernel's own could vouch, and those are not known everywhere.
+    project.edit("SConstruct", "cert=['rsa4096.pem', copy]", "cert='rsa4096.pem'")
+    process = project.start()
+    output, _ = process.communicate(timeout=300)
+    if process.returncode == 0:
+        assert [line for line in json.loads(verdict.read_text())["unchecked"] if "signature" in line]
+    else:
+        assert "kernel log: Loading of module with unavailable key is rejected" in output
+
+
+@pytest.mark.parametrize(
+    ("wish", "log"),
+    [
+        ("lockdown=True", "Lockdown: <comm>: unsigned module loading is restricted; see man kernel_lockdown.7"),
+        ("blacklist='other,good'", "Module good is blacklisted"),
+        ("blacklist=['other', 'good']", "Module good is blacklisted"),
+    ],
+)
+def test_a_kernel_is_taken_to_be_started_as_it_is_said(wish: str, log: str, tmp_path: Path) -> None:
+    declared = f"ko = env.KernelModule('good')\nenv.CheckModule(ko, {wish})\n"
+    assert f"kernel log: {log}\n" in project_of(tmp_path, {"good": GOOD}, declared).scons(status=2).output
+
+
+def test_two_verdicts_on_a_module_would_be_one_file(tmp_path: Path) -> None:
+    declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko)\nenv.CheckModule(ko, lockdown=True)\n"
+    refused = project_of(tmp_path, {"good": GOOD}, declared).scons(status=2)
+    assert "good.ko.check: two declarations would make this file\n" in refused.output
+    assert "a module in one CheckModule()" in refused.output
 
 
 def test_a_directory_is_checked_too(tmp_path: Path) -> None:

@@ -18,18 +18,18 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).parents[2] / "run"
-CALLED_BY_RUN = ("sh", "cat", "chmod", "flock", "mkdir", "readlink", "rm", "sha256sum")
+CALLED_BY_RUN = ("sh", "cat", "chmod", "flock", "ln", "mkdir", "readlink", "rm", "sha256sum")
 # A build needs these, the tests those as well.
 BUILD_PROGRAMS = ("gcc", "make")
 TEST_PROGRAMS = tuple(dict.fromkeys(re.findall(r"^ +program (\S+) \S+$", RUN.read_text(), re.MULTILINE)))
 
-# python3 whose virtual environments get a pip that only waits while the project has a file called `wait`: installing
-# the real one would take most of the time of these tests.
+# python3 whose virtual environments get a pip that only waits while the project has a file called `wait`, and of SCons
+# the place for tools: installing the real ones would take most of the time of these tests.
 PYTHON3 = """
 [ "$1 $2" = "-m venv" ] || exec {python} "$@"
 {python} -m venv --without-pip "$3"
 pip=$(echo "$3"/lib/python3*/site-packages)/pip
-mkdir "$pip"
+mkdir "$pip" "$pip/../SCons" "$pip/../SCons/Tool"
 : >"$pip/__init__.py"
 echo 'import os, time' >"$pip/__main__.py"
 echo 'while os.path.exists("{root}/wait"): time.sleep(0.01)' >>"$pip/__main__.py"
@@ -127,7 +127,6 @@ def test_without_apt_it_names_the_missing_programs(project: Project) -> None:
 def test_as_root_it_installs_what_is_missing_and_looks_again(project: Project) -> None:
     project.script("id", "echo 0")
     log = project.root / "apt.log"
-    project.provide("ln", shutil.which("ln") or "ln")
     project.script("apt-get", f'echo "$*" >>{log}\n[ "$1" != install ] || ln -s /bin/true {project.programs}/make')
     project.provide("gcc")
     project.provide("scons")
@@ -186,6 +185,14 @@ def test_an_environment_whose_python_is_gone_is_made_anew(project: Project) -> N
     done = project.run("python", "-c", "print('works')")
     assert "making .venv" in done.stderr
     assert done.stdout == "works\n"
+
+
+def test_scons_has_the_tool_of_this_checkout_wherever_it_is_started(prepared: Project, tmp_path: Path) -> None:
+    tool = prepared.root / "site_scons/site_tools/kbuild.py"
+    tool.parent.mkdir(parents=True)
+    tool.write_text("print('the tool of the checkout')\n")
+    done = prepared.run("python", "-c", "import SCons.Tool.kbuild", cwd=tmp_path)
+    assert done.stdout == "the tool of the checkout\n", done.stderr
 
 
 @pytest.mark.parametrize("was_set_up", [False, True], ids=["the first", "a later one"])

@@ -1,0 +1,133 @@
+"""`env.CheckModule()`: the kernel's verdict as a node.
+
+The verdict `NAME.ko.check` beside a module is what is made; it is there only when the kernel would load the module. A
+refusal goes into `NAME.ko.check-failed`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbuildpy import __version__
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.loader import since
+from kbuildpy.scons.actions import KbuildAction, bind
+from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.checking import group_kernel, loader_is_known, project_kernel, refusal_of
+from kbuildpy.scons.keywords import certificate_nodes, check_names, file_nodes, flag, parameters_by_module, texts
+from kbuildpy.scons.session import Session
+
+if TYPE_CHECKING:
+    from kbuildpy.kernel.tree import KernelTree
+
+
+def check_module(
+    env: Any,
+    modules: Any,
+    *,
+    params: str | Mapping[str, str] = "",
+    sig_enforce: bool = False,
+    lockdown: bool = False,
+    cert: Any = (),
+    blacklist: str | Sequence[str] = (),
+    **variables: Any,
+) -> list[Any]:
+    """Declare that `modules` (nodes or names of `.ko` files) are checked; the nodes of the verdicts, `NAME.ko.check`
+    beside the modules, one JSON object each. A refused module fails the build, and has its verdict in
+    `NAME.ko.check-failed`.
+
+    `params` are parameters as for insmod: of all modules, or of each by its name. The rest says how the kernel was
+    started: `sig_enforce`, it takes signed modules only; `lockdown`, it is locked down (Secure Boot); `cert`, files of
+    certificates that are enrolled there; `blacklist`, its `module_blacklist=`. Variables (KDIR, ARCH, ...) choose the
+    kernel, as for KernelModule.
+    """
+
+    def declare() -> list[Any]:
+        call = "CheckModule"
+        check_names(call, check_module, variables)
+        nodes = file_nodes(env, call, modules)
+        if not nodes:
+            raise UsageError(f"{call}: no modules to check", hint=f"name one: {call}(ko)")
+        parameters = parameters_by_module(call, params, nodes)
+        names = [name for item in texts(call, "blacklist", blacklist) for name in item.split(",")]
+        started = {
+            "sig_enforce": flag(call, "sig_enforce", sig_enforce),
+            "lockdown": flag(call, "lockdown", lockdown),
+            "blacklist": tuple(names),
+        }
+        certificates = certificate_nodes(env, call, cert)
+        return [
+            _declare(env, node, parameters[module_name(node.name)], started, certificates, variables) for node in nodes
+        ]
+
+    return stop_on_error(declare)
+
+
+def _declare(
+    env: Any,
+    module: Any,
+    params: str,
+    started: Mapping[str, Any],
+    certificates: Sequence[Any],
+    variables: Mapping[str, Any],
+) -> Any:
+    """The verdict on `module` with `params`, by a kernel that was `started` so (attributes of a `LoaderKernel`)."""
+    session = Session.of(env)
+    group = session.group_of(module.get_abspath()) if not variables else None
+    project = group.project if group else find_project(env, variables)
+    if not loader_is_known(project):
+        raise UsageError(
+            f"CheckModule: the loader of {project.tree.release} is not known",
+            hint=f"kernels from {'.'.join(map(str, since.OLDEST))} on, for x86_64 and arm64",
+        )
+    suffix = "check" if group else f"{project.tree.release}.check"
+    node = env.fs.File(f"{module.get_abspath()}.{suffix}")
+    failed = Path(f"{node.get_abspath()}-failed")
+
+    def check(targets: list[Any], sources: list[Any]) -> None:
+        from kbuildpy.files import replacing
+        from kbuildpy.kernel.own_modules import read_module
+        from kbuildpy.loader.kernels.keys import with_certificates
+        from kbuildpy.loader.load_module import load_module
+
+        path, *files = (Path(source.get_abspath()) for source in sources)
+        failed.unlink(missing_ok=True)
+        kernel = replace(group_kernel(group) if group else project_kernel(project), **started)
+        kernel = with_certificates(kernel, files)
+        verdict, _ = load_module(read_module(path), kernel, args=params, file=str(sources[0]))
+        with replacing(Path(targets[0].get_abspath()) if verdict.accepted else failed) as slot:
+            slot.write(json.dumps(verdict.to_json()).encode() + b"\n")
+        if not verdict.accepted:
+            raise refusal_of(verdict, hint=f"the verdict is in {failed}")
+
+    label = group.label if group else f"{project.tree.release} "
+    facts = _facts(project.tree)
+    signature = digest(params, sorted(started.items()), project.answer.identity, facts, __version__)
+    action = KbuildAction(check, title=f"  CHECK   {label}{Path(module.get_abspath()).name}", signature=signature)
+    bind(group.project.env if group else env, [node], [module, *certificates], action)
+    if group:
+        node.attributes.kbuildpy_contents = group.contents
+    node.set_nocache()
+    env.Clean(node, env.fs.File(str(failed)))
+    return node
+
+
+def _facts(tree: KernelTree) -> list[object]:
+    """The states of the files that a verdict hangs on: the tree's symvers, the image with its keys, the list of the
+    kernel's own modules."""
+    from kbuildpy.kernel.image import image_of_tree
+    from kbuildpy.kernel.own_modules import modules_directory
+
+    image: Path | None = None
+    with suppress(KbuildError):
+        image = image_of_tree(tree)
+    modules = modules_directory(tree.release)
+    places = (tree.symvers, image, modules and modules / "modules.dep")
+    return [place and (str(place), stamp(place)) for place in places]

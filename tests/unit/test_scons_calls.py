@@ -1,0 +1,74 @@
+"""What an SConstruct asks for and nobody knows is refused when it is read, by one error that names the call.
+
+No kernel tree is needed for that: it is looked for only when all keywords are right.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import SCons.Environment
+import SCons.Errors
+
+from kbuildpy.scons import generate
+
+PATHS = {"ko": "x.ko", "two": ["x.ko", "y-z.ko.xz"], "folder": "known_folder", "none": []}
+UNKNOWN = {
+    "CheckModule(ko, sig_enfore=True)": "CheckModule: there is no keyword sig_enfore\n  it takes params, sig_enforce",
+    "CheckModule(ko, SIG_ENFORCE=1)": "CheckModule: there is no keyword SIG_ENFORCE\n  it takes params, sig_enforce",
+    "CheckModule(ko, kernel='6.1')": "there is no keyword kernel\n  it takes params",
+    "CheckModule(ko, O='out')": "there is no keyword O\n",
+    "RunModule(ko, parms='a=1')": "RunModule: there is no keyword parms\n  it takes params, dyndbg, timeout",
+    "SignModule(ko, key='k', certificate='c')": "SignModule: there is no keyword certificate\n  it takes key, cert",
+    "InstallModules(None, ko, kye='k')": "InstallModules: there is no keyword kye\n  it takes key, cert, hash",
+}
+WRONG = {
+    "CheckModule(none)": "CheckModule: no modules to check",
+    "CheckModule(5)": "CheckModule: '5' is no file",
+    "CheckModule(folder)": "CheckModule: 'known_folder' is no file",
+    "CheckModule(ko, params=5)": "CheckModule: params=5 is neither a string nor a mapping",
+    "CheckModule(ko, params=['a=1'])": "CheckModule: params=['a=1'] is neither a string nor a mapping",
+    "CheckModule(ko, params={'x': 1})": "CheckModule: params of x=1 is no string",
+    "CheckModule(two, params={'z': ''})": "CheckModule: params of z, which is not among the modules (x, y_z)",
+    r"CheckModule(ko, params='\ud800')": r"CheckModule: params='\ud800' is no string",
+    "CheckModule(ko, sig_enforce='0')": "CheckModule: sig_enforce='0' is neither True nor False",
+    "CheckModule(ko, lockdown='yes')": "CheckModule: lockdown='yes' is neither True nor False",
+    "CheckModule(ko, blacklist=[5])": "CheckModule: blacklist=5 is no string",
+    "CheckModule(ko, cert='none.crt')": "CheckModule: cert='none.crt': there is no such file",
+    "CheckModule(ko, cert=5)": "CheckModule: cert: '5' is no file",
+    "RunModule(none)": "RunModule: no modules to run",
+    "RunModule(ko, params=5)": "RunModule: params=5 is neither a string nor a mapping",
+    "RunModule(two, params='a=1')": "RunModule: params='a=1': of which module?",
+    r"RunModule(ko, params='a\nb')": r"RunModule: parameters are one line: 'a\nb'",
+    "RunModule(ko, dyndbg='no')": "RunModule: dyndbg='no' is neither True nor False",
+    "RunModule(ko, timeout='x')": "RunModule: timeout='x': seconds",
+    "RunModule(ko, timeout=0)": "RunModule: timeout=0: seconds",
+    "RunModule(ko, timeout=True)": "RunModule: timeout=True: seconds",
+    "RunModule(ko, memory='zz')": "RunModule: memory='zz': MiB",
+    "RunModule(ko, memory=63)": "RunModule: memory=63: MiB",
+    "RunModule(ko, append=4)": "RunModule: append=4 is no string",
+    "SignModule(ko)": "SignModule: no key to sign with",
+    "SignModule(ko, key=5)": "SignModule: key=5 is no string",
+    "SignModule(ko, key='k', key_id='no')": "SignModule: key_id='no' is neither True nor False",
+    "InstallModules(None, 5)": "InstallModules: '5' is no file",
+    "InstallModules(None, ko, hash=5)": "InstallModules: hash=5 is no string",
+}
+
+
+@pytest.mark.parametrize("call", [*UNKNOWN, *WRONG])
+def test_a_wrong_call_is_refused_with_its_name_and_the_reason(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kbuildpy.scons.session.Session.find_tree", _no_tree)
+    env: Any = SCons.Environment.Environment(tools=[generate])
+    env.Dir(PATHS["folder"])
+    with pytest.raises(SCons.Errors.StopError) as stopped:
+        eval(f"env.{call}", {"env": env, **PATHS})
+    assert str(stopped.value).startswith(f"kbuildpy: {call.partition('(')[0]}: ")
+    assert (UNKNOWN | WRONG)[call] in str(stopped.value)
+
+
+def _no_tree(*_: Any, **__: Any) -> None:
+    raise AssertionError("a kernel was looked for")
