@@ -65,12 +65,20 @@ class Boot:
         return [event for event in self.events if isinstance(event, Answer)]
 
 
-def ask(image: Path, cases: Sequence[Case], *, parameters: Iterable[str] = (), timeout: float = 300) -> list[Boot]:
-    """What the kernel `image` says to `cases`: one boot, and one more for every case that it died of."""
+def ask(
+    image: Path,
+    cases: Sequence[Case],
+    *,
+    parameters: Iterable[str] = (),
+    timeout: float = 300,
+    directly: bool = True,
+) -> list[Boot]:
+    """What the kernel `image` says to `cases`: one boot, and one more for every case that it died of. Unless it is
+    started `directly`, it has random addresses."""
     boots = []
     remaining = list(cases)
     while remaining:
-        one = _boot(image, steps_of(remaining), (*PARAMETERS, *parameters), timeout)
+        one = _boot(image, steps_of(remaining), (*PARAMETERS, *parameters), timeout, directly)
         boots.append(one)
         if one.complete:
             break
@@ -80,7 +88,7 @@ def ask(image: Path, cases: Sequence[Case], *, parameters: Iterable[str] = (), t
     return boots
 
 
-def _boot(image: Path, steps: Sequence[Step], parameters: Iterable[str], timeout: float) -> Boot:
+def _boot(image: Path, steps: Sequence[Step], parameters: Iterable[str], timeout: float, directly: bool) -> Boot:
     lines: list[str] = []
     modules: list[bytes] = []
     for step in steps:
@@ -101,7 +109,7 @@ def _boot(image: Path, steps: Sequence[Step], parameters: Iterable[str], timeout
             *(file(f"m/{number}", contents) for number, contents in enumerate(modules)),
         ]
     )
-    booted = boot(image, initramfs, parameters=tuple(parameters), timeout=timeout)
+    booted = boot(image, initramfs, parameters=tuple(parameters), timeout=timeout, directly=directly)
     loads = [step for step in steps if isinstance(step, Load)]
     return replace(read_log(booted.log, loads), seconds=booted.seconds)
 

@@ -140,5 +140,6 @@ def test_we_say_what_the_kernel_says_of_thousands_damaged_at_random(
     differences = []
     for part in range(4):
         asked, _ = defined(mutations(bases, seed + 1 + part, 1000), kernel)
-        differences += [item for item in compare(ask(image, asked, parameters=PARAMETERS), kernel) if item.differences]
+        boots = ask(image, asked, parameters=PARAMETERS, directly=part > 0)
+        differences += [item for item in compare(boots, kernel) if item.differences]
     assert not differences, "\n".join(map(str, differences))
