@@ -288,6 +288,11 @@ def test_a_static_call_needs_a_key_that_is_there(key: Sym, words: str) -> None:
     assert words in str(caught.value)
 
 
+def test_an_event_that_is_not_within_a_section_is_undefined() -> None:
+    with pytest.raises(Undefined, match=r"points to 'data'\+0x40, which is not within a section"):
+        go([table("_ftrace_events", [Rel(0, R_64, DATA_SYMBOL, 64)], 8)])
+
+
 @pytest.mark.parametrize(
     ("version", "taints", "is_bad"),
     [((6, 1), "OE", False), ((6, 1), "P", True), ((6, 1), "K", True), ((6, 12), "K", False), ((7, 3), "PO", True)],

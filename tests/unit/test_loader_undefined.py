@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from kbuildpy.elf.constants import SHF_ALLOC, STB_WEAK
+from kbuildpy.elf.constants import SHF_ALLOC, SHT_RELA, STB_WEAK
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
@@ -160,6 +160,25 @@ def test_a_module_for_arm64_has_sections_for_what_does_not_reach() -> None:
 def test_a_branch_by_a_symbol_that_does_not_exist_is_followed() -> None:
     with pytest.raises(Undefined, match="outside of the table"):
         module(*PLTS, machine="arm64", text=[Rel(0, BRANCH, 99)])
+
+
+def test_relocations_for_a_section_that_does_not_exist_are_followed_on_arm64() -> None:
+    stray = Sec(".stray", TEXT, bytes(8), [Rel(0, BRANCH, EXTERN)], link=99)
+    with pytest.raises(Undefined, match="is for section 99"):
+        module(*PLTS, stray, machine="arm64")
+
+
+def test_relocation_sections_that_are_the_file_several_times_over_are_not_followed() -> None:
+    info = module(text=[Rel(0, R_PC32, EXTERN)] * 8, data=[Rel(0, R_PC32, EXTERN)] * 8)
+    both = [number for number, section in enumerate(info.sechdrs) if section.sh_type == SHT_RELA]
+    for number in both:
+        info.relocations(number)
+    fresh = module(text=[Rel(0, R_PC32, EXTERN)] * 8, data=[Rel(0, R_PC32, EXTERN)] * 8)
+    for number in both:
+        fresh.sechdrs[number].sh_size = 2 * len(fresh.contents)
+    with pytest.raises(Undefined, match="more than twice as long as the file"):
+        for number in both:
+            fresh.relocations(number)
 
 
 # --- Functions that are traced.
