@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import zlib
 from collections.abc import Callable
 from importlib import import_module
@@ -78,7 +79,15 @@ def _by_program(argv: list[str], contents: bytes) -> bytes:
     except CommandError as error:
         if error.returncode == 127:
             raise
-        raise KbuildError(f"damaged {argv[0]} contents: {error.stderr.strip()}") from error
+        raise KbuildError(f"damaged {argv[0]} contents: {_complaint(error.stderr)}") from error
+
+
+def _complaint(stderr: str) -> str:
+    """The program's last line, without what it calls the file: that is its standard input."""
+    return _STANDARD_INPUT.sub("", (stderr.strip().splitlines() or ["no reason given"])[-1]).strip()
+
+
+_STANDARD_INPUT = re.compile(r"^.*?/\*stdin\*\\\s*:\s*")
 
 
 _MAGIC = {

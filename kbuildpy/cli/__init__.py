@@ -15,6 +15,7 @@ from importlib import import_module
 
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError
+from kbuildpy.printable import printable
 
 # In the order of a module's way: built, signed, installed. The word is the name of the file that does it.
 COMMANDS = {
@@ -117,6 +118,7 @@ def _sentence(summary: str) -> str:
 
 
 def _complain(message: str, hint: str) -> None:
-    print(f"kbuildpy: error: {message}", file=sys.stderr)
-    for line in hint.splitlines():
-        print(f"  {line}", file=sys.stderr)
+    # (what a compiler says has several lines)
+    first, *others = message.split("\n")
+    for line in (f"kbuildpy: error: {first}", *others, *(f"  {line}" for line in hint.splitlines())):
+        print(printable(line), file=sys.stderr)

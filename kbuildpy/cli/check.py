@@ -17,6 +17,7 @@ from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.printable import printable_error
 
 if TYPE_CHECKING:
     from kbuildpy.loader.check import Check
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     for _, row in shown:
         rows.append(row)
         if not row[0].readable:
-            say("\n  ".join(filter(None, (f"kbuildpy: {row[0].reason}", row[0].hint))), error=True)
+            say(f"kbuildpy: {printable_error(row[0].reason or '', row[0].hint)}", error=True)
         if args.format == "json":
             for verdict in row:
                 if not (args.quiet and verdict.accepted):
@@ -173,7 +174,8 @@ def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
 
 def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> int:
     """Print what comes of each step of the script with each kernel; 0 if all steps are done."""
-    from kbuildpy.loader.lifecycle.script import as_text, read_script, run_script
+    from kbuildpy.loader.lifecycle.script import read_script, run_script
+    from kbuildpy.loader.lifecycle.step import as_text
 
     if args.files or args.params:
         raise UsageError("--script loads what it names, with the parameters that it names: no FILE and no --params")

@@ -18,6 +18,7 @@ from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.printable import printable
 from kbuildpy.signing.manifest import Manifest
 from kbuildpy.signing.open import open_signer
 
@@ -121,7 +122,7 @@ def _install(
     lines, say = with_bar(lines, len(modules), quiet=args.silent)
     for line in lines:
         if not args.silent:
-            say(line)
+            say(printable(line))
     index_modules(
         rules,
         root=place,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
     from kbuildpy.signing.batch import Signed
@@ -122,7 +123,7 @@ def _report(results: Iterator[Signed], count: int, args: argparse.Namespace) -> 
     for item in results:
         if item.error is not None:
             failed += 1
-            say(f"kbuildpy: error: {item.error}", error=True)
+            say(f"kbuildpy: error: {printable_error(item.error.message, item.error.hint)}", error=True)
         elif item.done:
             done += 1
         else:
@@ -131,7 +132,7 @@ def _report(results: Iterator[Signed], count: int, args: argparse.Namespace) -> 
             error = item.error.message if item.error is not None else None
             say(json.dumps({"file": str(item.path), "signed": item.error is None, "done": item.done, "error": error}))
         elif item.done and not args.quiet:
-            say(f"  SIGN    {item.path}")
+            say(f"  SIGN    {printable(str(item.path))}")
     if not args.quiet:
         was = f", {left} had this signature already" if left else ""
         wrong = f", {failed} could not be" if failed else ""

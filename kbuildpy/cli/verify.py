@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kbuildpy.cli.progress import Say, print_line, with_bar
 from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
     from kbuildpy.signing.keyring import Keyring
@@ -120,7 +121,8 @@ def _report_unchanged(files: list[Path], changed: dict[Path, KbuildError], args:
     for path, error in changed.items():
         _report_error(path, error, args.format, print_line)
     for path in files if not args.quiet else ():
-        print_line(json.dumps({"file": str(path), **_UNKNOWN}) if args.format == "json" else f"{path}: unchanged")
+        as_text = f"{printable(str(path))}: unchanged"
+        print_line(json.dumps({"file": str(path), **_UNKNOWN}) if args.format == "json" else as_text)
     if args.format == "text":
         print(f"{len(files)} of {len(files) + len(changed)} unchanged", file=sys.stderr)
     return 1 if changed else 0
@@ -136,7 +138,7 @@ def _report_error(path: Path, error: KbuildError, format: str, say: Say) -> None
         said = {"trusted": False, "reason": error.message, "hint": error.hint}
         say(json.dumps({"file": str(path), **_UNKNOWN, **said}))
     else:
-        say(f"kbuildpy: {error}", error=True)
+        say(f"kbuildpy: {printable_error(error.message, error.hint)}", error=True)
 
 
 def _says_whom_to_trust(args: argparse.Namespace) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
 
+_AGAIN = "the file is damaged: build, compress or copy it again"
 _MODULE = re.compile(r"(?:.*/)?([^/]+)\.ko(?:\.(?:gz|xz|zst|lz4|lzma|bz2))?")
 
 
@@ -131,9 +132,10 @@ def read_module(path: Path) -> bytes:
     try:
         return decompress(path.read_bytes())
     except OSError as error:
-        raise KbuildError(f"{path}: {error.strerror}") from error
+        hint = "let this user read it, or run this as one who may" if isinstance(error, PermissionError) else ""
+        raise KbuildError(f"{path}: {error.strerror}", hint=hint) from error
     except KbuildError as error:
-        raise KbuildError(f"{path}: {error.message}", hint=error.hint) from error
+        raise KbuildError(f"{path}: {error.message}", hint=error.hint or _AGAIN) from error
 
 
 def module_name(path: str) -> str:

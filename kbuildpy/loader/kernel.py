@@ -13,6 +13,7 @@ from kbuildpy.kernel.module_facts import ModuleStruct
 from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
+    from kbuildpy.kernel.module_names import Meaning, Softdeps
     from kbuildpy.signing.keyring import Keyring
 
 __all__ = ["Exports", "KernelExport", "LoaderKernel", "ModuleStruct"]
@@ -48,7 +49,8 @@ class LoaderKernel:
     too; not `sees_signatures`: the module is to be signed later, and no signature is looked for. `sig_enforce` and
     `lockdown` are how the kernel was started, `blacklist` its `module_blacklist=`. `tainted` are the letters that it
     has already, `built_in` gives the names that code in the kernel itself has in /sys/module, `modules_of` the bytes
-    of one of its own modules by name and `depends_of` the names of all that it needs, in an order that works.
+    of one of its own modules by name and `depends_of` the names of all that it needs, in an order that works;
+    `meaning_of` says which modules modprobe takes a name for, and `softdeps_of` what one would like to have beside it.
     `missing` says in words which facts are not known, and why.
     """
 
@@ -69,6 +71,8 @@ class LoaderKernel:
     built_in: Callable[[], frozenset[str] | None] | None = None
     modules_of: Callable[[str], bytes | None] | None = None
     depends_of: Callable[[str], tuple[str, ...] | None] | None = None
+    meaning_of: Callable[[str], Meaning] | None = None
+    softdeps_of: Callable[[str], Softdeps] | None = None
     missing: tuple[str, ...] = field(default=())
 
     def has(self, symbol: str) -> bool | None:

@@ -43,8 +43,9 @@ class Index:
 @dataclass(eq=False, repr=False, match_args=False)
 class LoadInfo:
     """`contents` is what init_module(2) was given, `len` how much of it is the module (the signature is cut off),
-    `args` the parameters; `modules` are those that are loaded. `lines` collects what the kernel logs, `requires` the
-    owners of the symbols that were found, `unchecked` what could not be looked at. `on_demand`: the kernel's own
+    `args` the parameters; `modules` are those that are loaded. `lines` collects what the kernel logs,
+    `taint_lines` what of it is about taints, `requires` the owners of the symbols that were found, `unchecked` what
+    could not be looked at. `on_demand`: the kernel's own
     modules are taken for loaded where a symbol of theirs is needed. `mem` are the sizes of the blocks of memory,
     `placed` the sections in them (`wrapped`: together they are larger than a size can be). `values` are the symbols'
     values once they are resolved; None for an address that only the running kernel knows, which is within a module's
@@ -80,6 +81,7 @@ class LoadInfo:
     _long_name: tuple[int, int] = (1, 0)
     _decoded: int = 0
     lines: list[str] = field(default_factory=list)
+    taint_lines: set[str] = field(default_factory=set)
     requires: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 
@@ -206,10 +208,12 @@ class LoadInfo:
             numbers.setdefault(self.section_name(number), []).append(number)
         return numbers
 
-    def log(self, line: str) -> None:
-        """The kernel logs a line and goes on."""
+    def log(self, line: str, *, taint: bool = False) -> None:
+        """The kernel logs a line and goes on; a `taint` is why it does."""
         if len(self.lines) < _LOG_LINES:
             self.lines.append(printk(line, self.kernel))
+            if taint:
+                self.taint_lines.add(self.lines[-1])
 
     def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:
         """What to raise when the kernel refuses the module here."""

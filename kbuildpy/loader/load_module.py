@@ -82,6 +82,7 @@ def load_module(
         _verdict(info, file),
         accepted=True,
         requires=requires,
+        warnings=tuple(line for line in info.lines if line not in info.taint_lines),
         size=size,
         module_taints=letters(info.taints),
     )

@@ -52,7 +52,8 @@ class Verdict:
     """What one kernel would say to one module.
 
     `errno` is the name of the errno and `log` the line that goes with it (None: it logs none, or, with errno None and
-    not accepted, the kernel's behaviour is undefined); `lines` is everything that it logs. `taints` are the letters
+    not accepted, the kernel's behaviour is undefined); `lines` is everything that it logs, and `warnings`, of an
+    accepted module, what among it is about something else than a taint. `taints` are the letters
     that loading sets in the kernel, `module_taints` those of the module, as /proc/modules shows them. `requires` are
     the modules that must be loaded before, in an order that works. `unchecked` are the checks that were not made,
     each with the fact that was missing. `size` is what /proc/modules shows, None when it was not got that far. A file
@@ -73,6 +74,7 @@ class Verdict:
     requires: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     size: int | None = None
     sections: tuple[Placed, ...] = ()
     memory: Mapping[str, int] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Verdict:
             "unchecked": list(self.unchecked),
             "name": self.name,
             "lines": list(self.lines),
+            "warnings": list(self.warnings),
             "module_taints": self.module_taints,
             "size": self.size,
             "memory": dict(self.memory),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kbuildpy.printable import printable
 from kbuildpy.signing.verify import SignatureState
 
 _BYTES_PER_LINE = 20
@@ -35,7 +36,7 @@ def as_line(file: str, state: SignatureState) -> str:
     words = [file, *([state.kernel] if state.kernel else []), _verdict(state)]
     if state.hash:
         words.append(f"signed by {state.signer or 'an unknown signer'} ({state.algorithm}, {state.hash})")
-    return ": ".join(words[:-1]) + f", {words[-1]}" if state.hash else ": ".join(words)
+    return printable(": ".join(words[:-1]) + f", {words[-1]}" if state.hash else ": ".join(words))
 
 
 def as_modinfo(state: SignatureState) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kbuildpy.printable import printable
 from kbuildpy.vm.result import Result
 
 # Documentation/admin-guide/tainted-kernels.rst, as far as a module has them (kernel/module/main.c: module_flags_taint).
@@ -35,7 +36,7 @@ def as_text(result: Result, *, log: bool = True) -> str:
             lines += [f"  | {line}" for line in complaint.log[:_LONGEST]]
             if len(complaint.log) > _LONGEST:
                 lines.append(f"  | ... {len(complaint.log) - _LONGEST} more lines")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _verdict(result: Result) -> str:

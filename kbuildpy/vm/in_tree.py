@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.module_names import read_softdeps
 from kbuildpy.kernel.own_modules import read_modules_dep
 from kbuildpy.run import run
 from kbuildpy.vm.debian import extract
@@ -75,13 +76,7 @@ def read_indexes(directory: Path) -> KernelModules:
 
 def pre_softdeps(text: str) -> tuple[str, ...]:
     """The modules of a soft dependency that come before (`pre: a b post: c`)."""
-    before, found = False, []
-    for word in text.split():
-        if word.endswith(":"):
-            before = word == "pre:"
-        elif before:
-            found.append(word)
-    return tuple(found)
+    return read_softdeps(text).pre
 
 
 def _words(path: Path) -> list[list[str]]:

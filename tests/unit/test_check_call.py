@@ -166,3 +166,16 @@ def test_junit_can_be_read_back(place: Path) -> None:
     assert len(cases) == 5
     assert sum(case.find("failure") is not None for case in cases) == 4
     assert all(case.get("name") and case.get("classname") for case in cases)
+
+
+def test_warnings_of_an_accepted_module_are_told_apart_from_its_taints(place: Path) -> None:
+    foreign = (place / "good.ko").read_bytes().replace(b"\0intree=Y", b"\0notree=Y")
+    (place / "foreign.ko").write_bytes(foreign[:-1])  # (no signature, without its last byte)
+    done = check(place, "good.ko", "foreign.ko", "-p", "nosuch=1", "--format", "json")
+    ours, foreigns = (json.loads(line) for line in done.stdout.splitlines())
+    assert done.returncode == 0
+    assert (ours["taints"], foreigns["taints"]) == ("", "OE")
+    assert len(foreigns["lines"]) == 3
+    assert ours["warnings"] == ours["lines"]
+    assert [line.partition(": ")[2] for line in ours["warnings"]] == ["unknown parameter 'nosuch' ignored"]
+    assert [line.partition(": ")[2] for line in foreigns["warnings"]] == ["unknown parameter 'nosuch' ignored"]

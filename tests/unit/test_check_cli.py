@@ -32,6 +32,8 @@ def load_module(
 ) -> tuple[Verdict, Modules]:
     """Takes what is not called bad; the rest crashes 6.1, and is refused by 6.12."""
     verdict = Verdict(file, kernel.release, Path(file).stem, accepted=True, lines=(f"it warns: {args}",))
+    if verdict.name == "warned":
+        verdict = replace(verdict, warnings=("unknown parameter",))
     if verdict.name == "bad":
         verdict = replace(verdict, accepted=False, stage="apply_relocations", reason="it is bad", hint="mend it")
         if kernel.version == (6, 12):
@@ -48,7 +50,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setattr(
         open, "open_kernels", lambda words, *_, **__: [OpenedKernel(k, "") for k in KERNELS[: len(words)]]
     )
-    for name in ("good.ko", "bad.ko", "o-ther.ko"):
+    for name in ("good.ko", "bad.ko", "o-ther.ko", "warned.ko"):
         Path(name).write_bytes(b"a module")
     Path("cut.ko.xz").write_bytes(b"\xfd7zXZ\0\0\4")
     yield tmp_path
@@ -56,6 +58,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 TWO = ["-k", "6.1", "-k", "6.12"]
 CUT = "cut.ko.xz: the xz contents are cut off before their end"
+AGAIN = "the file is damaged: build, compress or copy it again"
 
 
 def checked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -96,7 +99,7 @@ def test_json_has_an_object_for_an_unreadable_file_and_each_kernel(
     assert status == 1
     assert found[2:] == [("cut.ko.xz", release, False, None, CUT) for release in ("6.1", "6.12")]
     assert len({frozenset(item) for item in objects(out)}) == 1
-    assert err == f"kbuildpy: {CUT}\n"
+    assert err == f"kbuildpy: {CUT}\n  {AGAIN}\n"
 
 
 def test_the_readme_explains_each_key() -> None:
@@ -116,7 +119,7 @@ def test_the_matrix_has_a_line_for_each_file(directory: Path, capsys: pytest.Cap
     ]
     assert "good.ko: accepted" not in out
     assert "bad.ko: refused with ENOEXEC" in out
-    assert err == f"kbuildpy: {CUT}\n2 of 6 accepted\n"
+    assert err == f"kbuildpy: {CUT}\n  {AGAIN}\n2 of 6 accepted\n"
 
 
 def test_the_matrix_has_all_that_there_is_to_say_below_it_with_v(
@@ -178,6 +181,24 @@ def test_a_name_that_is_no_uri_is_quoted_in_sarif() -> None:
         (result,) = json.loads(sarif.as_sarif([replace(verdict, file=file)]))["runs"][0]["results"]
         assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
     ElementTree.fromstring(junit.as_junit([verdict]))
+
+
+# --- Warnings of an accepted module.
+
+
+def test_each_format_tells_what_the_kernel_warns_of_and_accepts(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = checked(capsys, "warned.ko", "good.ko", *TWO[:2], "--format", "sarif")
+    (result,) = json.loads(out)["runs"][0]["results"]
+    assert (result["level"], result["ruleId"]) == ("warning", "warning")
+    assert result["message"]["text"] == "6.1 accepts it and warns: unknown parameter"
+    _, out, _ = checked(capsys, "warned.ko", "good.ko", *TWO[:2], "--format", "junit")
+    assert [item.text for item in ElementTree.fromstring(out).iter("system-out")] == ["warns: unknown parameter"]
+    _, out, _ = checked(capsys, "warned.ko", "good.ko", *TWO)
+    assert [line.split(maxsplit=1)[1] for line in out.splitlines()[1:3]] == ["ok (warns)  ok (warns)", "ok          ok"]
+    _, out, _ = checked(capsys, "warned.ko", "good.ko", *TWO[:2])
+    assert out == ("warned.ko: accepted by 6.1\n  warns         unknown parameter\ngood.ko: accepted by 6.1\n")
 
 
 # --- Keys.

@@ -18,7 +18,7 @@ from tests.elf_objects import DATA, RODATA, Rel, Sec, Sym
 from tests.loader_info import Version, info_of
 
 R_64 = 1
-RODATA_, DATA_, INT, OTHER_SET, STRING, ARRAY = range(1, 7)
+RODATA_, DATA_, INT, OTHER_SET, STRING, ARRAY, UINT, BOOL, CHARP = range(1, 10)
 SYMBOLS = (
     Sym("rodata", 1),
     Sym("data", 2),
@@ -26,6 +26,9 @@ SYMBOLS = (
     Sym("other_set", 0),
     Sym("param_ops_string", 0),
     Sym("param_array_ops", 0),
+    Sym("param_ops_uint", 0),
+    Sym("param_ops_bool", 0),
+    Sym("param_ops_charp", 0),
 )
 NAME, OPS, ARG = Rel(0, R_64, RODATA_, 0), Rel(16, R_64, INT), Rel(32, R_64, DATA_, 8)
 HWPARAM = 2
@@ -108,6 +111,55 @@ def test_a_name_that_somebody_else_exports_is_not_judged() -> None:
     assert info.unchecked == [
         "argument x: the pointer to the name of a parameter is other_set, which is not the module's"
     ]
+
+
+@pytest.mark.parametrize(
+    ("ops", "value", "errno", "reason"),
+    [
+        (INT, "x", "EINVAL", "does not take the value 'x': it takes a number"),
+        (INT, "3000000000", "ERANGE", "it takes numbers from -2147483648 to 2147483647"),
+        (UINT, "-1", "EINVAL", "does not take the value '-1': it takes no negative numbers"),
+        (BOOL, "maybe", "EINVAL", "it takes y or n, 1 or 0, on or off"),
+        (
+            CHARP,
+            "c" * 1025,
+            "ENOSPC",
+            f"does not take the value '{'c' * 60}'... (1025 bytes): it takes 1024 bytes at most",
+        ),
+    ],
+)
+def test_the_reason_tells_what_a_parameter_takes(ops: int, value: str, errno: str, reason: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse(module(NAME, Rel(16, R_64, ops), ARG), f"x={value}")
+    assert refused.value.errno == errno
+    assert refused.value.reason.startswith("parameter x ") and refused.value.reason.endswith(reason)
+    assert refused.value.hint
+
+
+def test_the_reason_tells_how_much_a_string_takes() -> None:
+    string = struct.pack("<I4xQ", 8, 0)
+    rodata = b"x\0".ljust(16, b"\0") + string + bytes(32)
+    arg = Rel(32, R_64, RODATA_, 16)
+    info = module(NAME, Rel(16, R_64, STRING), arg, rodata=rodata, more=(Rel(24, R_64, DATA_),))
+    assert parse(info, "x=seven77") == []
+    with pytest.raises(Refusal, match="does not take the value 'eight888': it takes 7 bytes at most") as refused:
+        parse(info, "x=eight888")
+    assert refused.value.hint == "Give a shorter value."
+
+
+def test_the_reason_tells_how_many_values_an_array_takes_and_which_of_them_is_wrong() -> None:
+    description = struct.pack("<IIQQQ", 4, 4, 0, 0, 0)
+    info = module(
+        NAME,
+        Rel(16, R_64, ARRAY),
+        Rel(32, R_64, RODATA_, 16),
+        rodata=b"x\0".ljust(16, b"\0") + description + bytes(16),
+        more=(Rel(32, R_64, INT), Rel(40, R_64, DATA_)),
+    )
+    with pytest.raises(Refusal, match="'1,2,3,4,5': it takes 4 values at most, with commas between them"):
+        parse(info, "x=1,2,3,4,5")
+    with pytest.raises(Refusal, match="'1,b': value 2 is 'b', and it takes a number"):
+        parse(info, "x=1,b")
 
 
 def test_a_string_without_room_for_its_end_takes_nothing() -> None:

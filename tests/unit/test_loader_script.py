@@ -11,21 +11,38 @@ import pytest
 
 from kbuildpy.cli.check import _run_script
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.module_names import Meaning, Softdeps
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
 from kbuildpy.loader.lifecycle.procfs import lsmod, proc_modules
-from kbuildpy.loader.lifecycle.script import Step, as_text, read_script, run_script
+from kbuildpy.loader.lifecycle.script import read_script, run_script
+from kbuildpy.loader.lifecycle.step import Step, as_text
 from kbuildpy.loader.lifecycle.unload import delete_module, module_put, try_module_get
 from kbuildpy.loader.reports.describe import as_text as verdict_text
 from kbuildpy.loader.verdict import Verdict
 
-OWN = {
-    "top": b"\0depends=middle,base\0",
-    "middle": b"\0depends=base\0",
-    "base": b"\0depends=\0",
-    "bad": b"\0depends=base\0",
-}
-KERNEL = LoaderKernel("6.12", (6, 12), "x86_64", config={"CONFIG_MODULE_UNLOAD": "y"}, modules_of=OWN.get)
+OWN = dict.fromkeys(("top", "middle", "base", "bad", "likes", "before", "after"), b"a module")
+NEEDS = {"top": ("base", "middle"), "middle": ("base",), "bad": ("base",)}
+ALIASES = {"fs-all": ("bad", "top"), "hash": ("before",), "net-pf-10": ("ipv6",)}
+SOFTDEPS = {"likes": Softdeps(("hash", "bad"), ("after", "none"))}
+
+
+def meaning_of(name: str) -> Meaning:
+    """As depmod's indexes say it: ipv6 is built in."""
+    names = (name,) if name in (*OWN, "ipv6") else ALIASES.get(name, ())
+    return Meaning(names, built_in="ipv6" in names)
+
+
+KERNEL = LoaderKernel(
+    "6.12",
+    (6, 12),
+    "x86_64",
+    config={"CONFIG_MODULE_UNLOAD": "y"},
+    modules_of=OWN.get,
+    depends_of=lambda name: NEEDS.get(name, ()),
+    meaning_of=meaning_of,
+    softdeps_of=lambda name: SOFTDEPS.get(name, Softdeps()),
+)
 FORCING = replace(KERNEL, config={"CONFIG_MODULE_UNLOAD": "y", "CONFIG_MODULE_FORCE_UNLOAD": "y"})
 
 
@@ -64,8 +81,59 @@ def test_modprobe_removes_what_nobody_needs_any_more(tmp_path: Path) -> None:
 
 def test_modprobe_of_a_module_that_is_not_there_or_of_an_unknown_kernel(tmp_path: Path) -> None:
     assert go("modprobe none", tmp_path)[0].errno == "ENOENT"
-    (step,) = go("modprobe top", tmp_path, replace(KERNEL, modules_of=None))
-    assert (step.done, step.errno, step.reason) == (False, None, "the modules of kernel 6.12 are not known")
+    for step in go("modprobe top\nmodprobe -r top", tmp_path, replace(KERNEL, meaning_of=None)):
+        assert (step.done, step.errno, step.reason) == (False, None, "the modules of kernel 6.12 are not known")
+
+
+def test_modprobe_takes_aliases_and_goes_on_after_one_that_fails(tmp_path: Path) -> None:
+    loaded, removed = go("modprobe fs-all x\nmodprobe -r fs-all", tmp_path)
+    assert loaded.done
+    assert loaded.lines == ("base()", "bad(x)", "middle()", "top(x)")
+    assert (removed.done, removed.modules.loaded) == (True, ())
+
+
+def test_modprobe_has_nothing_to_do_for_what_is_built_in_and_cannot_remove_it(tmp_path: Path) -> None:
+    by_name, by_alias, removal = go("modprobe ipv6\nmodprobe net-pf-10\nmodprobe -r ipv6", tmp_path)
+    assert by_name.done and by_alias.done and not by_alias.modules.loaded
+    assert (removal.errno, removal.reason) == ("ENOENT", "ipv6 is built into kernel 6.12")
+
+
+def test_modprobe_finds_no_file_of_ones_own_even_when_it_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "widget.ko").write_bytes(b"x")
+    steps = go("modprobe widget\ninsmod widget.ko\nmodprobe widget\nmodprobe -r widget", tmp_path)
+    assert [step.errno for step in steps] == ["ENOENT", None, "ENOENT", "ENOENT"]
+    assert steps[0].reason == "kernel 6.12 has no module widget"
+    assert steps[2].reason == f"{steps[0].reason}: one is loaded, but modprobe looks among the kernel's own only"
+
+
+def test_modprobe_loads_soft_dependencies_and_does_not_mind_that_one_is_refused(tmp_path: Path) -> None:
+    loaded, removed = go("modprobe likes a=1\nmodprobe -r likes", tmp_path)
+    assert loaded.done
+    assert loaded.lines == ("before()", "base()", "bad()", "likes(a=1)", "after()")
+    assert "to do" not in as_text(loaded)
+    assert [module.name for module in removed.modules.loaded] == ["base"]
+
+
+def test_modprobe_does_not_go_on_after_a_soft_dependency_that_may_crash_the_kernel(tmp_path: Path) -> None:
+    def crash(contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, file: str) -> tuple[Verdict, Modules]:
+        verdict, after = load(contents, kernel, modules, args, file)
+        return (
+            (replace(verdict, accepted=False, reason="it crashes"), modules) if file == "before" else (verdict, after)
+        )
+
+    (step,) = run_script("modprobe likes", KERNEL, tmp_path, load=crash)
+    assert as_text(step).startswith("modprobe likes: nobody knows what happens\n")
+    assert step.modules.loaded == ()
+
+
+def test_modprobe_does_not_mind_the_removal_of_what_is_not_loaded(tmp_path: Path) -> None:
+    assert go("modprobe -r top", tmp_path)[0].done
+
+
+def test_rmmod_of_several_goes_on_and_says_of_each_why_not(tmp_path: Path) -> None:
+    step = go("modprobe top\nmodprobe bad\nrmmod base none top\nlsmod", tmp_path)[2]
+    assert [module.name for module in step.modules.loaded] == ["middle", "base"]
+    assert (step.errno, step.reason) == ("EWOULDBLOCK", "base is used by top, middle; none is not loaded")
 
 
 def test_a_step_that_fails_does_not_stop_the_script(tmp_path: Path) -> None:
@@ -123,7 +191,7 @@ def test_a_module_of_the_kernel_that_cannot_be_read_fails_its_step_only(tmp_path
         raise KbuildError(f"{name}.ko.xz: cut off")
 
     steps = go("modprobe top\nlsmod", tmp_path, replace(KERNEL, modules_of=unreadable))
-    assert [(step.done, step.reason) for step in steps] == [(False, "top.ko.xz: cut off"), (True, None)]
+    assert [(step.done, step.reason) for step in steps] == [(False, "base.ko.xz: cut off"), (True, None)]
 
 
 def test_an_errno_that_python_does_not_know_has_its_words(tmp_path: Path) -> None:

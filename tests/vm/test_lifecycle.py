@@ -14,7 +14,8 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
-from kbuildpy.loader.lifecycle.script import Step, run_script
+from kbuildpy.loader.lifecycle.script import run_script
+from kbuildpy.loader.lifecycle.step import Step
 from kbuildpy.run import run
 from tests.parity.packages import asking, other_compiler
 from tests.vm.kernels import NEWEST, image_of, tree_called

@@ -16,6 +16,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.config import parse_config
 from kbuildpy.kernel.image import read_kernel
+from kbuildpy.kernel.module_names import meaning_of, softdeps_of
 from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
 from kbuildpy.kernel.symvers import format_symvers, parse_symvers
 from kbuildpy.loader.kernel import LoaderKernel
@@ -69,6 +70,8 @@ def kernel_from_image(
         built_in=partial(built_in_names, modules) if modules else None,
         modules_of=partial(module_contents, modules) if modules else None,
         depends_of=partial(modules_needed, modules) if modules else None,
+        meaning_of=partial(meaning_of, modules) if modules else None,
+        softdeps_of=partial(softdeps_of, modules) if modules else None,
         missing=tuple(missing),
     )
 

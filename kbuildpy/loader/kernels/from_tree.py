@@ -14,6 +14,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
+from kbuildpy.kernel.module_names import meaning_of, softdeps_of
 from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
@@ -63,6 +64,8 @@ def kernel_from_tree(
         built_in=partial(built_in_names, modules) if modules else None,
         modules_of=partial(module_contents, modules) if modules else None,
         depends_of=partial(modules_needed, modules) if modules else None,
+        meaning_of=partial(meaning_of, modules) if modules else None,
+        softdeps_of=partial(softdeps_of, modules) if modules else None,
         missing=tuple(missing),
     )
 

@@ -1,21 +1,30 @@
 """Setting one parameter: the functions param_set_* of kernel/params.c.
 
-Each returns the name of the errno, or None when the value was taken. What goes wrong for a NULL pointer in the kernel
-is `Undefined` here.
+Each returns None when the value was taken, else the errno with what would have been taken. What goes wrong for a NULL
+pointer in the kernel is `Undefined` here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from kbuildpy.loader.parameters.arguments import as_text
 from kbuildpy.loader.parameters.memory import Memory, Place, Pointer
-from kbuildpy.loader.parameters.numbers import kstrto, kstrtobool
+from kbuildpy.loader.parameters.numbers import RANGES, kstrto, kstrtobool
 from kbuildpy.loader.parameters.param_table import Parameter, array_at, ops_at, string_at
 from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Undefined
 
-Setter = Callable[[Memory, bytes | None, Parameter, int], str | None]
+
+class Fault(NamedTuple):
+    """Why a value was not taken: the errno's name, and in words what the parameter takes."""
+
+    errno: str
+    takes: str
+
+
+Setter = Callable[[Memory, bytes | None, Parameter, int], Fault | None]
 """Takes the memory, the value (None: the parameter was named without one), the parameter, and how many bytes after
 `arg` to write."""
 
@@ -35,12 +44,23 @@ _INTEGERS = {
 }
 
 
-def set_parameter(memory: Memory, value: bytes | None, parameter: Parameter) -> str | None:
+_TRUTHS = "it takes y or n, 1 or 0, on or off"
+_SHOWN = 60
+"""Characters of a value in a message."""
+
+
+def shortened(value: bytes) -> str:
+    """A value for a message, in quotes; of a long one how it begins."""
+    text = as_text(value)
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}... ({len(value)} bytes)"
+
+
+def set_parameter(memory: Memory, value: bytes | None, parameter: Parameter) -> Fault | None:
     """Let the parameter's operations set it to `value`; notes with the module what only its own code can tell."""
     return _set(memory, value, parameter, parameter.ops, 0)
 
 
-def _set(memory: Memory, value: bytes | None, parameter: Parameter, operations: Pointer, shift: int) -> str | None:
+def _set(memory: Memory, value: bytes | None, parameter: Parameter, operations: Pointer, shift: int) -> Fault | None:
     ops = ops_at(memory, operations)
     if not ops.known:
         name = as_text(parameter.name)
@@ -51,38 +71,43 @@ def _set(memory: Memory, value: bytes | None, parameter: Parameter, operations: 
     return _SETTERS[ops.set](memory, value, parameter, shift)
 
 
-def _integer(memory: Memory, value: bytes, arg: Pointer, setter: str, shift: int) -> str | None:
+def _integer(memory: Memory, value: bytes, arg: Pointer, setter: str, shift: int) -> Fault | None:
     kind, size = _INTEGERS[setter]
     number = kstrto(value, kind)
     if isinstance(number, str):
-        return number
+        least, greatest = RANGES[kind]
+        if number == "ERANGE":
+            return Fault(number, f"it takes numbers from {least} to {greatest}")
+        return Fault(
+            number, "it takes no negative numbers" if not least and value.startswith(b"-") else "it takes a number"
+        )
     memory.store(arg, size, number, shift=shift)
     return None
 
 
-def _bool(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+def _bool(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> Fault | None:
     return _truth(memory, value, parameter.arg, 1, shift)
 
 
-def _invbool(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+def _invbool(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> Fault | None:
     return _truth(memory, value, parameter.arg, 1, shift, inverted=True)
 
 
-def _bint(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+def _bint(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> Fault | None:
     return _truth(memory, value, parameter.arg, 4, shift)
 
 
 def _truth(
     memory: Memory, value: bytes | None, arg: Pointer, size: int, shift: int, *, inverted: bool = False
-) -> str | None:
+) -> Fault | None:
     truth = kstrtobool(b"1" if value is None else value, memory.info.kernel.version)
     if isinstance(truth, str):
-        return truth
+        return Fault(truth, _TRUTHS)
     memory.store(arg, size, truth != inverted, shift=shift)
     return None
 
 
-def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> Fault | None:
     arg = parameter.arg
     # The variable is read first, whatever the value is.
     if isinstance(arg, int):
@@ -90,32 +115,34 @@ def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter,
     is_set = isinstance(arg, Place) and memory.integer(Place(arg.section, arg.offset + shift), 1)
     truth = kstrtobool(b"1" if value is None else value, memory.info.kernel.version)
     if isinstance(truth, str):
-        return truth
+        return Fault(truth, _TRUTHS)
     if not truth and is_set:
-        return "EROFS"
+        return Fault("EROFS", "it can be switched on, and then no more off")
     if truth:
         memory.store(arg, 1, 1, shift=shift)
     return None
 
 
-def _charp(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+def _charp(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> Fault | None:
     if len(_not_null(memory, value, parameter)) > CHARP_LIMIT:
-        return _complain(memory, parameter, "string parameter too long", "ENOSPC")
+        _complain(memory, parameter, "string parameter too long")
+        return Fault("ENOSPC", f"it takes {CHARP_LIMIT} bytes at most")
     memory.store(parameter.arg, 8, shift=shift)
     return None
 
 
-def _copystring(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+def _copystring(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> Fault | None:
     text = _not_null(memory, value, parameter)
     description = string_at(memory, parameter.arg)
     if len(text) >= description.maxlen:
         size = description.maxlen - 1 & 0xFFFFFFFF
-        return _complain(memory, parameter, f"string doesn't fit in {size} chars.", "ENOSPC")
+        _complain(memory, parameter, f"string doesn't fit in {size} chars.")
+        return Fault("ENOSPC", f"it takes {max(description.maxlen - 1, 0)} bytes at most")
     memory.store(description.string, len(text) + 1)
     return None
 
 
-def _array(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> str | None:
+def _array(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> Fault | None:
     """Elements are set one after the other until one fails. (At least one is demanded, and there always is one.)
     Before the first, their number is written: none."""
     array = array_at(memory, parameter.arg)
@@ -125,11 +152,12 @@ def _array(memory: Memory, value: bytes | None, parameter: Parameter, shift: int
     for number, element in enumerate(text.split(b",")):
         if number == array.max:
             shown = array.max - (1 << 32) if array.max >> 31 else array.max
-            return _complain(memory, parameter, f"can only take {shown} arguments", "EINVAL")
+            _complain(memory, parameter, f"can only take {shown} arguments")
+            return Fault("EINVAL", f"it takes {array.max} values at most, with commas between them")
         target = parameter._replace(arg=array.elem)
-        errno = _set(memory, element, target, array.ops, number * array.elemsize)
-        if errno is not None:
-            return errno
+        fault = _set(memory, element, target, array.ops, number * array.elemsize)
+        if fault is not None:
+            return fault._replace(takes=f"value {number + 1} is {shortened(element)}, and {fault.takes}")
     return None
 
 
@@ -152,6 +180,5 @@ def _not_null(memory: Memory, value: bytes | None, parameter: Parameter) -> byte
     return value
 
 
-def _complain(memory: Memory, parameter: Parameter, complaint: str, errno: str) -> str:
+def _complain(memory: Memory, parameter: Parameter, complaint: str) -> None:
     memory.info.log(printk(f"{as_text(parameter.name)}: {complaint}", memory.info.kernel))
-    return errno

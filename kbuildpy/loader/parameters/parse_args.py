@@ -20,7 +20,7 @@ from kbuildpy.loader.parameters.param_table import (
     find_parameter,
     ops_at,
 )
-from kbuildpy.loader.parameters.param_values import set_parameter
+from kbuildpy.loader.parameters.param_values import Fault, set_parameter, shortened
 from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Refusal, Undefined
 
@@ -30,6 +30,7 @@ _KMALLOC_MAX = 4 << 20
 _HINTS = {
     "EINVAL": "modinfo -p shows the type of each parameter.",
     "ERANGE": "The value does not fit into the parameter's type, which modinfo -p shows.",
+    "ENOSPC": "Give a shorter value.",
     "EPERM": "The kernel is locked down, and the parameter names hardware.",
 }
 
@@ -64,21 +65,21 @@ def _parse(memory: Memory) -> Refusal | None:
             if parameter is None:
                 _unknown(info, argument)
                 continue
-            errno = _parse_one(memory, argument, parameter)
+            fault = _parse_one(memory, argument, parameter)
         except Elsewhere as elsewhere:
             info.not_checked(f"argument {as_text(argument.name)}: {elsewhere}")
             continue
-        if errno is not None:
-            refusal = _refused(memory, argument, parameter, errno)
+        if fault is not None:
+            refusal = _refused(memory, argument, parameter, fault)
     return refusal
 
 
-def _parse_one(memory: Memory, argument: Argument, parameter: Parameter) -> str | None:
+def _parse_one(memory: Memory, argument: Argument, parameter: Parameter) -> Fault | None:
     if argument.value is None and not _takes_no_value(memory, parameter):
-        return "EINVAL"
+        return Fault("EINVAL", "")
     _lock(memory, parameter)
     if not _check_unsafe(memory.info, parameter):
-        return "EPERM"
+        return Fault("EPERM", "")
     return set_parameter(memory, argument.value, parameter)
 
 
@@ -138,8 +139,8 @@ def _unknown(info: LoadInfo, argument: Argument) -> None:
     _log(info, f"{module}: unknown parameter '{as_text(name)}' ignored")
 
 
-def _refused(memory: Memory, argument: Argument, parameter: Parameter, errno: str) -> Refusal:
-    info = memory.info
+def _refused(memory: Memory, argument: Argument, parameter: Parameter, fault: Fault) -> Refusal:
+    info, errno = memory.info, fault.errno
     value = b"" if argument.value is None else argument.value
     if argument.value is not None and errno != "EPERM" and _is_array(memory, parameter):
         # The kernel cuts the value into its elements and leaves it so.
@@ -147,8 +148,8 @@ def _refused(memory: Memory, argument: Argument, parameter: Parameter, errno: st
     name = as_text(argument.name)
     wrong = "too large" if errno == "ENOSPC" else "invalid"
     line = _log(info, f"{info.mod_name}: `{as_text(value)}' {wrong} for parameter `{name}'")
-    shown = f"does not take the value {as_text(argument.value)!r}" if argument.value is not None else "needs a value"
-    reason = f"parameter {name} {shown}"
+    shown = f"does not take the value {shortened(argument.value)}" if argument.value is not None else "needs a value"
+    reason = f"parameter {name} {shown}" + (f": {fault.takes}" if fault.takes else "")
     return Refusal(info.stage, errno, line, reason, _HINTS.get(errno, ""))
 
 

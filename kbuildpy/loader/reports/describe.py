@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from kbuildpy.kernel.errnos import errno_words
 from kbuildpy.loader.verdict import Verdict
+from kbuildpy.printable import printable
 
 _WIDTH = 14
 
 
 def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> str:
-    """A few lines: the answer, then what there is to know about it; of an accepted module only the first if `brief`."""
-    lines = [f"{verdict.file}: {_answer(verdict)} by {verdict.kernel}"]
+    """A few lines: the answer, then what there is to know about it; if `brief`, of an accepted module only warnings."""
+    lines = [f"{printable(verdict.file)}: {_answer(verdict)} by {verdict.kernel}"]
     facts: list[tuple[str, str]] = []
     if not verdict.readable:
         facts.append(("because", verdict.reason or ""))
@@ -23,7 +24,9 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
         facts.append(("because", verdict.reason or ""))
         if verdict.hint:
             facts.append(("to do", verdict.hint))
-    elif not brief:
+    elif brief:
+        facts += [("warns", line) for line in verdict.warnings]
+    else:
         facts += [("warns", line) for line in verdict.lines]
         facts.append(("taints", verdict.taints or "none"))
         facts.append(("needs", ", ".join(verdict.requires) or "nothing"))
@@ -37,17 +40,17 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
         ]
     previous = ""
     for name, value in facts:
-        lines.append(f"  {name if name != previous else '':{_WIDTH}}{value}")
+        lines.append(f"  {name if name != previous else '':{_WIDTH}}{printable(value)}")
         previous = name
     return "\n".join(lines)
 
 
 def as_matrix(results: Sequence[Sequence[Verdict]]) -> str:
-    """A table: a line for each file, a column for each kernel; "ok", the errno, or that there is none."""
+    """A table: a line for each file, a column for each kernel; "ok" with remarks, the errno, or that there is none."""
     if not results:
         return ""
     header = ["", *(verdict.kernel for verdict in results[0])]
-    rows = [[row[0].file, *(_cell(verdict) for verdict in row)] for row in results]
+    rows = [[printable(row[0].file), *(_cell(verdict) for verdict in row)] for row in results]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     return "\n".join(
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -59,7 +62,9 @@ def _cell(verdict: Verdict) -> str:
     if not verdict.readable:
         return "unreadable"
     if verdict.accepted:
-        return "ok" if not verdict.unchecked else "ok (not all checked)"
+        remarks = ["warns"] if verdict.warnings else []
+        remarks += ["not all checked"] if verdict.unchecked else []
+        return f"ok ({', '.join(remarks)})" if remarks else "ok"
     return verdict.errno or "undefined"
 
 

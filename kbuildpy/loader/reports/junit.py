@@ -28,9 +28,10 @@ def as_junit(verdicts: Sequence[Verdict]) -> str:
                 kind, why = ("failure", verdict.errno or "undefined") if verdict.readable else ("error", "unreadable")
                 failure = ElementTree.SubElement(case, kind, type=why, message=_text(verdict.reason or ""))
                 failure.text = _text("\n".join(filter(None, (verdict.log, verdict.hint))))
-            if verdict.unchecked:
-                out = ElementTree.SubElement(case, "system-out")
-                out.text = _text("\n".join(f"not checked: {what}" for what in verdict.unchecked))
+            said = [f"warns: {line}" for line in verdict.warnings]
+            said += [f"not checked: {what}" for what in verdict.unchecked]
+            if said:
+                ElementTree.SubElement(case, "system-out").text = _text("\n".join(said))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
 

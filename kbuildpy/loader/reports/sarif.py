@@ -14,10 +14,12 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_sarif(verdicts: Sequence[Verdict]) -> str:
-    """One log with one run. Its results are refusals and unreadable files (level error), what was not checked notes."""
+    """One log with one run. Its results are refusals and unreadable files (level error), warnings in the kernel's log
+    about what it accepts, and what was not checked (notes)."""
     refused = [verdict for verdict in verdicts if not verdict.accepted]
-    rules = sorted({_rule(verdict) for verdict in refused} | {"unchecked"})
+    rules = sorted({_rule(verdict) for verdict in refused} | {"unchecked", "warning"})
     results = [_refusal(verdict) for verdict in refused]
+    results += [_warning(verdict, line) for verdict in verdicts for line in verdict.warnings]
     results += [_note(verdict, what) for verdict in verdicts for what in verdict.unchecked]
     driver = {
         "name": "kbuildpy check",
@@ -47,6 +49,12 @@ def _rule(verdict: Verdict) -> str:
     return verdict.stage or "unknown" if verdict.readable else "unreadable"
 
 
+def _warning(verdict: Verdict, line: str) -> dict[str, object]:
+    text = f"{verdict.kernel} accepts it and warns: {line}"
+    properties = {"kernel": verdict.kernel, "log": line}
+    return {"ruleId": "warning", "level": "warning", **_where(verdict, text), "properties": properties}
+
+
 def _note(verdict: Verdict, what: str) -> dict[str, object]:
     text = f"Not checked for {verdict.kernel}: {what}"
     return {"ruleId": "unchecked", "level": "note", **_where(verdict, text), "properties": {"kernel": verdict.kernel}}
@@ -62,5 +70,9 @@ def _where(verdict: Verdict, text: str) -> dict[str, object]:
 
 
 def _description(rule: str) -> str:
-    special = {"unchecked": "A check that could not be made", "unreadable": "A file that could not be read"}
+    special = {
+        "unchecked": "A check that could not be made",
+        "unreadable": "A file that could not be read",
+        "warning": "A warning in the kernel's log about a module that it accepts",
+    }
     return special.get(rule) or f"Stage {rule} of the kernel's load_module()"

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from kbuildpy.elf.constants import SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.modinfo import get_modinfo
+from kbuildpy.loader.stages.modinfo import get_modinfo, other_headers, rebuild
 from kbuildpy.loader.verdict import Undefined
 
 THIS_MODULE = ".gnu.linkonce.this_module"
 DAMAGED = "the file is damaged; build it again"
-_HEADERS = "it was built against other headers than this kernel's; build it for this kernel"
 
 
 def setup_load_info(info: LoadInfo) -> None:
@@ -79,8 +78,9 @@ def cache_module(info: LoadInfo) -> None:
     if known and section.sh_size < known.size:
         raise Undefined(
             info.stage,
-            f"its struct module has {section.sh_size} bytes, the kernel's {known.size}: what follows is overwritten",
-            _HEADERS,
+            f"{other_headers(info)}: its struct module has {section.sh_size} bytes, the kernel's {known.size}, so that "
+            "what follows is overwritten",
+            rebuild(info),
         )
     if section.sh_type == SHT_NOBITS:
         raise Undefined(info.stage, f"section {THIS_MODULE} has no contents, and is read all the same", DAMAGED)
@@ -156,8 +156,8 @@ def _cache_index_mod(info: LoadInfo, found: Sequence[int], how_many: str) -> Non
             f"module {info.shown_name}: {THIS_MODULE} section size must match the kernel's built struct module size "
             "at run time"
         )
-        reason = f"its struct module has {section.sh_size} bytes, the kernel's {known.size}"
-        raise info.refuse("ENOEXEC", line, reason, _HEADERS)
+        reason = f"{other_headers(info)}: its struct module has {section.sh_size} bytes, the kernel's {known.size}"
+        raise info.refuse("ENOEXEC", line, reason, rebuild(info))
     info.index.mod = found[0]
 
 

@@ -55,7 +55,19 @@ def check_vermagic(info: LoadInfo) -> None:
     elif not same_magic(magic, kernel, has_crcs=info.index.vers != 0 and info.kernel.has("MODVERSIONS") is not False):
         line = f"{info.name}: version magic '{magic}' should be '{kernel}'"
         reason = f"it was built for a kernel with vermagic '{magic}'"
-        raise info.refuse("ENOEXEC", line, reason, f"build it for this kernel: kbuildpy build -k {info.kernel.release}")
+        raise info.refuse("ENOEXEC", line, reason, rebuild(info))
+
+
+def other_headers(info: LoadInfo) -> str:
+    """Why a module does not fit: in words, with the release in its vermagic."""
+    words = (get_modinfo(info, "vermagic") or "").split()
+    named = f" (its vermagic names {words[0]})" if words else ""
+    return f"it was built against other headers than this kernel's{named}"
+
+
+def rebuild(info: LoadInfo) -> str:
+    """What to do about a module that was built for another kernel."""
+    return f"build it for this kernel: kbuildpy build -k {info.kernel.release}"
 
 
 def same_magic(module: str, kernel: str, *, has_crcs: bool) -> bool:
@@ -69,7 +81,7 @@ def check_out_of_tree(info: LoadInfo) -> None:
     """Taint: not from the kernel's own source."""
     if get_modinfo(info, "intree") is None:
         if not is_tainted(info, "O"):
-            info.log(f"{info.mod_name}: loading out-of-tree module taints kernel.")
+            info.log(f"{info.mod_name}: loading out-of-tree module taints kernel.", taint=True)
         add_taint_module(info, "O")
 
 
@@ -87,7 +99,8 @@ def check_staging(info: LoadInfo) -> None:
     if get_modinfo(info, "staging") is not None:
         add_taint_module(info, "C")
         info.log(
-            f"{info.mod_name}: module is from the staging directory, the quality is unknown, you have been warned."
+            f"{info.mod_name}: module is from the staging directory, the quality is unknown, you have been warned.",
+            taint=True,
         )
 
 
@@ -111,7 +124,7 @@ def taint_livepatch(info: LoadInfo) -> None:
     said = is_tainted(info, "K")
     add_taint_module(info, "K")
     if not said:
-        info.log(f"{info.mod_name}: tainting kernel with TAINT_LIVEPATCH")
+        info.log(f"{info.mod_name}: tainting kernel with TAINT_LIVEPATCH", taint=True)
 
 
 def check_license(info: LoadInfo) -> None:
@@ -120,7 +133,7 @@ def check_license(info: LoadInfo) -> None:
     license = "unspecified" if license is None else license
     if license not in GPL_COMPATIBLE:
         if not is_tainted(info, "P"):
-            info.log(f"{info.mod_name}: module license '{license}' taints kernel.")
+            info.log(f"{info.mod_name}: module license '{license}' taints kernel.", taint=True)
         add_taint_module(info, "P", lockdep_ok=False)
 
 
@@ -128,7 +141,7 @@ def check_test(info: LoadInfo) -> None:
     """Taint: a test."""
     if get_modinfo(info, "test") is not None:
         if not is_tainted(info, "N"):
-            info.log(f"{info.mod_name}: loading test module taints kernel.")
+            info.log(f"{info.mod_name}: loading test module taints kernel.", taint=True)
         add_taint_module(info, "N")
 
 
@@ -137,7 +150,8 @@ def check_sig_ok(info: LoadInfo) -> None:
     if info.kernel.has("MODULE_SIG") and not info.sig_ok and info.sig_judged:
         if not is_tainted(info, "E"):
             info.log(
-                f"{info.mod_name}: module verification failed: signature and/or required key missing - tainting kernel"
+                f"{info.mod_name}: module verification failed: signature and/or required key missing - tainting kernel",
+                taint=True,
             )
         add_taint_module(info, "E")
 
@@ -149,4 +163,4 @@ def check_offenders(info: LoadInfo, *, tainted_before: bool) -> None:
     if info.mod_name in _OFFENDERS:
         add_taint_module(info, "P", lockdep_ok=False)
     if not tainted_before and is_tainted(info, "P"):
-        info.log(f"{info.mod_name}: module license taints kernel.")
+        info.log(f"{info.mod_name}: module license taints kernel.", taint=True)

@@ -12,7 +12,7 @@ from kbuildpy.elf.constants import EM_386, EM_X86_64, SHN_ABS, SHN_COMMON, SHN_L
 from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.modinfo import modinfo_values
+from kbuildpy.loader.stages.modinfo import modinfo_values, rebuild
 from kbuildpy.loader.stages.taints import letters
 from kbuildpy.loader.stages.versions import check_version
 from kbuildpy.loader.verdict import Refusal, Undefined
@@ -135,11 +135,14 @@ def resolve_symbol(info: LoadInfo, name: str) -> Missing | None:
             "do without one of both",
             unknown=True,
         )
-    if not check_version(info, name, found.crc):
-        hint = f"build it for this kernel: kbuildpy build -k {info.kernel.release}"
-        if found.owner:
-            hint += f", with the Module.symvers that {found.owner} was built with"
-        return Missing("EINVAL", f"it was built for another version of {name}", hint)
+    wrong = check_version(info, name, found.crc)
+    if wrong is not None:
+        known = info.kernel.exports.find(name)
+        hint = rebuild(info)
+        if found.owner and (known is None or known.owner != found.owner):
+            # (the kernel tree's own Module.symvers does not know it)
+            hint += f" KBUILD_EXTRA_SYMBOLS=DIR/Module.symvers, where {found.owner} was built in DIR"
+        return Missing("EINVAL", wrong.reason, hint)
     if not _namespace_is_imported(info, name, found.namespace):
         hint = f'import it: MODULE_IMPORT_NS({found.namespace}) (from 6.13 on with quotes: "{found.namespace}")'
         return Missing("EINVAL", f"{name} is in namespace {found.namespace}, which the module does not import", hint)
@@ -198,7 +201,10 @@ def _inherit_taint(info: LoadInfo, owner: str, name: str) -> bool:
         info.log(f"{info.mod_name}: module using GPL-only symbols uses symbols {name} from proprietary module {owner}.")
         return False
     if "P" not in info.taints:
-        info.log(f"{info.mod_name}: module uses symbols {name} from proprietary module {owner}, inheriting taint.")
+        info.log(
+            f"{info.mod_name}: module uses symbols {name} from proprietary module {owner}, inheriting taint.",
+            taint=True,
+        )
         # (of the module alone: the kernel has it already)
         info.taints.add("P")
     return True

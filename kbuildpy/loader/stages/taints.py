@@ -20,7 +20,7 @@ def add_taint_module(info: LoadInfo, letter: str, *, lockdep_ok: bool = True, of
     """Set a taint in the kernel and in the module. What makes lockdep unreliable switches it off, and the kernel says
     so the first time."""
     if not lockdep_ok and not any(is_tainted(info, each) for each in LOCKS_OFF):
-        info.log("Disabling lock debugging due to kernel taint")
+        info.log("Disabling lock debugging due to kernel taint", taint=True)
     info.kernel_taints.add(letter)
     if of_module:
         info.taints.add(letter)
@@ -36,7 +36,7 @@ def try_to_force_load(info: LoadInfo, reason: str) -> bool:
     if not forced:
         return False
     if not is_tainted(info, "F"):
-        info.log(f"{info.mod_name}: {reason}: kernel tainted.")
+        info.log(f"{info.mod_name}: {reason}: kernel tainted.", taint=True)
     add_taint_module(info, "F", lockdep_ok=False)
     return True
 

@@ -6,7 +6,10 @@ names. The first entry of a name counts.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.modinfo import other_headers, rebuild
 from kbuildpy.loader.stages.taints import try_to_force_load
 
 _ENTRY = 64
@@ -23,42 +26,50 @@ def check_modstruct_version(info: LoadInfo) -> None:
         if info.kernel.has("MODVERSIONS"):
             info.not_checked("the version of module_layout: the kernel's symvers does not name it")
         return
-    if not check_version(info, "module_layout", found.crc):
-        raise info.refuse(
-            "ENOEXEC",
-            info.lines.pop() if info.lines and "module_layout" in info.lines[-1] else None,
-            "it was built against other headers than this kernel's: struct module and its parts differ",
-            f"build it for this kernel: kbuildpy build -k {info.kernel.release}",
-        )
+    wrong = check_version(info, "module_layout", found.crc)
+    if wrong is not None:
+        line = info.lines.pop() if info.lines and "module_layout" in info.lines[-1] else None
+        reason = f"{other_headers(info)}: struct module and its parts differ" if wrong.differs else wrong.reason
+        raise info.refuse("ENOEXEC", line, reason, rebuild(info))
 
 
-def check_version(info: LoadInfo, symbol: str, crc: int | None) -> bool:
-    """Whether the module was built for this version of `symbol`; logs when not."""
+class Wrong(NamedTuple):
+    """Why a version is not accepted; `differs`: the module has another one, and not none."""
+
+    reason: str
+    differs: bool
+
+
+def check_version(info: LoadInfo, symbol: str, crc: int | None) -> Wrong | None:
+    """None if the module was built for this version of `symbol`; logs when not."""
     if crc is None or info.kernel.has("MODVERSIONS") is False:
-        return True
+        return None
     if info.index.vers_ext_crc:
         return _check_extended(info, symbol, crc)
     if info.index.vers == 0:
-        return try_to_force_load(info, symbol)
+        forced = try_to_force_load(info, symbol)
+        return None if forced else Wrong("it has no versions of symbols, which this kernel asks for", differs=False)
     of_module = _versions(info).get(symbol)
     if of_module is None:
         info.log(f"{info.name}: no symbol version for {symbol}")
-        return False
-    if of_module != crc:
-        info.log(f"{info.name}: disagrees about version of symbol {symbol}")
-        return False
-    return True
+        return Wrong(
+            f"it has no version of {symbol}: nobody exported that, or with none, where it was built", differs=False
+        )
+    return None if of_module == crc else _disagreement(info, symbol)
 
 
-def _check_extended(info: LoadInfo, symbol: str, crc: int) -> bool:
+def _check_extended(info: LoadInfo, symbol: str, crc: int) -> Wrong | None:
     of_module = _extended(info).get(symbol)
     if of_module is None:
         # (said once per boot, of whatever module)
         info.log(f"{info.name}: no extended symbol version for {symbol}")
-        return True
-    if of_module != crc:
-        info.log(f"{info.name}: disagrees about version of symbol {symbol}")
-    return of_module == crc
+        return None
+    return None if of_module == crc else _disagreement(info, symbol)
+
+
+def _disagreement(info: LoadInfo, symbol: str) -> Wrong:
+    info.log(f"{info.name}: disagrees about version of symbol {symbol}")
+    return Wrong(f"it was built for another version of {symbol}", differs=True)
 
 
 def _versions(info: LoadInfo) -> dict[str, int]:

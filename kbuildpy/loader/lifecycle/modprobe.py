@@ -1,0 +1,173 @@
+"""modprobe in a script: which modules it takes a name for, what it loads with them and in which order, what it removes.
+
+Counterpart: kmod (libkmod/libkmod-module.c: __kmod_module_get_probe_list, kmod_module_probe_insert_module;
+tools/modprobe.c: rmmod_do_module). The surprise: what a module would like to have beside it (softdep) may fail; what it
+needs may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.module_names import Meaning, Softdeps
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.lifecycle.step import Load, Step, load_contents, unload, unreadable
+
+
+class Probed(NamedTuple):
+    """A module to load, and whether the whole has failed when it cannot be loaded."""
+
+    name: str
+    required: bool
+
+
+def modprobe(step: Step, given: str, args: str, load: Load) -> Step:
+    """Load the modules that are called `given`, or have it for an alias, each with what it needs.
+
+    kmod says nothing of what is loaded already or built in, and goes on to the next when one of several fails.
+    """
+    meaning = _meaning(step, given)
+    if isinstance(meaning, Step):
+        return meaning
+    for name in () if meaning.built_in else meaning.names:
+        step = _probe(replace(step, errno=None, reason=None), name, args, load)
+    return step
+
+
+def _meaning(step: Step, given: str) -> Meaning | Step:
+    """What `given` stands for, or the step that fails because it stands for nothing.
+
+    (That a module of the name is loaded does not count.)
+    """
+    if step.kernel.meaning_of is None:
+        return replace(step, reason=f"the modules of kernel {step.kernel.release} are not known")
+    try:
+        meaning = step.kernel.meaning_of(given)
+    except KbuildError as error:
+        return unreadable(step, error)
+    if meaning.names:
+        return meaning
+    reason = f"kernel {step.kernel.release} has no module {given}"
+    if step.modules.find(given.replace("-", "_")) is not None:
+        reason += ": one is loaded, but modprobe looks among the kernel's own only"
+    return replace(step, errno="ENOENT", reason=reason)
+
+
+def _probe(step: Step, name: str, args: str, load: Load) -> Step:
+    """Load the kernel's own module `name`, and before and after it what is not loaded yet."""
+    if step.modules.find(name) is not None:
+        return step
+    try:
+        probed = _probe_list(step.kernel, name)
+    except KbuildError as error:
+        return unreadable(step, error)
+    for each, required in probed:
+        if step.modules.find(each) is not None:
+            continue
+        after = _load_own(step, each, args if each == name else "", load)
+        # (kmod does not mind that one of the others is refused; it does not survive what crashes the kernel)
+        undefined = after.errno is None and len(after.verdicts) > len(step.verdicts)
+        if not after.done and (required or undefined):
+            return after
+        step = replace(after, errno=None, reason=None)
+    return step
+
+
+def _load_own(step: Step, name: str, args: str, load: Load) -> Step:
+    assert step.kernel.modules_of is not None
+    try:
+        contents = step.kernel.modules_of(name)
+    except KbuildError as error:
+        return unreadable(step, error)
+    if contents is None:
+        return replace(step, errno="ENOENT", reason=f"kernel {step.kernel.release} has no module {name}")
+    return load_contents(step, contents, args, name, load)
+
+
+def modprobe_remove(step: Step, given: str) -> Step:
+    """Unload the modules that are called `given`, or have it for an alias, each with what it alone needed."""
+    meaning = _meaning(step, given)
+    if isinstance(meaning, Step):
+        return meaning
+    if meaning.built_in:
+        return replace(step, errno="ENOENT", reason=f"{given} is built into kernel {step.kernel.release}")
+    for name in meaning.names:
+        step = _remove(step, name)
+        if not step.done:
+            return step
+    return step
+
+
+def _remove(step: Step, name: str) -> Step:
+    """Unload `name`, then each that it used and that nothing holds any more; around it, what it only liked to have.
+
+    kmod says nothing when it is not loaded.
+    """
+    module = step.modules.find(name)
+    if module is None:
+        return step
+    softdeps = _softdeps(step.kernel, name)
+    step = unload(_remove_unused(step, softdeps.post), name, 0)
+    if not step.done:
+        return step
+    for used in module.uses:
+        below = step.modules.find(used)
+        if below is not None and step.modules.refcount(below) == 0 and not below.is_permanent:
+            step = _remove(step, used)
+    return _remove_unused(step, softdeps.pre)
+
+
+def _remove_unused(step: Step, liked: Sequence[str]) -> Step:
+    """What can be unloaded of soft dependencies, the last first; the rest stays."""
+    for given in reversed(liked):
+        for name in reversed(_own_modules_named(step.kernel, given)):
+            after = _remove(step, name)
+            step = after if after.done else step
+    return step
+
+
+def _probe_list(kernel: LoaderKernel, name: str) -> list[Probed]:
+    """The modules to load for the module `name`, and itself, each once and in order.
+
+    Raises `KbuildError` for a module whose file cannot be read for what it needs.
+    """
+    required = {name, *_needed(kernel, name)}
+    order: list[str] = []
+    visited: set[str] = set()
+
+    def visit(module: str) -> None:
+        if module not in visited:
+            visited.add(module)
+            for each in (*_needed(kernel, module), module):
+                fill(each)
+
+    def fill(module: str) -> None:
+        softdeps = _softdeps(kernel, module)
+        for liked in softdeps.pre:
+            for each in _own_modules_named(kernel, liked):
+                visit(each)
+        order.append(module)
+        for liked in softdeps.post:
+            for each in _own_modules_named(kernel, liked):
+                visit(each)
+
+    visit(name)
+    return [Probed(module, module in required) for module in dict.fromkeys(order)]
+
+
+def _softdeps(kernel: LoaderKernel, name: str) -> Softdeps:
+    """What the kernel's own module `name` would like to have loaded before it and after it."""
+    return kernel.softdeps_of(name) if kernel.softdeps_of else Softdeps()
+
+
+def _own_modules_named(kernel: LoaderKernel, name: str) -> tuple[str, ...]:
+    """The kernel's own modules that `name` stands for; none for what is built in."""
+    meaning = kernel.meaning_of(name) if kernel.meaning_of else None
+    return () if meaning is None or meaning.built_in else meaning.names
+
+
+def _needed(kernel: LoaderKernel, name: str) -> tuple[str, ...]:
+    return (kernel.depends_of(name) if kernel.depends_of else None) or ()

@@ -1,0 +1,128 @@
+"""A step of a script of insmod, rmmod and others: what came of it, and how loading and unloading change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.errnos import errno_name, errno_words
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.lifecycle.loaded import Modules
+from kbuildpy.loader.lifecycle.unload import delete_module
+from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.stages.taints import letters
+from kbuildpy.loader.verdict import Verdict
+from kbuildpy.printable import printable
+
+Load = Callable[[bytes, LoaderKernel, Modules, str, str], tuple[Verdict, Modules]]
+"""Takes a module's contents, the kernel, the modules loaded before, parameters and the file's name."""
+
+
+def load_one(contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, file: str) -> tuple[Verdict, Modules]:
+    """`load_module()`, where nothing is loaded but what the script has loaded."""
+    return load_module(contents, kernel, modules, args, file=file, on_demand=False)
+
+
+class Command(NamedTuple):
+    """A line of a script: its number, its text, and its words without quotes."""
+
+    line: int
+    text: str
+    words: list[str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What came of a command. `errno` and `reason` are None where it was done; with a reason and no errno, it was not
+    done here, or what happens is undefined (the last verdict says so then). `lines` is what the kernel logs, `output`
+    what the command prints; `verdicts` are those of the modules that were to be loaded, `modules` and `kernel` what
+    there is afterwards."""
+
+    command: Command
+    modules: Modules
+    kernel: LoaderKernel
+    errno: str | None = None
+    reason: str | None = None
+    lines: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether the command succeeded."""
+        return self.errno is None and self.reason is None
+
+    def to_json(self) -> dict[str, object]:
+        """The step as a line of `--format json`."""
+        return {
+            "line": self.command.line,
+            "command": self.command.text,
+            "done": self.done,
+            "errno": self.errno,
+            "reason": self.reason,
+            "log": list(self.lines),
+            "output": list(self.output),
+            "verdicts": [verdict.to_json() for verdict in self.verdicts],
+        }
+
+
+def as_text(step: Step) -> str:
+    """The step in words: the command with its answer, then what is printed and logged, and why."""
+    answer = "done"
+    if step.errno is not None:
+        answer = f"refused with {errno_words(step.errno)}"
+    elif step.reason is not None:
+        undefined = bool(step.verdicts) and not step.verdicts[-1].accepted
+        answer = "nobody knows what happens" if undefined else "not done"
+    facts = [("kernel log", line) for line in step.lines]
+    facts += [("because", step.reason)] if step.reason is not None else []
+    if not step.done:
+        facts += [("to do", verdict.hint) for verdict in step.verdicts if verdict.hint]
+    facts += [("not checked", what) for verdict in step.verdicts for what in verdict.unchecked]
+    described = [f"  {name:14}{printable(value)}" for name, value in facts]
+    printed = [f"  {printable(line)}" for line in step.output]
+    return "\n".join([f"{printable(step.command.text)}: {answer}", *printed, *described])
+
+
+def unreadable(step: Step, error: KbuildError) -> Step:
+    """Refused with the errno of what was to be read, where it is the file and not what is in it."""
+    cause = error.__cause__
+    number = cause.errno if isinstance(cause, OSError) else None
+    reason = "; ".join(filter(None, (error.message, error.hint)))
+    return replace(step, errno=errno_name(number) if number else None, reason=reason)
+
+
+def load_contents(step: Step, contents: bytes, args: str, file: str, load: Load) -> Step:
+    """What comes of loading a module with these contents."""
+    verdict, modules = load(contents, step.kernel, step.modules, args, file)
+    return replace(
+        _tainted(step, verdict.taints),
+        modules=modules,
+        errno=verdict.errno,
+        reason=None if verdict.accepted else verdict.reason,
+        lines=(*step.lines, *verdict.lines),
+        verdicts=(*step.verdicts, verdict),
+    )
+
+
+def unload(step: Step, name: str, flags: int) -> Step:
+    """What comes of unloading `name`, after others perhaps: all reasons count, and the first errno.
+
+    (What kmod finds out in /sys before it asks the kernel, the kernel finds out as well.)
+    """
+    unloading = delete_module(step.modules, name, step.kernel, flags=flags)
+    reasons = [reason for reason in (step.reason, unloading.reason if unloading.errno else None) if reason]
+    return replace(
+        _tainted(step, unloading.taints),
+        modules=unloading.modules,
+        errno=step.errno or unloading.errno,
+        reason="; ".join(reasons) or None,
+        lines=(*step.lines, *unloading.lines),
+    )
+
+
+def _tainted(step: Step, taints: str) -> Step:
+    """The step in a kernel that remembers its taints."""
+    return replace(step, kernel=replace(step.kernel, tainted=letters({*step.kernel.tainted, *taints})))

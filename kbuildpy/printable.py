@@ -1,0 +1,27 @@
+"""Names and lines of somebody else's, for a person to read: a file may be called anything, and a terminal obeys."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    r"""`text` in one line that does nothing to a terminal.
+
+    But for tabs, what has no glyph is escaped as in Python: a newline as `\n`, ESC as `\x1b`, what turns the direction
+    of writing; a byte that is no UTF-8 as `\xff`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\t" else _escaped(each) for each in text)
+
+
+def printable_error(message: str, hint: str | None) -> str:
+    """What was wrong with a file, in one line, and below it what to do."""
+    return "\n".join((printable(message), *(f"  {printable(line)}" for line in (hint or "").splitlines())))
+
+
+def _escaped(character: str) -> str:
+    byte = ord(character) - 0xDC00
+    if 0x80 <= byte <= 0xFF:
+        # (as os.fsdecode has it)
+        return f"\\x{byte:02x}"
+    return character.encode("unicode_escape").decode()

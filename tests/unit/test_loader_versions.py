@@ -1,0 +1,92 @@
+"""What the check says about versions of symbols and of headers, which the kernel says in one line or in none."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import pytest
+
+from kbuildpy.loader.kernel import KernelExport, ModuleStruct
+from kbuildpy.loader.lifecycle.loaded import Loaded, ModuleExport, Modules
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.elf_index import THIS_MODULE, cache_index
+from kbuildpy.loader.stages.symbols import resolve_symbol
+from kbuildpy.loader.stages.versions import check_modstruct_version
+from kbuildpy.loader.verdict import Refusal
+from tests.elf_objects import DATA, RODATA, Sec
+from tests.loader_info import info_of
+
+MODINFO = b"license=GPL\0vermagic=6.1.0-9 SMP mod_unload modversions \0"
+CRC = 0x11111111
+
+
+class Kernel:
+    """A kernel that exports everything but what begins with `prov`, with one version."""
+
+    def find(self, symbol: str) -> KernelExport | None:
+        """What is known of `symbol`."""
+        return None if symbol.startswith("prov") else KernelExport("", CRC, False, "")
+
+
+def module(**versions: int) -> LoadInfo:
+    """A module for 6.1.0-9 with these versions, and a kernel that has loaded `prov`."""
+    table = b"".join(struct.pack("<Q56s", crc, name.encode()) for name, crc in versions.items())
+    sections = [Sec(".modinfo", RODATA, MODINFO), Sec("__versions", RODATA, table), Sec(THIS_MODULE, DATA, bytes(64))]
+    info = info_of(sections, [])
+    info.kernel = replace(info.kernel, config={"CONFIG_MODVERSIONS": "y"}, exports=Kernel())
+    info.modules = Modules((Loaded("prov", exports={"prov_add": ModuleExport(CRC, False, "")}),))
+    info.index.info = info.find_sec(".modinfo")
+    info.index.vers = info.find_sec("__versions")
+    return info
+
+
+def test_a_symbol_without_a_version_was_not_built_for_another_one() -> None:
+    info = module(printk=CRC)
+    assert resolve_symbol(info, "printk") is None
+    missing = resolve_symbol(info, "misc_register")
+    assert missing is not None
+    assert info.lines == ["m: no symbol version for misc_register"]
+    assert missing.reason == (
+        "it has no version of misc_register: nobody exported that, or with none, where it was built"
+    )
+    assert missing.hint == "build it for this kernel: kbuildpy build -k test"
+
+
+def test_another_version_of_another_modules_symbol_is_had_with_extra_symbols() -> None:
+    missing = resolve_symbol(module(prov_add=2), "prov_add")
+    assert missing is not None
+    assert missing.reason == "it was built for another version of prov_add"
+    assert missing.hint.endswith(" -k test KBUILD_EXTRA_SYMBOLS=DIR/Module.symvers, where prov was built in DIR")
+
+
+def test_a_module_without_any_versions_is_said_to_have_none() -> None:
+    info = module()
+    info.index.vers = 0
+    missing = resolve_symbol(info, "printk")
+    assert missing is not None
+    assert missing.reason == "it has no versions of symbols, which this kernel asks for"
+
+
+@pytest.mark.parametrize("versions", [{"module_layout": 2}, {}])
+def test_other_headers_are_named_by_the_release_that_they_are_of(versions: dict[str, int]) -> None:
+    with pytest.raises(Refusal) as refused:
+        check_modstruct_version(module(**versions))
+    if versions:
+        assert "other headers than this kernel's (its vermagic names 6.1.0-9)" in refused.value.reason
+    else:
+        assert refused.value.reason.startswith("it has no version of module_layout")
+    assert refused.value.hint == "build it for this kernel: kbuildpy build -k test"
+
+
+def test_another_size_of_struct_module_names_the_release_and_the_command() -> None:
+    info = module()
+    info.kernel = replace(info.kernel, struct_module=ModuleStruct(128, (24, 56), 0, 0))
+    del info.numbers_of(".modinfo")[1:]  # (elf_object adds one)
+    with pytest.raises(Refusal) as refused:
+        cache_index(info)
+    assert refused.value.reason == (
+        "it was built against other headers than this kernel's (its vermagic names 6.1.0-9): its struct module has 64 "
+        "bytes, the kernel's 128"
+    )
+    assert refused.value.hint == "build it for this kernel: kbuildpy build -k test"
