@@ -15,12 +15,16 @@ from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.parameters.destroy_params import destroy_params
-from kbuildpy.loader.parameters.memory import Memory, Place
+from kbuildpy.loader.parameters.memory import Import, Memory, Place
+from kbuildpy.loader.parameters.parse_args import parse_args
 from kbuildpy.loader.stages.elf_index import THIS_MODULE
+from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
 from kbuildpy.loader.stages.layout import layout_and_allocate
 from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.relocate import apply_relocations
+from kbuildpy.loader.stages.sections import check_export_sections, find_module_sections
+from kbuildpy.loader.stages.symbols import simplify_symbols
 from kbuildpy.loader.stages.sysfs import mod_sysfs_setup
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
@@ -57,6 +61,46 @@ def test_a_pointer_by_a_symbol_that_does_not_exist_leads_nowhere() -> None:
 def test_per_cpu_variables_have_no_address_of_their_own() -> None:
     with pytest.raises(Undefined, match="per CPU, and has no address of its own"):
         Memory(module(Sec(".data..percpu", DATA))).integer(Place(3, 0), 4)
+
+
+def test_what_is_far_from_everything_is_not_written_to() -> None:
+    memory = Memory(module())
+    memory.store(Import("extern", 8), 4)
+    with pytest.raises(Undefined, match=r"written to extern.*, where nothing is"):
+        memory.store(Import("extern", FAR), 4)
+
+
+# --- Parameters that are set.
+
+
+def set_parameter(args: str, operations: str, *relocations: Rel, noarg: bool = False) -> None:
+    """Hand `args` to a module with a parameter `x` whose operations are a symbol's, or with `noarg` its own, which set
+    it by that symbol and claim that it takes no value."""
+    symbols = [replace(symbol, name=operations) if symbol.name == "extern" else symbol for symbol in SYMBOLS]
+    own = Sec(".ops", DATA, (b"\1" if noarg else b"\0").ljust(64, b"\0"), [Rel(8, R_64, EXTERN)] if noarg else [])
+    entry = [Rel(0, R_64, 5), Rel(16, R_64, 6 if noarg else EXTERN), *relocations]
+    sections = [
+        Sec(".text", TEXT),
+        Sec(".data", DATA),
+        own,
+        Sec(".names", RODATA, b"x\0"),
+        Sec("__param", RODATA, bytes(40), entry),
+    ]
+    info = info_of(sections, [*symbols, Sym("name", 4), Sym("operations", 3)])
+    info.args = args
+    parse_args(info)
+
+
+def test_what_can_only_be_switched_on_is_read_first() -> None:
+    set_parameter("x=1", "param_ops_bool_enable_only", Rel(32, R_64, DATA_))
+    with pytest.raises(Undefined, match="a byte is read at the address 0x0"):
+        set_parameter("x=0", "param_ops_bool_enable_only")
+
+
+def test_a_parameter_that_claims_to_take_no_value_is_read_without_one() -> None:
+    set_parameter("x=1", "param_set_int", Rel(32, R_64, DATA_), noarg=True)
+    with pytest.raises(Undefined, match="the value of x is read, and x may be named without one"):
+        set_parameter("x", "param_set_int", Rel(32, R_64, DATA_), noarg=True)
 
 
 # --- Parameters when the module goes.
@@ -179,6 +223,62 @@ def test_relocation_sections_that_are_the_file_several_times_over_are_not_follow
     with pytest.raises(Undefined, match="more than twice as long as the file"):
         for number in both:
             fresh.relocations(number)
+
+
+def test_symbol_0_is_looked_at_too() -> None:
+    info = module()
+    info.symbols = [(0, 0, 0, 99, 0, 0), *info.symbols[1:]]
+    with pytest.raises(Undefined, match="symbol 0 is in section 99"):
+        simplify_symbols(info)
+
+
+def test_relocations_of_the_symbols_themselves_are_applied() -> None:
+    info = module(text=[Rel(0, R_PC32, EXTERN)])
+    (number,) = (number for number, section in enumerate(info.sechdrs) if section.sh_type == SHT_RELA)
+    info.sechdrs[number].sh_info = info.index.sym
+    with pytest.raises(Undefined, match="applied to the symbols themselves"):
+        apply_relocations(info)
+
+
+def test_code_that_is_patched_must_be_within_its_section() -> None:
+    for place in (60, 64):
+        info = module(Sec(".ibt_endbr_seal", RODATA, bytes(4), [Rel(0, R_PC32, TEXT_, place)]))
+        apply_relocations(info)
+        if place == 60:
+            post_relocation(info)
+        else:
+            with pytest.raises(Undefined, match=r"points to 0x40 of .text, which has 0x40"):
+                post_relocation(info)
+
+
+# --- What is told by the configuration.
+
+
+def test_exports_need_versions_where_the_kernel_has_them() -> None:
+    info = module(Sec("__ksymtab", RODATA, bytes(12)))
+    info.kernel = replace(info.kernel, config={})
+    check_export_sections(info)
+    info.kernel = replace(info.kernel, config={"CONFIG_MODVERSIONS": "y"})
+    with pytest.raises(Refusal, match="no versions for exported symbols") as caught:
+        check_export_sections(info)
+    assert (caught.value.errno, caught.value.line) == ("ENOEXEC", None)
+
+
+def test_constructors_are_of_one_kind() -> None:
+    info = module(Sec(".ctors", DATA), Sec(".init_array", DATA))
+    info.kernel = replace(info.kernel, config={})
+    find_module_sections(info)
+    info.kernel = replace(info.kernel, config={"CONFIG_CONSTRUCTORS": "y"})
+    with pytest.raises(Refusal) as caught:
+        find_module_sections(info)
+    assert (caught.value.errno, caught.value.line) == ("EINVAL", "m: has both .ctors and .init_array.")
+
+
+def test_a_kernel_that_is_locked_down_takes_no_unsigned_module() -> None:
+    kernel = replace(stand_in(), config={"CONFIG_MODULE_SIG": "y"}, lockdown=True)
+    verdict, _ = load_module(whole(b"vermagic=6.12"), kernel)
+    assert (verdict.errno, verdict.stage) == ("EPERM", "module_sig_check")
+    assert str(verdict.log).startswith("Lockdown: <comm>: unsigned module loading is restricted")
 
 
 # --- Functions that are traced.
