@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kbuildpy.errors import CommandError
@@ -131,19 +132,25 @@ def run_attached(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> in
 
 def run_live(
     argv: Sequence[str | Path], *, watch: Callable[[bytes], float | None], stdin: int | None = None
-) -> int | None:
-    """Run `argv` and hand its standard output to `watch` as it comes; its exit status, None if we stopped it.
+) -> Completed | None:
+    """Run `argv` and hand its standard output to `watch` as it comes; how it ended, None if we stopped it.
 
     `watch` is called with b"" first, and says each time how many more seconds to wait for output: None for ever, 0 or
     less not at all. When they are over, it is called with b"" once more, and then the program is killed. `stdin` is a
     file descriptor (default: nothing to read). Raises `CommandError` for a program that does not exist, or that fails
-    by itself, with its standard error; whatever `watch` raises ends the program, too.
+    by itself, with its standard error; whatever `watch` raises ends the program, too, as does the end of this process.
     """
+    from kbuildpy.child import end_with  # (not for those who run nothing: it takes as long as all else here)
+
     words = [str(word) for word in argv]
     with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=errors
+                words,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                preexec_fn=partial(end_with, os.getpid()),
             )
         except FileNotFoundError as missing:
             raise CommandError(
@@ -158,11 +165,12 @@ def run_live(
         finally:
             process.kill()
             process.wait()
-        if status:
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").strip()
-            raise CommandError(f"{words[0]} failed with status {status}: {said}", stderr=said, returncode=status)
-    return status
+        errors.seek(0)
+        completed = Completed(status, b"", errors.read())
+    if status:
+        said = completed.error_text.strip()
+        raise CommandError(f"{words[0]} failed with status {status}: {said}", stderr=said, returncode=status)
+    return completed
 
 
 def _watch_output(descriptor: int, watch: Callable[[bytes], float | None]) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from kbuildpy import __version__
+from kbuildpy.cli.signals import Ended, as_exceptions
 from kbuildpy.errors import KbuildError
 from kbuildpy.printable import printable
 
@@ -29,7 +30,7 @@ COMMANDS = {
     "kernels": "list the kernel trees that modules can be built against",
 }
 
-_INTERRUPTED = 128 + 2  # what a shell reports for a program that SIGINT ended
+_INTERRUPTED = 128 + 2  # what a shell reports for a program that SIGINT ended, and so on for the others
 _NO_READER = 128 + 13  # and for SIGPIPE
 
 
@@ -46,12 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
         args = _parse(words)
-        status: int = args.run(args)
+        with as_exceptions():
+            status: int = args.run(args)
         sys.stdout.flush()
         return status
     except KbuildError as error:
         _complain(error.message, error.hint)
         return error.status
+    except Ended as signalled:
+        return 128 + signalled.number
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:

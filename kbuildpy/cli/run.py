@@ -6,15 +6,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.words import add_kernels, named_path
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.vm.describe import as_text
 from kbuildpy.vm.kernels import Kernel, find_kernels
+from kbuildpy.vm.result import Result, damaged
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import Trial, read_trial
 
@@ -59,22 +61,40 @@ def run(args: argparse.Namespace) -> int:
     """Run the modules, each in its kernels; 0 if none of them gave cause for complaint."""
     settings = _settings(args)
     parameters = _parameters(args.params, args.files)
-    trials = [read_trial(file, parameters.get(file, "")) for file in args.files]
+    trials, results = _read(args.files, parameters)
     plan = _plan(args.kernels, trials)
     if len(plan) > 1 and (settings.keep or settings.gdb):
         option = "--keep" if settings.keep else "--gdb"
         raise UsageError(f"{option} with {len(plan)} kernels: one at a time", hint="name one with -k")
     total = failed = 0
-    for kernel, chosen in plan:
-        say = (lambda chunk: None) if args.quiet and not (settings.keep or settings.gdb) else _show
-        say(f"kbuildpy: booting {kernel.release} ({kernel.image})\n".encode())
-        for result in run_modules(kernel, chosen, settings, show=say):
-            total += 1
-            failed += not result.passed
-            print(json.dumps(result.to_json()) if args.format == "json" else as_text(result), flush=True)
+    for result in chain(results, _run(plan, settings, quiet=args.quiet)):
+        total += 1
+        failed += not result.passed
+        print(json.dumps(result.to_json()) if args.format == "json" else as_text(result), flush=True)
     if args.format == "text" and total > 1:
         print(f"{total - failed} of {total} without complaint", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _run(plan: Sequence[tuple[Kernel, list[Trial]]], settings: Settings, *, quiet: bool) -> Iterator[Result]:
+    """The results of all kernels, one after the other."""
+    for kernel, chosen in plan:
+        say = (lambda chunk: None) if quiet and not (settings.keep or settings.gdb) else _show
+        say(f"kbuildpy: booting {kernel.release} ({kernel.image})\n".encode())
+        yield from run_modules(kernel, chosen, settings, show=say)
+
+
+def _read(files: Sequence[Path], parameters: Mapping[Path, str]) -> tuple[list[Trial], list[Result]]:
+    """The modules to try, and the results of files that are damaged."""
+    trials, results = [], []
+    for file in files:
+        try:
+            trials.append(read_trial(file, parameters.get(file, "")))
+        except UsageError:
+            raise
+        except KbuildError as error:
+            results.append(damaged(file, error))
+    return trials, results
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -112,6 +132,8 @@ def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[Path, str]:
 
 def _plan(words: Sequence[str], trials: Sequence[Trial]) -> list[tuple[Kernel, list[Trial]]]:
     """Which modules run in which kernel."""
+    if not trials:
+        return []
     kdir, kernelrelease = os.environ.get("KDIR"), os.environ.get("KERNELRELEASE")
     built_for = list(dict.fromkeys(trial.release for trial in trials))
     if words or kdir or kernelrelease or not all(built_for):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kbuildpy.child import begin_worker
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.own_modules import module_name, read_module, stated_needs, stated_release
 from kbuildpy.loader.kernel import LoaderKernel
@@ -65,7 +65,7 @@ def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]
     from multiprocessing import get_context
 
     chunks = [check.files[start : start + _PER_PROCESS] for start in range(0, len(check.files), _PER_PROCESS)]
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=_start, initargs=(check,))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=_start, initargs=(check, os.getpid()))
     try:
         for chunk, results in zip(chunks, pool.map(_check_all, chunks), strict=True):
             yield from zip(chunk, results, strict=True)
@@ -139,9 +139,9 @@ def _unreadable(file: Path, kernel: str, error: KbuildError) -> Verdict:
 _checkers: list[Checker] = []
 
 
-def _start(check: Check) -> None:
-    """In a new process: an interrupt is for who started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _start(check: Check, parent: int) -> None:
+    """In a new process."""
+    begin_worker(parent)
     _checkers.append(Checker(check))
 
 

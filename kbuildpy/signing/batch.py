@@ -8,10 +8,8 @@ process: there the threads of this one do it all.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from kbuildpy.child import begin_worker
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import replacing
 from kbuildpy.signing.keys import FileKey, KeyGoneError
@@ -33,7 +32,6 @@ Result = TypeVar("Result")
 JOBS = 4 * (os.cpu_count() or 1)
 _PER_PROCESS = 16
 """Files that are handed to a process at a time."""
-_PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _work: Callable[[Path], Signed] | None = None
 """What the processes do; they inherit it."""
 
@@ -120,9 +118,7 @@ def _in_processes(paths: Sequence[Path], sign: Callable[[Path], Signed]) -> Iter
     _work = sign
     chunks = [paths[start : start + _PER_PROCESS] for start in range(0, len(paths), _PER_PROCESS)]
     fork = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(
-        os.cpu_count() or 1, mp_context=fork, initializer=_begin_process, initargs=(os.getpid(),)
-    )
+    pool = ProcessPoolExecutor(os.cpu_count() or 1, mp_context=fork, initializer=begin_worker, initargs=(os.getpid(),))
     try:
         # (as they come: a result that waits for an earlier one would be missing in the manifest after a kill)
         for future in as_completed([pool.submit(_sign_all, chunk) for chunk in chunks]):
@@ -133,14 +129,6 @@ def _in_processes(paths: Sequence[Path], sign: Callable[[Path], Signed]) -> Iter
         ) from broken
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _begin_process(parent: int) -> None:
-    """An interrupt is the parent's to handle; and who kills it means all of us."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _sign_all(paths: Sequence[Path]) -> list[Signed]:

@@ -6,8 +6,9 @@ files out of packages.
 
 `kbuildpy run` tries modules, in `session`: `kernels` are what `-k` names, `trial` says what is loaded and
 when, with the kernel's own modules (`in_tree`); `guest` follows the guest's process 1 (`guest_run.sh`, which calls
-`module_call`), `reports` reads what that reports; `steps` (with `complaints`) says what went wrong,
-`judge` by whose fault, and `result` is what comes of it, put in words by `describe`. `debugger` is for `--gdb`.
+`module_call`), `reports` reads what that reports; `steps` (with `complaints`) says what went wrong, `left_behind` what
+is left of modules, `judge` by whose fault, and `result` is what comes of it, put in words by `describe`. `debugger` is
+for `--gdb`.
 """
 
 from kbuildpy.kernel.image import find_kernel_image

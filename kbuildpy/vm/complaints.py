@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ _CONTINUED = re.compile(
     r"|Disabling lock|Slab 0x|Allocated in|unwind:|=+$|-+$|invalid opcode|user pgtable|swapper pgtable)"
 )
 _LONGEST = 80  # lines of one complaint
+# A slab cache that is destroyed with objects in it
+_CACHE = re.compile(r"BUG (\S+) .*Objects remaining|kmem_cache_destroy (\S+): Slab cache still has objects")
 # A line of a trace, or the instruction pointer: symbol+offset/size [module]
 _PLACE = re.compile(r"(?:\+0x[0-9a-f]+/0x[0-9a-f]+|\bat \S+) \[(\w+)")
 
@@ -101,6 +103,11 @@ def find_complaints(log: Sequence[str], *, modules: Sequence[str] = ()) -> list[
     found = []
     number = 0
     while number < len(log):
+        block = _block(log[number:])
+        if block:
+            number += len(block)
+            found += _complaint_of(block, modules)
+            continue
         kind, words = _kind_of(log[number])
         if not kind:
             number += 1
@@ -119,6 +126,30 @@ def find_complaints(log: Sequence[str], *, modules: Sequence[str] = ()) -> list[
     return found
 
 
+def one_for_each_defect(complaints: Sequence[Complaint]) -> list[Complaint]:
+    """`complaints` of one step, where those about one and the same have become one, by the words of the first."""
+    found: list[Complaint] = []
+    for complaint in complaints:
+        earlier = next((item for item in found if _is_same(item, complaint)), None)
+        if earlier is None:
+            found.append(complaint)
+        else:
+            both = replace(earlier, log=(*earlier.log, *complaint.log), module=earlier.module or complaint.module)
+            found[found.index(earlier)] = both
+    return found
+
+
+def _is_same(first: Complaint, later: Complaint) -> bool:
+    """Whether `later` is only what follows from what `first` tells, or says it again."""
+    if later.kind == "panic":
+        return first.kind in ("oops", "bug", "stall")
+    cache = _CACHE.search(first.words)
+    if first.kind == "leak" and cache and later.kind in ("leak", "warning"):
+        # (both functions that find it out say so twice: kmem_cache_destroy, and what it calls)
+        return f" {cache[1] or cache[2]}: Slab cache" in later.words or "__kmem_cache_shutdown+" in later.words
+    return (first.kind, first.words) == (later.kind, later.words)
+
+
 def module_in(lines: Sequence[str], modules: Sequence[str]) -> str:
     """The first of `modules` that a trace goes through; "" for none."""
     for line in lines:
@@ -126,6 +157,23 @@ def module_in(lines: Sequence[str], modules: Sequence[str]) -> str:
             if name in modules:
                 return str(name)
     return ""
+
+
+def _block(log: Sequence[str]) -> tuple[str, ...]:
+    """The lines at the beginning of `log` that the kernel has set off, from "cut here" to the end of the trace, if it
+    has (lib/bug.c, kernel/panic.c)."""
+    if _CUT.match(log[0]):
+        for number, line in enumerate(log[1:_LONGEST]):
+            if _END.match(line):
+                return tuple(log[: number + 2])
+    return ()
+
+
+def _complaint_of(block: Sequence[str], modules: Sequence[str]) -> list[Complaint]:
+    """The one complaint of a block: by the line that tells most, which a warning in general does not."""
+    kinds = [(kind, words) for kind, words in map(_kind_of, block) if kind]
+    told = next((item for item in kinds if item[0] != "warning"), kinds[0] if kinds else None)
+    return [Complaint(*told, tuple(block), module_in(block, modules))] if told else []
 
 
 def _kind_of(line: str) -> tuple[str, str]:

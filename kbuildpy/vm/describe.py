@@ -21,7 +21,8 @@ _LONGEST = 40  # lines of log for one complaint
 
 def as_text(result: Result, *, log: bool = True) -> str:
     """How a module fared, and why; with the lines of the kernel's log that tell it, unless `log` is False."""
-    lines = [f"{result.file} ({result.kernel}): {_verdict(result)}"]
+    where = f" ({result.kernel})" if result.kernel else ""
+    lines = [f"{result.file}{where}: {_verdict(result)}"]
     if result.needs:
         lines.append(f"  needs: {', '.join(result.needs)}")
     if result.line:
@@ -42,6 +43,8 @@ def as_text(result: Result, *, log: bool = True) -> str:
 def _verdict(result: Result) -> str:
     if result.passed:
         return "loaded and removed"
+    if not result.kernel:
+        return "not tried"
     if not result.loaded:
         return f"not loaded{f', {result.errno}' if result.errno else ''}"
     if result.removed:

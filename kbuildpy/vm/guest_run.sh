@@ -4,8 +4,8 @@
 # Loads what /modules/list names, one line each: NUMBER NAME FLAGS FILE [PARAMETERS]; removes in reverse what was
 # loaded. It reports through /dev/kmsg, so that its lines stand in the kernel log in order with the kernel's own, and
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
-# may take), console (the serial port), sections, wait and keep (1 or nothing), and marker: what a report begins with,
-# which no module can know.
+# may take), console (the serial port), sections, wait, keep and each (1 or nothing), and marker: what a report begins
+# with, which no module can know.
 #
 # A module may never come back from its init or exit function. So each call runs in the background, and answers
 # through a pipe that is read with a time limit.
@@ -92,15 +92,55 @@ facts() {
     done
 }
 
+# List what modules add to the kernel, a line for each thing. Only names that the kernel has copied: what a module that
+# is gone has registered elsewhere leads into its memory.
+things() {
+    printf '%s\n' /proc/[!0-9]* /proc/driver/* /proc/fs/* /proc/irq/*/* /proc/net/* /dev/* /dev/*/* \
+        /sys/block/* /sys/bus/* /sys/bus/*/devices/* /sys/bus/*/drivers/* /sys/class/* /sys/class/*/* /sys/devices/* \
+        /sys/firmware/* /sys/fs/* /sys/kernel/* /sys/kernel/debug/*
+    awk '{ print FILENAME ": " (FILENAME ~ /slabinfo/ ? $1 : $0) }' /proc/devices /proc/slabinfo
+    for file in /proc/[0-9]*/comm; do
+        read -r thread 2>/dev/null <"$file"
+        case $thread in
+            kworker/[!R]* | module_call) ;; # (but for kworker/R-QUEUE, the kernel has more or fewer as it likes)
+            *) echo "thread: $thread" ;;
+        esac
+    done
+}
+
+# Enter in /run/known, each with $1 before it, what there is that is not known yet.
+know() {
+    (things) >/run/things
+    awk -v by="$1" 'NR == FNR { sub(/^[^ ]* /, ""); known[$0]; next } !($0 in known) { print by, $0 }' \
+        /run/known /run/things >/run/new
+    cat /run/new >>/run/known
+}
+
+# Report what there is that is not the kernel's, with the number of the module that it came with; with - where nobody
+# looked after each module.
+remaining() {
+    (things) >/run/things
+    awk -v each="$each" 'NR == FNR { by = $1; sub(/^[^ ]* /, ""); known[$0] = by; next }
+        !($0 in known) { known[$0] = each ? "kernel" : "-" }
+        known[$0] != "kernel" { print known[$0], $0 }' /run/known /run/things |
+        grep -m 100 . | while read -r line; do
+        report "remains $line"
+    done
+}
+
 report "ready $(uname -r)"
+echo "kernel" >/run/known
+[ -n "$keep" ] || know kernel
 
 loaded=
 while read -r number name flags file parameters; do
     report "insmod $number"
     call "$file" "$parameters"
-    [ "$errno" = 0 ] || continue
-    loaded="$number:$name $loaded"
-    facts
+    if [ "$errno" = 0 ]; then
+        loaded="$number:$name $loaded"
+        facts
+    fi
+    [ -z "$each" ] || know "$number"
 done </modules/list
 
 # What was loaded may go on in a thread, a timer or a work queue: let it begin.
@@ -125,8 +165,8 @@ for module in $loaded; do
     [ "$errno" = 0 ] || report "held $(grep "^$name " /proc/modules)"
 done
 
-# ... and let what was left running behind meet its end.
-sleep 0.5
+# ... and let what was left running behind meet its end: a timer is seldom set for more than a second.
+sleep 2
 kmemleak=/sys/kernel/debug/kmemleak
 if [ -n "$loaded" ] && [ -e $kmemleak ]; then
     # Only what is older than five seconds is reported (mm/kmemleak.c: MSECS_MIN_AGE), and a second look is surer.
@@ -138,5 +178,13 @@ if [ -n "$loaded" ] && [ -e $kmemleak ]; then
     done <$kmemleak
 fi
 report "tainted $(cat /proc/sys/kernel/tainted)"
+if [ -z "$keep" ]; then
+    remaining
+    # What is left in these points at memory that is gone. Who looks there dies of it, and the log tells.
+    for table in filesystems crypto ioports iomem; do
+        cat /proc/$table
+    done >/dev/null 2>&1
+    (echo /proc/sys/*/* /proc/sys/*/*/*) >/dev/null
+fi
 report "done"
 poweroff -f

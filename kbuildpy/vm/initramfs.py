@@ -16,7 +16,7 @@ from kbuildpy.vm.machine import Machine
 
 # What init scripts call. busybox acts as the program whose name it is called by.
 _PROGRAMS = (
-    *("cat", "env", "grep", "insmod", "kill", "mkdir", "mkfifo", "mount"),
+    *("awk", "cat", "env", "grep", "insmod", "kill", "mkdir", "mkfifo", "mount"),
     *("poweroff", "rmmod", "setsid", "sh", "sleep", "uname"),
 )
 

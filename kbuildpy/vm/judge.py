@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kbuildpy.kernel.errnos import errno_name
 from kbuildpy.vm.complaints import Complaint
+from kbuildpy.vm.left_behind import leak, untold, with_address
 from kbuildpy.vm.reports import BootReport, ModuleSteps, Step
 from kbuildpy.vm.result import Result
-from kbuildpy.vm.steps import complaints_of, death_of
+from kbuildpy.vm.steps import HARM, complaints_of, with_death
 from kbuildpy.vm.trial import Trial
-
-# After these a kernel is not what it was: a lock may be held for ever, a processor lost.
-_HARM = {"panic", "oops", "bug", "stall", "hang", "killed"}
 
 
 @dataclass(frozen=True)
 class Judged:
     """The results of one boot by module: `final` ones; the others were not finished, or not by their own fault, and are
-    to be tried again. `deadly` is the module that harmed the kernel, "" if none did."""
+    to be tried again. `deadly` is the module that harmed the kernel, "" if none did. `remains` is what some of
+    them left behind, as long as it takes another boot to see who did."""
 
     final: Mapping[str, Result]
     deadly: str
+    remains: Sequence[str] = ()
 
 
 def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
@@ -31,27 +31,24 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
     The first module that harms the kernel (an oops, a hang, a panic) has its result. What goes wrong after that in the
     same kernel may be the first one's doing: it counts only where the kernel's trace goes through the module itself.
     """
-    names = [trial.name for trial in trials]
-    found: dict[str, list[tuple[int, Complaint]]] = {name: [] for name in names}
-    harmed, deadly = len(names) * 2, ""
-    before = 0
-    for time, (number, step) in enumerate(_steps(boot)):
-        trial, steps = trials[number], boot.modules[number]
-        removal = step is steps.removal
-        complaints = complaints_of(trial, step, before, removal=removal, held=steps.held, names=names, limit=limit)
-        last = number == boot.last and (removal or steps.removal is None)
-        if last and not boot.done and not boot.over and not boot.shell:
-            told = any(complaint.kind in _HARM for complaint in complaints)
-            complaints.append(death_of(step, removal=removal, hung=boot.hung, told=told))
+    found: dict[str, list[tuple[int, Complaint]]] = {trial.name: [] for trial in trials}
+    harmed, deadly = len(trials) * 2, ""
+    last = {}
+    for time, (number, complaints) in enumerate(_complaints(trials, boot, limit)):
+        last[number] = time
         for complaint in complaints:
-            blamed = complaint.module or trial.name
+            blamed = complaint.module or trials[number].name
             found[blamed].append((time, complaint))
-            if complaint.kind in _HARM and not deadly:
+            if complaint.kind in HARM and not deadly:
                 harmed, deadly = time, blamed
-        before = step.tainted if step.tainted is not None else before
+    told = [complaint for complaints in found.values() for _, complaint in complaints]
+    unclear = untold(boot.remains, told) if len(boot.modules) > 1 else []
     final = {}
     for number, steps in boot.modules.items():
         trial = trials[number]
+        things = untold([*steps.remains, *(boot.remains if len(boot.modules) == 1 else ())], told)
+        if things and steps.gone:
+            found[trial.name].append((last[number], leak(things)))
         own = [
             complaint
             for time, complaint in found[trial.name]
@@ -62,9 +59,27 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
         if not own and boot.shell and steps.load and steps.load.errno == 0:
             own.append(Complaint("left", "it was not removed: the kernel was ended while it was loaded"))
         result = _result(trial, steps, boot.release, own)
-        if own or (result.passed and not found[trial.name]):
+        # (what was left behind is looked at in the end, and a kernel that did not get there has not told)
+        passed = result.passed and boot.done and not found[trial.name]
+        if any(complaint.kind in HARM for complaint in own) or ((own or passed) and not unclear):
             final[trial.name] = result
-    return Judged(final, deadly)
+    return Judged(final, deadly, unclear)
+
+
+def _complaints(trials: Sequence[Trial], boot: BootReport, limit: float) -> Iterator[tuple[int, list[Complaint]]]:
+    """The complaints of each step, in the order in which they were made, with the number of its module."""
+    names = [trial.name for trial in trials]
+    lines = {names[number]: steps.line for number, steps in boot.modules.items()}
+    before = 0
+    for number, step in _steps(boot):
+        trial, steps = trials[number], boot.modules[number]
+        removal = step is steps.removal
+        complaints = complaints_of(trial, step, before, removal=removal, held=steps.held, names=names, limit=limit)
+        last = number == boot.last and (removal or steps.removal is None)
+        if last and not boot.done and not boot.over and not boot.shell:
+            complaints = with_death(complaints, step, removal=removal, hung=boot.hung)
+        before = step.tainted if step.tainted is not None else before
+        yield number, [complaint if complaint.module else with_address(complaint, lines) for complaint in complaints]
 
 
 def _steps(boot: BootReport) -> list[tuple[int, Step]]:

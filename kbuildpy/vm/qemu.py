@@ -90,7 +90,8 @@ def boot_live(
 
     What is read from the file descriptor `stdin` goes to the console; when it is a terminal, each key does. Returns
     when the kernel powers off or panics, or when `watch` says that it is enough. There are two processors, so that a
-    module that keeps one busy can be told from a kernel that died. `options` are QEMU's. Raises as `boot()` does.
+    module that keeps one busy can be told from a kernel that died. `options` are QEMU's. Raises as `boot()` does, and
+    `CommandError` as well if a signal ended QEMU.
     """
     machine = machine_of_image(kernel)
     with TemporaryDirectory(prefix="kbuildpy-vm-") as name:
@@ -102,7 +103,10 @@ def boot_live(
         argv += ["-serial", "chardev:console", "-smp", "2", *options]
         if stdin is not None:
             argv += ["-mon", "chardev=console"]
-        run_live(argv, watch=watch, stdin=stdin)
+        done = run_live(argv, watch=watch, stdin=stdin)
+    # (system/runstate.c of QEMU; its status is that of a guest that powered off)
+    if done and (ended := re.search(r"terminating on signal (\d+)", done.error_text)):
+        raise CommandError(f"{machine.qemu} was ended by signal {ended[1]}", stderr=done.error_text)
 
 
 def _argv(

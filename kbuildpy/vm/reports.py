@@ -61,7 +61,8 @@ class Step:
 class ModuleSteps:
     """What one module went through: `load`, and `removal` if that was tried. `line` is its line of /proc/modules,
     `held` that line when it could not be removed, `taints` its taint letters, `messages` its lines of dynamic debug's
-    control file, `sections` the addresses of its sections in the kernel."""
+    control file, `sections` the addresses of its sections in the kernel, `remains` what came with it and is still there
+    in the end."""
 
     load: Step | None = None
     removal: Step | None = None
@@ -70,6 +71,12 @@ class ModuleSteps:
     taints: str = ""
     messages: list[str] = field(default_factory=list)
     sections: dict[str, str] = field(default_factory=dict)
+    remains: list[str] = field(default_factory=list)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the kernel has nothing of it any more: it was removed, or not taken."""
+        return (self.removal.errno == 0) if self.removal else bool(self.load and self.load.errno)
 
 
 @dataclass
@@ -77,7 +84,8 @@ class BootReport:
     """One boot: `release` is what the kernel calls itself, "" if it did not get as far as to start loading; `modules`
     by their numbers; `last` the number of the one that was called last; `over` that the guest gave up, `done` that it
     got to its end, `shell` that it was ended from its shell, `hung` that nothing came from it any more; `leaks` is what
-    kmemleak lists; `log` all that the kernel said."""
+    kmemleak lists, `remains` what is there in the end, came with one of the modules, and nobody knows with which; `log`
+    all that the kernel said."""
 
     release: str = ""
     modules: dict[int, ModuleSteps] = field(default_factory=dict)
@@ -87,6 +95,7 @@ class BootReport:
     shell: bool = False
     hung: bool = False
     leaks: list[str] = field(default_factory=list)
+    remains: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
 
@@ -137,6 +146,10 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
             module.sections[name] = address
         elif word == "leak":
             boot.leaks.append(rest)
+        elif word == "remains":
+            number, _, thing = rest.partition(" ")
+            owner = boot.modules.get(int(number)) if number.isascii() and number.isdigit() else None
+            (owner or boot).remains.append(thing)
         elif word == "ready":
             boot.release = rest
         elif word in ("shell", "left"):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.vm.complaints import Complaint
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one module in the kernel `kernel` (its release).
+    """What came of one module in the kernel `kernel` (its release; "" for a damaged file, which is tried in none).
 
     `errno` is the name of what loading it answered (None for success or no answer). `line` is its line of
     /proc/modules, `taints` its taint letters, `messages` what dynamic debug has of it, `sections` the addresses of its
@@ -41,7 +44,7 @@ class Result:
         """The keys of one line of `--format json`."""
         return {
             "file": self.file,
-            "kernel": self.kernel,
+            "kernel": self.kernel or None,
             "name": self.name,
             "passed": self.passed,
             "loaded": self.loaded,
@@ -57,3 +60,10 @@ class Result:
             "sections": dict(self.sections),
             "log": list(self.log),
         }
+
+
+def damaged(file: Path, error: KbuildError) -> Result:
+    """The result of a file that cannot be read as a module, by the `error` that says why."""
+    hint = error.hint or "it was cut off or changed; build or copy it again"
+    words = f"it was not tried, for the file is damaged: {error.message.removeprefix(f'{file}: ')} ({hint})"
+    return Result(str(file), "", module_name(file.name), complaints=(Complaint("damaged", words),))

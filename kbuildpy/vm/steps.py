@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from kbuildpy.kernel.errnos import errno_name, errno_words
-from kbuildpy.vm.complaints import Complaint, find_complaints, module_in
+from kbuildpy.vm.complaints import Complaint, find_complaints, module_in, one_for_each_defect
 from kbuildpy.vm.reports import Step
 from kbuildpy.vm.trial import Trial
 
@@ -21,6 +22,8 @@ _REFUSAL = re.compile(
 )
 _REFUSALS = ("ENOEXEC", "EEXIST", "EKEYREJECTED", "EPERM")
 
+HARM = {"panic", "oops", "bug", "stall", "hang", "killed"}
+"""The kinds of complaints after which a kernel is not what it was: a lock may be held for ever, a processor lost."""
 _TAINTS = {1 << 5: "B (bad page)", 1 << 7: "D (oops or BUG)", 1 << 9: "W (warning)", 1 << 14: "L (soft lockup)"}
 
 
@@ -32,13 +35,13 @@ def complaints_of(
     `before` is the kernel's taint mask before it, `held` the line of /proc/modules of a module that was not removed,
     `names` all modules that a trace may blame, `limit` the seconds that were waited.
     """
-    found = find_complaints(step.log, modules=names)
+    found = one_for_each_defect(find_complaints(step.log, modules=names))
     if step.late:
         found.insert(0, _hang("exit" if removal else "init", step, limit, trial.name))
-    elif step.killed:
+    elif step.killed and not any(complaint.kind in HARM for complaint in found):
         doing, function = ("removing", "exit") if removal else ("loading", "init")
         words = f"the kernel killed the process that was {doing} it, in its {function} function"
-        found.append(Complaint("killed", words, module=trial.name if found else ""))
+        found.insert(0, Complaint("killed", words, tuple(step.log), trial.name))
     elif step.errno:
         found.insert(0, _not_removed(trial, step, held) if removal else _not_loaded(step))
     new = (step.tainted or 0) & ~before if step.tainted is not None else 0
@@ -48,12 +51,18 @@ def complaints_of(
     return found
 
 
-def death_of(step: Step, *, removal: bool, hung: bool, told: bool) -> Complaint:
-    """That the kernel did not get beyond `step`; `hung` if it had to be stopped, `told` if its log says why."""
+def with_death(complaints: Sequence[Complaint], step: Step, *, removal: bool, hung: bool) -> list[Complaint]:
+    """`complaints` of `step`, beyond which the kernel did not get, with the word of that: in the one that tells why, or
+    as one of its own. `hung` says that the kernel had to be stopped."""
     function = "exit" if removal else "init"
     where = f"after its {function} function" if step.answered else f"in its {function} function"
-    what = "the whole kernel hung" if hung else "the kernel died"
-    return Complaint("hang" if hung else "panic", f"{what} {where}", () if told else tuple(step.log[-40:]))
+    kind, words = ("hang", f"the whole kernel hung {where}") if hung else ("panic", f"the kernel died {where}")
+    telling = next((complaint for complaint in complaints if complaint.kind in HARM), None)
+    if telling is None:
+        return [*complaints, Complaint(kind, words, tuple(step.log[-40:]))]
+    # (a stall is how the kernel itself sees that it hangs)
+    told = replace(telling, kind=kind if telling.kind == "stall" else telling.kind, words=f"{telling.words}; {words}")
+    return [told if complaint is telling else complaint for complaint in complaints]
 
 
 def _not_loaded(step: Step) -> Complaint:

@@ -30,6 +30,7 @@ def source(*, init: str = "return 0;", exit: str | None = "", before: str = "") 
 
 # A pointer that the compiler cannot see through.
 _NOWHERE = "static int *volatile nowhere;\n"
+_SHOW = "static int show(struct seq_file *m, void *v) { return 0; }\n"
 _BUSY = "while (!READ_ONCE(stop)) cpu_relax();"
 _STOP = "static int stop;\n"
 
@@ -40,16 +41,37 @@ SOURCES = {
     "positive": source(init="return 1;"),
     "warns": source(init='WARN(1, "something is odd\\n"); return 0;'),
     "keeps_entry": source(
-        before="static struct proc_dir_entry *kept;\nstatic int show(struct seq_file *m, void *v) { return 0; }\n",
+        before=f"{_SHOW}static struct proc_dir_entry *kept;\n",
         init='kept = proc_mkdir("kept", NULL);\n\tproc_create_single("entry", 0444, kept, show);\n\treturn 0;',
         exit='remove_proc_entry("kept", NULL);',
     ),
     "keeps_objects": source(
         before="static struct kmem_cache *cache;\n",
-        # (a cache with a flag of debugging's is not merged with others)
-        init='cache = kmem_cache_create("kept_objects", 64, 0, SLAB_POISON, NULL);\n'
+        init='cache = kmem_cache_create("kept_objects", 64, 0, 0, NULL);\n'
         "\treturn cache && kmem_cache_alloc(cache, GFP_KERNEL) ? 0 : -ENOMEM;",
         exit="kmem_cache_destroy(cache);",
+    ),
+    "left_entry": source(before=_SHOW, init='proc_create_single("left_entry", 0444, NULL, show);\n\treturn 0;'),
+    "left_cache": source(init='return kmem_cache_create("left_cache", 200, 0, 0, NULL) ? 0 : -ENOMEM;'),
+    "left_device": source(
+        before="#include <linux/miscdevice.h>\nstatic const struct file_operations operations;\nstatic struct "
+        'miscdevice device = { .minor = MISC_DYNAMIC_MINOR, .name = "left_device", .fops = &operations };\n',
+        init="return misc_register(&device);",
+    ),
+    "left_filesystem": source(
+        before='#include <linux/fs.h>\nstatic struct file_system_type type = { .name = "left_filesystem" };\n',
+        init="return register_filesystem(&type);",
+    ),
+    "left_in_vain": source(before=_SHOW, init='proc_create_single("vain", 0444, NULL, show);\n\treturn -ENODEV;'),
+    "left_thread": source(
+        before="#include <linux/kthread.h>\n",
+        # (it runs a function of the kernel's own)
+        init='return PTR_ERR_OR_ZERO(kthread_create_worker(0, "left_thread"));',
+    ),
+    "left_timer": source(
+        before='#include <linux/timer.h>\nstatic void fire(struct timer_list *timer) { pr_info("fired\\n"); }\n'
+        "static DEFINE_TIMER(timer, fire);\n",
+        exit="mod_timer(&timer, jiffies + HZ);",
     ),
     "holds_itself": source(init="return try_module_get(THIS_MODULE) ? 0 : -EINVAL;"),
     "no_exit": source(exit=None),

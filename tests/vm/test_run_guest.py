@@ -88,19 +88,60 @@ def test_a_module_for_another_kernel_is_refused_in_words(module: Path) -> None:
     assert "section size must match the kernel's built struct module size at run time" in result["reason"]
 
 
-def test_an_interrupt_ends_the_kernel_too(module: Path) -> None:
+def test_a_damaged_file_does_not_keep_the_others_from_being_tried(module: Path, tmp_path: Path) -> None:
+    if "/6.1." not in str(module):
+        pytest.skip("one kernel is enough")
+    cut = tmp_path / "cut.ko"
+    cut.write_bytes(module.read_bytes()[:-5000])
+    done = run(command(cut, module, "--format", "json"), check=False)
+    assert done.returncode == 1
+    first, second = map(json.loads, done.text.splitlines())
+    assert (first["name"], first["kernel"], first["complaints"][0]["kind"]) == ("cut", None, "damaged")
+    assert (second["name"], second["passed"]) == ("counter", True)
+
+
+def booting(module: Path, scratch: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """A run whose kernel has begun to start, with its temporary files in `scratch`; it, and the process of QEMU."""
     process = subprocess.Popen(
-        command(module, "-v"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=can_be_interrupted
+        command(module, "-v"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        preexec_fn=can_be_interrupted,
     )
     assert process.stderr
     while b"Linux version" not in process.stderr.readline():
         pass
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    assert any("qemu" in Path(f"/proc/{child}/comm").read_text() for child in children)
-    process.send_signal(signal.SIGINT)
+    (child,) = [child for child in children if "qemu" in Path(f"/proc/{child}/comm").read_text()]
+    return process, int(child)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_ends_the_kernel_too(module: Path, number: signal.Signals, tmp_path: Path) -> None:
+    if "/6.1." not in str(module):
+        pytest.skip("one kernel is enough")
+    process, qemu = booting(module, tmp_path)
+    process.send_signal(number)
     process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    end = time.monotonic() + 5
+    while Path(f"/proc/{qemu}").exists():
+        assert time.monotonic() < end, "QEMU goes on"
+        time.sleep(0.05)
+    # (who is killed leaves its files)
+    assert number == signal.SIGKILL or not list(tmp_path.iterdir())
+
+
+def test_a_signal_to_qemu_is_no_want_of_memory(module: Path, tmp_path: Path) -> None:
+    if "/6.1." not in str(module):
+        pytest.skip("one kernel is enough")
+    process, qemu = booting(module, tmp_path)
+    os.kill(qemu, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said.endswith(b"kbuildpy: error: qemu-system-x86_64 was ended by signal 2\n")
+    assert b"memory than" not in said
 
 
 def test_a_port_that_is_taken_is_named(module: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -146,6 +147,76 @@ def test_what_kmemleak_lists_is_a_complaint() -> None:
     lines = boot("insmod 0", "errno 0", "tainted 0", "rmmod 0", "errno 0", "tainted 0")
     lines += boot("leak unreferenced object 0xffff888 (size 64):", "done")[1:]
     assert judged("a", lines)[0] == {"a": "kmemleak found memory that nothing points to any more"}
+
+
+LOADED = ["insmod {0}", "errno 0", "tainted 0", "line {1} 12288 0 - Live 0xffffffffc02{0}1000 (OE)"]
+REMOVED = ["rmmod {0}", "errno 0", "tainted 0"]
+
+
+def both(*after: str) -> list[str]:
+    """A boot in which a and b were loaded and removed, and `after` that."""
+    steps = [line.format(*module) for module in ((0, "a"), (1, "b")) for line in LOADED]
+    return boot(*steps, *(line.format(number) for number in (1, 0) for line in REMOVED), *after)
+
+
+def test_what_is_left_in_the_end_is_the_fault_of_the_module_that_it_came_with() -> None:
+    reasons, deadly = judged("a b", both("remains 1 /proc/left", "remains 1 /proc/slabinfo: left", "done"))
+    assert reasons == {"a": None, "b": "something was left behind: /proc/left, /proc/slabinfo: left"}
+    assert deadly == ""
+
+
+def test_while_nobody_knows_who_left_something_there_is_no_result() -> None:
+    found = judge([trial("a"), trial("b")], read_boot(both("remains - /proc/left", "done"), MARKER), limit=4)
+    assert (found.final, found.remains) == ({}, ["/proc/left"])
+    alone = boot("insmod 0", "errno 19", "tainted 0", "remains - /proc/left", "done")
+    (result,) = judge([trial("a")], read_boot(alone, MARKER), limit=4).final.values()
+    assert [complaint.kind for complaint in result.complaints] == ["init", "leak"]
+
+
+def test_what_a_module_that_stays_has_made_is_not_left_behind() -> None:
+    lines = boot("insmod 0", "errno 0", "tainted 0", "rmmod 0", "errno 11", "remains - /proc/its", "done")
+    (result,) = judge([trial("a")], read_boot(lines, MARKER), limit=4).final.values()
+    assert [complaint.kind for complaint in result.complaints] == ["busy"]
+
+
+def test_nobody_passes_before_it_is_known_what_is_left() -> None:
+    assert judged("a b", both())[0] == {"a": "the kernel died after its exit function"}
+
+
+@pytest.mark.parametrize("address", ["ffffffffc0211540", "ffffffffc0217540"])
+def test_memory_of_a_module_that_is_gone_is_that_modules(address: str) -> None:
+    oops = [f"BUG: unable to handle page fault for address: {address}", *OOPS[1:2], OOPS[-1]]
+    panic = "Kernel panic - not syncing: Fatal exception in interrupt"
+    found = judge([trial("a"), trial("b")], read_boot([*both(), *oops, panic], MARKER), limit=4)
+    (complaint,) = found.final["b"].complaints
+    assert found.final.keys() == {"b"}
+    assert complaint.words.endswith("; the kernel died after its exit function (in memory that was b's)")
+    assert complaint.log == (*oops, panic)
+
+
+SHUTDOWN = [
+    "BUG left (Tainted: G           OE     ): Objects remaining on __kmem_cache_shutdown()",
+    "Object 0x0000000017baba49 @offset=1800",
+    "------------[ cut here ]------------",
+    "WARNING: CPU: 0 PID: 150 at mm/slub.c:1152 __kmem_cache_shutdown+0x246/0x320",
+    "---[ end trace 0000000000000000 ]---",
+    "------------[ cut here ]------------",
+    "kmem_cache_destroy left: Slab cache still has objects when called from __do_sys_delete_module+0x1b8/0x350",
+    "WARNING: CPU: 0 PID: 150 at mm/slab_common.c:548 kmem_cache_destroy+0x13f/0x150",
+    "---[ end trace 0000000000000000 ]---",
+]
+
+
+def test_one_defect_is_one_complaint_whatever_the_kernel_makes_of_it() -> None:
+    lines = boot("insmod 0", "errno 0", "tainted 0", "rmmod 0", "errno 0", "tainted 0")
+    told = [*lines, *SHUTDOWN, *boot("tainted 544", "remains - /proc/slabinfo: left", "done")[1:]]
+    (result,) = judge([trial("a")], read_boot(told, MARKER), limit=4).final.values()
+    (complaint,) = result.complaints
+    assert (complaint.kind, complaint.log) == ("leak", tuple(SHUTDOWN))
+    # ... and two are two.
+    twice = [*lines, *SHUTDOWN, *(line.replace("left", "other") for line in SHUTDOWN), *boot("done")[1:]]
+    (result,) = judge([trial("a")], read_boot(twice, MARKER), limit=4).final.values()
+    assert len(result.complaints) == 2
 
 
 @pytest.mark.parametrize(
@@ -305,7 +376,6 @@ def kbuildpy_run(*words: str | Path, path: Path | None = None) -> tuple[int, str
     ("words", "said"),
     [
         (["none.ko"], "none.ko: No such file or directory"),
-        ([str(PACKAGE / "module_call.py")], "not an ELF file"),
         ([sys.executable], "not a kernel module"),
         (["--timeout", "0", "a.ko"], "at least one second"),
         (["--gdb", "99999", "a.ko"], "no port has this number"),
@@ -317,7 +387,18 @@ def kbuildpy_run(*words: str | Path, path: Path | None = None) -> tuple[int, str
 def test_what_is_wrong_with_a_call_is_said(words: list[str], said: str) -> None:
     status, text = kbuildpy_run(*words)
     assert said in text
-    assert status == (1 if "ELF" in said else 2)
+    assert status == 2
+
+
+def test_a_damaged_file_is_a_result_of_its_own(tmp_path: Path) -> None:
+    cut = tmp_path / "cut-off.ko"
+    cut.write_bytes(EMPTY[:30])
+    done = run([sys.executable, "-m", "kbuildpy", "run", cut, PACKAGE / "module_call.py"], check=False)
+    assert (done.returncode, done.error_text) == (1, "0 of 2 without complaint\n")
+    first, why, *others = done.text.splitlines()
+    assert first == f"{cut}: not tried"
+    assert re.match("  damaged: it was not tried, for the file is damaged: .*; build or copy it again", why)
+    assert "not an ELF file" in others[1]
 
 
 def test_a_program_that_prints_is_heard_while_it_runs() -> None:
@@ -327,7 +408,8 @@ def test_a_program_that_prints_is_heard_while_it_runs() -> None:
         heard.append((time.monotonic(), chunk))
         return 20
 
-    assert run_live(["sh", "-c", "echo one; sleep 1; echo two"], watch=watch) == 0
+    done = run_live(["sh", "-c", "echo one; sleep 1; echo two; echo three >&2"], watch=watch)
+    assert done and (done.returncode, done.stderr) == (0, b"three\n")
     chunks = [item for item in heard if item[1]]
     assert [chunk for _, chunk in chunks] == [b"one\n", b"two\n"]
     assert chunks[1][0] - chunks[0][0] > 0.5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,25 @@ def test_what_is_wrong_is_said_without_a_traceback(call: str, said: str, tmp_pat
     done = new_project(tmp_path, f"{HEAD}{kos}\n{call}\n", "good", "parameters").scons("run", status=2)
     assert said in done.output
     assert "Traceback" not in done.output
+
+
+def test_an_interrupted_run_is_said_to_be_that_and_nothing_else(tmp_path: Path) -> None:
+    project = new_project(tmp_path, SCONSTRUCT, "good", "parameters")
+    project.build()
+    process = project.start("run")
+    while not any("qemu" in name for name in children(process.pid)):
+        assert process.poll() is None
+        time.sleep(0.05)
+    # (QEMU has its handler by then)
+    time.sleep(2)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "Build interrupted." in said
+    assert "memory" not in said and "did not start" not in said
+
+
+def children(pid: int) -> list[str]:
+    """The names of the programs that process `pid` runs, in any of its threads."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [Path(f"/proc/{child}/comm").read_text() for path in lists for child in path.read_text().split()]

@@ -1,0 +1,84 @@
+"""What `kbuildpy run` tells of modules that leave something behind, when the kernel itself says nothing of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.kernel.architecture import architecture_of
+from kbuildpy.vm import machine_for
+from kbuildpy.vm.in_tree import fetch_kernel_modules
+from tests.vm.bad_modules import SOURCES, build
+from tests.vm.kernels import tree_called
+from tests.vm.test_run import Ran, kbuildpy_run
+from tests.vm.test_samples_load import build_samples
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.skipif(
+        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
+        reason="boots x86-64 kernels in QEMU",
+    ),
+]
+
+# What is left of each, as it is named.
+LEFT = {
+    "left_entry": ["/proc/left_entry"],
+    "left_cache": ["/proc/slabinfo: left_cache"],
+    "left_device": ["/dev/left_device", "/sys/class/misc/left_device"],
+    "left_in_vain": ["/proc/vain"],
+    "left_thread": ["thread: left_thread"],
+}
+
+# Of the kernel's own, some that make much, and need others.
+SHIPPED = ("xfs", "loop", "zram", "dm_crypt", "nf_tables", "bridge", "wireguard", "snd_dummy", "usb_storage", "vcan")
+
+
+def ran(*words: str | Path) -> Ran:
+    done = kbuildpy_run(*words, "--format", "json")
+    return Ran({item["name"]: item for item in map(json.loads, done.text.splitlines())}, done)
+
+
+@pytest.fixture(scope="module", params=["6.1", "6.12"])
+def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    sources = {name: text for name, text in SOURCES.items() if name.startswith("left_") or name == "good"}
+    return build(tree_called(request.param), tmp_path_factory.mktemp("left") / "modules", sources)
+
+
+def test_what_is_left_behind_is_a_complaint_about_the_module_that_it_came_with(files: dict[str, Path]) -> None:
+    found = ran(*(files[name] for name in ("good", *LEFT)))
+    assert found.done.returncode == 1
+    assert found.results["good"]["passed"]
+    for name, things in LEFT.items():
+        reason = found.results[name]["complaints"][-1]["words"]
+        assert reason == f"something was left behind: {', '.join(things)}"
+        assert found.kinds(name) == (["init", "leak"] if name == "left_in_vain" else ["leak"])
+    assert found.done.error_text.count("kbuildpy: booting again for ") == 1
+
+
+def test_a_module_that_is_alone_needs_one_boot_for_that(files: dict[str, Path]) -> None:
+    found = ran(files["left_device"])
+    assert found.kinds("left_device") == ["leak"]
+    assert "booting again" not in found.done.error_text
+
+
+@pytest.mark.parametrize("name", ["left_timer", "left_filesystem"])
+def test_what_still_uses_the_memory_of_a_module_is_blamed_on_it(files: dict[str, Path], name: str) -> None:
+    # (the last to be removed is the first)
+    found = ran(files["good"], files[name])
+    assert found.results["good"]["passed"]
+    assert (found.results[name]["removed"], found.kinds(name)) == (True, ["oops"])
+    assert f"(in memory that was {name}'s)" in found.results[name]["reason"]
+
+
+@pytest.mark.parametrize("line", ["6.1", "6.12"])
+def test_samples_and_the_kernels_own_modules_leave_nothing_behind(line: str, tmp_path: Path) -> None:
+    tree = tree_called(line)
+    shipped = fetch_kernel_modules(tree.release, machine=machine_for(architecture_of(tree))).files
+    found = ran(*build_samples(tree, tmp_path), *(shipped[name] for name in SHIPPED), "--memory", "1024")
+    assert found.done.returncode == 0, found.done.text
+    assert "booting again" not in found.done.error_text
