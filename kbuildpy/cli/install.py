@@ -122,7 +122,7 @@ def _install(
     lines, say = with_bar(lines, len(modules), quiet=args.silent)
     for line in lines:
         if not args.silent:
-            say(printable(line))
+            say("\n".join(map(printable, line.split("\n"))))
     index_modules(
         rules,
         root=place,

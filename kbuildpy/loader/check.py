@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.child import begin_worker
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.own_modules import module_name, read_module, stated_needs, stated_release
 from kbuildpy.loader.kernel import LoaderKernel
@@ -141,6 +140,8 @@ _checkers: list[Checker] = []
 
 def _start(check: Check, parent: int) -> None:
     """In a new process."""
+    from kbuildpy.child import begin_worker
+
     begin_worker(parent)
     _checkers.append(Checker(check))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,12 @@ from tests.parity.packages import newer_kernel
 
 NEWEST = "7.3"
 """The line that need not be installed: its packages are unpacked, also on a Debian that has none of it."""
+
+
+def swept(*lines: str) -> list[Any]:
+    """Parameters for tests of `lines` that are not in every run: what they do there is done on others as well."""
+    return [pytest.param(line, marks=pytest.mark.sweep) for line in lines]
+
 
 _TREES = {"{}.{}".format(*tree.version): tree for tree in installed_trees().trees if is_native(architecture_of(tree))}
 

@@ -18,7 +18,7 @@ from kbuildpy.loader.lifecycle.script import run_script
 from kbuildpy.loader.lifecycle.step import Step
 from kbuildpy.run import run
 from tests.parity.packages import asking, other_compiler
-from tests.vm.kernels import NEWEST, image_of, tree_called
+from tests.vm.kernels import NEWEST, image_of, swept, tree_called
 from tests.vm.system_calls import Answer, Call, make_calls
 from tests.vm.test_samples_load import SAMPLES
 
@@ -126,7 +126,7 @@ class Lives(NamedTuple):
     kernel: list[tuple[list[Answer], tuple[str, ...]]]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", NEWEST])
+@pytest.fixture(scope="module", params=["6.1", "6.12", *swept(NEWEST)])
 def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lives:
     tree, place = tree_called(request.param), tmp_path_factory.mktemp("lifecycle")
     modules = build_modules(tree, place)

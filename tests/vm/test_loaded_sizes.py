@@ -25,8 +25,8 @@ from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.vm import machine_for
 from tests.parity.cross import LINES
-from tests.parity.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
-from tests.vm.kernels import image_of
+from tests.parity.shipped_kernels import ShippedKernel, shipped_kernel
+from tests.vm.kernels import NEWEST, image_of, swept
 from tests.vm.loaded import Shown, load_all
 from tests.vm.loading import in_dependency_order
 from tests.vm.test_samples_load import build_samples
@@ -57,7 +57,7 @@ class Boot(NamedTuple):
     shipped: list[Pair]
 
 
-@pytest.fixture(scope="module", params=[*NATIVE, *LINES])
+@pytest.fixture(scope="module", params=["6.1", "6.12", "6.12-arm64", *swept(NEWEST, "arm64")])
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boot:
     """One boot of a kernel with samples and, where it is this machine's, with shipped modules."""
     kernel = shipped_kernel(request.param)

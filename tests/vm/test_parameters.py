@@ -31,7 +31,7 @@ from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from tests.parity.packages import other_compiler
 from tests.parity.signing_keys import new_key, short_certificate
-from tests.vm.kernels import NEWEST, image_of, tree_called
+from tests.vm.kernels import NEWEST, image_of, swept, tree_called
 from tests.vm.system_calls import Answer, Call, as_logged, make_calls
 from tests.vm.test_signed_modules import KEYS, trusting_kernel
 
@@ -264,7 +264,7 @@ class Trial(NamedTuple):
     answers: dict[tuple[str, str], Answer]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", NEWEST])
+@pytest.fixture(scope="module", params=["6.1", "6.12", *swept(NEWEST)])
 def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trial:
     tree, place = tree_called(request.param), tmp_path_factory.mktemp("parameters")
     contents = build_modules(tree, place)

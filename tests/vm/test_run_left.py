@@ -13,7 +13,7 @@ from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.vm import machine_for
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 from tests.vm.bad_modules import SOURCES, build
-from tests.vm.kernels import tree_called
+from tests.vm.kernels import swept, tree_called
 from tests.vm.test_run import Ran, kbuildpy_run
 from tests.vm.test_samples_load import build_samples
 
@@ -43,7 +43,7 @@ def ran(*words: str | Path) -> Ran:
     return Ran({item["name"]: item for item in map(json.loads, done.text.splitlines())}, done)
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12"])
+@pytest.fixture(scope="module", params=["6.12", *swept("6.1")])
 def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     sources = {name: text for name, text in SOURCES.items() if name.startswith("left_") or name == "good"}
     return build(tree_called(request.param), tmp_path_factory.mktemp("left") / "modules", sources)

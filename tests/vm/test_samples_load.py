@@ -13,9 +13,8 @@ from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.vm import machine_for
-from tests.parity.cross import LINES
 from tests.parity.packages import other_compiler
-from tests.vm.kernels import NEWEST, image_of, tree_called
+from tests.vm.kernels import NEWEST, image_of, swept, tree_called
 from tests.vm.loading import Load, LoadReport, ModuleReport, in_dependency_order, load_modules
 
 SAMPLES = Path(__file__).parents[2] / "sample_modules"
@@ -77,7 +76,7 @@ def build_samples(tree: KernelTree, out: Path) -> list[Path]:
     return sorted((out / tree.release).rglob("*.ko"))
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", NEWEST, *LINES])
+@pytest.fixture(scope="module", params=["6.1", "6.12", "6.12-arm64", *swept(NEWEST, "arm64")])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadReport:
     """All samples in one boot, in dependency order; before them exporter_user, which then lacks exporter."""
     tree = tree_called(request.param)

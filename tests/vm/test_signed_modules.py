@@ -24,7 +24,7 @@ from kbuildpy.signing.signer import Signer, sign_module
 from tests.parity.shipped_kernels import shipped_kernel
 from tests.parity.signing_keys import new_key, short_certificate
 from tests.parity.test_modpost_shipped import plain
-from tests.vm.kernels import NEWEST, image_of
+from tests.vm.kernels import NEWEST, image_of, swept
 from tests.vm.loading import Load, LoadReport, ModuleReport, load_modules
 from tests.vm.test_samples_load import build_samples
 
@@ -51,7 +51,7 @@ class Boots(NamedTuple):
 KEYS = {"6.1": "rsa2048", "6.12": "p256", NEWEST: "p256"}
 
 
-@pytest.fixture(scope="module", params=KEYS)
+@pytest.fixture(scope="module", params=["6.1", "6.12", *swept(NEWEST)])
 def boots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boots:
     kernel, place = shipped_kernel(request.param), tmp_path_factory.mktemp("signed")
     key = new_key(KEYS[request.param])
