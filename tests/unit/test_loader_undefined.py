@@ -194,6 +194,19 @@ def test_a_struct_module_outside_of_the_data_is_gone_too_early() -> None:
                 layout_and_allocate(info)
 
 
+def test_what_overlaps_with_struct_module_is_written_to() -> None:
+    """Relocations there, 7.3 died of."""
+    for flags in (0, RODATA):
+        info = module(Sec(THIS_MODULE, DATA, bytes(64)), Sec(".other", flags, bytes(8)))
+        info.index.mod = 3
+        info.sechdrs[4].sh_offset = info.sechdrs[3].sh_offset + 56
+        if flags:
+            with pytest.raises(Undefined, match=r".other overlaps with struct module"):
+                layout_and_allocate(info)
+        else:
+            layout_and_allocate(info)
+
+
 def test_a_module_for_arm64_has_sections_for_what_does_not_reach() -> None:
     for plts in (PLTS[:1], PLTS[1:], ()):
         with pytest.raises(Refusal, match=r"no section .plt or no section .init.plt") as caught:

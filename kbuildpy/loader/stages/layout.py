@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import accumulate
 
-from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo, is_init_section
 from kbuildpy.loader.stages.sites import warn
@@ -56,6 +56,7 @@ def layout_and_allocate(info: LoadInfo) -> None:
     _enforce_rwx(info)
     info.stage = "layout_and_allocate"
     _check_struct_is_blank(info)
+    _check_struct_is_alone(info)
     info.sechdrs[info.index.pcpu].sh_flags &= ~SHF_ALLOC
     _mark_ro_after_init(info)
     layout: dict[int, str] = {}
@@ -91,6 +92,19 @@ def _check_struct_is_blank(info: LoadInfo) -> None:
     struct = info.data_in_file(info.index.mod)
     if any(struct[:at]) or any(struct[at + length :]):
         raise Undefined(info.stage, "its struct module is not empty but for the name", "build it again")
+
+
+def _check_struct_is_alone(info: LoadInfo) -> None:
+    """The sizes of the module's memory are entered in the struct in the file, before anything is copied from there."""
+    start, size = info.sechdrs[info.index.mod].sh_offset, info.sechdrs[info.index.mod].sh_size
+    read = {info.index.sym, info.index.str, info.index.vers, info.index.info}
+    for number, section in enumerate(info.sechdrs):
+        if number == info.index.mod or section.sh_type in (SHT_NULL, SHT_NOBITS):
+            continue
+        is_read = section.sh_flags & SHF_ALLOC or section.sh_type in (SHT_REL, SHT_RELA) or number in read
+        if is_read and section.sh_offset < start + size and start < section.sh_offset + section.sh_size:
+            name = info.section_name(number)
+            raise Undefined(info.stage, f"{name} overlaps with struct module, which is written to", "build it again")
 
 
 def _by_type(info: LoadInfo) -> bool:
