@@ -22,7 +22,7 @@ from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
 from kbuildpy.loader.stages.layout import layout_and_allocate
 from kbuildpy.loader.stages.own_exports import own_exports
-from kbuildpy.loader.stages.relocate import apply_relocations
+from kbuildpy.loader.stages.relocate import SHF_RELA_LIVEPATCH, apply_relocations
 from kbuildpy.loader.stages.sections import check_export_sections, find_module_sections
 from kbuildpy.loader.stages.symbols import simplify_symbols
 from kbuildpy.loader.stages.sysfs import mod_sysfs_setup
@@ -243,6 +243,15 @@ def test_symbol_0_is_looked_at_too() -> None:
     info.symbols = [(0, 0, 0, 99, 0, 0), *info.symbols[1:]]
     with pytest.raises(Undefined, match="symbol 0 is in section 99"):
         simplify_symbols(info)
+
+
+def test_a_livepatch_relocation_by_a_symbol_that_does_not_exist_is_resolved() -> None:
+    patched = Sec(".patched", TEXT, bytes(8), [Rel(0, R_64, 99)], relocation_name=".klp.rela.vmlinux..patched")
+    info = module(patched)
+    (number,) = (number for number, section in enumerate(info.sechdrs) if section.sh_type == SHT_RELA)
+    info.sechdrs[number].sh_flags |= SHF_RELA_LIVEPATCH
+    with pytest.raises(Undefined, match="livepatch relocation 0 names symbol 99"):
+        apply_relocations(info)
 
 
 def test_relocations_of_the_symbols_themselves_are_applied() -> None:
