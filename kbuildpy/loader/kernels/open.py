@@ -17,8 +17,6 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_tree import AskTree, kernel_from_tree
 
-_NAMED = "Its path was given."
-
 
 class OpenedKernel(NamedTuple):
     """A kernel, and in one sentence why it was taken."""
@@ -28,10 +26,11 @@ class OpenedKernel(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """What a kernel is made from: its tree, or the path of its image."""
+    """What a kernel is made from: its tree, or the path of its image, which somebody may have `named`."""
 
     origin: KernelTree | Path
     reason: str
+    named: bool = False
 
     @property
     def place(self) -> Path:
@@ -69,7 +68,7 @@ def _opened(source: _Source, ask: AskTree | None, root: Path) -> LoaderKernel:
     try:
         return _open(source.origin, ask, root)
     except KbuildError as error:
-        if source.reason == _NAMED and isinstance(source.origin, Path):
+        if source.named:
             raise UsageError(error.message, hint=error.hint) from error
         raise
 
@@ -104,7 +103,7 @@ def _of_word(word: str, root: Path, running: str) -> list[_Source]:
     if word == "all":
         return [_Source(origin, "All installed kernels are wanted.") for origin in installed_kernels(root)]
     if Path(word).is_file():
-        return [_Source(Path(word), _NAMED)]
+        return [_Source(Path(word), "Its path was given.", named=True)]
     try:
         return [_Source(found.tree, found.reason) for found in find_trees([word], root=root, running=running)]
     except UsageError:
