@@ -20,7 +20,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.printable import printable_error
 
 if TYPE_CHECKING:
-    from kbuildpy.loader.check import Check
+    from kbuildpy.loader.check import Check, Result
     from kbuildpy.loader.kernel import LoaderKernel
     from kbuildpy.loader.verdict import Verdict
 
@@ -84,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
         return _run_script(args, _kernels(args, args.kernels))
     from kbuildpy.loader.check import check_files
 
-    results = chain.from_iterable(check_files(check, jobs=args.jobs) for check in _checks(args, files))
+    checks, silent = _checks(args, files)
+    results = chain(silent, chain.from_iterable(check_files(check, jobs=args.jobs) for check in checks))
     shown, say = with_bar(results, len(files), quiet=args.quiet)
     rows: list[Sequence[Verdict]] = []
     for _, row in shown:
@@ -126,16 +127,17 @@ def _print(args: argparse.Namespace, rows: Sequence[Sequence[Verdict]]) -> None:
             print(f"{accepted} of {len(verdicts)} accepted", file=sys.stderr)
 
 
-def _checks(args: argparse.Namespace, files: Sequence[Path]) -> list[Check]:
-    """What is to be checked by which kernels."""
+def _checks(args: argparse.Namespace, files: Sequence[Path]) -> tuple[list[Check], list[tuple[Path, Result]]]:
+    """What is to be checked by which kernels, and the results of files that do not tell theirs."""
     from kbuildpy.loader.check import Check, built_for
 
     parameters = _parameters(args.params, files)
-    groups = list(built_for(files).items()) if args.kernels == [_OWN] else [("", files)]
-    return [
+    groups, silent = built_for(files) if args.kernels == [_OWN] else ({"": [*files]}, [])
+    checks = [
         Check(tuple(group), tuple(_kernels(args, [release] if release else args.kernels)), parameters)
-        for release, group in groups
+        for release, group in groups.items()
     ]
+    return checks, silent
 
 
 def _kernels(args: argparse.Namespace, words: Sequence[str]) -> list[LoaderKernel]:

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from kbuildpy.run import run_attached
+from kbuildpy.say import say
 
 _SHELL_CHARACTERS = frozenset("$`*?[~\n")
 _SHELL_WORDS = frozenset({"if", "for", "while", "case", "{", "}", "!", "set", "exit", "cd", ":"})
@@ -49,7 +50,7 @@ def run_command(
     `extra` are options for its first program (the compiler), given last. Output goes where ours goes.
     """
     if verbose:
-        print(f"  {text}", flush=True)
+        say(f"  {text}")
     commands = split_command(text)
     if commands is None:
         if extra:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.own_modules import module_name, read_module, stated_needs, stated_release
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
@@ -30,20 +30,23 @@ class Check:
     parameters: Mapping[str, str]
 
 
-def built_for(files: Sequence[Path]) -> dict[str, list[Path]]:
-    """The `files` by the release of the kernel that each was built for.
-
-    Raises `UsageError` for one that does not say, `KbuildError` for one that cannot be read.
-    """
+def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[Path, Result]]]:
+    """The `files` by the release of the kernel that each was built for, and the results of those that do not tell."""
     found: dict[str, list[Path]] = {}
+    silent: list[tuple[Path, Result]] = []
     for file in files:
-        release = stated_release(read_module(file))
-        if not release:
-            raise UsageError(
-                f"{file}: it does not say which kernel it was built for: it has no vermagic", hint="name one with -k"
-            )
-        found.setdefault(release, []).append(file)
-    return found
+        try:
+            release = stated_release(read_module(file))
+            if not release:
+                raise KbuildError(
+                    f"{file}: it does not say which kernel it was built for: it has no vermagic",
+                    hint="name one with -k",
+                )
+        except KbuildError as error:
+            silent.append((file, [_unreadable(file, "own", error)]))
+        else:
+            found.setdefault(release, []).append(file)
+    return found, silent
 
 
 def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]:

@@ -17,6 +17,7 @@ import SCons.Errors
 import SCons.Executor
 
 from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.say import complain
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
@@ -114,7 +115,7 @@ def print_error(error: KbuildError) -> None:
     """An error as the command line prints it: what was wrong, then what to do."""
     sys.stdout.flush()
     lines = [f"kbuildpy: error: {error.message}", *(f"  {line}" for line in error.hint.splitlines())]
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    complain("\n".join(lines))
 
 
 def os_error_hint(error: OSError) -> str:

@@ -7,7 +7,6 @@ the same, a directory by its own.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import check_output_name, digest
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.say import complain, say
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.objects import declare_unmade
 from kbuildpy.scons.session import Project, Session, job_count
@@ -57,7 +57,7 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
     group = _group(Session.of(env), project, str(directory), str(out), label=label)
     plan, layout = _evaluate(env, project, directory, out)
     if not plan.modules:
-        print(f"kbuildpy: {directory}: the Kbuild file names no modules (obj-m is empty)", flush=True)
+        say(f"kbuildpy: {directory}: the Kbuild file names no modules (obj-m is empty)")
     if plan.custom and project.read_only:
         declare_unmade(group, plan, layout, changed=changed_sources(directory, out))
     group.add(plan, layout)
@@ -148,11 +148,11 @@ def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[P
     elif plan.custom:
         evaluated, printed = make_sources(answer, plan, out, environ=project.environ, jobs=job_count(env))
         if printed.strip():
-            print(printed.rstrip(), flush=True)
+            say(printed.rstrip())
         plan = ask_directory(answer, evaluated, environ=project.environ, cache=state / "generated.json")
         plan = replace(plan, warnings=plan.warnings.replace(str(evaluated), str(directory)))
     if plan.warnings.strip():
-        print(plan.warnings.rstrip(), file=sys.stderr, flush=True)
+        complain(plan.warnings.rstrip())
     return plan, Layout(str(directory), str(evaluated), str(out), answer.working_directory(str(evaluated)))
 
 

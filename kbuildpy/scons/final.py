@@ -16,6 +16,7 @@ from kbuildpy.kbuild.compile import Job
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, Step
 from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.say import say
 from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.checking import check_built, is_wanted
 from kbuildpy.scons.objects import declare_compile
@@ -94,7 +95,7 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
         )
         if checked:
             if not quiet:
-                print(f"  CHECK   {group.label}{below}.ko", flush=True)
+                say(f"  CHECK   {group.label}{below}.ko")
             check_built(group, Path(target[0].get_abspath()), f"{group.label}{below}.ko")
 
     name = f"{below}.ko" if answer.in_directory else f"{group.directory}/{below}.ko"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.kernel.signing_policy import signing_policy_of
+from kbuildpy.say import complain
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.keywords import check_make_names, file_nodes, key_path, text
@@ -130,7 +130,7 @@ def _declare_index(
     def run(targets: list[Any], sources: list[Any]) -> None:
         said = run_depmod(rules, root, rules.environment_for(project.environ, root))
         if said:
-            print(said, file=sys.stderr, flush=True)
+            complain(said)
 
     index = session.indexes[place] = env.fs.File(f"{place}/modules.dep")
     signature = digest(rules.depmod, stamp(rules.system_map))
@@ -173,7 +173,7 @@ def _key_files(rules: InstallRules, signing: tuple[str, str, str]) -> list[str]:
 def _warn(session: Session) -> Callable[[str], None]:
     def warn(text: str) -> None:
         if session.say_once(text):
-            print(text, file=sys.stderr, flush=True)
+            complain(text)
 
     return warn
 

@@ -16,6 +16,7 @@ import SCons.SConsign
 import SCons.Script.Main
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.say import complain
 from kbuildpy.scons.actions import os_error_hint, print_error
 
 
@@ -52,6 +53,6 @@ def open(file: str, flag: str = "r", mode: int = 0o666) -> Notes:
         raise SCons.Errors.UserError(f"{error.filename}: {error.strerror}") from error
     except Exception:  # unpickling garbage raises anything
         path = Path(file if file.endswith(SCons.dblite.DBLITE_SUFFIX) else f"{file}{SCons.dblite.DBLITE_SUFFIX}")
-        print(f"kbuildpy: {path}: damaged; building everything anew", file=sys.stderr, flush=True)
+        complain(f"kbuildpy: {path}: damaged; building everything anew")
         path.unlink(missing_ok=True)
         return Notes(file, flag, mode)

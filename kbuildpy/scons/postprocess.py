@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.command import run_command
 from kbuildpy.kbuild.plan import Step
+from kbuildpy.say import complain, say
 
 if TYPE_CHECKING:
     from kbuildpy.modpost import ModpostOptions, ModpostResult
@@ -46,7 +47,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         for module, layout in group.modules
     ]
     for _, line in re.findall(r"""echo >&2 (["'])(.*?)\1""", answer.modpost.command):
-        print(line, file=sys.stderr)
+        complain(line)
     cwd = answer.working_directory(group.directory)
     known = KnownModules(Path(group.out) / ".kbuildpy/modpost.json", group.modpost_signature())
     result = modpost(
@@ -58,8 +59,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         known=known,
     )
     known.save()
-    for diagnostic in result.diagnostics:
-        print(diagnostic.text, end="", file=sys.stderr)
+    sys.stderr.write("".join(diagnostic.text for diagnostic in result.diagnostics))
     sys.stderr.flush()
     if result.failed:
         raise CommandError("modpost found errors")
@@ -126,7 +126,7 @@ def link_module(
                 text = re.sub(rf"(?<![^\s='\"]){re.escape(directory)}/(?!\S*\.lds)", lambda _: f"{out}/", text)
                 text = text.replace(f"{out}/{os.path.relpath(module_object, directory)}", module_object)
             if step.rule == "btf_ko" and display and _has_vmlinux(text, cwd):
-                print(f"  BTF [M] {display}", flush=True)
+                say(f"  BTF [M] {display}")
             status = run_command(text, cwd=cwd, env=env, verbose=verbose)
             if status:
                 raise CommandError(f"{below}.ko: Kbuild's {step.rule} failed", returncode=status)

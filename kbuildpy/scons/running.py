@@ -6,7 +6,6 @@ into `NAME.run-failed.log`. Nothing of this is made by default, only by the alia
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.question import check_encoding, digest
 from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.say import complain
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.keywords import check_names, file_nodes, flag, parameters_by_module, texts, whole_number
@@ -152,7 +152,7 @@ def _write_report(target: Path, result: Result) -> None:
     with replacing(place) as slot:
         slot.write(f"{text}\n\nThe kernel's log:\n{log}\n".encode(errors="surrogateescape"))
     if not result.passed:
-        print(text, file=sys.stderr, flush=True)
+        complain(text)
 
 
 def _failed(target: Path) -> Path:

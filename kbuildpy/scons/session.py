@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from kbuildpy.kbuild.precompiled import Precompiled
 from kbuildpy.kbuild.question import Stamp, stamp
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.say import complain, say
 from kbuildpy.scons.cache import cache_class, tree_state
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Session:
             found = find_trees(kdir=kdir or None, kernelrelease=kernelrelease or None)[0]
             self._trees[key] = found.tree
             if not quiet and not kdir:
-                print(f"kbuildpy: building for {found.tree.release}: {found.reason}", flush=True)
+                say(f"kbuildpy: building for {found.tree.release}: {found.reason}")
         return self._trees[key]
 
     def use_tree(self, tree: KernelTree) -> None:
@@ -152,7 +152,7 @@ class Session:
         if key not in self._projects:
             answer = ask_tree(tree, variables=variables, environ=environ)
             if answer.warnings and self.say_once(answer.warnings):
-                print(answer.warnings, file=sys.stderr, flush=True)
+                complain(answer.warnings)
             self._projects[key] = Project(env, answer, environ, self.top, check=check)
         return self._projects[key]
 

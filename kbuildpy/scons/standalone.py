@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.question import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kernel.find import find_trees
+from kbuildpy.say import complain
 
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
@@ -42,7 +43,7 @@ def build_directory(
     found = find_trees(kernels, kdir=kdir, kernelrelease=variables.get("KERNELRELEASE"))
     for item in found:
         if not kernels and not kdir:
-            print(f"kbuildpy: {item.reason}", file=sys.stderr)
+            complain(f"kbuildpy: {item.reason}")
     import SCons.Script
     import SCons.Script.Main
 
@@ -115,5 +116,5 @@ def _status(code: Any) -> int:
     if isinstance(code, int):
         # SCons says 2 when a target failed; 2 is for wrong calls here.
         return 1 if code == 2 else code
-    print(code, file=sys.stderr)
+    complain(code)
     return 1

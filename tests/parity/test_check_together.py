@@ -94,11 +94,16 @@ def test_own_asks_the_kernel_that_each_module_was_built_for(built: Path) -> None
     }
 
 
-def test_own_wants_to_be_told_by_the_module(tmp_path: Path) -> None:
-    (tmp_path / "silent.ko").write_bytes(b"\x7fELF")
-    done = check(tmp_path / "silent.ko", "-k", "own")
-    assert (done.returncode, done.text) == (2, "")
-    assert "silent.ko: it does not say which kernel it was built for" in done.error_text
+def test_own_goes_on_after_a_module_that_does_not_tell(built: Path, tmp_path: Path) -> None:
+    silent, packed = tmp_path / "silent.ko", tmp_path / "packed.ko.xz"
+    silent.write_bytes(b"\x7fELF")
+    packed.write_bytes(b"no xz")
+    module = built / TREES[0].release / "maker.ko"
+    done = check(silent, packed, module, "-k", "own")
+    assert done.returncode == 1
+    assert [item["accepted"] for item in verdicts(done)] == [False, False, True]
+    assert f"kbuildpy: {silent}: it does not say which kernel it was built for" in done.error_text
+    assert f"kbuildpy: {packed}: " in done.error_text
 
 
 @pytest.mark.parametrize("words", [("-k", "own", "-k", "running"), ("-k", "own", "--script", "loads.txt")])
