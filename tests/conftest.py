@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 
 import pytest
 
 SEED = "1"
+
+# The tests start a command some thousand times, and each would compile kbuildpy anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

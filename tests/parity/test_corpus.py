@@ -22,7 +22,7 @@ ROWS = [
 PACKAGES = sorted({row[0] for row in ROWS})
 # These lines are what the packages' release of Debian was made for; newer ones may refuse the sources.
 LINES = ((6, 1), (6, 12))
-SLOW: dict[str, tuple[tuple[int, int], ...]] = {"jool-dkms": (), "xtables-addons-dkms": ((6, 1),)}
+SLOW: dict[str, tuple[tuple[int, int], ...]] = {"jool-dkms": (), "xtables-addons-dkms": ()}
 """Packages that take minutes, and the lines on which they are built in every run."""
 
 

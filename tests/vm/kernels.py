@@ -19,6 +19,9 @@ from tests.parity.packages import newer_kernel
 NEWEST = "7.3"
 """The line that need not be installed: its packages are unpacked, also on a Debian that has none of it."""
 
+EXPEDITED = "rcupdate.rcu_expedited=1"
+"""A kernel's parameter: grace periods, which a removal waits for and a refusal that comes late, end at once."""
+
 
 def swept(*lines: str) -> list[Any]:
     """Parameters for tests of `lines` that are not in every run: what they do there is done on others as well."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from kbuildpy.vm import boot, cpio, make_initramfs
 from kbuildpy.vm.initramfs import busybox_for
 from kbuildpy.vm.machine import machine_of_image
+from tests.vm.kernels import EXPEDITED
 
 SCRIPT = """\
 #!/bin/sh
@@ -63,7 +64,7 @@ def load_all(kernel: Path, modules: Sequence[tuple[str, bytes]], *, timeout: flo
         {**contents, "modules/list": listed.encode()}, busybox=busybox_for(machine_of_image(kernel))
     )
     initramfs += cpio.archive([cpio.file("load_all", SCRIPT.encode(), executable=True)])
-    booted = boot(kernel, initramfs, parameters=("rdinit=/load_all",), memory=1024, timeout=timeout)
+    booted = boot(kernel, initramfs, parameters=("rdinit=/load_all", EXPEDITED), memory=1024, timeout=timeout)
     said = [line.removeprefix("loaded: ") for line in booted.log if line.startswith("loaded: ")]
     assert said[-1:] == ["end"], "\n".join(booted.log[-20:])
     shown: list[Shown] = []

@@ -17,6 +17,7 @@ from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
 from kbuildpy.vm.qemu import boot
+from tests.vm.kernels import EXPEDITED
 
 INIT = Path(__file__).with_name("guest_init.sh").read_bytes()
 """The guest's process 1."""
@@ -84,7 +85,7 @@ def load_modules(
         listed.append(" ".join([module_name(load.file.name), f"/{path}", *load.parameters]) + "\n")
     contents["modules/list"] = "".join(listed).encode()
     initramfs = make_initramfs(contents, init=INIT, busybox=busybox_for(machine_of_image(kernel)))
-    booted = boot(kernel, initramfs, parameters=parameters, timeout=timeout)
+    booted = boot(kernel, initramfs, parameters=(EXPEDITED, *parameters), timeout=timeout)
     modules, tainted = read_reports(booted.log)
     return LoadReport(modules, tainted, booted.log, booted.seconds)
 

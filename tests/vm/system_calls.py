@@ -9,6 +9,7 @@ from pathlib import Path
 from kbuildpy.run import run
 from kbuildpy.vm import boot, cpio
 from tests.vm.asynchronous import ASYNCHRONOUS
+from tests.vm.kernels import EXPEDITED
 
 _REPORT = "kbuildpy: "
 
@@ -51,7 +52,7 @@ def make_calls(
             *(cpio.file(path, contents) for path, contents in files.items()),
         ]
     )
-    log = boot(image, initramfs, parameters=parameters, timeout=timeout).log
+    log = boot(image, initramfs, parameters=(EXPEDITED, *parameters), timeout=timeout).log
     return _answers(log, calls)
 
 

@@ -19,8 +19,8 @@ from kbuildpy.loader.lifecycle.step import Step
 from kbuildpy.run import run
 from tests.parity.packages import asking, other_compiler
 from tests.vm.kernels import NEWEST, image_of, swept, tree_called
+from tests.vm.samples import SAMPLES
 from tests.vm.system_calls import Answer, Call, make_calls
-from tests.vm.test_samples_load import SAMPLES
 
 pytestmark = [
     pytest.mark.vm,

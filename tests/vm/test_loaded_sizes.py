@@ -29,7 +29,7 @@ from tests.parity.shipped_kernels import ShippedKernel, shipped_kernel
 from tests.vm.kernels import NEWEST, image_of, swept
 from tests.vm.loaded import Shown, load_all
 from tests.vm.loading import in_dependency_order
-from tests.vm.test_samples_load import build_samples
+from tests.vm.samples import built_samples
 
 pytestmark = pytest.mark.vm
 
@@ -64,7 +64,7 @@ def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     machine = machine_for(architecture_of(kernel.tree))
     if shutil.which(machine.qemu) is None:
         pytest.skip(f"{machine.qemu} is not installed")
-    built = in_dependency_order(build_samples(kernel.tree, tmp_path_factory.mktemp("sizes") / "sample_modules"))
+    built = in_dependency_order(built_samples(kernel.tree, tmp_path_factory))
     samples = [(module_name(path.name), path.read_bytes()) for path in built]
     others = [] if request.param in LINES else with_required(kernel, chosen(kernel))
     image = image_of(kernel.tree)

@@ -14,8 +14,8 @@ from kbuildpy.vm import machine_for
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 from tests.vm.bad_modules import SOURCES, build
 from tests.vm.kernels import swept, tree_called
+from tests.vm.samples import built_samples
 from tests.vm.test_run import Ran, kbuildpy_run
-from tests.vm.test_samples_load import build_samples
 
 pytestmark = [
     pytest.mark.vm,
@@ -40,7 +40,9 @@ SHIPPED = ("xfs", "loop", "zram", "dm_crypt", "nf_tables", "bridge", "wireguard"
 
 def ran(*words: str | Path) -> Ran:
     done = kbuildpy_run(*words, "--format", "json")
-    return Ran({item["name"]: item for item in map(json.loads, done.text.splitlines())}, done)
+    results = {item["name"]: item for item in map(json.loads, done.text.splitlines())}
+    assert len(results) == sum(isinstance(word, Path) for word in words), done.error_text
+    return Ran(results, done)
 
 
 @pytest.fixture(scope="module", params=["6.12", *swept("6.1")])
@@ -75,10 +77,12 @@ def test_what_still_uses_the_memory_of_a_module_is_blamed_on_it(files: dict[str,
     assert f"(in memory that was {name}'s)" in found.results[name]["reason"]
 
 
-@pytest.mark.parametrize("line", ["6.1", "6.12"])
-def test_samples_and_the_kernels_own_modules_leave_nothing_behind(line: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["6.12", *swept("6.1")])
+def test_samples_and_the_kernels_own_modules_leave_nothing_behind(
+    line: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     tree = tree_called(line)
     shipped = fetch_kernel_modules(tree.release, machine=machine_for(architecture_of(tree))).files
-    found = ran(*build_samples(tree, tmp_path), *(shipped[name] for name in SHIPPED), "--memory", "1024")
+    found = ran(*built_samples(tree, tmp_path_factory), *(shipped[name] for name in SHIPPED), "--memory", "1024")
     assert found.done.returncode == 0, found.done.text
     assert "booting again" not in found.done.error_text

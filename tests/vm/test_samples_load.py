@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import errno
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import run
 from kbuildpy.vm import machine_for
-from tests.parity.packages import other_compiler
 from tests.vm.kernels import NEWEST, image_of, swept, tree_called
 from tests.vm.loading import Load, LoadReport, ModuleReport, in_dependency_order, load_modules
-
-SAMPLES = Path(__file__).parents[2] / "sample_modules"
+from tests.vm.samples import SAMPLES, built_samples
 
 pytestmark = pytest.mark.vm
 
@@ -70,12 +64,6 @@ LOGGED = {
 }
 
 
-def build_samples(tree: KernelTree, out: Path) -> list[Path]:
-    """Build sample_modules/ for `tree` below `out`; the module files."""
-    run([sys.executable, "-m", "kbuildpy", "build", SAMPLES, "-k", tree.objects, "-o", out, *other_compiler(tree)])
-    return sorted((out / tree.release).rglob("*.ko"))
-
-
 @pytest.fixture(scope="module", params=["6.1", "6.12", "6.12-arm64", *swept(NEWEST, "arm64")])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadReport:
     """All samples in one boot, in dependency order; before them exporter_user, which then lacks exporter."""
@@ -83,7 +71,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     machine = machine_for(architecture_of(tree))
     if shutil.which(machine.qemu) is None:
         pytest.skip(f"{machine.qemu} is not installed")
-    modules = build_samples(tree, tmp_path_factory.mktemp("samples") / "sample_modules")
+    modules = built_samples(tree, tmp_path_factory)
     too_early = next(module for module in modules if module.stem == "exporter_user")
     order = [too_early, *in_dependency_order(modules)]
     loads = [Load(module, PARAMETERS.get(module.stem, ())) for module in order]

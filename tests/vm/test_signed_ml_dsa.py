@@ -34,7 +34,7 @@ from tests.parity.packages import source_archive
 from tests.parity.signing_keys import authority_certificate, issued_certificate, new_certificate, new_key
 from tests.parity.test_modpost_shipped import plain, shipped
 from tests.vm.loading import INIT, ModuleReport, read_reports
-from tests.vm.test_samples_load import build_samples
+from tests.vm.samples import built_samples
 from tests.vm.test_signed_modules import ENFORCED, REFUSED, damaged, trusting_kernel
 
 pytestmark = [
@@ -98,7 +98,8 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Booted:
     by_stranger = strangers["ml-dsa-44"].der
     added = {**{name: pair.der for name, pair in pairs.items()}, "by a stranger": by_stranger, "by itself": by_itself}
 
-    tries = attempts(tree, place, authority, pairs, strangers)
+    samples = {path.stem: path for path in built_samples(tree, tmp_path_factory)}
+    tries = attempts(tree, samples, place, authority, pairs, strangers)
     image = trusting_kernel(fetch_kernel_image(tree.release), authority.certificate, place)
     reports, errnos = boot_with(image, tries, list(added.values()), place)
     early = {attempt: file for attempt, file in tries.items() if attempt[1] == "early"}
@@ -152,11 +153,15 @@ def certified(kind: str, authority: Pair, file: Path) -> Pair:
 
 
 def attempts(
-    tree: KernelTree, place: Path, authority: Pair, pairs: Mapping[str, Pair], strangers: Mapping[str, Pair]
+    tree: KernelTree,
+    samples: Mapping[str, Path],
+    place: Path,
+    authority: Pair,
+    pairs: Mapping[str, Pair],
+    strangers: Mapping[str, Pair],
 ) -> dict[tuple[str, str], Path]:
     """The files to load, in order: the signed samples before the kernel can verify them, what it lacks for that, and
     them again, damaged and not."""
-    samples = {path.stem: path for path in build_samples(tree, place / "samples")}
     good, bad = {}, {}
     for name, (key, hash) in SIGNATURES.items():
         module = samples[name].read_bytes()

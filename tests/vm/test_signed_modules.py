@@ -26,7 +26,7 @@ from tests.parity.signing_keys import new_key, short_certificate
 from tests.parity.test_modpost_shipped import plain
 from tests.vm.kernels import NEWEST, image_of, swept
 from tests.vm.loading import Load, LoadReport, ModuleReport, load_modules
-from tests.vm.test_samples_load import build_samples
+from tests.vm.samples import built_samples
 
 pytestmark = [
     pytest.mark.vm,
@@ -57,7 +57,8 @@ def boots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     key = new_key(KEYS[request.param])
     certificate = short_certificate(key)
     signer = Signer(FileKey(key_algorithm(key), key), certificate, find_hash("sha256"))
-    hello = next(path for path in build_samples(kernel.tree, place / "out") if path.name == "hello.ko").read_bytes()
+    samples = built_samples(kernel.tree, tmp_path_factory)
+    hello = next(path for path in samples if path.name == "hello.ko").read_bytes()
     signed = sign_module(hello, signer) or b""
     files = {"unsigned": hello, "signed": signed, "damaged": damaged(hello, signed)}
     image = image_of(kernel.tree)

@@ -14,11 +14,11 @@ from kbuildpy.run import run
 from kbuildpy.vm import boot
 from kbuildpy.vm.cpio import archive, character_device, directory, file
 from tests.vm.asynchronous import ASYNCHRONOUS
+from tests.vm.kernels import EXPEDITED
 from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
 
-# Speeds up what waits for grace periods: a removal, and every refusal that comes late.
-# And a kernel that was damaged is not to be asked any more.
-PARAMETERS = ("rcupdate.rcu_expedited=1", "oops=panic")
+# A kernel that was damaged is not to be asked any more.
+PARAMETERS = (EXPEDITED, "oops=panic")
 _REPORT = "referee: "
 # What a kernel says of itself in its first seconds, whatever it is asked to do meanwhile.
 
