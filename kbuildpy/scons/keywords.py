@@ -76,6 +76,7 @@ def key_path(env: Any, call: str, name: str, value: Any) -> str:
     """The path of a key or certificate that a declaration names, as SCons finds it; a `pkcs11:` URI stays one, and
     nothing stays nothing. Raises `UsageError` for what is no name of a file."""
     if isinstance(value, SCons.Node.FS.Base):
+        # (not every version's nodes are os.PathLike)
         return str(value.srcnode().get_abspath())
     path = text(call, name, os.fspath(value) if isinstance(value, os.PathLike) else value or "")
     return path if not path or is_pkcs11_uri(path) else str(env.File(path).srcnode().get_abspath())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.both import kbuildpy
+from tests.parity.both import kbuildpy, trees
 from tests.parity.scons_project import HEAD, PAIR, SConsProject, private_tree, usual_tree
 from tests.parity.signing_keys import write_pair
 
@@ -102,6 +102,17 @@ def test_a_verdict_is_a_file_of_its_own(tmp_path: Path) -> None:
     assert verdict["accepted"] is True
     assert verdict["kernel"] == usual_tree().release
     assert project.build().did == []
+
+
+def test_a_verdict_is_of_the_kernel_that_is_named(tmp_path: Path) -> None:
+    declared = [f"env.CheckModule(ko, KDIR='{tree.objects}')\n" for tree in trees()]
+    project = project_of(tmp_path, {"good": GOOD}, "".join(["ko = env.KernelModule('good')\n", *declared]))
+    project.scons("-k", status=0 if len(declared) == 1 else 2)
+    out = project.place / "build" / usual_tree().release
+    for tree in trees():
+        (file,) = out.glob(f"good.ko.{tree.release}.check*")
+        verdict = json.loads(file.read_text())
+        assert (verdict["kernel"], verdict["accepted"]) == (tree.release, tree.release == usual_tree().release)
 
 
 def test_a_refusal_is_a_file_too_until_the_module_is_good(tmp_path: Path) -> None:

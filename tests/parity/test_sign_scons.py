@@ -48,6 +48,15 @@ def test_signs_as_sign_file_does_and_then_has_nothing_to_do(project: SConsProjec
     project.assert_nothing_to_do()
 
 
+def test_keys_may_be_nodes(project: SConsProject, tmp_path: Path) -> None:
+    # (a node's name is read from the top, and a string's from where the SConscript is)
+    key = "env.File('#key.pem')"
+    project.write("below/SConscript", f"Import('env', 'kos')\nenv.SignModule(kos, key={key}, hash='sha512')\n")
+    project.write("SConstruct", f"{HEAD}kos = env.Kbuild('drv')\nSConscript('below/SConscript', ['env', 'kos'])\n")
+    project.build()
+    assert_signed_as_by_sign_file(project, tmp_path)
+
+
 def test_signs_again_what_changed_and_only_that(project: SConsProject, tmp_path: Path) -> None:
     project.build()
     project.edit("drv/user.c", "pair_value() - 1", "pair_value() - 2")
