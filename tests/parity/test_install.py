@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import trees
+from tests.parity.both import newest_tree_first, tree_of_release
 from tests.parity.installs import (
     Built,
     assert_same_tree,
@@ -25,11 +25,11 @@ from tests.parity.test_samples import SAMPLES
 
 pytestmark = pytest.mark.parity
 # (the oldest line has a makefile of another shape)
-RELEASES = [*(tree.release for tree in trees()), "5.10"]
+RELEASES = [*newest_tree_first(), "5.10"]
 
 
-def tree_of_release(release: str) -> KernelTree:
-    return early_tree() if release == "5.10" else next(tree for tree in trees() if tree.release == release)
+def tree_called(release: str) -> KernelTree:
+    return early_tree() if release == "5.10" else tree_of_release(release)
 
 
 def is_early(built: Built) -> bool:
@@ -42,7 +42,7 @@ def samples(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """The sample modules, built."""
     place = tmp_path_factory.mktemp("samples") / "modules"
     shutil.copytree(SAMPLES, place)
-    return build(tree_of_release(request.param), place)
+    return build(tree_called(request.param), place)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_packaged_module_is_installed_as_make_does(release: str, tmp_path: Pat
     [source] = unpacked("acpi-call-dkms").glob("usr/src/*")
     place = tmp_path / "modules"
     shutil.copytree(source, place)
-    built = build(tree_of_release(release), place)
+    built = build(tree_called(release), place)
     for variables in ((), ("INSTALL_MOD_STRIP=1", "INSTALL_MOD_DIR=extra/acpi")):
         theirs, ours = tmp_path / f"make{len(variables)}", tmp_path / f"ours{len(variables)}"
         install_with_make(built, theirs, variables)

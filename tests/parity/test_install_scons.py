@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.both import kbuildpy, trees
+from tests.parity.both import kbuildpy, newest_tree_first, tree_of_release
 from tests.parity.installs import assert_same_tree, configured_tree, installed, make_key
 from tests.parity.scons_project import HEAD, PAIR, SConsProject, usual_tree
 
@@ -17,10 +17,10 @@ FILES = PAIR | {
 }
 
 
-@pytest.fixture(params=[tree.release for tree in trees()])
+@pytest.fixture(params=newest_tree_first())
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> SConsProject:
     """A project that installs its two modules, for a tree that signs, compresses and has a System.map."""
-    tree = next(tree for tree in trees() if tree.release == request.param)
+    tree = tree_of_release(request.param)
     config = {"CONFIG_MODULE_SIG_ALL": "y", "CONFIG_MODULE_COMPRESS_XZ": "y", "CONFIG_MODULE_COMPRESS_ALL": "y"}
     kdir = configured_tree(tree, tmp_path / "tree", config)
     return SConsProject(tmp_path / "project", kdir, FILES)

@@ -8,16 +8,15 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import assert_equal, build_both, trees
+from tests.parity.both import assert_equal, build_both, newest_tree_first, tree_of_release
 from tests.parity.languages import assert_equal_or_refused, assert_same, both, exporting, module, says, write_sources
 
 pytestmark = pytest.mark.parity
 
 
-@pytest.fixture(params=trees(), ids=lambda tree: tree.release)
+@pytest.fixture(params=newest_tree_first())
 def tree(request: pytest.FixtureRequest) -> KernelTree:
-    found: KernelTree = request.param
-    return found
+    return tree_of_release(request.param)
 
 
 def test_objects_are_listed_in_every_way(tree: KernelTree, tmp_path: Path) -> None:

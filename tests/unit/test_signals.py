@@ -39,10 +39,10 @@ sys.exit(cli.main(["kernels"]))
 
 
 def start(
-    folder: Path, before: Callable[[], object] = can_be_interrupted
+    folder: Path, before: Callable[[], object] = can_be_interrupted, *, files: int = 400
 ) -> tuple[subprocess.Popen[bytes], dict[int, str]]:
     """Start the check, wait until its processes are at work; it, and when its processes were started, by their ids."""
-    for number in range(400):
+    for number in range(files):
         (folder / f"m{number}.ko").write_bytes(b"a module")
     process = subprocess.Popen(
         [sys.executable, "-c", CHECK, folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=before
@@ -78,6 +78,6 @@ def test_processes_that_check_end_with_the_one_that_started_them(number: signal.
 
 
 def test_what_nohup_has_started_goes_on_without_its_terminal(tmp_path: Path) -> None:
-    process, _ = start(tmp_path, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process, _ = start(tmp_path, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN), files=64)
     process.send_signal(signal.SIGHUP)
     assert process.wait(60) == 0

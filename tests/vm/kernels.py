@@ -28,6 +28,12 @@ def swept(*lines: str) -> list[Any]:
     return [pytest.param(line, marks=pytest.mark.sweep) for line in lines]
 
 
+def one_of(*lines: str) -> list[Any]:
+    """Parameters for tests of `lines` where one of them is enough for every run: the first one that is here."""
+    found = next((line for line in lines if line in _TREES), lines[0])
+    return [found, *swept(*(line for line in lines if line != found))]
+
+
 _TREES = {"{}.{}".format(*tree.version): tree for tree in installed_trees().trees if is_native(architecture_of(tree))}
 
 
