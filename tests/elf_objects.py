@@ -69,11 +69,17 @@ class Sym:
 
 
 def elf_object(
-    sections: Sequence[Sec], symbols: Sequence[Sym], *, machine: int = EM_X86_64, bits: int = 64, order: str = "<"
+    sections: Sequence[Sec],
+    symbols: Sequence[Sym],
+    *,
+    machine: int = EM_X86_64,
+    bits: int = 64,
+    order: str = "<",
+    modinfo: bytes = MODINFO,
 ) -> bytes:
-    """The bytes of a relocatable object; a `.modinfo` that satisfies modpost is added."""
+    """The bytes of a relocatable object; `modinfo` (by default, what satisfies modpost) is added."""
     wide = bits == 64
-    sections = [*sections, Sec(".modinfo", RODATA, MODINFO)]
+    sections = [*sections, Sec(".modinfo", RODATA, modinfo)]
     names = _Strings()
     strings = _Strings()
     headers: list[tuple[int, int, int, bytes, int, int, int]] = [(0, 0, 0, b"", 0, 0, 0)]

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.kernel.module_names import read_softdeps
+from kbuildpy.kernel.module_names import softdeps_of
 from kbuildpy.kernel.own_modules import read_modules_dep
 from kbuildpy.run import run
 from kbuildpy.vm.debian import extract
@@ -66,17 +66,9 @@ def read_indexes(directory: Path) -> KernelModules:
     listed = read_modules_dep(directory)
     files = {item.name: directory / item.path for item in listed}
     needs = {item.name: item.needs for item in listed}
-    softdeps = {}
-    for words in _words(directory / "modules.softdep"):
-        if words[0] == "softdep" and len(words) > 2:
-            softdeps[words[1]] = pre_softdeps(" ".join(words[2:]))
+    softdeps = {name: before for name in files if (before := softdeps_of(directory, name).pre)}
     aliases = [(words[1], words[2]) for words in _words(directory / "modules.alias") if len(words) == 3]
     return KernelModules(files, needs, softdeps, tuple(aliases))
-
-
-def pre_softdeps(text: str) -> tuple[str, ...]:
-    """The modules of a soft dependency that come before (`pre: a b post: c`)."""
-    return read_softdeps(text).pre
 
 
 def _words(path: Path) -> list[list[str]]:

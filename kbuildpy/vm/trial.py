@@ -15,8 +15,9 @@ from pathlib import Path
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.module_names import read_softdeps
 from kbuildpy.kernel.own_modules import module_name, read_module
-from kbuildpy.vm.in_tree import KernelModules, pre_softdeps
+from kbuildpy.vm.in_tree import KernelModules
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial
         raise UsageError(f"{file}: parameters are one line: {parameters!r}")
     names = image.modinfo_values("name")
     depends = [name for value in image.modinfo_values("depends") for name in value.split(",") if name]
-    likes = [name for value in image.modinfo_values("softdep") for name in pre_softdeps(value)]
+    # (of several, kmod takes the first)
+    likes = [name for value in image.modinfo_values("softdep")[:1] for name in read_softdeps(value).pre]
     return Trial(
         name=names[0] if names else module_name(file.name),
         file=file,

@@ -17,16 +17,18 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import CommandError, KbuildError, UsageError
 from kbuildpy.kernel.errnos import errno_words
 from kbuildpy.kernel.installed import installed_kernels
+from kbuildpy.kernel.module_names import read_softdeps
 from kbuildpy.run import run, run_live
 from kbuildpy.vm import ARM64, X86_64, Machine
 from kbuildpy.vm.complaints import find_complaints
 from kbuildpy.vm.guest import Guest
-from kbuildpy.vm.in_tree import KernelModules, pre_softdeps, read_indexes
+from kbuildpy.vm.in_tree import KernelModules, read_indexes
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel, find_kernels
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.reports import new_marker, read_boot
 from kbuildpy.vm.trial import Trial, closure, needed_by, read_trial, with_dependencies
+from tests.elf_objects import elf_object
 
 PACKAGE = Path(__file__).parents[2] / "kbuildpy/vm"
 
@@ -302,14 +304,23 @@ def test_a_boot_for_some_has_what_they_need_and_no_more() -> None:
 
 
 def test_soft_dependencies_that_come_before_are_told_from_those_after() -> None:
-    assert pre_softdeps("pre: a b post: c") == ("a", "b")
-    assert pre_softdeps("post: c pre: a") == ("a",)
-    assert pre_softdeps("") == ()
+    assert read_softdeps("pre: a b post: c").pre == ("a", "b")
+    assert read_softdeps("post: c pre: a").pre == ("a",)
+    assert read_softdeps("").pre == ()
+
+
+def test_the_first_of_several_soft_dependencies_counts_as_for_modprobe(tmp_path: Path) -> None:
+    modinfo = b"softdep=post: x pre: a-b\0softdep=pre: c\0depends=d,e-f\0"
+    (tmp_path / "soft.ko").write_bytes(elf_object([], [], modinfo=modinfo))
+    read = read_trial(tmp_path / "soft.ko")
+    assert (read.likes, read.needs) == (("a-b",), ("d", "e_f"))
 
 
 def test_indexes_are_read_as_modprobe_reads_them(tmp_path: Path) -> None:
     (tmp_path / "modules.dep").write_text("kernel/a-b.ko.xz: kernel/c.ko.xz kernel/d.ko.xz\nkernel/c.ko.xz:\n")
-    (tmp_path / "modules.softdep").write_text("# comment\nsoftdep a_b pre: hash post: e\n")
+    (tmp_path / "modules.softdep").write_text(
+        "# comment\nsoftdep a_b pre: hash post: e\nsoftdep a_b pre: c\nsoftdep none pre: c\n"
+    )
     (tmp_path / "modules.alias").write_text("# comment\nalias hash c\nalias pci:v*d1* d\n")
     modules = read_indexes(tmp_path)
     assert modules.files["a_b"] == tmp_path / "kernel/a-b.ko.xz"
