@@ -56,8 +56,12 @@ def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: 
             package = Path(name)
             _extract(release, package, machine.debian if machine and not machine.native else "")
             run(["depmod", "-b", package, release], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
-            if not (kept / release).exists():
+            try:
                 (package / "lib/modules" / release).rename(kept / release)
+            except OSError:
+                # (another run was quicker)
+                if not (kept / release / "modules.dep").is_file():
+                    raise
     return read_indexes(kept / release)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.vm import fetch_kernel_image, find_kernel_image
+from kbuildpy.vm.in_tree import fetch_kernel_modules
 
 RELEASE = "0.0.1-none"
 
@@ -77,3 +78,16 @@ def test_a_package_that_does_not_exist_leaves_nothing_behind(own_cache: Path) ->
     with pytest.raises(KbuildError, match=f"cannot download linux-image-{RELEASE}"):
         fetch_kernel_image(RELEASE)
     assert not [file for file in own_cache.rglob("*") if file.is_file()]
+
+
+def test_modules_that_another_run_unpacked_meanwhile_are_taken(
+    monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    def extract(release: str, directory: Path, architecture: str) -> None:
+        (directory / "lib/modules" / release / "kernel").mkdir(parents=True)
+        theirs = own_cache / "modules" / release
+        theirs.mkdir(parents=True)
+        (theirs / "modules.dep").write_text("kernel/theirs.ko:\n")
+
+    monkeypatch.setattr("kbuildpy.vm.in_tree._extract", extract)
+    assert list(fetch_kernel_modules(RELEASE).files) == ["theirs"]
