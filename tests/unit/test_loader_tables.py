@@ -372,6 +372,11 @@ def test_arm64_expects_nops_where_functions_begin() -> None:
     assert "ftrace failed to modify " in arm64([*TRAMPOLINES, places], code=bytes(64)).lines
 
 
+def test_arm64_expects_each_function_once() -> None:
+    places = table("__patchable_function_entries", [Rel(0, 257, 1, 8), Rel(8, 257, 1, 8)], 16)
+    assert "ftrace failed to modify " in arm64([*TRAMPOLINES, places]).lines
+
+
 @pytest.mark.parametrize(("version", "count"), [((6, 1), 1), ((6, 12, 117), 2), ((6, 14), 1), ((7, 3), 2)])
 def test_arm64_refuses_a_module_without_trampolines(version: Version, count: int) -> None:
     arm64(TRAMPOLINES[:count], version=version)

@@ -95,14 +95,20 @@ def _bug(info: LoadInfo, what: str, function: str) -> None:
 
 
 def _x86(info: LoadInfo) -> Found:
-    """A call of __fentry__. Where the configuration is not known, nops will do."""
+    """A call of __fentry__, which is overwritten: there is none for a second entry. Where the configuration is not
+    known, nops will do."""
     calls = Calls(info, (FENTRY,))
     text = _Text(info)
+    overwritten = set()
     allowed = (b"\xe8",) if info.kernel.config is not None else (b"\xe8", NOP5[:1])
 
     def is_expected(pointer: Pointer) -> bool:
         first = text.at(pointer, 1)
         if first == b"\xe8":
+            place = pointer.section, pointer.offset
+            if place in overwritten:
+                return False
+            overwritten.add(place)
             return calls.target(pointer.section, pointer.offset + 1) is not None
         return first in allowed and text.at(pointer, 5) == NOP5
 
@@ -110,16 +116,22 @@ def _x86(info: LoadInfo) -> Found:
 
 
 def _arm64(info: LoadInfo) -> Found:
-    """A nop where a function begins, behind `bti` if there is one; with call operations two nops come before."""
+    """A nop where a function begins, behind `bti` if there is one; with call operations two nops come before. It is
+    overwritten: there is none for a second entry."""
     call_ops = info.kernel.has("DYNAMIC_FTRACE_WITH_CALL_OPS") is True
     bti = info.kernel.has("ARM64_BTI_KERNEL") is True
     text = _Text(info)
+    overwritten = set()
 
     def is_expected(pointer: Pointer) -> bool:
         if call_ops:
             pointer = pointer._replace(offset=pointer.offset + 8)
             if bti and text.at(pointer, 4) in ARM64_BTI:
                 pointer = pointer._replace(offset=pointer.offset + 4)
+        place = pointer.section, pointer.offset
+        if place in overwritten:
+            return False
+        overwritten.add(place)
         return text.at(pointer, 4) == ARM64_NOP
 
     return is_expected

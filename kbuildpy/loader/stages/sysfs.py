@@ -38,9 +38,14 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
 
 
 def _check_parameters(info: LoadInfo) -> None:
-    """Of each parameter the name is followed, if it is to have a file; the rest when the module goes, now or later."""
+    """Of each parameter the name is followed, if it is to have a file; the rest when the module goes, now or later.
+
+    (kernel/params.c: module_param_sysfs_setup, fs/sysfs/group.c: create_files)
+    """
     memory = Memory(info)
     destroy_params(memory)
+    seen = set()
+    kept = True
     for section, start in entries(info):
         mode = memory.integer(Place(section, start + 24), 2)
         if mode:
@@ -49,9 +54,18 @@ def _check_parameters(info: LoadInfo) -> None:
                 if mode & ~_MODES:
                     message = f"Attribute {shown}: Invalid permissions 0{mode:o}"
                     warn(info, "fs/sysfs/group.c", "internal_create_group", message)
+                if shown in seen:
+                    raise info.refuse(
+                        "EEXIST",
+                        _duplicate(info, f"parameters/{shown}"),
+                        f"two parameters are called {shown}",
+                        "give each a name of its own: module_param_named()",
+                    )
+                seen.add(shown)
             name = memory.pointer(Place(section, start))
-            if isinstance(name, Place) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC:
-                raise Undefined(info.stage, "the name of a parameter is not kept, and is looked at again in the end")
+            kept = kept and not (isinstance(name, Place) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC)
+    if not kept:
+        raise Undefined(info.stage, "the name of a parameter is not kept, and is looked at again in the end")
 
 
 def _check_sections(info: LoadInfo) -> None:
@@ -60,15 +74,15 @@ def _check_sections(info: LoadInfo) -> None:
         if section.sh_flags & SHF_ALLOC and section.sh_size:
             name = info.section_name(number)
             if name in seen:
-                _duplicate(info, name)
-                return
+                line = _duplicate(info, f"sections/{name}")
+                if info.kernel.version < since.SYSFS_REFUSES:
+                    info.log(line)
+                    return
+                raise info.refuse("EEXIST", line, f"two sections are called {name}", "link it again: ld -r joins them")
             seen.add(name)
 
 
-def _duplicate(info: LoadInfo, name: str) -> None:
+def _duplicate(info: LoadInfo, path: str) -> str:
+    """What the kernel says of a file that is there already (fs/sysfs/dir.c: sysfs_warn_dup)."""
     # (a slash in the module's name would be a directory)
-    line = f"sysfs: cannot create duplicate filename '/module/{info.mod_name.replace('/', '!')}/sections/{name}'"
-    if info.kernel.version < since.SYSFS_REFUSES:
-        info.log(line)
-        return
-    raise info.refuse("EEXIST", line, f"two sections are called {name}", "link it again: ld -r joins them")
+    return f"sysfs: cannot create duplicate filename '/module/{info.mod_name.replace('/', '!')}/{path}'"

@@ -23,8 +23,10 @@ STAGES = (signature, elf_header, sections, modinfo, versions, layout, symbols, r
 
 
 def second_damages(bases: Bases) -> list[Case]:
-    """What needs a boot of its own: who is the first to be proprietary, and a kernel that insists on signatures."""
-    return [modinfo.first_offender(bases.quiet), *(replace(case, enforced=True) for case in signature.cases(bases))]
+    """What needs a boot of its own: who is the first to be proprietary, a bug of ftrace's, and a kernel that insists on
+    signatures."""
+    first = [modinfo.first_offender(bases.quiet), coming.function_listed_twice(bases.still)]
+    return [*first, *(replace(case, enforced=True) for case in signature.cases(bases))]
 
 
 def damages(bases: Bases) -> list[Case]:

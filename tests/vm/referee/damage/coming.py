@@ -14,9 +14,11 @@ from tests.vm.referee.damage.ways import (
     case,
     leads,
     new_relocation,
+    relocation,
     section,
     shdr,
 )
+from tests.vm.referee.draft import Draft
 
 SHF_RO_AFTER_INIT = 0x00200000
 DATA = SHF_ALLOC | SHF_WRITE
@@ -31,6 +33,7 @@ ELSEWHERE = {
 JUMP_LABELS, STATIC_CALLS, SRCU, FORMATS, CLASSES = (
     "__jump_table", ".static_call_sites", "___srcu_struct_ptrs", "__trace_printk_fmt", "__dyndbg_classes",
 )  # fmt: skip
+MCOUNT = "__mcount_loc"
 CLASS_SIZE, CLASS_MODULE = 56, 24
 
 
@@ -47,6 +50,12 @@ def cases(bases: Bases) -> Iterator[Case]:
     yield from _classes(bases.still)
     percpu = shdr(".data..percpu", sh_type=SHT_NOBITS, sh_offset=1 << 40)
     yield case("coming/per-CPU variables beyond the end of the file", bases.still, percpu)
+
+
+def function_listed_twice(still: bytes) -> Case:
+    """A function that can be traced, twice. (The first bug is the last thing that ftrace says in a boot.)"""
+    first = Draft(still).relocations(MCOUNT)[0]
+    return case("functions/one is listed twice", still, relocation(MCOUNT, 1, symbol=first[2], addend=first[3]))
 
 
 def _pointers(what: str, still: bytes, table: str, offset: int, flags: int) -> Iterator[Case]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.vm.referee.cases import THIS_MODULE, Bases, Case
 from tests.vm.referee.damage.coming import ELSEWHERE
 from tests.vm.referee.damage.relocations import ABS64, PC32
-from tests.vm.referee.damage.ways import SHF_ALLOC, Damage, case, leads, new_relocation, section
+from tests.vm.referee.damage.ways import SHF_ALLOC, Damage, case, leads, new_relocation, relocation, section
 from tests.vm.referee.draft import Draft
 
 PARAMETER_SIZE = 40
@@ -125,6 +125,11 @@ def _tables(still: bytes) -> Iterator[Case]:
         yield case(f"parameters/a read-only number of elements ({arguments})", still, *count, args=arguments)
     for distance in (8, 1 << 60):
         yield case(f"parameters/operations {distance:#x} further", still, _moved(number + OPS, distance))
+    for name in ("fixed", "small"):
+        (also,) = [row for row in Draft(still).relocations("__param") if row[0] == number]
+        renamed = _field(still, name, 0)
+        as_number = relocation("__param", _row(still, renamed), symbol=also[2], addend=also[3])
+        yield case(f"parameters/{name} is called number too", still, as_number)
     refused = (leads("__param", _field(still, "who", ARG), 0),)
     yield case("parameters/who is nobody's (number=x)", still, *refused, args="number=x")
 
@@ -139,6 +144,11 @@ def _field(still: bytes, name: str, field: int) -> int:
         if offset % PARAMETER_SIZE == 0 and text.startswith(name.encode() + b"\0"):
             return offset + field
     raise KeyError(name)
+
+
+def _row(still: bytes, offset: int) -> int:
+    """Which of the relocations of __param is for `offset`."""
+    return next(index for index, row in enumerate(Draft(still).relocations("__param")) if row[0] == offset)
 
 
 def _count_of_many(still: bytes) -> tuple[str, int]:
