@@ -105,6 +105,9 @@ PERCPU_ADDRESSES = (6, 15)
 PERCPU_PROFILED_UNTIL = (6, 15)
 """Up to then, profiling of allocations makes the reserve for per-CPU variables larger."""
 
+PARANOID_CALLS = (6, 15)
+"""x86: before a call is taken for a retpoline, what lies before its destination is looked at."""
+
 ALL_RO_AFTER_INIT = (6, 16)
 """All sections that are to be read-only after init become so, `.static_call_sites` too; before, the first of a name."""
 

@@ -14,6 +14,7 @@ from kbuildpy.loader.stages.coming import prepare_coming_module
 from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
 from kbuildpy.loader.stages.relocate import apply_relocations
+from kbuildpy.loader.stages.sites import ABSOLUTE, RELATIVE, pointers
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym
 from tests.loader_info import Version, info_of
@@ -132,6 +133,7 @@ def test_a_pointer_that_does_not_lead_to_code_of_the_module_is_undefined(name: s
         (".retpoline_sites", AT_RETURN, "apply_retpolines", None),
         (".retpoline_sites", AT_RETPOLINE + 2, "apply_retpolines", None),
         (".return_sites", AT_NOPS, "apply_returns", "missing return thunk: <site>-0x0: <bytes>"),
+        (".return_sites", AT_RETURN + 2, "apply_returns", "missing return thunk: <site>-<dest>: <bytes>"),
         (".ibt_endbr_seal", AT_NOPS, "poison_endbr", None),
     ],
 )
@@ -246,6 +248,65 @@ def test_a_function_that_does_not_begin_with_fentry_ends_tracing_and_loads() -> 
         " expected: <bytes>",
         "Initializing ftrace call sites",
     ]
+
+
+def test_a_function_that_is_listed_twice_has_no_call_the_second_time() -> None:
+    info = go([table("__mcount_loc", [to(AT_FENTRY, R_64), to(AT_FENTRY, R_64, 8)], 16)])
+    assert "ftrace failed to modify " in info.lines
+
+
+def test_an_entry_that_is_made_zero_is_passed_over() -> None:
+    assert go([table("__mcount_loc", [Rel(0, R_64, 0)], 8)]).lines == []
+    assert "ftrace faulted on modifying " in go([table("__mcount_loc", [Rel(0, R_64, 0, 8)], 8)]).lines
+
+
+@pytest.mark.parametrize(("kinds", "kind", "size"), [(RELATIVE, R_PC32, 4), (ABSOLUTE, R_64, 8)])
+def test_pointers_that_overlap_are_undefined(kinds: frozenset[int], kind: int, size: int) -> None:
+    # (where the bytes in common are zeros the kernel writes both)
+    for distance in range(1, size + 1):
+        relocations = [to(AT_FENTRY, kind), to(AT_FENTRY, kind, distance)]
+        info = info_of([*MODULE, table("pointers", relocations, 16)], SYMBOLS)
+        info.relocated[3] = [info.find_any_sec(".relapointers")]
+        if distance == size:
+            assert sorted(pointers(info, 3, kinds)) == [0, size]
+        else:
+            with pytest.raises(Undefined, match="overlap"):
+                pointers(info, 3, kinds)
+
+
+def damaged_call(target: Rel | None, distance: int = 0) -> Sec:
+    """The code where what should be a call of a thunk leads elsewhere, by a relocation or by the distance there."""
+    calls = [call for call in CALLS if call.offset != 7] + ([target] if target else [])
+    return replace(MODULE[0], contents=CODE[:7] + struct.pack("<i", distance) + CODE[11:], relocations=calls)
+
+
+@pytest.mark.parametrize(
+    ("target", "distance", "is_read"),
+    [
+        (Rel(7, R_PLT32, TEXT_SYMBOL, -4), 0, False),
+        (Rel(7, R_PLT32, TEXT_SYMBOL, -3), 0, True),
+        (Rel(7, R_PLT32, TEXT_SYMBOL, 1 << 20), 0, False),
+        (Rel(7, R_PLT32, PRINTK, -4), 0, True),
+        (Rel(7, R_PLT32, 0, -4), 0, False),
+        (None, 8, True),
+        (None, -11, False),
+        (None, 1 << 20, False),
+    ],
+)
+def test_before_the_destination_of_a_call_there_must_be_something(
+    target: Rel | None, distance: int, is_read: bool
+) -> None:
+    module = [damaged_call(target, distance), MODULE[1], table(".retpoline_sites", [to(AT_RETPOLINE)])]
+    for version in VERSIONS:
+        info = info_of(module, SYMBOLS, version=version)
+        apply_relocations(info)
+        info.stage = "post_relocation"
+        if is_read or version < (6, 15):
+            post_relocation(info)
+            assert any("apply_retpolines" in line for line in info.lines)
+        else:
+            with pytest.raises(Undefined, match="the byte before"):
+                post_relocation(info)
 
 
 def test_a_distance_in_place_of_an_address_is_a_fault() -> None:

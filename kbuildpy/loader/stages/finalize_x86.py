@@ -18,6 +18,7 @@ from kbuildpy.loader.stages.sites import (
     Code,
     Pointer,
     entry,
+    is_relocated,
     is_set,
     pointers,
     sites,
@@ -97,9 +98,27 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
         opcode = _opcode(first)
         target = calls.target(section, offset + opcode) if opcode else None
         if target is None or not target.startswith(INDIRECT_THUNK):
+            if opcode and first[opcode - 1] in (CALL, JMP32) and info.kernel.version >= since.PARANOID_CALLS:
+                _look_before_destination(info, pointer, opcode, code.up_to(number, pointer, opcode + 4)[opcode:])
             warn(info, ALTERNATIVE_C, "apply_retpolines")
         elif target == RSP:
             raise Undefined(info.stage, f"code at {offset:#x} of {info.section_name(section)} calls {RSP}: BUG()")
+
+
+def _look_before_destination(info: LoadInfo, call: Pointer, opcode: int, distance: bytes) -> None:
+    """The byte before the place where `call` leads is read; raises `Undefined` where that may be none. The opcode is
+    followed by the distance to it, which is `distance` if no relocation writes one."""
+    field = call.offset + opcode
+    to = pointers(info, call.section).get(field)
+    if to is None:
+        to = Pointer(call.section, field + int.from_bytes(distance, "little", signed=True), -1)
+    if to.section == 0 and info.values[to.symbol] is None:
+        return
+    size = info.sechdrs[to.section].sh_size if 0 < to.section < len(info.sechdrs) else 0
+    # (a distance counts from the end of its four bytes)
+    if not 0 < to.offset + 4 <= size:
+        where = f"code at {call.offset:#x} of {info.section_name(call.section)}"
+        raise Undefined(info.stage, f"{where} leads to where the byte before may not be there, and is read")
 
 
 def _opcode(code: bytes) -> int:
@@ -122,7 +141,9 @@ def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> Non
             continue
         if first[0] == CS and calls.target(section, offset + 2) == RETURN_THUNK:
             continue
-        target = "<dest>" if first == b"\xe9" else "0x0"
+        # (of a field that is relocated, nobody knows the bytes)
+        known = first != b"\xe9" and not is_relocated(info, section, offset)
+        target = "0x0" if known else "<dest>"
         warn(info, ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
 
 

@@ -66,6 +66,8 @@ def _process_locs(info: LoadInfo, number: int, is_expected: Found, function: str
             _bug(info, "ftrace faulted on modifying ", function)
             return
         if pointer.symbol == 0:
+            if not pointer.offset:
+                continue
             # an address far from everything
             _bug(info, "ftrace faulted on modifying ", function)
             return

@@ -7,6 +7,7 @@ is said by its relocation; the kernel follows it without a look at where it lead
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from operator import sub
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
@@ -20,6 +21,7 @@ RELATIVE = frozenset({2, 4, 261})
 """Those of a distance in 32 bits: R_X86_64_PC32 and PLT32 (calls, too), R_AARCH64_PREL32."""
 RELATIVE64 = frozenset({24, 260})
 """Those of a distance in 64 bits: R_X86_64_PC64, R_AARCH64_PREL64."""
+LONG = ABSOLUTE | RELATIVE64
 
 
 class Pointer(NamedTuple):
@@ -32,15 +34,29 @@ class Pointer(NamedTuple):
 
 
 def pointers(info: LoadInfo, number: int, kinds: frozenset[int] = RELATIVE) -> dict[int, Pointer]:
-    """The pointers that relocations of types `kinds` make in section `number`, by their offset there."""
+    """The pointers that relocations of types `kinds` make in section `number`, by their offset there. Raises
+    `Undefined` where relocations overlap: they make something else of it."""
     found: dict[int, Pointer] = {}
     rows = info.symbols
+    fields: set[int] = set()
     for relsec in info.relocated.get(number, ()):
-        for offset, kind, symbol, addend in zip(*info.relocations(relsec), strict=True):
+        columns = info.relocations(relsec)
+        fields.update(columns.offsets)
+        for offset, kind, symbol, addend in zip(*columns, strict=True):
             if kind in kinds:
                 row = rows[symbol]
                 found[offset] = Pointer(row[3], row[4] + addend, symbol)
+    # (every field has four bytes at least)
+    if _overlap(fields, 4) or (kinds & LONG and _overlap(found, 8)):
+        raise Undefined(
+            info.stage, f"relocations of {info.section_name(number)} overlap, and what they make is followed"
+        )
     return found
+
+
+def _overlap(fields: Collection[int], size: int) -> bool:
+    offsets = sorted(fields)
+    return len(offsets) > 1 and min(map(sub, offsets[1:], offsets)) < size
 
 
 def sites(info: LoadInfo, number: int, size: int, kinds: frozenset[int] = RELATIVE) -> Iterator[tuple[int, Pointer]]:
@@ -165,6 +181,15 @@ def warn(info: LoadInfo, file: str, function: str, message: str | None = None) -
     else:
         info.log(f"WARNING: CPU: <cpu> PID: <pid> at {file}:<line> {function}+<offset>")
     info.kernel_taints.add("W")
+
+
+def is_relocated(info: LoadInfo, section: int, offset: int) -> bool:
+    """Whether a relocation writes to the byte at `offset` of `section`."""
+    return any(
+        field <= offset < field + (8 if kind in LONG else 4)
+        for relsec in info.relocated.get(section, ())
+        for field, kind, *_ in zip(*info.relocations(relsec), strict=True)
+    )
 
 
 def is_set(info: LoadInfo, *symbols: str) -> bool:
