@@ -287,6 +287,8 @@ def damaged_call(target: Rel | None, distance: int = 0) -> Sec:
         (Rel(7, R_PLT32, TEXT_SYMBOL, -3), 0, True),
         (Rel(7, R_PLT32, TEXT_SYMBOL, 1 << 20), 0, False),
         (Rel(7, R_PLT32, PRINTK, -4), 0, True),
+        (Rel(7, R_PLT32, PRINTK, 1 << 30), 0, False),
+        (Rel(7, R_PLT32, PRINTK, (1 << 32) - 4), 0, True),
         (Rel(7, R_PLT32, 0, -4), 0, False),
         (None, 8, True),
         (None, -11, False),

@@ -21,6 +21,7 @@ from kbuildpy.loader.stages.elf_index import THIS_MODULE
 from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
 from kbuildpy.loader.stages.layout import layout_and_allocate
+from kbuildpy.loader.stages.modinfo import modinfo_values
 from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.relocate import SHF_RELA_LIVEPATCH, apply_relocations
 from kbuildpy.loader.stages.sections import check_export_sections, find_module_sections
@@ -354,3 +355,27 @@ def test_a_live_patch_takes_a_kernel_that_can_be_patched() -> None:
 def test_a_name_is_taken_until_its_module_is_gone(state: str, errno: str) -> None:
     verdict, _ = load_module(whole(b"vermagic=6.12"), stand_in(), Modules((Loaded("m", state=state),)))
     assert verdict.errno == errno
+
+
+# --- What is said in .modinfo.
+
+
+@pytest.mark.parametrize(("size", "values"), [(24, ["A", "B"]), (13, ["A", "B"]), (12, ["A"]), (10, ["A"])])
+def test_an_entry_that_begins_in_modinfo_counts(size: int, values: list[str]) -> None:
+    assert list(modinfo_values(namespaces(size), "import_ns")) == values
+
+
+@pytest.mark.parametrize("size", [0, 1, 9])
+def test_where_modinfo_ends_within_a_tag_the_next_is_looked_for_behind_it(size: int) -> None:
+    found = modinfo_values(namespaces(size), "import_ns")
+    assert next(found) == "A"
+    with pytest.raises(Undefined, match="behind it"):
+        next(found)
+
+
+def namespaces(size: int) -> LoadInfo:
+    """A module with two entries in `.modinfo`, which has `size` bytes."""
+    info = module()
+    info.contents = b"import_ns=A\0import_ns=B\0"
+    info.sechdrs[0] = replace(info.sechdrs[0], sh_offset=0, sh_size=size)
+    return info

@@ -33,6 +33,8 @@ FEATURES = (22 + 2) * 32
 """(NCAPINTS + NBUGINTS) * 32 of arch/x86/include/asm/cpufeatures.h, the same in 6.1, 6.12 and 7.3."""
 ALT_FLAG_DIRECT_CALL = 2
 CALL, JMP32, CS = 0xE8, 0xE9, 0x2E
+_NEAR = 1 << 12
+"""Bytes before and behind a symbol of the kernel's, where it has something, too."""
 TRAMPOLINE_UD = bytes.fromhex("0fb9cc")
 """Behind the return of a static call's trampoline (arch/x86/kernel/static_call.c: tramp_ud)."""
 ENDBR = frozenset({bytes.fromhex("f30f1efa"), bytes.fromhex("f30f1efb"), bytes.fromhex("660f1f00")})
@@ -112,11 +114,12 @@ def _look_before_destination(info: LoadInfo, call: Pointer, opcode: int, distanc
     to = pointers(info, call.section).get(field)
     if to is None:
         to = Pointer(call.section, field + int.from_bytes(distance, "little", signed=True), -1)
-    if to.section == 0 and info.values[to.symbol] is None:
+    # (a distance counts from the end of its four bytes, of which it has not more)
+    beyond = (to.offset + 4 + (1 << 31)) % (1 << 32) - (1 << 31)
+    if to.section == 0 and info.values[to.symbol] is None and abs(beyond) < _NEAR:
         return
     size = info.sechdrs[to.section].sh_size if 0 < to.section < len(info.sechdrs) else 0
-    # (a distance counts from the end of its four bytes)
-    if not 0 < to.offset + 4 <= size:
+    if not 0 < beyond <= size:
         where = f"code at {call.offset:#x} of {info.section_name(call.section)}"
         raise Undefined(info.stage, f"{where} leads to where the byte before may not be there, and is read")
 

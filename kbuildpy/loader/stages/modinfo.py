@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.taints import add_taint_module, is_tainted, try_to_force_load
+from kbuildpy.loader.verdict import Undefined
 
 GPL_COMPATIBLE = frozenset(
     {"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
@@ -27,7 +28,7 @@ def get_modinfo(info: LoadInfo, tag: str) -> str | None:
 
 def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
     """Every value of `tag`, of the entries that begin in `.modinfo` (the first section header stands for one that is
-    not there, as in the kernel)."""
+    not there, as in the kernel). Raises `Undefined` where the next one is looked for behind the section."""
     section = info.sechdrs[info.index.info]
     # (the first entry is looked at even in an empty section)
     start, end = section.sh_offset, section.sh_offset + max(section.sh_size, 1)
@@ -39,6 +40,9 @@ def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
         if at == start or contents[at - 1] == 0:
             stop = contents.find(b"\0", value)
             yield contents[value : stop if stop >= 0 else len(contents)].decode("utf-8", "surrogateescape")
+            if value > start + section.sh_size:
+                # (what is left of its size is less than nothing, and no size is that)
+                raise Undefined(info.stage, f".modinfo ends within {tag}=, and more of these are looked for behind it")
         at = contents.find(wanted, value, end + len(wanted) - 1)
 
 
