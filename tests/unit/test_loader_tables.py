@@ -131,9 +131,7 @@ def test_a_pointer_that_does_not_lead_to_code_of_the_module_is_undefined(name: s
     [
         (".retpoline_sites", AT_NOPS, "apply_retpolines", None),
         (".retpoline_sites", AT_RETURN, "apply_retpolines", None),
-        (".retpoline_sites", AT_RETPOLINE + 2, "apply_retpolines", None),
         (".return_sites", AT_NOPS, "apply_returns", "missing return thunk: <site>-0x0: <bytes>"),
-        (".return_sites", AT_RETURN + 2, "apply_returns", "missing return thunk: <site>-<dest>: <bytes>"),
         (".ibt_endbr_seal", AT_NOPS, "poison_endbr", None),
     ],
 )
@@ -248,6 +246,13 @@ def test_a_function_that_does_not_begin_with_fentry_ends_tracing_and_loads() -> 
         " expected: <bytes>",
         "Initializing ftrace call sites",
     ]
+
+
+@pytest.mark.parametrize("name", [".retpoline_sites", ".return_sites"])
+@pytest.mark.parametrize("place", [AT_RETPOLINE + 2, AT_RETURN + 1, AT_RETURN + 4])
+def test_a_field_that_is_relocated_is_no_code(name: str, place: int) -> None:
+    with pytest.raises(Undefined, match="no code"):
+        go([table(name, [to(place)])])
 
 
 def test_a_function_that_is_listed_twice_has_no_call_the_second_time() -> None:

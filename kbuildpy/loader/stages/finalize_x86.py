@@ -100,11 +100,19 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
         opcode = _opcode(first)
         target = calls.target(section, offset + opcode) if opcode else None
         if target is None or not target.startswith(INDIRECT_THUNK):
+            _check_code(info, number, pointer)
             if opcode and first[opcode - 1] in (CALL, JMP32) and info.kernel.version >= since.PARANOID_CALLS:
                 _look_before_destination(info, pointer, opcode, code.up_to(number, pointer, opcode + 4)[opcode:])
             warn(info, ALTERNATIVE_C, "apply_retpolines")
         elif target == RSP:
             raise Undefined(info.stage, f"code at {offset:#x} of {info.section_name(section)} calls {RSP}: BUG()")
+
+
+def _check_code(info: LoadInfo, number: int, pointer: Pointer) -> None:
+    """What a relocation has written is no code: what it is taken for depends on where things lie."""
+    if is_relocated(info, pointer.section, pointer.offset):
+        where = f"{pointer.offset:#x} of {info.section_name(pointer.section)}"
+        raise Undefined(info.stage, f"an entry of {info.section_name(number)} is about {where}, which is no code")
 
 
 def _look_before_destination(info: LoadInfo, call: Pointer, opcode: int, distance: bytes) -> None:
@@ -144,9 +152,8 @@ def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> Non
             continue
         if first[0] == CS and calls.target(section, offset + 2) == RETURN_THUNK:
             continue
-        # (of a field that is relocated, nobody knows the bytes)
-        known = first != b"\xe9" and not is_relocated(info, section, offset)
-        target = "0x0" if known else "<dest>"
+        _check_code(info, number, pointer)
+        target = "<dest>" if first == b"\xe9" else "0x0"
         warn(info, ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
 
 
