@@ -14,7 +14,7 @@ from kbuildpy.run import run
 from kbuildpy.signing.cms import parse, signers
 from kbuildpy.signing.keys import load_certificate
 from kbuildpy.signing.trailer import split_signature
-from tests.parity.both import kbuildpy, trees
+from tests.parity.both import kbuildpy, tree_of_release, trees
 from tests.parity.signing_keys import sign_file, write_pair
 from tests.parity.test_sign import CONTENTS
 
@@ -28,7 +28,7 @@ SINCE = (7, 0)
 def tree(request: pytest.FixtureRequest) -> KernelTree:
     if not request.param:
         pytest.skip("no kernel headers from 7.0 on here")
-    return next(tree for tree in trees() if tree.release == request.param)
+    return tree_of_release(request.param)
 
 
 @pytest.fixture

@@ -101,17 +101,13 @@ def _x86(info: LoadInfo) -> Found:
     known, nops will do."""
     calls = Calls(info, (FENTRY,))
     text = _Text(info)
-    overwritten = set()
+    is_first = _first_time()
     allowed = (b"\xe8",) if info.kernel.config is not None else (b"\xe8", NOP5[:1])
 
     def is_expected(pointer: Pointer) -> bool:
         first = text.at(pointer, 1)
         if first == b"\xe8":
-            place = pointer.section, pointer.offset
-            if place in overwritten:
-                return False
-            overwritten.add(place)
-            return calls.target(pointer.section, pointer.offset + 1) is not None
+            return is_first(pointer) and calls.target(pointer.section, pointer.offset + 1) is not None
         return first in allowed and text.at(pointer, 5) == NOP5
 
     return is_expected
@@ -123,20 +119,28 @@ def _arm64(info: LoadInfo) -> Found:
     call_ops = info.kernel.has("DYNAMIC_FTRACE_WITH_CALL_OPS") is True
     bti = info.kernel.has("ARM64_BTI_KERNEL") is True
     text = _Text(info)
-    overwritten = set()
+    is_first = _first_time()
 
     def is_expected(pointer: Pointer) -> bool:
         if call_ops:
             pointer = pointer._replace(offset=pointer.offset + 8)
             if bti and text.at(pointer, 4) in ARM64_BTI:
                 pointer = pointer._replace(offset=pointer.offset + 4)
-        place = pointer.section, pointer.offset
-        if place in overwritten:
-            return False
-        overwritten.add(place)
-        return text.at(pointer, 4) == ARM64_NOP
+        return is_first(pointer) and text.at(pointer, 4) == ARM64_NOP
 
     return is_expected
+
+
+def _first_time() -> Found:
+    """Whether a place was not asked about before."""
+    seen: set[tuple[int, int]] = set()
+
+    def is_first(pointer: Pointer) -> bool:
+        known = len(seen)
+        seen.add((pointer.section, pointer.offset))
+        return len(seen) > known
+
+    return is_first
 
 
 class _Text:

@@ -22,6 +22,7 @@ RELATIVE = frozenset({2, 4, 261})
 RELATIVE64 = frozenset({24, 260})
 """Those of a distance in 64 bits: R_X86_64_PC64, R_AARCH64_PREL64."""
 LONG = ABSOLUTE | RELATIVE64
+"""Those of fields of eight bytes."""
 
 
 class Pointer(NamedTuple):
