@@ -17,6 +17,7 @@ from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
 from kbuildpy.vm.qemu import boot
+from tests.vm.asynchronous import is_asynchronous
 from tests.vm.kernels import EXPEDITED
 
 INIT = Path(__file__).with_name("guest_init.sh").read_bytes()
@@ -37,8 +38,9 @@ class Attempt:
     """What came of one insmod or rmmod.
 
     `status` is 0, insmod's errno, or rmmod's exit status; None if the kernel died or hung in it. `message` is
-    what the program said, `log` the kernel's lines meanwhile. busybox's insmod tries init_module(2) after
-    finit_module(2) failed, so the kernel says twice why it refuses a module.
+    what the program said, `log` the kernel's lines meanwhile, but for those that have nothing to do with it.
+    busybox's insmod tries init_module(2) after finit_module(2) failed, so the kernel says twice why it refuses a
+    module.
     """
 
     status: int | None = None
@@ -122,7 +124,8 @@ def read_reports(log: Iterable[str]) -> tuple[tuple[ModuleReport, ...], int | No
 
     for line in log:
         if not line.startswith(_REPORT):
-            lines.append(line)
+            if not is_asynchronous(line):
+                lines.append(line)
             continue
         word, _, rest = line.removeprefix(_REPORT).partition(" ")
         if word in ("insmod", "rmmod"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kbuildpy.run import run
 from kbuildpy.vm import boot, cpio
-from tests.vm.asynchronous import ASYNCHRONOUS
+from tests.vm.asynchronous import is_asynchronous
 from tests.vm.kernels import EXPEDITED
 
 _REPORT = "kbuildpy: "
@@ -68,7 +68,7 @@ def _answers(log: Sequence[str], calls: Sequence[Call]) -> list[Answer]:
     printed: list[str] = []
     for line in log:
         if not line.startswith(_REPORT):
-            if not line.startswith(ASYNCHRONOUS):
+            if not is_asynchronous(line):
                 meanwhile.append(line)
             continue
         word, _, rest = line.removeprefix(_REPORT).partition(" ")

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.run import run
 from kbuildpy.vm import boot
 from kbuildpy.vm.cpio import archive, character_device, directory, file
-from tests.vm.asynchronous import ASYNCHRONOUS
+from tests.vm.asynchronous import is_asynchronous
 from tests.vm.kernels import EXPEDITED
 from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
 
@@ -126,7 +126,7 @@ def read_log(log: Iterable[str], loads: Sequence[Load]) -> Boot:
 
     for line in log:
         if not line.startswith(_REPORT):
-            if not line.startswith(ASYNCHRONOUS):
+            if not is_asynchronous(line):
                 lines.append(line)
             continue
         word, _, rest = line.removeprefix(_REPORT).partition(" ")
