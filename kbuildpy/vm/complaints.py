@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from kbuildpy.vm.asynchronous import is_asynchronous
+
 
 @dataclass(frozen=True)
 class Complaint:
@@ -100,6 +102,8 @@ def find_complaints(log: Sequence[str], *, modules: Sequence[str] = ()) -> list[
 
     `modules` are the names that a trace may blame.
     """
+    # (one such line can come in the middle of a trace, from another processor)
+    log = [line for line in log if not is_asynchronous(line)]
     found = []
     number = 0
     while number < len(log):

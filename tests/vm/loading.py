@@ -14,10 +14,10 @@ from pathlib import Path
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.vm.asynchronous import is_asynchronous
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
 from kbuildpy.vm.qemu import boot
-from tests.vm.asynchronous import is_asynchronous
 from tests.vm.kernels import EXPEDITED
 
 INIT = Path(__file__).with_name("guest_init.sh").read_bytes()

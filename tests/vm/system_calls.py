@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kbuildpy.run import run
 from kbuildpy.vm import boot, cpio
-from tests.vm.asynchronous import is_asynchronous
+from kbuildpy.vm.asynchronous import is_asynchronous
 from tests.vm.kernels import EXPEDITED
 
 _REPORT = "kbuildpy: "

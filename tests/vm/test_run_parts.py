@@ -250,6 +250,13 @@ def test_what_the_kernel_complains_about_is_known_by_its_kind(kind: str, line: s
     assert (complaint.kind, complaint.log) == (kind, (line,))
 
 
+@pytest.mark.parametrize("trace", [OOPS, SHUTDOWN])
+def test_a_remark_from_another_processor_does_not_end_a_trace(trace: list[str]) -> None:
+    remarks = ["tsc: Refined TSC clocksource calibration: 2596.105 MHz", "clocksource: Switched to clocksource tsc"]
+    interrupted = [line for pair in ((line, *remarks) for line in trace) for line in pair]
+    assert find_complaints(interrupted) == find_complaints(trace) != []
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.run import run
 from kbuildpy.vm import boot
+from kbuildpy.vm.asynchronous import is_asynchronous
 from kbuildpy.vm.cpio import archive, character_device, directory, file
-from tests.vm.asynchronous import is_asynchronous
 from tests.vm.kernels import EXPEDITED
 from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
 
