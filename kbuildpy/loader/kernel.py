@@ -14,6 +14,7 @@ from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
     from kbuildpy.kernel.module_names import Meaning, Softdeps
+    from kbuildpy.loader.btf.types import BtfTypes
     from kbuildpy.signing.keyring import Keyring
 
 __all__ = ["Exports", "KernelExport", "LoaderKernel", "ModuleStruct"]
@@ -51,6 +52,7 @@ class LoaderKernel:
     has already, `built_in` gives the names that code in the kernel itself has in /sys/module, `modules_of` the bytes
     of one of its own modules by name and `depends_of` the names of all that it needs, in an order that works;
     `meaning_of` says which modules modprobe takes a name for, and `softdeps_of` what one would like to have beside it.
+    `own_types` gives its type information (the first call takes a second, as of `keyring`), None if it is not there.
     `missing` says in words which facts are not known, and why.
     """
 
@@ -73,6 +75,7 @@ class LoaderKernel:
     depends_of: Callable[[str], tuple[str, ...] | None] | None = None
     meaning_of: Callable[[str], Meaning] | None = None
     softdeps_of: Callable[[str], Softdeps] | None = None
+    own_types: Callable[[], BtfTypes | None] | None = None
     missing: tuple[str, ...] = field(default=())
 
     def has(self, symbol: str) -> bool | None:

@@ -69,6 +69,9 @@ ARM64_PREFIX = (6, 5)
 DYNDBG_SOURCE = (6, 6)
 """dyndbg= knows the flag "s"."""
 
+BTF_SECTION_NAMES = (6, 8)
+"""Names of sections in type information may be all that can be printed; before, they were identifiers."""
+
 DIRECT_CALLS = (6, 8)
 """x86: an alternative may stand for an indirect call, by a flag."""
 
@@ -95,6 +98,9 @@ VALIDITY_SPLIT = ((6, 13), (6, 12, 113))
 
 EXTENDED_VERSIONS = (6, 14)
 """Versions may be in `__version_ext_crcs` and `__version_ext_names`, where a name can have any length."""
+
+BTF_TAG_FLAGS = (6, 15)
+"""Tags in type information may have the flag of their kind: they are attributes then."""
 
 EXECMEM_ROX = (6, 15)
 """Code of modules shares large pages, where the configuration has ARCH_HAS_EXECMEM_ROX."""
@@ -140,6 +146,12 @@ WARNING_WITH_COMMAND = (6, 19)
 
 PATCH_SITES = (7, 0)
 """x86: alternatives are put together for each place, and nothing behind it is written to."""
+
+BTF_TAG_ORDER = (7, 1)
+"""Type tags may come behind other modifiers."""
+
+BTF_WIDE_INFO = (7, 1)
+"""Type information counts to 24 bits, and has kinds of 7 bits."""
 
 BTF_LAYOUT = (7, 1)
 """Type information may have a third part, its layout."""

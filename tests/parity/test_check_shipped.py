@@ -30,7 +30,6 @@ OF_ARM64_IMAGE = "the exported symbols: "
 """What an arm64 image does not tell: it is what lies in memory, without a table of sections."""
 OF_CORE = "whether the kernel's own core has a /sys/module/core"
 """drivers/misc/c2port/core and files of the kernel itself are called alike, and only some of those have a directory."""
-OF_BTF = "whether .BTF fits the kernel's own types"
 """What nobody here reads, and matters to kernels that insist on it (Debian's 7.3)."""
 
 of_each_line = pytest.mark.parametrize("line", NATIVE)
@@ -91,8 +90,6 @@ def could_be_known(verdict: Verdict, kernel: LoaderKernel) -> list[str]:
     unknown = [OF_CORE]
     if kernel.exports is None:
         unknown.append(OF_ARM64_IMAGE)
-    if not kernel.has("MODULE_ALLOW_BTF_MISMATCH"):
-        unknown.append(OF_BTF)
     return [what for what in verdict.unchecked if not any(known in what for known in unknown)]
 
 

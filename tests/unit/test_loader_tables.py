@@ -378,46 +378,6 @@ def test_no_module_is_called_vmlinux() -> None:
     assert (caught.value.errno, caught.value.line) == ("EINVAL", "livepatch: vmlinux.ko: invalid module name")
 
 
-HEADER = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, 4, 4, 2)
-BTF = HEADER + bytes(6)
-INSISTS = {"CONFIG_DEBUG_INFO_BTF_MODULES": "y"}
-ALLOWS = {**INSISTS, "CONFIG_MODULE_ALLOW_BTF_MISMATCH": "y"}
-
-
-def btf(contents: bytes) -> Sec:
-    """A module's type information."""
-    return Sec(".BTF", 0, contents)
-
-
-@pytest.mark.parametrize(
-    ("contents", "errno", "number", "message"),
-    [
-        (b"\x9f", "EINVAL", 22, "hdr_len not found"),
-        (BTF[:20], "EINVAL", 22, "btf_header not found"),
-        (b"\0\0" + BTF[2:], "EINVAL", 22, "Invalid magic"),
-        (BTF[:2] + b"\2" + BTF[3:], "ENOTSUPP", 524, "Unsupported version"),
-        (BTF[:3] + b"\1" + BTF[4:], "ENOTSUPP", 524, "Unsupported flags"),
-        (BTF + b"\0", "EINVAL", 22, "Unsupported section found"),
-        (BTF[:-1], "EINVAL", 22, "Total section length too long"),
-        (BTF[:-1] + b"\1", "EINVAL", 22, "Invalid string section"),
-    ],
-)
-def test_type_information_that_is_damaged_is_refused(contents: bytes, errno: str, number: int, message: str) -> None:
-    with pytest.raises(Refusal) as caught:
-        go([btf(contents)], config=INSISTS)
-    assert (caught.value.errno, caught.value.line) == (errno, f"failed to validate module [m] BTF: -{number}")
-    for version, line in ((6, 1), caught.value.line), ((6, 12), "Kernel module BTF mismatch detected, BTF debug info"):
-        said = go([btf(contents)], config=ALLOWS, version=version).lines
-        assert said[0] == f"BPF: {message}"
-        assert said[1].startswith(str(line))
-
-
-def test_type_information_is_not_compared_with_the_kernels() -> None:
-    assert go([btf(BTF)], config=INSISTS).unchecked == ["whether .BTF fits the kernel's own types: those are not read"]
-    assert go([btf(BTF)], config=ALLOWS).unchecked == []
-    assert go([btf(b"\0")], config={"CONFIG_SMP": "y"}).lines == []
-
-
 NOP = bytes.fromhex("1f2003d5")
 ARM64 = {"CONFIG_DYNAMIC_FTRACE": "y", "CONFIG_FUNCTION_TRACER": "y", "CONFIG_DYNAMIC_FTRACE_WITH_ARGS": "y"}
 TRAMPOLINES = (Sec(".text.ftrace_trampoline", TEXT, b"\0"), Sec(".init.text.ftrace_trampoline", TEXT, b"\0"))

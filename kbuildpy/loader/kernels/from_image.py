@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
@@ -25,6 +25,9 @@ from kbuildpy.loader.kernels.keys import image_state, keyring_of_image
 from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
 from kbuildpy.loader.since import Version, version_of
+
+if TYPE_CHECKING:
+    from kbuildpy.loader.btf.types import BtfTypes
 
 OLDEST = (5, 19)
 """Older kernels keep CRCs apart from their table, where the architecture has CONFIG_MODULE_REL_CRCS."""
@@ -72,6 +75,7 @@ def kernel_from_image(
         depends_of=partial(modules_needed, modules) if modules else None,
         meaning_of=partial(meaning_of, modules) if modules else None,
         softdeps_of=partial(softdeps_of, modules) if modules else None,
+        own_types=partial(_own_types, image, version),
         missing=tuple(missing),
     )
 
@@ -148,6 +152,12 @@ def _shipped(modules: Path, image: Path, vermagic: str | None, missing: list[str
             hint="name the modules that came with this kernel",
         )
     return shipped
+
+
+def _own_types(image: Path, version: Version) -> BtfTypes | None:
+    from kbuildpy.loader.kernels.own_types import types_of_image
+
+    return types_of_image(image, version)
 
 
 def _exports(

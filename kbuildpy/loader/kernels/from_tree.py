@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
@@ -21,7 +22,10 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.keys import keyring_of_image
-from kbuildpy.loader.since import version_of
+from kbuildpy.loader.since import Version, version_of
+
+if TYPE_CHECKING:
+    from kbuildpy.loader.btf.types import BtfTypes
 
 AskTree = Callable[[KernelTree], ModuleFacts]
 """Asks a tree's compiler; raises `KbuildError` where it cannot be asked."""
@@ -52,9 +56,10 @@ def kernel_from_tree(
             missing.append(f"the built-in certificates: {error.message}")
     if modules is None:
         missing.append(f"the kernel's own modules: there is no lib/modules/{tree.release}/kernel below {root}")
+    version = version_of(tree.release)
     return LoaderKernel(
         release=tree.release,
-        version=version_of(tree.release),
+        version=version,
         machine=str(architecture_of(tree)),
         config=tree.config,
         vermagic=facts.vermagic if facts else None,
@@ -66,6 +71,7 @@ def kernel_from_tree(
         depends_of=partial(modules_needed, modules) if modules else None,
         meaning_of=partial(meaning_of, modules) if modules else None,
         softdeps_of=partial(softdeps_of, modules) if modules else None,
+        own_types=partial(_own_types, tree.objects / "vmlinux", image, version),
         missing=tuple(missing),
     )
 
@@ -86,6 +92,14 @@ def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing:
             return facts
     missing.append(f"vermagic and the layout of struct module: {reason}")
     return None
+
+
+def _own_types(vmlinux: Path, image: Path | None, version: Version) -> BtfTypes | None:
+    """From the tree's `vmlinux`, which modules get their types with; else from the image."""
+    from kbuildpy.loader.kernels.own_types import types_of_image, types_of_vmlinux
+
+    found = types_of_vmlinux(vmlinux, version) if vmlinux.is_file() else None
+    return types_of_image(image, version) if found is None and image is not None else found
 
 
 def _exports(tree: KernelTree, missing: list[str]) -> SymversExports | None:

@@ -1,138 +1,90 @@
-"""A module's type information: kernel/bpf/btf.c: btf_module_notify, btf_parse_hdr, btf_check_sec_info,
-btf_parse_str_sec.
-
-Types are numbered on from the kernel's own, so whether they are sound only shows together with those; what can be said
-of a module alone is whether its header and its parts are.
-"""
+"""A module's type information: kernel/bpf/btf.c: btf_module_notify."""
 
 from __future__ import annotations
 
-import struct
-from functools import cmp_to_key
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader import since
+from kbuildpy.loader.btf.header import parse_header
+from kbuildpy.loader.btf.invalid import BeyondTypes, InvalidBtf
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.sites import has_address
+from kbuildpy.loader.verdict import Undefined
 
-MAGIC, VERSION = 0xEB9F, 1
-MAX_NAME_OFFSET = 0xFFFFFF
+if TYPE_CHECKING:
+    from kbuildpy.loader.btf.types import BtfTypes
 
-
-class Header(NamedTuple):
-    """struct btf_header; offsets are from its end."""
-
-    magic: int
-    version: int
-    flags: int
-    hdr_len: int
-    type_off: int
-    type_len: int
-    str_off: int
-    str_len: int
-    layout_off: int
-    layout_len: int
-
-
-LAYOUT = "<HBBIIIIIII"
+OF_BTF = "whether .BTF fits the kernel's own types"
 
 
 def btf_module_notify(info: LoadInfo) -> None:
-    """Look at `.BTF`, if the module has one. Raises `Refusal` where the kernel insists on it."""
+    """Look at `.BTF`, if the module has one. Raises `Refusal` where the kernel insists on it, and `Undefined`."""
     number = info.find_any_sec(".BTF")
     if not number or not info.sechdrs[number].sh_size:
         return
     if info.kernel.config is None:
         info.not_checked("type information: the kernel's configuration is not known")
         return
-    problem = None
-    base = info.find_any_sec(".BTF.base")
-    if info.kernel.version >= since.BTF_BASE and (base or has_address(info, 0)):
-        problem = _problem(info, info.data(base), is_split=False)
-    problem = problem or _problem(info, info.data(number), is_split=True)
     allowed = info.kernel.has("MODULE_ALLOW_BTF_MISMATCH")
-    if problem is None:
-        if allowed is not True:
-            info.not_checked("whether .BTF fits the kernel's own types: those are not read")
+    try:
+        _parse_module(info, number, with_types=not allowed)
+    except BeyondTypes as error:
+        raise Undefined(info.stage, f".BTF is damaged, and the kernel does not look: {error}") from error
+    except InvalidBtf as invalid:
+        for line in invalid.lines:
+            info.log(line)
+        line = f"failed to validate module [{info.mod_name}] BTF: -{errno_number(invalid.errno)}"
+        if not allowed:
+            raise info.refuse(
+                invalid.errno,
+                line,
+                f".BTF is damaged, or made for another kernel: {invalid.reason}",
+                hint="build the module again with this kernel's vmlinux, or without: objcopy --remove-section .BTF",
+            ) from invalid
+        if info.kernel.version < since.BTF_MISMATCH_ONCE:
+            info.log(line)
+        else:
+            info.log(
+                "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules",
+            )
+
+
+def _parse_module(info: LoadInfo, number: int, *, with_types: bool) -> None:
+    """btf_parse_module. Where a kernel only says that something is wrong with types, they are not looked at."""
+    version = info.kernel.version
+    base_number = info.find_any_sec(".BTF.base")
+    has_base = version >= since.BTF_BASE and (base_number or has_address(info, 0))
+    base = parse_header(info.data(base_number), version, is_split=False) if has_base else None
+    if not with_types:
+        parse_header(info.data(number), version, is_split=True)
         return
-    errno, message = problem
-    info.log(f"BPF: {message}")
-    line = f"failed to validate module [{info.mod_name}] BTF: -{errno_number(errno)}"
-    if not allowed:
-        raise info.refuse(
-            errno,
-            line,
-            f".BTF is damaged: {message}",
-            hint="build the module again, or remove the section: objcopy --remove-section .BTF",
-        )
-    if info.kernel.version < since.BTF_MISMATCH_ONCE:
-        info.log(line)
-    else:
-        info.log(
-            "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules",
-        )
+    # (few kernels insist on sound types, and patterns take their time to be compiled)
+    from kbuildpy.loader.btf.check_meta import check_all_metas, check_modifiers
+    from kbuildpy.loader.btf.relocate import relocate
+
+    distilled = None
+    if base is not None:
+        distilled = check_all_metas(base, version)
+        check_modifiers(distilled, version)
+    parts = parse_header(info.data(number), version, is_split=True)
+    kernel = _own_types(info)
+    if distilled is None and kernel is None:
+        return
+    types = check_all_metas(parts, version, distilled or kernel)
+    check_modifiers(types, version)
+    if distilled is not None and kernel is not None:
+        relocate(types, kernel)
 
 
-def _problem(info: LoadInfo, contents: bytes, *, is_split: bool) -> tuple[str, str] | None:
-    """The errno and what the verifier says of the first thing that is wrong."""
-    size = struct.calcsize(LAYOUT) if info.kernel.version >= since.BTF_LAYOUT else struct.calcsize(LAYOUT) - 8
-    if len(contents) < 8:
-        return "EINVAL", "hdr_len not found"
-    length = int.from_bytes(contents[4:8], "little")
-    if len(contents) < length:
-        return "EINVAL", "btf_header not found"
-    if any(contents[size:length]):
-        return "E2BIG", "Unsupported btf_header"
-    header = Header(*struct.unpack(LAYOUT, contents[: min(length, size)].ljust(struct.calcsize(LAYOUT), b"\0")))
-    if header.magic != MAGIC:
-        return "EINVAL", "Invalid magic"
-    if header.version != VERSION:
-        return "ENOTSUPP", "Unsupported version"
-    if header.flags:
-        return "ENOTSUPP", "Unsupported flags"
-    if not is_split and len(contents) == length:
-        return "EINVAL", "No data"
-    return _section_problem(header, size, len(contents) - length) or _string_problem(
-        header, size, contents, is_split=is_split
-    )
-
-
-def _compared(one: tuple[int, int], other: tuple[int, int]) -> int:
-    """(btf_sec_info_cmp; differences are taken for signed numbers of 32 bits)"""
-    offset, length = ((a - b) & 0xFFFFFFFF for a, b in zip(one, other, strict=True))
-    difference = offset or length
-    return difference - (1 << 32) if difference >> 31 else difference
-
-
-def _section_problem(header: Header, size: int, expected: int) -> tuple[str, str] | None:
-    parts = [(header.type_off, header.type_len), (header.str_off, header.str_len)]
-    if header.hdr_len >= size and header.layout_len:
-        parts.append((header.layout_off, header.layout_len))
-    total = 0
-    for offset, length in sorted(parts, key=cmp_to_key(_compared)):
-        if expected < offset:
-            return "EINVAL", "Invalid section offset"
-        if total < offset:
-            return "EINVAL", "Unsupported section found"
-        if total > offset:
-            return "EINVAL", "Section overlap found"
-        if expected - total < length:
-            return "EINVAL", "Total section length too long"
-        total += length
-    return ("EINVAL", "Unsupported section found") if expected != total else None
-
-
-def _string_problem(header: Header, size: int, contents: bytes, *, is_split: bool) -> tuple[str, str] | None:
-    start = header.hdr_len + header.str_off
-    end = start + header.str_len
-    has_layout = size > 24 and header.hdr_len >= size
-    if not has_layout and end != len(contents):
-        return "EINVAL", "String section is not at the end"
-    if is_split and not header.str_len:
-        return None
-    if not header.str_len or header.str_len - 1 > MAX_NAME_OFFSET or contents[end - 1]:
-        return "EINVAL", "Invalid string section"
-    if not is_split and contents[start]:
-        return "EINVAL", "Invalid string section"
-    return None
+def _own_types(info: LoadInfo) -> BtfTypes | None:
+    """The kernel's; where they are not known, that is said."""
+    reason = "there is neither a vmlinux in its tree nor an image of it that has them"
+    try:
+        types = info.kernel.own_types() if info.kernel.own_types else None
+    except KbuildError as error:
+        types, reason = None, error.message
+    if types is None:
+        info.not_checked(f"{OF_BTF}: {reason}")
+    return types

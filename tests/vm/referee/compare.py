@@ -6,12 +6,12 @@ prediction is made for the kernel as it was just then: with the taints that it r
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from kbuildpy.kernel.errnos import errno_name
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.lifecycle.unload import delete_module
@@ -127,7 +127,7 @@ def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
         differences = [*_differences(verdict, event, tainted)]
         if event.unloaded is not None and verdict.accepted:
             removal = delete_module(after, verdict.name, kernel, flags=os.O_NONBLOCK)
-            if removal.errno != (errno.errorcode[event.unloaded] if event.unloaded else None):
+            if removal.errno != (errno_name(event.unloaded) if event.unloaded else None):
                 differences.append(f"the removal ({removal.errno})")
         excuses = tuple(dict.fromkeys(filter(None, map(excuse_for, event.log))))
         if differences and event.step.case.startswith("random ") and verdict.stage == "module_sig_check":
@@ -235,7 +235,7 @@ def _pattern(part: str) -> str:
 
 
 def _errno_name(answer: Answer) -> str | None:
-    return errno.errorcode[answer.errno] if answer.errno else None
+    return errno_name(answer.errno) if answer.errno else None
 
 
 def _without(modules: Modules, name: str) -> Modules:

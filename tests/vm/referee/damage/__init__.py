@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.damage import (
     btf,
+    btf_types,
     coming,
     elf_header,
     layout,
@@ -19,7 +20,20 @@ from tests.vm.referee.damage import (
     versions,
 )
 
-STAGES = (signature, elf_header, sections, modinfo, versions, layout, symbols, relocations, coming, parameters, btf)
+STAGES = (
+    signature,
+    elf_header,
+    sections,
+    modinfo,
+    versions,
+    layout,
+    symbols,
+    relocations,
+    coming,
+    parameters,
+    btf,
+    btf_types,
+)
 
 
 def second_damages(bases: Bases) -> list[Case]:

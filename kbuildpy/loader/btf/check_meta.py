@@ -1,0 +1,441 @@
+"""Whether types are sound, each in itself: kernel/bpf/btf.c: btf_check_all_metas and the check_meta of each kind; and
+whether those that change others lead to an end: btf_check_type_tags, btf_check_modifier_chain_length.
+
+Whether what a type refers to fits it, a kernel does not look at in modules.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kbuildpy.loader import since
+from kbuildpy.loader.btf.header import MAX_NAME_OFFSET, Parts
+from kbuildpy.loader.btf.invalid import InvalidBtf, verifier_log
+from kbuildpy.loader.btf.types import (
+    ARRAY,
+    CONST,
+    DATASEC,
+    DECL_TAG,
+    EACH,
+    ENUM,
+    ENUM64,
+    FLOAT,
+    FUNC,
+    FUNC_PROTO,
+    FWD,
+    INT,
+    KIND_NAMES,
+    MODIFIERS,
+    ONE,
+    PTR,
+    RESTRICT,
+    STRUCT,
+    TYPE_TAG,
+    TYPEDEF,
+    UNION,
+    VAR,
+    VOLATILE,
+    WORDS,
+    BtfTypes,
+    info_masks,
+    words_of,
+)
+from kbuildpy.loader.since import Version
+
+MAX_TYPE = 0xFFFFF
+MAX_CHAIN = 32
+_INFO_MASK = 0x9F00FFFF
+_INT_MASK = 0x0FFFFFFF
+_KIND_FLAG = 1 << 31
+_ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
+_FLOAT_SIZES = (2, 4, 8, 12, 16)
+_FUNC_GLOBAL = 1
+_VAR_LINKAGES = (0, 1)
+
+# KSYM_NAME_LEN characters at most; letters are those of Latin-1 (lib/ctype.c), and a full stop.
+_LETTERS = rb"A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff"
+_IDENTIFIER = re.compile(rb"[" + _LETTERS + rb"][0-9" + _LETTERS + rb"]{0,511}\0")
+_SECTION = re.compile(rb"[\x20-\x7e\xa0-\xff]{1,512}\0")
+
+
+@dataclass(eq=False)
+class _Env:
+    """struct btf_verifier_env: what is read, and how far it has been."""
+
+    types: BtfTypes
+    starts: array[int]
+    size: int
+    tag_flags: bool
+    section_name: re.Pattern[bytes]
+
+    def has_name_at(self, offset: int) -> bool:
+        """btf_name_offset_valid"""
+        types = self.types
+        return offset <= MAX_NAME_OFFSET and offset < types.start_str_off + len(types.strings)
+
+    def is_identifier(self, offset: int) -> bool:
+        """btf_name_valid_identifier"""
+        return self.fits(_IDENTIFIER, offset)
+
+    def fits(self, pattern: re.Pattern[bytes], offset: int) -> bool:
+        """Whether the name at `offset` looks like that."""
+        types = self.types
+        while offset < types.start_str_off and types.base:
+            types = types.base
+        return pattern.match(types.strings, offset - types.start_str_off) is not None
+
+    def name(self, offset: int) -> str:
+        """As it is printed (__btf_name_by_offset)."""
+        name = self.types.name_at(offset) if offset else b"(anon)"
+        return "(invalid-name-offset)" if name is None else name.decode("utf-8", "surrogateescape")
+
+    @property
+    def number(self) -> int:
+        """The type that is looked at."""
+        return self.types.start_id + len(self.starts)
+
+    def kind_at(self, at: int) -> int:
+        return self.types.words[at + 1] >> 24 & self.types.masks[0]
+
+    def vlen_at(self, at: int) -> int:
+        return self.types.words[at + 1] & self.types.masks[1]
+
+    def left_after(self, at: int) -> int:
+        """The bytes of the types behind the three words of the one at `at`."""
+        return self.size - 4 * (at + WORDS)
+
+    def log_type(self, at: int, text: str, *, errno: str = "EINVAL") -> InvalidBtf:
+        """btf_verifier_log_type"""
+        head = f"[{self.number}] {KIND_NAMES[self.kind_at(at)]} {self.name(self.types.words[at])} "
+        return verifier_log(errno, head, *_details(self, at), " ", text, "")
+
+    def log_basic(self, at: int, text: str) -> InvalidBtf:
+        """btf_verifier_log_basic"""
+        head = f"[{self.number}] {KIND_NAMES[self.kind_at(at)]} {self.name(self.types.words[at])}"
+        return verifier_log("EINVAL", head, " ", text, "")
+
+
+def check_all_metas(parts: Parts, version: Version, base: BtfTypes | None = None) -> BtfTypes:
+    """The types in `parts`, which go on from those of `base`. Raises `InvalidBtf` for the first that is not sound."""
+    starts = array("I")
+    types = BtfTypes(words_of(parts.types), starts, parts.strings, info_masks(version), base)
+    env = _Env(
+        types,
+        starts,
+        size=len(parts.types),
+        tag_flags=version >= since.BTF_TAG_FLAGS,
+        section_name=_SECTION if version >= since.BTF_SECTION_NAMES else _IDENTIFIER,
+    )
+    words, (kinds, counts) = types.words, types.masks
+    has_mask = version < since.BTF_WIDE_INFO
+    at = 0
+    while 4 * at < env.size:
+        if env.left_after(at) < 0:
+            raise verifier_log("EINVAL", f"[{env.number}] meta_left:{env.size - 4 * at} meta_needed:{4 * WORDS}")
+        info = words[at + 1]
+        if has_mask and info & ~_INFO_MASK:
+            raise verifier_log("EINVAL", f"[{env.number}] Invalid btf_info:{info:x}")
+        kind = info >> 24 & kinds
+        check = _CHECKS.get(kind)
+        if check is None:
+            raise verifier_log("EINVAL", f"[{env.number}] Invalid kind:{kind}")
+        if not env.has_name_at(words[at]):
+            raise verifier_log("EINVAL", f"[{env.number}] Invalid name_offset:{words[at]}")
+        more = EACH[kind] * (info & counts) if kind in EACH else ONE.get(kind, 0)
+        if more and env.left_after(at) < 4 * more:
+            raise env.log_basic(at, f"meta_left:{env.left_after(at)} meta_needed:{4 * more}")
+        check(env, at)
+        starts.append(at)
+        at += WORDS + more
+    return types
+
+
+def _no_vlen(env: _Env, at: int) -> None:
+    if env.vlen_at(at):
+        raise env.log_type(at, "vlen != 0")
+
+
+def _no_flag(env: _Env, at: int) -> None:
+    if env.types.words[at + 1] & _KIND_FLAG:
+        raise env.log_type(at, "Invalid btf_info kind_flag")
+
+
+def _no_name(env: _Env, at: int) -> None:
+    if env.types.words[at]:
+        raise env.log_type(at, "Invalid name")
+
+
+def _named(env: _Env, at: int) -> None:
+    name = env.types.words[at]
+    if not name or not env.is_identifier(name):
+        raise env.log_type(at, "Invalid name")
+
+
+def _named_or_not(env: _Env, at: int) -> None:
+    if env.types.words[at]:
+        _named(env, at)
+
+
+def _check_int(env: _Env, at: int) -> None:
+    _no_vlen(env, at)
+    _no_flag(env, at)
+    data = env.types.words[at + WORDS]
+    if data & ~_INT_MASK:
+        raise env.log_basic(at, f"Invalid int_data:{data:x}")
+    bits = (data & 0xFF) + (data >> 16 & 0xFF)
+    if bits > 128:
+        raise env.log_type(at, "nr_bits exceeds 128")
+    if (bits + 7) // 8 > env.types.words[at + 2]:
+        raise env.log_type(at, "nr_bits exceeds type_size")
+    if data >> 24 not in _ENCODINGS:
+        raise env.log_type(at, "Unsupported encoding", errno="ENOTSUPP")
+
+
+def _check_ref(env: _Env, at: int) -> None:
+    """btf_ref_type_check_meta"""
+    name, info, number = env.types.words[at : at + WORDS]
+    kind = env.kind_at(at)
+    _no_vlen(env, at)
+    if info & _KIND_FLAG and not (kind == TYPE_TAG and env.tag_flags):
+        raise env.log_type(at, "Invalid btf_info kind_flag")
+    if number > MAX_TYPE:
+        raise env.log_type(at, "Invalid type_id")
+    if kind == TYPEDEF:
+        _named(env, at)
+    elif kind == TYPE_TAG:
+        if not env.types.name_at(name):
+            raise env.log_type(at, "Invalid name")
+    elif name:
+        raise env.log_type(at, "Invalid name")
+
+
+def _check_fwd(env: _Env, at: int) -> None:
+    _no_vlen(env, at)
+    if env.types.words[at + 2]:
+        raise env.log_type(at, "type != 0")
+    _named(env, at)
+
+
+def _check_array(env: _Env, at: int) -> None:
+    _no_name(env, at)
+    _no_vlen(env, at)
+    _no_flag(env, at)
+    size, element, index = env.types.words[at + 2 : at + 5]
+    if size:
+        raise env.log_type(at, "size != 0")
+    if not 0 < element <= MAX_TYPE:
+        raise env.log_type(at, "Invalid elem")
+    if not 0 < index <= MAX_TYPE:
+        raise env.log_type(at, "Invalid index")
+
+
+def _check_struct(env: _Env, at: int) -> None:
+    _named_or_not(env, at)
+    words = env.types.words
+    size, has_bitfields = words[at + 2], words[at + 1] & _KIND_FLAG
+    is_union = env.kind_at(at) == UNION
+    last = 0
+    first = at + WORDS
+    for member in range(first, first + 3 * env.vlen_at(at), 3):
+        name, number, offset = words[member : member + 3]
+        if not env.has_name_at(name):
+            raise _log_member(env, at, member, f"Invalid member name_offset:{name}")
+        if name and not env.is_identifier(name):
+            raise _log_member(env, at, member, "Invalid name")
+        if not 0 < number <= MAX_TYPE:
+            raise _log_member(env, at, member, "Invalid type_id")
+        if has_bitfields:
+            offset &= 0xFFFFFF
+        if (is_union and offset) or last > offset:
+            raise _log_member(env, at, member, "Invalid member bits_offset")
+        if (offset + 7) // 8 > size:
+            raise _log_member(env, at, member, "Member bits_offset exceeds its struct size")
+        last = offset
+
+
+def _log_member(env: _Env, at: int, member: int, text: str) -> InvalidBtf:
+    """btf_verifier_log_member"""
+    name, number, offset = env.types.words[member : member + 3]
+    place = f"bits_offset={offset}"
+    if env.types.words[at + 1] & _KIND_FLAG:
+        place = f"bitfield_size={offset >> 24} bits_offset={offset & 0xFFFFFF}"
+    return verifier_log("EINVAL", f"\t{env.name(name)} type_id={number} {place}", " ", text, "")
+
+
+def _check_enum(env: _Env, at: int) -> None:
+    words = env.types.words
+    size = words[at + 2]
+    if size > 8 or size.bit_count() != 1:
+        raise env.log_type(at, "Unexpected size")
+    _named_or_not(env, at)
+    step = EACH[env.kind_at(at)]
+    first = at + WORDS
+    for value in range(first, first + step * env.vlen_at(at), step):
+        name = words[value]
+        if not env.has_name_at(name):
+            raise verifier_log("EINVAL", f"\tInvalid name_offset:{name}")
+        if not name or not env.is_identifier(name):
+            raise env.log_type(at, "Invalid name")
+
+
+def _check_func_proto(env: _Env, at: int) -> None:
+    _no_name(env, at)
+    _no_flag(env, at)
+
+
+def _check_func(env: _Env, at: int) -> None:
+    _named(env, at)
+    if env.vlen_at(at) > _FUNC_GLOBAL:
+        raise env.log_type(at, "Invalid func linkage")
+    _no_flag(env, at)
+
+
+def _check_var(env: _Env, at: int) -> None:
+    _no_vlen(env, at)
+    _no_flag(env, at)
+    _named(env, at)
+    number, linkage = env.types.words[at + 2 : at + 4]
+    if not 0 < number <= MAX_TYPE:
+        raise env.log_type(at, "Invalid type_id")
+    if linkage not in _VAR_LINKAGES:
+        raise env.log_type(at, "Linkage not supported")
+
+
+def _check_datasec(env: _Env, at: int) -> None:
+    words = env.types.words
+    name, _, size = words[at : at + WORDS]
+    if not size:
+        raise env.log_type(at, "size == 0")
+    _no_flag(env, at)
+    if not name or not env.fits(env.section_name, name):
+        raise env.log_type(at, "Invalid name")
+    end = total = 0
+    first = at + WORDS
+    for variable in range(first, first + 3 * env.vlen_at(at), 3):
+        number, offset, length = words[variable : variable + 3]
+        text = ""
+        if not 0 < number <= MAX_TYPE:
+            text = "Invalid type_id"
+        elif offset < end or offset >= size:
+            text = "Invalid offset"
+        elif not 0 < length <= size:
+            text = "Invalid size"
+        elif (offset + length) & 0xFFFFFFFF > size:
+            text = "Invalid offset+size"
+        if text:
+            said = f"\t type_id={number} offset={offset} size={length}"
+            raise verifier_log("EINVAL", said, " ", text, "")
+        end = (offset + length) & 0xFFFFFFFF
+        total += length
+    if size < total:
+        raise env.log_type(at, "Invalid btf_info size")
+
+
+def _check_float(env: _Env, at: int) -> None:
+    _no_vlen(env, at)
+    _no_flag(env, at)
+    if env.types.words[at + 2] not in _FLOAT_SIZES:
+        raise env.log_type(at, "Invalid type_size")
+
+
+def _check_decl_tag(env: _Env, at: int) -> None:
+    words = env.types.words
+    if not env.types.name_at(words[at]):
+        raise env.log_type(at, "Invalid value")
+    if not env.tag_flags:
+        _no_flag(env, at)
+    _no_vlen(env, at)
+    if _signed(words[at + WORDS]) < -1:
+        raise env.log_type(at, "Invalid component_idx")
+
+
+_CHECKS: dict[int, Callable[[_Env, int], None]] = {
+    INT: _check_int,
+    **dict.fromkeys((PTR, TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG), _check_ref),
+    ARRAY: _check_array,
+    STRUCT: _check_struct,
+    UNION: _check_struct,
+    ENUM: _check_enum,
+    ENUM64: _check_enum,
+    FWD: _check_fwd,
+    FUNC: _check_func,
+    FUNC_PROTO: _check_func_proto,
+    VAR: _check_var,
+    DATASEC: _check_datasec,
+    FLOAT: _check_float,
+    DECL_TAG: _check_decl_tag,
+}
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 32) if word >> 31 else word
+
+
+def _details(env: _Env, at: int) -> list[str]:
+    """What is said of a type beside its kind and name: log_details of its kind."""
+    words, kind = env.types.words, env.kind_at(at)
+    size = words[at + 2]
+    if kind == INT:
+        data = words[at + WORDS]
+        encoding = _ENCODINGS.get(data >> 24 & 0xF, "UNKN")
+        return [f"size={size} bits_offset={data >> 16 & 0xFF} nr_bits={data & 0xFF} encoding={encoding}"]
+    if kind == ARRAY:
+        element, index, count = words[at + 3 : at + 6]
+        return [f"type_id={element} index_type_id={index} nr_elems={count}"]
+    if kind in (STRUCT, UNION, ENUM, ENUM64, DATASEC):
+        return [f"size={size} vlen={env.vlen_at(at)}"]
+    if kind == FWD:
+        return ["union" if words[at + 1] & _KIND_FLAG else "struct"]
+    if kind == FUNC_PROTO:
+        return _arguments(env, at)
+    if kind == VAR:
+        return [f"type_id={size} linkage={words[at + WORDS]}"]
+    if kind == FLOAT:
+        return [f"size={size}"]
+    if kind == DECL_TAG:
+        return [f"type={size} component_idx={_signed(words[at + WORDS])}"]
+    return [f"type_id={size}"]
+
+
+def _arguments(env: _Env, at: int) -> list[str]:
+    """btf_func_proto_log"""
+    words, count = env.types.words, env.vlen_at(at)
+    said = [f"return={words[at + 2]} args=("]
+    first = at + WORDS
+    for argument in range(count):
+        name, number = words[first + 2 * argument : first + 2 * argument + 2]
+        comma = ", " if argument else ""
+        is_last = argument == count - 1
+        said.append(f"{comma}vararg" if is_last and not number else f"{comma}{number} {env.name(name)}")
+    return [*said, *([] if count else ["void"]), ")"]
+
+
+def check_modifiers(types: BtfTypes, version: Version) -> None:
+    """Follow what changes another type: after so many there must be one that does not. Raises `InvalidBtf`."""
+    words, kinds = types.words, types.masks[0]
+    ordered = version < since.BTF_TAG_ORDER
+    checked = types.start_id - 1
+    for own, start in enumerate(types.starts, types.start_id):
+        kind = words[start + 1] >> 24 & kinds
+        if kind not in MODIFIERS:
+            continue
+        number, left, in_tags = own, MAX_CHAIN, kind == TYPE_TAG
+        while kind in MODIFIERS:
+            if not left:
+                raise verifier_log("ELOOP", "Max chain length or cycle detected")
+            left -= 1
+            if ordered:
+                if kind == TYPE_TAG and not in_tags:
+                    raise verifier_log("EINVAL", "Type tags don't precede modifiers")
+                in_tags = kind == TYPE_TAG
+            if number <= checked:
+                break
+            number = types.words[types.start_of(number) + 2]
+            following = types.kind_of(number)
+            if following is None:
+                raise InvalidBtf("EINVAL", (), f"type {own} leads to type {number}, which there is not")
+            kind = following
+        checked = own

@@ -1,0 +1,105 @@
+"""The header of type information, and the parts that it names: kernel/bpf/btf.c: btf_parse_hdr, btf_check_sec_info,
+btf_parse_str_sec."""
+
+from __future__ import annotations
+
+import struct
+from functools import cmp_to_key
+from typing import NamedTuple
+
+from kbuildpy.loader import since
+from kbuildpy.loader.btf.invalid import verifier_log
+from kbuildpy.loader.since import Version
+
+MAGIC, VERSION = 0xEB9F, 1
+MAX_NAME_OFFSET = 0xFFFFFF
+
+
+class Header(NamedTuple):
+    """struct btf_header; offsets are from its end."""
+
+    magic: int
+    version: int
+    flags: int
+    hdr_len: int
+    type_off: int
+    type_len: int
+    str_off: int
+    str_len: int
+    layout_off: int
+    layout_len: int
+
+
+LAYOUT = "<HBBIIIIIII"
+
+
+class Parts(NamedTuple):
+    """The bytes of the types, and of the strings."""
+
+    types: bytes
+    strings: bytes
+
+
+def parse_header(contents: bytes, version: Version, *, is_split: bool) -> Parts:
+    """The parts of type information; `is_split`: it goes on from another's. Raises `InvalidBtf`."""
+    size = struct.calcsize(LAYOUT) if version >= since.BTF_LAYOUT else struct.calcsize(LAYOUT) - 8
+    if len(contents) < 8:
+        raise verifier_log("EINVAL", "hdr_len not found")
+    length = int.from_bytes(contents[4:8], "little")
+    if len(contents) < length:
+        raise verifier_log("EINVAL", "btf_header not found")
+    if any(contents[size:length]):
+        raise verifier_log("E2BIG", "Unsupported btf_header")
+    header = Header(*struct.unpack(LAYOUT, contents[: min(length, size)].ljust(struct.calcsize(LAYOUT), b"\0")))
+    if header.magic != MAGIC:
+        raise verifier_log("EINVAL", "Invalid magic")
+    if header.version != VERSION:
+        raise verifier_log("ENOTSUPP", "Unsupported version")
+    if header.flags:
+        raise verifier_log("ENOTSUPP", "Unsupported flags")
+    if not is_split and len(contents) == length:
+        raise verifier_log("EINVAL", "No data")
+    _check_sections(header, size, len(contents) - length)
+    _check_strings(header, size, contents, is_split=is_split)
+    types, strings = header.hdr_len + header.type_off, header.hdr_len + header.str_off
+    return Parts(contents[types : types + header.type_len], contents[strings : strings + header.str_len])
+
+
+def _compared(one: tuple[int, int], other: tuple[int, int]) -> int:
+    """(btf_sec_info_cmp; differences are taken for signed numbers of 32 bits)"""
+    offset, length = ((a - b) & 0xFFFFFFFF for a, b in zip(one, other, strict=True))
+    difference = offset or length
+    return difference - (1 << 32) if difference >> 31 else difference
+
+
+def _check_sections(header: Header, size: int, expected: int) -> None:
+    parts = [(header.type_off, header.type_len), (header.str_off, header.str_len)]
+    if header.hdr_len >= size and header.layout_len:
+        parts.append((header.layout_off, header.layout_len))
+    total = 0
+    for offset, length in sorted(parts, key=cmp_to_key(_compared)):
+        if expected < offset:
+            raise verifier_log("EINVAL", "Invalid section offset")
+        if total < offset:
+            raise verifier_log("EINVAL", "Unsupported section found")
+        if total > offset:
+            raise verifier_log("EINVAL", "Section overlap found")
+        if expected - total < length:
+            raise verifier_log("EINVAL", "Total section length too long")
+        total += length
+    if expected != total:
+        raise verifier_log("EINVAL", "Unsupported section found")
+
+
+def _check_strings(header: Header, size: int, contents: bytes, *, is_split: bool) -> None:
+    start = header.hdr_len + header.str_off
+    end = start + header.str_len
+    has_layout = size > 24 and header.hdr_len >= size
+    if not has_layout and end != len(contents):
+        raise verifier_log("EINVAL", "String section is not at the end")
+    if is_split and not header.str_len:
+        return
+    if not header.str_len or header.str_len - 1 > MAX_NAME_OFFSET or contents[end - 1]:
+        raise verifier_log("EINVAL", "Invalid string section")
+    if not is_split and contents[start]:
+        raise verifier_log("EINVAL", "Invalid string section")

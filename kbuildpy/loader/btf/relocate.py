@@ -1,0 +1,193 @@
+"""Finds the types of `.BTF.base` in the kernel: tools/lib/bpf/btf_relocate.c.
+
+`.BTF.base` has names and sizes of those types of a kernel that a module refers to. Each must be in the kernel that
+loads the module, and only once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+
+from kbuildpy.loader.btf.invalid import BeyondTypes, InvalidBtf
+from kbuildpy.loader.btf.types import (
+    ARRAY,
+    COMPOSITE,
+    DATASEC,
+    ENUM,
+    ENUM64,
+    FLOAT,
+    FUNC_PROTO,
+    FWD,
+    INT,
+    MODIFIERS,
+    STRUCT,
+    UNION,
+    WORDS,
+    BtfTypes,
+)
+
+_DISTILLED = frozenset((INT, FLOAT, ENUM, *COMPOSITE, FWD))
+_SIZED = frozenset((INT, FLOAT, ENUM, ENUM64))
+_KIND_FLAG = 1 << 31
+_SIZE = 0x7FFFFFFF  # (struct btf_name_info has 31 bits for it)
+
+
+def relocate(types: BtfTypes, kernel: BtfTypes) -> None:
+    """Look whether the types that `types` go on from are in the kernel's. Raises `InvalidBtf` for one that is not, and
+    `BeyondTypes`."""
+    distilled = types.base
+    assert distilled is not None
+    _validate_distilled_base(distilled)
+    mapped = _map_distilled_base(types, distilled, kernel)
+    names = {}
+    for start, number in zip(distilled.starts, mapped, strict=True):
+        names[distilled.words[start]] = kernel.words[kernel.start_of(number)]
+    for start in types.starts:
+        for number in _ids(types, start):
+            if number >= types.count:
+                raise BeyondTypes(f"a type refers to type {number}, and there are {types.count}")
+    for start in types.starts:
+        for offset in _name_offsets(types, start):
+            if 0 < offset < types.start_str_off and not names.get(offset):
+                raise _warned("ENOENT", f"string '' [offset {offset}] is not mapped to base BTF")
+
+
+def _warned(errno: str, line: str) -> InvalidBtf:
+    return InvalidBtf(errno, (line,), line)
+
+
+def _text(name: bytes | None) -> str:
+    return (name or b"").decode("utf-8", "surrogateescape")
+
+
+def _validate_distilled_base(distilled: BtfTypes) -> None:
+    for number, start in enumerate(distilled.starts, distilled.start_id):
+        kind = distilled.words[start + 1] >> 24 & distilled.masks[0]
+        if kind not in _DISTILLED:
+            raise _warned("EINVAL", f"type [{number}] in distilled based BTF has unexpected kind [{kind}]")
+        if not distilled.words[start]:
+            line = f"type [{number}], kind [{kind}] is invalid for distilled base BTF; it is anonymous"
+            raise _warned("EINVAL", line)
+
+
+def _map_distilled_base(types: BtfTypes, distilled: BtfTypes, kernel: BtfTypes) -> Sequence[int]:
+    """The kernel's number for each type of the distilled base, in order.
+
+    (The kernel goes through its own types, and looks for each in the base; it is quicker the other way round.)
+    """
+    embedded = _embedded(types, distilled)
+    found = array("I")
+    twice: tuple[int, int, int] | None = None
+    for number, at in enumerate(distilled.starts, distilled.start_id):
+        name = distilled.name_at(distilled.words[at]) or b""
+        fitting = [
+            candidate
+            for candidate in kernel.named.get(name, ())
+            if _is_compatible(distilled, at, kernel, candidate, is_embedded=bool(embedded[number]))
+        ]
+        found.append(fitting[0] if fitting else 0)
+        if len(fitting) > 1 and (twice is None or fitting[1] < twice[0]):
+            twice = (fitting[1], fitting[0], number)
+    if twice is not None:
+        second, first, number = twice
+        shown = _text(distilled.name_at(distilled.words[distilled.start_of(number)]))
+        size = kernel.words[kernel.start_of(second) + 2]
+        raise _warned(
+            "EINVAL",
+            f"distilled base BTF type '{shown}' [{number}], size {size} has multiple candidates of the same size "
+            f"(ids [{second}, {first}]) in base BTF",
+        )
+    for number, (at, mapped) in enumerate(zip(distilled.starts, found, strict=True), distilled.start_id):
+        if not mapped:
+            missing = _text(distilled.name_at(distilled.words[at]))
+            raise _warned("EINVAL", f"distilled base BTF type '{missing}' [{number}] is not mapped to base BTF id")
+    return found
+
+
+def _is_compatible(ours: BtfTypes, at: int, kernel: BtfTypes, number: int, *, is_embedded: bool) -> bool:
+    """Whether the distilled type at `at` can be the kernel's type `number`, which has the same name."""
+    start = kernel.start_of(number)
+    _, info, size = ours.words[at : at + WORDS]
+    kernel_name, kernel_info, kernel_size = kernel.words[start : start + WORDS]
+    kind, kernel_kind = info >> 24 & ours.masks[0], kernel_info >> 24 & kernel.masks[0]
+    # Of structs and unions the size is asked for where there are several of that name.
+    needs_size = kernel_kind in _SIZED or (kernel_kind in COMPOSITE and kernel.composites[kernel_name] > 1)
+    if needs_size and (size ^ kernel_size) & _SIZE:
+        return False
+    if kind == FWD:
+        if kernel_kind == FWD:
+            return not (info ^ kernel_info) & _KIND_FLAG
+        if kernel_kind in COMPOSITE:
+            return bool(kernel_info & _KIND_FLAG) == (kernel_kind == UNION)
+        return False
+    if kind == INT:
+        return kernel_kind == INT and not (ours.words[at + WORDS] ^ kernel.words[start + WORDS]) >> 24 & 0xF
+    if kind == FLOAT:
+        return kernel_kind == FLOAT
+    if kind == ENUM:
+        return kernel_kind in (ENUM, ENUM64)
+    # (whether a struct is a struct there, too, the kernel does not ask)
+    return not is_embedded or size == kernel_size
+
+
+def _embedded(types: BtfTypes, distilled: BtfTypes) -> bytearray:
+    """Marks for the types of the base that are in a struct or union itself, not by a pointer: their size matters
+    (btf_mark_embedded_composite_type_ids)."""
+    marks = bytearray(distilled.count)
+    followed = bytearray(types.count)  # 1: to its end, 2: on the way
+    for start in types.starts:
+        if types.words[start + 1] >> 24 & types.masks[0] not in COMPOSITE:
+            continue
+        for member in _ids(types, start):
+            way = []
+            number = member
+            while number and (number >= len(followed) or followed[number] != 1):
+                kind, holder = types.kind_of(number), types.holder(number)
+                if kind is None or holder is None:
+                    raise BeyondTypes(f"a member is of type {number}, and there are {types.count}")
+                if followed[number]:
+                    raise BeyondTypes(f"type {number} is an array of itself")
+                followed[number] = 2
+                way.append(number)
+                if kind in COMPOSITE and holder is distilled:
+                    marks[number] = 1
+                if kind not in MODIFIERS and kind != ARRAY:
+                    break
+                at = holder.start_of(number)
+                number = holder.words[at + 3 if kind == ARRAY else at + 2]
+            for number in way:
+                followed[number] = 1
+    return marks
+
+
+def _ids(types: BtfTypes, start: int) -> Iterator[int]:
+    """The numbers of types that a type refers to (tools/lib/bpf/btf_iter.c: btf_field_iter_init)."""
+    words = types.words
+    kind, count = words[start + 1] >> 24 & types.masks[0], words[start + 1] & types.masks[1]
+    first = start + WORDS
+    if kind in (INT, FLOAT, ENUM, ENUM64):
+        return
+    if kind == ARRAY:
+        yield words[first]
+        yield words[first + 1]
+    elif kind in COMPOSITE:
+        yield from words[first + 1 : first + 3 * count : 3]
+    elif kind == FUNC_PROTO:
+        yield words[start + 2]
+        yield from words[first + 1 : first + 2 * count : 2]
+    elif kind == DATASEC:
+        yield from words[first : first + 3 * count : 3]
+    else:
+        yield words[start + 2]
+
+
+def _name_offsets(types: BtfTypes, start: int) -> Iterator[int]:
+    """The offsets of all names in a type."""
+    words = types.words
+    kind, count = words[start + 1] >> 24 & types.masks[0], words[start + 1] & types.masks[1]
+    first = start + WORDS
+    yield words[start]
+    step = {ENUM: 2, ENUM64: 3, STRUCT: 3, UNION: 3, FUNC_PROTO: 2}.get(kind)
+    if step:
+        yield from words[first : first + step * count : step]

@@ -1,0 +1,142 @@
+"""Types as BTF keeps them: include/uapi/linux/btf.h.
+
+Each is three words (struct btf_type: the offset of its name, its kind with a count and a flag, its size or the number
+of another type), and what its kind adds to them.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from kbuildpy.loader import since
+from kbuildpy.loader.since import Version
+
+(INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO, VAR, DATASEC, FLOAT,
+ DECL_TAG, TYPE_TAG, ENUM64) = range(1, 20)  # fmt: skip
+
+KIND_NAMES = (
+    *("UNKNOWN", "INT", "PTR", "ARRAY", "STRUCT", "UNION", "ENUM", "FWD", "TYPEDEF", "VOLATILE", "CONST", "RESTRICT"),
+    *("FUNC", "FUNC_PROTO", "VAR", "DATASEC", "FLOAT", "DECL_TAG", "TYPE_TAG", "ENUM64"),
+)
+"""As the kernel prints them (btf_kind_str)."""
+
+COMPOSITE = (STRUCT, UNION)
+MODIFIERS = frozenset((TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG))
+
+_FOUND = frozenset((INT, FLOAT, ENUM, ENUM64, FWD, *COMPOSITE))
+_LONG_NAME = 1024
+
+WORDS = 3
+"""Of a struct btf_type."""
+ONE = {INT: 1, ARRAY: 3, VAR: 1, DECL_TAG: 1}
+"""Words that follow a type of such a kind."""
+EACH = {STRUCT: 3, UNION: 3, ENUM: 2, FUNC_PROTO: 2, DATASEC: 3, ENUM64: 3}
+"""Words that follow for each of its members, values, parameters or variables."""
+
+
+def info_masks(version: Version) -> tuple[int, int]:
+    """The bits of the kind (from 24 on) and of the count in the second word (BTF_INFO_KIND, BTF_INFO_VLEN)."""
+    return (0x7F, 0xFFFFFF) if version >= since.BTF_WIDE_INFO else (0x1F, 0xFFFF)
+
+
+@dataclass(frozen=True, eq=False)
+class BtfTypes:
+    """`words` are the types, `starts` where in them each begins, `strings` the names. `base` has those before them.
+
+    Type 0 is void. Numbers below `start_id`, and offsets of names below `start_str_off`, are the base's.
+    """
+
+    words: Sequence[int]
+    starts: Sequence[int]
+    strings: bytes
+    masks: tuple[int, int]
+    base: BtfTypes | None = None
+    start_id: int = field(init=False)
+    start_str_off: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start_id", self.base.count if self.base else 1)
+        object.__setattr__(self, "start_str_off", len(self.base.strings) if self.base else 0)
+
+    @property
+    def count(self) -> int:
+        """The number of types, void and the base's among them (btf_nr_types)."""
+        return self.start_id + len(self.starts)
+
+    def holder(self, number: int) -> BtfTypes | None:
+        """Who has type `number`: this, or the base; None where nobody has, and for void."""
+        if number >= self.start_id:
+            return self if number < self.count else None
+        return self.base.holder(number) if self.base else None
+
+    def start_of(self, number: int) -> int:
+        """Where in `words` the type `number` begins, which is one of its own."""
+        return self.starts[number - self.start_id]
+
+    def kind_of(self, number: int) -> int | None:
+        """The kind of type `number` (void: 0); None if there is none."""
+        holder = self.holder(number)
+        if holder is None:
+            return None if number else 0
+        return holder.words[holder.start_of(number) + 1] >> 24 & self.masks[0]
+
+    def name_at(self, offset: int) -> bytes | None:
+        """The name at `offset`, None if it is beyond all strings (btf_str_by_offset). Of one that is longer than a line
+        of the kernel's log, the rest is left out."""
+        if offset < self.start_str_off and self.base:
+            return self.base.name_at(offset)
+        start = offset - self.start_str_off
+        if start >= len(self.strings):
+            return None
+        stop = self.strings.find(b"\0", start, start + _LONG_NAME)
+        return self.strings[start : stop if stop >= 0 else start + _LONG_NAME]
+
+    @cached_property
+    def named(self) -> dict[bytes, list[int]]:
+        """The numbers of its own types that can be looked for by name, those of typedefs and functions not among them,
+        in order."""
+        found: dict[bytes, list[int]] = {}
+        words, kinds = self.words, self.masks[0]
+        for number, start in enumerate(self.starts, self.start_id):
+            if words[start] and words[start + 1] >> 24 & kinds in _FOUND:
+                found.setdefault(self.name_at(words[start]) or b"", []).append(number)
+        return found
+
+    @cached_property
+    def composites(self) -> Counter[int]:
+        """How many structs and unions there are of a name, by its offset."""
+        words, kinds = self.words, self.masks[0]
+        return Counter(words[start] for start in self.starts if words[start + 1] >> 24 & kinds in COMPOSITE)
+
+
+def words_of(types: bytes) -> array[int]:
+    """The whole words in `types`."""
+    words = array("I", types[: len(types) // 4 * 4])
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
+
+
+def read_types(types: bytes, strings: bytes, version: Version) -> BtfTypes:
+    """The types of a kernel, which are taken to be sound; what is not ends them."""
+    words = words_of(types)
+    masks = kinds, counts = info_masks(version)
+    starts = array("I")
+    at, end = 0, len(words) - WORDS
+    while at <= end:
+        starts.append(at)
+        info = words[at + 1]
+        kind = info >> 24 & kinds
+        at += WORDS
+        if kind in EACH:
+            at += EACH[kind] * (info & counts)
+        elif kind in ONE:
+            at += ONE[kind]
+    if strings and strings[-1]:
+        strings += b"\0"
+    return BtfTypes(words, starts, strings, masks)

@@ -1,0 +1,69 @@
+"""The kernel's own type information: the section .BTF of its `vmlinux`, which a kernel tree may have, and an x86 image
+has inside."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64decode, b64encode
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.loader.btf.header import parse_header
+from kbuildpy.loader.btf.invalid import InvalidBtf
+from kbuildpy.loader.btf.types import BtfTypes, read_types
+from kbuildpy.loader.kernels.keys import image_state
+from kbuildpy.loader.since import Version
+
+
+@lru_cache(maxsize=4)
+def types_of_vmlinux(vmlinux: Path, version: Version) -> BtfTypes | None:
+    """The types in the ELF file `vmlinux`; None if it has none. Raises `KbuildError` if it cannot be read."""
+    try:
+        with vmlinux.open("rb") as file:
+            contents = _section(file, str(vmlinux))
+    except OSError as error:
+        raise KbuildError(f"{vmlinux}: {error.strerror}") from error
+    return _types(contents, version, vmlinux)
+
+
+@lru_cache(maxsize=4)
+def types_of_image(image: Path, version: Version) -> BtfTypes | None:
+    """The types in the kernel image `image`, kept in the user's cache; None if it has none, or no table of sections to
+    find them by. Raises `KbuildError` for a damaged image."""
+    cached = cache_directory() / "shipped" / f"{image_state('types 1', image)}.json"
+    known = read_json(cached)
+    if isinstance(known, str):
+        return _types(zlib.decompress(b64decode(known)), version, image)
+    from kbuildpy.elf.constants import ELFMAG
+    from kbuildpy.kernel.image import read_kernel
+
+    kernel = read_kernel(image).contents
+    contents = _section(BytesIO(kernel), str(image)) if kernel[:4] == ELFMAG else b""
+    write_json(cached, b64encode(zlib.compress(contents, 1)).decode())
+    return _types(contents, version, image)
+
+
+def _section(file: IO[bytes], filename: str) -> bytes:
+    # (a vmlinux that was built here has gigabytes of debug information: it is not read as a whole)
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        section = ELFFile(file).get_section_by_name(".BTF")
+        return b"" if section is None else bytes(section.data())
+    except (ELFError, ValueError) as error:
+        raise KbuildError(f"{filename}: no sound ELF file: {error}") from error
+
+
+def _types(contents: bytes, version: Version, file: Path) -> BtfTypes | None:
+    if not contents:
+        return None
+    try:
+        parts = parse_header(contents, version, is_split=False)
+    except InvalidBtf as error:
+        raise KbuildError(f"{file}: section .BTF: {error.reason}") from error
+    return read_types(parts.types, parts.strings, version)

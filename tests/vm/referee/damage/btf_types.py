@@ -1,0 +1,300 @@
+"""What is wrong with the types in .BTF, and with those that they go on from (kernel/bpf/btf.c: btf_check_all_metas,
+btf_check_type_tags; tools/lib/bpf/btf_relocate.c).
+
+Most cases bring what they go on from with them (.BTF.base): two types that every kernel has. So their names and
+numbers do not hang on the kernel.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from kbuildpy.loader.btf.types import (
+    ARRAY,
+    CONST,
+    DATASEC,
+    DECL_TAG,
+    ENUM,
+    ENUM64,
+    FLOAT,
+    FUNC,
+    FUNC_PROTO,
+    FWD,
+    INT,
+    PTR,
+    STRUCT,
+    TYPE_TAG,
+    TYPEDEF,
+    UNION,
+    VAR,
+    VOLATILE,
+)
+from tests.btf_draft import BtfDraft, Word, drafted, info, places_of
+from tests.vm.referee.cases import Bases, Case
+from tests.vm.referee.damage.ways import case, data, rename, section
+from tests.vm.referee.draft import Draft
+
+Types = Sequence[Sequence[Word]]
+
+SIGNED = 1 << 24 | 32
+BASE: Types = [("int", info(INT), 4, SIGNED), ("list_head", info(STRUCT), 16)]
+_INT, _LIST, OWN = 1, 2, 3
+"""Numbers: of the two in BASE, and of the first that is not."""
+TOO_LARGE = 0x100000
+LONG = "n" * 512
+
+SPLIT: dict[str, Types] = {
+    "none": [],
+    "int": [("t", info(INT), 4, SIGNED)],
+    "int with a count": [("t", info(INT, 1), 4, SIGNED)],
+    "int with a flag": [("t", info(INT, flag=True), 4, SIGNED)],
+    "int with more bits of data": [("t", info(INT), 4, 1 << 28 | SIGNED)],
+    "int of 200 bits": [("t", info(INT), 32, 200)],
+    "int of more bits than bytes": [("t", info(INT), 2, 17)],
+    "int with bits far off": [("t", info(INT), 4, 1 << 16 | 32)],
+    "int both signed and a character": [("t", info(INT), 4, 3 << 24 | 32)],
+    "int of an unknown encoding": [("t", info(INT), 4, 8 << 24 | 32)],
+    "pointer": [(0, info(PTR), _INT)],
+    "pointer to void": [(0, info(PTR), 0)],
+    "pointer with a count": [(0, info(PTR, 2), _INT)],
+    "pointer with a flag": [(0, info(PTR, flag=True), _INT)],
+    "pointer to no number": [(0, info(PTR), TOO_LARGE)],
+    "pointer with a name": [("t", info(PTR), _INT)],
+    "typedef": [("t", info(TYPEDEF), _INT)],
+    "typedef without a name": [(0, info(TYPEDEF), _INT)],
+    "typedef of a number": [("1t", info(TYPEDEF), _INT)],
+    "typedef with a space": [("a b", info(TYPEDEF), _INT)],
+    "typedef with a full stop": [(".a.b", info(TYPEDEF), _INT)],
+    "typedef with a letter of Latin-1": [(b"\xe9t\xe9", info(TYPEDEF), _INT)],
+    "typedef with a sign of Latin-1": [(b"t\xd7", info(TYPEDEF), _INT)],
+    "typedef with an empty name": [(b"", info(TYPEDEF), _INT)],
+    "typedef with a long name": [(LONG, info(TYPEDEF), _INT)],
+    "typedef with too long a name": [(LONG + "n", info(TYPEDEF), _INT)],
+    "typedef whose name is nowhere": [(1000, info(TYPEDEF), _INT)],
+    "typedef whose name is far away": [(0x1000000, info(TYPEDEF), _INT)],
+    "typedef with bits that mean nothing": [("t", info(TYPEDEF) | 1 << 20, _INT)],
+    "tag": [("t", info(TYPE_TAG), _INT)],
+    "tag without a name": [(0, info(TYPE_TAG), _INT)],
+    "tag with an empty name": [(b"", info(TYPE_TAG), _INT)],
+    "tag with a flag": [("t", info(TYPE_TAG, flag=True), _INT)],
+    "tag with a name of its own kind": [("a (b)", info(TYPE_TAG), _INT)],
+    "tag before const": [("t", info(TYPE_TAG), OWN + 1), (0, info(CONST), _INT)],
+    "tag behind const": [("t", info(TYPE_TAG), _INT), (0, info(CONST), OWN)],
+    "tag behind const, the other way round": [(0, info(CONST), OWN + 1), ("t", info(TYPE_TAG), _INT)],
+    "const with a name": [("t", info(CONST), _INT)],
+    "const of what is not there": [(0, info(CONST), OWN + 1)],
+    "const of itself": [(0, info(CONST), OWN)],
+    "const in a circle": [(0, info(CONST), OWN + 1), (0, info(VOLATILE), OWN)],
+    "const 31 times": [(0, info(CONST), OWN + number + 1) for number in range(31)] + [(0, info(PTR), 0)],
+    "const 32 times": [(0, info(CONST), OWN + number + 1) for number in range(32)] + [(0, info(PTR), 0)],
+    "const 33 times": [(0, info(CONST), OWN + number + 1) for number in range(33)] + [(0, info(PTR), 0)],
+    "const 40 times, from the end": [(0, info(PTR), 0)] + [(0, info(CONST), OWN + number) for number in range(40)],
+    "forward": [("t", info(FWD), 0)],
+    "forward of a union": [("t", info(FWD, flag=True), 0)],
+    "forward to a type": [("t", info(FWD, flag=True), 1)],
+    "forward with a count": [("t", info(FWD, 1), 0)],
+    "forward without a name": [(0, info(FWD), 0)],
+    "array": [(0, info(ARRAY), 0, _INT, _INT, 3)],
+    "array with a name": [("t", info(ARRAY), 0, _INT, _INT, 3)],
+    "array with a count": [(0, info(ARRAY, 1), 0, _INT, _INT, 3)],
+    "array with a flag": [(0, info(ARRAY, flag=True), 0, _INT, _INT, 3)],
+    "array with a size": [(0, info(ARRAY), 12, _INT, _INT, 3)],
+    "array of void": [(0, info(ARRAY), 0, 0, _INT, 3)],
+    "array of no number": [(0, info(ARRAY), 0, TOO_LARGE, _INT, 3)],
+    "array with an index of void": [(0, info(ARRAY), 0, _INT, 0, 3)],
+    "array with an index of no number": [(0, info(ARRAY), 0, _INT, TOO_LARGE, 3)],
+    "struct": [("t", info(STRUCT, 2), 8, "a", _INT, 0, 0, _INT, 32)],
+    "struct without a name": [(0, info(STRUCT), 0)],
+    "struct with a bad name": [("a-b", info(STRUCT), 0)],
+    "struct with more members than there are": [("t", info(STRUCT, 2), 8, "a", _INT, 0)],
+    "member whose name is nowhere": [("t", info(STRUCT, 1), 8, 1000, _INT, 0)],
+    "member with a bad name": [("t", info(STRUCT, 1), 8, "a-b", _INT, 0)],
+    "member of void": [("t", info(STRUCT, 1), 8, "a", 0, 0)],
+    "member of no number": [("t", info(STRUCT, 1), 8, "a", TOO_LARGE, 0)],
+    "member before the one before it": [("t", info(STRUCT, 2), 8, "a", _INT, 32, "b", _INT, 0)],
+    "member at the end": [("t", info(STRUCT, 1), 8, "a", _INT, 64)],
+    "member behind the end": [("t", info(STRUCT, 1), 8, "a", _INT, 65)],
+    "bit-field": [("t", info(STRUCT, 1, flag=True), 8, "a", _INT, 3 << 24 | 5)],
+    "bit-field behind the end": [("t", info(STRUCT, 1, flag=True), 8, "a", _INT, 3 << 24 | 65)],
+    "union": [("t", info(UNION, 2), 8, "a", _INT, 0, "b", _INT, 0)],
+    "union with an offset": [("t", info(UNION, 2), 8, "a", _INT, 0, "b", _INT, 8)],
+    "enum": [("t", info(ENUM, 2), 4, "a", 0, "b", 1)],
+    "enum without a name": [(0, info(ENUM, 1), 4, "a", 0)],
+    "enum of no size": [("t", info(ENUM), 0)],
+    "enum of three bytes": [("t", info(ENUM), 3)],
+    "enum of 16 bytes": [("t", info(ENUM), 16)],
+    "enum with a bad name": [("a-b", info(ENUM), 4)],
+    "enum with more values than there are": [("t", info(ENUM, 2), 4, "a", 0)],
+    "value whose name is nowhere": [("t", info(ENUM, 1), 4, 1000, 0)],
+    "value without a name": [("t", info(ENUM, 1), 4, 0, 0)],
+    "value with a bad name": [("t", info(ENUM, 2), 4, "a", 0, "a-b", 0)],
+    "long enum": [("t", info(ENUM64, 1, flag=True), 8, "a", 0, 1)],
+    "long enum of three bytes": [("t", info(ENUM64), 3)],
+    "long enum whose value has a bad name": [("t", info(ENUM64, 2), 8, "a", 0, 1, "a-b", 0, 0)],
+    "prototype": [(0, info(FUNC_PROTO, 2), 0, "a", _INT, 0, 0)],
+    "prototype with more parameters than there are": [(0, info(FUNC_PROTO, 3), 0, "a", _INT, 0, 0)],
+    "prototype with a name": [("t", info(FUNC_PROTO), _INT)],
+    "prototype with a name, of any": [("t", info(FUNC_PROTO, 1), _INT, 0, 0)],
+    "prototype with a name, of one": [("t", info(FUNC_PROTO, 1), _INT, "a", _INT)],
+    "prototype with a name, of two": [("t", info(FUNC_PROTO, 2), _INT, "a", _INT, 1000, _INT)],
+    "prototype with a flag, of two and more": [
+        (0, info(FUNC_PROTO, 3, flag=True), 0, 0, _INT, "b", _INT, 0, 0),
+    ],
+    "function": [(0, info(FUNC_PROTO), 0), ("t", info(FUNC, 1), OWN)],
+    "function from elsewhere": [(0, info(FUNC_PROTO), 0), ("t", info(FUNC, 2), OWN)],
+    "function without a name": [(0, info(FUNC), _INT)],
+    "function of an unknown linkage": [("t", info(FUNC, 3), _INT)],
+    "function with a flag": [("t", info(FUNC, flag=True), _INT)],
+    "variable": [("t", info(VAR), _INT, 1)],
+    "variable with a count": [("t", info(VAR, 1), _INT, 1)],
+    "variable with a flag": [("t", info(VAR, flag=True), _INT, 1)],
+    "variable without a name": [(0, info(VAR), _INT, 1)],
+    "variable of void": [("t", info(VAR), 0, 1)],
+    "variable of no number": [("t", info(VAR), TOO_LARGE, 1)],
+    "variable of an unknown linkage": [("t", info(VAR), _INT, 2)],
+    "section": [("t", info(VAR), _INT, 1), (".data..t", info(DATASEC, 1), 8, OWN, 4, 4)],
+    "section with signs in its name": [(b"a-b (c) \xe9", info(DATASEC), 8)],
+    "section with a tab in its name": [("a\tb", info(DATASEC), 8)],
+    "section with a long name": [("-" * 512, info(DATASEC), 8)],
+    "section with too long a name": [("-" * 513, info(DATASEC), 8)],
+    "section of no size": [(".t", info(DATASEC), 0)],
+    "section with a flag": [(".t", info(DATASEC, flag=True), 8)],
+    "section without a name": [(0, info(DATASEC), 8)],
+    "section with an empty name": [(b"", info(DATASEC), 8)],
+    "section with more variables than there are": [(".t", info(DATASEC, 2), 8, _INT, 0, 4)],
+    "section with void": [(".t", info(DATASEC, 1), 8, 0, 0, 4)],
+    "section with no number": [(".t", info(DATASEC, 1), 8, TOO_LARGE, 0, 4)],
+    "variables that overlap": [(".t", info(DATASEC, 2), 8, _INT, 0, 4, _INT, 3, 4)],
+    "variable behind its section": [(".t", info(DATASEC, 1), 8, _INT, 8, 4)],
+    "variable of no size": [(".t", info(DATASEC, 1), 8, _INT, 0, 0)],
+    "variable that is larger than its section": [(".t", info(DATASEC, 1), 8, _INT, 0, 9)],
+    "variable across the end": [(".t", info(DATASEC, 1), 8, _INT, 6, 4)],
+    "variable across the end of numbers": [
+        (".t", info(DATASEC, 2), 0xFFFFFFFF, _INT, 0x80000000, 0x80000000, _INT, 8, 0x80000000),
+    ],
+    "float": [("t", info(FLOAT), 8)],
+    "float with a count": [("t", info(FLOAT, 1), 8)],
+    "float with a flag": [("t", info(FLOAT, flag=True), 8)],
+    "float of three bytes": [("t", info(FLOAT), 3)],
+    "attribute": [("t", info(DECL_TAG), _LIST, 0xFFFFFFFF)],
+    "attribute with a flag": [("t", info(DECL_TAG, flag=True), _LIST, 0)],
+    "attribute with a count": [("t", info(DECL_TAG, 1), _LIST, 0)],
+    "attribute without a name": [(0, info(DECL_TAG), _LIST, 0)],
+    "attribute with an empty name": [(b"", info(DECL_TAG), _LIST, 0)],
+    "attribute of member -2": [("t", info(DECL_TAG), _LIST, 0xFFFFFFFE)],
+    "no kind": [("t", info(0), 0)],
+    "kind 20": [("t", info(20), 0)],
+    "kind 31": [("t", info(31), 0)],
+    "kind 33": [("t", info(33), 0)],
+    "kind 127": [("t", info(127), 0)],
+    # what the name of a type of the base cannot stand for
+    "name of the base's that is no type's": [(2, info(TYPEDEF), _INT)],
+    "name of a type of the base's": [(1, info(TYPEDEF), _INT)],
+    "parameter with a name of the base's that is no type's": [(0, info(FUNC_PROTO, 1), 0, 2, _INT)],
+    "member with a name of the base's that is no type's": [("t", info(STRUCT, 1), 8, 2, _INT, 0)],
+    "value with a name of the base's that is no type's": [("t", info(ENUM, 1), 4, 2, 0)],
+    "long value with a name of the base's that is no type's": [("t", info(ENUM64, 1), 8, 2, 0, 0)],
+}
+"""Types that go on from BASE."""
+
+PAIRS: dict[str, tuple[Types, Types]] = {
+    "of a struct that there is not": ([("no such struct", info(STRUCT), 16)], []),
+    "of an int that there is not": ([("no such int", info(INT), 4, SIGNED)], []),
+    "of an int of another size": ([("int", info(INT), 8, SIGNED)], []),
+    "of an int of another encoding": ([("int", info(INT), 4, 32)], []),
+    "of a float": ([("int", info(FLOAT), 4)], []),
+    "of an enum that there is not": ([("int", info(ENUM), 4)], []),
+    "of an enum": ([("pid_type", info(ENUM), 4)], []),
+    "of an enum of another size": ([("pid_type", info(ENUM), 8)], []),
+    "of a struct of another size": ([("list_head", info(STRUCT), 8)], [(0, info(PTR), 1)]),
+    "of a struct that is a union": ([("list_head", info(UNION), 16)], []),
+    "of a struct with members": ([*BASE, ("hlist_head", info(STRUCT, 1), 8, "a", 1, 0)], []),
+    "of a forward that is a struct": ([("list_head", info(FWD), 0)], []),
+    "of a forward to a union that is a struct": ([("list_head", info(FWD, flag=True), 0)], []),
+    "of a forward that is a union": ([("sigval", info(FWD, flag=True), 0)], []),
+    "of a union": ([("sigval", info(UNION), 8)], []),
+    "of a forward that is an int": ([("int", info(FWD), 0)], []),
+    "of a forward that there is not": ([("no_such_struct", info(FWD), 0)], []),
+    "of a pointer": ([(0, info(PTR), 0)], []),
+    "of a typedef": ([("t", info(TYPEDEF), 0)], []),
+    "of a long enum": ([("t", info(ENUM64), 8)], []),
+    "of a struct without a name": ([(0, info(STRUCT), 16)], []),
+    "of the same twice": ([BASE[1], BASE[1]], []),
+    "of an int twice": ([BASE[0], BASE[0]], []),
+    "of nothing": ([], [(0, info(PTR), 0)]),
+    "of a damaged int": ([("int", info(INT), 4, 200)], []),
+    "of a struct with more members than there are": ([("list_head", info(STRUCT, 2), 16)], []),
+    "of const of itself": ([(0, info(CONST), 1)], []),
+    "of a name that is nowhere": ([(1000, info(STRUCT), 16)], []),
+    "embedded": (BASE, [("t", info(STRUCT, 1), 16, "a", _LIST, 0)]),
+    "embedded, of another size": (
+        [("list_head", info(STRUCT), 8)],
+        [("t", info(STRUCT, 1), 8, "a", 1, 0)],
+    ),
+    "embedded in a union, of another size": (
+        [("list_head", info(STRUCT), 8)],
+        [("t", info(UNION, 1), 8, "a", 1, 0)],
+    ),
+    "embedded as an array, of another size": (
+        [("list_head", info(STRUCT), 8), BASE[0]],
+        [(0, info(ARRAY), 0, 1, 2, 2), ("t", info(STRUCT, 1), 16, "a", 3, 0)],
+    ),
+    "embedded as const, of another size": (
+        [("list_head", info(STRUCT), 8)],
+        [(0, info(CONST), 3), ("u", info(TYPEDEF), 1), ("t", info(STRUCT, 1), 8, "a", 2, 0)],
+    ),
+    "embedded as a pointer, of another size": (
+        [("list_head", info(STRUCT), 8)],
+        [(0, info(PTR), 1), ("t", info(STRUCT, 1), 8, "a", 2, 0)],
+    ),
+}
+"""Other bases than BASE, and what goes on from them."""
+
+
+def cases(bases: Bases) -> Iterator[Case]:
+    """All of them, for a kernel that insists on sound types."""
+    if bases.tree.config.get("CONFIG_MODULE_ALLOW_BTF_MISMATCH") == "y":
+        return
+    if bases.tree.config.get("CONFIG_DEBUG_INFO_BTF_MODULES") != "y":
+        return
+    base = drafted(BASE)
+    for what, types in SPLIT.items():
+        yield _pair(bases, f"btf/{what}", base, drafted(types, base))
+    for what, (before, types) in PAIRS.items():
+        draft = drafted(before)
+        yield _pair(bases, f"btf/on a base {what}", draft, drafted(types, draft))
+    own = drafted(SPLIT["array"], base)
+    for cut in (1, 12, 13, 23):
+        yield _pair(bases, f"btf/without the last {cut} bytes", base, own, cut=cut)
+    yield _pair(bases, "btf/3 bytes more", base, own, more=b"abc")
+    yield from _shipped(bases)
+
+
+def _pair(bases: Bases, name: str, base: BtfDraft, split: BtfDraft, *, cut: int = 0, more: bytes = b"") -> Case:
+    sections = [
+        section(".BTF.base", base.contents()),
+        section(".BTF", split.contents(cut=cut, more=more)),
+    ]
+    without = [rename(".BTF", ".noBTF")] if bases.has_btf else []
+    return case(name, bases.quiet, *without, *sections)
+
+
+def _shipped(bases: Bases) -> Iterator[Case]:
+    """One bit of each word of the first types of a module that the kernel came with, which go on from the kernel's."""
+    if bases.shipped is None:
+        return
+    draft = Draft(bases.shipped)
+    if not any(draft.name_of(item) == ".BTF" for item in draft.sections):
+        return
+    contents = draft.data(draft.section(".BTF"))
+    random = Random(len(contents))
+    for number, (at, words) in enumerate(places_of(contents)[:40]):
+        for word in range(words):
+            bit = random.randrange(32)
+            place = at + 4 * word
+            (value,) = struct.unpack_from("<I", contents, place)
+            changed = struct.pack("<I", value ^ 1 << bit)
+            name = f"btf/bit {bit} of word {word} of the kernel's own module's type {number}"
+            yield case(name, bases.shipped, data(".BTF", place, changed))
