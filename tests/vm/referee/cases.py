@@ -48,6 +48,20 @@ class Bases:
         return draft.file()
 
     @property
+    def typed(self) -> bytes | None:
+        """`quiet` with the types of `shipped`, which go on from the kernel's own; None where the kernel does not insist
+        on sound types."""
+        config = self.tree.config
+        insists = "CONFIG_DEBUG_INFO_BTF_MODULES" in config and "CONFIG_MODULE_ALLOW_BTF_MISMATCH" not in config
+        if self.shipped is None or not insists or not self._has(".BTF", self.shipped):
+            return None
+        draft, shipped = Draft(self.quiet), Draft(self.shipped)
+        if self.has_btf:
+            draft.rename(".BTF", ".noBTF")
+        draft.add(".BTF", shipped.data(shipped.section(".BTF")))
+        return draft.file()
+
+    @property
     def has_versions(self) -> bool:
         """Whether the kernel has modversions."""
         return self._has("__versions")

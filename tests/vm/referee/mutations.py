@@ -1,4 +1,5 @@
-"""Damage at random: a field of a header, a symbol, a relocation, an entry of .modinfo or __versions, the signature.
+"""Damage at random: a field of a header, a symbol, a relocation, an entry of .modinfo or __versions, a type, the
+signature.
 
 A seed and a number make one module, the same every time. Code and data are left alone, and the modules have neither
 init nor exit, so nothing damaged ever runs.
@@ -40,6 +41,11 @@ def mutation(bases: Bases, seed: int, number: int) -> Case:
     random = Random(f"{seed}/{number}")
     base = random.choice(("quiet", "quiet", "quiet", "still"))
     contents = bases.quiet if base == "quiet" else bases.still
+    typed = bases.typed if random.random() < 0.2 else None
+    if typed is not None:
+        draft = Draft(typed)
+        what = "; ".join(_type(random, draft) for _ in range(random.choice((1, 1, 2))))
+        return Case(f"random {seed}/{number} typed: {what}", draft.file())
     done = []
     if random.random() < 0.1:
         contents, what = _signature(random, contents)
@@ -150,11 +156,18 @@ def _bytes(random: Random, draft: Draft) -> str:
     section = draft.section(name)
     if not section.sh_size:
         return f"nothing in {name}"
-    # what BTF's types may be hangs on the kernel's own, which nobody reads here: only its header is damaged
+    # where unsound types are only warned of, they are not looked at: only the header is damaged
     size = min(section.sh_size, 24) if name == ".BTF" else section.sh_size
     place, value = random.randrange(size), random.randrange(256)
     draft.patch(name, place, bytes([value]))
     return f"byte {place} of {name} -> {value:#x}"
+
+
+def _type(random: Random, draft: Draft) -> str:
+    size = draft.section(".BTF").sh_size
+    place, value = random.randrange(size), random.randrange(256)
+    draft.patch(".BTF", place, bytes([value]))
+    return f"byte {place} of {size} of the types -> {value:#x}"
 
 
 def _signature(random: Random, contents: bytes) -> tuple[bytes, str]:
