@@ -12,23 +12,7 @@ from time import process_time
 import pytest
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.loader.btf.types import (
-    ARRAY,
-    CONST,
-    DATASEC,
-    ENUM,
-    ENUM64,
-    FUNC_PROTO,
-    FWD,
-    INT,
-    PTR,
-    STRUCT,
-    TYPE_TAG,
-    TYPEDEF,
-    UNION,
-    BtfTypes,
-    read_types,
-)
+from kbuildpy.loader.btf.types import BtfTypes, Kind, read_types
 from kbuildpy.loader.kernels.own_types import types_of_image, types_of_vmlinux
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.since import Version
@@ -44,7 +28,7 @@ INSISTS = {"CONFIG_DEBUG_INFO_BTF_MODULES": "y"}
 ALLOWS = {**INSISTS, "CONFIG_MODULE_ALLOW_BTF_MISMATCH": "y"}
 SIGNED = 1 << 24 | 32
 Types = Sequence[Sequence[Word]]
-BASE: Types = [("int", info(INT), 4, SIGNED), ("list_head", info(STRUCT), 16)]
+BASE: Types = [("int", info(Kind.INT), 4, SIGNED), ("list_head", info(Kind.STRUCT), 16)]
 OWN = 3
 """The number of the first type that goes on from BASE."""
 
@@ -130,15 +114,15 @@ def test_an_image_that_cannot_be_read_is_a_reason() -> None:
 
 def test_a_base_of_its_own_is_looked_at_without_the_kernel() -> None:
     base = drafted(BASE)
-    (unchecked,) = go(drafted([(0, info(PTR), 1)], base).contents(), base.contents()).unchecked
+    (unchecked,) = go(drafted([(0, info(Kind.PTR), 1)], base).contents(), base.contents()).unchecked
     assert "there is neither a vmlinux" in unchecked
     with pytest.raises(Refusal, match="Invalid name"):
-        go(drafted([(0, info(TYPEDEF), 1)], base).contents(), base.contents())
+        go(drafted([(0, info(Kind.TYPEDEF), 1)], base).contents(), base.contents())
 
 
 def test_the_lines_tell_the_type_and_what_is_wrong_with_it() -> None:
     base = drafted(BASE)
-    types = drafted([("t", info(STRUCT, 1), 8, "a b", 1, 0)], base)
+    types = drafted([("t", info(Kind.STRUCT, 1), 8, "a b", 1, 0)], base)
     with pytest.raises(Refusal) as caught:
         go(types.contents(), base.contents(), own_types=known(BASE))
     assert caught.value.reason == ".BTF is damaged, or made for another kernel: Invalid name"
@@ -156,26 +140,26 @@ def test_the_lines_tell_the_type_and_what_is_wrong_with_it() -> None:
 
 def test_what_kernels_have_learned_is_taken_by_those_only() -> None:
     # include/uapi/linux/btf.h, kernel/bpf/btf.c of 6.1, 6.12 and 7.3
-    tags: Types = [(0, info(CONST), OWN + 1), ("t", info(TYPE_TAG), 1)]
+    tags: Types = [(0, info(Kind.CONST), OWN + 1), ("t", info(Kind.TYPE_TAG), 1)]
     assert refused(tags, version=(6, 12)) == ("EINVAL", DAMAGED.format("Type tags don't precede modifiers"))
     assert refused(tags) == ()
-    flag: Types = [("t", info(TYPE_TAG, flag=True), 1)]
+    flag: Types = [("t", info(Kind.TYPE_TAG, flag=True), 1)]
     assert refused(flag, version=(6, 12)) == ("EINVAL", DAMAGED.format("Invalid btf_info kind_flag"))
     assert refused(flag) == ()
-    bits: Types = [("t", info(TYPEDEF) | 1 << 20, 1)]
+    bits: Types = [("t", info(Kind.TYPEDEF) | 1 << 20, 1)]
     assert refused(bits, version=(6, 12)) == ("EINVAL", DAMAGED.format("[3] Invalid btf_info:8100000"))
     assert refused(bits) == ("EINVAL", DAMAGED.format("vlen != 0"))
     with pytest.raises(Refusal, match="Invalid name"):
         # (6.1 has no bases, so this goes on from the kernel's own)
-        go(drafted([("a b", info(DATASEC), 8)], after=5).contents(), version=(6, 1), own_types=known(BASE[:1]))
-    assert refused([("a b", info(DATASEC), 8)], version=(6, 12)) == ()
+        go(drafted([("a b", info(Kind.DATASEC), 8)], after=5).contents(), version=(6, 1), own_types=known(BASE[:1]))
+    assert refused([("a b", info(Kind.DATASEC), 8)], version=(6, 12)) == ()
 
 
 DAMAGED = ".BTF is damaged, or made for another kernel: {}"
 
 
 def test_types_of_the_kernel_count() -> None:
-    own = known([*BASE, *([(0, info(CONST), 1)])])  # type 3; the module's first is 4
+    own = known([*BASE, *([(0, info(Kind.CONST), 1)])])  # type 3; the module's first is 4
 
     def taken(*types: Sequence[Word]) -> bool:
         try:
@@ -184,48 +168,63 @@ def test_types_of_the_kernel_count() -> None:
             return False
         return True
 
-    assert taken(*[(0, info(CONST), 4 + number + 1) for number in range(30)], (0, info(CONST), 3))
-    assert taken(*[(0, info(CONST), 4 + number + 1) for number in range(31)], (0, info(CONST), 2))
+    assert taken(*[(0, info(Kind.CONST), 4 + number + 1) for number in range(30)], (0, info(Kind.CONST), 3))
+    assert taken(*[(0, info(Kind.CONST), 4 + number + 1) for number in range(31)], (0, info(Kind.CONST), 2))
     # 32 of its own, and the kernel's
-    assert not taken(*[(0, info(CONST), 4 + number + 1) for number in range(31)], (0, info(CONST), 3))
+    assert not taken(*[(0, info(Kind.CONST), 4 + number + 1) for number in range(31)], (0, info(Kind.CONST), 3))
 
 
 @pytest.mark.parametrize(
     ("own", "before", "after", "words"),
     [
         # of two structs of a name, the one of that size
-        ([("s", info(STRUCT), 8), ("s", info(STRUCT), 16)], [("s", info(STRUCT), 16)], [], None),
-        ([("s", info(STRUCT), 8), ("s", info(STRUCT), 16)], [("s", info(STRUCT), 24)], [], "'s' [1] is not mapped"),
-        # a struct and a union count together
-        ([("s", info(STRUCT), 8), ("s", info(UNION), 16)], [("s", info(UNION), 16)], [], None),
+        ([("s", info(Kind.STRUCT), 8), ("s", info(Kind.STRUCT), 16)], [("s", info(Kind.STRUCT), 16)], [], None),
         (
-            [("s", info(STRUCT), 8), ("t", info(STRUCT), 8), ("s", info(STRUCT), 8)],
-            [("s", info(STRUCT), 8)],
+            [("s", info(Kind.STRUCT), 8), ("s", info(Kind.STRUCT), 16)],
+            [("s", info(Kind.STRUCT), 24)],
+            [],
+            "'s' [1] is not mapped",
+        ),
+        # a struct and a union count together
+        ([("s", info(Kind.STRUCT), 8), ("s", info(Kind.UNION), 16)], [("s", info(Kind.UNION), 16)], [], None),
+        (
+            [("s", info(Kind.STRUCT), 8), ("t", info(Kind.STRUCT), 8), ("s", info(Kind.STRUCT), 8)],
+            [("s", info(Kind.STRUCT), 8)],
             [],
             "'s' [1], size 8 has multiple candidates of the same size (ids [3, 1])",
         ),
         # the one that shows first in the kernel is told
         (
-            [*[(name, info(STRUCT), 8) for name in "abba"]],
-            [("a", info(STRUCT), 8), ("b", info(STRUCT), 8)],
+            [*[(name, info(Kind.STRUCT), 8) for name in "abba"]],
+            [("a", info(Kind.STRUCT), 8), ("b", info(Kind.STRUCT), 8)],
             [],
             "'b' [2], size 8 has multiple candidates of the same size (ids [3, 2])",
         ),
         # there being one only, its size is asked for where it is embedded
-        ([("s", info(STRUCT), 8)], [("s", info(STRUCT), 16)], [(0, info(PTR), 1)], None),
-        ([("s", info(STRUCT), 8)], [("s", info(STRUCT), 16)], [("t", info(STRUCT, 1), 16, "a", 1, 0)], "not mapped"),
-        ([("e", info(ENUM64), 8)], [("e", info(ENUM), 8)], [], None),
-        ([("e", info(ENUM64), 8)], [("e", info(ENUM), 4)], [], "not mapped"),
-        ([("s", info(FWD), 0)], [("s", info(FWD), 0)], [], None),
-        ([("s", info(FWD), 0)], [("s", info(FWD, flag=True), 0)], [], "not mapped"),
+        ([("s", info(Kind.STRUCT), 8)], [("s", info(Kind.STRUCT), 16)], [(0, info(Kind.PTR), 1)], None),
+        (
+            [("s", info(Kind.STRUCT), 8)],
+            [("s", info(Kind.STRUCT), 16)],
+            [("t", info(Kind.STRUCT, 1), 16, "a", 1, 0)],
+            "not mapped",
+        ),
+        ([("e", info(Kind.ENUM64), 8)], [("e", info(Kind.ENUM), 8)], [], None),
+        ([("e", info(Kind.ENUM64), 8)], [("e", info(Kind.ENUM), 4)], [], "not mapped"),
+        ([("s", info(Kind.FWD), 0)], [("s", info(Kind.FWD), 0)], [], None),
+        ([("s", info(Kind.FWD), 0)], [("s", info(Kind.FWD, flag=True), 0)], [], "not mapped"),
         # (of a union it is the kernel's flag that is looked at, which says that there are bit-fields in it)
-        ([("s", info(UNION), 8)], [("s", info(FWD, flag=True), 0)], [], "not mapped"),
-        ([("s", info(UNION, flag=True), 8)], [("s", info(FWD), 0)], [], None),
-        ([("s", info(STRUCT, flag=True), 8)], [("s", info(FWD), 0)], [], "not mapped"),
-        ([("s", info(FWD), 0), ("s", info(STRUCT), 8)], [("s", info(FWD), 0)], [], "multiple candidates"),
-        ([("s", info(FWD), 0)], [("s", info(STRUCT), 8)], [], None),
+        ([("s", info(Kind.UNION), 8)], [("s", info(Kind.FWD, flag=True), 0)], [], "not mapped"),
+        ([("s", info(Kind.UNION, flag=True), 8)], [("s", info(Kind.FWD), 0)], [], None),
+        ([("s", info(Kind.STRUCT, flag=True), 8)], [("s", info(Kind.FWD), 0)], [], "not mapped"),
+        (
+            [("s", info(Kind.FWD), 0), ("s", info(Kind.STRUCT), 8)],
+            [("s", info(Kind.FWD), 0)],
+            [],
+            "multiple candidates",
+        ),
+        ([("s", info(Kind.FWD), 0)], [("s", info(Kind.STRUCT), 8)], [], None),
         # what is no type of such a kind is not looked at
-        ([("s", info(TYPEDEF), 0)], [("s", info(STRUCT), 8)], [], "not mapped"),
+        ([("s", info(Kind.TYPEDEF), 0)], [("s", info(Kind.STRUCT), 8)], [], "not mapped"),
     ],
 )
 def test_types_of_a_base_are_looked_for_in_the_kernel(
@@ -239,12 +238,16 @@ def test_types_of_a_base_are_looked_for_in_the_kernel(
 @pytest.mark.parametrize(
     ("types", "words"),
     [
-        ([(0, info(PTR), 1000)], "a type refers to type 1000, and there are 4"),
-        ([(0, info(FUNC_PROTO, 1), 0, "a", 1000)], "type 1000"),
-        ([("t", info(STRUCT, 1), 8, "a", 1000, 0)], "a member is of type 1000"),
-        ([(0, info(ARRAY), 0, OWN, 1, 1), ("t", info(STRUCT, 1), 8, "a", OWN, 0)], "is an array of itself"),
+        ([(0, info(Kind.PTR), 1000)], "a type refers to type 1000, and there are 4"),
+        ([(0, info(Kind.FUNC_PROTO, 1), 0, "a", 1000)], "type 1000"),
+        ([("t", info(Kind.STRUCT, 1), 8, "a", 1000, 0)], "a member is of type 1000"),
+        ([(0, info(Kind.ARRAY), 0, OWN, 1, 1), ("t", info(Kind.STRUCT, 1), 8, "a", OWN, 0)], "is an array of itself"),
         (
-            [(0, info(ARRAY), 0, OWN + 1, 1, 1), (0, info(CONST), OWN), ("t", info(STRUCT, 1), 8, "a", OWN + 1, 0)],
+            [
+                (0, info(Kind.ARRAY), 0, OWN + 1, 1, 1),
+                (0, info(Kind.CONST), OWN),
+                ("t", info(Kind.STRUCT, 1), 8, "a", OWN + 1, 0),
+            ],
             "is an array of itself",
         ),
     ],
@@ -259,12 +262,12 @@ def test_numbers_that_the_kernel_follows_unchecked_are_undefined(types: Types, w
 
 def test_no_type_information_takes_long() -> None:
     many = 20_000
-    base = drafted([("int", info(INT), 4, SIGNED)])
-    arrays: Types = [(0, info(ARRAY), 0, 2 + number + 1, 1, 1) for number in range(many)]
+    base = drafted([("int", info(Kind.INT), 4, SIGNED)])
+    arrays: Types = [(0, info(Kind.ARRAY), 0, 2 + number + 1, 1, 1) for number in range(many)]
     members = [word for number in range(many) for word in ("a", 2 + number, 0)]
-    types = drafted([*arrays, (0, info(PTR), 0), ("t", info(STRUCT, many), 8, *members)], base).contents()
-    names = drafted([("n" * 100_000, info(INT), 4, SIGNED)])
-    offsets: Types = [(1 + number, info(INT), 4, SIGNED) for number in range(many)]
+    types = drafted([*arrays, (0, info(Kind.PTR), 0), ("t", info(Kind.STRUCT, many), 8, *members)], base).contents()
+    names = drafted([("n" * 100_000, info(Kind.INT), 4, SIGNED)])
+    offsets: Types = [(1 + number, info(Kind.INT), 4, SIGNED) for number in range(many)]
     for name in offsets:
         names.add(*name)
     start = process_time()
@@ -279,11 +282,11 @@ def test_damaged_types_are_refused_or_undefined_and_nothing_else() -> None:
     base = drafted(BASE)
     sound = drafted(
         [
-            ("t", info(STRUCT, 2), 24, "a", 2, 0, "b", OWN + 1, 128),
-            (0, info(ARRAY), 0, 1, 1, 2),
-            ("e", info(ENUM, 1), 4, "x", 0),
-            (0, info(FUNC_PROTO, 1), 1, "a", OWN + 2),
-            (".data", info(DATASEC, 1), 8, 1, 0, 4),
+            ("t", info(Kind.STRUCT, 2), 24, "a", 2, 0, "b", OWN + 1, 128),
+            (0, info(Kind.ARRAY), 0, 1, 1, 2),
+            ("e", info(Kind.ENUM, 1), 4, "x", 0),
+            (0, info(Kind.FUNC_PROTO, 1), 1, "a", OWN + 2),
+            (".data", info(Kind.DATASEC, 1), 8, 1, 0, 4),
         ],
         base,
     ).contents()
@@ -312,7 +315,7 @@ def test_a_vmlinux_tells_its_types(tmp_path: Path) -> None:
     for read in (types_of_vmlinux, types_of_image):
         types = read(vmlinux, (7, 3))
         assert types is not None
-        assert (types.count, types.kind_of(2), types.named) == (3, STRUCT, {b"int": [1], b"list_head": [2]})
+        assert (types.count, types.kind_of(2), types.named) == (3, Kind.STRUCT, {b"int": [1], b"list_head": [2]})
 
 
 def test_a_vmlinux_without_types_tells_none(tmp_path: Path) -> None:

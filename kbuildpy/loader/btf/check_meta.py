@@ -14,35 +14,7 @@ from dataclasses import dataclass
 from kbuildpy.loader import since
 from kbuildpy.loader.btf.header import MAX_NAME_OFFSET, Parts
 from kbuildpy.loader.btf.invalid import InvalidBtf, verifier_log
-from kbuildpy.loader.btf.types import (
-    ARRAY,
-    CONST,
-    DATASEC,
-    DECL_TAG,
-    EACH,
-    ENUM,
-    ENUM64,
-    FLOAT,
-    FUNC,
-    FUNC_PROTO,
-    FWD,
-    INT,
-    KIND_NAMES,
-    MODIFIERS,
-    ONE,
-    PTR,
-    RESTRICT,
-    STRUCT,
-    TYPE_TAG,
-    TYPEDEF,
-    UNION,
-    VAR,
-    VOLATILE,
-    WORDS,
-    BtfTypes,
-    info_masks,
-    words_of,
-)
+from kbuildpy.loader.btf.types import EACH, MODIFIERS, ONE, WORDS, BtfTypes, Kind, info_masks, words_of
 from kbuildpy.loader.since import Version
 
 MAX_TYPE = 0xFFFFF
@@ -109,12 +81,12 @@ class _Env:
 
     def log_type(self, at: int, text: str, *, errno: str = "EINVAL") -> InvalidBtf:
         """btf_verifier_log_type"""
-        head = f"[{self.number}] {KIND_NAMES[self.kind_at(at)]} {self.name(self.types.words[at])} "
+        head = f"[{self.number}] {Kind(self.kind_at(at)).name} {self.name(self.types.words[at])} "
         return verifier_log(errno, head, *_details(self, at), " ", text, "")
 
     def log_basic(self, at: int, text: str) -> InvalidBtf:
         """btf_verifier_log_basic"""
-        head = f"[{self.number}] {KIND_NAMES[self.kind_at(at)]} {self.name(self.types.words[at])}"
+        head = f"[{self.number}] {Kind(self.kind_at(at)).name} {self.name(self.types.words[at])}"
         return verifier_log("EINVAL", head, " ", text, "")
 
 
@@ -199,13 +171,13 @@ def _check_ref(env: _Env, at: int) -> None:
     name, info, number = env.types.words[at : at + WORDS]
     kind = env.kind_at(at)
     _no_vlen(env, at)
-    if info & _KIND_FLAG and not (kind == TYPE_TAG and env.tag_flags):
+    if info & _KIND_FLAG and not (kind == Kind.TYPE_TAG and env.tag_flags):
         raise env.log_type(at, "Invalid btf_info kind_flag")
     if number > MAX_TYPE:
         raise env.log_type(at, "Invalid type_id")
-    if kind == TYPEDEF:
+    if kind == Kind.TYPEDEF:
         _named(env, at)
-    elif kind == TYPE_TAG:
+    elif kind == Kind.TYPE_TAG:
         if not env.types.name_at(name):
             raise env.log_type(at, "Invalid name")
     elif name:
@@ -236,7 +208,7 @@ def _check_struct(env: _Env, at: int) -> None:
     _named_or_not(env, at)
     words = env.types.words
     size, has_bitfields = words[at + 2], words[at + 1] & _KIND_FLAG
-    is_union = env.kind_at(at) == UNION
+    is_union = env.kind_at(at) == Kind.UNION
     last = 0
     first = at + WORDS
     for member in range(first, first + 3 * env.vlen_at(at), 3):
@@ -353,20 +325,20 @@ def _check_decl_tag(env: _Env, at: int) -> None:
 
 
 _CHECKS: dict[int, Callable[[_Env, int], None]] = {
-    INT: _check_int,
-    **dict.fromkeys((PTR, TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG), _check_ref),
-    ARRAY: _check_array,
-    STRUCT: _check_struct,
-    UNION: _check_struct,
-    ENUM: _check_enum,
-    ENUM64: _check_enum,
-    FWD: _check_fwd,
-    FUNC: _check_func,
-    FUNC_PROTO: _check_func_proto,
-    VAR: _check_var,
-    DATASEC: _check_datasec,
-    FLOAT: _check_float,
-    DECL_TAG: _check_decl_tag,
+    Kind.INT: _check_int,
+    **dict.fromkeys((Kind.PTR, Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG), _check_ref),
+    Kind.ARRAY: _check_array,
+    Kind.STRUCT: _check_struct,
+    Kind.UNION: _check_struct,
+    Kind.ENUM: _check_enum,
+    Kind.ENUM64: _check_enum,
+    Kind.FWD: _check_fwd,
+    Kind.FUNC: _check_func,
+    Kind.FUNC_PROTO: _check_func_proto,
+    Kind.VAR: _check_var,
+    Kind.DATASEC: _check_datasec,
+    Kind.FLOAT: _check_float,
+    Kind.DECL_TAG: _check_decl_tag,
 }
 
 
@@ -378,24 +350,24 @@ def _details(env: _Env, at: int) -> list[str]:
     """What is said of a type beside its kind and name: log_details of its kind."""
     words, kind = env.types.words, env.kind_at(at)
     size = words[at + 2]
-    if kind == INT:
+    if kind == Kind.INT:
         data = words[at + WORDS]
         encoding = _ENCODINGS.get(data >> 24 & 0xF, "UNKN")
         return [f"size={size} bits_offset={data >> 16 & 0xFF} nr_bits={data & 0xFF} encoding={encoding}"]
-    if kind == ARRAY:
+    if kind == Kind.ARRAY:
         element, index, count = words[at + 3 : at + 6]
         return [f"type_id={element} index_type_id={index} nr_elems={count}"]
-    if kind in (STRUCT, UNION, ENUM, ENUM64, DATASEC):
+    if kind in (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.DATASEC):
         return [f"size={size} vlen={env.vlen_at(at)}"]
-    if kind == FWD:
+    if kind == Kind.FWD:
         return ["union" if words[at + 1] & _KIND_FLAG else "struct"]
-    if kind == FUNC_PROTO:
+    if kind == Kind.FUNC_PROTO:
         return _arguments(env, at)
-    if kind == VAR:
+    if kind == Kind.VAR:
         return [f"type_id={size} linkage={words[at + WORDS]}"]
-    if kind == FLOAT:
+    if kind == Kind.FLOAT:
         return [f"size={size}"]
-    if kind == DECL_TAG:
+    if kind == Kind.DECL_TAG:
         return [f"type={size} component_idx={_signed(words[at + WORDS])}"]
     return [f"type_id={size}"]
 
@@ -422,15 +394,15 @@ def check_modifiers(types: BtfTypes, version: Version) -> None:
         kind = words[start + 1] >> 24 & kinds
         if kind not in MODIFIERS:
             continue
-        number, left, in_tags = own, MAX_CHAIN, kind == TYPE_TAG
+        number, left, in_tags = own, MAX_CHAIN, kind == Kind.TYPE_TAG
         while kind in MODIFIERS:
             if not left:
                 raise verifier_log("ELOOP", "Max chain length or cycle detected")
             left -= 1
             if ordered:
-                if kind == TYPE_TAG and not in_tags:
+                if kind == Kind.TYPE_TAG and not in_tags:
                     raise verifier_log("EINVAL", "Type tags don't precede modifiers")
-                in_tags = kind == TYPE_TAG
+                in_tags = kind == Kind.TYPE_TAG
             if number <= checked:
                 break
             number = types.words[types.start_of(number) + 2]

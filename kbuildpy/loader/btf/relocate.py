@@ -10,25 +10,10 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 from kbuildpy.loader.btf.invalid import BeyondTypes, InvalidBtf
-from kbuildpy.loader.btf.types import (
-    ARRAY,
-    COMPOSITE,
-    DATASEC,
-    ENUM,
-    ENUM64,
-    FLOAT,
-    FUNC_PROTO,
-    FWD,
-    INT,
-    MODIFIERS,
-    STRUCT,
-    UNION,
-    WORDS,
-    BtfTypes,
-)
+from kbuildpy.loader.btf.types import COMPOSITE, EACH, MODIFIERS, WORDS, BtfTypes, Kind
 
-_DISTILLED = frozenset((INT, FLOAT, ENUM, *COMPOSITE, FWD))
-_SIZED = frozenset((INT, FLOAT, ENUM, ENUM64))
+_DISTILLED = frozenset((Kind.INT, Kind.FLOAT, Kind.ENUM, *COMPOSITE, Kind.FWD))
+_SIZED = frozenset((Kind.INT, Kind.FLOAT, Kind.ENUM, Kind.ENUM64))
 _KIND_FLAG = 1 << 31
 _SIZE = 0x7FFFFFFF  # (struct btf_name_info has 31 bits for it)
 
@@ -115,18 +100,18 @@ def _is_compatible(ours: BtfTypes, at: int, kernel: BtfTypes, number: int, *, is
     needs_size = kernel_kind in _SIZED or (kernel_kind in COMPOSITE and kernel.composites[kernel_name] > 1)
     if needs_size and (size ^ kernel_size) & _SIZE:
         return False
-    if kind == FWD:
-        if kernel_kind == FWD:
+    if kind == Kind.FWD:
+        if kernel_kind == Kind.FWD:
             return not (info ^ kernel_info) & _KIND_FLAG
         if kernel_kind in COMPOSITE:
-            return bool(kernel_info & _KIND_FLAG) == (kernel_kind == UNION)
+            return bool(kernel_info & _KIND_FLAG) == (kernel_kind == Kind.UNION)
         return False
-    if kind == INT:
-        return kernel_kind == INT and not (ours.words[at + WORDS] ^ kernel.words[start + WORDS]) >> 24 & 0xF
-    if kind == FLOAT:
-        return kernel_kind == FLOAT
-    if kind == ENUM:
-        return kernel_kind in (ENUM, ENUM64)
+    if kind == Kind.INT:
+        return kernel_kind == Kind.INT and not (ours.words[at + WORDS] ^ kernel.words[start + WORDS]) >> 24 & 0xF
+    if kind == Kind.FLOAT:
+        return kernel_kind == Kind.FLOAT
+    if kind == Kind.ENUM:
+        return kernel_kind in (Kind.ENUM, Kind.ENUM64)
     # (whether a struct is a struct there, too, the kernel does not ask)
     return not is_embedded or size == kernel_size
 
@@ -152,10 +137,10 @@ def _embedded(types: BtfTypes, distilled: BtfTypes) -> bytearray:
                 way.append(number)
                 if kind in COMPOSITE and holder is distilled:
                     marks[number] = 1
-                if kind not in MODIFIERS and kind != ARRAY:
+                if kind not in MODIFIERS and kind != Kind.ARRAY:
                     break
                 at = holder.start_of(number)
-                number = holder.words[at + 3 if kind == ARRAY else at + 2]
+                number = holder.words[at + 3 if kind == Kind.ARRAY else at + 2]
             for number in way:
                 followed[number] = 1
     return marks
@@ -166,17 +151,17 @@ def _ids(types: BtfTypes, start: int) -> Iterator[int]:
     words = types.words
     kind, count = words[start + 1] >> 24 & types.masks[0], words[start + 1] & types.masks[1]
     first = start + WORDS
-    if kind in (INT, FLOAT, ENUM, ENUM64):
+    if kind in (Kind.INT, Kind.FLOAT, Kind.ENUM, Kind.ENUM64):
         return
-    if kind == ARRAY:
+    if kind == Kind.ARRAY:
         yield words[first]
         yield words[first + 1]
     elif kind in COMPOSITE:
         yield from words[first + 1 : first + 3 * count : 3]
-    elif kind == FUNC_PROTO:
+    elif kind == Kind.FUNC_PROTO:
         yield words[start + 2]
         yield from words[first + 1 : first + 2 * count : 2]
-    elif kind == DATASEC:
+    elif kind == Kind.DATASEC:
         yield from words[first : first + 3 * count : 3]
     else:
         yield words[start + 2]
@@ -188,6 +173,5 @@ def _name_offsets(types: BtfTypes, start: int) -> Iterator[int]:
     kind, count = words[start + 1] >> 24 & types.masks[0], words[start + 1] & types.masks[1]
     first = start + WORDS
     yield words[start]
-    step = {ENUM: 2, ENUM64: 3, STRUCT: 3, UNION: 3, FUNC_PROTO: 2}.get(kind)
-    if step:
-        yield from words[first : first + step * count : step]
+    if kind in EACH and kind != Kind.DATASEC:
+        yield from words[first : first + EACH[kind] * count : EACH[kind]]

@@ -11,31 +11,55 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 
 from kbuildpy.loader import since
 from kbuildpy.loader.since import Version
 
-(INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO, VAR, DATASEC, FLOAT,
- DECL_TAG, TYPE_TAG, ENUM64) = range(1, 20)  # fmt: skip
 
-KIND_NAMES = (
-    *("UNKNOWN", "INT", "PTR", "ARRAY", "STRUCT", "UNION", "ENUM", "FWD", "TYPEDEF", "VOLATILE", "CONST", "RESTRICT"),
-    *("FUNC", "FUNC_PROTO", "VAR", "DATASEC", "FLOAT", "DECL_TAG", "TYPE_TAG", "ENUM64"),
-)
-"""As the kernel prints them (btf_kind_str)."""
+class Kind(IntEnum):
+    """Kinds of types, by the names that the kernel prints (btf_kind_str)."""
 
-COMPOSITE = (STRUCT, UNION)
-MODIFIERS = frozenset((TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG))
+    INT = 1
+    PTR = 2
+    ARRAY = 3
+    STRUCT = 4
+    UNION = 5
+    ENUM = 6
+    FWD = 7
+    TYPEDEF = 8
+    VOLATILE = 9
+    CONST = 10
+    RESTRICT = 11
+    FUNC = 12
+    FUNC_PROTO = 13
+    VAR = 14
+    DATASEC = 15
+    FLOAT = 16
+    DECL_TAG = 17
+    TYPE_TAG = 18
+    ENUM64 = 19
 
-_FOUND = frozenset((INT, FLOAT, ENUM, ENUM64, FWD, *COMPOSITE))
+
+COMPOSITE = (Kind.STRUCT, Kind.UNION)
+MODIFIERS: frozenset[int] = frozenset((Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG))
+
+_FOUND: frozenset[int] = frozenset((Kind.INT, Kind.FLOAT, Kind.ENUM, Kind.ENUM64, Kind.FWD, *COMPOSITE))
 _LONG_NAME = 1024
 
 WORDS = 3
 """Of a struct btf_type."""
-ONE = {INT: 1, ARRAY: 3, VAR: 1, DECL_TAG: 1}
+ONE: dict[int, int] = {Kind.INT: 1, Kind.ARRAY: 3, Kind.VAR: 1, Kind.DECL_TAG: 1}
 """Words that follow a type of such a kind."""
-EACH = {STRUCT: 3, UNION: 3, ENUM: 2, FUNC_PROTO: 2, DATASEC: 3, ENUM64: 3}
+EACH: dict[int, int] = {
+    Kind.STRUCT: 3,
+    Kind.UNION: 3,
+    Kind.ENUM: 2,
+    Kind.FUNC_PROTO: 2,
+    Kind.DATASEC: 3,
+    Kind.ENUM64: 3,
+}
 """Words that follow for each of its members, values, parameters or variables."""
 
 
