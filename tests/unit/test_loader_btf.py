@@ -36,7 +36,7 @@ OWN = 3
 def known(types: Types, version: Version = (7, 3)) -> Callable[[], BtfTypes]:
     """A kernel's own types."""
     draft = drafted(types)
-    return lambda: read_types(draft.types, draft.strings, version)
+    return lambda: read_types(memoryview(draft.types), draft.strings, version)
 
 
 def go(
@@ -143,9 +143,14 @@ def test_what_kernels_have_learned_is_taken_by_those_only() -> None:
     tags: Types = [(0, info(Kind.CONST), OWN + 1), ("t", info(Kind.TYPE_TAG), 1)]
     assert refused(tags, version=(6, 12)) == ("EINVAL", DAMAGED.format("Type tags don't precede modifiers"))
     assert refused(tags) == ()
+    assert refused([("t", info(Kind.TYPE_TAG), OWN + 1), (0, info(Kind.CONST), 1)], version=(6, 12)) == ()
+    assert refused([(0, info(Kind.CONST), OWN + 1), (0, info(Kind.VOLATILE), 1)], version=(6, 12)) == ()
     flag: Types = [("t", info(Kind.TYPE_TAG, flag=True), 1)]
     assert refused(flag, version=(6, 12)) == ("EINVAL", DAMAGED.format("Invalid btf_info kind_flag"))
     assert refused(flag) == ()
+    attribute: Types = [("t", info(Kind.DECL_TAG, flag=True), 2, 0)]
+    assert refused(attribute, version=(6, 12)) == ("EINVAL", DAMAGED.format("Invalid btf_info kind_flag"))
+    assert refused(attribute) == ()
     bits: Types = [("t", info(Kind.TYPEDEF) | 1 << 20, 1)]
     assert refused(bits, version=(6, 12)) == ("EINVAL", DAMAGED.format("[3] Invalid btf_info:8100000"))
     assert refused(bits) == ("EINVAL", DAMAGED.format("vlen != 0"))
@@ -239,6 +244,7 @@ def test_types_of_a_base_are_looked_for_in_the_kernel(
     ("types", "words"),
     [
         ([(0, info(Kind.PTR), 1000)], "a type refers to type 1000, and there are 4"),
+        ([(0, info(Kind.PTR), 4)], "a type refers to type 4, and there are 4"),
         ([(0, info(Kind.FUNC_PROTO, 1), 0, "a", 1000)], "type 1000"),
         ([("t", info(Kind.STRUCT, 1), 8, "a", 1000, 0)], "a member is of type 1000"),
         ([(0, info(Kind.ARRAY), 0, OWN, 1, 1), ("t", info(Kind.STRUCT, 1), 8, "a", OWN, 0)], "is an array of itself"),
@@ -258,6 +264,17 @@ def test_numbers_that_the_kernel_follows_unchecked_are_undefined(types: Types, w
         go(drafted(types, base).contents(), base.contents(), own_types=known(BASE))
     # (only what is embedded is followed to its end, and without a base nothing is)
     assert go(drafted(types, base).contents(), own_types=known(BASE)).lines == []
+
+
+def test_numbers_may_be_as_large_as_any() -> None:
+    last = 0xFFFFF
+    types: Types = [("v", info(Kind.VAR), last, 1), (".d", info(Kind.DATASEC, 1), 8, last, 0, 8)]
+    assert go(drafted(types, drafted(BASE)).contents(), own_types=known(BASE)).lines == []
+    for number in range(2):
+        words = [list(item) for item in types]
+        words[number][2 if number == 0 else 3] = last + 1
+        with pytest.raises(Refusal, match="Invalid type_id"):
+            go(drafted(words, drafted(BASE)).contents(), own_types=known(BASE))
 
 
 def test_no_type_information_takes_long() -> None:

@@ -69,24 +69,18 @@ class _Env:
         """The type that is looked at."""
         return self.types.start_id + len(self.starts)
 
-    def kind_at(self, at: int) -> int:
-        return self.types.words[at + 1] >> 24 & self.types.masks[0]
-
-    def vlen_at(self, at: int) -> int:
-        return self.types.words[at + 1] & self.types.masks[1]
-
     def left_after(self, at: int) -> int:
         """The bytes of the types behind the three words of the one at `at`."""
         return self.size - 4 * (at + WORDS)
 
     def log_type(self, at: int, text: str, *, errno: str = "EINVAL") -> InvalidBtf:
         """btf_verifier_log_type"""
-        head = f"[{self.number}] {Kind(self.kind_at(at)).name} {self.name(self.types.words[at])} "
+        head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])} "
         return verifier_log(errno, head, *_details(self, at), " ", text, "")
 
     def log_basic(self, at: int, text: str) -> InvalidBtf:
         """btf_verifier_log_basic"""
-        head = f"[{self.number}] {Kind(self.kind_at(at)).name} {self.name(self.types.words[at])}"
+        head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])}"
         return verifier_log("EINVAL", head, " ", text, "")
 
 
@@ -126,7 +120,7 @@ def check_all_metas(parts: Parts, version: Version, base: BtfTypes | None = None
 
 
 def _no_vlen(env: _Env, at: int) -> None:
-    if env.vlen_at(at):
+    if env.types.vlen_at(at):
         raise env.log_type(at, "vlen != 0")
 
 
@@ -169,7 +163,7 @@ def _check_int(env: _Env, at: int) -> None:
 def _check_ref(env: _Env, at: int) -> None:
     """btf_ref_type_check_meta"""
     name, info, number = env.types.words[at : at + WORDS]
-    kind = env.kind_at(at)
+    kind = env.types.kind_at(at)
     _no_vlen(env, at)
     if info & _KIND_FLAG and not (kind == Kind.TYPE_TAG and env.tag_flags):
         raise env.log_type(at, "Invalid btf_info kind_flag")
@@ -208,10 +202,10 @@ def _check_struct(env: _Env, at: int) -> None:
     _named_or_not(env, at)
     words = env.types.words
     size, has_bitfields = words[at + 2], words[at + 1] & _KIND_FLAG
-    is_union = env.kind_at(at) == Kind.UNION
+    is_union = env.types.kind_at(at) == Kind.UNION
     last = 0
     first = at + WORDS
-    for member in range(first, first + 3 * env.vlen_at(at), 3):
+    for member in range(first, first + 3 * env.types.vlen_at(at), 3):
         name, number, offset = words[member : member + 3]
         if not env.has_name_at(name):
             raise _log_member(env, at, member, f"Invalid member name_offset:{name}")
@@ -243,9 +237,9 @@ def _check_enum(env: _Env, at: int) -> None:
     if size > 8 or size.bit_count() != 1:
         raise env.log_type(at, "Unexpected size")
     _named_or_not(env, at)
-    step = EACH[env.kind_at(at)]
+    step = EACH[env.types.kind_at(at)]
     first = at + WORDS
-    for value in range(first, first + step * env.vlen_at(at), step):
+    for value in range(first, first + step * env.types.vlen_at(at), step):
         name = words[value]
         if not env.has_name_at(name):
             raise verifier_log("EINVAL", f"\tInvalid name_offset:{name}")
@@ -260,7 +254,7 @@ def _check_func_proto(env: _Env, at: int) -> None:
 
 def _check_func(env: _Env, at: int) -> None:
     _named(env, at)
-    if env.vlen_at(at) > _FUNC_GLOBAL:
+    if env.types.vlen_at(at) > _FUNC_GLOBAL:
         raise env.log_type(at, "Invalid func linkage")
     _no_flag(env, at)
 
@@ -286,7 +280,7 @@ def _check_datasec(env: _Env, at: int) -> None:
         raise env.log_type(at, "Invalid name")
     end = total = 0
     first = at + WORDS
-    for variable in range(first, first + 3 * env.vlen_at(at), 3):
+    for variable in range(first, first + 3 * env.types.vlen_at(at), 3):
         number, offset, length = words[variable : variable + 3]
         text = ""
         if not 0 < number <= MAX_TYPE:
@@ -348,7 +342,7 @@ def _signed(word: int) -> int:
 
 def _details(env: _Env, at: int) -> list[str]:
     """What is said of a type beside its kind and name: log_details of its kind."""
-    words, kind = env.types.words, env.kind_at(at)
+    words, kind = env.types.words, env.types.kind_at(at)
     size = words[at + 2]
     if kind == Kind.INT:
         data = words[at + WORDS]
@@ -358,7 +352,7 @@ def _details(env: _Env, at: int) -> list[str]:
         element, index, count = words[at + 3 : at + 6]
         return [f"type_id={element} index_type_id={index} nr_elems={count}"]
     if kind in (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.DATASEC):
-        return [f"size={size} vlen={env.vlen_at(at)}"]
+        return [f"size={size} vlen={env.types.vlen_at(at)}"]
     if kind == Kind.FWD:
         return ["union" if words[at + 1] & _KIND_FLAG else "struct"]
     if kind == Kind.FUNC_PROTO:
@@ -374,7 +368,7 @@ def _details(env: _Env, at: int) -> list[str]:
 
 def _arguments(env: _Env, at: int) -> list[str]:
     """btf_func_proto_log"""
-    words, count = env.types.words, env.vlen_at(at)
+    words, count = env.types.words, env.types.vlen_at(at)
     said = [f"return={words[at + 2]} args=("]
     first = at + WORDS
     for argument in range(count):
@@ -387,11 +381,10 @@ def _arguments(env: _Env, at: int) -> list[str]:
 
 def check_modifiers(types: BtfTypes, version: Version) -> None:
     """Follow what changes another type: after so many there must be one that does not. Raises `InvalidBtf`."""
-    words, kinds = types.words, types.masks[0]
     ordered = version < since.BTF_TAG_ORDER
     checked = types.start_id - 1
     for own, start in enumerate(types.starts, types.start_id):
-        kind = words[start + 1] >> 24 & kinds
+        kind = types.kind_at(start)
         if kind not in MODIFIERS:
             continue
         number, left, in_tags = own, MAX_CHAIN, kind == Kind.TYPE_TAG

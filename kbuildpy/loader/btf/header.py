@@ -34,9 +34,9 @@ LAYOUT = "<HBBIIIIIII"
 
 
 class Parts(NamedTuple):
-    """The bytes of the types, and of the strings."""
+    """The bytes of the types, not copied, and of the strings."""
 
-    types: bytes
+    types: memoryview
     strings: bytes
 
 
@@ -62,7 +62,7 @@ def parse_header(contents: bytes, version: Version, *, is_split: bool) -> Parts:
     _check_sections(header, size, len(contents) - length)
     _check_strings(header, size, contents, is_split=is_split)
     types, strings = header.hdr_len + header.type_off, header.hdr_len + header.str_off
-    return Parts(contents[types : types + header.type_len], contents[strings : strings + header.str_len])
+    return Parts(memoryview(contents)[types : types + header.type_len], contents[strings : strings + header.str_len])
 
 
 def _compared(one: tuple[int, int], other: tuple[int, int]) -> int:

@@ -48,7 +48,7 @@ def _text(name: bytes | None) -> str:
 
 def _validate_distilled_base(distilled: BtfTypes) -> None:
     for number, start in enumerate(distilled.starts, distilled.start_id):
-        kind = distilled.words[start + 1] >> 24 & distilled.masks[0]
+        kind = distilled.kind_at(start)
         if kind not in _DISTILLED:
             raise _warned("EINVAL", f"type [{number}] in distilled based BTF has unexpected kind [{kind}]")
         if not distilled.words[start]:
@@ -95,7 +95,7 @@ def _is_compatible(ours: BtfTypes, at: int, kernel: BtfTypes, number: int, *, is
     start = kernel.start_of(number)
     _, info, size = ours.words[at : at + WORDS]
     kernel_name, kernel_info, kernel_size = kernel.words[start : start + WORDS]
-    kind, kernel_kind = info >> 24 & ours.masks[0], kernel_info >> 24 & kernel.masks[0]
+    kind, kernel_kind = ours.kind_at(at), kernel.kind_at(start)
     # Of structs and unions the size is asked for where there are several of that name.
     needs_size = kernel_kind in _SIZED or (kernel_kind in COMPOSITE and kernel.composites[kernel_name] > 1)
     if needs_size and (size ^ kernel_size) & _SIZE:
@@ -122,24 +122,25 @@ def _embedded(types: BtfTypes, distilled: BtfTypes) -> bytearray:
     marks = bytearray(distilled.count)
     followed = bytearray(types.count)  # 1: to its end, 2: on the way
     for start in types.starts:
-        if types.words[start + 1] >> 24 & types.masks[0] not in COMPOSITE:
+        if types.kind_at(start) not in COMPOSITE:
             continue
         for member in _ids(types, start):
             way = []
             number = member
             while number and (number >= len(followed) or followed[number] != 1):
-                kind, holder = types.kind_of(number), types.holder(number)
-                if kind is None or holder is None:
+                holder = types.holder(number)
+                if holder is None:
                     raise BeyondTypes(f"a member is of type {number}, and there are {types.count}")
                 if followed[number]:
                     raise BeyondTypes(f"type {number} is an array of itself")
                 followed[number] = 2
                 way.append(number)
+                at = holder.start_of(number)
+                kind = holder.kind_at(at)
                 if kind in COMPOSITE and holder is distilled:
                     marks[number] = 1
                 if kind not in MODIFIERS and kind != Kind.ARRAY:
                     break
-                at = holder.start_of(number)
                 number = holder.words[at + 3 if kind == Kind.ARRAY else at + 2]
             for number in way:
                 followed[number] = 1
@@ -149,7 +150,7 @@ def _embedded(types: BtfTypes, distilled: BtfTypes) -> bytearray:
 def _ids(types: BtfTypes, start: int) -> Iterator[int]:
     """The numbers of types that a type refers to (tools/lib/bpf/btf_iter.c: btf_field_iter_init)."""
     words = types.words
-    kind, count = words[start + 1] >> 24 & types.masks[0], words[start + 1] & types.masks[1]
+    kind, count = types.kind_at(start), types.vlen_at(start)
     first = start + WORDS
     if kind in (Kind.INT, Kind.FLOAT, Kind.ENUM, Kind.ENUM64):
         return
@@ -170,7 +171,7 @@ def _ids(types: BtfTypes, start: int) -> Iterator[int]:
 def _name_offsets(types: BtfTypes, start: int) -> Iterator[int]:
     """The offsets of all names in a type."""
     words = types.words
-    kind, count = words[start + 1] >> 24 & types.masks[0], words[start + 1] & types.masks[1]
+    kind, count = types.kind_at(start), types.vlen_at(start)
     first = start + WORDS
     yield words[start]
     if kind in EACH and kind != Kind.DATASEC:

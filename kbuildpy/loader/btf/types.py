@@ -107,7 +107,15 @@ class BtfTypes:
         holder = self.holder(number)
         if holder is None:
             return None if number else 0
-        return holder.words[holder.start_of(number) + 1] >> 24 & self.masks[0]
+        return holder.kind_at(holder.start_of(number))
+
+    def kind_at(self, at: int) -> int:
+        """The kind of the type at `at` in `words`."""
+        return self.words[at + 1] >> 24 & self.masks[0]
+
+    def vlen_at(self, at: int) -> int:
+        """How many members or the like it has (btf_type_vlen)."""
+        return self.words[at + 1] & self.masks[1]
 
     def name_at(self, offset: int) -> bytes | None:
         """The name at `offset`, None if it is beyond all strings (btf_str_by_offset). Of one that is longer than a line
@@ -125,28 +133,27 @@ class BtfTypes:
         """The numbers of its own types that can be looked for by name, those of typedefs and functions not among them,
         in order."""
         found: dict[bytes, list[int]] = {}
-        words, kinds = self.words, self.masks[0]
-        for number, start in enumerate(self.starts, self.start_id):
-            if words[start] and words[start + 1] >> 24 & kinds in _FOUND:
-                found.setdefault(self.name_at(words[start]) or b"", []).append(number)
+        for number, at in enumerate(self.starts, self.start_id):
+            if self.words[at] and self.kind_at(at) in _FOUND:
+                found.setdefault(self.name_at(self.words[at]) or b"", []).append(number)
         return found
 
     @cached_property
     def composites(self) -> Counter[int]:
         """How many structs and unions there are of a name, by its offset."""
-        words, kinds = self.words, self.masks[0]
-        return Counter(words[start] for start in self.starts if words[start + 1] >> 24 & kinds in COMPOSITE)
+        return Counter(self.words[at] for at in self.starts if self.kind_at(at) in COMPOSITE)
 
 
-def words_of(types: bytes) -> array[int]:
+def words_of(types: memoryview) -> array[int]:
     """The whole words in `types`."""
-    words = array("I", types[: len(types) // 4 * 4])
+    words = array("I")
+    words.frombytes(types[: len(types) // 4 * 4])
     if sys.byteorder == "big":
         words.byteswap()
     return words
 
 
-def read_types(types: bytes, strings: bytes, version: Version) -> BtfTypes:
+def read_types(types: memoryview, strings: bytes, version: Version) -> BtfTypes:
     """The types of a kernel, which are taken to be sound; what is not ends them."""
     words = words_of(types)
     masks = kinds, counts = info_masks(version)

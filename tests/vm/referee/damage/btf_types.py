@@ -14,7 +14,7 @@ from random import Random
 from kbuildpy.loader.btf.types import Kind
 from tests.btf_draft import BtfDraft, Word, drafted, info, places_of
 from tests.vm.referee.cases import Bases, Case
-from tests.vm.referee.damage.ways import case, data, rename, section
+from tests.vm.referee.damage.ways import Damage, case, data, rename, section
 from tests.vm.referee.draft import Draft
 
 Types = Sequence[Sequence[Word]]
@@ -25,6 +25,7 @@ _INT, _LIST, OWN = 1, 2, 3
 """Numbers: of the two in BASE, and of the first that is not."""
 TOO_LARGE = 0x100000
 LONG = "n" * 512
+LATIN_1 = sorted({*range(0xC0, 0x100)} - {0xD7, 0xF7})
 
 SPLIT: dict[str, Types] = {
     "none": [],
@@ -32,9 +33,12 @@ SPLIT: dict[str, Types] = {
     "int with a count": [("t", info(Kind.INT, 1), 4, SIGNED)],
     "int with a flag": [("t", info(Kind.INT, flag=True), 4, SIGNED)],
     "int with more bits of data": [("t", info(Kind.INT), 4, 1 << 28 | SIGNED)],
+    "int of 128 bits": [("t", info(Kind.INT), 16, 128)],
     "int of 200 bits": [("t", info(Kind.INT), 32, 200)],
     "int of more bits than bytes": [("t", info(Kind.INT), 2, 17)],
     "int with bits far off": [("t", info(Kind.INT), 4, 1 << 16 | 32)],
+    "character": [("t", info(Kind.INT), 1, 2 << 24 | 8)],
+    "truth value": [("t", info(Kind.INT), 1, 4 << 24 | 8)],
     "int both signed and a character": [("t", info(Kind.INT), 4, 3 << 24 | 32)],
     "int of an unknown encoding": [("t", info(Kind.INT), 4, 8 << 24 | 32)],
     "pointer": [(0, info(Kind.PTR), _INT)],
@@ -49,10 +53,14 @@ SPLIT: dict[str, Types] = {
     "typedef with a space": [("a b", info(Kind.TYPEDEF), _INT)],
     "typedef with a full stop": [(".a.b", info(Kind.TYPEDEF), _INT)],
     "typedef with a letter of Latin-1": [(b"\xe9t\xe9", info(Kind.TYPEDEF), _INT)],
+    "typedef with all letters of Latin-1": [(bytes(LATIN_1), info(Kind.TYPEDEF), _INT)],
     "typedef with a sign of Latin-1": [(b"t\xd7", info(Kind.TYPEDEF), _INT)],
+    "typedef with the other sign among letters": [(b"t\xf7", info(Kind.TYPEDEF), _INT)],
+    "typedef with the sign before letters": [(b"t\xbf", info(Kind.TYPEDEF), _INT)],
     "typedef with an empty name": [(b"", info(Kind.TYPEDEF), _INT)],
     "typedef with a long name": [(LONG, info(Kind.TYPEDEF), _INT)],
     "typedef with too long a name": [(LONG + "n", info(Kind.TYPEDEF), _INT)],
+    "typedef whose name begins at the end": [(15, info(Kind.TYPEDEF), _INT)],
     "typedef whose name is nowhere": [(1000, info(Kind.TYPEDEF), _INT)],
     "typedef whose name is far away": [(0x1000000, info(Kind.TYPEDEF), _INT)],
     "typedef with bits that mean nothing": [("t", info(Kind.TYPEDEF) | 1 << 20, _INT)],
@@ -120,6 +128,7 @@ SPLIT: dict[str, Types] = {
     "prototype with a name, of any": [("t", info(Kind.FUNC_PROTO, 1), _INT, 0, 0)],
     "prototype with a name, of one": [("t", info(Kind.FUNC_PROTO, 1), _INT, "a", _INT)],
     "prototype with a name, of two": [("t", info(Kind.FUNC_PROTO, 2), _INT, "a", _INT, 1000, _INT)],
+    "prototype with a name, of one whose name begins at the end": [("t", info(Kind.FUNC_PROTO, 1), _INT, 17, _INT)],
     "prototype with a flag, of two and more": [
         (0, info(Kind.FUNC_PROTO, 3, flag=True), 0, 0, _INT, "b", _INT, 0, 0),
     ],
@@ -136,6 +145,8 @@ SPLIT: dict[str, Types] = {
     "variable of no number": [("t", info(Kind.VAR), TOO_LARGE, 1)],
     "variable of an unknown linkage": [("t", info(Kind.VAR), _INT, 2)],
     "section": [("t", info(Kind.VAR), _INT, 1), (".data..t", info(Kind.DATASEC, 1), 8, OWN, 4, 4)],
+    "section that is full": [(".t", info(Kind.DATASEC, 2), 8, _INT, 0, 4, _INT, 4, 4)],
+    "section of one variable": [(".t", info(Kind.DATASEC, 1), 8, _INT, 0, 8)],
     "section with signs in its name": [(b"a-b (c) \xe9", info(Kind.DATASEC), 8)],
     "section with a tab in its name": [("a\tb", info(Kind.DATASEC), 8)],
     "section with a long name": [("-" * 512, info(Kind.DATASEC), 8)],
@@ -156,6 +167,7 @@ SPLIT: dict[str, Types] = {
         (".t", info(Kind.DATASEC, 2), 0xFFFFFFFF, _INT, 0x80000000, 0x80000000, _INT, 8, 0x80000000),
     ],
     "float": [("t", info(Kind.FLOAT), 8)],
+    **{f"float of {size} bytes": [("t", info(Kind.FLOAT), size)] for size in (2, 4, 12, 16)},
     "float with a count": [("t", info(Kind.FLOAT, 1), 8)],
     "float with a flag": [("t", info(Kind.FLOAT, flag=True), 8)],
     "float of three bytes": [("t", info(Kind.FLOAT), 3)],
@@ -179,6 +191,13 @@ SPLIT: dict[str, Types] = {
     "long value with a name of the base's that is no type's": [("t", info(Kind.ENUM64, 1), 8, 2, 0, 0)],
 }
 """Types that go on from BASE."""
+
+ALONE: dict[str, Types] = {
+    "pointer to the last number": [(0, info(Kind.PTR), TOO_LARGE - 1)],
+    "array of the last number": [(0, info(Kind.ARRAY), 0, TOO_LARGE - 1, TOO_LARGE - 1, 1)],
+    "member of the last number": [(0, info(Kind.STRUCT, 1), 8, 0, TOO_LARGE - 1, 0)],
+}
+"""Types without names that go on from the kernel's own: of a base, a number that no type has would be followed."""
 
 PAIRS: dict[str, tuple[Types, Types]] = {
     "of a struct that there is not": ([("no such struct", info(Kind.STRUCT), 16)], []),
@@ -250,6 +269,8 @@ def cases(bases: Bases) -> Iterator[Case]:
     for cut in (1, 12, 13, 23):
         yield _pair(bases, f"btf/without the last {cut} bytes", base, own, cut=cut)
     yield _pair(bases, "btf/3 bytes more", base, own, more=b"abc")
+    for what, types in ALONE.items():
+        yield case(f"btf/{what}", bases.quiet, *_without(bases), section(".BTF", drafted(types, after=1).contents()))
     yield from _shipped(bases)
 
 
@@ -258,8 +279,12 @@ def _pair(bases: Bases, name: str, base: BtfDraft, split: BtfDraft, *, cut: int 
         section(".BTF.base", base.contents()),
         section(".BTF", split.contents(cut=cut, more=more)),
     ]
-    without = [rename(".BTF", ".noBTF")] if bases.has_btf else []
-    return case(name, bases.quiet, *without, *sections)
+    return case(name, bases.quiet, *_without(bases), *sections)
+
+
+def _without(bases: Bases) -> list[Damage]:
+    """Takes away what the kernel tree made."""
+    return [rename(".BTF", ".noBTF"), rename(".BTF.base", ".noBTF.base")] if bases.has_btf else []
 
 
 def _shipped(bases: Bases) -> Iterator[Case]:
