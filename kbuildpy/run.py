@@ -28,6 +28,7 @@ PACKAGE_OF_PROGRAM = {
     "depmod": "kmod",
     "modinfo": "kmod",
     "xz": "xz-utils",
+    "busybox": "busybox-static",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
 }

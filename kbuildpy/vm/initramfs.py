@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.run import install_hint
 from kbuildpy.vm import cpio
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
@@ -69,7 +70,7 @@ def find_busybox() -> Path:
     """A busybox of this machine that needs no shared library, for there are none in the guest."""
     found = shutil.which("busybox")
     if not found:
-        raise KbuildError("busybox: program not found", hint="apt-get install busybox-static")
+        raise KbuildError("busybox: program not found", hint=install_hint("busybox"))
     if ModuleImage.from_path(Path(found)).section(".interp"):
-        raise KbuildError(f"{found} is linked dynamically", hint="apt-get install busybox-static")
+        raise KbuildError(f"{found} is linked dynamically", hint=install_hint("busybox"))
     return Path(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import termios
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.run import package_of
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger import add_symbol_file, pause, symbol_file
 from kbuildpy.vm.guest import Guest
@@ -59,6 +61,7 @@ def run_modules(
     remarks while they come. Raises `KbuildError` if the kernel does not start, or QEMU, busybox or a dependency's
     package is missing.
     """
+    _require_programs(kernel)
     ordered = with_dependencies(trials, lambda: fetch_kernel_modules(kernel.release, machine=kernel.machine))
     pending = [trial.name for trial in ordered if trial.given]
     deadly: set[str] = set()
@@ -83,6 +86,17 @@ def run_modules(
         if pending:
             why = f", to see who left {judged.remains[0]} behind" if judged.remains else ""
             show(f"kbuildpy: booting again for {', '.join(pending)}{why}\n".encode())
+
+
+def _require_programs(kernel: Kernel) -> None:
+    """Name all that is missing, not one after the other."""
+    needed = [*(["busybox"] if kernel.machine.native else []), kernel.machine.qemu]
+    missing = [program for program in needed if shutil.which(program) is None]
+    if missing:
+        raise KbuildError(
+            f"{' and '.join(missing)}: program not found",
+            hint=f"apt-get install {' '.join(map(package_of, missing))}",
+        )
 
 
 def _boot(

@@ -67,6 +67,13 @@ def command(*words: str | int | Path) -> list[str]:
     ("programs", "said"),
     [
         (["busybox"], ("qemu-system-x86_64: program not found", "apt-get install qemu-system-x86")),
+        (
+            [],
+            (
+                "busybox and qemu-system-x86_64: program not found",
+                "apt-get install busybox-static qemu-system-x86",
+            ),
+        ),
         (["qemu-system-x86_64"], ("busybox: program not found", "apt-get install busybox-static")),
     ],
 )
