@@ -1,99 +1,37 @@
-"""Whether types are sound, each in itself: kernel/bpf/btf.c: btf_check_all_metas and the check_meta of each kind; and
-whether those that change others lead to an end: btf_check_type_tags, btf_check_modifier_chain_length.
+"""Whether types are sound, each in itself: kernel/bpf/btf.c: btf_check_all_metas, and the check_meta of each kind.
 
 Whether what a type refers to fits it, a kernel does not look at in modules.
 """
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from kbuildpy.loader import since
-from kbuildpy.loader.btf.header import MAX_NAME_OFFSET, Parts
+from kbuildpy.loader.btf.env import ENCODINGS, IDENTIFIER, KIND_FLAG, SECTION, Env, signed
+from kbuildpy.loader.btf.header import Parts
 from kbuildpy.loader.btf.invalid import InvalidBtf, verifier_log
-from kbuildpy.loader.btf.types import EACH, MODIFIERS, ONE, WORDS, BtfTypes, Kind, info_masks, words_of
+from kbuildpy.loader.btf.types import EACH, ONE, WORDS, BtfTypes, Kind, info_masks, words_of
 from kbuildpy.loader.since import Version
 
 MAX_TYPE = 0xFFFFF
-MAX_CHAIN = 32
 _INFO_MASK = 0x9F00FFFF
 _INT_MASK = 0x0FFFFFFF
-_KIND_FLAG = 1 << 31
-_ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
 _FLOAT_SIZES = (2, 4, 8, 12, 16)
 _FUNC_GLOBAL = 1
 _VAR_LINKAGES = (0, 1)
-
-# KSYM_NAME_LEN characters at most; letters are those of Latin-1 (lib/ctype.c), and a full stop.
-_LETTERS = rb"A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff"
-_IDENTIFIER = re.compile(rb"[" + _LETTERS + rb"][0-9" + _LETTERS + rb"]{0,511}\0")
-_SECTION = re.compile(rb"[\x20-\x7e\xa0-\xff]{1,512}\0")
-
-
-@dataclass(eq=False)
-class _Env:
-    """struct btf_verifier_env: what is read, and how far it has been."""
-
-    types: BtfTypes
-    starts: array[int]
-    size: int
-    tag_flags: bool
-    section_name: re.Pattern[bytes]
-
-    def has_name_at(self, offset: int) -> bool:
-        """btf_name_offset_valid"""
-        types = self.types
-        return offset <= MAX_NAME_OFFSET and offset < types.start_str_off + len(types.strings)
-
-    def is_identifier(self, offset: int) -> bool:
-        """btf_name_valid_identifier"""
-        return self.fits(_IDENTIFIER, offset)
-
-    def fits(self, pattern: re.Pattern[bytes], offset: int) -> bool:
-        """Whether the name at `offset` looks like that."""
-        types = self.types
-        while offset < types.start_str_off and types.base:
-            types = types.base
-        return pattern.match(types.strings, offset - types.start_str_off) is not None
-
-    def name(self, offset: int) -> str:
-        """As it is printed (__btf_name_by_offset)."""
-        name = self.types.name_at(offset) if offset else b"(anon)"
-        return "(invalid-name-offset)" if name is None else name.decode("utf-8", "surrogateescape")
-
-    @property
-    def number(self) -> int:
-        """The type that is looked at."""
-        return self.types.start_id + len(self.starts)
-
-    def left_after(self, at: int) -> int:
-        """The bytes of the types behind the three words of the one at `at`."""
-        return self.size - 4 * (at + WORDS)
-
-    def log_type(self, at: int, text: str, *, errno: str = "EINVAL") -> InvalidBtf:
-        """btf_verifier_log_type"""
-        head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])} "
-        return verifier_log(errno, head, *_details(self, at), " ", text, "")
-
-    def log_basic(self, at: int, text: str) -> InvalidBtf:
-        """btf_verifier_log_basic"""
-        head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])}"
-        return verifier_log("EINVAL", head, " ", text, "")
 
 
 def check_all_metas(parts: Parts, version: Version, base: BtfTypes | None = None) -> BtfTypes:
     """The types in `parts`, which go on from those of `base`. Raises `InvalidBtf` for the first that is not sound."""
     starts = array("I")
     types = BtfTypes(words_of(parts.types), starts, parts.strings, info_masks(version), base)
-    env = _Env(
+    env = Env(
         types,
-        starts,
         size=len(parts.types),
         tag_flags=version >= since.BTF_TAG_FLAGS,
-        section_name=_SECTION if version >= since.BTF_SECTION_NAMES else _IDENTIFIER,
+        section_name=SECTION if version >= since.BTF_SECTION_NAMES else IDENTIFIER,
     )
     words, (kinds, counts) = types.words, types.masks
     has_mask = version < since.BTF_WIDE_INFO
@@ -119,33 +57,33 @@ def check_all_metas(parts: Parts, version: Version, base: BtfTypes | None = None
     return types
 
 
-def _no_vlen(env: _Env, at: int) -> None:
+def _no_vlen(env: Env, at: int) -> None:
     if env.types.vlen_at(at):
         raise env.log_type(at, "vlen != 0")
 
 
-def _no_flag(env: _Env, at: int) -> None:
-    if env.types.words[at + 1] & _KIND_FLAG:
+def _no_flag(env: Env, at: int) -> None:
+    if env.types.words[at + 1] & KIND_FLAG:
         raise env.log_type(at, "Invalid btf_info kind_flag")
 
 
-def _no_name(env: _Env, at: int) -> None:
+def _no_name(env: Env, at: int) -> None:
     if env.types.words[at]:
         raise env.log_type(at, "Invalid name")
 
 
-def _named(env: _Env, at: int) -> None:
+def _named(env: Env, at: int) -> None:
     name = env.types.words[at]
     if not name or not env.is_identifier(name):
         raise env.log_type(at, "Invalid name")
 
 
-def _named_or_not(env: _Env, at: int) -> None:
+def _named_or_not(env: Env, at: int) -> None:
     if env.types.words[at]:
         _named(env, at)
 
 
-def _check_int(env: _Env, at: int) -> None:
+def _check_int(env: Env, at: int) -> None:
     _no_vlen(env, at)
     _no_flag(env, at)
     data = env.types.words[at + WORDS]
@@ -156,16 +94,16 @@ def _check_int(env: _Env, at: int) -> None:
         raise env.log_type(at, "nr_bits exceeds 128")
     if (bits + 7) // 8 > env.types.words[at + 2]:
         raise env.log_type(at, "nr_bits exceeds type_size")
-    if data >> 24 not in _ENCODINGS:
+    if data >> 24 not in ENCODINGS:
         raise env.log_type(at, "Unsupported encoding", errno="ENOTSUPP")
 
 
-def _check_ref(env: _Env, at: int) -> None:
+def _check_ref(env: Env, at: int) -> None:
     """btf_ref_type_check_meta"""
     name, info, number = env.types.words[at : at + WORDS]
     kind = env.types.kind_at(at)
     _no_vlen(env, at)
-    if info & _KIND_FLAG and not (kind == Kind.TYPE_TAG and env.tag_flags):
+    if info & KIND_FLAG and not (kind == Kind.TYPE_TAG and env.tag_flags):
         raise env.log_type(at, "Invalid btf_info kind_flag")
     if number > MAX_TYPE:
         raise env.log_type(at, "Invalid type_id")
@@ -178,14 +116,14 @@ def _check_ref(env: _Env, at: int) -> None:
         raise env.log_type(at, "Invalid name")
 
 
-def _check_fwd(env: _Env, at: int) -> None:
+def _check_fwd(env: Env, at: int) -> None:
     _no_vlen(env, at)
     if env.types.words[at + 2]:
         raise env.log_type(at, "type != 0")
     _named(env, at)
 
 
-def _check_array(env: _Env, at: int) -> None:
+def _check_array(env: Env, at: int) -> None:
     _no_name(env, at)
     _no_vlen(env, at)
     _no_flag(env, at)
@@ -198,10 +136,10 @@ def _check_array(env: _Env, at: int) -> None:
         raise env.log_type(at, "Invalid index")
 
 
-def _check_struct(env: _Env, at: int) -> None:
+def _check_struct(env: Env, at: int) -> None:
     _named_or_not(env, at)
     words = env.types.words
-    size, has_bitfields = words[at + 2], words[at + 1] & _KIND_FLAG
+    size, has_bitfields = words[at + 2], words[at + 1] & KIND_FLAG
     is_union = env.types.kind_at(at) == Kind.UNION
     last = 0
     first = at + WORDS
@@ -222,16 +160,16 @@ def _check_struct(env: _Env, at: int) -> None:
         last = offset
 
 
-def _log_member(env: _Env, at: int, member: int, text: str) -> InvalidBtf:
+def _log_member(env: Env, at: int, member: int, text: str) -> InvalidBtf:
     """btf_verifier_log_member"""
     name, number, offset = env.types.words[member : member + 3]
     place = f"bits_offset={offset}"
-    if env.types.words[at + 1] & _KIND_FLAG:
+    if env.types.words[at + 1] & KIND_FLAG:
         place = f"bitfield_size={offset >> 24} bits_offset={offset & 0xFFFFFF}"
     return verifier_log("EINVAL", f"\t{env.name(name)} type_id={number} {place}", " ", text, "")
 
 
-def _check_enum(env: _Env, at: int) -> None:
+def _check_enum(env: Env, at: int) -> None:
     words = env.types.words
     size = words[at + 2]
     if size > 8 or size.bit_count() != 1:
@@ -247,19 +185,19 @@ def _check_enum(env: _Env, at: int) -> None:
             raise env.log_type(at, "Invalid name")
 
 
-def _check_func_proto(env: _Env, at: int) -> None:
+def _check_func_proto(env: Env, at: int) -> None:
     _no_name(env, at)
     _no_flag(env, at)
 
 
-def _check_func(env: _Env, at: int) -> None:
+def _check_func(env: Env, at: int) -> None:
     _named(env, at)
     if env.types.vlen_at(at) > _FUNC_GLOBAL:
         raise env.log_type(at, "Invalid func linkage")
     _no_flag(env, at)
 
 
-def _check_var(env: _Env, at: int) -> None:
+def _check_var(env: Env, at: int) -> None:
     _no_vlen(env, at)
     _no_flag(env, at)
     _named(env, at)
@@ -270,7 +208,7 @@ def _check_var(env: _Env, at: int) -> None:
         raise env.log_type(at, "Linkage not supported")
 
 
-def _check_datasec(env: _Env, at: int) -> None:
+def _check_datasec(env: Env, at: int) -> None:
     words = env.types.words
     name, _, size = words[at : at + WORDS]
     if not size:
@@ -300,25 +238,25 @@ def _check_datasec(env: _Env, at: int) -> None:
         raise env.log_type(at, "Invalid btf_info size")
 
 
-def _check_float(env: _Env, at: int) -> None:
+def _check_float(env: Env, at: int) -> None:
     _no_vlen(env, at)
     _no_flag(env, at)
     if env.types.words[at + 2] not in _FLOAT_SIZES:
         raise env.log_type(at, "Invalid type_size")
 
 
-def _check_decl_tag(env: _Env, at: int) -> None:
+def _check_decl_tag(env: Env, at: int) -> None:
     words = env.types.words
     if not env.types.name_at(words[at]):
         raise env.log_type(at, "Invalid value")
     if not env.tag_flags:
         _no_flag(env, at)
     _no_vlen(env, at)
-    if _signed(words[at + WORDS]) < -1:
+    if signed(words[at + WORDS]) < -1:
         raise env.log_type(at, "Invalid component_idx")
 
 
-_CHECKS: dict[int, Callable[[_Env, int], None]] = {
+_CHECKS: dict[int, Callable[[Env, int], None]] = {
     Kind.INT: _check_int,
     **dict.fromkeys((Kind.PTR, Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG), _check_ref),
     Kind.ARRAY: _check_array,
@@ -334,73 +272,3 @@ _CHECKS: dict[int, Callable[[_Env, int], None]] = {
     Kind.FLOAT: _check_float,
     Kind.DECL_TAG: _check_decl_tag,
 }
-
-
-def _signed(word: int) -> int:
-    return word - (1 << 32) if word >> 31 else word
-
-
-def _details(env: _Env, at: int) -> list[str]:
-    """What is said of a type beside its kind and name: log_details of its kind."""
-    words, kind = env.types.words, env.types.kind_at(at)
-    size = words[at + 2]
-    if kind == Kind.INT:
-        data = words[at + WORDS]
-        encoding = _ENCODINGS.get(data >> 24 & 0xF, "UNKN")
-        return [f"size={size} bits_offset={data >> 16 & 0xFF} nr_bits={data & 0xFF} encoding={encoding}"]
-    if kind == Kind.ARRAY:
-        element, index, count = words[at + 3 : at + 6]
-        return [f"type_id={element} index_type_id={index} nr_elems={count}"]
-    if kind in (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.DATASEC):
-        return [f"size={size} vlen={env.types.vlen_at(at)}"]
-    if kind == Kind.FWD:
-        return ["union" if words[at + 1] & _KIND_FLAG else "struct"]
-    if kind == Kind.FUNC_PROTO:
-        return _arguments(env, at)
-    if kind == Kind.VAR:
-        return [f"type_id={size} linkage={words[at + WORDS]}"]
-    if kind == Kind.FLOAT:
-        return [f"size={size}"]
-    if kind == Kind.DECL_TAG:
-        return [f"type={size} component_idx={_signed(words[at + WORDS])}"]
-    return [f"type_id={size}"]
-
-
-def _arguments(env: _Env, at: int) -> list[str]:
-    """btf_func_proto_log"""
-    words, count = env.types.words, env.types.vlen_at(at)
-    said = [f"return={words[at + 2]} args=("]
-    first = at + WORDS
-    for argument in range(count):
-        name, number = words[first + 2 * argument : first + 2 * argument + 2]
-        comma = ", " if argument else ""
-        is_last = argument == count - 1
-        said.append(f"{comma}vararg" if is_last and not number else f"{comma}{number} {env.name(name)}")
-    return [*said, *([] if count else ["void"]), ")"]
-
-
-def check_modifiers(types: BtfTypes, version: Version) -> None:
-    """Follow what changes another type: after so many there must be one that does not. Raises `InvalidBtf`."""
-    ordered = version < since.BTF_TAG_ORDER
-    checked = types.start_id - 1
-    for own, start in enumerate(types.starts, types.start_id):
-        kind = types.kind_at(start)
-        if kind not in MODIFIERS:
-            continue
-        number, left, in_tags = own, MAX_CHAIN, kind == Kind.TYPE_TAG
-        while kind in MODIFIERS:
-            if not left:
-                raise verifier_log("ELOOP", "Max chain length or cycle detected")
-            left -= 1
-            if ordered:
-                if kind == Kind.TYPE_TAG and not in_tags:
-                    raise verifier_log("EINVAL", "Type tags don't precede modifiers")
-                in_tags = kind == Kind.TYPE_TAG
-            if number <= checked:
-                break
-            number = types.words[types.start_of(number) + 2]
-            following = types.kind_of(number)
-            if following is None:
-                raise InvalidBtf("EINVAL", (), f"type {own} leads to type {number}, which there is not")
-            kind = following
-        checked = own

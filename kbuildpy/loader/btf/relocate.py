@@ -9,12 +9,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 
+from kbuildpy.loader.btf.env import KIND_FLAG
 from kbuildpy.loader.btf.invalid import BeyondTypes, InvalidBtf
 from kbuildpy.loader.btf.types import COMPOSITE, EACH, MODIFIERS, WORDS, BtfTypes, Kind
 
 _DISTILLED = frozenset((Kind.INT, Kind.FLOAT, Kind.ENUM, *COMPOSITE, Kind.FWD))
 _SIZED = frozenset((Kind.INT, Kind.FLOAT, Kind.ENUM, Kind.ENUM64))
-_KIND_FLAG = 1 << 31
 _SIZE = 0x7FFFFFFF  # (struct btf_name_info has 31 bits for it)
 
 
@@ -102,9 +102,9 @@ def _is_compatible(ours: BtfTypes, at: int, kernel: BtfTypes, number: int, *, is
         return False
     if kind == Kind.FWD:
         if kernel_kind == Kind.FWD:
-            return not (info ^ kernel_info) & _KIND_FLAG
+            return not (info ^ kernel_info) & KIND_FLAG
         if kernel_kind in COMPOSITE:
-            return bool(kernel_info & _KIND_FLAG) == (kernel_kind == Kind.UNION)
+            return bool(kernel_info & KIND_FLAG) == (kernel_kind == Kind.UNION)
         return False
     if kind == Kind.INT:
         return kernel_kind == Kind.INT and not (ours.words[at + WORDS] ^ kernel.words[start + WORDS]) >> 24 & 0xF

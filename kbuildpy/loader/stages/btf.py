@@ -61,7 +61,8 @@ def _parse_module(info: LoadInfo, number: int, *, with_types: bool) -> None:
         parse_header(info.data(number), version, is_split=True)
         return
     # (few kernels insist on sound types, and patterns take their time to be compiled)
-    from kbuildpy.loader.btf.check_meta import check_all_metas, check_modifiers
+    from kbuildpy.loader.btf.check_meta import check_all_metas
+    from kbuildpy.loader.btf.modifiers import check_modifiers
     from kbuildpy.loader.btf.relocate import relocate
 
     distilled = None

@@ -1,0 +1,38 @@
+"""Whether types that modify others lead to one that does not: kernel/bpf/btf.c: btf_check_type_tags, and from 7.1 on
+btf_check_modifier_chain_length."""
+
+from __future__ import annotations
+
+from kbuildpy.loader import since
+from kbuildpy.loader.btf.invalid import InvalidBtf, verifier_log
+from kbuildpy.loader.btf.types import MODIFIERS, BtfTypes, Kind
+from kbuildpy.loader.since import Version
+
+MAX_CHAIN = 32
+
+
+def check_modifiers(types: BtfTypes, version: Version) -> None:
+    """Follow what changes another type: after so many there must be one that does not. Raises `InvalidBtf`."""
+    ordered = version < since.BTF_TAG_ORDER
+    checked = types.start_id - 1
+    for own, start in enumerate(types.starts, types.start_id):
+        kind = types.kind_at(start)
+        if kind not in MODIFIERS:
+            continue
+        number, left, in_tags = own, MAX_CHAIN, kind == Kind.TYPE_TAG
+        while kind in MODIFIERS:
+            if not left:
+                raise verifier_log("ELOOP", "Max chain length or cycle detected")
+            left -= 1
+            if ordered:
+                if kind == Kind.TYPE_TAG and not in_tags:
+                    raise verifier_log("EINVAL", "Type tags don't precede modifiers")
+                in_tags = kind == Kind.TYPE_TAG
+            if number <= checked:
+                break
+            number = types.words[types.start_of(number) + 2]
+            following = types.kind_of(number)
+            if following is None:
+                raise InvalidBtf("EINVAL", (), f"type {own} leads to type {number}, which there is not")
+            kind = following
+        checked = own
