@@ -291,7 +291,8 @@ def test_no_type_information_takes_long() -> None:
     assert go(types, base.contents(), own_types=known(BASE)).lines == []
     with pytest.raises(Refusal):
         go(drafted([], names).contents(), names.contents(), own_types=known(BASE))
-    assert process_time() - start < 1 * (len(types) + len(names.contents())) / 2**20 + 0.5
+    # (half a second; where each is followed anew, minutes)
+    assert process_time() - start < 10
 
 
 def test_damaged_types_are_refused_or_undefined_and_nothing_else() -> None:
