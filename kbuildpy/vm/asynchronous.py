@@ -5,19 +5,15 @@ It comes when a timer fires, so it can stand between any two lines, in one boot 
 
 from __future__ import annotations
 
-_BEGINNINGS = (
-    "clocksource: ",
-    "hrtimer: ",
-    "input: ",
-    "perf: interrupt took too long",
-    "psmouse ",
-    "random: ",
-    "sched_clock: ",
-    "tsc: ",
-    "workqueue: ",
+import re
+
+# (of workqueues there is more that is worth a line in the log, and about a module)
+_ASYNCHRONOUS = re.compile(
+    r"clocksource: |hrtimer: |input: |perf: interrupt took too long|psmouse |random: |sched_clock: |tsc: "
+    r"|workqueue: .* hogged CPU "
 )
 
 
 def is_asynchronous(line: str) -> bool:
     """Whether the kernel would have logged `line`, which is without its time stamp, with no module to load, too."""
-    return line.startswith(_BEGINNINGS)
+    return _ASYNCHRONOUS.match(line) is not None

@@ -30,7 +30,6 @@ OF_ARM64_IMAGE = "the exported symbols: "
 """What an arm64 image does not tell: it is what lies in memory, without a table of sections."""
 OF_CORE = "whether the kernel's own core has a /sys/module/core"
 """drivers/misc/c2port/core and files of the kernel itself are called alike, and only some of those have a directory."""
-"""What nobody here reads, and matters to kernels that insist on it (Debian's 7.3)."""
 
 of_each_line = pytest.mark.parametrize("line", NATIVE)
 

@@ -164,7 +164,7 @@ DAMAGED = ".BTF is damaged, or made for another kernel: {}"
 
 
 def test_types_of_the_kernel_count() -> None:
-    own = known([*BASE, *([(0, info(Kind.CONST), 1)])])  # type 3; the module's first is 4
+    own = known([*BASE, (0, info(Kind.CONST), 1)])  # type 3; the module's first is 4
 
     def taken(*types: Sequence[Word]) -> bool:
         try:

@@ -257,6 +257,15 @@ def test_a_remark_from_another_processor_does_not_end_a_trace(trace: list[str]) 
     assert find_complaints(interrupted) == find_complaints(trace) != []
 
 
+def test_what_a_warning_tells_of_a_workqueue_is_no_such_remark() -> None:
+    # kernel/workqueue.c: check_flush_dependency
+    told = "workqueue: WQ_MEM_RECLAIM a:work [a] is flushing !WQ_MEM_RECLAIM events:other [a]"
+    hogged = "workqueue: work [a] hogged CPU for >10000us 4 times, consider switching to WQ_UNBOUND"
+    trace = [SHUTDOWN[2], told, SHUTDOWN[3], SHUTDOWN[4]]
+    (complaint,) = find_complaints([*trace[:2], hogged, *trace[2:], hogged])
+    assert complaint.log == tuple(trace)
+
+
 @pytest.mark.parametrize(
     "line",
     [

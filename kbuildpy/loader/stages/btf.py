@@ -43,12 +43,9 @@ def btf_module_notify(info: LoadInfo) -> None:
                 f".BTF is damaged, or made for another kernel: {invalid.reason}",
                 hint="build the module again with this kernel's vmlinux, or without: objcopy --remove-section .BTF",
             ) from invalid
-        if info.kernel.version < since.BTF_MISMATCH_ONCE:
-            info.log(line)
-        else:
-            info.log(
-                "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules",
-            )
+        if info.kernel.version >= since.BTF_MISMATCH_ONCE:
+            line = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules"
+        info.log(line)
 
 
 def _parse_module(info: LoadInfo, number: int, *, with_types: bool) -> None:

@@ -48,18 +48,29 @@ class Bases:
         return draft.file()
 
     @property
+    def untyped(self) -> bytes:
+        """`quiet` without the BTF that the kernel tree may have made."""
+        draft = Draft(self.quiet)
+        for name in (".BTF", ".BTF.base"):
+            if self._has(name):
+                draft.rename(name, f".no{name}")
+        return draft.file()
+
+    @property
     def typed(self) -> bytes | None:
         """`quiet` with the types of `shipped`, which go on from the kernel's own; None where the kernel does not insist
         on sound types."""
-        config = self.tree.config
-        insists = "CONFIG_DEBUG_INFO_BTF_MODULES" in config and "CONFIG_MODULE_ALLOW_BTF_MISMATCH" not in config
-        if self.shipped is None or not insists or not self._has(".BTF", self.shipped):
+        if self.shipped is None or not self.insists_on_types or not self._has(".BTF", self.shipped):
             return None
-        draft, shipped = Draft(self.quiet), Draft(self.shipped)
-        if self.has_btf:
-            draft.rename(".BTF", ".noBTF")
+        draft, shipped = Draft(self.untyped), Draft(self.shipped)
         draft.add(".BTF", shipped.data(shipped.section(".BTF")))
         return draft.file()
+
+    @property
+    def insists_on_types(self) -> bool:
+        """Whether the kernel refuses a module for its BTF."""
+        config = self.tree.config
+        return "CONFIG_DEBUG_INFO_BTF_MODULES" in config and "CONFIG_MODULE_ALLOW_BTF_MISMATCH" not in config
 
     @property
     def has_versions(self) -> bool:

@@ -14,7 +14,7 @@ from random import Random
 from kbuildpy.loader.btf.types import Kind
 from tests.btf_draft import BtfDraft, Word, drafted, info, places_of
 from tests.vm.referee.cases import Bases, Case
-from tests.vm.referee.damage.ways import Damage, case, data, rename, section
+from tests.vm.referee.damage.ways import case, data, section
 from tests.vm.referee.draft import Draft
 
 Types = Sequence[Sequence[Word]]
@@ -255,9 +255,7 @@ PAIRS: dict[str, tuple[Types, Types]] = {
 
 def cases(bases: Bases) -> Iterator[Case]:
     """All of them, for a kernel that insists on sound types."""
-    if bases.tree.config.get("CONFIG_MODULE_ALLOW_BTF_MISMATCH") == "y":
-        return
-    if bases.tree.config.get("CONFIG_DEBUG_INFO_BTF_MODULES") != "y":
+    if not bases.insists_on_types:
         return
     base = drafted(BASE)
     for what, types in SPLIT.items():
@@ -270,7 +268,7 @@ def cases(bases: Bases) -> Iterator[Case]:
         yield _pair(bases, f"btf/without the last {cut} bytes", base, own, cut=cut)
     yield _pair(bases, "btf/3 bytes more", base, own, more=b"abc")
     for what, types in ALONE.items():
-        yield case(f"btf/{what}", bases.quiet, *_without(bases), section(".BTF", drafted(types, after=1).contents()))
+        yield case(f"btf/{what}", bases.untyped, section(".BTF", drafted(types, after=1).contents()))
     yield from _shipped(bases)
 
 
@@ -279,12 +277,7 @@ def _pair(bases: Bases, name: str, base: BtfDraft, split: BtfDraft, *, cut: int 
         section(".BTF.base", base.contents()),
         section(".BTF", split.contents(cut=cut, more=more)),
     ]
-    return case(name, bases.quiet, *_without(bases), *sections)
-
-
-def _without(bases: Bases) -> list[Damage]:
-    """Takes away what the kernel tree made."""
-    return [rename(".BTF", ".noBTF"), rename(".BTF.base", ".noBTF.base")] if bases.has_btf else []
+    return case(name, bases.untyped, *sections)
 
 
 def _shipped(bases: Bases) -> Iterator[Case]:
