@@ -1,0 +1,59 @@
+"""Finding templates: those that come with kbuildpy, and a user's own folders of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import kbuildpy
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.scaffold.manifest import FILE_NAME, Template, read_manifest
+
+
+def own_templates() -> Path:
+    """`templates/` of the source checkout, or inside the package in an installed wheel."""
+    package = Path(kbuildpy.__file__).parent
+    for folder in (package / "templates", package.parent / "templates"):
+        if folder.is_dir():
+            return folder
+    raise KbuildError("the templates are missing", hint="reinstall kbuildpy")
+
+
+def all_templates(folders: Sequence[Path] = ()) -> dict[str, Template]:
+    """The templates below `folders` (a user's, which come before ours) and our own, by name.
+
+    Raises `UsageError` for a folder that does not exist, `KbuildError` for a manifest that is not right.
+    """
+    found: dict[str, Template] = {}
+    for folder in (*folders, own_templates() / "modules"):
+        for place in _places(folder):
+            template = read_manifest(place)
+            found.setdefault(template.name, template)
+    return dict(sorted(found.items()))
+
+
+def find_template(word: str, folders: Sequence[Path] = ()) -> Template:
+    """The template that `word` names: its name, or the path of its folder (with a slash in it).
+
+    Raises `UsageError` if there is none, `KbuildError` for a manifest that is not right.
+    """
+    if "/" in word or word in (".", ".."):
+        if not Path(word).is_dir():
+            raise UsageError(f"{word}: no such folder", hint="a template is a folder with a template.toml")
+        return read_manifest(Path(word))
+    places = {place.name: place for folder in (own_templates() / "modules", *reversed(folders)) for place in _places(folder)}
+    if word not in places:
+        near = difflib.get_close_matches(word, places, n=3, cutoff=0.5)
+        known = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(f"no template is called {word!r}", hint=f"{known}kbuildpy new --list shows all")
+    return read_manifest(places[word])
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folders below `folder` that have a manifest. In a folder of ours each must."""
+    try:
+        below = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}", hint="--template-dir names a folder of templates") from error
+    return [place for place in below if (place / FILE_NAME).is_file()]
