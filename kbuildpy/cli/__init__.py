@@ -21,6 +21,7 @@ from kbuildpy.printable import printable
 # In the order of a module's way: made, built, signed, installed. The word is the name of the file that does it.
 COMMANDS = {
     "new": "make a project for a new module, from a template",
+    "init": "write what SCons and DKMS need for modules that are there already",
     "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
     "check": "say what a kernel's loader would say to modules, without loading them",
     "keygen": "make a key to sign modules with, and its certificate",

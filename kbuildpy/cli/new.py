@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from kbuildpy.cli.words import named_path
@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kernel-min", metavar="VERSION", help="the oldest kernel it must build for (default: the template's, 6.1)"
     )
-    parser.add_argument("--with", action="append", default=[], metavar="OPTION", help="with this option of the template")
+    parser.add_argument(
+        "--with", action="append", default=[], metavar="OPTION", help="with this option of the template"
+    )
     parser.add_argument("--without", action="append", default=[], metavar="OPTION", help="without it")
     parser.add_argument(
         "--template-dir", action="append", default=[], type=named_path, metavar="DIR", help="a folder of more templates"
@@ -113,7 +115,11 @@ def _list(templates: dict[str, Template], form: str) -> None:
     for name, template in templates.items():
         print(printable(f"{name:{width}}  {template.summary}"))
         for option in template.options:
-            print(printable(f"{'':{width}}    {'--without' if option.default else '--with'} {option.name}: {option.summary}"))
+            print(
+                printable(
+                    f"{'':{width}}    {'--without' if option.default else '--with'} {option.name}: {option.summary}"
+                )
+            )
 
 
 def _ask(args: argparse.Namespace) -> None:
@@ -148,8 +154,7 @@ def _yes_or_no(word: str) -> str:
     raise UsageError(f"{word!r} is neither yes nor no")
 
 
-def _asked(question: str, default: str | None, check: object) -> str:
-    assert callable(check)
+def _asked(question: str, default: str | None, check: Callable[[str], str]) -> str:
     while True:
         try:
             word = input(f"{question}{f' [{default}]' if default else ''}: ").strip() or default or ""
@@ -157,9 +162,6 @@ def _asked(question: str, default: str | None, check: object) -> str:
             print()
             raise UsageError("no answer; nothing was made", hint=_USAGE) from end
         try:
-            return str(check(word))
+            return check(word)
         except KbuildError as error:
             print(printable(f"{error.message}{f' ({error.hint})' if error.hint else ''}"), file=sys.stderr)
-
-
-__all__: Sequence[str] = ("add_arguments", "run")

@@ -42,7 +42,9 @@ def find_template(word: str, folders: Sequence[Path] = ()) -> Template:
         if not Path(word).is_dir():
             raise UsageError(f"{word}: no such folder", hint="a template is a folder with a template.toml")
         return read_manifest(Path(word))
-    places = {place.name: place for folder in (own_templates() / "modules", *reversed(folders)) for place in _places(folder)}
+    places = {
+        place.name: place for folder in (own_templates() / "modules", *reversed(folders)) for place in _places(folder)
+    }
     if word not in places:
         near = difflib.get_close_matches(word, places, n=3, cutoff=0.5)
         known = f"did you mean {' or '.join(near)}? " if near else ""

@@ -157,10 +157,11 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         import tomllib
     except ImportError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[import-not-found,no-redef,unused-ignore]
+        import tomli as tomllib
 
     try:
-        return tomllib.loads(text)
+        parsed: dict[str, Any] = tomllib.loads(text)
+        return parsed
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise KbuildError(f"{path}{f':{line[1]}' if line else ''}: not TOML: {error}") from error
@@ -203,8 +204,13 @@ def _mutation(table: _Table) -> Mutation:
 
 def _check_options(path: Path, template: Template) -> None:
     known = {option.name for option in template.options} | {""}
-    used = [item.option for item in (*template.modules, *template.tests, *template.mutations)]
-    for name in (*used, *template.files.values()):
+    used = [
+        *(module.option for module in template.modules),
+        *(test.option for test in template.tests),
+        *(mutation.option for mutation in template.mutations),
+        *template.files.values(),
+    ]
+    for name in used:
         if name not in known:
             raise KbuildError(f"{path}: option {name!r} is not among [options]")
 

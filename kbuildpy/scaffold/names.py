@@ -15,9 +15,13 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # ISO C, GNU C's own, and what the compiler defines to 1 in GNU mode (gcc -dM -E -std=gnu11); `current` is the kernel's
 # macro for the running task.
 _KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register"
-    " restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true"
-    " false asm typeof linux unix i386 current".split()
+    word
+    for line in (
+        "auto break case char const continue default do double else enum extern float for goto if inline int long",
+        "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while",
+        "bool true false asm typeof linux unix i386 current",
+    )
+    for word in line.split()
 )
 
 

@@ -40,7 +40,7 @@ def render_project(project: Project) -> list[ProjectFile]:
     """The files of `project`, by path. Raises `KbuildError` that names the file and the line of a template that cannot
     be rendered."""
     shared = own_templates() / "shared"
-    environment = _environment([project.template.folder, shared])
+    environment = environment_for([project.template.folder, shared])
     values = _values(project)
     found: dict[str, ProjectFile] = {}
     for folder in (shared, project.template.folder):
@@ -134,7 +134,8 @@ def _values(project: Project) -> dict[str, Any]:
     }
 
 
-def _environment(folders: list[Path]) -> jinja2.Environment:
+def environment_for(folders: list[Path]) -> jinja2.Environment:
+    """Jinja2 as templates of projects take it: strict, and with filters for C, Python and the shell."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -1,0 +1,87 @@
+"""`kbuildpy init`: what SCons and DKMS need, for modules that are there already."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from kbuildpy.cli.words import add_kernels, split_words
+from kbuildpy.errors import UsageError
+from kbuildpy.printable import printable
+from kbuildpy.scaffold.existing import Ask, Existing, Modules, read_existing
+
+_WORDS = {"new": "written", "more": "lines added at the end", "kept": "left as it is"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `kbuildpy init`."""
+    parser.epilog = (
+        "Reads the directory's Kbuild file, or a Makefile that calls Kbuild, or the sources where there is neither; "
+        "says what it understood; and writes an SConstruct, a dkms.conf, lines for README.md and .gitignore."
+    )
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="DIR | VAR=VALUE",
+        help="the project's directory (default: here); variables that its Kbuild files need",
+    )
+    add_kernels(parser, "the kernel tree that Kbuild is asked of: a path, a release, or `running`")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what was understood, and write nothing")
+    parser.add_argument("--force", action="store_true", help="replace an SConstruct that is there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files that fit; 0 if done."""
+    directories, variables = split_words(args.words)
+    if len(directories) > 1:
+        raise UsageError(f"one directory at a time, not {len(directories)}: {', '.join(directories)}")
+    directory = Path(directories[0] if directories else ".")
+    if not directory.is_dir():
+        raise UsageError(
+            f"{directory}: no such directory" if not directory.exists() else f"{directory}: not a directory"
+        )
+    if len(args.kernels) > 1:
+        raise UsageError(f"-k: one kernel tree is asked, not {len(args.kernels)}")
+    existing = read_existing(directory.resolve(), _asking(args.kernels), variables)
+    for line in _understood(existing):
+        print(printable(line))
+    from kbuildpy.scaffold.init_files import init_changes, write_changes
+
+    changes = init_changes(existing, force=args.force)
+    if not args.dry_run:
+        write_changes(existing.directory, changes)
+    for change in changes:
+        what = f"would be {_WORDS[change.kind]}" if args.dry_run else _WORDS[change.kind]
+        print(printable(f"{change.path}: {what}"))
+    return 0
+
+
+def _asking(kernels: list[str]) -> Ask:
+    """The function that asks Kbuild; the kernel tree is looked for when the first Kbuild file is there to be asked."""
+
+    def ask(directory: Path, variables: Mapping[str, str]) -> Modules:
+        from kbuildpy.kbuild.summary import summarize_directory
+        from kbuildpy.kernel.find import find_trees
+
+        found = find_trees(kernels, kdir=os.environ.get("KDIR"), kernelrelease=os.environ.get("KERNELRELEASE"))[0]
+        summary = summarize_directory(directory, found.tree, variables=variables, environ=os.environ)
+        if summary.warnings.strip():
+            print(printable(summary.warnings.strip()), file=sys.stderr)
+        return [(module.name, module.sources) for module in summary.modules]
+
+    return ask
+
+
+def _understood(existing: Existing) -> list[str]:
+    lines = [f"{existing.directory}:"]
+    for build in existing.builds:
+        given = "".join(f" {name}={value}" for name, value in build.variables)
+        lines.append(f"  {build.below}{given} ({build.source})")
+        lines += [f"    {module.name}.ko: {' '.join(module.sources)}" for module in build.modules]
+    lines += [f"  {remark}" for remark in existing.remarks]
+    if existing.left_out:
+        lines.append(f"  of no module: {', '.join(existing.left_out)} (add them to the file Kbuild)")
+    return lines

@@ -1,0 +1,59 @@
+"""What a module directory has, for people: its modules and their sources, by asking Kbuild and building nothing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.kbuild.answer import ask_tree
+from kbuildpy.kbuild.directory import ask_directory
+from kbuildpy.kbuild.generated import copy_sources, writes_when_read
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kernel.tree import KernelTree
+
+
+@dataclass(frozen=True)
+class DirectoryModule:
+    """A module of a directory."""
+
+    # as modpost names it, below the directory: `sub/drv`
+    name: str
+    # below the directory; objects that no source is known for are named themselves
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DirectorySummary:
+    """The modules of a directory in Kbuild's order; `custom` says that its Kbuild file has rules of its own that make
+    must run, `warnings` is what make said."""
+
+    modules: tuple[DirectoryModule, ...]
+    custom: bool
+    warnings: str
+
+
+def summarize_directory(
+    directory: Path, tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping[str, str]
+) -> DirectorySummary:
+    """The modules that Kbuild would make in `directory` for `tree`. Raises `KbuildError` with make's words."""
+    answer = ask_tree(tree, variables=variables, environ=environ)
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        evaluated = copy_sources(directory, Path(scratch)) if writes_when_read(directory) else directory
+        plan = ask_directory(answer, evaluated, environ=environ)
+        layout = Layout(str(directory), str(evaluated), scratch, answer.working_directory(str(evaluated)))
+        objects = {item.target: item for item in plan.objects}
+        modules = tuple(
+            DirectoryModule(
+                layout.relative(module.target).removesuffix(".o"),
+                tuple(_below(layout, objects[name].source or name) for name in module.objects),
+            )
+            for module in plan.modules
+        )
+    return DirectorySummary(modules, plan.custom, plan.warnings)
+
+
+def _below(layout: Layout, name: str) -> str:
+    return os.path.relpath(layout.absolute(name), layout.evaluated)
