@@ -72,8 +72,11 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 def read_existing(directory: Path, ask_kbuild: Ask, variables: Mapping[str, str]) -> Existing:
-    """What `directory` has, under `variables` for Kbuild. Raises `UsageError` where there is nothing of a module, `KbuildError` with make's words
-    where a Kbuild file cannot be read."""
+    """What `directory` has, under `variables` for Kbuild.
+
+    Raises `UsageError` where there is nothing of a module, `KbuildError` with make's words where a Kbuild file cannot
+    be read.
+    """
 
     def ask(place: Path, given: Mapping[str, str]) -> Modules:
         return ask_kbuild(place, {**given, **variables})
@@ -112,7 +115,7 @@ def _builds(directory: Path, ask: Ask, remarks: list[str]) -> tuple[FoundBuild, 
         if not _sets_modules(directory):
             raise KbuildError(f"{makefile}: make cannot read it: {error.stderr.strip()}") from error
         calls = []
-    found = []
+    found: list[FoundBuild] = []
     for call in calls:
         below = _below(directory, call)
         assert makefile
