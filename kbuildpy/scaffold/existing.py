@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from kbuildpy.errors import CommandError, KbuildError, UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.scaffold.licenses import MODULE_LICENSES
 from kbuildpy.scaffold.wrapper import KbuildCall, kbuild_calls
 
@@ -110,10 +110,10 @@ def _builds(directory: Path, ask: Ask, remarks: list[str]) -> tuple[FoundBuild, 
     )
     try:
         calls = kbuild_calls(makefile) if makefile else []
-    except CommandError as error:
-        # (a Kbuild file only, which plain make may not be able to read)
+    except KbuildError:
+        # (what is for Kbuild only, plain make may not be able to read)
         if not _sets_modules(directory):
-            raise KbuildError(f"{makefile}: make cannot read it: {error.stderr.strip()}") from error
+            raise
         calls = []
     found: list[FoundBuild] = []
     for call in calls:

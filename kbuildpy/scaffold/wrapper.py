@@ -5,6 +5,7 @@ Their recipes are read, not run. What their words mean is asked of GNU make, whi
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.run import run
 
 _DIRECTORY = ("M", "SUBDIRS", "KBUILD_EXTMOD")
@@ -39,7 +41,7 @@ class KbuildCall:
 def kbuild_calls(makefile: Path) -> list[KbuildCall]:
     """The calls of Kbuild to build modules in `makefile`, each place once.
 
-    Raises `CommandError` if make cannot read the Makefile.
+    Raises `KbuildError` with make's words if make cannot read the Makefile.
     """
     found: dict[tuple[Path, tuple[tuple[str, str], ...]], KbuildCall] = {}
     text = makefile.read_text(errors="surrogateescape")
@@ -85,18 +87,26 @@ def _words(command: str) -> list[str]:
 
 
 def _expand(makefile: Path, texts: list[str]) -> list[str]:
-    """What `texts` are after make has read `makefile`; nothing of it is run but what reading it runs."""
-    marker = "kbuildpy-value:"
-    lines = [f"include {makefile.name}", ".PHONY: kbuildpy-nothing", "kbuildpy-nothing: ;"]
+    """What `texts` are after make has read `makefile`; nothing of it is run but what reading it runs.
+
+    make ends before it makes anything, also what it would include: by an error of ours.
+    """
+    marker, end = "kbuildpy-value:", "kbuildpy: all is read"
+    lines = [f"include {makefile.name}"]
     for text in texts:
         lines.append(f"$(info {marker}{_HERE.sub('$(CURDIR)', text)})")
+    lines.append(f"$(error {end})")
     with TemporaryDirectory(prefix="kbuildpy-") as scratch:
         asking = Path(scratch) / "ask.mk"
         asking.write_text("\n".join(lines) + "\n", errors="surrogateescape")
         done = run(
-            ["make", "-n", "-r", "--no-print-directory", "-f", asking, "kbuildpy-nothing"],
+            ["make", "-n", "-r", "--no-print-directory", "-f", asking],
             cwd=makefile.parent,
+            env={**os.environ, "PWD": str(makefile.parent)},
             timeout=60,
+            check=False,
         )
+    if end not in done.error_text:
+        raise KbuildError(f"{makefile}: make cannot read it: {done.error_text.strip()}")
     said = [line.removeprefix(marker) for line in done.text.split("\n") if line.startswith(marker)]
     return said[-len(texts) :]

@@ -1,0 +1,99 @@
+"""What is claimed of every template on every line of kernels. A file of tests sets LINE and takes these in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vm.kernels import tree_called
+from tests.vm.templates.projects import BROKEN, DEFAULT, FLIPPED, Together, build_together, run_together, templates
+
+EVERY = sorted(templates())
+Built = Callable[[str], Together]
+Ran = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Builds all projects in a variant, once."""
+    line: str = request.module.LINE
+
+    @cache
+    def build(variant: str) -> Together:
+        place = tmp_path_factory.mktemp(variant).resolve() / "projects"
+        return build_together(tree_called(line), place, variant, compare=variant != BROKEN)
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def ran(built: Built) -> Ran:
+    """Runs all tests of a variant in the kernel, once."""
+
+    @cache
+    def run(variant: str) -> dict[str, Any]:
+        return run_together(built(variant))
+
+    return run
+
+
+def _project(together: Together, template: str) -> Any:
+    if template not in together.projects:
+        pytest.skip("not for this kernel, or without options to flip")
+    return together.projects[template]
+
+
+@pytest.mark.parametrize("variant", [DEFAULT, FLIPPED])
+@pytest.mark.parametrize("template", EVERY)
+def test_builds_without_a_warning(template: str, variant: str, built: Built) -> None:
+    together = built(variant)
+    project = _project(together, template)
+    assert together.remarks_on(project) == []
+    made = together.files_of(project, together.ours)
+    # (each build ends with the loader check, and a module that is refused is removed)
+    for module in project.modules:
+        assert f"{project.name}/{module.name}.ko" in made
+
+
+@pytest.mark.parametrize("variant", [DEFAULT, FLIPPED])
+@pytest.mark.parametrize("template", EVERY)
+def test_plain_make_makes_the_same_bytes(template: str, variant: str, built: Built) -> None:
+    together = built(variant)
+    project = _project(together, template)
+    assert together.oracle
+    theirs = together.files_of(project, together.oracle)
+    ours = together.files_of(project, together.ours)
+    assert sorted(theirs) == sorted(ours)
+    assert [name for name in theirs if name.endswith(".ko")]
+    assert [name for name in theirs if theirs[name] != ours[name]] == []
+
+
+@pytest.mark.parametrize("variant", [DEFAULT, FLIPPED])
+@pytest.mark.parametrize("template", EVERY)
+def test_passes_its_own_test_in_the_kernel(template: str, variant: str, built: Built, ran: Ran) -> None:
+    project = _project(built(variant), template)
+    results = ran(variant)
+    for test in project.tests:
+        result = results[Path(test).name]
+        assert result["passed"] and not result["skipped"], (result["reason"], result["output"])
+    for module in project.modules:
+        result = results[module.name]
+        assert result["loaded"] and result["removed"], result["reason"]
+        assert result["complaints"] == []
+
+
+@pytest.mark.parametrize("template", EVERY)
+def test_its_test_fails_when_the_module_is_broken(template: str, built: Built, ran: Ran) -> None:
+    project = _project(built(BROKEN), template)
+    found = {file for mutation in project.template.mutations for file in mutation.fails}
+    assert {project.named(file) for file in found} >= set(project.tests), "a test that no mutation is for"
+    results = ran(BROKEN)
+    for test in project.tests:
+        result = results[Path(test).name]
+        assert not result["passed"], f"{test} passes with a module that is broken"
+        # (by what it found out itself, not for want of the module)
+        assert any(point["result"] == "not ok" for point in result["points"]), result["reason"]

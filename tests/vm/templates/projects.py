@@ -1,0 +1,176 @@
+"""Projects of all templates in one directory, built together and run in one boot.
+
+That is what makes it possible to try every one of them every time. In each project NAME is the template's name with
+`t_` before it, and the texts have what C and the shell could stumble over: a quote, a backslash, an umlaut.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.kernel.architecture import architecture_of
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.scaffold.create import create_directory
+from kbuildpy.scaffold.library import all_templates
+from kbuildpy.scaffold.manifest import Template
+from kbuildpy.scaffold.project import Project
+from kbuildpy.scaffold.render import guest_files, render_project
+from tests.parity.both import REPRODUCIBLE, Build, collect, kbuildpy, make
+from tests.parity.packages import other_compiler
+
+DEFAULT, FLIPPED, BROKEN = "default", "flipped", "broken"
+"""With the options as they are, with each of them the other way round, and with a mistake in each module."""
+
+# What both tools say that is not about the sources: no types where the headers have no vmlinux, or another pahole.
+_NOISE = (
+    "Skipping BTF generation",
+    "pahole version differs",
+    "The kernel was built with",
+    "You are using:",
+    "different kernel",
+)
+
+
+@cache
+def templates() -> dict[str, Template]:
+    """All templates that come with kbuildpy, by name."""
+    return all_templates()
+
+
+def fits(template: Template, tree: KernelTree) -> bool:
+    """Whether the kernel of `tree` has what the template's modules and tests need."""
+    has = tree.config.get
+    return str(architecture_of(tree)) in template.architectures and all(
+        has(symbol) in ("y", "m") for symbol in template.config
+    )
+
+
+def project_of(template: Template, variant: str) -> Project:
+    """The project of a template in one of the variants."""
+    flip = variant == FLIPPED
+    return Project(
+        template=template,
+        name=f"t_{template.name.replace('-', '_')}",
+        description=f'{template.name}: with "quotes", a \\ and an umlaut: \u00fc',
+        author='J\u00f6rg "Joe" O\'Hara <joe@example.org>',
+        license="GPL-2.0-only OR MIT" if flip else "GPL-2.0-only",
+        kernel_min=template.kernels,
+        options={option.name: option.default != flip for option in template.options},
+    )
+
+
+def lay_out(place: Path, chosen: Iterable[Project], *, broken: bool = False) -> None:
+    """Write `chosen` below `place`, and a Kbuild file that builds all of them."""
+    place.mkdir(parents=True)
+    lines = []
+    for project in chosen:
+        directory = place / project.name
+        create_directory(directory, render_project(project))
+        lines.append(f"obj-m += {project.name}/\n")
+        if broken:
+            break_project(project, directory)
+    (place / "Kbuild").write_text("".join(lines))
+
+
+def break_project(project: Project, directory: Path) -> None:
+    """Apply the mutations of the template to its project in `directory`."""
+    for mutation in project.template.mutations:
+        if not project.wants(mutation.option):
+            continue
+        file = directory / project.named(mutation.file)
+        text = file.read_text()
+        find, replace = project.named(mutation.find), project.named(mutation.replace)
+        assert text.count(find) == 1, f"{project.template.name}: {find!r} is {text.count(find)} times in {file.name}"
+        file.write_text(text.replace(find, replace))
+
+
+@dataclass(frozen=True)
+class Together:
+    """Projects that were built together for a tree: what make made of them and what kbuildpy did."""
+
+    tree: KernelTree
+    place: Path
+    projects: dict[str, Project]
+    oracle: Build | None
+    ours: Build
+
+    def modules(self) -> list[Path]:
+        """The module files."""
+        return sorted((self.place / "build" / self.tree.release).rglob("*.ko"))
+
+    def files_of(self, project: Project, build: Build) -> dict[str, bytes]:
+        """What a build made for one project."""
+        return {name: data for name, data in build.files.items() if name.startswith(f"{project.name}/")}
+
+    def remarks_on(self, project: Project) -> list[str]:
+        """What the compiler, sparse, modpost and the check said of one project."""
+        return [line for line in remarks(self.ours.output) if project.name in line]
+
+
+def remarks(output: str) -> list[str]:
+    """The lines of a build that are neither titles (`  CC [M]  ...`) nor about the machine."""
+    return [
+        line
+        for line in output.splitlines()
+        if line.strip() and not line.startswith("  ") and not any(noise in line for noise in _NOISE)
+    ]
+
+
+def build_together(tree: KernelTree, place: Path, variant: str, *, compare: bool = True) -> Together:
+    """All projects in one variant for `tree`, with warnings and sparse; by make as well, at the same path, with
+    `compare`."""
+    chosen = {
+        name: project_of(template, variant)
+        for name, template in templates().items()
+        if fits(template, tree) and (variant != FLIPPED or template.options)
+    }
+    variables = [*other_compiler(tree), REPRODUCIBLE]
+    oracle = None
+    if compare:
+        lay_out(place, chosen.values(), broken=variant == BROKEN)
+        done = make(tree, place, variables)
+        oracle = Build(done.returncode, done.text + done.error_text, collect(place))
+        shutil.rmtree(place)
+    lay_out(place, chosen.values(), broken=variant == BROKEN)
+    # (sparse of this machine may be older than what the newest kernels take)
+    checks = ["W=1"] if tree.version >= (7, 0) else ["W=1", "C=1"]
+    done = kbuildpy("build", place, "-k", str(tree.objects), "-K", *checks, *variables)
+    ours = Build(done.returncode, done.text + done.error_text, collect(place / "build" / tree.release))
+    return Together(tree, place, chosen, oracle, ours)
+
+
+def run_together(together: Together, *extra: str | Path) -> dict[str, Any]:
+    """Load all modules in their kernel and run all tests, in one boot: the results of tests by their names, of modules
+    by theirs."""
+    words: list[str | Path] = []
+    for option, values in _run_options(together.projects.values()).items():
+        for value in values:
+            words += [option, value]
+    for project in together.projects.values():
+        for test in project.tests:
+            words += ["--test", together.place / project.name / test]
+    helpers = {Path(file).name: project for project in together.projects.values() for file in guest_files(project)}
+    for helper, project in helpers.items():
+        words += ["--file", together.place / project.name / "tests" / helper]
+    done = kbuildpy("run", *together.modules(), "-k", str(together.tree.objects), "--format", "json", *words, *extra)
+    lines = [json.loads(line) for line in done.text.splitlines()]
+    assert lines, done.error_text[-4000:]
+    found: dict[str, Any] = {result["name"]: result for result in lines}
+    for test in lines[0]["tests"]:
+        found[Path(test["name"]).name] = test
+    return found
+
+
+def _run_options(projects: Iterable[Project]) -> dict[str, Sequence[str]]:
+    options: dict[str, dict[str, None]] = {"--device": {}, "--module": {}, "--params": {}}
+    for project in projects:
+        options["--device"].update(dict.fromkeys(project.template.devices))
+        options["--module"].update(dict.fromkeys(project.template.kernel_modules))
+        options["--params"].update({f"{one.name}: {one.params}": None for one in project.modules if one.params})
+    return {option: list(values) for option, values in options.items()}

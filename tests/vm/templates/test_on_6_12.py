@@ -1,0 +1,25 @@
+"""Every template on Linux 6.12."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.vm.templates.claims import (
+    built,
+    ran,
+    test_builds_without_a_warning,
+    test_its_test_fails_when_the_module_is_broken,
+    test_passes_its_own_test_in_the_kernel,
+    test_plain_make_makes_the_same_bytes,
+)
+
+LINE = "6.12"
+pytestmark = [pytest.mark.parity, pytest.mark.vm]
+__all__ = [
+    "built",
+    "ran",
+    "test_builds_without_a_warning",
+    "test_its_test_fails_when_the_module_is_broken",
+    "test_passes_its_own_test_in_the_kernel",
+    "test_plain_make_makes_the_same_bytes",
+]
