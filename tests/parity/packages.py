@@ -247,6 +247,22 @@ def kernel_source(version: str) -> Path:
 
 
 @one_at_a_time
+def source_files(version: str, *names: str) -> Path:
+    """The directory in which `names` (files or folders) of the sources of a kernel line are unpacked."""
+    archive = _source_archive(version)
+    place = archive.parents[2] / "files"
+    missing = [name for name in names if not (place / name).exists()]
+    if missing:
+        with tempfile.TemporaryDirectory(dir=archive.parents[2]) as scratch:
+            top = f"linux-source-{version}"
+            run(["tar", "-C", scratch, "-xf", archive, *(f"{top}/{name}" for name in missing)], timeout=600)
+            for name in missing:
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(f"{scratch}/{top}/{name}", place / name)
+    return place
+
+
+@one_at_a_time
 def source_archive(version: str) -> Path:
     """The archive in Debian's linux-source package of a kernel line; all in it is below `linux-source-VERSION`."""
     return _source_archive(version)

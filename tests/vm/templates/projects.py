@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kbuildpy.kernel.architecture import architecture_of
+from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.scaffold.create import create_directory
 from kbuildpy.scaffold.library import all_templates
@@ -22,6 +22,7 @@ from kbuildpy.scaffold.manifest import Template
 from kbuildpy.scaffold.project import Project
 from kbuildpy.scaffold.render import guest_files, render_project
 from tests.parity.both import REPRODUCIBLE, Build, collect, kbuildpy, make
+from tests.parity.cross import CROSS
 from tests.parity.packages import other_compiler
 
 DEFAULT, FLIPPED, BROKEN = "default", "flipped", "broken"
@@ -130,7 +131,8 @@ def build_together(tree: KernelTree, place: Path, variant: str, *, compare: bool
         for name, template in templates().items()
         if fits(template, tree) and (variant != FLIPPED or template.options)
     }
-    variables = [*other_compiler(tree), REPRODUCIBLE]
+    cross = () if is_native(architecture_of(tree)) else CROSS
+    variables = [*cross, *other_compiler(tree), REPRODUCIBLE]
     oracle = None
     if compare:
         lay_out(place, chosen.values(), broken=variant == BROKEN)

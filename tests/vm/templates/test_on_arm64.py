@@ -1,0 +1,23 @@
+"""Every template on arm64."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.vm.templates.claims import (
+    built,
+    ran,
+    test_builds_without_a_warning,
+    test_passes_its_own_test_in_the_kernel,
+    test_plain_make_makes_the_same_bytes,
+)
+
+LINE = "arm64"
+pytestmark = [pytest.mark.parity, pytest.mark.vm]
+__all__ = [
+    "built",
+    "ran",
+    "test_builds_without_a_warning",
+    "test_passes_its_own_test_in_the_kernel",
+    "test_plain_make_makes_the_same_bytes",
+]
