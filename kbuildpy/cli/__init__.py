@@ -32,6 +32,9 @@ COMMANDS = {
     "kernels": "list the kernel trees that modules can be built against",
 }
 
+_TAKES_COMMAND = ("run",)
+"""Commands whose last words, behind --, are a command to be run somewhere else."""
+
 _INTERRUPTED = 128 + 2  # what a shell reports for a program that SIGINT ended, and so on for the others
 _NO_READER = 128 + 13  # and for SIGPIPE
 
@@ -88,8 +91,14 @@ def _open_standard_streams() -> None:
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse `words`; a command with `words` of its own takes them before and after options alike."""
+    command: list[str] | None = None
+    if "--" in words and _called(words) in _TAKES_COMMAND:
+        # (to argparse it would only say that no options follow)
+        split = list(words).index("--")
+        words, command = words[:split], list(words[split + 1 :])
     parser = _parser(words)
     args, rest = parser.parse_known_args(words)
+    args.command = command
     # argparse fills a list of words at the first of them only: `build DIR -k all V=1` leaves V=1 over.
     if rest and (not hasattr(args, "words") or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -108,8 +117,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kbuildpy {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    # None of the options before the command takes a value, so the first other word is the command.
-    called = next((word for word in words if not word.startswith("-")), "")
+    called = _called(words)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=_sentence(summary), allow_abbrev=False)
         if name == called:
@@ -117,6 +125,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser
+
+
+def _called(words: Sequence[str]) -> str:
+    """The command: none of the options before it takes a value, so it is the first word that is none."""
+    return next((word for word in words if not word.startswith("-")), "")
 
 
 def _sentence(summary: str) -> str:

@@ -14,8 +14,9 @@ from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.own_modules import module_name
-from kbuildpy.vm.describe import as_text
+from kbuildpy.vm.describe import as_text, test_as_text
 from kbuildpy.vm.kernels import Kernel, find_kernels
+from kbuildpy.vm.programs import Test, read_command, read_test
 from kbuildpy.vm.result import Result, damaged
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import Trial, read_trial
@@ -27,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "The kernel's log is shown on standard error while it comes, the results on standard output. Without -k, a "
         "module runs in the kernel that KDIR or KERNELRELEASE names, else in the one that it was built for; with "
         "several -k, in the one it was built for if that is among them, else in each. Exit status: 0 all were loaded "
-        "and removed without complaint; 1 one was not; 2 the call was wrong."
+        "and removed without complaint, and all tests passed; 1 not all; 2 the call was wrong. `-- COMMAND ...` as the last "
+        "words is a test, too: a command that the guest has."
     )
     parser.add_argument("files", nargs="+", metavar="FILE.ko", type=named_path, help="modules; compressed ones, too")
     add_kernels(parser, "a release, a kernel tree's path, an image's path, `running` or `all`")
@@ -38,6 +40,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--memory", type=int, default=512, metavar="MIB", help="the guest's memory (default: 512)")
     parser.add_argument("--append", action="append", default=[], metavar="WORDS", help="parameters for the kernel")
+    parser.add_argument(
+        "--test",
+        action="append",
+        default=[],
+        dest="tests",
+        metavar="PROGRAM",
+        help="run PROGRAM in the guest with the modules loaded: a script for /bin/sh, a static program, or a source in "
+        "C; with arguments: 'PROGRAM ARG ...'",
+    )
+    parser.add_argument(
+        "--file", action="append", default=[], dest="test_files", type=named_path, help="put FILE beside the tests"
+    )
+    parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        dest="devices",
+        metavar="DEVICE",
+        help="a device, as QEMU's -device has it",
+    )
+    parser.add_argument(
+        "--module",
+        action="append",
+        default=[],
+        dest="modules",
+        metavar="'NAME [PARAM=VALUE ...]'",
+        help="one of the kernel's own modules to load first",
+    )
+    parser.add_argument("--test-timeout", type=int, default=60, metavar="SECONDS", help="for each test (default: 60)")
+    parser.add_argument(
+        "--wait",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="go on for a while with the modules loaded, after the tests",
+    )
     parser.add_argument(
         "--keep", action="store_true", help="give a shell in the guest once the modules are loaded (needs a terminal)"
     )
@@ -53,7 +91,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="show what the kernel says while it starts, too")
     parser.add_argument("-q", "--quiet", action="store_true", help="do not show the kernel's log")
     parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="text (default), or one JSON object for each module"
+        "--format",
+        choices=("text", "json", "junit"),
+        default="text",
+        help="text (default), one JSON object for each module, or a document",
     )
 
 
@@ -66,14 +107,28 @@ def run(args: argparse.Namespace) -> int:
     if len(plan) > 1 and (settings.keep or settings.gdb):
         option = "--keep" if settings.keep else "--gdb"
         raise UsageError(f"{option} with {len(plan)} kernels: one at a time", hint="name one with -k")
-    total = failed = 0
+    done: list[Result] = []
     for result in chain(results, _run(plan, settings, quiet=args.quiet)):
-        total += 1
-        failed += not result.passed
-        print(json.dumps(result.to_json()) if args.format == "json" else as_text(result), flush=True)
-    if args.format == "text" and total > 1:
-        print(f"{total - failed} of {total} without complaint", file=sys.stderr)
-    return 1 if failed else 0
+        if args.format == "text":
+            _print_text(result, done)
+        elif args.format == "json":
+            print(json.dumps(result.to_json()), flush=True)
+        done.append(result)
+    if args.format == "junit":
+        from kbuildpy.vm.junit import as_junit
+
+        print(as_junit(done))
+    elif args.format == "text" and len(done) > 1:
+        print(f"{sum(result.content for result in done)} of {len(done)} without complaint", file=sys.stderr)
+    return 0 if all(result.passed for result in done) else 1
+
+
+def _print_text(result: Result, before: Sequence[Result]) -> None:
+    """Print the result of a module; with the first one of a kernel, those of the tests that all have in common."""
+    if result.kernel not in {other.kernel for other in before}:
+        for test in result.tests:
+            print(test_as_text(test, result.kernel), flush=True)
+    print(as_text(result), flush=True)
 
 
 def _run(plan: Sequence[tuple[Kernel, list[Trial]]], settings: Settings, *, quiet: bool) -> Iterator[Result]:
@@ -104,6 +159,10 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise UsageError(f"--memory {args.memory}: a kernel needs at least 64 MiB, most need 256")
     if not 0 <= args.gdb < 1 << 16:
         raise UsageError(f"--gdb {args.gdb}: no port has this number")
+    if args.test_timeout < 1:
+        raise UsageError(f"--test-timeout {args.test_timeout}: at least one second")
+    if args.wait < 0:
+        raise UsageError(f"--wait {args.wait}: no time goes backwards")
     if args.keep and not os.isatty(0):
         raise UsageError("--keep gives a shell on the terminal, and standard input is none")
     return Settings(
@@ -114,7 +173,24 @@ def _settings(args: argparse.Namespace) -> Settings:
         keep=args.keep,
         gdb=args.gdb,
         verbose=args.verbose,
+        tests=_tests(args),
+        files=tuple(args.test_files),
+        test_limit=args.test_timeout,
+        linger=args.wait,
+        devices=tuple(args.devices),
+        modules=tuple(args.modules),
     )
+
+
+def _tests(args: argparse.Namespace) -> tuple[Test, ...]:
+    """The tests in order, the command of the guest's last."""
+    tests = [read_test(word) for word in args.tests]
+    if args.command is not None:
+        tests.append(read_command(args.command))
+    for option, values in (("--module", args.modules), ("--device", args.devices)):
+        if not all(value.strip() for value in values):
+            raise UsageError(f"{option}: an empty name")
+    return tuple(tests)
 
 
 def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[Path, str]:

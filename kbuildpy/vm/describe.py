@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kbuildpy.printable import printable
-from kbuildpy.vm.result import Result
+from kbuildpy.vm.result import Result, TestResult
 
 # Documentation/admin-guide/tainted-kernels.rst, as far as a module has them (kernel/module/main.c: module_flags_taint).
 _LETTERS = {
@@ -16,6 +16,7 @@ _LETTERS = {
     "N": "a test",
     "X": "distribution's own",
 }
+_LAST = 20  # lines of output of a test that failed
 _LONGEST = 40  # lines of log for one complaint
 
 
@@ -40,8 +41,27 @@ def as_text(result: Result, *, log: bool = True) -> str:
     return "\n".join(map(printable, lines))
 
 
+def test_as_text(test: TestResult, kernel: str) -> str:
+    """How a test ended; of one that failed, what failed."""
+    leaves = [leaf for point in test.points for leaf in point.leaves()]
+    counted = f", {sum(not leaf.failed for leaf in leaves)} of {len(leaves)}" if leaves else ""
+    verdict = "skipped" if test.skipped else "passed" if test.passed else "failed"
+    reason = f": {test.reason}" if test.reason else counted
+    lines = [f"test {test.name} ({kernel}): {verdict}{reason}"]
+    if not test.passed:
+        for leaf in leaves:
+            if leaf.failed:
+                lines.append(f"  not ok: {leaf.name or leaf.number}")
+                lines += [f"    # {remark}" for remark in leaf.diagnostics]
+        for complaint in test.complaints:
+            lines += [f"  {complaint.kind}: {complaint.words}", *(f"  | {line}" for line in complaint.log[:_LONGEST])]
+        if not leaves:
+            lines += [f"  > {line}" for line in test.output[-_LAST:]]
+    return "\n".join(map(printable, lines))
+
+
 def _verdict(result: Result) -> str:
-    if result.passed:
+    if result.content:
         return "loaded and removed"
     if not result.kernel:
         return "not tried"

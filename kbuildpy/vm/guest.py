@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from kbuildpy.printable import printable
 from kbuildpy.vm.qemu import log_line
 from kbuildpy.vm.reports import BootReport, as_report, read_boot
 
@@ -16,13 +17,14 @@ _BOOT = 240.0
 _GRACE = 15.0
 """Seconds that a guest may be late with its own limits."""
 
-_TITLES = {"insmod": "INSMOD", "rmmod": "RMMOD"}
+_TITLES = {"insmod": "INSMOD", "rmmod": "RMMOD", "test": "TEST"}
 
 
 class Guest:
     """One boot; `watch` is what `run_live()` wants.
 
-    `names` are the modules by number, `marker` is what the guest's reports begin with, `limit` what it was told. `show`
+    `names` are the modules by number and `tests` the tests, `marker` is what the guest's reports begin with, `limit`
+    what it was told, as `test_limit` and `linger` for tests and after them. `show`
     gets what people should see, as bytes; with `verbose` also what the kernel says while it starts. When all modules
     are loaded, `loaded` is called with the report so far if it is given, and there is no time limit from then on to the
     end of `wait`ing.
@@ -37,8 +39,12 @@ class Guest:
         show: Callable[[bytes], None],
         verbose: bool = False,
         loaded: Callable[[BootReport], None] | None = None,
+        tests: Sequence[str] = (),
+        test_limit: float = 0,
+        linger: float = 0,
     ) -> None:
-        self._names = names
+        self._subjects = {"insmod": names, "rmmod": names, "test": tests}
+        self._limits = {"test": test_limit, "linger": linger}
         self._marker = marker
         self._limit = limit
         self._show = show
@@ -46,6 +52,7 @@ class Guest:
         self._loaded = loaded
         self._lines: list[str] = []
         self._rest = b""
+        self._pieces = ""
         self._raw = False
         self._hung = False
         self._deadline: float | None = time.monotonic() + _BOOT
@@ -82,8 +89,14 @@ class Guest:
             return
         self._follow(report.word)
         if report.word in _TITLES:
-            if report.number is not None and report.number < len(self._names):
-                self._show(f"  {_TITLES[report.word]:8}{self._names[report.number]}\n".encode())
+            subjects = self._subjects[report.word]
+            if report.number is not None and report.number < len(subjects):
+                self._show(f"  {_TITLES[report.word]:8}{printable(subjects[report.number])}\n".encode())
+        elif report.word in ("out", "out+"):
+            self._pieces += report.rest
+            if report.word == "out":
+                self._show(f"{printable(self._pieces)}\n".encode(errors="replace"))
+                self._pieces = ""
         elif report.word == "loaded" and self._loaded:
             self._loaded(read_boot(self._lines, self._marker))
 
@@ -98,8 +111,11 @@ class Guest:
             # (a debugger may stop a function for as long as it likes)
             waits = self._deadline is None and self._loaded
             self._deadline = None if waits else time.monotonic() + self._limit + _GRACE
-        elif self._deadline is not None or word == "left":
-            self._deadline = time.monotonic() + self._limit + _GRACE
+        elif word in ("out", "out+", "flood"):
+            # (a test has its time from its beginning)
+            pass
+        elif self._deadline is not None or word in ("left", "test", "linger"):
+            self._deadline = time.monotonic() + self._limits.get(word, self._limit) + _GRACE
         if word in ("shell", "left"):
             self._raw = word == "shell"
 

@@ -1,10 +1,12 @@
 #!/bin/sh
 # The guest's process 1 for `kbuildpy run` (kbuildpy.vm.reports reads what it reports).
 #
-# Loads what /modules/list names, one line each: NUMBER NAME FLAGS FILE [PARAMETERS]; removes in reverse what was
+# Loads what /modules/list names, one line each: NUMBER NAME FLAGS FILE [PARAMETERS], where the flag `d` is for a module
+# that has debug messages and `n` for one that the tests cannot do without; runs tests; removes in reverse what was
 # loaded. It reports through /dev/kmsg, so that its lines stand in the kernel log in order with the kernel's own, and
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
-# may take), console (the serial port), sections, wait, keep and each (1 or nothing), and marker: what a report begins
+# may take), console (the serial port), sections, wait, keep and each (1 or nothing), tests (their number, or nothing),
+# test_limit (seconds for each), linger (seconds to go on with the modules loaded), and marker: what a report begins
 # with, which no module can know.
 #
 # A module may never come back from its init or exit function. So each call runs in the background, and answers
@@ -128,17 +130,23 @@ remaining() {
     done
 }
 
+[ -z "$tests$keep" ] || . /modules/setup.sh
+
 report "ready $(uname -r)"
 echo "kernel" >/run/known
 [ -n "$keep" ] || know kernel
 
-loaded=
+kunit=/sys/kernel/debug/kunit
+suites=$(echo $kunit/*)
+loaded= refused=
 while read -r number name flags file parameters; do
     report "insmod $number"
     call "$file" "$parameters"
     if [ "$errno" = 0 ]; then
         loaded="$number:$name $loaded"
         facts
+    else
+        case $flags in *n*) refused="$refused $name" ;; esac
     fi
     [ -z "$each" ] || know "$number"
 done </modules/list
@@ -151,11 +159,29 @@ if [ -n "$wait" ]; then
     limit=1000000
 fi
 if [ -n "$keep" ]; then
-    busybox --install -s /bin
     cd /modules
     report "shell"
     setsid sh -c "exec env PS1='guest# ' HOME=/ sh <>/dev/$console >&0 2>&1"
     report "left"
+fi
+# What KUnit says of suites that came with the modules, if it says so here: its words in the log may be switched off.
+for suite in $kunit/*; do
+    case " $suites " in *" $suite "*) continue ;; esac
+    while IFS= read -r line; do
+        report "kunit ${suite##*/} $line"
+    done <"$suite/results"
+done
+
+if [ -n "$tests" ]; then
+    if [ -n "$refused" ]; then
+        report "untested$refused"
+    else
+        . /modules/tests.sh
+    fi
+fi
+if [ -n "$linger" ]; then
+    report "linger"
+    sleep "$linger"
 fi
 
 for module in $loaded; do

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.module_names import softdeps_of
-from kbuildpy.kernel.own_modules import read_modules_dep
+from kbuildpy.kernel.own_modules import built_in_names, read_modules_dep
 from kbuildpy.run import run
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
@@ -25,12 +25,14 @@ from kbuildpy.vm.machine import Machine
 @dataclass(frozen=True)
 class KernelModules:
     """The modules of one kernel by name: their files, and those that each needs before it (all of them, in an order
-    that works); `softdeps` are those that it would like to have before it, `aliases` pairs of pattern and name."""
+    that works); `softdeps` are those that it would like to have before it, `aliases` pairs of pattern and name;
+    `built_in` the names of what could be modules and is in the kernel."""
 
     files: Mapping[str, Path]
     needs: Mapping[str, tuple[str, ...]]
     softdeps: Mapping[str, tuple[str, ...]]
     aliases: tuple[tuple[str, str], ...]
+    built_in: frozenset[str] = frozenset()
 
     def named(self, name: str) -> tuple[str, ...]:
         """The modules that `name` means: the one of that name, else all that have it for an alias."""
@@ -72,7 +74,7 @@ def read_indexes(directory: Path) -> KernelModules:
     needs = {item.name: item.needs for item in listed}
     softdeps = {name: before for name in files if (before := softdeps_of(directory, name).pre)}
     aliases = [(words[1], words[2]) for words in _words(directory / "modules.alias") if len(words) == 3]
-    return KernelModules(files, needs, softdeps, tuple(aliases))
+    return KernelModules(files, needs, softdeps, tuple(aliases), built_in_names(directory) or frozenset())
 
 
 def _words(path: Path) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,7 @@ from kbuildpy.run import install_hint
 from kbuildpy.vm import cpio
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
+from kbuildpy.vm.programs import GuestFile
 
 # What init scripts call. busybox acts as the program whose name it is called by.
 _PROGRAMS = (
@@ -28,11 +29,12 @@ def make_initramfs(
     init: bytes = b"",
     busybox: Path | None = None,
     programs: Mapping[str, bytes] | None = None,
+    beside: Sequence[GuestFile] = (),
 ) -> bytes:
     """An initramfs whose process 1 is the script `init`, with the files of `contents` (path to bytes) in it.
 
-    `programs` (name to bytes) go into /bin beside busybox. Uncompressed: the kernel unpacks it faster than anybody
-    could have compressed it. Raises `KbuildError` if there is no usable busybox.
+    `programs` (name to bytes) go into /bin beside busybox, the files of `beside` into /tests. Uncompressed: the
+    kernel unpacks it faster than anybody could have compressed it. Raises `KbuildError` if there is no usable busybox.
     """
     return cpio.archive(
         [
@@ -44,6 +46,7 @@ def make_initramfs(
             cpio.character_device("dev/console", 5, 1),
             *(cpio.directory(mount_point) for mount_point in ("proc", "sys")),
             *(cpio.file(path, data) for path, data in contents.items()),
+            *(cpio.file(f"tests/{file.name}", file.contents, executable=file.executable) for file in beside),
         ]
     )
 

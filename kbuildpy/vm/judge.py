@@ -10,7 +10,7 @@ from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.left_behind import leak, untold, with_address
 from kbuildpy.vm.reports import BootReport, ModuleSteps, Step
 from kbuildpy.vm.result import Result
-from kbuildpy.vm.steps import HARM, complaints_of, with_death
+from kbuildpy.vm.steps import HARM, complaints_in_test, complaints_of, with_death
 from kbuildpy.vm.trial import Trial
 
 
@@ -60,7 +60,7 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
             own.append(Complaint("left", "it was not removed: the kernel was ended while it was loaded"))
         result = _result(trial, steps, boot.release, own)
         # (what was left behind is looked at in the end, and a kernel that did not get there has not told)
-        passed = result.passed and boot.done and not found[trial.name]
+        passed = result.content and boot.done and not found[trial.name]
         if any(complaint.kind in HARM for complaint in own) or ((own or passed) and not unclear):
             final[trial.name] = result
     return Judged(final, deadly, unclear)
@@ -72,21 +72,29 @@ def _complaints(trials: Sequence[Trial], boot: BootReport, limit: float) -> Iter
     lines = {names[number]: steps.line for number, steps in boot.modules.items()}
     before = 0
     for number, step in _steps(boot):
+        if number is None:
+            # (what names no module is the test's alone)
+            for complaint in complaints_in_test(step, names=names):
+                if complaint.module:
+                    yield names.index(complaint.module), [complaint]
+            before = step.tainted if step.tainted is not None else before
+            continue
         trial, steps = trials[number], boot.modules[number]
         removal = step is steps.removal
         complaints = complaints_of(trial, step, before, removal=removal, held=steps.held, names=names, limit=limit)
         last = number == boot.last and (removal or steps.removal is None)
-        if last and not boot.done and not boot.over and not boot.shell:
+        if last and not boot.testing and not boot.done and not boot.over and not boot.shell:
             complaints = with_death(complaints, step, removal=removal, hung=boot.hung)
         before = step.tainted if step.tainted is not None else before
         yield number, [complaint if complaint.module else with_address(complaint, lines) for complaint in complaints]
 
 
-def _steps(boot: BootReport) -> list[tuple[int, Step]]:
-    """The calls in the order in which they were made."""
+def _steps(boot: BootReport) -> list[tuple[int | None, Step]]:
+    """The calls in the order in which they were made, with the numbers of their modules, and what happened in tests."""
     loads = [(number, steps.load) for number, steps in boot.modules.items() if steps.load]
     removals = [(number, steps.removal) for number, steps in boot.modules.items() if steps.removal]
-    return [*loads, *reversed(removals)]
+    tests = [(None, test.step) for _, test in sorted(boot.tests.items())]
+    return [*loads, *tests, *reversed(removals)]
 
 
 def _result(trial: Trial, steps: ModuleSteps, kernel: str, complaints: Sequence[Complaint]) -> Result:

@@ -26,8 +26,9 @@ class Machine:
     `name` as `str(Architecture)` shows it, `host` what `uname -m` says on it, `debian` Debian's word for it; `qemu`
     the program, `options` those that it cannot do without, `translated` what follows `-cpu max` where QEMU translates;
     `unpacks` whether an image has to unpack itself, `console` the serial port as the kernel calls it; `magic`
-    stands at `offset` of the kernel image; `kvm_flags` are what /proc/cpuinfo shows where KVM can work (none:
-    the kernel makes /dev/kvm only where it can).
+    stands at `offset` of the kernel image; `elf_machine` is e_machine of its programs, `compiler` the one that makes
+    them where the host is another, out of Debian's `compiler_package`; `kvm_flags` are what /proc/cpuinfo
+    shows where KVM can work (none: the kernel makes /dev/kvm only where it can).
     """
 
     name: str
@@ -37,6 +38,9 @@ class Machine:
     console: str
     offset: int
     magic: bytes
+    elf_machine: int
+    compiler: str
+    compiler_package: str
     options: tuple[str, ...] = ()
     translated: str = ""
     unpacks: bool = False
@@ -56,6 +60,9 @@ X86_64 = Machine(
     console="ttyS0",
     offset=0x202,
     magic=b"HdrS",
+    elf_machine=62,
+    compiler="x86_64-linux-gnu-gcc",
+    compiler_package="gcc-x86-64-linux-gnu libc6-dev-amd64-cross",
     unpacks=True,
     kvm_flags=("vmx", "svm"),
 )
@@ -67,6 +74,9 @@ ARM64 = Machine(
     console="ttyAMA0",
     offset=56,
     magic=b"ARM\x64",
+    elf_machine=183,
+    compiler="aarch64-linux-gnu-gcc",
+    compiler_package="gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
     # There is no default machine. KVM has the interrupt controller of the processor that it runs on.
     options=("-machine", "virt,gic-version=max"),
     # Pointer authentication by the architecture's own cipher takes three quarters of a boot's time, when translated.

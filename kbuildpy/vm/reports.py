@@ -80,12 +80,28 @@ class ModuleSteps:
 
 
 @dataclass
+class TestSteps:
+    """What one test went through: `step` is what the kernel did meanwhile (`late` and `stack` of a process that no
+    signal ended), `output` its lines; `status` is what the guest's shell says of its end (a number, `late`, or `flood`
+    when it was ended for what it printed; "" if the guest did not live to tell), `seconds` how long it took."""
+
+    __test__ = False  # (to pytest)
+
+    step: Step = field(default_factory=Step)
+    output: list[str] = field(default_factory=list)
+    status: str = ""
+    flood: bool = False
+    seconds: float = 0.0
+
+
+@dataclass
 class BootReport:
     """One boot: `release` is what the kernel calls itself, "" if it did not get as far as to start loading; `modules`
     by their numbers; `last` the number of the one that was called last; `over` that the guest gave up, `done` that it
     got to its end, `shell` that it was ended from its shell, `hung` that nothing came from it any more; `leaks` is what
     kmemleak lists, `remains` what is there in the end, came with one of the modules, and nobody knows with which; `log`
-    all that the kernel said."""
+    all that the kernel said; `tests` by their numbers, `untested` names the modules that were not loaded,
+    so that none was tried; `kunit` is what debugfs has of KUnit's suites, by name."""
 
     release: str = ""
     modules: dict[int, ModuleSteps] = field(default_factory=dict)
@@ -97,6 +113,14 @@ class BootReport:
     leaks: list[str] = field(default_factory=list)
     remains: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    tests: dict[int, TestSteps] = field(default_factory=dict)
+    untested: str = ""
+    kunit: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def testing(self) -> bool:
+        """Whether it did not get beyond a test."""
+        return bool(self.tests) and not self.done and not any(module.removal for module in self.modules.values())
 
 
 def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootReport:
@@ -107,6 +131,8 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
     boot = BootReport(hung=hung)
     step = Step()  # (before the first: the kernel's own boot)
     module = ModuleSteps()
+    test = TestSteps()
+    pieces = ""
     for line in lines:
         report = as_report(line, marker)
         if report is None:
@@ -124,6 +150,24 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
                 module.load = step
             else:
                 module.removal = step
+        elif word == "test":
+            if report.number is not None:
+                test = boot.tests.setdefault(report.number, TestSteps())
+                step, pieces = test.step, ""
+        elif word in ("out", "out+"):
+            pieces += rest
+            if word == "out":
+                test.output.append(pieces)
+                pieces = ""
+        elif word == "flood":
+            test.flood = True
+        elif word == "ended":
+            test.status, test.seconds = _ended(rest)
+        elif word == "untested":
+            boot.untested = rest
+        elif word == "kunit":
+            suite, _, text = rest.partition(" ")
+            boot.kunit.setdefault(suite, []).append(text)
         elif word == "errno":
             step.killed = rest == "killed"
             step.errno = report.number
@@ -157,3 +201,13 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
         elif word in ("over", "done"):
             boot.over, boot.done = boot.over or word == "over", boot.done or word == "done"
     return boot
+
+
+def _ended(rest: str) -> tuple[str, float]:
+    """How a test ended, and the seconds between the two times of the guest that follow."""
+    status, *times = rest.split()
+    try:
+        begun, ended = map(float, times)
+    except ValueError:
+        return status, 0.0
+    return status, round(ended - begun, 2)

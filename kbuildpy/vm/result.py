@@ -9,6 +9,45 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.vm.complaints import Complaint
+from kbuildpy.vm.tap import Point
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What came of one test.
+
+    `kind` is `program`, `command` (of the guest's own), or `kunit` for a suite in a module; `status` the exit status
+    (None: it did not end by itself, or was not run), `reason` why it failed or was skipped, `points` what it printed as
+    TAP, `output` its lines.
+    """
+
+    __test__ = False  # (to pytest)
+
+    name: str
+    kind: str
+    passed: bool
+    skipped: bool = False
+    status: int | None = None
+    seconds: float = 0.0
+    reason: str = ""
+    complaints: tuple[Complaint, ...] = ()
+    points: tuple[Point, ...] = ()
+    output: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """An item of the key `tests` of `--format json`."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "passed": self.passed,
+            "skipped": self.skipped,
+            "status": self.status,
+            "seconds": self.seconds,
+            "reason": self.reason or None,
+            "complaints": [complaint.to_json() for complaint in self.complaints],
+            "points": [point.to_json() for point in self.points],
+            "output": list(self.output),
+        }
 
 
 @dataclass(frozen=True)
@@ -17,7 +56,8 @@ class Result:
 
     `errno` is the name of what loading it answered (None for success or no answer). `line` is its line of
     /proc/modules, `taints` its taint letters, `messages` what dynamic debug has of it, `sections` the addresses of its
-    sections, `needs` the modules that it needs, `log` what the kernel logged while it was loaded and removed.
+    sections, `needs` the modules that it needs, `log` what the kernel logged while it was loaded and removed, `tests`
+    the tests that ran while it was loaded.
     """
 
     file: str
@@ -34,11 +74,17 @@ class Result:
     sections: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
+    tests: tuple[TestResult, ...] = ()
+
+    @property
+    def content(self) -> bool:
+        """Whether it was loaded and removed without complaint."""
+        return self.loaded and self.removed and not self.complaints
 
     @property
     def passed(self) -> bool:
-        """Whether it was loaded and removed without complaint."""
-        return self.loaded and self.removed and not self.complaints
+        """Whether that is so, and no test failed."""
+        return self.content and all(test.passed for test in self.tests)
 
     def to_json(self) -> dict[str, object]:
         """The keys of one line of `--format json`."""
@@ -50,7 +96,7 @@ class Result:
             "loaded": self.loaded,
             "removed": self.removed,
             "errno": self.errno,
-            "reason": self.complaints[0].words if self.complaints else None,
+            "reason": self.complaints[0].words if self.complaints else self._failed_test(),
             "complaints": [complaint.to_json() for complaint in self.complaints],
             "parameters": self.parameters,
             "needs": list(self.needs),
@@ -59,7 +105,12 @@ class Result:
             "dyndbg": list(self.messages),
             "sections": dict(self.sections),
             "log": list(self.log),
+            "tests": [test.to_json() for test in self.tests],
         }
+
+    def _failed_test(self) -> str | None:
+        failed = next((test for test in self.tests if not test.passed), None)
+        return f"test {failed.name}: {failed.reason}" if failed else None
 
 
 def damaged(file: Path, error: KbuildError) -> Result:

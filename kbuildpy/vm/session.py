@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import shutil
 import termios
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.errors import CommandError, KbuildError, UsageError
 from kbuildpy.run import package_of
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger import add_symbol_file, pause, symbol_file
 from kbuildpy.vm.guest import Guest
+from kbuildpy.vm.guest_tests import judge_tests, kunit_results
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.judge import Judged, judge
 from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.module_call import module_call
+from kbuildpy.vm.programs import GuestFile, Test, guest_files, scripts
 from kbuildpy.vm.qemu import boot_live
 from kbuildpy.vm.reports import BootReport, new_marker
-from kbuildpy.vm.result import Result
-from kbuildpy.vm.trial import Trial, closure, needed_by, with_dependencies
+from kbuildpy.vm.result import Result, TestResult
+from kbuildpy.vm.trial import Trial, asked_modules, closure, needed_by, with_dependencies
 
 # Else a cache shares its memory with others of its size, and whatever is left in it goes unnoticed.
 _KERNEL_PARAMETERS = ("slab_nomerge",)
+_USB_CONTROLLERS = ("usb-ehci",)
 _GUIDE = """
-kbuildpy: this is a shell in the guest, with the modules loaded and their files below /modules.
+kbuildpy: this is a shell in the guest, with the modules loaded and their files below /modules, tests below /tests.
 kbuildpy: `exit` removes the modules and ends the guest; Ctrl-A X ends it at once.
 
 """
@@ -41,7 +46,12 @@ class Settings:
     """How modules are tried: `limit` is the seconds that an init or exit function may take, `memory` the guest's in
     MiB, `append` goes on the kernel's command line, `dyndbg` switches dynamic debug messages on, `keep` gives a shell
     on the terminal once all are loaded, `gdb` is the port where a debugger is waited for then (0: none), `verbose`
-    shows what the kernel says while it starts, too."""
+    shows what the kernel says while it starts, too.
+
+    When all modules are loaded, `tests` run, each for `test_limit` seconds at most, with `files` beside them; then the
+    guest goes on for `linger` seconds. `devices` are QEMU's, `modules` the kernel's own that are loaded first, each a
+    name and maybe parameters.
+    """
 
     limit: int = 20
     memory: int = 512
@@ -50,6 +60,12 @@ class Settings:
     keep: bool = False
     gdb: int = 0
     verbose: bool = False
+    tests: tuple[Test, ...] = ()
+    files: tuple[Path, ...] = ()
+    test_limit: int = 60
+    linger: int = 0
+    devices: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 def run_modules(
@@ -57,27 +73,42 @@ def run_modules(
 ) -> Iterator[Result]:
     """Load `trials` in `kernel` and remove them again; a result for each, when there is one.
 
-    All share a boot, and those that it left without a result share the next. `show` gets the kernel's log and our
-    remarks while they come. Raises `KbuildError` if the kernel does not start, or QEMU, busybox or a dependency's
-    package is missing.
+    All share a boot, and those that it left without a result share the next. Tests run in the first one, with all
+    modules loaded, and their results are in the result of each module that was given. `show` gets the kernel's log and
+    our remarks while they come. Raises `KbuildError` if the kernel does not start, or QEMU, busybox or a dependency's
+    package is missing; `UsageError` for a device that QEMU does not know, a module that the kernel does not have, and
+    a test that the guest cannot run.
     """
     _require_programs(kernel)
-    ordered = with_dependencies(trials, lambda: fetch_kernel_modules(kernel.release, machine=kernel.machine))
-    pending = [trial.name for trial in ordered if trial.given]
+    files = guest_files(settings.tests, settings.files, kernel.machine)
+    settings = with_controller(settings)
+    own = functools.cache(lambda: fetch_kernel_modules(kernel.release, machine=kernel.machine))
+    asked = asked_modules(settings.modules, trials, own, kernel.release)
+    ordered = with_dependencies([*asked, *trials], own)
+    pending = given = [trial.name for trial in ordered if trial.given]
     deadly: set[str] = set()
+    tests: tuple[TestResult, ...] | None = None
     each = False
     while pending:
-        batch = closure(ordered, pending)
-        report = _boot(kernel, batch, settings, show, each=each)
+        batch = closure(ordered, [*(trial.name for trial in asked), *pending])
+        # (again when it is looked for who left something behind: a test may have made the module do so)
+        runs_tests = tests is None or (each and pending == given)
+        report = _boot(
+            kernel, batch, settings, show, each=each, tests=settings.tests if runs_tests else (), files=files
+        )
         judged = judge(batch, report, limit=settings.limit)
+        progressed = tests is None and report.testing
+        if tests is None:
+            programs = judge_tests(settings.tests, batch, report, limit=settings.test_limit)
+            tests = (*kunit_results(report), *programs)
         deadly |= {judged.deadly} - {""}
         finished = []
         for name in pending:
             result = judged.final.get(name) or _not_tried(ordered, name, deadly, kernel)
             if result:
                 finished.append(name)
-                yield _with_needs(result, ordered, judged)
-        if not finished and not judged.remains:
+                yield replace(_with_needs(result, ordered, judged), tests=tests)
+        if not finished and not judged.remains and not progressed:
             raise KbuildError(
                 f"kernel {kernel.release} did not get to an end with {', '.join(pending)}", hint=_tail(report)
             )
@@ -86,6 +117,17 @@ def run_modules(
         if pending:
             why = f", to see who left {judged.remains[0]} behind" if judged.remains else ""
             show(f"kbuildpy: booting again for {', '.join(pending)}{why}\n".encode())
+
+
+def with_controller(settings: Settings) -> Settings:
+    """`settings` with a USB controller and the kernel's driver for it, if there are USB devices and nothing that they
+    could be attached to."""
+    names = [device.split(",")[0] for device in settings.devices]
+    if not any(name.startswith("usb-") and name not in _USB_CONTROLLERS for name in names) or any(
+        re.search(r"[xeuo]hci", name) for name in names
+    ):
+        return settings
+    return replace(settings, devices=("qemu-xhci", *settings.devices), modules=("?xhci_pci", *settings.modules))
 
 
 def _require_programs(kernel: Kernel) -> None:
@@ -100,7 +142,14 @@ def _require_programs(kernel: Kernel) -> None:
 
 
 def _boot(
-    kernel: Kernel, batch: Sequence[Trial], settings: Settings, show: Callable[[bytes], None], *, each: bool
+    kernel: Kernel,
+    batch: Sequence[Trial],
+    settings: Settings,
+    show: Callable[[bytes], None],
+    *,
+    each: bool,
+    tests: Sequence[Test],
+    files: Sequence[GuestFile],
 ) -> BootReport:
     """One boot with `batch`; with `each` the guest looks after each module what is new, and not in the end only: that
     takes a quarter of a second where QEMU translates."""
@@ -108,21 +157,30 @@ def _boot(
     contents["modules/list"] = "".join(_listed(number, trial, settings) for number, trial in enumerate(batch)).encode()
     marker = new_marker()
     waits = bool(settings.gdb) and not settings.keep
+    # (somebody with a shell runs them as they like)
+    counted = len(tests) if tests and not settings.keep else ""
     contents["modules/settings"] = (
         f"marker={marker} limit={settings.limit} console={kernel.machine.console} sections={1 if settings.gdb else ''}"
-        f" wait={1 if waits else ''} keep={1 if settings.keep else ''} each={1 if each else ''}\n"
+        f" wait={1 if waits else ''} keep={1 if settings.keep else ''} each={1 if each else ''}"
+        f" tests={counted} test_limit={settings.test_limit} linger={settings.linger or ''}\n"
     ).encode()
+    if tests or settings.keep:
+        contents |= scripts(tests)
+        contents["modules/setup.sh"] = _part("guest_setup.sh")
+        contents["modules/tests.sh"] = _part("guest_tests.sh")
+    beside = files if tests or settings.keep else ()
     initramfs = make_initramfs(
         contents,
         busybox=busybox_for(kernel.machine),
-        init=files("kbuildpy.vm").joinpath("guest_run.sh").read_bytes(),
+        init=_part("guest_run.sh"),
         programs={"module_call": module_call(kernel.machine)},
+        beside=beside,
     )
     with TemporaryDirectory(prefix="kbuildpy-vm-") as name, _keyboard(settings) as (stdin, go_on):
         control = Path(name) / "control"
-        options: tuple[str, ...] = ()
+        options = tuple(word for device in settings.devices for word in ("-device", device))
         if settings.gdb:
-            options = ("-gdb", f"tcp:127.0.0.1:{settings.gdb}", "-qmp", f"unix:{control},server=on,wait=off")
+            options += ("-gdb", f"tcp:127.0.0.1:{settings.gdb}", "-qmp", f"unix:{control},server=on,wait=off")
 
         def loaded(report: BootReport) -> None:
             if settings.gdb:
@@ -139,6 +197,9 @@ def _boot(
             show=show,
             verbose=settings.verbose,
             loaded=loaded if settings.gdb or settings.keep else None,
+            tests=[test.name for test in tests],
+            test_limit=settings.test_limit,
+            linger=settings.linger,
         )
         try:
             boot_live(
@@ -153,6 +214,10 @@ def _boot(
         except CommandError as error:
             if settings.gdb and "Address already in use" in error.stderr:
                 raise KbuildError(f"port {settings.gdb} is in use", hint="--gdb PORT names another one") from error
+            if settings.devices and "-device" in error.stderr:
+                raise UsageError(
+                    f"--device: {error.stderr}", hint=f"{kernel.machine.qemu} -device help lists the devices"
+                ) from error
             raise
     report = guest.report()
     if not report.release:
@@ -161,11 +226,16 @@ def _boot(
     return report
 
 
+def _part(name: str) -> bytes:
+    """A script for the guest."""
+    return resources.files("kbuildpy.vm").joinpath(name).read_bytes()
+
+
 def _listed(number: int, trial: Trial, settings: Settings) -> str:
     parameters = trial.parameters
     if settings.dyndbg and trial.given and trial.has_messages:
         parameters = f"{parameters} dyndbg=+p".strip()
-    flags = "d" if trial.given and trial.has_messages else "-"
+    flags = f"{'d' if trial.given and trial.has_messages else ''}{'n' if trial.given or trial.asked else ''}-"
     return f"{number} {trial.name} {flags} /modules/{trial.name}.ko {parameters}\n"
 
 

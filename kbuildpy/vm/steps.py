@@ -51,6 +51,16 @@ def complaints_of(
     return found
 
 
+def complaints_in_test(step: Step, *, names: Sequence[str]) -> list[Complaint]:
+    """What the kernel complained about while a test ran; `names` are the modules that a trace may blame."""
+    found = one_for_each_defect(find_complaints(step.log, modules=names))
+    if step.late:
+        lines = (*step.stack, *step.log)
+        words = f"a process of the test hangs in the kernel, and no signal ends it ({step.late})"
+        found.insert(0, Complaint("hang", words, lines, module_in(lines, names)))
+    return found
+
+
 def with_death(complaints: Sequence[Complaint], step: Step, *, removal: bool, hung: bool) -> list[Complaint]:
     """`complaints` of `step`, beyond which the kernel did not get, with the word of that: in the one that tells why, or
     as one of its own. `hung` says that the kernel had to be stopped."""

@@ -7,6 +7,7 @@ may fail; those that come after are not.
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +26,8 @@ class Trial:
     """A module to load: its name, its file as it was given, what is in it (decompressed), its parameters as insmod
     takes them, the modules that must be loaded before, and those that should.
 
-    `given` says that it is one of those to be tried, and not merely needed by one. `release` is the kernel that it was
+    `given` says that it is one of those to be tried, and not merely needed by one, `asked` that it is one of the
+    kernel's own that somebody wants loaded. `release` is the kernel that it was
     built for, `has_messages` whether it has dynamic debug messages.
     """
 
@@ -36,6 +38,7 @@ class Trial:
     needs: tuple[str, ...] = ()
     likes: tuple[str, ...] = ()
     given: bool = True
+    asked: bool = False
 
     @property
     def release(self) -> str:
@@ -119,6 +122,34 @@ def with_dependencies(trials: Sequence[Trial], fetch: Callable[[], KernelModules
     for trial in trials:
         visit(trial)
     return list(order.values())
+
+
+def asked_modules(
+    words: Sequence[str], trials: Sequence[Trial], own: Callable[[], KernelModules], release: str
+) -> list[Trial]:
+    """The kernel's own modules that `words` name, each a name or an alias and maybe parameters. What is built in, or
+    among `trials`, takes nothing.
+
+    One with ? before its name may be missing. Raises `UsageError` for another that kernel `release` does not have.
+    """
+    found: dict[str, Trial] = {}
+    given = {trial.name for trial in trials}
+    for word in words:
+        name, _, parameters = word.lstrip("?").strip().partition(" ")
+        if name.replace("-", "_") in given:
+            continue
+        modules = own()
+        for module in modules.named(name):
+            if module in found and not parameters.strip():
+                continue
+            trial = _own_module(modules, module)
+            assert trial
+            found[module] = replace(trial, parameters=parameters.strip(), asked=True)
+        if not modules.named(name) and name.replace("-", "_") not in modules.built_in and not word.startswith("?"):
+            near = difflib.get_close_matches(name.replace("-", "_"), modules.files, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "it may be built in under another name"
+            raise UsageError(f"--module {name}: kernel {release} has no such module", hint=hint)
+    return list(found.values())
 
 
 def closure(trials: Sequence[Trial], wanted: Iterable[str]) -> list[Trial]:

@@ -1,0 +1,131 @@
+"""What came of the tests of a boot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kbuildpy.vm.complaints import Complaint
+from kbuildpy.vm.programs import Test
+from kbuildpy.vm.reports import BootReport, ModuleSteps, TestSteps
+from kbuildpy.vm.result import TestResult
+from kbuildpy.vm.steps import complaints_in_test
+from kbuildpy.vm.tap import Point, Tap, read_tap
+from kbuildpy.vm.trial import Trial
+
+_SKIPPED = 4
+"""The exit status by which the kernel's own tests say that there is nothing to test (kselftest.h: KSFT_SKIP)."""
+_NAMED = 3  # failed points that are named in a reason
+_POWERED_OFF = ("reboot: Power down", "reboot: System halted", "reboot: Restarting system", "reboot: machine restart")
+
+
+def judge_tests(tests: Sequence[Test], trials: Sequence[Trial], boot: BootReport, *, limit: float) -> list[TestResult]:
+    """The results of `tests`, in order; `trials` are the modules of the boot, `limit` the seconds that a test had."""
+    names = [trial.name for trial in trials]
+    return [_judge(test, boot.tests.get(number), boot, names, limit) for number, test in enumerate(tests)]
+
+
+def kunit_results(boot: BootReport) -> list[TestResult]:
+    """The results of the KUnit suites in the modules of a boot: from the log of their loading, else from debugfs."""
+    found: dict[str, TestResult] = {}
+    for steps in boot.modules.values():
+        for point in _suites_in(steps):
+            found[point.name] = _kunit_result(point)
+    for suite, lines in boot.kunit.items():
+        tap = read_tap(lines, needs_plan=False)
+        for point in tap.points if tap else ():
+            found.setdefault(suite, _kunit_result(replace(point, name=suite)))
+    return list(found.values())
+
+
+def _judge(test: Test, steps: TestSteps | None, boot: BootReport, names: Sequence[str], limit: float) -> TestResult:
+    if steps is None:
+        why = f"{boot.untested} was not loaded" if boot.untested else "the guest did not live to run it"
+        return TestResult(test.name, test.kind, passed=False, reason=f"it was not run: {why}")
+    complaints = complaints_in_test(steps.step, names=names)
+    tap = read_tap(steps.output)
+    result = TestResult(
+        name=test.name,
+        kind=test.kind,
+        passed=True,
+        status=int(steps.status) if steps.status.isascii() and steps.status.isdigit() else None,
+        seconds=steps.seconds,
+        complaints=tuple(complaints),
+        points=tap.points if tap else (),
+        output=tuple(steps.output),
+    )
+    failed = _ended_badly(steps, boot, limit) or _complained(complaints)
+    if failed:
+        return replace(result, passed=False, reason=failed)
+    if result.status == _SKIPPED:
+        why = tap.skipped if tap and tap.skipped else (steps.output[-1] if steps.output else "exit status 4")
+        return replace(result, skipped=True, reason=why)
+    wrong = _wrong_points(tap) if tap else ""
+    if result.status:
+        wrong = f"{f'{wrong}; ' if wrong else ''}exit status {_status(result.status)}"
+    if wrong:
+        return replace(result, passed=False, reason=wrong)
+    leaves = [leaf for point in result.points for leaf in point.leaves()]
+    if tap and (tap.skipped or (leaves and all(leaf.result == "skip" for leaf in leaves))):
+        return replace(result, skipped=True, reason=tap.skipped or leaves[0].reason or "all of it was skipped")
+    return result
+
+
+def _ended_badly(steps: TestSteps, boot: BootReport, limit: float) -> str:
+    if steps.flood:
+        return "it printed more than 20000 lines or 1 MiB, and was ended"
+    if steps.status == "late":
+        return f"it did not end within {limit:g} s"
+    if steps.status:
+        return ""
+    if any(line.startswith(_POWERED_OFF) for line in steps.step.log):
+        return "it ended the guest (poweroff, reboot)"
+    return "the kernel hung while it ran" if boot.hung else "the kernel died while it ran"
+
+
+def _complained(complaints: Sequence[Complaint]) -> str:
+    return f"{complaints[0].kind}: {complaints[0].words}" if complaints else ""
+
+
+def _wrong_points(tap: Tap) -> str:
+    leaves = [leaf for point in tap.points for leaf in point.leaves()]
+    failed = [leaf for leaf in leaves if leaf.failed]
+    reasons = []
+    if failed or any(point.failed for point in tap.points):
+        named = ", ".join(leaf.name or str(leaf.number) for leaf in failed[:_NAMED])
+        more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        reasons.append(f"{len(failed)} of {len(leaves)} failed: {named}{more}")
+    return "; ".join([*reasons, *tap.problems])
+
+
+def _status(status: int) -> str:
+    # (as the guest's shell tells of a signal)
+    return f"{status} (signal {status - 128})" if 128 < status < 128 + 65 else str(status)
+
+
+def _suites_in(steps: ModuleSteps) -> list[Point]:
+    """The suites whose results the kernel logged when a module was loaded."""
+    log = steps.load.log if steps.load else []
+    if not any("TAP version" in line or "# Subtest: " in line for line in log):
+        return []
+    tap = read_tap(["KTAP version 1", *log], needs_plan=False)
+    return [point for point in tap.points if point.points] if tap else []
+
+
+def _kunit_result(suite: Point) -> TestResult:
+    leaves = list(suite.leaves())
+    failed = [leaf for leaf in leaves if leaf.failed]
+    skipped = bool(leaves) and all(leaf.result == "skip" for leaf in leaves)
+    named = ", ".join(leaf.name for leaf in failed[:_NAMED])
+    return TestResult(
+        name=suite.name,
+        kind="kunit",
+        passed=not suite.failed,
+        skipped=skipped and not suite.failed,
+        reason=f"{len(failed)} of {len(leaves)} failed: {named}"
+        if suite.failed
+        else leaves[0].reason
+        if skipped
+        else "",
+        points=suite.points,
+    )

@@ -1,0 +1,93 @@
+# Runs the tests of a guest, one after the other; guest_run.sh reads this when all modules are loaded.
+#
+# The settings tests and test_limit are their number and the seconds that each may take. /modules/test.NUMBER runs one.
+# What it prints is reported line by line, so that it stands in order with what the kernel says.
+
+# (configfs may have come with a module)
+mount -t configfs configfs /sys/kernel/config 2>/dev/null
+
+# Report what comes, in pieces that the kernel takes in one line each; too much of it is a flood, and ends the test.
+pump() {
+    awk -v marker="$marker: " -v status="$1" '{
+        lines++
+        bytes += length($0) + 1
+        if (lines > 20000 || bytes > 1048576) {
+            print marker "flood" >"/dev/kmsg"
+            print "flood" >status
+            exit
+        }
+        while (length($0) > 230) {
+            print marker "out+ " substr($0, 1, 230) >"/dev/kmsg"
+            fflush("/dev/kmsg")
+            $0 = substr($0, 231)
+        }
+        print marker "out " $0 >"/dev/kmsg"
+        fflush("/dev/kmsg")
+    }'
+}
+
+uptime() {
+    read -r seconds rest </proc/uptime
+    echo "$seconds"
+}
+
+# The processes of session $1.
+members() {
+    for stat in /proc/[0-9]*/stat; do
+        read -r line 2>/dev/null <"$stat" || continue
+        pid=${stat#/proc/}
+        # (behind the name, which may be anything: state, parent, group, session)
+        set -- "$1" ${line##*) }
+        [ "$5" != "$1" ] || [ "$2" = Z ] || echo "${pid%/stat}"
+    done
+}
+
+# Where those are in the kernel that no signal has ended.
+stuck() {
+    for pid in $(members "$1"); do
+        report "late $(sed -n 's/^State:[[:space:]]*//p' "/proc/$pid/status")"
+        while read -r place; do
+            report "stack $place"
+        done <"/proc/$pid/stack"
+    done
+}
+
+run_test() {
+    answer=/run/test.$1
+    mkfifo "$answer.status" "$answer.output"
+    report "test $1"
+    begun=$(uptime)
+    exec 3<>"$answer.status"
+    pump "$answer.status" <"$answer.output" &
+    pump=$!
+    {
+        cd /tests || exit
+        HOME=/root TMPDIR=/tmp PATH=/bin:/tests setsid sh "/modules/test.$1" \
+            </dev/null >"$answer.output" 2>&1 3>&- &
+        echo $! >"$answer.pid"
+        wait $!
+        echo "$?" >&3
+    } 2>/dev/null &
+    read -r -t "$test_limit" status <&3 || status=late
+    ended=$(uptime)
+    # Also what it has left running.
+    session=$(cat "$answer.pid")
+    kill -KILL $(members "$session") 2>/dev/null
+    case $status in
+        late | flood) read -r -t 3 killed <&3 || stuck "$session" ;;
+    esac
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        kill -0 $pump 2>/dev/null || break
+        sleep 0.2
+    done
+    kill $pump 2>/dev/null
+    exec 3>&-
+    report "ended $status $begun $ended"
+    report "tainted $(cat /proc/sys/kernel/tainted)"
+}
+
+test=0
+while [ "$test" -lt "$tests" ]; do
+    run_test "$test"
+    test=$((test + 1))
+done

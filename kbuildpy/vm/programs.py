@@ -1,0 +1,193 @@
+"""The tests that run in a guest: scripts, static programs, and sources in C that are compiled here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kbuildpy.errors import CommandError, KbuildError, UsageError
+from kbuildpy.run import run
+from kbuildpy.vm.machine import Machine
+
+_ELF = b"\x7fELF"
+_PT_INTERP = 3
+# What a guest has to run scripts with.
+_INTERPRETERS = ("/bin/sh", "/bin/ash", "/bin/busybox")
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test as it was given: the name that people see, the program's file (None for a `command`), and its words in the
+    guest, where it runs in the directory that has all tests and files."""
+
+    __test__ = False  # (to pytest)
+
+    name: str
+    file: Path | None
+    words: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """`program`, or `command` for what the guest has itself."""
+        return "program" if self.file else "command"
+
+
+@dataclass(frozen=True)
+class GuestFile:
+    """A file for the guest, beside the tests."""
+
+    name: str
+    contents: bytes
+    executable: bool
+
+
+def read_test(word: str) -> Test:
+    """The test that `word` names: a file, or the words of one with its arguments.
+
+    Raises `UsageError` for what cannot be run.
+    """
+    try:
+        words = [word] if os.path.lexists(word) else shlex.split(word)
+    except ValueError:
+        words = [word]
+    if not words:
+        raise UsageError("--test: an empty name")
+    file = Path(words[0])
+    first = _first_bytes(file, "--test")
+    if file.suffix == ".c":
+        return Test(word, file, (f"./{file.stem}", *words[1:]))
+    if not first.startswith(_ELF):
+        _check_script(file, first)
+    return Test(word, file, (f"./{file.name}", *words[1:]))
+
+
+def read_command(words: Sequence[str]) -> Test:
+    """The test that is a command of the guest's (`-- COMMAND ...`). Raises `UsageError` without one."""
+    if not words:
+        raise UsageError("--: no command follows", hint="kbuildpy run FILE.ko -- COMMAND ARGUMENT ...")
+    return Test(shlex.join(words), None, tuple(words))
+
+
+def guest_files(tests: Sequence[Test], files: Sequence[Path], machine: Machine) -> list[GuestFile]:
+    """What the guest gets for `tests`, and `files` beside them; sources in C are compiled for `machine`.
+
+    Raises `UsageError` for a program that a guest of `machine` cannot run and for two of one name, `KbuildError` with
+    the compiler's words for a source that does not compile.
+    """
+    sources: dict[str, Path] = {}
+    for file in [*(test.file for test in tests if test.file), *files]:
+        name = file.stem if file.suffix == ".c" and file not in files else file.name
+        other = sources.setdefault(name, file)
+        if other.resolve() != file.resolve():
+            raise UsageError(f"{other} and {file} would both be /tests/{name} in the guest", hint="rename one of them")
+    compiled = {test.file for test in tests if test.file and test.file.suffix == ".c"}
+    found = []
+    for name, file in sources.items():
+        if file in compiled:
+            found.append(GuestFile(name, _compiled(file, machine), executable=True))
+            continue
+        contents = _contents(file, "--file")
+        is_test = any(test.file == file for test in tests)
+        if is_test and contents.startswith(_ELF):
+            _check_elf(file, contents, machine)
+        found.append(GuestFile(name, contents, executable=is_test or os.access(file, os.X_OK)))
+    return found
+
+
+def scripts(tests: Sequence[Test]) -> Mapping[str, bytes]:
+    """For each test the line that the guest's shell runs, by its path in the guest."""
+    return {f"modules/test.{number}": f"exec {shlex.join(test.words)}\n".encode() for number, test in enumerate(tests)}
+
+
+def _first_bytes(file: Path, option: str) -> bytes:
+    contents = _contents(file, option)
+    if not contents:
+        raise UsageError(f"{option} {file}: an empty file")
+    return contents
+
+
+def _contents(file: Path, option: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{option} {file}: {error.strerror}") from error
+
+
+def _check_script(file: Path, contents: bytes) -> None:
+    first, _, _ = contents.partition(b"\n")
+    if b"\r" in first:
+        raise UsageError(
+            f"--test {file}: its lines end as on Windows (CR LF)", hint="no shell takes that: save it anew"
+        )
+    if first.startswith(b"#!"):
+        line = first[2:].decode(errors="replace").strip()
+        words = line.split()
+        interpreter = words[0] if words else ""
+        if interpreter == "/usr/bin/env" and len(words) == 2:
+            interpreter = f"/bin/{words[1]}"
+        if interpreter not in _INTERPRETERS and not _is_applet(interpreter):
+            raise UsageError(
+                f"--test {file}: the guest has no {words[-1] if words else 'interpreter'} to run it with (#!{line})",
+                hint="it has busybox's shell (#!/bin/sh) and its other programs",
+            )
+    elif file.suffix != ".sh":
+        raise UsageError(
+            f"--test {file}: neither a script (#!/bin/sh), nor a static program, nor a source in C (.c)",
+            hint="--file FILE puts other files beside the tests",
+        )
+
+
+def _is_applet(interpreter: str) -> bool:
+    return re.fullmatch(r"(/usr)?/bin/(sh|ash|awk)", interpreter) is not None
+
+
+def _check_elf(file: Path, contents: bytes, machine: Machine) -> None:
+    from kbuildpy.elf.sections import read_header
+
+    header = read_header(contents, str(file))
+    if header.machine != machine.elf_machine:
+        raise UsageError(
+            f"--test {file}: a program for another machine than {machine.name}",
+            hint=f"compile it for the kernel's machine, or name its source (.c): {machine.compiler} compiles it then",
+        )
+    size = int.from_bytes(contents[54:56], "little")
+    count = int.from_bytes(contents[56:58], "little")
+    start = int.from_bytes(contents[32:40], "little")
+    types = [
+        int.from_bytes(contents[start + n * size : start + n * size + 4], "little") for n in range(min(count, 999))
+    ]
+    if _PT_INTERP in types:
+        raise UsageError(
+            f"--test {file}: linked dynamically, and the guest has no libraries", hint="link it with -static"
+        )
+
+
+def _compiled(source: Path, machine: Machine) -> bytes:
+    compiler = "gcc" if machine.native else machine.compiler
+    if shutil.which(compiler) is None:
+        raise KbuildError(
+            f"{compiler}: program not found, to compile {source}", hint=f"apt-get install {machine.compiler_package}"
+        )
+    with TemporaryDirectory(prefix="kbuildpy-vm-") as scratch:
+        program = Path(scratch) / source.stem
+        options = ["-static", "-O2", "-Wall", "-pthread", f"-I{source.parent}"]
+        try:
+            done = run([compiler, *options, "-o", program, source], timeout=300)
+        except CommandError as error:
+            hint = "apt-get install libc6-dev" if "cannot find -lc" in error.stderr else ""
+            raise KbuildError(f"{source}: {compiler} cannot compile it:\n{error.stderr.strip()}", hint=hint) from error
+        _warn(done.error_text)
+        return program.read_bytes()
+
+
+def _warn(said: str) -> None:
+    from kbuildpy.say import complain
+
+    if said.strip():
+        complain(said.rstrip())

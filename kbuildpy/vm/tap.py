@@ -1,0 +1,170 @@
+"""Results of tests as programs print them: TAP and KTAP (Documentation/dev-tools/ktap.rst).
+
+Counterpart: tools/testing/kunit/kunit_parser.py. Lines that are neither are left out, for the kernel may say something
+in between. A point is finished by its own line, so what is indented further and came before it are its parts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+_VERSION = re.compile(r"(\s*)K?TAP version \d+\s*$")
+_PLAN = re.compile(r"(\s*)1\.\.(\d+)\s*(?:#\s*(.*))?$")
+_POINT = re.compile(r"(\s*)(not )?ok\b(?:\s+(\d+))?(?:\s+-)?(?:\s+(.*))?$")
+_SUBTEST = re.compile(r"(\s*)# Subtest:\s*(.*?)\s*$")
+_DIAGNOSTIC = re.compile(r"(\s*)#\s?(.*)$")
+_BAIL = re.compile(r"\s*Bail out!\s*(.*)$")
+_DIRECTIVE = re.compile(r"(?:^|\s)#\s*(SKIP|TODO|XFAIL)\b:?\s*(.*)$", re.IGNORECASE)
+
+OK, NOT_OK, SKIP, TODO = "ok", "not ok", "skip", "todo"
+"""What comes of a point; one that is to do may fail."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One result: its number (0 where none was printed), its name, what came of it, why it was skipped or may fail, the
+    remarks that stood before it, and the points that it consists of."""
+
+    number: int
+    name: str
+    result: str
+    reason: str = ""
+    diagnostics: tuple[str, ...] = ()
+    points: tuple[Point, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it or a part of it failed that was not to do."""
+        return self.result == NOT_OK or (self.result == OK and any(point.failed for point in self.points))
+
+    def leaves(self) -> Iterator[Point]:
+        """The points that consist of no others: itself, or those of its parts."""
+        if not self.points:
+            yield self
+        for point in self.points:
+            yield from point.leaves()
+
+    def to_json(self) -> dict[str, object]:
+        """As `--format json` prints it."""
+        return {
+            "number": self.number,
+            "name": self.name,
+            "result": self.result,
+            "reason": self.reason or None,
+            "diagnostics": list(self.diagnostics),
+            "points": [point.to_json() for point in self.points],
+        }
+
+
+@dataclass(frozen=True)
+class Tap:
+    """What a program printed: its points, and `problems`: what is wrong beside points that failed, in words. `skipped`
+    is why there is nothing to test, "" where there is."""
+
+    points: tuple[Point, ...]
+    problems: tuple[str, ...] = ()
+    skipped: str = ""
+
+
+@dataclass
+class _Level:
+    """The points of one indentation that have come so far."""
+
+    indent: int
+    name: str = ""
+    plan: int | None = None
+    skipped: str = ""
+    points: list[Point] = field(default_factory=list)
+    diagnostics: list[str] = field(default_factory=list)
+
+
+def read_tap(lines: Iterable[str], *, needs_plan: bool = True) -> Tap | None:
+    """The results in `lines`; None if they are no TAP: there is neither a version nor a plan with points.
+
+    With `needs_plan` a program that announced no number of points is one that may have ended early.
+    """
+    levels = [_Level(0)]
+    problems: list[str] = []
+    announced = False
+    for line in lines:
+        version, plan, point = _VERSION.match(line), _PLAN.match(line), _POINT.match(line)
+        if version:
+            announced = True
+            if version[1]:
+                _level(levels, len(version[1]), problems)
+        elif plan:
+            level = _level(levels, len(plan[1]), problems)
+            level.plan = int(plan[2])
+            if level.plan == 0:
+                level.skipped = _DIRECTIVE.sub(r"\2", f"# {plan[3]}") if plan[3] else "there is nothing to test"
+        elif point:
+            _add_point(levels, point, problems)
+        elif bail := _BAIL.match(line):
+            problems.append(f"it bailed out{f': {bail[1]}' if bail[1] else ''}")
+        elif subtest := _SUBTEST.match(line):
+            _level(levels, len(subtest[1]), problems).name = subtest[2]
+        elif diagnostic := _DIAGNOSTIC.match(line):
+            _at(levels, len(diagnostic[1])).diagnostics.append(diagnostic[2])
+    while len(levels) > 1:
+        # A part whose own line never came: it ended early.
+        level = levels.pop()
+        if level.points or level.name:
+            problems.append(f"{level.name or 'a subtest'} did not come to its end")
+            levels[-1].points.append(Point(0, level.name, NOT_OK, points=tuple(level.points)))
+    top = levels[0]
+    if not (announced or (top.plan is not None and (top.points or top.skipped))):
+        return None
+    problems = [*_missing(top, needs_plan=needs_plan), *problems]
+    return Tap(tuple(top.points), tuple(problems), top.skipped)
+
+
+def _at(levels: list[_Level], indent: int) -> _Level:
+    """The innermost level that a line of this indentation can belong to."""
+    return next((level for level in reversed(levels) if level.indent <= indent), levels[0])
+
+
+def _level(levels: list[_Level], indent: int, problems: list[str]) -> _Level:
+    """The level of this indentation; a new one if there is none."""
+    while levels[-1].indent > indent:
+        level = levels.pop()
+        if level.points:
+            problems.append(f"{level.name or 'a subtest'} did not come to its end")
+    if levels[-1].indent < indent:
+        levels.append(_Level(indent))
+    return levels[-1]
+
+
+def _add_point(levels: list[_Level], match: re.Match[str], problems: list[str]) -> None:
+    indent = len(match[1])
+    parts: tuple[Point, ...] = ()
+    inner: list[str] = []
+    while levels[-1].indent > indent:
+        level = levels.pop()
+        problems += _missing(level, needs_plan=False)
+        inner += level.diagnostics
+        parts = (*parts, *level.points)
+    level = levels[-1] if levels[-1].indent == indent else _level(levels, indent, problems)
+    text = match[4] or ""
+    directive = _DIRECTIVE.search(text)
+    result = NOT_OK if match[2] else OK
+    reason = ""
+    if directive:
+        text, reason = text[: directive.start()], directive[2]
+        result = SKIP if directive[1].upper() == "SKIP" else TODO
+    number = int(match[3]) if match[3] else 0
+    if number and number != len(level.points) + 1:
+        problems.append(f"point {len(level.points) + 1} has the number {number}")
+    diagnostics = (*level.diagnostics, *inner)
+    level.diagnostics.clear()
+    level.points.append(Point(number, text.strip(), result, reason.strip(), diagnostics, parts))
+
+
+def _missing(level: _Level, *, needs_plan: bool) -> list[str]:
+    where = f"{level.name}: " if level.name else ""
+    if level.plan is None:
+        return [f"{where}it announced no number of points (1..N): it may have ended early"] if needs_plan else []
+    if level.plan != len(level.points):
+        return [f"{where}it announced {level.plan} points, and {len(level.points)} came"]
+    return []
