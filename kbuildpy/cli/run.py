@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "The kernel's log is shown on standard error while it comes, the results on standard output. Without -k, a "
         "module runs in the kernel that KDIR or KERNELRELEASE names, else in the one that it was built for; with "
         "several -k, in the one it was built for if that is among them, else in each. Exit status: 0 all were loaded "
-        "and removed without complaint, and all tests passed; 1 not all; 2 the call was wrong. `-- COMMAND ...` as the last "
-        "words is a test, too: a command that the guest has."
+        "and removed without complaint, and all tests passed; 1 not all; 2 the call was wrong. `-- COMMAND ...` as the "
+        "last words is a test, too: a command that the guest has."
     )
     parser.add_argument("files", nargs="+", metavar="FILE.ko", type=named_path, help="modules; compressed ones, too")
     add_kernels(parser, "a release, a kernel tree's path, an image's path, `running` or `all`")

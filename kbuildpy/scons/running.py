@@ -7,13 +7,14 @@ into `NAME.run-failed.log`. Nothing of this is made by default, only by the alia
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.question import check_encoding, digest
 from kbuildpy.kernel.own_modules import module_name
-from kbuildpy.say import complain
+from kbuildpy.say import complain, say
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.keywords import check_names, file_nodes, flag, parameters_by_module, texts, whole_number
@@ -32,14 +33,27 @@ def run_module(
     timeout: int = 20,
     memory: int = 512,
     append: str | Sequence[str] = "",
+    tests: Any = (),
+    files: Any = (),
+    devices: str | Sequence[str] = (),
+    kernel_modules: str | Sequence[str] = (),
+    test_timeout: int = 60,
+    wait: int = 0,
     **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are loaded and removed in the kernel that they are built
-    for, all of one kernel in one boot; the nodes of their reports, which the alias `run` makes.
+    for, all of one kernel in one boot; the nodes of their reports, which the alias `run` makes,
+    and `test` where there are tests.
 
     `params` are parameters as insmod takes them: of one module, or of several by their names. `dyndbg` switches dynamic
     debug messages on, `timeout` is the seconds that an init or exit function may take, `memory` the guest's in MiB,
-    `append` goes on the kernel's command line. Variables (KDIR, ARCH, ...) choose the kernel, as for KernelModule.
+    `append` goes on the kernel's command line.
+
+    `tests` (nodes or names of scripts, static programs and sources in C) run in the guest with the modules loaded, each
+    for `test_timeout` seconds at most, with `files` beside them; after that the guest goes on for `wait` seconds.
+    `devices` are QEMU's, `kernel_modules` the kernel's own that are loaded first, each a name and maybe parameters.
+
+    Variables (KDIR, ARCH, ...) choose the kernel, as for KernelModule.
     """
 
     def declare() -> list[Any]:
@@ -51,14 +65,25 @@ def run_module(
         if not nodes:
             raise UsageError(f"{call}: no modules to run", hint=f"name one: {call}(ko)")
         parameters = _parameters(call, params, nodes)
+        programs = file_nodes(env, f"{call}: tests", tests)
+        beside = file_nodes(env, f"{call}: files", files)
         settings = Settings(
             limit=whole_number(call, "timeout", timeout, least=1, why="seconds, a whole number from 1 on"),
             memory=whole_number(call, "memory", memory, least=64, why="MiB, a whole number from 64 on; most need 256"),
             append=tuple(word for item in texts(call, "append", append) for word in item.split()),
             dyndbg=flag(call, "dyndbg", dyndbg),
+            files=tuple(Path(_file(node)) for node in beside),
+            test_limit=whole_number(
+                call, "test_timeout", test_timeout, least=1, why="seconds, a whole number from 1 on"
+            ),
+            linger=whole_number(call, "wait", wait, least=0, why="seconds, a whole number"),
+            devices=texts(call, "devices", devices),
+            modules=texts(call, "kernel_modules", kernel_modules),
         )
-        reports = _declare(env, nodes, parameters, settings, variables)
+        reports = _declare(env, nodes, parameters, settings, variables, programs=programs, beside=beside)
         env.Alias("run", reports)
+        if programs:
+            env.Alias("test", reports)
         return reports
 
     return stop_on_error(declare)
@@ -76,7 +101,14 @@ def _parameters(call: str, params: Any, nodes: Sequence[Any]) -> dict[str, str]:
 
 
 def _declare(
-    env: Any, nodes: Sequence[Any], parameters: Mapping[str, str], settings: Any, variables: Mapping[str, Any]
+    env: Any,
+    nodes: Sequence[Any],
+    parameters: Mapping[str, str],
+    settings: Any,
+    variables: Mapping[str, Any],
+    *,
+    programs: Sequence[Any],
+    beside: Sequence[Any],
 ) -> list[Any]:
     """The reports of `nodes`, in their order: one boot for each kernel tree that they are built for."""
     session = Session.of(env)
@@ -89,9 +121,9 @@ def _declare(
     reports: dict[Any, Any] = {}
     for project, together in boots.values():
         first = groups[together[0]]
-        action = _action(project, together, parameters, settings)
+        action = _action(project, together, parameters, settings, programs)
         targets = [env.fs.File(str(_report_of(node))) for node in together]
-        bind(first.project.env if first else env, targets, together, action)
+        bind(first.project.env if first else env, targets, [*together, *programs, *beside], action)
         reports.update(zip(together, targets, strict=True))
     for node, report in reports.items():
         group = groups[node]
@@ -108,26 +140,37 @@ def _report_of(node: Any) -> Path:
     return Path(node.get_abspath()).with_suffix(".run.log")
 
 
-def _action(project: Project, nodes: Sequence[Any], parameters: Mapping[str, str], settings: Any) -> KbuildAction:
-    """Runs `nodes` in the kernel of `project`, all in one boot."""
+def _action(
+    project: Project, nodes: Sequence[Any], parameters: Mapping[str, str], settings: Any, programs: Sequence[Any]
+) -> KbuildAction:
+    """Runs `nodes` in the kernel of `project`, all in one boot, and `programs` with them."""
     targets = [_report_of(node) for node in nodes]
     for target in targets:
         check_encoding(str(target))
 
     def run(_: list[Any], sources: list[Any]) -> None:
+        from kbuildpy.vm.describe import test_as_text
         from kbuildpy.vm.kernels import kernel_of_tree
+        from kbuildpy.vm.programs import read_test
         from kbuildpy.vm.session import run_modules
         from kbuildpy.vm.trial import read_trial
 
-        files = [Path(source.get_abspath()) for source in sources]
+        files = [Path(source.get_abspath()) for source in sources[: len(nodes)]]
         for target in targets:
             _failed(target).unlink(missing_ok=True)
         trials = [read_trial(file, parameters[module_name(file.name)]) for file in files]
         kernel = kernel_of_tree(project.tree)
-        results = {result.file: result for result in run_modules(kernel, trials, settings, show=lambda chunk: None)}
+        tests = tuple(replace(read_test(_file(node)), name=str(node)) for node in programs)
+        ready = replace(settings, tests=tests)
+        results = {result.file: result for result in run_modules(kernel, trials, ready, show=lambda chunk: None)}
+        for test in next(iter(results.values())).tests:
+            (say if test.passed else complain)(test_as_text(test, kernel.release))
         for file, target in zip(files, targets, strict=True):
             _write_report(target, results[str(file)])
-        bad = [result for result in results.values() if not result.passed]
+        bad = [result for result in results.values() if not result.content]
+        failed = [test for test in next(iter(results.values())).tests if not test.passed]
+        if failed and not bad:
+            raise KbuildError(f"{len(failed)} of {len(tests)} tests failed in {kernel.release}")
         if bad:
             names = ", ".join(result.name for result in bad)
             places = ", ".join(str(_failed(Path(result.file).with_suffix(".run.log"))) for result in bad)
@@ -137,22 +180,28 @@ def _action(project: Project, nodes: Sequence[Any], parameters: Mapping[str, str
             )
 
     title = "\n".join(f"  RUN     {Path(node.get_abspath()).name}" for node in nodes)
-    signature = digest(project.tree.release, sorted(parameters.items()), settings)
+    signature = digest(project.tree.release, sorted(parameters.items()), settings, [str(node) for node in programs])
     return KbuildAction(run, title=title, signature=signature)
 
 
 def _write_report(target: Path, result: Result) -> None:
     """Leave the report of one module, and what was wrong on standard error."""
     from kbuildpy.files import replacing
-    from kbuildpy.vm.describe import as_text
+    from kbuildpy.vm.describe import as_text, test_as_text
 
     place = target if result.passed else _failed(target)
     text = as_text(result)
+    tests = [f"{test_as_text(test, result.kernel)}\n" for test in result.tests]
     log = "\n".join(result.log)
     with replacing(place) as slot:
-        slot.write(f"{text}\n\nThe kernel's log:\n{log}\n".encode(errors="surrogateescape"))
-    if not result.passed:
+        slot.write(f"{text}\n{''.join(tests)}\nThe kernel's log:\n{log}\n".encode(errors="surrogateescape"))
+    if not result.content:
         complain(text)
+
+
+def _file(node: Any) -> str:
+    """The file of a test: where the build makes it, else among the sources."""
+    return str((node if node.is_derived() else node.srcnode()).get_abspath())
 
 
 def _failed(target: Path) -> Path:

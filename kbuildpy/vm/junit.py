@@ -1,4 +1,4 @@
-"""Results of `kbuildpy run` as JUnit's XML: a suite for each kernel, a case for each module and each point of a test."""
+"""Results of `kbuildpy run` as JUnit's XML: a suite for each kernel, a case for each module, test and point."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _add_test(suite: ElementTree.Element, test: TestResult) -> None:
         lines = [line for complaint in test.complaints for line in complaint.log] or test.output
         failure = ElementTree.SubElement(case, "failure", type="test", message=xml_text(test.reason))
         failure.text = xml_text("\n".join(lines))
-    for point in (leaf for point in test.points for leaf in point.leaves()):
+    for point in (leaf for top in test.points for leaf in top.leaves()):
         name = point.name or str(point.number)
         case = ElementTree.SubElement(suite, "testcase", classname=xml_text(test.name), name=xml_text(name))
         if point.failed:
