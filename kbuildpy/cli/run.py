@@ -14,7 +14,7 @@ from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.own_modules import module_name
-from kbuildpy.vm.describe import as_text, test_as_text
+from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.kernels import Kernel, find_kernels
 from kbuildpy.vm.programs import Test, read_command, read_test
 from kbuildpy.vm.result import Result, damaged
@@ -127,7 +127,7 @@ def _print_text(result: Result, before: Sequence[Result]) -> None:
     """Print the result of a module; with the first one of a kernel, those of the tests that all have in common."""
     if result.kernel not in {other.kernel for other in before}:
         for test in result.tests:
-            print(test_as_text(test, result.kernel), flush=True)
+            print(describe_test(test, result.kernel), flush=True)
     print(as_text(result), flush=True)
 
 

@@ -149,7 +149,7 @@ def _action(
         check_encoding(str(target))
 
     def run(_: list[Any], sources: list[Any]) -> None:
-        from kbuildpy.vm.describe import test_as_text
+        from kbuildpy.vm.describe import describe_test
         from kbuildpy.vm.kernels import kernel_of_tree
         from kbuildpy.vm.programs import read_test
         from kbuildpy.vm.session import run_modules
@@ -164,7 +164,7 @@ def _action(
         ready = replace(settings, tests=tests)
         results = {result.file: result for result in run_modules(kernel, trials, ready, show=lambda chunk: None)}
         for test in next(iter(results.values())).tests:
-            (say if test.passed else complain)(test_as_text(test, kernel.release))
+            (say if test.passed else complain)(describe_test(test, kernel.release))
         for file, target in zip(files, targets, strict=True):
             _write_report(target, results[str(file)])
         bad = [result for result in results.values() if not result.content]
@@ -187,11 +187,11 @@ def _action(
 def _write_report(target: Path, result: Result) -> None:
     """Leave the report of one module, and what was wrong on standard error."""
     from kbuildpy.files import replacing
-    from kbuildpy.vm.describe import as_text, test_as_text
+    from kbuildpy.vm.describe import as_text, describe_test
 
     place = target if result.passed else _failed(target)
     text = as_text(result)
-    tests = [f"{test_as_text(test, result.kernel)}\n" for test in result.tests]
+    tests = [f"{describe_test(test, result.kernel)}\n" for test in result.tests]
     log = "\n".join(result.log)
     with replacing(place) as slot:
         slot.write(f"{text}\n{''.join(tests)}\nThe kernel's log:\n{log}\n".encode(errors="surrogateescape"))

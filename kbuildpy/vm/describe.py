@@ -41,7 +41,7 @@ def as_text(result: Result, *, log: bool = True) -> str:
     return "\n".join(map(printable, lines))
 
 
-def test_as_text(test: TestResult, kernel: str) -> str:
+def describe_test(test: TestResult, kernel: str) -> str:
     """How a test ended; of one that failed, what failed."""
     leaves = [leaf for point in test.points for leaf in point.leaves()]
     counted = f", {sum(not leaf.failed for leaf in leaves)} of {len(leaves)}" if leaves else ""
