@@ -246,6 +246,13 @@ def kernel_source(version: str) -> Path:
     return tree
 
 
+REVIEWERS_FILES = (
+    *("scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch"),
+    *("tools/testing/kunit", "drivers/gpio/gpio-sim.c", "kernel/irq/irq_sim.c"),
+)
+"""What tests need of the sources of 6.12 and 6.1, by one name: taking it out of the archive takes a while."""
+
+
 @one_at_a_time
 def source_files(version: str, *names: str) -> Path:
     """The directory in which `names` (files or folders) of the sources of a kernel line are unpacked."""

@@ -10,18 +10,16 @@ import pytest
 from kbuildpy.run import run
 from kbuildpy.scaffold.create import create_directory
 from kbuildpy.scaffold.render import render_project
-from tests.parity.packages import source_files
+from tests.parity.packages import REVIEWERS_FILES, source_files
 from tests.vm.kernels import NEWEST, swept
 from tests.vm.templates.projects import DEFAULT, FLIPPED, project_of, templates
 
 pytestmark = pytest.mark.parity
 
-_SCRIPTS = ("scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch")
-
 
 @pytest.fixture(scope="module", params=["6.12", *swept("6.1", NEWEST)])
 def checkpatch(request: pytest.FixtureRequest) -> Path:
-    return source_files(request.param, *_SCRIPTS) / _SCRIPTS[0]
+    return source_files(request.param, *REVIEWERS_FILES) / "scripts/checkpatch.pl"
 
 
 @pytest.mark.parametrize("variant", [DEFAULT, FLIPPED])
