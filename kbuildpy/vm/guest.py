@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from kbuildpy.printable import printable
 from kbuildpy.vm.qemu import log_line
-from kbuildpy.vm.reports import BootReport, as_report, read_boot
+from kbuildpy.vm.reports import BootReport, as_report, printed, read_boot
 
 _BOOT = 240.0
 """Seconds that a kernel may take to start, translated on a busy machine."""
@@ -78,27 +78,31 @@ class Guest:
         return read_boot(lines, self._marker, hung=self._hung)
 
     def _take(self, line: bytes) -> None:
-        text = log_line(line)
+        text = log_line(line, errors="surrogateescape")
         if not text:
             return
-        self._lines.append(text)
         report = as_report(text, self._marker)
+        self._lines.append(text if report else log_line(line))
         if report is None:
             if self._shown and not self._raw:
-                self._show(line.rstrip(b"\r") + b"\n")
+                self._say(line.rstrip(b"\r").decode(errors="surrogateescape"))
             return
         self._follow(report.word)
         if report.word in _TITLES:
             subjects = self._subjects[report.word]
             if report.number is not None and report.number < len(subjects):
-                self._show(f"  {_TITLES[report.word]:8}{printable(subjects[report.number])}\n".encode())
+                self._say(f"  {_TITLES[report.word]:8}{subjects[report.number]}")
         elif report.word in ("out", "out+"):
             self._pieces += report.rest
             if report.word == "out":
-                self._show(f"{printable(self._pieces)}\n".encode(errors="replace"))
+                self._say(printed(self._pieces))
                 self._pieces = ""
         elif report.word == "loaded" and self._loaded:
             self._loaded(read_boot(self._lines, self._marker))
+
+    def _say(self, line: str) -> None:
+        """Show a line that may hold anything: a terminal obeys what it is sent."""
+        self._show(f"{printable(line)}\n".encode())
 
     def _follow(self, word: str) -> None:
         """A report came: set the time until the next one."""
@@ -112,8 +116,9 @@ class Guest:
             waits = self._deadline is None and self._loaded
             self._deadline = None if waits else time.monotonic() + self._limit + _GRACE
         elif word in ("out", "out+", "flood"):
-            # (a test has its time from its beginning)
-            pass
+            # (a test has its time from its beginning; what it has printed may come after its end)
+            if self._deadline is not None:
+                self._deadline = max(self._deadline, time.monotonic() + _GRACE)
         elif self._deadline is not None or word in ("left", "test", "linger"):
             self._deadline = time.monotonic() + self._limits.get(word, self._limit) + _GRACE
         if word in ("shell", "left"):

@@ -6,9 +6,10 @@
 # (configfs may have come with a module)
 mount -t configfs configfs /sys/kernel/config 2>/dev/null
 
-# Report what comes, in pieces that the kernel takes in one line each; too much of it is a flood, and ends the test.
+# Report what comes, in pieces that the kernel takes in one line each; too much of it is a flood, and ends the test. Runs
+# in a process of its own.
 pump() {
-    awk -v marker="$marker: " -v status="$1" '{
+    exec awk -v marker="$marker: " -v status="$1" '{
         lines++
         bytes += length($0) + 1
         if (lines > 20000 || bytes > 1048576) {
@@ -26,19 +27,37 @@ pump() {
     }'
 }
 
+# Let the pump come to an end of what was printed. While a process that has left the session keeps the output open, it
+# waits (state S) and has nothing left to report.
+drain() {
+    waits=0
+    while [ $waits -lt 4 ] && read -r line 2>/dev/null <"/proc/$pump/stat"; do
+        case ${line##*) } in
+            Z*) break ;;
+            S*) waits=$((waits + 1)) ;;
+            *) waits=0 ;;
+        esac
+        sleep 0.05
+    done
+    kill $pump 2>/dev/null
+}
+
 uptime() {
     read -r seconds rest </proc/uptime
     echo "$seconds"
 }
 
-# The processes of session $1.
+# The processes of session $1, or without it of all sessions: tests', for what else runs here has none.
 members() {
     for stat in /proc/[0-9]*/stat; do
         read -r line 2>/dev/null <"$stat" || continue
         pid=${stat#/proc/}
         # (behind the name, which may be anything: state, parent, group, session)
         set -- "$1" ${line##*) }
-        [ "$5" != "$1" ] || [ "$2" = Z ] || echo "${pid%/stat}"
+        case "$2$5" in
+            Z* | ?0) ;;
+            ?"${1:-$5}") echo "${pid%/stat}" ;;
+        esac
     done
 }
 
@@ -72,15 +91,11 @@ run_test() {
     ended=$(uptime)
     # Also what it has left running.
     session=$(cat "$answer.pid")
-    kill -KILL $(members "$session") 2>/dev/null
+    kill -KILL $(members) 2>/dev/null
     case $status in
         late | flood) read -r -t 3 killed <&3 || stuck "$session" ;;
     esac
-    for try in 1 2 3 4 5 6 7 8 9 10; do
-        kill -0 $pump 2>/dev/null || break
-        sleep 0.2
-    done
-    kill $pump 2>/dev/null
+    drain
     exec 3>&-
     report "ended $status $begun $ended"
     report "tainted $(cat /proc/sys/kernel/tainted)"

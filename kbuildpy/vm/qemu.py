@@ -158,9 +158,9 @@ def accelerator(
     return "kvm"
 
 
-def log_line(line: bytes) -> str:
-    """A line of the console without time stamp."""
-    return _TIMESTAMP.sub("", line.decode(errors="replace").replace("\r", ""))
+def log_line(line: bytes, *, errors: str = "replace") -> str:
+    """A line of the console without time stamp; `errors` is what becomes of bytes that are no UTF-8, as in Python."""
+    return _TIMESTAMP.sub("", line.decode(errors=errors).replace("\r", ""))
 
 
 def _log_lines(console: bytes) -> tuple[str, ...]:

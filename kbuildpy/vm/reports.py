@@ -29,6 +29,11 @@ class Report(NamedTuple):
         return int(self.rest) if self.rest.isascii() and self.rest.isdigit() else None
 
 
+def printed(pieces: str) -> str:
+    """A line that a test printed, of the pieces that were reported: a character may be in two of them."""
+    return pieces.encode(errors="surrogateescape").decode(errors="surrogateescape")
+
+
 def as_report(line: str, marker: str) -> Report | None:
     """The report in a line of the log; None for a line that the kernel said."""
     start = f"{marker}: "
@@ -157,7 +162,7 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
         elif word in ("out", "out+"):
             pieces += rest
             if word == "out":
-                test.output.append(pieces)
+                test.output.append(printed(pieces).encode(errors="surrogateescape").decode(errors="replace"))
                 pieces = ""
         elif word == "flood":
             test.flood = True

@@ -74,6 +74,7 @@ SCRIPTS = {
     "odd.sh": "printf 'tab\\there \\033[31mred\\377 end\\n';"
     " awk 'BEGIN { for (i = 0; i < 700; i++) printf \"%04d,\", i }';"
     " printf '\\n\\nlast'\n",
+    "long.sh": "awk 'BEGIN { for (i = 0; i < 300; i++) printf \"a\\303\\244\\342\\202\\254\" }'; seq 10000\n",
     "place.sh": "pwd; cat beside.txt; ./helper one; echo $PATH;"
     " command -v dd >/dev/null && echo dd; ls -d /dev/pts /dev/shm"
     " /sys/kernel/debug/tracing /sys/kernel/tracing/events /proc/self/fd; ping -c 1 127.0.0.1 >/dev/null && echo lo;"
@@ -84,7 +85,7 @@ SCRIPTS = {
     " ls -d /sys/class/net/dummy1\n",
     "warns.sh": f"echo warn >{WRITE}; echo 1..1; echo 'ok 1 a'\n",
     "late.sh": "echo begun; sleep 1000\n",
-    "daemon.sh": "sleep 1000 & echo left it\n",
+    "daemon.sh": "sleep 1000 & setsid sleep 1000 & echo left it\n",
     "flood.sh": "yes 'again and again'\n",
     "arguments.sh": 'for word; do echo "<$word>"; done\n',
 }
@@ -186,7 +187,14 @@ def test_output_comes_as_it_was_printed(ran: Ran) -> None:
     assert first == "tab\there \x1b[31mred\ufffd end"
     assert rest == ["".join(f"{number:04d}," for number in range(700)), "", "last"]
     # ... and does nothing to the terminal where it is shown.
-    assert "\x1b" not in ran.shown and "\\x1b[31mred" in ran.shown
+    assert "\x1b" not in ran.shown and "\\x1b[31mred\\xff end" in ran.shown
+
+
+def test_no_character_and_no_line_is_lost(ran: Ran) -> None:
+    first, *lines = ran.tests["long.sh"].output
+    assert first + "\n" == "a\u00e4\u20ac" * 300 + "1\n" and first in ran.shown
+    # A pipe holds more than is reported by the time that the program ends.
+    assert lines == [str(number) for number in range(2, 10001)]
 
 
 def test_the_guest_is_furnished(ran: Ran) -> None:
