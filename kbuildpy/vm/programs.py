@@ -17,6 +17,8 @@ from kbuildpy.vm.machine import Machine
 
 _ELF = b"\x7fELF"
 _PT_INTERP = 3
+# What a compiler says without the C library, or without the part of it that is linked statically.
+_NO_LIBRARY = re.compile(r"cannot find -lc\b|cannot find crt1|fatal error: (stdio|stdlib|string|unistd)\.h")
 # What a guest has to run scripts with.
 _INTERPRETERS = ("/bin/sh", "/bin/ash", "/bin/busybox")
 
@@ -180,7 +182,8 @@ def _compiled(source: Path, machine: Machine) -> bytes:
         try:
             done = run([compiler, *options, "-o", program, source], timeout=300)
         except CommandError as error:
-            hint = "apt-get install libc6-dev" if "cannot find -lc" in error.stderr else ""
+            package = "libc6-dev" if machine.native else machine.compiler_package
+            hint = f"apt-get install {package}" if _NO_LIBRARY.search(error.stderr) else ""
             raise KbuildError(f"{source}: {compiler} cannot compile it:\n{error.stderr.strip()}", hint=hint) from error
         _warn(done.error_text)
         return program.read_bytes()
