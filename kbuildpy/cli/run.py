@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.vm.describe import as_text, describe_test
+from kbuildpy.vm.devices import check_devices
 from kbuildpy.vm.kernels import Kernel, find_kernels
 from kbuildpy.vm.programs import Test, read_command, read_test
 from kbuildpy.vm.result import Result, damaged
@@ -108,12 +109,19 @@ def run(args: argparse.Namespace) -> int:
         option = "--keep" if settings.keep else "--gdb"
         raise UsageError(f"{option} with {len(plan)} kernels: one at a time", hint="name one with -k")
     done: list[Result] = []
-    for result in chain(results, _run(plan, settings, quiet=args.quiet)):
-        if args.format == "text":
-            _print_text(result, done)
-        elif args.format == "json":
-            print(json.dumps(result.to_json()), flush=True)
-        done.append(result)
+    missing = [result.name for result in results]
+    for group in chain([results], _run(plan, settings, missing, quiet=args.quiet)):
+        of_kernel = []
+        for result in group:
+            of_kernel.append(result)
+            if args.format == "text":
+                print(as_text(result), flush=True)
+            elif args.format == "json":
+                print(json.dumps(result.to_json()), flush=True)
+        if args.format == "text" and of_kernel:
+            for test in of_kernel[0].tests:
+                print(describe_test(test, of_kernel[0].kernel), flush=True)
+        done += of_kernel
     if args.format == "junit":
         from kbuildpy.vm.junit import as_junit
 
@@ -123,20 +131,14 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(result.passed for result in done) else 1
 
 
-def _print_text(result: Result, before: Sequence[Result]) -> None:
-    """Print the result of a module; with the first one of a kernel, those of the tests that all have in common."""
-    if result.kernel not in {other.kernel for other in before}:
-        for test in result.tests:
-            print(describe_test(test, result.kernel), flush=True)
-    print(as_text(result), flush=True)
-
-
-def _run(plan: Sequence[tuple[Kernel, list[Trial]]], settings: Settings, *, quiet: bool) -> Iterator[Result]:
-    """The results of all kernels, one after the other."""
+def _run(
+    plan: Sequence[tuple[Kernel, list[Trial]]], settings: Settings, missing: Sequence[str], *, quiet: bool
+) -> Iterator[Iterable[Result]]:
+    """The results of each kernel, one after the other; `missing` are modules that could not be read."""
     for kernel, chosen in plan:
         say = (lambda chunk: None) if quiet and not (settings.keep or settings.gdb) else _show
         say(f"kbuildpy: booting {kernel.release} ({kernel.image})\n".encode())
-        yield from run_modules(kernel, chosen, settings, show=say)
+        yield run_modules(kernel, chosen, settings, show=say, missing=missing)
 
 
 def _read(files: Sequence[Path], parameters: Mapping[Path, str]) -> tuple[list[Trial], list[Result]]:
@@ -187,9 +189,9 @@ def _tests(args: argparse.Namespace) -> tuple[Test, ...]:
     tests = [read_test(word) for word in args.tests]
     if args.command is not None:
         tests.append(read_command(args.command))
-    for option, values in (("--module", args.modules), ("--device", args.devices)):
-        if not all(value.strip() for value in values):
-            raise UsageError(f"{option}: an empty name")
+    if not all(word.strip() for word in args.modules):
+        raise UsageError("--module: an empty name")
+    check_devices(args.devices)
     return tuple(tests)
 
 

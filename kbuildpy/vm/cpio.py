@@ -6,6 +6,7 @@ entry called TRAILER!!! ends the archive. Owner and times are 0, so the same fil
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def archive(entries: Iterable[Entry]) -> bytes:
 
 
 def _packed(inode: int, entry: Entry) -> bytes:
-    name = entry.path.encode() + b"\0"
+    name = os.fsencode(entry.path) + b"\0"
     links = 2 if stat.S_ISDIR(entry.mode) else 1
     owner = group = modified = checksum = 0
     fields = (

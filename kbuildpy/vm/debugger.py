@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kbuildpy.elf import ModuleImage
@@ -16,6 +16,17 @@ from kbuildpy.vm.trial import Trial
 
 # What is gone when a module is loaded: other code may be there.
 _FREED = (".init",)
+
+
+def how_to_attach(trials: Sequence[Trial], sections: Mapping[int, Mapping[str, str]], port: int, scratch: Path) -> str:
+    """What to type into gdb, for people: `sections` are the addresses of the sections of `trials`, by their numbers;
+    copies of modules that gdb cannot read as they are go into `scratch`."""
+    lines = ["", "kbuildpy: the guest waits for a debugger, and goes on with its `continue`:"]
+    lines.append(f"gdb -ex 'target remote 127.0.0.1:{port}'")
+    for number, trial in enumerate(trials):
+        if sections.get(number):
+            lines.append(add_symbol_file(symbol_file(trial, scratch), trial.image, sections[number]))
+    return "\n".join([*lines, "", ""])
 
 
 def symbol_file(trial: Trial, scratch: Path) -> Path:

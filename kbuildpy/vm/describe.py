@@ -47,7 +47,7 @@ def describe_test(test: TestResult, kernel: str) -> str:
     counted = f", {sum(not leaf.failed for leaf in leaves)} of {len(leaves)}" if leaves else ""
     verdict = "skipped" if test.skipped else "passed" if test.passed else "failed"
     reason = f": {test.reason}" if test.reason else counted
-    lines = [f"test {test.name} ({kernel}): {verdict}{reason}"]
+    lines = [f"{test.name} ({kernel}): {verdict}{reason}"]
     if not test.passed:
         for leaf in leaves:
             if leaf.failed:

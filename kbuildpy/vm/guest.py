@@ -119,7 +119,7 @@ class Guest:
             # (a test has its time from its beginning; what it has printed may come after its end)
             if self._deadline is not None:
                 self._deadline = max(self._deadline, time.monotonic() + _GRACE)
-        elif self._deadline is not None or word in ("left", "test", "linger"):
+        elif self._deadline is not None or word == "left":
             self._deadline = time.monotonic() + self._limits.get(word, self._limit) + _GRACE
         if word in ("shell", "left"):
             self._raw = word == "shell"

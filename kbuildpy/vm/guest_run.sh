@@ -6,8 +6,8 @@
 # loaded. It reports through /dev/kmsg, so that its lines stand in the kernel log in order with the kernel's own, and
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
 # may take), console (the serial port), sections, wait, keep and each (1 or nothing), tests (their number, or nothing),
-# test_limit (seconds for each), linger (seconds to go on with the modules loaded), and marker: what a report begins
-# with, which no module can know.
+# test_limit (seconds for each), linger (seconds to go on with the modules loaded), refused (names of modules that are
+# missing for the tests), and marker: what a report begins with, which no module can know.
 #
 # A module may never come back from its init or exit function. So each call runs in the background, and answers
 # through a pipe that is read with a time limit.
@@ -138,7 +138,7 @@ echo "kernel" >/run/known
 
 kunit=/sys/kernel/debug/kunit
 suites=$(echo $kunit/*)
-loaded= refused=
+loaded=
 while read -r number name flags file parameters; do
     report "insmod $number"
     call "$file" "$parameters"

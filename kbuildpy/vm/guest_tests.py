@@ -20,9 +20,22 @@ _POWERED_OFF = ("reboot: Power down", "reboot: System halted", "reboot: Restarti
 
 
 def judge_tests(tests: Sequence[Test], trials: Sequence[Trial], boot: BootReport, *, limit: float) -> list[TestResult]:
-    """The results of `tests`, in order; `trials` are the modules of the boot, `limit` the seconds that a test had."""
+    """The results of `tests`, in order, as far as the guest lived to run them: of all, where it did not come to the
+    first. `trials` are the modules of the boot, `limit` the seconds that a test had."""
+    if not boot.tests:
+        return [_not_run(test, boot, trials) for test in tests]
     names = [trial.name for trial in trials]
-    return [_judge(test, boot.tests.get(number), boot, names, limit) for number, test in enumerate(tests)]
+    before = 0
+    for steps in boot.modules.values():
+        before |= (steps.load and steps.load.tainted) or 0
+    results = []
+    for number, test in enumerate(tests):
+        if number not in boot.tests:
+            break
+        ran = boot.tests[number]
+        results.append(_judge(test, ran, complaints_in_test(ran.step, before, names=names), boot, limit))
+        before |= ran.step.tainted or 0
+    return results
 
 
 def kunit_results(boot: BootReport) -> list[TestResult]:
@@ -38,11 +51,20 @@ def kunit_results(boot: BootReport) -> list[TestResult]:
     return list(found.values())
 
 
-def _judge(test: Test, steps: TestSteps | None, boot: BootReport, names: Sequence[str], limit: float) -> TestResult:
-    if steps is None:
-        why = f"{boot.untested} was not loaded" if boot.untested else "the guest did not live to run it"
-        return TestResult(test.name, test.kind, passed=False, reason=f"it was not run: {why}")
-    complaints = complaints_in_test(steps.step, names=names)
+def _not_run(test: Test, boot: BootReport, trials: Sequence[Trial]) -> TestResult:
+    names = boot.untested.split()
+    if not names:
+        # (the kernel died when it was loaded)
+        names = [
+            trials[number].name for number, steps in boot.modules.items() if not (steps.load and steps.load.answered)
+        ]
+    why = (
+        f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} not loaded" if names else "the guest died before"
+    )
+    return TestResult(test.name, test.kind, passed=False, reason=f"it was not run: {why}")
+
+
+def _judge(test: Test, steps: TestSteps, complaints: Sequence[Complaint], boot: BootReport, limit: float) -> TestResult:
     tap = read_tap(steps.output)
     result = TestResult(
         name=test.name,
@@ -57,7 +79,8 @@ def _judge(test: Test, steps: TestSteps | None, boot: BootReport, names: Sequenc
     failed = _ended_badly(steps, boot, limit) or _complained(complaints)
     if failed:
         return replace(result, passed=False, reason=failed)
-    if result.status == _SKIPPED:
+    failing = any(point.failed for point in result.points)
+    if result.status == _SKIPPED and not failing:
         why = tap.skipped if tap and tap.skipped else (steps.output[-1] if steps.output else "exit status 4")
         return replace(result, skipped=True, reason=why)
     wrong = _wrong_points(tap) if tap else ""

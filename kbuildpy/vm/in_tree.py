@@ -7,6 +7,7 @@ installed has its modules in a Debian package, which is unpacked once per user; 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,6 +21,9 @@ from kbuildpy.kernel.own_modules import built_in_names, read_modules_dep
 from kbuildpy.run import run
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
+
+_SPECIAL = re.compile(r"[*?[]")
+"""What is special in a pattern."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,13 @@ class KernelModules:
         plain = name.replace("-", "_")
         if plain in self.files:
             return (plain,)
-        return tuple(dict.fromkeys(module for pattern, module in self.aliases if fnmatchcase(name, pattern)))
+        found = (
+            module
+            for pattern, module in self.aliases
+            # (of some 30,000 patterns, each of which fnmatch would have to compile)
+            if name.startswith(_SPECIAL.split(pattern, maxsplit=1)[0]) and fnmatchcase(name, pattern)
+        )
+        return tuple(dict.fromkeys(found))
 
 
 def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: Path = Path("/")) -> KernelModules:

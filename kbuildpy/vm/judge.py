@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,8 @@ from kbuildpy.vm.trial import Trial
 @dataclass(frozen=True)
 class Judged:
     """The results of one boot by module: `final` ones; the others were not finished, or not by their own fault, and are
-    to be tried again. `deadly` is the module that harmed the kernel, "" if none did. `remains` is what some of
-    them left behind, as long as it takes another boot to see who did."""
+    to be tried again. `deadly` is the module that harmed the kernel when it was loaded or removed, "" if none did.
+    `remains` is what some of them left behind, as long as it takes another boot to see who did."""
 
     final: Mapping[str, Result]
     deadly: str
@@ -32,15 +33,16 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
     same kernel may be the first one's doing: it counts only where the kernel's trace goes through the module itself.
     """
     found: dict[str, list[tuple[int, Complaint]]] = {trial.name: [] for trial in trials}
-    harmed, deadly = len(trials) * 2, ""
+    harmed, harmful, deadly = sys.maxsize, "", ""
     last = {}
-    for time, (number, complaints) in enumerate(_complaints(trials, boot, limit)):
+    for time, (number, complaints, testing) in enumerate(_complaints(trials, boot, limit)):
         last[number] = time
         for complaint in complaints:
             blamed = complaint.module or trials[number].name
             found[blamed].append((time, complaint))
-            if complaint.kind in HARM and not deadly:
-                harmed, deadly = time, blamed
+            if complaint.kind in HARM and not harmful:
+                harmed, harmful = time, blamed
+                deadly = "" if testing else blamed
     told = [complaint for complaints in found.values() for _, complaint in complaints]
     unclear = untold(boot.remains, told) if len(boot.modules) > 1 else []
     final = {}
@@ -52,7 +54,7 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
         own = [
             complaint
             for time, complaint in found[trial.name]
-            if time <= harmed or complaint.module == trial.name or deadly == trial.name
+            if time <= harmed or complaint.module == trial.name or harmful == trial.name
         ]
         if boot.leaks and steps.removal:
             own.append(Complaint("leak", "kmemleak found memory that nothing points to any more", tuple(boot.leaks)))
@@ -66,17 +68,18 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
     return Judged(final, deadly, unclear)
 
 
-def _complaints(trials: Sequence[Trial], boot: BootReport, limit: float) -> Iterator[tuple[int, list[Complaint]]]:
-    """The complaints of each step, in the order in which they were made, with the number of its module."""
+def _complaints(trials: Sequence[Trial], boot: BootReport, limit: float) -> Iterator[tuple[int, list[Complaint], bool]]:
+    """The complaints of each step, in the order in which they were made, with the number of its module, and whether it
+    was in a test."""
     names = [trial.name for trial in trials]
     lines = {names[number]: steps.line for number, steps in boot.modules.items()}
     before = 0
     for number, step in _steps(boot):
         if number is None:
             # (what names no module is the test's alone)
-            for complaint in complaints_in_test(step, names=names):
+            for complaint in complaints_in_test(step, before, names=names):
                 if complaint.module:
-                    yield names.index(complaint.module), [complaint]
+                    yield names.index(complaint.module), [complaint], True
             before = step.tainted if step.tainted is not None else before
             continue
         trial, steps = trials[number], boot.modules[number]
@@ -86,7 +89,8 @@ def _complaints(trials: Sequence[Trial], boot: BootReport, limit: float) -> Iter
         if last and not boot.testing and not boot.done and not boot.over and not boot.shell:
             complaints = with_death(complaints, step, removal=removal, hung=boot.hung)
         before = step.tainted if step.tainted is not None else before
-        yield number, [complaint if complaint.module else with_address(complaint, lines) for complaint in complaints]
+        complaints = [each if each.module else with_address(each, lines) for each in complaints]
+        yield number, complaints, False
 
 
 def _steps(boot: BootReport) -> list[tuple[int | None, Step]]:

@@ -23,6 +23,7 @@ def as_junit(results: Sequence[Result]) -> str:
             _add_test(suite, test)
         for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(name, str(sum(1 for _ in suite.iter(tag))))
+        suite.set("time", f"{sum(test.seconds for test in of_kernel[0].tests):.2f}")
     return as_document(root)
 
 

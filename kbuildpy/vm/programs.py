@@ -16,11 +16,11 @@ from kbuildpy.run import run
 from kbuildpy.vm.machine import Machine
 
 _ELF = b"\x7fELF"
-_PT_INTERP = 3
+_ET_EXEC, _ET_DYN, _PT_INTERP = 2, 3, 3
 # What a compiler says without the C library, or without the part of it that is linked statically.
 _NO_LIBRARY = re.compile(r"cannot find -lc\b|cannot find crt1|fatal error: (stdio|stdlib|string|unistd)\.h")
-# What a guest has to run scripts with.
-_INTERPRETERS = ("/bin/sh", "/bin/ash", "/bin/busybox")
+# What a guest has to run scripts with: busybox, by the names of those of its programs that do.
+_INTERPRETER = re.compile(r"(?:/usr)?/bin/(?:sh|ash|awk|bc|busybox|dc|ed|sed)")
 
 
 @dataclass(frozen=True)
@@ -82,29 +82,29 @@ def guest_files(tests: Sequence[Test], files: Sequence[Path], machine: Machine) 
     Raises `UsageError` for a program that a guest of `machine` cannot run and for two of one name, `KbuildError` with
     the compiler's words for a source that does not compile.
     """
-    sources: dict[str, Path] = {}
-    for file in [*(test.file for test in tests if test.file), *files]:
-        name = file.stem if file.suffix == ".c" and file not in files else file.name
-        other = sources.setdefault(name, file)
+    found: dict[str, GuestFile] = {}
+    origins: dict[str, Path] = {}
+    programs = dict.fromkeys(test.file for test in tests if test.file)
+    for file, is_test in [*((file, True) for file in programs), *((file, False) for file in files)]:
+        compiles = is_test and file.suffix == ".c"
+        name = file.stem if compiles else file.name
+        other = origins.setdefault(name, file)
         if other.resolve() != file.resolve():
             raise UsageError(f"{other} and {file} would both be /tests/{name} in the guest", hint="rename one of them")
-    compiled = {test.file for test in tests if test.file and test.file.suffix == ".c"}
-    found = []
-    for name, file in sources.items():
-        if file in compiled:
-            found.append(GuestFile(name, _compiled(file, machine), executable=True))
+        if name in found:
             continue
-        contents = _contents(file, "--file")
-        is_test = any(test.file == file for test in tests)
+        contents = _compiled(file, machine) if compiles else _contents(file, "--test" if is_test else "--file")
         if is_test and contents.startswith(_ELF):
             _check_elf(file, contents, machine)
-        found.append(GuestFile(name, contents, executable=is_test or os.access(file, os.X_OK)))
-    return found
+        found[name] = GuestFile(name, contents, executable=is_test or os.access(file, os.X_OK))
+    return list(found.values())
 
 
 def scripts(tests: Sequence[Test]) -> Mapping[str, bytes]:
     """For each test the line that the guest's shell runs, by its path in the guest."""
-    return {f"modules/test.{number}": f"exec {shlex.join(test.words)}\n".encode() for number, test in enumerate(tests)}
+    return {
+        f"modules/test.{number}": os.fsencode(f"exec {shlex.join(test.words)}\n") for number, test in enumerate(tests)
+    }
 
 
 def _first_bytes(file: Path, option: str) -> bytes:
@@ -133,7 +133,7 @@ def _check_script(file: Path, contents: bytes) -> None:
         interpreter = words[0] if words else ""
         if interpreter == "/usr/bin/env" and len(words) == 2:
             interpreter = f"/bin/{words[1]}"
-        if interpreter not in _INTERPRETERS and not _is_applet(interpreter):
+        if not _INTERPRETER.fullmatch(interpreter):
             raise UsageError(
                 f"--test {file}: the guest has no {words[-1] if words else 'interpreter'} to run it with (#!{line})",
                 hint="it has busybox's shell (#!/bin/sh) and its other programs",
@@ -145,19 +145,20 @@ def _check_script(file: Path, contents: bytes) -> None:
         )
 
 
-def _is_applet(interpreter: str) -> bool:
-    return re.fullmatch(r"(/usr)?/bin/(sh|ash|awk)", interpreter) is not None
-
-
 def _check_elf(file: Path, contents: bytes, machine: Machine) -> None:
     from kbuildpy.elf.sections import read_header
 
-    header = read_header(contents, str(file))
+    try:
+        header = read_header(contents, str(file))
+    except KbuildError as error:
+        raise UsageError(f"--test {file}: damaged: {error.message.removeprefix(f'{file}: ')}") from error
     if header.machine != machine.elf_machine:
         raise UsageError(
             f"--test {file}: a program for another machine than {machine.name}",
             hint=f"compile it for the kernel's machine, or name its source (.c): {machine.compiler} compiles it then",
         )
+    if int.from_bytes(contents[16:18], "little") not in (_ET_EXEC, _ET_DYN):
+        raise UsageError(f"--test {file}: not linked, so it is no program", hint="gcc -static makes one")
     size = int.from_bytes(contents[54:56], "little")
     count = int.from_bytes(contents[56:58], "little")
     start = int.from_bytes(contents[32:40], "little")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-import re
+import shlex
 import shutil
 import termios
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +14,12 @@ from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kbuildpy.errors import CommandError, KbuildError, UsageError
+from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.printable import printable
 from kbuildpy.run import package_of
 from kbuildpy.vm.complaints import Complaint
-from kbuildpy.vm.debugger import add_symbol_file, pause, symbol_file
+from kbuildpy.vm.debugger import how_to_attach, pause
+from kbuildpy.vm.devices import raise_for_device, with_controller
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.guest_tests import judge_tests, kunit_results
 from kbuildpy.vm.in_tree import fetch_kernel_modules
@@ -33,7 +35,6 @@ from kbuildpy.vm.trial import Trial, asked_modules, closure, needed_by, with_dep
 
 # Else a cache shares its memory with others of its size, and whatever is left in it goes unnoticed.
 _KERNEL_PARAMETERS = ("slab_nomerge",)
-_USB_CONTROLLERS = ("usb-ehci",)
 _GUIDE = """
 kbuildpy: this is a shell in the guest, with the modules loaded and their files below /modules, tests below /tests.
 kbuildpy: `exit` removes the modules and ends the guest; Ctrl-A X ends it at once.
@@ -69,65 +70,78 @@ class Settings:
 
 
 def run_modules(
-    kernel: Kernel, trials: Sequence[Trial], settings: Settings, *, show: Callable[[bytes], None]
+    kernel: Kernel,
+    trials: Sequence[Trial],
+    settings: Settings,
+    *,
+    show: Callable[[bytes], None],
+    missing: Sequence[str] = (),
 ) -> Iterator[Result]:
     """Load `trials` in `kernel` and remove them again; a result for each, when there is one.
 
-    All share a boot, and those that it left without a result share the next. Tests run in the first one, with all
-    modules loaded, and their results are in the result of each module that was given. `show` gets the kernel's log and
+    All share a boot, and those that it left without a result share the next. So do tests, which run with all modules
+    loaded; their results are in the result of each module that was given. `missing` names modules without which the
+    tests are not run, and that are not among `trials`. `show` gets the kernel's log and
     our remarks while they come. Raises `KbuildError` if the kernel does not start, or QEMU, busybox or a dependency's
     package is missing; `UsageError` for a device that QEMU does not know, a module that the kernel does not have, and
     a test that the guest cannot run.
     """
     _require_programs(kernel)
     files = guest_files(settings.tests, settings.files, kernel.machine)
-    settings = with_controller(settings)
+    devices, modules = with_controller(settings.devices)
+    settings = replace(settings, devices=devices, modules=(*modules, *settings.modules))
     own = functools.cache(lambda: fetch_kernel_modules(kernel.release, machine=kernel.machine))
     asked = asked_modules(settings.modules, trials, own, kernel.release)
     ordered = with_dependencies([*asked, *trials], own)
     pending = given = [trial.name for trial in ordered if trial.given]
+    # (somebody with a shell runs them as they like)
+    untested = [] if settings.keep else list(settings.tests)
+    tested: list[TestResult] = []
+    suites: dict[str, TestResult] = {}
     deadly: set[str] = set()
-    tests: tuple[TestResult, ...] | None = None
+    results: dict[str, Result] = {}
     each = False
-    while pending:
-        batch = closure(ordered, [*(trial.name for trial in asked), *pending])
+    while pending or untested:
+        batch = closure(ordered, [*(trial.name for trial in asked), *(given if untested else pending)])
         # (again when it is looked for who left something behind: a test may have made the module do so)
-        runs_tests = tests is None or (each and pending == given)
-        report = _boot(
-            kernel, batch, settings, show, each=each, tests=settings.tests if runs_tests else (), files=files
-        )
+        tests = untested or (settings.tests if each and pending == given and not settings.keep else [])
+        report = _boot(kernel, batch, settings, show, each=each, tests=tests, files=files, missing=missing)
         judged = judge(batch, report, limit=settings.limit)
-        progressed = tests is None and report.testing
-        if tests is None:
-            programs = judge_tests(settings.tests, batch, report, limit=settings.test_limit)
-            tests = (*kunit_results(report), *programs)
         deadly |= {judged.deadly} - {""}
-        finished = []
-        for name in pending:
-            result = judged.final.get(name) or _not_tried(ordered, name, deadly, kernel)
-            if result:
-                finished.append(name)
-                yield replace(_with_needs(result, ordered, judged), tests=tests)
-        if not finished and not judged.remains and not progressed:
+        for suite in kunit_results(report):
+            suites.setdefault(suite.name, suite)
+        progressed = bool(untested)
+        if untested:
+            new = judge_tests(untested, batch, report, limit=settings.test_limit)
+            tested += new
+            untested = untested[len(new) :]
+        for name in given:
+            found = judged.final.get(name)
+            if not found and name not in results:
+                found = _not_tried(ordered, name, deadly, kernel)
+            if found:
+                progressed = progressed or name not in results
+                results[name] = _with_earlier(_with_needs(found, ordered, judged), results.get(name))
+        if not progressed and not judged.remains:
             raise KbuildError(
                 f"kernel {kernel.release} did not get to an end with {', '.join(pending)}", hint=_tail(report)
             )
-        pending = [name for name in pending if name not in finished]
+        if not untested:
+            for name in [name for name in pending if name in results]:
+                yield replace(results[name], tests=(*suites.values(), *tested))
+            pending = [name for name in pending if name not in results]
         each = each or bool(judged.remains)
-        if pending:
+        if pending or untested:
             why = f", to see who left {judged.remains[0]} behind" if judged.remains else ""
-            show(f"kbuildpy: booting again for {', '.join(pending)}{why}\n".encode())
+            whom = [test.name for test in untested] or pending
+            show(f"kbuildpy: booting again for {', '.join(map(printable, whom))}{why}\n".encode())
 
 
-def with_controller(settings: Settings) -> Settings:
-    """`settings` with a USB controller and the kernel's driver for it, if there are USB devices and nothing that they
-    could be attached to."""
-    names = [device.split(",")[0] for device in settings.devices]
-    if not any(name.startswith("usb-") and name not in _USB_CONTROLLERS for name in names) or any(
-        re.search(r"[xeuo]hci", name) for name in names
-    ):
-        return settings
-    return replace(settings, devices=("qemu-xhci", *settings.devices), modules=("?xhci_pci", *settings.modules))
+def _with_earlier(result: Result, earlier: Result | None) -> Result:
+    """`result`, or `earlier` from a boot before with what there is to complain of since."""
+    if earlier is None:
+        return result
+    return replace(earlier, complaints=tuple(dict.fromkeys((*earlier.complaints, *result.complaints))))
 
 
 def _require_programs(kernel: Kernel) -> None:
@@ -150,6 +164,7 @@ def _boot(
     each: bool,
     tests: Sequence[Test],
     files: Sequence[GuestFile],
+    missing: Sequence[str],
 ) -> BootReport:
     """One boot with `batch`; with `each` the guest looks after each module what is new, and not in the end only: that
     takes a quarter of a second where QEMU translates."""
@@ -157,12 +172,11 @@ def _boot(
     contents["modules/list"] = "".join(_listed(number, trial, settings) for number, trial in enumerate(batch)).encode()
     marker = new_marker()
     waits = bool(settings.gdb) and not settings.keep
-    # (somebody with a shell runs them as they like)
-    counted = len(tests) if tests and not settings.keep else ""
     contents["modules/settings"] = (
         f"marker={marker} limit={settings.limit} console={kernel.machine.console} sections={1 if settings.gdb else ''}"
         f" wait={1 if waits else ''} keep={1 if settings.keep else ''} each={1 if each else ''}"
-        f" tests={counted} test_limit={settings.test_limit} linger={settings.linger or ''}\n"
+        f" tests={len(tests) or ''} test_limit={settings.test_limit} linger={settings.linger or ''}"
+        f" refused={shlex.quote(''.join(f' {name}' for name in missing))}\n"
     ).encode()
     if tests or settings.keep:
         contents |= scripts(tests)
@@ -185,7 +199,8 @@ def _boot(
         def loaded(report: BootReport) -> None:
             if settings.gdb:
                 pause(control)
-                show(_how_to_attach(batch, report, settings, Path(name)).encode())
+                sections = {number: steps.sections for number, steps in report.modules.items()}
+                show(how_to_attach(batch, sections, settings.gdb, Path(name)).encode())
                 go_on()
             if settings.keep:
                 show(_GUIDE.encode())
@@ -214,10 +229,7 @@ def _boot(
         except CommandError as error:
             if settings.gdb and "Address already in use" in error.stderr:
                 raise KbuildError(f"port {settings.gdb} is in use", hint="--gdb PORT names another one") from error
-            if settings.devices and "-device" in error.stderr:
-                raise UsageError(
-                    f"--device: {error.stderr}", hint=f"{kernel.machine.qemu} -device help lists the devices"
-                ) from error
+            raise_for_device(settings.devices, error, kernel.machine)
             raise
     report = guest.report()
     if not report.release:
@@ -265,16 +277,6 @@ def _write_line(descriptor: int) -> None:
     os.write(descriptor, b"\n")
 
 
-def _how_to_attach(batch: Sequence[Trial], report: BootReport, settings: Settings, scratch: Path) -> str:
-    lines = ["", "kbuildpy: the guest waits for a debugger, and goes on with its `continue`:"]
-    lines.append(f"gdb -ex 'target remote 127.0.0.1:{settings.gdb}'")
-    for number, trial in enumerate(batch):
-        sections = report.modules[number].sections if number in report.modules else {}
-        if sections:
-            lines.append(add_symbol_file(symbol_file(trial, scratch), trial.image, sections))
-    return "\n".join([*lines, "", ""])
-
-
 def _not_tried(ordered: Sequence[Trial], name: str, deadly: set[str], kernel: Kernel) -> Result | None:
     """The result of a module that has no chance, because the kernel does not survive what it needs."""
     bad = sorted(needed_by(ordered, name) & deadly - {name})
@@ -286,7 +288,13 @@ def _not_tried(ordered: Sequence[Trial], name: str, deadly: set[str], kernel: Ke
 
 
 def _with_needs(result: Result, ordered: Sequence[Trial], judged: Judged) -> Result:
-    """`result`, and why, if the module was not loaded for want of another."""
+    """`result`, and why, if the module was not loaded for want of another, or one was not that was asked for."""
+    for trial in ordered:
+        first = judged.final.get(trial.name)
+        if trial.asked and first and not first.loaded:
+            why = first.complaints[0].words if first.complaints else "the kernel died"
+            complaint = Complaint("needs", f"{trial.name}, which was to be loaded first, was not: {why}")
+            return replace(result, complaints=(complaint, *result.complaints))
     if result.loaded or any(complaint.kind == "needs" for complaint in result.complaints):
         return result
     known = {trial.name for trial in ordered}

@@ -44,16 +44,15 @@ def complaints_of(
         found.insert(0, Complaint("killed", words, tuple(step.log), trial.name))
     elif step.errno:
         found.insert(0, _not_removed(trial, step, held) if removal else _not_loaded(step))
-    new = (step.tainted or 0) & ~before if step.tainted is not None else 0
-    words = ", ".join(word for bit, word in _TAINTS.items() if new & bit)
-    if words and not found:
-        found.append(Complaint("taint", f"it gave the kernel the taint flag {words}", tuple(step.log)))
+    if not found:
+        found += _new_taints(step, before)
     return found
 
 
-def complaints_in_test(step: Step, *, names: Sequence[str]) -> list[Complaint]:
-    """What the kernel complained about while a test ran; `names` are the modules that a trace may blame."""
-    found = one_for_each_defect(find_complaints(step.log, modules=names))
+def complaints_in_test(step: Step, before: int, *, names: Sequence[str]) -> list[Complaint]:
+    """What the kernel complained about while a test ran; `before` is the kernel's taint mask before it, `names` are the
+    modules that a trace may blame."""
+    found = one_for_each_defect(find_complaints(step.log, modules=names)) or _new_taints(step, before)
     if step.late:
         lines = (*step.stack, *step.log)
         words = f"a process of the test hangs in the kernel, and no signal ends it ({step.late})"
@@ -73,6 +72,13 @@ def with_death(complaints: Sequence[Complaint], step: Step, *, removal: bool, hu
     # (a stall is how the kernel itself sees that it hangs)
     told = replace(telling, kind=kind if telling.kind == "stall" else telling.kind, words=f"{telling.words}; {words}")
     return [told if complaint is telling else complaint for complaint in complaints]
+
+
+def _new_taints(step: Step, before: int) -> list[Complaint]:
+    """The complaint about flags that no line of the log explains."""
+    new = (step.tainted or 0) & ~before
+    words = ", ".join(word for bit, word in _TAINTS.items() if new & bit)
+    return [Complaint("taint", f"it gave the kernel the taint flag {words}", tuple(step.log))] if words else []
 
 
 def _not_loaded(step: Step) -> Complaint:

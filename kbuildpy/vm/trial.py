@@ -139,13 +139,14 @@ def asked_modules(
         if name.replace("-", "_") in given:
             continue
         modules = own()
-        for module in modules.named(name):
+        named = modules.named(name)
+        for module in named:
             if module in found and not parameters.strip():
                 continue
             trial = _own_module(modules, module)
             assert trial
             found[module] = replace(trial, parameters=parameters.strip(), asked=True)
-        if not modules.named(name) and name.replace("-", "_") not in modules.built_in and not word.startswith("?"):
+        if not named and name.replace("-", "_") not in modules.built_in and not word.startswith("?"):
             near = difflib.get_close_matches(name.replace("-", "_"), modules.files, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "it may be built in under another name"
             raise UsageError(f"--module {name}: kernel {release} has no such module", hint=hint)

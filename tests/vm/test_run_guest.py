@@ -180,9 +180,8 @@ def free_port() -> int:
 def debugged(module: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, list[str]]]:
     """A run that waits for a debugger; its port, and what it printed to type into gdb."""
     port = free_port()
-    process = subprocess.Popen(
-        command("--gdb", port, "--format", "json", module), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    words = command("--gdb", port, "--format", "json", module, "--", "cat", "/sys/module/counter/taint")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     lines = []
     assert process.stderr
     for line in process.stderr:
@@ -223,6 +222,9 @@ def test_a_debugger_stops_in_the_module_and_shows_its_source_and_data(
     output, rest = process.communicate(timeout=120)
     assert process.returncode == 0, rest
     assert b"counter: counted 7" in output
+    # (a test runs when the debugger lets the guest go on)
+    (test,) = json.loads(output)["tests"]
+    assert test["output"] == ["OE"]
 
 
 def test_sections_that_are_gone_or_not_in_memory_are_left_out(module: Path) -> None:
@@ -261,12 +263,14 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(module: Path) -> Iterator[Terminal]:
-    """A run that was started with --keep and has got to its shell."""
-    found = Terminal(command("--keep", module))
+def terminal(module: Path, tmp_path: Path) -> Iterator[Terminal]:
+    """A run that was started with --keep and a test, and has got to its shell."""
+    (tmp_path / "kept.sh").write_text("echo it-is-$((7*7)); exit 1\n")
+    found = Terminal(command("--keep", module, "--test", tmp_path / "kept.sh"))
     before = termios.tcgetattr(found.descriptor)
     guide = found.expect(b"guest# ")
     assert b"`exit` removes the modules and ends the guest" in guide
+    assert b"it-is-49" not in guide
     assert b"counter: loading out-of-tree module" in guide
     yield found
     assert termios.tcgetattr(found.descriptor) == before
@@ -277,6 +281,9 @@ def test_a_shell_sees_the_module_and_leaving_it_removes_that(terminal: Terminal,
     terminal.type(b"cat /sys/module/counter/taint; uname -r; echo is-$((6*7))\r")
     said = terminal.expect(b"is-42\r")
     assert b"\nOE\r" in said and module.parent.name.encode() in said
+    # A test is run by the one who has the shell, and what comes of it is no result.
+    terminal.type(b"/tests/kept.sh\r")
+    terminal.expect(b"it-is-49\r")
     # An interrupt ends what runs in the guest, not the guest.
     terminal.type(b"sleep 1000\r")
     time.sleep(1)

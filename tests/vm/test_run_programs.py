@@ -71,6 +71,8 @@ SCRIPTS = {
     "short.sh": "echo 1..3; echo 'ok 1 a'\n",
     "no_plan.sh": "echo 'KTAP version 1'; echo 'ok 1 a'\n",
     "nothing.sh": "echo '1..0 # SKIP no such bus'\n",
+    "no_skip.sh": "echo 1..1; echo 'not ok 1 a'; exit 4\n",
+    "taints.sh": "echo 512 >/proc/sys/kernel/tainted\n",
     "odd.sh": "printf 'tab\\there \\033[31mred\\377 end\\n';"
     " awk 'BEGIN { for (i = 0; i < 700; i++) printf \"%04d,\", i }';"
     " printf '\\n\\nlast'\n",
@@ -79,7 +81,7 @@ SCRIPTS = {
     " command -v dd >/dev/null && echo dd; ls -d /dev/pts /dev/shm"
     " /sys/kernel/debug/tracing /sys/kernel/tracing/events /proc/self/fd; ping -c 1 127.0.0.1 >/dev/null && echo lo;"
     " su nobody -s /bin/sh -c 'id -un; touch /tmp/mine && echo writes'; [ -w /tmp/mine ] && rm /tmp/mine;"
-    " cat </dev/null; echo x | cat /dev/stdin\n",
+    " cat </dev/null; echo x | cat /dev/stdin; head -n 1 compiled.c\n",
     "devices.sh": "grep -l 0x11e8 /sys/bus/pci/devices/*/device | wc -l;"
     " cat /sys/bus/usb/devices/*/idVendor | grep 0627;"
     " ls -d /sys/class/net/dummy1\n",
@@ -121,7 +123,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (found / "helper").chmod(0o755)
     (found / "told.h").write_text('#define TOLD "by its header"\n')
     (found / "compiled.c").write_text(
-        '#include <pthread.h>\n#include <stdio.h>\n#include "told.h"\n'
+        '/* a test */\n#include <pthread.h>\n#include <stdio.h>\n#include "told.h"\n'
         "int main(int count, char **words) { puts(TOLD); return puts(words[count - 1]) < 0; }\n"
     )
     run(["gcc", "-static", "-o", found / "static", found / "compiled.c"])
@@ -135,7 +137,7 @@ def ran(tree: KernelTree, built: dict[str, Path], place: Path) -> Ran:
     words += [f"{place}/arguments.sh 'a b' '$HOME' '*'", f"{place}/compiled.c", f"{place}/static last"]
     settings = Settings(
         tests=(*map(read_test, words), read_command(["sh", "-c", "echo a command; cat /proc/modules"])),
-        files=(place / "beside.txt", place / "helper"),
+        files=(place / "beside.txt", place / "helper", place / "compiled.c"),
         test_limit=8,
         devices=("edu", "usb-tablet"),
         modules=("dummy numdummies=2",),
@@ -158,6 +160,7 @@ def test_a_program_passes_by_its_exit_status(ran: Ran) -> None:
 def test_exit_status_4_is_skipped(ran: Ran) -> None:
     skipped = ran.tests["skips.sh"]
     assert (skipped.passed, skipped.skipped, skipped.reason) == (True, True, "nothing of this here")
+    assert ran.tests["no_skip.sh"].reason == "1 of 1 failed: a; exit status 4"
     assert ran.tests["nothing.sh"].skipped and ran.tests["nothing.sh"].reason == "no such bus"
 
 
@@ -182,6 +185,10 @@ def test_a_program_that_is_content_can_fail(ran: Ran) -> None:
     assert all(ran.tests[name].status == 0 for name in ("content.sh", "short.sh", "no_plan.sh"))
 
 
+def test_a_taint_of_the_kernel_fails_a_test_that_is_content(ran: Ran) -> None:
+    assert ran.tests["taints.sh"].reason == "taint: it gave the kernel the taint flag W (warning)"
+
+
 def test_output_comes_as_it_was_printed(ran: Ran) -> None:
     first, *rest = ran.tests["odd.sh"].output
     assert first == "tab\there \x1b[31mred\ufffd end"
@@ -201,6 +208,7 @@ def test_the_guest_is_furnished(ran: Ran) -> None:
     assert ran.tests["place.sh"].output == (
         *("/tests", "beside", "helped one", "/bin:/tests", "dd", "/dev/pts", "/dev/shm"),
         *("/proc/self/fd", "/sys/kernel/debug/tracing", "/sys/kernel/tracing/events", "lo", "nobody", "writes", "x"),
+        "/* a test */",
     )
 
 
@@ -210,6 +218,8 @@ def test_arguments_stay_what_they_are(ran: Ran) -> None:
 
 def test_a_source_is_compiled_and_a_static_program_runs(ran: Ran) -> None:
     assert ran.tests["compiled.c"].output == ("by its header", "./compiled")
+    # (its source is among the files)
+    assert "/* a test */" in ran.tests["place.sh"].output
     assert ran.tests["static"].output == ("by its header", "last")
 
 
@@ -316,31 +326,42 @@ Run = Callable[..., Completed]
 def command(tree: KernelTree, built: dict[str, Path], tmp_path: Path) -> Run:
     """`kbuildpy run` over modules by name, with scripts for tests."""
 
-    def call(names: str, *words: str, **scripts: str) -> Completed:
+    def call(names: str, *words: str | Path, **scripts: str) -> Completed:
         tests: list[str | Path] = []
         for name, text in scripts.items():
             (tmp_path / f"{name}.sh").write_text(f"#!/bin/sh\n{text}\n")
             tests += ["--test", tmp_path / f"{name}.sh"]
-        files = [built[name] for name in names.split()]
+        files = [built.get(name, Path(name)) for name in names.split()]
         argv = [sys.executable, "-m", "kbuildpy", "run", *files, "-k", tree.objects, *tests, *words]
         return run(argv, check=False, timeout=240)
 
     return call
 
 
-def test_a_test_that_ends_the_guest_fails_and_the_module_gets_its_result(command: Run) -> None:
-    done = command("suite", "--format", "json", first="echo 1..1; echo ok 1 a", ends="poweroff -f", after="echo no")
+def test_a_test_that_ends_the_guest_fails_and_all_else_gets_its_result(command: Run) -> None:
+    dies = "echo c >/proc/sysrq-trigger"
+    done = command(
+        "suite", "--format", "json", first="echo 1..1; echo ok 1 a", ends="poweroff -f", dies=dies, after=":"
+    )
     assert done.returncode == 1
     (result,) = map(json.loads, done.text.splitlines())
     reasons = {Path(test["name"]).stem: test["reason"] for test in result["tests"] if test["kind"] == "program"}
     assert reasons == {
         "first": None,
         "ends": "it ended the guest (poweroff, reboot)",
-        "after": "it was not run: the guest did not live to run it",
+        "dies": "the kernel died while it ran",
+        "after": None,
     }
-    # (in the next boot, without tests)
+    # Each test ran once, each boot began where the one before ended.
+    assert [line for line in done.error_text.split("\n") if line.startswith(("  TEST", "  INSMOD"))] == [
+        "  INSMOD  suite",
+        *(f"  TEST    {test['name']}" for test in result["tests"][1:3]),
+        "  INSMOD  suite",
+        f"  TEST    {result['tests'][3]['name']}",
+        "  INSMOD  suite",
+        f"  TEST    {result['tests'][4]['name']}",
+    ]
     assert (result["loaded"], result["removed"], result["complaints"]) == (True, True, [])
-    assert done.error_text.count("booting") == 2
 
 
 def test_a_process_that_hangs_in_the_kernel_is_its_modules_fault(command: Run) -> None:
@@ -358,14 +379,31 @@ def test_a_process_that_hangs_in_the_kernel_is_its_modules_fault(command: Run) -
 def test_tests_are_not_run_without_all_modules(command: Run) -> None:
     done = command("suite refuses", plain="echo hello")
     assert done.returncode == 1
-    assert re.search(r"plain\.sh \(.*\): failed: it was not run: refuses was not loaded", done.text)
-    assert "refuses.ko" in done.text and "hello" not in done.text + done.error_text
+    # (after what is said of the modules)
+    assert re.search(
+        r"refuses\.ko .*\n(.*\n)*.*plain\.sh \(.*\): failed: it was not run: refuses was not loaded", done.text
+    )
+    assert "hello" not in done.text + done.error_text
+
+
+def test_tests_are_not_run_without_a_module_that_was_to_come_first_or_cannot_be_read(
+    command: Run, built: dict[str, Path], tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.ko"
+    cut.write_bytes(built["suite"].read_bytes()[:-5000])
+    done = command(f"suite {cut}", "--module", "dummy numdummies=many", "--format", "json", "--", "echo", "hello")
+    damaged, result = map(json.loads, done.text.splitlines())
+    assert damaged["complaints"][0]["kind"] == "damaged"
+    assert result["loaded"] and result["reason"].startswith(
+        "dummy, which was to be loaded first, was not: the kernel refused it with EINVAL"
+    )
+    assert result["tests"][-1]["reason"] == "it was not run: cut and dummy were not loaded"
 
 
 def test_an_oops_in_a_test_is_its_modules_fault(command: Run) -> None:
     done = command("trouble", "--timeout", "3", "--", "sh", "-c", f"echo oops >{WRITE}")
     assert done.returncode == 1
-    assert re.search(r"^test sh -c .*: failed: oops: the kernel oopsed: ", done.text, re.MULTILINE)
+    assert re.search(r"^sh -c .*: failed: oops: the kernel oopsed: ", done.text, re.MULTILINE)
     assert re.search(r"trouble\.ko .*\n(.*\n)*  oops: the kernel oopsed", done.text)
 
 
@@ -407,6 +445,8 @@ def test_a_test_that_the_guest_cannot_run_is_refused(built: dict[str, Path], tre
     (tmp_path / "same.sh").write_text("#!/bin/sh\n")
     subprocess.run(["gcc", "-x", "c", "-o", tmp_path / "dynamic", "-"], input=b"int main(void){return 0;}", check=True)
     (tmp_path / "other").write_bytes((tmp_path / "dynamic").read_bytes()[:18] + b"\xb7" + b"\0" * 200)
+    (tmp_path / "cut").write_bytes((tmp_path / "dynamic").read_bytes()[:18])
+    (tmp_path / "object").write_bytes((tmp_path / "dynamic").read_bytes()[:16] + b"\1\0>\0" + b"\0" * 200)
     for words, why, status in (
         (["--test", "nowhere"], "nowhere: No such file", 2),
         (["--test", "a"], "a: Is a directory", 2),
@@ -417,6 +457,9 @@ def test_a_test_that_the_guest_cannot_run_is_refused(built: dict[str, Path], tre
         (["--test", "dos.sh"], "as on Windows", 2),
         (["--test", "dynamic"], "linked dynamically", 2),
         (["--test", "other"], "for another machine", 2),
+        (["--test", "object"], "not linked", 2),
+        (["--test", "cut"], "cut: damaged", 2),
+        (["--device", "edu,help"], "a question to QEMU", 2),
         (["--test", "bad.c"], "gcc cannot compile it", 1),
         (["--test", "same.sh", "--test", "a/same.sh"], "would both be /tests/same.sh", 2),
         (["--file", "a"], "a: Is a directory", 2),
