@@ -163,14 +163,15 @@ def _action(
         tests = tuple(replace(read_test(_file(node)), name=str(node)) for node in programs)
         ready = replace(settings, tests=tests)
         results = {result.file: result for result in run_modules(kernel, trials, ready, show=lambda chunk: None)}
-        for test in next(iter(results.values())).tests:
+        done = next(iter(results.values())).tests
+        for test in done:
             (say if test.passed else complain)(describe_test(test, kernel.release))
         for file, target in zip(files, targets, strict=True):
             _write_report(target, results[str(file)])
         bad = [result for result in results.values() if not result.content]
-        failed = [test for test in next(iter(results.values())).tests if not test.passed]
+        failed = [test for test in done if not test.passed]
         if failed and not bad:
-            raise KbuildError(f"{len(failed)} of {len(tests)} tests failed in {kernel.release}")
+            raise KbuildError(f"{len(failed)} of {len(done)} tests failed in {kernel.release}")
         if bad:
             names = ", ".join(result.name for result in bad)
             places = ", ".join(str(_failed(Path(result.file).with_suffix(".run.log"))) for result in bad)

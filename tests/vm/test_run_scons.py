@@ -72,6 +72,44 @@ def test_a_module_that_goes_wrong_fails_the_build_every_time(tmp_path: Path) -> 
     assert logs(project) == ["no_device.run.log"]
 
 
+TESTED = f"""{HEAD}
+made = env.Command('made.sh', 'made.in', Copy('$TARGET', '$SOURCE'))
+env.RunModule(env.KernelModule('good'), tests=['tests/first.c', made], files=['tests/beside.txt'], test_timeout=30)
+env.RunModule(env.KernelModule('parameters'))
+"""
+# (what they are like is shown by the report; each has a place that an edit changes)
+TEST_FILES = {
+    "tests/first.c": '#include <stdio.h>\n#include "first.h"\nint main(void) { return puts(FIRST) < 0; }\n',
+    "tests/first.h": '#define FIRST "by its header"\n',
+    "tests/beside.txt": "beside\n",
+    "made.in": "#!/bin/sh\ncat beside.txt\nexit 0\n",
+}
+
+
+def test_tests_run_again_when_something_of_theirs_changed(tmp_path: Path) -> None:
+    project = new_project(tmp_path, TESTED, "good", "parameters")
+    for name, text in TEST_FILES.items():
+        (project.place / name).parent.mkdir(exist_ok=True)
+        (project.place / name).write_text(text)
+    assert "RUN     good.ko" in project.scons("test").did
+    out = project.place / "build" / usual_tree().release
+    assert logs(project) == ["good.run.log"]
+    report = (out / "good.run.log").read_text()
+    assert f"tests/first.c ({usual_tree().release}): passed\n" in report and "made.sh" in report
+    assert "`test' is up to date" in project.scons("test").output
+    # (-n makes nothing, so it does not see that a test would be made anew)
+    for name in [name for name in TEST_FILES if name != "made.in"]:
+        (project.place / name).write_text(f"{TEST_FILES[name]}\n")
+        assert "RUN     good.ko" in project.scons("-n", "test").did, name
+        (project.place / name).write_text(TEST_FILES[name])
+    assert "`test' is up to date" in project.scons("test").output
+    project.edit("made.in", "exit 0", "exit 9")
+    failed = project.scons("test", status=2).output
+    assert "made.sh" in failed and "failed: exit status 9" in failed and "  > beside\n" in failed
+    assert "1 of 2 tests failed" in failed and "Traceback" not in failed
+    assert logs(project) == ["good.run-failed.log"]
+
+
 def test_modules_of_two_kernels_run_each_in_its_own(tmp_path: Path) -> None:
     trees = [tree_called(line) for line in ("6.1", "6.12")]
     places = [str(tree.objects) for tree in trees]
@@ -93,6 +131,8 @@ env.RunModule(kos, params='count=3')
     [
         ("env.RunModule([])", "no modules to run"),
         ("env.RunModule(kos, params='x=1')", "of which module"),
+        ("env.RunModule(kos, tests=['nowhere.sh'])", "nowhere.sh"),
+        ("env.RunModule(kos, test_timeout=0)", "test_timeout=0: seconds"),
         ("env.RunModule(kos, params={'other': 'x=1'})", "params of other, which is not among the modules"),
     ],
 )
