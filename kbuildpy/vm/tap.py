@@ -88,8 +88,14 @@ def read_tap(lines: Iterable[str], *, needs_plan: bool = True) -> Tap | None:
     levels = [_Level(0)]
     problems: list[str] = []
     announced = False
+    remark = 0  # the indentation of the remark that the line before was, or belonged to
     for line in lines:
         version, plan, point = _VERSION.match(line), _PLAN.match(line), _POINT.match(line)
+        if remark and not (version or plan or point or _DIAGNOSTIC.match(line)) and line[:remark].isspace():
+            # (KUnit says in lines of their own what was expected and what was there)
+            _at(levels, remark).diagnostics.append(line[remark:])
+            continue
+        remark = 0
         if version:
             announced = True
             if version[1]:
@@ -106,7 +112,8 @@ def read_tap(lines: Iterable[str], *, needs_plan: bool = True) -> Tap | None:
         elif subtest := _SUBTEST.match(line):
             _level(levels, len(subtest[1]), problems).name = subtest[2]
         elif diagnostic := _DIAGNOSTIC.match(line):
-            _at(levels, len(diagnostic[1])).diagnostics.append(diagnostic[2])
+            remark = len(diagnostic[1])
+            _at(levels, remark).diagnostics.append(diagnostic[2])
     while len(levels) > 1:
         # A part whose own line never came: it ended early.
         level = levels.pop()
