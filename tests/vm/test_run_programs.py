@@ -22,8 +22,9 @@ from kbuildpy.vm.programs import read_command, read_test
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import read_trial
+from tests.parity.packages import other_compiler
 from tests.vm.bad_modules import build, source
-from tests.vm.kernels import one_of, tree_called
+from tests.vm.kernels import NEWEST, image_of, one_of, tree_called
 
 pytestmark = pytest.mark.vm
 
@@ -412,6 +413,19 @@ def test_a_guest_goes_on_for_a_while_with_what_is_built_in(command: Run) -> None
     (result,) = map(json.loads, done.text.splitlines())
     assert [test["kind"] for test in result["tests"]] == ["kunit"]
     assert done.returncode == 1 and result["removed"]
+
+
+@pytest.mark.sweep
+def test_no_line_is_lost_where_a_thread_prints_the_log(place: Path, tmp_path: Path) -> None:
+    tree = tree_called(NEWEST)
+    module = build(tree, tmp_path / "m", {"plain": source()}, *other_compiler(tree))["plain"]
+    words = [word for name in ("flood.sh", "long.sh") for word in ("--test", place / name)]
+    done = run(
+        [sys.executable, "-m", "kbuildpy", "run", module, "-k", image_of(tree), "--format", "json", *words], check=False
+    )
+    flood, long = json.loads(done.text)["tests"]
+    assert flood["reason"].startswith("it printed more than") and len(flood["output"]) == 20000
+    assert len(long["output"]) == 10000 and long["passed"]
 
 
 # --- Wrong calls.
