@@ -177,6 +177,7 @@ if [ -n "$tests" ]; then
         report "untested$refused"
     else
         . /modules/tests.sh
+        report "tested"
     fi
 fi
 if [ -n "$linger" ]; then

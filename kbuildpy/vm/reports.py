@@ -105,8 +105,8 @@ class BootReport:
     by their numbers; `last` the number of the one that was called last; `over` that the guest gave up, `done` that it
     got to its end, `shell` that it was ended from its shell, `hung` that nothing came from it any more; `leaks` is what
     kmemleak lists, `remains` what is there in the end, came with one of the modules, and nobody knows with which; `log`
-    all that the kernel said; `tests` by their numbers, `untested` names the modules that were not loaded,
-    so that none was tried; `kunit` is what debugfs has of KUnit's suites, by name."""
+    all that the kernel said; `tests` by their numbers, `tested` that they are over, `untested` names the modules that
+    were not loaded, so that none was tried; `kunit` is what debugfs has of KUnit's suites, by name."""
 
     release: str = ""
     modules: dict[int, ModuleSteps] = field(default_factory=dict)
@@ -119,13 +119,14 @@ class BootReport:
     remains: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     tests: dict[int, TestSteps] = field(default_factory=dict)
+    tested: bool = False
     untested: str = ""
     kunit: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def testing(self) -> bool:
         """Whether it did not get beyond a test."""
-        return bool(self.tests) and not self.done and not any(module.removal for module in self.modules.values())
+        return bool(self.tests) and not self.tested
 
 
 def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootReport:
@@ -168,6 +169,10 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
             test.flood = True
         elif word == "ended":
             test.status, test.seconds = _ended(rest)
+        elif word == "tested":
+            boot.tested = True
+            # (what comes now is as if there had been no tests)
+            step = module.load or step
         elif word == "untested":
             boot.untested = rest
         elif word == "kunit":

@@ -82,8 +82,8 @@ def test_remarks_belong_to_the_point_that_follows() -> None:
 
 def test_a_remark_of_kunit_goes_on_in_lines_of_its_own() -> None:
     tap = read(
-        "KTAP version 1\n1..1\n    # Subtest: x\n    1..1\n    # a: EXPECTATION FAILED at x.c:7\n    Expected 2 == 3, but\n"
-        "        2 == 2\nwhat the kernel says\n    not what was said\n    not ok 1 a\nnot ok 1 x"
+        "KTAP version 1\n1..1\n    # Subtest: x\n    1..1\n    # a: EXPECTATION FAILED at x.c:7\n"
+        "    Expected 2 == 3, but\n        2 == 2\nwhat the kernel says\n    not what was said\n    not ok 1 a\nnot ok 1 x"
     )
     (case,) = tap.points[0].points
     assert case.diagnostics == ("a: EXPECTATION FAILED at x.c:7", "Expected 2 == 3, but", "    2 == 2")
