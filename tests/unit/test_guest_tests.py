@@ -40,6 +40,14 @@ def judged(boot: BootReport, tmp_path: Path) -> list[TestResult]:
     return judge_tests(TESTS, trials(tmp_path), boot, limit=60)
 
 
+def test_a_flood_fails_a_test(tmp_path: Path) -> None:
+    boot = booted(*LOADED, "test 0", "out one", "flood", "ended 0 5.00 6.25", "test 1", "ended late 7 67", *REMOVED)
+    assert [test.reason for test in judged(boot, tmp_path)] == [
+        "it printed more than 20000 lines or 1 MiB, and was ended",
+        "it did not end within 60 s",
+    ]
+
+
 def test_a_test_ends_with_its_status_and_its_time(tmp_path: Path) -> None:
     boot = booted(*LOADED, "test 0", "out one", "ended 0 5.00 6.25", "test 1", "ended 3 7.00 7.10", *REMOVED)
     first, second = judged(boot, tmp_path)
@@ -92,11 +100,11 @@ def test_a_complaint_after_the_tests_is_none_of_theirs(tmp_path: Path) -> None:
         "ended 0 2 3",
         "tested",
         "linger",
-        ">Kernel panic - not syncing: late",
+        ">said at last",
     )
     assert all(test.passed for test in judged(boot, tmp_path))
     found = judge(trials(tmp_path), boot, limit=20)
-    assert [complaint.kind for complaint in found.final["a"].complaints] == ["panic"]
+    assert [complaint.words for complaint in found.final["a"].complaints] == ["the kernel died after its init function"]
     assert found.deadly == "a"
 
 

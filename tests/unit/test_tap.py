@@ -51,6 +51,7 @@ def test_the_plan_may_come_last() -> None:
         ("1..1\nok 1 a\nBail out! no power", "it bailed out: no power"),
         ("KTAP version 1\n1..1\n  # Subtest: x\n  1..2\n  ok 1 a\nok 1 x", "x: it announced 2 points, and 1 came"),
         ("KTAP version 1\n1..1\n  # Subtest: x\n  1..1\n  ok 1 a", "x did not come to its end"),
+        ("KTAP version 1\n  # Subtest: x\n  1..1\n  ok 1 a\n1..1\nok 1 b", "x did not come to its end"),
     ],
 )
 def test_what_is_wrong_beside_points(text: str, problem: str) -> None:
@@ -60,13 +61,15 @@ def test_what_is_wrong_beside_points(text: str, problem: str) -> None:
 def test_points_consist_of_points() -> None:
     tap = read(
         "KTAP version 1\n1..2\n    KTAP version 1\n    # Subtest: outer\n    1..2\n        KTAP version 1\n"
-        "        # Subtest: inner\n        ok 1 a\n        not ok 2 b\n    # inner: 1 of 2\n    not ok 1 inner\n"
+        "        # Subtest: inner\n        ok 1 a\n        not ok 2 b\n        # rest\n    # inner: 1 of 2\n"
+        "    not ok 1 inner\n"
         "    ok 2 plain\nnot ok 1 outer\nok 2 last\n"
     )
     assert results(tap.points) == [
         ("outer", [("inner", [("a", "ok"), ("b", "not ok")]), ("plain", "ok")]),
         ("last", "ok"),
     ]
+    assert tap.points[0].points[0].diagnostics == ("inner: 1 of 2", "rest")
     assert [leaf.name for point in tap.points for leaf in point.leaves()] == ["a", "b", "plain", "last"]
 
 
@@ -83,7 +86,8 @@ def test_remarks_belong_to_the_point_that_follows() -> None:
 def test_a_remark_of_kunit_goes_on_in_lines_of_its_own() -> None:
     tap = read(
         "KTAP version 1\n1..1\n    # Subtest: x\n    1..1\n    # a: EXPECTATION FAILED at x.c:7\n"
-        "    Expected 2 == 3, but\n        2 == 2\nwhat the kernel says\n    not what was said\n    not ok 1 a\nnot ok 1 x"
+        "    Expected 2 == 3, but\n        2 == 2\nwhat the kernel says\n    not what was said\n"
+        "    not ok 1 a\nnot ok 1 x"
     )
     (case,) = tap.points[0].points
     assert case.diagnostics == ("a: EXPECTATION FAILED at x.c:7", "Expected 2 == 3, but", "    2 == 2")
