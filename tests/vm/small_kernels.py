@@ -24,7 +24,7 @@ CONFIGURATION = Path(__file__).with_name("small_kernel.config")
 NEEDED = {"bc": "bc", "bison": "bison", "flex": "flex", "gcc": "gcc", "make": "make", "xz": "xz-utils"}
 """The programs that build a kernel, and Debian's packages that have them."""
 _ELF_HEADER = Path("/usr/include/gelf.h")
-# What external modules are built with, as far as it is not all of a folder: see scripts/package/install-extmod-build.
+# What external modules are built with (scripts/package/install-extmod-build lists it, too), and the image.
 _KEPT = (
     *(".config", "Makefile", "Module.symvers", "System.map", "include", "scripts", "tools/objtool/objtool"),
     *("arch/x86/Makefile*", "arch/x86/boot/bzImage", "arch/x86/include"),

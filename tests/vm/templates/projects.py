@@ -123,10 +123,12 @@ def remarks(output: str) -> list[str]:
     ]
 
 
-def build_together(tree: KernelTree, place: Path, variant: str, *, compare: bool = True) -> Together:
-    """All projects in one variant for `tree`, with warnings and sparse; by make as well, at the same path, with
-    `compare`."""
-    chosen = {
+def build_together(
+    tree: KernelTree, place: Path, variant: str, *, chosen: Iterable[Project] = (), compare: bool = True
+) -> Together:
+    """All projects in one variant for `tree` (or those `chosen`), with warnings and sparse; by make as well, at the
+    same path, with `compare`."""
+    projects = {project.template.name: project for project in chosen} or {
         name: project_of(template, variant)
         for name, template in templates().items()
         if fits(template, tree) and (variant != FLIPPED or template.options)
@@ -135,16 +137,16 @@ def build_together(tree: KernelTree, place: Path, variant: str, *, compare: bool
     variables = [*cross, *other_compiler(tree), REPRODUCIBLE]
     oracle = None
     if compare:
-        lay_out(place, chosen.values(), broken=variant == BROKEN)
+        lay_out(place, projects.values(), broken=variant == BROKEN)
         done = make(tree, place, variables)
         oracle = Build(done.returncode, done.text + done.error_text, collect(place))
         shutil.rmtree(place)
-    lay_out(place, chosen.values(), broken=variant == BROKEN)
+    lay_out(place, projects.values(), broken=variant == BROKEN)
     # (sparse of this machine may be older than what the newest kernels take)
     checks = ["W=1"] if tree.version >= (7, 0) else ["W=1", "C=1"]
     done = kbuildpy("build", place, "-k", str(tree.objects), "-K", *checks, *variables)
     ours = Build(done.returncode, done.text + done.error_text, collect(place / "build" / tree.release))
-    return Together(tree, place, chosen, oracle, ours)
+    return Together(tree, place, projects, oracle, ours)
 
 
 def run_together(together: Together, *extra: str | Path) -> dict[str, Any]:
@@ -165,7 +167,8 @@ def run_together(together: Together, *extra: str | Path) -> dict[str, Any]:
     assert lines, done.error_text[-4000:]
     found: dict[str, Any] = {result["name"]: result for result in lines}
     for test in lines[0]["tests"]:
-        found[Path(test["name"]).name] = test
+        name = Path(test["name"]).name
+        found[f"{name} (kunit)" if test["kind"] == "kunit" else name] = test
     return found
 
 
