@@ -118,8 +118,8 @@ know() {
     cat /run/new >>/run/known
 }
 
-# Report what there is that is not the kernel's, with the number of the module that it came with; with - where nobody
-# looked after each module.
+# Report what there is that is not the kernel's, with the number of the module that it came with, or `test` and the
+# number of the test; with - where nobody looked after each of them.
 remaining() {
     (things) >/run/things
     awk -v each="$each" 'NR == FNR { by = $1; sub(/^[^ ]* /, ""); known[$0] = by; next }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kbuildpy.vm.complaints import Complaint
+from kbuildpy.vm.left_behind import leak
 from kbuildpy.vm.programs import Test
 from kbuildpy.vm.reports import BootReport, ModuleSteps, TestSteps
 from kbuildpy.vm.result import TestResult
@@ -36,6 +37,19 @@ def judge_tests(tests: Sequence[Test], trials: Sequence[Trial], boot: BootReport
         results.append(_judge(test, ran, complaints_in_test(ran.step, before, names=names), boot, limit))
         before |= ran.step.tainted or 0
     return results
+
+
+def with_remains(results: Sequence[TestResult], boot: BootReport) -> list[TestResult]:
+    """`results` of tests that ran once more in `boot`, to see with which of them something came that no module takes
+    away: those fail. (Of several modules, nobody knows which.)"""
+    found = list(results)
+    for number, steps in boot.tests.items():
+        if steps.remains and number < len(found):
+            complaint = leak(steps.remains)
+            complaints = (*found[number].complaints, complaint)
+            reason = found[number].reason if not found[number].passed else _complained([complaint])
+            found[number] = replace(found[number], passed=False, skipped=False, reason=reason, complaints=complaints)
+    return found
 
 
 def kunit_results(boot: BootReport) -> list[TestResult]:

@@ -119,6 +119,7 @@ run_test() {
     exec 3>&-
     report "ended $status $begun $ended"
     report "tainted $(cat /proc/sys/kernel/tainted)"
+    [ -z "$each" ] || know "test$1"
 }
 
 test=0

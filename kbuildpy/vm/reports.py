@@ -88,7 +88,8 @@ class ModuleSteps:
 class TestSteps:
     """What one test went through: `step` is what the kernel did meanwhile (`late` and `stack` of a process that no
     signal ended), `output` its lines; `status` is what the guest's shell says of its end (a number, `late`, or `flood`
-    when it was ended for what it printed; "" if the guest did not live to tell), `seconds` how long it took."""
+    when it was ended for what it printed; "" if the guest did not live to tell), `seconds` how long it took, `remains`
+    what came with it and is still there in the end."""
 
     __test__ = False  # (to pytest)
 
@@ -97,6 +98,7 @@ class TestSteps:
     status: str = ""
     flood: bool = False
     seconds: float = 0.0
+    remains: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -202,7 +204,9 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
             boot.leaks.append(rest)
         elif word == "remains":
             number, _, thing = rest.partition(" ")
-            owner = boot.modules.get(int(number)) if number.isascii() and number.isdigit() else None
+            owners = boot.tests if number.startswith("test") else boot.modules
+            digits = number.removeprefix("test")
+            owner = owners.get(int(digits)) if digits.isascii() and digits.isdigit() else None
             (owner or boot).remains.append(thing)
         elif word == "ready":
             boot.release = rest

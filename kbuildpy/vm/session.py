@@ -21,7 +21,7 @@ from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger import how_to_attach, pause
 from kbuildpy.vm.devices import raise_for_device, with_controller
 from kbuildpy.vm.guest import Guest
-from kbuildpy.vm.guest_tests import judge_tests, kunit_results
+from kbuildpy.vm.guest_tests import judge_tests, kunit_results, with_remains
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.judge import Judged, judge
@@ -115,6 +115,8 @@ def run_modules(
             new = judge_tests(untested, batch, report, limit=settings.test_limit)
             tested += new
             untested = untested[len(new) :]
+        elif tests:
+            tested = with_remains(tested, report)
         for name in given:
             found = judged.final.get(name)
             if not found and name not in results:

@@ -37,6 +37,8 @@ TROUBLE = source(
 	else if (sysfs_streq(text, "hang"))
 		for (;;)
 			schedule_timeout_uninterruptible(HZ);
+	else if (sysfs_streq(text, "entry"))
+		proc_mkdir("made_by_a_test", NULL);
 	else if (sysfs_streq(text, "oops"))
 		*(volatile int *)8 = 1;
 	else
@@ -118,7 +120,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory of tests."""
     found = tmp_path_factory.mktemp("tests")
     for name, text in SCRIPTS.items():
-        (found / name).write_text(f"#!/bin/sh\n{text}")
+        # (what is called .sh needs no such line)
+        (found / name).write_text(text if name == "plain.sh" else f"#!/bin/sh\n{text}")
     (found / "beside.txt").write_text("beside\n")
     (found / "helper").write_text('#!/bin/sh\necho "helped $1"\n')
     (found / "helper").chmod(0o755)
@@ -239,6 +242,7 @@ def test_a_complaint_of_the_kernel_fails_a_test_that_is_content(ran: Ran) -> Non
     warned = ran.tests["warns.sh"]
     assert warned.status == 0 and all(point.result == "ok" for point in warned.points)
     assert not warned.passed and warned.reason.startswith("warning: the kernel warned: WARNING: ")
+    assert [complaint.kind for complaint in warned.complaints] == ["warning"]
     # It is the module's fault, which the trace goes through.
     trouble = ran.modules["trouble"]
     assert [complaint.kind for complaint in trouble.complaints] == ["warning"]
@@ -253,6 +257,8 @@ def test_a_program_that_does_not_end_is_ended(ran: Ran) -> None:
     assert late.seconds >= 8
     left = ran.tests["daemon.sh"]
     assert left.passed and left.output == ("left it",)
+    # (nor is anything of it there that a module would be asked for)
+    assert "booting again" not in ran.shown
 
 
 def test_a_flood_is_ended(ran: Ran) -> None:
@@ -399,6 +405,17 @@ def test_tests_are_not_run_without_a_module_that_was_to_come_first_or_cannot_be_
         "dummy, which was to be loaded first, was not: the kernel refused it with EINVAL"
     )
     assert result["tests"][-1]["reason"] == "it was not run: cut and dummy were not loaded"
+
+
+def test_a_test_after_which_something_is_left_behind_fails(command: Run) -> None:
+    done = command("trouble suite", "--format", "json", plain="echo hello", makes=f"echo entry >{WRITE}")
+    results = list(map(json.loads, done.text.splitlines()))
+    assert done.error_text.count("booting again") == 1
+    _, plain, makes = results[0]["tests"]
+    assert plain["passed"] and not makes["passed"]
+    # (of two modules, it is not known which)
+    assert makes["reason"] == "leak: something was left behind: /proc/made_by_a_test"
+    assert [result["complaints"] for result in results] == [[], []] and done.returncode == 1
 
 
 def test_an_oops_in_a_test_is_its_modules_fault(command: Run) -> None:
