@@ -51,7 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "C; with arguments: 'PROGRAM ARG ...'",
     )
     parser.add_argument(
-        "--file", action="append", default=[], dest="test_files", type=named_path, help="put FILE beside the tests"
+        "--file",
+        action="append",
+        default=[],
+        dest="test_files",
+        metavar="FILE",
+        type=named_path,
+        help="put FILE beside the tests",
     )
     parser.add_argument(
         "--device",

@@ -39,12 +39,13 @@ def judge_tests(tests: Sequence[Test], trials: Sequence[Trial], boot: BootReport
     return results
 
 
-def with_remains(results: Sequence[TestResult], boot: BootReport) -> list[TestResult]:
-    """`results` of tests that ran once more in `boot`, to see with which of them something came that no module takes
-    away: those fail. (Of several modules, nobody knows which.)"""
+def with_remains(results: Sequence[TestResult], boot: BootReport, numbers: Sequence[int]) -> list[TestResult]:
+    """`results` of tests, of which those with these `numbers` ran once more in `boot`: those fail with which something
+    came that no module takes away. (Of several modules, nobody knows which.)"""
     found = list(results)
-    for number, steps in boot.tests.items():
-        if steps.remains and number < len(found):
+    for place, steps in boot.tests.items():
+        number = numbers[place]
+        if steps.remains:
             complaint = leak(steps.remains)
             complaints = (*found[number].complaints, complaint)
             reason = found[number].reason if not found[number].passed else _complained([complaint])

@@ -17,21 +17,21 @@ from tempfile import TemporaryDirectory
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.printable import printable
 from kbuildpy.run import package_of
-from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger import how_to_attach, pause
 from kbuildpy.vm.devices import raise_for_device, with_controller
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.guest_tests import judge_tests, kunit_results, with_remains
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
-from kbuildpy.vm.judge import Judged, judge
+from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.module_call import module_call
+from kbuildpy.vm.needs import not_tried, with_earlier, with_needs
 from kbuildpy.vm.programs import GuestFile, Test, guest_files, scripts
 from kbuildpy.vm.qemu import boot_live
 from kbuildpy.vm.reports import BootReport, new_marker
 from kbuildpy.vm.result import Result, TestResult
-from kbuildpy.vm.trial import Trial, asked_modules, closure, needed_by, with_dependencies
+from kbuildpy.vm.trial import Trial, asked_modules, closure, with_dependencies
 
 # Else a cache shares its memory with others of its size, and whatever is left in it goes unnoticed.
 _KERNEL_PARAMETERS = ("slab_nomerge",)
@@ -79,12 +79,12 @@ def run_modules(
 ) -> Iterator[Result]:
     """Load `trials` in `kernel` and remove them again; a result for each, when there is one.
 
-    All share a boot, and those that it left without a result share the next. So do tests, which run with all modules
-    loaded; their results are in the result of each module that was given. `missing` names modules without which the
-    tests are not run, and that are not among `trials`. `show` gets the kernel's log and
-    our remarks while they come. Raises `KbuildError` if the kernel does not start, or QEMU, busybox or a dependency's
-    package is missing; `UsageError` for a device that QEMU does not know, a module that the kernel does not have, and
-    a test that the guest cannot run.
+    All share a boot, and those that it left without a result share the next. So do tests, which run with all
+    modules loaded; their results are in the result of each module that was given. `missing` names modules without
+    which the tests are not run, and that are not among `trials`. `show` gets the kernel's log and our remarks while
+    they come. Raises `KbuildError` if the kernel does not start, or QEMU, busybox or a dependency's package is
+    missing; `UsageError` for a device that QEMU does not know, a module that the kernel does not have, and a test
+    that the guest cannot run.
     """
     _require_programs(kernel)
     files = guest_files(settings.tests, settings.files, kernel.machine)
@@ -100,30 +100,32 @@ def run_modules(
     suites: dict[str, TestResult] = {}
     deadly: set[str] = set()
     results: dict[str, Result] = {}
-    each = False
+    each = looking = False
     while pending or untested:
         batch = closure(ordered, [*(trial.name for trial in asked), *(given if untested else pending)])
-        # (again when it is looked for who left something behind: a test may have made the module do so)
-        tests = untested or (settings.tests if each and pending == given and not settings.keep else [])
+        # (once more when it is looked for who left something behind: a test may have made the module do so)
+        again = [number for number, test in enumerate(tested) if test.status is not None] if looking else []
+        looking = False
+        tests = untested or [settings.tests[number] for number in again]
         report = _boot(kernel, batch, settings, show, each=each, tests=tests, files=files, missing=missing)
         judged = judge(batch, report, limit=settings.limit)
         deadly |= {judged.deadly} - {""}
         for suite in kunit_results(report):
             suites.setdefault(suite.name, suite)
-        progressed = bool(untested)
+        progressed = bool(tests)
         if untested:
             new = judge_tests(untested, batch, report, limit=settings.test_limit)
             tested += new
             untested = untested[len(new) :]
-        elif tests:
-            tested = with_remains(tested, report)
+        else:
+            tested = with_remains(tested, report, again)
         for name in given:
             found = judged.final.get(name)
             if not found and name not in results:
-                found = _not_tried(ordered, name, deadly, kernel)
+                found = not_tried(ordered, name, deadly, kernel.release)
             if found:
                 progressed = progressed or name not in results
-                results[name] = _with_earlier(_with_needs(found, ordered, judged), results.get(name))
+                results[name] = with_earlier(with_needs(found, ordered, judged), results.get(name))
         if not progressed and not judged.remains:
             raise KbuildError(
                 f"kernel {kernel.release} did not get to an end with {', '.join(pending)}", hint=_tail(report)
@@ -132,18 +134,12 @@ def run_modules(
             for name in [name for name in pending if name in results]:
                 yield replace(results[name], tests=(*suites.values(), *tested))
             pending = [name for name in pending if name not in results]
+        looking = bool(judged.remains) and not each and pending == given
         each = each or bool(judged.remains)
         if pending or untested:
             why = f", to see who left {judged.remains[0]} behind" if judged.remains else ""
             whom = [test.name for test in untested] or pending
             show(f"kbuildpy: booting again for {', '.join(map(printable, whom))}{why}\n".encode())
-
-
-def _with_earlier(result: Result, earlier: Result | None) -> Result:
-    """`result`, or `earlier` from a boot before with what there is to complain of since."""
-    if earlier is None:
-        return result
-    return replace(earlier, complaints=tuple(dict.fromkeys((*earlier.complaints, *result.complaints))))
 
 
 def _require_programs(kernel: Kernel) -> None:
@@ -277,40 +273,6 @@ def _keyboard(settings: Settings) -> Iterator[tuple[int | None, Callable[[], Non
 
 def _write_line(descriptor: int) -> None:
     os.write(descriptor, b"\n")
-
-
-def _not_tried(ordered: Sequence[Trial], name: str, deadly: set[str], kernel: Kernel) -> Result | None:
-    """The result of a module that has no chance, because the kernel does not survive what it needs."""
-    bad = sorted(needed_by(ordered, name) & deadly - {name})
-    if not bad:
-        return None
-    trial = next(trial for trial in ordered if trial.name == name)
-    complaint = Complaint("needs", f"it was not tried: it needs {bad[0]}, which harms the kernel")
-    return Result(str(trial.file), kernel.release, name, trial.parameters, complaints=(complaint,), needs=trial.needs)
-
-
-def _with_needs(result: Result, ordered: Sequence[Trial], judged: Judged) -> Result:
-    """`result`, and why, if the module was not loaded for want of another, or one was not that was asked for."""
-    for trial in ordered:
-        first = judged.final.get(trial.name)
-        if trial.asked and first and not first.loaded:
-            why = first.complaints[0].words if first.complaints else "the kernel died"
-            complaint = Complaint("needs", f"{trial.name}, which was to be loaded first, was not: {why}")
-            return replace(result, complaints=(complaint, *result.complaints))
-    if result.loaded or any(complaint.kind == "needs" for complaint in result.complaints):
-        return result
-    known = {trial.name for trial in ordered}
-    for name in result.needs:
-        other = judged.final.get(name)
-        if name not in known:
-            why = "is neither among the modules given nor among the kernel's own"
-        elif other and not other.loaded:
-            why = "was not loaded"
-        else:
-            continue
-        complaint = Complaint("needs", f"it needs {name}, which {why}")
-        return replace(result, complaints=(complaint, *result.complaints))
-    return result
 
 
 def _tail(report: BootReport) -> str:
