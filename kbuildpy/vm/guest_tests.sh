@@ -127,3 +127,5 @@ while [ "$test" -lt "$tests" ]; do
     run_test "$test"
     test=$((test + 1))
 done
+# (else the module could not be removed)
+umount /sys/kernel/config 2>/dev/null
