@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     directory = args.output or Path(args.name)
     project = Project(
         template=template,
-        name=_checked_name(args.name),
+        name=_checked_name(args.name, template),
         description=check_line("--description", template.summary if args.description is None else args.description),
         author=check_line("--author", default_author(Path.cwd()) if args.author is None else args.author),
         license=spdx_expression(DEFAULT if args.license is None else args.license),
@@ -87,10 +87,14 @@ def run(args: argparse.Namespace) -> int:
 _USAGE = "kbuildpy new TEMPLATE NAME; kbuildpy new --list shows the templates"
 
 
-def _checked_name(name: str) -> str:
+def _checked_name(name: str, template: Template) -> str:
+    """`name`, if the template's modules can be called so, and with what is behind it in their names."""
     from kbuildpy.kernel.names_in_use import names_in_use
 
-    return check_name(name, taken=names_in_use())
+    taken = names_in_use()
+    for module in template.modules:
+        check_name(module.name.replace("NAME", name), taken=taken)
+    return check_name(name, taken=taken)
 
 
 def _kernel_min(text: str | None, template: Template) -> tuple[int, int]:
@@ -128,7 +132,7 @@ def _ask(args: argparse.Namespace) -> None:
     _list(templates, "text")
     args.template = _asked("Template", None, lambda word: find_template(word, args.template_dir).name)
     template = templates[args.template]
-    args.name = _asked("Name of the module", None, lambda word: _free_name(word, args.output))
+    args.name = _asked("Name of the module", None, lambda word: _free_name(word, template, args.output))
     args.description = args.description or _asked(
         "Description", template.summary, lambda word: check_line("description", word)
     )
@@ -141,8 +145,8 @@ def _ask(args: argparse.Namespace) -> None:
         (getattr(args, "with") if answer == "yes" else args.without).append(option.name)
 
 
-def _free_name(word: str, output: Path | None) -> str:
-    name = _checked_name(word)
+def _free_name(word: str, template: Template, output: Path | None) -> str:
+    name = _checked_name(word, template)
     check_place(output or Path(name))
     return name
 

@@ -248,7 +248,7 @@ def kernel_source(version: str) -> Path:
 
 REVIEWERS_FILES = (
     *("scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch"),
-    *("tools/testing/kunit", "drivers/gpio/gpio-sim.c", "kernel/irq/irq_sim.c"),
+    *("tools/testing/kunit", "drivers/gpio/gpio-sim.c", "drivers/gpio/gpiolib.h", "kernel/irq/irq_sim.c"),
 )
 """What tests need of the sources of 6.12 and 6.1, by one name: taking it out of the archive takes a while."""
 

@@ -191,6 +191,11 @@ def test_the_longest_name_is_taken(place: Path) -> None:
     assert new("hello", "x" * 55, cwd=place).returncode == 0
 
 
+def test_the_names_of_all_modules_count(place: Path) -> None:
+    assert "'xxx" in refused(new("library", "x" * 51, cwd=place), place)
+    assert new("library", "x" * 50, cwd=place).returncode == 0
+
+
 def test_a_name_of_the_kernels_own_is_refused(place: Path) -> None:
     taken = names_in_use()
     if not taken:

@@ -24,9 +24,13 @@ from kbuildpy.scaffold.render import guest_files, render_project
 from tests.parity.both import REPRODUCIBLE, Build, collect, kbuildpy, make
 from tests.parity.cross import CROSS
 from tests.parity.packages import other_compiler
+from tests.vm.templates.simulator import FOLDER, can_be_simulated, lay_out_simulator
 
 DEFAULT, FLIPPED, BROKEN = "default", "flipped", "broken"
 """With the options as they are, with each of them the other way round, and with a mistake in each module."""
+
+_COUNTING = ("kprobe", "netfilter", "notifier")
+"""Templates whose tests count what goes on in the whole kernel: they come before those of others that make it go on."""
 
 # What both tools say that is not about the sources: no types where the headers have no vmlinux, or another pahole.
 _NOISE = (
@@ -46,10 +50,14 @@ def templates() -> dict[str, Template]:
 
 def fits(template: Template, tree: KernelTree) -> bool:
     """Whether the kernel of `tree` has what the template's modules and tests need."""
-    has = tree.config.get
     return str(architecture_of(tree)) in template.architectures and all(
-        has(symbol) in ("y", "m") for symbol in template.config
+        has(tree, symbol) or (symbol == "CONFIG_GPIO_SIM" and can_be_simulated(tree)) for symbol in template.config
     )
+
+
+def has(tree: KernelTree, symbol: str) -> bool:
+    """Whether the kernel of `tree` has what `symbol` of its configuration stands for."""
+    return tree.config.get(symbol) in ("y", "m")
 
 
 def project_of(template: Template, variant: str) -> Project:
@@ -66,8 +74,8 @@ def project_of(template: Template, variant: str) -> Project:
     )
 
 
-def lay_out(place: Path, chosen: Iterable[Project], *, broken: bool = False) -> None:
-    """Write `chosen` below `place`, and a Kbuild file that builds all of them."""
+def lay_out(tree: KernelTree, place: Path, chosen: Iterable[Project], *, broken: bool = False) -> None:
+    """Write `chosen` below `place`, and a Kbuild file that builds all of them; and what the kernel lacks for them."""
     place.mkdir(parents=True)
     lines = []
     for project in chosen:
@@ -76,6 +84,9 @@ def lay_out(place: Path, chosen: Iterable[Project], *, broken: bool = False) -> 
         lines.append(f"obj-m += {project.name}/\n")
         if broken:
             break_project(project, directory)
+        if "CONFIG_GPIO_SIM" in project.template.config and not has(tree, "CONFIG_GPIO_SIM"):
+            lay_out_simulator(tree, place / FOLDER)
+            lines.append(f"obj-m += {FOLDER}/\n")
     (place / "Kbuild").write_text("".join(lines))
 
 
@@ -137,11 +148,11 @@ def build_together(
     variables = [*cross, *other_compiler(tree), REPRODUCIBLE]
     oracle = None
     if compare:
-        lay_out(place, projects.values(), broken=variant == BROKEN)
+        lay_out(tree, place, projects.values(), broken=variant == BROKEN)
         done = make(tree, place, variables)
         oracle = Build(done.returncode, done.text + done.error_text, collect(place))
         shutil.rmtree(place)
-    lay_out(place, projects.values(), broken=variant == BROKEN)
+    lay_out(tree, place, projects.values(), broken=variant == BROKEN)
     # (sparse of this machine may be older than what the newest kernels take)
     checks = ["W=1"] if tree.version >= (7, 0) else ["W=1", "C=1"]
     done = kbuildpy("build", place, "-k", str(tree.objects), "-K", *checks, *variables)
@@ -156,7 +167,7 @@ def run_together(together: Together, *extra: str | Path) -> dict[str, Any]:
     for option, values in _run_options(together.projects.values()).items():
         for value in values:
             words += [option, value]
-    for project in together.projects.values():
+    for project in sorted(together.projects.values(), key=lambda project: project.template.name not in _COUNTING):
         for test in project.tests:
             words += ["--test", together.place / project.name / test]
     helpers = {Path(file).name: project for project in together.projects.values() for file in guest_files(project)}
