@@ -1,4 +1,4 @@
-"""Every template on arm64."""
+"""Every template on arm64: in the sweep, for it takes its time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.vm.templates.claims import (
 )
 
 LINE = "arm64"
-pytestmark = [pytest.mark.parity, pytest.mark.vm]
+pytestmark = [pytest.mark.parity, pytest.mark.vm, pytest.mark.sweep]
 __all__ = [
     "built",
     "ran",
