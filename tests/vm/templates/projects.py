@@ -29,8 +29,8 @@ from tests.vm.templates.simulator import FOLDER, can_be_simulated, lay_out_simul
 DEFAULT, FLIPPED, BROKEN = "default", "flipped", "broken"
 """With the options as they are, with each of them the other way round, and with a mistake in each module."""
 
-_COUNTING = ("kprobe", "netfilter", "notifier")
-"""Templates whose tests count what goes on in the whole kernel: they come before those of others that make it go on."""
+_COUNTING = ("notifier", "kprobe", "netfilter")
+"""Templates whose tests count what goes on in the whole kernel: they come first, before others make it go on."""
 
 # What both tools say that is not about the sources: no types where the headers have no vmlinux, or another pahole.
 _NOISE = (
@@ -167,7 +167,7 @@ def run_together(together: Together, *extra: str | Path) -> dict[str, Any]:
     for option, values in _run_options(together.projects.values()).items():
         for value in values:
             words += [option, value]
-    for project in sorted(together.projects.values(), key=lambda project: project.template.name not in _COUNTING):
+    for project in sorted(together.projects.values(), key=_turn):
         for test in project.tests:
             words += ["--test", together.place / project.name / test]
     helpers = {Path(file).name: project for project in together.projects.values() for file in guest_files(project)}
@@ -181,6 +181,11 @@ def run_together(together: Together, *extra: str | Path) -> dict[str, Any]:
         name = Path(test["name"]).name
         found[f"{name} (kunit)" if test["kind"] == "kunit" else name] = test
     return found
+
+
+def _turn(project: Project) -> int:
+    name = project.template.name
+    return _COUNTING.index(name) if name in _COUNTING else len(_COUNTING)
 
 
 def _run_options(projects: Iterable[Project]) -> dict[str, Sequence[str]]:
