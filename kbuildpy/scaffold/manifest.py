@@ -77,7 +77,7 @@ class Template:
     kernels: tuple[int, int]
     # where its test passes, as `str(Architecture)` has them
     architectures: tuple[str, ...]
-    # configuration symbols that the kernel must have
+    # configuration symbols that a kernel must have for the test
     config: tuple[str, ...]
     # QEMU devices that the test needs
     devices: tuple[str, ...]
