@@ -33,6 +33,8 @@ def init_changes(existing: Existing, *, force: bool = False) -> list[Change]:
         raise KbuildError(f"{directory / 'SConstruct'}: there already", hint="--force replaces it")
     changes = [Change("SConstruct", "new", _rendered("SConstruct", existing))]
     if not existing.has_kbuild:
+        if (directory / "Kbuild").exists():
+            raise KbuildError(f"{directory / 'Kbuild'}: there already, and names no modules", hint="set obj-m in it")
         changes.append(Change("Kbuild", "new", _rendered("Kbuild", existing)))
     kept = (directory / "dkms.conf").exists()
     changes.append(
@@ -46,7 +48,8 @@ def init_changes(existing: Existing, *, force: bool = False) -> list[Change]:
 def write_changes(directory: Path, changes: list[Change]) -> None:
     """Carry `changes` out: new files first, all or none of them. Raises OSError."""
     files = [NewFile(directory / change.path, change.contents) for change in changes if change.kind == "new"]
-    write_new(files, force=True)
+    # (only an SConstruct may be replaced, and was asked for)
+    write_new(files, force=(directory / "SConstruct").exists())
     for change in changes:
         if change.kind == "more":
             with replacing(directory / change.path) as slot:

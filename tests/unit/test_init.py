@@ -200,6 +200,13 @@ def test_nothing_is_lost(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_kbuild_file_that_names_no_modules_is_not_replaced(tmp_path: Path) -> None:
+    write(tmp_path, Kbuild="# to come\n", **{"drv.c": MODULE})
+    with pytest.raises(KbuildError, match="there already, and names no modules"):
+        init_changes(read_existing(tmp_path, lambda *_: [], {}))
+    assert (tmp_path / "Kbuild").read_text() == "# to come\n"
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     write(tmp_path, **{"drv.c": MODULE})
     done = init("-n", cwd=tmp_path)
