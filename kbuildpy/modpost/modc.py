@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import kbuildpy
-from kbuildpy.errors import KbuildError
 from kbuildpy.modpost.aliases import alias_line
 from kbuildpy.modpost.diagnostics import Log, check_line
 from kbuildpy.modpost.exports import ExportedSymbol, Owner
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.resolve import Import, ResolvedModule
 from kbuildpy.modpost.versions import Dialect
+from kbuildpy.template_path import template_path
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -130,12 +128,3 @@ def _template() -> Template:
         undefined=jinja2.StrictUndefined,
     )
     return environment.from_string(template_path("modpost/mod.c.j2").read_text())
-
-
-def template_path(name: str) -> Path:
-    """A template: in `templates/` of the source checkout, or inside the package in an installed wheel."""
-    package = Path(kbuildpy.__file__).parent
-    for folder in (package / "templates", package.parent / "templates"):
-        if (folder / name).exists():
-            return folder / name
-    raise KbuildError(f"template {name} is missing", hint="reinstall kbuildpy")

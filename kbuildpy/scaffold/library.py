@@ -6,18 +6,14 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-import kbuildpy
-from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.errors import UsageError
 from kbuildpy.scaffold.manifest import FILE_NAME, Template, read_manifest
+from kbuildpy.template_path import template_path
 
 
 def own_templates() -> Path:
-    """`templates/` of the source checkout, or inside the package in an installed wheel."""
-    package = Path(kbuildpy.__file__).parent
-    for folder in (package / "templates", package.parent / "templates"):
-        if folder.is_dir():
-            return folder
-    raise KbuildError("the templates are missing", hint="reinstall kbuildpy")
+    """The folder of all templates that come with kbuildpy."""
+    return template_path("modules").parent
 
 
 def all_templates(folders: Sequence[Path] = ()) -> dict[str, Template]:

@@ -16,10 +16,10 @@ from kbuildpy.kernel.symvers_index import MIN_LINES, SymversIndex, format_index
 from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions
 from kbuildpy.modpost.layouts import StructLayout, parse
 from kbuildpy.modpost.md4 import _digest, _digest_libcrypto, srcversion_digest
-from kbuildpy.modpost.modc import template_path
 from kbuildpy.modpost.names import without_suffix
 from kbuildpy.modpost.records import line_by_line, recorded_crcs, recorded_sources
 from kbuildpy.modpost.srcversion import significant
+from kbuildpy.template_path import template_path
 
 
 def test_options_are_read_as_getopt_does() -> None:
