@@ -9,7 +9,7 @@ from kbuildpy.errors import KbuildError
 
 
 def template_path(name: str) -> Path:
-    """A template or a folder of them: in `templates/` of the source checkout, or in the package of an installed wheel."""
+    """A template or a folder of them: in `templates/` of the checkout, or in the package of an installed wheel."""
     package = Path(kbuildpy.__file__).parent
     for folder in (package / "templates", package.parent / "templates"):
         if (folder / name).exists():
