@@ -18,7 +18,6 @@ from kbuildpy.loader.stages.sites import (
     Code,
     Pointer,
     entry,
-    is_relocated,
     is_set,
     pointers,
     sites,
@@ -100,27 +99,28 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
         opcode = _opcode(first)
         target = calls.target(section, offset + opcode) if opcode else None
         if target is None or not target.startswith(INDIRECT_THUNK):
-            _check_code(info, number, pointer)
+            _check_code(info, number, pointer, code)
             if opcode and first[opcode - 1] in (CALL, JMP32) and info.kernel.version >= since.PARANOID_CALLS:
-                _look_before_destination(info, pointer, opcode, code.up_to(number, pointer, opcode + 4)[opcode:])
+                _look_before_destination(info, number, pointer, opcode, code)
             warn(info, ALTERNATIVE_C, "apply_retpolines")
         elif target == RSP:
             raise Undefined(info.stage, f"code at {offset:#x} of {info.section_name(section)} calls {RSP}: BUG()")
 
 
-def _check_code(info: LoadInfo, number: int, pointer: Pointer) -> None:
+def _check_code(info: LoadInfo, number: int, pointer: Pointer, code: Code) -> None:
     """What a relocation has written is no code: what it is taken for depends on where things lie."""
-    if is_relocated(info, pointer.section, pointer.offset):
+    if code.is_relocated(pointer):
         where = f"{pointer.offset:#x} of {info.section_name(pointer.section)}"
         raise Undefined(info.stage, f"an entry of {info.section_name(number)} is about {where}, which is no code")
 
 
-def _look_before_destination(info: LoadInfo, call: Pointer, opcode: int, distance: bytes) -> None:
-    """The byte before the place where `call` leads is read; raises `Undefined` where that may be none. The opcode is
-    followed by the distance to it, which is `distance` if no relocation writes one."""
+def _look_before_destination(info: LoadInfo, number: int, call: Pointer, opcode: int, code: Code) -> None:
+    """The byte before the place where `call`, from table `number`, leads is read; raises `Undefined` where that may be
+    none. The opcode is followed by the distance to it, which is the code's own if no relocation writes one."""
     field = call.offset + opcode
-    to = pointers(info, call.section).get(field)
+    to = code.pointers(call.section).get(field)
     if to is None:
+        distance = code.up_to(number, call, opcode + 4)[opcode:]
         to = Pointer(call.section, field + int.from_bytes(distance, "little", signed=True), -1)
     # (a distance counts from the end of its four bytes, of which it has not more)
     beyond = (to.offset + 4 + (1 << 31)) % (1 << 32) - (1 << 31)
@@ -152,7 +152,7 @@ def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> Non
             continue
         if first[0] == CS and calls.target(section, offset + 2) == RETURN_THUNK:
             continue
-        _check_code(info, number, pointer)
+        _check_code(info, number, pointer, code)
         target = "<dest>" if first == b"\xe9" else "0x0"
         warn(info, ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
 

@@ -102,6 +102,8 @@ class Code:
     def __init__(self, info: LoadInfo) -> None:
         self._info = info
         self._contents: dict[int, bytes] = {}
+        self._relocated: dict[int, bytearray] = {}
+        self._pointers: dict[int, dict[int, Pointer]] = {}
 
     def at(self, table: int, pointer: Pointer, length: int) -> bytes:
         """`length` bytes of code that `pointer`, from section `table`, points to. Raises `Undefined` where there are
@@ -122,6 +124,30 @@ class Code:
         """The same, or fewer bytes where the section ends before."""
         self.at(table, pointer, 0)
         return self._contents[pointer.section][pointer.offset : pointer.offset + length]
+
+    def is_relocated(self, pointer: Pointer) -> bool:
+        """Whether a relocation writes to the byte that `pointer` points to, which `at()` has found to be there."""
+        relocated = self._relocated.get(pointer.section)
+        if relocated is None:
+            relocated = self._relocated[pointer.section] = self._mark(pointer.section)
+        return bool(relocated[pointer.offset])
+
+    def _mark(self, section: int) -> bytearray:
+        """Of each byte of a section whether it is relocated. In one pass: there may be as many sites as relocations."""
+        size = len(self._contents[section])
+        marks = bytearray(size)
+        for relsec in self._info.relocated.get(section, ()):
+            for start, kind, *_ in zip(*self._info.relocations(relsec), strict=True):
+                for offset in range(start, min(start + (8 if kind in LONG else 4), size)):
+                    marks[offset] = 1
+        return marks
+
+    def pointers(self, section: int) -> dict[int, Pointer]:
+        """The distances that relocations write into `section`, by their offset there (see `pointers`)."""
+        found = self._pointers.get(section)
+        if found is None:
+            found = self._pointers[section] = pointers(self._info, section)
+        return found
 
     def _executable(self, table: int, pointer: Pointer) -> bytes:
         info = self._info
@@ -182,15 +208,6 @@ def warn(info: LoadInfo, file: str, function: str, message: str | None = None) -
     else:
         info.log(f"WARNING: CPU: <cpu> PID: <pid> at {file}:<line> {function}+<offset>")
     info.kernel_taints.add("W")
-
-
-def is_relocated(info: LoadInfo, section: int, offset: int) -> bool:
-    """Whether a relocation writes to the byte at `offset` of `section`."""
-    return any(
-        field <= offset < field + (8 if kind in LONG else 4)
-        for relsec in info.relocated.get(section, ())
-        for field, kind, *_ in zip(*info.relocations(relsec), strict=True)
-    )
 
 
 def is_set(info: LoadInfo, *symbols: str) -> bool:
