@@ -1,4 +1,4 @@
-"""Every template on Linux 6.1; that their tests fail with broken modules is seen on 6.12."""
+"""Every template on Linux 6.1."""
 
 from __future__ import annotations
 

@@ -24,8 +24,9 @@ NAMES = ("gpio", "kunit")
 
 
 def built(line: str, variant: str, place: Path) -> Together:
-    chosen = [project_of(templates()[name], variant) for name in NAMES]
-    return build_together(small_kernel(line), place.resolve() / "projects", variant, chosen=chosen, compare=False)
+    tree = small_kernel(line)
+    chosen = [project_of(templates()[name], variant, tree.version) for name in NAMES]
+    return build_together(tree, place.resolve() / "projects", variant, chosen=chosen, compare=False)
 
 
 @pytest.mark.parametrize("variant", [DEFAULT, FLIPPED])

@@ -17,10 +17,9 @@ NAMES = [name for name, template in templates().items() if "x86_64" not in templ
 @pytest.mark.parametrize("variant", [DEFAULT, FLIPPED])
 @pytest.mark.parametrize("template", NAMES)
 def test_is_built_as_make_does_and_passes_its_own_test(template: str, variant: str, tmp_path: Path) -> None:
-    project = project_of(templates()[template], variant)
-    together = build_together(
-        tree_called("arm64"), tmp_path.resolve() / "projects", variant, chosen=[project], compare=True
-    )
+    tree = tree_called("arm64")
+    project = project_of(templates()[template], variant, tree.version)
+    together = build_together(tree, tmp_path.resolve() / "projects", variant, chosen=[project], compare=True)
     assert together.oracle and together.remarks_on(project) == []
     assert together.files_of(project, together.ours) == together.files_of(project, together.oracle) != {}
     results = run_together(together)
@@ -32,9 +31,8 @@ def test_is_built_as_make_does_and_passes_its_own_test(template: str, variant: s
 
 @pytest.mark.parametrize("template", NAMES)
 def test_its_test_fails_when_the_module_is_broken(template: str, tmp_path: Path) -> None:
-    project = project_of(templates()[template], BROKEN)
-    together = build_together(
-        tree_called("arm64"), tmp_path.resolve() / "projects", BROKEN, chosen=[project], compare=False
-    )
+    tree = tree_called("arm64")
+    project = project_of(templates()[template], BROKEN, tree.version)
+    together = build_together(tree, tmp_path.resolve() / "projects", BROKEN, chosen=[project], compare=False)
     results = run_together(together)
     assert project.tests and not any(results[Path(test).name]["passed"] for test in project.tests)
