@@ -153,7 +153,7 @@ def build_together(
     cross = () if is_native(architecture_of(tree)) else CROSS
     variables = [*cross, *other_compiler(tree), REPRODUCIBLE]
     if variant != DEFAULT:
-        variables.append("KCFLAGS=-g0")
+        variables += ["KCFLAGS=-g0", "CONFIG_DEBUG_INFO_BTF_MODULES="]
     if variant != BROKEN:
         # (for make as well: gcc makes other code of some sources when it looks for more to warn of)
         variables.append("W=1")
