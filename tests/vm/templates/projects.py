@@ -7,7 +7,6 @@ That is what makes it possible to try every one of them every time. In each proj
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -109,12 +108,12 @@ def break_project(project: Project, directory: Path) -> None:
 
 @dataclass(frozen=True)
 class Together:
-    """Projects that were built together for a tree: what make made of them and what kbuildpy did."""
+    """Projects that kbuildpy built together for a tree, with these variables."""
 
     tree: KernelTree
     place: Path
     projects: dict[str, Project]
-    oracle: Build | None
+    variables: tuple[str, ...]
     ours: Build
 
     def modules(self) -> list[Path]:
@@ -139,12 +138,10 @@ def remarks(output: str) -> list[str]:
     ]
 
 
-def build_together(
-    tree: KernelTree, place: Path, variant: str, *, chosen: Iterable[Project] = (), compare: bool = True
-) -> Together:
-    """All projects in one variant for `tree` (or those `chosen`), with warnings and sparse; by make as well, at the
-    same path, with `compare`. Those with mistakes are not looked at so closely, and only the variant as users have it
-    is built with what a debugger wants, which takes a fifth of the time."""
+def build_together(tree: KernelTree, place: Path, variant: str, *, chosen: Iterable[Project] = ()) -> Together:
+    """All projects in one variant for `tree` (or those `chosen`), with warnings and sparse. Those with mistakes are
+    not looked at so closely, and only the variant as users have it is built with what a debugger wants, which takes a
+    fifth of the time."""
     projects = {project.template.name: project for project in chosen} or {
         name: project_of(template, variant, tree.version)
         for name, template in templates().items()
@@ -157,18 +154,18 @@ def build_together(
     if variant != BROKEN:
         # (for make as well: gcc makes other code of some sources when it looks for more to warn of)
         variables.append("W=1")
-    oracle = None
-    if compare:
-        lay_out(tree, place, projects.values(), broken=variant == BROKEN)
-        done = make(tree, place, variables)
-        oracle = Build(done.returncode, done.text + done.error_text, collect(place))
-        shutil.rmtree(place)
     lay_out(tree, place, projects.values(), broken=variant == BROKEN)
     # (sparse of this machine may be older than what the newest kernels take)
     sparse = [] if variant == BROKEN or tree.version >= (7, 0) else ["C=1"]
     done = kbuildpy("build", place, "-k", str(tree.objects), "-K", *sparse, *variables)
     ours = Build(done.returncode, done.text + done.error_text, collect(place / "build" / tree.release))
-    return Together(tree, place, projects, oracle, ours)
+    return Together(tree, place, projects, tuple(variables), ours)
+
+
+def build_by_make(together: Together) -> Build:
+    """The same projects as make builds them, at the same path: beside the sources, where kbuildpy puts nothing."""
+    done = make(together.tree, together.place, together.variables)
+    return Build(done.returncode, done.text + done.error_text, collect(together.place))
 
 
 def run_together(together: Together, *extra: str | Path) -> dict[str, Any]:

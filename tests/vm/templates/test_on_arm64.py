@@ -6,6 +6,7 @@ import pytest
 
 from tests.vm.templates.claims import (
     built,
+    oracle,
     ran,
     test_builds_without_a_warning,
     test_passes_its_own_test_in_the_kernel,
@@ -16,6 +17,7 @@ LINE = "arm64"
 pytestmark = [pytest.mark.parity, pytest.mark.vm, pytest.mark.sweep]
 __all__ = [
     "built",
+    "oracle",
     "ran",
     "test_builds_without_a_warning",
     "test_passes_its_own_test_in_the_kernel",

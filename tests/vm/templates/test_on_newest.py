@@ -7,6 +7,7 @@ import pytest
 from tests.vm.kernels import NEWEST
 from tests.vm.templates.claims import (
     built,
+    oracle,
     ran,
     test_builds_without_a_warning,
     test_its_test_fails_when_the_module_is_broken,
@@ -18,6 +19,7 @@ LINE = NEWEST
 pytestmark = [pytest.mark.parity, pytest.mark.vm, pytest.mark.sweep]
 __all__ = [
     "built",
+    "oracle",
     "ran",
     "test_builds_without_a_warning",
     "test_its_test_fails_when_the_module_is_broken",

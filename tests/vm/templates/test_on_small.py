@@ -26,7 +26,7 @@ NAMES = ("gpio", "kunit")
 def built(line: str, variant: str, place: Path) -> Together:
     tree = small_kernel(line)
     chosen = [project_of(templates()[name], variant, tree.version) for name in NAMES]
-    return build_together(tree, place.resolve() / "projects", variant, chosen=chosen, compare=False)
+    return build_together(tree, place.resolve() / "projects", variant, chosen=chosen)
 
 
 @pytest.mark.parametrize("variant", [DEFAULT, FLIPPED])
