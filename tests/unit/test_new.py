@@ -85,7 +85,7 @@ def test_every_template_renders_with_each_option_and_each_kernel(place: Path) ->
 
 def test_the_list_says_what_options_there_are(place: Path) -> None:
     said = new("--list", cwd=place).text
-    assert re.search(r"^hello +hello: ", said, re.MULTILINE)
+    assert re.search(r"^hello +a module ", said, re.MULTILINE)
     assert re.search(r"^ +--without parameter: ", said, re.MULTILINE)
 
 
