@@ -174,6 +174,9 @@ def _module(table: _Table) -> Module:
         params=table.text("params", ""),
         option=table.text("option", ""),
     )
+    # (Kbuild links NAME.o from the objects, so none of them can be NAME.o itself)
+    if len(found.sources) > 1 and found.name in (source.rpartition(".")[0] for source in found.sources):
+        raise table.wrong("sources", f"a list without {found.name}.c: {found.name}.o is linked from all of them")
     table.refuse_others()
     return found
 
@@ -225,37 +228,37 @@ class _Table:
     def text(self, key: str, default: Any = _REQUIRED) -> str:
         value = self._get(key, default)
         if not isinstance(value, str) or (not value and default is _REQUIRED and key != "replace"):
-            raise self._wrong(key, "a string")
+            raise self.wrong(key, "a string")
         return value
 
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         value = self._get(key, default)
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and item for item in value):
-            raise self._wrong(key, "a list of strings")
+            raise self.wrong(key, "a list of strings")
         return tuple(value)
 
     def flag(self, key: str) -> bool:
         value = self._get(key, _REQUIRED)
         if not isinstance(value, bool):
-            raise self._wrong(key, "true or false")
+            raise self.wrong(key, "true or false")
         return value
 
     def strings(self, key: str) -> dict[str, str]:
         value = self._get(key, {})
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-            raise self._wrong(key, "a table of strings")
+            raise self.wrong(key, "a table of strings")
         return value
 
     def tables(self, key: str) -> list[_Table]:
         value = self._get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self._wrong(key, f"tables, each headed [[{key}]]")
+            raise self.wrong(key, f"tables, each headed [[{key}]]")
         return [_Table(self._path, f"{key}[{number}].", item) for number, item in enumerate(value)]
 
     def named(self, key: str) -> dict[str, _Table]:
         value = self._get(key, {})
         if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
-            raise self._wrong(key, f"tables, each headed [{key}.NAME]")
+            raise self.wrong(key, f"tables, each headed [{key}.NAME]")
         return {name: _Table(self._path, f"{key}.{name}.", item) for name, item in value.items()}
 
     def refuse_others(self) -> None:
@@ -269,5 +272,5 @@ class _Table:
             raise KbuildError(f"{self._path}: {self._place}{key} is missing")
         return self._values.get(key, default)
 
-    def _wrong(self, key: str, wanted: str) -> KbuildError:
+    def wrong(self, key: str, wanted: str) -> KbuildError:
         return KbuildError(f"{self._path}: {self._place}{key} is not {wanted}: {self._values.get(key)!r}")

@@ -307,6 +307,10 @@ def test_a_template_is_named_by_its_path(place: Path) -> None:
         ('summary = "s"\n[options.x]\nsummary = "s"\n', r"template\.toml: options\.x\.default is missing"),
         ('summary = "s"\n[files]\n"a" = "nothing"\n', r"template\.toml: option 'nothing' is not among"),
         ('summary = "s"\n[[tests]]\n', r"template\.toml: tests\[0\]\.file is missing"),
+        (
+            'summary = "s"\n[[modules]]\nname = "NAME"\nsources = ["NAME.c", "part.c"]\n',
+            r"template\.toml: modules\[0\]\.sources is not a list without NAME\.c",
+        ),
     ],
 )
 def test_a_manifest_that_is_not_right_is_named_with_the_place(manifest: str, why: str, place: Path) -> None:
