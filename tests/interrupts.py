@@ -1,5 +1,5 @@
 """Processes that can be interrupted, however the tests were started: a shell that starts something in the background
-lets it ignore interrupts, and its children inherit that."""
+lets it ignore interrupts, nohup lets it ignore the end of its terminal, and its children inherit that."""
 
 from __future__ import annotations
 
@@ -8,4 +8,5 @@ import signal
 
 def can_be_interrupted() -> None:
     """To be called in the new process (`preexec_fn`)."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

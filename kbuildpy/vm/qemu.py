@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +30,11 @@ KERNEL_PARAMETERS = (
     "printk.devkmsg=on",  # else the kernel drops all but ten of the guest's reports
     "panic=-1",  # reboot at once, which -no-reboot makes an exit
 )
+
+
+_PANIC = "Kernel panic - not syncing"
+_FIRST_PROGRAM = re.compile(r"Run /\S+ as init process")
+"""What the kernel logs before it runs the guest's first program (init/main.c: run_init_process)."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,33 @@ def boot(
     """Boot the kernel image `kernel` until it powers off or panics, or until `timeout` seconds are over.
 
     The image says which machine it is for. `parameters` are added to the kernel's command line; `memory` is in MiB.
-    Where QEMU translates it starts the kernel inside the image, unless `directly` is False (see `direct`).
+    Where QEMU translates it starts the kernel inside the image, unless `directly` is False (see `direct`). A kernel
+    that panicked early is booted once more (see `panicked_early`).
     Raises `CommandError` if QEMU is missing or cannot start, `KbuildError` if we cannot boot such an image.
     """
+    booted = _boot_once(kernel, initramfs, parameters, memory, timeout, directly)
+    return (
+        _boot_once(kernel, initramfs, parameters, memory, timeout, directly) if panicked_early(booted.log) else booted
+    )
+
+
+def panicked_early(log: Iterable[str]) -> bool:
+    """Whether a kernel with this log (lines without time stamps) panicked before it ran the guest's first program.
+
+    Then the guest is not the reason. Where QEMU translates on a busy machine, one start in some hundreds ends so: the
+    kernel patches its own code while another processor runs it.
+    """
+    panicked = False
+    for line in log:
+        if _FIRST_PROGRAM.search(line):
+            return False
+        panicked = panicked or _PANIC in line
+    return panicked
+
+
+def _boot_once(
+    kernel: Path, initramfs: bytes, parameters: tuple[str, ...], memory: int, timeout: float, directly: bool
+) -> BootResult:
     machine = machine_of_image(kernel)
     with TemporaryDirectory(prefix="kbuildpy-vm-") as name:
         directory = Path(name)

@@ -28,7 +28,7 @@ from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.needs import not_tried, with_earlier, with_needs
 from kbuildpy.vm.programs import GuestFile, Test, guest_files, scripts
-from kbuildpy.vm.qemu import boot_live
+from kbuildpy.vm.qemu import boot_live, panicked_early
 from kbuildpy.vm.reports import BootReport, new_marker
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.trial import Trial, asked_modules, closure, with_dependencies
@@ -107,7 +107,10 @@ def run_modules(
         again = [number for number, test in enumerate(tested) if test.status is not None] if looking else []
         looking = False
         tests = untested or [settings.tests[number] for number in again]
-        report = _boot(kernel, batch, settings, show, each=each, tests=tests, files=files, missing=missing)
+        boot = functools.partial(
+            _boot, kernel, batch, settings, show, each=each, tests=tests, files=files, missing=missing
+        )
+        report = started(boot, kernel.release, settings.memory, show)
         judged = judge(batch, report, limit=settings.limit)
         deadly |= {judged.deadly} - {""}
         for suite in kunit_results(report):
@@ -140,6 +143,22 @@ def run_modules(
             why = f", to see who left {judged.remains[0]} behind" if judged.remains else ""
             whom = [test.name for test in untested] or pending
             show(f"kbuildpy: booting again for {', '.join(map(printable, whom))}{why}\n".encode())
+
+
+def started(boot: Callable[[], BootReport], release: str, memory: int, show: Callable[[bytes], None]) -> BootReport:
+    """What `boot` reports, of a kernel called `release` that got as far as to load modules.
+
+    A kernel that panics before the guest's first program runs is booted once more. Raises `KbuildError` if it does not
+    start then either.
+    """
+    report = boot()
+    if not report.release and panicked_early(report.log):
+        show(b"kbuildpy: the kernel panicked before it ran the guest's first program; booting it once more\n")
+        report = boot()
+    if not report.release:
+        hint = f"Does it need more memory than {memory} MiB (--memory)? {_tail(report)}"
+        raise KbuildError(f"kernel {release} did not start in QEMU", hint=hint)
+    return report
 
 
 def _require_programs(kernel: Kernel) -> None:
@@ -229,11 +248,7 @@ def _boot(
                 raise KbuildError(f"port {settings.gdb} is in use", hint="--gdb PORT names another one") from error
             raise_for_device(settings.devices, error, kernel.machine)
             raise
-    report = guest.report()
-    if not report.release:
-        hint = f"Does it need more memory than {settings.memory} MiB (--memory)? {_tail(report)}"
-        raise KbuildError(f"kernel {kernel.release} did not start in QEMU", hint=hint)
-    return report
+    return guest.report()
 
 
 def _part(name: str) -> bytes:

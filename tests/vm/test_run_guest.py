@@ -157,6 +157,14 @@ def test_a_signal_to_qemu_is_no_want_of_memory(module: Path, tmp_path: Path) -> 
     assert b"memory than" not in said
 
 
+def test_a_kernel_that_panics_before_its_first_program_is_booted_once_more(module: Path) -> None:
+    once(module)
+    done = run(command(module, "--append", "rdinit=/nowhere"), check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.error_text.count("before it ran the guest's first program; booting it once more\n") == 1
+    assert "did not start in QEMU" in done.error_text and "Unable to mount root fs" in done.error_text
+
+
 def test_a_port_that_is_taken_is_named(module: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

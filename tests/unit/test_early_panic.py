@@ -1,0 +1,61 @@
+"""A kernel that panics before the guest's first program runs is booted once more; any other end is the guest's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.vm.qemu import panicked_early
+from kbuildpy.vm.reports import BootReport
+from kbuildpy.vm.session import started
+
+PANIC = "Kernel panic - not syncing: Fatal exception in interrupt"
+RUNS = "Run /init as init process"
+
+
+@pytest.mark.parametrize(
+    ("log", "early"),
+    [
+        ([], False),
+        (["Linux version 6.12", PANIC], True),
+        (["Linux version 6.12", RUNS], False),
+        ([RUNS, PANIC], False),
+        (["Linux version 6.12", "Oops: invalid opcode: 0000"], False),
+    ],
+)
+def test_only_a_panic_before_the_first_program_is_early(log: list[str], early: bool) -> None:
+    assert panicked_early(log) is early
+
+
+def outcome(*reports: BootReport) -> tuple[BootReport, bytes, int]:
+    """What `started` makes of boots that end like this one after the other: its result, its words, and how many boots
+    it took."""
+    said: list[bytes] = []
+    left: Iterator[BootReport] = iter(reports)
+    found = started(lambda: next(left), "6.12.1", 512, said.append)
+    return found, b"".join(said), len(reports) - len(list(left))
+
+
+GOOD = BootReport(release="6.12.1", log=[RUNS])
+EARLY = BootReport(log=[PANIC])
+SILENT = BootReport(log=[RUNS])
+
+
+def test_a_kernel_that_starts_is_booted_once() -> None:
+    assert outcome(GOOD, GOOD) == (GOOD, b"", 1)
+
+
+def test_a_kernel_that_panics_early_is_booted_once_more_and_this_is_said() -> None:
+    found, said, boots = outcome(EARLY, GOOD, GOOD)
+    assert (found, boots) == (GOOD, 2)
+    assert said.count(b"booting it once more") == 1
+
+
+@pytest.mark.parametrize(("reports", "boots"), [([EARLY, EARLY, GOOD], 2), ([SILENT, GOOD], 1)])
+def test_a_kernel_that_does_not_start_is_an_error(reports: list[BootReport], boots: int) -> None:
+    left = iter(reports)
+    with pytest.raises(KbuildError, match=r"6\.12\.1 did not start in QEMU"):
+        started(lambda: next(left), "6.12.1", 512, lambda said: None)
+    assert len(reports) - len(list(left)) == boots
