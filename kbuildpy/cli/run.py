@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.words import add_kernels, named_path
-from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.errors import KbuildError, UsageError, unexpected
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.printable import printable
 from kbuildpy.vm.describe import as_text, describe_test
@@ -158,6 +158,8 @@ def _read(files: Sequence[Path], parameters: Mapping[Path, str]) -> tuple[list[T
             raise
         except KbuildError as error:
             results.append(damaged(file, error))
+        except Exception as error:  # one bad file must not end a run over many
+            results.append(damaged(file, unexpected(file, error)))
     return trials, results
 
 
