@@ -2,6 +2,9 @@
 
 xz, lzma, gzip and bzip2 are the standard library's; zstd is where Python has it (3.14), else the program's, as lz4
 always is. What follows the compressed stream is left alone: kernel images have a length there.
+
+A few bytes can unpack to more than there is memory. So nothing is unpacked beyond a limit, which is the same for all
+formats, nor with more memory for the unpacking itself than kmod or a usual compressor's options take.
 """
 
 from __future__ import annotations
@@ -17,8 +20,15 @@ from typing import Any
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.run import run
 
-LIMIT = 1 << 30
-"""Bytes that decompressed contents may have: a damaged or hostile file must not take all memory."""
+_LIMIT, _ALWAYS, _RATIO = 1 << 30, 1 << 26, 64
+_MEMORY = 1 << 27
+"""Bytes for the unpacking itself, in xz a dictionary of 64 MiB (`xz -9`), in zstd a window of 128 MiB, which is what
+kmod takes, too (ZSTD_WINDOWLOG_LIMIT_DEFAULT), and more than the kernel's makefiles ask for (`zstd -22 --ultra`)."""
+
+
+def limit_for(size: int) -> int:
+    """Bytes that contents of `size` bytes may unpack to: of kernels and modules nothing shrinks to a sixty-fourth."""
+    return min(max(_ALWAYS, _RATIO * size), _LIMIT)
 
 
 def compression_of(contents: bytes) -> str:
@@ -29,7 +39,8 @@ def compression_of(contents: bytes) -> str:
 def decompress(contents: bytes) -> bytes:
     """`contents` decompressed; themselves if they are not compressed.
 
-    Raises `KbuildError` for a damaged stream, for more than `LIMIT`, and when the program for it is missing.
+    Raises `KbuildError` for a damaged stream, for one that unpacks to more than `limit_for` its size, and when the
+    program for it is missing.
     """
     name = compression_of(contents)
     if not name:
@@ -40,7 +51,7 @@ def decompress(contents: bytes) -> bytes:
         raise KbuildError("contents compressed with lzo cannot be read here", hint="decompress them with lzop -d first")
     new = _decompressor(name)
     if new is None:
-        return _by_program(["zstd", "-dc", "--long=31"], contents)
+        return _by_program(["zstd", "-dc", "--long=27"], contents)
     return _by_library(name, new, contents)
 
 
@@ -51,35 +62,47 @@ def _decompressor(name: str) -> Callable[[], Any] | None:
         return bz2.BZ2Decompressor
     if name == "zstd":
         try:
-            found: Callable[[], Any] = import_module("compression.zstd").ZstdDecompressor
+            zstd = import_module("compression.zstd")
         except ImportError:
             return None
-        return found
-    return lzma.LZMADecompressor
+        return lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 27})
+    return lambda: lzma.LZMADecompressor(memlimit=_MEMORY)
 
 
 def _by_library(name: str, new: Callable[[], Any], contents: bytes) -> bytes:
-    stream = new()
+    stream, limit = new(), limit_for(len(contents))
     try:
-        plain = bytes(stream.decompress(contents, LIMIT))
+        plain = bytes(stream.decompress(contents, limit + 1))
     # zstd's error is a class of its own in a module that need not be there
     except Exception as error:
-        if isinstance(error, MemoryError):
-            raise
+        if isinstance(error, MemoryError) or "Memory usage limit" in str(error):
+            raise KbuildError(f"there is not enough memory to decompress the {name} contents") from error
         raise KbuildError(f"damaged {name} contents: {error}") from error
+    if len(plain) > limit:
+        raise _too_much(name, limit)
     if not stream.eof:
-        what = f"more than {LIMIT >> 20} MiB" if len(plain) >= LIMIT else "cut off before their end"
-        raise KbuildError(f"the {name} contents are {what}")
+        raise KbuildError(f"the {name} contents are cut off before their end")
     return plain
 
 
 def _by_program(argv: list[str], contents: bytes) -> bytes:
+    limit = limit_for(len(contents))
     try:
-        return run(argv, input=contents).stdout
+        done = run(argv, input=contents, limit=limit)
     except CommandError as error:
         if error.returncode == 127:
             raise
         raise KbuildError(f"damaged {argv[0]} contents: {_complaint(error.stderr)}") from error
+    if len(done.stdout) > limit:
+        raise _too_much(argv[0], limit)
+    return done.stdout
+
+
+def _too_much(name: str, limit: int) -> KbuildError:
+    return KbuildError(
+        f"the {name} contents unpack to more than {limit >> 20} MiB",
+        hint="no kernel and no module shrinks that much: the file is damaged, or made to take all memory",
+    )
 
 
 def _complaint(stderr: str) -> str:

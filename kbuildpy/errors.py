@@ -24,6 +24,16 @@ class KbuildError(Exception):
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
 
+def unexpected(path: object, error: Exception) -> KbuildError:
+    """What stands for `error`, which nobody foresaw, in a run over many files: the others go on."""
+    if isinstance(error, MemoryError):
+        return KbuildError(f"{path}: there is not enough memory for it")
+    return KbuildError(
+        f"{path}: it could not be looked at ({type(error).__name__}: {error})",
+        hint="this is a defect of kbuildpy: please report it, with the file",
+    )
+
+
 class UsageError(KbuildError):
     """The call itself was wrong: an argument, a path, a combination of options (exit status 2)."""
 

@@ -50,7 +50,8 @@ def replacing(path: Path) -> Iterator[Replacement]:
     So what is decided by looking at the file is to be decided inside. A symbolic link stays one: the file that it leads
     to is replaced. Raises OSError when nothing can be written beside the file.
     """
-    real = path.resolve()
+    # (unlike Path.resolve(), it leaves a link that leads to itself for open() to complain of)
+    real = Path(os.path.realpath(path))
     beside = real.parent / f".{real.name}.new~"
     descriptor = _claim(beside)
     try:

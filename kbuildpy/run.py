@@ -61,25 +61,34 @@ def run(
     input: bytes | None = None,
     timeout: float | None = None,
     check: bool = True,
+    limit: int | None = None,
 ) -> Completed:
     """Run `argv` to its end and return what it printed.
+
+    With `limit` (and then without `timeout`), one that prints more bytes than that on standard output is killed, and
+    what it printed until then, a little more than `limit`, is returned with status 0.
 
     `timeout` is in seconds. With `check`, a non-zero exit raises `CommandError` that carries the
     program's standard error; without it the caller looks at `returncode`. A program that does not
     exist, or does not end in time, always raises `CommandError`.
     """
     words = [str(word) for word in argv]
+    environment = dict(env) if env is not None else None
     try:
-        done = subprocess.run(
-            words,
-            cwd=cwd,
-            env=dict(env) if env is not None else None,
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
+        if limit is not None:
+            completed = _run_limited(words, cwd, environment, input or b"", limit)
+        else:
+            done = subprocess.run(
+                words,
+                cwd=cwd,
+                env=environment,
+                input=input,
+                stdin=subprocess.DEVNULL if input is None else None,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+            completed = Completed(done.returncode, done.stdout, done.stderr)
     except FileNotFoundError as missing:
         if cwd is not None and not Path(cwd).is_dir():
             raise CommandError(f"{cwd}: no such directory (to run {words[0]} in)") from missing
@@ -92,14 +101,37 @@ def run(
             stderr=(late.stderr or b"").decode(errors="replace"),
             returncode=124,
         ) from late
-    completed = Completed(done.returncode, done.stdout, done.stderr)
-    if check and done.returncode != 0:
+    if check and completed.returncode != 0:
         raise CommandError(
-            f"{words[0]} failed with status {done.returncode}: {completed.error_text.strip()}",
+            f"{words[0]} failed with status {completed.returncode}: {completed.error_text.strip()}",
             stderr=completed.error_text,
-            returncode=done.returncode,
+            returncode=completed.returncode,
         )
     return completed
+
+
+def _run_limited(
+    argv: list[str], cwd: Path | str | None, env: dict[str, str] | None, input: bytes, limit: int
+) -> Completed:
+    # (a file for what it reads and one for its errors, so that there is one pipe to be read)
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as errors:
+        source.write(input)
+        source.seek(0)
+        process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=source, stdout=subprocess.PIPE, stderr=errors)
+        printed = bytearray()
+        assert process.stdout
+        with process:
+            try:
+                while len(printed) <= limit and (chunk := process.stdout.read(1 << 20)):
+                    printed += chunk
+            except BaseException:
+                process.kill()
+                raise
+            if len(printed) > limit:
+                process.kill()
+        errors.seek(0)
+        status = 0 if len(printed) > limit else process.returncode
+        return Completed(status, bytes(printed), errors.read())
 
 
 def install_hint(program: str) -> str:

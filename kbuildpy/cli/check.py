@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if _OWN in args.kernels and (len(args.kernels) > 1 or args.script is not None):
         raise UsageError("-k own: by itself, and for files only", hint="name the kernels, or `all`")
     if args.script is not None:
-        return _run_script(args, _kernels(args, args.kernels))
+        return _run_script(args, _kernels(args))
     from kbuildpy.loader.check import check_files
 
     checks, silent = _checks(args, files)
@@ -133,23 +133,23 @@ def _checks(args: argparse.Namespace, files: Sequence[Path]) -> tuple[list[Check
 
     parameters = _parameters(args.params, files)
     groups, silent = built_for(files) if args.kernels == [_OWN] else ({"": [*files]}, [])
-    checks = [
-        Check(tuple(group), tuple(_kernels(args, [release] if release else args.kernels)), parameters)
-        for release, group in groups.items()
-    ]
+    checks = [Check(tuple(group), tuple(_kernels(args, own=release)), parameters) for release, group in groups.items()]
     return checks, silent
 
 
-def _kernels(args: argparse.Namespace, words: Sequence[str]) -> list[LoaderKernel]:
+def _kernels(args: argparse.Namespace, *, own: str = "") -> list[LoaderKernel]:
+    """The kernels that `args` name, or the one whose release modules say that they were built for."""
     from kbuildpy.kbuild.module_facts import ask_module_facts
     from kbuildpy.loader.kernels.keys import with_certificates
     from kbuildpy.loader.kernels.open import open_kernels
 
+    words = [own] if own else args.kernels
     opened = open_kernels(
         words,
         partial(ask_module_facts, environ=os.environ),
         kdir=os.environ.get("KDIR"),
         kernelrelease=os.environ.get("KERNELRELEASE"),
+        paths=not own,
     )
     kernels = []
     for item in opened:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.words import add_kernels, named_path
-from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.errors import KbuildError, UsageError, unexpected
 from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.printable import printable
 from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.devices import check_devices
-from kbuildpy.vm.kernels import Kernel, find_kernels
+from kbuildpy.vm.kernels import Kernel, find_kernels, kernels_of_releases
 from kbuildpy.vm.programs import Test, read_command, read_test
 from kbuildpy.vm.result import Result, damaged
 from kbuildpy.vm.session import Settings, run_modules
@@ -143,7 +144,7 @@ def _run(
     """The results of each kernel, one after the other; `missing` are modules that could not be read."""
     for kernel, chosen in plan:
         say = (lambda chunk: None) if quiet and not (settings.keep or settings.gdb) else _show
-        say(f"kbuildpy: booting {kernel.release} ({kernel.image})\n".encode())
+        say(f"kbuildpy: booting {printable(kernel.release)} ({printable(str(kernel.image))})\n".encode())
         yield run_modules(kernel, chosen, settings, show=say, missing=missing)
 
 
@@ -157,6 +158,8 @@ def _read(files: Sequence[Path], parameters: Mapping[Path, str]) -> tuple[list[T
             raise
         except KbuildError as error:
             results.append(damaged(file, error))
+        except Exception as error:  # one bad file must not end a run over many
+            results.append(damaged(file, unexpected(file, error)))
     return trials, results
 
 
@@ -223,7 +226,7 @@ def _plan(words: Sequence[str], trials: Sequence[Trial]) -> list[tuple[Kernel, l
     if words or kdir or kernelrelease or not all(built_for):
         kernels = find_kernels(words, kdir=kdir, kernelrelease=kernelrelease)
     else:
-        kernels = find_kernels(built_for)
+        kernels = kernels_of_releases(built_for)
     releases = {kernel.release for kernel in kernels}
     plan = []
     for kernel in kernels:

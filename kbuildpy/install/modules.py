@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +36,18 @@ def modules_of_build(directory: Path, out: Path) -> list[BuiltModule]:
     names = [str(Path(line.removeprefix(f"{directory}/")).with_suffix(".ko")) for line in lines]
     if not names:
         raise KbuildError(f"{directory}: the Kbuild file names no modules (obj-m is empty)", hint="nothing to install")
-    modules = [BuiltModule(out / name, name) for name in dict.fromkeys(names)]
+    modules = [BuiltModule(out / _built_as(name), name) for name in dict.fromkeys(names)]
     missing = [module for module in modules if Path(module.name).is_absolute() or not module.source.is_file()]
     if missing:
         raise KbuildError(f"{missing[0].source}: not there, and {order} names it", hint=hint)
     return modules
+
+
+def _built_as(name: str) -> str:
+    """Where the module `name` is below the output: what lies outside of the module directory is folded in there
+    (kbuildpy/kbuild/layout.py), so no name leads out."""
+    path = posixpath.normpath(name)
+    return path.replace("../", "_up/") if path.startswith("../") else path
 
 
 def module_files(files: Iterable[Path]) -> list[BuiltModule]:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.install.beneath import check_index, check_place
 from kbuildpy.install.depmod import depmod_command, depmod_runs, depmod_title, run_depmod
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_modules
@@ -40,11 +41,14 @@ def install_modules(
     What comes back are the lines that Kbuild prints, for one module after the other as each is installed; `warn` gets,
     before, what is to be known beside. `signer` signs in place of the tree's own key. `manifest` gets a line for each,
     in which `root` is called `manifest_root`. `jobs` modules are worked on at a time. Nothing is installed when a
-    module is not as it should be; when one fails on its way, those that come after it are not begun. Raises
-    `KbuildError`.
+    module is not as it should be, or would be written outside of `root`; when one fails on its way, those that come
+    after it are not begun. Raises `KbuildError`.
     """
     env = rules.environment_for(environ, root)
     check_modules(modules, release)
+    for module in modules:
+        if said := check_place(module.name, rules, root):
+            warn(f"kbuildpy: warning: {said}")
     check_signatures(modules, rules, signer, warn)
     chosen, lack = (signer, "") if signer else tree_signer(rules.signature)
     if lack and not all(stays_signed(module, rules) for module in modules):
@@ -77,6 +81,7 @@ def index_modules(
     """Run depmod for what is installed below `root`, where `rules` have it. Raises `KbuildError`."""
     if not rules.depmod:
         return
+    check_index(rules, root)
     say(depmod_title(rules, root))
     said = "" if dry_run else run_depmod(rules, root, rules.environment_for(environ, root))
     if said:

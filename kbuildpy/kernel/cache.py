@@ -1,7 +1,8 @@
 """Where a user's caches live, and how a value gets in and out of them.
 
 A cache may be lost at any time and is never the reason for a failure: what cannot be read is not there, what
-cannot be written is worked out again. It holds commands that will be run, so its directory is this user's own.
+cannot be written is worked out again. It holds commands that will be run, so its directory, and all that leads there,
+has to be this user's own.
 """
 
 from __future__ import annotations
@@ -17,24 +18,31 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.own_paths import foreign_entry, found_foreign
+from kbuildpy.printable import printable
+from kbuildpy.say import complain
 
 
 def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
     """The directory of this user's caches, made if it is not there.
 
     `KBUILDPY_CACHE`, else `$XDG_CACHE_HOME/kbuildpy`, else `~/.cache/kbuildpy`; where that cannot be written (a
-    build daemon's HOME, a read-only one, somebody else's under sudo): a private one below the temporary directory.
-    Raises `KbuildError` if that one belongs to somebody else.
+    build daemon's HOME, a read-only one) or is not this user's alone (under sudo; see `kbuildpy.own_paths`), which is
+    said once: a private one below the temporary directory. Raises `KbuildError` if that one is somebody else's.
     """
     variables = os.environ if environment is None else environment
     chosen = variables.get("KBUILDPY_CACHE", "")
-    if chosen:
-        directory = Path(chosen).absolute()
-        return directory if _make(directory) else _private_directory()
-    home_cache = _home_cache(variables)
-    # A directory of another user could feed us commands, and under sudo we would leave root's files in it.
-    if home_cache is not None and _make(home_cache) and home_cache.stat().st_uid == os.geteuid():
-        return home_cache
+    wanted = Path(chosen).absolute() if chosen else _home_cache(variables)
+    if wanted is not None:
+        # A directory of another user could feed us commands, and under sudo we would leave root's files in it.
+        foreign = found_foreign(wanted)
+        if not foreign and _make(wanted):
+            # (made in a directory, or through a link, that nobody else can change meanwhile)
+            foreign = found_foreign(wanted) or (foreign_entry(wanted) if _lets_others_in(wanted) else "")
+            if not foreign:
+                return wanted
+        if foreign:
+            _say_once(wanted, foreign)
     return _private_directory()
 
 
@@ -89,6 +97,24 @@ def _make(directory: Path) -> bool:
     return os.access(directory, os.R_OK | os.W_OK | os.X_OK)
 
 
+def _lets_others_in(directory: Path) -> bool:
+    return bool(directory.stat().st_mode & 0o011)
+
+
+_said: set[Path] = set()
+"""Caches of which it was said that they are not used."""
+
+
+def _say_once(directory: Path, foreign: str) -> None:
+    if directory not in _said:
+        _said.add(directory)
+        complain(
+            f"kbuildpy: warning: the cache {printable(str(directory))} is not used: {printable(foreign)}\n"
+            "  it holds commands that are run, so it has to be yours alone; set KBUILDPY_CACHE to a directory of your "
+            "own, or remove the cache and let it be made anew"
+        )
+
+
 def _private_directory() -> Path:
     import tempfile  # costs more than the rest of this file, and is seldom needed
 
@@ -101,7 +127,8 @@ def _private_directory() -> Path:
             f"{directory}: no directory for caches: {failed.strerror}",
             hint="set KBUILDPY_CACHE to a directory that you can write",
         ) from failed
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+    private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
+    if not private or found_foreign(directory):
         raise KbuildError(
             f"{directory}: not a private directory of this user, so no place for caches",
             hint="remove it, or set KBUILDPY_CACHE to a directory of your own",

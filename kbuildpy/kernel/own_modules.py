@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.release import is_release
 
+_NAME_LENGTH = 64 - 8
 _AGAIN = "the file is damaged: build, compress or copy it again"
 _MODULE = re.compile(r"(?:.*/)?([^/]+)\.ko(?:\.(?:gz|xz|zst|lz4|lzma|bz2))?")
 
@@ -100,8 +102,9 @@ def stated_needs(contents: bytes) -> tuple[str, ...]:
 
 def stated_release(contents: bytes) -> str:
     """The release of the kernel that a module was built for, as its `vermagic=` says, found in the same way; "" if it
-    does not say."""
-    return _stated(contents, b"\0vermagic=").split(" ")[0]
+    does not say, or not what can be one."""
+    release = _stated(contents, b"\0vermagic=").split(" ")[0]
+    return release if is_release(release) else ""
 
 
 def _stated(contents: bytes, tag: bytes) -> str:
@@ -142,6 +145,17 @@ def module_name(path: str) -> str:
     """What the kernel calls the module in the file (or of the name) `path`: KBUILD_MODNAME."""
     found = _MODULE.fullmatch(path)
     return (found[1] if found else path.rpartition("/")[2]).replace("-", "_")
+
+
+def is_module_name(name: str) -> bool:
+    """Whether a module can be called `name`, so that it is one component of a path and one word: printable, without
+    spaces and slashes, and short enough for `struct module` (include/linux/module.h: MODULE_NAME_LEN, on 64 bits)."""
+    return (
+        name.isprintable()
+        and not {" ", "/"} & set(name)
+        and name not in {"", ".", ".."}
+        and len(name.encode()) < _NAME_LENGTH
+    )
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import re
 
+_RELEASE = re.compile(r"\d[!-.0-~]{0,63}")
 _VERSION = re.compile(r"(\d+(?:\.\d+)*)(?:[-~]rc(\d+))?")
+
+
+def is_release(word: str) -> bool:
+    """Whether `word` can be what a kernel calls itself, and so part of a path: a version and what follows it, in
+    printable ASCII without a slash, of at most 64 characters (the kernel tree's Makefile: uts_len)."""
+    return _RELEASE.fullmatch(word) is not None
 
 
 def release_order(release: str) -> tuple[object, ...]:

@@ -39,7 +39,7 @@ def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[
             release = stated_release(read_module(file))
             if not release:
                 raise KbuildError(
-                    f"{file}: it does not say which kernel it was built for: it has no vermagic",
+                    f"{file}: it does not say which kernel it was built for: it has no vermagic that names one",
                     hint="name one with -k",
                 )
         except KbuildError as error:

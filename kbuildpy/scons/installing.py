@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kbuildpy.install.beneath import check_index, check_place
 from kbuildpy.install.depmod import depmod_runs, depmod_title, run_depmod
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
@@ -78,6 +79,8 @@ def _declare_module(
         source = Path(sources[0].get_abspath())
         run_env = rules.environment_for(project.environ, root)
         check_release(source, project.tree.release)
+        if said := check_place(name, rules, root):
+            _warn(session)(f"kbuildpy: warning: {said}")
         signer, lack = find_signer()
         if lack and not stays_signed(BuiltModule(source, name), rules):
             _warn(session)(unsigned_warning(lack))
@@ -128,6 +131,7 @@ def _declare_index(
         return
 
     def run(targets: list[Any], sources: list[Any]) -> None:
+        check_index(rules, root)
         said = run_depmod(rules, root, rules.environment_for(project.environ, root))
         if said:
             complain(said)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kbuildpy.child import begin_worker
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.files import replacing
 from kbuildpy.signing.keys import FileKey, KeyGoneError
 from kbuildpy.signing.manifest import Entry, Manifest, new_entry
@@ -163,6 +163,8 @@ def _carefully(path: Path, work: Callable[[], Signed]) -> Signed:
         return Signed(path, error=KbuildError(f"{path}: {error.message}", hint=error.hint))
     except OSError as error:
         return Signed(path, error=KbuildError(f"{path}: {error.strerror}"))
+    except Exception as error:  # one bad file must not end a run over many
+        return Signed(path, error=unexpected(path, error))
 
 
 def _entry(path: Path, before: bytes, after: bytes | None, signer: Signer) -> Entry:

@@ -111,6 +111,8 @@ def _begins_with_another_type(message: bytes) -> bool:
     start = 2 + wide
     if message[:1] != b"\x30" or not wide or start + length != len(message) or message[start : start + 1] != b"\x06":
         return False
+    if start + 2 > len(message):
+        return False
     stop = start + 2 + message[start + 1]
     signed_data = bytes(asn1.encode_der(SIGNED_DATA))
     return stop <= len(message) and message[start + 1] < 0x80 and message[start:stop] != signed_data

@@ -94,12 +94,30 @@ def read_manifest(path: Path) -> list[Entry]:
     entries = []
     for number, line in enumerate(lines[:-1], 1):
         try:
-            entries.append(Entry(**json.loads(line)))
-        except (ValueError, TypeError) as error:
+            entries.append(_entry(json.loads(line)))
+        except (ValueError, TypeError, RecursionError) as error:
             raise KbuildError(
                 f"{path}:{number}: no line of a manifest", hint="name a file that `--manifest` of sign or install wrote"
             ) from error
     return entries
+
+
+def _entry(value: object) -> Entry:
+    """The entry that a line of a manifest is. Raises `ValueError` or `TypeError` for one that is none."""
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    entry = Entry(**value)
+    for name, text in asdict(entry).items():
+        if not isinstance(text, str) and not (text is None and name in _MAY_BE_NONE):
+            raise TypeError(f"{name} is no text")
+    # (a path of this system, then: of bytes that are no UTF-8, Python makes only some of the surrogates)
+    if "\0" in entry.path or not entry.path:
+        raise ValueError("no path")
+    os.fsencode(entry.path)
+    return entry
+
+
+_MAY_BE_NONE = {"signer", "serial", "key_id", "hash", "algorithm"}
 
 
 def compare_manifest(

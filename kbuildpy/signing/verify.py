@@ -18,7 +18,7 @@ from itertools import repeat
 from pathlib import Path
 
 from kbuildpy.compression import decompress
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.pkcs7 import Message, Signer, parse_message
 from kbuildpy.signing.refused import Refused
@@ -118,6 +118,8 @@ def _attempt(path: Path, keyrings: Sequence[Keyring]) -> list[SignatureState] | 
         return verify_file(path, keyrings)
     except KbuildError as error:
         return error
+    except Exception as error:  # one bad file must not end a run over many
+        return unexpected(path, error)
 
 
 def _unsigned(keyring: Keyring) -> SignatureState:

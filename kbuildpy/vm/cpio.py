@@ -47,8 +47,14 @@ def directory(path: str) -> Entry:
 
 
 def archive(entries: Iterable[Entry]) -> bytes:
-    """The archive of `entries`. Directories that lead to them are put in; the kernel makes none by itself."""
+    """The archive of `entries`. Directories that lead to them are put in; the kernel makes none by itself.
+
+    Raises `ValueError` for a path that would lead out of the place where it is unpacked.
+    """
     wanted = {entry.path: entry for entry in entries}
+    for path in wanted:
+        if "\0" in path or not set(path.split("/")).isdisjoint({"", ".", ".."}):
+            raise ValueError(f"no path of a file in an archive: {path!r}")
     for path in list(wanted):
         for parent in PurePosixPath(path).parents:
             if parent.name:

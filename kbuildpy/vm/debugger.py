@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import socket
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,12 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.addresses import without_addresses
 from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.errors import KbuildError
+from kbuildpy.printable import printable
 from kbuildpy.vm.trial import Trial
 
 # What is gone when a module is loaded: other code may be there.
 _FREED = (".init",)
+_ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 
 def how_to_attach(trials: Sequence[Trial], sections: Mapping[int, Mapping[str, str]], port: int, scratch: Path) -> str:
@@ -26,7 +29,8 @@ def how_to_attach(trials: Sequence[Trial], sections: Mapping[int, Mapping[str, s
     for number, trial in enumerate(trials):
         if sections.get(number):
             lines.append(add_symbol_file(symbol_file(trial, scratch), trial.image, sections[number]))
-    return "\n".join([*lines, "", ""])
+    # (a line break in a name would begin a command of its own)
+    return "\n".join([*map(printable, lines), "", ""])
 
 
 def symbol_file(trial: Trial, scratch: Path) -> Path:
@@ -40,13 +44,15 @@ def symbol_file(trial: Trial, scratch: Path) -> Path:
 
 
 def add_symbol_file(file: Path, image: ModuleImage, sections: Mapping[str, str]) -> str:
-    """gdb's command for `image` in `file`, whose sections are at these addresses (/sys/module/NAME/sections)."""
+    """gdb's command for `image` in `file`, whose sections are at these addresses (/sys/module/NAME/sections); what is
+    no address, or is that of a section which the file does not have, is left out: a guest may report anything."""
     words = ["add-symbol-file", str(file)]
-    if ".text" in sections:
-        words.append(sections[".text"])
     in_memory = {section.name for section in image.sections if section.flags & SHF_ALLOC}
-    for name, address in sorted(sections.items(), key=lambda item: int(item[1], 16)):
-        if name != ".text" and name in in_memory and not name.startswith(_FREED):
+    known = {name: value for name, value in sections.items() if name in in_memory and _ADDRESS.fullmatch(value)}
+    if ".text" in known:
+        words.append(known[".text"])
+    for name, address in sorted(known.items(), key=lambda item: int(item[1], 16)):
+        if name != ".text" and not name.startswith(_FREED):
             words += ["-s", name, address]
     return " ".join(shlex.quote(word) for word in words)
 

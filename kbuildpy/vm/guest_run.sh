@@ -77,8 +77,13 @@ late() {
     kill -KILL "$1"
 }
 
+# The line of /proc/modules of the module $name. (A name is no pattern.)
+line_of() {
+    name=$name awk '$1 == ENVIRON["name"]' /proc/modules
+}
+
 facts() {
-    report "line $(grep "^$name " /proc/modules)"
+    report "line $(line_of)"
     report "taints $(cat "/sys/module/$name/taint")"
     case $flags in
         *d*)
@@ -185,11 +190,14 @@ if [ -n "$linger" ]; then
     sleep "$linger"
 fi
 
-for module in $loaded; do
+set -f # (a name is no pattern here either)
+set -- $loaded
+set +f
+for module; do
     number=${module%%:*} name=${module#*:}
     report "rmmod $number"
     call "$name"
-    [ "$errno" = 0 ] || report "held $(grep "^$name " /proc/modules)"
+    [ "$errno" = 0 ] || report "held $(line_of)"
 done
 
 # ... and let what was left running behind meet its end: a timer is seldom set for more than a second.

@@ -63,6 +63,15 @@ def kernel_of_release(release: str) -> Kernel:
     return Kernel(release, image, machine_of_image(image))
 
 
+def kernels_of_releases(releases: Sequence[str]) -> list[Kernel]:
+    """The kernels called `releases`, each once, as `kernel_of_release` finds them.
+
+    A module says which release it was built for, and whoever wrote it may have written anything: such a word is never
+    taken for a path, unlike what `-k` names.
+    """
+    return list({kernel.image: kernel for kernel in map(kernel_of_release, releases)}.values())
+
+
 def _kernels_of(word: str) -> Iterator[Kernel]:
     path = Path(word)
     if not word:

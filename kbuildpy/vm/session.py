@@ -186,15 +186,17 @@ def _boot(
     """One boot with `batch`; with `each` the guest looks after each module what is new, and not in the end only: that
     takes a quarter of a second where QEMU translates."""
     contents = {f"modules/{trial.name}.ko": trial.image.contents for trial in batch}
-    contents["modules/list"] = "".join(_listed(number, trial, settings) for number, trial in enumerate(batch)).encode()
+    listed = "".join(_listed(number, trial, settings) for number, trial in enumerate(batch))
+    contents["modules/list"] = os.fsencode(listed)
     marker = new_marker()
     waits = bool(settings.gdb) and not settings.keep
-    contents["modules/settings"] = (
+    chosen = (
         f"marker={marker} limit={settings.limit} console={kernel.machine.console} sections={1 if settings.gdb else ''}"
         f" wait={1 if waits else ''} keep={1 if settings.keep else ''} each={1 if each else ''}"
         f" tests={len(tests) or ''} test_limit={settings.test_limit} linger={settings.linger or ''}"
         f" refused={shlex.quote(''.join(f' {name}' for name in missing))}\n"
-    ).encode()
+    )
+    contents["modules/settings"] = os.fsencode(chosen)
     if tests or settings.keep:
         contents |= scripts(tests)
         contents["modules/setup.sh"] = _part("guest_setup.sh")

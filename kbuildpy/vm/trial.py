@@ -17,7 +17,8 @@ from pathlib import Path
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.module_names import read_softdeps
-from kbuildpy.kernel.own_modules import module_name, read_module
+from kbuildpy.kernel.own_modules import is_module_name, module_name, read_module
+from kbuildpy.kernel.release import is_release
 from kbuildpy.vm.in_tree import KernelModules
 
 
@@ -28,7 +29,7 @@ class Trial:
 
     `given` says that it is one of those to be tried, and not merely needed by one, `asked` that it is one of the
     kernel's own that somebody wants loaded. `release` is the kernel that it was
-    built for, `has_messages` whether it has dynamic debug messages.
+    built for ("" if it says nothing that can be one), `has_messages` whether it has dynamic debug messages.
     """
 
     name: str
@@ -42,7 +43,9 @@ class Trial:
 
     @property
     def release(self) -> str:
-        return next((value.split(" ")[0] for value in self.image.modinfo_values("vermagic")), "")
+        # (what is no release names no kernel; a kernel refuses the module for it)
+        stated = next((value.split(" ")[0] for value in self.image.modinfo_values("vermagic")), "")
+        return stated if is_release(stated) else ""
 
     @property
     def has_messages(self) -> bool:
@@ -50,7 +53,11 @@ class Trial:
 
 
 def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial:
-    """The module in `file`, which may be compressed. Raises `KbuildError` if it is none."""
+    """The module in `file`, which may be compressed.
+
+    Raises `UsageError` if it is none, `KbuildError` if it is damaged, or has a name that no module can have: the name
+    becomes part of paths, here and in the guest, and a word of the guest's script.
+    """
     try:
         contents = read_module(file)
     except KbuildError as error:
@@ -62,12 +69,16 @@ def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial
         raise UsageError(f"{file}: not a kernel module (it has no .modinfo)", hint="name .ko files")
     if "\n" in parameters:
         raise UsageError(f"{file}: parameters are one line: {parameters!r}")
-    names = image.modinfo_values("name")
+    name = next(iter(image.modinfo_values("name")), module_name(file.name))
+    if not is_module_name(name):
+        raise KbuildError(
+            f"{file}: no module can be called {name!r}", hint="build it anew: Kbuild takes the name from the file's"
+        )
     depends = [name for value in image.modinfo_values("depends") for name in value.split(",") if name]
     # (of several, kmod takes the first)
     likes = [name for value in image.modinfo_values("softdep")[:1] for name in read_softdeps(value).pre]
     return Trial(
-        name=names[0] if names else module_name(file.name),
+        name=name,
         file=file,
         image=image,
         parameters=parameters.strip(),

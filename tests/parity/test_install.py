@@ -51,8 +51,9 @@ def samples(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         (),
         ("INSTALL_MOD_STRIP=1",),
         ("INSTALL_MOD_STRIP=--strip-debug -R .comment", "INSTALL_MOD_DIR=vendor/new"),
+        ("INSTALL_MOD_DIR=../beside/../../modules/other",),
     ],
-    ids=["as built", "stripped", "with options, elsewhere"],
+    ids=["as built", "stripped", "with options, elsewhere", "beside the release"],
 )
 def test_installs_what_make_installs(samples: Built, variables: tuple[str, ...], tmp_path: Path) -> None:
     theirs, ours = tmp_path / "make", tmp_path / "ours"

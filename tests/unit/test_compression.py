@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,8 @@ import pytest
 from kbuildpy import compression
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.own_modules import read_module
+from kbuildpy.loader.kernels.vmlinux import embedded_config
+from kbuildpy.run import run
 
 AGAIN = "the file is damaged: build, compress or copy it again"
 
@@ -26,7 +33,7 @@ AGAIN = "the file is damaged: build, compress or copy it again"
 def test_a_programs_name_for_standard_input_is_not_shown(
     stderr: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(argv: list[str], *, input: bytes) -> None:
+    def run(argv: list[str], *, input: bytes, limit: int) -> None:
         raise CommandError("it failed", stderr=stderr)
 
     monkeypatch.setattr(compression, "run", run)
@@ -45,3 +52,76 @@ def test_a_damaged_module_is_named_once_with_what_to_do(tmp_path: Path) -> None:
     assert failed.value.message.startswith(f"{file}: damaged zstd contents: ")
     assert "stdin" not in failed.value.message
     assert failed.value.hint == AGAIN
+
+
+BIG = 100 << 20
+
+
+def zeros(name: str) -> bytes:
+    """100 MiB of zeros, packed."""
+    if name in ("zstd", "lz4"):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed")
+        options = ["zstd", "-3", "-c"] if name == "zstd" else ["lz4", "-l", "-c"]
+        return run(["sh", "-c", f"head -c {BIG} /dev/zero | {' '.join(options)}"]).stdout
+    packers: dict[str, Callable[[], object]] = {
+        "xz": lambda: lzma.LZMACompressor(preset=0),
+        "lzma": lambda: lzma.LZMACompressor(lzma.FORMAT_ALONE, preset=0),
+        "bzip2": lambda: bz2.BZ2Compressor(1),
+    }
+    if name == "gzip":
+        return gzip.compress(bytes(BIG), 1)
+    packer: object = packers[name]()
+    packed: bytes = packer.compress(bytes(BIG)) + packer.flush()  # type: ignore[attr-defined]
+    return packed
+
+
+@pytest.mark.parametrize("name", ["gzip", "xz", "lzma", "bzip2", "zstd", "lz4"])
+def test_what_unpacks_to_too_much_is_refused_in_little_memory(name: str, tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.ko"
+    bomb.write_bytes(zeros(name))
+    assert compression.compression_of(bomb.read_bytes()) == name
+    script = """
+import re, sys
+from pathlib import Path
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.own_modules import read_module
+try:
+    read_module(Path(sys.argv[1]))
+except KbuildError as error:
+    print(error.message)
+print(*re.findall(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text()))
+"""
+    message, kilobytes = run([sys.executable, "-c", script, bomb]).text.splitlines()
+    assert message == f"{bomb}: the {name} contents unpack to more than 64 MiB"
+    assert int(kilobytes) << 10 < 4 * bomb.stat().st_size + (200 << 20)
+
+
+def test_a_dictionary_of_more_memory_than_there_should_be_is_refused() -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 256 << 20}]
+    packed = lzma.compress(b"little", filters=filters)
+    with pytest.raises(KbuildError, match="not enough memory to decompress the xz contents"):
+        compression.decompress(packed)
+    assert compression.decompress(lzma.compress(b"little", preset=9)) == b"little"
+
+
+@pytest.mark.parametrize("name", ["zstd", "lz4"])
+def test_a_program_unpacks_what_it_should(name: str) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    contents = bytes(range(256)) * 40_000
+    options = ["--ultra", "-22"] if name == "zstd" else ["-l"]
+    packed = run([name, "-c", *options], input=contents).stdout
+    assert compression.decompress(packed) == contents
+    with pytest.raises(KbuildError, match=f"damaged {name} contents|{name} contents are cut off"):
+        compression.decompress(packed[: len(packed) // 2])
+
+
+def test_what_a_kernel_carries_is_not_unpacked_without_end() -> None:
+    config = b"CONFIG_A=y\n"
+    assert embedded_config(b"xIKCFG_ST" + gzip.compress(config) + b"IKCFG_EDx") == config.decode()
+    assert embedded_config(b"xIKCFG_ST" + gzip.compress(bytes(65 << 20)) + b"IKCFG_EDx") is None
+
+
+def test_a_program_that_prints_for_ever_is_ended() -> None:
+    assert len(run(["cat", "/dev/zero"], limit=1 << 20).stdout) <= 2 << 20

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel import cache
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 
 
@@ -70,6 +71,118 @@ def test_refuses_a_private_directory_that_others_can_write(temporary: Path) -> N
 def test_refuses_a_private_directory_that_is_a_link(tmp_path: Path, temporary: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (temporary / f"kbuildpy-{os.geteuid()}").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(KbuildError, match="not a private directory of this user"):
+        cache_directory({})
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+
+
+@pytest.fixture(autouse=True)
+def nothing_said() -> None:
+    cache._said.clear()
+
+
+@as_root
+@pytest.mark.parametrize("variable", ["KBUILDPY_CACHE", "XDG_CACHE_HOME"])
+@pytest.mark.parametrize("given_away", ["shared", "shared/cache", "shared/cache/kbuildpy"])
+def test_uses_no_cache_that_is_or_lies_in_somebody_elses_directory(
+    variable: str, given_away: str, tmp_path: Path, temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "shared/cache/kbuildpy"
+    place.mkdir(parents=True)
+    os.chown(tmp_path / given_away, 1000, 1000)
+    value = place if variable == "KBUILDPY_CACHE" else place.parent
+    assert cache_directory({variable: str(value)}).parent == temporary
+    said = capsys.readouterr().err
+    assert f"the cache {place} is not used: {tmp_path / given_away} belongs to " in said
+    assert list(place.iterdir()) == []
+    # ... which is said once.
+    cache_directory({variable: str(value)})
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("mode", "who"), [(0o777, "everybody"), (0o757, "everybody"), (0o1777, "everybody"), (0o2775, "a group")]
+)
+def test_uses_no_cache_that_others_can_write(
+    mode: int, who: str, tmp_path: Path, temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "cache"
+    place.mkdir()
+    if who == "a group":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a directory to a group")
+        os.chown(place, -1, 1000)
+    place.chmod(mode)
+    assert cache_directory({"KBUILDPY_CACHE": str(place)}).parent == temporary
+    assert f"{place} can be written by {who}" in capsys.readouterr().err
+
+
+def test_makes_no_cache_where_others_can_put_another_in_its_place(tmp_path: Path, temporary: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    assert cache_directory({"KBUILDPY_CACHE": str(tmp_path / "open/cache")}).parent == temporary
+    assert list((tmp_path / "open").iterdir()) == []
+    # Nobody can replace what is ours in a sticky one, as /tmp is.
+    (tmp_path / "open").chmod(0o1777)
+    assert cache_directory({"KBUILDPY_CACHE": str(tmp_path / "open/cache")}) == tmp_path / "open/cache"
+
+
+@as_root
+def test_looks_at_links_and_where_they_lead(
+    tmp_path: Path, temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mine", "theirs", "open"):
+        (tmp_path / name).mkdir()
+    os.chown(tmp_path / "theirs", 1000, 1000)
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "to_mine").symlink_to("mine")
+    (tmp_path / "to_theirs").symlink_to("theirs")
+    (tmp_path / "open/to_mine").symlink_to(tmp_path / "mine")
+    (tmp_path / "planted").symlink_to("mine")
+    os.chown(tmp_path / "planted", 1000, 1000, follow_symlinks=False)
+    (tmp_path / "loop").symlink_to("loop")
+    assert cache_directory({"KBUILDPY_CACHE": str(tmp_path / "to_mine")}) == tmp_path / "to_mine"
+    assert capsys.readouterr().err == ""
+    for name, what in (
+        ("to_theirs", "theirs belongs to"),
+        ("open/to_mine", "open can be written by everybody"),
+        ("planted", "planted belongs to"),
+        ("loop", "loop: too many links"),
+    ):
+        assert cache_directory({"KBUILDPY_CACHE": str(tmp_path / name)}).parent == temporary
+        assert f"{tmp_path}/{what}" in capsys.readouterr().err
+
+
+@as_root
+def test_under_sudo_leaves_nothing_in_the_users_home(
+    tmp_path: Path, temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home").mkdir()
+    os.chown(tmp_path / "home", 1000, 1000)
+    assert cache_directory({"HOME": str(tmp_path / "home")}).parent == temporary
+    assert list((tmp_path / "home").iterdir()) == []
+    assert "home belongs to " in capsys.readouterr().err
+
+
+def test_uses_no_cache_in_which_others_can_write(
+    tmp_path: Path, temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cache/trees").mkdir(parents=True)
+    (tmp_path / "cache/trees").chmod(0o777)
+    assert cache_directory({"KBUILDPY_CACHE": str(tmp_path / "cache")}).parent == temporary
+    assert "trees can be written by everybody" in capsys.readouterr().err
+    # Nobody else gets there through a directory that is closed to others.
+    (tmp_path / "cache").chmod(0o700)
+    assert cache_directory({"KBUILDPY_CACHE": str(tmp_path / "cache")}) == tmp_path / "cache"
+
+
+@as_root
+def test_refuses_a_private_directory_below_somebody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    os.chown(tmp_path / "tmp", 1000, 1000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     with pytest.raises(KbuildError, match="not a private directory of this user"):
         cache_directory({})
 

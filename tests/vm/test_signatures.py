@@ -87,6 +87,8 @@ def damaged(module: bytes) -> Iterator[bytes]:
     yield b"\x80" + module[1:]
     yield taken.contents
     yield append_signature(taken.contents, b"")
+    for short in ("30", "3081", "30810106", "3082000106", "30810206", "3081020601", "30810406092a86", "30840000000106"):
+        yield append_signature(taken.contents, bytes.fromhex(short))
 
 
 def answer(attempt: Attempt) -> str | None:

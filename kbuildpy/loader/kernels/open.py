@@ -45,17 +45,20 @@ def open_kernels(
     kernelrelease: str | None = None,
     root: Path = Path("/"),
     running: str = "",
+    paths: bool = True,
 ) -> list[OpenedKernel]:
     """The kernels that `words` name, in that order, each once: a tree's path, an image's path, a release, `running`, or
     `all` (every tree, and every installed kernel that has none, below `root`).
 
     With none there is exactly one, as `find_trees` chooses it; but a running kernel that is installed without headers
-    comes before another one's tree. `ask` is how `kernel_from_tree` asks a tree, `running` what `uname -r` says. Raises
-    `UsageError` for a word that names no kernel, `KbuildError` for one that cannot be used, and for none at all.
+    comes before another one's tree. Without `paths` each word is a release and nothing else: a module says what it was
+    built for, and that must not lead to a tree of its author's. `ask` is how `kernel_from_tree` asks a tree, `running`
+    what `uname -r` says. Raises `UsageError` for a word that names no kernel, `KbuildError` for one that cannot be
+    used, and for none at all.
     """
     running = running or os.uname().release
     if words:
-        sources = [source for word in words for source in _of_word(word, root, running)]
+        sources = [source for word in words for source in _of_word(word, root, running, paths=paths)]
     else:
         sources = [_default(kdir, kernelrelease, root, running)]
     once: dict[Path, _Source] = {}
@@ -83,7 +86,7 @@ def _open(origin: KernelTree | Path, ask: AskTree | None, root: Path) -> LoaderK
         return kernel
     # An image alone says little; its headers, where they are installed, say the rest.
     try:
-        tree = find_trees([kernel.release], root=root)[0].tree
+        tree = find_trees(kernelrelease=kernel.release, root=root)[0].tree
     except UsageError:
         return kernel
     return kernel_from_tree(tree, ask, image=origin, root=root)
@@ -99,13 +102,14 @@ def _default(kdir: str | None, kernelrelease: str | None, root: Path, running: s
     return _Source(found.tree, found.reason)
 
 
-def _of_word(word: str, root: Path, running: str) -> list[_Source]:
-    if word == "all":
+def _of_word(word: str, root: Path, running: str, *, paths: bool = True) -> list[_Source]:
+    if paths and word == "all":
         return [_Source(origin, "All installed kernels are wanted.") for origin in installed_kernels(root)]
-    if Path(word).is_file():
+    if paths and Path(word).is_file():
         return [_Source(Path(word), "Its path was given.", named=True)]
     try:
-        return [_Source(found.tree, found.reason) for found in find_trees([word], root=root, running=running)]
+        named = find_trees([word], root=root, running=running) if paths else find_trees(kernelrelease=word, root=root)
+        return [_Source(found.tree, found.reason) for found in named]
     except UsageError:
         release = running if word == "running" else word
         # (without its modules, most of what is asked of a kernel is not known)

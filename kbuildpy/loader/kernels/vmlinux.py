@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -62,9 +61,11 @@ def vermagic_of(kernel: bytes, release: str) -> str | None:
 
 def embedded_config(kernel: bytes) -> str | None:
     """The configuration that a kernel carries (CONFIG_IKCONFIG), None if it has none."""
+    from kbuildpy.compression import decompress  # (bz2 and lzma take their time to import)
+
     found = _IKCONFIG.search(kernel)
-    with suppress(zlib.error):
-        return zlib.decompress(found[1], 31).decode(errors="surrogateescape") if found else None
+    with suppress(KbuildError):
+        return decompress(found[1]).decode(errors="surrogateescape") if found else None
     return None
 
 

@@ -1,0 +1,108 @@
+"""Whether a directory is this user's alone: what is run out of it must not be somebody else's.
+
+As sshd looks at the files that let people in (OpenSSH, misc.c: safe_path): the directory and all that leads there,
+symbolic links included, belong to this user or to root, and nobody else may write there. Two things are allowed beyond:
+a sticky directory on the way (/tmp), where nobody can replace another's entry, and a group that is the user's own (as
+Debian's sshd has it: user-group-modes).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+_LINKS = 40  # as many as the kernel follows (include/linux/namei.h: MAXSYMLINKS)
+
+
+def found_foreign(path: Path) -> str:
+    """The first thing on the way to the directory `path`, or that directory, by which another user can change what is
+    in it, in a sentence; "" for none. What is not there yet is nobody's.
+
+    The directory itself has to be this user's, also where root made it.
+    """
+    place = Path("/")
+    found = _foreign(place, place.lstat(), last=False)
+    rest = list(path.absolute().parts[1:])
+    links = 0
+    while rest and not found:
+        part = rest.pop(0)
+        if part == "..":
+            place = place.parent
+            continue
+        entry = place / part
+        try:
+            status = entry.lstat()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return f"{entry}: {error.strerror}"
+        if stat.S_ISLNK(status.st_mode):
+            links += 1
+            target = entry.readlink()
+            found = _not_ours(entry, status, others=(0,)) if links <= _LINKS else f"{entry}: too many links"
+            place = Path("/") if target.is_absolute() else place
+            rest = [part for part in target.parts if part != "/"] + rest
+        else:
+            found = _foreign(entry, status, last=not rest)
+            place = entry
+    return found
+
+
+def foreign_entry(directory: Path) -> str:
+    """The first entry of `directory` that another user may change, in a sentence; "" for none."""
+    for entry in sorted(directory.iterdir()):
+        try:
+            status = entry.lstat()
+        except FileNotFoundError:
+            continue
+        found = _not_ours(entry, status) or ("" if stat.S_ISLNK(status.st_mode) else _writable(entry, status))
+        if found:
+            return found
+    return ""
+
+
+def _foreign(place: Path, status: os.stat_result, *, last: bool) -> str:
+    if not stat.S_ISDIR(status.st_mode):
+        return f"{place} is no directory"
+    # (in a sticky one, who owns the entry that comes next is looked at like everything else)
+    sticky = bool(status.st_mode & stat.S_ISVTX) and not last
+    return _not_ours(place, status, others=() if last else (0,)) or ("" if sticky else _writable(place, status))
+
+
+def _not_ours(place: Path, status: os.stat_result, *, others: Sequence[int] = ()) -> str:
+    if status.st_uid in (os.geteuid(), *others):
+        return ""
+    return f"{place} belongs to {_user(status.st_uid)}"
+
+
+def _writable(place: Path, status: os.stat_result) -> str:
+    if status.st_mode & stat.S_IWOTH:
+        return f"{place} can be written by everybody"
+    if status.st_mode & stat.S_IWGRP and not _is_own_group(status):
+        return f"{place} can be written by a group"
+    return ""
+
+
+def _is_own_group(status: os.stat_result) -> bool:
+    """Whether a group has its name from the owner, and nobody else in it."""
+    import grp
+    import pwd
+
+    if status.st_gid == 0 and status.st_uid == 0:
+        return True
+    try:
+        group, owner = grp.getgrgid(status.st_gid), pwd.getpwuid(status.st_uid)
+    except KeyError:
+        return False
+    return group.gr_name == owner.pw_name and set(group.gr_mem) <= {owner.pw_name}
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,132 @@
+"""`kbuildpy run` and a module whose author means harm: what it calls itself becomes no path and no command."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.elf import ModuleImage
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.loader.check import built_for
+from kbuildpy.loader.kernels.open import open_kernels
+from kbuildpy.run import run
+from kbuildpy.vm import cpio
+from kbuildpy.vm.debugger import add_symbol_file, how_to_attach
+from kbuildpy.vm.kernels import kernels_of_releases
+from kbuildpy.vm.trial import read_trial
+from tests.elf_objects import Sec, elf_object
+
+NAMES = (b"../../x", b"/etc/x", b"..", b"", b"a b", b"a\n1 b - /modules/list", b"a\tb", b"\x1b[2J", b"\xff", b"a" * 56)
+
+
+def module(directory: Path, modinfo: bytes, file: str = "a.ko") -> Path:
+    path = directory / file
+    path.write_bytes(elf_object([Sec(".text"), Sec("x\nshell touch y")], [], modinfo=modinfo))
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_a_name_that_leads_elsewhere_or_is_no_word_is_refused(name: bytes, tmp_path: Path) -> None:
+    with pytest.raises(KbuildError, match="no module can be called") as refused:
+        read_trial(module(tmp_path, b"name=" + name + b"\0license=GPL\0"))
+    # (the file is at fault, not the call: other modules go on)
+    assert not isinstance(refused.value, UsageError)
+
+
+@pytest.mark.parametrize("name", ["a b.ko", "\udcff.ko", "a\n1 b.ko"], ids=repr)
+def test_the_name_of_a_file_is_looked_at_like_one_inside_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(KbuildError, match="no module can be called"):
+        read_trial(module(tmp_path, b"license=GPL\0", name))
+
+
+@pytest.mark.parametrize("name", ["a", "snd_hda_codec", "a.b", "a,b+c", "st*r", "\u00fcber", "x" * 55])
+def test_a_name_that_a_module_can_have_is_taken(name: str, tmp_path: Path) -> None:
+    assert read_trial(module(tmp_path, b"name=" + name.encode() + b"\0")).name == name
+
+
+@pytest.mark.parametrize(
+    ("stated", "release"),
+    [
+        ("6.1.0-56-amd64 SMP mod_unload", "6.1.0-56-amd64"),
+        ("6.12.117+deb12-amd64 SMP", "6.12.117+deb12-amd64"),
+        ("../../tmp/tree SMP", ""),
+        ("6.1/../../tmp/tree SMP", ""),
+        ("/tmp/tree SMP", ""),
+        ("all SMP", ""),
+        ("running SMP", ""),
+        (". SMP", ""),
+        ("-oDir::Etc=x SMP", ""),
+        ("6" * 65, ""),
+    ],
+)
+def test_a_vermagic_names_a_release_or_nothing(stated: str, release: str, tmp_path: Path) -> None:
+    assert read_trial(module(tmp_path, b"vermagic=" + stated.encode() + b"\0")).release == release
+
+
+def test_a_release_is_no_file_of_the_directory_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "6.66.6-evil").write_bytes(b"an image")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))  # (no apt that looks for a package)
+    with pytest.raises(UsageError, match=r"6\.66\.6-evil"):
+        kernels_of_releases(["6.66.6-evil"])
+
+
+def test_what_a_guest_reports_becomes_no_command_of_the_debugger(tmp_path: Path) -> None:
+    found = read_trial(module(tmp_path, b"name=a\0"))
+    sections = {
+        ".text": "0x1000",
+        "x\nshell touch y": "0x2000",
+        ".data": "0x3000; shell touch y",
+        ".other\nshell touch y": "0x4000",
+        "": "",
+    }
+    lines = how_to_attach([found], {0: sections}, 1234, tmp_path).splitlines()
+    assert len(lines) == 5
+    assert lines[3].endswith(" 0x1000 -s 'x\\nshell touch y' 0x2000")
+    (image,) = [ModuleImage.from_path(found.file)]
+    assert add_symbol_file(found.file, image, {"": "", ".text": "nonsense"}) == f"add-symbol-file {found.file}"
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "a//b", "a/./b", "", "a\0b"])
+def test_no_archive_has_a_path_that_leads_out(path: str) -> None:
+    with pytest.raises(ValueError, match="no path of a file in an archive"):
+        cpio.archive([cpio.file(path, b"")])
+
+
+@pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
+def test_the_guests_script_takes_a_name_for_no_pattern(tmp_path: Path) -> None:
+    """Its own lines, run by the shell that runs them in a guest."""
+    script = (Path(__file__).parents[2] / "kbuildpy/vm/guest_run.sh").read_text()
+    start = script.index("line_of() {")
+    function = script[start : script.index("}\n", start) + 2].replace("/proc/modules", str(tmp_path / "modules"))
+    start = script.index("set -f")
+    loop = script[start : script.index("for module; do")]
+    (tmp_path / "modules").write_text("axb 1 0 - Live 0x1\na.b 2 0 - Live 0x2\nst*r 3 0 - Live 0x3\n")
+    (tmp_path / "0:star").touch()
+    text = f"{function}\nname=a.b; line_of; name='st*r'; line_of; loaded='0:st*r 1:a.b'\n{loop}\necho $# \"$1\"\n"
+    said = run(["busybox", "sh", "-c", text], cwd=tmp_path).text
+    assert said == "a.b 2 0 - Live 0x2\nst*r 3 0 - Live 0x3\n2 0:st*r\n"
+
+
+def test_a_check_by_the_own_kernel_opens_no_tree_that_the_module_names(tmp_path: Path) -> None:
+    (tmp_path / "6.66.6-evil").mkdir()
+    named = [
+        module(tmp_path, b"\0vermagic=../tree SMP\0", "a.ko"),
+        module(tmp_path, b"\0vermagic=all SMP\0", "b.ko"),
+        module(tmp_path, b"\0vermagic=6.66.6-evil SMP\0", "c.ko"),
+    ]
+    groups, silent = built_for(named)
+    assert [path.name for path, _ in silent] == ["a.ko", "b.ko"]
+    assert list(groups) == ["6.66.6-evil"]
+
+
+def test_a_release_that_a_module_names_is_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr("kbuildpy.kernel.find.open_tree", opened.append)
+    (tmp_path / "6.66.6-evil").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"6\.66\.6-evil"):
+        open_kernels(["6.66.6-evil"], root=tmp_path / "system", paths=False)
+    assert opened == []

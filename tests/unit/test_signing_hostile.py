@@ -1,0 +1,121 @@
+"""Files that somebody made to break what reads them: each is one result, and the others get theirs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbuildpy.cli import main
+from kbuildpy.errors import KbuildError
+from kbuildpy.signing import verify as verifying
+from kbuildpy.signing.batch import sign_files
+from kbuildpy.signing.hashes import find_hash
+from kbuildpy.signing.keyring import Keyring
+from kbuildpy.signing.keys import FileKey
+from kbuildpy.signing.manifest import compare_manifest, digest, read_manifest
+from kbuildpy.signing.signer import Signer
+from kbuildpy.signing.trailer import append_signature
+from kbuildpy.signing.verify import verify, verify_files
+from tests.unit.test_signing_verify import MODULE, certificate, key
+
+SIGNER = Signer(FileKey("rsa", key("rsa")), certificate("rsa"), find_hash("sha256"))
+ENTRY = {
+    "path": "a.ko",
+    "sha256_before": "",
+    "sha256_after": digest(b"a"),
+    "signer": "s",
+    "serial": "1",
+    "key_id": "2",
+    "hash": "sha256",
+    "algorithm": "rsa",
+    "time": "2020-01-01T00:00:00+00:00",
+}
+
+
+# (what kernels answer to these: tests/vm/test_signatures.py)
+@pytest.mark.parametrize(
+    "signature", ["", "30", "3081", "30810106", "3082000106", "30810206", "3081020601", "30840000000106", "30ff06"]
+)
+def test_a_signature_of_a_few_bytes_is_refused_like_any_other(signature: str) -> None:
+    (state,) = verify(append_signature(MODULE, bytes.fromhex(signature)), [Keyring()])
+    assert (state.signed, state.valid, state.errno) == (True, False, "EBADMSG")
+
+
+def test_a_file_that_nobody_foresaw_is_one_error_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / f"{number}.ko" for number in range(3)]
+    for file in files:
+        file.write_bytes(MODULE)
+    real = verifying.verify_file
+
+    def fails(path: Path, keyrings: Any) -> Any:
+        if path == files[1]:
+            raise IndexError("index out of range")
+        return real(path, keyrings)
+
+    monkeypatch.setattr(verifying, "verify_file", fails)
+    results = dict(verify_files(files, [Keyring()]))
+    error = results.pop(files[1])
+    assert isinstance(error, KbuildError)
+    assert error.message == f"{files[1]}: it could not be looked at (IndexError: index out of range)"
+    assert all(isinstance(result, list) for result in results.values())
+    assert len(results) == 2
+
+
+def test_a_link_that_leads_to_itself_is_one_error_and_the_others_are_signed(tmp_path: Path) -> None:
+    (tmp_path / "loop.ko").symlink_to("loop.ko")
+    (tmp_path / "nowhere.ko").symlink_to("none")
+    (tmp_path / "good.ko").write_bytes(MODULE)
+    done = {item.path.name: item for item in sign_files(sorted(tmp_path.iterdir()), SIGNER)}
+    assert done["good.ko"].done
+    for name, words in (("loop.ko", "Too many levels of symbolic links"), ("nowhere.ko", "No such file")):
+        error = done[name].error
+        assert error is not None and words in error.message
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["good.ko", "loop.ko", "nowhere.ko"]
+
+
+ODD = [
+    "5",
+    "null",
+    "[]",
+    '"x"',
+    "{}",
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    "1" * 10_000,
+    json.dumps({**ENTRY, "path": 5}),
+    json.dumps({**ENTRY, "path": None}),
+    json.dumps({**ENTRY, "path": ["a"]}),
+    json.dumps({**ENTRY, "path": ""}),
+    json.dumps({**ENTRY, "path": "a\0b"}),
+    json.dumps({**ENTRY, "path": "\ud800"}),
+    json.dumps({**ENTRY, "sha256_after": None}),
+    json.dumps({**ENTRY, "time": 5}),
+    json.dumps({**ENTRY, "signer": {"a": 1}}),
+    json.dumps({**ENTRY, "more": "x"}),
+    '{"path": NaN}',
+]
+
+
+@pytest.mark.parametrize("line", ODD, ids=lambda line: line[:40])
+def test_a_manifest_with_another_kind_of_line_is_refused_with_its_number(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "manifest"
+    manifest.write_text(f"{json.dumps(ENTRY)}\n{line}\n")
+    with pytest.raises(KbuildError, match=":2: no line of a manifest"):
+        read_manifest(manifest)
+    assert main(["verify", "--manifest", str(manifest), "--cert", "none"]) == 1
+    assert f"{manifest}:2: no line of a manifest" in capsys.readouterr().err
+
+
+def test_a_path_that_is_no_utf_8_is_one_of_this_system(tmp_path: Path) -> None:
+    odd = tmp_path / "\udcff.ko"
+    odd.write_bytes(b"a")
+    manifest = tmp_path / "manifest"
+    manifest.write_text(json.dumps({**ENTRY, "path": str(odd)}) + "\n")
+    assert compare_manifest(manifest, [], []) == ([odd], {})
