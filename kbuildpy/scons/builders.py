@@ -23,6 +23,7 @@ from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import check_output_name, digest
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.say import complain, say
+from kbuildpy.scons.calls import kbuild_directories, name_and_sources
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.objects import declare_unmade
 from kbuildpy.scons.session import Project, Session, job_count
@@ -31,21 +32,30 @@ from kbuildpy.scons.variables import build_environment, make_variables
 _FLAG_NAMES = ("CCFLAGS", "CFLAGS", "CPPPATH", "CPPDEFINES", "ASFLAGS", "LINKFLAGS")
 
 
-def kernel_module(env: Any, name: str, source: Any = None, **given: Any) -> list[Any]:
-    """Declare module `name` made from `source` (names or nodes; default `name`.c); the node of its `.ko`.
+def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any = None, **given: Any) -> list[Any]:
+    """Declare module `target` made from `source` (names or nodes; default `target`.c); the node of its `.ko`.
+
+    As with SCons' own builders a single source needs no target: `KernelModule("hello.c")` declares hello. `name` is
+    another word for `target`.
 
     Flags for its own objects: CCFLAGS, CFLAGS, CPPPATH, CPPDEFINES, ASFLAGS, LINKFLAGS; only those given here count,
     an environment's defaults are for programs. Every other keyword is a variable for Kbuild.
     """
-    return stop_on_error(lambda: _kernel_module(env, name, source, given))
+    return stop_on_error(lambda: _kernel_module(env, name if target is None else target, source, given))
 
 
-def kbuild(env: Any, directory: Any, **variables: Any) -> list[Any]:
-    """Declare every module of an existing Kbuild file; the nodes of their `.ko`s.
+def kbuild(env: Any, directory: Any = None, *, source: Any = None, **variables: Any) -> list[Any]:
+    """Declare every module of the Kbuild file in `directory` (or in several); the nodes of their `.ko`s. `source` is
+    another word for `directory`, and `directory` may be the Kbuild file itself.
 
     Keywords are variables for Kbuild, as on make's command line (`HDAPS=1`); KDIR chooses another kernel tree.
     """
-    return stop_on_error(lambda: _kbuild(env, directory, variables))
+
+    def declare() -> list[Any]:
+        places = kbuild_directories(env, source if directory is None else directory)
+        return [node for place in places for node in _kbuild(env, place, variables)]
+
+    return stop_on_error(declare)
 
 
 def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mapping[str, Any], label: str = "") -> Group:
@@ -64,7 +74,8 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
     return group
 
 
-def _kernel_module(env: Any, name: str, source: Any, given: Mapping[str, Any]) -> list[Any]:
+def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any]) -> list[Any]:
+    name, nodes = name_and_sources(env, target, source)
     variables = {key: value for key, value in given.items() if key not in _FLAG_NAMES}
     project = find_project(env, variables)
     session = Session.of(env)
@@ -74,7 +85,6 @@ def _kernel_module(env: Any, name: str, source: Any, given: Mapping[str, Any]) -
     inside = not variant and (folder == session.top or session.top in folder.parents)
     directory = session.top if inside else folder
     out = Path(here.get_abspath(), project.tree.release) if variant else _out_root(env, project)
-    nodes = env.arg2nodes(source if source is not None else [f"{name}.c"], env.fs.File)
     paths, coming = _source_paths(nodes, folder)
     text = kbuild_file_text(
         name,
@@ -112,10 +122,9 @@ def _ask_declared(
     )
 
 
-def _kbuild(env: Any, directory: Any, variables: Mapping[str, Any]) -> list[Any]:
+def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:
     project = find_project(env, variables)
     session = Session.of(env)
-    node = env.Dir(directory)
     source = node.srcnode()
     folder = Path(source.get_abspath())
     folder = folder.resolve() if folder.is_dir() else folder

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kbuildpy.errors import UsageError
 from kbuildpy.install.depmod import depmod_runs, depmod_title, run_depmod
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
@@ -25,7 +26,7 @@ from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.say import complain
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
-from kbuildpy.scons.keywords import check_make_names, file_nodes, key_path, text
+from kbuildpy.scons.keywords import check_make_names, file_nodes, given_modules, key_path, text
 from kbuildpy.scons.session import Project, Session
 from kbuildpy.scons.variables import make_variables
 from kbuildpy.signing.open import open_signer
@@ -36,7 +37,15 @@ if TYPE_CHECKING:
 
 
 def install_modules(
-    env: Any, root: Any, modules: Any, *, key: Any = "", cert: Any = "", hash: str = "", **variables: Any
+    env: Any,
+    root: Any = None,
+    modules: Any = None,
+    *,
+    key: Any = "",
+    cert: Any = "",
+    hash: str = "",
+    source: Any = None,
+    **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are installed below `root`; the nodes of the installed.
 
@@ -48,9 +57,10 @@ def install_modules(
     def declare() -> list[Any]:
         call = "InstallModules"
         check_make_names(call, install_modules, variables)
+        given = given_modules(call, modules, source, example=f"{call}(None, ko), after the place")
         place = _root(env, root, variables)
         signing = key_path(env, call, "key", key), key_path(env, call, "cert", cert), text(call, "hash", hash or "")
-        nodes = [_declare_module(env, node, place, signing, variables) for node in file_nodes(env, call, modules)]
+        nodes = [_declare_module(env, node, place, signing, variables) for node in file_nodes(env, call, given)]
         env.Alias("install", nodes)
         return nodes
 
@@ -183,4 +193,9 @@ def _root(env: Any, root: Any, variables: Mapping[str, Any]) -> str:
 
     name = "INSTALL_MOD_PATH"
     chosen = root or variables.get(name) or ARGUMENTS.get(name) or env.get(name) or os.environ.get(name)
-    return str(env.Dir(chosen).get_abspath()).rstrip("/") if chosen else ""
+    try:
+        return str(env.Dir(chosen).get_abspath()).rstrip("/") if chosen else ""
+    except TypeError as mismatch:
+        raise UsageError(
+            f"InstallModules: {chosen} is no directory", hint="the first argument is the place"
+        ) from mismatch

@@ -40,6 +40,16 @@ def _unknown(call: str, name: str, builder: Callable[..., Any], also: str) -> Us
     return UsageError(f"{call}: there is no keyword {name}", hint=f"it takes {', '.join(known)}; and {also}")
 
 
+def given_modules(call: str, modules: Any, source: Any, *, example: str) -> Any:
+    """What a declaration is told to work on: `modules`, or by SCons' word for it `source`. Raises `UsageError` for
+    neither and for both."""
+    if modules is not None and source is not None:
+        raise UsageError(f"{call}: modules are named twice, the second time as source=", hint="name them once")
+    if modules is None and source is None:
+        raise UsageError(f"{call}: no modules", hint=f"name them: {example}")
+    return source if modules is None else modules
+
+
 def file_nodes(env: Any, call: str, value: Any) -> list[Any]:
     """The nodes of `value`: a node or the name of a file, or a list of them. Raises `UsageError` for anything else."""
     nodes: list[Any] = []
