@@ -24,12 +24,11 @@ from kbuildpy.kbuild.question import check_output_name, digest
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.say import complain, say
 from kbuildpy.scons.calls import kbuild_directories, name_and_sources
+from kbuildpy.scons.flags import FLAG_NAMES, flags_of
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.objects import declare_unmade
 from kbuildpy.scons.session import Project, Session, job_count
-from kbuildpy.scons.variables import build_environment, make_variables
-
-_FLAG_NAMES = ("CCFLAGS", "CFLAGS", "CPPPATH", "CPPDEFINES", "ASFLAGS", "LINKFLAGS")
+from kbuildpy.scons.variables import build_environment, environment_variables, make_variables
 
 
 def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any = None, **given: Any) -> list[Any]:
@@ -38,8 +37,8 @@ def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any
     As with SCons' own builders a single source needs no target: `KernelModule("hello.c")` declares hello. `name` is
     another word for `target`.
 
-    Flags for its own objects: CCFLAGS, CFLAGS, CPPPATH, CPPDEFINES, ASFLAGS, LINKFLAGS; only those given here count,
-    an environment's defaults are for programs. Every other keyword is a variable for Kbuild.
+    Flags for its own objects are those of the environment, or given here in their place: CCFLAGS, CFLAGS, CPPFLAGS,
+    CPPDEFINES, CPPPATH, ASFLAGS (ASPPFLAGS), LINKFLAGS (for ld). Every other keyword is a variable for Kbuild.
     """
     return stop_on_error(lambda: _kernel_module(env, name if target is None else target, source, given))
 
@@ -76,7 +75,7 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
 
 def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any]) -> list[Any]:
     name, nodes = name_and_sources(env, target, source)
-    variables = {key: value for key, value in given.items() if key not in _FLAG_NAMES}
+    variables = {key: value for key, value in given.items() if key not in FLAG_NAMES}
     project = find_project(env, variables)
     session = Session.of(env)
     here = env.Dir(".")
@@ -86,13 +85,8 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     directory = session.top if inside else folder
     out = Path(here.get_abspath(), project.tree.release) if variant else _out_root(env, project)
     paths, coming = _source_paths(nodes, folder)
-    text = kbuild_file_text(
-        name,
-        paths,
-        ccflags=_compiler_flags(env, given),
-        asflags=_flat(env, given.get("ASFLAGS", [])),
-        ldflags=_flat(env, given.get("LINKFLAGS", [])),
-    )
+    flags = flags_of(env, given)
+    text = kbuild_file_text(name, paths, ccflags=flags.compile, asflags=flags.assemble, ldflags=flags.link)
     below = str(folder.relative_to(directory)) if folder != directory else ""
     group = _group(session, project, str(directory), str(out), label="")
     state = out / ".kbuildpy" / below
@@ -177,7 +171,7 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
     release = str(variables.get("KERNELRELEASE") or ARGUMENTS.get("KERNELRELEASE") or env.get("KERNELRELEASE") or "")
     tree = session.find_tree(chosen("KDIR"), release, quiet=bool(env.GetOption("silent")))
     environ = build_environment(env, session.default_environment)
-    given = make_variables(ARGUMENTS, variables)
+    given = make_variables({**environment_variables(env), **ARGUMENTS}, variables)
     # To Kbuild CHECK is the program that C=1 runs; 0 is none.
     check = chosen("CHECK") != "0"
     if not check:
@@ -216,28 +210,6 @@ def _source_paths(nodes: Sequence[Any], folder: Path) -> tuple[list[str], list[s
         if derived:
             coming += [real, path]
     return paths, coming
-
-
-def _compiler_flags(env: Any, given: Mapping[str, Any]) -> list[str]:
-    flags = [*_flat(env, given.get("CFLAGS", [])), *_flat(env, given.get("CCFLAGS", []))]
-    defines = given.get("CPPDEFINES", [])
-    items = defines.items() if isinstance(defines, Mapping) else defines if isinstance(defines, list) else [defines]
-    for item in items:
-        if isinstance(item, tuple):
-            flags.append(f"-D{item[0]}" if item[1] is None else f"-D{item[0]}={item[1]}")
-        else:
-            flags.append(f"-D{item}")
-    for node in env.arg2nodes(given.get("CPPPATH", []), env.fs.Dir):
-        flags.append(f"-I{node.srcnode().get_abspath()}")
-        if node.srcnode() is not node:
-            flags.append(f"-I{node.get_abspath()}")
-    return flags
-
-
-def _flat(env: Any, value: Any) -> list[str]:
-    if isinstance(value, str):
-        return value.split()
-    return [str(item) for item in env.Flatten(value)]
 
 
 def stop_on_error(declare: Any) -> list[Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,54 @@ def test_kbuild_takes_directories_and_kbuild_files_in_every_form(tmp_path: Path)
     project.build()
     assert sorted(made_by_scons(project)) == [f"{name}.ko" for name in "abcde"]
     assert sorted(str(path.parent.name) for path in project.place.glob("build/*/*/*.ko")) == list("abcde")
+
+
+# A compiler that writes down how it was called.
+WRITING = """\
+#!{python}
+import json, os, sys
+with open({log!r}, "a") as log:
+    log.write(json.dumps([os.getcwd(), sys.argv[1:]]) + "\\n")
+os.execvp("gcc", ["gcc", *sys.argv[1:]])
+"""
+FLAGS = """\
+env = Environment(tools=["default", generate], CC={compiler!r}, CCFLAGS=["-DA=1"], LINKFLAGS=["--no-warn-mismatch"])
+env.Append(CCFLAGS="-DB -DC", CFLAGS=["-DD"], CPPFLAGS="-DG=$WORD", WORD="word", ASFLAGS="-DASM")
+env.Append(CPPDEFINES=[("E", '\\\\"e f\\\\"'), "F", ("N", 1)], CPPPATH=["inc", "#other"])
+env = env.Clone()
+env.AppendUnique(CPPDEFINES={{"CLONED": 3}})
+more = dict(CCFLAGS="$CCFLAGS -DH", CPPDEFINES={{"I": "2"}}, CPPPATH="inc:other")
+for call, given in (("one", {{}}), ("two", more)):
+    env.Object(f"plain_{{call}}.o", f"{{call}}_a.c", **given)
+    env.Object(f"plain_{{call}}_s.o", f"{{call}}_s.S", **given)
+    env.KernelModule(call, [f"{{call}}_a.c", f"{{call}}_s.S"], **given)
+"""
+
+
+def calls_by_source(log: Path) -> dict[tuple[str, bool], list[str]]:
+    """The words that the compiler was given for each source, with folders in full, and whether by Kbuild's command."""
+    found = {}
+    for line in log.read_text().splitlines():
+        cwd, words = json.loads(line)
+        if "-c" in words and words[-1].endswith(("_a.c", "_s.S")):
+            in_full = [f"-I{Path(cwd, word[2:])}" if word.startswith("-I") else word for word in words]
+            found[Path(words[-1]).name, "-D__KERNEL__" in words] = in_full
+    return found
+
+
+def test_flags_of_an_environment_reach_the_compiler_as_from_scons_own_builder(tmp_path: Path) -> None:
+    place, log, compiler = tmp_path / "project", tmp_path / "log", tmp_path / "compiler"
+    compiler.write_text(WRITING.format(python=sys.executable, log=str(log)))
+    compiler.chmod(0o755)
+    files = {f"{name}_a.c": module() for name in ("one", "two")} | {f"{name}_s.S": "\n" for name in ("one", "two")}
+    sconstruct = HEAD + FLAGS.format(compiler=str(compiler))
+    project = SConsProject(place, usual_tree().objects, files | {"SConstruct": sconstruct, "inc/x": "", "other/x": ""})
+    built = project.build("V=1", f"build/{usual_tree().release}", ".")
+    given = calls_by_source(log)
+    for source in files:
+        scons = [word for word in given[source, False] if word[:2] in ("-D", "-I")]
+        assert len(scons) >= 5
+        ours = [word for word in given[source, True] if word.startswith("-D") or word in scons]
+        where = ours.index(scons[0])
+        assert ours[where : where + len(scons)] == scons
+    assert [line for line in built.output.splitlines() if "ld" in line and " --no-warn-mismatch " in line]
