@@ -23,12 +23,13 @@ from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import check_output_name, digest
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.say import complain, say
-from kbuildpy.scons.calls import kbuild_directories, name_and_sources
+from kbuildpy.scons.calls import kbuild_directories, name_and_sources, refuse_missing
 from kbuildpy.scons.flags import FLAG_NAMES, flags_of
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.objects import declare_unmade
 from kbuildpy.scons.session import Project, Session, job_count
 from kbuildpy.scons.variables import build_environment, environment_variables, make_variables
+from kbuildpy.scons.where import declaration_place
 
 
 def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any = None, **given: Any) -> list[Any]:
@@ -75,6 +76,7 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
 
 def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any]) -> list[Any]:
     name, nodes = name_and_sources(env, target, source)
+    refuse_missing(name, nodes)
     variables = {key: value for key, value in given.items() if key not in FLAG_NAMES}
     project = find_project(env, variables)
     session = Session.of(env)
@@ -213,10 +215,10 @@ def _source_paths(nodes: Sequence[Any], folder: Path) -> tuple[list[str], list[s
 
 
 def stop_on_error(declare: Any) -> list[Any]:
-    """Turn an error into SCons' own way of stopping: its message, no traceback, exit status 2."""
+    """Turn an error into SCons' own way of stopping: its place and message, no traceback, exit status 2."""
     try:
         found: list[Any] = declare()
     except KbuildError as error:
         hint = f"\n  {error.hint}" if error.hint else ""
-        raise SCons.Errors.StopError(f"kbuildpy: {error.message}{hint}") from error
+        raise SCons.Errors.StopError(f"kbuildpy: {declaration_place()}{error.message}{hint}") from error
     return found

@@ -4,6 +4,7 @@ argument is the source; each is a string, a path, a node or a list of them, as `
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +14,7 @@ import SCons.Util
 from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.declared import SOURCE_SUFFIXES
 from kbuildpy.scons.keywords import file_nodes
+from kbuildpy.similar import similar_file
 
 _CALL = "KernelModule"
 _KBUILD_FILES = ("Kbuild", "Makefile")
@@ -47,6 +49,18 @@ def _sources(env: Any, call: str, value: Any) -> list[Any]:
             hint = f"a list names several: Split({node.name!r})"
             raise UsageError(f"{call}: one file cannot be called {node.name!r}, with a space", hint=hint)
     return nodes
+
+
+def refuse_missing(name: str, sources: Iterable[Any]) -> None:
+    """Refuse sources of module `name` that are not there, and that nothing makes so far (`UsageError`)."""
+    for node in sources:
+        source = node.srcnode()
+        path = source.get_abspath()
+        if node.is_derived() or source.exists() or (path.endswith(".o") and os.path.exists(f"{path}_shipped")):  # noqa: PTH110
+            continue
+        meant = similar_file(path, (*SOURCE_SUFFIXES, ".o_shipped"))
+        hint = meant or "name what is there; what makes it is declared before the module"
+        raise UsageError(f"{_CALL}: {name}: there is no source {source.get_internal_path()}", hint=hint)
 
 
 def kbuild_directories(env: Any, value: Any) -> list[Any]:

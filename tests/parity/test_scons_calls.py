@@ -132,3 +132,41 @@ def test_flags_of_an_environment_reach_the_compiler_as_from_scons_own_builder(tm
         where = ours.index(scons[0])
         assert ours[where : where + len(scons)] == scons
     assert [line for line in built.output.splitlines() if "ld" in line and " --no-warn-mismatch " in line]
+
+
+SUBJECTS = {
+    "there/Kbuild": "obj-m := there.o\nthere-y := ticker.o gone.o\n",
+    "there/ticker.c": module(),
+    "ticker.c": module(),
+    "clock.crt": "",
+}
+MISTAKES = {
+    "env.KernelModule('clock', ['tiker.c'])": "SConstruct:6: KernelModule: clock: there is no source tiker.c\n"
+    "  did you mean ticker.c?",
+    "env.KernelModule('a/b')": "SConstruct:6: KernelModule: 'a/b' is not the name of a module",
+    "env.Kbuild('their')": "their: no such directory\n  did you mean there?",
+    "env.SConscript('sub/SConscript', 'env')": "sub/SConscript:4: KernelModule: gone: there is no source sub/gone.c\n",
+    "env.KernelModule('ticker', C=1, LDFLAGS_MODULE='x')\nenv.CheckModule('x.ko', cert='clok.crt')": (
+        "SConstruct:7: CheckModule: cert='clok.crt': there is no such file\n  did you mean clock.crt?"
+    ),
+}
+SUBDIRECTORY = {
+    "sub/SConscript": "Import('env')\nmodule = 'gone'\n\nenv.KernelModule(\n    module,\n    [f'{module}.c'],\n)\n"
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_an_error_names_the_place_in_the_sconstruct_and_what_may_be_meant(mistake: str, tmp_path: Path) -> None:
+    files = SUBJECTS | SUBDIRECTORY | {"SConstruct": f"{HEAD}\n{mistake}\n"}
+    project = SConsProject(tmp_path / "project", usual_tree().objects, files)
+    said = project.scons("-n", status=2).output
+    assert MISTAKES[mistake] in said
+    assert "Kbuild file" not in said
+
+
+def test_a_source_that_a_kbuild_file_misspells_is_told_with_the_one_that_is_there(tmp_path: Path) -> None:
+    files = SUBJECTS | {"SConstruct": f"{HEAD}env.Kbuild('there')\n", "there/gonne.c": ""}
+    project = SConsProject(tmp_path / "project", usual_tree().objects, files)
+    said = project.scons("-n", status=2).output
+    assert "SConstruct:5: " in said
+    assert "gone.c missing, or misspelled in the Kbuild file? did you mean gonne.c?" in said

@@ -16,11 +16,11 @@ from kbuildpy.scons import generate
 
 PATHS = {"ko": "x.ko", "two": ["x.ko", "y-z.ko.xz"], "folder": "known_folder", "none": []}
 UNKNOWN = {
-    "CheckModule(ko, sig_enfore=True)": "CheckModule: there is no keyword sig_enfore\n  it takes params, sig_enforce",
-    "CheckModule(ko, SIG_ENFORCE=1)": "CheckModule: there is no keyword SIG_ENFORCE\n  it takes params, sig_enforce",
+    "CheckModule(ko, sig_enfore=True)": "there is no keyword sig_enfore; did you mean sig_enforce?\n  it takes",
+    "CheckModule(ko, SIG_ENFORCE=1)": "there is no keyword SIG_ENFORCE; did you mean sig_enforce?\n  it takes",
     "CheckModule(ko, kernel='6.1')": "there is no keyword kernel\n  it takes params",
     "CheckModule(ko, O='out')": "there is no keyword O\n",
-    "RunModule(ko, parms='a=1')": "RunModule: there is no keyword parms\n  it takes params, dyndbg, timeout",
+    "RunModule(ko, parms='a=1')": "there is no keyword parms; did you mean params?\n  it takes params, dyndbg",
     "SignModule(ko, key='k', certificate='c')": "SignModule: there is no keyword certificate\n  it takes key, cert",
     "InstallModules(None, ko, kye='k')": "InstallModules: there is no keyword kye\n  it takes key, cert, hash",
 }
