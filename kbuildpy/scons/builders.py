@@ -28,6 +28,7 @@ from kbuildpy.scons.flags import FLAG_NAMES, flags_of
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.objects import declare_unmade
 from kbuildpy.scons.session import Project, Session, job_count
+from kbuildpy.scons.unread import warn_of_unread
 from kbuildpy.scons.variables import build_environment, environment_variables, make_variables
 from kbuildpy.scons.where import declaration_place
 
@@ -66,6 +67,7 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
     project = find_project(env, variables)
     group = _group(Session.of(env), project, str(directory), str(out), label=label)
     plan, layout = _evaluate(env, project, directory, out)
+    warn_of_unread(Session.of(env), project, plan, variables)
     if not plan.modules:
         say(f"kbuildpy: {directory}: the Kbuild file names no modules (obj-m is empty)")
     if plan.custom and project.read_only:
@@ -93,6 +95,7 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     group = _group(session, project, str(directory), str(out), label="")
     state = out / ".kbuildpy" / below
     plan = _ask_declared(env, project, directory, below=below, text=text, state=state / name, coming=coming)
+    warn_of_unread(session, project, plan, variables)
     layout = Layout(str(directory), str(directory), str(out), project.answer.working_directory(str(directory)))
     return group.add(plan, layout)
 

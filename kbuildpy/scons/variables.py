@@ -21,6 +21,21 @@ _OURS = frozenset(
     {"KDIR", "KERNELRELEASE", "M", "MO", "O", "KBUILD_OUT", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTMOD_OUTPUT"}
 )
 
+# Such that no makefile need be searched for.
+KNOWN_NAMES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        KDIR KERNELRELEASE KBUILD_OUT ARCH CROSS_COMPILE LLVM LLVM_IAS V W C CF CHECK KCFLAGS KCPPFLAGS KAFLAGS
+        KRUSTFLAGS CFLAGS_MODULE AFLAGS_MODULE LDFLAGS_MODULE CC LD AR NM STRIP OBJCOPY OBJDUMP READELF PAHOLE HOSTCC
+        HOSTCFLAGS HOSTLDFLAGS HOSTLDLIBS KBUILD_EXTRA_SYMBOLS KBUILD_MODPOST_WARN KBUILD_MODPOST_NOFINAL
+        KBUILD_SIGN_PIN KBUILD_BUILD_TIMESTAMP INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP
+        """,
+    )
+)
+# These say where things are, which the call does.
+SET_BY_US = _OURS - KNOWN_NAMES
+
 # What SCons' tools for this system choose by themselves: programs for programs, and no wish of a user's.
 _TOOL_CHOICES = {"CC": ("gcc", "cc"), "AR": ("ar",)}
 _TOOLS = frozenset({"cc", "gcc", "ar"})
@@ -63,6 +78,11 @@ def _is_tool_choice(env: Any, name: str) -> bool:
 def _substituted(env: Any, value: Any) -> Any:
     """`value` with SCons' variables replaced; make's own (`$(src)`) are left to make."""
     return env.subst(value) if isinstance(value, str) and "$" in value and "$(" not in value else value
+
+
+def is_kbuild_name(name: str) -> bool:
+    """Whether a variable on scons's command line reaches make."""
+    return name not in _OURS and bool(_KBUILD_NAMES.match(name))
 
 
 def make_variables(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
