@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from kbuildpy.errors import UsageError
 
-_SOURCE_SUFFIXES = (".c", ".S")
+SOURCE_SUFFIXES = (".c", ".S")
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_,.+-]*$")
 
 
@@ -29,7 +29,7 @@ def kbuild_file_text(
     Raises `UsageError` for a name that is no module name, for no sources, for a source of a kind that Kbuild
     does not compile, and for a composite module that has an object of its own name.
     """
-    if not _NAME.match(name) or name.endswith((".o", ".ko")):
+    if not _NAME.match(name) or name.endswith((*SOURCE_SUFFIXES, ".o", ".ko")):
         raise UsageError(
             f"{name!r} is not the name of a module", hint="give the name without a suffix: 'hello' for hello.ko"
         )
@@ -40,7 +40,7 @@ def kbuild_file_text(
         path = PurePosixPath(source)
         if path.suffix == ".o" or source.endswith(".o_shipped"):
             objects.append(source.removesuffix("_shipped"))
-        elif path.suffix in _SOURCE_SUFFIXES:
+        elif path.suffix in SOURCE_SUFFIXES:
             objects.append(str(path.with_suffix(".o")))
         else:
             raise UsageError(

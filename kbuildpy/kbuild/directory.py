@@ -28,6 +28,7 @@ from kbuildpy.kbuild.question import (
 from kbuildpy.kbuild.records import MAKEFILES, read_records
 from kbuildpy.kernel.cache import read_json, write_json
 from kbuildpy.run import run
+from kbuildpy.similar import similar_file
 
 # Rules whose commands are carried out here; a Kbuild file that needs any other has rules for make to run.
 COMPILE_RULES = frozenset({"cc_o_c", "as_o_S"})
@@ -142,11 +143,19 @@ def _ask(
         done = run([*argv, "need-modorder=1"], cwd=cwd, env=env, check=False)
         text = records.read_text(errors="surrogateescape") if records.exists() else ""
     if done.returncode != 0:
-        missing = _NO_SOURCE.search(done.error_text)
-        hint = f"is {missing.group(1)}.c missing, or misspelled in the Kbuild file?" if missing else ""
-        raise make_failed(f"{directory}: make refuses the Kbuild file", done.error_text, hint=hint)
+        said = "what the SConstruct declares" if kbuild_file else "the Kbuild file"
+        hint = _missing_source_hint(done.error_text, cwd, said)
+        raise make_failed(f"{directory}: make refuses {said}", done.error_text, hint=hint)
     blocks = list(read_records(text))
     return _plan(answer, directory, blocks=blocks, raw=done.text, warnings=done.error_text, obj=obj)
+
+
+def _missing_source_hint(stderr: str, cwd: str, said: str) -> str:
+    missing = _NO_SOURCE.search(stderr)
+    if not missing:
+        return ""
+    meant = similar_file(Path(cwd, f"{missing.group(1)}.c"), (".c", ".S", "_shipped"))
+    return f"is {missing.group(1)}.c missing, or misspelled in {said}? {meant}".rstrip()
 
 
 def _plan(

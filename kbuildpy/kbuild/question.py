@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.similar import similar_file
 
 # Where a terminal, a session or a shell is, says nothing about a build. (PWD: set by us for every program.)
 _SESSION_VARIABLES = re.compile(
@@ -72,7 +73,7 @@ def check_directory_name(directory: Path) -> None:
     if not directory.is_dir():
         raise UsageError(
             f"{directory}: no such directory" if not directory.exists() else f"{directory}: not a directory",
-            hint="name the directory that holds the module's Kbuild file or Makefile",
+            hint=similar_file(directory) or "name the directory that holds the module's Kbuild file or Makefile",
         )
     for character, word in _UNBUILDABLE.items():
         if character in str(directory):

@@ -23,29 +23,40 @@ from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import check_output_name, digest
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.say import complain, say
+from kbuildpy.scons.calls import kbuild_directories, name_and_sources, refuse_missing
+from kbuildpy.scons.flags import FLAG_NAMES, flags_of
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.objects import declare_unmade
 from kbuildpy.scons.session import Project, Session, job_count
-from kbuildpy.scons.variables import build_environment, make_variables
+from kbuildpy.scons.unread import warn_of_unread
+from kbuildpy.scons.variables import build_environment, environment_variables, make_variables
+from kbuildpy.scons.where import declaration_place
 
-_FLAG_NAMES = ("CCFLAGS", "CFLAGS", "CPPPATH", "CPPDEFINES", "ASFLAGS", "LINKFLAGS")
 
+def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any = None, **given: Any) -> list[Any]:
+    """Declare module `target` made from `source` (names or nodes; default `target`.c); the node of its `.ko`.
 
-def kernel_module(env: Any, name: str, source: Any = None, **given: Any) -> list[Any]:
-    """Declare module `name` made from `source` (names or nodes; default `name`.c); the node of its `.ko`.
+    As with SCons' own builders a single source needs no target: `KernelModule("hello.c")` declares hello. `name` is
+    another word for `target`.
 
-    Flags for its own objects: CCFLAGS, CFLAGS, CPPPATH, CPPDEFINES, ASFLAGS, LINKFLAGS; only those given here count,
-    an environment's defaults are for programs. Every other keyword is a variable for Kbuild.
+    Flags for its own objects are those of the environment, or given here in their place: CCFLAGS, CFLAGS, CPPFLAGS,
+    CPPDEFINES, CPPPATH, ASFLAGS (ASPPFLAGS), LINKFLAGS (for ld). Every other keyword is a variable for Kbuild.
     """
-    return stop_on_error(lambda: _kernel_module(env, name, source, given))
+    return stop_on_error(lambda: _kernel_module(env, name if target is None else target, source, given))
 
 
-def kbuild(env: Any, directory: Any, **variables: Any) -> list[Any]:
-    """Declare every module of an existing Kbuild file; the nodes of their `.ko`s.
+def kbuild(env: Any, directory: Any = None, *, source: Any = None, **variables: Any) -> list[Any]:
+    """Declare every module of the Kbuild file in `directory` (or in several); the nodes of their `.ko`s. `source` is
+    another word for `directory`, and `directory` may be the Kbuild file itself.
 
     Keywords are variables for Kbuild, as on make's command line (`HDAPS=1`); KDIR chooses another kernel tree.
     """
-    return stop_on_error(lambda: _kbuild(env, directory, variables))
+
+    def declare() -> list[Any]:
+        places = kbuild_directories(env, source if directory is None else directory)
+        return [node for place in places for node in _kbuild(env, place, variables)]
+
+    return stop_on_error(declare)
 
 
 def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mapping[str, Any], label: str = "") -> Group:
@@ -56,6 +67,7 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
     project = find_project(env, variables)
     group = _group(Session.of(env), project, str(directory), str(out), label=label)
     plan, layout = _evaluate(env, project, directory, out)
+    warn_of_unread(Session.of(env), project, plan, variables)
     if not plan.modules:
         say(f"kbuildpy: {directory}: the Kbuild file names no modules (obj-m is empty)")
     if plan.custom and project.read_only:
@@ -64,8 +76,10 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
     return group
 
 
-def _kernel_module(env: Any, name: str, source: Any, given: Mapping[str, Any]) -> list[Any]:
-    variables = {key: value for key, value in given.items() if key not in _FLAG_NAMES}
+def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any]) -> list[Any]:
+    name, nodes = name_and_sources(env, target, source)
+    refuse_missing(name, nodes)
+    variables = {key: value for key, value in given.items() if key not in FLAG_NAMES}
     project = find_project(env, variables)
     session = Session.of(env)
     here = env.Dir(".")
@@ -74,19 +88,14 @@ def _kernel_module(env: Any, name: str, source: Any, given: Mapping[str, Any]) -
     inside = not variant and (folder == session.top or session.top in folder.parents)
     directory = session.top if inside else folder
     out = Path(here.get_abspath(), project.tree.release) if variant else _out_root(env, project)
-    nodes = env.arg2nodes(source if source is not None else [f"{name}.c"], env.fs.File)
     paths, coming = _source_paths(nodes, folder)
-    text = kbuild_file_text(
-        name,
-        paths,
-        ccflags=_compiler_flags(env, given),
-        asflags=_flat(env, given.get("ASFLAGS", [])),
-        ldflags=_flat(env, given.get("LINKFLAGS", [])),
-    )
+    flags = flags_of(env, given)
+    text = kbuild_file_text(name, paths, ccflags=flags.compile, asflags=flags.assemble, ldflags=flags.link)
     below = str(folder.relative_to(directory)) if folder != directory else ""
     group = _group(session, project, str(directory), str(out), label="")
     state = out / ".kbuildpy" / below
     plan = _ask_declared(env, project, directory, below=below, text=text, state=state / name, coming=coming)
+    warn_of_unread(session, project, plan, variables)
     layout = Layout(str(directory), str(directory), str(out), project.answer.working_directory(str(directory)))
     return group.add(plan, layout)
 
@@ -112,10 +121,9 @@ def _ask_declared(
     )
 
 
-def _kbuild(env: Any, directory: Any, variables: Mapping[str, Any]) -> list[Any]:
+def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:
     project = find_project(env, variables)
     session = Session.of(env)
-    node = env.Dir(directory)
     source = node.srcnode()
     folder = Path(source.get_abspath())
     folder = folder.resolve() if folder.is_dir() else folder
@@ -168,7 +176,7 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
     release = str(variables.get("KERNELRELEASE") or ARGUMENTS.get("KERNELRELEASE") or env.get("KERNELRELEASE") or "")
     tree = session.find_tree(chosen("KDIR"), release, quiet=bool(env.GetOption("silent")))
     environ = build_environment(env, session.default_environment)
-    given = make_variables(ARGUMENTS, variables)
+    given = make_variables({**environment_variables(env), **ARGUMENTS}, variables)
     # To Kbuild CHECK is the program that C=1 runs; 0 is none.
     check = chosen("CHECK") != "0"
     if not check:
@@ -209,33 +217,11 @@ def _source_paths(nodes: Sequence[Any], folder: Path) -> tuple[list[str], list[s
     return paths, coming
 
 
-def _compiler_flags(env: Any, given: Mapping[str, Any]) -> list[str]:
-    flags = [*_flat(env, given.get("CFLAGS", [])), *_flat(env, given.get("CCFLAGS", []))]
-    defines = given.get("CPPDEFINES", [])
-    items = defines.items() if isinstance(defines, Mapping) else defines if isinstance(defines, list) else [defines]
-    for item in items:
-        if isinstance(item, tuple):
-            flags.append(f"-D{item[0]}" if item[1] is None else f"-D{item[0]}={item[1]}")
-        else:
-            flags.append(f"-D{item}")
-    for node in env.arg2nodes(given.get("CPPPATH", []), env.fs.Dir):
-        flags.append(f"-I{node.srcnode().get_abspath()}")
-        if node.srcnode() is not node:
-            flags.append(f"-I{node.get_abspath()}")
-    return flags
-
-
-def _flat(env: Any, value: Any) -> list[str]:
-    if isinstance(value, str):
-        return value.split()
-    return [str(item) for item in env.Flatten(value)]
-
-
 def stop_on_error(declare: Any) -> list[Any]:
-    """Turn an error into SCons' own way of stopping: its message, no traceback, exit status 2."""
+    """Turn an error into SCons' own way of stopping: its place and message, no traceback, exit status 2."""
     try:
         found: list[Any] = declare()
     except KbuildError as error:
         hint = f"\n  {error.hint}" if error.hint else ""
-        raise SCons.Errors.StopError(f"kbuildpy: {error.message}{hint}") from error
+        raise SCons.Errors.StopError(f"kbuildpy: {declaration_place()}{error.message}{hint}") from error
     return found

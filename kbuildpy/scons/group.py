@@ -91,7 +91,17 @@ class Group:
         self.find_extra_symvers()
         made = [declare_final(self, module, layout) for module in plan.modules]
         self.targets += made
+        self._name_targets(plan, made)
         return made
+
+    def _name_targets(self, plan: Plan, made: Sequence[Any]) -> None:
+        """Let `scons NAME.ko` and `scons NAME` build module NAME. (An alias takes its time: only for those named.)"""
+        from SCons.Script import COMMAND_LINE_TARGETS
+
+        for module, node in zip(plan.modules, made, strict=True) if COMMAND_LINE_TARGETS else ():
+            name = Path(module.name).name
+            for word in {name, f"{name}.ko"}.intersection(COMMAND_LINE_TARGETS):
+                self.project.env.Alias(word, node)
 
     def find_extra_symvers(self) -> None:
         """Look for the files that KBUILD_EXTRA_SYMBOLS names; other groups may have come to make some of them.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kbuildpy.errors import UsageError
 from kbuildpy.install.beneath import check_index, check_place
 from kbuildpy.install.depmod import depmod_runs, depmod_title, run_depmod
 from kbuildpy.install.module import install_module, target_of, titles
@@ -26,8 +27,9 @@ from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.say import complain
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
-from kbuildpy.scons.keywords import check_make_names, file_nodes, key_path, text
+from kbuildpy.scons.keywords import check_make_names, file_nodes, given_modules, key_path, text
 from kbuildpy.scons.session import Project, Session
+from kbuildpy.scons.unread import warn_of_unread_install
 from kbuildpy.scons.variables import make_variables
 from kbuildpy.signing.open import open_signer
 from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
@@ -37,7 +39,15 @@ if TYPE_CHECKING:
 
 
 def install_modules(
-    env: Any, root: Any, modules: Any, *, key: Any = "", cert: Any = "", hash: str = "", **variables: Any
+    env: Any,
+    root: Any = None,
+    modules: Any = None,
+    *,
+    key: Any = "",
+    cert: Any = "",
+    hash: str = "",
+    source: Any = None,
+    **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are installed below `root`; the nodes of the installed.
 
@@ -49,9 +59,10 @@ def install_modules(
     def declare() -> list[Any]:
         call = "InstallModules"
         check_make_names(call, install_modules, variables)
+        given = given_modules(call, modules, source, example=f"{call}(None, ko), after the place")
         place = _root(env, root, variables)
         signing = key_path(env, call, "key", key), key_path(env, call, "cert", cert), text(call, "hash", hash or "")
-        nodes = [_declare_module(env, node, place, signing, variables) for node in file_nodes(env, call, modules)]
+        nodes = [_declare_module(env, node, place, signing, variables) for node in file_nodes(env, call, given)]
         env.Alias("install", nodes)
         return nodes
 
@@ -67,6 +78,7 @@ def _declare_module(
     project = group.project if group else find_project(env, variables)
     # Below the output lies what Kbuild would have below the module directory.
     name = os.path.relpath(built, group.out) if group else module.name
+    warn_of_unread_install(session, project, variables)
     given = {**dict(project.answer.variables), **make_variables({}, variables)}
     rules = ask_install(project.tree, variables=given, environ=project.environ)
     target = target_of(name, rules, root)
@@ -187,4 +199,9 @@ def _root(env: Any, root: Any, variables: Mapping[str, Any]) -> str:
 
     name = "INSTALL_MOD_PATH"
     chosen = root or variables.get(name) or ARGUMENTS.get(name) or env.get(name) or os.environ.get(name)
-    return str(env.Dir(chosen).get_abspath()).rstrip("/") if chosen else ""
+    try:
+        return str(env.Dir(chosen).get_abspath()).rstrip("/") if chosen else ""
+    except TypeError as mismatch:
+        raise UsageError(
+            f"InstallModules: {chosen} is no directory", hint="the first argument is the place"
+        ) from mismatch

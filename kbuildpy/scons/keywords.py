@@ -17,6 +17,7 @@ from kbuildpy.errors import UsageError
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.scons.variables import chooses_kernel
 from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
+from kbuildpy.similar import did_you_mean, similar_file
 
 
 def check_names(call: str, builder: Callable[..., Any], variables: Iterable[str]) -> None:
@@ -37,7 +38,19 @@ def check_make_names(call: str, builder: Callable[..., Any], variables: Iterable
 
 def _unknown(call: str, name: str, builder: Callable[..., Any], also: str) -> UsageError:
     known = builder.__kwdefaults__ or {}
-    return UsageError(f"{call}: there is no keyword {name}", hint=f"it takes {', '.join(known)}; and {also}")
+    meant = did_you_mean(name, known)
+    asked = f"; {meant}" if meant else ""
+    return UsageError(f"{call}: there is no keyword {name}{asked}", hint=f"it takes {', '.join(known)}; and {also}")
+
+
+def given_modules(call: str, modules: Any, source: Any, *, example: str) -> Any:
+    """What a declaration is told to work on: `modules`, or by SCons' word for it `source`. Raises `UsageError` for
+    neither and for both."""
+    if modules is not None and source is not None:
+        raise UsageError(f"{call}: modules are named twice, the second time as source=", hint="name them once")
+    if modules is None and source is None:
+        raise UsageError(f"{call}: no modules", hint=f"name them: {example}")
+    return source if modules is None else modules
 
 
 def file_nodes(env: Any, call: str, value: Any) -> list[Any]:
@@ -66,7 +79,8 @@ def certificate_nodes(env: Any, call: str, value: Any) -> list[Any]:
     for node in file_nodes(env, f"{call}: cert", value):
         source = node if node.is_derived() else node.srcnode()
         if not node.is_derived() and not os.path.isfile(source.get_abspath()):  # noqa: PTH113 - a path of SCons'
-            hint = "name files with certificates (PEM or DER); what makes one is declared before"
+            hint = similar_file(source.get_abspath())
+            hint = hint or "name files with certificates (PEM or DER); what makes one is declared before"
             raise UsageError(f"{call}: cert={str(source)!r}: there is no such file", hint=hint)
         found.append(source)
     return found

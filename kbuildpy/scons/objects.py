@@ -17,6 +17,7 @@ from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
 from kbuildpy.kbuild.record import Record, own_contents, parse_record
 from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.headers import include_folders, own_headers, search_headers
+from kbuildpy.similar import similar_file
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
@@ -31,9 +32,11 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         return
     if not item.source:
         name = layout.relative(item.target)
+        source = Path(name).with_suffix(".c")
+        meant = similar_file(Path(group.directory, source), (".c", ".S"))
         raise KbuildError(
             f"{group.directory}: nothing says how to make {name}",
-            hint=f"is {Path(name).with_suffix('.c')} missing, or misspelled in the Kbuild file?",
+            hint=f"is {source} missing, or misspelled in the Kbuild file? {meant}".rstrip(),
         )
     if not item.steps:
         return  # an object that came with the sources is used where it is

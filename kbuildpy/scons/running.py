@@ -17,7 +17,15 @@ from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.say import complain, say
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
-from kbuildpy.scons.keywords import check_names, file_nodes, flag, parameters_by_module, texts, whole_number
+from kbuildpy.scons.keywords import (
+    check_names,
+    file_nodes,
+    flag,
+    given_modules,
+    parameters_by_module,
+    texts,
+    whole_number,
+)
 from kbuildpy.scons.session import Project, Session
 
 if TYPE_CHECKING:
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
 
 def run_module(
     env: Any,
-    modules: Any,
+    modules: Any = None,
     *,
     params: str | Mapping[str, str] = "",
     dyndbg: bool = False,
@@ -39,6 +47,7 @@ def run_module(
     kernel_modules: str | Sequence[str] = (),
     test_timeout: int = 60,
     wait: int = 0,
+    source: Any = None,
     **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are loaded and removed in the kernel that they are built
@@ -61,7 +70,7 @@ def run_module(
 
         call = "RunModule"
         check_names(call, run_module, variables)
-        nodes = file_nodes(env, call, modules)
+        nodes = file_nodes(env, call, given_modules(call, modules, source, example="RunModule(ko)"))
         if not nodes:
             raise UsageError(f"{call}: no modules to run", hint=f"name one: {call}(ko)")
         parameters = _parameters(call, params, nodes)

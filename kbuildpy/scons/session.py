@@ -113,6 +113,8 @@ class Session:
         self._projects: dict[tuple[Any, ...], Project] = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()
+        # Variables on the command line that nothing was found to read so far.
+        self.unread_arguments = self._look_at_arguments()
         atexit.register(self.save)
 
     @staticmethod
@@ -162,7 +164,13 @@ class Session:
         return self.groups[max(found, key=len)] if found else None
 
     def save(self) -> None:
-        """Write what this run learnt (at its end, however it ends)."""
+        """Write what this run learnt (at its end, however it ends), and say what of the command line had no effect."""
+        if self.unread_arguments and self.groups:
+            from SCons.Script import ARGUMENTS
+
+            from kbuildpy.scons.unread import warn_at_the_end
+
+            warn_at_the_end(self, ARGUMENTS)
         for project in self._projects.values():
             if not project.read_only:
                 project.headers.save()
@@ -172,6 +180,15 @@ class Session:
             if not group.project.read_only:
                 group.contents.save()
             group.unfinished.end()
+
+    def _look_at_arguments(self) -> set[str]:
+        from SCons.Script import ARGUMENTS
+
+        if not ARGUMENTS:
+            return set()
+        from kbuildpy.scons.unread import warn_of_arguments
+
+        return warn_of_arguments(self, ARGUMENTS)
 
     def say_once(self, text: str) -> bool:
         """Whether `text` was not said before in this run."""

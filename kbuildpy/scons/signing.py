@@ -18,7 +18,7 @@ from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
-from kbuildpy.scons.keywords import check_names, file_nodes, flag, key_path, text
+from kbuildpy.scons.keywords import check_names, file_nodes, flag, given_modules, key_path, text
 from kbuildpy.scons.session import Session
 
 if TYPE_CHECKING:
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 
 def sign_module(
-    env: Any, modules: Any, *, key: Any = "", cert: Any = "", hash: str = "", key_id: bool = False, **variables: Any
+    env: Any,
+    modules: Any = None,
+    *,
+    key: Any = "",
+    cert: Any = "",
+    hash: str = "",
+    key_id: bool = False,
+    source: Any = None,
+    **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are signed; the nodes of the signed ones.
 
@@ -39,7 +47,7 @@ def sign_module(
     def declare() -> list[Any]:
         call = "SignModule"
         check_names(call, sign_module, variables)
-        nodes = file_nodes(env, call, modules)
+        nodes = file_nodes(env, call, given_modules(call, modules, source, example="SignModule(ko, key=..., cert=...)"))
         if not key:
             raise UsageError(f"{call}: no key to sign with", hint="name one: SignModule(ko, key=..., cert=...)")
         names = key_path(env, call, "key", key), key_path(env, call, "cert", cert)

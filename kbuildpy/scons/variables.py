@@ -17,7 +17,28 @@ _KBUILD_NAMES = re.compile(
     r"|DEBUG|EXTRA_CFLAGS|EXTRA_AFLAGS|EXTRA_LDFLAGS|NOSTDINC_FLAGS|(KBUILD|CONFIG|INSTALL_MOD)_[A-Za-z0-9_]+)$"
 )
 # These choose the tree, or the place of the output; make is told by us.
-_OURS = frozenset({"KDIR", "KERNELRELEASE", "M", "MO", "O", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTMOD_OUTPUT"})
+_OURS = frozenset(
+    {"KDIR", "KERNELRELEASE", "M", "MO", "O", "KBUILD_OUT", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTMOD_OUTPUT"}
+)
+
+# Such that no makefile need be searched for.
+KNOWN_NAMES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        KDIR KERNELRELEASE KBUILD_OUT ARCH CROSS_COMPILE LLVM LLVM_IAS V W C CF CHECK KCFLAGS KCPPFLAGS KAFLAGS
+        KRUSTFLAGS CFLAGS_MODULE AFLAGS_MODULE LDFLAGS_MODULE CC LD AR NM STRIP OBJCOPY OBJDUMP READELF PAHOLE HOSTCC
+        HOSTCFLAGS HOSTLDFLAGS HOSTLDLIBS KBUILD_EXTRA_SYMBOLS KBUILD_MODPOST_WARN KBUILD_MODPOST_NOFINAL
+        KBUILD_SIGN_PIN KBUILD_BUILD_TIMESTAMP INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP
+        """,
+    )
+)
+# These say where things are, which the call does.
+SET_BY_US = _OURS - KNOWN_NAMES
+
+# What SCons' tools for this system choose by themselves: programs for programs, and no wish of a user's.
+_TOOL_CHOICES = {"CC": ("gcc", "cc"), "AR": ("ar",)}
+_TOOLS = frozenset({"cc", "gcc", "ar"})
 
 
 def chooses_kernel(name: str) -> bool:
@@ -25,8 +46,48 @@ def chooses_kernel(name: str) -> bool:
     return name in ("KDIR", "KERNELRELEASE") or (name not in _OURS and bool(_KBUILD_NAMES.match(name)))
 
 
+class _OfTool(str):
+    """The name of a program that a tool of SCons' chose, for programs."""
+
+    __slots__ = ()
+
+
+def mark_tool_choices(env: Any) -> None:
+    """Remember which programs in `env` SCons' own tools chose so far: what is set after this is the user's."""
+    for name, names in _TOOL_CHOICES.items():
+        if env.get(name) in names:
+            env[name] = _OfTool(env[name])
+    env["KBUILDPY_TOOLS"] = list(env.get("TOOLS", ()))
+
+
+def environment_variables(env: Any) -> dict[str, Any]:
+    """Kbuild's variables among those of a construction environment, without what SCons' own tools put there."""
+    names = [name for name in env.Dictionary() if _KBUILD_NAMES.match(name) and name not in _OURS]
+    return {name: _substituted(env, env[name]) for name in names if not _is_tool_choice(env, name)}
+
+
+def _is_tool_choice(env: Any, name: str) -> bool:
+    value = env[name]
+    if isinstance(value, _OfTool):
+        return True
+    # A tool that came after ours may have chosen it.
+    later = set(env.get("TOOLS", ())) - set(env.get("KBUILDPY_TOOLS", ()))
+    return value in _TOOL_CHOICES.get(name, ()) and not later.isdisjoint(_TOOLS)
+
+
+def _substituted(env: Any, value: Any) -> Any:
+    """`value` with SCons' variables replaced; make's own (`$(src)`) are left to make."""
+    return env.subst(value) if isinstance(value, str) and "$" in value and "$(" not in value else value
+
+
+def is_kbuild_name(name: str) -> bool:
+    """Whether a variable on scons's command line reaches make."""
+    return name not in _OURS and bool(_KBUILD_NAMES.match(name))
+
+
 def make_variables(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
-    """The variables for make: those of `arguments` (scons's command line) that are Kbuild's, and all `given`."""
+    """The variables for make: those of `arguments` (an environment's, or scons's command line) that are Kbuild's, and
+    all `given`."""
     chosen = {name: str(value) for name, value in arguments.items() if _KBUILD_NAMES.match(name)}
     chosen.update({name: _text(value) for name, value in given.items()})
     return {name: value for name, value in chosen.items() if name not in _OURS}

@@ -21,7 +21,15 @@ from kbuildpy.loader import since
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.checking import group_kernel, loader_is_known, project_kernel, refusal_of
-from kbuildpy.scons.keywords import certificate_nodes, check_names, file_nodes, flag, parameters_by_module, texts
+from kbuildpy.scons.keywords import (
+    certificate_nodes,
+    check_names,
+    file_nodes,
+    flag,
+    given_modules,
+    parameters_by_module,
+    texts,
+)
 from kbuildpy.scons.session import Session
 
 if TYPE_CHECKING:
@@ -30,13 +38,14 @@ if TYPE_CHECKING:
 
 def check_module(
     env: Any,
-    modules: Any,
+    modules: Any = None,
     *,
     params: str | Mapping[str, str] = "",
     sig_enforce: bool = False,
     lockdown: bool = False,
     cert: Any = (),
     blacklist: str | Sequence[str] = (),
+    source: Any = None,
     **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are checked; the nodes of the verdicts, `NAME.ko.check`
@@ -52,7 +61,7 @@ def check_module(
     def declare() -> list[Any]:
         call = "CheckModule"
         check_names(call, check_module, variables)
-        nodes = file_nodes(env, call, modules)
+        nodes = file_nodes(env, call, given_modules(call, modules, source, example="CheckModule(ko)"))
         if not nodes:
             raise UsageError(f"{call}: no modules to check", hint=f"name one: {call}(ko)")
         parameters = parameters_by_module(call, params, nodes)

@@ -221,6 +221,17 @@ def test_one_module_can_be_named_as_the_target(tmp_path: Path) -> None:
     project.assert_like_clean()
 
 
+@pytest.mark.parametrize("name", ["user", "user.ko"])
+def test_a_module_can_be_named_by_its_name_alone(name: str, tmp_path: Path) -> None:
+    project = new_project(tmp_path, PAIR)
+    did = project.scons(name).did
+    assert "LD [M]  user.ko" in did
+    assert "LD [M]  pair.ko" not in did
+    assert f"`{name}' is up to date" in project.scons(name).output
+    project.scons("-c", name)
+    assert not [path for path in project.outputs() if path.endswith("user.ko")]
+
+
 def test_several_environments_build_side_by_side(tmp_path: Path) -> None:
     text = (
         f"{HEAD}env.KernelModule('alone', ['alone.c'])\n"

@@ -1,0 +1,63 @@
+"""Variables that nothing reads: a misspelt one would change nothing, and say nothing.
+
+make takes any variable on its command line. Here the text of what could read one is searched for its name: the kernel
+tree's makefiles, the module directory's, and the scripts there, to which make hands its variables on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_READ = re.compile(rb"\$[({]([A-Za-z_][A-Za-z0-9_]*)|\bifn?def\s+([A-Za-z_][A-Za-z0-9_]*)")
+# What may be a makefile or a script that one of them starts.
+_READERS = re.compile(r"^(Kbuild|Makefile|GNUmakefile|configure)|\.(mk|mak|sh|bash|pl|py|awk|include)$")
+_MOST_FILES = 2000
+
+
+def unread_variables(names: Iterable[str], makefiles: Sequence[str], directory: str) -> list[str]:
+    """Those of `names` that neither `makefiles` nor the makefiles and scripts below `directory` (none: "") mention.
+
+    A name that is computed in a makefile (`CFLAGS_NAME.o`) is taken for read.
+    """
+    left = [name for name in names if _WORD.fullmatch(name)]
+    for path in (*makefiles, *_readers(directory)) if left else ():
+        try:
+            text = Path(path).read_bytes()
+        except OSError:
+            continue
+        left = [name for name in left if not re.search(rb"(?<!\w)%b(?!\w)" % name.encode(), text)]
+        if not left:
+            break
+    return left
+
+
+def variables_in(makefiles: Iterable[str]) -> list[str]:
+    """The names of the variables that `makefiles` read."""
+    found: dict[str, None] = {}
+    for path in makefiles:
+        try:
+            text = Path(path).read_bytes()
+        except OSError:
+            continue
+        found.update(dict.fromkeys((first or second).decode() for first, second in _READ.findall(text)))
+    return list(found)
+
+
+def _readers(directory: str) -> Iterable[str]:
+    seen = 0
+    for folder, names, files in os.walk(directory) if directory else ():
+        names[:] = [name for name in names if not name.startswith(".") and not _is_output(folder, name)]
+        for name in files:
+            seen += 1
+            if seen > _MOST_FILES:
+                return
+            if _READERS.search(name):
+                yield f"{folder}/{name}"
+
+
+def _is_output(folder: str, name: str) -> bool:
+    return Path(folder, name, ".kbuildpy").is_dir()

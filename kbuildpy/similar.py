@@ -1,0 +1,27 @@
+"""What somebody may have meant who named something that is not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str:
+    """A question that names the one of `names` that is most like `name`; empty when none is like it by `cutoff` (1: all
+    characters are the same)."""
+    import difflib  # (for errors only)
+
+    by_letters = {other.lower(): other for other in names if other != name}
+    found = difflib.get_close_matches(name.lower(), by_letters, n=1, cutoff=cutoff)
+    return f"did you mean {by_letters[found[0]]}?" if found else ""
+
+
+def similar_file(path: str | Path, suffixes: tuple[str, ...] = ("",)) -> str:
+    """The same question for a file or directory that is not there, among what is beside it and has one of the
+    endings `suffixes`."""
+    folder, name = os.path.split(path)
+    try:
+        return did_you_mean(name, [other for other in os.listdir(folder or ".") if other.endswith(suffixes)])  # noqa: PTH208
+    except OSError:
+        return ""
