@@ -7,6 +7,7 @@ error can say what went wrong. A program that must not be missing is named with 
 from __future__ import annotations
 
 import os
+import re
 import select
 import subprocess
 import tempfile
@@ -32,6 +33,9 @@ PACKAGE_OF_PROGRAM = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
 }
+
+# `LLVM=-15` puts the version behind the names of programs, as Debian does behind those of packages.
+_LLVM_PROGRAM = re.compile(r"(ld\.lld|llvm-[a-z]+)((?:-\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,10 @@ def run(
                 check=False,
             )
             completed = Completed(done.returncode, done.stdout, done.stderr)
-    except FileNotFoundError as missing:
+    except OSError as error:
         if cwd is not None and not Path(cwd).is_dir():
-            raise CommandError(f"{cwd}: no such directory (to run {words[0]} in)") from missing
-        raise CommandError(f"{words[0]}: program not found", hint=install_hint(words[0]), returncode=127) from missing
-    except PermissionError as denied:
-        raise CommandError(f"{words[0]}: permission denied", returncode=126) from denied
+            raise CommandError(f"{cwd}: no such directory (to run {words[0]} in)") from error
+        raise _not_started(words[0], cwd, error) from error
     except subprocess.TimeoutExpired as late:
         raise CommandError(
             f"{words[0]}: no answer within {timeout:g} s",
@@ -145,6 +147,9 @@ def package_of(program: str) -> str:
     if name.endswith("-strip"):
         triplet = name.removesuffix("-strip")
         return "llvm" if triplet == "llvm" else f"binutils-{triplet.replace('_', '-')}"
+    llvm = _LLVM_PROGRAM.fullmatch(name)
+    if llvm:
+        return ("lld" if llvm[1] == "ld.lld" else "llvm") + llvm[2]
     return PACKAGE_OF_PROGRAM.get(name, name)
 
 
@@ -155,12 +160,16 @@ def run_attached(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> in
     """
     try:
         process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL)
-    except FileNotFoundError as missing:
-        raise CommandError(f"{argv[0]}: program not found", hint=install_hint(argv[0]), returncode=127) from missing
     except OSError as error:
-        raise CommandError(f"{argv[0]}: {error.strerror}", returncode=126) from error
+        raise _not_started(argv[0], cwd, error) from error
     status = process.wait()
     return 128 - status if status < 0 else status
+
+
+def _not_started(program: str, cwd: Path | str | None, error: OSError) -> CommandError:
+    from kbuildpy.not_started import not_started  # (which imports this, and is for those whose program is missing)
+
+    return not_started(program, str(cwd or ""), error.errno or 0)
 
 
 def run_live(
@@ -185,10 +194,8 @@ def run_live(
                 stderr=errors,
                 preexec_fn=partial(end_with, os.getpid()),
             )
-        except FileNotFoundError as missing:
-            raise CommandError(
-                f"{words[0]}: program not found", hint=install_hint(words[0]), returncode=127
-            ) from missing
+        except OSError as error:
+            raise _not_started(words[0], None, error) from error
         assert process.stdout
         try:
             with process.stdout as output:

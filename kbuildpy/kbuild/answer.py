@@ -300,15 +300,35 @@ def _program_paths(programs: Mapping[str, str], env: Mapping[str, str]) -> list[
 def _refuse_missing_compiler(
     tree: KernelTree, programs: Mapping[str, str], stderr: str, environ: Mapping[str, str]
 ) -> None:
-    for name in ("CC", "LD"):
-        words = programs.get(name, "").split()
-        choice = "CC=" if is_native(architecture_of(tree)) else "CC= or CROSS_COMPILE="
-        if words and shutil.which(words[-1], path=environ.get("PATH")) is None:
-            raise CommandError(
-                f"{words[-1]}: not found, and the kernel tree {tree.objects} builds with it",
-                hint=f"apt-get install {package_of_compiler(words[-1])}, or choose another one with {choice}",
-                stderr=stderr,
-            )
+    words = {name: programs[name].split()[-1] for name in ("CC", "LD", "NM", "OBJCOPY", "AR") if programs.get(name)}
+    lost = [word for word in words.values() if shutil.which(word, path=environ.get("PATH")) is None]
+    if not {words.get("CC"), words.get("LD")}.intersection(lost):
+        return
+    choice = "CC=" if is_native(architecture_of(tree)) else "CC= or CROSS_COMPILE="
+    # (with LLVM=1 everything is LLVM's: whoever lacks the one lacks the others)
+    packages = dict.fromkeys(package_of_compiler(word) for word in lost)
+    raise CommandError(
+        f"{lost[0]}: not found, and the kernel tree {tree.objects} builds with it",
+        hint=f"apt-get install {' '.join(packages)}, or choose another one with {choice}",
+        stderr=stderr,
+    )
+
+
+def compiler_remark(answer: TreeAnswer) -> str:
+    """What to say where the kernel was built by GCC and `answer` compiles with clang, or the reverse: either has
+    options that the other does not know. "" where they fit."""
+    config = answer.tree.config
+    words = answer.programs.get("CC", "").split()
+    if not words:
+        return ""
+    clang = "clang" in Path(words[-1]).name
+    if config.get("CONFIG_CC_IS_CLANG") == "y" and not clang:
+        return (
+            f"kbuildpy: {answer.tree.release} was built by clang, and {words[-1]} does not know its options: say LLVM=1"
+        )
+    if config.get("CONFIG_CC_IS_GCC") == "y" and clang:
+        return f"kbuildpy: {answer.tree.release} was built by gcc: where clang does not know an option, leave LLVM= out"
+    return ""
 
 
 def environment_difference(before: Mapping[str, str], exported: bytes) -> dict[str, str | None]:

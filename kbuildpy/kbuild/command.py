@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
+from kbuildpy.errors import CommandError
 from kbuildpy.run import run_attached
 from kbuildpy.say import say
 
@@ -47,7 +48,8 @@ def run_command(
 ) -> int:
     """Run a command of Kbuild's and return its exit status (of the first part that fails).
 
-    `extra` are options for its first program (the compiler), given last. Output goes where ours goes.
+    `extra` are options for its first program (the compiler), given last. Output goes where ours goes. Raises
+    `CommandError` for a program that cannot be started, with what to do about it.
     """
     if verbose:
         say(f"  {text}")
@@ -55,10 +57,20 @@ def run_command(
     if commands is None:
         if extra:
             text = text.replace(" -c -o ", f" {shlex.join(extra)} -c -o ", 1)
-        return run_attached(["sh", "-c", f"set -e; {text}"], cwd=cwd, env=env)
+        status = run_attached(["sh", "-c", f"set -e; {text}"], cwd=cwd, env=env)
+        error = _not_started(text, status, cwd, env) if status in (126, 127) else None
+        if error:
+            raise error
+        return status
     for number, command in enumerate(commands):
         argv = [*command, *extra] if number == 0 else command
         status = run_attached(argv, cwd=cwd, env=env)
         if status:
             return status
     return 0
+
+
+def _not_started(text: str, status: int, cwd: str, env: Mapping[str, str]) -> CommandError | None:
+    from kbuildpy.not_started import not_started_in
+
+    return not_started_in(text, status, cwd=cwd, env=env)

@@ -34,7 +34,7 @@ class ModpostResult:
 
     `mod_c` has the nominal name of every module whose `.mod.c` it would write (not those after an error);
     `symvers` is the text for `-o`, "" also when it would write none, which `wrote_symvers` tells apart;
-    `namespace_deps` is the text for `-d`, None when there is nothing to write.
+    `namespace_deps` is the text for `-d`, None when there is nothing to write. `hints` are ours: what to do about it.
     """
 
     mod_c: dict[str, str]
@@ -43,6 +43,7 @@ class ModpostResult:
     failed: bool
     wrote_symvers: bool = True
     namespace_deps: str | None = None
+    hints: tuple[str, ...] = ()
 
 
 def modpost(
@@ -73,6 +74,7 @@ def modpost(
     mod_c: dict[str, str] = {}
     symvers: str | None = None
     namespace_deps: str | None = None
+    hints: list[str] = []
 
     def write(module: ResolvedModule) -> None:
         text = render_mod_c(module, options, dialect, name_limit, log)
@@ -88,6 +90,7 @@ def modpost(
         resolved = []
         for facts in reversed(read) if dialect.newest_first else read:
             resolved.append(resolver.resolve(facts))
+            hints += _quoted_namespaces(resolved[-1])
             if not dialect.checks_before_writing:
                 write(resolved[-1])
         if dialect.checks_before_writing:
@@ -107,7 +110,9 @@ def modpost(
         resolver.finish()
     except Fatal:
         pass
-    return ModpostResult(mod_c, symvers or "", tuple(log.diagnostics), log.failed, symvers is not None, namespace_deps)
+    return ModpostResult(
+        mod_c, symvers or "", tuple(log.diagnostics), log.failed, symvers is not None, namespace_deps, tuple(hints)
+    )
 
 
 def prepare(*symvers: Path) -> None:
@@ -154,6 +159,16 @@ def _namespace_deps(modules: Sequence[ResolvedModule]) -> str:
         for module in modules
         if module.missing_namespaces
     )
+
+
+def _quoted_namespaces(module: ResolvedModule) -> list[str]:
+    """What to do about namespaces that are imported with quotes in a kernel that adds them itself (before 6.13)."""
+    quoted = [name for name in module.missing_namespaces if f'"{name}"' in module.facts.imported_namespaces]
+    return [
+        f'{module.facts.owner.basename}: MODULE_IMPORT_NS("{name}"): before 6.13 write it without quotes: '
+        f"MODULE_IMPORT_NS({name})"
+        for name in quoted
+    ]
 
 
 def _report_static_exports(exports: ExportTable, dialect: Dialect, log: Log) -> None:

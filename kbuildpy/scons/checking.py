@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.question import Stamp, stamp
 from kbuildpy.loader import since
+from kbuildpy.say import complain
 
 if TYPE_CHECKING:
     from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
@@ -51,6 +52,8 @@ def check_built(group: Group, module: Path, shown: str) -> None:
     if verdict.accepted:
         return
     if group.project.warns_of_symbols and verdict.stage == "simplify_symbols":
+        # (modpost's warning is one of many, and its words are those for symbols that something else will export)
+        complain(f"kbuildpy: warning: {shown}: {verdict.kernel} would not load it as it is: {verdict.reason}")
         return
     module.unlink()
     raise refusal_of(verdict, hint="CHECK=0 builds it all the same")

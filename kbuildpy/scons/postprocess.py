@@ -52,7 +52,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
     known = KnownModules(Path(group.out) / ".kbuildpy/modpost.json", group.modpost_signature())
     result = modpost(
         objects,
-        _options(project, [find_symvers(project, name, cwd=cwd) for name in extra_symbols]),
+        _options(project, _extra_symvers(group, extra_symbols, cwd=cwd)),
         tree=answer.tree,
         cwd=Path(cwd),
         layouts=functools.cache(lambda: device_table_layouts(project)),
@@ -62,9 +62,28 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
     sys.stderr.write("".join(diagnostic.text for diagnostic in result.diagnostics))
     sys.stderr.flush()
     if result.failed:
-        raise CommandError("modpost found errors")
+        raise CommandError("modpost found errors", hint="\n".join(result.hints))
+    for hint in result.hints:
+        complain(f"kbuildpy: {hint}")
     _refuse_cycle(result.mod_c)
     return result
+
+
+def _extra_symvers(group: Group, names: Sequence[str], *, cwd: str) -> list[str]:
+    """The files that KBUILD_EXTRA_SYMBOLS names, without those that say nothing new."""
+    from kbuildpy.kbuild.extra_symvers import check_extra_symvers
+
+    project = group.project
+    near = (group.directory, project.environ.get("PWD", group.directory))
+    found = []
+    for name in names:
+        path = find_symvers(project, name, cwd=cwd)
+        remark = check_extra_symvers(name, Path(path), tree=project.tree, cwd=cwd, looked_for=near)
+        if remark:
+            complain(remark)
+        else:
+            found.append(path)
+    return found
 
 
 def find_symvers(project: Project, name: str, *, cwd: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kbuildpy.kbuild.answer import TreeAnswer, ask_tree, named_programs
+from kbuildpy.kbuild.answer import TreeAnswer, ask_tree, compiler_remark, named_programs
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
 from kbuildpy.kbuild.precompiled import Precompiled
 from kbuildpy.kbuild.question import Stamp, stamp
@@ -155,6 +155,9 @@ class Session:
             answer = ask_tree(tree, variables=variables, environ=environ)
             if answer.warnings and self.say_once(answer.warnings):
                 complain(answer.warnings)
+            remark = compiler_remark(answer)
+            if remark and self.say_once(remark):
+                complain(remark)
             self._projects[key] = Project(env, answer, environ, self.top, check=check)
         return self._projects[key]
 

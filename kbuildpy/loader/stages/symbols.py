@@ -145,6 +145,8 @@ def resolve_symbol(info: LoadInfo, name: str) -> Missing | None:
         return Missing("EINVAL", wrong.reason, hint)
     if not _namespace_is_imported(info, name, found.namespace):
         hint = f'import it: MODULE_IMPORT_NS({found.namespace}) (from 6.13 on with quotes: "{found.namespace}")'
+        if f'"{found.namespace}"' in modinfo_values(info, "import_ns"):
+            hint = f"its import has quotes: before 6.13 write MODULE_IMPORT_NS({found.namespace})"
         return Missing("EINVAL", f"{name} is in namespace {found.namespace}, which the module does not import", hint)
     if found.state == "GOING":
         return Missing("ENOENT", f"{found.owner} is being unloaded", f"load {found.owner} again before")

@@ -1,0 +1,169 @@
+"""Why a program could not be started, and what to do about it.
+
+Kbuild's commands start programs of the kernel tree (objtool, genksyms, modpost) by their paths. Where one is missing,
+or was built for another machine, it is the package or the kernel tree that needs mending, not the search path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from kbuildpy.errors import CommandError
+from kbuildpy.kernel.packages import reinstall_hint
+from kbuildpy.run import install_hint, run
+
+# e_machine of a program (elf.h), as `uname -m` calls the machine.
+_MACHINES = {
+    3: "i686",
+    8: "mips",
+    21: "ppc64le",
+    22: "s390x",
+    40: "armv7l",
+    62: "x86_64",
+    183: "aarch64",
+    243: "riscv64",
+    258: "loongarch64",
+}
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # what a shell's exit status says of a program that it could not start
+_RUNS = {"x86_64": ("x86_64", "i686"), "aarch64": ("aarch64", "armv7l")}  # of those, more than its own
+_PUNCTUATION = ";<>|&()"
+# What may stand before a program in a command of the shell's.
+_BEFORE = frozenset({"!", "{", "do", "elif", "else", "if", "then", "time", "until", "while"})
+_BUILT_IN = frozenset({":", "[", "break", "cd", "continue", "done", "echo", "eval", "exec", "exit", "export", "false"})
+_BUILT_IN |= {"fi", "for", "in", "printf", "read", "set", "shift", "test", "trap", "true", "unset", "wait", "}", "case"}
+
+
+def not_started(program: str, cwd: str, number: int) -> CommandError:
+    """The error for `program`, as a command names it, that execve(2) refused with the errno `number` in `cwd`."""
+    if "/" not in program:
+        if number == errno.ENOENT:
+            return CommandError(f"{program}: program not found", hint=install_hint(program), returncode=_NOT_FOUND)
+        return CommandError(f"{program}: {os.strerror(number).lower()}", returncode=_NOT_EXECUTABLE)
+    path = Path(cwd, program)
+    # (the directory: the program may be a link, as in a root of Nix's; a file that is gone has no links to follow)
+    real = path.parent.resolve() / path.name
+    if number == errno.ENOENT and not path.exists():
+        return CommandError(f"{real}: program not found", hint=_restoring_hint(real), returncode=_NOT_FOUND)
+    if number == errno.ENOENT:
+        what = f"{real}: cannot be started: the interpreter or dynamic loader that it names is missing"
+        return CommandError(what, hint=_restoring_hint(real), returncode=_NOT_FOUND)
+    if number == errno.ENOEXEC:
+        built_for, here = _machine_of(real), os.uname().machine
+        if built_for and built_for != here:
+            return CommandError(
+                f"{real}: a program for {built_for}, and this machine is {here}",
+                hint=f"{_replacing_hint(real)}: the kernel tree's own programs must be this machine's",
+                returncode=_NOT_EXECUTABLE,
+            )
+        return CommandError(
+            f"{real}: not a program (empty or damaged?)", hint=_restoring_hint(real), returncode=_NOT_EXECUTABLE
+        )
+    hint = f"chmod a+x {real}" if number == errno.EACCES and not os.access(real, os.X_OK) else ""
+    return CommandError(f"{real}: {os.strerror(number).lower()}", hint=hint, returncode=_NOT_EXECUTABLE)
+
+
+def not_started_in(command: str, status: int, *, cwd: str, env: Mapping[str, str]) -> CommandError | None:
+    """The error for the first program in the shell's `command` that cannot be started, where the exit `status` says
+    that there is one; the shell has told its name, and not what to do."""
+    if status not in (_NOT_EXECUTABLE, _NOT_FOUND):
+        return None
+    for program in _programs(command):
+        number = _refusal(program, cwd, env)
+        if number:
+            return not_started(program, cwd, number)
+    return None
+
+
+def _programs(command: str) -> Iterator[str]:
+    """The first word of each simple command, built-in ones left out."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=_PUNCTUATION)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    begins = True
+    try:
+        for word in lexer:
+            if set(word) <= set(_PUNCTUATION):
+                begins = "<" not in word and ">" not in word
+            elif begins and not (word in _BEFORE or "=" in word.split("/")[0]):
+                begins = False
+                if word not in _BUILT_IN and "$" not in word:
+                    yield word
+    except ValueError:
+        return  # (an open quote: the shell said so)
+
+
+def _refusal(program: str, cwd: str, env: Mapping[str, str]) -> int:
+    """The errno with which `program` would not be started, 0 if it would be."""
+    if "/" not in program:
+        return 0 if shutil.which(program, path=env.get("PATH")) else errno.ENOENT
+    path = Path(cwd, program)
+    if not path.exists():
+        return errno.ENOENT
+    if not os.access(path, os.X_OK):
+        return errno.EACCES
+    start = path.open("rb").read(2) if path.is_file() else b""
+    foreign = _machine_of(path) not in ("", *_RUNS.get(os.uname().machine, (os.uname().machine,)))
+    return errno.ENOEXEC if foreign or not start else 0
+
+
+def _machine_of(path: Path) -> str:
+    """The machine that an ELF program is for, "" for what is none, or for one that is not known here."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        return ""
+    if len(header) < 20 or not header.startswith(b"\x7fELF"):
+        return ""
+    return _MACHINES.get(int.from_bytes(header[18:20], "little" if header[5] == 1 else "big"), "")
+
+
+def package_with(path: Path) -> str:
+    """The installed Debian package that has the file `path`, also when the file is gone; "" for none."""
+    if not shutil.which("dpkg-query"):
+        return ""
+    # (packages from before /usr was merged name what is in it by its old place)
+    names = [str(path), *([str(path).removeprefix("/usr")] if str(path).startswith("/usr/lib") else [])]
+    for name in names:
+        done = run(["dpkg-query", "--search", name], check=False, timeout=60)
+        owner, _, found = done.text.partition("\n")[0].rpartition(": ")
+        if done.returncode == 0 and found == name:
+            return owner.partition(",")[0]
+    return ""
+
+
+def _restoring_hint(path: Path) -> str:
+    package = package_with(path)
+    if package:
+        return f"apt-get install --reinstall {package}"
+    owner = _packaged_folder(path)
+    if owner:
+        return reinstall_hint(owner)
+    tree = _tree_around(path)
+    return f"make -C {tree} modules_prepare" if tree else install_hint(path.name)
+
+
+def _replacing_hint(path: Path) -> str:
+    package = package_with(path).partition(":")[0]
+    owner = _packaged_folder(path)
+    name = package or (owner.name if owner else "")
+    if name:
+        return f"install {name} of this machine's architecture"
+    tree = _tree_around(path)
+    return f"build it anew (make -C {tree} modules_prepare)" if tree else f"install {path.name} for this machine"
+
+
+def _tree_around(path: Path) -> Path | None:
+    """The kernel tree that makes the program `path`: all of its own are below scripts/ and tools/."""
+    return next((folder.parent for folder in path.parents if folder.name in ("scripts", "tools")), None)
+
+
+def _packaged_folder(path: Path) -> Path | None:
+    """The folder of a package of Debian's around `path`, which is named as the package is."""
+    prefixes = ("linux-headers-", "linux-kbuild-")
+    return next((folder for folder in path.parents if folder.name.startswith(prefixes)), None)
