@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
-from kbuildpy.cli.progress import with_bar
+from kbuildpy.cli.progress import Say, with_bar
 from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.printable import printable_error
@@ -30,8 +30,9 @@ _OWN = "own"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy check`."""
     parser.epilog = (
-        "Modules that are named together may need each other. Exit status: 0 every kernel would load every module; "
-        "1 one would not; 2 the call was wrong."
+        "Modules that are named together may need each other; of those that cannot be loaded beside each other this is "
+        "said, and each is judged by itself. Exit status: 0 every kernel would load every module; 1 one would not; 2 "
+        "the call was wrong."
     )
     parser.add_argument(
         "files", nargs="*", metavar="FILE | DIR", type=named_path, help="modules, or directories of them"
@@ -83,21 +84,32 @@ def run(args: argparse.Namespace) -> int:
     if args.script is not None:
         return _run_script(args, _kernels(args))
     from kbuildpy.loader.check import check_files
+    from kbuildpy.loader.exclusions import with_exclusions
 
     checks, silent = _checks(args, files)
     results = chain(silent, chain.from_iterable(check_files(check, jobs=args.jobs) for check in checks))
     shown, say = with_bar(results, len(files), quiet=args.quiet)
     rows: list[Sequence[Verdict]] = []
+    printed = 0
     for _, row in shown:
         rows.append(row)
         if not row[0].readable:
             say(f"kbuildpy: {printable_error(row[0].reason or '', row[0].hint)}", error=True)
-        if args.format == "json":
-            for verdict in row:
-                if not (args.quiet and verdict.accepted):
-                    say(json.dumps(verdict.to_json()))
+        # (what exports something may exclude what comes later, and its lines wait for that)
+        if args.format == "json" and printed == len(rows) - 1 and not any(verdict.exports for verdict in row):
+            _print_json(args, row, say)
+            printed += 1
+    rows = [*with_exclusions(rows)]
+    for row in rows[printed:] if args.format == "json" else ():
+        _print_json(args, row, say)
     _print(args, rows)
     return 0 if all(verdict.accepted for row in rows for verdict in row) else 1
+
+
+def _print_json(args: argparse.Namespace, row: Sequence[Verdict], say: Say) -> None:
+    for verdict in row:
+        if not (args.quiet and verdict.accepted):
+            say(json.dumps(verdict.to_json()))
 
 
 def _print(args: argparse.Namespace, rows: Sequence[Sequence[Verdict]]) -> None:

@@ -110,6 +110,7 @@ class Checker:
             return NO_MODULES
         loaded: dict[str, Loaded] = {}
         refused: list[str] = []
+        exported: set[str] = set()
         self._pending.add(file)
         for name in stated_needs(contents):
             needed = self._nearest(name, file)
@@ -121,8 +122,16 @@ class Checker:
                 except KbuildError:
                     continue
             before = self._loaded[needed, number]
-            loaded.update((module.name, module) for module in reversed(before.loaded))
             refused += before.refused
+            for module in reversed(before.loaded):
+                if module.name in loaded:
+                    continue
+                # (of two that export one symbol the second is refused, and with it what needs it)
+                if exported.isdisjoint(module.exports) and not {*module.uses} & {*refused}:
+                    loaded[module.name] = module
+                    exported.update(module.exports)
+                else:
+                    refused.append(module.name)
         self._pending.discard(file)
         return Modules(tuple(reversed(loaded.values())), tuple(refused))
 

@@ -83,6 +83,7 @@ def load_module(
         accepted=True,
         requires=requires,
         warnings=tuple(line for line in info.lines if line not in info.taint_lines),
+        exports=tuple(info.exports),
         size=size,
         module_taints=letters(info.taints),
     )

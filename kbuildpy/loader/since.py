@@ -39,7 +39,8 @@ ALTERNATIVE_FLAGS = (6, 3)
 """x86: an alternative has 16 bits of flags beside its 16 bits of feature."""
 
 BTF_MISMATCH_ONCE = (6, 3)
-"""Type information that is not taken is warned of once, where that does not stop a module."""
+"""Type information that is not taken is warned of once, where that does not stop a module, and without saying which
+type is wrong."""
 
 LIVEPATCH_TRACED = (6, 3)
 """Tracepoints of livepatch modules are taken."""

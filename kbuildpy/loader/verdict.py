@@ -47,6 +47,15 @@ class Placed(NamedTuple):
     size: int
 
 
+class Exclusion(NamedTuple):
+    """Another file that is refused with ENOEXEC while a module is loaded, the symbol that both export, and what the
+    kernel logs then."""
+
+    file: str
+    symbol: str
+    log: str
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What one kernel would say to one module.
@@ -56,8 +65,9 @@ class Verdict:
     accepted module, what among it is about something else than a taint. `taints` are the letters
     that loading sets in the kernel, `module_taints` those of the module, as /proc/modules shows them. `requires` are
     the modules that must be loaded before, in an order that works. `unchecked` are the checks that were not made,
-    each with the fact that was missing. `size` is what /proc/modules shows, None when it was not got that far. A file
-    that is not `readable` was not judged at all, and `reason` is why.
+    each with the fact that was missing. `exports` are the symbols that an accepted module exports, `excludes` what
+    cannot be loaded beside it of the files that were checked with it. `size` is what /proc/modules shows, None when it
+    was not got that far. A file that is not `readable` was not judged at all, and `reason` is why.
     """
 
     file: str
@@ -75,6 +85,8 @@ class Verdict:
     unchecked: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
+    excludes: tuple[Exclusion, ...] = ()
     size: int | None = None
     sections: tuple[Placed, ...] = ()
     memory: Mapping[str, int] = field(default_factory=dict)
@@ -97,6 +109,7 @@ class Verdict:
             "name": self.name,
             "lines": list(self.lines),
             "warnings": list(self.warnings),
+            "excludes": [item._asdict() for item in self.excludes],
             "module_taints": self.module_taints,
             "size": self.size,
             "memory": dict(self.memory),

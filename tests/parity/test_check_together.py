@@ -29,6 +29,19 @@ SOURCES = {
         'module_init(user_init);\nMODULE_LICENSE("GPL");\n'
     ),
 }
+# (modpost lets no two modules of one directory export the same)
+TWIN = {
+    "Kbuild": "obj-m := twin.o\n",
+    "twin.c": SOURCES["maker.c"] + "int more(void);\nint more(void) { return 1; }\nEXPORT_SYMBOL_GPL(more);\n",
+}
+BOTH = {
+    "Kbuild": "obj-m := both.o\n",
+    "both.c": (
+        "#include <linux/module.h>\nint made(void);\nint more(void);\n"
+        "static int __init both_init(void) { return made() + more() - 1; }\n"
+        'module_init(both_init);\nMODULE_LICENSE("GPL");\nMODULE_INFO(depends, "maker,twin");\n'
+    ),
+}
 TREES = [tree for tree in installed_trees().trees if is_native(architecture_of(tree))]
 
 
@@ -42,6 +55,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = kbuildpy("build", place, *kernels)
     assert done.returncode == 0, done.error_text
     return place / "build"
+
+
+@pytest.fixture(scope="module")
+def rivals(built: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two modules that export one symbol, and one that uses what each of them has, for the first kernel tree."""
+    tree = TREES[0]
+    place = tmp_path_factory.mktemp("rivals")
+    for name, sources in {"twin": TWIN, "both": BOTH}.items():
+        (place / name).mkdir()
+        for file, text in sources.items():
+            (place / name / file).write_text(text)
+        extra = [f"KBUILD_EXTRA_SYMBOLS={place / 'twin/build' / tree.release / 'Module.symvers'}"] * (name == "both")
+        done = kbuildpy("build", place / name, "-k", tree.objects, "CHECK=0", *extra)
+        assert done.returncode == 0, done.error_text
+    built_there = [place / name / "build" / tree.release / f"{name}.ko" for name in ("twin", "both")]
+    return [built / tree.release / "maker.ko", *built_there]
 
 
 @pytest.fixture(params=TREES, ids=lambda tree: tree.release)
@@ -84,6 +113,33 @@ def test_the_license_is_the_reason_where_a_given_module_exports_for_gpl_only(
     user = verdicts(done)[0]
     assert user["errno"] == "ENOENT"
     assert user["reason"].startswith("made is for GPL-compatible modules, and this one is not")
+
+
+def test_of_two_modules_that_export_one_symbol_each_is_accepted_and_names_the_other(
+    rivals: list[Path], tmp_path: Path
+) -> None:
+    maker, twin, _ = rivals
+    done = check(maker, twin, "-k", TREES[0].objects)
+    assert done.returncode == 0
+    # (the kernel's word on the second one: tests/vm/referee, "duplicates/of another module")
+    script = tmp_path / "loads.txt"
+    for first, second, verdict in zip((maker, twin), (twin, maker), verdicts(done), strict=True):
+        script.write_text(f"insmod {first}\ninsmod {second}\n")
+        _, refused = verdicts(check("--script", script, "-k", TREES[0].objects))
+        assert refused["errno"] == "ENOEXEC"
+        assert verdict["accepted"]
+        assert verdict["excludes"] == [{"file": str(second), "symbol": "made", "log": refused["log"][-1]}]
+    said = kbuildpy("check", maker, twin, "-k", TREES[0].objects).text
+    assert f"{twin}, which is refused with ENOEXEC then: twin: exports duplicate symbol made (owned by maker)" in said
+    assert f"{maker}, which is refused with ENOEXEC then: maker: exports duplicate symbol made (owned by twin)" in said
+
+
+def test_a_module_that_needs_two_that_exclude_each_other_is_refused(rivals: list[Path]) -> None:
+    done = check(*rivals, "-k", TREES[0].objects)
+    both = verdicts(done)[2]
+    assert done.returncode == 1
+    assert (both["errno"], both["log"]) == ("ENOENT", "both: Unknown symbol more (err -2)")
+    assert both["reason"] == "nobody exports more: twin, which it needs, is refused itself"
 
 
 def test_own_asks_the_kernel_that_each_module_was_built_for(built: Path) -> None:

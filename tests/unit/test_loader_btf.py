@@ -99,7 +99,7 @@ def test_what_is_not_known_of_the_kernel_is_said() -> None:
     assert unchecked.startswith("whether .BTF fits the kernel's own types: there is neither a vmlinux")
     assert go(empty, own_types=lambda: None).unchecked == [unchecked]
     assert go(empty, own_types=known(BASE)).unchecked == []
-    assert go(empty, config=ALLOWS).unchecked == []
+    assert go(empty, config=ALLOWS).unchecked == [unchecked]
     assert go(b"\0", config={"CONFIG_DEBUG_INFO_BTF_MODULES": "n", **ALLOWS}, version=(6, 12)).unchecked == []
 
 
@@ -136,6 +136,20 @@ def test_the_lines_tell_the_type_and_what_is_wrong_with_it() -> None:
         "BPF: ",
         "failed to validate module [m] BTF: -22",
     ]
+
+
+def test_a_kernel_that_takes_types_of_another_one_says_so() -> None:
+    # (tests/vm/referee asks kernels of all three lines)
+    base = drafted(BASE)
+    members = drafted([("t", info(Kind.STRUCT, 1), 8, "a b", 1, 0)], base).contents()
+    mismatch = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules"
+    said = go(members, base.contents(), config=ALLOWS, version=(6, 12), own_types=known(BASE)).lines
+    assert said == [mismatch]
+    variables = drafted([(".t", info(Kind.DATASEC, 1), 8, 0, 0, 4)], base).contents()
+    said = go(variables, base.contents(), config=ALLOWS, version=(6, 12), own_types=known(BASE)).lines
+    assert said == ["BPF: \t type_id=0 offset=0 size=4", "BPF:  ", "BPF: Invalid type_id", "BPF: ", mismatch]
+    said = go(members, config=ALLOWS, version=(6, 1), own_types=known(BASE)).lines
+    assert said[2:] == ["BPF: Invalid name", "BPF: ", "failed to validate module [m] BTF: -22"]
 
 
 def test_what_kernels_have_learned_is_taken_by_those_only() -> None:

@@ -166,7 +166,7 @@ def _log_member(env: Env, at: int, member: int, text: str) -> InvalidBtf:
     place = f"bits_offset={offset}"
     if env.types.words[at + 1] & KIND_FLAG:
         place = f"bitfield_size={offset >> 24} bits_offset={offset & 0xFFFFFF}"
-    return verifier_log("EINVAL", f"\t{env.name(name)} type_id={number} {place}", " ", text, "")
+    return env.log("EINVAL", f"\t{env.name(name)} type_id={number} {place}", " ", text, "")
 
 
 def _check_enum(env: Env, at: int) -> None:

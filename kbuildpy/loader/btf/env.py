@@ -59,15 +59,19 @@ class Env:
         """The bytes of the types behind the three words of the one at `at`."""
         return self.size - 4 * (at + WORDS)
 
+    def log(self, errno: str, *said: str) -> InvalidBtf:
+        """What to raise where the verifier says `said` of a type, or of a member of one."""
+        return verifier_log(errno, *said, of_split=self.types.base is not None)
+
     def log_type(self, at: int, text: str, *, errno: str = "EINVAL") -> InvalidBtf:
         """btf_verifier_log_type"""
         head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])} "
-        return verifier_log(errno, head, *_details(self, at), " ", text, "")
+        return self.log(errno, head, *_details(self, at), " ", text, "")
 
     def log_basic(self, at: int, text: str) -> InvalidBtf:
         """btf_verifier_log_basic"""
         head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])}"
-        return verifier_log("EINVAL", head, " ", text, "")
+        return self.log("EINVAL", head, " ", text, "")
 
 
 def signed(word: int) -> int:

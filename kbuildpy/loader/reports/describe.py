@@ -31,6 +31,9 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
         facts.append(("taints", verdict.taints or "none"))
         facts.append(("needs", ", ".join(verdict.requires) or "nothing"))
         facts.append(("size", f"{verdict.size} bytes"))
+    facts += [
+        ("not beside", f"{item.file}, which is refused with ENOEXEC then: {item.log}") for item in verdict.excludes
+    ]
     facts += [("not checked", what) for what in verdict.unchecked]
     if verbose:
         facts += [("memory", f"{kind}: {size} bytes") for kind, size in verdict.memory.items() if size]
@@ -63,6 +66,9 @@ def _cell(verdict: Verdict) -> str:
         return "unreadable"
     if verdict.accepted:
         remarks = ["warns"] if verdict.warnings else []
+        remarks += [f"not beside {', '.join(printable(item.file) for item in verdict.excludes)}"] * bool(
+            verdict.excludes
+        )
         remarks += ["not all checked"] if verdict.unchecked else []
         return f"ok ({', '.join(remarks)})" if remarks else "ok"
     return verdict.errno or "undefined"

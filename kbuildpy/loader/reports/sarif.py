@@ -8,18 +8,19 @@ from pathlib import Path
 from urllib.parse import quote
 
 from kbuildpy import __version__
-from kbuildpy.loader.verdict import Verdict
+from kbuildpy.loader.verdict import Exclusion, Verdict
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_sarif(verdicts: Sequence[Verdict]) -> str:
     """One log with one run. Its results are refusals and unreadable files (level error), warnings in the kernel's log
-    about what it accepts, and what was not checked (notes)."""
+    about what it accepts and modules that exclude each other, and what was not checked (notes)."""
     refused = [verdict for verdict in verdicts if not verdict.accepted]
-    rules = sorted({_rule(verdict) for verdict in refused} | {"unchecked", "warning"})
+    rules = sorted({_rule(verdict) for verdict in refused} | {"exclusion", "unchecked", "warning"})
     results = [_refusal(verdict) for verdict in refused]
     results += [_warning(verdict, line) for verdict in verdicts for line in verdict.warnings]
+    results += [_exclusion(verdict, item) for verdict in verdicts for item in verdict.excludes]
     results += [_note(verdict, what) for verdict in verdicts for what in verdict.unchecked]
     driver = {
         "name": "kbuildpy check",
@@ -55,6 +56,12 @@ def _warning(verdict: Verdict, line: str) -> dict[str, object]:
     return {"ruleId": "warning", "level": "warning", **_where(verdict, text), "properties": properties}
 
 
+def _exclusion(verdict: Verdict, item: Exclusion) -> dict[str, object]:
+    text = f"{verdict.kernel} does not load {item.file} while it is loaded: both export {item.symbol}"
+    properties = {"kernel": verdict.kernel, "errno": "ENOEXEC", "log": item.log}
+    return {"ruleId": "exclusion", "level": "warning", **_where(verdict, text), "properties": properties}
+
+
 def _note(verdict: Verdict, what: str) -> dict[str, object]:
     text = f"Not checked for {verdict.kernel}: {what}"
     return {"ruleId": "unchecked", "level": "note", **_where(verdict, text), "properties": {"kernel": verdict.kernel}}
@@ -71,6 +78,7 @@ def _where(verdict: Verdict, text: str) -> dict[str, object]:
 
 def _description(rule: str) -> str:
     special = {
+        "exclusion": "Another module that cannot be loaded beside one, because both export a symbol",
         "unchecked": "A check that could not be made",
         "unreadable": "A file that could not be read",
         "warning": "A warning in the kernel's log about a module that it accepts",

@@ -29,11 +29,12 @@ def btf_module_notify(info: LoadInfo) -> None:
         return
     allowed = info.kernel.has("MODULE_ALLOW_BTF_MISMATCH")
     try:
-        _parse_module(info, number, with_types=not allowed)
+        _parse_module(info, number)
     except BeyondTypes as error:
         raise Undefined(info.stage, f".BTF is damaged, and the kernel does not look: {error}") from error
     except InvalidBtf as invalid:
-        for line in invalid.lines:
+        once = bool(allowed) and info.kernel.version >= since.BTF_MISMATCH_ONCE
+        for line in () if once and invalid.of_split else invalid.lines:
             info.log(line)
         line = f"failed to validate module [{info.mod_name}] BTF: -{errno_number(invalid.errno)}"
         if not allowed:
@@ -43,21 +44,18 @@ def btf_module_notify(info: LoadInfo) -> None:
                 f".BTF is damaged, or made for another kernel: {invalid.reason}",
                 hint="build the module again with this kernel's vmlinux, or without: objcopy --remove-section .BTF",
             ) from invalid
-        if info.kernel.version >= since.BTF_MISMATCH_ONCE:
+        if once:
             line = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules"
         info.log(line)
 
 
-def _parse_module(info: LoadInfo, number: int, *, with_types: bool) -> None:
-    """btf_parse_module. Where a kernel only says that something is wrong with types, they are not looked at."""
+def _parse_module(info: LoadInfo, number: int) -> None:
+    """btf_parse_module"""
     version = info.kernel.version
     base_number = info.find_any_sec(".BTF.base")
     has_base = version >= since.BTF_BASE and (base_number or has_address(info, 0))
     base = parse_header(info.data(base_number), version, is_split=False) if has_base else None
-    if not with_types:
-        parse_header(info.data(number), version, is_split=True)
-        return
-    # (few kernels insist on sound types, and patterns take their time to be compiled)
+    # (few modules have types where the headers are without vmlinux, and patterns take their time to be compiled)
     from kbuildpy.loader.btf.check_meta import check_all_metas
     from kbuildpy.loader.btf.modifiers import check_modifiers
     from kbuildpy.loader.btf.relocate import relocate
