@@ -18,6 +18,7 @@ from kbuildpy.kbuild.directory import COMPILE_RULES, LINK_RULES
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Step
 from kbuildpy.kbuild.precompiled import Precompiled, precompiled_directory
+from kbuildpy.kbuild.prefix_maps import carried_over
 from kbuildpy.kbuild.record import Record, format_record, make_record
 
 _GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversions_c", "modversions_S"})
@@ -140,8 +141,8 @@ def _depfile_path(object_file: Path) -> Path:
 
 def _run_step(job: Job, step: Step) -> None:
     # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
-    extra = job.extra if step.rule in COMPILE_RULES else ()
     text = job.layout.relocate(step.command, (job.target, *job.outputs))
+    extra = carried_over(job.extra, text) if step.rule in COMPILE_RULES else ()
     status = run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
     if status:
         raise CommandError(f"{job.layout.relative(job.target)}: {_program(step)} failed", returncode=status)
