@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 _MAP = re.compile(r"-f(debug|file|macro|profile)-prefix-map=([^=]*)=(.*)", re.DOTALL)
 # -g3, -ggdb3: with macros, whose debug information names the source once more.
-_WITH_MACROS = re.compile(r"-g(?:gdb|stabs|xcoff|vms)?3")
+_WITH_MACROS = re.compile(r"(?<!\S)-g(?:gdb|stabs|xcoff|vms)?3(?!\S)")
 
 
 class _Map(NamedTuple):
@@ -27,13 +27,15 @@ def carried_over(ours: Iterable[str], command: str) -> tuple[str, ...]:
     """The options `ours` (-fdebug-prefix-map, -ffile-prefix-map) for the end of `command`, with the maps that it has
     for what they lead to."""
     maps = list(_maps(ours))
-    given = list(_maps(_words(command))) if maps else []
+    # (taking a command apart costs milliseconds, and most have a map of macros at most)
+    kinds = {kind for one in maps for kind in ("file", "debug", *(["macro"] if one.kind == "file" else []))}
+    given = list(_maps(_words(command))) if any(f"-f{kind}-prefix-map=" in command for kind in kinds) else []
     return tuple(option for one in maps for option in _options(one, given))
 
 
 def records_macros(command: str) -> bool:
     """Whether the compiler is to write macros into the debug information."""
-    return any(_WITH_MACROS.fullmatch(word) for word in _words(command))
+    return _WITH_MACROS.search(command) is not None
 
 
 def _options(one: _Map, given: Iterable[_Map]) -> Iterator[str]:

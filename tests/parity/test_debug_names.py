@@ -43,3 +43,16 @@ def test_two_checkouts_make_the_same_where_their_names_are_mapped_away(tree: Ker
     done = kbuildpy("build", place, "-k", tree.objects, REPRODUCIBLE, f"KCFLAGS=-ffile-prefix-map={place}=.")
     assert done.returncode == 0, done.error_text
     assert (place / "build" / tree.release / "sub/two.ko").read_bytes() == ours.files["sub/two.ko"]
+
+
+# DWARF 2 to 4 list each file's name once, whatever names it was found under; -g3 adds macros.
+@pytest.mark.parametrize("flags", ["-gdwarf-4", "-gdwarf-4 -ffile-prefix-map=@=.", "-g3"])
+def test_kinds_of_debug_information_are_the_same_as_under_make(
+    flags: str, tree: KernelTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
+    # (as many modules as it takes for the headers to be precompiled)
+    sources = {"Kbuild": "obj-m := a.o b.o c.o sub/two.o\n", "sub/two.c": module(BODY)}
+    sources |= {f"{name}.c": module() for name in "abc"}
+    [(oracle, ours)] = both(tree, tmp_path / "m", sources, f"KCFLAGS={flags}")
+    assert_equal(oracle, ours)
