@@ -15,7 +15,7 @@ from kbuildpy.errors import UsageError
 from kbuildpy.install.modules import BuiltModule, module_files, modules_of_build
 from kbuildpy.install.stage import index_modules, install_modules
 from kbuildpy.kbuild.install import ask_install
-from kbuildpy.kernel.find import find_trees
+from kbuildpy.kernel.find import find_called_trees
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable
@@ -59,9 +59,8 @@ def run(args: argparse.Namespace) -> int:
         directories = [Path()]
     if args.output and len(directories) != 1:
         raise UsageError(f"-o {args.output}: where one directory was built, and {len(directories)} are named")
-    kdir = variables.get("KDIR") or os.environ.get("KDIR")
-    found = find_trees(args.kernels, kdir=kdir, kernelrelease=variables.get("KERNELRELEASE"))
-    if not args.kernels and not kdir:
+    found = find_called_trees(args.kernels, variables, environ=os.environ)
+    if not args.kernels and not found[0].by_kdir:
         print(f"kbuildpy: {found[0].reason}", file=sys.stderr)
     # Everything is found before anything is installed.
     trees = [item.tree for item in found]

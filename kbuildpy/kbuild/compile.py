@@ -8,9 +8,12 @@ the object exports anything.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.command import run_command
@@ -18,6 +21,7 @@ from kbuildpy.kbuild.directory import COMPILE_RULES, LINK_RULES
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Step
 from kbuildpy.kbuild.precompiled import Precompiled, precompiled_directory
+from kbuildpy.kbuild.prefix_maps import carried_over, records_macros
 from kbuildpy.kbuild.record import Record, format_record, make_record
 
 _GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversions_c", "modversions_S"})
@@ -25,11 +29,19 @@ _GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversi
 _IGNORED = frozenset({"gen_objtooldep", "gen_ksymdeps", "warn_shared_object", "undefined_syms"})
 
 
+class StandIn(NamedTuple):
+    """A copy, at `path`, of the source at `source`; it says itself that it is called `name`."""
+
+    source: str
+    path: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Job:
     """One object to make: nominal `target` by `steps`; `outputs` are the nominal names in its commands that
     lie among the output; `extra` are compiler options of ours; `cwd` and `env` are what Kbuild runs it in;
-    `precompiled` are headers that a `.mod.c` begins with."""
+    `precompiled` are headers that a `.mod.c` begins with; `stand_in` is what the compiler reads in place of that."""
 
     target: str
     steps: tuple[Step, ...]
@@ -40,6 +52,7 @@ class Job:
     extra: tuple[str, ...] = ()
     verbose: bool = False
     precompiled: Precompiled | None = field(default=None, repr=False, compare=False)
+    stand_in: StandIn | None = None
 
     @property
     def object_file(self) -> Path:
@@ -115,6 +128,7 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
                 is_own=is_own,
                 besides=besides,
                 without=f"{precompiled_directory()}/",
+                source=job.stand_in.source if job.stand_in else "",
             )
             text = format_record(record, target=job.target, command=step.command)
             job.record_file.write_text(text, errors="surrogateescape")
@@ -139,12 +153,35 @@ def _depfile_path(object_file: Path) -> Path:
 
 
 def _run_step(job: Job, step: Step) -> None:
-    # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
-    extra = job.extra if step.rule in COMPILE_RULES else ()
     text = job.layout.relocate(step.command, (job.target, *job.outputs))
-    status = run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
+    if step.rule not in COMPILE_RULES:
+        # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
+        status = run_command(text, cwd=job.cwd, env=job.env, verbose=job.verbose)
+    elif job.stand_in is None or records_macros(text):
+        extra = carried_over(job.extra, text)
+        status = run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
+    else:
+        status = _compile_stand_in(job, job.stand_in, text)
     if status:
         raise CommandError(f"{job.layout.relative(job.target)}: {_program(step)} failed", returncode=status)
+
+
+def _compile_stand_in(job: Job, stand_in: StandIn, text: str) -> int:
+    """Compile with the name that the source would have beside the module's sources.
+
+    A map of its real name would not do: GCC lists a source that it finds under a mapped name twice in DWARF 2 to 4. A
+    line directive gives all but the compilation unit its name, and a map gives it to that. (Macros, which -g3 writes
+    down, belong to the file that was read, whatever its lines say.)
+    """
+    path = Path(stand_in.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.write_bytes(os.fsencode(f'#line 1 "{stand_in.name}"\n') + Path(stand_in.source).read_bytes())
+        text = re.sub(rf"(?<!\S){re.escape(stand_in.source)}(?!\S)", lambda _: stand_in.path, text)
+        extra = carried_over([f"-fdebug-prefix-map={stand_in.path}={stand_in.name}"], text)
+        return run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _program(step: Step) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from kbuildpy.kbuild.answer import TreeAnswer
 from kbuildpy.kbuild.command import split_command
 from kbuildpy.kbuild.plan import Step
+from kbuildpy.kbuild.prefix_maps import records_macros
 from kbuildpy.kbuild.question import digest, stamp
 from kbuildpy.kbuild.record import NOT_A_DEPENDENCY, read_depfile
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
@@ -45,9 +46,11 @@ class Precompiled:
     def options(self, step: Step, source: Path, *, cwd: str, env: Mapping[str, str]) -> tuple[Step, tuple[str, ...]]:
         """`step` (which compiles `source`) as it uses the precompiled headers, and the headers that are in them.
 
-        Where there are none, `step` itself, and nothing.
+        Where there are none, `step` itself, and nothing. (Debug information with macros names the header that is
+        compiled beforehand.)
         """
-        commands = split_command(step.command) if self._usable else None
+        usable = self._usable and not records_macros(step.command)
+        commands = split_command(step.command) if usable else None
         prefix = _PREFIX.match(source.read_bytes())
         if not commands or len(commands) != 1 or prefix is None or "-c" not in commands[0] or _wrapped(commands[0]):
             return step, ()

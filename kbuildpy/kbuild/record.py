@@ -62,11 +62,13 @@ def make_record(
     is_own: Callable[[str], bool],
     besides: Iterable[str] = (),
     without: str = "\0",
+    source: str = "",
 ) -> Record:
     """The record for the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file, `is_own`
     says whether a file belongs to the module, `besides` are headers that the compiler had precompiled in the folder
-    `without`."""
-    source, headers = read_depfile(depfile.read_text(errors="surrogateescape"))
+    `without`, `source` is the source where the compiler read something in its place."""
+    read, headers = read_depfile(depfile.read_text(errors="surrogateescape"))
+    source = source or read
     if besides:
         # (the precompiled file itself is named, too; it is only another form of these)
         headers = [name for name in dict.fromkeys([*headers, *besides]) if not name.startswith(without)]

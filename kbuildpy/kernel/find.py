@@ -8,7 +8,7 @@ no tree, and no error.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,15 @@ from kbuildpy.kernel.packages import headers_hint, release_hint
 from kbuildpy.kernel.release import release_order
 from kbuildpy.kernel.tree import KernelTree
 
-__all__ = ["FoundTree", "InstalledTrees", "find_trees", "installed_trees", "open_tree"]
+__all__ = [
+    "FoundTree",
+    "InstalledTrees",
+    "check_release",
+    "find_called_trees",
+    "find_trees",
+    "installed_trees",
+    "open_tree",
+]
 
 _LOOKED_FOR = (
     "lib/modules/*/build",
@@ -32,10 +40,11 @@ _LOOKED_FOR = (
 
 
 class FoundTree(NamedTuple):
-    """A kernel tree, and in one sentence why it was taken."""
+    """A kernel tree, and in one sentence why it was taken; `by_kdir`: because KDIR names it, which needs no telling."""
 
     tree: KernelTree
     reason: str
+    by_kdir: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,36 @@ def find_trees(
     return list(found.values())
 
 
+def find_called_trees(
+    wanted: Sequence[str], variables: Mapping[str, str], *, environ: Mapping[str, str], root: Path = Path("/")
+) -> list[FoundTree]:
+    """The kernel trees that a command line names by `wanted` (`-k`) and by KDIR and KERNELRELEASE among its
+    `variables`; only a command line that names none leaves it to KDIR of `environ`.
+
+    Raises what `find_trees` raises, and `UsageError` for a command line that contradicts itself.
+    """
+    kdir, release = variables.get("KDIR"), variables.get("KERNELRELEASE")
+    given = kdir or (None if release else environ.get("KDIR"))
+    found = find_trees(wanted, kdir=given, kernelrelease=release, root=root)
+    if wanted and kdir and [item.tree.objects for item in found] != [open_tree(kdir).objects]:
+        raise UsageError(
+            f"-k {' -k '.join(wanted)} and KDIR={kdir} name different kernel trees",
+            hint="give one of them: -k takes a path, too, and may repeat",
+        )
+    for item in found if release else ():
+        check_release(item.tree, release or "")
+    return found
+
+
+def check_release(tree: KernelTree, release: str) -> None:
+    """Refuse a `tree` that is not of `release` where the same call names both (`UsageError`)."""
+    if tree.release != release:
+        raise UsageError(
+            f"KERNELRELEASE={release}, but the kernel tree that is named is that of {tree.release} ({tree.objects})",
+            hint="name the kernel once: its tree (KDIR, -k) or its release (KERNELRELEASE, -k)",
+        )
+
+
 def installed_trees(root: Path = Path("/")) -> InstalledTrees:
     """Every kernel tree that is installed below `root`, one entry for each physical directory."""
     trees: dict[Path, KernelTree] = {}
@@ -97,7 +136,7 @@ def _candidates(root: Path) -> Iterator[Path]:
 
 def _default_tree(kdir: str | None, kernelrelease: str | None, root: Path, running: str) -> FoundTree:
     if kdir:
-        return FoundTree(open_tree(kdir), f"KDIR names {kdir}.")
+        return FoundTree(open_tree(kdir), f"KDIR names {kdir}.", by_kdir=True)
     if kernelrelease:
         return FoundTree(_tree_of_release(kernelrelease, root), f"KERNELRELEASE names {kernelrelease}.")
     tree = _linked_tree(running, root)

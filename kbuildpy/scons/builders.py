@@ -173,8 +173,8 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
     def chosen(name: str) -> str:
         return str(variables.get(name) or ARGUMENTS.get(name) or env.get(name) or os.environ.get(name) or "")
 
-    release = str(variables.get("KERNELRELEASE") or ARGUMENTS.get("KERNELRELEASE") or env.get("KERNELRELEASE") or "")
-    tree = session.find_tree(chosen("KDIR"), release, quiet=bool(env.GetOption("silent")))
+    kdir, release = _named_kernel(variables, ARGUMENTS, env, {"KDIR": os.environ.get("KDIR")})
+    tree = session.find_tree(kdir, release, quiet=bool(env.GetOption("silent")))
     environ = build_environment(env, session.default_environment)
     given = make_variables({**environment_variables(env), **ARGUMENTS}, variables)
     # To Kbuild CHECK is the program that C=1 runs; 0 is none.
@@ -183,6 +183,16 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
         given.pop("CHECK", None)
         environ.pop("CHECK", None)
     return session.project(env, tree, given, environ, check=check)
+
+
+def _named_kernel(*places: Any) -> tuple[str, str]:
+    """KDIR and KERNELRELEASE as the first of `places` (mappings) has them that has either: one in the environment says
+    nothing where the command line names a kernel."""
+    for place in places:
+        named = str(place.get("KDIR") or ""), str(place.get("KERNELRELEASE") or "")
+        if any(named):
+            return named
+    return "", ""
 
 
 def _group(session: Session, project: Project, directory: str, out: str, *, label: str) -> Group:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kbuildpy.kbuild.compile import Job
+from kbuildpy.kbuild.compile import Job, StandIn
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, Step
 from kbuildpy.kbuild.question import digest, stamp
@@ -36,7 +36,11 @@ def declare_final(group: Group, module: ModulePlan, layout: Layout) -> Any:
     if _stops_at_modpost(group):
         return mod_c
     steps = answer.steps_for(answer.compile_mod_c, directory=group.directory, module=below)
-    job = replace(_job(group, f"{below}.mod.o", steps), precompiled=group.project.precompiled)
+    job = replace(
+        _job(group, f"{below}.mod.o", steps),
+        precompiled=group.project.precompiled,
+        stand_in=_stand_in(group, f"{below}.mod.c"),
+    )
     declare_compile(group, job, mod_c, title=steps[0].quiet)
     return _declare_ko(group, module, layout, below)
 
@@ -123,6 +127,16 @@ def _job(group: Group, below: str, steps: tuple[Step, ...]) -> Job:
     extra = layout.out_prefix_map()
     verbose = group.project.verbose
     return Job(target, steps, layout, layout.cwd, _environment(group), extra=extra, verbose=verbose)
+
+
+def _stand_in(group: Group, below: str) -> StandIn | None:
+    """What GCC reads in place of `below`; nothing where Kbuild runs in the module's directory: the name is relative
+    there, and right."""
+    answer = group.project.answer
+    if answer.in_directory or "clang" in answer.compiler:
+        return None
+    path = f"{group.out}/.kbuildpy/{digest(below)}.c"
+    return StandIn(f"{group.out}/{below}", path, f"{group.directory}/{below}")
 
 
 def _moved(command: str, directory: str, out: str) -> str:

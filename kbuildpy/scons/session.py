@@ -17,7 +17,7 @@ from kbuildpy.kbuild.answer import TreeAnswer, ask_tree, compiler_remark, named_
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
 from kbuildpy.kbuild.precompiled import Precompiled
 from kbuildpy.kbuild.question import Stamp, stamp
-from kbuildpy.kernel.find import find_trees
+from kbuildpy.kernel.find import check_release, find_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
 from kbuildpy.scons.cache import cache_class, tree_state
@@ -127,10 +127,15 @@ class Session:
         return session
 
     def find_tree(self, kdir: str, kernelrelease: str, *, quiet: bool) -> KernelTree:
-        """The kernel tree to build for; says once which one was taken and why, when nobody named it."""
+        """The kernel tree to build for; says once which one was taken and why, when nobody named it.
+
+        Raises `UsageError` for a `kdir` that is not the tree of `kernelrelease`, besides what `find_trees` raises.
+        """
         key = (kdir, kernelrelease)
         if key not in self._trees:
             found = find_trees(kdir=kdir or None, kernelrelease=kernelrelease or None)[0]
+            if kdir and kernelrelease:
+                check_release(found.tree, kernelrelease)
             self._trees[key] = found.tree
             if not quiet and not kdir:
                 say(f"kbuildpy: building for {found.tree.release}: {found.reason}")

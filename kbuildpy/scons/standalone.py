@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.question import check_directory_name, check_kbuild_file, check_output_name
-from kbuildpy.kernel.find import find_trees
+from kbuildpy.kernel.find import find_called_trees
 from kbuildpy.say import complain
 
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
@@ -39,11 +39,9 @@ def build_directory(
     check_kbuild_file(directory)
     place = (out or directory / "build").absolute()
     check_output_name(place)
-    kdir = variables.get("KDIR") or os.environ.get("KDIR")
-    found = find_trees(kernels, kdir=kdir, kernelrelease=variables.get("KERNELRELEASE"))
-    for item in found:
-        if not kernels and not kdir:
-            complain(f"kbuildpy: {item.reason}")
+    found = find_called_trees(kernels, variables, environ=os.environ)
+    if not kernels and not found[0].by_kdir:
+        complain(f"kbuildpy: {found[0].reason}")
     import SCons.Script
     import SCons.Script.Main
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
 from tests.parity.both import REPRODUCIBLE, Build, assert_equal, kbuildpy, make, trees
 from tests.parity.languages import assert_same, both, exporting, module, write_sources
+from tests.parity.scons_project import HEAD
 
 pytestmark = pytest.mark.parity
 
@@ -127,6 +131,25 @@ def test_the_directory_may_be_named_in_any_way(tmp_path: Path, monkeypatch: pyte
         assert (output / "named.ko").read_bytes() == oracle.files["named.ko"], (
             f"other bytes when called {words} in {cwd}"
         )
+
+
+def test_the_kernel_on_the_command_line_goes_before_that_in_the_environment(tmp_path: Path) -> None:
+    if len(trees()) < 2:
+        pytest.skip("only one kernel tree is installed")
+    wanted, other = trees()[:2]
+    sources = {"drv/Kbuild": "obj-m := one.o\n", "drv/one.c": module(), "SConstruct": f"{HEAD}env.Kbuild('drv')\n"}
+    write_sources(sources, tmp_path)
+    named = [f"KERNELRELEASE={wanted.release}"]
+    environ = {**os.environ, "KDIR": str(other.objects)}
+    contradicting = [*named, f"KDIR={other.objects}"]
+    for argv in ([sys.executable, "-m", "kbuildpy", "build", "-n", "drv"], [sys.executable, "-m", "SCons", "-n"]):
+        done = run([*argv, *named], cwd=tmp_path, env=environ)
+        assert f"KERNELRELEASE names {wanted.release}" in done.text + done.error_text
+        refused = run([*argv, *contradicting], cwd=tmp_path, env=environ, check=False)
+        assert refused.returncode == 2
+        said = f"{named[0]}, but the kernel tree that is named is that of {other.release} ({other.objects})"
+        assert said in refused.text + refused.error_text
+        assert "Traceback" not in refused.error_text
 
 
 def test_output_elsewhere_and_for_several_kernels(tmp_path: Path) -> None:

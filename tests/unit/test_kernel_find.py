@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kernel.find import find_trees, installed_trees
+from kbuildpy.kernel.find import find_called_trees, find_trees, installed_trees
 from kbuildpy.kernel.packages import headers_hint, reinstall_hint, release_hint
 from kbuildpy.kernel.release import release_order
 from tests.unit.test_kernel_open import fake_source, fake_tree
@@ -90,6 +90,49 @@ def test_kernelrelease_goes_before_the_running_kernel(tmp_path: Path) -> None:
     install(tmp_path, "6.12.0-1-amd64")
     [found] = find_trees(root=tmp_path, kernelrelease="6.1.0-1-amd64", running="6.12.0-1-amd64")
     assert found.tree.release == "6.1.0-1-amd64"
+
+
+def test_a_release_on_the_command_line_goes_before_kdir_in_the_environment(tmp_path: Path) -> None:
+    install(tmp_path, "6.1.0-1-amd64")
+    environ = {"KDIR": str(fake_tree(tmp_path / "linux", "7.0.0"))}
+    [found] = find_called_trees([], {"KERNELRELEASE": "6.1.0-1-amd64"}, environ=environ, root=tmp_path)
+    assert (found.tree.release, found.by_kdir) == ("6.1.0-1-amd64", False)
+    [found] = find_called_trees(["6.1.0-1-amd64"], {}, environ=environ, root=tmp_path)
+    assert found.tree.release == "6.1.0-1-amd64"
+    [found] = find_called_trees([], {"V": "1"}, environ=environ, root=tmp_path)
+    assert (found.tree.release, found.by_kdir) == ("7.0.0", True)
+
+
+def test_one_kernel_may_be_named_on_the_command_line_in_several_ways(tmp_path: Path) -> None:
+    objects = install(tmp_path, "6.1.0-1-amd64")
+    install(tmp_path, "6.12.0-1-amd64")
+    link = str(tmp_path / "lib/modules/6.1.0-1-amd64/build")
+    named = {"KDIR": link, "KERNELRELEASE": "6.1.0-1-amd64"}
+    for wanted in ([], [str(objects)], ["6.1.0-1-amd64"]):
+        [found] = find_called_trees(wanted, named, environ={"KDIR": "/nowhere"}, root=tmp_path)
+        assert found.tree.objects == objects
+
+
+@pytest.mark.parametrize(
+    ("wanted", "variables"),
+    [
+        ([], {"KDIR": "6.1.0-1-amd64", "KERNELRELEASE": "6.12.0-1-amd64"}),
+        (["6.12.0-1-amd64"], {"KDIR": "6.1.0-1-amd64"}),
+        (["all"], {"KDIR": "6.1.0-1-amd64"}),
+        (["6.12.0-1-amd64"], {"KERNELRELEASE": "6.1.0-1-amd64"}),
+        (["all"], {"KERNELRELEASE": "6.1.0-1-amd64"}),
+    ],
+)
+def test_a_command_line_that_names_two_kernels_is_refused(
+    wanted: list[str], variables: dict[str, str], tmp_path: Path
+) -> None:
+    for release in ("6.1.0-1-amd64", "6.12.0-1-amd64"):
+        install(tmp_path, release)
+    if "KDIR" in variables:
+        variables = variables | {"KDIR": str(tmp_path / "lib/modules" / variables["KDIR"] / "build")}
+    with pytest.raises(UsageError, match=r"different kernel trees|^KERNELRELEASE=") as refused:
+        find_called_trees(wanted, variables, environ={}, root=tmp_path)
+    assert refused.value.hint
 
 
 def test_wanted_trees_go_before_kdir(tmp_path: Path) -> None:
