@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of, is_native
+from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.image import find_kernel_image
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
 from kbuildpy.vm import fetch_kernel_image, machine_for
 from tests.parity.cross import LINES, arm64_tree
 from tests.parity.packages import newer_kernel
@@ -55,3 +60,22 @@ def image_of(tree: KernelTree) -> Path:
         return find_kernel_image(tree.release, root=tree.objects.parents[2])
     except KbuildError:
         return fetch_kernel_image(tree.release, machine=machine_for(architecture_of(tree)))
+
+
+def kernel_to_run(tree: KernelTree) -> Path:
+    """What `kbuildpy run -k` takes for the kernel of `tree`: the tree, or the image of one whose packages are only
+    unpacked. The modules of such a one are put where those of Debian's packages are looked for."""
+    root = tree.objects.parents[2]
+    unpacked = root / "usr/lib/modules" / tree.release
+    if root == Path("/") or not unpacked.is_dir():
+        return tree.objects
+    kept = cache_directory() / "modules" / tree.release
+    if not (kept / "modules.dep").is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=kept.parent) as scratch:
+            place = Path(scratch, "lib/modules", tree.release)
+            links = shutil.ignore_patterns("build", "source")
+            shutil.copytree(unpacked, place, copy_function=os.link, ignore=links)
+            run(["depmod", "-b", scratch, tree.release], env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
+            place.rename(kept)
+    return image_of(tree)

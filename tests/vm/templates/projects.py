@@ -23,6 +23,7 @@ from kbuildpy.scaffold.render import guest_files, render_project
 from tests.parity.both import REPRODUCIBLE, Build, collect, kbuildpy, make
 from tests.parity.cross import CROSS
 from tests.parity.packages import other_compiler
+from tests.vm.kernels import kernel_to_run
 from tests.vm.templates.simulator import FOLDER, can_be_simulated, lay_out_simulator
 
 DEFAULT, FLIPPED, BROKEN = "default", "flipped", "broken"
@@ -181,7 +182,8 @@ def run_together(together: Together, *extra: str | Path) -> dict[str, Any]:
     helpers = {Path(file).name: project for project in together.projects.values() for file in guest_files(project)}
     for helper, project in helpers.items():
         words += ["--file", together.place / project.name / "tests" / helper]
-    done = kbuildpy("run", *together.modules(), "-k", str(together.tree.objects), "--format", "json", *words, *extra)
+    kernel = kernel_to_run(together.tree)
+    done = kbuildpy("run", *together.modules(), "-k", kernel, "--format", "json", *words, *extra)
     lines = [json.loads(line) for line in done.text.splitlines()]
     assert lines, done.error_text[-4000:]
     assert "warning: " not in done.error_text, "a test's own program is compiled with a remark"
