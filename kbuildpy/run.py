@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,12 +62,13 @@ def run(
     input: bytes | None = None,
     timeout: float | None = None,
     check: bool = True,
+    begin: Callable[[], None] | None = None,
 ) -> Completed:
     """Run `argv` to its end and return what it printed.
 
-    `timeout` is in seconds. With `check`, a non-zero exit raises `CommandError` that carries the
-    program's standard error; without it the caller looks at `returncode`. A program that does not
-    exist, or does not end in time, always raises `CommandError`.
+    `timeout` is in seconds. The new process calls `begin` before it becomes the program. With `check`, a non-zero exit
+    raises `CommandError` that carries the program's standard error; without it the caller looks at `returncode`. A
+    program that does not exist, or does not end in time, always raises `CommandError`.
     """
     words = [str(word) for word in argv]
     try:
@@ -79,6 +81,7 @@ def run(
             capture_output=True,
             timeout=timeout,
             check=False,
+            preexec_fn=begin,
         )
     except FileNotFoundError as missing:
         if cwd is not None and not Path(cwd).is_dir():
@@ -116,13 +119,28 @@ def package_of(program: str) -> str:
     return PACKAGE_OF_PROGRAM.get(name, name)
 
 
-def run_attached(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> int:
+def run_attached(
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    begin: Callable[[], None] | None = None,
+    renames: tuple[str, str] | None = None,
+) -> int:
     """Run a build's program with our own output and error streams; its exit status.
 
-    A program that does not exist raises `CommandError`; one killed by a signal returns 128 plus its number.
+    The new process calls `begin` before it becomes the program. A program that does not exist raises `CommandError`;
+    one killed by a signal returns 128 plus its number. With `renames`, what it prints comes when it ends, and the first
+    of the two is replaced by the second in that.
     """
+    if renames:
+        done = run(argv, cwd=cwd, env=env, check=False, begin=begin)
+        for stream, said in ((sys.stdout, done.stdout), (sys.stderr, done.stderr)):
+            stream.write(said.decode(errors="replace").replace(*renames))
+            stream.flush()
+        return 128 - done.returncode if done.returncode < 0 else done.returncode
     try:
-        process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, preexec_fn=begin)
     except FileNotFoundError as missing:
         raise CommandError(f"{argv[0]}: program not found", hint=install_hint(argv[0]), returncode=127) from missing
     except OSError as error:

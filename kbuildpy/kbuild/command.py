@@ -8,7 +8,7 @@ The text is the kernel tree's own, never composed here.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kbuildpy.run import run_attached
 from kbuildpy.say import say
@@ -43,11 +43,19 @@ def split_command(text: str) -> list[list[str]] | None:
 
 
 def run_command(
-    text: str, *, cwd: str, env: Mapping[str, str], extra: Sequence[str] = (), verbose: bool = False
+    text: str,
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    extra: Sequence[str] = (),
+    verbose: bool = False,
+    begin: Callable[[], None] | None = None,
+    renames: tuple[str, str] | None = None,
 ) -> int:
     """Run a command of Kbuild's and return its exit status (of the first part that fails).
 
-    `extra` are options for its first program (the compiler), given last. Output goes where ours goes.
+    `extra` are options for its first program (the compiler), given last; each new process calls `begin` before it
+    becomes its program. Output goes where ours goes; of `renames`, the first is replaced by the second in it.
     """
     if verbose:
         say(f"  {text}")
@@ -55,10 +63,10 @@ def run_command(
     if commands is None:
         if extra:
             text = text.replace(" -c -o ", f" {shlex.join(extra)} -c -o ", 1)
-        return run_attached(["sh", "-c", f"set -e; {text}"], cwd=cwd, env=env)
+        return run_attached(["sh", "-c", f"set -e; {text}"], cwd=cwd, env=env, begin=begin, renames=renames)
     for number, command in enumerate(commands):
         argv = [*command, *extra] if number == 0 else command
-        status = run_attached(argv, cwd=cwd, env=env)
+        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames)
         if status:
             return status
     return 0

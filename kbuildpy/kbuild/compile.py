@@ -16,6 +16,7 @@ from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.command import run_command
 from kbuildpy.kbuild.directory import COMPILE_RULES, LINK_RULES
 from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.overlay import entry
 from kbuildpy.kbuild.plan import Step
 from kbuildpy.kbuild.precompiled import Precompiled, precompiled_directory
 from kbuildpy.kbuild.record import Record, format_record, make_record
@@ -113,6 +114,7 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
                 cwd=job.cwd,
                 symbols_of=symbols_of,
                 is_own=is_own,
+                find=job.layout.find,
                 besides=besides,
                 without=f"{precompiled_directory()}/",
             )
@@ -142,7 +144,16 @@ def _run_step(job: Job, step: Step) -> None:
     # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
     extra = job.extra if step.rule in COMPILE_RULES else ()
     text = job.layout.relocate(step.command, (job.target, *job.outputs))
-    status = run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
+    begin = entry(job.layout.overlay, job.cwd) if job.layout.overlay else None
+    status = run_command(
+        text,
+        cwd=job.cwd,
+        env=job.env,
+        extra=extra,
+        verbose=job.verbose,
+        begin=begin,
+        renames=job.layout.renames,
+    )
     if status:
         raise CommandError(f"{job.layout.relative(job.target)}: {_program(step)} failed", returncode=status)
 

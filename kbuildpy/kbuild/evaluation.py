@@ -1,0 +1,142 @@
+"""Evaluates a module directory and lets make carry out its Kbuild file's own rules: what there is to build then.
+
+What the Kbuild file does while it is read, and its own rules, may write among the sources. So all of that happens below
+an overlay (`overlay`); where the system refuses one, in a copy of the directory (`generated`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kbuildpy.kbuild.answer import TreeAnswer
+from kbuildpy.kbuild.directory import ask_directory
+from kbuildpy.kbuild.generated import (
+    copy_path,
+    copy_sources,
+    make_sources,
+    note_sources,
+    run_own_rules,
+    writes_when_read,
+)
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.overlay import Overlay, OverlayRefused, forget_outdated, keep, written_files
+from kbuildpy.kbuild.plan import Plan, plan_from_json, plan_to_json
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A plan, the layout of its files, what make `printed` for the Kbuild file's own rules, and why there is no overlay
+    where one was wanted (`refusal`)."""
+
+    plan: Plan
+    layout: Layout
+    printed: str = ""
+    refusal: str = ""
+
+
+def evaluate(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int) -> Evaluation:
+    """What there is to build in `directory`, with output in `out`, once make has carried out the rules of its Kbuild
+    file's own. Raises `KbuildError` with make's words."""
+    try:
+        return _evaluate_in_overlay(answer, directory, out, environ=environ, jobs=jobs)
+    except OverlayRefused as refused:
+        return _evaluate_copy(answer, directory, out, environ=environ, jobs=jobs, refusal=str(refused))
+
+
+def look_at(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str]) -> Evaluation:
+    """The same for a run that writes nothing: rules of the Kbuild file's own are not carried out, what they made in an
+    earlier run is taken."""
+    place = out.resolve() / ".kbuildpy/overlay"
+    cwd = answer.working_directory(str(directory))
+    try:
+        with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+            temporary = str(Path(scratch).resolve())
+            overlay = Overlay(str(directory), temporary, temporary)
+            if (place / "upper").is_dir():
+                shutil.copytree(place / "upper", overlay.upper, symlinks=True, ignore=_ignore_special)
+            for folder in ("upper", "work"):
+                Path(overlay.place, folder).mkdir(exist_ok=True)
+            plan = ask_directory(answer, directory, environ=environ, overlay=overlay)
+            plan = replace(plan, custom=plan.custom or bool(written_files(overlay)))
+        kept = Overlay(str(directory), str(place), str(out.resolve())) if plan.custom else None
+        return Evaluation(plan, Layout(str(directory), str(directory), str(out), cwd, kept))
+    except OverlayRefused:
+        copy = copy_path(directory, out)
+        if not copy.is_dir() and writes_when_read(directory):
+            plan = _ask_for_copy(answer, directory, environ)
+        else:
+            plan = ask_directory(answer, copy if copy.is_dir() else directory, environ=environ)
+        evaluated = plan.directory
+        return Evaluation(plan, Layout(str(directory), evaluated, str(out), answer.working_directory(evaluated)))
+
+
+def _evaluate_in_overlay(
+    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int
+) -> Evaluation:
+    state = out / ".kbuildpy"
+    real = out.resolve()
+    overlay = Overlay(str(directory), str(real / ".kbuildpy/overlay"), str(real))
+    forget_outdated(overlay)
+
+    def ask() -> Plan:
+        return ask_directory(answer, directory, environ=environ, cache=state / "plan.json", overlay=overlay)
+
+    plan = ask()
+    layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))
+    before = keep(overlay)
+    if not plan.custom and not before:
+        return Evaluation(plan, layout)
+    try:
+        printed = run_own_rules(answer, plan, directory, environ=environ, jobs=jobs, overlay=overlay)
+    finally:
+        made = keep(overlay)
+    note_sources(directory, out)
+    if made != before:
+        # (what was made may be sources, makefiles, objects: the answer of before says nothing of them)
+        (state / "plan.json").unlink(missing_ok=True)
+        plan = replace(ask(), warnings="")
+        keep(overlay)
+    return Evaluation(replace(plan, custom=True), replace(layout, overlay=overlay), printed)
+
+
+def _evaluate_copy(
+    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int, refusal: str
+) -> Evaluation:
+    state = out / ".kbuildpy"
+    if writes_when_read(directory):
+        plan = ask_directory(answer, copy_sources(directory, out), environ=environ)
+        needed = tuple(name.replace(plan.directory, str(directory)) for name in plan.needed)
+        plan = replace(plan, directory=str(directory), needed=needed, custom=True)
+    else:
+        plan = ask_directory(answer, directory, environ=environ, cache=state / "plan.json")
+    if not plan.custom:
+        layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))
+        return Evaluation(plan, layout)
+    copy, printed = make_sources(answer, plan, out, environ=environ, jobs=jobs)
+    plan = ask_directory(answer, copy, environ=environ, cache=state / "generated.json")
+    plan = replace(plan, warnings=plan.warnings.replace(str(copy), str(directory)))
+    layout = Layout(str(directory), str(copy), str(out), answer.working_directory(str(copy)))
+    return Evaluation(plan, layout, printed, refusal)
+
+
+def _ask_for_copy(answer: TreeAnswer, directory: Path, environ: Mapping[str, str]) -> Plan:
+    """What Kbuild would do, as it says it of a copy that is removed then."""
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        copy = copy_sources(directory, Path(scratch).resolve())
+        asked = json.dumps(plan_to_json(ask_directory(answer, copy, environ=environ)))
+    plan: Plan = plan_from_json(json.loads(asked.replace(str(copy), str(directory))))
+    return plan
+
+
+def _ignore_special(folder: str, names: list[str]) -> list[str]:
+    """Those of `names` that cannot be copied: marks of removed files, pipes."""
+    return [name for name in names if not (path := Path(folder, name)).is_symlink() and _is_special(path)]
+
+
+def _is_special(path: Path) -> bool:
+    return not path.is_file() and not path.is_dir()
