@@ -86,8 +86,7 @@ def ask_directory(
     coming = tuple(coming_sources)
     if kbuild_file is None:
         check_kbuild_file(directory)
-    question = (answer.variables, str(directory), environment_key(environ), str(kbuild_file), coming, below)
-    key = digest(answer.identity, answer.state, question)
+    key = _key(answer, directory, environ=environ, below=below, kbuild_file=kbuild_file, coming=coming)
     if cache is not None:
         known = _remembered(cache, key, overlay)
         if known is not None:
@@ -101,6 +100,24 @@ def ask_directory(
         value = {"key": key, "stamps": stamps(makefiles), "listing": listing, "plan": plan_to_json(plan)}
         write_json(cache, value)
     return plan
+
+
+def remembered_plan(answer: TreeAnswer, directory: Path, *, environ: Mapping[str, str], cache: Path) -> Plan | None:
+    """What `ask_directory` remembers in `cache` of its answer for `directory`; None if it would ask."""
+    return _remembered(cache, _key(answer, directory, environ=environ), None)
+
+
+def _key(
+    answer: TreeAnswer,
+    directory: Path,
+    *,
+    environ: Mapping[str, str],
+    below: str = "",
+    kbuild_file: Path | None = None,
+    coming: tuple[str, ...] = (),
+) -> str:
+    question = (answer.variables, str(directory), environment_key(environ), str(kbuild_file), coming, below)
+    return digest(answer.identity, answer.state, question)
 
 
 def _remembered(cache: Path, key: str, overlay: Overlay | None) -> Plan | None:

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kbuildpy.kbuild.answer import TreeAnswer
-from kbuildpy.kbuild.directory import ask_directory
+from kbuildpy.kbuild.directory import ask_directory, remembered_plan
 from kbuildpy.kbuild.generated import (
     copy_path,
     copy_sources,
+    is_written,
     make_sources,
     note_sources,
     run_own_rules,
-    writes_when_read,
 )
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.overlay import Overlay, OverlayRefused, forget_outdated, keep, written_files
@@ -66,13 +66,7 @@ def look_at(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[
         kept = Overlay(str(directory), str(place), str(out.resolve())) if plan.custom else None
         return Evaluation(plan, Layout(str(directory), str(directory), str(out), cwd, kept))
     except OverlayRefused:
-        copy = copy_path(directory, out)
-        if not copy.is_dir() and writes_when_read(directory):
-            plan = _ask_for_copy(answer, directory, environ)
-        else:
-            plan = ask_directory(answer, copy if copy.is_dir() else directory, environ=environ)
-        evaluated = plan.directory
-        return Evaluation(plan, Layout(str(directory), evaluated, str(out), answer.working_directory(evaluated)))
+        return _look_at_copy(answer, directory, out, environ=environ)
 
 
 def _evaluate_in_overlay(
@@ -108,29 +102,45 @@ def _evaluate_copy(
     answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int, refusal: str
 ) -> Evaluation:
     state = out / ".kbuildpy"
-    if writes_when_read(directory):
-        plan = ask_directory(answer, copy_sources(directory, out), environ=environ)
-        needed = tuple(name.replace(plan.directory, str(directory)) for name in plan.needed)
-        plan = replace(plan, directory=str(directory), needed=needed, custom=True)
-    else:
-        plan = ask_directory(answer, directory, environ=environ, cache=state / "plan.json")
+    cache = state / "plan.json"
+    plan = remembered_plan(answer, directory, environ=environ, cache=cache)
+    if plan is None:
+        # What the Kbuild file writes while it is read cannot be seen in its text: the copy tells.
+        copy = copy_sources(directory, out)
+        plan = remembered_plan(answer, copy, environ=environ, cache=state / "generated.json")
+        plan = plan or ask_directory(answer, copy, environ=environ)
+        if plan.custom or is_written(directory, out):
+            plan = replace(_renamed(plan, Path(plan.directory), directory), custom=True)
+        else:
+            plan = ask_directory(answer, directory, environ=environ, cache=cache)
     if not plan.custom:
         layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))
         return Evaluation(plan, layout)
     copy, printed = make_sources(answer, plan, out, environ=environ, jobs=jobs)
     plan = ask_directory(answer, copy, environ=environ, cache=state / "generated.json")
-    plan = replace(plan, warnings=plan.warnings.replace(str(copy), str(directory)))
+    plan = replace(plan, warnings=plan.warnings.replace(str(copy), str(directory)), custom=True)
     layout = Layout(str(directory), str(copy), str(out), answer.working_directory(str(copy)))
     return Evaluation(plan, layout, printed, refusal)
 
 
-def _ask_for_copy(answer: TreeAnswer, directory: Path, environ: Mapping[str, str]) -> Plan:
-    """What Kbuild would do, as it says it of a copy that is removed then."""
+def _look_at_copy(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str]) -> Evaluation:
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
-        copy = copy_sources(directory, Path(scratch).resolve())
-        asked = json.dumps(plan_to_json(ask_directory(answer, copy, environ=environ)))
-    plan: Plan = plan_from_json(json.loads(asked.replace(str(copy), str(directory))))
-    return plan
+        place = Path(scratch).resolve()
+        known = copy_path(directory, out)
+        if known.is_dir():
+            shutil.copytree(known, copy_path(directory, place), symlinks=True, ignore=_ignore_special)
+            shutil.copy2(out / ".kbuildpy/sources.json", place / ".kbuildpy/sources.json")
+        plan = ask_directory(answer, copy_sources(directory, place), environ=environ)
+        plan = replace(plan, custom=plan.custom or is_written(directory, place))
+    evaluated = known if plan.custom and known.is_dir() else directory
+    layout = Layout(str(directory), str(evaluated), str(out), answer.working_directory(str(evaluated)))
+    return Evaluation(_renamed(plan, Path(plan.directory), evaluated), layout)
+
+
+def _renamed(plan: Plan, asked: Path, directory: Path) -> Plan:
+    """`plan`, which is for the directory `asked`, for `directory` with the same contents."""
+    text = json.dumps(plan_to_json(plan), ensure_ascii=False)
+    return plan_from_json(json.loads(text.replace(str(asked), str(directory))))
 
 
 def _ignore_special(folder: str, names: list[str]) -> list[str]:

@@ -12,7 +12,6 @@ the copy hold links to what lies beside the originals.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,11 +28,6 @@ from kbuildpy.kernel.cache import read_json, write_json
 from kbuildpy.run import run
 
 _ANCESTORS = 4
-_WRITES = re.compile(
-    rb"\$[({]shell\b(?:\\\n|[^\n])*?"
-    rb"(?:(?<![0-9&])>(?![&(])(?!\s*/dev/)|\b(?:mkdir|touch|cp|mv|ln|tee|install)\s|\bsed -i)"
-    rb"|\$[({]file\s+>"
-)
 _LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
 
 
@@ -63,18 +57,15 @@ def make_sources(
     return copy, printed
 
 
-def writes_when_read(directory: Path) -> bool:
-    """Whether the Kbuild file of `directory` seems to write files when make only reads it (`$(shell echo >file)`).
-
-    It must be read in the copy, then. Looks at the text: a needless copy costs time, a missed one a file among
-    the sources.
-    """
-    for name in ("Kbuild", "Makefile"):
-        try:
-            return _WRITES.search((directory / name).read_bytes()) is not None
-        except OSError:
-            continue
-    return False
+def is_written(directory: Path, out: Path) -> bool:
+    """Whether anything in the copy of `directory` was written there, and not copied."""
+    known = read_json(out / ".kbuildpy" / "sources.json")
+    copied: dict[str, list[int]] = known if isinstance(known, dict) else {}
+    copy = copy_path(directory, out)
+    return any(
+        name not in copied or (copied[name] != seen and not (copy / name).is_symlink())
+        for name, seen in _sources(copy, copy / ".kbuildpy").items()
+    )
 
 
 def copy_path(directory: Path, out: Path) -> Path:

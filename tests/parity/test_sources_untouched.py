@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import run
+from kbuildpy.run import Completed, run
 from tests.parity.both import (
     REPRODUCIBLE,
     assert_equal,
@@ -28,6 +29,12 @@ from tests.parity.languages import Sources, assert_same, both, module, says, wri
 from tests.parity.packages import other_compiler
 
 pytestmark = pytest.mark.parity
+
+# Runs a program where it can have no mount namespace of its own.
+REFUSING = [
+    *("unshare", "--user", "--map-root-user"),
+    *("sh", "-c", 'echo 0 >/proc/sys/user/max_mnt_namespaces && exec "$@"', "sh"),
+]
 
 
 @pytest.fixture(params=newest_tree_first())
@@ -72,34 +79,64 @@ def test_messages_name_the_users_files(tree: KernelTree, tmp_path: Path) -> None
     assert ".kbuildpy" not in done.error_text
 
 
-def test_links_and_special_files_beside_own_rules(tree: KernelTree, tmp_path: Path) -> None:
-    def lay_out(place: Path) -> None:
-        write_sources(
-            {
-                "common/inc/shared.h": "#define SHARED 1\n",
-                "drv/real/inner.h": "#define INNER 2\n",
-                "drv/Kbuild": "obj-m := links.o\nlinks-y := main.o made.o build/source.o\n"
-                "ccflags-y := -I$(src)/inc -I$(src)/inner\n$(obj)/made.c: $(src)/inner/inner.h\n"
-                "\techo 'int made;' >$@; echo '#define WRITTEN 3' >$(obj)/inner/written.h\n"
-                "$(obj)/main.o: $(obj)/made.c\n",
-                "drv/main.c": module(
-                    "#include <shared.h>\n#include <inner.h>\n#include <written.h>\n"
-                    + says("SHARED", "INNER", "WRITTEN")
-                ),
-                "drv/build/source.c": "int source;\n",
-            },
-            place,
-        )
-        (place / "drv/inc").symlink_to("../common/inc")
-        (place / "drv/inner").symlink_to("real")
-        (place / "drv/.#main.c").symlink_to("user@host.1234:5678")
-        os.mkfifo(place / "drv/pipe")
+# A directory with links and with what is no source, whose Kbuild file has rules of its own and writes when it is read.
+LINKED = {
+    "common/inc/shared.h": "#define SHARED 1\n",
+    "drv/real/inner.h": "#define INNER 2\n",
+    "drv/Kbuild": """\
+obj-m := links.o
+links-y := main.o made.o build/source.o
+ccflags-y := -I$(src)/inc -I$(src)/inner
+include $(src)/more.mk
+$(obj)/made.c: $(src)/inner/inner.h
+	echo 'int made;' >$@; echo '#define WRITTEN 3' >$(obj)/inner/written.h
+$(obj)/main.o: $(obj)/made.c
+""",
+    "drv/more.mk": "_ := $(shell sh $(src)/gen.sh $(src))\n",
+    "drv/gen.sh": "[ -e $1/read.h ] || echo '#define READ 4' >$1/read.h\n",
+    "drv/main.c": module(
+        "".join(f"#include <{name}.h>\n" for name in ("shared", "inner", "written"))
+        + '#include "read.h"\n'
+        + says("SHARED", "INNER", "WRITTEN", "READ")
+    ),
+    "drv/build/source.c": "int source;\n",
+}
 
-    [(oracle, ours)] = build_both(tree, lay_out, tmp_path / "m", steps=[("drv", ())])
+
+def lay_out_linked(place: Path) -> None:
+    write_sources(LINKED, place)
+    (place / "drv/inc").symlink_to("../common/inc")
+    (place / "drv/inner").symlink_to("real")
+    (place / "drv/.#main.c").symlink_to("user@host.1234:5678")
+    os.mkfifo(place / "drv/pipe")
+
+
+def test_links_and_special_files_beside_own_rules(tree: KernelTree, tmp_path: Path) -> None:
+    place = tmp_path / "m"
+    [(oracle, ours)] = build_both(tree, lay_out_linked, place, steps=[("drv", ())])
     assert_equal(oracle, ours)
-    elsewhere = kbuildpy("build", tmp_path / "m/drv", "-k", tree.objects, "-o", tmp_path / "elsewhere")
+    words: list[str | Path] = ["build", place / "drv", "-k", tree.objects, REPRODUCIBLE]
+    elsewhere = kbuildpy(*words, "-o", tmp_path / "elsewhere")
     assert elsewhere.returncode == 0, elsewhere.error_text
-    assert kbuildpy("build", tmp_path / "m/drv", "-k", tree.objects, "-c").returncode == 0
+    assert kbuildpy(*words, "-c").returncode == 0
+    assert [path.name for path in (place / "drv/build").iterdir()] == ["source.c"]
+    before = listing(place)
+
+    def refused(*more: str | Path) -> Completed:
+        done = run([*REFUSING, sys.executable, "-m", "kbuildpy", *words, *more], check=False)
+        assert listing(place) == before
+        return done
+
+    assert refused("-n").returncode == 0
+    for out in (place / "drv/build", tmp_path / "again"):
+        done = refused("-o", out)
+        assert done.returncode == 0, done.error_text
+        assert done.error_text.count("no overlay over") == 1
+        assert (out / tree.release / "links.ko").read_bytes() == oracle.files["links.ko"]
+        assert "  CC " not in refused("-o", out).text
+    (place / "drv/main.c").write_text("int value = misspelt;\n")
+    before = listing(place)
+    assert f"{place}/drv/main.c:1:13: error:" in refused().error_text
 
 
 def test_git_sees_an_untouched_checkout(tree: KernelTree, tmp_path: Path) -> None:
