@@ -10,6 +10,7 @@ import os
 import re
 import select
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,15 +67,16 @@ def run(
     timeout: float | None = None,
     check: bool = True,
     limit: int | None = None,
+    begin: Callable[[], None] | None = None,
 ) -> Completed:
     """Run `argv` to its end and return what it printed.
 
-    With `limit` (and then without `timeout`), one that prints more bytes than that on standard output is killed, and
-    what it printed until then, a little more than `limit`, is returned with status 0.
+    With `limit` (and then without `timeout` and `begin`), one that prints more bytes than that on standard output is
+    killed, and what it printed until then, a little more than `limit`, is returned with status 0.
 
-    `timeout` is in seconds. With `check`, a non-zero exit raises `CommandError` that carries the
-    program's standard error; without it the caller looks at `returncode`. A program that does not
-    exist, or does not end in time, always raises `CommandError`.
+    `timeout` is in seconds. The new process calls `begin` before it becomes the program. With `check`, a non-zero exit
+    raises `CommandError` that carries the program's standard error; without it the caller looks at `returncode`. A
+    program that does not exist, or does not end in time, always raises `CommandError`.
     """
     words = [str(word) for word in argv]
     environment = dict(env) if env is not None else None
@@ -91,6 +93,7 @@ def run(
                 capture_output=True,
                 timeout=timeout,
                 check=False,
+                preexec_fn=begin,
             )
             completed = Completed(done.returncode, done.stdout, done.stderr)
     except OSError as error:
@@ -153,13 +156,28 @@ def package_of(program: str) -> str:
     return PACKAGE_OF_PROGRAM.get(name, name)
 
 
-def run_attached(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> int:
+def run_attached(
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    begin: Callable[[], None] | None = None,
+    renames: tuple[str, str] | None = None,
+) -> int:
     """Run a build's program with our own output and error streams; its exit status.
 
-    A program that does not exist raises `CommandError`; one killed by a signal returns 128 plus its number.
+    The new process calls `begin` before it becomes the program. A program that does not exist raises `CommandError`;
+    one killed by a signal returns 128 plus its number. With `renames`, what it prints comes when it ends, and the first
+    of the two is replaced by the second in that.
     """
+    if renames:
+        done = run(argv, cwd=cwd, env=env, check=False, begin=begin)
+        for stream, said in ((sys.stdout, done.stdout), (sys.stderr, done.stderr)):
+            stream.write(said.decode(errors="replace").replace(*renames))
+            stream.flush()
+        return 128 - done.returncode if done.returncode < 0 else done.returncode
     try:
-        process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, preexec_fn=begin)
     except OSError as error:
         raise _not_started(argv[0], cwd, error) from error
     status = process.wait()

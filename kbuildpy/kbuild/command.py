@@ -8,7 +8,7 @@ The text is the kernel tree's own, never composed here.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kbuildpy.errors import CommandError
 from kbuildpy.run import run_attached
@@ -44,11 +44,19 @@ def split_command(text: str) -> list[list[str]] | None:
 
 
 def run_command(
-    text: str, *, cwd: str, env: Mapping[str, str], extra: Sequence[str] = (), verbose: bool = False
+    text: str,
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    extra: Sequence[str] = (),
+    verbose: bool = False,
+    begin: Callable[[], None] | None = None,
+    renames: tuple[str, str] | None = None,
 ) -> int:
     """Run a command of Kbuild's and return its exit status (of the first part that fails).
 
-    `extra` are options for its first program (the compiler), given last. Output goes where ours goes. Raises
+    `extra` are options for its first program (the compiler), given last; each new process calls `begin` before it
+    becomes its program. Output goes where ours goes; of `renames`, the first is replaced by the second in it. Raises
     `CommandError` for a program that cannot be started, with what to do about it.
     """
     if verbose:
@@ -57,14 +65,15 @@ def run_command(
     if commands is None:
         if extra:
             text = text.replace(" -c -o ", f" {shlex.join(extra)} -c -o ", 1)
-        status = run_attached(["sh", "-c", f"set -e; {text}"], cwd=cwd, env=env)
+        argv = ["sh", "-c", f"set -e; {text}"]
+        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames)
         error = _not_started(text, status, cwd, env) if status in (126, 127) else None
         if error:
             raise error
         return status
     for number, command in enumerate(commands):
         argv = [*command, *extra] if number == 0 else command
-        status = run_attached(argv, cwd=cwd, env=env)
+        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames)
         if status:
             return status
     return 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.command import run_command
 from kbuildpy.kbuild.directory import COMPILE_RULES, LINK_RULES
 from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.overlay import entry
 from kbuildpy.kbuild.plan import Step
 from kbuildpy.kbuild.precompiled import Precompiled, precompiled_directory
 from kbuildpy.kbuild.prefix_maps import carried_over, records_macros
@@ -126,6 +127,7 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
                 cwd=job.cwd,
                 symbols_of=symbols_of,
                 is_own=is_own,
+                find=job.layout.find,
                 besides=besides,
                 without=f"{precompiled_directory()}/",
                 source=job.stand_in.source if job.stand_in else "",
@@ -156,10 +158,9 @@ def _run_step(job: Job, step: Step) -> None:
     text = job.layout.relocate(step.command, (job.target, *job.outputs))
     if step.rule not in COMPILE_RULES:
         # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
-        status = run_command(text, cwd=job.cwd, env=job.env, verbose=job.verbose)
+        status = _run_command(job, text)
     elif job.stand_in is None or records_macros(text):
-        extra = carried_over(job.extra, text)
-        status = run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
+        status = _run_command(job, text, carried_over(job.extra, text))
     else:
         status = _compile_stand_in(job, job.stand_in, text)
     if status:
@@ -179,9 +180,22 @@ def _compile_stand_in(job: Job, stand_in: StandIn, text: str) -> int:
         path.write_bytes(os.fsencode(f'#line 1 "{stand_in.name}"\n') + Path(stand_in.source).read_bytes())
         text = re.sub(rf"(?<!\S){re.escape(stand_in.source)}(?!\S)", lambda _: stand_in.path, text)
         extra = carried_over([f"-fdebug-prefix-map={stand_in.path}={stand_in.name}"], text)
-        return run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
+        return _run_command(job, text, extra)
     finally:
         path.unlink(missing_ok=True)
+
+
+def _run_command(job: Job, text: str, extra: Sequence[str] = ()) -> int:
+    layout = job.layout
+    return run_command(
+        text,
+        cwd=job.cwd,
+        env=job.env,
+        extra=extra,
+        verbose=job.verbose,
+        begin=entry(layout.overlay, job.cwd) if layout.overlay else None,
+        renames=layout.renames,
+    )
 
 
 def _program(step: Step) -> str:

@@ -11,11 +11,13 @@ import re
 import shlex
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.answer import TreeAnswer
+from kbuildpy.kbuild.overlay import Overlay, entry
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step, plan_from_json, plan_to_json
 from kbuildpy.kbuild.question import (
     check_directory_name,
@@ -71,11 +73,13 @@ def ask_directory(
     cache: Path | None = None,
     kbuild_file: Path | None = None,
     coming_sources: Iterable[str] = (),
+    overlay: Overlay | None = None,
 ) -> Plan:
     """What Kbuild would do for `directory` (absolute, physical), or for its subdirectory `below` alone.
 
     `cache` is a file to remember the answer in; `kbuild_file` stands in for the directory's own Kbuild file;
-    `coming_sources` name sources that will exist when they are needed. Raises `UsageError` for a directory
+    `coming_sources` name sources that will exist when they are needed. What the Kbuild file writes while it is read
+    is written in `overlay`, or else among the sources. Raises `OverlayRefused`, `UsageError` for a directory
     that Kbuild cannot build in, and `KbuildError` with make's message, file and line for a Kbuild file that
     make refuses or a source that is missing.
     """
@@ -83,42 +87,67 @@ def ask_directory(
     coming = tuple(coming_sources)
     if kbuild_file is None:
         check_kbuild_file(directory)
-    question = (answer.variables, str(directory), environment_key(environ), str(kbuild_file), coming, below)
-    key = digest(answer.identity, answer.state, question)
+    key = _key(answer, directory, environ=environ, below=below, kbuild_file=kbuild_file, coming=coming)
     if cache is not None:
-        known = _remembered(cache, key)
+        known = _remembered(cache, key, overlay)
         if known is not None:
             return known
-    plan = _ask(answer, directory, environ=environ, below=below, kbuild_file=kbuild_file, coming=coming)
+    plan = _ask(
+        answer, directory, environ=environ, below=below, kbuild_file=kbuild_file, coming=coming, overlay=overlay
+    )
     if cache is not None:
-        value = {"key": key, "stamps": stamps(plan.makefiles), "listing": _listing(plan), "plan": plan_to_json(plan)}
+        makefiles = [_find(overlay, name) for name in plan.makefiles]
+        listing = _listing(plan, overlay)
+        value = {"key": key, "stamps": stamps(makefiles), "listing": listing, "plan": plan_to_json(plan)}
         write_json(cache, value)
     return plan
 
 
-def _remembered(cache: Path, key: str) -> Plan | None:
+def remembered_plan(answer: TreeAnswer, directory: Path, *, environ: Mapping[str, str], cache: Path) -> Plan | None:
+    """What `ask_directory` remembers in `cache` of its answer for `directory`; None if it would ask."""
+    return _remembered(cache, _key(answer, directory, environ=environ), None)
+
+
+def _key(
+    answer: TreeAnswer,
+    directory: Path,
+    *,
+    environ: Mapping[str, str],
+    below: str = "",
+    kbuild_file: Path | None = None,
+    coming: tuple[str, ...] = (),
+) -> str:
+    question = (answer.variables, str(directory), environment_key(environ), str(kbuild_file), coming, below)
+    return digest(answer.identity, answer.state, question)
+
+
+def _remembered(cache: Path, key: str, overlay: Overlay | None) -> Plan | None:
     value = read_json(cache)
     if not isinstance(value, dict) or value.get("key") != key:
         return None
     try:
         plan = plan_from_json(value["plan"])
         same = {name: list(seen) for name, seen in stamps(value["stamps"]).items()} == value["stamps"]
-        if plan.changeable or not same or _listing(plan) != value["listing"]:
+        if plan.changeable or not same or _listing(plan, overlay) != value["listing"]:
             return None
     except (KeyError, TypeError):
         return None
     return plan
 
 
-def _listing(plan: Plan) -> str:
+def _find(overlay: Overlay | None, path: str) -> str:
+    return overlay.find(path) if overlay else path
+
+
+def _listing(plan: Plan, overlay: Overlay | None) -> str:
     """A digest of the names that make's rules choose among, in every directory that the plan looked into."""
     names = []
     for folder in plan.listed:
-        try:
-            with os.scandir(folder) as entries:
-                names.append(sorted(entry.name for entry in entries if _SOURCE_NAME.search(entry.name)))
-        except OSError:
-            names.append([])
+        found: set[str] = set()
+        for place in overlay.folders(folder) if overlay else [folder]:
+            with suppress(OSError), os.scandir(place) as items:
+                found.update(item.name for item in items if _SOURCE_NAME.search(item.name))
+        names.append(sorted(found))
     return digest(plan.listed, names)
 
 
@@ -130,8 +159,10 @@ def _ask(
     below: str,
     kbuild_file: Path | None,
     coming: tuple[str, ...],
+    overlay: Overlay | None,
 ) -> Plan:
     cwd = answer.working_directory(str(directory))
+    begin = entry(overlay, cwd) if overlay else None
     obj = (below or ".") if answer.in_directory else str(directory / below)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         records = Path(scratch) / "records"
@@ -140,14 +171,15 @@ def _ask(
         if kbuild_file is not None:
             env["KBUILDPY_KBUILD_FILE"] = str(kbuild_file)
         argv = ["make", "-n", "-B", "-f", str(MAKEFILES / "directory.mk"), f"obj={obj}", "need-builtin="]
-        done = run([*argv, "need-modorder=1"], cwd=cwd, env=env, check=False)
-        text = records.read_text(errors="surrogateescape") if records.exists() else ""
+        done = run([*argv, "need-modorder=1"], cwd=cwd, env=env, check=False, begin=begin)
+        written = Path(_find(overlay, str(records)))
+        text = written.read_text(errors="surrogateescape") if written.exists() else ""
     if done.returncode != 0:
         said = "what the SConstruct declares" if kbuild_file else "the Kbuild file"
         hint = _missing_source_hint(done.error_text, cwd, said)
         raise make_failed(f"{directory}: make refuses {said}", done.error_text, hint=hint)
     blocks = list(read_records(text))
-    return _plan(answer, directory, blocks=blocks, raw=done.text, warnings=done.error_text, obj=obj)
+    return _plan(answer, directory, blocks=blocks, raw=done.text, warnings=done.error_text, obj=obj, overlay=overlay)
 
 
 def _missing_source_hint(stderr: str, cwd: str, said: str) -> str:
@@ -166,6 +198,7 @@ def _plan(
     raw: str,
     warnings: str,
     obj: str,
+    overlay: Overlay | None,
 ) -> Plan:
     cwd = answer.working_directory(str(directory))
     by_target: dict[str, list[dict[str, str]]] = {}
@@ -177,7 +210,7 @@ def _plan(
     modules = tuple(_module(target, by_target, cwd) for target in dict.fromkeys(wanted))
     _refuse_two_of_one_name(modules, directory)
     names = dict.fromkeys(name for module in modules for name in module.objects)
-    objects = tuple(_object(name, by_target, directory=directory, cwd=cwd) for name in names)
+    objects = tuple(_object(name, by_target, directory=directory, cwd=cwd, overlay=overlay) for name in names)
     makefiles = _own_makefiles(answer, blocks, cwd)
     known = {target for module in modules for target in module.objects} | {module.target for module in modules}
     recipes = _raw_recipes(raw)
@@ -201,7 +234,7 @@ def _plan(
         warnings=warnings,
         custom=bool(recipes or foreign),
         needed=_needed(by_target, foreign, recipes),
-        changeable=any(_asks(name) for name in makefiles),
+        changeable=any(_asks(_find(overlay, name)) for name in makefiles),
     )
 
 
@@ -218,15 +251,22 @@ def _module(target: str, by_target: Mapping[str, list[dict[str, str]]], cwd: str
     return ModulePlan(target, parts, tuple(map(_step, rest)))
 
 
-def _object(target: str, by_target: Mapping[str, list[dict[str, str]]], *, directory: Path, cwd: str) -> ObjectPlan:
+def _object(
+    target: str,
+    by_target: Mapping[str, list[dict[str, str]]],
+    *,
+    directory: Path,
+    cwd: str,
+    overlay: Overlay | None,
+) -> ObjectPlan:
     blocks = [block for block in by_target.get(target, ()) if block["rule"] in COMPILE_RULES | {"copy"}]
     if blocks:
         after = [block for block in by_target[target] if block["rule"] in AFTER_COMPILE_RULES]
         return ObjectPlan(target, blocks[0]["source"], tuple(map(_step, [blocks[0], *after])))
-    path = Path(cwd, target)
-    if path.with_name(f"{path.name}_shipped").is_file():
+    path = Path(os.path.normpath(Path(cwd, target)))
+    if Path(_find(overlay, f"{path}_shipped")).is_file():
         return ObjectPlan(target, f"{target}_shipped", (Step("copy", f"COPY    {target}", ""),))
-    if path.is_file():
+    if Path(_find(overlay, str(path))).is_file():
         return ObjectPlan(target, target, ())  # an object that came with the sources
     others = {block["rule"] for block in by_target.get(target, ())}
     if "rustc_o_rs" in others:

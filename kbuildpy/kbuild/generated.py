@@ -1,8 +1,9 @@
 """Kbuild files with rules of their own: generated sources, host programs, `always-y`.
 
-Such rules write beside the sources, and only make can carry them out. So they get a copy of the module
-directory among the output and run there (`mk/generate.mk`); Kbuild is then asked about the copy. What is
-compiled from it names the user's directory in its debug information, as an in-place build would.
+Such rules write beside the sources, and only make can carry them out (`mk/generate.mk`). They run below an overlay of
+the module directory (`evaluation`). Where the system allows none, they get a copy of the directory among the output and
+run there; Kbuild is then asked about the copy. What is compiled from it names the user's directory in its debug
+information, as an in-place build would; what the rules themselves write names the copy.
 
 Paths that climb out of the module directory (`$(src)/../common`) must still lead somewhere: the folders above
 the copy hold links to what lies beside the originals.
@@ -11,14 +12,15 @@ the copy hold links to what lies beside the originals.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.answer import TreeAnswer
 from kbuildpy.kbuild.directory import NATIVE_RULES
+from kbuildpy.kbuild.overlay import Overlay, entry
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import make_failed, stamp
 from kbuildpy.kbuild.records import MAKEFILES
@@ -26,11 +28,6 @@ from kbuildpy.kernel.cache import read_json, write_json
 from kbuildpy.run import run
 
 _ANCESTORS = 4
-_WRITES = re.compile(
-    rb"\$[({]shell\b(?:\\\n|[^\n])*?"
-    rb"(?:(?<![0-9&])>(?![&(])(?!\s*/dev/)|\b(?:mkdir|touch|cp|mv|ln|tee|install)\s|\bsed -i)"
-    rb"|\$[({]file\s+>"
-)
 _LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
 
 
@@ -60,18 +57,15 @@ def make_sources(
     return copy, printed
 
 
-def writes_when_read(directory: Path) -> bool:
-    """Whether the Kbuild file of `directory` seems to write files when make only reads it (`$(shell echo >file)`).
-
-    It must be read in the copy, then. Looks at the text: a needless copy costs time, a missed one a file among
-    the sources.
-    """
-    for name in ("Kbuild", "Makefile"):
-        try:
-            return _WRITES.search((directory / name).read_bytes()) is not None
-        except OSError:
-            continue
-    return False
+def is_written(directory: Path, out: Path) -> bool:
+    """Whether anything in the copy of `directory` was written there, and not copied."""
+    known = read_json(out / ".kbuildpy" / "sources.json")
+    copied: dict[str, list[int]] = known if isinstance(known, dict) else {}
+    copy = copy_path(directory, out)
+    return any(
+        name not in copied or (copied[name] != seen and not (copy / name).is_symlink())
+        for name, seen in _sources(copy, copy / ".kbuildpy").items()
+    )
 
 
 def copy_path(directory: Path, out: Path) -> Path:
@@ -85,6 +79,13 @@ def changed_sources(directory: Path, out: Path) -> set[str]:
     before: dict[str, list[int]] = known if isinstance(known, dict) else {}
     now = _sources(directory, out)
     return {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+
+
+def note_sources(directory: Path, out: Path) -> None:
+    """Note the state of the sources that rules were carried out for, for `changed_sources`."""
+    manifest, now = out / ".kbuildpy" / "sources.json", _sources(directory, out)
+    if read_json(manifest) != now:
+        write_json(manifest, now)
 
 
 def copy_sources(directory: Path, out: Path) -> Path:
@@ -103,33 +104,48 @@ def copy_sources(directory: Path, out: Path) -> Path:
     now = _sources(directory, out)
     for relative, seen in now.items():
         if relative.endswith("/"):
+            if (copy / relative[:-1]).is_symlink():
+                (copy / relative[:-1]).unlink()
             (copy / relative).mkdir(exist_ok=True)
-        elif before.get(relative) != seen or not (copy / relative).exists():
-            shutil.copy2(directory / relative, copy / relative)
+        elif before.get(relative) != seen or not os.path.lexists(copy / relative):
+            _copy(directory / relative, copy / relative, directory)
     for relative in [name for name in before.keys() - now.keys() if not name.endswith("/")]:
-        (copy / relative).unlink(missing_ok=True)
+        with suppress(IsADirectoryError, NotADirectoryError):
+            (copy / relative).unlink(missing_ok=True)
     if now != before:
         write_json(manifest, now)
     return copy
 
 
-def run_own_rules(answer: TreeAnswer, plan: Plan, copy: Path, *, environ: Mapping[str, str], jobs: int) -> str:
-    """Let make carry out in `copy` the own rules of the Kbuild file that `plan` is for; what it printed.
+def run_own_rules(
+    answer: TreeAnswer,
+    plan: Plan,
+    copy: Path,
+    *,
+    environ: Mapping[str, str],
+    jobs: int,
+    overlay: Overlay | None = None,
+) -> str:
+    """Let make carry out in `copy` (which may be the directory itself, below `overlay`) the own rules of the Kbuild
+    file that `plan` is for; what it printed.
 
-    Raises `KbuildError` with make's message when one of them fails. What is printed names the user's directory.
+    Raises `KbuildError` with make's message when one of them fails, and `OverlayRefused`. What is printed names the
+    user's directory.
     """
     cwd = answer.working_directory(str(copy))
+    begin = entry(overlay, cwd) if overlay else None
     env = answer.environment_for(environ, str(copy))
     env |= {
         "KBUILDPY_MK": str(MAKEFILES),
         "KBUILDPY_NATIVE": " ".join(sorted(NATIVE_RULES)),
         "KBUILDPY_NEEDED": " ".join(plan.needed).replace(plan.directory, str(copy)),
     }
-    # Objects that make compiles must name the user's directory as well.
-    env["KBUILD_CPPFLAGS"] = f"{env.get('KBUILD_CPPFLAGS', '')} -ffile-prefix-map={copy}={plan.directory}"
+    if overlay is None:
+        # Objects that make compiles must name the user's directory as well.
+        env["KBUILD_CPPFLAGS"] = f"{env.get('KBUILD_CPPFLAGS', '')} -ffile-prefix-map={copy}={plan.directory}"
     obj = "." if answer.in_directory else str(copy)
     argv = ["make", f"-j{jobs}", "-f", str(MAKEFILES / "generate.mk"), f"obj={obj}"]
-    done = run([*argv, "need-builtin=", "need-modorder=1"], cwd=cwd, env=env, check=False)
+    done = run([*argv, "need-builtin=", "need-modorder=1"], cwd=cwd, env=env, check=False, begin=begin)
     printed = (done.text + done.error_text).replace(str(copy), plan.directory)
     if done.returncode != 0:
         raise make_failed(f"{plan.directory}: a rule of the Kbuild file failed", printed)
@@ -137,20 +153,42 @@ def run_own_rules(answer: TreeAnswer, plan: Plan, copy: Path, *, environ: Mappin
 
 
 def _sources(directory: Path, out: Path) -> dict[str, list[int]]:
-    """Every file below `directory` that is not output, with its stamp; and every folder, with a slash, before it."""
+    """Every file below `directory` that is not output, with its stamp; and every folder, with a slash, before it.
+
+    A link to a folder, or to nothing, counts as a file; pipes, sockets and devices are no sources.
+    """
     found: dict[str, list[int]] = {}
     for folder, names, files in os.walk(directory):
         here = Path(folder)
         names[:] = [name for name in names if name not in _LEFT_OUT and not _is_output(here / name, out)]
         found[f"{here.relative_to(directory)}/"] = [0, 0]
-        for name in files:
-            found[str((here / name).relative_to(directory))] = list(stamp(here / name))
+        for name in (*files, *(name for name in names if (here / name).is_symlink())):
+            path = here / name
+            if path.is_file():
+                found[str(path.relative_to(directory))] = list(stamp(path))
+            elif path.is_symlink():
+                status = path.lstat()
+                found[str(path.relative_to(directory))] = [status.st_mtime_ns, status.st_size]
     return found
 
 
 def _is_output(path: Path, out: Path) -> bool:
-    """Whether `path` holds our output: the folder that `out` lies in must not be copied into itself."""
-    return path == out or path in out.parents or (path / ".kbuildpy").is_dir()
+    """Whether `path` holds our output, of this build or another one (a folder that output lies in may hold sources)."""
+    return path == out or path.name == ".kbuildpy" or (path / ".kbuildpy/notes").exists()
+
+
+def _copy(source: Path, target: Path, directory: Path) -> None:
+    """Copy a file, or a link to a folder or to nothing: what it leads to outside `directory` is not copied."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    target.unlink(missing_ok=True)
+    if source.is_file():
+        shutil.copy2(source, target)
+        return
+    leads_to = source.readlink()
+    real = Path(os.path.realpath(source))
+    inside = real == directory or directory in real.parents
+    target.symlink_to(leads_to if inside and not leads_to.is_absolute() else real)
 
 
 def _link_neighbours(directory: Path, root: Path, *, skip: Path) -> None:

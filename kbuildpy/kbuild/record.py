@@ -60,13 +60,15 @@ def make_record(
     cwd: str,
     symbols_of: Callable[[str], Iterable[str]],
     is_own: Callable[[str], bool],
+    find: Callable[[str], str] = str,
     besides: Iterable[str] = (),
     without: str = "\0",
     source: str = "",
 ) -> Record:
     """The record for the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file, `is_own`
-    says whether a file belongs to the module, `besides` are headers that the compiler had precompiled in the folder
-    `without`, `source` is the source where the compiler read something in its place."""
+    says whether a file belongs to the module, `find` which file the compiler found at a path, `besides` are headers
+    that the compiler had precompiled in the folder `without`, `source` is the source where the compiler read something
+    in its place."""
     read, headers = read_depfile(depfile.read_text(errors="surrogateescape"))
     source = source or read
     if besides:
@@ -74,18 +76,27 @@ def make_record(
         headers = [name for name in dict.fromkeys([*headers, *besides]) if not name.startswith(without)]
     symbols: set[str] = set()
     for name in (source, *headers):
-        symbols.update(symbols_of(os.path.normpath(os.path.join(cwd, name))))  # noqa: PTH118
-    return Record(source, tuple(headers), frozenset(symbols), own_contents(source, headers, cwd=cwd, is_own=is_own))
+        symbols.update(symbols_of(find(os.path.normpath(os.path.join(cwd, name)))))  # noqa: PTH118
+    contents = own_contents(source, headers, cwd=cwd, is_own=is_own, find=find)
+    return Record(source, tuple(headers), frozenset(symbols), contents)
 
 
-def own_contents(source: str, headers: Iterable[str], *, cwd: str, is_own: Callable[[str], bool]) -> str:
-    """A digest of what stands in a source and in those of its headers that are the module's own."""
+def own_contents(
+    source: str,
+    headers: Iterable[str],
+    *,
+    cwd: str,
+    is_own: Callable[[str], bool],
+    find: Callable[[str], str] = str,
+) -> str:
+    """A digest of what stands in a source and in those of its headers that are the module's own; `find` says which
+    file the compiler found at a path."""
     found = hashlib.sha256()
     for name in (source, *headers):
         path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
         if name == source or is_own(path):
             try:
-                content = Path(path).read_bytes()
+                content = Path(find(path)).read_bytes()
             except OSError:
                 content = b""
             found.update(f"{name} {len(content)}\n".encode(errors="surrogateescape"))

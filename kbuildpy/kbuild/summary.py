@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.kbuild.answer import ask_tree
-from kbuildpy.kbuild.directory import ask_directory
-from kbuildpy.kbuild.generated import copy_sources, writes_when_read
+from kbuildpy.kbuild.evaluation import look_at
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kernel.tree import KernelTree
 
@@ -41,9 +40,8 @@ def summarize_directory(
     """The modules that Kbuild would make in `directory` for `tree`. Raises `KbuildError` with make's words."""
     answer = ask_tree(tree, variables=variables, environ=environ)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
-        evaluated = copy_sources(directory, Path(scratch)) if writes_when_read(directory) else directory
-        plan = ask_directory(answer, evaluated, environ=environ)
-        layout = Layout(str(directory), str(evaluated), scratch, answer.working_directory(str(evaluated)))
+        found = look_at(answer, directory, Path(scratch).resolve(), environ=environ)
+        plan, layout = found.plan, found.layout
         objects = {item.target: item for item in plan.objects}
         modules = tuple(
             DirectoryModule(

@@ -8,7 +8,7 @@ and a file ends at its first NUL byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kbuildpy.modpost.diagnostics import Log
@@ -17,17 +17,19 @@ from kbuildpy.modpost.records import ObjectRecord, recorded_sources
 
 
 class SourceReader:
-    """Reads sources and keeps what counts of them: headers are shared by the objects of a directory."""
+    """Reads sources and keeps what counts of them: headers are shared by the objects of a directory. `find` says
+    where the source at a path really is."""
 
-    def __init__(self, cwd: Path) -> None:
+    def __init__(self, cwd: Path, find: Callable[[str], str] = str) -> None:
         self._cwd = cwd
+        self._find = find
         self._read: dict[str, bytes] = {}
 
     def significant(self, name: str) -> bytes:
         """What counts of the file that a record calls `name`; raises OSError when it cannot be read."""
         found = self._read.get(name)
         if found is None:
-            contents = (self._cwd / name).read_bytes().partition(b"\0")[0]
+            contents = Path(self._find(str(self._cwd / name))).read_bytes().partition(b"\0")[0]
             found = self._read[name] = significant(contents)
         return found
 

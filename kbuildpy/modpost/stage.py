@@ -54,13 +54,14 @@ def modpost(
     cwd: Path,
     layouts: Callable[[], DeviceTableLayouts],
     known: KnownModules | None = None,
+    find: Callable[[str], str] = str,
 ) -> ModpostResult:
     """Do what `tree`'s modpost would do with `modules`.
 
     `cwd` is where Kbuild runs it: the names in symvers options and in the objects' records are relative to
-    that. `layouts` is called when the first device table turns up, if any. What `known` says of a module is not
-    read again; what is read is kept there. Raises `KbuildError` for input that is no module object, a record that is
-    missing, or a malformed symvers file.
+    that; `find` says where the source at a path really is. `layouts` is called when the first device table turns up, if
+    any. What `known` says of a module is not read again; what is read is kept there. Raises `KbuildError` for input
+    that is no module object, a record that is missing, or a malformed symvers file.
     """
     dialect = dialect_of(tree)
     log = Log(dialect.module_prefix, dialect.fatal_word, dialect.truncates_lines)
@@ -84,7 +85,7 @@ def modpost(
     try:
         for path in options.symvers:
             exports.load(read_symvers(cwd / path, any_license=dialect.one_export_per_name), str(path))
-        reading = Reading(options, dialect, exports, SourceReader(cwd), layouts, log)
+        reading = Reading(options, dialect, exports, SourceReader(cwd, find), layouts, log)
         read = [facts for facts in (_read(module, reading, known) for module in modules) if facts is not None]
         resolver.start()
         resolved = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ import SCons.Errors
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.declared import kbuild_file_text
 from kbuildpy.kbuild.directory import ask_directory
-from kbuildpy.kbuild.generated import changed_sources, copy_path, copy_sources, make_sources, writes_when_read
+from kbuildpy.kbuild.evaluation import evaluate, look_at
+from kbuildpy.kbuild.generated import changed_sources
 from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.overlay import make_removable
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import check_output_name, digest
 from kbuildpy.kernel.cache import cache_directory
@@ -27,7 +28,7 @@ from kbuildpy.scons.calls import kbuild_directories, name_and_sources, refuse_mi
 from kbuildpy.scons.flags import FLAG_NAMES, flags_of
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.objects import declare_unmade
-from kbuildpy.scons.session import Project, Session, job_count
+from kbuildpy.scons.session import Project, Session, is_dry_run, job_count
 from kbuildpy.scons.unread import warn_of_unread
 from kbuildpy.scons.variables import build_environment, environment_variables, make_variables
 from kbuildpy.scons.where import declaration_place
@@ -138,30 +139,22 @@ def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:
 
 
 def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[Plan, Layout]:
-    answer = project.answer
-    state = out / ".kbuildpy"
-    cache = None if project.read_only else state / "plan.json"
-    if not project.read_only and writes_when_read(directory):
-        plan = ask_directory(answer, copy_sources(directory, out), environ=project.environ)
-        needed = tuple(name.replace(plan.directory, str(directory)) for name in plan.needed)
-        plan = replace(plan, directory=str(directory), needed=needed, custom=True)
+    if project.read_only:
+        found = look_at(project.answer, directory, out, environ=project.environ)
+        if found.layout.overlay and not is_dry_run(env):
+            make_removable(found.layout.overlay)
     else:
-        plan = ask_directory(answer, directory, environ=project.environ, cache=cache)
-    evaluated = directory
-    if plan.custom and project.read_only:
-        copy = copy_path(directory, out)
-        if copy.is_dir():
-            evaluated = copy
-            plan = ask_directory(answer, copy, environ=project.environ)
-    elif plan.custom:
-        evaluated, printed = make_sources(answer, plan, out, environ=project.environ, jobs=job_count(env))
-        if printed.strip():
-            say(printed.rstrip())
-        plan = ask_directory(answer, evaluated, environ=project.environ, cache=state / "generated.json")
-        plan = replace(plan, warnings=plan.warnings.replace(str(evaluated), str(directory)))
-    if plan.warnings.strip():
-        complain(plan.warnings.rstrip())
-    return plan, Layout(str(directory), str(evaluated), str(out), answer.working_directory(str(evaluated)))
+        found = evaluate(project.answer, directory, out, environ=project.environ, jobs=job_count(env))
+    if found.refusal and Session.of(env).say_once(found.refusal):
+        complain(
+            f"kbuildpy: no overlay over {directory} on this system ({found.refusal}): the Kbuild file's own rules run"
+            " in a copy of it, and what they write may name the copy"
+        )
+    if found.printed.strip():
+        say(found.printed.rstrip())
+    if found.plan.warnings.strip():
+        complain(found.plan.warnings.rstrip())
+    return found.plan, found.layout
 
 
 def find_project(env: Any, variables: Mapping[str, Any]) -> Project:

@@ -133,7 +133,7 @@ class Group:
         """The node of an object of a module: made here, or one that came with the sources."""
         item, layout = self.objects[name]
         prebuilt = not item.steps and item.source
-        return self.file(layout.absolute(item.source) if prebuilt else layout.actual(name))
+        return self.file(layout.find(layout.absolute(item.source)) if prebuilt else layout.actual(name))
 
     def module_object(self, module: ModulePlan, layout: Layout) -> Any:
         """The node of a module's object before modpost."""
@@ -153,7 +153,14 @@ class Group:
         (whoever ships an object has to ship its record; without it Kbuild's modpost fails, too)."""
         item, layout = self.objects[name]
         compiled = item.steps and item.steps[0].rule != "copy"
-        return record_path(Path(layout.actual(name) if compiled else layout.absolute(name)))
+        if compiled:
+            return record_path(Path(layout.actual(name)))
+        return Path(layout.find(str(record_path(Path(layout.absolute(name))))))
+
+    def find(self, path: str) -> str:
+        """The file that commands of the group find at `path` (absolute)."""
+        overlays = dict.fromkeys(layout.overlay for _, layout in self.modules if layout.overlay)
+        return next((found for found in (overlay.find(path) for overlay in overlays) if found != path), path)
 
     def is_own(self, path: str) -> bool:
         """Whether a file is the module's, and not the kernel tree's or the system's."""

@@ -25,8 +25,11 @@ def own_headers(names: Iterable[str], *, cwd: str, is_own: Callable[[str], bool]
     return found
 
 
-def search_headers(source: str, folders: Sequence[str], *, exists: Callable[[str], bool]) -> list[str]:
-    """The headers that `source` may include from its own folder and from `folders`, found by reading.
+def search_headers(
+    source: str, folders: Sequence[str], *, exists: Callable[[str], bool], find: Callable[[str], str] = str
+) -> list[str]:
+    """The headers that `source` may include from its own folder and from `folders`, found by reading; `find` says
+    which file the compiler finds at a path.
 
     Conditions are not looked at: a header too many costs a needless rebuild once, one too few a wrong build.
     """
@@ -34,7 +37,7 @@ def search_headers(source: str, folders: Sequence[str], *, exists: Callable[[str
     waiting = [source]
     while waiting:
         path = waiting.pop()
-        for name in _included(path):
+        for name in _included(find(path)):
             for folder in (os.path.dirname(path), *folders):  # noqa: PTH120
                 candidate = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
                 if candidate in seen:

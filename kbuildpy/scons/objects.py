@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         )
     if not item.steps:
         return  # an object that came with the sources is used where it is
-    source = group.file(layout.absolute(item.source))
+    source = group.file(layout.find(layout.absolute(item.source)))
     title = item.steps[0].quiet
     if item.steps[0].rule == "copy":
         action = group.action(_copy, item.steps, layout, item.target, title=title)
@@ -64,7 +64,7 @@ def declare_unmade(group: Group, plan: Plan, layout: Layout, *, changed: Collect
     sources = {layout.relative(item.source) for item in plan.objects if item.source}
     for item in plan.objects:
         name = item.source or item.target
-        path = layout.absolute(name) if item.source else layout.actual(name)
+        path = layout.find(layout.absolute(name)) if item.source else layout.actual(name)
         if layout.relative(name) in changed or not sources.issuperset(changed):
             group.project.outdate(layout.actual(item.target))
         if not os.path.exists(path) and not group.file(path).has_builder():  # noqa: PTH110
@@ -89,7 +89,8 @@ def declare_compile(group: Group, job: Job, source: Any, *, title: str) -> list[
         if node is not targets[1]:
             return True  # the record decides; it is asked for last
         record = parse_record(job.record_file.read_text(errors="surrogateescape"))
-        contents = own_contents(record.source, record.headers, cwd=job.cwd, is_own=group.is_own)
+        find = job.layout.find
+        contents = own_contents(record.source, record.headers, cwd=job.cwd, is_own=group.is_own, find=find)
         if record.contents != contents:
             return False
         with group.lock:
@@ -143,17 +144,23 @@ def _first_headers(group: Group, item: ObjectPlan, layout: Layout) -> list[Any]:
     names = group.freshness.own_headers(object_file, str(record_path(Path(object_file))))
     if names is None:
         folders = include_folders(item.steps[0].command, cwd=layout.cwd, is_own=group.is_own)
-        names = search_headers(layout.absolute(item.source), folders, exists=lambda path: _will_exist(group, path))
-    return [group.file(name) for name in names if _will_exist(group, name)]
+        source = layout.absolute(item.source)
+        names = search_headers(source, folders, exists=lambda path: _will_exist(group, path, layout), find=layout.find)
+    return _header_nodes(group, names, layout)
 
 
 def _own_nodes(group: Group, record: Record, layout: Layout) -> list[Any]:
-    names = own_headers(record.headers, cwd=layout.cwd, is_own=group.is_own)
-    return [group.file(name) for name in names if _will_exist(group, name)]
+    return _header_nodes(group, own_headers(record.headers, cwd=layout.cwd, is_own=group.is_own), layout)
 
 
-def _will_exist(group: Group, path: str) -> bool:
-    return group.is_own(path) and (os.path.isfile(path) or group.file(path).is_derived())  # noqa: PTH113
+def _header_nodes(group: Group, names: Iterable[str], layout: Layout) -> list[Any]:
+    return [group.file(layout.find(name)) for name in names if _will_exist(group, name, layout)]
+
+
+def _will_exist(group: Group, path: str, layout: Layout) -> bool:
+    if not group.is_own(path):
+        return False
+    return os.path.isfile(layout.find(path)) or group.file(path).is_derived()  # noqa: PTH113
 
 
 def _set_implicit(targets: list[Any], nodes: list[Any], *, compiled: bool = False) -> None:

@@ -57,6 +57,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         cwd=Path(cwd),
         layouts=functools.cache(lambda: device_table_layouts(project)),
         known=known,
+        find=group.find,
     )
     known.save()
     sys.stderr.write("".join(diagnostic.text for diagnostic in result.diagnostics))

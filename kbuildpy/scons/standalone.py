@@ -104,8 +104,11 @@ def _remove_empty(place: Path, releases: Sequence[str]) -> None:
         for folder, _, _ in os.walk(place / release, topdown=False):
             with suppress(OSError):
                 Path(folder).rmdir()
-    if place.is_dir() and [path.name for path in place.iterdir()] == [".kbuildpy"]:
-        shutil.rmtree(place, ignore_errors=True)
+    # (what else is here may be sources)
+    if place.is_dir() and not any((path / ".kbuildpy").exists() for path in place.iterdir()):
+        shutil.rmtree(place / ".kbuildpy", ignore_errors=True)
+        with suppress(OSError):
+            place.rmdir()
 
 
 def _status(code: Any) -> int:

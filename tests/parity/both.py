@@ -105,13 +105,13 @@ def build_both(
         done = make(tree, place / below, variables)
         theirs.append(Build(done.returncode, done.text + done.error_text, collect(place / below)))
     lay_out()
-    before = _listing(place)
+    before = listing(place)
     pairs = []
     for (below, _), variables, oracle in zip(steps, ours, theirs, strict=True):
         done = kbuildpy("build", place / below, "-k", str(tree.objects), *variables)
         out = place / below / "build" / tree.release
         pairs.append((oracle, Build(done.returncode, done.text + done.error_text, collect(out))))
-    assert _listing(place) == before, "the build wrote among the sources"
+    assert listing(place) == before, "the build wrote among the sources"
     return pairs
 
 
@@ -149,7 +149,7 @@ def collect(directory: Path) -> dict[str, bytes]:
     return found
 
 
-def _listing(place: Path) -> list[str]:
+def listing(place: Path) -> list[str]:
     """Every file of the sources with its size and time: what a build must leave as it was."""
     return sorted(
         f"{path.relative_to(place)} {path.lstat().st_size} {path.lstat().st_mtime_ns}"

@@ -1,6 +1,7 @@
 """Kbuild files with rules of their own: what they generate is compiled to the bytes of an in-place build.
 
-kbuildpy lets make carry such rules out in a copy of the directory; nothing of that may show in a module.
+kbuildpy lets make carry such rules out below an overlay of the directory, or in a copy of it; nothing of that may show
+in a module.
 """
 
 from __future__ import annotations

@@ -1,0 +1,152 @@
+"""Evaluates a module directory and lets make carry out its Kbuild file's own rules: what there is to build then.
+
+What the Kbuild file does while it is read, and its own rules, may write among the sources. So all of that happens below
+an overlay (`overlay`); where the system refuses one, in a copy of the directory (`generated`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kbuildpy.kbuild.answer import TreeAnswer
+from kbuildpy.kbuild.directory import ask_directory, remembered_plan
+from kbuildpy.kbuild.generated import (
+    copy_path,
+    copy_sources,
+    is_written,
+    make_sources,
+    note_sources,
+    run_own_rules,
+)
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.overlay import Overlay, OverlayRefused, forget_outdated, keep, written_files
+from kbuildpy.kbuild.plan import Plan, plan_from_json, plan_to_json
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A plan, the layout of its files, what make `printed` for the Kbuild file's own rules, and why there is no overlay
+    where one was wanted (`refusal`)."""
+
+    plan: Plan
+    layout: Layout
+    printed: str = ""
+    refusal: str = ""
+
+
+def evaluate(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int) -> Evaluation:
+    """What there is to build in `directory`, with output in `out`, once make has carried out the rules of its Kbuild
+    file's own. Raises `KbuildError` with make's words."""
+    try:
+        return _evaluate_in_overlay(answer, directory, out, environ=environ, jobs=jobs)
+    except OverlayRefused as refused:
+        return _evaluate_copy(answer, directory, out, environ=environ, jobs=jobs, refusal=str(refused))
+
+
+def look_at(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str]) -> Evaluation:
+    """The same for a run that writes nothing: rules of the Kbuild file's own are not carried out, what they made in an
+    earlier run is taken."""
+    place = out.resolve() / ".kbuildpy/overlay"
+    cwd = answer.working_directory(str(directory))
+    try:
+        with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+            temporary = str(Path(scratch).resolve())
+            overlay = Overlay(str(directory), temporary, temporary)
+            if (place / "upper").is_dir():
+                shutil.copytree(place / "upper", overlay.upper, symlinks=True, ignore=_ignore_special)
+            for folder in ("upper", "work"):
+                Path(overlay.place, folder).mkdir(exist_ok=True)
+            plan = ask_directory(answer, directory, environ=environ, overlay=overlay)
+            plan = replace(plan, custom=plan.custom or bool(written_files(overlay)))
+        kept = Overlay(str(directory), str(place), str(out.resolve())) if plan.custom else None
+        return Evaluation(plan, Layout(str(directory), str(directory), str(out), cwd, kept))
+    except OverlayRefused:
+        return _look_at_copy(answer, directory, out, environ=environ)
+
+
+def _evaluate_in_overlay(
+    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int
+) -> Evaluation:
+    state = out / ".kbuildpy"
+    real = out.resolve()
+    overlay = Overlay(str(directory), str(real / ".kbuildpy/overlay"), str(real))
+    forget_outdated(overlay)
+
+    def ask() -> Plan:
+        return ask_directory(answer, directory, environ=environ, cache=state / "plan.json", overlay=overlay)
+
+    plan = ask()
+    layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))
+    before = keep(overlay)
+    if not plan.custom and not before:
+        return Evaluation(plan, layout)
+    try:
+        printed = run_own_rules(answer, plan, directory, environ=environ, jobs=jobs, overlay=overlay)
+    finally:
+        made = keep(overlay)
+    note_sources(directory, out)
+    if made != before:
+        # (what was made may be sources, makefiles, objects: the answer of before says nothing of them)
+        (state / "plan.json").unlink(missing_ok=True)
+        plan = replace(ask(), warnings="")
+        keep(overlay)
+    return Evaluation(replace(plan, custom=True), replace(layout, overlay=overlay), printed)
+
+
+def _evaluate_copy(
+    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int, refusal: str
+) -> Evaluation:
+    state = out / ".kbuildpy"
+    cache = state / "plan.json"
+    plan = remembered_plan(answer, directory, environ=environ, cache=cache)
+    if plan is None:
+        # What the Kbuild file writes while it is read cannot be seen in its text: the copy tells.
+        copy = copy_sources(directory, out)
+        plan = remembered_plan(answer, copy, environ=environ, cache=state / "generated.json")
+        plan = plan or ask_directory(answer, copy, environ=environ)
+        if plan.custom or is_written(directory, out):
+            plan = replace(_renamed(plan, Path(plan.directory), directory), custom=True)
+        else:
+            plan = ask_directory(answer, directory, environ=environ, cache=cache)
+    if not plan.custom:
+        layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))
+        return Evaluation(plan, layout)
+    copy, printed = make_sources(answer, plan, out, environ=environ, jobs=jobs)
+    plan = ask_directory(answer, copy, environ=environ, cache=state / "generated.json")
+    plan = replace(plan, warnings=plan.warnings.replace(str(copy), str(directory)), custom=True)
+    layout = Layout(str(directory), str(copy), str(out), answer.working_directory(str(copy)))
+    return Evaluation(plan, layout, printed, refusal)
+
+
+def _look_at_copy(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str]) -> Evaluation:
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        place = Path(scratch).resolve()
+        known = copy_path(directory, out)
+        if known.is_dir():
+            shutil.copytree(known, copy_path(directory, place), symlinks=True, ignore=_ignore_special)
+            shutil.copy2(out / ".kbuildpy/sources.json", place / ".kbuildpy/sources.json")
+        plan = ask_directory(answer, copy_sources(directory, place), environ=environ)
+        plan = replace(plan, custom=plan.custom or is_written(directory, place))
+    evaluated = known if plan.custom and known.is_dir() else directory
+    layout = Layout(str(directory), str(evaluated), str(out), answer.working_directory(str(evaluated)))
+    return Evaluation(_renamed(plan, Path(plan.directory), evaluated), layout)
+
+
+def _renamed(plan: Plan, asked: Path, directory: Path) -> Plan:
+    """`plan`, which is for the directory `asked`, for `directory` with the same contents."""
+    text = json.dumps(plan_to_json(plan), ensure_ascii=False)
+    return plan_from_json(json.loads(text.replace(str(asked), str(directory))))
+
+
+def _ignore_special(folder: str, names: list[str]) -> list[str]:
+    """Those of `names` that cannot be copied: marks of removed files, pipes."""
+    return [name for name in names if not (path := Path(folder, name)).is_symlink() and _is_special(path)]
+
+
+def _is_special(path: Path) -> bool:
+    return not path.is_file() and not path.is_dir()

@@ -1,0 +1,243 @@
+"""Lets processes write in a module directory while nothing is written among the sources.
+
+In a mount namespace of its own, and where we are not root in a user namespace, too, an overlay lies over the
+directory. Processes in there find the directory at its own path, with its links and neighbours; what they write goes
+to a folder of the output. (Documentation/filesystems/overlayfs.rst, mount_namespaces(7), user_namespaces(7).)
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kbuildpy.kbuild import question
+from kbuildpy.kernel.cache import read_json, write_json
+
+# include/uapi/linux/sched.h, include/uapi/linux/mount.h
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+# What a version control system notes in the overlay must not hide what it notes among the sources later.
+_VERSION_CONTROL = frozenset({".git", ".hg", ".svn"})
+
+
+class OverlayRefused(Exception):
+    """This system allows no overlay over a directory; the text says why."""
+
+
+class Namespace(NamedTuple):
+    """Open descriptors of a mount namespace, and of the user namespace that it belongs to if that is not ours."""
+
+    user: int | None
+    mount: int
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """An overlay over `directory`: what is written there goes to the folder `upper` of `place`. `out` is where output
+    goes: that stays as it is also where it is below `directory`. All absolute and physical."""
+
+    directory: str
+    place: str
+    out: str
+
+    @property
+    def upper(self) -> str:
+        """The folder that holds what was written."""
+        return f"{self.place}/upper"
+
+    def find(self, path: str) -> str:
+        """The file that processes in the overlay find at `path` (absolute)."""
+        written = self._written(path)
+        if written is None and path.startswith(f"{self.directory}/"):
+            folder, name = os.path.split(path)
+            real = os.path.realpath(folder)  # a folder of the sources may be a link to another one
+            written = self._written(f"{real}/{name}") if real != folder else None
+        return written or path
+
+    def folders(self, path: str) -> list[str]:
+        """The folders whose files processes in the overlay find in the folder `path` (absolute)."""
+        return [path, f"{self.upper}{path[len(self.directory) :]}"] if self._covers(path) else [path]
+
+    def _covers(self, path: str) -> bool:
+        return path == self.directory or path.startswith(f"{self.directory}/")
+
+    def _written(self, path: str) -> str | None:
+        if not self._covers(path):
+            return None
+        written = f"{self.upper}{path[len(self.directory) :]}"
+        return written if os.path.lexists(written) else None
+
+
+def written_files(overlay: Overlay) -> dict[str, list[int]]:
+    """What was written in `overlay` (below the directory): the state of each file here and among the sources. A file
+    that was removed there counts, too."""
+    found = {}
+    for name in _names(overlay.upper):
+        path = f"{overlay.upper}/{name}"
+        status = os.lstat(path)
+        found[name] = [status.st_mtime_ns, status.st_size, *question.stamp(f"{overlay.directory}/{name}")]
+    return found
+
+
+def keep(overlay: Overlay) -> dict[str, list[int]]:
+    """Note that what was written in `overlay` until now is whole; what that is."""
+    files = written_files(overlay)
+    if read_json(_note(overlay)) != files:
+        write_json(_note(overlay), files)
+    return files
+
+
+def forget_outdated(overlay: Overlay) -> None:
+    """Before `overlay` is used: remove what a killed run wrote, and what hides a source that changed since.
+
+    Makes the folders that the overlay takes.
+    """
+    for folder in ("upper", "work"):
+        Path(overlay.place, folder).mkdir(parents=True, exist_ok=True)
+    value = read_json(_note(overlay))
+    noted: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    for name, state in written_files(overlay).items():
+        if noted.get(name) != state or _VERSION_CONTROL.intersection(name.split("/")):
+            Path(overlay.upper, name).unlink()
+    if os.geteuid() != 0:
+        _own_folders(overlay)
+
+
+def make_removable(overlay: Overlay) -> None:
+    """Remove from the folders of `overlay` what no tool that removes files expects: marks of removed files, pipes."""
+    for folder, _, files in os.walk(overlay.place):
+        for path in (Path(folder, name) for name in files):
+            if not stat.S_ISREG(path.lstat().st_mode) and not path.is_symlink():
+                path.unlink()
+
+
+def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
+    """What a new process calls before it runs another program: it enters the namespace of `overlay`, in the folder
+    `cwd`. Raises `OverlayRefused`."""
+    namespace = _namespace(overlay)
+    if isinstance(namespace, OverlayRefused):
+        raise namespace
+    return partial(_enter, _libc(), namespace, cwd)
+
+
+@functools.cache
+def _namespace(overlay: Overlay) -> Namespace | OverlayRefused:
+    inner = _mounts_below(overlay)
+    if inner:
+        return OverlayRefused(f"{inner[0]} is another file system")
+    libc = _libc()
+    reading, writing = os.pipe()
+    try:
+        # (A namespace lasts as long as a descriptor of it: the process in which it begins need not stay.)
+        process = subprocess.Popen(
+            ["cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=partial(_lay_over, libc, overlay, writing),
+        )
+    except (OSError, subprocess.SubprocessError):
+        os.close(writing)
+        with os.fdopen(reading, errors="replace") as said:
+            return OverlayRefused(said.read() or "no process could be started")
+    os.close(writing)
+    with process, os.fdopen(reading) as said:
+        kinds, here = said.read().split(), f"/proc/{process.pid}/ns"
+        user, mount = (os.open(f"{here}/{kind}", os.O_RDONLY) if kind in kinds else None for kind in ("user", "mnt"))
+    return Namespace(user, mount) if mount is not None else OverlayRefused("no mount namespace")
+
+
+def _lay_over(libc: Any, overlay: Overlay, report: int) -> None:
+    """In a new process: leave the namespaces for new ones, and mount the overlay; tells `report` which are new, or
+    what went wrong."""
+    try:
+        user, group = os.geteuid(), os.getegid()
+        own_user = user != 0 or libc.unshare(_CLONE_NEWNS) != 0
+        if own_user:
+            _check(libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
+            own = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
+            for name, text in own.items():
+                with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123
+                    file.write(text)
+        _check(libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None), "mount")
+        # Names in mount's options would have to be quoted; descriptors have none. (They must be of this namespace.)
+        lower, upper, work, out = (
+            os.open(path, os.O_PATH | os.O_DIRECTORY)
+            for path in (overlay.directory, overlay.upper, f"{overlay.place}/work", overlay.out)
+        )
+        options = f"lowerdir=/proc/self/fd/{lower},upperdir=/proc/self/fd/{upper},workdir=/proc/self/fd/{work}"
+        options += ",userxattr" if own_user else ""
+        target = os.fsencode(overlay.directory)
+        _check(libc.mount(b"overlay", target, b"overlay", 0, options.encode()), "mount overlay")
+        with suppress(OSError):
+            os.chmod(f"/proc/self/fd/{work}/work", 0o700)  # noqa: PTH101 - else only root could remove it
+        if overlay.out.startswith(f"{overlay.directory}/"):
+            beneath = f"/proc/self/fd/{out}".encode()
+            _check(libc.mount(beneath, os.fsencode(overlay.out), None, _MS_BIND | _MS_REC, None), "mount the output")
+        os.write(report, b"user mnt" if own_user else b"mnt")
+    except OSError as error:
+        os.write(report, f"{error.filename or 'mount'}: {error.strerror}".encode(errors="replace"))
+        raise
+
+
+def _enter(libc: Any, namespace: Namespace, cwd: str) -> None:
+    for descriptor in (namespace.user, namespace.mount):
+        if descriptor is not None:
+            _check(libc.setns(descriptor, 0), "setns")
+    os.chdir(cwd)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        import ctypes
+
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
+
+
+@functools.cache
+def _libc() -> Any:
+    import ctypes  # (not for builds that have nothing to run: it takes 5 ms)
+
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _mounts_below(overlay: Overlay) -> list[str]:
+    """Other file systems below the directory: an overlay does not show what is in them."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split()[4])
+        if point.startswith(f"{overlay.directory}/"):
+            found.append(point)
+    return found
+
+
+def _own_folders(overlay: Overlay) -> None:
+    """Give folders of another owner a counterpart of our own: the kernel can make none for an owner that the user
+    namespace does not know (EOVERFLOW), and then nothing could be written there."""
+    own = (os.geteuid(), os.getegid())
+    for folder, names, _ in os.walk(overlay.directory):
+        below = folder[len(overlay.directory) :]
+        names[:] = [name for name in names if name not in _VERSION_CONTROL and f"{folder}/{name}" != overlay.out]
+        status = os.stat(folder)  # noqa: PTH116
+        if below and (status.st_uid, status.st_gid) != own:
+            Path(f"{overlay.upper}{below}").mkdir(parents=True, exist_ok=True)
+
+
+def _names(upper: str) -> Iterator[str]:
+    for folder, _, files in os.walk(upper):
+        below = folder[len(upper) + 1 :]
+        for name in files:
+            yield f"{below}/{name}" if below else name
+
+
+def _note(overlay: Overlay) -> Path:
+    return Path(overlay.place, "written.json")
