@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ PLACEHOLDER = "zz-kbuildpy-zz"
 _PLACEHOLDER_FIXED = "zz_kbuildpy_zz"
 # Up to 5.18 a missing symvers file is told by a rule of its own, which `make -n` shows.
 _WARNING = re.compile(r"^echo >&2 '[^']*'$", re.MULTILINE)
+# pahole as Kbuild starts it, up to the file; its option for threads; and the feature that makes those harmless.
+_PAHOLE = re.compile(r" -J [^;]*?--btf_base ")
+_THREADS = re.compile(r"(?<!\S)(?:-j\d*|--jobs(?:=\d+)?)(?:\s+|$)")
+_ORDERED = "reproducible_build"
 # Programs of the tree's own that decide what an object or a module holds.
 _TREE_PROGRAMS = (
     "scripts/gendwarfksyms/gendwarfksyms",
@@ -113,15 +117,19 @@ class TreeAnswer:
         return tuple(Step(step.rule, fill(step.quiet), fill(step.command)) for step in steps)
 
 
-def ask_tree(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping[str, str]) -> TreeAnswer:
+def ask_tree(
+    tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping[str, str], btf_threads: bool = False
+) -> TreeAnswer:
     """What `tree` decides under the make variables `variables` (as on make's command line) and `environ`.
 
+    Modules get the BTF that Kbuild makes where KBUILD_BUILD_TIMESTAMP is set, the same every time; with `btf_threads`
+    as it makes it otherwise: threads number the types, in the order in which they finish.
     The answer comes from the user's cache while the tree's makefiles, its configuration and the programs
     that it names are what they were. Raises `KbuildError` with make's own message when the tree's makefiles
     fail, or when a compiler that the tree wants is not installed; `UsageError` for an `ARCH` that it is not for.
     """
     given = tuple(sorted({**cross_variables(tree, variables, environ), **variables}.items()))
-    key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), own_version())
+    key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), own_version(), btf_threads)
     cached = cache_directory() / "trees" / f"{key}.json"
     known = read_json(cached)
     if isinstance(known, dict):
@@ -131,7 +139,8 @@ def ask_tree(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping
                 return _from_json(tree, known)
         except (KeyError, TypeError, ValueError):
             pass  # written by another version of kbuildpy, or damaged: ask again
-    value = _to_json(_ask(tree, given, environ))
+    answer = _ask(tree, given, environ, btf_threads=btf_threads)
+    value = _to_json(answer if btf_threads else without_btf_threads(answer))
     write_json(cached, value)
     return _from_json(tree, value)
 
@@ -147,7 +156,9 @@ def named_programs(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, 
     return found
 
 
-def _ask(tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str]) -> TreeAnswer:
+def _ask(
+    tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str], *, btf_threads: bool
+) -> TreeAnswer:
     in_directory = builds_in_directory(tree)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         placeholder = str(Path(scratch).resolve() / "module")
@@ -160,6 +171,7 @@ def _ask(tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapp
             "KBUILDPY_MK": str(MAKEFILES),
             "KBUILDPY_RECORDS": str(records),
             "KBUILDPY_ENVIRONMENT": str(environment),
+            "KBUILDPY_BTF_THREADS": "1" if btf_threads else "",
         }
         argv = ["make", "--no-print-directory", "-f", str(MAKEFILES / "tree.mk"), "kbuildpy-tree", f"M={placeholder}"]
         done = run([*argv, *(f"{name}={value}" for name, value in variables)], cwd=cwd, env=asked, check=False)
@@ -247,6 +259,27 @@ def _answer(
         ),
         warnings=warnings,
     )
+
+
+def without_btf_threads(answer: TreeAnswer) -> TreeAnswer:
+    """`answer` where pahole runs in one thread, unless it has the option that makes threads number types in order.
+
+    Before 6.9 Kbuild always gives it threads (scripts/pahole-flags.sh), and with pahole 1.26 a time stamp does not
+    take them away (scripts/Makefile.btf).
+    """
+
+    def serial(text: str) -> str:
+        return text if _ORDERED in text else _THREADS.sub("", text)
+
+    link = tuple(
+        Step(step.rule, step.quiet, _PAHOLE.sub(lambda match: serial(match[0]), step.command))
+        if step.rule == "btf_ko"
+        else step
+        for step in answer.link
+    )
+    flags = answer.environment.get("PAHOLE_FLAGS")
+    environment = answer.environment if flags is None else {**answer.environment, "PAHOLE_FLAGS": serial(flags)}
+    return replace(answer, link=link, environment=environment)
 
 
 def _warnings(stderr: str) -> str:

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.answer import TreeAnswer
@@ -207,7 +207,9 @@ def _plan(
             by_target.setdefault(block["target"], []).append(block)
     top = next((block for block in blocks if "directory" in block), {})
     wanted = [name for block in blocks if "directory" in block for name in block["modules"].split()]
-    modules = tuple(_module(target, by_target, cwd) for target in dict.fromkeys(wanted))
+    # (make says `modules.order` for `./modules.order`.)
+    orders = _orders(by_target, "modules.order" if obj == "." else f"{obj}/modules.order")
+    modules = tuple(_module(target, by_target, cwd) for target in _in_order(dict.fromkeys(wanted), orders[0][1]))
     _refuse_two_of_one_name(modules, directory)
     names = dict.fromkeys(name for module in modules for name in module.objects)
     objects = tuple(_object(name, by_target, directory=directory, cwd=cwd, overlay=overlay) for name in names)
@@ -226,8 +228,7 @@ def _plan(
         directory=str(directory),
         modules=modules,
         objects=objects,
-        # (make says `modules.order` for `./modules.order`.)
-        orders=_orders(by_target, "modules.order" if obj == "." else f"{obj}/modules.order"),
+        orders=orders,
         extra_symbols=tuple(top.get("extra-symbols", "").split()),
         makefiles=tuple(sorted(makefiles)),
         listed=tuple(sorted(folders)),
@@ -310,6 +311,14 @@ def _orders(by_target: Mapping[str, list[dict[str, str]]], top: str) -> tuple[tu
 
     nested = [target for target in by_target if target.endswith("/modules.order") and target != top]
     return tuple((target, "".join(f"{name}\n" for name in lines(target))) for target in (top, *nested))
+
+
+def _in_order(targets: Iterable[str], order: str) -> list[str]:
+    """Module objects as modules.order has them, which modpost reads: a subdirectory's stand where it is descended to,
+    not after the directory's own."""
+    names = dict.fromkeys(PurePath(name).with_suffix("") for name in order.split("\n") if name)
+    place = {name: number for number, name in enumerate(names)}
+    return sorted(targets, key=lambda target: place.get(PurePath(target).with_suffix(""), len(place)))
 
 
 def _own_makefiles(answer: TreeAnswer, blocks: list[dict[str, str]], cwd: str) -> set[str]:

@@ -175,7 +175,10 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
     if not check:
         given.pop("CHECK", None)
         environ.pop("CHECK", None)
-    return session.project(env, tree, given, environ, check=check)
+    btf_threads = chosen("BTF_THREADS") not in ("", "0")
+    for place in (given, environ):
+        place.pop("BTF_THREADS", None)
+    return session.project(env, tree, given, environ, check=check, btf_threads=btf_threads)
 
 
 def _named_kernel(*places: Any) -> tuple[str, str]:

@@ -79,7 +79,8 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
         sources.append(group.file(f"{group.out}/{COMMON_OBJECT}"))
     facts: list[object] = [stamp(name) for name in answer.link_needs]
     if any(step.rule == "btf_ko" for step in steps):
-        facts.append(stamp(answer.tree.objects / "vmlinux"))
+        # (since 6.19 pahole gets its options by the environment)
+        facts += [stamp(answer.tree.objects / "vmlinux"), answer.environment.get("PAHOLE_FLAGS")]
     quiet = bool(group.project.env.GetOption("silent"))
     checked = is_wanted(group.project)
     facts.append(checked)

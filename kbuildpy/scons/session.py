@@ -153,11 +153,13 @@ class Session:
         environ: Mapping[str, str],
         *,
         check: bool = True,
+        btf_threads: bool = False,
     ) -> Project:
-        """The project for `tree` under `variables` (for make) and `environ`; `check`: what it builds is checked."""
-        key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())), check)
+        """The project for `tree` under `variables` (for make) and `environ`; `check`: what it builds is checked;
+        `btf_threads`: pahole runs as under make."""
+        key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())), check, btf_threads)
         if key not in self._projects:
-            answer = ask_tree(tree, variables=variables, environ=environ)
+            answer = ask_tree(tree, variables=variables, environ=environ, btf_threads=btf_threads)
             if answer.warnings and self.say_once(answer.warnings):
                 complain(answer.warnings)
             remark = compiler_remark(answer)

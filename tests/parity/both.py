@@ -25,7 +25,7 @@ from tests.parity.packages import other_compiler
 COMPARED = ("*.ko", "*.mod.c", "Module.symvers", "modules.order")
 
 # pahole numbers types in the order in which its threads finish; with a time stamp given Kbuild runs one thread
-# (scripts/Makefile.btf). Without it not even two runs of make agree.
+# (scripts/Makefile.btf). Without it not even two runs of make agree; kbuildpy needs none.
 REPRODUCIBLE = "KBUILD_BUILD_TIMESTAMP=1970-01-01"
 
 _ERROR = re.compile(r"^.*(?: error: |ERROR: modpost: |FAILED).*$", re.MULTILINE)
@@ -98,11 +98,11 @@ def build_both(
             shutil.copytree(sources, place, symlinks=True)
 
     lay_out()
-    always = [*other_compiler(tree), REPRODUCIBLE]
+    always = other_compiler(tree)
     ours = [[*(word.replace("@", str(place)) for word in variables), *always] for _, variables in steps]
     theirs = []
     for (below, _), variables in zip(steps, ours, strict=True):
-        done = make(tree, place / below, variables)
+        done = make(tree, place / below, [*variables, REPRODUCIBLE])
         theirs.append(Build(done.returncode, done.text + done.error_text, collect(place / below)))
     lay_out()
     before = listing(place)

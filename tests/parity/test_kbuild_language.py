@@ -246,6 +246,36 @@ def test_non_standard_objects_are_left_alone_by_objtool(tree: KernelTree, tmp_pa
     assert_same(tree, tmp_path / "m", sources)
 
 
+def test_modpost_goes_through_nested_subdirectories_in_the_order_of_modules_order(
+    tree: KernelTree, tmp_path: Path
+) -> None:
+    def source(name: str) -> str:
+        return exporting(f"int f_{name}(void); int nowhere(void); int f_{name}(void) {{ return nowhere(); }}") + (
+            f"EXPORT_SYMBOL(f_{name});\n"
+        )
+
+    sources = {
+        "Kbuild": "obj-m += last.o\nobj-y += src/\nobj-m += first.o src/deep/\n",
+        "last.c": source("last"),
+        "first.c": source("first"),
+        "src/Kbuild": "obj-m += a.o\nobj-y += sub/ sub2/\n",
+        "src/a.c": source("a"),
+        "src/sub/Kbuild": "obj-m += b.o\nobj-y += under/\n",
+        "src/sub/b.c": source("b"),
+        "src/sub/under/Kbuild": "obj-m += d.o\n",
+        "src/sub/under/d.c": source("d"),
+        "src/sub2/Kbuild": "obj-m += c.o\n",
+        "src/sub2/c.c": source("c"),
+        "src/deep/Kbuild": "obj-m += e.o\n",
+        "src/deep/e.c": source("e"),
+    }
+    [(oracle, ours)] = both(tree, tmp_path / "m", sources, "KBUILD_MODPOST_WARN=1")
+    assert_equal(oracle, ours)
+    said = [[line for line in build.output.splitlines() if "nowhere" in line] for build in (oracle, ours)]
+    assert said[0]
+    assert said[1] == said[0]
+
+
 def test_exports_with_namespaces_between_subdirectories(tree: KernelTree, tmp_path: Path) -> None:
     def quoted(name: str) -> str:
         return f'"{name}"' if tree.version >= (6, 13) else name

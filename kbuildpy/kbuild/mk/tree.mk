@@ -1,9 +1,20 @@
 # What a kernel tree decides for every external module: the environment that its top Makefile exports,
 # and the commands after the module objects. Asked for a placeholder module directory.
 #
-# In: KBUILDPY_TREE (the tree's object part), KBUILDPY_MK, KBUILDPY_RECORDS, KBUILDPY_ENVIRONMENT.
+# In: KBUILDPY_TREE (the tree's object part), KBUILDPY_MK, KBUILDPY_RECORDS, KBUILDPY_ENVIRONMENT,
+#     KBUILDPY_BTF_THREADS: whether pahole gets the options that Kbuild gives it by itself.
 
 include $(KBUILDPY_TREE)/Makefile
+
+# With a time stamp Kbuild gives pahole (since 6.9) options under which it numbers types in the same order every time.
+ifneq ($(need-sub-make),1)
+ifeq ($(CONFIG_DEBUG_INFO_BTF)$(KBUILD_BUILD_TIMESTAMP)$(KBUILDPY_BTF_THREADS),y)
+override KBUILD_BUILD_TIMESTAMP := any
+module-pahole-flags-y :=
+-include $(wildcard $(srctree)/scripts/Makefile.btf)
+override undefine KBUILD_BUILD_TIMESTAMP
+endif
+endif
 
 define kbuildpy-facts
 makefiles $(MAKEFILE_LIST)
