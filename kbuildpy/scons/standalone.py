@@ -34,6 +34,7 @@ def build_directory(
     SCons' own. Raises `KbuildError`.
     """
     check_directory_name(directory)
+    named = str(directory)
     directory = directory.resolve()
     check_directory_name(directory)
     check_kbuild_file(directory)
@@ -54,6 +55,7 @@ def build_directory(
     # The SConstruct of ours finds what to build here; SCons offers no way to hand it values.
     request: dict[str, Any] = {
         "directory": directory,
+        "named": named,
         "out": place,
         "trees": [item.tree for item in found],
         "variables": dict(variables),
@@ -97,7 +99,8 @@ def declare(env: Any, request: dict[str, Any]) -> None:
         print_error(error)
         request["refused"] = error.status
         raise SystemExit(error.status) from error
-    env.Default(env.Alias("modules", targets))
+    # (what SCons calls up to date)
+    env.Default(env.Alias(request["named"], targets))
 
 
 def _remove_empty(place: Path, releases: Sequence[str]) -> None:

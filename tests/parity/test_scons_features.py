@@ -44,6 +44,9 @@ def test_cleaning_the_command_lines_build_leaves_nothing(tmp_path: Path) -> None
     sources = set(project.listing())
     words: list[str | Path] = ["build", project.place / "drv", "-k", project.kdir]
     assert kbuildpy(*words).returncode == 0
+    assert f"scons: `{project.place / 'drv'}' is up to date." in kbuildpy(*words).text
+    here = kbuildpy("build", "-k", project.kdir, cwd=project.place / "drv")
+    assert "scons: `.' is up to date." in here.text
     assert kbuildpy(*words, "-c").returncode == 0
     assert set(project.listing()) == sources
 
