@@ -21,6 +21,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step
 from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
+from kbuildpy.scons.cleaning import clean_with
 from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.final import declare_common_object, declare_final
 from kbuildpy.scons.objects import declare_link, declare_object
@@ -201,6 +202,7 @@ class Group:
         self._order_action = KbuildAction(self._write_order, title="", signature="")
         attach(self, [self.order], [], self._order_action)
         self.project.env.Clean(self.symvers, f"{self.out}/.kbuildpy")
+        clean_with(self.project.env, self.symvers, self.order)
 
     def modpost_signature(self) -> str:
         """What decides modpost's work beside its inputs that are nodes."""

@@ -26,6 +26,7 @@ from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.say import complain
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.cleaning import sources_unless_cleaning
 from kbuildpy.scons.keywords import check_make_names, file_nodes, given_modules, key_path, text
 from kbuildpy.scons.session import Project, Session
 from kbuildpy.scons.unread import warn_of_unread_install
@@ -104,7 +105,7 @@ def _declare_module(
     bind(
         group.project.env if group else env,
         [node],
-        [module],
+        sources_unless_cleaning(env, [module]),
         KbuildAction(
             install,
             title=title,
@@ -119,6 +120,7 @@ def _declare_module(
     )
     if group:
         node.attributes.kbuildpy_contents = group.contents
+    session.installed[target.parent, Path(f"{root}{rules.modlib}")] = None
     # SCons would remove the module before another one takes its place.
     node.set_precious()
     node.set_nocache()

@@ -21,6 +21,7 @@ from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
 from kbuildpy.scons.cache import cache_class, tree_state
+from kbuildpy.scons.cleaning import is_cleaning, remove_empty_folders, remove_empty_parents
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
@@ -110,6 +111,9 @@ class Session:
         self.indexes: dict[str, Any] = {}
         # Keys that SignModule() opens, each once.
         self.signers: dict[Any, Callable[[], Signer]] = {}
+        # Where modules are installed, and the place in which folders are made for them.
+        self.installed: dict[tuple[Path, Path], None] = {}
+        self.removes = is_cleaning(env) and not is_dry_run(env)
         self._projects: dict[tuple[Any, ...], Project] = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()
@@ -180,6 +184,11 @@ class Session:
             if not group.project.read_only:
                 group.contents.save()
             group.unfinished.end()
+        if self.removes:
+            for out in self.groups:
+                remove_empty_folders(Path(out), stop=self.top)
+            for folder, stop in self.installed:
+                remove_empty_parents(folder, stop=stop)
 
     def _look_at_arguments(self) -> set[str]:
         from SCons.Script import ARGUMENTS

@@ -8,6 +8,7 @@ import pytest
 
 from tests.parity.both import kbuildpy
 from tests.parity.scons_project import ALONE, HEAD, PAIR, SConsProject, new_project, usual_tree
+from tests.parity.signing_keys import write_pair
 
 pytestmark = pytest.mark.parity
 
@@ -37,6 +38,30 @@ def test_cleaning_twice_or_before_the_first_build_is_no_error(tmp_path: Path) ->
     for _ in range(2):
         project.scons("-c")
         assert not [name for name in project.listing() if name.startswith("build/")]
+
+
+@pytest.mark.parametrize("default", ["", "env.Default(kos)\n"], ids=["all", "modules"])
+def test_cleaning_takes_verdicts_reports_signed_modules_and_empty_folders(default: str, tmp_path: Path) -> None:
+    declared = (
+        "kos = env.Kbuild('drv')\nenv.CheckModule(kos)\nenv.RunModule(kos[0])\n"
+        f"env.SignModule(kos, key='rsa2048.pem')\n{default}"
+    )
+    project = new_project(tmp_path, PAIR | {"SConstruct": HEAD + declared, "mine/kept": ""})
+    write_pair(project.place, "rsa2048")
+    sources = set(project.listing())
+    out = f"build/{usual_tree().release}/drv"
+    project.scons("-j2", ".")
+    for name in ("pair.run.log", "pair.run-failed.log", "pair.ko.check-failed"):
+        assert not (project.place / out / name).exists()
+        project.write(f"{out}/{name}", "")
+    assert (project.place / out / "signed/pair.ko").exists()
+    project.scons("-c", "run")
+    assert {"pair.ko", "user.ko"} <= {path.name for path in (project.place / out).iterdir()}
+    assert not (project.place / out / "pair.run-failed.log").exists()
+    project.write(f"{out}/pair.run-failed.log", "")
+    project.scons("-c")
+    assert set(project.listing()) - {".sconsign.dblite"} == sources
+    assert not (project.place / "build").exists()
 
 
 def test_cleaning_the_command_lines_build_leaves_nothing(tmp_path: Path) -> None:
