@@ -24,6 +24,7 @@ from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.cleaning import clean_with
 from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.final import declare_common_object, declare_final
+from kbuildpy.scons.help import describe_module
 from kbuildpy.scons.objects import declare_link, declare_object
 from kbuildpy.scons.postprocess import find_symvers, run_modpost
 from kbuildpy.scons.unfinished import Unfinished
@@ -99,8 +100,10 @@ class Group:
         """Let `scons NAME.ko` and `scons NAME` build module NAME. (An alias takes its time: only for those named.)"""
         from SCons.Script import COMMAND_LINE_TARGETS
 
-        for module, node in zip(plan.modules, made, strict=True) if COMMAND_LINE_TARGETS else ():
+        asked = COMMAND_LINE_TARGETS or self.project.env.GetOption("help")
+        for module, node in zip(plan.modules, made, strict=True) if asked else ():
             name = Path(module.name).name
+            describe_module(self.project.env, name, node.get_internal_path())
             for word in {name, f"{name}.ko"}.intersection(COMMAND_LINE_TARGETS):
                 self.project.env.Alias(word, node)
 

@@ -18,6 +18,7 @@ from kbuildpy.say import complain, say
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.cleaning import clean_with, sources_unless_cleaning
+from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.keywords import (
     check_names,
     file_nodes,
@@ -92,8 +93,10 @@ def run_module(
         )
         reports = _declare(env, nodes, parameters, settings, variables, programs=programs, beside=beside)
         env.Alias("run", reports)
+        describe_alias(env, "run")
         if programs:
             env.Alias("test", reports)
+            describe_alias(env, "test")
         return reports
 
     return stop_on_error(declare)

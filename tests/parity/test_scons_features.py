@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -258,6 +259,22 @@ def test_a_module_can_be_named_by_its_name_alone(name: str, tmp_path: Path) -> N
     assert f"`{name}' is up to date" in project.scons(name).output
     project.scons("-c", name)
     assert not [path for path in project.outputs() if path.endswith("user.ko")]
+
+
+def test_help_names_variables_targets_and_what_the_project_adds(tmp_path: Path) -> None:
+    declared = "Help('\\nOurs: SPEED=N\\n')\nkos = env.Clone().Kbuild('drv')\nenv.InstallModules(None, kos)\n"
+    project = new_project(tmp_path, PAIR | {"SConstruct": HEAD + declared})
+    said = project.scons("-h").output
+    for text in (
+        "KDIR=PATH",
+        "CHECK=0",
+        "Ours: SPEED=N",
+        f"  user  {' ' * 16}build/{usual_tree().release}/drv/user.ko\n",
+    ):
+        assert said.count(text) == 1, said
+    assert re.search("^  install +install modules below INSTALL_MOD_PATH", said, re.MULTILINE)
+    assert not re.search("^  (run|test) ", said, re.MULTILINE)
+    assert "scons -H" in said
 
 
 def test_several_environments_build_side_by_side(tmp_path: Path) -> None:
