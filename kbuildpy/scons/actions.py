@@ -35,8 +35,13 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         self.function = function
         self.title = title
         self.signature = signature.encode(errors="surrogateescape")
+        # What the signature is made of, in words, for --debug=explain.
+        self.describe: Callable[[], str] = lambda: self.title.strip() or "write a file of Kbuild's"
         self.begin: Callable[[], None] = lambda: None
         self.accept: Callable[[Any], bool] = lambda node: True
+
+    def __str__(self) -> str:
+        return self.describe()
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """What SCons prints before the action runs; nothing for an action without a title."""

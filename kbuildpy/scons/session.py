@@ -50,6 +50,7 @@ class Project:
         self.precompiled = Precompiled(answer)
         self.freshness: dict[str, Freshness] = {}
         self._stale: dict[str, bool] = {}
+        self._explains = bool(env.GetOption("debug_explain"))
 
     @property
     def tree(self) -> KernelTree:
@@ -87,6 +88,8 @@ class Project:
     def _tracked(self, target: str, object_file: str, record_file: str, freshness: Freshness) -> None:
         if object_file not in self._stale:
             self._stale[object_file] = freshness.is_stale(object_file, record_file)
+            if self._explains and self._stale[object_file] and os.path.exists(object_file):  # noqa: PTH110
+                say(f"kbuildpy: {os.path.relpath(object_file, self.top)}: {freshness.why_stale(object_file)}")
         self._stale[target] = self._stale[object_file]
 
     def _decide(self, dependency: Any, target: Any, prev_ni: Any, repo_node: Any = None) -> bool:
