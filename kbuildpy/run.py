@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -129,6 +130,14 @@ def run_attached(argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> in
         raise CommandError(f"{argv[0]}: {error.strerror}", returncode=126) from error
     status = process.wait()
     return 128 - status if status < 0 else status
+
+
+def how_it_failed(status: int) -> str:
+    """What to say of a program that `run_attached` returned `status` for: that it failed, or which signal ended it."""
+    try:
+        return f"was ended by {signal.Signals(status - 128).name}"
+    except ValueError:
+        return "failed"
 
 
 def run_live(

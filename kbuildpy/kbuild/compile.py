@@ -19,6 +19,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Step
 from kbuildpy.kbuild.precompiled import Precompiled, precompiled_directory
 from kbuildpy.kbuild.record import Record, format_record, make_record
+from kbuildpy.run import how_it_failed
 
 _GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversions_c", "modversions_S"})
 # Bookkeeping of Kbuild's own that has no meaning here.
@@ -144,7 +145,9 @@ def _run_step(job: Job, step: Step) -> None:
     text = job.layout.relocate(step.command, (job.target, *job.outputs))
     status = run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
     if status:
-        raise CommandError(f"{job.layout.relative(job.target)}: {_program(step)} failed", returncode=status)
+        raise CommandError(
+            f"{job.layout.relative(job.target)}: {_program(step)} {how_it_failed(status)}", returncode=status
+        )
 
 
 def _program(step: Step) -> str:

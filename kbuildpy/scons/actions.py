@@ -18,6 +18,7 @@ import SCons.Executor
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.say import complain
+from kbuildpy.scons.interrupts import INTERRUPTED, is_interruption
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
@@ -55,6 +56,8 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
             self.begin()
             self.function(target, source)
         except KbuildError as error:
+            if isinstance(error, CommandError) and is_interruption(error.returncode):
+                return SCons.Errors.BuildError(node=target, status=error.status, errstr=INTERRUPTED)
             if not isinstance(error, CommandError) or error.hint:
                 print_error(error)
             return SCons.Errors.BuildError(node=target, status=error.status, errstr=error.message.splitlines()[0])

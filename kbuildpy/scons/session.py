@@ -20,6 +20,7 @@ from kbuildpy.kbuild.question import Stamp, stamp
 from kbuildpy.kernel.find import find_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
+from kbuildpy.scons import interrupts
 from kbuildpy.scons.cache import cache_class, tree_state
 from kbuildpy.scons.cleaning import is_cleaning, remove_empty_folders, remove_empty_parents
 
@@ -122,6 +123,7 @@ class Session:
         self._told: set[str] = set()
         # Variables on the command line that nothing was found to read so far.
         self.unread_arguments = self._look_at_arguments()
+        interrupts.watch()
         atexit.register(self.save)
 
     @staticmethod
@@ -178,6 +180,7 @@ class Session:
             from kbuildpy.scons.unread import warn_at_the_end
 
             warn_at_the_end(self, ARGUMENTS)
+        interrupts.tell()
         for project in self._projects.values():
             if not project.read_only:
                 project.headers.save()

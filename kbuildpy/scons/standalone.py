@@ -48,6 +48,8 @@ def build_directory(
     import SCons.Script
     import SCons.Script.Main
 
+    from kbuildpy.scons import interrupts
+
     writes = not {"-n", "-c"}.intersection(options)
     state = place / ".kbuildpy"
     if writes:
@@ -67,6 +69,8 @@ def build_directory(
     try:
         SCons.Script.Main.main()
     except SystemExit as stop:
+        if interrupts.ending_signal():
+            return 128 + interrupts.ending_signal()
         # (what was wrong before the build began has a status of its own)
         return int(request.get("refused", 0)) or _status(stop.code)
     finally:
