@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -188,6 +189,14 @@ def _not_started(program: str, cwd: Path | str | None, error: OSError) -> Comman
     from kbuildpy.not_started import not_started  # (which imports this, and is for those whose program is missing)
 
     return not_started(program, str(cwd or ""), error.errno or 0)
+
+
+def how_it_failed(status: int) -> str:
+    """What to say of a program that `run_attached` returned `status` for: that it failed, or which signal ended it."""
+    try:
+        return f"was ended by {signal.Signals(status - 128).name}"
+    except ValueError:
+        return "failed"
 
 
 def run_live(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from kbuildpy import __version__
@@ -60,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(error.message, error.hint)
         return error.status
     except Ended as signalled:
+        # (the terminal may be gone)
+        with suppress(OSError):
+            _complain_of_end(signalled.number)
         return 128 + signalled.number
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -134,6 +139,10 @@ def _called(words: Sequence[str]) -> str:
 
 def _sentence(summary: str) -> str:
     return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _complain_of_end(number: int) -> None:
+    print(f"kbuildpy: ended by {signal.Signals(number).name}", file=sys.stderr, flush=True)
 
 
 def _complain(message: str, hint: str) -> None:

@@ -24,6 +24,7 @@ from kbuildpy.kbuild.plan import Step
 from kbuildpy.kbuild.precompiled import Precompiled, precompiled_directory
 from kbuildpy.kbuild.prefix_maps import carried_over, records_macros
 from kbuildpy.kbuild.record import Record, format_record, make_record
+from kbuildpy.run import how_it_failed
 
 _GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversions_c", "modversions_S"})
 # Bookkeeping of Kbuild's own that has no meaning here.
@@ -164,7 +165,9 @@ def _run_step(job: Job, step: Step) -> None:
     else:
         status = _compile_stand_in(job, job.stand_in, text)
     if status:
-        raise CommandError(f"{job.layout.relative(job.target)}: {_program(step)} failed", returncode=status)
+        raise CommandError(
+            f"{job.layout.relative(job.target)}: {_program(step)} {how_it_failed(status)}", returncode=status
+        )
 
 
 def _compile_stand_in(job: Job, stand_in: StandIn, text: str) -> int:

@@ -125,6 +125,19 @@ class Freshness:
         self._dirty = True
         return False
 
+    def why_stale(self, object_file: str) -> str:
+        """What outside the build's graph made a stale object so, in words."""
+        entry = self._objects.get(object_file)
+        if entry is None:
+            return "it is not known what it was made from"
+        outdated = self._outdated_states().intersection(entry["states"])
+        paths = sorted(self._states[number][0] for number in outdated)
+        then, now = self._configs.get(entry["config"], {}), self._configs[self._config]
+        symbols = [f"CONFIG_{name}" for name in entry["symbols"] if then.get(name) != now.get(name)]
+        names = [*paths, *symbols]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        return f"{shown} changed" if names else "its record changed"
+
     def own_headers(self, object_file: str, record_file: str) -> list[str] | None:
         """The module's own headers that the object was made from; None for an object without a record."""
         entry = self._objects.get(object_file)

@@ -12,10 +12,11 @@ from typing import Any
 
 def generate(env: Any, **_: Any) -> None:
     """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
-    from kbuildpy.scons import builders, installing, notes, running, signing, variables, verdicts
+    from kbuildpy.scons import builders, help, installing, notes, running, signing, variables, verdicts
 
     notes.use_notes()
     variables.mark_tool_choices(env)
+    help.describe_variables(env)
     env.AddMethod(builders.kernel_module, "KernelModule")
     env.AddMethod(builders.kbuild, "Kbuild")
     env.AddMethod(verdicts.check_module, "CheckModule")

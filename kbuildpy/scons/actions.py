@@ -18,6 +18,7 @@ import SCons.Executor
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.say import complain
+from kbuildpy.scons.interrupts import INTERRUPTED, is_interruption
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
@@ -35,8 +36,13 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         self.function = function
         self.title = title
         self.signature = signature.encode(errors="surrogateescape")
+        # What the signature is made of, in words, for --debug=explain.
+        self.describe: Callable[[], str] = lambda: self.title.strip() or "write a file of Kbuild's"
         self.begin: Callable[[], None] = lambda: None
         self.accept: Callable[[Any], bool] = lambda node: True
+
+    def __str__(self) -> str:
+        return self.describe()
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """What SCons prints before the action runs; nothing for an action without a title."""
@@ -50,6 +56,8 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
             self.begin()
             self.function(target, source)
         except KbuildError as error:
+            if isinstance(error, CommandError) and is_interruption(error.returncode):
+                return SCons.Errors.BuildError(node=target, status=error.status, errstr=INTERRUPTED)
             if not isinstance(error, CommandError) or error.hint:
                 print_error(error)
             return SCons.Errors.BuildError(node=target, status=error.status, errstr=error.message.splitlines()[0])

@@ -65,6 +65,7 @@ def _declare_mod_c(group: Group, module: ModulePlan, layout: Layout, below: str)
         write_text(target[0], group.modpost(again=False).mod_c[layout.nominal(module.name)])
 
     action = KbuildAction(write, title="", signature=digest(group.modpost_signature(), group.directory))
+    action.describe = group.modpost_description
     attach(group, [node], list(dict.fromkeys(sources)), action)
     group.mod_c.append(node)
     return node
@@ -77,13 +78,14 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
     sources = [module_object, group.file(f"{group.out}/{below}.mod.o")]
     if answer.common_object:
         sources.append(group.file(f"{group.out}/{COMMON_OBJECT}"))
-    facts: list[object] = [stamp(name) for name in answer.link_needs]
+    facts: list[object] = [(name, stamp(name)) for name in answer.link_needs]
     if any(step.rule == "btf_ko" for step in steps):
+        vmlinux = answer.tree.objects / "vmlinux"
         # (since 6.19 pahole gets its options by the environment)
-        facts += [stamp(answer.tree.objects / "vmlinux"), answer.environment.get("PAHOLE_FLAGS")]
+        facts += [(str(vmlinux), stamp(vmlinux)), ("PAHOLE_FLAGS", answer.environment.get("PAHOLE_FLAGS"))]
     quiet = bool(group.project.env.GetOption("silent"))
     checked = is_wanted(group.project)
-    facts.append(checked)
+    facts.append(f"the kernel's answer: {'asked' if checked else 'not asked'}")
 
     def link(target: list[Any], source: list[Any]) -> None:
         link_module(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,10 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step
 from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
+from kbuildpy.scons.cleaning import clean_with
 from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.final import declare_common_object, declare_final
+from kbuildpy.scons.help import describe_module
 from kbuildpy.scons.objects import declare_link, declare_object
 from kbuildpy.scons.postprocess import find_symvers, run_modpost
 from kbuildpy.scons.unfinished import Unfinished
@@ -98,8 +101,10 @@ class Group:
         """Let `scons NAME.ko` and `scons NAME` build module NAME. (An alias takes its time: only for those named.)"""
         from SCons.Script import COMMAND_LINE_TARGETS
 
-        for module, node in zip(plan.modules, made, strict=True) if COMMAND_LINE_TARGETS else ():
+        asked = COMMAND_LINE_TARGETS or self.project.env.GetOption("help")
+        for module, node in zip(plan.modules, made, strict=True) if asked else ():
             name = Path(module.name).name
+            describe_module(self.project.env, name, node.get_internal_path())
             for word in {name, f"{name}.ko"}.intersection(COMMAND_LINE_TARGETS):
                 self.project.env.Alias(word, node)
 
@@ -183,7 +188,9 @@ class Group:
         programs = self.project.programs_in(commands)
         signature = digest(answer.compiler, programs, commands, layout, list(facts))
         shown = title.replace(target, f"{self.label}{layout.relative(target)}")
-        return KbuildAction(function, title=f"  {shown}" if shown else "", signature=signature)
+        action = KbuildAction(function, title=f"  {shown}" if shown else "", signature=signature)
+        action.describe = lambda: "\n".join([*commands, f"by {answer.compiler}", *_described([*programs, *facts])])
+        return action
 
     def prepare_modpost(self) -> None:
         """Do what modpost will need while the first compiler runs: half of a small module's modpost is that."""
@@ -204,16 +211,27 @@ class Group:
     def _declare_lists(self) -> None:
         title = f"  MODPOST {self.label}Module.symvers"
         self._symvers_action = KbuildAction(self._write_symvers, title=title, signature=self.modpost_signature())
+        self._symvers_action.describe = self.modpost_description
         attach(self, [self.symvers], [], self._symvers_action)
         self._order_action = KbuildAction(self._write_order, title="", signature="")
         attach(self, [self.order], [], self._order_action)
         self.project.env.Clean(self.symvers, f"{self.out}/.kbuildpy")
+        clean_with(self.project.env, self.symvers, self.order)
 
     def modpost_signature(self) -> str:
         """What decides modpost's work beside its inputs that are nodes."""
         answer = self.project.answer
         command = answer.modpost.command.replace(answer.placeholder, "")
         return digest(__version__, answer.identity, command, stamp(answer.tree.symvers))
+
+    def modpost_description(self) -> str:
+        """The same in words."""
+        answer = self.project.answer
+        command = answer.modpost.command.replace(answer.placeholder, "")
+        symvers = answer.tree.symvers
+        return "\n".join(
+            [f"modpost of kbuildpy {__version__} for: {command}", *_described([(symvers, stamp(symvers))])]
+        )
 
     def _extend_lists(self, plan: Plan, layout: Layout) -> None:
         inputs = [self.module_object(module, layout) for module in plan.modules]
@@ -252,6 +270,18 @@ def write_text(node: Any, text: str) -> None:
     except OSError:
         path.unlink(missing_ok=True)
         raise
+
+
+def _described(facts: Sequence[object]) -> list[str]:
+    """What beside commands decides about a target, a line each; a file in some state by the time of that."""
+    lines = []
+    for fact in facts:
+        if isinstance(fact, tuple) and len(fact) == 2 and isinstance(fact[1], tuple):
+            written = datetime.fromtimestamp(fact[1][0] / 1e9).isoformat(" ")
+            lines.append(f"with {fact[0]} of {written}, {fact[1][1]} bytes")
+        else:
+            lines.append(f"with {fact}")
+    return lines
 
 
 def _add_sources(node: Any, sources: Sequence[Any]) -> None:

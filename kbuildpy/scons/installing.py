@@ -27,6 +27,8 @@ from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.say import complain
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.cleaning import sources_unless_cleaning
+from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.keywords import check_make_names, file_nodes, given_modules, key_path, text
 from kbuildpy.scons.session import Project, Session
 from kbuildpy.scons.unread import warn_of_unread_install
@@ -64,6 +66,7 @@ def install_modules(
         signing = key_path(env, call, "key", key), key_path(env, call, "cert", cert), text(call, "hash", hash or "")
         nodes = [_declare_module(env, node, place, signing, variables) for node in file_nodes(env, call, given)]
         env.Alias("install", nodes)
+        describe_alias(env, "install")
         return nodes
 
     return stop_on_error(declare)
@@ -107,7 +110,7 @@ def _declare_module(
     bind(
         group.project.env if group else env,
         [node],
-        [module],
+        sources_unless_cleaning(env, [module]),
         KbuildAction(
             install,
             title=title,
@@ -122,6 +125,7 @@ def _declare_module(
     )
     if group:
         node.attributes.kbuildpy_contents = group.contents
+    session.installed[target.parent, Path(f"{root}{rules.modlib}")] = None
     # SCons would remove the module before another one takes its place.
     node.set_precious()
     node.set_nocache()

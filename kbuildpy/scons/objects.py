@@ -16,6 +16,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
 from kbuildpy.kbuild.record import Record, own_contents, parse_record
 from kbuildpy.scons.actions import KbuildAction, attach
+from kbuildpy.scons.compilation import note_compilation
 from kbuildpy.scons.headers import include_folders, own_headers, search_headers
 from kbuildpy.similar import similar_file
 
@@ -51,6 +52,7 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
     verbose = group.project.verbose
     job = Job(item.target, steps, layout, layout.cwd, env, extra=layout.prefix_map(), verbose=verbose)
     targets = declare_compile(group, job, source, title=title)
+    note_compilation(group.project.env, targets[0], source, item.steps[0].command, cwd=layout.cwd)
     _set_implicit(targets, _first_headers(group, item, layout))
     for step in forced:
         _declare_check(group, replace(job, steps=(step,)), source, title=step.quiet)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.command import run_command
 from kbuildpy.kbuild.plan import Step
+from kbuildpy.run import how_it_failed
 from kbuildpy.say import complain, say
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def link_module(
                 say(f"  BTF [M] {display}")
             status = run_command(text, cwd=cwd, env=env, verbose=verbose)
             if status:
-                raise CommandError(f"{below}.ko: Kbuild's {step.rule} failed", returncode=status)
+                raise CommandError(f"{below}.ko: Kbuild's {step.rule} {how_it_failed(status)}", returncode=status)
     except BaseException:
         ko.unlink(missing_ok=True)
         raise

@@ -17,6 +17,8 @@ from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.say import complain, say
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.cleaning import clean_with, sources_unless_cleaning
+from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.keywords import (
     check_names,
     file_nodes,
@@ -91,8 +93,10 @@ def run_module(
         )
         reports = _declare(env, nodes, parameters, settings, variables, programs=programs, beside=beside)
         env.Alias("run", reports)
+        describe_alias(env, "run")
         if programs:
             env.Alias("test", reports)
+            describe_alias(env, "test")
         return reports
 
     return stop_on_error(declare)
@@ -132,7 +136,12 @@ def _declare(
         first = groups[together[0]]
         action = _action(project, together, parameters, settings, programs)
         targets = [env.fs.File(str(_report_of(node))) for node in together]
-        bind(first.project.env if first else env, targets, [*together, *programs, *beside], action)
+        bind(
+            first.project.env if first else env,
+            targets,
+            sources_unless_cleaning(env, [*together, *programs, *beside]),
+            action,
+        )
         reports.update(zip(together, targets, strict=True))
     for node, report in reports.items():
         group = groups[node]
@@ -141,7 +150,9 @@ def _declare(
         report.set_nocache()
         # A directory is built with all that is in it, unless told otherwise.
         env.Ignore(report.dir, report)
-        env.Clean(report, env.fs.File(str(_failed(Path(report.get_abspath())))))
+        failed = env.fs.File(str(_failed(Path(report.get_abspath()))))
+        env.Clean(report, failed)
+        clean_with(env, node, report, failed)
     return [reports[node] for node in groups]
 
 

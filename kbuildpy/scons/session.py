@@ -20,7 +20,9 @@ from kbuildpy.kbuild.question import Stamp, stamp
 from kbuildpy.kernel.find import check_release, find_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
+from kbuildpy.scons import interrupts
 from kbuildpy.scons.cache import cache_class, tree_state
+from kbuildpy.scons.cleaning import is_cleaning, remove_empty_folders, remove_empty_parents
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
@@ -49,6 +51,7 @@ class Project:
         self.precompiled = Precompiled(answer)
         self.freshness: dict[str, Freshness] = {}
         self._stale: dict[str, bool] = {}
+        self._explains = bool(env.GetOption("debug_explain"))
 
     @property
     def tree(self) -> KernelTree:
@@ -86,6 +89,8 @@ class Project:
     def _tracked(self, target: str, object_file: str, record_file: str, freshness: Freshness) -> None:
         if object_file not in self._stale:
             self._stale[object_file] = freshness.is_stale(object_file, record_file)
+            if self._explains and self._stale[object_file] and os.path.exists(object_file):  # noqa: PTH110
+                say(f"kbuildpy: {os.path.relpath(object_file, self.top)}: {freshness.why_stale(object_file)}")
         self._stale[target] = self._stale[object_file]
 
     def _decide(self, dependency: Any, target: Any, prev_ni: Any, repo_node: Any = None) -> bool:
@@ -110,11 +115,15 @@ class Session:
         self.indexes: dict[str, Any] = {}
         # Keys that SignModule() opens, each once.
         self.signers: dict[Any, Callable[[], Signer]] = {}
+        # Where modules are installed, and the place in which folders are made for them.
+        self.installed: dict[tuple[Path, Path], None] = {}
+        self.removes = is_cleaning(env) and not is_dry_run(env)
         self._projects: dict[tuple[Any, ...], Project] = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()
         # Variables on the command line that nothing was found to read so far.
         self.unread_arguments = self._look_at_arguments()
+        interrupts.watch()
         atexit.register(self.save)
 
     @staticmethod
@@ -181,6 +190,7 @@ class Session:
             from kbuildpy.scons.unread import warn_at_the_end
 
             warn_at_the_end(self, ARGUMENTS)
+        interrupts.tell()
         for project in self._projects.values():
             if not project.read_only:
                 project.headers.save()
@@ -190,6 +200,11 @@ class Session:
             if not group.project.read_only:
                 group.contents.save()
             group.unfinished.end()
+        if self.removes:
+            for out in self.groups:
+                remove_empty_folders(Path(out), stop=self.top)
+            for folder, stop in self.installed:
+                remove_empty_parents(folder, stop=stop)
 
     def _look_at_arguments(self) -> set[str]:
         from SCons.Script import ARGUMENTS

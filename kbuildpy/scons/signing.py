@@ -18,6 +18,7 @@ from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.cleaning import clean_with
 from kbuildpy.scons.keywords import check_names, file_nodes, flag, given_modules, key_path, text
 from kbuildpy.scons.session import Session
 
@@ -88,6 +89,7 @@ def _declare(
     if group:
         node.attributes.kbuildpy_contents = group.contents
     node.set_nocache()
+    clean_with(env, module, node)
     # Where it is installed goes by where it was built.
     node.attributes.kbuildpy_built = module.get_abspath()
     return node

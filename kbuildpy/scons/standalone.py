@@ -34,6 +34,7 @@ def build_directory(
     SCons' own. Raises `KbuildError`.
     """
     check_directory_name(directory)
+    named = str(directory)
     directory = directory.resolve()
     check_directory_name(directory)
     check_kbuild_file(directory)
@@ -45,6 +46,8 @@ def build_directory(
     import SCons.Script
     import SCons.Script.Main
 
+    from kbuildpy.scons import interrupts
+
     writes = not {"-n", "-c"}.intersection(options)
     state = place / ".kbuildpy"
     if writes:
@@ -52,6 +55,7 @@ def build_directory(
     # The SConstruct of ours finds what to build here; SCons offers no way to hand it values.
     request: dict[str, Any] = {
         "directory": directory,
+        "named": named,
         "out": place,
         "trees": [item.tree for item in found],
         "variables": dict(variables),
@@ -63,6 +67,8 @@ def build_directory(
     try:
         SCons.Script.Main.main()
     except SystemExit as stop:
+        if interrupts.ending_signal():
+            return 128 + interrupts.ending_signal()
         # (what was wrong before the build began has a status of its own)
         return int(request.get("refused", 0)) or _status(stop.code)
     finally:
@@ -95,7 +101,8 @@ def declare(env: Any, request: dict[str, Any]) -> None:
         print_error(error)
         request["refused"] = error.status
         raise SystemExit(error.status) from error
-    env.Default(env.Alias("modules", targets))
+    # (what SCons calls up to date)
+    env.Default(env.Alias(request["named"], targets))
 
 
 def _remove_empty(place: Path, releases: Sequence[str]) -> None:

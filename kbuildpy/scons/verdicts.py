@@ -21,6 +21,7 @@ from kbuildpy.loader import since
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.checking import group_kernel, loader_is_known, project_kernel, refusal_of
+from kbuildpy.scons.cleaning import clean_with
 from kbuildpy.scons.keywords import (
     certificate_nodes,
     check_names,
@@ -125,6 +126,7 @@ def _declare(
         node.attributes.kbuildpy_contents = group.contents
     node.set_nocache()
     env.Clean(node, env.fs.File(str(failed)))
+    clean_with(env, module, node, env.fs.File(str(failed)))
     return node
 
 

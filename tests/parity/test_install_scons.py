@@ -75,9 +75,13 @@ def test_cleaning_takes_the_modules_away_and_not_the_index(project: SConsProject
     project.scons(*words(root))
     project.scons("-c", f"INSTALL_MOD_PATH={root}")
     assert len(list(root.rglob("*.ko.xz"))) == 2, "cleaning the build uninstalled"
+    project.build()
+    built = project.outputs()
     project.scons("-c", *words(root))
     assert list(root.rglob("*.ko.xz")) == []
+    assert not [path for path in root.rglob("*") if path.is_dir() and not list(path.iterdir())]
     assert list(root.rglob("modules.dep"))
+    assert project.outputs() == built, "uninstalling took the build away"
 
 
 def test_a_module_that_cannot_be_installed_fails_and_stays_as_it_was(tmp_path: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.interrupts import can_be_interrupted
 from tests.parity.both import kbuildpy
 from tests.parity.scons_project import HEAD, PAIR, SConsProject, new_project
 
@@ -55,6 +59,58 @@ def test_a_killed_link_is_done_again(pair: SConsProject, tmp_path: Path) -> None
     assert ko.read_text() == "half\n"
     pair.build()
     assert pair.outputs() == before
+
+
+def slow_compiler(place: Path, then: str) -> Path:
+    """A compiler that says so when it compiles pair_a.c, waits, and then does what `then` says."""
+    path = place / "compiler"
+    path.write_text(f'#!/bin/sh\ncase "$*" in *" -c "*pair_a.c) echo SLOW; sleep 3; {then};; esac\nexec gcc "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def signalled(process: subprocess.Popen[str], send: Callable[[int], None]) -> tuple[int, str]:
+    """The status and the rest of the output of a build that gets a signal while that compiler waits."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "SLOW" in line:
+            break
+    send(process.pid)
+    rest, _ = process.communicate(timeout=60)
+    return process.returncode, rest
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
+@pytest.mark.parametrize("command", ["scons", "kbuildpy"])
+def test_a_signal_is_not_told_as_the_compilers_failure(command: str, number: signal.Signals, tmp_path: Path) -> None:
+    project = new_project(tmp_path, PAIR)
+    options = [f"CC={slow_compiler(tmp_path, ':')}", "-j2"]
+    if command == "scons":
+        process = project.start("-Q", *options)
+    else:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kbuildpy", "build", project.place / "drv", "-k", project.kdir, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=can_be_interrupted,
+        )
+    # A terminal sends SIGINT to all that run in it, kill(1) sends SIGTERM to one.
+    send = os.killpg if number == signal.SIGINT else os.kill
+    status, said = signalled(process, lambda pid: send(pid, number))
+    assert status == (2 if command == "scons" else 128 + number)
+    assert "failed" not in said
+    if number == signal.SIGINT:
+        assert "pair_a.o] Build interrupted." in said
+    else:
+        assert said.count(f"kbuildpy: ended by {number.name}; what is unfinished is built the next time\n") == 1
+
+
+def test_a_compiler_that_a_signal_ended_is_told_so(tmp_path: Path) -> None:
+    project = new_project(tmp_path, PAIR)
+    said = project.scons(f"CC={slow_compiler(tmp_path, 'kill -SEGV $$')}", status=2).output
+    assert "pair_a.o: the compiler was ended by SIGSEGV" in said
 
 
 def test_the_command_line_and_an_sconstruct_may_share_a_directory(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,23 @@ def test_a_changed_kernel_header_rebuilds_exactly_the_objects_that_include_it(pr
     assert private.build().compiled == ["pair_b.o"]
     private.assert_like_clean()
     private.assert_nothing_to_do()
+
+
+def test_explain_names_the_header_the_symbol_and_the_options_that_changed(private: SConsProject) -> None:
+    edit(private.kdir.parent / "source/include" / HEADER, "#define _LINUX_CISCODE_H", "#define _LINUX_CISCODE_H\n")
+    configure(private.kdir, SYMBOL)
+    said = private.scons("-n", "--debug=explain").output
+    folder = next(private.place.glob("build/*/drv")).relative_to(private.place)
+    assert re.search(rf"^kbuildpy: {folder}/pair_b\.o: \S+/include/{HEADER} changed$", said, re.MULTILINE)
+    assert f"kbuildpy: {folder}/user.o: CONFIG_{SYMBOL} changed\n" in said
+    assert f"{folder}/pair_a.o: " not in said
+    said = private.scons("-n", "--debug=explain", "KCFLAGS=-DEXPLAINED").output
+    rebuilt = said[said.index(f"rebuilding `{folder}/pair_a.o' because") :]
+    old, new = rebuilt[rebuilt.index("old: ") :].split("new: ")[:2]
+    assert "-DEXPLAINED" in new
+    assert old.split()[1:3] == new.split()[:2], "the command is not what is shown"
+    assert "-DEXPLAINED" not in old
+    assert "object at 0x" not in said
 
 
 def test_a_kernel_header_put_back_to_an_older_one_counts_as_changed(private: SConsProject) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.parity.both import kbuildpy
 from tests.parity.scons_project import ALONE, HEAD, PAIR, SConsProject, new_project, usual_tree
+from tests.parity.signing_keys import write_pair
 
 pytestmark = pytest.mark.parity
 
@@ -39,11 +41,38 @@ def test_cleaning_twice_or_before_the_first_build_is_no_error(tmp_path: Path) ->
         assert not [name for name in project.listing() if name.startswith("build/")]
 
 
+@pytest.mark.parametrize("default", ["", "env.Default(kos)\n"], ids=["all", "modules"])
+def test_cleaning_takes_verdicts_reports_signed_modules_and_empty_folders(default: str, tmp_path: Path) -> None:
+    declared = (
+        "kos = env.Kbuild('drv')\nenv.CheckModule(kos)\nenv.RunModule(kos[0])\n"
+        f"env.SignModule(kos, key='rsa2048.pem')\n{default}"
+    )
+    project = new_project(tmp_path, PAIR | {"SConstruct": HEAD + declared, "mine/kept": ""})
+    write_pair(project.place, "rsa2048")
+    sources = set(project.listing())
+    out = f"build/{usual_tree().release}/drv"
+    project.scons("-j2", ".")
+    for name in ("pair.run.log", "pair.run-failed.log", "pair.ko.check-failed"):
+        assert not (project.place / out / name).exists()
+        project.write(f"{out}/{name}", "")
+    assert (project.place / out / "signed/pair.ko").exists()
+    project.scons("-c", "run")
+    assert {"pair.ko", "user.ko"} <= {path.name for path in (project.place / out).iterdir()}
+    assert not (project.place / out / "pair.run-failed.log").exists()
+    project.write(f"{out}/pair.run-failed.log", "")
+    project.scons("-c")
+    assert set(project.listing()) - {".sconsign.dblite"} == sources
+    assert not (project.place / "build").exists()
+
+
 def test_cleaning_the_command_lines_build_leaves_nothing(tmp_path: Path) -> None:
     project = new_project(tmp_path, OWN_RULE)
     sources = set(project.listing())
     words: list[str | Path] = ["build", project.place / "drv", "-k", project.kdir]
     assert kbuildpy(*words).returncode == 0
+    assert f"scons: `{project.place / 'drv'}' is up to date." in kbuildpy(*words).text
+    here = kbuildpy("build", "-k", project.kdir, cwd=project.place / "drv")
+    assert "scons: `.' is up to date." in here.text
     assert kbuildpy(*words, "-c").returncode == 0
     assert set(project.listing()) == sources
 
@@ -230,6 +259,22 @@ def test_a_module_can_be_named_by_its_name_alone(name: str, tmp_path: Path) -> N
     assert f"`{name}' is up to date" in project.scons(name).output
     project.scons("-c", name)
     assert not [path for path in project.outputs() if path.endswith("user.ko")]
+
+
+def test_help_names_variables_targets_and_what_the_project_adds(tmp_path: Path) -> None:
+    declared = "Help('\\nOurs: SPEED=N\\n')\nkos = env.Clone().Kbuild('drv')\nenv.InstallModules(None, kos)\n"
+    project = new_project(tmp_path, PAIR | {"SConstruct": HEAD + declared})
+    said = project.scons("-h").output
+    for text in (
+        "KDIR=PATH",
+        "CHECK=0",
+        "Ours: SPEED=N",
+        f"  user  {' ' * 16}build/{usual_tree().release}/drv/user.ko\n",
+    ):
+        assert said.count(text) == 1, said
+    assert re.search("^  install +install modules below INSTALL_MOD_PATH", said, re.MULTILINE)
+    assert not re.search("^  (run|test) ", said, re.MULTILINE)
+    assert "scons -H" in said
 
 
 def test_several_environments_build_side_by_side(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""What `scons -h` says of the variables and targets that come with modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_VARIABLES = """
+Kernel modules; variables as make and Kbuild know them:
+  KDIR=PATH             the kernel tree to build for (default: the running kernel's, else the newest installed)
+  KERNELRELEASE=NAME    the same by its release
+  ARCH= CROSS_COMPILE=  another architecture, and the prefix of its compiler
+  LLVM=1  CC=PROGRAM    another compiler
+  V=1  W=1  C=1         full commands, more warnings, sparse
+  KCFLAGS=WORDS         more flags for the compiler
+  KBUILD_EXTRA_SYMBOLS=FILES  Module.symvers of other modules
+  KBUILD_MODPOST_WARN=1 build although a symbol is exported by nobody
+  CHECK=0               do not ask whether the kernel would load what was built
+  INSTALL_MOD_PATH= INSTALL_MOD_DIR= INSTALL_MOD_STRIP=1  where and how modules are installed
+
+Targets:
+  NAME or NAME.ko       one module
+"""
+_ALIASES = {
+    "install": "install modules below INSTALL_MOD_PATH, and run depmod; -c install takes them away",
+    "run": "load and remove modules in their kernel, in QEMU",
+    "test": "the same with their tests",
+}
+
+
+def describe_variables(env: Any) -> None:
+    """Let `scons -h` name the variables, once for all environments."""
+    _describe(env, "", _VARIABLES)
+
+
+def describe_alias(env: Any, name: str) -> None:
+    """Let `scons -h` name the alias `name`, once."""
+    _describe(env, name, f"  {name:<20}  {_ALIASES[name]}\n")
+
+
+def describe_module(env: Any, name: str, file: str) -> None:
+    """Let `scons -h` name module `name`, whose file is `file`, once for each kernel."""
+    _describe(env, file, f"  {name:<20}  {file}\n")
+
+
+def _describe(env: Any, key: str, text: str) -> None:
+    option = getattr(env, "GetOption", None)
+    if option is None or not option("help"):
+        return
+    from SCons.Script import HelpFunction
+
+    told: set[str] = env.fs.__dict__.setdefault("kbuildpy_help", set())
+    if key not in told:
+        told.add(key)
+        # (SCons' env.Help() would replace what looks like one of its variables)
+        HelpFunction(text)
