@@ -21,6 +21,7 @@ from kbuildpy.loader.parameters.dyndbg import dynamic_debug_setup
 from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
 from kbuildpy.loader.stages import modinfo
 from kbuildpy.loader.stages.coming import prepare_coming_module
+from kbuildpy.loader.stages.elf_index import check_struct_size
 from kbuildpy.loader.stages.elf_validity import MACHINES, elf_validity
 from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
@@ -170,6 +171,7 @@ def _rewrite_section_headers(info: LoadInfo) -> None:
 
 def _check_modinfo_late(info: LoadInfo) -> None:
     modinfo.check_vermagic(info)
+    check_struct_size(info)
     modinfo.check_out_of_tree(info)
     modinfo.check_retpoline(info)
     modinfo.check_staging(info)

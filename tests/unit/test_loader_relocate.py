@@ -8,9 +8,12 @@ from dataclasses import replace
 import pytest
 
 from kbuildpy.elf.constants import SHN_ABS, STB_WEAK
+from kbuildpy.loader.btf.types import Kind, read_types
 from kbuildpy.loader.kernel import ModuleStruct
 from kbuildpy.loader.stages.relocate import apply_relocations
 from kbuildpy.loader.verdict import Refusal, Undefined
+from tests.btf_draft import Word, drafted
+from tests.btf_draft import info as info_word
 from tests.elf_objects import DATA, TEXT, Rel, Sec, Sym
 from tests.loader_info import Version, info_of
 
@@ -196,6 +199,41 @@ def test_struct_module_is_the_kernels_but_for_init_and_exit() -> None:
         else:
             with pytest.raises(Undefined, match="0x18 of struct module"):
                 apply_relocations(info)
+
+
+MEMBERS: list[Sequence[Word]] = [
+    ("int", info_word(Kind.INT), 4, 1 << 24 | 32),
+    (0, info_word(Kind.PTR), 0),
+    ("list_head", info_word(Kind.STRUCT, 2), 16, "next", 2, 0, "prev", 2, 64),
+    ("module", info_word(Kind.STRUCT, 4), 64, "list", 3, 0, "init", 2, 128, "args", 2, 192, "version", 2, 256),
+]
+
+
+@pytest.mark.parametrize(
+    ("places", "line"),
+    [
+        ((8,), "existing value is nonzero for type 1"),
+        # (what is written to the first is not looked at again)
+        ((24, 0), "existing value is nonzero for type 1"),
+        ((24,), None),
+        # (this one would be freed)
+        ((32, 0), None),
+        ((40,), None),
+    ],
+)
+def test_x86_refuses_what_would_be_written_over_the_kernels_own_members(places: Sequence[int], line: str) -> None:
+    module = Sec(".gnu.linkonce.this_module", DATA, relocations=[Rel(place, R_64, LOCAL) for place in places])
+    info = info_of([Sec(".text", TEXT), Sec(".data..percpu", DATA), module], SYMBOLS)
+    types = drafted(MEMBERS)
+    info.kernel = replace(
+        info.kernel,
+        struct_module=ModuleStruct(64, (48, 8), 0x10, None),
+        own_types=lambda: read_types(memoryview(types.types), types.strings, (6, 12)),
+    )
+    info.index.mod = info.find_any_sec(".gnu.linkonce.this_module")
+    with pytest.raises(Refusal if line else Undefined) as caught:
+        apply_relocations(info)
+    assert not line or line in str(caught.value.args) + str(getattr(caught.value, "line", ""))
 
 
 LIVEPATCH = 0x00100000

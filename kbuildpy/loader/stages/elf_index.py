@@ -75,13 +75,6 @@ def cache_module(info: LoadInfo) -> None:
     section = info.sechdrs[info.index.mod]
     known = info.kernel.struct_module
     at, length = known.name if known else (24, 56)
-    if known and section.sh_size < known.size:
-        raise Undefined(
-            info.stage,
-            f"{other_headers(info)}: its struct module has {section.sh_size} bytes, the kernel's {known.size}, so that "
-            "what follows is overwritten",
-            rebuild(info),
-        )
     if section.sh_type == SHT_NOBITS:
         raise Undefined(info.stage, f"section {THIS_MODULE} has no contents, and is read all the same", DAMAGED)
     name = info.string_at(section.sh_offset + at)
@@ -92,6 +85,18 @@ def cache_module(info: LoadInfo) -> None:
         info.name = name
     info.index.vers = info.find_sec("__versions")
     info.index.pcpu = info.find_sec(".data..percpu")
+
+
+def check_struct_size(info: LoadInfo) -> None:
+    """Up to 6.3 nobody looks how large the struct module is, and the kernel writes to all of its own from here on."""
+    known, section = info.kernel.struct_module, info.sechdrs[info.index.mod]
+    if known and section.sh_size < known.size:
+        raise Undefined(
+            info.stage,
+            f"{other_headers(info)}: its struct module has {section.sh_size} bytes, the kernel's {known.size}, so that "
+            "what follows is overwritten",
+            rebuild(info),
+        )
 
 
 def check_link(info: LoadInfo, link: int) -> None:

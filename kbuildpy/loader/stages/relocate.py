@@ -11,6 +11,8 @@ from collections import Counter
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_REL, SHT_RELA
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.modinfo import other_headers
+from kbuildpy.loader.stages.relocate_x86 import R_64, not_zero
 from kbuildpy.loader.verdict import Undefined
 
 SHF_RELA_LIVEPATCH = 0x00100000
@@ -56,18 +58,36 @@ def apply_relocations(info: LoadInfo) -> None:
 
 
 def _check_this_module(info: LoadInfo, number: int) -> None:
-    """`__this_module` is in use by now: but for its two functions, what is relocated there may be a field that the
-    kernel has filled in."""
+    """`__this_module` is in use by now: but for its two functions, what is relocated there is a member that the kernel
+    has filled in, or will. x86 refuses the first; the others it writes to."""
     layout = info.kernel.struct_module
     if layout is None:
         return
-    for offset in info.relocations(number).offsets:
-        if offset not in (layout.init, layout.exit):
-            raise Undefined(
-                info.stage,
-                f"{info.section_name(number)} relocates {offset:#x} of struct module, where the kernel has its own",
-                hint=f"build the module for this kernel: kbuildpy build -k {info.kernel.release}",
+    columns = info.relocations(number)
+    odd = [entry for entry, offset in enumerate(columns.offsets) if offset not in (layout.init, layout.exit)]
+    if not odd:
+        return
+    from kbuildpy.loader.stages.struct_module import is_filled, is_freed, member_at, struct_members
+
+    members = struct_members(info)
+    hint = f"build the module for this kernel: kbuildpy build -k {info.kernel.release}"
+    unseen: Undefined | None = None
+    for entry in odd:
+        offset = columns.offsets[entry]
+        member = member_at(members, offset)
+        filled = is_filled(info, members, offset, 8)
+        if filled and info.kernel.machine == "x86_64" and columns.types[entry] == R_64:
+            raise not_zero(info, number, entry, f"{other_headers(info)}: the kernel's {member} is there", hint)
+        if unseen is None:
+            whose = (
+                f"the kernel's {member} is and nothing yet" if filled is False and member else "the kernel has its own"
             )
+            reason = f"{info.section_name(number)} relocates {offset:#x} of struct module, where {whose}"
+            unseen = Undefined(info.stage, f"{other_headers(info)}: {reason}", hint)
+        if filled is not False or is_freed(member):
+            break
+    if unseen is not None:
+        raise unseen
 
 
 def _is_applied(info: LoadInfo, number: int) -> bool:

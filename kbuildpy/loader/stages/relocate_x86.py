@@ -131,7 +131,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
             )
         place = contents[offset : offset + width] if contents else bytes(width)
         if any(written.get(offset + index, byte) for index, byte in enumerate(place)):
-            raise _not_zero(info, relsec, entry)
+            raise not_zero(info, relsec, entry)
         for index, byte in enumerate(_result(info, number, *(column[entry] for column in columns))[:width]):
             written[offset + index] = byte
         if overflow:
@@ -148,7 +148,8 @@ def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, ad
     return ((value + addend) & MASK).to_bytes(8, "little")
 
 
-def _not_zero(info: LoadInfo, relsec: int, entry: int) -> Refusal:
+def not_zero(info: LoadInfo, relsec: int, entry: int, reason: str = "", hint: str = "") -> Refusal:
+    """What to raise for a place that is not zero; why that is, and what to do, if the caller knows better."""
     offset, kind, symbol, addend = (column[entry] for column in info.relocations(relsec))
     value = "<val>" if kind in RELATIVE else _shown_value(info, symbol, addend)
     before = (
@@ -160,8 +161,8 @@ def _not_zero(info: LoadInfo, relsec: int, entry: int) -> Refusal:
         "ENOEXEC",
         f"module: {before} relocation target, existing value is nonzero for {place}type {kind}, loc <loc>, val {value}",
         f"relocation {entry} of {info.section_name(relsec)} is for {offset:#x} of {info.section_name(number)}, "
-        "where there is something already",
-        hint="link the module with the linker and flags of the kernel tree (ld -r), which leaves zeros there",
+        + (reason or "where there is something already"),
+        hint or "link the module with the linker and flags of the kernel tree (ld -r), which leaves zeros there",
     )
 
 

@@ -19,6 +19,7 @@ def cases(bases: Bases) -> Iterator[Case]:
     yield from _types(bases.quiet)
     yield from _values(bases.quiet)
     yield from _places(bases.quiet)
+    yield from _struct_module(bases.rich)
     yield from _sections(bases.quiet)
 
 
@@ -65,6 +66,18 @@ def _places(quiet: bytes) -> Iterator[Case]:
     nothing = (new_relocation(".room", 0, ABS64, 0, 0), new_relocation(".room", 0, ABS64, 0, 0))
     yield case("relocations/a place twice with nothing", quiet, *_room(*nothing))
     yield case("relocations/code that is not empty", quiet, data(".text", 0, b"\xcc" * 64))
+
+
+def _struct_module(rich: bytes) -> Iterator[Case]:
+    """Of headers with another configuration, where struct module is as large, and its members are elsewhere."""
+    name = ".gnu.linkonce.this_module"
+    size = Draft(rich).section(name).sh_size
+    for place in range(0, size - 7, 8):
+        yield case(f"relocations/init is at {place:#x} of struct module", rich, relocation(name, 0, offset=place))
+    first, second = (row[0] for row in Draft(rich).relocations(name)[:2])
+    for change in range(-32, 40, 8):
+        moved = (relocation(name, 0, offset=first + change), relocation(name, 1, offset=second + change))
+        yield case(f"relocations/init and exit are {change} bytes further", rich, *moved)
 
 
 def _sections(quiet: bytes) -> Iterator[Case]:

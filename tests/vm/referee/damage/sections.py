@@ -14,6 +14,7 @@ from tests.vm.referee.damage.ways import (
     case,
     contents,
     data,
+    info,
     rename,
     resized,
     section,
@@ -122,6 +123,7 @@ def _this_module(quiet: bytes) -> Iterator[Case]:
     yield case("this_module/not allocated", quiet, shdr(name, sh_flags=SHF_WRITE))
     for change in (-64, -8, 1, 8, 64):
         yield case(f"this_module/size {change:+}", quiet, resized(name, change))
+    yield case("this_module/size -64, and another vermagic", quiet, resized(name, -64), info("vermagic", "6.0 SMP "))
     yield case("this_module/empty", quiet, shdr(name, sh_size=0))
     yield case("this_module/read-only", quiet, shdr(name, sh_flags=SHF_ALLOC))
     yield case("this_module/missing, and no name", quiet, rename(name, ".x"), contents(".modinfo", b"license=GPL\0"))
