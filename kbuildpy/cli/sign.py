@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.files import read_limited
 from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _signer(args: argparse.Namespace) -> Signer:
     )
     warning = warn_of_dates(signer.certificate)
     if warning:
-        print(f"kbuildpy: warning: {shown_name(args.cert or args.key)}: {warning}", file=sys.stderr)
+        print(f"kbuildpy: warning: {printable(shown_name(args.cert or args.key))}: {warning}", file=sys.stderr)
     return signer
 
 
@@ -133,7 +134,7 @@ def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
     if len(paths) > 1 or args.key or args.detached or args.save:
         raise UsageError("--attach appends one signature to one module, and takes no key")
     try:
-        signature = Path(args.attach).read_bytes()
+        signature = read_limited(Path(args.attach), 1 << 24)
     except OSError as error:
         raise KbuildError(f"{args.attach}: {error.strerror}") from error
     try:
