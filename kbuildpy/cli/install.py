@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     kdir = variables.get("KDIR") or os.environ.get("KDIR")
     found = find_trees(args.kernels, kdir=kdir, kernelrelease=variables.get("KERNELRELEASE"))
     if not args.kernels and not kdir:
-        print(f"kbuildpy: {found[0].reason}", file=sys.stderr)
+        print(f"kbuildpy: {printable(found[0].reason)}", file=sys.stderr)
     # Everything is found before anything is installed.
     trees = [item.tree for item in found]
     modules = {tree.objects: _modules(tree, directories, files, args.output) for tree in trees}
@@ -134,4 +134,5 @@ def _install(
 
 
 def _warn(line: str) -> None:
-    print_line(line, error=True)
+    # (paths, and what depmod says of modules)
+    print_line("\n".join(map(printable, line.split("\n"))), error=True)
