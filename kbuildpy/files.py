@@ -5,6 +5,7 @@ What a kill leaves beside a file is found and taken over by whoever works on tha
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -53,7 +54,7 @@ def replacing(path: Path) -> Iterator[Replacement]:
     # (unlike Path.resolve(), it leaves a link that leads to itself for open() to complain of)
     real = Path(os.path.realpath(path))
     beside = real.parent / f".{real.name}.new~"
-    descriptor = _claim(beside)
+    descriptor = _claim(beside, real)
     try:
         yield Replacement(real, beside, descriptor)
     finally:
@@ -64,6 +65,31 @@ def replacing(path: Path) -> Iterator[Replacement]:
         os.close(descriptor)
 
 
+def read_limited(path: Path, limit: int) -> bytes:
+    """The contents of `path`, which may be a pipe or a device. Raises OSError, also (EFBIG) for more than `limit`."""
+    with path.open("rb") as file:
+        contents = file.read(limit + 1)
+    if len(contents) > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return contents
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of the regular file `path`, made where `flags` have O_CREAT. Raises OSError, also (EINVAL) for a
+    pipe or a device, which might never end, without waiting for it."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return descriptor
+
+
+def read_regular(path: Path) -> bytes:
+    """The contents of the regular file `path`. Raises OSError as `open_regular`."""
+    with open(open_regular(path), "rb") as file:
+        return file.read()
+
+
 def umask() -> int:
     """The bits that the modes of new files lack. The system call that tells sets it as well, for all threads."""
     for line in Path("/proc/self/status").read_text().splitlines():
@@ -72,10 +98,15 @@ def umask() -> int:
     return 0o022
 
 
-def _claim(beside: Path) -> int:
+def _claim(beside: Path, real: Path) -> int:
     """The locked file `beside`, made if it is not there."""
     for _ in range(_ATTEMPTS):
-        descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            descriptor = _open_beside(beside, real)
+        except FileNotFoundError:
+            if not beside.parent.is_dir():
+                raise
+            continue  # (whoever had it has just renamed it)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except BaseException:
@@ -84,7 +115,29 @@ def _claim(beside: Path) -> int:
         if _is_same(beside, descriptor):
             return descriptor
         os.close(descriptor)
-    raise OSError(16, "many others replace this file at the same time", str(beside))
+    raise OSError(errno.EBUSY, "many others replace this file at the same time", str(beside))
+
+
+def _open_beside(beside: Path, real: Path) -> int:
+    """A new file `beside`, else the one that a kill left there, or that somebody has claimed who replaces `real`.
+
+    Where others can write, they can lay a file of that name there, or a link to one: what is written would be theirs to
+    change, or would go into another file. So a file that is there is this user's, or belongs to the owner of `real`,
+    as a replacement does in the end, and has no other name.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(beside, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        descriptor = os.open(beside, flags)
+    found = os.fstat(descriptor)
+    owners = {os.geteuid()}
+    with suppress(OSError):
+        owners.add(real.stat().st_uid)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid not in owners:
+        os.close(descriptor)
+        raise OSError(errno.EPERM, f"{beside} is in the way, and not of our making: remove it", str(real))
+    return descriptor
 
 
 def _is_same(path: Path, descriptor: int) -> bool:

@@ -18,6 +18,7 @@ from importlib import import_module
 from kbuildpy import __version__
 from kbuildpy.cli.signals import Ended, as_exceptions
 from kbuildpy.errors import KbuildError
+from kbuildpy.pin import pin_taken
 from kbuildpy.printable import printable
 
 # In the order of a module's way: made, built, signed, installed. The word is the name of the file that does it.
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
         args = _parse(words)
-        with as_exceptions():
+        with as_exceptions(), pin_taken():
             status: int = args.run(args)
         sys.stdout.flush()
         return status

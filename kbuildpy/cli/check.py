@@ -17,7 +17,7 @@ from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.progress import Say, with_bar
 from kbuildpy.cli.words import add_kernels, named_path
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.printable import printable_error
+from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
     from kbuildpy.loader.check import Check, Result
@@ -166,7 +166,7 @@ def _kernels(args: argparse.Namespace, *, own: str = "") -> list[LoaderKernel]:
     kernels = []
     for item in opened:
         if not words and not os.environ.get("KDIR"):
-            print(f"kbuildpy: {item.reason}", file=sys.stderr)
+            print(f"kbuildpy: {printable(item.reason)}", file=sys.stderr)
         kernel = replace(
             item.kernel, sig_enforce=args.sig_enforce, lockdown=args.lockdown, blacklist=tuple(args.blacklist)
         )

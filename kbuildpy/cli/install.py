@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"-o {args.output}: where one directory was built, and {len(directories)} are named")
     found = find_called_trees(args.kernels, variables, environ=os.environ)
     if not args.kernels and not found[0].by_kdir:
-        print(f"kbuildpy: {found[0].reason}", file=sys.stderr)
+        print(f"kbuildpy: {printable(found[0].reason)}", file=sys.stderr)
     # Everything is found before anything is installed.
     trees = [item.tree for item in found]
     modules = {tree.objects: _modules(tree, directories, files, args.output) for tree in trees}
@@ -133,4 +133,5 @@ def _install(
 
 
 def _warn(line: str) -> None:
-    print_line(line, error=True)
+    # (paths, and what depmod says of modules)
+    print_line("\n".join(map(printable, line.split("\n"))), error=True)

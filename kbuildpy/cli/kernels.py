@@ -19,6 +19,7 @@ from kbuildpy.kernel.find import FoundTree, find_trees, installed_trees
 from kbuildpy.kernel.modversions import modversions_of
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.printable import printable, printable_error
 
 _HEADINGS = ("", "RELEASE", "ARCH", "COMPILER", "MODVERSIONS", "SIGNATURES", "BTF", "COMPLETE", "PATH")
 
@@ -45,11 +46,11 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps({"path": str(path), "error": error.message, "hint": error.hint}))
     elif facts:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        print("\n".join(_table([_HEADINGS, *map(_row, facts)], width=width)))
+        print("\n".join(map(printable, _table([_HEADINGS, *map(_row, facts)], width=width))))
     for path, error in installed.broken:
-        print(f"kbuildpy: cannot use {path}: {error.message}\n  {error.hint}", file=sys.stderr)
+        print(f"kbuildpy: {printable_error(f'cannot use {path}: {error.message}', error.hint)}", file=sys.stderr)
     if default:
-        print(f"* default: {default.reason}", file=sys.stderr)
+        print(f"* default: {printable(default.reason)}", file=sys.stderr)
     return 0
 
 
@@ -60,7 +61,7 @@ def _default(kdir: str | None, kernelrelease: str | None) -> FoundTree | None:
         # A KDIR that leads nowhere is no reason not to list the trees that are there.
         if not (kdir or kernelrelease):
             raise
-        print(f"kbuildpy: no default: {error.message}\n  {error.hint}", file=sys.stderr)
+        print(f"kbuildpy: {printable_error(f'no default: {error.message}', error.hint)}", file=sys.stderr)
         return None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +14,18 @@ from typing import TYPE_CHECKING
 from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.files import read_limited
 from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
+    from kbuildpy.kernel.installing import InstallRules
     from kbuildpy.signing.batch import Signed
     from kbuildpy.signing.signer import Signer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy sign`."""
-    parser.add_argument("files", nargs="+", metavar="FILE.ko | DIR", help="modules, or directories that hold them")
+    parser.add_argument("files", nargs="+", metavar="FILE | DIR", help="modules, compressed ones too, or directories")
     parser.add_argument("--key", metavar="KEY", help="the private key: a file (PEM or DER), or a pkcs11: URI")
     parser.add_argument("--cert", metavar="CERT", help="its certificate (default: the one in the key's file)")
     parser.add_argument("--hash", metavar="ALGO", help="sha256, sha512, sha3-256, ... (default: what the kernel uses)")
@@ -41,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Sign modules; 0 if all of them are signed now."""
     from kbuildpy.signing.walk import find_modules
 
-    paths = find_modules([Path(name) for name in args.files], (".ko",))
+    paths = find_modules([Path(name) for name in args.files])
     if not paths:
         raise UsageError(f"no modules (.ko) in {', '.join(args.files)}")
     if args.attach:
@@ -57,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
             manifest = Manifest(Path(args.manifest)) if args.manifest else None
             if manifest is not None:
                 stack.callback(manifest.close)
-            results = sign_files(paths, signer, replace=args.replace, beside=args.save, manifest=manifest)
+            results = sign_files(
+                paths, signer, replace=args.replace, beside=args.save, manifest=manifest, pack=_packer(args.kernel)
+            )
         return _report(results, len(paths), args)
 
 
@@ -78,7 +83,7 @@ def _signer(args: argparse.Namespace) -> Signer:
     )
     warning = warn_of_dates(signer.certificate)
     if warning:
-        print(f"kbuildpy: warning: {shown_name(args.cert or args.key)}: {warning}", file=sys.stderr)
+        print(f"kbuildpy: warning: {printable(shown_name(args.cert or args.key))}: {warning}", file=sys.stderr)
     return signer
 
 
@@ -97,6 +102,31 @@ def _kernel_hash(kernel: str | None) -> str:
     return hash
 
 
+def _packer(kernel: str | None) -> Callable[[bytes, str], bytes]:
+    """How a compressed module is compressed again: as by the tree of `kernel`, else of the release it was built for."""
+
+    def rules_for(module: bytes, variables: Mapping[str, str]) -> InstallRules:
+        from kbuildpy.kbuild.install import ask_install
+        from kbuildpy.kernel.find import find_trees
+        from kbuildpy.kernel.own_modules import stated_release
+
+        release = stated_release(module)
+        if not kernel and not release:
+            raise KbuildError("it does not say which kernel it was built for", hint="name one: -k KERNEL")
+        try:
+            found = find_trees([kernel]) if kernel else find_trees(kernelrelease=release)
+        except KbuildError as error:
+            raise KbuildError(
+                "it is compressed, and there is no kernel tree to say how to compress it again: " + error.message,
+                hint="name one (-k KERNEL), or decompress it, sign it and compress it again",
+            ) from error
+        return ask_install(found[0].tree, variables=variables, environ=os.environ)
+
+    from kbuildpy.install.pack import packer
+
+    return packer(rules_for, os.environ)
+
+
 def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
     from kbuildpy.signing.batch import attach
     from kbuildpy.signing.cms import parse
@@ -104,7 +134,7 @@ def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
     if len(paths) > 1 or args.key or args.detached or args.save:
         raise UsageError("--attach appends one signature to one module, and takes no key")
     try:
-        signature = Path(args.attach).read_bytes()
+        signature = read_limited(Path(args.attach), 1 << 24)
     except OSError as error:
         raise KbuildError(f"{args.attach}: {error.strerror}") from error
     try:
@@ -113,7 +143,7 @@ def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
         raise KbuildError(
             f"{args.attach}: {error.message}", hint="name a CMS message in DER, as --detached writes it"
         ) from error
-    attach(paths[0], signature, replace=args.replace)
+    attach(paths[0], signature, replace=args.replace, pack=_packer(args.kernel))
     return 0
 
 

@@ -83,6 +83,13 @@ def _contents(
     return contents
 
 
+def compressed(contents: bytes, rules: InstallRules, env: Mapping[str, str]) -> bytes:
+    """The module `contents` as `rules` compress it. Raises `KbuildError` when the program fails."""
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        module = Path(scratch) / "module.ko"
+        return _processed(rules.compress, module, contents, env, module, suffix=rules.suffix)
+
+
 def _processed(
     argv: Sequence[str], module: Path, contents: bytes, env: Mapping[str, str], source: Path, *, suffix: str = ""
 ) -> bytes:

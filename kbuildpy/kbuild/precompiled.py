@@ -74,7 +74,7 @@ class Precompiled:
         with self._lock:
             if key not in self._known:
                 place = precompiled_directory() / key
-                found = _valid(place)
+                found = _valid(place, text)
                 if found is None and _asked_often(place):
                     autoconf = self._answer.tree.objects / "include/generated/autoconf.h"
                     found = _make(place, options, text, cwd=cwd, env=env, autoconf=str(autoconf))
@@ -89,10 +89,19 @@ def precompiled_directory() -> Path:
     return cache_directory() / "precompiled"
 
 
-def _valid(place: Path) -> tuple[Path, tuple[str, ...]] | None:
+def _valid(place: Path, text: str) -> tuple[Path, tuple[str, ...]] | None:
+    """The headers in `place` and their names; None if they are not what was made there of `text`, or not any more.
+
+    The text counts as much as what was made of it: GCC reads it in place of a precompiled file that it does not want.
+    """
     known = read_json(place / "made-from.json")
     header, made = place / "module.h", place / "module.h.gch"
     if not isinstance(known, dict) or str(made) not in known:
+        return None
+    try:
+        if header.read_bytes() != text.encode():
+            return None
+    except OSError:
         return None
     if any(list(stamp(name)) != seen for name, seen in known.items()):
         return None

@@ -20,12 +20,16 @@ _SESSION_VARIABLES = re.compile(
     r"^(_|PWD|OLDPWD|SHLVL|TERM|TERM_.*|COLORTERM|COLUMNS|LINES|DISPLAY|WAYLAND_DISPLAY|WINDOWID|XAUTHORITY"
     r"|SSH_.*|TMUX.*|STY|LS_COLORS|HISTFILE|HISTSIZE|PS1|PS2|PROMPT_COMMAND|LESS.*|PAGER|EDITOR|VISUAL|MAIL"
     r"|DBUS_SESSION_BUS_ADDRESS|XDG_SESSION.*|XDG_RUNTIME_DIR|XDG_SEAT|XDG_VTNR|INVOCATION_ID|JOURNAL_STREAM"
-    r"|PYTEST_CURRENT_TEST|VIRTUAL_ENV_PROMPT|MAKELEVEL|MFLAGS|MAKEFLAGS|MAKEOVERRIDES|GNUMAKEFLAGS)$"
+    r"|KBUILD_SIGN_PIN|PYTEST_CURRENT_TEST|VIRTUAL_ENV_PROMPT|MAKELEVEL|MFLAGS|MAKEFLAGS|MAKEOVERRIDES|GNUMAKEFLAGS)$"
 )
 
 # What Kbuild never expects in its environment: a surrounding make's own state, and the loop guard of the
-# top Makefile (a build started from inside a kernel build would take itself for its own sub-make).
-_NEVER_PASSED = ("MAKELEVEL", "MFLAGS", "MAKEFLAGS", "MAKEOVERRIDES", "GNUMAKEFLAGS", "sub_make_done")
+# top Makefile (a build started from inside a kernel build would take itself for its own sub-make). And a passphrase,
+# which no answer depends on.
+_NEVER_PASSED = (
+    *("MAKELEVEL", "MFLAGS", "MAKEFLAGS", "MAKEOVERRIDES", "GNUMAKEFLAGS", "sub_make_done"),
+    "KBUILD_SIGN_PIN",
+)
 
 Stamp = tuple[int, int]
 

@@ -19,6 +19,7 @@ from kbuildpy.kbuild.precompiled import Precompiled
 from kbuildpy.kbuild.question import Stamp, stamp
 from kbuildpy.kernel.find import check_release, find_trees
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.pin import take_pin
 from kbuildpy.say import complain, say
 from kbuildpy.scons import interrupts
 from kbuildpy.scons.cache import cache_class, tree_state
@@ -108,6 +109,7 @@ class Session:
     """Everything that is declared in one run of SCons; `of` finds the run's own."""
 
     def __init__(self, env: SConsEnvironment) -> None:
+        take_pin()
         self.top = Path(env.Dir("#").get_abspath()).resolve()
         self.default_environment = dict(env["ENV"])
         self.groups: dict[str, Group] = {}

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.files import read_limited
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.der import element
 from kbuildpy.signing.efi import SignatureList, is_signature_list, parse_signature_lists
 
+_LARGEST = 1 << 24
+"""Bytes of a file: it may be a pipe, and some devices never end."""
 _SUFFIXES = (".pem", ".crt", ".cer", ".der", ".x509")
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 _HASH = re.compile(r'"?((?:tbs|bin):[^",\s]*)"?,?')
@@ -124,6 +127,6 @@ def _hashes(contents: bytes, path: Path) -> tuple[str, ...]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_limited(path, _LARGEST)
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kbuildpy.child import begin_worker
+from kbuildpy.compression import compression_of, decompress
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.files import replacing
 from kbuildpy.signing.keys import FileKey, KeyGoneError
@@ -32,6 +33,8 @@ Result = TypeVar("Result")
 JOBS = 4 * (os.cpu_count() or 1)
 _PER_PROCESS = 16
 """Files that are handed to a process at a time."""
+Pack = Callable[[bytes, str], bytes]
+"""Compresses a module: its contents, and the name of the compression (see `kbuildpy.compression`)."""
 _work: Callable[[Path], Signed] | None = None
 """What the processes do; they inherit it."""
 
@@ -54,15 +57,21 @@ def sign_files(
     replace: bool = False,
     beside: bool = False,
     manifest: Manifest | None = None,
+    pack: Pack | None = None,
 ) -> Iterator[Signed]:
     """Sign every file of `paths` in place, in any order; what became of each as soon as it is known.
+
+    A kernel looks for a signature in what was compressed: a compressed module is unpacked, signed, and compressed again
+    by `pack`, without which it is an error.
 
     A file that has this very signature is left as it is: a run that was stopped goes on where it was. `beside` writes
     the signature as FILE.p7s, too (`sign-file -p`). Raises `KeyGoneError` when the key is lost on the way.
     """
 
+    job = _Job(replace, beside, bool(manifest), pack)
+
     def sign(path: Path) -> Signed:
-        return _carefully(path, lambda: _sign_file(path, signer, replace=replace, beside=beside, notes=bool(manifest)))
+        return _carefully(path, lambda: _sign_file(path, signer, job))
 
     in_processes = isinstance(signer.key, FileKey) and len(paths) >= 2 * _PER_PROCESS
     for item in _in_processes(paths, sign) if in_processes else in_parallel(paths, sign):
@@ -73,24 +82,27 @@ def sign_files(
 
 
 def save_detached(paths: Sequence[Path], signer: Signer) -> Iterator[Signed]:
-    """Write the signature of each file beside it, as FILE.p7s, and leave the file alone (`sign-file -d`)."""
+    """Write the signature of each file beside it, as FILE.p7s, and leave the file alone (`sign-file -d`); of a
+    compressed module, the signature of what is in it."""
 
     def save(path: Path) -> Signed:
-        return _carefully(path, lambda: _save(path, signer.detached(path.read_bytes())))
+        return _carefully(path, lambda: _save(path, signer.detached(decompress(path.read_bytes()))))
 
     yield from in_parallel(paths, save)
 
 
-def attach(path: Path, signature: bytes, *, replace: bool = False) -> None:
-    """Put a signature that was made elsewhere (a CMS message) behind the module `path` (`sign-file -s`).
+def attach(path: Path, signature: bytes, *, replace: bool = False, pack: Pack | None = None) -> None:
+    """Put a signature that was made elsewhere (a CMS message) behind the module `path` (`sign-file -s`), through its
+    compression as `sign_files` does.
 
     Raises `KbuildError` for a module that is signed already, unless it is to `replace` that signature.
     """
     with replacing(path) as slot:
-        module = slot.path.read_bytes()
+        whole = slot.path.read_bytes()
+        module = decompress(whole)
         if is_signed(module) and not replace:
             raise KbuildError(f"{path}: it is signed already", hint="to put another signature in its place: --replace")
-        slot.write(append_signature(without_signatures(module), signature))
+        slot.write(_like(whole, append_signature(without_signatures(module), signature), pack))
 
 
 def in_parallel(items: Iterable[Item], work: Callable[[Item], Result], jobs: int = JOBS) -> Iterator[Result]:
@@ -136,16 +148,40 @@ def _sign_all(paths: Sequence[Path]) -> list[Signed]:
     return list(in_parallel(paths, _work, JOBS // 2))
 
 
-def _sign_file(path: Path, signer: Signer, *, replace: bool, beside: bool, notes: bool) -> Signed:
+@dataclass(frozen=True)
+class _Job:
+    """How files are signed; `notes` asks for entries of a manifest."""
+
+    replace: bool
+    beside: bool
+    notes: bool
+    pack: Pack | None
+
+
+def _sign_file(path: Path, signer: Signer, job: _Job) -> Signed:
     with replacing(path) as slot:
-        before = slot.path.read_bytes()
-        after = sign_module(before, signer, replace=replace)
+        whole = slot.path.read_bytes()
+        before = decompress(whole)
+        after = sign_module(before, signer, replace=job.replace)
         signed = split_signature(after or before)
-        if beside and signed is not None:
+        # (what can fail comes first: nothing is written then)
+        packed = None if after is None else _like(whole, after, job.pack)
+        entry = _entry(path, whole, packed, signer, job.pack) if job.notes else None
+        if job.beside and signed is not None:
             _save(path, signed.signature)
-        if after is not None:
-            slot.write(after)
-        return Signed(path, after is not None, entry=_entry(path, before, after, signer) if notes else None)
+        if packed is not None:
+            slot.write(packed)
+        return Signed(path, packed is not None, entry=entry)
+
+
+def _like(whole: bytes, module: bytes, pack: Pack | None) -> bytes:
+    """`module` compressed like the file's contents `whole`."""
+    name = compression_of(whole)
+    if not name:
+        return module
+    if pack is None:
+        raise KbuildError("it is compressed", hint="decompress it, sign it, and compress it again")
+    return pack(module, name)
 
 
 def _save(path: Path, signature: bytes) -> Signed:
@@ -167,10 +203,10 @@ def _carefully(path: Path, work: Callable[[], Signed]) -> Signed:
         return Signed(path, error=unexpected(path, error))
 
 
-def _entry(path: Path, before: bytes, after: bytes | None, signer: Signer) -> Entry:
+def _entry(path: Path, before: bytes, after: bytes | None, signer: Signer, pack: Pack | None) -> Entry:
     if after is None:
         # Signed by a run that was stopped before it could say so: what was signed stands before the signature.
-        signed = split_signature(before)
+        signed = split_signature(decompress(before))
         assert signed is not None
-        before, after = signed.contents, before
+        before, after = _like(before, signed.contents, pack), before
     return new_entry(path, before, after, signer)

@@ -41,12 +41,13 @@ def as_line(file: str, state: SignatureState) -> str:
 
 def as_modinfo(state: SignatureState) -> str:
     """What modinfo prints of a signature, line for line (kmod: libkmod/libkmod-module.c:
-    kmod_module_info_append_hex, tools/modinfo.c); "" for none that can be read."""
+    kmod_module_info_append_hex, tools/modinfo.c), but for a signer's name that a terminal would obey; "" for none that
+    can be read."""
     if not state.hash:
         return ""
     fields = {
         "sig_id": "PKCS#7",
-        "signer": state.signer or "",
+        "signer": printable(state.signer or ""),
         "sig_key": colons(state.key_id),
         "sig_hashalgo": state.hash,
         "signature": _lines(state.signature),

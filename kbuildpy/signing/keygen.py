@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import UsageError
+from kbuildpy.pin import keep_out_of_core_dumps
 from kbuildpy.signing.hashes import Hash, find_hash
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def make_signing_key(
     end = _end(begin, days)
     # (before the key is made, which takes a second)
     subject = _name(common_name)
+    keep_out_of_core_dumps()
     key = _generators()[algorithm]()
     return SigningKey(algorithm, _certify(key, subject, begin, end, chosen, mok=mok), key)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.files import read_limited
+from kbuildpy.pin import keep_out_of_core_dumps, signing_pin
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri, parse_pkcs11_uri
 
@@ -74,6 +76,7 @@ def find_key(name: str, passphrase: Passphrase) -> PrivateKey:
     if is_pkcs11_uri(name):
         from kbuildpy.signing.pkcs11 import load_token_key
 
+        keep_out_of_core_dumps()
         return load_token_key(name, passphrase)
     return load_key(Path(name), passphrase)
 
@@ -85,9 +88,11 @@ def find_pair(key: str, certificate: str, passphrase: Passphrase) -> tuple[Priva
         from kbuildpy.signing.pkcs11 import load_token_pair
 
         return load_token_pair(key, passphrase)
+    # A pipe, as a shell's <(...) is one, can be read once.
+    both = _read(Path(key)) if not is_pkcs11_uri(key) and certificate in ("", key) else None
     # (the certificate first, so that nobody types a passphrase for nothing)
-    loaded = find_certificate(certificate or key)
-    found = find_key(key, passphrase)
+    loaded = find_certificate(certificate) if both is None else load_certificate(Path(key), both)
+    found = find_key(key, passphrase) if both is None else load_key(Path(key), passphrase, both)
     require_match(found, loaded, ", ".join(shown_name(name) for name in (key, certificate) if name))
     return found, loaded
 
@@ -106,8 +111,9 @@ def find_certificate(name: str) -> Certificate:
     return load_certificate(Path(name))
 
 
-def load_key(path: Path, passphrase: Passphrase) -> FileKey:
-    """The private key in the file `path`: PEM (whatever else is in it) or DER.
+def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) -> FileKey:
+    """The private key in the file `path`, whose `contents` may have been read before: PEM (whatever else is in it) or
+    DER.
 
     Raises `KbuildError` when the file cannot be read, holds no key, one that modules cannot be signed with, or one
     that `passphrase` does not open: it is asked once.
@@ -115,7 +121,8 @@ def load_key(path: Path, passphrase: Passphrase) -> FileKey:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
-    contents = _read(path)
+    keep_out_of_core_dumps()
+    contents = _read(path) if contents is None else contents
     load: Callable[..., Any] = (
         serialization.load_pem_private_key if b"-----BEGIN " in contents else serialization.load_der_private_key
     )
@@ -128,11 +135,11 @@ def load_key(path: Path, passphrase: Passphrase) -> FileKey:
         raise KbuildError(f"{path}: no private key", hint="name a key in PEM (PKCS#8 or older) or DER") from None
 
 
-def load_certificate(path: Path) -> Certificate:
+def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
     """The X.509 certificate in the file `path`, the first one if it has several; PEM or DER."""
     from cryptography import x509
 
-    contents = _read(path)
+    contents = _read(path) if contents is None else contents
     try:
         if b"-----BEGIN CERTIFICATE-----" in contents:
             return x509.load_pem_x509_certificate(contents[contents.index(b"-----BEGIN CERTIFICATE-----") :])
@@ -174,7 +181,7 @@ def environment_passphrase(prompt: Passphrase | None = None) -> Passphrase:
     """The passphrase as Kbuild takes it, from KBUILD_SIGN_PIN, else from `prompt`."""
 
     def passphrase(name: str) -> str | None:
-        given = os.environ.get("KBUILD_SIGN_PIN")
+        given = signing_pin()
         return given if given is not None or prompt is None else prompt(name)
 
     return passphrase
@@ -214,6 +221,10 @@ def _private_block(contents: bytes) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_limited(path, _LARGEST)
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error
+
+
+_LARGEST = 1 << 24
+"""Bytes of a file with keys and certificates; a pipe or a device may never end."""

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.files import open_regular, read_regular
 
 if TYPE_CHECKING:
     from kbuildpy.signing.signer import Signer
@@ -54,13 +55,20 @@ class Manifest:
     """The file `path`, to which lines are added; what it says already is read first."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `KbuildError` for a file that is no manifest, OSError for one that cannot be written."""
-        self.entries = {entry.path: entry for entry in read_manifest(path)} if path.exists() else {}
+        """Raises `KbuildError` for a file that is no manifest, which is left as it is, OSError for one that cannot be
+        written, and for what is no file."""
         self._lock = threading.Lock()
-        self._file = path.open("ab")
-        # A run that was killed may have left half a line.
-        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-            os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+        self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT), "ab")
+        try:
+            lines = _read_lines(path)
+            self.entries = {entry.path: entry for entry in lines.entries}
+            if lines.cut:
+                os.ftruncate(self._file.fileno(), lines.size)
+            elif lines.unended:
+                self._file.write(b"\n")
+        except BaseException:
+            self._file.close()
+            raise
 
     def add(self, entry: Entry) -> None:
         """Add a line, unless the manifest says this of the file already."""
@@ -87,19 +95,52 @@ def read_manifest(path: Path) -> list[Entry]:
 
     Raises `KbuildError` for a file that cannot be read, or that is none.
     """
+    return _read_lines(path).entries
+
+
+class _Lines(NamedTuple):
+    """What a manifest holds: `size` is the bytes of its whole lines; after them, the last line may be `cut` short, or
+    whole and only `unended` (somebody's editor)."""
+
+    entries: list[Entry]
+    size: int
+    cut: bool = False
+    unended: bool = False
+
+
+def _read_lines(path: Path) -> _Lines:
+    entries: list[Entry] = []
+    size, number = 0, 0
     try:
-        lines = path.read_bytes().split(b"\n")
+        with os.fdopen(open_regular(path), "rb") as file:
+            while line := file.readline(_LONGEST):
+                number += 1
+                try:
+                    entries.append(_entry(json.loads(line)))
+                except (ValueError, TypeError, RecursionError) as error:
+                    if _is_cut(line, error):
+                        return _Lines(entries, size, cut=True)
+                    raise KbuildError(
+                        f"{path}:{number}: no line of a manifest",
+                        hint="name a file that `--manifest` of sign or install wrote",
+                    ) from error
+                size += len(line)
+                if not line.endswith(b"\n"):
+                    return _Lines(entries, size, unended=True)
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error
-    entries = []
-    for number, line in enumerate(lines[:-1], 1):
-        try:
-            entries.append(_entry(json.loads(line)))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise KbuildError(
-                f"{path}:{number}: no line of a manifest", hint="name a file that `--manifest` of sign or install wrote"
-            ) from error
-    return entries
+    return _Lines(entries, size)
+
+
+_LONGEST = 1 << 20
+"""Bytes of a line; more is none."""
+_BEGINNING = b'{"path": "'
+
+
+def _is_cut(line: bytes, error: Exception) -> bool:
+    """Whether the last line of a file is half of one of ours, and not the beginning of something else."""
+    ours = line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
+    return ours and len(line) < _LONGEST and not line.endswith(b"\n") and isinstance(error, json.JSONDecodeError)
 
 
 def _entry(value: object) -> Entry:
@@ -141,7 +182,7 @@ def compare_manifest(
             wrong[path] = KbuildError(f"{path}: not in the manifest {manifest}")
             continue
         try:
-            now = digest(path.read_bytes())
+            now = digest(read_regular(path))
         except OSError as error:
             wrong[path] = KbuildError(f"{path}: {error.strerror}", hint=f"the manifest {manifest} has it")
             continue

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.files import read_limited
 
 SCHEME = "pkcs11:"
 
@@ -81,7 +82,7 @@ def read_pin(path: Path) -> str:
     """
     contents = None
     try:
-        contents = path.read_bytes().rstrip(b"\r\n").decode()
+        contents = read_limited(path, 4096).rstrip(b"\r\n").decode()
     except OSError as error:
         raise KbuildError(f"{path} (pin-source): {error.strerror}") from error
     except UnicodeDecodeError:

@@ -8,8 +8,9 @@ taken that the kernel refuses (tests/vm/test_signatures.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from cryptography.hazmat import asn1
@@ -76,21 +77,23 @@ def parse_message(contents: bytes, signature: bytes) -> Message:
     if data.content.content is not None:
         raise Refused("the signature holds contents of its own instead of the module's")
     embedded = tuple(_embedded(item) for item in data.certificates.as_list()) if data.certificates else ()
-    signers = tuple(_signer(item, data.version, contents) for item in cms.signers(data))
+    # (a message may have thousands of signers, and a module be large)
+    digest_of = cache(lambda hash: hash.of(contents))
+    signers = tuple(_signer(item, data.version, contents, digest_of) for item in cms.signers(data))
     if len({signer.has_attributes for signer in signers}) != 1:
         problem = "only some of its signers have attributes" if signers else "it has no signer"
         raise Refused(f"the signature is inconsistent: {problem}", errno="EINVAL")
     return Message(signers, embedded)
 
 
-def _signer(info: SignerInfo, version: int, contents: bytes) -> Signer:
+def _signer(info: SignerInfo, version: int, contents: bytes, digest_of: Callable[[Hash], bytes]) -> Signer:
     if info.version not in (1, 3):
         raise Refused(f"the signature has a signer of version {info.version}, not 1 or 3", errno="EINVAL")
     if (info.version == 1) != (version == 1):
         raise Refused(f"the signature is of version {version}, and its signer of version {info.version}")
     hash = _hash(info.digest_algorithm.algorithm)
     algorithm = _algorithm(info.signature_algorithm.algorithm)
-    digest = hash.of(contents)
+    digest = digest_of(hash)
     identifier, issuer, serial = _names(info)
     signed, matches = contents, True
     if info.signed_attributes is not None:

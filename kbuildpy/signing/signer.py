@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from kbuildpy.compression import compression_of
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.cms import issuer_and_serial, key_identifier, parse, sign, signers
 from kbuildpy.signing.hashes import Hash
@@ -54,8 +55,11 @@ def sign_module(module: bytes, signer: Signer, *, replace: bool = False) -> byte
     """`module` with the signature of `signer`; None if it has just that already, so that nothing is to be done.
 
     With `replace` any other signature gives way. Raises `KbuildError` for a module that is signed otherwise without
-    `replace`: sign-file would put one signature behind the other, and the kernel would look at the last only.
+    `replace`: sign-file would put one signature behind the other, and the kernel would look at the last only; and for
+    one that is compressed, which a signature behind it would only damage.
     """
+    if name := compression_of(module):
+        raise KbuildError(f"it is compressed ({name})", hint="sign the module that is in it")
     contents = module
     signed = split_signature(module)
     if signed is not None:

@@ -27,7 +27,8 @@ class Guest:
     what it was told, as `test_limit` and `linger` for tests and after them. `show`
     gets what people should see, as bytes; with `verbose` also what the kernel says while it starts. When all modules
     are loaded, `loaded` is called with the report so far if it is given, and there is no time limit from then on to the
-    end of `wait`ing.
+    end of `wait`ing. With `shell` people get a shell then, and all of its output as it is: without, whatever a guest
+    reports, nothing of it gets to a terminal but as lines of printable text.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Guest:
         tests: Sequence[str] = (),
         test_limit: float = 0,
         linger: float = 0,
+        shell: bool = False,
     ) -> None:
         self._subjects = {"insmod": names, "rmmod": names, "test": tests}
         self._limits = {"test": test_limit, "linger": linger}
@@ -50,6 +52,7 @@ class Guest:
         self._show = show
         self._shown = verbose
         self._loaded = loaded
+        self._shell = shell
         self._lines: list[str] = []
         self._rest = b""
         self._pieces = ""
@@ -109,7 +112,7 @@ class Guest:
         self._shown = True
         if word in ("done", "over"):
             self._deadline = 0
-        elif word == "shell" or (word == "loaded" and self._loaded):
+        elif (word == "shell" and self._shell) or (word == "loaded" and self._loaded):
             self._deadline = None
         elif word in ("insmod", "rmmod"):
             # (a debugger may stop a function for as long as it likes)
@@ -122,7 +125,7 @@ class Guest:
         elif self._deadline is not None or word == "left":
             self._deadline = time.monotonic() + self._limits.get(word, self._limit) + _GRACE
         if word in ("shell", "left"):
-            self._raw = word == "shell"
+            self._raw = word == "shell" and self._shell
 
     def _over(self) -> bool:
         return self._deadline == 0

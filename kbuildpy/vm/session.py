@@ -234,6 +234,7 @@ def _boot(
             tests=[test.name for test in tests],
             test_limit=settings.test_limit,
             linger=settings.linger,
+            shell=settings.keep,
         )
         try:
             boot_live(

@@ -14,7 +14,7 @@ from kbuildpy.loader.reports.describe import as_matrix
 from kbuildpy.loader.reports.describe import as_text as verdict_text
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.printable import printable, printable_error
-from kbuildpy.signing.describe import as_line
+from kbuildpy.signing.describe import as_line, as_modinfo
 from kbuildpy.signing.verify import SignatureState
 from kbuildpy.vm.describe import as_text as result_text
 from kbuildpy.vm.result import Result
@@ -45,6 +45,8 @@ def test_the_texts_of_results_escape_names() -> None:
     assert f"because       {SHOWN} is bad" in verdict_text(verdict)
     assert as_matrix([[verdict]]).splitlines()[1].startswith(SHOWN)
     assert as_line(EVIL, SignatureState("", False, None, False, None)).startswith(f"{SHOWN}: not signed")
+    state = SignatureState("", True, True, True, None, signer=EVIL, serial=1, hash="sha256", algorithm="rsa")
+    assert f"signer:         {SHOWN}\n" in as_modinfo(state)
     assert result_text(Result(file=EVIL, kernel="6.12", name="a")).startswith(f"{SHOWN} (6.12): ")
     assert verdict.to_json()["file"] == EVIL
 
@@ -52,7 +54,7 @@ def test_the_texts_of_results_escape_names() -> None:
 def test_errors_of_a_command_escape_what_they_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, words: [])
+    monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, **_: [])
     script = tmp_path / "script"
     script.write_bytes(b"\xff\xfe\x1b[1m\n")
     assert cli.main(["check", "--script", str(script)]) == 2
@@ -63,7 +65,7 @@ def test_an_unreadable_module_has_one_line_in_text_and_its_name_in_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kernel = LoaderKernel("6.12", (6, 12), "x86_64")
-    monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, words: [kernel])
+    monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, **_: [kernel])
     monkeypatch.chdir(tmp_path)
     name = "a\n\x1b[32m.ko.xz"
     Path(name).write_bytes(b"\xfd7zXZ\0\0\4")

@@ -14,6 +14,7 @@ from kbuildpy.loader.kernels.open import open_kernels
 from kbuildpy.run import run
 from kbuildpy.vm import cpio
 from kbuildpy.vm.debugger import add_symbol_file, how_to_attach
+from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.kernels import kernels_of_releases
 from kbuildpy.vm.trial import read_trial
 from tests.elf_objects import Sec, elf_object
@@ -130,3 +131,15 @@ def test_a_release_that_a_module_names_is_no_directory(tmp_path: Path, monkeypat
     with pytest.raises(UsageError, match=r"6\.66\.6-evil"):
         open_kernels(["6.66.6-evil"], root=tmp_path / "system", paths=False)
     assert opened == []
+
+
+@pytest.mark.parametrize("shell", [False, True])
+def test_only_a_shell_that_was_asked_for_writes_to_the_terminal_as_it_likes(shell: bool) -> None:
+    """A module may get to know how reports begin, and report that there is a shell."""
+    shown: list[bytes] = []
+    guest = Guest(["a"], marker="m", limit=4, show=shown.append, verbose=True, shell=shell)
+    for chunk in (b"m: ready 6.1\n", b"m: shell\n", b"\x1b[2J\x9b\xff\n", b"half a line \x1b[1m", b"\n"):
+        guest.watch(chunk)
+    assert (b"\x1b" in b"".join(shown)) is shell
+    if not shell:
+        assert shown == [b"\\x1b[2J\\x9b\\xff\n", b"half a line \\x1b[1m\n"]

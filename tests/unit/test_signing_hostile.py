@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat import asn1
 
 from kbuildpy.cli import main
 from kbuildpy.errors import KbuildError
+from kbuildpy.signing import cms
 from kbuildpy.signing import verify as verifying
 from kbuildpy.signing.batch import sign_files
-from kbuildpy.signing.hashes import find_hash
+from kbuildpy.signing.hashes import Hash, find_hash
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.keys import FileKey
 from kbuildpy.signing.manifest import compare_manifest, digest, read_manifest
 from kbuildpy.signing.signer import Signer
+from kbuildpy.signing.structures import SIGNED_DATA, ContentInfo, SignedData
 from kbuildpy.signing.trailer import append_signature
 from kbuildpy.signing.verify import verify, verify_files
-from tests.unit.test_signing_verify import MODULE, certificate, key
+from tests.unit.test_signing_verify import MODULE, certificate, key, trusted
 
 SIGNER = Signer(FileKey("rsa", key("rsa")), certificate("rsa"), find_hash("sha256"))
 ENTRY = {
@@ -76,6 +79,35 @@ def test_a_link_that_leads_to_itself_is_one_error_and_the_others_are_signed(tmp_
         error = done[name].error
         assert error is not None and words in error.message
     assert sorted(path.name for path in tmp_path.iterdir()) == ["good.ko", "loop.ko", "nowhere.ko"]
+
+
+def test_the_contents_are_hashed_once_for_all_signers(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = cms.parse(SIGNER.detached(MODULE))
+    [signer] = cms.signers(data)
+    many = replace_signers(data, [signer] * 500)
+    hashed: list[int] = []
+    real = Hash.of
+
+    def of(hash: Hash, contents: bytes) -> bytes:
+        hashed.append(len(contents))
+        return real(hash, contents)
+
+    monkeypatch.setattr(Hash, "of", of)
+    (state,) = verify(append_signature(MODULE, many), [trusted(certificate("rsa"))])
+    assert state.trusted
+    assert hashed == [len(MODULE)]
+
+
+def replace_signers(data: Any, signers: list[Any]) -> bytes:
+    changed = SignedData(
+        version=data.version,
+        digest_algorithms=data.digest_algorithms,
+        content=data.content,
+        certificates=None,
+        crls=None,
+        signer_infos=asn1.SetOf(signers),
+    )
+    return bytes(asn1.encode_der(ContentInfo(content_type=SIGNED_DATA, content=changed)))
 
 
 ODD = [

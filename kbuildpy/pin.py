@@ -1,0 +1,53 @@
+"""The passphrase of the signing key, which Kbuild takes from KBUILD_SIGN_PIN: in no environment but our own.
+
+Compilers, make with all that a Kbuild file runs, QEMU: none of them needs it, and each could read it.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_NAME = "KBUILD_SIGN_PIN"
+_taken: list[str] = []
+
+
+def signing_pin() -> str | None:
+    """What KBUILD_SIGN_PIN holds, or held before `take_pin`; None if it is not set."""
+    return _taken[-1] if _taken else os.environ.get(_NAME)
+
+
+def take_pin() -> None:
+    """Take the passphrase out of the environment, so that what is started from now on does not get it."""
+    given = os.environ.pop(_NAME, None)
+    if given is not None:
+        keep_out_of_core_dumps()
+        _taken.append(given)
+
+
+@contextmanager
+def pin_taken() -> Iterator[None]:
+    """`take_pin` for a while: afterwards the environment is what it was."""
+    before = len(_taken)
+    take_pin()
+    try:
+        yield
+    finally:
+        if len(_taken) > before:
+            os.environ[_NAME] = _taken.pop()
+
+
+def keep_out_of_core_dumps() -> None:
+    """Have no core dump written of this process, nor of those that it starts: a private key or its passphrase is in
+    memory.
+
+    A limit of 1 is what Linux takes for this, also where dumps are piped to a program, which a limit of 0 does not
+    prevent (fs/coredump.c: do_coredump).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if (soft, hard) != (1, 1):
+        # (below a hard limit of 0, 1 can only be set with privilege; the limit of 0 is somebody's word for the same)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
