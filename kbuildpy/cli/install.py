@@ -12,7 +12,14 @@ from kbuildpy.cli.progress import print_line, with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.cli.words import add_kernels, split_words
 from kbuildpy.errors import UsageError
-from kbuildpy.install.modules import BuiltModule, module_files, modules_of_build
+from kbuildpy.install.modules import (
+    BuiltModule,
+    NotBuilt,
+    built_release,
+    check_release,
+    module_files,
+    modules_of_build,
+)
 from kbuildpy.install.stage import index_modules, install_modules
 from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kernel.find import find_called_trees
@@ -43,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="KEY", help="sign with this key, whatever the kernel tree says")
     parser.add_argument("--cert", metavar="CERT", help="the key's certificate (default: the one in KEY)")
     parser.add_argument("--hash", metavar="ALGO", help="the digest to sign (default: the kernel tree's)")
+    parser.add_argument(
+        "--depmod",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="run depmod afterwards (default: as the kernel tree does, and always for the running system)",
+    )
     parser.add_argument("--manifest", metavar="FILE", help="add a line of JSON for each module that was installed")
 
 
@@ -64,14 +77,42 @@ def run(args: argparse.Namespace) -> int:
         print(f"kbuildpy: {printable(found[0].reason)}", file=sys.stderr)
     # Everything is found before anything is installed.
     trees = [item.tree for item in found]
-    modules = {tree.objects: _modules(tree, directories, files, args.output) for tree in trees}
+    modules = _modules_of_kernels(trees, directories, files, args)
     with ExitStack() as stack:
         manifest = Manifest(Path(args.manifest)) if args.manifest and not args.dry_run else None
         if manifest is not None:
             stack.callback(manifest.close)
-        for tree in trees:
-            _install(tree, modules[tree.objects], variables, args, manifest)
+        for tree, chosen in modules:
+            _install(tree, chosen, variables, args, manifest)
     return 0
+
+
+def _modules_of_kernels(
+    trees: list[KernelTree], directories: list[Path], files: list[Path], args: argparse.Namespace
+) -> list[tuple[KernelTree, list[BuiltModule]]]:
+    """What is installed for which kernel. `-k all` leaves out kernels that nothing was built for, and says so."""
+    if "all" not in args.kernels:
+        return [(tree, _modules(tree, directories, files, args.output)) for tree in trees]
+    releases = {file: built_release(file) for file in files}
+    unknown = [file for file, release in releases.items() if release not in {tree.release for tree in trees}]
+    if unknown:
+        check_release(unknown[0], trees[-1].release)
+    found: list[tuple[KernelTree, list[BuiltModule]]] = []
+    lacking: list[NotBuilt] = []
+    for tree in trees:
+        chosen = [file for file in files if releases[file] == tree.release]
+        modules = []
+        for directory in directories:
+            try:
+                modules += _modules(tree, [directory], [], args.output)
+            except NotBuilt as error:
+                lacking.append(error)
+                _warn(f"kbuildpy: {error.message}; left out")
+        if modules or chosen:
+            found.append((tree, modules + module_files(chosen)))
+    if not found and lacking:
+        raise lacking[0]
+    return found
 
 
 def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: str | None) -> list[BuiltModule]:
@@ -129,6 +170,7 @@ def _install(
         dry_run=args.dry_run,
         say=(lambda line: None) if args.silent else say,
         warn=_warn,
+        wanted=args.depmod,
     )
 
 

@@ -19,17 +19,21 @@ class BuiltModule:
     name: str
 
 
+class NotBuilt(KbuildError):
+    """Nothing was built for that kernel."""
+
+
 def modules_of_build(directory: Path, out: Path) -> list[BuiltModule]:
     """What was built of the module directory `directory` in `out`, in the order of its modules.order.
 
-    Raises `KbuildError` when nothing was, or not everything that modules.order names.
+    Raises `NotBuilt` when nothing was, `KbuildError` when not everything is there that modules.order names.
     """
     order = out / "modules.order"
     hint = f"build first: kbuildpy build {directory} -k {out.name}"
     try:
         lines = order.read_text(errors="surrogateescape").split()
     except OSError as error:
-        raise KbuildError(
+        raise NotBuilt(
             f"{directory}: no modules for {out.name} there ({order}: {error.strerror})", hint=hint
         ) from error
     # Up to 6.12 modules are named by their whole path, and up to 6.2 as .ko files (scripts/Makefile.build).
@@ -67,10 +71,16 @@ def check_modules(modules: Sequence[BuiltModule], release: str) -> None:
         check_release(module.source, release)
 
 
+def built_release(module: Path) -> str:
+    """The release that a module was built for, as its vermagic says; "" if it does not. Raises `KbuildError` for a file
+    that is no module."""
+    return next(iter(ModuleImage.from_path(module).modinfo_values("vermagic")), "").partition(" ")[0]
+
+
 def check_release(module: Path, release: str) -> None:
     """Refuse a file that is no module, or one of another release (`KbuildError`), as the kernel would
     (kernel/module/main.c: check_modinfo)."""
-    built = next(iter(ModuleImage.from_path(module).modinfo_values("vermagic")), "").partition(" ")[0]
+    built = built_release(module)
     if not built:
         raise KbuildError(f"{module}: no kernel module (it has no vermagic)", hint="name a .ko file, not an object")
     if built != release:

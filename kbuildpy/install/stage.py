@@ -76,17 +76,26 @@ def install_modules(
 
 
 def index_modules(
-    rules: InstallRules, *, root: str, environ: Mapping[str, str], dry_run: bool, say: Say, warn: Say
+    rules: InstallRules,
+    *,
+    root: str,
+    environ: Mapping[str, str],
+    dry_run: bool,
+    say: Say,
+    warn: Say,
+    wanted: bool | None = None,
 ) -> None:
-    """Run depmod for what is installed below `root`, where `rules` have it. Raises `KbuildError`."""
-    if not rules.depmod:
+    """Run depmod for what is installed below `root`: where `rules` have it, for the running system, or as `wanted`
+    says. Raises `KbuildError`."""
+    runs = depmod_runs(rules, root, wanted=wanted)
+    if wanted is False or not (rules.depmod or runs):
         return
     check_index(rules, root)
     say(depmod_title(rules, root))
-    said = "" if dry_run else run_depmod(rules, root, rules.environment_for(environ, root))
+    said = "" if dry_run else run_depmod(rules, root, rules.environment_for(environ, root), wanted=wanted)
     if said:
         warn(said)
-    if not depmod_runs(rules):
+    if not runs:
         warn(no_depmod_hint(rules, root))
 
 

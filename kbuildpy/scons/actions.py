@@ -94,6 +94,10 @@ def attach(group: Group, targets: Sequence[Any], sources: Sequence[Any], action:
     group.unfinished.remove_unknown(targets)
     for target in targets:
         target.attributes.kbuildpy_contents = group.contents
+        # What a target depends on is known here. SCons would look for more in its sources, and ask of a source that is
+        # made (`.mod.c`) whether it is up to date: a second or third job of `-c` may be removing just that, or what it
+        # is made from, and SCons takes the failure to read it for a target without sources, and leaves those behind.
+        target.implicit, target.implicit_set = [], set()
 
 
 def bind(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: KbuildAction) -> None:

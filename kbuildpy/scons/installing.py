@@ -101,7 +101,7 @@ def _declare_module(
             _warn(session)(unsigned_warning(lack))
         check_signatures([BuiltModule(source, name)], rules, signer if signing[0] else None, _warn(session))
         install_module(source, target, rules, env=run_env, signer=signer)
-        if rules.depmod and not depmod_runs(rules):
+        if rules.depmod and not depmod_runs(rules, root):
             warning = "Warning: modules_install: missing 'System.map' file. Skipping depmod."
             _warn(session)(f"{warning}\n{no_depmod_hint(rules, root)}")
 
@@ -137,7 +137,7 @@ def _declare_index(
     env: Any, session: Session, project: Project, rules: InstallRules, root: str, installed: Any
 ) -> None:
     """Let depmod run when a module was installed, and after the last one."""
-    if not depmod_runs(rules):
+    if not depmod_runs(rules, root):
         return
     place = f"{root}{rules.modlib}"
     index = session.indexes.get(place)

@@ -75,6 +75,20 @@ def assert_mended(build: Builder, place: Path, mend: Mapping[str, str], *, modul
     assert len([name for name in mended if name.endswith(".ko")]) == modules
 
 
+def test_cleaning_does_not_ask_about_files_that_another_job_may_be_removing(build: Builder, place: Path) -> None:
+    write_sources(GOOD, place)
+    assert build().returncode == 0
+    code = (
+        "import sys; from SCons.Node.FS import File; from kbuildpy.cli import main\n"
+        "def gone(node): raise TypeError(f'{node} was removed meanwhile')\n"
+        "File.is_up_to_date = gone\n"
+        f"sys.exit(main(['build', {str(place)!r}, '-c', '-k', {str(usual_tree().objects)!r}]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in place.iterdir()) == ["Kbuild", "good.c"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
