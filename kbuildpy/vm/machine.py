@@ -25,10 +25,10 @@ class Machine:
 
     `name` as `str(Architecture)` shows it, `host` what `uname -m` says on it, `debian` Debian's word for it; `qemu`
     the program, `options` those that it cannot do without, `translated` what follows `-cpu max` where QEMU translates;
-    `unpacks` whether an image has to unpack itself, `console` the serial port as the kernel calls it; `magic`
-    stands at `offset` of the kernel image; `elf_machine` is e_machine of its programs, `compiler` the one that makes
-    them where the host is another, out of Debian's `compiler_package`; `kvm_flags` are what /proc/cpuinfo
-    shows where KVM can work (none: the kernel makes /dev/kvm only where it can).
+    `parameters` go on the kernel's command line; `unpacks` whether an image has to unpack itself, `console` the serial
+    port as the kernel calls it; `magic` stands at `offset` of the kernel image; `elf_machine` is e_machine of its
+    programs, `compiler` the one that makes them where the host is another, out of Debian's `compiler_package`;
+    `kvm_flags` are what /proc/cpuinfo shows where KVM can work (none: the kernel makes /dev/kvm only where it can).
     """
 
     name: str
@@ -43,6 +43,7 @@ class Machine:
     compiler_package: str
     options: tuple[str, ...] = ()
     translated: str = ""
+    parameters: tuple[str, ...] = ()
     unpacks: bool = False
     kvm_flags: tuple[str, ...] = ()
 
@@ -63,6 +64,9 @@ X86_64 = Machine(
     elf_machine=62,
     compiler="x86_64-linux-gnu-gcc",
     compiler_package="gcc-x86-64-linux-gnu libc6-dev-amd64-cross",
+    # Else a kernel that QEMU translates on a busy machine may take the timer for broken, and panic
+    # (arch/x86/kernel/apic/io_apic.c: timer_irq_works; KVM's guests leave that out, too).
+    parameters=("no_timer_check",),
     unpacks=True,
     kvm_flags=("vmx", "svm"),
 )

@@ -160,7 +160,7 @@ def _argv(
         "-display", "none",
         "-kernel", direct_kernel(kernel) if translates and machine.unpacks and directly else kernel,
         "-initrd", initramfs,
-        "-append", " ".join([f"console={machine.console}", *KERNEL_PARAMETERS, *parameters]),
+        "-append", " ".join([f"console={machine.console}", *KERNEL_PARAMETERS, *machine.parameters, *parameters]),
     ]  # fmt: skip
 
 
