@@ -18,6 +18,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.compile import is_checked_source, record_path
 from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step
 from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
@@ -50,6 +51,8 @@ class Group:
         self.targets: list[Any] = []
         self.lock = threading.Lock()
         self._prepared = False
+        if not project.dry_run:
+            lock_output(Path(out), create=not project.read_only)
         self.contents = Contents(Path(out) / ".kbuildpy" / "contents.json")
         self.unfinished = Unfinished(out, top=project.top, read_only=project.read_only)
         self.freshness = Freshness(
