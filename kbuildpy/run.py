@@ -95,6 +95,8 @@ def run(
             stderr=(late.stderr or b"").decode(errors="replace"),
             returncode=124,
         ) from late
+    except subprocess.SubprocessError as failed:
+        raise CommandError(f"{words[0]}: could not be started: {failed}", returncode=126) from failed
     completed = Completed(done.returncode, done.stdout, done.stderr)
     if check and done.returncode != 0:
         raise CommandError(
@@ -145,6 +147,8 @@ def run_attached(
         raise CommandError(f"{argv[0]}: program not found", hint=install_hint(argv[0]), returncode=127) from missing
     except OSError as error:
         raise CommandError(f"{argv[0]}: {error.strerror}", returncode=126) from error
+    except subprocess.SubprocessError as failed:
+        raise CommandError(f"{argv[0]}: could not be started: {failed}", returncode=126) from failed
     status = process.wait()
     return 128 - status if status < 0 else status
 

@@ -94,7 +94,7 @@ def _evaluate_in_overlay(
     if made != before:
         # (what was made may be sources, makefiles, objects: the answer of before says nothing of them)
         (state / "plan.json").unlink(missing_ok=True)
-        plan = replace(ask(), warnings="")
+        plan = ask()
         keep(overlay)
     layout = replace(layout, overlay=overlay)
     return Evaluation(_with_made(replace(plan, custom=True), layout), layout, printed)
