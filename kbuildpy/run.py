@@ -107,6 +107,8 @@ def run(
             stderr=(late.stderr or b"").decode(errors="replace"),
             returncode=124,
         ) from late
+    except subprocess.SubprocessError as failed:
+        raise CommandError(f"{words[0]}: could not be started: {failed}", returncode=126) from failed
     if check and completed.returncode != 0:
         raise CommandError(
             f"{words[0]} failed with status {completed.returncode}: {completed.error_text.strip()}",
@@ -181,6 +183,8 @@ def run_attached(
         process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, preexec_fn=begin)
     except OSError as error:
         raise _not_started(argv[0], cwd, error) from error
+    except subprocess.SubprocessError as failed:
+        raise CommandError(f"{argv[0]}: could not be started: {failed}", returncode=126) from failed
     status = process.wait()
     return 128 - status if status < 0 else status
 

@@ -25,7 +25,7 @@ from kbuildpy.kbuild.generated import (
 )
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.overlay import Overlay, OverlayRefused, forget_outdated, keep, written_files
-from kbuildpy.kbuild.plan import Plan, plan_from_json, plan_to_json
+from kbuildpy.kbuild.plan import ObjectPlan, Plan, plan_from_json, plan_to_json
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def look_at(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[
             plan = ask_directory(answer, directory, environ=environ, overlay=overlay)
             plan = replace(plan, custom=plan.custom or bool(written_files(overlay)))
         kept = Overlay(str(directory), str(place), str(out.resolve())) if plan.custom else None
-        return Evaluation(plan, Layout(str(directory), str(directory), str(out), cwd, kept))
+        layout = Layout(str(directory), str(directory), str(out), cwd, kept)
+        return Evaluation(_with_made(plan, layout), layout)
     except OverlayRefused:
         return _look_at_copy(answer, directory, out, environ=environ)
 
@@ -93,9 +94,21 @@ def _evaluate_in_overlay(
     if made != before:
         # (what was made may be sources, makefiles, objects: the answer of before says nothing of them)
         (state / "plan.json").unlink(missing_ok=True)
-        plan = replace(ask(), warnings="")
+        plan = ask()
         keep(overlay)
-    return Evaluation(replace(plan, custom=True), replace(layout, overlay=overlay), printed)
+    layout = replace(layout, overlay=overlay)
+    return Evaluation(_with_made(replace(plan, custom=True), layout), layout, printed)
+
+
+def _with_made(plan: Plan, layout: Layout) -> Plan:
+    """`plan` without the steps of objects that make has made already, for the Kbuild file's own rules: they are at the
+    place where an in-place build makes them, and so the same."""
+    if layout.overlay is None:
+        return plan
+    upper = f"{layout.overlay.upper}/"
+    made = {name for name in plan.needed if layout.find(layout.absolute(name)).startswith(upper)}
+    objects = tuple(ObjectPlan(item.target, item.target, ()) if item.target in made else item for item in plan.objects)
+    return replace(plan, objects=objects)
 
 
 def _evaluate_copy(

@@ -19,6 +19,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.compile import is_checked_source, record_path
 from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step
 from kbuildpy.kbuild.question import check_encoding, digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
@@ -26,7 +27,7 @@ from kbuildpy.scons.cleaning import clean_with
 from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.final import declare_common_object, declare_final
 from kbuildpy.scons.help import describe_module
-from kbuildpy.scons.objects import declare_link, declare_object
+from kbuildpy.scons.objects import declare_link, declare_object, own_sources
 from kbuildpy.scons.postprocess import find_symvers, run_modpost
 from kbuildpy.scons.unfinished import Unfinished
 
@@ -53,6 +54,8 @@ class Group:
         self.targets: list[Any] = []
         self.lock = threading.Lock()
         self._prepared = False
+        if not project.dry_run:
+            lock_output(Path(out), create=not project.read_only)
         self.contents = Contents(Path(out) / ".kbuildpy" / "contents.json")
         self.unfinished = Unfinished(out, top=project.top, read_only=project.read_only)
         self.freshness = Freshness(
@@ -145,13 +148,15 @@ class Group:
         return self.file(layout.actual(module.target)) if module.parts else self.input(module.target)
 
     def records(self, module: ModulePlan) -> list[Any]:
-        """The nodes of the records of a module's compiled objects."""
-        placed = [self.objects[name] for name in module.objects]
-        return [
-            self.file(str(record_path(Path(layout.actual(item.target)))))
-            for item, layout in placed
-            if item.steps and item.steps[0].rule != "copy"
-        ]
+        """The nodes of the records of a module's compiled objects; of objects that make made for the Kbuild file's own
+        rules, what they were made from."""
+        found = []
+        for item, layout in (self.objects[name] for name in module.objects):
+            if item.steps and item.steps[0].rule != "copy":
+                found.append(self.file(str(record_path(Path(layout.actual(item.target))))))
+            elif not item.steps and layout.overlay:
+                found += own_sources(self, self.record_file(item.target), layout)
+        return found
 
     def record_file(self, name: str) -> Path:
         """The record of an object of a module: among the output, or among the sources when those bring the object

@@ -69,7 +69,8 @@ def declare_unmade(group: Group, plan: Plan, layout: Layout, *, changed: Collect
         path = layout.find(layout.absolute(name)) if item.source else layout.actual(name)
         if layout.relative(name) in changed or not sources.issuperset(changed):
             group.project.outdate(layout.actual(item.target))
-        if not os.path.exists(path) and not group.file(path).has_builder():  # noqa: PTH110
+        made = not item.steps and item.target in plan.needed and changed
+        if (made or not os.path.exists(path)) and not group.file(path).has_builder():  # noqa: PTH110
             action = KbuildAction(lambda target, source: None, title=f"  MAKE    {layout.relative(name)}", signature="")
             attach(group, [group.file(path)], [], action)
 
@@ -148,6 +149,16 @@ def _first_headers(group: Group, item: ObjectPlan, layout: Layout) -> list[Any]:
         folders = include_folders(item.steps[0].command, cwd=layout.cwd, is_own=group.is_own)
         source = layout.absolute(item.source)
         names = search_headers(source, folders, exists=lambda path: _will_exist(group, path, layout), find=layout.find)
+    return _header_nodes(group, names, layout)
+
+
+def own_sources(group: Group, record_file: Path, layout: Layout) -> list[Any]:
+    """The nodes of the module's own files that an object was made from, as a record tells that make wrote."""
+    try:
+        record = parse_record(record_file.read_text(errors="surrogateescape"))
+    except OSError:
+        return []
+    names = own_headers([record.source, *record.headers], cwd=layout.cwd, is_own=group.is_own)
     return _header_nodes(group, names, layout)
 
 

@@ -42,7 +42,8 @@ class Project:
         self.check = check
         self.environ = environ
         self.top = top
-        self.read_only = is_dry_run(env) or bool(env.GetOption("clean"))
+        self.dry_run = is_dry_run(env)
+        self.read_only = self.dry_run or bool(env.GetOption("clean"))
         self.env = env.Clone()
         self.env.Decider(self._decide)
         state = functools.cache(lambda: tree_state(answer.tree))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.question import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kernel.find import find_called_trees
 from kbuildpy.say import complain
@@ -52,6 +53,8 @@ def build_directory(
     state = place / ".kbuildpy"
     if writes:
         state.mkdir(parents=True, exist_ok=True)
+    if "-n" not in options:
+        lock_output(place, create=writes)  # (SCons' notes of several kernels are one file)
     # The SConstruct of ours finds what to build here; SCons offers no way to hand it values.
     request: dict[str, Any] = {
         "directory": directory,

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import assert_equal, kbuildpy, trees
+from tests.parity.both import REPRODUCIBLE, assert_equal, collect, kbuildpy, trees
 from tests.parity.languages import assert_same, both, exporting, module, says, write_sources
+from tests.parity.packages import other_compiler
 
 pytestmark = pytest.mark.parity
 
@@ -185,6 +186,50 @@ $(obj)/table.c: $(src)/table.txt
     (place / "main.c").write_text(module("int more;"))
     assert build() == ["main.o"]
     assert build() == []
+
+
+def test_objects_that_own_rules_read_are_made_once(tmp_path: Path) -> None:
+    tree = max(trees(), key=lambda tree: tree.version)
+    place = tmp_path / "m"
+    sources = {
+        "Kbuild": """\
+obj-m := read.o
+read-y := main.o d/one.o d/two.o made.o
+always-y += d/both.o
+$(obj)/d/both.o: $(obj)/d/one.o $(obj)/d/two.o
+	$(LD) -r -o $@ $^
+$(obj)/made.c: $(obj)/d/both.o
+	echo 'int made;' >$@
+""",
+        "main.c": exporting('int m(void); int m(void) { return 1; }\nEXPORT_SYMBOL(m);\nSAY(version, "version=7");'),
+        "d/one.c": '#include "one.h"\nint one = ONE;\n',
+        "d/one.h": "#define ONE 1\n",
+        "d/two.c": "int two;\n",
+    }
+
+    def build(*more: str) -> str:
+        words = ["build", str(place), "-k", str(tree.objects), REPRODUCIBLE, *other_compiler(tree), *more]
+        done = kbuildpy(*words)
+        assert done.returncode == 0, done.error_text
+        return done.text
+
+    first = assert_same(tree, place, sources)
+    lines = first.output.splitlines()
+    for name in ("one", "two"):
+        assert len([line for line in lines if "  CC " in line and line.endswith(f"d/{name}.o")]) == 1
+    assert "up to date" in build("-n")
+    again = build()
+    assert "CC " not in again
+    assert "both.o" not in again
+    # A change that leaves the object as it is changes the srcversion all the same.
+    sources["d/one.c"] += "#define NEVER_USED 1\n"
+    (place / "d/one.c").write_text(sources["d/one.c"])
+    assert "MAKE    d/one.o" in build("-n")
+    build()
+    changed = collect(place / "build" / tree.release)
+    assert changed["read.ko"] != first.files["read.ko"]
+    fresh = assert_same(tree, place, sources)
+    assert changed == fresh.files
 
 
 def test_a_failing_rule_is_told_in_makes_words(tmp_path: Path) -> None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from kbuildpy.kbuild.records import MAKEFILES
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import Completed, run
 from tests.parity.both import (
@@ -34,6 +37,13 @@ pytestmark = pytest.mark.parity
 REFUSING = [
     *("unshare", "--user", "--map-root-user"),
     *("sh", "-c", 'echo 0 >/proc/sys/user/max_mnt_namespaces && exec "$@"', "sh"),
+]
+
+NOBODY = 65534
+# Runs a program as an ordinary user; Python and its packages may be in root's home.
+AS_NOBODY = [
+    *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
 ]
 
 
@@ -222,6 +232,46 @@ def test_a_source_that_a_rule_changes_is_still_the_users_to_change(tmp_path: Pat
     assert (place / "value.h").read_text() == "#define VALUE OLD_two\n"
     assert kbuildpy("build", place, "-k", tree.objects, "-c").returncode == 0
     assert not (place / "build").exists()
+
+
+def test_an_ordinary_user_needs_no_privilege(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("everything here is built by an ordinary user")
+    if not all(folder.stat().st_mode & stat.S_IXOTH for folder in MAKEFILES.parents):
+        pytest.skip("an ordinary user cannot read this checkout")
+    tree = trees()[0]
+    sources = {
+        "Kbuild": "obj-m := user.o\nuser-y := main.o made.o\n_ := $(shell echo 7 >$(src)/team/read.txt)\n"
+        "$(obj)/made.c: $(src)/team/made.in\n"
+        "\tcp $< $@; id -u >$(obj)/team/user.txt; rm -f $(src)/gone.h; cat $(src)/team/read.txt\n",
+        "team/made.in": "int made;\n",
+        "gone.h": "",
+        "main.c": module(),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        place = _written(home / "m", sources)
+        for path in (home, *home.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        # A folder that the user shares with a group: an owner that a user namespace of one user does not know.
+        os.chown(place / "team", NOBODY, 1234)
+        before = listing(place)
+        words: list[str | Path] = [sys.executable, "-m", "kbuildpy", "build", place, "-k", tree.objects]
+        environment = {**os.environ, "HOME": folder, "KBUILDPY_CACHE": f"{folder}/cache"}
+
+        def build(*more: str) -> Completed:
+            return run([*AS_NOBODY, *words, *more], env=environment, check=False)
+
+        first = build()
+        assert first.returncode == 0, first.error_text
+        assert "overlay" not in first.error_text
+        kept = place / f"build/{tree.release}/.kbuildpy/overlay/upper/team"
+        assert (kept / "user.txt").read_text() == f"{NOBODY}\n"
+        assert listing(place) == before
+        assert "  CC " not in build().text
+        assert build("-c").returncode == 0
+        assert not (place / "build").exists()
+        assert listing(place) == before
 
 
 def _written(place: Path, sources: Sources) -> Path:

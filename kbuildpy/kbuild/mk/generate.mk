@@ -13,3 +13,11 @@ endef
 $(foreach macro,cmd if_changed if_changed_dep if_changed_rule,$(eval $(call kbuildpy-wrap,$(macro))))
 
 build := -f $(KBUILDPY_MK)/generate.mk obj
+
+# Those targets first: where make meets one of them as a prerequisite, before it was a goal, it takes it for an
+# intermediate file (.SECONDARY of scripts/Kbuild.include) and whatever depends on it for out of date.
+kbuildpy-goal := $(.DEFAULT_GOAL)
+.DEFAULT_GOAL := kbuildpy-generate
+PHONY += kbuildpy-generate
+kbuildpy-generate: $(filter $(KBUILDPY_NEEDED),$(targets)) $(kbuildpy-goal)
+.PHONY: kbuildpy-generate

@@ -1,0 +1,65 @@
+"""One build at a time in one output: who comes second waits, and says for whom.
+
+A record lock of fcntl(2) is used: it ends with its process however that ends, it tells who holds it without anything
+being written, and two processes that would wait for each other for ever are told so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+from pathlib import Path
+
+from kbuildpy.printable import printable
+from kbuildpy.say import complain
+
+# struct flock of <asm-generic/fcntl.h> on 64-bit machines: type, whence, start, length, process
+_FLOCK = "hhqqi0q"
+_held: dict[str, int] = {}
+
+
+def lock_output(out: Path, *, create: bool = True) -> None:
+    """Keep other builds out of `out` until this process ends; waits for one that is at work there.
+
+    Where nothing is built yet, this is noted only with `create`. Where files cannot be locked (some network file
+    systems), or `out` cannot be written, nothing is done.
+    """
+    path = out / ".kbuildpy" / "lock"
+    if str(path) in _held or not (create or path.parent.is_dir()):
+        return
+    with contextlib.suppress(OSError):
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            _wait_for(descriptor, out)
+            if _is_there(descriptor, path):
+                break
+            os.close(descriptor)  # (the one that was waited for removed the output, and this file)
+        _held[str(path)] = descriptor
+
+
+def _wait_for(descriptor: int, out: Path) -> None:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # (EACCES: fcntl(2) allows systems to say that, too)
+        complain(f"kbuildpy: {printable(str(out))}: {_holder(descriptor)} builds there: waiting until it has ended")
+        fcntl.lockf(descriptor, fcntl.LOCK_EX)
+
+
+def _holder(descriptor: int) -> str:
+    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    process = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[4]
+    try:
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return "another process"
+    return f"process {process} ({printable(b' '.join(words).decode(errors='replace').strip())})"
+
+
+def _is_there(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
