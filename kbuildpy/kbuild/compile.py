@@ -41,7 +41,8 @@ class StandIn(NamedTuple):
 class Job:
     """One object to make: nominal `target` by `steps`; `outputs` are the nominal names in its commands that
     lie among the output; `extra` are compiler options of ours; `cwd` and `env` are what Kbuild runs it in;
-    `precompiled` are headers that a `.mod.c` begins with; `stand_in` is what the compiler reads in place of that."""
+    `precompiled` are headers that a `.mod.c` begins with; `stand_in` is what the compiler reads in place of that;
+    `repeats` says that the record names a header as often as the compiler does."""
 
     target: str
     steps: tuple[Step, ...]
@@ -53,6 +54,7 @@ class Job:
     verbose: bool = False
     precompiled: Precompiled | None = field(default=None, repr=False, compare=False)
     stand_in: StandIn | None = None
+    repeats: bool = False
 
     @property
     def object_file(self) -> Path:
@@ -129,6 +131,7 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
                 besides=besides,
                 without=f"{precompiled_directory()}/",
                 source=job.stand_in.source if job.stand_in else "",
+                repeats=job.repeats,
             )
             text = format_record(record, target=job.target, command=step.command)
             job.record_file.write_text(text, errors="surrogateescape")

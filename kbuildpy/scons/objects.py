@@ -45,8 +45,16 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         return
     forced = [step for step in item.steps if step.rule == "force_checksrc"]
     steps = tuple(step for step in item.steps if step not in forced)
-    verbose = group.project.verbose
-    job = Job(item.target, steps, layout, layout.cwd, env, extra=layout.prefix_map(), verbose=verbose)
+    job = Job(
+        item.target,
+        steps,
+        layout,
+        layout.cwd,
+        env,
+        extra=layout.prefix_map(),
+        verbose=group.project.verbose,
+        repeats=group.project.answer.repeats_headers,
+    )
     targets = declare_compile(group, job, source, title=title)
     _set_implicit(targets, _first_headers(group, item, layout))
     for step in forced:

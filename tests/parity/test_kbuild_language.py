@@ -8,7 +8,7 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import assert_equal, build_both, newest_tree_first, tree_of_release
+from tests.parity.both import assert_equal, build_both, newest_tree_first, tree_of_release, trees
 from tests.parity.languages import assert_equal_or_refused, assert_same, both, exporting, module, says, write_sources
 
 pytestmark = pytest.mark.parity
@@ -274,6 +274,22 @@ def test_modpost_goes_through_nested_subdirectories_in_the_order_of_modules_orde
     said = [[line for line in build.output.splitlines() if "nowhere" in line] for build in (oracle, ours)]
     assert said[0]
     assert said[1] == said[0]
+
+
+@pytest.mark.parametrize("release", [tree.release for tree in trees()])
+def test_a_header_that_is_found_in_two_ways_counts_in_srcversion_as_fixdep_counts_it(
+    release: str, tmp_path: Path
+) -> None:
+    sources = {
+        "Kbuild": "obj-m := twice.o\nccflags-y := -I$(src)\n",
+        "twice.h": "int found(void);\n",
+        "twice.c": '#include "twice.h"\n#include <twice.h>\n#include "other.h"\n#include "twice.h"\n'
+        + module('SAY(version, "version=1");'),
+        "other.h": "#include <twice.h>\n",
+    }
+    [(oracle, ours)] = both(tree_of_release(release), tmp_path / "m", sources)
+    assert_equal(oracle, ours)
+    assert b"srcversion=" in ours.files["twice.ko"]
 
 
 def test_exports_with_namespaces_between_subdirectories(tree: KernelTree, tmp_path: Path) -> None:
