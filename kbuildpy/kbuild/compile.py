@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from kbuildpy.errors import CommandError, KbuildError
@@ -160,7 +162,7 @@ def _run_step(job: Job, step: Step) -> None:
     if step.rule not in COMPILE_RULES:
         # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
         status = run_command(text, cwd=job.cwd, env=job.env, verbose=job.verbose)
-    elif job.stand_in is None or records_macros(text):
+    elif job.stand_in is None or (records_macros(text) and "=" not in job.stand_in.name):
         extra = carried_over(job.extra, text)
         status = run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
     else:
@@ -176,15 +178,19 @@ def _compile_stand_in(job: Job, stand_in: StandIn, text: str) -> int:
     line directive gives all but the compilation unit its name, and a map gives it to that. (Macros, which -g3 writes
     down, belong to the file that was read, whatever its lines say.)
     """
-    path = Path(stand_in.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with ExitStack() as stack:
+        path, place, name = Path(stand_in.path), stand_in.path, stand_in.name
+        if "=" in stand_in.path or "=" in stand_in.name:
+            # A map cannot hold a name with such a character: what has it is the same here and there.
+            place = stack.enter_context(TemporaryDirectory(prefix="kbuildpy-"))
+            name = stand_in.name.partition("=")[0].rpartition("/")[0]
+            path = Path(f"{place}{stand_in.name[len(name) :]}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stack.callback(path.unlink, missing_ok=True)
         path.write_bytes(os.fsencode(f'#line 1 "{stand_in.name}"\n') + Path(stand_in.source).read_bytes())
-        text = re.sub(rf"(?<!\S){re.escape(stand_in.source)}(?!\S)", lambda _: stand_in.path, text)
-        extra = carried_over([f"-fdebug-prefix-map={stand_in.path}={stand_in.name}"], text)
+        text = re.sub(rf"(?<!\S){re.escape(stand_in.source)}(?!\S)", lambda _: str(path), text)
+        extra = carried_over([f"-fdebug-prefix-map={place}={name}"], text)
         return run_command(text, cwd=job.cwd, env=job.env, extra=extra, verbose=job.verbose)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _program(step: Step) -> str:
