@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--clean", action="store_true", help="remove what was built")
     parser.add_argument("-s", "--silent", action="store_true", help="print errors only")
     parser.add_argument("-K", "--keep-going", action="store_true", help="build what can be built despite errors")
+    parser.add_argument("--allow-empty", action="store_true", help="a Kbuild file that names no modules is no failure")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,5 +46,6 @@ def run(args: argparse.Namespace) -> int:
             *(["-s"] if args.silent else []),
             *(["-k"] if args.keep_going else []),
         ],
+        allow_empty=args.allow_empty,
         stdout=sys.stdout,
     )

@@ -44,9 +44,10 @@ _TREE_PROGRAMS = (
     "tools/bpf/resolve_btfids/resolve_btfids",
     "tools/objtool/objtool",
 )
+_FIXDEP = "scripts/basic/fixdep"
 # What of a tree an answer depends on, besides its makefiles. (Some architectures' makefiles take a compiler option
 # from the offsets.)
-_WATCHED = ("include/generated/autoconf.h", "include/generated/asm-offsets.h", "Module.symvers", "vmlinux")
+_WATCHED = (_FIXDEP, "include/generated/autoconf.h", "include/generated/asm-offsets.h", "Module.symvers", "vmlinux")
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class TreeAnswer:
     exports (only what differs from the environment it was asked in; None: taken away); `in_directory` says
     that Kbuild runs in the module's directory (since 6.13) and not in the tree's object part; `modpost`,
     `compile_mod_c`, `compile_common`, `link` are its commands after the module objects; `compiler` is the
-    version text of the compiler; `programs` the programs that the tree names; `warnings` what the makefiles say to
-    every build (another compiler than the kernel's). `identity` names the answer, `state`
+    version text of the compiler; `programs` the programs that the tree names; `repeats_headers` says that the tree's
+    fixdep writes down a header as often as the compiler names it; `warnings` is what the makefiles say to every build
+    (another compiler than the kernel's). `identity` names the answer, `state`
     the makefiles and the configuration that were asked: other questions may have other answers in another state.
     """
 
@@ -78,6 +80,7 @@ class TreeAnswer:
     makefiles: tuple[str, ...]
     variables: tuple[tuple[str, str], ...]
     identity: str
+    repeats_headers: bool = False
     warnings: str = ""
     state: str = ""
 
@@ -257,8 +260,22 @@ def _answer(
             repr((facts, [sorted(block.items()) for block in blocks])).replace(placeholder, ""),
             stamps(_program_paths(programs, asked)),
         ),
+        repeats_headers=_repeats_headers(tree),
         warnings=warnings,
     )
+
+
+def _repeats_headers(tree: KernelTree) -> bool:
+    """Whether the tree's fixdep writes down a header twice that a depfile has twice; where it cannot run (it is another
+    machine's) the version tells."""
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        for name, text in (("x.d", "x.o: x.c x.h x.h\n"), ("x.c", ""), ("x.h", "")):
+            Path(scratch, name).write_text(text)
+        try:
+            done = run([tree.objects / _FIXDEP, "x.d", "x.o", "compile"], cwd=scratch, check=False)
+        except (CommandError, OSError):
+            return tree.version < (6, 3)
+    return done.text.count("  x.h \\\n") == 2 if done.returncode == 0 else tree.version < (6, 3)
 
 
 def without_btf_threads(answer: TreeAnswer) -> TreeAnswer:
@@ -420,6 +437,7 @@ def _to_json(answer: TreeAnswer) -> dict[str, Any]:
         "makefiles": list(answer.makefiles),
         "variables": [list(pair) for pair in answer.variables],
         "identity": answer.identity,
+        "repeats_headers": answer.repeats_headers,
         "warnings": answer.warnings,
     }
 
@@ -445,6 +463,7 @@ def _from_json(tree: KernelTree, value: dict[str, Any]) -> TreeAnswer:
         makefiles=tuple(value["makefiles"]),
         variables=tuple((name, text) for name, text in value["variables"]),
         identity=value["identity"],
+        repeats_headers=value["repeats_headers"],
         warnings=value["warnings"],
         state=digest(sorted((name, *seen) for name, seen in value["stamps"].items())),
     )

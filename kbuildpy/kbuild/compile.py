@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from kbuildpy.errors import CommandError, KbuildError
@@ -43,7 +45,8 @@ class StandIn(NamedTuple):
 class Job:
     """One object to make: nominal `target` by `steps`; `outputs` are the nominal names in its commands that
     lie among the output; `extra` are compiler options of ours; `cwd` and `env` are what Kbuild runs it in;
-    `precompiled` are headers that a `.mod.c` begins with; `stand_in` is what the compiler reads in place of that."""
+    `precompiled` are headers that a `.mod.c` begins with; `stand_in` is what the compiler reads in place of that;
+    `repeats` says that the record names a header as often as the compiler does."""
 
     target: str
     steps: tuple[Step, ...]
@@ -55,6 +58,7 @@ class Job:
     verbose: bool = False
     precompiled: Precompiled | None = field(default=None, repr=False, compare=False)
     stand_in: StandIn | None = None
+    repeats: bool = False
 
     @property
     def object_file(self) -> Path:
@@ -132,6 +136,7 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
                 besides=besides,
                 without=f"{precompiled_directory()}/",
                 source=job.stand_in.source if job.stand_in else "",
+                repeats=job.repeats,
             )
             text = format_record(record, target=job.target, command=step.command)
             job.record_file.write_text(text, errors="surrogateescape")
@@ -160,7 +165,7 @@ def _run_step(job: Job, step: Step) -> None:
     if step.rule not in COMPILE_RULES:
         # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
         status = _run_command(job, text)
-    elif job.stand_in is None or records_macros(text):
+    elif job.stand_in is None or (records_macros(text) and "=" not in job.stand_in.name):
         status = _run_command(job, text, carried_over(job.extra, text))
     else:
         status = _compile_stand_in(job, job.stand_in, text)
@@ -177,15 +182,19 @@ def _compile_stand_in(job: Job, stand_in: StandIn, text: str) -> int:
     line directive gives all but the compilation unit its name, and a map gives it to that. (Macros, which -g3 writes
     down, belong to the file that was read, whatever its lines say.)
     """
-    path = Path(stand_in.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with ExitStack() as stack:
+        path, place, name = Path(stand_in.path), stand_in.path, stand_in.name
+        if "=" in stand_in.path or "=" in stand_in.name:
+            # A map cannot hold a name with such a character: what has it is the same here and there.
+            place = stack.enter_context(TemporaryDirectory(prefix="kbuildpy-"))
+            name = stand_in.name.partition("=")[0].rpartition("/")[0]
+            path = Path(f"{place}{stand_in.name[len(name) :]}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stack.callback(path.unlink, missing_ok=True)
         path.write_bytes(os.fsencode(f'#line 1 "{stand_in.name}"\n') + Path(stand_in.source).read_bytes())
-        text = re.sub(rf"(?<!\S){re.escape(stand_in.source)}(?!\S)", lambda _: stand_in.path, text)
-        extra = carried_over([f"-fdebug-prefix-map={stand_in.path}={stand_in.name}"], text)
+        text = re.sub(rf"(?<!\S){re.escape(stand_in.source)}(?!\S)", lambda _: str(path), text)
+        extra = carried_over([f"-fdebug-prefix-map={place}={name}"], text)
         return _run_command(job, text, extra)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _run_command(job: Job, text: str, extra: Sequence[str] = ()) -> int:

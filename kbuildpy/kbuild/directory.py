@@ -22,6 +22,7 @@ from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step, plan_from_j
 from kbuildpy.kbuild.question import (
     check_directory_name,
     check_kbuild_file,
+    check_pattern,
     digest,
     environment_key,
     make_failed,
@@ -84,6 +85,8 @@ def ask_directory(
     make refuses or a source that is missing.
     """
     check_directory_name(directory)
+    if not answer.in_directory:
+        check_pattern(directory)
     coming = tuple(coming_sources)
     if kbuild_file is None:
         check_kbuild_file(directory)

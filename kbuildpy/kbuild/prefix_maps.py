@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-_MAP = re.compile(r"-f(debug|file|macro|profile)-prefix-map=([^=]*)=(.*)", re.DOTALL)
+_MAP = re.compile(r"-f(debug|file|macro|profile)-prefix-map=(.*)=([^=]*)", re.DOTALL)
 # -g3, -ggdb3: with macros, whose debug information names the source once more.
 _WITH_MACROS = re.compile(r"(?<!\S)-g(?:gdb|stabs|xcoff|vms)?3(?!\S)")
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from glob import glob
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
@@ -67,9 +68,12 @@ def stamps(paths: Iterable[str | Path]) -> dict[str, Stamp]:
 
 
 # The top Makefile refuses the first ones itself (the checks of KBUILD_EXTMOD); the others reach the shell, make's
-# own syntax or the compiler's options (`-Wp,`, `-ffile-prefix-map=OLD=NEW`) unquoted.
+# own syntax or the compiler's options (`-Wp,`) unquoted.
 _UNBUILDABLE = {" ": "a space", "\t": "a tab", "\n": "a newline"}
-_UNBUILDABLE |= {character: f"'{character}'" for character in ":%,$#()<>;&|*=`'\"\\"}
+_UNBUILDABLE |= {character: f"'{character}'" for character in ":%,$#()<>;&|`'\"\\"}
+
+
+_PATTERN = frozenset("*?[")
 
 
 def check_directory_name(directory: Path) -> None:
@@ -88,13 +92,29 @@ def check_directory_name(directory: Path) -> None:
     check_encoding(str(directory))
 
 
+def check_pattern(directory: Path) -> None:
+    """Refuse a module directory whose path is a pattern that means something else than itself (`UsageError`).
+
+    Up to 6.12 its name is a target of the top Makefile (build-dir), and make expands patterns there: it would build in
+    whatever matches.
+    """
+    if not _PATTERN.isdisjoint(str(directory)):
+        found = sorted(glob(str(directory)))  # noqa: PTH207 - an absolute pattern
+        if found != [str(directory)]:
+            others = ", ".join(name for name in found if name != str(directory)) or "nothing"
+            raise UsageError(
+                f"{directory}: to make the path is a pattern, and it matches {others}",
+                hint="move the module to a path without '*', '?' and '['",
+            )
+
+
 def check_output_name(out: Path) -> None:
     """Refuse an output directory that Kbuild's commands cannot write to, or that is no directory (`UsageError`)."""
     found = next((place for place in (out, *out.parents) if place.exists()), out)
     if not found.is_dir():
         raise UsageError(f"{found}: not a directory, so nothing can be built in {out}", hint="name another directory")
     for character, word in _UNBUILDABLE.items():
-        if character in str(out) and character not in ":%*":
+        if character in str(out) and character not in ":%":
             raise UsageError(
                 f"{out}: the path contains {word}, and Kbuild's commands cannot write there",
                 hint="name an output directory without it: the shell or the compiler would take it for syntax",

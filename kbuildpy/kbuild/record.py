@@ -33,14 +33,19 @@ class Record:
     contents: str = ""
 
 
-def read_depfile(text: str) -> tuple[str, list[str]]:
-    """The source and the other dependencies of a compiler's depfile."""
+def read_depfile(text: str, *, repeats: bool = False) -> tuple[str, list[str]]:
+    """The source and the other dependencies of a compiler's depfile.
+
+    GCC names a header once for each way that it was found (`"x.h"`, and `<x.h>` by -I). fixdep writes that down as it
+    is (`repeats`) or, since 6.3, names each file once.
+    """
     words = text.replace("\\\n", " ").replace("\\ ", "\0").split()
     names = [word.replace("\0", " ").replace("$$", "$").replace("\\#", "#") for word in words]
     names = [name for name in names if not name.endswith(":")]
     if not names:
         return "", []
-    headers = [name for name in dict.fromkeys(names[1:]) if not name.endswith(NOT_A_DEPENDENCY)]
+    others = names[1:] if repeats else dict.fromkeys(names[1:])
+    headers = [name for name in others if not name.endswith(NOT_A_DEPENDENCY)]
     return names[0], headers
 
 
@@ -64,12 +69,13 @@ def make_record(
     besides: Iterable[str] = (),
     without: str = "\0",
     source: str = "",
+    repeats: bool = False,
 ) -> Record:
     """The record for the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file, `is_own`
     says whether a file belongs to the module, `find` which file the compiler found at a path, `besides` are headers
     that the compiler had precompiled in the folder `without`, `source` is the source where the compiler read something
-    in its place."""
-    read, headers = read_depfile(depfile.read_text(errors="surrogateescape"))
+    in its place, `repeats` is as for `read_depfile`."""
+    read, headers = read_depfile(depfile.read_text(errors="surrogateescape"), repeats=repeats)
     source = source or read
     if besides:
         # (the precompiled file itself is named, too; it is only another form of these)

@@ -255,13 +255,17 @@ def _set_namespace(symbol: str, namespace: str, reading: Reading) -> None:
 
 
 def _set_crcs(module: ModuleObject, exports: list[ExportedSymbol]) -> None:
-    """Take the CRCs of `exports` from the records (modpost.c: mod_set_crcs); of two equal names the newer gets it."""
-    if not exports:
-        return
+    """Take the CRCs of `exports` from the records (modpost.c: mod_set_crcs); of two equal names the newer gets it.
+
+    There must be a record also where it is not asked for any CRC.
+    """
     by_name = {export.name: export for export in exports}
     for object in module.objects:
         if not object.name:
             break
+        if not exports:
+            object.require()
+            continue
         for symbol, crc in recorded_crcs(object.read()):
             export = by_name.get(symbol)
             if export is not None:

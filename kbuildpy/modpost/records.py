@@ -6,10 +6,11 @@ and the list of source files (scripts/mod/sumversion.c: parse_source_files).
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from kbuildpy.errors import KbuildError
 
@@ -26,15 +27,27 @@ class ObjectRecord:
     record: Path
 
     def read(self) -> str:
-        """The record's text up to a NUL byte, where the C code would see its end."""
+        """The record's text up to a NUL byte, where the C code would see its end; raises `KbuildError` without one."""
         try:
             text = self.record.read_bytes()
         except OSError as error:
-            raise KbuildError(
-                f"{self.record}: {error.strerror}",
-                hint=f"the record of {self.name} is missing; remove the object and build again",
-            ) from error
+            raise self._missing(error) from error
         return text.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+    def require(self) -> None:
+        """Raise `KbuildError` if there is no record."""
+        try:
+            os.stat(self.record)  # noqa: PTH116 - one for each object of each module
+        except OSError as error:
+            raise self._missing(error) from error
+
+    def _missing(self, error: OSError) -> KbuildError:
+        name = PurePath(self.name).name
+        return KbuildError(
+            f"{self.record}: {error.strerror}",
+            hint=f"modpost reads the record of {name}: an object that comes with the sources takes one beside it (an "
+            "empty file will do), one that was built here must be removed and built again",
+        )
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,31 @@ class KbuildCall:
     variables: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class WrittenCall:
+    """A call of Kbuild as a Makefile has it, its variables not expanded."""
+
+    line: int
+    text: str
+    # what names the modules' directory, and what Kbuild is given beside that
+    place: str
+    variables: tuple[tuple[str, str], ...]
+
+
+def written_calls(makefile: Path) -> list[WrittenCall]:
+    """The calls of Kbuild to build modules in `makefile`, each once; neither make nor anything else is run."""
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], WrittenCall] = {}
+    for line, words in _recipes(makefile.read_text(errors="surrogateescape")):
+        call = _call(words)
+        if call is not None:
+            place, given = call
+            place = _HERE.sub("$(CURDIR)", place)
+            text = " ".join(words).lstrip("@-+")
+            written = WrittenCall(line, text, place, tuple(given.items()))
+            found.setdefault((place, written.variables), written)
+    return list(found.values())
+
+
 def kbuild_calls(makefile: Path) -> list[KbuildCall]:
     """The calls of Kbuild to build modules in `makefile`, each place once.
 
@@ -46,21 +71,31 @@ def kbuild_calls(makefile: Path) -> list[KbuildCall]:
     found: dict[tuple[Path, tuple[tuple[str, str], ...]], KbuildCall] = {}
     text = makefile.read_text(errors="surrogateescape")
     for line, words in _recipes(text):
-        given = {match[1]: match[2] for word in words if (match := _VARIABLE.fullmatch(word))}
-        place = next((given[name] for name in _DIRECTORY if name in given), None)
-        if place is None or not any(word == "-C" or word.startswith(("-C", "--directory")) for word in words):
+        written = _call(words)
+        if written is None:
             continue
-        if any(word in ("clean", "modules_install", "help") for word in words) and "modules" not in words:
-            continue
-        names = [name for name in given if name not in _NOT_KEPT and not name.startswith("INSTALL_")]
-        values = _expand(makefile, [place, *(given[name] for name in names)])
+        place, given = written
+        values = _expand(makefile, [place, *given.values()])
         call = KbuildCall(
             line,
             (makefile.parent / values[0].strip()).resolve(),
-            tuple(zip(names, (value.strip() for value in values[1:]), strict=True)),
+            tuple(zip(given, (value.strip() for value in values[1:]), strict=True)),
         )
         found.setdefault((call.directory, call.variables), call)
     return list(found.values())
+
+
+def _call(words: list[str]) -> tuple[str, dict[str, str]] | None:
+    """What names the modules' directory in a command that has Kbuild build them, and the variables to keep."""
+    given = {match[1]: match[2] for word in words if (match := _VARIABLE.fullmatch(word))}
+    place = next((given[name] for name in _DIRECTORY if name in given), None)
+    if place is None or not any(word == "-C" or word.startswith(("-C", "--directory")) for word in words):
+        return None
+    if any(word in ("clean", "modules_install", "help") for word in words) and "modules" not in words:
+        return None
+    return place, {
+        name: value for name, value in given.items() if name not in _NOT_KEPT and not name.startswith("INSTALL_")
+    }
 
 
 def _recipes(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -7,7 +7,7 @@ the same, a directory by its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,17 @@ def kbuild(env: Any, directory: Any = None, *, source: Any = None, **variables: 
     return stop_on_error(declare)
 
 
-def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mapping[str, Any], label: str = "") -> Group:
-    """The group of every module of the Kbuild file in `directory`, with output in `out`.
+def declare_directory(
+    env: Any,
+    directory: Path,
+    out: Path,
+    *,
+    variables: Mapping[str, Any],
+    label: str = "",
+    on_empty: Callable[[KbuildError], None] | None = None,
+) -> Group:
+    """The group of every module of the Kbuild file in `directory`, with output in `out`; where there is no module,
+    `on_empty` is called with the reasons (default: they are printed).
 
     Raises `KbuildError`.
     """
@@ -70,7 +79,11 @@ def declare_directory(env: Any, directory: Path, out: Path, *, variables: Mappin
     plan, layout = _evaluate(env, project, directory, out)
     warn_of_unread(Session.of(env), project, plan, variables)
     if not plan.modules:
-        say(f"kbuildpy: {directory}: the Kbuild file names no modules (obj-m is empty)")
+        empty = _explain_empty(project, directory, plan)
+        if on_empty is not None:
+            on_empty(empty)
+        else:
+            complain("\n  ".join([f"kbuildpy: {empty.message}", *empty.hint.split("\n")]))
     if plan.custom and project.read_only:
         declare_unmade(group, plan, layout, changed=changed_sources(directory, out))
     group.add(plan, layout)
@@ -136,6 +149,19 @@ def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:
         out = _out_root(env, project) / ("" if folder == session.top else below)
     group = declare_directory(env, folder, out, variables=variables)
     return [env.fs.File(f"{out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
+
+
+def _explain_empty(project: Project, directory: Path, plan: Plan) -> KbuildError:
+    from kbuildpy.scaffold.no_modules import no_modules  # (next to never needed)
+
+    given, config = dict(project.answer.variables), project.tree.config
+
+    def value_of(symbol: str) -> str:
+        return given.get(symbol, config.get(symbol) or project.environ.get(symbol, ""))
+
+    return no_modules(
+        directory, plan.makefiles, release=project.tree.release, value_of=value_of, command="kbuildpy build"
+    )
 
 
 def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[Plan, Layout]:

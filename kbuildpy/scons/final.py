@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.compile import Job, StandIn
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, Step
@@ -32,6 +33,7 @@ def declare_final(group: Group, module: ModulePlan, layout: Layout) -> Any:
     """The nodes after a module's object; the last of them (`.ko`; `.mod.c` under KBUILD_MODPOST_NOFINAL=1)."""
     answer = group.project.answer
     below = layout.relative(module.name)
+    stand_in = _stand_in(group, f"{below}.mod.c")
     mod_c = _declare_mod_c(group, module, layout, below)
     if _stops_at_modpost(group):
         return mod_c
@@ -39,7 +41,7 @@ def declare_final(group: Group, module: ModulePlan, layout: Layout) -> Any:
     job = replace(
         _job(group, f"{below}.mod.o", steps),
         precompiled=group.project.precompiled,
-        stand_in=_stand_in(group, f"{below}.mod.c"),
+        stand_in=stand_in,
     )
     declare_compile(group, job, mod_c, title=steps[0].quiet)
     return _declare_ko(group, module, layout, below)
@@ -134,9 +136,18 @@ def _job(group: Group, below: str, steps: tuple[Step, ...]) -> Job:
 
 def _stand_in(group: Group, below: str) -> StandIn | None:
     """What GCC reads in place of `below`; nothing where Kbuild runs in the module's directory: the name is relative
-    there, and right."""
+    there, and right.
+
+    Raises `UsageError` where a map would be needed and cannot be written.
+    """
     answer = group.project.answer
     if answer.in_directory or "clang" in answer.compiler:
+        if "=" in group.directory or "=" in group.out:
+            raise UsageError(
+                f"{group.directory}: a path with '=': the compiler cannot be told that what lies in {group.out} belongs"
+                " there",
+                hint="move the module, or the output (-o), to a path without it",
+            )
         return None
     path = f"{group.out}/.kbuildpy/{digest(below)}.c"
     return StandIn(f"{group.out}/{below}", path, f"{group.directory}/{below}")

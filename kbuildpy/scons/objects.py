@@ -49,8 +49,16 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         return
     forced = [step for step in item.steps if step.rule == "force_checksrc"]
     steps = tuple(step for step in item.steps if step not in forced)
-    verbose = group.project.verbose
-    job = Job(item.target, steps, layout, layout.cwd, env, extra=layout.prefix_map(), verbose=verbose)
+    job = Job(
+        item.target,
+        steps,
+        layout,
+        layout.cwd,
+        env,
+        extra=layout.prefix_map(),
+        verbose=group.project.verbose,
+        repeats=group.project.answer.repeats_headers,
+    )
     targets = declare_compile(group, job, source, title=title)
     note_compilation(group.project.env, targets[0], source, item.steps[0].command, cwd=layout.cwd)
     _set_implicit(targets, _first_headers(group, item, layout))

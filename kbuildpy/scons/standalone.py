@@ -27,12 +27,13 @@ def build_directory(
     jobs: int,
     variables: Mapping[str, str],
     options: Sequence[str],
+    allow_empty: bool,
     stdout: TextIO,
 ) -> int:
     """Build every module of the Kbuild file in `directory` for `kernels`, into `out`/RELEASE; the exit status.
 
     `variables` are for make; KDIR among them chooses the kernel tree when `kernels` names none. `options` are
-    SCons' own. Raises `KbuildError`.
+    SCons' own. No modules for a kernel are a failure unless `allow_empty`. Raises `KbuildError`.
     """
     check_directory_name(directory)
     named = str(directory)
@@ -63,6 +64,7 @@ def build_directory(
         "trees": [item.tree for item in found],
         "variables": dict(variables),
         "state": str(state / "sconsign") if state.is_dir() else None,
+        "empty": [],
     }
     SCons.Script.KBUILDPY_REQUEST = request
     os.chdir(directory)
@@ -73,11 +75,28 @@ def build_directory(
         if interrupts.ending_signal():
             return 128 + interrupts.ending_signal()
         # (what was wrong before the build began has a status of its own)
-        return int(request.get("refused", 0)) or _status(stop.code)
+        status = int(request.get("refused", 0)) or _status(stop.code)
+    else:
+        status = 0
     finally:
         if "-c" in options and "-n" not in options:
             _remove_empty(place, [item.tree.release for item in found])
-    return 0
+    return status if "-c" in options else max(status, _report_empty(request["empty"], allowed=allow_empty))
+
+
+def _report_empty(errors: Sequence[KbuildError], *, allowed: bool) -> int:
+    """Print for which kernels there were no modules, and why where that is not `allowed`; the exit status."""
+    from kbuildpy.scons.actions import print_error
+
+    for error in errors:
+        if allowed:
+            complain(f"kbuildpy: {error.message}")
+        else:
+            print_error(error)
+    if not errors or allowed:
+        return 0
+    complain("  (--allow-empty: a build without modules is no failure)")
+    return 1
 
 
 def declare(env: Any, request: dict[str, Any]) -> None:
@@ -95,7 +114,12 @@ def declare(env: Any, request: dict[str, Any]) -> None:
             label = f"{tree.release}/" if several else ""
             session.use_tree(tree)
             group = declare_directory(
-                env, request["directory"], request["out"] / tree.release, variables=variables, label=label
+                env,
+                request["directory"],
+                request["out"] / tree.release,
+                variables=variables,
+                label=label,
+                on_empty=request["empty"].append,
             )
             targets += group.default_targets()
     except KbuildError as error:

@@ -278,9 +278,9 @@ def test_no_kernel_tree_at_all(place: Path, tmp_path: Path) -> None:
     write_sources(GOOD, place)
     code = (
         "import sys; from pathlib import Path; from kbuildpy.kernel import find\n"
-        f"real = find.find_trees; empty = Path({str(tmp_path / 'empty')!r})\n"
+        f"real = find.find_called_trees; empty = Path({str(tmp_path / 'empty')!r})\n"
         "import kbuildpy.scons.standalone as alone\n"
-        "alone.find_trees = lambda *a, **k: real(*a, **{**k, 'root': empty})\n"
+        "alone.find_called_trees = lambda *a, **k: real(*a, **{**k, 'root': empty})\n"
         f"from kbuildpy.cli import main; sys.exit(main(['build', {str(place)!r}]))\n"
     )
     environ = {name: value for name, value in os.environ.items() if name not in ("KDIR", "KERNELRELEASE")}

@@ -152,6 +152,29 @@ def test_the_kernel_on_the_command_line_goes_before_that_in_the_environment(tmp_
         assert "Traceback" not in refused.error_text
 
 
+def test_a_build_of_nothing_fails_and_says_what_it_takes(tree: KernelTree, tmp_path: Path) -> None:
+    place = tmp_path / "drv"
+    sources = {"Kbuild": "obj-$(CONFIG_DEMO) := demo.o\n", "demo.c": module()}
+    write_sources({"SConstruct": f"{HEAD}env.Kbuild('drv')\n"}, tmp_path)
+    write_sources(sources, place)
+    assert make(tree, place).returncode == 0
+    assert not list(place.glob("*.ko"))
+    said = [f"the Kbuild file names no modules for {tree.release}", "Kbuild:1: CONFIG_DEMO is not set, and demo.o"]
+    done = kbuildpy("build", place, "-k", "all")
+    assert done.returncode == 1
+    for text in [*said, *(f"for {other.release} " for other in trees()), "--allow-empty"]:
+        assert text in done.error_text
+    assert "Traceback" not in done.error_text
+    allowed = kbuildpy("build", place, "-k", "all", "--allow-empty")
+    assert (allowed.returncode, "CONFIG_DEMO" in allowed.error_text) == (0, False)
+    assert said[0] in allowed.error_text
+    assert kbuildpy("build", place, "-k", "all", "-c").returncode == 0
+    declared = run([sys.executable, "-m", "SCons", f"KDIR={tree.objects}"], cwd=tmp_path)
+    assert all(text in declared.error_text for text in said)
+    # What it says to give makes the module, as it does for make.
+    assert_same(tree, tmp_path / "m", sources, "CONFIG_DEMO=m")
+
+
 def test_output_elsewhere_and_for_several_kernels(tmp_path: Path) -> None:
     place, out = tmp_path / "m", tmp_path / "elsewhere/deep"
     write_sources({"Kbuild": "obj-m := many.o sub/\n", "many.c": module(), "sub/Kbuild": "obj-m := under.o\n"}, place)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import assert_equal, build_both, newest_tree_first, tree_of_release
+from tests.parity.both import assert_equal, build_both, kbuildpy, make, newest_tree_first, tree_of_release, trees
 from tests.parity.languages import assert_equal_or_refused, assert_same, both, exporting, module, says, write_sources
 
 pytestmark = pytest.mark.parity
@@ -233,6 +234,58 @@ def test_objects_that_come_with_the_sources(tree: KernelTree, tmp_path: Path) ->
     assert_equal_or_refused(tree, oracle, ours)
 
 
+def test_an_object_that_comes_without_its_record_is_refused(tree: KernelTree, tmp_path: Path) -> None:
+    """Also where nothing is exported: modpost opens the record of every object where versions are wanted."""
+
+    def lay_out(place: Path, records: tuple[str, ...]) -> None:
+        sources = {
+            "Kbuild": "obj-m := blobs.o\nblobs-y := main.o shipped.o prebuilt.o\n",
+            "main.c": "int shipped(void);\nint prebuilt(void);\nint m(void);\n"
+            f"int m(void) {{ return shipped() + prebuilt(); }}\n{module()}",
+        }
+        write_sources({**sources, **dict.fromkeys(records, "")}, place)
+        for name in ("shipped.o_shipped", "prebuilt.o"):
+            compiler = ["gcc", "-O2", "-fcf-protection=none", "-mcmodel=kernel", "-fno-pic", "-x", "c", "-"]
+            code = f"int {name.partition('.')[0]}(void) {{ return 1; }}"
+            run([*compiler, "-c", "-o", place / name], input=code.encode())
+
+    if tree.config.get("CONFIG_MODVERSIONS") != "y":
+        pytest.skip("a tree without versions")
+    for lacking, there in (("shipped", ".prebuilt.o.cmd"), ("prebuilt", ".shipped.o.cmd")):
+        [(oracle, ours)] = build_both(tree, partial(lay_out, records=(there,)), tmp_path / "m")
+        assert (oracle.status, ours.status) == (2, 1)
+        said = f"{tmp_path}/m/.{lacking}.o.cmd: No such file or directory"
+        assert said in oracle.output
+        assert said in ours.output
+    # As the hint says, an empty one will do.
+    whole = partial(lay_out, records=(".prebuilt.o.cmd", ".shipped.o.cmd"))
+    [(oracle, ours)] = build_both(tree, whole, tmp_path / "m")
+    assert_equal_or_refused(tree, oracle, ours)
+
+
+@pytest.mark.parametrize("name", ["a=b", "x=y/=z", "st*r", "~{a}[b"])
+def test_directories_with_odd_names_that_make_builds_in(name: str, tree: KernelTree, tmp_path: Path) -> None:
+    sources = {"Kbuild": "obj-m := one.o sub/two.o\n", "one.c": module("SAY(file, __FILE__);"), "sub/two.c": module()}
+    assert_same(tree, tmp_path / name, sources)
+
+
+@pytest.mark.parametrize("name", ["a?b", "a*b", "a[bx]b"])
+def test_a_directory_whose_name_is_a_pattern_for_another_is_refused(
+    name: str, tree: KernelTree, tmp_path: Path
+) -> None:
+    if tree.version >= (6, 13):
+        pytest.skip("Kbuild runs in the directory")
+    for place in (tmp_path / name, tmp_path / "axb"):
+        write_sources({"Kbuild": "obj-m := one.o\n", "one.c": module()}, place)
+    # make builds the other one.
+    make(tree, tmp_path / name)
+    assert (tmp_path / "axb/one.o").exists()
+    done = kbuildpy("build", tmp_path / name, "-k", tree.objects)
+    assert done.returncode == 2
+    said = f"{tmp_path / name}: to make the path is a pattern, and it matches {tmp_path / 'axb'}"
+    assert said in done.text + done.error_text
+
+
 def test_non_standard_objects_are_left_alone_by_objtool(tree: KernelTree, tmp_path: Path) -> None:
     code = 'void odd(void);\nvoid odd(void) { asm volatile("push %rbp"); }\n'
     sources = {
@@ -274,6 +327,22 @@ def test_modpost_goes_through_nested_subdirectories_in_the_order_of_modules_orde
     said = [[line for line in build.output.splitlines() if "nowhere" in line] for build in (oracle, ours)]
     assert said[0]
     assert said[1] == said[0]
+
+
+@pytest.mark.parametrize("release", [tree.release for tree in trees()])
+def test_a_header_that_is_found_in_two_ways_counts_in_srcversion_as_fixdep_counts_it(
+    release: str, tmp_path: Path
+) -> None:
+    sources = {
+        "Kbuild": "obj-m := twice.o\nccflags-y := -I$(src)\n",
+        "twice.h": "int found(void);\n",
+        "twice.c": '#include "twice.h"\n#include <twice.h>\n#include "other.h"\n#include "twice.h"\n'
+        + module('SAY(version, "version=1");'),
+        "other.h": "#include <twice.h>\n",
+    }
+    [(oracle, ours)] = both(tree_of_release(release), tmp_path / "m", sources)
+    assert_equal(oracle, ours)
+    assert b"srcversion=" in ours.files["twice.ko"]
 
 
 def test_exports_with_namespaces_between_subdirectories(tree: KernelTree, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost import DeviceTableLayouts
-from tests.parity.test_modpost_oracle import TREES, Built, build, compare, layouts_of, ours, usual_options
+from tests.parity.test_modpost_oracle import TREES, Built, build, compare, layouts_of, oracle, ours, usual_options
 
 pytestmark = pytest.mark.parity
 
@@ -223,6 +223,8 @@ SYMVERS = {
     "0x00000000\txp_ns\tdrv/b\tEXPORT_SYMBOL\tSPACE\n",
     "odd_numbers": " 7\txp_plain\tdrv/a\tEXPORT_SYMBOL\t\n0x0\txp_ns\tdrv/b\tEXPORT_SYMBOL\tSPACE\twith tab\n",
     "no_final_newline": "0x00000001\txp_plain\tdrv/a\tEXPORT_SYMBOL\t\n0x00000002\txp_gpl\tdrv/a\tEXPORT_SYMBOL\t",
+    "nul_at_the_end_of_a_line": "0x1\txp_plain\tdrv/a\tEXPORT_SYMBOL\t\0A\n0x2\txp_gpl\tdrv/a\tEXPORT_SYMBOL\t\n",
+    "nul_at_the_start": "\00x1\txp_plain\tdrv/a\tEXPORT_SYMBOL\t\n",
     "empty": "",
 }
 
@@ -287,11 +289,15 @@ def test_a_later_symvers_counts(built: Built) -> None:
         ("0x1\tsymbol\towner\tEXPORT_SYMBOL", "4 fields"),
         ("0xyz\tsymbol\towner\tEXPORT_SYMBOL\t", "is no CRC"),
         ("0x1\t\towner\tEXPORT_SYMBOL\t", "no symbol"),
+        ("0x1\tsym\0bol\towner\tEXPORT_SYMBOL\t", "2 fields"),
+        ("0x1\tsymbol\tow\0ner\tEXPORT_SYMBOL\t", "3 fields"),
         ("", "empty line"),
     ],
 )
 def test_a_malformed_symvers_is_refused_with_its_line(line: str, complaint: str, built: Built) -> None:
     extra = built.directory / "malformed.symvers"
     extra.write_text(f"0x00000001\tfine\towner\tEXPORT_SYMBOL\t\n{line}\n")
+    options = [*usual_options(built), "-i", str(extra)]
+    assert oracle(built, ["xp"], options).failed
     with pytest.raises(KbuildError, match=rf"malformed\.symvers:2: .*{complaint}"):
-        ours(built, ["xp"], [*usual_options(built), "-i", str(extra)], None)
+        ours(built, ["xp"], options, None)
