@@ -20,6 +20,7 @@ from kbuildpy.kbuild.plan import Step
 from kbuildpy.kbuild.precompiled import Precompiled, precompiled_directory
 from kbuildpy.kbuild.record import Record, format_record, make_record
 from kbuildpy.run import how_it_failed
+from kbuildpy.say import say
 
 _GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversions_c", "modversions_S"})
 # Bookkeeping of Kbuild's own that has no meaning here.
@@ -30,7 +31,8 @@ _IGNORED = frozenset({"gen_objtooldep", "gen_ksymdeps", "warn_shared_object", "u
 class Job:
     """One object to make: nominal `target` by `steps`; `outputs` are the nominal names in its commands that
     lie among the output; `extra` are compiler options of ours; `cwd` and `env` are what Kbuild runs it in;
-    `precompiled` are headers that a `.mod.c` begins with."""
+    `precompiled` are headers that a `.mod.c` begins with; `check_line` is what to say before the source is checked
+    (sparse), if anything."""
 
     target: str
     steps: tuple[Step, ...]
@@ -41,6 +43,7 @@ class Job:
     extra: tuple[str, ...] = ()
     verbose: bool = False
     precompiled: Precompiled | None = field(default=None, repr=False, compare=False)
+    check_line: str = field(default="", compare=False)
 
     @property
     def object_file(self) -> Path:
@@ -130,6 +133,8 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
             if exports:
                 _check_local_export(job)
         elif step.rule not in _IGNORED:
+            if step.rule == "checksrc" and job.check_line:
+                say(job.check_line)
             _run_step(job, step)
     return record
 
