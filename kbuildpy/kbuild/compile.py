@@ -27,6 +27,7 @@ from kbuildpy.kbuild.precompiled import Precompiled, precompiled_directory
 from kbuildpy.kbuild.prefix_maps import carried_over, records_macros
 from kbuildpy.kbuild.record import Record, format_record, make_record
 from kbuildpy.run import how_it_failed
+from kbuildpy.say import say
 
 _GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversions_c", "modversions_S"})
 # Bookkeeping of Kbuild's own that has no meaning here.
@@ -46,7 +47,8 @@ class Job:
     """One object to make: nominal `target` by `steps`; `outputs` are the nominal names in its commands that
     lie among the output; `extra` are compiler options of ours; `cwd` and `env` are what Kbuild runs it in;
     `precompiled` are headers that a `.mod.c` begins with; `stand_in` is what the compiler reads in place of that;
-    `repeats` says that the record names a header as often as the compiler does."""
+    `repeats` says that the record names a header as often as the compiler does; `check_line` is what to say before the
+    source is checked (sparse), if anything."""
 
     target: str
     steps: tuple[Step, ...]
@@ -59,6 +61,7 @@ class Job:
     precompiled: Precompiled | None = field(default=None, repr=False, compare=False)
     stand_in: StandIn | None = None
     repeats: bool = False
+    check_line: str = field(default="", compare=False)
 
     @property
     def object_file(self) -> Path:
@@ -151,6 +154,8 @@ def _run_steps(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: 
             if exports:
                 _check_local_export(job)
         elif step.rule not in _IGNORED:
+            if step.rule == "checksrc" and job.check_line:
+                say(job.check_line)
             _run_step(job, step)
     return record
 

@@ -104,7 +104,7 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
         )
         if checked:
             if not quiet:
-                say(f"  CHECK   {group.label}{below}.ko")
+                say(f"  LOADCHK {group.label}{below}.ko")
             check_built(group, Path(target[0].get_abspath()), f"{group.label}{below}.ko")
 
     name = f"{below}.ko" if answer.in_directory else f"{group.directory}/{below}.ko"

@@ -49,6 +49,8 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         return
     forced = [step for step in item.steps if step.rule == "force_checksrc"]
     steps = tuple(step for step in item.steps if step not in forced)
+    verbose = group.project.verbose
+    checks = f"CHECK   {group.label}{layout.relative(item.source)}"
     job = Job(
         item.target,
         steps,
@@ -56,14 +58,15 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         layout.cwd,
         env,
         extra=layout.prefix_map(),
-        verbose=group.project.verbose,
+        verbose=verbose,
         repeats=group.project.answer.repeats_headers,
+        check_line="" if group.project.env.GetOption("silent") else f"  {checks}",
     )
     targets = declare_compile(group, job, source, title=title)
     note_compilation(group.project.env, targets[0], source, item.steps[0].command, cwd=layout.cwd)
     _set_implicit(targets, _first_headers(group, item, layout))
     for step in forced:
-        _declare_check(group, replace(job, steps=(step,)), source, title=step.quiet)
+        _declare_check(group, replace(job, steps=(step,)), source, title=checks)
 
 
 def declare_unmade(group: Group, plan: Plan, layout: Layout, *, changed: Collection[str]) -> None:

@@ -120,7 +120,7 @@ def _declare(
     label = group.label if group else f"{project.tree.release} "
     facts = _facts(project.tree)
     signature = digest(params, sorted(started.items()), project.answer.identity, facts, __version__)
-    action = KbuildAction(check, title=f"  CHECK   {label}{Path(module.get_abspath()).name}", signature=signature)
+    action = KbuildAction(check, title=f"  LOADCHK {label}{Path(module.get_abspath()).name}", signature=signature)
     bind(group.project.env if group else env, [node], [module, *certificates], action)
     if group:
         node.attributes.kbuildpy_contents = group.contents

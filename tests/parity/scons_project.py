@@ -76,7 +76,7 @@ class Run:
     def did(self) -> list[str]:
         """Kbuild's lines: `CC [M]  a.o`; not that a module was checked."""
         lines = [line.strip() for line in self.output.splitlines() if line.startswith("  ")]
-        return sorted(line for line in lines if not (line.startswith("CHECK ") and line.endswith(".ko")))
+        return sorted(line for line in lines if not line.startswith("LOADCHK "))
 
     @property
     def compiled(self) -> list[str]:

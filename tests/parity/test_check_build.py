@@ -45,7 +45,7 @@ def test_a_module_that_the_kernel_would_refuse_fails_the_build(name: str, tmp_pa
     assert f"kernel log: {name}: {line}" in refused.output
     assert not list(project.place.rglob("*.ko"))
     built = project.scons("CHECK=0")
-    assert "CHECK " not in built.output
+    assert "LOADCHK" not in built.output
     assert len(list(project.place.rglob("*.ko"))) == 1
     # What was let through is looked at again as soon as it is asked for.
     assert "refused with ENOEXEC" in project.scons(status=2).output
@@ -53,8 +53,8 @@ def test_a_module_that_the_kernel_would_refuse_fails_the_build(name: str, tmp_pa
 
 def test_a_good_module_is_checked_once_and_stays_as_make_builds_it(tmp_path: Path) -> None:
     project = project_of(tmp_path, {"good": GOOD})
-    assert "  CHECK   good.ko\n" in project.build().output
-    assert "CHECK " not in project.build().output
+    assert "  LOADCHK good.ko\n" in project.build().output
+    assert "LOADCHK" not in project.build().output
     checked = project.outputs()[f"build/{usual_tree().release}/good.ko"]
     project.build("CHECK=0")
     assert project.outputs()[f"build/{usual_tree().release}/good.ko"] == checked
@@ -62,7 +62,7 @@ def test_a_good_module_is_checked_once_and_stays_as_make_builds_it(tmp_path: Pat
 
 def test_modules_of_a_group_count_as_loaded_for_each_other(tmp_path: Path) -> None:
     project = SConsProject(tmp_path / "project", usual_tree().objects, PAIR)
-    assert "  CHECK   user.ko\n" in project.build().output
+    assert "  LOADCHK user.ko\n" in project.build().output
 
 
 def test_a_proprietary_module_gives_nothing_to_one_that_uses_what_is_for_gpl_modules(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_what_make_only_warns_of_is_no_reason_to_fail(tmp_path: Path) -> None:
 def test_a_verdict_is_a_file_of_its_own(tmp_path: Path) -> None:
     declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko, params='unknown=1')\n"
     project = project_of(tmp_path, {"good": GOOD}, declared)
-    assert "  CHECK   good.ko\n" in project.build().output
+    assert "  LOADCHK good.ko\n" in project.build().output
     verdict = json.loads((project.place / "build" / usual_tree().release / "good.ko.check").read_text())
     assert verdict["accepted"] is True
     assert verdict["kernel"] == usual_tree().release
@@ -144,11 +144,11 @@ def test_a_verdict_is_asked_for_again_when_the_kernels_image_changed(tmp_path: P
     declared = f"{HEAD}ko = env.KernelModule('good')\nenv.CheckModule(ko)\n"
     project = SConsProject(tmp_path / "project", objects, {"SConstruct": declared, "good.c": GOOD})
     project.build()
-    assert "CHECK" not in project.build().output
+    assert "LOADCHK" not in project.build().output
     image = objects / "arch/x86/boot/bzImage"
     image.parent.mkdir(parents=True, exist_ok=True)
     image.write_bytes(b"another kernel's keys")
-    assert "  CHECK   good.ko\n" in project.build().output
+    assert "  LOADCHK good.ko\n" in project.build().output
 
 
 def test_an_unsigned_module_is_refused_where_signatures_are_enforced(tmp_path: Path) -> None:
@@ -179,7 +179,8 @@ def test_a_misspelt_wish_is_refused_and_not_passed_over(tmp_path: Path) -> None:
     declared = "ko = env.KernelModule('good')\nenv.CheckModule(ko, sig_enfore=True)\n"
     project = project_of(tmp_path, {"good": GOOD}, declared)
     refused = project.scons(status=2)
-    assert "kbuildpy: CheckModule: there is no keyword sig_enfore\n" in refused.output
+    said = "kbuildpy: SConstruct:6: CheckModule: there is no keyword sig_enfore; did you mean sig_enforce?\n"
+    assert said in refused.output
     assert not list(project.place.rglob("*.check"))
 
 
@@ -198,7 +199,7 @@ def test_a_signature_is_judged_with_the_certificates_that_are_enrolled(tmp_path:
     assert project.build().did == []
     # One more makes no difference, and is asked all the same.
     write_pair(project.place, "rsa4096")
-    assert "  CHECK   good.ko\n" in project.build().output
+    assert "  LOADCHK good.ko\n" in project.build().output
     # Without the signer's own nobody but the kernel's own could vouch, and those are not known everywhere.
     project.edit("SConstruct", "cert=['rsa4096.pem', copy]", "cert='rsa4096.pem'")
     process = project.start()

@@ -49,6 +49,12 @@ def test_checks_complain_as_under_make(variables: str, tree: KernelTree, tmp_pat
     assert_equal(oracle, ours)
     assert complaints(oracle), "nothing to compare"
     assert complaints(ours) == complaints(oracle)
+    assert checked(ours.output) == checked(oracle.output) == ["main.c", "other.c"]
+
+
+def checked(output: str) -> list[str]:
+    """The sources of the lines that announce a checker, sorted."""
+    return sorted(Path(name).name for name in re.findall(r"^  CHECK   (.*)$", output, re.MULTILINE))
 
 
 def test_c_2_checks_sources_that_are_up_to_date(tmp_path: Path) -> None:
@@ -60,6 +66,7 @@ def test_c_2_checks_sources_that_are_up_to_date(tmp_path: Path) -> None:
     done = kbuildpy("build", place, "-k", str(tree.objects), "C=2")
     assert done.returncode == 0
     assert "CC " not in done.text
+    assert checked(done.text) == ["main.c", "other.c"]
     assert done.error_text.count("warning:") == make_twice(tree, place).count("warning:") > 0
 
 
