@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     from kbuildpy.new_files import NewFile, require_absent, write_new
     from kbuildpy.signing.keygen import make_signing_key
+    from kbuildpy.signing.loadable import needed_for
 
     key = Path(args.key)
     pem, der = _beside(key)
@@ -71,6 +73,9 @@ def run(args: argparse.Namespace) -> int:
         ],
         force=args.force,
     )
+    if needed := needed_for(args.algorithm):
+        note = f"kernels verify with it only if they have {needed}"
+        print(f"kbuildpy: note: {args.algorithm}: {note}", file=sys.stderr)
     print("\n".join((*_files(made, key, pem, der, args), "", *_enrolment(made.certificate, der))))
     return 0
 

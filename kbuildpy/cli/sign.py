@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _signer(args: argparse.Namespace) -> Signer:
+    from kbuildpy.kernel.find import find_trees
     from kbuildpy.signing.keys import shown_name
+    from kbuildpy.signing.loadable import warn_of_kernels
     from kbuildpy.signing.open import open_signer
     from kbuildpy.signing.signer import warn_of_dates
 
@@ -81,8 +83,9 @@ def _signer(args: argparse.Namespace) -> Signer:
         use_key_id=args.key_id,
         passphrase=ask_passphrase,
     )
-    warning = warn_of_dates(signer.certificate)
-    if warning:
+    tree = find_trees([args.kernel])[0].tree if args.kernel else None
+    unusable = warn_of_kernels(signer.certificate, *((tree.release, tree.config) if tree else ()))
+    for warning in filter(None, (warn_of_dates(signer.certificate), unusable)):
         print(f"kbuildpy: warning: {printable(shown_name(args.cert or args.key))}: {warning}", file=sys.stderr)
     return signer
 

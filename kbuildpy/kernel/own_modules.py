@@ -141,6 +141,19 @@ def read_module(path: Path) -> bytes:
         raise KbuildError(f"{path}: {error.message}", hint=error.hint or _AGAIN) from error
 
 
+def packed_head(path: Path) -> bytes:
+    """The beginning of the module file `path` if it is compressed, else nothing; what a kernel that unpacks modules
+    itself looks at first. Nothing also for a file that cannot be read."""
+    from kbuildpy.compression import compression_of
+
+    try:
+        with path.open("rb") as file:
+            head = file.read(2048)
+    except OSError:
+        return b""
+    return head if compression_of(head) else b""
+
+
 def module_name(path: str) -> str:
     """What the kernel calls the module in the file (or of the name) `path`: KBUILD_MODNAME."""
     found = _MODULE.fullmatch(path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.own_modules import module_name, read_module, stated_needs, stated_release
+from kbuildpy.kernel.own_modules import module_name, packed_head, read_module, stated_needs, stated_release
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
 from kbuildpy.loader.load_module import NO_MODULES, load_module
@@ -100,7 +100,8 @@ class Checker:
         modules = self._before(file, contents, number)
         args = self._check.parameters.get(module_name(file.name), "")
         kernel = self._check.kernels[number]
-        verdict, after = load_module(contents, kernel, modules, args, file=str(file))
+        packed = packed_head(file)
+        verdict, after = load_module(contents, kernel, modules, args, file=str(file), packed=packed)
         self._loaded[file, number] = after if verdict.accepted else Modules(refused=(module_name(file.name),))
         return verdict
 

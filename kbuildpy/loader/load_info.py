@@ -43,19 +43,20 @@ class Index:
 @dataclass(eq=False, repr=False, match_args=False)
 class LoadInfo:
     """`contents` is what init_module(2) was given, `len` how much of it is the module (the signature is cut off),
-    `args` the parameters; `modules` are those that are loaded. `lines` collects what the kernel logs,
-    `taint_lines` what of it is about taints, `requires` the owners of the symbols that were found, `unchecked` what
-    could not be looked at. `on_demand`: the kernel's own
-    modules are taken for loaded where a symbol of theirs is needed. `mem` are the sizes of the blocks of memory,
-    `placed` the sections in them (`wrapped`: together they are larger than a size can be). `values` are the symbols'
-    values once they are resolved; None for an address that only the running kernel knows, which is within a module's
-    reach. `relocated` has the SHT_RELA sections that were applied, by the section that they are for.
+    `args` the parameters, `packed` the beginning of a compressed file that it was in; `modules` are those that are
+    loaded. `lines` collects what the kernel logs, `taint_lines` what of it is about taints, `requires` the owners of
+    the symbols that were found, `unchecked` what could not be looked at. `on_demand`: the kernel's own modules are
+    taken for loaded where a symbol of theirs is needed. `mem` are the sizes of the blocks of memory, `placed` the
+    sections in them (`wrapped`: together they are larger than a size can be). `values` are the symbols' values once
+    they are resolved; None for an address that only the running kernel knows, which is within a module's reach.
+    `relocated` has the SHT_RELA sections that were applied, by the section that they are for.
     """
 
     contents: bytes
     kernel: LoaderKernel
     modules: Modules
     args: str = ""
+    packed: bytes = b""
     len: int = 0
     hdr: Ehdr = field(default_factory=Ehdr)
     sechdrs: list[Shdr] = field(default_factory=list)

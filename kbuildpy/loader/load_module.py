@@ -21,6 +21,7 @@ from kbuildpy.loader.parameters.dyndbg import dynamic_debug_setup
 from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
 from kbuildpy.loader.stages import modinfo
 from kbuildpy.loader.stages.coming import prepare_coming_module
+from kbuildpy.loader.stages.decompress import module_decompress
 from kbuildpy.loader.stages.elf_index import check_struct_size
 from kbuildpy.loader.stages.elf_validity import MACHINES, elf_validity
 from kbuildpy.loader.stages.finalize import post_relocation
@@ -51,9 +52,12 @@ def load_module(
     *,
     file: str = "",
     on_demand: bool = True,
+    packed: bytes = b"",
 ) -> tuple[Verdict, Modules]:
     """What finit_module(2) of `kernel`, with `modules` loaded, would say to a module file with these `contents` and
     parameters `args`, and the modules that are loaded afterwards.
+
+    `packed` is the beginning of the file (2 KiB) where that is compressed: a kernel may unpack it itself.
 
     `on_demand`: where a symbol of one of the kernel's own modules is needed that module is taken for loaded, as
     modprobe would have done; else only what `modules` holds counts. Damage of any kind is a verdict and raises
@@ -64,8 +68,11 @@ def load_module(
             f"{kernel.release}: the loader of such a kernel is not known here",
             hint=f"kernels from {'.'.join(map(str, since.OLDEST))} on for {' and '.join(MACHINES)} are",
         )
-    info = LoadInfo(contents, kernel, modules, args, on_demand=on_demand)
+    info = LoadInfo(contents, kernel, modules, args, packed, on_demand=on_demand)
     try:
+        if packed:
+            info.stage = "module_decompress"
+            module_decompress(info)
         for name, stage in _stages(kernel):
             info.stage = name
             stage(info)

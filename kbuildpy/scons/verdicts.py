@@ -103,7 +103,7 @@ def _declare(
 
     def check(targets: list[Any], sources: list[Any]) -> None:
         from kbuildpy.files import replacing
-        from kbuildpy.kernel.own_modules import read_module
+        from kbuildpy.kernel.own_modules import packed_head, read_module
         from kbuildpy.loader.kernels.keys import with_certificates
         from kbuildpy.loader.load_module import load_module
 
@@ -111,7 +111,8 @@ def _declare(
         failed.unlink(missing_ok=True)
         kernel = replace(group_kernel(group) if group else project_kernel(project), **started)
         kernel = with_certificates(kernel, files)
-        verdict, _ = load_module(read_module(path), kernel, args=params, file=str(sources[0]))
+        packed = packed_head(path)
+        verdict, _ = load_module(read_module(path), kernel, args=params, file=str(sources[0]), packed=packed)
         with replacing(Path(targets[0].get_abspath()) if verdict.accepted else failed) as slot:
             slot.write(json.dumps(verdict.to_json()).encode() + b"\n")
         if not verdict.accepted:

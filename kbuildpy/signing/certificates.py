@@ -11,11 +11,14 @@ import hashlib
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.der import common_name, element, elements, integer
 from kbuildpy.signing.hashes import HASHES, Hash
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.loadable import Problem
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,26 @@ class Certificate:
             return None
         hash = HASHES.get(digest.name) if digest is not None else None
         return Signed(algorithm, hash, hash.of(contents), self._parsed.signature) if hash else None
+
+    @property
+    def names_itself(self) -> bool:
+        """Whether it says that it has signed itself (x509_public_key.c: x509_check_for_self_signed)."""
+        by_issuer, by_key = self.authority
+        named = by_issuer is not None or by_key is not None
+        same = self.identifier == by_issuer or (by_key is not None and self.subject_key == by_key)
+        return self.issued_by_itself and (same or not named)
+
+    def problem(self, parses: frozenset[str] | None, verifies: frozenset[str] | None) -> Problem | None:
+        """Why a kernel cannot load it; None if it can. The curves are those of `Keyring`."""
+        from kbuildpy.signing.loadable import parse_problem
+
+        return parse_problem(self._parsed, parses) or (self.unverifiable(verifies) if self.names_itself else None)
+
+    def unverifiable(self, verifies: frozenset[str] | None) -> Problem | None:
+        """Why a kernel cannot verify anything with its key."""
+        from kbuildpy.signing.loadable import verify_problem
+
+        return verify_problem(self._parsed, verifies)
 
     def verifies(self, signed: Signed) -> bool:
         """Whether this certificate's key made a signature (crypto/asymmetric_keys/public_key.c:

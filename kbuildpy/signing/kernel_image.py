@@ -18,6 +18,7 @@ from kbuildpy.kernel.image import read_kernel
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.hashes import HASHES
 from kbuildpy.signing.keyring import Keyring
+from kbuildpy.signing.loadable import curves_in
 
 # A certificate, what is signed in it (of a small ECDSA key less than 256 bytes), and in that a version or (in X.509
 # version 1) a serial number.
@@ -51,13 +52,17 @@ def load_kernel(image: Path) -> Keyring:
             f"{image}: no list of certificates in the kernel",
             hint="it was built without CONFIG_SYSTEM_TRUSTED_KEYRING or without any key, and trusts none",
         )
+    aliases = alias_files(image, release)
+    parses, verifies = curves_in(kernel, aliases)
     return Keyring(
         kernel=release,
+        parses=parses,
+        verifies=verifies,
         certificates=_parsed(system, str(image)),
         revoked=_parsed(revoked, str(image)) if revoked else (),
         unknown=_unknown_algorithms(kernel),
         waives_attributes=_WAIVER in kernel,
-        verifies_ml_dsa=_verifies_ml_dsa(kernel, alias_files(image, release)),
+        verifies_ml_dsa=_verifies_ml_dsa(kernel, aliases),
     )
 
 

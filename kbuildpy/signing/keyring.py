@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from kbuildpy.signing.certificates import Certificate
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.loadable import Problem
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Keyring:
     `kernel` is the release it belongs to, "" for none. `unknown` are the algorithms (object identifiers) that the
     kernel does not know; of the others it is taken for granted that it has them, or can load their modules, but for
     ML-DSA (`verifies_ml_dsa`), which kernels know by name that have nothing to verify it with (CONFIG_CRYPTO_MLDSA).
-    `waives_attributes`: it takes signed attributes in an ML-DSA signature
+    `parses` are the curves of ECDSA that it knows by name (`p256`), and `verifies` those that it has something to
+    verify with; None where no kernel was asked. `waives_attributes`: it takes signed attributes in an ML-DSA signature
     (CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA).
     """
 
@@ -33,22 +38,30 @@ class Keyring:
     unknown: frozenset[str] = field(default=frozenset(), repr=False)
     waives_attributes: bool = False
     verifies_ml_dsa: bool = True
+    parses: frozenset[str] | None = field(default=None, repr=False)
+    verifies: frozenset[str] | None = field(default=None, repr=False)
 
     @cached_property
     def trusted_by_identifier(self) -> dict[bytes, Certificate]:
         """Trusted certificates by both of their identifiers; a blacklisted one never gets into a kernel's ring
-        (x509_public_key.c: x509_key_preparse)."""
-        return _by_identifier(item for item in self.certificates if not self.is_blacklisted(item))
+        (x509_public_key.c: x509_key_preparse), nor one that it cannot load."""
+        return _by_identifier(
+            item for item in self.certificates if not self.is_blacklisted(item) and not self.problem_of(item)
+        )
 
     @cached_property
     def revoked_by_identifier(self) -> dict[bytes, Certificate]:
         """The same of the revoked ones."""
-        return _by_identifier(self.revoked)
+        return _by_identifier(item for item in self.revoked if not self.problem_of(item))
 
     @cached_property
     def known_by_identifier(self) -> dict[bytes, Certificate]:
         """All certificates that a signature can be looked at with, trusted or not."""
         return _by_identifier((*self.certificates, *self.revoked))
+
+    def problem_of(self, certificate: Certificate) -> Problem | None:
+        """Why the kernel cannot load a certificate."""
+        return certificate.problem(self.parses, self.verifies)
 
     def is_blacklisted(self, certificate: Certificate) -> bool:
         """Whether a certificate is on the blacklist."""

@@ -57,6 +57,10 @@ def _known(message: Message, keyring: Keyring) -> dict[bytes, Certificate]:
 
 
 def _refusal(message: Message, keyring: Keyring) -> tuple[str | None, str | None]:
+    for certificate in message.embedded:
+        # (the parser of the message reads those, too)
+        if problem := keyring.problem_of(certificate):
+            return problem.errno, f"a certificate that comes with the signature cannot be loaded: it {problem.words}"
     unknown = [oid for signer in message.signers for oid in signer.oids if oid in keyring.unknown]
     if unknown:
         return "ENOPKG", f"the kernel does not know its algorithm: {_algorithm_name(unknown[0], message)}"
@@ -64,6 +68,9 @@ def _refusal(message: Message, keyring: Keyring) -> tuple[str | None, str | None
         return "EKEYREJECTED", "the signature has signed attributes, which the kernel refuses in a module's"
     if not all(signer.digest_matches for signer in message.signers):
         return "EKEYREJECTED", "the signature is over other contents: the module was changed"
+    for certificate in message.embedded:
+        if problem := certificate.unverifiable(keyring.verifies):
+            return problem.errno, f"a certificate that comes with the signature {problem.words}"
     chains = [_chain(signer, message) for signer in message.signers]
     broken = next((problem for _, problem in chains if problem), None)
     if broken:
@@ -78,14 +85,18 @@ def _refusal(message: Message, keyring: Keyring) -> tuple[str | None, str | None
         # ima_check_blacklist), with the digest that the signature is over.
         return "EPERM", "the module's digest is blacklisted"
     errno, reason = _trust(signed, keyring.trusted_by_identifier)
+    if errno is None:
+        for item in (keyring.trusted_by_identifier.get(signer.identifier) for signer in message.signers):
+            if item is not None and (problem := item.unverifiable(keyring.verifies)):
+                return "EKEYREJECTED", f"its certificate {problem.words}"
     if errno is None and not keyring.verifies_ml_dsa and any(map(_is_ml_dsa, message.signers)):
         return "EKEYREJECTED", "the kernel has nothing to verify ML-DSA with (CONFIG_CRYPTO_MLDSA)"
-    if errno == "ENOKEY" and any(
-        keyring.is_blacklisted(item)
-        for item in (keyring.known_by_identifier.get(signer.identifier) for signer in message.signers)
-        if item is not None
-    ):
+    signing = [item for signer in message.signers if (item := keyring.known_by_identifier.get(signer.identifier))]
+    if errno == "ENOKEY" and any(map(keyring.is_blacklisted, signing)):
         return errno, "its certificate is blacklisted"
+    problems = [problem for item in signing if (problem := keyring.problem_of(item))]
+    if errno == "ENOKEY" and problems:
+        return errno, f"the kernel cannot load its certificate ({problems[0].errno}), which {problems[0].words}"
     return errno, reason
 
 

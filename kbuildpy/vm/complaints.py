@@ -54,7 +54,7 @@ _KINDS = [
         (
             "lockdep",
             r"^(WARNING|INFO): (possible|bad unlock|inconsistent lock|suspicious RCU|lock held|held lock|.*lock order"
-            r"|Nested lock|trying to register non-static)|^INFO: (trying to register|lockdep)|^WARNING: (.*lock held"
+            r"|Nested lock|trying to register non-static)|^INFO: trying to register|^WARNING: (.*lock held"
             r"|chain cache|nested lock)|^DEBUG_LOCKS_WARN_ON",
             "lockdep found a mistake in locking: {0}",
         ),
@@ -91,6 +91,12 @@ _CONTINUED = re.compile(
     r"|Disabling lock|Slab 0x|Allocated in|unwind:|=+$|-+$|invalid opcode|user pgtable|swapper pgtable)"
 )
 _LONGEST = 80  # lines of one complaint
+# A sanitizer's report is between two such lines (mm/kasan/report.c, mm/kfence/report.c, kernel/kcsan/report.c); those
+# of lockdep and of the slab allocator begin with one and end with a trace.
+_RULER, _RULED = re.compile(r"^={20,}$"), re.compile(r"^(BUG: K[A-Z]+SAN|BUG: KFENCE|UBSAN): ")
+_TRACE = re.compile(r"^Call [Tt]race:")
+_TRACED = ("bug", "lockdep", "stall")
+_LONGEST_REPORT = 250  # lines
 # A slab cache that is destroyed with objects in it
 _CACHE = re.compile(r"BUG (\S+) .*Objects remaining|kmem_cache_destroy (\S+): Slab cache still has objects")
 # A line of a trace, or the instruction pointer: symbol+offset/size [module]
@@ -116,9 +122,11 @@ def find_complaints(log: Sequence[str], *, modules: Sequence[str] = ()) -> list[
         if not kind:
             number += 1
             continue
-        start = number - 1 if number and _CUT.match(log[number - 1]) else number
-        number += 1
-        while number < len(log) and number - start < _LONGEST:
+        start = number - 1 if number and (_CUT.match(log[number - 1]) or _RULER.match(log[number - 1])) else number
+        number = max(number + 1, _end_of_report(log, number, kind))
+        longest = number + _LONGEST
+        # (behind a ruler that ends a report there is nothing of it)
+        while number < min(len(log), longest) and not (number > start + 2 and _RULER.match(log[number - 1])):
             ended = _END.match(log[number])
             if not ended and not _CONTINUED.match(log[number]):
                 break
@@ -163,6 +171,21 @@ def module_in(lines: Sequence[str], modules: Sequence[str]) -> str:
     return ""
 
 
+def _end_of_report(log: Sequence[str], number: int, kind: str) -> int:
+    """Where the report ends whose first line is `number`, if it is one that tells how it ends: with a ruler, or before
+    the trace that belongs to it. Else `number`."""
+    following = range(number + 1, min(len(log), number + _LONGEST_REPORT))
+    if _RULED.match(log[number]):
+        return next((place + 1 for place in following if _RULER.match(log[place])), number)
+    if kind in _TRACED:
+        for place in following:
+            if _TRACE.match(log[place]):
+                return place
+            if _kind_of(log[place])[0] or _CUT.match(log[place]) or _RULER.match(log[place]):
+                break
+    return number
+
+
 def _block(log: Sequence[str]) -> tuple[str, ...]:
     """The lines at the beginning of `log` that the kernel has set off, from "cut here" to the end of the trace, if it
     has (lib/bug.c, kernel/panic.c)."""
@@ -177,7 +200,15 @@ def _complaint_of(block: Sequence[str], modules: Sequence[str]) -> list[Complain
     """The one complaint of a block: by the line that tells most, which a warning in general does not."""
     kinds = [(kind, words) for kind, words in map(_kind_of, block) if kind]
     told = next((item for item in kinds if item[0] != "warning"), kinds[0] if kinds else None)
-    return [Complaint(*told, tuple(block), module_in(block, modules))] if told else []
+    if told is None:
+        return []
+    kind, words = told
+    place = next((number for number, line in enumerate(block) if line.startswith("WARNING: ")), 0)
+    # (WARN() says its sentence before the place, WARN_ON() has none)
+    sentence = " ".join(line.strip() for line in block[1:place])
+    if sentence and words == _kind_of(block[place])[1]:
+        words = f"the kernel warned: {sentence} ({block[place].strip()})"
+    return [Complaint(kind, words, tuple(block), module_in(block, modules))]
 
 
 def _kind_of(line: str) -> tuple[str, str]:

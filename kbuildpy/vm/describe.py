@@ -17,7 +17,7 @@ _LETTERS = {
     "X": "distribution's own",
 }
 _LAST = 20  # lines of output of a test that failed
-_LONGEST = 40  # lines of log for one complaint
+_LONGEST = 100  # lines of log for one complaint
 
 
 def as_text(result: Result, *, log: bool = True) -> str:
@@ -32,6 +32,7 @@ def as_text(result: Result, *, log: bool = True) -> str:
         meanings = "; ".join(_LETTERS.get(letter, "?") for letter in result.taints)
         lines.append(f"  taints: {result.taints} ({meanings})")
     lines += [f"  dynamic debug: {message}" for message in result.messages]
+    lines += [f"  the kernel remarks: {remark}" for remark in result.remarks]
     for complaint in result.complaints:
         lines.append(f"  {complaint.kind}: {complaint.words}")
         if log:

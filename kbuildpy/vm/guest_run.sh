@@ -23,6 +23,22 @@ mkdir -p /run
 report() {
     # (the kernel takes no more than about 1000 bytes for a line)
     printf '%s%.900s\n' "$marker: " "$*" >/dev/kmsg
+    printf '%.900s\n' "$*" >>/run/reports
+}
+
+# Report all once more if some of it was overwritten before it was printed: a module may flood the log.
+repeat() {
+    dmesg | grep -F "$marker: " | grep -cvF "$marker: out" >/run/logged
+    [ "$(cat /run/logged)" -lt "$(grep -c . /run/reports)" ] || return
+    cp /run/reports /run/repeated
+    lines=0
+    while IFS= read -r line; do
+        report "again $line"
+        # (newer kernels print in a thread, which may be late again)
+        lines=$(((lines + 1) % 100))
+        [ $lines != 0 ] || sleep 0.3
+    done </run/repeated
+    report "repeated $(grep -c . /run/repeated)"
 }
 
 calls=0
@@ -48,6 +64,12 @@ call() {
     fi
     exec 3>&-
     report "tainted $(cat /proc/sys/kernel/tainted)"
+    lockdep
+}
+
+# Whether lockdep still looks: it stops for good at the first mistake, and at taints that make it unreliable.
+lockdep() {
+    [ ! -e /proc/lockdep_stats ] || report "lockdep $(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats)"
 }
 
 # Say where the process $1 hangs. One that keeps a processor busy spoils what comes after it: that ends the boot.
@@ -80,6 +102,25 @@ late() {
 # The line of /proc/modules of the module $name. (A name is no pattern.)
 line_of() {
     name=$name awk '$1 == ENVIRON["name"]' /proc/modules
+}
+
+# Have the kernel say again what it says once per boot: of one module it may have said it already.
+say_again() {
+    [ ! -e /sys/kernel/debug/clear_warn_once ] || echo 1 >/sys/kernel/debug/clear_warn_once
+}
+
+# A live patch must be switched off before its module can be removed, and all tasks must have left what it patches.
+unpatch() {
+    patch=/sys/kernel/livepatch/$1
+    [ -e "$patch/enabled" ] || return
+    echo 0 >"$patch/enabled" 2>/dev/null
+    tries=$((limit * 5))
+    while [ -e "$patch" ] && [ $tries -gt 0 ]; do
+        sleep 0.2
+        tries=$((tries - 1))
+    done
+    sleep 0.2 # (it holds its module a little longer)
+    report "unpatched"
 }
 
 facts() {
@@ -123,6 +164,36 @@ know() {
     cat /run/new >>/run/known
 }
 
+# Whether $1 is of a device that a driver of the kernel's own has taken only now: what a mouse is takes seconds to find
+# out. (Such a device hangs on one that the kernel has a driver for; one that a module has left behind does not.)
+is_late() {
+    case $1 in
+        /dev/*)
+            if [ -d "$1" ]; then
+                set -- "$1"/*
+                is_late "$1"
+                return
+            fi
+            kind=char
+            [ ! -b "$1" ] || kind=block
+            device=/sys/dev/$kind/$((0x$(stat -c %t "$1"))):$((0x$(stat -c %T "$1")))
+            ;;
+        /sys/*) device=$1 ;;
+        *) return 1 ;;
+    esac
+    device=$(readlink -f "$device")
+    parent=${device%/*}
+    [ ! -e "$device/driver" ] || [ -e "$parent/driver" ] || return 1
+    while [ "$device" != "${device#/sys/devices/}" ]; do
+        if [ -e "$device/driver" ]; then
+            [ ! -e "$device/driver/module/initstate" ] && ! grep -qxF "$device/driver" /run/bound
+            return
+        fi
+        device=${device%/*}
+    done
+    return 1
+}
+
 # Report what there is that is not the kernel's, with the number of the module that it came with, or `test` and the
 # number of the test; with - where nobody looked after each of them.
 remaining() {
@@ -131,21 +202,26 @@ remaining() {
         !($0 in known) { known[$0] = each ? "kernel" : "-" }
         known[$0] != "kernel" { print known[$0], $0 }' /run/known /run/things |
         grep -m 100 . | while read -r line; do
-        report "remains $line"
+        is_late "${line#* }" || report "remains $line"
     done
 }
 
 [ -z "$tests$keep" ] || . /modules/setup.sh
 
 report "ready $(uname -r)"
+lockdep
 echo "kernel" >/run/known
-[ -n "$keep" ] || know kernel
+[ -n "$keep" ] || {
+    know kernel
+    find /sys/devices -name driver >/run/bound
+}
 
 kunit=/sys/kernel/debug/kunit
 suites=$(echo $kunit/*)
 loaded=
 while read -r number name flags file parameters; do
     report "insmod $number"
+    say_again
     call "$file" "$parameters"
     if [ "$errno" = 0 ]; then
         loaded="$number:$name $loaded"
@@ -196,6 +272,8 @@ set +f
 for module; do
     number=${module%%:*} name=${module#*:}
     report "rmmod $number"
+    say_again
+    unpatch "$name"
     call "$name"
     [ "$errno" = 0 ] || report "held $(line_of)"
 done
@@ -221,5 +299,6 @@ if [ -z "$keep" ]; then
     done >/dev/null 2>&1
     (echo /proc/sys/*/* /proc/sys/*/*/*) >/dev/null
 fi
+repeat
 report "done"
 poweroff -f

@@ -8,22 +8,24 @@ from dataclasses import dataclass
 
 from kbuildpy.kernel.errnos import errno_name
 from kbuildpy.vm.complaints import Complaint
-from kbuildpy.vm.left_behind import leak, untold, with_address
+from kbuildpy.vm.left_behind import leak, leaked_memory, untold, with_address
 from kbuildpy.vm.reports import BootReport, ModuleSteps, Step
 from kbuildpy.vm.result import Result
-from kbuildpy.vm.steps import HARM, complaints_in_test, complaints_of, with_death
-from kbuildpy.vm.trial import Trial
+from kbuildpy.vm.steps import HARM, complaints_in_test, complaints_of, remarks_in, with_death
+from kbuildpy.vm.trial import Trial, closure
 
 
 @dataclass(frozen=True)
 class Judged:
     """The results of one boot by module: `final` ones; the others were not finished, or not by their own fault, and are
     to be tried again. `deadly` is the module that harmed the kernel when it was loaded or removed, "" if none did.
-    `remains` is what some of them left behind, as long as it takes another boot to see who did."""
+    `remains` is what some of them left behind, as long as it takes another boot to see who did. `silencer` is the
+    module with which lockdep stopped looking, if others are to be tried again for that."""
 
     final: Mapping[str, Result]
     deadly: str
     remains: Sequence[str] = ()
+    silencer: str = ""
 
 
 def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
@@ -35,8 +37,11 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
     found: dict[str, list[tuple[int, Complaint]]] = {trial.name: [] for trial in trials}
     harmed, harmful, deadly = sys.maxsize, "", ""
     last = {}
-    for time, (number, complaints, testing) in enumerate(_complaints(trials, boot, limit)):
+    stopped, stopper = sys.maxsize, None
+    for time, (number, complaints, testing, step) in enumerate(_complaints(trials, boot, limit)):
         last[number] = time
+        if boot.lockdep and step.lockdep is False and stopper is None:
+            stopped, stopper = time, trials[number]
         for complaint in complaints:
             blamed = complaint.module or trials[number].name
             found[blamed].append((time, complaint))
@@ -45,7 +50,10 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
                 deadly = "" if testing else blamed
     told = [complaint for complaints in found.values() for _, complaint in complaints]
     unclear = untold(boot.remains, told) if len(boot.modules) > 1 else []
+    lines = {trials[number].name: steps.line for number, steps in boot.modules.items()}
+    memory = leaked_memory(boot.leaks, lines)
     final = {}
+    silencer = ""
     for number, steps in boot.modules.items():
         trial = trials[number]
         things = untold([*steps.remains, *(boot.remains if len(boot.modules) == 1 else ())], told)
@@ -56,21 +64,33 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
             for time, complaint in found[trial.name]
             if time <= harmed or complaint.module == trial.name or harmful == trial.name
         ]
-        if boot.leaks and steps.removal:
-            own.append(Complaint("leak", "kmemleak found memory that nothing points to any more", tuple(boot.leaks)))
+        if steps.removal and (leaks := memory.get(trial.name) or memory.get("")):
+            own.append(Complaint("leak", "kmemleak found memory that nothing points to any more", leaks))
         if not own and boot.shell and steps.load and steps.load.errno == 0:
             own.append(Complaint("left", "it was not removed: the kernel was ended while it was loaded"))
         result = _result(trial, steps, boot.release, own)
         # (what was left behind is looked at in the end, and a kernel that did not get there has not told)
         passed = result.content and boot.done and not found[trial.name]
-        if any(complaint.kind in HARM for complaint in own) or ((own or passed) and not unclear):
+        unheard = last[number] > stopped and stopper is not None and _can_do_without(trial, stopper, trials)
+        # (a proprietary module is never looked at: it stops lockdep itself)
+        if passed and unheard and "P" not in steps.taints:
+            assert stopper is not None
+            silencer = stopper.name
+        elif any(complaint.kind in HARM for complaint in own) or ((own or passed) and not unclear and not boot.lost):
             final[trial.name] = result
-    return Judged(final, deadly, unclear)
+    return Judged(final, deadly, unclear, silencer)
 
 
-def _complaints(trials: Sequence[Trial], boot: BootReport, limit: float) -> Iterator[tuple[int, list[Complaint], bool]]:
-    """The complaints of each step, in the order in which they were made, with the number of its module, and whether it
-    was in a test."""
+def _can_do_without(trial: Trial, other: Trial, trials: Sequence[Trial]) -> bool:
+    """Whether there can be a boot with `trial` and without `other`."""
+    return other.given and other.name not in {each.name for each in closure(trials, [trial.name])}
+
+
+def _complaints(
+    trials: Sequence[Trial], boot: BootReport, limit: float
+) -> Iterator[tuple[int, list[Complaint], bool, Step]]:
+    """The complaints of each step, in the order in which they were made, with the number of its module, whether it was
+    in a test, and the step."""
     names = [trial.name for trial in trials]
     lines = {names[number]: steps.line for number, steps in boot.modules.items()}
     before = 0
@@ -79,18 +99,20 @@ def _complaints(trials: Sequence[Trial], boot: BootReport, limit: float) -> Iter
             # (what names no module is the test's alone)
             for complaint in complaints_in_test(step, before, names=names):
                 if complaint.module:
-                    yield names.index(complaint.module), [complaint], True
+                    yield names.index(complaint.module), [complaint], True, step
             before = step.tainted if step.tainted is not None else before
             continue
         trial, steps = trials[number], boot.modules[number]
         removal = step is steps.removal
         complaints = complaints_of(trial, step, before, removal=removal, held=steps.held, names=names, limit=limit)
         last = number == boot.last and (removal or steps.removal is None)
-        if last and not boot.testing and not boot.done and not boot.over and not boot.shell:
+        if last and not boot.testing and not boot.lost and not boot.done and not boot.over and not boot.shell:
             complaints = with_death(complaints, step, removal=removal, hung=boot.hung)
         before = step.tainted if step.tainted is not None else before
         complaints = [each if each.module else with_address(each, lines) for each in complaints]
-        yield number, complaints, False
+        # (what kmemleak counts in the end it lists as well)
+        complaints = [each for each in complaints if not (boot.leaks and "kmemleak: " in each.words)]
+        yield number, complaints, False, step
 
 
 def _steps(boot: BootReport) -> list[tuple[int | None, Step]]:
@@ -117,5 +139,6 @@ def _result(trial: Trial, steps: ModuleSteps, kernel: str, complaints: Sequence[
         messages=tuple(steps.messages),
         sections=dict(steps.sections),
         needs=trial.needs,
+        remarks=remarks_in(load),
         log=(*load.log, *(removal.log if removal else ())),
     )

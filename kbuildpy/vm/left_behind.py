@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from kbuildpy.vm.complaints import Complaint
 
@@ -14,6 +15,9 @@ _BETWEEN = 1 << 16
 """The parts of a module's memory lie one after the other from 6.4 on, with gaps: not more than this altogether."""
 # What the processor was to read, to write or to execute (x86; arm64)
 _ADDRESS = re.compile(r"(?:\baddress:? |^RIP: 0010:0x|^pc : (?:0x)?)([0-9a-f]{16})\b")
+
+# A place in a trace that has no name: `[<0000000012345678>] 0xffffffffc0000015`, later without what is in brackets
+_NAMELESS = re.compile(r"^\s*(?:\[<[0-9a-f]+>\] )?0x([0-9a-f]{16})$")
 
 
 def untold(things: Iterable[str], told: Iterable[Complaint]) -> list[str]:
@@ -29,6 +33,33 @@ def leak(things: Sequence[str]) -> Complaint:
     return Complaint("leak", words, tuple(things) if more else ())
 
 
+def leaked_memory(leaks: Sequence[str], lines: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """What kmemleak lists, by the module that was on the way to the allocation of it; "" for what shows none.
+
+    `lines` are the modules' of /proc/modules, from when they were loaded: by the time of the list, the addresses of
+    their functions have no names any more. What the kernel itself has lost while it started is nobody's
+    (mm/kmemleak.c: print_unreferenced).
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    places = _places(lines)
+    starts = [number for number, line in enumerate(leaks) if line.startswith("unreferenced object")]
+    for start, stop in pairwise([*starts, len(leaks)]):
+        listed = leaks[start:stop]
+        addresses = [int(address[1], 16) for line in listed if (address := _NAMELESS.search(line))]
+        owners = [owner for owner in (_owner(address, places) for address in addresses) if owner]
+        if owners or not any(line.lstrip().startswith('comm "swapper') for line in listed):
+            owner = owners[0] if owners else ""
+            found[owner] = (*found.get(owner, ()), *listed)
+    return found
+
+
+def _owner(address: int, places: Sequence[tuple[int, int, str]]) -> str:
+    """The module in whose memory `address` is, "" for none."""
+    below = [place for place in places if place[0] <= address]
+    start, size, name = max(below, default=(0, 0, ""))
+    return name if address < start + size + _BETWEEN else ""
+
+
 def with_address(complaint: Complaint, lines: Mapping[str, str]) -> Complaint:
     """`complaint`, and the module in whose memory the address lies that the kernel could not use, where there is one.
 
@@ -37,11 +68,8 @@ def with_address(complaint: Complaint, lines: Mapping[str, str]) -> Complaint:
     """
     addresses = [int(found[1], 16) for line in complaint.log if (found := _ADDRESS.search(line))]
     for address in addresses:
-        below = [place for place in _places(lines) if place[0] <= address]
-        if below:
-            start, size, name = max(below)
-            if address < start + size + _BETWEEN:
-                return replace(complaint, words=f"{complaint.words} (in memory that was {name}'s)", module=name)
+        if name := _owner(address, _places(lines)):
+            return replace(complaint, words=f"{complaint.words} (in memory that was {name}'s)", module=name)
     return complaint
 
 

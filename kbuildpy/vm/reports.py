@@ -6,10 +6,14 @@ its own that its reports begin with.
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+_DROPPED = re.compile(r"\*\* \d+ printk messages dropped \*\*")
 
 
 def new_marker() -> str:
@@ -46,7 +50,8 @@ class Step:
 
     `errno` is 0 for success, None if there was no answer: then the kernel killed the caller (`killed`), or `late` is
     the state of the process that did not come back in time and `stack` where it was, or the kernel died (neither).
-    `log` are the kernel's lines from here to the next step; `tainted` is its taint mask afterwards.
+    `log` are the kernel's lines from here to the next step; `tainted` is its taint mask afterwards, `lockdep` whether
+    lockdep still looks then (None: the kernel has none).
     """
 
     errno: int | None = None
@@ -55,6 +60,7 @@ class Step:
     stack: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     tainted: int | None = None
+    lockdep: bool | None = None
 
     @property
     def answered(self) -> bool:
@@ -108,7 +114,9 @@ class BootReport:
     got to its end, `shell` that it was ended from its shell, `hung` that nothing came from it any more; `leaks` is what
     kmemleak lists, `remains` what is there in the end, came with one of the modules, and nobody knows with which; `log`
     all that the kernel said; `tests` by their numbers, `tested` that they are over, `untested` names the modules that
-    were not loaded, so that none was tried; `kunit` is what debugfs has of KUnit's suites, by name."""
+    were not loaded, so that none was tried; `kunit` is what debugfs has of KUnit's suites, by name; `lockdep` says
+    whether lockdep looked before anything was loaded (None: the kernel has none); `lost` that
+    reports were, in a flood of messages."""
 
     release: str = ""
     modules: dict[int, ModuleSteps] = field(default_factory=dict)
@@ -123,6 +131,8 @@ class BootReport:
     tests: dict[int, TestSteps] = field(default_factory=dict)
     tested: bool = False
     untested: str = ""
+    lockdep: bool | None = None
+    lost: bool = False
     kunit: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -131,7 +141,29 @@ class BootReport:
         return bool(self.tests) and not self.tested
 
 
-def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootReport:
+def _with_repeated(lines: Sequence[str], marker: str) -> Iterator[str]:
+    """`lines`, in which the reports that were lost in a flood of messages are where they would be, more or less: the
+    guest has reported all of them `again` in the end."""
+    start = f"{marker}: "
+    lost = deque(line.removeprefix(f"{start}again ") for line in lines if line.startswith(f"{start}again "))
+    if not lost:
+        yield from lines
+        return
+    for line in lines:
+        report = as_report(line, marker)
+        if report is None or report.word in ("out", "out+", "flood"):
+            yield line
+        elif report.word == "again":
+            yield from (start + lost.popleft() for _ in range(len(lost)))
+        elif (text := line.removeprefix(start)) in lost:
+            while (before := lost.popleft()) != text:
+                yield start + before
+            yield line
+        elif report.word in ("repeated", "done"):
+            yield line
+
+
+def read_boot(lines: Sequence[str], marker: str, *, hung: bool = False) -> BootReport:
     """Read the lines of the console, without their time stamps; `hung` says why there are no more.
 
     Reports begin with `marker`; one whose number is missing counts for nothing.
@@ -141,7 +173,8 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
     module = ModuleSteps()
     test = TestSteps()
     pieces = ""
-    for line in lines:
+    repeated = None
+    for line in _with_repeated(lines, marker):
         report = as_report(line, marker)
         if report is None:
             boot.log.append(line)
@@ -189,6 +222,9 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
             step.stack.append(rest)
         elif word == "tainted":
             step.tainted = report.number
+        elif word == "lockdep":
+            step.lockdep = report.number != 0
+            boot.lockdep = step.lockdep if boot.last is None else boot.lockdep
         elif word == "line":
             module.line = rest
         elif word == "held":
@@ -214,6 +250,12 @@ def read_boot(lines: Iterable[str], marker: str, *, hung: bool = False) -> BootR
             boot.shell = word == "shell"
         elif word in ("over", "done"):
             boot.over, boot.done = boot.over or word == "over", boot.done or word == "done"
+        elif word == "repeated":
+            repeated = report.number
+    again = sum(line.startswith(f"{marker}: again ") for line in lines)
+    # (kernel/printk/printk.c)
+    flooded = any(_DROPPED.fullmatch(line) for line in boot.log)
+    boot.lost = flooded and (not boot.done or again != (repeated or 0))
     return boot
 
 

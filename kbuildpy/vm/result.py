@@ -56,8 +56,8 @@ class Result:
 
     `errno` is the name of what loading it answered (None for success or no answer). `line` is its line of
     /proc/modules, `taints` its taint letters, `messages` what dynamic debug has of it, `sections` the addresses of its
-    sections, `needs` the modules that it needs, `log` what the kernel logged while it was loaded and removed, `tests`
-    the tests that ran while it was loaded.
+    sections, `needs` the modules that it needs, `remarks` what the kernel's loader said of it when it took it, `log`
+    what the kernel logged while it was loaded and removed, `tests` the tests that ran while it was loaded.
     """
 
     file: str
@@ -73,6 +73,7 @@ class Result:
     messages: tuple[str, ...] = ()
     sections: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
     tests: tuple[TestResult, ...] = ()
 
@@ -100,6 +101,7 @@ class Result:
             "complaints": [complaint.to_json() for complaint in self.complaints],
             "parameters": self.parameters,
             "needs": list(self.needs),
+            "remarks": list(self.remarks),
             "line": self.line or None,
             "taints": self.taints,
             "dyndbg": list(self.messages),

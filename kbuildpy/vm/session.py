@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.printable import printable
 from kbuildpy.run import package_of
+from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger import how_to_attach, pause
 from kbuildpy.vm.devices import raise_for_device, with_controller
 from kbuildpy.vm.guest import Guest
@@ -34,7 +35,8 @@ from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.trial import Trial, asked_modules, closure, with_dependencies
 
 # Else a cache shares its memory with others of its size, and whatever is left in it goes unnoticed.
-_KERNEL_PARAMETERS = ("slab_nomerge",)
+# KASAN would say nothing after its first report, and what other modules do would go unnoticed.
+_KERNEL_PARAMETERS = ("slab_nomerge", "kasan_multi_shot")
 _GUIDE = """
 kbuildpy: this is a shell in the guest, with the modules loaded and their files below /modules, tests below /tests.
 kbuildpy: `exit` removes the modules and ends the guest; Ctrl-A X ends it at once.
@@ -100,9 +102,11 @@ def run_modules(
     suites: dict[str, TestResult] = {}
     deadly: set[str] = set()
     results: dict[str, Result] = {}
-    each = looking = False
+    each = looking = alone = False
     while pending or untested:
-        batch = closure(ordered, [*(trial.name for trial in asked), *(given if untested else pending)])
+        batch = closure(
+            ordered, [*(trial.name for trial in asked), *(given if untested else pending[:1] if alone else pending)]
+        )
         # (once more when it is looked for who left something behind: a test may have made the module do so)
         again = [number for number, test in enumerate(tested) if test.status is not None] if looking else []
         looking = False
@@ -129,6 +133,11 @@ def run_modules(
             if found:
                 progressed = progressed or name not in results
                 results[name] = with_earlier(with_needs(found, ordered, judged), results.get(name))
+        if not progressed and not judged.remains and report.lost:
+            # (alone, nobody else can have done it)
+            if alone or len(pending) == 1:
+                results[pending[0]] = _drowned(ordered, pending[0], report)
+            alone = progressed = True
         if not progressed and not judged.remains:
             raise KbuildError(
                 f"kernel {kernel.release} did not get to an end with {', '.join(pending)}", hint=_tail(report)
@@ -141,6 +150,7 @@ def run_modules(
         each = each or bool(judged.remains)
         if pending or untested:
             why = f", to see who left {judged.remains[0]} behind" if judged.remains else ""
+            why = why or (f", for lockdep looked no more after {judged.silencer}" if judged.silencer else "")
             whom = [test.name for test in untested] or pending
             show(f"kbuildpy: booting again for {', '.join(map(printable, whom))}{why}\n".encode())
 
@@ -159,6 +169,16 @@ def started(boot: Callable[[], BootReport], release: str, memory: int, show: Cal
         hint = f"Does it need more memory than {memory} MiB (--memory)? {_tail(report)}"
         raise KbuildError(f"kernel {release} did not start in QEMU", hint=hint)
     return report
+
+
+def _drowned(ordered: Sequence[Trial], name: str, report: BootReport) -> Result:
+    """The result of a module that has flooded the log, so that what became of it was lost."""
+    trial = next(trial for trial in ordered if trial.name == name)
+    words = (
+        "it floods the kernel's log, and what became of it was lost: messages are overwritten before they are printed"
+    )
+    complaint = Complaint("flood", words, tuple(report.log[-40:]))
+    return Result(str(trial.file), report.release, name, trial.parameters, complaints=(complaint,), needs=trial.needs)
 
 
 def _require_programs(kernel: Kernel) -> None:

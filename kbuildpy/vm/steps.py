@@ -12,13 +12,27 @@ from kbuildpy.vm.complaints import Complaint, find_complaints, module_in, one_fo
 from kbuildpy.vm.reports import Step
 from kbuildpy.vm.trial import Trial
 
-# What the kernel logs when it does not take a module, before its init function would run (kernel/module/main.c,
-# kernel/module/version.c, kernel/params.c). Where it logs nothing, only some errnos are never an init function's.
+# What the kernel logs when it does not take a module, before its init function runs (kernel/module/, kernel/params.c,
+# arch/*/kernel/module.c, kernel/bpf/btf.c, kernel/livepatch/core.c, mm/percpu.c, mm/execmem.c, mm/vmalloc.c). Where it
+# logs nothing, only some errnos are never an init function's.
 _REFUSAL = re.compile(
     r"version magic|Unknown symbol|disagrees about version|no symbol version|(invalid|too large) for parameter"
-    r"|Invalid ELF|[Mm]odule .*is rejected|section size must match|is blacklisted|exports duplicate symbol"
-    r"|unsupported relocation|Unknown rela? relocation|Invalid module|gave up waiting|uses symbol .* from namespace"
-    r"|Invalid parameter|Invalid relocation|overflow in relocation",
+    r"|Invalid ELF|(Loading of|[Mm]odule) .*is rejected|section size must match|is blacklisted|exports duplicate symbol"
+    r"|unsupported (RELA )?relocation|Unknown rela? relocation|Invalid module|gave up waiting"
+    r"|uses symbols? .* from (namespace|proprietary module .*\.$)|Invalid parameter|nvalid relocation target"
+    r"|overflow in relocation|REL relocation unsupported|bytes percpu data|No module found in object"
+    r"|has an invalid section index|has both \.ctors|module has no symbols|is marked as livepatch module, but"
+    r"|tries to import module namespace|please compile with -fno-common|invalid WRITE\|EXEC flags|string doesn't fit in"
+    r"|string parameter too long|can only take \d+ arguments|needs at least \d+ arguments|no flags for exported symbols"
+    r"|ELF Spec violation|empty section name table|symbol string table|extended version crc|symbol name out of bounds"
+    r"|Invalid architecture|\.gnu\.linkonce\.this_module|Only one \.modinfo|failed to validate module"
+    r"|^livepatch: .*(incorrectly formatted|not marked as)|not signed with expected|unexpected non-zero params"
+    r"|digest memory buffer|^execmem: unable to allocate|^vmap allocation .* failed|vmalloc error: "
+    r"|Unknown parameter `|allocate \d+ bytes for module|module PLT section",
+)
+# What it logs of a module that it takes all the same.
+_REMARK = re.compile(
+    rf"{_REFUSAL.pattern}|^Kernel module BTF mismatch|per-cpu alignment|gnoring obsolete|no extended symbol version"
 )
 _REFUSALS = ("ENOEXEC", "EEXIST", "EKEYREJECTED", "EPERM")
 
@@ -58,6 +72,12 @@ def complaints_in_test(step: Step, before: int, *, names: Sequence[str]) -> list
         words = f"a process of the test hangs in the kernel, and no signal ends it ({step.late})"
         found.insert(0, Complaint("hang", words, lines, module_in(lines, names)))
     return found
+
+
+def remarks_in(step: Step) -> tuple[str, ...]:
+    """What the kernel logged about a module that it took, and that is no taint and nobody's fault in the end: it goes
+    on without the module's type information, for one."""
+    return tuple(line for line in step.log if _REMARK.search(line)) if step.errno == 0 else ()
 
 
 def with_death(complaints: Sequence[Complaint], step: Step, *, removal: bool, hung: bool) -> list[Complaint]:

@@ -28,7 +28,7 @@ KERNELS = [LoaderKernel("6.1", (6, 1), "x86_64"), LoaderKernel("6.12", (6, 12), 
 
 
 def load_module(
-    contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, *, file: str
+    contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, *, file: str, packed: bytes
 ) -> tuple[Verdict, Modules]:
     """Takes what is not called bad; the rest crashes 6.1, and is refused by 6.12."""
     verdict = Verdict(file, kernel.release, Path(file).stem, accepted=True, lines=(f"it warns: {args}",))

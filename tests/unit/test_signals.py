@@ -22,7 +22,7 @@ from kbuildpy.loader import check
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.verdict import Verdict
 
-def load_module(contents, kernel, modules, args, *, file):
+def load_module(contents, kernel, modules, args, *, file, packed):
     time.sleep(0.05)
     return Verdict(file, kernel.release, "a", accepted=True), modules
 

@@ -34,6 +34,28 @@ _SHOW = "static int show(struct seq_file *m, void *v) { return 0; }\n"
 _BUSY = "while (!READ_ONCE(stop)) cpu_relax();"
 _STOP = "static int stop;\n"
 
+# A live patch, which is sound.
+_PATCH = """#include <linux/livepatch.h>
+static int patched(struct seq_file *m, void *v) { seq_puts(m, "patched\\n"); return 0; }
+static struct klp_func functions[] = { { .old_name = "cmdline_proc_show", .new_func = patched }, { } };
+static struct klp_object objects[] = { { .funcs = functions }, { } };
+static struct klp_patch patch = { .mod = THIS_MODULE, .objs = objects };
+MODULE_INFO(livepatch, "Y");
+"""
+# A thread that prints more than a console can.
+_FLOOD = """#include <linux/kthread.h>
+static struct task_struct *task;
+static int print(void *unused)
+{
+	for (int number = 0; !kthread_should_stop(); number++) {
+		pr_info("line %d of very many, and of what is between them\\n", number);
+		cond_resched();
+	}
+	return 0;
+}
+"""
+_START_FLOOD = 'task = kthread_run(print, NULL, "floods"); return PTR_ERR_OR_ZERO(task);'
+
 SOURCES = {
     "good": source(init='pr_info("here I am\\n"); pr_debug("in detail\\n"); return 0;', exit='pr_info("gone\\n");'),
     "no_device": source(init='pr_info("trying\\n"); return -ENODEV;'),
@@ -90,6 +112,12 @@ SOURCES = {
     "oops_in_init": source(before=_NOWHERE, init="*nowhere = 1; return 0;"),
     "sleeps": source(before=_STOP, init="while (!READ_ONCE(stop)) msleep(50); return 0;"),
     "sleeps_in_exit": source(before=_STOP, exit="while (!READ_ONCE(stop)) msleep(50);"),
+    "live_patch": source(before=_PATCH, init="return klp_enable_patch(&patch);"),
+    "large_percpu": source(
+        before="static DEFINE_PER_CPU(char[20000], large);\n", init="return this_cpu_read(large[0]);"
+    ),
+    "floods": source(before=_FLOOD, init=_START_FLOOD, exit="kthread_stop(task);"),
+    "floods_for_ever": source(before=_FLOOD, init=_START_FLOOD, exit=None),
     "busy": source(before=_STOP, init=f"{_BUSY} return 0;"),
     "busy_alone": source(before=_STOP, init=f"local_irq_disable(); {_BUSY} return 0;"),
     "panics": source(init='panic("on purpose"); return 0;'),

@@ -68,7 +68,11 @@ def test_another_image_of_the_same_name_is_another_kernel(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "contents", [bzimage(vmlinux(17)), bzimage(b"no ELF file"), bzimage(vmlinux(18))[:-20], vmlinux(18), b""]
+    "contents",
+    [
+        *(bzimage(vmlinux(17)), bzimage(b"no ELF file"), bzimage(vmlinux(18))[:-20], vmlinux(18), b""),
+        bzimage(vmlinux(18) + b"kasan_multi_shot\0"),
+    ],
 )
 def test_an_image_that_cannot_be_started_directly_starts_as_it_is(contents: bytes, tmp_path: Path) -> None:
     assert direct_kernel(image(tmp_path, contents)) == tmp_path / "vmlinuz"

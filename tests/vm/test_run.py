@@ -157,7 +157,7 @@ def test_a_failed_init_function_was_called_once(ran: Ran) -> None:
 
 def test_a_warning_is_a_complaint_with_its_trace(ran: Ran) -> None:
     assert ran.kinds("warns") == ["warning"]
-    assert ran.results["warns"]["reason"].startswith("the kernel warned: WARNING: ")
+    assert ran.results["warns"]["reason"].startswith("the kernel warned: something is odd (WARNING: ")
     assert "something is odd" in "\n".join(ran.results["warns"]["log"])
     assert "test_init+0x" in ran.log("warns") and "do_one_initcall" in ran.log("warns")
 

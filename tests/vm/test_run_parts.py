@@ -29,6 +29,7 @@ from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.reports import new_marker, read_boot
 from kbuildpy.vm.trial import Trial, closure, needed_by, read_trial, with_dependencies
 from tests.elf_objects import elf_object
+from tests.vm.referee.checks import messages_of
 
 PACKAGE = Path(__file__).parents[2] / "kbuildpy/vm"
 
@@ -37,6 +38,15 @@ def trial(name: str, *, needs: tuple[str, ...] = (), likes: tuple[str, ...] = ()
     image = ModuleImage(EMPTY, f"{name}.ko")
     return Trial(name, Path(f"{name}.ko"), image, needs=needs, likes=likes, given=given)
 
+
+# What the loader's sources can say of a module that they do not take: all but taints, remarks, and what comes later.
+_TAKEN = re.compile(
+    r"taint|suspiciously|gnoring|not compiled with retpoline|loading module anyway|staging|must follow|extended symbol"
+    r"|still alive|returned %d|after `--' ignored|per-cpu alignment|irq's|unknown parameter|fail-tracking|likely not"
+    r"|symbol_get|unloaded tainted|Setting dangerous"
+)
+_MESSAGES = {message for line in ("6.1", "6.12", "7.3") for message in messages_of(line, versions=True)}
+REFUSALS = sorted(message for message in _MESSAGES if not _TAKEN.search(message))
 
 EMPTY = module_call(X86_64)  # (any ELF file will do: nothing in it is looked at)
 MARKER = "kbuildpy-0123"
@@ -149,6 +159,95 @@ def test_what_kmemleak_lists_is_a_complaint() -> None:
     lines = boot("insmod 0", "errno 0", "tainted 0", "rmmod 0", "errno 0", "tainted 0")
     lines += boot("leak unreferenced object 0xffff888 (size 64):", "done")[1:]
     assert judged("a", lines)[0] == {"a": "kmemleak found memory that nothing points to any more"}
+
+
+def test_reports_that_a_flood_has_overwritten_are_taken_from_the_guests_second_list() -> None:
+    steps = ["insmod 0", "errno 0", "tainted 0", "insmod 1", "errno 0", "tainted 0", "loaded"]
+    steps += ["rmmod 1", "errno 0", "tainted 0", "rmmod 0", "errno 0", "tainted 0"]
+    everything = ["ready 6.1", *steps]
+    for kept in range(1 << 6):
+        # (of those in the middle some)
+        first = [line for place, line in enumerate(everything) if not 4 <= place < 10 or kept >> place - 4 & 1]
+        again = [*(f"again {line}" for line in everything), f"repeated {len(everything)}", "done"]
+        lines = [f"{MARKER}: {line}" for line in (*first, *again)]
+        lines.insert(5, "** 780 printk messages dropped **")
+        assert not read_boot(lines, MARKER).lost
+        assert judged("a b", lines) == ({"a": None, "b": None}, "")
+        # Where not even that is whole, nobody is judged by it.
+        del lines[-4]
+        assert read_boot(lines, MARKER).lost
+        assert judged("a b", lines) == ({}, "")
+
+
+@pytest.mark.parametrize("message", REFUSALS)
+def test_what_the_loader_says_when_it_refuses_is_known_from_what_an_init_function_does(message: str) -> None:
+    line = re.sub(r"%\*?(?:phN|p|[lLz]*[sdiux])", "7", f"a: {message}" if "%s: " not in message else message)
+    lines = [*boot("insmod 0"), line, *boot("errno 12", "tainted 0", "done")[1:]]
+    (result,) = judge([trial("a")], read_boot(lines, MARKER), limit=4).final.values()
+    assert [complaint.kind for complaint in result.complaints] == ["refused"]
+
+
+# As mm/kmemleak.c prints it: up to 6.6 with hashed addresses before the names, which functions of a module that is gone
+# have none of.
+LEAKED = {
+    "6.1": ["backtrace:", "[<00000000a5a5a5a5>] __kmalloc+0x4b/0x150", "[<000000005a5a5a5a>] 0xffffffffc02{}1015"],
+    "6.12": ["backtrace (crc 6d0e5da2):", "__kmalloc_noprof+0x4b/0x150", "0xffffffffc02{}1015"],
+}
+
+
+@pytest.mark.parametrize("trace", LEAKED.values(), ids=LEAKED)
+def test_memory_that_kmemleak_finds_is_the_fault_of_the_module_that_asked_for_it(trace: list[str]) -> None:
+    def leak(of: str, *places: str) -> list[str]:
+        lines = [
+            "unreferenced object 0xffff888003a5c000 (size 64):",
+            f'comm "{of}", pid 70, jiffies 4294892318',
+            *places,
+        ]
+        return [f"leak {line}" for line in lines]
+
+    boot_time = leak("swapper/0", *trace[:2])
+    of_b = leak("module_call", *(line.format(1) for line in trace), "do_one_initcall+0x13/0x200")
+    told = both(*boot_time, *of_b, "tainted 0", "done")
+    told.insert(
+        -len(of_b) - len(boot_time) - 2, "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)"
+    )
+    found = judge([trial("a"), trial("b")], read_boot(told, MARKER), limit=4).final
+    assert (found["a"].complaints, len(found["b"].complaints)) == ((), 1)
+    assert found["b"].complaints[0].log == tuple(line.removeprefix("leak ") for line in of_b)
+    # What no module is seen in, all are told of.
+    unknown = judge([trial("a"), trial("b")], read_boot(both(*leak("kworker/0:1"), "done"), MARKER), limit=4).final
+    assert all(result.complaints[0].kind == "leak" for result in unknown.values())
+
+
+def with_lockdep(*loads: str) -> list[str]:
+    """A boot of modules `a`, `b`, ..., of which each has these taints, and of which `!` before them stops lockdep."""
+    lines = boot("lockdep 1")
+    on = 1
+    for number, taints in enumerate(loads):
+        lines += boot(f"insmod {number}")[1:]
+        if taints.startswith("!"):
+            on = 0
+            lines += ["WARNING: possible recursive locking detected"] * ("P" not in taints)
+        lines += boot("errno 0", "tainted 0", f"lockdep {on}", f"taints {taints.strip('!')}")[1:]
+    for number in reversed(range(len(loads))):
+        lines += boot(f"rmmod {number}", "errno 0", "tainted 0", f"lockdep {on}")[1:]
+    return [*lines, *boot("done")[1:]]
+
+
+def test_what_lockdep_did_not_look_at_any_more_is_tried_again() -> None:
+    found = judge([trial(name) for name in "abc"], read_boot(with_lockdep("OE", "!OE", "OE"), MARKER), limit=4)
+    assert (set(found.final), found.silencer) == ({"b"}, "b")
+    assert found.final["b"].complaints[0].kind == "lockdep"
+    # A proprietary module switches it off, for itself as well; another boot would be no better.
+    found = judge([trial(name) for name in "abc"], read_boot(with_lockdep("OE", "!POE", "POE"), MARKER), limit=4)
+    assert (set(found.final), found.silencer) == ({"b", "c"}, "b")
+    # Nor where it is needed, or the kernel's own.
+    for first in (trial("a"), trial("a", given=False)):
+        trials = [first, trial("b", needs=("a",) if first.given else ())]
+        assert judge(trials, read_boot(with_lockdep("!POE", "OE"), MARKER), limit=4).final.keys() == {"a", "b"}
+    # Without lockdep nothing is tried again for it.
+    lines = [line for line in with_lockdep("OE", "!OE", "OE") if "lockdep" not in line]
+    assert judge([trial(name) for name in "abc"], read_boot(lines, MARKER), limit=4).final.keys() == {*"abc"}
 
 
 LOADED = ["insmod {0}", "errno 0", "tainted 0", "line {1} 12288 0 - Live 0xffffffffc02{0}1000 (OE)"]
@@ -278,6 +377,60 @@ def test_what_a_warning_tells_of_a_workqueue_is_no_such_remark() -> None:
 )
 def test_what_a_module_says_is_no_complaint(line: str) -> None:
     assert not find_complaints([line])
+
+
+# As the kernels print them (mm/kasan/report.c, kernel/locking/lockdep.c, kernel/sched/core.c).
+REPORTS = {
+    "bug": [
+        "=" * 66,
+        "BUG: KASAN: slab-out-of-bounds in test_init+0x20/0x1000 [a]",
+        "Write of size 1 at addr ffff888003a5c040 by task module_call/71",
+        "CPU: 0 PID: 71 Comm: module_call Tainted: G           OE      6.12.0 #1",
+        "Call Trace:",
+        " <TASK>",
+        " kasan_report+0xc6/0x100",
+        " </TASK>",
+        "Allocated by task 71:",
+        " kasan_save_stack+0x1c/0x40",
+        "The buggy address belongs to the object at ffff888003a5c000",
+        " which belongs to the cache kmalloc-64 of size 64",
+        "Memory state around the buggy address:",
+        ">ffff888003a5c000: 00 00 00 00 00 00 00 00 fc fc fc fc fc fc fc fc",
+        "=" * 66,
+    ],
+    "lockdep": [
+        "=" * 44,
+        "WARNING: possible recursive locking detected",
+        "6.12.0 #1 Tainted: G           OE     ",
+        "-" * 44,
+        "module_call/71 is trying to acquire lock:",
+        "ffffffffc0203020 (a_lock){+.+.}-{3:3}, at: test_init+0x20/0x1000 [a]",
+        "but task is already holding lock:",
+        "other info that might help us debug this:",
+        " *** DEADLOCK ***",
+        "stack backtrace:",
+        "CPU: 0 PID: 71 Comm: module_call Tainted: G           OE      6.12.0 #1",
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x57/0x7d",
+        " </TASK>",
+    ],
+    "sleeps": [
+        "BUG: sleeping function called from invalid context at a.c:3",
+        "in_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: 71, name: module_call",
+        "preempt_count: 1, expected: 0",
+        "INFO: lockdep is turned off.",
+        "CPU: 0 PID: 71 Comm: module_call Tainted: G           OE      6.12.0 #1",
+        "Call Trace:",
+        " test_init+0x20/0x1000 [a]",
+    ],
+}
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+def test_a_report_is_told_whole(report: list[str]) -> None:
+    found = find_complaints(["a: before", *report, "a: between", *report, "a: behind"], modules=["a"])
+    assert [(complaint.log, complaint.module) for complaint in found] == [(tuple(report), "a")] * 2
 
 
 # --- What is loaded, and when.

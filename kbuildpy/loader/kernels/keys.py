@@ -26,7 +26,7 @@ def keyring_of_image(image: Path) -> Keyring:
     has no keys."""
     from kbuildpy.signing.keyring import Keyring
 
-    cached = cache_directory() / "shipped" / f"{image_state('keys 2', image)}.json"
+    cached = cache_directory() / "shipped" / f"{image_state('keys 3', image)}.json"
     known = read_json(cached)
     names = {field.name for field in fields(Keyring)}
     if isinstance(known, dict) and known.keys() == names | {"aliases"}:

@@ -15,7 +15,8 @@ THIS_MODULE = ".gnu.linkonce.this_module"
 @dataclass(frozen=True)
 class Case:
     """A module to load. `name` is "stage/what is wrong"; `needs` are modules that are loaded before, and removed
-    after the last case in a row that needs them; `call` is "finit" or "init", for the two system calls. From the first
+    after the last case in a row that needs them; `call` is "finit" or "init", for the two system calls, or
+    "packed" for the first with a compressed file that the kernel is to unpack. From the first
     case on that is `enforced`, the kernel insists on signatures."""
 
     name: str

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from kbuildpy.compression import decompress
 from kbuildpy.kernel.errnos import errno_name
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.loaded import Modules
@@ -156,7 +157,9 @@ def _unsaid(lines: Iterable[str], once: set[str]) -> Iterator[str]:
 
 def _predict(step: Load, kernel: LoaderKernel, modules: Modules) -> tuple[Verdict, Modules]:
     kernel = replace(kernel, sig_enforce=step.enforced)
-    return load_module(step.contents, kernel, modules, step.args, on_demand=False)
+    packed = step.contents if step.call == "packed" else b""
+    contents = decompress(step.contents) if packed else step.contents
+    return load_module(contents, kernel, modules, step.args, on_demand=False, packed=packed)
 
 
 def _differences(verdict: Verdict, answer: Answer, tainted: int) -> Iterator[str]:

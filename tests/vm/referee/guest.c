@@ -2,7 +2,7 @@
 /*
  * The guest's process 1: does what /steps says, one line each, and reports into the kernel log.
  *
- *   load NUMBER KEEP CALL [ARGUMENTS]   load /m/NUMBER by "finit" or "init", remove it again unless KEEP is 1
+ *   load NUMBER KEEP CALL [ARGUMENTS]   load /m/NUMBER by "finit", "init" or "packed", remove it again unless KEEP is 1
  *   unload NAME
  *   enforce                             insist on signatures, for ever
  *
@@ -99,6 +99,8 @@ static int load_file(const char *path, const char *call, const char *arguments)
 
 	if (file < 0 || fstat(file, &state))
 		return 255;
+	if (!strcmp(call, "packed")) /* MODULE_INIT_COMPRESSED_FILE: the kernel unpacks it */
+		return syscall(SYS_finit_module, file, arguments, 4) ? errno : 0;
 	if (!strcmp(call, "finit"))
 		return syscall(SYS_finit_module, file, arguments, 0) ? errno : 0;
 	contents = malloc(state.st_size + 1);

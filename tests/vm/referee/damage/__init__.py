@@ -9,6 +9,7 @@ from tests.vm.referee.damage import (
     btf,
     btf_types,
     coming,
+    decompress,
     elf_header,
     layout,
     modinfo,
@@ -21,6 +22,7 @@ from tests.vm.referee.damage import (
 )
 
 STAGES = (
+    decompress,
     signature,
     elf_header,
     sections,

@@ -1,0 +1,114 @@
+"""Which certificates a kernel can load, and with which keys it can verify: crypto/asymmetric_keys/x509_cert_parser.c
+(x509_note_sig_algo, x509_extract_key_data), x509_public_key.c (x509_check_for_self_signed), crypto/rsa.c
+(rsa_check_key_length), crypto/ecdsa.c.
+
+A certificate that cannot be loaded verifies nothing. The surprise: one that signs itself is verified when it is loaded,
+so that a kernel without ECDSA has none of those with a key on a curve, and one that somebody else has issued it has, to
+no purpose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+CURVES = {"secp192r1": "p192", "secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
+"""The curves that kernels have names for: as cryptography calls them, and as `ecdsa-nist-NAME`."""
+_RSA = frozenset(f"1.2.840.113549.1.1.{number}" for number in (5, 11, 12, 13, 14))
+_RSA_SIZES = (512, 1024, 1536, 2048, 3072, 4096)
+"""Bits of an RSA key that the kernel takes, in whole bytes."""
+_PLAIN_RSA = "1.2.840.113549.1.1.1"
+_OTHER_SIGNATURES = ("1.2.840.10045.4.", "2.16.840.1.101.3.4.3.")
+"""Of ECDSA, and of the later algorithms, which a kernel may not know (`Keyring.unknown`)."""
+_P521 = (6, 10)
+"""From which version on the parser knows P-521."""
+_PARSED = re.compile(rb"ecdsa-nist-(p\d+)\0")
+_VERIFIED = re.compile(rb"ecdsa-nist-(p\d+)-[a-z]")
+_ALIAS = re.compile(rb"^alias crypto-ecdsa-nist-(p\d+) ", re.MULTILINE)
+
+
+class Problem(NamedTuple):
+    """What the kernel answers, and why in words that go on from "its certificate"."""
+
+    errno: str
+    words: str
+
+
+def curves_in(kernel: bytes, aliases: tuple[Path, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """The curves whose names a kernel's parser knows, and those that it has something to verify with: built in, or in
+    a module as one of depmod's lists of `aliases` has it."""
+    verified = set(_VERIFIED.findall(kernel))
+    for listing in aliases:
+        with suppress(OSError):
+            verified.update(_ALIAS.findall(listing.read_bytes()))
+    return _names(_PARSED.findall(kernel)), _names(verified)
+
+
+def parse_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None:
+    """Why the kernel's parser does not take a certificate (cryptography's object), whose curves are `curves` (None: it
+    is not known which kernel); None if it does."""
+    signature = parsed.signature_algorithm_oid.dotted_string
+    if signature not in _RSA and not signature.startswith(_OTHER_SIGNATURES):
+        return Problem("ENOPKG", f"is signed in a way that kernels do not know ({_called(parsed)})")
+    key = parsed.public_key()
+    curve = getattr(getattr(key, "curve", None), "name", None)
+    if curve is not None and CURVES.get(curve) not in (CURVES.values() if curves is None else curves):
+        who = "kernels do not know" if CURVES.get(curve) is None else "the kernel does not know"
+        return Problem("ENOPKG", f"has a key on a curve that {who} ({curve})")
+    kind = parsed.public_key_algorithm_oid.dotted_string
+    if curve is None and hasattr(key, "public_numbers") and kind != _PLAIN_RSA:
+        return Problem("ENOPKG", "has a key of a kind that kernels do not know (RSA-PSS)")
+    return None
+
+
+def verify_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None:
+    """Why the kernel cannot verify anything with a certificate's key, where its parser takes it; `curves` are those
+    that it has something to verify with."""
+    key = parsed.public_key()
+    curve = getattr(getattr(key, "curve", None), "name", None)
+    if curve is not None:
+        if curves is None or CURVES.get(curve) in curves:
+            return None
+        return Problem("ENOENT", "has an ECDSA key, and the kernel has nothing to verify with (CONFIG_CRYPTO_ECDSA)")
+    size = getattr(key, "key_size", 0)
+    if size and (size + 7) // 8 * 8 not in _RSA_SIZES:
+        return Problem("EINVAL", f"has an RSA key of {size} bits: kernels take 2048, 3072 and 4096")
+    return None
+
+
+def warn_of_kernels(certificate: Any, release: str = "", config: Mapping[str, str] | None = None) -> str:
+    """What is to be said of a certificate (cryptography's object) that a kernel cannot use, "" for one that it can: the
+    kernel `release` with this configuration, without them any kernel."""
+    parses = verifies = None
+    if config is not None:
+        parses = frozenset(CURVES.values()) - (frozenset() if _version(release) >= _P521 else {"p521"})
+        verifies = parses if config.get("CONFIG_CRYPTO_ECDSA") in ("y", "m") else frozenset()
+    problem = parse_problem(certificate, parses) or verify_problem(certificate, verifies)
+    who = f"kernel {release}" if config is not None else "no kernel"
+    can = "cannot verify" if config is not None else "can verify"
+    return f"{who} {can} with the certificate, which {problem.words}" if problem else ""
+
+
+def needed_for(algorithm: str) -> str:
+    """What a kernel must have for a key of one of `keygen.ALGORITHMS`, "" if all do."""
+    if algorithm == "p-521":
+        return "CONFIG_CRYPTO_ECDSA, from 6.10 on"
+    if algorithm.startswith("p-"):
+        return "CONFIG_CRYPTO_ECDSA"
+    return "CONFIG_CRYPTO_MLDSA, from 7.0 on" if algorithm.startswith("ml-dsa") else ""
+
+
+def _version(release: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
+
+
+def _names(found: Any) -> frozenset[str]:
+    return frozenset(name.decode() for name in found)
+
+
+def _called(parsed: Any) -> str:
+    name: str = getattr(parsed.signature_algorithm_oid, "_name", "")
+    return name if name and name != "Unknown OID" else parsed.signature_algorithm_oid.dotted_string

@@ -1,0 +1,69 @@
+"""What `kbuildpy run` makes of modules that are sound and look as if they were not, or the other way round."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.vm.bad_modules import SOURCES, build
+from tests.vm.kernels import one_of, tree_called
+from tests.vm.test_run import Ran, kbuildpy_run
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.skipif(
+        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
+        reason="boots x86-64 kernels in QEMU",
+    ),
+]
+NAMES = ("large_percpu", "live_patch", "warns", "good")
+
+
+@pytest.fixture(scope="module", params=one_of("6.12", "6.1"))
+def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    sources = {name: SOURCES[name] for name in (*NAMES, "floods", "floods_for_ever")}
+    return build(tree_called(request.param), tmp_path_factory.mktemp("told") / "modules", sources, "CHECK=0")
+
+
+def ran(*words: str | Path) -> Ran:
+    done = kbuildpy_run(*words, "--format", "json")
+    return Ran({item["name"]: item for item in map(json.loads, done.text.splitlines())}, done)
+
+
+@pytest.fixture(scope="module")
+def found(files: dict[str, Path]) -> Ran:
+    return ran(*(files[name] for name in NAMES))
+
+
+def test_per_cpu_variables_without_room_are_refused_before_init_runs(found: Ran) -> None:
+    assert found.results["large_percpu"]["errno"] == "ENOMEM"
+    assert found.kinds("large_percpu") == ["refused"]
+    assert "large_percpu: Could not allocate 20000 bytes percpu data" in found.results["large_percpu"]["reason"]
+
+
+def test_a_live_patch_is_switched_off_before_its_module_is_removed(found: Ran) -> None:
+    result = found.results["live_patch"]
+    assert result["passed"], result["reason"]
+    assert any("'live_patch': unpatching complete" in line for line in result["log"])
+
+
+def test_a_warning_is_told_with_the_kernels_own_sentence(found: Ran) -> None:
+    assert found.results["warns"]["reason"].startswith("the kernel warned: something is odd (WARNING: CPU: ")
+
+
+def test_a_flood_in_the_log_costs_nobody_the_result(files: dict[str, Path]) -> None:
+    flooded = ran(files["good"], files["floods"])
+    assert "printk messages dropped **" in flooded.done.error_text
+    assert {name: result["passed"] for name, result in flooded.results.items()} == {"good": True, "floods": True}
+
+
+@pytest.mark.sweep
+def test_a_flood_that_does_not_end_is_the_result(files: dict[str, Path]) -> None:
+    flooded = ran(files["good"], files["floods_for_ever"])
+    assert flooded.results["good"]["passed"]
+    assert flooded.kinds("floods_for_ever") == ["flood"]
+    assert "error: " not in flooded.done.error_text
