@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from cryptography.hazmat import asn1
@@ -59,6 +59,16 @@ class Message:
 
     signers: tuple[Signer, ...]
     embedded: tuple[Certificate, ...] = field(repr=False)
+
+    @cached_property
+    def by_identifier(self) -> dict[bytes, Certificate]:
+        """The embedded certificates by serial number and issuer, of several that share them the first."""
+        return {item.identifier: item for item in reversed(self.embedded)}
+
+    @cached_property
+    def by_subject_key(self) -> dict[bytes, Certificate]:
+        """The same by the identifier of the key."""
+        return {item.subject_key: item for item in reversed(self.embedded) if item.subject_key is not None}
 
     @property
     def has_attributes(self) -> bool:

@@ -71,7 +71,8 @@ def _refusal(message: Message, keyring: Keyring) -> tuple[str | None, str | None
     for certificate in message.embedded:
         if problem := certificate.unverifiable(keyring.verifies):
             return problem.errno, f"a certificate that comes with the signature {problem.words}"
-    chains = [_chain(signer, message) for signer in message.signers]
+    walked: dict[int, tuple[list[Certificate], str]] = {}
+    chains = [_chain(signer, message, walked) for signer in message.signers]
     broken = next((problem for _, problem in chains if problem), None)
     if broken:
         return "EKEYREJECTED", broken
@@ -100,29 +101,39 @@ def _refusal(message: Message, keyring: Keyring) -> tuple[str | None, str | None
     return errno, reason
 
 
-def _chain(signer: Signer, message: Message) -> tuple[list[Certificate], str]:
+def _chain(
+    signer: Signer, message: Message, walked: dict[int, tuple[list[Certificate], str]]
+) -> tuple[list[Certificate], str]:
     """The certificates that came with the signature, from the signer's own upwards, and what is wrong with them
-    (pkcs7_verify.c: pkcs7_verify_one, pkcs7_verify_sig_chain)."""
+    (pkcs7_verify.c: pkcs7_verify_one, pkcs7_verify_sig_chain); `walked` are those of other signers, by certificate."""
     # (the kernel compares with the first identifier only here: pkcs7_find_key)
-    current = next((item for item in message.embedded if item.identifier == signer.identifier), None)
+    current = message.by_identifier.get(signer.identifier)
     if current is None:
         return [], ""
     if not current.verifies(signer.signed):
         return [], "the signature is broken, or the module was changed"
+    if id(current) not in walked:
+        walked[id(current)] = _walk_up(current, message)
+    return walked[id(current)]
+
+
+def _walk_up(current: Certificate, message: Message) -> tuple[list[Certificate], str]:
     chain = [current]
+    seen = {id(current)}
     while not _signs_itself(current):
         by_issuer, by_key = current.authority
         if by_issuer is not None:
-            above = next((item for item in message.embedded if item.identifier == by_issuer), None)
+            above = message.by_identifier.get(by_issuer)
             if above is not None and by_key is not None and above.subject_key != by_key:
                 return chain, "the certificates that come with the signature contradict each other"
         else:
-            above = next((item for item in message.embedded if by_key and item.subject_key == by_key), None)
-        if above is None or above in chain:
+            above = message.by_subject_key.get(by_key) if by_key else None
+        if above is None or id(above) in seen:
             break
         if current.signed is None or not above.verifies(current.signed):
             return chain, "a certificate that comes with the signature is forged"
         chain.append(above)
+        seen.add(id(above))
         current = above
     return chain, ""
 

@@ -32,6 +32,8 @@ class Complaint:
 _KINDS = [
     (kind, re.compile(pattern), words)
     for kind, pattern, words in (
+        # (kbuildpy.vm.vouching)
+        ("forged", r"^kbuildpy: not a report of the guest: ", "it reported in the guest's name: {0}"),
         # kernel/panic.c
         ("panic", r"^Kernel panic - not syncing", "the kernel panicked: {0}"),
         # arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c

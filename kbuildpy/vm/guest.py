@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from kbuildpy.printable import printable
 from kbuildpy.vm.qemu import log_line
 from kbuildpy.vm.reports import BootReport, as_report, printed, read_boot
+from kbuildpy.vm.vouching import FORGED, Vouching
 
 _BOOT = 240.0
 """Seconds that a kernel may take to start, translated on a busy machine."""
@@ -23,7 +24,8 @@ _TITLES = {"insmod": "INSMOD", "rmmod": "RMMOD", "test": "TEST"}
 class Guest:
     """One boot; `watch` is what `run_live()` wants.
 
-    `names` are the modules by number and `tests` the tests, `marker` is what the guest's reports begin with, `limit`
+    `names` are the modules by number and `tests` the tests, `marker` is what the guest's reports begin with, `vouchers`
+    what some of them end with (see `kbuildpy.vm.vouching`; with none, all are taken for the guest's), `limit`
     what it was told, as `test_limit` and `linger` for tests and after them. `show`
     gets what people should see, as bytes; with `verbose` also what the kernel says while it starts. When all modules
     are loaded, `loaded` is called with the report so far if it is given, and there is no time limit from then on to the
@@ -36,6 +38,7 @@ class Guest:
         names: Sequence[str],
         *,
         marker: str,
+        vouchers: Sequence[str] = (),
         limit: float,
         show: Callable[[bytes], None],
         verbose: bool = False,
@@ -48,6 +51,7 @@ class Guest:
         self._subjects = {"insmod": names, "rmmod": names, "test": tests}
         self._limits = {"test": test_limit, "linger": linger}
         self._marker = marker
+        self._vouching = Vouching(vouchers)
         self._limit = limit
         self._show = show
         self._shown = verbose
@@ -85,6 +89,13 @@ class Guest:
         if not text:
             return
         report = as_report(text, self._marker)
+        if report is not None:
+            own = self._vouching.take(report)
+            if own is None:
+                line = f"{FORGED}{report.word} {report.rest}".rstrip(" ").encode(errors="surrogateescape")
+            else:
+                text = f"{self._marker}: {own.word} {own.rest}".rstrip(" ") if own != report else text
+            report = own
         self._lines.append(text if report else log_line(line))
         if report is None:
             if self._shown and not self._raw:

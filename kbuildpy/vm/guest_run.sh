@@ -7,7 +7,8 @@
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
 # may take), console (the serial port), sections, wait, keep and each (1 or nothing), tests (their number, or nothing),
 # test_limit (seconds for each), linger (seconds to go on with the modules loaded), refused (names of modules that are
-# missing for the tests), and marker: what a report begins with, which no module can know.
+# missing for the tests), marker: what a report begins with, and vouchers: what those reports end with that decide a
+# result, a word for each, which no module can know before it is in the log (kbuildpy.vm.vouching).
 #
 # A module may never come back from its init or exit function. So each call runs in the background, and answers
 # through a pipe that is read with a time limit.
@@ -19,11 +20,21 @@ mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
 mkdir -p /run
 
 . /modules/settings
+: >/modules/settings
 
+# (Those with a voucher are made by this process alone, one after the other.)
 report() {
+    reported=$* voucher=
+    case ${reported%% *} in
+        ready | insmod | rmmod | errno | tainted | loaded | test | ended | tested | untested | linger | shell | left | \
+            repeated | over | done)
+            voucher=" ${vouchers%% *}"
+            vouchers=${vouchers#* }
+            ;;
+    esac
     # (the kernel takes no more than about 1000 bytes for a line)
-    printf '%s%.900s\n' "$marker: " "$*" >/dev/kmsg
-    printf '%.900s\n' "$*" >>/run/reports
+    printf '%s%.900s%s\n' "$marker: " "$reported" "$voucher" >/dev/kmsg
+    printf '%.900s\n' "$reported" >>/run/reports
 }
 
 # Report all once more if some of it was overwritten before it was printed: a module may flood the log.

@@ -77,4 +77,8 @@ def _places(lines: Mapping[str, str]) -> list[tuple[int, int, str]]:
     """Address, size and name of each module."""
     # name, size, references, those who hold them, state, address
     fields = ((name, line.split()) for name, line in lines.items())
-    return [(int(words[5], 16), int(words[1]), name) for name, words in fields if len(words) > 5]
+    # (a guest may report anything)
+    return [(int(words[5], 16), int(words[1]), name) for name, words in fields if _LINE.fullmatch(" ".join(words[:6]))]
+
+
+_LINE = re.compile(r"\S+ [0-9]{1,12} \S+ \S+ \S+ 0x[0-9a-f]{1,16}")

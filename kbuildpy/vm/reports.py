@@ -29,8 +29,8 @@ class Report(NamedTuple):
 
     @property
     def number(self) -> int | None:
-        """The rest as a number; None if it is none."""
-        return int(self.rest) if self.rest.isascii() and self.rest.isdigit() else None
+        """The rest as a number; None if it is none, of 64 bits at most."""
+        return int(self.rest) if self.rest.isascii() and self.rest.isdigit() and len(self.rest) <= 20 else None
 
 
 def printed(pieces: str) -> str:
@@ -146,7 +146,9 @@ def _with_repeated(lines: Sequence[str], marker: str) -> Iterator[str]:
     guest has reported all of them `again` in the end."""
     start = f"{marker}: "
     lost = deque(line.removeprefix(f"{start}again ") for line in lines if line.startswith(f"{start}again "))
-    if not lost:
+    counts = [report.number for line in lines if (report := as_report(line, marker)) and report.word == "repeated"]
+    if not lost or counts != [len(lost)]:
+        # (fewer or more: it did not come to the end of them, or some are a module's; what they say counts for nothing)
         yield from lines
         return
     for line in lines:
@@ -242,7 +244,8 @@ def read_boot(lines: Sequence[str], marker: str, *, hung: bool = False) -> BootR
             number, _, thing = rest.partition(" ")
             owners = boot.tests if number.startswith("test") else boot.modules
             digits = number.removeprefix("test")
-            owner = owners.get(int(digits)) if digits.isascii() and digits.isdigit() else None
+            place = Report("", digits).number
+            owner = None if place is None else owners.get(place)
             (owner or boot).remains.append(thing)
         elif word == "ready":
             boot.release = rest
@@ -261,7 +264,7 @@ def read_boot(lines: Sequence[str], marker: str, *, hung: bool = False) -> BootR
 
 def _ended(rest: str) -> tuple[str, float]:
     """How a test ended, and the seconds between the two times of the guest that follow."""
-    status, *times = rest.split()
+    status, *times = rest.split() or [""]
     try:
         begun, ended = map(float, times)
     except ValueError:

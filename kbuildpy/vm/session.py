@@ -33,6 +33,7 @@ from kbuildpy.vm.qemu import boot_live, panicked_early
 from kbuildpy.vm.reports import BootReport, new_marker
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.trial import Trial, asked_modules, closure, with_dependencies
+from kbuildpy.vm.vouching import new_vouchers
 
 # Else a cache shares its memory with others of its size, and whatever is left in it goes unnoticed.
 # KASAN would say nothing after its first report, and what other modules do would go unnoticed.
@@ -208,13 +209,14 @@ def _boot(
     contents = {f"modules/{trial.name}.ko": trial.image.contents for trial in batch}
     listed = "".join(_listed(number, trial, settings) for number, trial in enumerate(batch))
     contents["modules/list"] = os.fsencode(listed)
-    marker = new_marker()
+    marker, vouchers = new_marker(), new_vouchers(len(batch), len(tests))
     waits = bool(settings.gdb) and not settings.keep
     chosen = (
         f"marker={marker} limit={settings.limit} console={kernel.machine.console} sections={1 if settings.gdb else ''}"
         f" wait={1 if waits else ''} keep={1 if settings.keep else ''} each={1 if each else ''}"
         f" tests={len(tests) or ''} test_limit={settings.test_limit} linger={settings.linger or ''}"
-        f" refused={shlex.quote(''.join(f' {name}' for name in missing))}\n"
+        f" refused={shlex.quote(''.join(f' {name}' for name in missing))}"
+        f" vouchers='{' '.join(vouchers)} '\n"
     )
     contents["modules/settings"] = os.fsencode(chosen)
     if tests or settings.keep:
@@ -247,6 +249,7 @@ def _boot(
         guest = Guest(
             [trial.name for trial in batch],
             marker=marker,
+            vouchers=vouchers,
             limit=settings.limit,
             show=show,
             verbose=settings.verbose,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,15 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.loader.check import built_for
 from kbuildpy.loader.kernels.open import open_kernels
 from kbuildpy.run import run
-from kbuildpy.vm import cpio
+from kbuildpy.vm import X86_64, cpio, session
+from kbuildpy.vm.complaints import find_complaints
 from kbuildpy.vm.debugger import add_symbol_file, how_to_attach
 from kbuildpy.vm.guest import Guest
-from kbuildpy.vm.kernels import kernels_of_releases
-from kbuildpy.vm.trial import read_trial
+from kbuildpy.vm.judge import judge
+from kbuildpy.vm.kernels import Kernel, kernels_of_releases
+from kbuildpy.vm.reports import BootReport
+from kbuildpy.vm.trial import Trial, read_trial
+from kbuildpy.vm.vouching import FORGED, VOUCHED, new_vouchers
 from tests.elf_objects import Sec, elf_object
 
 NAMES = (b"../../x", b"/etc/x", b"..", b"", b"a b", b"a\n1 b - /modules/list", b"a\tb", b"\x1b[2J", b"\xff", b"a" * 56)
@@ -133,6 +138,67 @@ def test_a_release_that_a_module_names_is_no_directory(tmp_path: Path, monkeypat
     assert opened == []
 
 
+WORDS = [f"{number:012x}" for number in range(40)]
+
+
+def heard(lines: list[str], **options: Any) -> BootReport:
+    """What a guest with two modules has reported, by these lines of its console."""
+    guest = Guest(["a", "b"], marker="m", vouchers=WORDS, limit=4, show=lambda chunk: None, **options)
+    guest.watch("".join(f"{line}\n" for line in lines).encode())
+    return guest.report()
+
+
+def test_a_report_without_its_word_is_a_line_of_the_log_and_a_complaint() -> None:
+    forged = ["m: errno 0", "m: tainted 0", "m: loaded", f"m: done {'0' * 12}", f"m: errno 0 {WORDS[0]}"]
+    lines = [f"m: ready 6.1 {WORDS[0]}", f"m: insmod 0 {WORDS[1]}", *forged, f"m: errno 19 {WORDS[2]}"]
+    boot = heard([*lines, f"m: tainted 12 {WORDS[3]}"])
+    step = boot.modules[0].load
+    assert step is not None and (step.errno, step.tainted) == (19, 12)
+    assert not boot.done
+    assert {complaint.kind for complaint in find_complaints(step.log, modules=["a", "b"])} == {"forged"}
+    assert step.log == [f"{FORGED}{line.removeprefix('m: ')}" for line in forged]
+
+
+def test_a_word_is_good_once_and_a_lost_line_spoils_no_later_one() -> None:
+    lines = [f"m: ready 6.1 {WORDS[0]}", f"m: insmod 0 {WORDS[1]}", f"m: errno 1 {WORDS[2]}"]
+    again = [f"m: errno 0 {WORDS[2]}", f"m: insmod 1 {WORDS[1]}"]
+    # (the line with word 3 was lost)
+    boot = heard([*lines, *again, f"m: insmod 1 {WORDS[4]}", f"m: errno 0 {WORDS[5]}"])
+    first, second = boot.modules[0].load, boot.modules[1].load
+    assert first is not None and second is not None
+    assert (first.errno, second.errno, list(boot.modules)) == (1, 0, [0, 1])
+
+
+def test_there_is_a_word_for_every_report_that_takes_one() -> None:
+    script = (Path(__file__).parents[2] / "kbuildpy/vm/guest_run.sh").read_text()
+    start = script.index("ready | insmod")
+    listed = script[start : script.index(")", start)].replace("\\\n", "").split("|")
+    assert {word.strip() for word in listed} == VOUCHED
+    assert len(set(new_vouchers(3, 2))) == 16 + 18 + 6
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "remains " + "9" * 5000 + " x",
+        "section .text zz",
+        "line a b c",
+        "late",
+        "leak",
+        "stack",
+        "taints",
+        "kunit",
+        "out",
+    ],
+)
+def test_what_is_reported_without_a_word_may_be_anything(line: str) -> None:
+    lines = [f"m: ready 6.1 {WORDS[0]}", f"m: insmod 0 {WORDS[1]}", f"m: errno 0 {WORDS[2]}", f"m: {line}"]
+    oops = ["BUG: unable to handle page fault for address: ffffffffc0000010", "RIP: 0010:0xffffffffc0000010"]
+    boot = heard([*lines, f"m: tainted 0 {WORDS[3]}", *oops])
+    trials = [Trial(name, Path(f"{name}.ko"), ModuleImage(elf_object([], []), "x")) for name in ("a", "b")]
+    judge(trials, boot, limit=4)
+
+
 @pytest.mark.parametrize("shell", [False, True])
 def test_only_a_shell_that_was_asked_for_writes_to_the_terminal_as_it_likes(shell: bool) -> None:
     """A module may get to know how reports begin, and report that there is a shell."""
@@ -143,3 +209,22 @@ def test_only_a_shell_that_was_asked_for_writes_to_the_terminal_as_it_likes(shel
     assert (b"\x1b" in b"".join(shown)) is shell
     if not shell:
         assert shown == [b"\\x1b[2J\\x9b\\xff\n", b"half a line \\x1b[1m\n"]
+
+
+@pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
+def test_names_and_parameters_that_are_no_utf_8_get_into_the_guest_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[bytes] = []
+    monkeypatch.setattr(session, "boot_live", lambda image, initramfs, **_: packed.append(initramfs))
+    monkeypatch.setattr(session, "_require_programs", lambda kernel: None)
+    found = read_trial(module(tmp_path, b"name=a\0", "\udcfe.ko"), "text=\udcfd")
+    # (a damaged file, whose own name is all that is known of it)
+    boots = session.run_modules(
+        Kernel("6.1", tmp_path, X86_64), [found], session.Settings(), show=lambda chunk: None, missing=["\udcff"]
+    )
+    with pytest.raises(KbuildError, match="did not start in QEMU"):
+        list(boots)
+    [initramfs] = packed
+    assert b"/modules/a.ko text=\xfd\n" in initramfs
+    assert b" refused=' \xff'" in initramfs

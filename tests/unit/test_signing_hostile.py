@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kbuildpy.cli import main
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing import cms
 from kbuildpy.signing import verify as verifying
 from kbuildpy.signing.batch import sign_files
+from kbuildpy.signing.certificates import Certificate, Signed
 from kbuildpy.signing.hashes import Hash, find_hash
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.keys import FileKey
@@ -98,12 +103,53 @@ def test_the_contents_are_hashed_once_for_all_signers(monkeypatch: pytest.Monkey
     assert hashed == [len(MODULE)]
 
 
-def replace_signers(data: Any, signers: list[Any]) -> bytes:
+def chain_of(count: int) -> list[x509.Certificate]:
+    """Certificates of one key, each signed in the name of the next, which it names by issuer and serial number."""
+    found = []
+    for number in range(count):
+        names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, str(n))]) for n in (number, number + 1)]
+        above = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, str(number + 2))])
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(names[0])
+            .issuer_name(names[1])
+            .public_key(key("ec").public_key())
+            .serial_number(number + 1)
+            .not_valid_before(datetime.datetime(2020, 1, 1))
+            .not_valid_after(datetime.datetime(2030, 1, 1))
+            .add_extension(x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(above)], number + 2), critical=False)
+        )
+        found.append(builder.sign(key("ec"), hashes.SHA256()))
+    return found
+
+
+def test_a_chain_of_certificates_is_gone_through_once_for_all_signers(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 40
+    chain = chain_of(count)
+    data = cms.parse(Signer(FileKey("ecdsa", key("ec")), chain[0], find_hash("sha256")).detached(MODULE))
+    [signer] = cms.signers(data)
+    embedded = asn1.SetOf([asn1.decode_der(asn1.TLV, item.public_bytes(Encoding.DER)) for item in chain])
+    many = replace_signers(data, [signer] * count, embedded)
+    calls: list[object] = []
+    real = Certificate.verifies
+
+    def verifies(certificate: Certificate, signed: Signed) -> bool:
+        calls.append(signed)
+        return real(certificate, signed)
+
+    monkeypatch.setattr(Certificate, "verifies", verifies)
+    (state,) = verify(append_signature(MODULE, many), [Keyring()])
+    assert (state.valid, state.errno) == (True, "ENOKEY")
+    # (each signer's signature twice, once to tell whether it is intact, and each certificate's once)
+    assert len(calls) == 2 * count + count - 1
+
+
+def replace_signers(data: Any, signers: list[Any], embedded: Any = None) -> bytes:
     changed = SignedData(
         version=data.version,
         digest_algorithms=data.digest_algorithms,
         content=data.content,
-        certificates=None,
+        certificates=embedded,
         crls=None,
         signer_infos=asn1.SetOf(signers),
     )
