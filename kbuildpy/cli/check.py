@@ -43,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "it was built for (default: the running kernel, else the newest one installed)",
     )
     add_params(parser, whose="of all")
+    parser.add_argument(
+        "--installed",
+        metavar="RELEASE",
+        help="all modules of /lib/modules/RELEASE (or of such a directory), by that kernel; tells which of several of "
+        "one name modprobe takes",
+    )
     parser.add_argument("--script", metavar="FILE", type=named_path, help="run a script of insmod, rmmod and the like")
     parser.add_argument("--sig-enforce", action="store_true", help="the kernel runs with module.sig_enforce=1")
     parser.add_argument("--lockdown", action="store_true", help="the kernel is locked down (Secure Boot)")
@@ -72,11 +78,13 @@ def run(args: argparse.Namespace) -> int:
     """Print a verdict for each file and kernel; 0 if all are accepted."""
     if args.jobs < 0:
         raise UsageError(f"-j {args.jobs}: at least one job")
-    if args.script is None and not args.files:
-        raise UsageError("nothing to check", hint="name modules, directories of them, or a --script")
+    if args.script is None and not args.files and args.installed is None:
+        raise UsageError("nothing to check", hint="name modules, directories of them, --installed or a --script")
     from kbuildpy.signing.walk import find_modules
 
     files = find_modules(args.files)
+    if args.installed is not None:
+        files += _installed(args)
     if args.files and not files:
         raise UsageError(f"no modules below {', '.join(map(str, args.files))}")
     if _OWN in args.kernels and (len(args.kernels) > 1 or args.script is not None):
@@ -110,6 +118,35 @@ def _print_json(args: argparse.Namespace, row: Sequence[Verdict], say: Say) -> N
     for verdict in row:
         if not (args.quiet and verdict.accepted):
             say(json.dumps(verdict.to_json()))
+
+
+def _installed(args: argparse.Namespace) -> list[Path]:
+    """The modules of `--installed` that modprobe would take; the kernel is theirs where none is named."""
+    from kbuildpy.install.rivals import rival_sentence
+    from kbuildpy.kernel.depmod_order import indexed_paths, modules_by_name, search_order
+
+    if args.script is not None:
+        raise UsageError("--installed and --script: one of both")
+    directory = Path(args.installed) if "/" in args.installed else Path("/lib/modules", args.installed)
+    if not args.installed or not directory.is_dir():
+        raise UsageError(f"--installed {args.installed}: {directory} is no directory", hint="see /lib/modules")
+    release = directory.resolve().name
+    args.kernels = args.kernels or [release]
+    indexed, order = indexed_paths(directory), search_order(release)
+    found = []
+    for name, paths in modules_by_name(directory).items():
+        taken = (indexed or {}).get(name) or order.winner(paths)
+        if len(paths) > 1:
+            print(f"kbuildpy: {printable(rival_sentence(name, paths, taken))}", file=sys.stderr)
+        if indexed is not None and name not in indexed:
+            print(
+                f"kbuildpy: {printable(paths[0])}: modprobe does not find it before this runs: depmod {release}",
+                file=sys.stderr,
+            )
+        found.append(directory / (taken if taken in paths else paths[0]))
+    if not found:
+        raise UsageError(f"no modules below {directory}")
+    return found
 
 
 def _print(args: argparse.Namespace, rows: Sequence[Sequence[Verdict]]) -> None:

@@ -12,6 +12,7 @@ from kbuildpy.cli.progress import print_line, with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.cli.words import add_kernels, split_words
 from kbuildpy.errors import UsageError
+from kbuildpy.install.depmod import depmod_runs
 from kbuildpy.install.modules import (
     BuiltModule,
     NotBuilt,
@@ -20,6 +21,7 @@ from kbuildpy.install.modules import (
     module_files,
     modules_of_build,
 )
+from kbuildpy.install.rivals import tell_rivals
 from kbuildpy.install.stage import index_modules, install_modules
 from kbuildpy.kbuild.install import ask_install
 from kbuildpy.kernel.find import find_called_trees
@@ -171,6 +173,14 @@ def _install(
         say=(lambda line: None) if args.silent else say,
         warn=_warn,
         wanted=args.depmod,
+    )
+    tell_rivals(
+        Path(f"{place}{rules.modlib}"),
+        [f"{rules.folder}/{module.name}{rules.suffix}" for module in modules],
+        release=tree.release,
+        indexed=not args.dry_run and depmod_runs(rules, place, wanted=args.depmod),
+        say=(lambda line: None) if args.silent else say,
+        warn=_warn,
     )
 
 

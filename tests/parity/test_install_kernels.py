@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,8 +62,12 @@ def test_the_running_system_gets_the_index_that_depmod_makes(built: Path, tmp_pa
     if os.geteuid() != 0 or (tree.objects / "System.map").exists():
         pytest.skip("takes root, and headers without System.map")
     folder = tmp_path / "modules"
-    (folder / tree.release).mkdir(parents=True)
+    # A module of the same name that the kernel brings.
+    own = folder / tree.release / "kernel/drv.ko"
+    own.parent.mkdir(parents=True)
+    shutil.copy(built / "build" / tree.release / "drv.ko", own)
     command = [sys.executable, "-m", "kbuildpy", "install", str(built), "-k", str(tree.objects)]
+    command.append("INSTALL_MOD_DIR=updates")  # (up to 6.2 it is `extra`, which goes before nothing)
     # The system's own folder is covered, for these processes only.
     script = f'mount --bind {folder} "$(readlink -f /lib/modules)" && exec "$@"'
     done = subprocess.run(
@@ -73,11 +78,12 @@ def test_the_running_system_gets_the_index_that_depmod_makes(built: Path, tmp_pa
     assert done.returncode == 0, done.stderr
     assert f"  DEPMOD  /lib/modules/{tree.release}\n" in done.stdout
     assert "missing 'System.map'" not in done.stderr
+    assert "kbuildpy: drv: modprobe takes updates/drv.ko, and not kernel/drv.ko\n" in done.stdout
     ours = (folder / tree.release / "modules.dep").read_text()
-    assert "drv.ko" in ours
+    assert ours.startswith("updates/drv.ko:")
     # The same as by hand, which `--depmod` does below a root.
     root = tmp_path / "root"
-    done_below = kbuildpy("install", built, "-k", tree.objects, "--root", root, "--depmod")
+    done_below = kbuildpy("install", built, "-k", tree.objects, "--root", root, "--depmod", command[-1])
     assert done_below.returncode == 0, done_below.error_text
     below = root / "lib/modules" / tree.release
     assert (below / "modules.dep").read_text() == ours

@@ -220,3 +220,21 @@ def test_a_keyring_without_the_kernels_own_keys_is_not_complete(
     assert broken.keyring
     assert broken.keyring() == Keyring("6.1")
     assert (broken.keyring_complete, broken.missing) == (False, ("the built-in certificates: vmlinuz: cut off",))
+
+
+def test_installed_modules_are_those_that_modprobe_takes(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    modules = tmp_path / "lib/modules" / "6.1.0-test"
+    for path in ("kernel/a/drv.ko", "updates/drv.ko", "kernel/b/lonely.ko", "build/no.ko"):
+        (modules / path).parent.mkdir(parents=True, exist_ok=True)
+        (modules / path).write_bytes(b"a module")
+    (modules / "modules.dep").write_text("updates/drv.ko:\n")
+    _, out, said = checked(capsys, "--installed", str(modules), "-k", "x", "--format", "json")
+    files = [Path(str(item["file"])).relative_to(modules) for item in objects(out)]
+    assert sorted(map(str, files)) == ["kernel/b/lonely.ko", "updates/drv.ko"]
+    assert "drv: modprobe takes updates/drv.ko, and not kernel/a/drv.ko" in said
+    assert "kernel/b/lonely.ko: modprobe does not find it before this runs: depmod 6.1.0-test" in said
+    status, _, said = checked(capsys, "--installed", "none")
+    assert status == 2
+    assert "--installed none: /lib/modules/none is no directory" in said
