@@ -5,6 +5,7 @@ On `scons`'s command line they are spelled as on make's (`scons V=1 KCFLAGS=-g`)
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -41,6 +42,27 @@ _TOOL_CHOICES = {"CC": ("gcc", "cc"), "AR": ("ar",)}
 _TOOLS = frozenset({"cc", "gcc", "ar"})
 
 
+# Variables of SCons' that hold flags of a module's objects (`flags`).
+FLAG_NAMES = (
+    "CCFLAGS",
+    "CFLAGS",
+    "CPPFLAGS",
+    "CPPPATH",
+    "CPPDEFINES",
+    "ASFLAGS",
+    "ASPPFLAGS",
+    "LINKFLAGS",
+    "parse_flags",
+)
+
+
+def has_flags(env: Any, given: Mapping[str, Any]) -> bool:
+    """Whether the environment or the keywords `given` hold any flags."""
+    if not given.keys().isdisjoint(FLAG_NAMES):
+        return True
+    return any(env.get(name) not in (None, "", [], "$ASFLAGS") for name in FLAG_NAMES)
+
+
 def chooses_kernel(name: str) -> bool:
     """Whether `name` is a variable that says which kernel is meant, or how its tree is asked."""
     return name in ("KDIR", "KERNELRELEASE") or (name not in _OURS and bool(_KBUILD_NAMES.match(name)))
@@ -62,8 +84,14 @@ def mark_tool_choices(env: Any) -> None:
 
 def environment_variables(env: Any) -> dict[str, Any]:
     """Kbuild's variables among those of a construction environment, without what SCons' own tools put there."""
-    names = [name for name in env.Dictionary() if _KBUILD_NAMES.match(name) and name not in _OURS]
+    names = _kbuild_names(frozenset(env.Dictionary()))
     return {name: _substituted(env, env[name]) for name in names if not _is_tool_choice(env, name)}
+
+
+@functools.lru_cache(maxsize=8)
+def _kbuild_names(names: frozenset[str]) -> list[str]:
+    """Those of `names` that are Kbuild's: the same in every environment of most projects, and asked for each module."""
+    return sorted(name for name in names if _KBUILD_NAMES.match(name) and name not in _OURS)
 
 
 def _is_tool_choice(env: Any, name: str) -> bool:
