@@ -31,7 +31,6 @@ from kbuildpy.kbuild.question import (
 from kbuildpy.kbuild.records import MAKEFILES, read_records
 from kbuildpy.kernel.cache import read_json, write_json
 from kbuildpy.run import run
-from kbuildpy.similar import similar_file
 
 # Rules whose commands are carried out here; a Kbuild file that needs any other has rules for make to run.
 COMPILE_RULES = frozenset({"cc_o_c", "as_o_S"})
@@ -189,6 +188,8 @@ def _missing_source_hint(stderr: str, cwd: str, said: str) -> str:
     missing = _NO_SOURCE.search(stderr)
     if not missing:
         return ""
+    from kbuildpy.similar import similar_file
+
     meant = similar_file(Path(cwd, f"{missing.group(1)}.c"), (".c", ".S", "_shipped"))
     return f"is {missing.group(1)}.c missing, or misspelled in {said}? {meant}".rstrip()
 

@@ -14,7 +14,6 @@ from glob import glob
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.similar import similar_file
 
 # Where a terminal, a session or a shell is, says nothing about a build. (PWD: set by us for every program.)
 _SESSION_VARIABLES = re.compile(
@@ -79,6 +78,8 @@ _PATTERN = frozenset("*?[")
 def check_directory_name(directory: Path) -> None:
     """Refuse a module directory whose path Kbuild cannot build in (`UsageError`)."""
     if not directory.is_dir():
+        from kbuildpy.similar import similar_file
+
         raise UsageError(
             f"{directory}: no such directory" if not directory.exists() else f"{directory}: not a directory",
             hint=similar_file(directory) or "name the directory that holds the module's Kbuild file or Makefile",

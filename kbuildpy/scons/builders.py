@@ -25,13 +25,17 @@ from kbuildpy.kbuild.question import check_output_name, digest
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.say import complain, say
 from kbuildpy.scons.calls import kbuild_directories, name_and_sources, refuse_missing
-from kbuildpy.scons.flags import FLAG_NAMES, flags_of
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.objects import declare_unmade
 from kbuildpy.scons.session import Project, Session, is_dry_run, job_count
-from kbuildpy.scons.unread import warn_of_unread
-from kbuildpy.scons.variables import build_environment, environment_variables, make_variables
-from kbuildpy.scons.where import declaration_place
+from kbuildpy.scons.variables import (
+    FLAG_NAMES,
+    KNOWN_NAMES,
+    build_environment,
+    environment_variables,
+    has_flags,
+    make_variables,
+)
 
 
 def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any = None, **given: Any) -> list[Any]:
@@ -77,7 +81,7 @@ def declare_directory(
     project = find_project(env, variables)
     group = _group(Session.of(env), project, str(directory), str(out), label=label)
     plan, layout = _evaluate(env, project, directory, out)
-    warn_of_unread(Session.of(env), project, plan, variables)
+    _warn_of_unread(Session.of(env), project, plan, variables)
     if not plan.modules:
         empty = _explain_empty(project, directory, plan)
         if on_empty is not None:
@@ -103,15 +107,23 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     directory = session.top if inside else folder
     out = Path(here.get_abspath(), project.tree.release) if variant else _out_root(env, project)
     paths, coming = _source_paths(nodes, folder)
-    flags = flags_of(env, given)
-    text = kbuild_file_text(name, paths, ccflags=flags.compile, asflags=flags.assemble, ldflags=flags.link)
+    text = _kbuild_file_text(env, name, paths, given)
     below = str(folder.relative_to(directory)) if folder != directory else ""
     group = _group(session, project, str(directory), str(out), label="")
     state = out / ".kbuildpy" / below
     plan = _ask_declared(env, project, directory, below=below, text=text, state=state / name, coming=coming)
-    warn_of_unread(session, project, plan, variables)
+    _warn_of_unread(session, project, plan, variables)
     layout = Layout(str(directory), str(directory), str(out), project.answer.working_directory(str(directory)))
     return group.add(plan, layout)
+
+
+def _kbuild_file_text(env: Any, name: str, paths: Sequence[str], given: Mapping[str, Any]) -> str:
+    if not has_flags(env, given):
+        return kbuild_file_text(name, paths)
+    from kbuildpy.scons.flags import flags_of
+
+    flags = flags_of(env, given)
+    return kbuild_file_text(name, paths, ccflags=flags.compile, asflags=flags.assemble, ldflags=flags.link)
 
 
 def _ask_declared(
@@ -181,6 +193,13 @@ def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[P
     if found.plan.warnings.strip():
         complain(found.plan.warnings.rstrip())
     return found.plan, found.layout
+
+
+def _warn_of_unread(session: Session, project: Project, plan: Plan, variables: Mapping[str, Any]) -> None:
+    if session.unread_arguments or not KNOWN_NAMES.issuperset(variables):
+        from kbuildpy.scons.unread import warn_of_unread
+
+        warn_of_unread(session, project, plan, variables)
 
 
 def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
@@ -254,6 +273,8 @@ def stop_on_error(declare: Any) -> list[Any]:
     try:
         found: list[Any] = declare()
     except KbuildError as error:
+        from kbuildpy.scons.where import declaration_place
+
         hint = f"\n  {error.hint}" if error.hint else ""
         raise SCons.Errors.StopError(f"kbuildpy: {declaration_place()}{error.message}{hint}") from error
     return found

@@ -17,11 +17,9 @@ _BEFORE_PATH = frozenset({"-I", "-include", "-imacros", "-isystem", "-iquote", "
 
 
 def note_compilation(env: Any, target: Any, source: Any, command: str, *, cwd: str) -> None:
-    """Let the database have `command`, run in `cwd`, if the project loaded SCons' tool for it."""
-    tool = sys.modules.get("SCons.Tool.compilation_db")
-    if tool is not None:
-        entries = vars(tool)["__COMPILATION_DB_ENTRIES"]
-        entries.append((target, source, env, _Command(command, cwd, target, source)))
+    """Let the database have `command`, run in `cwd`; the project has loaded SCons' tool for it."""
+    entries = vars(sys.modules["SCons.Tool.compilation_db"])["__COMPILATION_DB_ENTRIES"]
+    entries.append((target, source, env, _Command(command, cwd, target, source)))
 
 
 class _Command:

@@ -9,29 +9,16 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import SCons.Node.FS
 import SCons.Util
 
 from kbuildpy.errors import UsageError
-
-FLAG_NAMES = (
-    "CCFLAGS",
-    "CFLAGS",
-    "CPPFLAGS",
-    "CPPPATH",
-    "CPPDEFINES",
-    "ASFLAGS",
-    "ASPPFLAGS",
-    "LINKFLAGS",
-    "parse_flags",
-)
+from kbuildpy.scons.variables import FLAG_NAMES
 
 
-@dataclass(frozen=True)
-class Flags:
+class Flags(NamedTuple):
     """Words for the compiler of C, for the assembler's preprocessor and for the linker of one module."""
 
     compile: tuple[str, ...]
@@ -45,8 +32,6 @@ def flags_of(env: Any, given: Mapping[str, Any]) -> Flags:
     A keyword takes the place of the variable, and may refer to it (`CCFLAGS="$CCFLAGS -DMORE"`). Raises `UsageError`
     for what is no flag.
     """
-    if not _has_flags(env, given):
-        return Flags((), (), ())
     # (the prefixes come with SCons' own compilers, which a project of modules does not load)
     prefixes = {name: env.get(name, value) for name, value in (("CPPDEFPREFIX", "-D"), ("CPPDEFSUFFIX", ""))}
     keywords = {name: _plain(value) for name, value in given.items() if name in FLAG_NAMES and value is not None}
@@ -57,13 +42,6 @@ def flags_of(env: Any, given: Mapping[str, Any]) -> Flags:
         assemble=(*_words(own, "$ASPPFLAGS" if "ASPPFLAGS" in own else "$ASFLAGS"), *preprocess),
         link=tuple(_words(own, "$LINKFLAGS")),
     )
-
-
-def _has_flags(env: Any, given: Mapping[str, Any]) -> bool:
-    """Whether there are any: substitution takes its time, and most projects have none."""
-    if any(name in given for name in FLAG_NAMES):
-        return True
-    return any(env.get(name) not in (None, "", [], "$ASFLAGS") for name in FLAG_NAMES)
 
 
 def _plain(value: Any) -> Any:

@@ -8,11 +8,12 @@ module leaves the others alone.
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError
@@ -21,12 +22,11 @@ from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step
-from kbuildpy.kbuild.question import check_encoding, digest, stamp
+from kbuildpy.kbuild.question import Stamp, check_encoding, digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.cleaning import clean_with
 from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.final import declare_common_object, declare_final
-from kbuildpy.scons.help import describe_module
 from kbuildpy.scons.objects import declare_link, declare_object, own_sources
 from kbuildpy.scons.postprocess import find_symvers, run_modpost
 from kbuildpy.scons.unfinished import Unfinished
@@ -104,8 +104,11 @@ class Group:
         """Let `scons NAME.ko` and `scons NAME` build module NAME. (An alias takes its time: only for those named.)"""
         from SCons.Script import COMMAND_LINE_TARGETS
 
-        asked = COMMAND_LINE_TARGETS or self.project.env.GetOption("help")
-        for module, node in zip(plan.modules, made, strict=True) if asked else ():
+        if not COMMAND_LINE_TARGETS and not self.project.env.GetOption("help"):
+            return
+        from kbuildpy.scons.help import describe_module
+
+        for module, node in zip(plan.modules, made, strict=True):
             name = Path(module.name).name
             describe_module(self.project.env, name, node.get_internal_path())
             for word in {name, f"{name}.ko"}.intersection(COMMAND_LINE_TARGETS):
@@ -235,7 +238,7 @@ class Group:
         command = answer.modpost.command.replace(answer.placeholder, "")
         symvers = answer.tree.symvers
         return "\n".join(
-            [f"modpost of kbuildpy {__version__} for: {command}", *_described([(symvers, stamp(symvers))])]
+            [f"modpost of kbuildpy {__version__} for: {command}", *_described([(str(symvers), stamp(symvers))])]
         )
 
     def _extend_lists(self, plan: Plan, layout: Layout) -> None:
@@ -277,16 +280,19 @@ def write_text(node: Any, text: str) -> None:
         raise
 
 
-def _described(facts: Sequence[object]) -> list[str]:
-    """What beside commands decides about a target, a line each; a file in some state by the time of that."""
-    lines = []
-    for fact in facts:
-        if isinstance(fact, tuple) and len(fact) == 2 and isinstance(fact[1], tuple):
-            written = datetime.fromtimestamp(fact[1][0] / 1e9).isoformat(" ")
-            lines.append(f"with {fact[0]} of {written}, {fact[1][1]} bytes")
-        else:
-            lines.append(f"with {fact}")
-    return lines
+def _described(facts: Iterable[object]) -> list[str]:
+    """What beside commands decides about a target, a line each."""
+    return [_described_file(*fact) if _is_stamped(fact) else f"with {fact}" for fact in facts]
+
+
+def _is_stamped(fact: object) -> TypeGuard[tuple[str, Stamp]]:
+    return isinstance(fact, tuple) and len(fact) == 2 and isinstance(fact[1], tuple)
+
+
+@functools.lru_cache(maxsize=256)
+def _described_file(name: str, seen: Stamp) -> str:
+    """(SCons asks for this in every build, of all targets, and it is nearly always the same.)"""
+    return f"with {name} of {datetime.fromtimestamp(seen[0] / 1e9).isoformat(' ')}, {seen[1]} bytes"
 
 
 def _add_sources(node: Any, sources: Sequence[Any]) -> None:

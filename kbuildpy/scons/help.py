@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kbuildpy.scons import is_help_wanted
+
 _VARIABLES = """
 Kernel modules; variables as make and Kbuild know them:
   KDIR=PATH             the kernel tree to build for (default: the running kernel's, else the newest installed)
@@ -43,8 +45,7 @@ def describe_module(env: Any, name: str, file: str) -> None:
 
 
 def _describe(env: Any, key: str, text: str) -> None:
-    option = getattr(env, "GetOption", None)
-    if option is None or not option("help"):
+    if not is_help_wanted(env):
         return
     from SCons.Script import HelpFunction
 

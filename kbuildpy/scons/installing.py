@@ -28,11 +28,9 @@ from kbuildpy.say import complain
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.cleaning import sources_unless_cleaning
-from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.keywords import check_make_names, file_nodes, given_modules, key_path, text
 from kbuildpy.scons.session import Project, Session
-from kbuildpy.scons.unread import warn_of_unread_install
-from kbuildpy.scons.variables import make_variables
+from kbuildpy.scons.variables import KNOWN_NAMES, make_variables
 from kbuildpy.signing.open import open_signer
 from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
 
@@ -59,6 +57,8 @@ def install_modules(
     """
 
     def declare() -> list[Any]:
+        from kbuildpy.scons.help import describe_alias
+
         call = "InstallModules"
         check_make_names(call, install_modules, variables)
         given = given_modules(call, modules, source, example=f"{call}(None, ko), after the place")
@@ -81,7 +81,10 @@ def _declare_module(
     project = group.project if group else find_project(env, variables)
     # Below the output lies what Kbuild would have below the module directory.
     name = os.path.relpath(built, group.out) if group else module.name
-    warn_of_unread_install(session, project, variables)
+    if not KNOWN_NAMES.issuperset(variables):
+        from kbuildpy.scons.unread import warn_of_unread_install
+
+        warn_of_unread_install(session, project, variables)
     given = {**dict(project.answer.variables), **make_variables({}, variables)}
     rules = ask_install(project.tree, variables=given, environ=project.environ)
     target = target_of(name, rules, root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -16,9 +17,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
 from kbuildpy.kbuild.record import Record, own_contents, parse_record
 from kbuildpy.scons.actions import KbuildAction, attach
-from kbuildpy.scons.compilation import note_compilation
 from kbuildpy.scons.headers import include_folders, own_headers, search_headers
-from kbuildpy.similar import similar_file
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
@@ -32,6 +31,8 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
     if not item.source and group.project.read_only:
         return
     if not item.source:
+        from kbuildpy.similar import similar_file
+
         name = layout.relative(item.target)
         source = Path(name).with_suffix(".c")
         meant = similar_file(Path(group.directory, source), (".c", ".S"))
@@ -63,7 +64,10 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         check_line="" if group.project.env.GetOption("silent") else f"  {checks}",
     )
     targets = declare_compile(group, job, source, title=title)
-    note_compilation(group.project.env, targets[0], source, item.steps[0].command, cwd=layout.cwd)
+    if "SCons.Tool.compilation_db" in sys.modules:
+        from kbuildpy.scons.compilation import note_compilation
+
+        note_compilation(group.project.env, targets[0], source, item.steps[0].command, cwd=layout.cwd)
     _set_implicit(targets, _first_headers(group, item, layout))
     for step in forced:
         _declare_check(group, replace(job, steps=(step,)), source, title=checks)

@@ -18,7 +18,6 @@ from kbuildpy.say import complain, say
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.cleaning import clean_with, sources_unless_cleaning
-from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.keywords import (
     check_names,
     file_nodes,
@@ -68,6 +67,7 @@ def run_module(
     """
 
     def declare() -> list[Any]:
+        from kbuildpy.scons.help import describe_alias
         from kbuildpy.vm.session import Settings
 
         call = "RunModule"

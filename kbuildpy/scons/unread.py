@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy.kbuild.unread import unread_variables, variables_in
 from kbuildpy.say import complain
-from kbuildpy.scons.flags import FLAG_NAMES
-from kbuildpy.scons.variables import KNOWN_NAMES, SET_BY_US, is_kbuild_name
+from kbuildpy.scons.variables import FLAG_NAMES, KNOWN_NAMES, SET_BY_US, is_kbuild_name
 from kbuildpy.scons.where import declaration_place
 from kbuildpy.similar import did_you_mean
 

@@ -5,6 +5,7 @@ On `scons`'s command line they are spelled as on make's (`scons V=1 KCFLAGS=-g`)
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ KNOWN_NAMES = frozenset(
         KDIR KERNELRELEASE KBUILD_OUT ARCH CROSS_COMPILE LLVM LLVM_IAS V W C CF CHECK KCFLAGS KCPPFLAGS KAFLAGS
         KRUSTFLAGS CFLAGS_MODULE AFLAGS_MODULE LDFLAGS_MODULE CC LD AR NM STRIP OBJCOPY OBJDUMP READELF PAHOLE HOSTCC
         HOSTCFLAGS HOSTLDFLAGS HOSTLDLIBS KBUILD_EXTRA_SYMBOLS KBUILD_MODPOST_WARN KBUILD_MODPOST_NOFINAL
-        KBUILD_SIGN_PIN KBUILD_BUILD_TIMESTAMP INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP
+        KBUILD_SIGN_PIN KBUILD_BUILD_TIMESTAMP BTF_THREADS INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP
         """,
     )
 )
@@ -39,6 +40,27 @@ SET_BY_US = _OURS - KNOWN_NAMES
 # What SCons' tools for this system choose by themselves: programs for programs, and no wish of a user's.
 _TOOL_CHOICES = {"CC": ("gcc", "cc"), "AR": ("ar",)}
 _TOOLS = frozenset({"cc", "gcc", "ar"})
+
+
+# Variables of SCons' that hold flags of a module's objects (`flags`).
+FLAG_NAMES = (
+    "CCFLAGS",
+    "CFLAGS",
+    "CPPFLAGS",
+    "CPPPATH",
+    "CPPDEFINES",
+    "ASFLAGS",
+    "ASPPFLAGS",
+    "LINKFLAGS",
+    "parse_flags",
+)
+
+
+def has_flags(env: Any, given: Mapping[str, Any]) -> bool:
+    """Whether the environment or the keywords `given` hold any flags."""
+    if not given.keys().isdisjoint(FLAG_NAMES):
+        return True
+    return any(env.get(name) not in (None, "", [], "$ASFLAGS") for name in FLAG_NAMES)
 
 
 def chooses_kernel(name: str) -> bool:
@@ -62,8 +84,14 @@ def mark_tool_choices(env: Any) -> None:
 
 def environment_variables(env: Any) -> dict[str, Any]:
     """Kbuild's variables among those of a construction environment, without what SCons' own tools put there."""
-    names = [name for name in env.Dictionary() if _KBUILD_NAMES.match(name) and name not in _OURS]
+    names = _kbuild_names(frozenset(env.Dictionary()))
     return {name: _substituted(env, env[name]) for name in names if not _is_tool_choice(env, name)}
+
+
+@functools.lru_cache(maxsize=8)
+def _kbuild_names(names: frozenset[str]) -> list[str]:
+    """Those of `names` that are Kbuild's: the same in every environment of most projects, and asked for each module."""
+    return sorted(name for name in names if _KBUILD_NAMES.match(name) and name not in _OURS)
 
 
 def _is_tool_choice(env: Any, name: str) -> bool:

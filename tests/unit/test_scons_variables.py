@@ -9,7 +9,7 @@ from SCons.Environment import Environment
 
 from kbuildpy.scons import generate
 from kbuildpy.scons.flags import Flags, flags_of
-from kbuildpy.scons.variables import environment_variables
+from kbuildpy.scons.variables import environment_variables, has_flags
 
 
 def late(*tools: Any, **variables: Any) -> Any:
@@ -27,6 +27,7 @@ def changed(env: Any, **variables: Any) -> Any:
 def test_what_scons_tools_choose_is_no_wish(tools: list[Any]) -> None:
     env = Environment(tools=tools)
     assert environment_variables(env) == environment_variables(env.Clone()) == {}
+    assert not has_flags(env, {})
     assert flags_of(env, {}) == flags_of(env, {"CCFLAGS": ""}) == Flags((), (), ())
 
 
