@@ -68,6 +68,7 @@ call() {
         echo "${errno:-killed}" >&3
     } &
     if read -r -t "$limit" errno <&3; then
+        report "pid $(cat "$answer.pid")"
         report "errno $errno"
     else
         errno=late

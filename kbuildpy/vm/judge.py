@@ -51,7 +51,8 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
     told = [complaint for complaints in found.values() for _, complaint in complaints]
     unclear = untold(boot.remains, told) if len(boot.modules) > 1 else []
     lines = {trials[number].name: steps.line for number, steps in boot.modules.items()}
-    memory = leaked_memory(boot.leaks, lines)
+    callers = {step.pid: trials[number].name for number, step in _steps(boot) if number is not None and step.pid}
+    memory = leaked_memory(boot.leaks, callers, lines)
     final = {}
     silencer = ""
     for number, steps in boot.modules.items():

@@ -16,7 +16,9 @@ _BETWEEN = 1 << 16
 # What the processor was to read, to write or to execute (x86; arm64)
 _ADDRESS = re.compile(r"(?:\baddress:? |^RIP: 0010:0x|^pc : (?:0x)?)([0-9a-f]{16})\b")
 
-# A place in a trace that has no name: `[<0000000012345678>] 0xffffffffc0000015`, later without what is in brackets
+# Who asked for memory; a place in a trace that has no name: `[<0000000012345678>] 0xffffffffc0000015`, later without
+# what is in brackets
+_PROCESS = re.compile(r'^\s*comm ".*", pid (\d+),')
 _NAMELESS = re.compile(r"^\s*(?:\[<[0-9a-f]+>\] )?0x([0-9a-f]{16})$")
 
 
@@ -33,20 +35,25 @@ def leak(things: Sequence[str]) -> Complaint:
     return Complaint("leak", words, tuple(things) if more else ())
 
 
-def leaked_memory(leaks: Sequence[str], lines: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """What kmemleak lists, by the module that was on the way to the allocation of it; "" for what shows none.
+def leaked_memory(
+    leaks: Sequence[str], callers: Mapping[int, str], lines: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """What kmemleak lists, by the module that asked for it; "" for what shows none.
 
-    `lines` are the modules' of /proc/modules, from when they were loaded: by the time of the list, the addresses of
-    their functions have no names any more. What the kernel itself has lost while it started is nobody's
-    (mm/kmemleak.c: print_unreferenced).
+    `callers` are the processes that loaded and removed the modules, whose names they have: where init functions were,
+    the next module may be by now. Of what another process has lost, an address in its trace tells, which by the time of
+    the list has no name any more: `lines` are the modules' of /proc/modules, from when they were loaded. What the
+    kernel itself has lost while it started is nobody's (mm/kmemleak.c: print_unreferenced).
     """
     found: dict[str, tuple[str, ...]] = {}
     places = _places(lines)
     starts = [number for number, line in enumerate(leaks) if line.startswith("unreferenced object")]
     for start, stop in pairwise([*starts, len(leaks)]):
         listed = leaks[start:stop]
+        pids = [int(process[1]) for line in listed if (process := _PROCESS.match(line))]
         addresses = [int(address[1], 16) for line in listed if (address := _NAMELESS.search(line))]
-        owners = [owner for owner in (_owner(address, places) for address in addresses) if owner]
+        owners = [callers[pid] for pid in pids if pid in callers]
+        owners += [owner for owner in (_owner(address, places) for address in addresses) if owner]
         if owners or not any(line.lstrip().startswith('comm "swapper') for line in listed):
             owner = owners[0] if owners else ""
             found[owner] = (*found.get(owner, ()), *listed)

@@ -51,7 +51,7 @@ class Step:
     `errno` is 0 for success, None if there was no answer: then the kernel killed the caller (`killed`), or `late` is
     the state of the process that did not come back in time and `stack` where it was, or the kernel died (neither).
     `log` are the kernel's lines from here to the next step; `tainted` is its taint mask afterwards, `lockdep` whether
-    lockdep still looks then (None: the kernel has none).
+    lockdep still looks then (None: the kernel has none); `pid` is that of the process that made the call.
     """
 
     errno: int | None = None
@@ -61,6 +61,7 @@ class Step:
     log: list[str] = field(default_factory=list)
     tainted: int | None = None
     lockdep: bool | None = None
+    pid: int | None = None
 
     @property
     def answered(self) -> bool:
@@ -218,6 +219,8 @@ def read_boot(lines: Sequence[str], marker: str, *, hung: bool = False) -> BootR
         elif word == "errno":
             step.killed = rest == "killed"
             step.errno = report.number
+        elif word == "pid":
+            step.pid = report.number
         elif word == "late":
             step.late = rest.strip()
         elif word == "stack":
