@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from kbuildpy.errors import CommandError
+from kbuildpy.say import complain
 
 PACKAGE_OF_PROGRAM = {
     "make": "make",
@@ -166,26 +167,37 @@ def run_attached(
     env: Mapping[str, str],
     begin: Callable[[], None] | None = None,
     renames: tuple[str, str] | None = None,
+    whose: str = "",
 ) -> int:
     """Run a build's program with our own output and error streams; its exit status.
 
     The new process calls `begin` before it becomes the program. A program that does not exist raises `CommandError`;
     one killed by a signal returns 128 plus its number. With `renames`, what it prints comes when it ends, and the first
-    of the two is replaced by the second in that.
+    of the two is replaced by the second in that. Where `whose` names a kernel, what the program says on standard error
+    is printed at its end, as about that one.
     """
     if renames:
         done = run(argv, cwd=cwd, env=env, check=False, begin=begin)
-        for stream, said in ((sys.stdout, done.stdout), (sys.stderr, done.stderr)):
-            stream.write(said.decode(errors="replace").replace(*renames))
-            stream.flush()
+        sys.stdout.write(done.stdout.decode(errors="replace").replace(*renames))
+        sys.stdout.flush()
+        errors = done.stderr.decode(errors="replace").replace(*renames)
+        if whose and errors.strip():
+            complain(errors.rstrip("\n"), whose=whose)
+        else:
+            sys.stderr.write(errors)
+            sys.stderr.flush()
         return 128 - done.returncode if done.returncode < 0 else done.returncode
     try:
-        process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, preexec_fn=begin)
+        stderr = subprocess.PIPE if whose else None
+        process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stderr=stderr, preexec_fn=begin)
     except OSError as error:
         raise _not_started(argv[0], cwd, error) from error
     except subprocess.SubprocessError as failed:
         raise CommandError(f"{argv[0]}: could not be started: {failed}", returncode=126) from failed
+    said = process.communicate()[1] if whose else b""
     status = process.wait()
+    if said.strip():
+        complain(said.decode(errors="surrogateescape").rstrip("\n"), whose=whose)
     return 128 - status if status < 0 else status
 
 

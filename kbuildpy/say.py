@@ -14,7 +14,8 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def complain(text: str) -> None:
-    """Print `text`, one or more lines without the last one's end, on standard error, at once."""
-    sys.stderr.write(f"{text}\n")
+def complain(text: str, *, whose: str = "") -> None:
+    """Print `text`, one or more lines without the last one's end, on standard error, at once; `whose` is the kernel
+    that it is about, where there are several."""
+    sys.stderr.write(f"For {whose}:\n{text}\n" if whose else f"{text}\n")
     sys.stderr.flush()

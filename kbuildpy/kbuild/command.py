@@ -52,11 +52,13 @@ def run_command(
     verbose: bool = False,
     begin: Callable[[], None] | None = None,
     renames: tuple[str, str] | None = None,
+    whose: str = "",
 ) -> int:
     """Run a command of Kbuild's and return its exit status (of the first part that fails).
 
     `extra` are options for its first program (the compiler), given last; each new process calls `begin` before it
-    becomes its program. Output goes where ours goes; of `renames`, the first is replaced by the second in it. Raises
+    becomes its program. Output goes where ours goes; of `renames`, the first is replaced by the second in it;
+    `whose` is the kernel that it is about, where there are several. Raises
     `CommandError` for a program that cannot be started, with what to do about it.
     """
     if verbose:
@@ -66,14 +68,14 @@ def run_command(
         if extra:
             text = text.replace(" -c -o ", f" {shlex.join(extra)} -c -o ", 1)
         argv = ["sh", "-c", f"set -e; {text}"]
-        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames)
+        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose)
         error = _not_started(text, status, cwd, env) if status in (126, 127) else None
         if error:
             raise error
         return status
     for number, command in enumerate(commands):
         argv = [*command, *extra] if number == 0 else command
-        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames)
+        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose)
         if status:
             return status
     return 0

@@ -48,7 +48,7 @@ class Job:
     lie among the output; `extra` are compiler options of ours; `cwd` and `env` are what Kbuild runs it in;
     `precompiled` are headers that a `.mod.c` begins with; `stand_in` is what the compiler reads in place of that;
     `repeats` says that the record names a header as often as the compiler does; `check_line` is what to say before the
-    source is checked (sparse), if anything."""
+    source is checked (sparse), if anything; `whose` is the kernel, where others are built for as well."""
 
     target: str
     steps: tuple[Step, ...]
@@ -58,6 +58,7 @@ class Job:
     outputs: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     verbose: bool = False
+    whose: str = ""
     precompiled: Precompiled | None = field(default=None, repr=False, compare=False)
     stand_in: StandIn | None = None
     repeats: bool = False
@@ -212,6 +213,7 @@ def _run_command(job: Job, text: str, extra: Sequence[str] = ()) -> int:
         verbose=job.verbose,
         begin=entry(layout.overlay, job.cwd) if layout.overlay else None,
         renames=layout.renames,
+        whose=job.whose,
     )
 
 

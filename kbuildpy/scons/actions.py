@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
     """Calls `function(target, source)`; prints `title`; is up to date as long as `signature` stays.
 
-    `begin` is called before anything is made, or taken out of a shared cache; `accept` says of a target that was in
-    the cache whether it may be taken.
+    `whose` is the kernel that errors are about, where there are several; `begin` is called before anything is made, or
+    taken out of a shared cache; `accept` says of a target that was in the cache whether it may be taken.
     """
 
     def __init__(self, function: Callable[[list[Any], list[Any]], None], *, title: str, signature: str) -> None:
@@ -38,6 +38,7 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         self.signature = signature.encode(errors="surrogateescape")
         # What the signature is made of, in words, for --debug=explain.
         self.describe: Callable[[], str] = lambda: self.title.strip() or "write a file of Kbuild's"
+        self.whose = ""
         self.begin: Callable[[], None] = lambda: None
         self.accept: Callable[[Any], bool] = lambda node: True
 
@@ -59,11 +60,11 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
             if isinstance(error, CommandError) and is_interruption(error.returncode):
                 return SCons.Errors.BuildError(node=target, status=error.status, errstr=INTERRUPTED)
             if not isinstance(error, CommandError) or error.hint:
-                print_error(error)
+                print_error(error, whose=self.whose)
             return SCons.Errors.BuildError(node=target, status=error.status, errstr=error.message.splitlines()[0])
         except OSError as error:
             what = f"{error.filename or target[0]}: {error.strerror}"
-            print_error(KbuildError(what, hint=os_error_hint(error)))
+            print_error(KbuildError(what, hint=os_error_hint(error)), whose=self.whose)
             return SCons.Errors.BuildError(node=target, status=1, errstr=what)
         return 0
 
@@ -90,6 +91,7 @@ def attach(group: Group, targets: Sequence[Any], sources: Sequence[Any], action:
     Raises `KbuildError` when something else makes one of them already.
     """
     bind(group.project.env, targets, sources, action)
+    action.whose = group.whose
     action.begin = group.unfinished.begin
     group.unfinished.remove_unknown(targets)
     for target in targets:
@@ -123,10 +125,12 @@ def bind(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: Kbuil
             target.target_peers = [peer for peer in targets if peer is not target]
 
 
-def print_error(error: KbuildError) -> None:
-    """An error as the command line prints it: what was wrong, then what to do."""
+def print_error(error: KbuildError, *, whose: str = "") -> None:
+    """An error as the command line prints it: what was wrong, then what to do; `whose` is the kernel, where there are
+    several."""
     sys.stdout.flush()
-    lines = [f"kbuildpy: error: {error.message}", *(f"  {line}" for line in error.hint.splitlines())]
+    about = f"{whose}: " if whose and whose not in error.message else ""
+    lines = [f"kbuildpy: error: {about}{error.message}", *(f"  {line}" for line in error.hint.splitlines())]
     complain("\n".join(lines))
 
 

@@ -80,14 +80,14 @@ def declare_directory(
     """
     project = find_project(env, variables)
     group = _group(Session.of(env), project, str(directory), str(out), label=label)
-    plan, layout = _evaluate(env, project, directory, out)
+    plan, layout = _evaluate(env, project, directory, out, label=label)
     _warn_of_unread(Session.of(env), project, plan, variables)
     if not plan.modules:
         empty = _explain_empty(project, directory, plan)
         if on_empty is not None:
             on_empty(empty)
         else:
-            complain("\n  ".join([f"kbuildpy: {empty.message}", *empty.hint.split("\n")]))
+            complain("\n  ".join([f"kbuildpy: {empty.message}", *empty.hint.split("\n")]), whose=label.rstrip("/"))
     if plan.custom and project.read_only:
         declare_unmade(group, plan, layout, changed=changed_sources(directory, out))
     group.add(plan, layout)
@@ -176,7 +176,7 @@ def _explain_empty(project: Project, directory: Path, plan: Plan) -> KbuildError
     )
 
 
-def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[Plan, Layout]:
+def _evaluate(env: Any, project: Project, directory: Path, out: Path, *, label: str = "") -> tuple[Plan, Layout]:
     if project.read_only:
         found = look_at(project.answer, directory, out, environ=project.environ)
         if found.layout.overlay and not is_dry_run(env):
@@ -191,7 +191,7 @@ def _evaluate(env: Any, project: Project, directory: Path, out: Path) -> tuple[P
     if found.printed.strip():
         say(found.printed.rstrip())
     if found.plan.warnings.strip():
-        complain(found.plan.warnings.rstrip())
+        complain(found.plan.warnings.rstrip(), whose=label.rstrip("/"))
     return found.plan, found.layout
 
 

@@ -100,6 +100,7 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
             env=_environment(group),
             in_directory=answer.in_directory,
             verbose=group.project.verbose,
+            whose=group.whose,
             display="" if quiet else f"{group.label}{below}.ko",
         )
         if checked:
@@ -131,7 +132,7 @@ def _job(group: Group, below: str, steps: tuple[Step, ...]) -> Job:
         steps = tuple(Step(step.rule, step.quiet, _moved(step.command, directory, out)) for step in steps)
     extra = layout.out_prefix_map()
     verbose = group.project.verbose
-    return Job(target, steps, layout, layout.cwd, _environment(group), extra=extra, verbose=verbose)
+    return Job(target, steps, layout, layout.cwd, _environment(group), extra=extra, verbose=verbose, whose=group.whose)
 
 
 def _stand_in(group: Group, below: str) -> StandIn | None:

@@ -75,6 +75,11 @@ class Group:
         self._declare_lists()
         declare_common_object(self)
 
+    @property
+    def whose(self) -> str:
+        """The release, where targets are shown with it: what is said must tell for which kernel it is."""
+        return self.label.rstrip("/")
+
     def add(self, plan: Plan, layout: Layout) -> list[Any]:
         """Nodes for every module of `plan`; those of the `.ko`s. Raises `KbuildError` for a second module of a name."""
         env = self.project.answer.environment_for(self.project.environ, layout.evaluated)

@@ -60,6 +60,7 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         env,
         extra=layout.prefix_map(),
         verbose=verbose,
+        whose=group.whose,
         repeats=group.project.answer.repeats_headers,
         check_line="" if group.project.env.GetOption("silent") else f"  {checks}",
     )
@@ -131,7 +132,7 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
     verbose = group.project.verbose
     # (Up to 5.18 the command names the parts. Some come with the sources, or a rule made them beside those.)
     ours = tuple(name for name, path in zip(module.parts, names, strict=True) if path == layout.actual(name))
-    job = Job(module.target, module.steps, layout, layout.cwd, env, outputs=ours, verbose=verbose)
+    job = Job(module.target, module.steps, layout, layout.cwd, env, outputs=ours, verbose=verbose, whose=group.whose)
 
     def link(target: list[Any], source: list[Any]) -> None:
         listing.parent.mkdir(parents=True, exist_ok=True)

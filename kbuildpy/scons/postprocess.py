@@ -10,7 +10,6 @@ import functools
 import os
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +47,7 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         for module, layout in group.modules
     ]
     for _, line in re.findall(r"""echo >&2 (["'])(.*?)\1""", answer.modpost.command):
-        complain(line)
+        complain(line, whose=group.whose)
     cwd = answer.working_directory(group.directory)
     known = KnownModules(Path(group.out) / ".kbuildpy/modpost.json", group.modpost_signature())
     result = modpost(
@@ -61,12 +60,13 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         find=group.find,
     )
     known.save()
-    sys.stderr.write("".join(diagnostic.text for diagnostic in result.diagnostics))
-    sys.stderr.flush()
+    said = "".join(diagnostic.text for diagnostic in result.diagnostics)
+    if said:
+        complain(said.removesuffix("\n"), whose=group.whose)
     if result.failed:
         raise CommandError("modpost found errors", hint="\n".join(result.hints))
     for hint in result.hints:
-        complain(f"kbuildpy: {hint}")
+        complain(f"kbuildpy: {hint}", whose=group.whose)
     _refuse_cycle(result.mod_c)
     return result
 
@@ -82,7 +82,7 @@ def _extra_symvers(group: Group, names: Sequence[str], *, cwd: str) -> list[str]
         path = find_symvers(project, name, cwd=cwd)
         remark = check_extra_symvers(name, Path(path), tree=project.tree, cwd=cwd, looked_for=near)
         if remark:
-            complain(remark)
+            complain(remark, whose=group.whose)
         else:
             found.append(path)
     return found
@@ -132,6 +132,7 @@ def link_module(
     env: Mapping[str, str],
     in_directory: bool,
     verbose: bool,
+    whose: str,
     display: str,
 ) -> None:
     """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure there is none.
@@ -148,7 +149,7 @@ def link_module(
                 text = text.replace(f"{out}/{os.path.relpath(module_object, directory)}", module_object)
             if step.rule == "btf_ko" and display and _has_vmlinux(text, cwd):
                 say(f"  BTF [M] {display}")
-            status = run_command(text, cwd=cwd, env=env, verbose=verbose)
+            status = run_command(text, cwd=cwd, env=env, verbose=verbose, whose=whose)
             if status:
                 raise CommandError(f"{below}.ko: Kbuild's {step.rule} {how_it_failed(status)}", returncode=status)
     except BaseException:

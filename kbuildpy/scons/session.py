@@ -121,6 +121,7 @@ class Session:
         # Where modules are installed, and the place in which folders are made for them.
         self.installed: dict[tuple[Path, Path], None] = {}
         self.removes = is_cleaning(env) and not is_dry_run(env)
+        self.builds_for_several = False
         self._projects: dict[tuple[Any, ...], Project] = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()
@@ -172,11 +173,10 @@ class Session:
         key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())), check, btf_threads)
         if key not in self._projects:
             answer = ask_tree(tree, variables=variables, environ=environ, btf_threads=btf_threads)
-            if answer.warnings and self.say_once(answer.warnings):
-                complain(answer.warnings)
-            remark = compiler_remark(answer)
-            if remark and self.say_once(remark):
-                complain(remark)
+            whose = tree.release if self.builds_for_several else ""
+            for text in (answer.warnings, compiler_remark(answer)):
+                if text and self.say_once(f"{whose}\n{text}"):
+                    complain(text, whose=whose)
             self._projects[key] = Project(env, answer, environ, self.top, check=check)
         return self._projects[key]
 

@@ -14,7 +14,8 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.question import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kernel.find import find_called_trees
-from kbuildpy.say import complain
+from kbuildpy.say import complain, say
+from kbuildpy.scons.outcomes import as_table, build_outcomes
 
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
@@ -65,6 +66,8 @@ def build_directory(
         "variables": dict(variables),
         "state": str(state / "sconsign") if state.is_dir() else None,
         "empty": [],
+        "goes_on": "-k" in options,
+        "groups": [],
     }
     SCons.Script.KBUILDPY_REQUEST = request
     os.chdir(directory)
@@ -77,8 +80,10 @@ def build_directory(
         # (what was wrong before the build began has a status of its own)
         status = int(request.get("refused", 0)) or _status(stop.code)
     else:
-        status = 0
+        status = int(request.get("refused", 0))
     finally:
+        if writes and len(found) > 1 and "-s" not in options:
+            say("\n".join(as_table(build_outcomes([item.tree.release for item in found], request["groups"]))))
         if "-c" in options and "-n" not in options:
             _remove_empty(place, [item.tree.release for item in found])
     return status if "-c" in options else max(status, _report_empty(request["empty"], allowed=allow_empty))
@@ -105,14 +110,14 @@ def declare(env: Any, request: dict[str, Any]) -> None:
     from kbuildpy.scons.session import Session
 
     session = Session.of(env)
-    several = len(request["trees"]) > 1
+    session.builds_for_several = several = len(request["trees"]) > 1
     targets: list[Any] = []
-    try:
-        for tree in request["trees"]:
-            variables = {**request["variables"], "KDIR": str(tree.objects)}
-            variables.pop("KERNELRELEASE", None)
-            label = f"{tree.release}/" if several else ""
-            session.use_tree(tree)
+    for tree in request["trees"]:
+        variables = {**request["variables"], "KDIR": str(tree.objects)}
+        variables.pop("KERNELRELEASE", None)
+        label = f"{tree.release}/" if several else ""
+        session.use_tree(tree)
+        try:
             group = declare_directory(
                 env,
                 request["directory"],
@@ -121,13 +126,16 @@ def declare(env: Any, request: dict[str, Any]) -> None:
                 label=label,
                 on_empty=request["empty"].append,
             )
-            targets += group.default_targets()
-    except KbuildError as error:
-        from kbuildpy.scons.actions import print_error
+        except KbuildError as error:
+            from kbuildpy.scons.actions import print_error
 
-        print_error(error)
-        request["refused"] = error.status
-        raise SystemExit(error.status) from error
+            print_error(error, whose=tree.release if several else "")
+            request["refused"] = error.status
+            if request["goes_on"] and several:
+                continue
+            raise SystemExit(error.status) from error
+        request["groups"].append(group)
+        targets += group.default_targets()
     # (what SCons calls up to date)
     env.Default(env.Alias(request["named"], targets))
 

@@ -1,0 +1,100 @@
+"""A build for several kernels: each message says for which it is, and a table in the end what came of each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.kernel.tree import KernelTree
+from tests.parity.both import kbuildpy, make, trees
+from tests.parity.languages import module, write_sources
+
+pytestmark = pytest.mark.parity
+
+# Whatever the kernels: the older one warns, the newer one fails, each in its compiler and in modpost.
+SOURCES = {
+    "Kbuild": "obj-m := drv.o good.o\n",
+    "good.c": module(),
+    "drv.c": module(
+        "#ifdef LATER\nint broken( {\n#else\n#warning of the older one\n"
+        "void nobody(void); void call(void); void call(void) { nobody(); }\n#endif\n",
+        header="linux/module.h",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[KernelTree, KernelTree]:
+    """Two kernel trees, the older one first."""
+    found = sorted(trees(), key=lambda tree: tree.version)
+    if len(found) < 2:
+        pytest.skip("takes the headers of two kernels")
+    return found[0], found[-1]
+
+
+def rows(text: str) -> dict[str, str]:
+    """The table's rows by release."""
+    _, _, table = text.partition("  KERNEL ")
+    return {line.split()[0]: " ".join(line.split()[1:]) for line in table.splitlines()[1:] if line.strip()}
+
+
+def said_for(text: str) -> list[tuple[str, str]]:
+    """The lines that have a kernel of their own, each with it."""
+    found, whose = [], ""
+    for line in text.splitlines():
+        heading = re.fullmatch(r"For (\S+):", line)
+        whose = heading[1] if heading else whose
+        if not heading:
+            found.append((whose, line))
+    return found
+
+
+@pytest.mark.parametrize("options", [["-K"], ["-K", "-s"]], ids=" ".join)
+def test_each_message_says_for_which_kernel_it_is(
+    options: list[str], pair: tuple[KernelTree, KernelTree], tmp_path: Path
+) -> None:
+    older, newer = pair
+    place = tmp_path / "module"
+    later = f"ccflags-$(if $(filter {newer.version[0]}.{newer.version[1]}.%,$(KERNELVERSION)),y) := -DLATER\n"
+    write_sources({**SOURCES, "Kbuild": SOURCES["Kbuild"] + later}, place)
+    done = kbuildpy("build", place, "-k", older.objects, "-k", newer.objects, *options)
+    assert done.returncode == 1
+    found = said_for(done.error_text)
+    [warning] = [whose for whose, line in found if "warning: #warning of the older one" in line]
+    [error] = [whose for whose, line in found if "error: expected" in line and "drv.c" in line]
+    [undefined] = [whose for whose, line in found if "modpost" in line and "nobody" in line and "undefined!" in line]
+    assert (warning, error, undefined) == (older.release, newer.release, older.release)
+    # make says the same, and here nothing of it is missing.
+    oracle = make(older, place)
+    assert [line for line in oracle.error_text.splitlines() if "nobody" in line and "undefined!" in line]
+    if "-s" in options:
+        assert done.text == ""
+    else:
+        table = rows(done.text)
+        assert table[older.release] == "0 of 2 failed: modpost found errors"
+        assert table[newer.release] == "0 of 2 failed: drv.o: the compiler failed"
+
+
+def test_the_table_tells_what_was_built(pair: tuple[KernelTree, KernelTree], tmp_path: Path) -> None:
+    older, newer = pair
+    place = tmp_path / "module"
+    write_sources({"Kbuild": "obj-m := good.o\n", "good.c": module()}, place)
+    kernels: list[str | Path] = ["-k", older.objects, "-k", newer.objects]
+    assert kbuildpy("build", place, *kernels[:2]).returncode == 0
+    done = kbuildpy("build", place, *kernels)
+    assert rows(done.text) == {older.release: "1 of 1 up to date", newer.release: "1 of 1 built"}
+    assert "  KERNEL" not in kbuildpy("build", place, *kernels[:2]).text
+    # A kernel for which the Kbuild file cannot be read does not keep the others from being built.
+    refusing = (
+        f"ifeq ($(filter {older.version[0]}.{older.version[1]}.%,$(KERNELVERSION)),)\n$(error not for it)\nendif\n"
+    )
+    write_sources({"Kbuild": f"{refusing}obj-m := good.o\n", "good.c": module("int more;")}, place)
+    done = kbuildpy("build", place, *kernels, "-K")
+    assert done.returncode == 1
+    assert f"kbuildpy: error: {newer.release}: " in done.error_text
+    assert "not for it" in done.error_text
+    table = rows(done.text)
+    assert table[older.release] == "1 of 1 built"
+    assert table[newer.release].startswith("0 of 0 failed: ")
