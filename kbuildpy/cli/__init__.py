@@ -1,7 +1,7 @@
 """The command line: `kbuildpy COMMAND ...`, one file per command.
 
-Each command's file has `add_arguments(parser)` and `run(args) -> int`, and is imported only when its command is
-called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography.
+Each command's file has `add_arguments(parser)`, `run(args) -> int` and `EXAMPLES`, two or more, and is imported
+only when its command is called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography.
 """
 
 from __future__ import annotations
@@ -125,12 +125,29 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     called = _called(words)
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=_sentence(summary), allow_abbrev=False)
+        command = commands.add_parser(
+            name, help=summary, description=_sentence(summary), allow_abbrev=False, formatter_class=_Help
+        )
         if name == called:
             module = import_module(f"kbuildpy.cli.{name}")
             module.add_arguments(command)
+            examples = "".join(f"\n  {example}" for example in module.EXAMPLES)
+            command.epilog = f"{command.epilog or ''}\n\nexamples:{examples}".strip()
             command.set_defaults(run=module.run)
     return parser
+
+
+class _Help(argparse.HelpFormatter):
+    """Fills paragraphs, and leaves the lines of examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.split("\n\n")
+        return "\n\n".join(
+            "\n".join(indent + line for line in paragraph.split("\n"))
+            if paragraph.startswith("examples:")
+            else super(_Help, self)._fill_text(paragraph, width, indent)
+            for paragraph in paragraphs
+        )
 
 
 def _called(words: Sequence[str]) -> str:

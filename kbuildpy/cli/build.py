@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from kbuildpy.cli.words import add_kernels, split_words
+from kbuildpy.cli.words import (
+    add_format,
+    add_jobs,
+    add_kernels,
+    add_quiet,
+    add_verbose,
+    job_count,
+    split_words,
+)
 from kbuildpy.errors import UsageError
+
+EXAMPLES = (
+    "kbuildpy build",
+    "kbuildpy build DIR -k all -j2 -o OUT W=1",
+    "kbuildpy build DIR -k 6.1.0-56-amd64 --format json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="DIR | VAR=VALUE", help="the module directory (default: here)")
     add_kernels(parser)
     parser.add_argument("-o", "--output", metavar="OUT", help="where modules come out (default: DIR/build)")
-    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="jobs at a time (default: one per processor)")
+    add_jobs(parser)
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
     parser.add_argument("-c", "--clean", action="store_true", help="remove what was built")
-    parser.add_argument("-s", "--silent", action="store_true", help="print errors only")
+    add_quiet(parser, "print errors only", besides=["-s", "--silent"])
+    add_verbose(parser, "print commands in full, as V=1")
+    add_format(parser, "text (default), or one JSON object for each module and kernel, and the build on standard error")
     parser.add_argument("-K", "--keep-going", action="store_true", help="build what can be built despite errors")
     parser.add_argument("--allow-empty", action="store_true", help="a Kbuild file that names no modules is no failure")
 
@@ -29,23 +48,45 @@ def run(args: argparse.Namespace) -> int:
     directories, variables = split_words(args.words)
     if len(directories) > 1:
         raise UsageError(f"one directory at a time, not {len(directories)}: {', '.join(directories)}")
-    if args.jobs is not None and args.jobs < 1:
-        raise UsageError(f"-j {args.jobs}: at least one job")
+    jobs = job_count(args) or os.cpu_count() or 1
+    if args.format == "json" and (args.dry_run or args.clean):
+        raise UsageError("--format json tells what was built, and with -n or -c nothing is")
+    if args.verbose:
+        variables.setdefault("V", "1")
     directory = Path(directories[0] if directories else ".")
     from kbuildpy.scons.standalone import build_directory
 
-    return build_directory(
-        directory,
-        kernels=args.kernels,
-        out=Path(args.output) if args.output else None,
-        jobs=args.jobs or os.cpu_count() or 1,
-        variables=variables,
-        options=[
-            *(["-n"] if args.dry_run else []),
-            *(["-c"] if args.clean else []),
-            *(["-s"] if args.silent else []),
-            *(["-k"] if args.keep_going else []),
-        ],
-        allow_empty=args.allow_empty,
-        stdout=sys.stdout,
-    )
+    results: list[dict[str, object]] = []
+    with _on_standard_error() if args.format == "json" else nullcontext():
+        status = build_directory(
+            directory,
+            kernels=args.kernels,
+            out=Path(args.output) if args.output else None,
+            jobs=jobs,
+            variables=variables,
+            options=[
+                *(["-n"] if args.dry_run else []),
+                *(["-c"] if args.clean else []),
+                *(["-s"] if args.quiet else []),
+                *(["-k"] if args.keep_going else []),
+            ],
+            allow_empty=args.allow_empty,
+            results=results if args.format == "json" else None,
+        )
+    for result in results:
+        print(json.dumps(result))
+    return status
+
+
+@contextmanager
+def _on_standard_error() -> Iterator[None]:
+    """Let everything that is printed on standard output meanwhile, by programs too, go to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.progress import Say, with_bar
-from kbuildpy.cli.words import add_kernels, named_path
+from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.printable import printable, printable_error
 
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from kbuildpy.loader.verdict import Verdict
 
 _OWN = "own"
+
+EXAMPLES = (
+    "kbuildpy check hello.ko -k all",
+    "kbuildpy check BUILD -k own --format json",
+    "kbuildpy check --installed 6.1.0-56-amd64",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,21 +69,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blacklist", action="append", default=[], metavar="NAME", help="the kernel runs with module_blacklist=NAME"
     )
-    parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="at a time (default: one per processor)")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say also where each section goes")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print only what would not be loaded")
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "sarif", "junit"),
-        default="text",
-        help="in words (default; a table for several kernels), one JSON object per line, or a document",
+    add_jobs(parser)
+    add_verbose(parser, "say also where each section goes")
+    add_quiet(parser, "print only what would not be loaded")
+    add_format(
+        parser,
+        "in words (default; a table for several kernels), one JSON object per line, or a document",
+        formats=("text", "json", "sarif", "junit"),
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a verdict for each file and kernel; 0 if all are accepted."""
-    if args.jobs < 0:
-        raise UsageError(f"-j {args.jobs}: at least one job")
+    jobs = job_count(args)
     if args.script is None and not args.files and args.installed is None:
         raise UsageError("nothing to check", hint="name modules, directories of them, --installed or a --script")
     from kbuildpy.signing.walk import find_modules
@@ -95,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     from kbuildpy.loader.exclusions import with_exclusions
 
     checks, silent = _checks(args, files)
-    results = chain(silent, chain.from_iterable(check_files(check, jobs=args.jobs) for check in checks))
+    results = chain(silent, chain.from_iterable(check_files(check, jobs=jobs) for check in checks))
     shown, say = with_bar(results, len(files), quiet=args.quiet)
     rows: list[Sequence[Verdict]] = []
     printed = 0

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from kbuildpy.cli.words import add_kernels, split_words
+from kbuildpy.cli.words import add_kernels, add_quiet, split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.printable import printable
 from kbuildpy.scaffold.existing import Ask, Existing, Modules, read_existing
 
 _WORDS = {"new": "written", "more": "lines added at the end", "kept": "left as it is"}
+
+
+EXAMPLES = ("kbuildpy init -n", "kbuildpy init third_party/v4l2loopback -k 6.1.0-56-amd64 HDAPS=1")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_kernels(parser, "the kernel tree that Kbuild is asked of: a path, a release, or `running`")
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what was understood, and write nothing")
+    add_quiet(parser, "do not say what was understood and written")
     parser.add_argument("--force", action="store_true", help="replace an SConstruct that is there")
 
 
@@ -46,14 +50,14 @@ def run(args: argparse.Namespace) -> int:
     if len(args.kernels) > 1:
         raise UsageError(f"-k: one kernel tree is asked, not {len(args.kernels)}")
     existing = read_existing(directory.resolve(), _asking(args.kernels), variables)
-    for line in _understood(existing):
+    for line in () if args.quiet else _understood(existing):
         print(printable(line))
     from kbuildpy.scaffold.init_files import init_changes, write_changes
 
     changes = init_changes(existing, force=args.force)
     if not args.dry_run:
         write_changes(existing.directory, changes)
-    for change in changes:
+    for change in () if args.quiet else changes:
         what = f"would be {_WORDS[change.kind]}" if args.dry_run else _WORDS[change.kind]
         print(printable(f"{change.path}: {what}"))
     return 0

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shlex
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from kbuildpy.cli.progress import print_line, with_bar
 from kbuildpy.cli.terminal import ask_passphrase
-from kbuildpy.cli.words import add_kernels, split_words
+from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.install.depmod import depmod_runs
+from kbuildpy.install.module import target_of
 from kbuildpy.install.modules import (
     BuiltModule,
     NotBuilt,
     built_release,
     check_release,
     module_files,
+    modules_below,
     modules_of_build,
 )
 from kbuildpy.install.rivals import tell_rivals
@@ -35,20 +40,28 @@ from kbuildpy.signing.open import open_signer
 _CHOOSING = ("KDIR", "KERNELRELEASE", "INSTALL_MOD_PATH")
 
 
+EXAMPLES = (
+    "kbuildpy install DIR -k all --root STAGE INSTALL_MOD_STRIP=1",
+    "kbuildpy install hello.ko -k 6.1.0-56-amd64 --key signing_key.pem --cert signing_key.crt",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy install`."""
     parser.add_argument(
         "words",
         nargs="*",
         metavar="DIR | FILE.ko | VAR=VALUE",
-        help="directories that were built (default: here), modules, and variables as on make's command line",
+        help="directories that were built (default: here) or just hold modules; modules; variables as on make's line",
     )
     add_kernels(parser)
     parser.add_argument("-o", "--output", metavar="OUT", help="where the directory was built (default: DIR/build)")
     parser.add_argument("--root", metavar="PATH", help="install below PATH, as INSTALL_MOD_PATH=PATH")
-    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="jobs at a time (default: one per processor)")
+    add_jobs(parser)
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
-    parser.add_argument("-s", "--silent", action="store_true", help="print warnings and errors only")
+    add_quiet(parser, "print warnings and errors only", besides=["-s", "--silent"])
+    add_verbose(parser, "say also what strips and compresses")
+    add_format(parser, "text (default), or one JSON object for each module that was installed")
     parser.add_argument("--key", metavar="KEY", help="sign with this key, whatever the kernel tree says")
     parser.add_argument("--cert", metavar="CERT", help="the key's certificate (default: the one in KEY)")
     parser.add_argument("--hash", metavar="ALGO", help="the digest to sign (default: the kernel tree's)")
@@ -64,8 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Install modules for one kernel or several; the exit status."""
     paths, variables = split_words(args.words)
-    if args.jobs is not None and args.jobs < 1:
-        raise UsageError(f"-j {args.jobs}: at least one job")
+    job_count(args)
     if (args.cert or args.hash) and not args.key:
         raise UsageError("--cert and --hash say how to sign with --key", hint="name a key as well: --key KEY")
     files = [Path(path) for path in paths if path.endswith(".ko") and not Path(path).is_dir()]
@@ -122,6 +134,11 @@ def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: 
     for directory in directories:
         if not directory.is_dir():
             raise UsageError(f"{directory}: no such directory", hint="name a directory that was built, or .ko files")
+        if not out and not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
+            loose = modules_below(directory, tree.release)
+            if loose:
+                found += loose
+                continue
         place = (Path(out) if out else directory / "build").absolute()
         found += modules_of_build(directory.resolve(), place / tree.release)
     return found + module_files(files)
@@ -153,7 +170,7 @@ def _install(
         release=tree.release,
         root=place,
         environ=os.environ,
-        jobs=args.jobs or os.cpu_count() or 1,
+        jobs=job_count(args) or os.cpu_count() or 1,
         signer=signer,
         manifest=manifest,
         # As it was named: a stage that is moved is verified where it is then.
@@ -161,16 +178,27 @@ def _install(
         dry_run=args.dry_run,
         warn=_warn,
     )
-    lines, say = with_bar(lines, len(modules), quiet=args.silent)
-    for line in lines:
-        if not args.silent:
+    lines, say = with_bar(lines, len(modules), quiet=args.quiet)
+    in_words = args.format == "text"
+    if args.verbose and in_words:
+        for words in (rules.strip, rules.compress):
+            say(f"  {shlex.join([*words, 'MODULE'])}") if words else None
+    for module, line in zip(modules, lines, strict=True):
+        if not in_words:
+            target = target_of(module.name, rules, place)
+            installed = {"file": str(target), "kernel": tree.release, "source": str(module.source)}
+            say(json.dumps({**installed, "installed": not args.dry_run}))
+        elif not args.quiet:
             say("\n".join(map(printable, line.split("\n"))))
+    tell: Callable[[str], None] = say if in_words else _warn
+    if args.quiet:
+        tell = _say_nothing
     index_modules(
         rules,
         root=place,
         environ=os.environ,
         dry_run=args.dry_run,
-        say=(lambda line: None) if args.silent else say,
+        say=tell,
         warn=_warn,
         wanted=args.depmod,
     )
@@ -179,9 +207,13 @@ def _install(
         [f"{rules.folder}/{module.name}{rules.suffix}" for module in modules],
         release=tree.release,
         indexed=not args.dry_run and depmod_runs(rules, place, wanted=args.depmod),
-        say=(lambda line: None) if args.silent else say,
+        say=tell,
         warn=_warn,
     )
+
+
+def _say_nothing(line: str) -> None:
+    pass
 
 
 def _warn(line: str) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kbuildpy.cli.words import add_format, add_quiet
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.btf import btf_of
@@ -21,14 +22,15 @@ from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable, printable_error
 
+EXAMPLES = ("kbuildpy kernels", "kbuildpy kernels --format json")
+
 _HEADINGS = ("", "RELEASE", "ARCH", "COMPILER", "MODVERSIONS", "SIGNATURES", "BTF", "COMPLETE", "PATH")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `kbuildpy kernels`."""
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="a table (default), or one JSON object per line"
-    )
+    add_format(parser, "a table (default), or one JSON object per line")
+    add_quiet(parser, "print the releases only, one a line")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,12 +46,14 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps(fact))
         for path, error in installed.broken:
             print(json.dumps({"path": str(path), "error": error.message, "hint": error.hint}))
+    elif args.quiet:
+        print("\n".join(str(fact["release"]) for fact in facts))
     elif facts:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         print("\n".join(map(printable, _table([_HEADINGS, *map(_row, facts)], width=width))))
     for path, error in installed.broken:
         print(f"kbuildpy: {printable_error(f'cannot use {path}: {error.message}', error.hint)}", file=sys.stderr)
-    if default:
+    if default and not args.quiet:
         print(f"* default: {printable(default.reason)}", file=sys.stderr)
     return 0
 

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.terminal import ask_new_passphrase
+from kbuildpy.cli.words import add_quiet
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from kbuildpy.signing.keygen import SigningKey
+
+
+EXAMPLES = ("kbuildpy keygen", "kbuildpy keygen release.pem --mok --encrypt -a rsa-4096 --cn 'Release key'")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encrypt", action="store_true", help="with the passphrase in KBUILD_SIGN_PIN, or one that is asked for"
     )
+    add_quiet(parser, "do not say what was written, and how to enrol it")
     parser.add_argument("--force", action="store_true", help="replace files that are there")
 
 
@@ -76,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
     if needed := needed_for(args.algorithm):
         note = f"kernels verify with it only if they have {needed}"
         print(f"kbuildpy: note: {args.algorithm}: {note}", file=sys.stderr)
+    if args.quiet:
+        return 0
     print("\n".join((*_files(made, key, pem, der, args), "", *_enrolment(made.certificate, der))))
     return 0
 

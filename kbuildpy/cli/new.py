@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from kbuildpy.cli.words import named_path
+from kbuildpy.cli.words import add_format, add_quiet, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.printable import printable
 from kbuildpy.scaffold.author import check_line, default_author
@@ -18,6 +18,8 @@ from kbuildpy.scaffold.licenses import DEFAULT, MODULE_LICENSES, spdx_expression
 from kbuildpy.scaffold.manifest import Template, parse_version
 from kbuildpy.scaffold.names import check_name, check_place
 from kbuildpy.scaffold.project import Project, chosen_options
+
+EXAMPLES = ("kbuildpy new --list", "kbuildpy new misc demo --without mmap --license 'GPL-2.0-only OR MIT'")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,9 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--template-dir", action="append", default=[], type=named_path, metavar="DIR", help="a folder of more templates"
     )
     parser.add_argument("--list", action="store_true", help="list the templates and their options")
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="of --list: text, or one JSON object per line"
-    )
+    add_format(parser, "of --list: text, or one JSON object per line")
+    add_quiet(parser, "do not say what was made")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
 
     files = render_project(project)
     create_directory(directory, files)
+    if args.quiet:
+        return 0
     print(printable(f"{directory}: {template.summary} ({len(files)} files)"))
     print(printable(f"  cd {directory} && scons test    builds it, and tests it in a real kernel; README.md says more"))
     return 0

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
-from kbuildpy.cli.words import add_kernels, named_path
+from kbuildpy.cli.words import add_format, add_kernels, add_quiet, add_verbose, named_path
 from kbuildpy.errors import KbuildError, UsageError, unexpected
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.printable import printable
@@ -23,6 +23,12 @@ from kbuildpy.vm.result import Result, damaged
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import Trial, read_trial
 
+EXAMPLES = (
+    "kbuildpy run hello.ko -k 6.1.0-56-amd64",
+    "kbuildpy run BUILD --test tests/demo.sh --format junit",
+    "kbuildpy run drv.ko --module 'i2c-stub chip_addr=0x48' -- ls /dev",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy run`."""
@@ -33,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and removed without complaint, and all tests passed; 1 not all; 2 the call was wrong. `-- COMMAND ...` as the "
         "last words is a test, too: a command that the guest has."
     )
-    parser.add_argument("files", nargs="+", metavar="FILE.ko", type=named_path, help="modules; compressed ones, too")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE | DIR", type=named_path, help="modules, or directories of them"
+    )
     add_kernels(parser, "a release, a kernel tree's path, an image's path, `running` or `all`")
     add_params(parser, whose="of the only one")
     parser.add_argument("--dyndbg", action="store_true", help="switch the modules' dynamic debug messages on")
@@ -96,19 +104,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="wait for a debugger at 127.0.0.1:PORT (default: 1234) once the modules are loaded",
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show what the kernel says while it starts, too")
-    parser.add_argument("-q", "--quiet", action="store_true", help="do not show the kernel's log")
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "junit"),
-        default="text",
-        help="text (default), one JSON object for each module, or a document",
+    add_verbose(parser, "show what the kernel says while it starts, too")
+    add_quiet(parser, "do not show the kernel's log")
+    add_format(
+        parser,
+        "text (default), one JSON object for each module, or a document",
+        formats=("text", "json", "junit"),
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the modules, each in its kernels; 0 if none of them gave cause for complaint."""
     settings = _settings(args)
+    args.files = _files(args.files)
     parameters = _parameters(args.params, args.files)
     trials, results = _read(args.files, parameters)
     plan = _plan(args.kernels, trials)
@@ -136,6 +144,18 @@ def run(args: argparse.Namespace) -> int:
     elif args.format == "text" and len(done) > 1:
         print(f"{sum(result.content for result in done)} of {len(done)} without complaint", file=sys.stderr)
     return 0 if all(result.passed for result in done) else 1
+
+
+def _files(named: Sequence[Path]) -> list[Path]:
+    """The modules that are named, and those of directories. (A name that is not there is told of as damaged.)"""
+    if not any(path.is_dir() for path in named):
+        return [*named]
+    from kbuildpy.signing.walk import find_modules
+
+    found = [file for path in named for file in (find_modules([path]) if path.is_dir() else [path])]
+    if not found:
+        raise UsageError(f"no modules below {', '.join(map(str, named))}")
+    return list(dict.fromkeys(found))
 
 
 def _run(

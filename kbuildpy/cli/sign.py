@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.terminal import ask_passphrase
+from kbuildpy.cli.words import add_format, add_jobs, add_quiet, add_verbose, job_count
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import read_limited
 from kbuildpy.printable import printable, printable_error
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from kbuildpy.kernel.installing import InstallRules
     from kbuildpy.signing.batch import Signed
     from kbuildpy.signing.signer import Signer
+
+
+EXAMPLES = (
+    "kbuildpy sign BUILD --key signing_key.pem --cert signing_key.crt",
+    "kbuildpy sign hello.ko --key 'pkcs11:token=release;object=modules' -k 6.1.0-56-amd64",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,14 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", "--detached", action="store_true", help="write it there only, and leave the module alone")
     parser.add_argument("-s", "--attach", metavar="FILE", help="append a signature that was made elsewhere")
     parser.add_argument("--manifest", metavar="FILE", help="add a line of JSON for each module that was signed")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    add_jobs(parser)
+    add_verbose(parser, "name also modules that had this signature already")
+    add_quiet(parser, "print errors only")
+    add_format(parser, "a line each (default), or one JSON object per line")
 
 
 def run(args: argparse.Namespace) -> int:
     """Sign modules; 0 if all of them are signed now."""
     from kbuildpy.signing.walk import find_modules
 
+    jobs = job_count(args)
     paths = find_modules([Path(name) for name in args.files])
     if not paths:
         raise UsageError(f"no modules (.ko) in {', '.join(args.files)}")
@@ -55,13 +65,19 @@ def run(args: argparse.Namespace) -> int:
 
     with ExitStack() as stack:
         if args.detached:
-            results = save_detached(paths, signer)
+            results = save_detached(paths, signer, jobs=jobs)
         else:
             manifest = Manifest(Path(args.manifest)) if args.manifest else None
             if manifest is not None:
                 stack.callback(manifest.close)
             results = sign_files(
-                paths, signer, replace=args.replace, beside=args.save, manifest=manifest, pack=_packer(args.kernel)
+                paths,
+                signer,
+                replace=args.replace,
+                beside=args.save,
+                manifest=manifest,
+                pack=_packer(args.kernel),
+                jobs=jobs,
             )
         return _report(results, len(paths), args)
 
@@ -166,6 +182,8 @@ def _report(results: Iterator[Signed], count: int, args: argparse.Namespace) -> 
             say(json.dumps({"file": str(item.path), "signed": item.error is None, "done": item.done, "error": error}))
         elif item.done and not args.quiet:
             say(f"  SIGN    {printable(str(item.path))}")
+        elif args.verbose and item.error is None:
+            say(f"  SIGNED  {printable(str(item.path))}")
     if not args.quiet:
         was = f", {left} had this signature already" if left else ""
         wrong = f", {failed} could not be" if failed else ""

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import Say, print_line, with_bar
-from kbuildpy.cli.words import add_kernels, named_path
+from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
     from kbuildpy.signing.keyring import Keyring
+
+
+EXAMPLES = ("kbuildpy verify BUILD --cert signing_key.crt", "kbuildpy verify hello.ko -k 6.1.0-56-amd64 --format json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,18 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=named_path,
         help="do not trust its certificates, or hashes (tbs:HEX, bin:HEX, or an EFI list)",
     )
-    parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="at a time (default: one per processor)")
-    parser.add_argument("--modinfo", action="store_true", help="print what modinfo prints of each signature, too")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print only what is not trusted")
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="a line each (default), or one JSON object per line"
-    )
+    add_jobs(parser)
+    add_verbose(parser, "print what modinfo prints of each signature, too", besides=["--modinfo"])
+    add_quiet(parser, "print only what is not trusted")
+    add_format(parser, "a line each (default), or one JSON object per line")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one result for each file and kernel; 0 if all are trusted."""
-    if args.jobs < 0:
-        raise UsageError(f"-j {args.jobs}: at least one job")
+    jobs = job_count(args)
     from kbuildpy.signing.walk import find_modules
 
     if not args.files and not args.manifest:
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     from kbuildpy.signing.verify import verify_files
 
     refused = len(changed)
-    results, say = with_bar(verify_files(files, keyrings, jobs=args.jobs), len(files), quiet=args.quiet)
+    results, say = with_bar(verify_files(files, keyrings, jobs=jobs), len(files), quiet=args.quiet)
     for path, error in changed.items():
         _report_error(path, error, args.format, say)
     for path, result in results:
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
                 say(json.dumps(as_json(str(path), state)))
                 continue
             say(as_line(str(path), state))
-            if args.modinfo and state.hash:
+            if args.verbose and state.hash:
                 say(as_modinfo(state))
     total = len(files) * len(keyrings) + len(changed)
     if args.format == "text" and total > 1:

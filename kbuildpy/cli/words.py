@@ -35,3 +35,31 @@ def named_path(word: str) -> Path:
 def add_kernels(parser: argparse.ArgumentParser, help: str | None = None) -> None:
     """`-k KERNEL`, which may repeat: `kernels`."""
     parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels", help=help)
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """`-j N`: `jobs`, which `job_count` reads."""
+    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="jobs at a time (default: one per processor)")
+
+
+def job_count(args: argparse.Namespace) -> int:
+    """How many jobs `-j` asks for, 0 where it does not. Raises `UsageError` for less than one."""
+    jobs: int | None = args.jobs
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"-j {jobs}: at least one job")
+    return jobs or 0
+
+
+def add_quiet(parser: argparse.ArgumentParser, help: str, *, besides: Sequence[str] = ()) -> None:
+    """`-q`: `quiet`; `besides` are other letters that a command has for it."""
+    parser.add_argument("-q", "--quiet", *besides, action="store_true", dest="quiet", help=help)
+
+
+def add_verbose(parser: argparse.ArgumentParser, help: str, *, besides: Sequence[str] = ()) -> None:
+    """`-v`: `verbose`; the same."""
+    parser.add_argument("-v", "--verbose", *besides, action="store_true", dest="verbose", help=help)
+
+
+def add_format(parser: argparse.ArgumentParser, help: str, *, formats: Sequence[str] = ("text", "json")) -> None:
+    """`--format`: `format`, which is text unless another one is asked for."""
+    parser.add_argument("--format", choices=formats, default="text", help=help)

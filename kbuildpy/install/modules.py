@@ -54,6 +54,12 @@ def _built_as(name: str) -> str:
     return path.replace("../", "_up/") if path.startswith("../") else path
 
 
+def modules_below(directory: Path, release: str) -> list[BuiltModule]:
+    """The modules below a directory of module files that were built for `release`, by their paths in it."""
+    paths = sorted(path for path in directory.rglob("*.ko") if path.is_file())
+    return [BuiltModule(path, str(path.relative_to(directory))) for path in paths if built_release(path) == release]
+
+
 def module_files(files: Iterable[Path]) -> list[BuiltModule]:
     """Modules that were named one by one."""
     return [BuiltModule(path, path.name) for path in files]

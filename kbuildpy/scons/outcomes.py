@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kbuildpy.kernel.own_modules import module_name
+
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
 
@@ -35,22 +37,55 @@ class Outcome:
 def build_outcomes(releases: Iterable[str], groups: Iterable[Group]) -> list[Outcome]:
     """The outcome for each of `releases`, once SCons is done with `groups` (those that could be declared)."""
     import SCons.Node
-    from SCons.Script import GetBuildFailures
 
-    failures = [(str(_node_path(failure)), failure.errstr) for failure in GetBuildFailures()]
     of_release = {group.project.tree.release: group for group in groups}
     found = []
     for release in releases:
         group = of_release.get(release)
         if group is None:
-            found.append(Outcome(release, 0, 0, made=False, failed="the Kbuild file, or the kernel tree (above)"))
+            found.append(Outcome(release, 0, 0, made=False, failed=_REFUSED))
             continue
-        nodes = [group.file(f"{group.out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
-        states = [node.get_state() for node in nodes]
+        states = [node.get_state() for node in _nodes(group)]
         good = sum(state in (SCons.Node.up_to_date, SCons.Node.executed) for state in states)
-        failed = next((text for path, text in failures if path.startswith(f"{group.out}/")), "")
-        found.append(Outcome(release, len(nodes), good, made=SCons.Node.executed in states, failed=failed))
+        found.append(Outcome(release, len(states), good, made=SCons.Node.executed in states, failed=_failure(group)))
     return found
+
+
+def module_results(releases: Iterable[str], groups: Iterable[Group]) -> list[dict[str, object]]:
+    """For each module and kernel an object: its `file`, `kernel` and `name`, whether it is `built` (there as it should
+    be), whether it was `made` in this run, and the `error`. A kernel that could not be asked has one without a file."""
+    import SCons.Node
+
+    of_release = {group.project.tree.release: group for group in groups}
+    found: list[dict[str, object]] = []
+    for release in releases:
+        group = of_release.get(release)
+        if group is None:
+            blank = {"file": None, "kernel": release, "name": None}
+            found.append({**blank, "built": False, "made": False, "error": _REFUSED})
+            continue
+        for node in _nodes(group):
+            made = node.get_state() == SCons.Node.executed
+            built = made or node.get_state() == SCons.Node.up_to_date
+            path = node.get_abspath()
+            said = {"file": path, "kernel": release, "name": module_name(path), "built": built, "made": made}
+            found.append({**said, "error": None if built else _failure(group) or "not finished"})
+    return found
+
+
+_REFUSED = "the Kbuild file, or the kernel tree (above)"
+
+
+def _nodes(group: Group) -> list[Any]:
+    return [group.file(f"{group.out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
+
+
+def _failure(group: Group) -> str:
+    """What failed first in `group`, "" for nothing."""
+    from SCons.Script import GetBuildFailures
+
+    failures = ((str(_node_path(failure)), str(failure.errstr)) for failure in GetBuildFailures())
+    return next((text for path, text in failures if path.startswith(f"{group.out}/")), "")
 
 
 def as_table(outcomes: Sequence[Outcome]) -> list[str]:

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.question import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kernel.find import find_called_trees
 from kbuildpy.say import complain, say
-from kbuildpy.scons.outcomes import as_table, build_outcomes
+from kbuildpy.scons.outcomes import as_table, build_outcomes, module_results
 
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
@@ -29,12 +29,13 @@ def build_directory(
     variables: Mapping[str, str],
     options: Sequence[str],
     allow_empty: bool,
-    stdout: TextIO,
+    results: list[dict[str, object]] | None = None,
 ) -> int:
     """Build every module of the Kbuild file in `directory` for `kernels`, into `out`/RELEASE; the exit status.
 
     `variables` are for make; KDIR among them chooses the kernel tree when `kernels` names none. `options` are
-    SCons' own. No modules for a kernel are a failure unless `allow_empty`. Raises `KbuildError`.
+    SCons' own. No modules for a kernel are a failure unless `allow_empty`. `results` gets an object for each module and
+    kernel. Raises `KbuildError`.
     """
     check_directory_name(directory)
     named = str(directory)
@@ -84,6 +85,8 @@ def build_directory(
     finally:
         if writes and len(found) > 1 and "-s" not in options:
             say("\n".join(as_table(build_outcomes([item.tree.release for item in found], request["groups"]))))
+        if results is not None:
+            results += module_results([item.tree.release for item in found], request["groups"])
         if "-c" in options and "-n" not in options:
             _remove_empty(place, [item.tree.release for item in found])
     return status if "-c" in options else max(status, _report_empty(request["empty"], allowed=allow_empty))

@@ -58,6 +58,7 @@ def sign_files(
     beside: bool = False,
     manifest: Manifest | None = None,
     pack: Pack | None = None,
+    jobs: int = 0,
 ) -> Iterator[Signed]:
     """Sign every file of `paths` in place, in any order; what became of each as soon as it is known.
 
@@ -65,7 +66,8 @@ def sign_files(
     by `pack`, without which it is an error.
 
     A file that has this very signature is left as it is: a run that was stopped goes on where it was. `beside` writes
-    the signature as FILE.p7s, too (`sign-file -p`). Raises `KeyGoneError` when the key is lost on the way.
+    the signature as FILE.p7s, too (`sign-file -p`). `jobs` files at a time, 0 for as many as suit the machine. Raises
+    `KeyGoneError` when the key is lost on the way.
     """
 
     job = _Job(replace, beside, bool(manifest), pack)
@@ -74,21 +76,21 @@ def sign_files(
         return _carefully(path, lambda: _sign_file(path, signer, job))
 
     in_processes = isinstance(signer.key, FileKey) and len(paths) >= 2 * _PER_PROCESS
-    for item in _in_processes(paths, sign) if in_processes else in_parallel(paths, sign):
+    for item in _in_processes(paths, sign, jobs) if in_processes else in_parallel(paths, sign, jobs or JOBS):
         # (what a file was before it was replaced is known to the run that did it, and to no later one)
         if manifest is not None and item.entry is not None and (item.done or not manifest.knows(item.entry)):
             manifest.add(item.entry)
         yield item
 
 
-def save_detached(paths: Sequence[Path], signer: Signer) -> Iterator[Signed]:
+def save_detached(paths: Sequence[Path], signer: Signer, *, jobs: int = 0) -> Iterator[Signed]:
     """Write the signature of each file beside it, as FILE.p7s, and leave the file alone (`sign-file -d`); of a
     compressed module, the signature of what is in it."""
 
     def save(path: Path) -> Signed:
         return _carefully(path, lambda: _save(path, signer.detached(decompress(path.read_bytes()))))
 
-    yield from in_parallel(paths, save)
+    yield from in_parallel(paths, save, jobs or JOBS)
 
 
 def attach(path: Path, signature: bytes, *, replace: bool = False, pack: Pack | None = None) -> None:
@@ -124,13 +126,14 @@ def in_parallel(items: Iterable[Item], work: Callable[[Item], Result], jobs: int
             raise
 
 
-def _in_processes(paths: Sequence[Path], sign: Callable[[Path], Signed]) -> Iterator[Signed]:
+def _in_processes(paths: Sequence[Path], sign: Callable[[Path], Signed], jobs: int) -> Iterator[Signed]:
     """What `sign` says of each path, from several processes."""
     global _work
     _work = sign
     chunks = [paths[start : start + _PER_PROCESS] for start in range(0, len(paths), _PER_PROCESS)]
     fork = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(os.cpu_count() or 1, mp_context=fork, initializer=begin_worker, initargs=(os.getpid(),))
+    count = jobs or os.cpu_count() or 1
+    pool = ProcessPoolExecutor(count, mp_context=fork, initializer=begin_worker, initargs=(os.getpid(),))
     try:
         # (as they come: a result that waits for an earlier one would be missing in the manifest after a kill)
         for future in as_completed([pool.submit(_sign_all, chunk) for chunk in chunks]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -75,6 +76,44 @@ def test_each_message_says_for_which_kernel_it_is(
         table = rows(done.text)
         assert table[older.release] == "0 of 2 failed: modpost found errors"
         assert table[newer.release] == "0 of 2 failed: drv.o: the compiler failed"
+
+
+def test_json_is_an_object_for_each_module_and_kernel_and_nothing_else(
+    pair: tuple[KernelTree, KernelTree], tmp_path: Path
+) -> None:
+    older, newer = pair
+    place = tmp_path / "module"
+    write_sources({**SOURCES, "good.c": module("int value;")}, place)
+    kernels: list[str | Path] = ["-k", older.objects, "-k", newer.objects, "--format", "json"]
+    done = kbuildpy("build", place, *kernels, "KBUILD_MODPOST_WARN=1")
+    assert done.returncode == 0, done.error_text
+    found = [json.loads(line) for line in done.text.splitlines()]
+    assert [(item["kernel"], item["name"]) for item in found] == [
+        (tree.release, name) for tree in pair for name in ("drv", "good")
+    ]
+    for item in found:
+        assert (item["built"], item["made"], item["error"]) == (True, True, None)
+        assert Path(item["file"]).read_bytes().startswith(b"\x7fELF")
+    assert "  CC [M]  " in done.error_text
+    write_sources({"drv.c": "int broken( {\n"}, place)
+    failed = kbuildpy("build", place, *kernels, "KBUILD_MODPOST_WARN=1", "-q")
+    assert failed.returncode == 1
+    errors = {(item["name"], item["built"], item["error"]) for item in map(json.loads, failed.text.splitlines())}
+    assert ("drv", False, "drv.o: the compiler failed") in errors
+    assert kbuildpy("build", place, *kernels, "-n").returncode == 2
+    # The same for installing, from a directory that holds nothing but modules.
+    write_sources({"drv.c": module()}, place)
+    assert kbuildpy("build", place, "-k", older.objects, "-q").text == ""
+    root = tmp_path / "root"
+    done = kbuildpy("install", place / "build" / older.release, *kernels[:2], *kernels[-2:], "--root", root)
+    assert done.returncode == 0, done.error_text
+    installed = [json.loads(line) for line in done.text.splitlines()]
+    assert {Path(item["file"]).name.partition(".")[0] for item in installed} == {"drv", "good"}
+    for item in installed:
+        assert item["kernel"] == older.release
+        assert Path(item["file"]).is_relative_to(root)
+        assert Path(item["file"]).is_file()
+    assert "  DEPMOD  " in done.error_text
 
 
 def test_the_table_tells_what_was_built(pair: tuple[KernelTree, KernelTree], tmp_path: Path) -> None:

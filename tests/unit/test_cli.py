@@ -17,7 +17,7 @@ from kbuildpy.errors import KbuildError, UsageError
 
 def command(monkeypatch: pytest.MonkeyPatch, run: Callable[[object], int]) -> None:
     """Replace every command by `run`."""
-    module = SimpleNamespace(add_arguments=lambda parser: None, run=run)
+    module = SimpleNamespace(add_arguments=lambda parser: None, run=run, EXAMPLES=())
     monkeypatch.setattr(cli, "import_module", lambda name: module)
 
 
@@ -69,7 +69,8 @@ def test_a_reader_that_went_away_is_no_word_either() -> None:
     script = (
         "import sys, types; from kbuildpy import cli\n"
         "run = lambda args: print('a line') or 0\n"
-        "cli.import_module = lambda name: types.SimpleNamespace(add_arguments=lambda parser: None, run=run)\n"
+        "command = types.SimpleNamespace(add_arguments=lambda parser: None, run=run, EXAMPLES=())\n"
+        "cli.import_module = lambda name: command\n"
         "sys.exit(cli.main(['kernels']))\n"
     )
     reader, writer = os.pipe()
@@ -90,7 +91,8 @@ def test_closed_standard_streams_take_no_file_in_their_place(tmp_path: Path) -> 
         "        print('a line', flush=True)\n"
         "        print('a complaint', file=sys.stderr, flush=True)\n"
         "        return os.system('echo a child; echo complains >&2')\n"
-        "cli.import_module = lambda name: types.SimpleNamespace(add_arguments=lambda parser: None, run=run)\n"
+        "command = types.SimpleNamespace(add_arguments=lambda parser: None, run=run, EXAMPLES=())\n"
+        "cli.import_module = lambda name: command\n"
         "sys.exit(cli.main(['kernels']))\n"
     )
     words = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, script]

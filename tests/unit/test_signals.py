@@ -33,7 +33,7 @@ def run(args):
     return 0
 
 check.load_module = load_module
-cli.import_module = lambda name: types.SimpleNamespace(add_arguments=lambda parser: None, run=run)
+cli.import_module = lambda name: types.SimpleNamespace(add_arguments=lambda parser: None, run=run, EXAMPLES=())
 sys.exit(cli.main(["kernels"]))
 """
 
