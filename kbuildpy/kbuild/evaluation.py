@@ -24,7 +24,7 @@ from kbuildpy.kbuild.generated import (
     run_own_rules,
 )
 from kbuildpy.kbuild.layout import Layout
-from kbuildpy.kbuild.overlay import Overlay, OverlayRefused, forget_outdated, keep, written_files
+from kbuildpy.kbuild.overlay import Overlay, OverlayRefused, forget_outdated, keep, leave, written_files
 from kbuildpy.kbuild.plan import ObjectPlan, Plan, plan_from_json, plan_to_json
 
 
@@ -59,10 +59,9 @@ def look_at(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[
             overlay = Overlay(str(directory), temporary, temporary)
             if (place / "upper").is_dir():
                 shutil.copytree(place / "upper", overlay.upper, symlinks=True, ignore=_ignore_special)
-            for folder in ("upper", "work"):
-                Path(overlay.place, folder).mkdir(exist_ok=True)
             plan = ask_directory(answer, directory, environ=environ, overlay=overlay)
             plan = replace(plan, custom=plan.custom or bool(written_files(overlay)))
+            leave(overlay)
         kept = Overlay(str(directory), str(place), str(out.resolve())) if plan.custom else None
         layout = Layout(str(directory), str(directory), str(out), cwd, kept)
         return Evaluation(_with_made(plan, layout), layout)
@@ -85,6 +84,7 @@ def _evaluate_in_overlay(
     layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))
     before = keep(overlay)
     if not plan.custom and not before:
+        leave(overlay)
         return Evaluation(plan, layout)
     try:
         printed = run_own_rules(answer, plan, directory, environ=environ, jobs=jobs, overlay=overlay)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -78,38 +79,34 @@ class Overlay:
 
 
 def written_files(overlay: Overlay) -> dict[str, list[int]]:
-    """What was written in `overlay` (below the directory): the state of each file here and among the sources. A file
-    that was removed there counts, too."""
+    """What was written in `overlay` (below the directory): the state of each file here and among the sources.
+
+    A file that was removed there counts, too; what a version control system noted does not.
+    """
     found = {}
     for name in _names(overlay.upper):
-        path = f"{overlay.upper}/{name}"
-        status = os.lstat(path)
-        found[name] = [status.st_mtime_ns, status.st_size, *question.stamp(f"{overlay.directory}/{name}")]
+        if not _is_version_control(name):
+            status = os.lstat(f"{overlay.upper}/{name}")
+            found[name] = [status.st_mtime_ns, status.st_size, *question.stamp(f"{overlay.directory}/{name}")]
     return found
 
 
 def keep(overlay: Overlay) -> dict[str, list[int]]:
     """Note that what was written in `overlay` until now is whole; what that is."""
     files = written_files(overlay)
-    if read_json(_note(overlay)) != files:
+    if (read_json(_note(overlay)) or {}) != files:
         write_json(_note(overlay), files)
     return files
 
 
 def forget_outdated(overlay: Overlay) -> None:
-    """Before `overlay` is used: remove what a killed run wrote, and what hides a source that changed since.
-
-    Makes the folders that the overlay takes.
-    """
-    for folder in ("upper", "work"):
-        Path(overlay.place, folder).mkdir(parents=True, exist_ok=True)
+    """Before `overlay` is used: remove what a killed run wrote, and what hides a source that changed since."""
     value = read_json(_note(overlay))
     noted: Mapping[str, Any] = value if isinstance(value, dict) else {}
-    for name, state in written_files(overlay).items():
-        if noted.get(name) != state or _VERSION_CONTROL.intersection(name.split("/")):
+    now = written_files(overlay)
+    for name in list(_names(overlay.upper)):
+        if name not in now or noted.get(name) != now[name]:
             Path(overlay.upper, name).unlink()
-    if os.geteuid() != 0:
-        _own_folders(overlay)
 
 
 def make_removable(overlay: Overlay) -> None:
@@ -123,17 +120,44 @@ def make_removable(overlay: Overlay) -> None:
 def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
     """What a new process calls before it runs another program: it enters the namespace of `overlay`, in the folder
     `cwd`. Raises `OverlayRefused`."""
-    namespace = _namespace(overlay)
+    if overlay not in _namespaces:
+        _namespaces[overlay] = _begin(overlay)
+    namespace = _namespaces[overlay]
     if isinstance(namespace, OverlayRefused):
         raise namespace
     return partial(_enter, _libc(), namespace, cwd)
 
 
-@functools.cache
-def _namespace(overlay: Overlay) -> Namespace | OverlayRefused:
+def leave(overlay: Overlay) -> None:
+    """End `overlay`, in which nothing was written, and remove its folders."""
+    namespace = _namespaces.pop(overlay, None)
+    if isinstance(namespace, Namespace):
+        for descriptor in namespace:
+            if descriptor is not None:
+                os.close(descriptor)
+    shutil.rmtree(overlay.place, ignore_errors=True)
+
+
+_namespaces: dict[Overlay, Namespace | OverlayRefused] = {}
+
+
+def _begin(overlay: Overlay) -> Namespace | OverlayRefused:
     inner = _mounts_below(overlay)
     if inner:
         return OverlayRefused(f"{inner[0]} is another file system")
+    folders = [Path(overlay.place, name) for name in ("upper", "work")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() != 0:
+        _own_folders(overlay)
+    found = _mount(overlay)
+    for folder in (*folders, Path(overlay.place)) if isinstance(found, OverlayRefused) else ():
+        with suppress(OSError):
+            folder.rmdir()
+    return found
+
+
+def _mount(overlay: Overlay) -> Namespace | OverlayRefused:
     libc = _libc()
     reading, writing = os.pipe()
     try:
@@ -237,6 +261,10 @@ def _names(upper: str) -> Iterator[str]:
         below = folder[len(upper) + 1 :]
         for name in files:
             yield f"{below}/{name}" if below else name
+
+
+def _is_version_control(name: str) -> bool:
+    return not _VERSION_CONTROL.isdisjoint(name.split("/"))
 
 
 def _note(overlay: Overlay) -> Path:
