@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.vm import machine_for
+from kbuildpy.vm import boot, machine_for, make_initramfs
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 from tests.vm.bad_modules import SOURCES, build
-from tests.vm.kernels import swept, tree_called
+from tests.vm.kernels import image_of, swept, tree_called
 from tests.vm.samples import built_samples
 from tests.vm.test_run import Ran, kbuildpy_run
 
@@ -86,3 +87,44 @@ def test_samples_and_the_kernels_own_modules_leave_nothing_behind(
     found = ran(*built_samples(tree, tmp_path_factory), *(shipped[name] for name in SHIPPED), "--memory", "1024")
     assert found.done.returncode == 0, found.done.text
     assert "booting again" not in found.done.error_text
+
+
+IS_LATE = """#!/bin/sh
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /run
+{function}
+tell() {{
+    for thing in "$@"; do
+        if is_late "$thing"; then echo "$when: $thing is late"; else echo "$when: $thing is no news"; fi
+    done
+}}
+while [ ! -e /sys/class/input/input0 ]; do sleep 0.2; done
+find /sys/devices -name driver >/run/all
+when=before
+grep -v /serio0/driver /run/all >/run/bound
+tell /sys/class/input/input0 /sys/bus/serio/devices/serio0 /sys/class/tty/ttyS0 /dev/null /proc/version
+when=after
+cp /run/all /run/bound
+tell /sys/class/input/input0 /sys/bus/serio/devices/serio0
+poweroff -f
+"""
+
+
+@pytest.mark.parametrize("line", ["6.12", *swept("6.1")])
+def test_a_device_that_a_driver_of_the_kernels_own_took_late_is_nobodys(line: str) -> None:
+    # (it is a matter of luck whether the kernel is late; the keyboard stands for what it has found meanwhile)
+    script = resources.files("kbuildpy.vm").joinpath("guest_run.sh").read_text()
+    function = script[script.index("is_late() {") : script.index("\n}\n", script.index("is_late() {")) + 3]
+    initramfs = make_initramfs({}, init=IS_LATE.format(function=function).encode())
+    log = boot(image_of(tree_called(line)), initramfs, timeout=300).log
+    assert [text for text in log if text.startswith(("before: ", "after: "))] == [
+        "before: /sys/class/input/input0 is late",
+        "before: /sys/bus/serio/devices/serio0 is late",
+        "before: /sys/class/tty/ttyS0 is no news",
+        "before: /dev/null is no news",
+        "before: /proc/version is no news",
+        "after: /sys/class/input/input0 is no news",
+        "after: /sys/bus/serio/devices/serio0 is no news",
+    ]

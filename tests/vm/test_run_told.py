@@ -20,7 +20,7 @@ pytestmark = [
         reason="boots x86-64 kernels in QEMU",
     ),
 ]
-NAMES = ("large_percpu", "live_patch", "warns", "good")
+NAMES = ("large_percpu", "live_patch", "warns", "asks_too_much", "asks_as_well", "good")
 
 
 @pytest.fixture(scope="module", params=one_of("6.12", "6.1"))
@@ -53,6 +53,13 @@ def test_a_live_patch_is_switched_off_before_its_module_is_removed(found: Ran) -
 
 def test_a_warning_is_told_with_the_kernels_own_sentence(found: Ran) -> None:
     assert found.results["warns"]["reason"].startswith("the kernel warned: something is odd (WARNING: CPU: ")
+
+
+def test_what_the_kernel_warns_of_once_it_warns_of_for_each_module(found: Ran) -> None:
+    for name in ("asks_too_much", "asks_as_well"):
+        assert found.kinds(name) == ["warning"]
+        assert "mm/page_alloc.c" in found.results[name]["reason"]
+    assert "booting again" not in found.done.error_text
 
 
 def test_a_flood_in_the_log_costs_nobody_the_result(files: dict[str, Path]) -> None:
