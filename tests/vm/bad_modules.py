@@ -116,6 +116,7 @@ SOURCES = {
     "large_percpu": source(
         before="static DEFINE_PER_CPU(char[20000], large);\n", init="return this_cpu_read(large[0]);"
     ),
+    "mistyped": source(),  # (for who adds .BTF)
     # (WARN_ON_ONCE of mm/page_alloc.c)
     "asks_too_much": source(init="return alloc_pages(GFP_KERNEL, 20) ? -EINVAL : 0;"),
     "asks_as_well": source(init="return alloc_pages(GFP_KERNEL, 20) ? -EINVAL : 0;"),

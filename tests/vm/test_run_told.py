@@ -11,6 +11,7 @@ import pytest
 
 from tests.vm.bad_modules import SOURCES, build
 from tests.vm.kernels import one_of, tree_called
+from tests.vm.referee.draft import Draft
 from tests.vm.test_run import Ran, kbuildpy_run
 
 pytestmark = [
@@ -20,13 +21,19 @@ pytestmark = [
         reason="boots x86-64 kernels in QEMU",
     ),
 ]
-NAMES = ("large_percpu", "live_patch", "warns", "asks_too_much", "asks_as_well", "good")
+NAMES = ("large_percpu", "live_patch", "warns", "asks_too_much", "asks_as_well", "mistyped", "good")
 
 
 @pytest.fixture(scope="module", params=one_of("6.12", "6.1"))
 def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     sources = {name: SOURCES[name] for name in (*NAMES, "floods", "floods_for_ever")}
-    return build(tree_called(request.param), tmp_path_factory.mktemp("told") / "modules", sources, "CHECK=0")
+    built = build(tree_called(request.param), tmp_path_factory.mktemp("told") / "modules", sources, "CHECK=0")
+    draft = Draft(built["mistyped"].read_bytes())
+    if ".BTF" in map(draft.name_of, draft.sections):
+        draft.rename(".BTF", ".noBTF")
+    draft.add(".BTF", bytes(64))
+    built["mistyped"].write_bytes(draft.file())
+    return built
 
 
 def ran(*words: str | Path) -> Ran:
@@ -60,6 +67,14 @@ def test_what_the_kernel_warns_of_once_it_warns_of_for_each_module(found: Ran) -
         assert found.kinds(name) == ["warning"]
         assert "mm/page_alloc.c" in found.results[name]["reason"]
     assert "booting again" not in found.done.error_text
+
+
+def test_what_the_loader_says_of_a_module_that_it_takes_is_a_remark(found: Ran) -> None:
+    result = found.results["mistyped"]
+    assert result["passed"], result["reason"]
+    remark = result["remarks"][-1]
+    assert remark.startswith(("Kernel module BTF mismatch detected", "failed to validate module [mistyped] BTF: -22"))
+    assert not found.results["live_patch"]["remarks"]
 
 
 def test_a_flood_in_the_log_costs_nobody_the_result(files: dict[str, Path]) -> None:
