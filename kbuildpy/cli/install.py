@@ -134,7 +134,8 @@ def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: 
     for directory in directories:
         if not directory.is_dir():
             raise UsageError(f"{directory}: no such directory", hint="name a directory that was built, or .ko files")
-        if not out and not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
+        built = ("Kbuild", "Makefile", f"build/{tree.release}/modules.order")
+        if not out and not any((directory / name).is_file() for name in built):
             loose = modules_below(directory, tree.release)
             if loose:
                 found += loose

@@ -55,7 +55,7 @@ def command(args):
     return 0
 cli.import_module = lambda name: type(sys)("command")
 import types
-module = types.SimpleNamespace(add_arguments=lambda parser: None, run=command)
+module = types.SimpleNamespace(add_arguments=lambda parser: None, run=command, EXAMPLES=())
 cli.import_module = lambda name: module
 sys.exit(cli.main(["kernels"]))
 """

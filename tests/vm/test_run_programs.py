@@ -241,7 +241,7 @@ def test_devices_and_modules_are_there(ran: Ran) -> None:
 def test_a_complaint_of_the_kernel_fails_a_test_that_is_content(ran: Ran) -> None:
     warned = ran.tests["warns.sh"]
     assert warned.status == 0 and all(point.result == "ok" for point in warned.points)
-    assert not warned.passed and warned.reason.startswith("warning: the kernel warned: WARNING: ")
+    assert not warned.passed and warned.reason.startswith("warning: the kernel warned: asked to warn (WARNING: ")
     assert [complaint.kind for complaint in warned.complaints] == ["warning"]
     # It is the module's fault, which the trace goes through.
     trouble = ran.modules["trouble"]
