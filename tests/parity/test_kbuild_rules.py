@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import REPRODUCIBLE, assert_equal, collect, kbuildpy, trees
+from tests.parity.both import assert_equal, collect, kbuildpy, trees
 from tests.parity.languages import assert_same, both, exporting, module, says, write_sources
 from tests.parity.packages import other_compiler
 
@@ -208,7 +208,7 @@ $(obj)/made.c: $(obj)/d/both.o
     }
 
     def build(*more: str) -> str:
-        words = ["build", str(place), "-k", str(tree.objects), REPRODUCIBLE, *other_compiler(tree), *more]
+        words = ["build", str(place), "-k", str(tree.objects), *other_compiler(tree), *more]
         done = kbuildpy(*words)
         assert done.returncode == 0, done.error_text
         return done.text
