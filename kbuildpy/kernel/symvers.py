@@ -115,9 +115,9 @@ def _read(path: Path, any_license: bool, _mtime: int, _size: int, _inode: int) -
 def parse_symvers(contents: bytes, path: Path, *, any_license: bool = False) -> Symvers:
     """Read what a symvers file says; errors name it `path`.
 
-    A NUL byte is the end of the text (modpost.c: read_text_file); with `any_license`, before 5.19, of its line.
+    A NUL byte is the end of the text (modpost.c: read_text_file, get_line).
     """
-    contents = re.sub(rb"\0[^\n]*", b"", contents) if any_license else contents.partition(b"\0")[0]
+    contents = contents.partition(b"\0")[0]
     index = load_index(contents)
     if index is not None:
         return IndexedSymvers(contents, index)
