@@ -15,7 +15,6 @@ import SCons.Action
 import SCons.Builder
 import SCons.Errors
 import SCons.Executor
-import SCons.Scanner
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.say import complain
@@ -144,8 +143,4 @@ def os_error_hint(error: OSError) -> str:
     return "is the output directory writable?" if error.errno in (errno.EACCES, errno.EROFS) else ""
 
 
-_BUILDER = SCons.Builder.BuilderBase(
-    action=KbuildAction(lambda target, source: None, title="", signature=""),
-    # (SCons forgets what a target depends on when a source of it is built, and would look into the sources then)
-    source_scanner=SCons.Scanner.ScannerBase(lambda node, env, path: [], name="nothing"),
-)
+_BUILDER = SCons.Builder.BuilderBase(action=KbuildAction(lambda target, source: None, title="", signature=""))
