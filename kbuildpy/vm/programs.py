@@ -17,8 +17,8 @@ from kbuildpy.vm.machine import Machine
 
 _ELF = b"\x7fELF"
 _ET_EXEC, _ET_DYN, _PT_INTERP = 2, 3, 3
-# What a compiler says without the C library, or without the part of it that is linked statically.
-_NO_LIBRARY = re.compile(r"cannot find -lc\b|cannot find crt1|fatal error: (stdio|stdlib|string|unistd)\.h")
+# A program that needs the C library, with the part of it that is linked statically, and nothing else.
+_ONLY_THE_LIBRARY = b'#include <stdio.h>\nint main(void) { return puts(""); }\n'
 # What a guest has to run scripts with: busybox, by the names of those of its programs that do.
 _INTERPRETER = re.compile(r"(?:/usr)?/bin/(?:sh|ash|awk|bc|busybox|dc|ed|sed)")
 
@@ -184,10 +184,16 @@ def _compiled(source: Path, machine: Machine) -> bytes:
             done = run([compiler, *options, "-o", program, source], timeout=300)
         except CommandError as error:
             package = "libc6-dev" if machine.native else machine.compiler_package
-            hint = f"apt-get install {package}" if _NO_LIBRARY.search(error.stderr) else ""
+            hint = "" if _has_library(compiler, Path(scratch)) else f"apt-get install {package}"
             raise KbuildError(f"{source}: {compiler} cannot compile it:\n{error.stderr.strip()}", hint=hint) from error
         _warn(done.error_text)
         return program.read_bytes()
+
+
+def _has_library(compiler: str, scratch: Path) -> bool:
+    """Whether `compiler` finds the C library, its headers and what a static program takes of it."""
+    argv: list[str | Path] = [compiler, "-static", "-x", "c", "-", "-o", scratch / "library"]
+    return run(argv, input=_ONLY_THE_LIBRARY, check=False, timeout=60).returncode == 0
 
 
 def _warn(said: str) -> None:

@@ -64,9 +64,9 @@ def boot(
     Raises `CommandError` if QEMU is missing or cannot start, `KbuildError` if we cannot boot such an image.
     """
     booted = _boot_once(kernel, initramfs, parameters, memory, timeout, directly)
-    return (
-        _boot_once(kernel, initramfs, parameters, memory, timeout, directly) if panicked_early(booted.log) else booted
-    )
+    if panicked_early(booted.log):
+        booted = _boot_once(kernel, initramfs, parameters, memory, timeout, directly)
+    return booted
 
 
 def panicked_early(log: Iterable[str]) -> bool:
