@@ -28,7 +28,8 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
     """Calls `function(target, source)`; prints `title`; is up to date as long as `signature` stays.
 
     `whose` is the kernel that errors are about, where there are several; `begin` is called before anything is made, or
-    taken out of a shared cache; `accept` says of a target that was in the cache whether it may be taken.
+    taken out of a shared cache; `accept` says of a target that was in the cache whether it may be taken. `headers` are
+    what the targets depend on besides their sources; it is asked again whenever one of those was made.
     """
 
     def __init__(self, function: Callable[[list[Any], list[Any]], None], *, title: str, signature: str) -> None:
@@ -41,6 +42,7 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         self.whose = ""
         self.begin: Callable[[], None] = lambda: None
         self.accept: Callable[[Any], bool] = lambda node: True
+        self.headers: Callable[[], list[Any]] = list
 
     def __str__(self) -> str:
         return self.describe()
@@ -85,24 +87,52 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         return []
 
 
+class _Executor(SCons.Executor.Executor):  # type: ignore[misc]
+    """Runs a `KbuildAction`, and asks it what its targets depend on, where SCons would look into their sources.
+
+    What a target depends on is known. Of a source that is made (`.mod.c`) SCons would ask whether it is up to date: a
+    second or third job of `-c` may be removing just that, or what it is made from, and SCons takes the failure to read
+    it for a target without sources, and leaves those behind.
+    """
+
+    def scan_sources(self, scanner: Any) -> None:
+        """Called for a target whose dependencies are not known, or were forgotten since one of its sources was made
+        (`SCons.Node.Node.built`)."""
+        # (among the actions may be AddPreAction()'s and AddPostAction()'s)
+        [ours] = (action for action in self.get_action_list() if isinstance(action, KbuildAction))
+        set_implicit(self.get_all_targets(), ours.headers())
+
+
+def set_implicit(targets: Sequence[Any], nodes: Sequence[Any]) -> None:
+    """Let `targets` depend on `nodes` besides their sources, and on nothing else."""
+    for target in targets:
+        target.implicit = list(nodes)
+        target.implicit_set = set(nodes)
+        target._children_reset()
+
+
 def attach(group: Group, targets: Sequence[Any], sources: Sequence[Any], action: KbuildAction) -> None:
     """Let `action` make `targets` (File nodes) of `group` from `sources` (nodes).
 
     Raises `KbuildError` when something else makes one of them already.
     """
-    bind(group.project.env, targets, sources, action)
+    bind(group.project.env, targets, sources, action, executor=_Executor)
     action.whose = group.whose
     action.begin = group.unfinished.begin
     group.unfinished.remove_unknown(targets)
     for target in targets:
         target.attributes.kbuildpy_contents = group.contents
-        # What a target depends on is known here. SCons would look for more in its sources, and ask of a source that is
-        # made (`.mod.c`) whether it is up to date: a second or third job of `-c` may be removing just that, or what it
-        # is made from, and SCons takes the failure to read it for a target without sources, and leaves those behind.
-        target.implicit, target.implicit_set = [], set()
+    set_implicit(targets, [])
 
 
-def bind(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: KbuildAction) -> None:
+def bind(
+    env: Any,
+    targets: Sequence[Any],
+    sources: Sequence[Any],
+    action: KbuildAction,
+    *,
+    executor: Callable[..., Any] = SCons.Executor.Executor,
+) -> None:
     """Let `action` make `targets` from `sources`, wherever they are, in the construction environment `env`.
 
     Raises `KbuildError` when something else makes one of them already.
@@ -114,12 +144,12 @@ def bind(env: Any, targets: Sequence[Any], sources: Sequence[Any], action: Kbuil
                 hint="declare a source once: in a KernelModule(), or in the directory given to Kbuild();\n  "
                 "and a module in one CheckModule(), RunModule() or SignModule() for a kernel",
             )
-    executor = SCons.Executor.Executor(action, env, [], list(targets), list(sources))
+    runs = executor(action, env, [], list(targets), list(sources))
     for target in targets:
         target.builder_set(_BUILDER)
         target.env_set(env)
         target.add_source(list(sources))
-        target.set_executor(executor)
+        target.set_executor(runs)
         if len(targets) > 1:
             target.attributes.keep_targetinfo = 1
             target.target_peers = [peer for peer in targets if peer is not target]

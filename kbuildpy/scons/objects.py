@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from kbuildpy.kbuild.compile import Job, compile_object, link_object, record_pat
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
 from kbuildpy.kbuild.record import Record, own_contents, parse_record
-from kbuildpy.scons.actions import KbuildAction, attach
+from kbuildpy.scons.actions import KbuildAction, attach, set_implicit
 from kbuildpy.scons.headers import include_folders, own_headers, search_headers
 
 if TYPE_CHECKING:
@@ -64,12 +64,11 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         repeats=group.project.answer.repeats_headers,
         check_line="" if group.project.env.GetOption("silent") else f"  {checks}",
     )
-    targets = declare_compile(group, job, source, title=title)
+    targets = declare_compile(group, job, source, title=title, headers=lambda: _first_headers(group, item, layout))
     if "SCons.Tool.compilation_db" in sys.modules:
         from kbuildpy.scons.compilation import note_compilation
 
         note_compilation(group.project.env, targets[0], source, item.steps[0].command, cwd=layout.cwd)
-    _set_implicit(targets, _first_headers(group, item, layout))
     for step in forced:
         _declare_check(group, replace(job, steps=(step,)), source, title=checks)
 
@@ -91,8 +90,11 @@ def declare_unmade(group: Group, plan: Plan, layout: Layout, *, changed: Collect
             attach(group, [group.file(path)], [], action)
 
 
-def declare_compile(group: Group, job: Job, source: Any, *, title: str) -> list[Any]:
-    """The nodes of an object and its record, compiled from `source` by `job`."""
+def declare_compile(
+    group: Group, job: Job, source: Any, *, title: str, headers: Callable[[], list[Any]] = list
+) -> list[Any]:
+    """The nodes of an object and its record, compiled from `source` by `job`; `headers` are the module's own that it is
+    expected to include."""
     targets = [group.file(str(job.object_file)), group.file(str(job.record_file))]
 
     def compile_it(target: list[Any], _: list[Any]) -> None:
@@ -102,7 +104,7 @@ def declare_compile(group: Group, job: Job, source: Any, *, title: str) -> list[
         with group.lock:
             group.freshness.note(str(job.object_file), str(job.record_file), record, began_ns=began)
             # What the compiler said replaces what was guessed; SCons stores it with the target.
-            _set_implicit(targets, _own_nodes(group, record, job.layout), compiled=True)
+            _set_included(targets, _own_nodes(group, record, job.layout))
 
     def accept(node: Any) -> bool:
         if node is not targets[1]:
@@ -114,12 +116,14 @@ def declare_compile(group: Group, job: Job, source: Any, *, title: str) -> list[
             return False
         with group.lock:
             group.freshness.note(str(job.object_file), str(job.record_file), record, began_ns=time.time_ns())
-            _set_implicit(targets, _own_nodes(group, record, job.layout), compiled=True)
+            _set_included(targets, _own_nodes(group, record, job.layout))
         return True
 
     action = group.action(compile_it, job.steps, job.layout, job.target, title=title, facts=job.extra)
     action.accept = accept
+    action.headers = headers
     attach(group, targets, [source], action)
+    set_implicit(targets, headers())
     group.project.track(str(job.object_file), str(job.record_file), group.freshness)
     return targets
 
@@ -192,16 +196,14 @@ def _will_exist(group: Group, path: str, layout: Layout) -> bool:
     return os.path.isfile(layout.find(path)) or group.file(path).is_derived()  # noqa: PTH113
 
 
-def _set_implicit(targets: list[Any], nodes: list[Any], *, compiled: bool = False) -> None:
-    for node in nodes if compiled else ():
+def _set_included(targets: list[Any], nodes: list[Any]) -> None:
+    """Let `targets`, which were just compiled, depend on the headers that were included."""
+    for node in nodes:
         # SCons has looked at the headers that it knew of before it compiled; it will store something of all of them.
         if not hasattr(node.get_ninfo(), "csig"):
             node.get_csig()
             node.get_ninfo().update(node)
-    for target in targets:
-        target.implicit = list(nodes)
-        target.implicit_set = set(nodes)
-        target._children_reset()
+    set_implicit(targets, nodes)
 
 
 def _copy(target: list[Any], source: list[Any]) -> None:

@@ -139,6 +139,7 @@ def one(contents: bytes, kernel: LoaderKernel, *, traced: bool) -> str:
     """The errno or stage of the verdict, which must keep the limits; memory is measured only if `traced` (which slows
     everything, so that then the time is not)."""
     if traced:
+        load_module(contents, kernel)  # (what is kept of the kernel, such as its types, is no cost of the file)
         tracemalloc.start()
     began = time.process_time()
     try:
