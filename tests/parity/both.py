@@ -138,6 +138,12 @@ def errors(output: str) -> set[str]:
     return {line for line in found if not line.startswith("make") and "***" not in line}
 
 
+def complaints(build: Build) -> list[str]:
+    """What compilers, checkers and modpost complained about, sorted."""
+    found = re.findall(r"^.*(?:warning|error|ERROR|WARNING)(?:: | ).*$", build.output, re.MULTILINE)
+    return sorted({line for line in found if not line.startswith(("make", "scons:", "kbuildpy:"))})
+
+
 def collect(directory: Path) -> dict[str, bytes]:
     """The files that count below `directory`; another kernel's or kbuildpy's own are not among them."""
     found = {}

@@ -12,7 +12,7 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import REPRODUCIBLE, Build, assert_equal, kbuildpy, make, trees
+from tests.parity.both import REPRODUCIBLE, assert_equal, complaints, kbuildpy, make, trees
 from tests.parity.languages import assert_same, both, exporting, module, write_sources
 from tests.parity.scons_project import HEAD
 
@@ -33,12 +33,6 @@ SUSPICIOUS = {
 def tree(request: pytest.FixtureRequest) -> KernelTree:
     found: KernelTree = request.param
     return found
-
-
-def complaints(build: Build) -> list[str]:
-    """What compilers, checkers and modpost complained about, sorted."""
-    found = re.findall(r"^.*(?:warning|error|ERROR|WARNING)(?:: | ).*$", build.output, re.MULTILINE)
-    return sorted({line for line in found if not line.startswith(("make", "scons:", "kbuildpy:"))})
 
 
 @pytest.mark.parametrize("variables", ["W=1 C=1", "W=2 C=2"])

@@ -1,0 +1,1 @@
+"""Input that nobody vouches for, damaged at random, and put before the commands that read it."""
