@@ -8,6 +8,7 @@ It reads a line of JSON for each command (`argv`, `cwd`, `seconds`, `environ`) a
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -30,6 +31,7 @@ _ENOUGH = 8 << 30
 
 def serve() -> None:
     """Answer until standard input ends."""
+    gc.freeze()  # (else each child copies most of the memory when it looks for garbage)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
