@@ -21,9 +21,10 @@ from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.run import run
 
 _LIMIT, _ALWAYS, _RATIO = 1 << 30, 1 << 26, 64
-_MEMORY = 1 << 27
-"""Bytes for the unpacking itself, in xz a dictionary of 64 MiB (`xz -9`), in zstd a window of 128 MiB, which is what
-kmod takes, too (ZSTD_WINDOWLOG_LIMIT_DEFAULT), and more than the kernel's makefiles ask for (`zstd -22 --ultra`)."""
+_MEMORY = (1 << 27) + (1 << 24)
+"""Bytes for the unpacking itself: a dictionary of 128 MiB, which is the most that the kernel's makefiles ask xz for
+(scripts/xz_wrap.sh), and what liblzma needs besides. In zstd a window of 128 MiB, as kmod has it
+(ZSTD_WINDOWLOG_LIMIT_DEFAULT)."""
 
 
 def limit_for(size: int) -> int:
@@ -76,7 +77,7 @@ def _by_library(name: str, new: Callable[[], Any], contents: bytes) -> bytes:
     # zstd's error is a class of its own in a module that need not be there
     except Exception as error:
         if isinstance(error, MemoryError) or "Memory usage limit" in str(error):
-            raise KbuildError(f"there is not enough memory to decompress the {name} contents") from error
+            raise KbuildError(f"the {name} contents need more than {_MEMORY >> 20} MiB of memory to unpack") from error
         raise KbuildError(f"damaged {name} contents: {error}") from error
     if len(plain) > limit:
         raise _too_much(name, limit)

@@ -8,6 +8,7 @@ Debian's sshd has it: user-group-modes).
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Sequence
@@ -41,13 +42,14 @@ def found_foreign(path: Path) -> str:
         if stat.S_ISLNK(status.st_mode):
             links += 1
             target = entry.readlink()
-            found = _not_ours(entry, status, others=(0,)) if links <= _LINKS else f"{entry}: too many links"
+            found = _not_ours(entry, status, others=_roots()) if links <= _LINKS else f"{entry}: too many links"
             place = Path("/") if target.is_absolute() else place
             rest = [part for part in target.parts if part != "/"] + rest
         else:
             found = _foreign(entry, status, last=not rest)
             place = entry
-    return found
+    # (a path that ends with `..`, or in a link to such a one, has led to a directory that was looked at on the way)
+    return found or _foreign(place, place.lstat(), last=True)
 
 
 def foreign_entry(directory: Path) -> str:
@@ -68,7 +70,7 @@ def _foreign(place: Path, status: os.stat_result, *, last: bool) -> str:
         return f"{place} is no directory"
     # (in a sticky one, who owns the entry that comes next is looked at like everything else)
     sticky = bool(status.st_mode & stat.S_ISVTX) and not last
-    return _not_ours(place, status, others=() if last else (0,)) or ("" if sticky else _writable(place, status))
+    return _not_ours(place, status, others=() if last else _roots()) or ("" if sticky else _writable(place, status))
 
 
 def _not_ours(place: Path, status: os.stat_result, *, others: Sequence[int] = ()) -> str:
@@ -96,7 +98,21 @@ def _is_own_group(status: os.stat_result) -> bool:
         group, owner = grp.getgrgid(status.st_gid), pwd.getpwuid(status.st_uid)
     except KeyError:
         return False
-    return group.gr_name == owner.pw_name and set(group.gr_mem) <= {owner.pw_name}
+    members = {*group.gr_mem, *(user.pw_name for user in pwd.getpwall() if user.pw_gid == status.st_gid)}
+    return group.gr_name == owner.pw_name and members <= {owner.pw_name}
+
+
+@functools.cache
+def _roots() -> tuple[int, ...]:
+    """Root, and in a user namespace that does not map root (a sandbox), the user to whom root's files seem to belong;
+    there, others' do as well (user_namespaces(7))."""
+    try:
+        owner = int(Path("/proc/sys/kernel/overflowuid").read_text())
+        ranges = [[int(word) for word in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    except (OSError, ValueError):
+        return (0,)
+    mapped = any(first <= user < first + count for first, _, count in ranges for user in (0, owner))
+    return (0,) if mapped else (0, owner)
 
 
 def _user(uid: int) -> str:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,15 +77,18 @@ def run(
     With `limit` (and then without `timeout` and `begin`), one that prints more bytes than that on standard output is
     killed, and what it printed until then, a little more than `limit`, is returned with status 0.
 
-    `timeout` is in seconds. The new process calls `begin` before it becomes the program. With `check`, a non-zero exit
-    raises `CommandError` that carries the program's standard error; without it the caller looks at `returncode`. A
-    program that does not exist, or does not end in time, always raises `CommandError`.
+    `timeout` is in seconds. The new process calls `begin` (then there is neither `input` nor `timeout`) before it
+    becomes the program, which is told to end with this process, and killed only if it does not. With `check`, a
+    non-zero exit raises `CommandError` that carries the program's standard error; without it the caller looks at
+    `returncode`. A program that does not exist, or does not end in time, always raises `CommandError`.
     """
     words = [str(word) for word in argv]
     environment = dict(env) if env is not None else None
     try:
         if limit is not None:
             completed = _run_limited(words, cwd, environment, input or b"", limit)
+        elif begin is not None:
+            completed = _run_begun(words, cwd, environment, begin)
         else:
             done = subprocess.run(
                 words,
@@ -95,7 +99,6 @@ def run(
                 capture_output=True,
                 timeout=timeout,
                 check=False,
-                preexec_fn=begin,
             )
             completed = Completed(done.returncode, done.stdout, done.stderr)
     except OSError as error:
@@ -117,6 +120,25 @@ def run(
             returncode=completed.returncode,
         )
     return completed
+
+
+def _run_begun(
+    argv: list[str], cwd: Path | str | None, env: dict[str, str] | None, begin: Callable[[], None]
+) -> Completed:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, preexec_fn=begin
+    ) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            # make hands SIGTERM on to its recipes, and removes what they made; of SIGKILL they would know nothing.
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=2)
+            process.kill()
+            raise
+    return Completed(process.returncode, out, err)
 
 
 def _run_limited(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def tell_rivals(
 
     `indexed` says that depmod has run since; else it is what depmod would do.
     """
+    installed = [posixpath.normpath(path) for path in installed]
     by_name = modules_by_name(directory, {module_name(path) for path in installed})
     rivals = {name: paths for name, paths in by_name.items() if len(paths) > 1}
     if not rivals:

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.answer import TreeAnswer
 from kbuildpy.kbuild.directory import ask_directory, remembered_plan
 from kbuildpy.kbuild.generated import (
+    MakeKilledError,
     copy_path,
     copy_sources,
     is_written,
@@ -88,8 +90,12 @@ def _evaluate_in_overlay(
         return Evaluation(plan, layout)
     try:
         printed = run_own_rules(answer, plan, directory, environ=environ, jobs=jobs, overlay=overlay)
-    finally:
-        made = keep(overlay)
+    except MakeKilledError:
+        raise  # (and what was written since is removed by the next run)
+    except KbuildError:
+        keep(overlay)
+        raise
+    made = keep(overlay)
     note_sources(directory, out)
     if made != before:
         # (what was made may be sources, makefiles, objects: the answer of before says nothing of them)
@@ -140,7 +146,7 @@ def _look_at_copy(answer: TreeAnswer, directory: Path, out: Path, *, environ: Ma
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         place = Path(scratch).resolve()
         known = copy_path(directory, out)
-        if known.is_dir():
+        if known.is_dir() and (out / ".kbuildpy/sources.json").is_file():
             shutil.copytree(known, copy_path(directory, place), symlinks=True, ignore=_ignore_special)
             shutil.copy2(out / ".kbuildpy/sources.json", place / ".kbuildpy/sources.json")
         plan = ask_directory(answer, copy_sources(directory, place), environ=environ)

@@ -25,10 +25,14 @@ from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.question import make_failed, stamp
 from kbuildpy.kbuild.records import MAKEFILES
 from kbuildpy.kernel.cache import read_json, write_json
-from kbuildpy.run import run
+from kbuildpy.run import how_it_failed, run
 
 _ANCESTORS = 4
 _LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
+
+
+class MakeKilledError(KbuildError):
+    """A signal ended make itself: what it was making may be there in part."""
 
 
 def make_sources(
@@ -50,6 +54,8 @@ def make_sources(
     copy = copy_sources(Path(plan.directory), out)
     try:
         printed = run_own_rules(answer, plan, copy, environ=environ, jobs=jobs)
+    except MakeKilledError:
+        raise
     except KbuildError:
         marker.unlink()
         raise
@@ -82,7 +88,13 @@ def changed_sources(directory: Path, out: Path) -> set[str]:
 
 
 def note_sources(directory: Path, out: Path) -> None:
-    """Note the state of the sources that rules were carried out for, for `changed_sources`."""
+    """Note the state of the sources that rules were carried out for, for `changed_sources`.
+
+    A copy of the sources, which a run without an overlay has left, goes: the note would no longer be about it.
+    """
+    copies = out / ".kbuildpy" / "sources"
+    if copies.exists():
+        shutil.rmtree(copies, ignore_errors=True)
     manifest, now = out / ".kbuildpy" / "sources.json", _sources(directory, out)
     if read_json(manifest) != now:
         write_json(manifest, now)
@@ -129,7 +141,8 @@ def run_own_rules(
     """Let make carry out in `copy` (which may be the directory itself, below `overlay`) the own rules of the Kbuild
     file that `plan` is for; what it printed.
 
-    Raises `KbuildError` with make's message when one of them fails, and `OverlayRefused`. What is printed names the
+    Raises `KbuildError` with make's message when one of them fails (make has then removed what it was making, as
+    Kbuild's .DELETE_ON_ERROR has it), `MakeKilledError`, and `OverlayRefused`. What is printed names the
     user's directory.
     """
     cwd = answer.working_directory(str(copy))
@@ -147,6 +160,9 @@ def run_own_rules(
     argv = ["make", f"-j{jobs}", "-f", str(MAKEFILES / "generate.mk"), f"obj={obj}"]
     done = run([*argv, "need-builtin=", "need-modorder=1"], cwd=cwd, env=env, check=False, begin=begin)
     printed = (done.text + done.error_text).replace(str(copy), plan.directory)
+    if done.returncode < 0:
+        how = how_it_failed(128 - done.returncode)
+        raise MakeKilledError(f"{plan.directory}: make {how} while it carried out the Kbuild file's own rules")
     if done.returncode != 0:
         raise make_failed(f"{plan.directory}: a rule of the Kbuild file failed", printed)
     return printed

@@ -6,12 +6,13 @@ being written, and two processes that would wait for each other for ever are tol
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import fcntl
 import os
 import struct
 from pathlib import Path
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
 
@@ -24,12 +25,12 @@ def lock_output(out: Path, *, create: bool = True) -> None:
     """Keep other builds out of `out` until this process ends; waits for one that is at work there.
 
     Where nothing is built yet, this is noted only with `create`. Where files cannot be locked (some network file
-    systems), or `out` cannot be written, nothing is done.
+    systems), or `out` cannot be written, nothing is done. Raises `KbuildError` where that one waits for this process.
     """
     path = out / ".kbuildpy" / "lock"
     if str(path) in _held or not (create or path.parent.is_dir()):
         return
-    with contextlib.suppress(OSError):
+    try:
         while True:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -38,6 +39,12 @@ def lock_output(out: Path, *, create: bool = True) -> None:
                 break
             os.close(descriptor)  # (the one that was waited for removed the output, and this file)
         _held[str(path)] = descriptor
+    except OSError as error:
+        if error.errno == errno.EDEADLK:
+            raise KbuildError(
+                f"{out}: another build is at work there, which waits for this one",
+                hint="two builds share two outputs and begin with different ones: run one after the other",
+            ) from error
 
 
 def _wait_for(descriptor: int, out: Path) -> None:

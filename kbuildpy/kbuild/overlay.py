@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,9 @@ from kbuildpy.kernel.cache import read_json, write_json
 
 # include/uapi/linux/sched.h, include/uapi/linux/mount.h
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_LINKS = 40  # as many as the kernel follows (include/linux/namei.h: MAXSYMLINKS)
 # What a version control system notes in the overlay must not hide what it notes among the sources later.
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn"})
 
@@ -57,25 +60,48 @@ class Overlay:
 
     def find(self, path: str) -> str:
         """The file that processes in the overlay find at `path` (absolute)."""
-        written = self._written(path)
-        if written is None and path.startswith(f"{self.directory}/"):
-            folder, name = os.path.split(path)
-            real = os.path.realpath(folder)  # a folder of the sources may be a link to another one
-            written = self._written(f"{real}/{name}") if real != folder else None
-        return written or path
+        place, written = self._resolve(path)
+        return self._over(place) if written and os.path.lexists(self._over(place)) else place if written else path
 
     def folders(self, path: str) -> list[str]:
         """The folders whose files processes in the overlay find in the folder `path` (absolute)."""
-        return [path, f"{self.upper}{path[len(self.directory) :]}"] if self._covers(path) else [path]
+        place, written = self._resolve(path)
+        found = [place if written else path]
+        return [*found, self._over(place)] if self._covers(place) else found
+
+    def _resolve(self, path: str) -> tuple[str, bool]:
+        """Where `path` leads in the overlay, in names without links; and whether anything that was written there has to
+        do with it. A link that was written leads to what lies in either folder, which the kernel would not see from
+        outside."""
+        place, written, links = "/", False, 0
+        rest = path.split("/")[::-1]
+        while rest:
+            part = rest.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                place = os.path.dirname(place)  # noqa: PTH120 - of a thousand names in a build
+                continue
+            place = f"{place}/{part}" if place != "/" else f"/{part}"
+            over = self._over(place) if self._covers(place) else ""
+            real = over if over and os.path.lexists(over) else place
+            written |= real == over
+            try:
+                leads_to = os.readlink(real)  # noqa: PTH115
+            except OSError:
+                continue
+            links += 1
+            if links > _LINKS:
+                return path, False
+            place = "/" if leads_to.startswith("/") else os.path.dirname(place)  # noqa: PTH120
+            rest += leads_to.split("/")[::-1]
+        return place, written
 
     def _covers(self, path: str) -> bool:
         return path == self.directory or path.startswith(f"{self.directory}/")
 
-    def _written(self, path: str) -> str | None:
-        if not self._covers(path):
-            return None
-        written = f"{self.upper}{path[len(self.directory) :]}"
-        return written if os.path.lexists(written) else None
+    def _over(self, path: str) -> str:
+        return f"{self.upper}{path[len(self.directory) :]}"
 
 
 def written_files(overlay: Overlay) -> dict[str, list[int]]:
@@ -217,6 +243,8 @@ def _enter(libc: Any, namespace: Namespace, cwd: str) -> None:
         if descriptor is not None:
             _check(libc.setns(descriptor, 0), "setns")
     os.chdir(cwd)
+    # What is killed with us, SIGTERM tells to end: make hands that on to the recipes, which else would go on writing.
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _check(result: int, what: str) -> None:
@@ -257,9 +285,9 @@ def _own_folders(overlay: Overlay) -> None:
 
 
 def _names(upper: str) -> Iterator[str]:
-    for folder, _, files in os.walk(upper):
+    for folder, names, files in os.walk(upper):
         below = folder[len(upper) + 1 :]
-        for name in files:
+        for name in (*files, *(name for name in names if os.path.islink(f"{folder}/{name}"))):  # noqa: PTH114
             yield f"{below}/{name}" if below else name
 
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from kbuildpy.files import read_regular
+
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READ = re.compile(rb"\$[({]([A-Za-z_][A-Za-z0-9_]*)|\bifn?def\s+([A-Za-z_][A-Za-z0-9_]*)")
 # What may be a makefile or a script that one of them starts.
@@ -26,7 +28,7 @@ def unread_variables(names: Iterable[str], makefiles: Sequence[str], directory: 
     left = [name for name in names if _WORD.fullmatch(name)]
     for path in (*makefiles, *_readers(directory)) if left else ():
         try:
-            text = Path(path).read_bytes()
+            text = read_regular(Path(path))
         except OSError:
             continue
         left = [name for name in left if not re.search(rb"(?<!\w)%b(?!\w)" % name.encode(), text)]

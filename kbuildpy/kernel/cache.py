@@ -91,7 +91,9 @@ def _home_cache(variables: Mapping[str, str]) -> Path | None:
 
 def _make(directory: Path) -> bool:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # (mkdir() gives folders on the way the mode of the umask, which may let a group write)
+        for folder in (*reversed(directory.parents), directory):
+            folder.mkdir(mode=0o700, exist_ok=True)
     except OSError:
         return False
     return os.access(directory, os.R_OK | os.W_OK | os.X_OK)
@@ -128,10 +130,12 @@ def _private_directory() -> Path:
             hint="set KBUILDPY_CACHE to a directory that you can write",
         ) from failed
     private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
-    if not private or found_foreign(directory):
+    foreign = found_foreign(directory)
+    if not private or foreign:
         raise KbuildError(
-            f"{directory}: not a private directory of this user, so no place for caches",
-            hint="remove it, or set KBUILDPY_CACHE to a directory of your own",
+            f"{directory}: not a private directory of this user, so no place for caches"
+            f"{f' ({printable(foreign)})' if foreign else ''}",
+            hint="set KBUILDPY_CACHE to a directory of your own",
         )
     return directory
 

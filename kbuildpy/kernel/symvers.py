@@ -181,6 +181,13 @@ def format_symvers(lines: Iterable[tuple[int, str, str, str, str]]) -> list[str]
     return [f"0x{crc:08x}\t{symbol}\t{owner}\t{macro}\t{namespace}\n" for crc, symbol, owner, macro, namespace in lines]
 
 
+def crc_number(text: str) -> int:
+    """The CRC that a symvers file has as `text` (`STRTOUL_16`): strtoul(3), cut to 32 bits."""
+    number = int(text or "0", 16)
+    return number & 0xFFFFFFFF if abs(number) < 1 << 64 else 0xFFFFFFFF
+
+
 CRC_COLUMN = re.compile(r"(?:0x[0-9a-f]{8})*")
-STRTOUL_16 = re.compile(r"\s*[-+]?(?:0[xX])?[0-9a-fA-F]*")
+STRTOUL_16 = re.compile(r"(?:[ \v\f\r]*[-+]?(?:0[xX])?[0-9a-fA-F]+)?")
+"""What strtoul(3) reads to its end, which is what modpost asks of a CRC (modpost.c: read_dump)."""
 SYMVERS_HINT = "CRC, symbol, owner, EXPORT_SYMBOL or EXPORT_SYMBOL_GPL, and namespace, separated by tabs"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kbuildpy.kernel.symvers import Symvers, SymversColumns, SymversLine
+from kbuildpy.kernel.symvers import Symvers, SymversColumns, SymversLine, crc_number
 from kbuildpy.modpost.diagnostics import Log
 
 
@@ -108,7 +108,7 @@ class ExportTable:
         """The export of `name` that a line of a symvers file tells of."""
         crc, owner, license, namespace = line
         gpl_only = license == "EXPORT_SYMBOL_GPL"
-        return ExportedSymbol(name, self._owner(file, owner), gpl_only, namespace, int(crc or "0", 16) & 0xFFFFFFFF)
+        return ExportedSymbol(name, self._owner(file, owner), gpl_only, namespace, crc_number(crc))
 
     def conflicts(self, owner: Owner, earlier: Owner) -> bool:
         """Whether `owner` must not export what `earlier` does: modules may replace one another, but not vmlinux."""

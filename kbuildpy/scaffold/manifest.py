@@ -162,7 +162,9 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         parsed: dict[str, Any] = tomllib.loads(text)
         return parsed
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise KbuildError(f"{path}: not TOML: its values lie too deep in each other") from error
+    except ValueError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise KbuildError(f"{path}{f':{line[1]}' if line else ''}: not TOML: {error}") from error
 

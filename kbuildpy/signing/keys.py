@@ -142,9 +142,13 @@ def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
     contents = _read(path) if contents is None else contents
     try:
         if b"-----BEGIN CERTIFICATE-----" in contents:
-            return x509.load_pem_x509_certificate(contents[contents.index(b"-----BEGIN CERTIFICATE-----") :])
-        return x509.load_der_x509_certificate(contents)
-    except ValueError:
+            found = x509.load_pem_x509_certificate(contents[contents.index(b"-----BEGIN CERTIFICATE-----") :])
+        else:
+            found = x509.load_der_x509_certificate(contents)
+        # (cryptography reads these parts when it is asked for them)
+        _ = found.issuer, found.subject, found.serial_number, found.extensions, found.not_valid_after_utc
+        return found
+    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
         raise KbuildError(f"{path}: no X.509 certificate", hint="name a certificate in PEM or DER") from None
 
 

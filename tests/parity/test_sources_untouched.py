@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
+import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -232,6 +236,86 @@ def test_a_source_that_a_rule_changes_is_still_the_users_to_change(tmp_path: Pat
     assert (place / "value.h").read_text() == "#define VALUE OLD_two\n"
     assert kbuildpy("build", place, "-k", tree.objects, "-c").returncode == 0
     assert not (place / "build").exists()
+
+
+LINKS_MADE = {
+    "relative": "$(shell ln -sfn real $(src)/made)",
+    "absolute": "$(shell ln -sfn $(src)/real $(src)/made)",
+    "of a link": "$(shell ln -sfn real $(src)/first; ln -sfn first $(src)/made)",
+}
+
+
+@pytest.mark.parametrize("link", LINKS_MADE)
+def test_links_that_a_kbuild_file_makes_lead_where_they_lead_under_make(link: str, tmp_path: Path) -> None:
+    tree = trees()[0]
+    place = tmp_path / "m"
+    sources = {
+        "Kbuild": f"obj-m := links.o\nlinks-y := main.o made/part.o\n{LINKS_MADE[link]}\n",
+        "main.c": '#include "made/value.h"\n' + module(says("VALUE")),
+        "real/value.h": "#define VALUE one\n",
+        "real/part.c": "int part;\n",
+    }
+    [(oracle, ours)] = both(tree, place, sources)
+    assert_equal(oracle, ours)
+    assert "up to date" in kbuildpy("build", place, "-n", "-k", tree.objects).text
+    (place / "real/value.h").write_text("#define VALUE two\n")
+    assert b"VALUE=two" in _built(place, tree, "links.ko")
+
+
+def test_a_source_is_followed_from_a_system_with_overlays_to_one_without(tmp_path: Path) -> None:
+    tree = trees()[0]
+    rule = "$(obj)/gen.h:\n\techo '#define GEN 1' > $@\n$(obj)/main.o: $(obj)/gen.h\n"
+    place = _written(tmp_path / "m", {"Kbuild": f"obj-m := turns.o\nturns-y := main.o\n{rule}"})
+    words: list[str | Path] = [sys.executable, "-m", "kbuildpy", "build", place, "-k", tree.objects]
+    for value in ("one", "two", "three"):
+        (place / "main.c").write_text(f'#include "gen.h"\n#define VALUE {value}\n' + module(says("VALUE")))
+        for refusing in (REFUSING, [], REFUSING):
+            done = run([*refusing, *words], check=False)
+            assert done.returncode == 0, done.error_text
+            assert f"VALUE={value}".encode() in (place / "build" / tree.release / "turns.ko").read_bytes()
+
+
+@pytest.mark.parametrize("refusing", [[], REFUSING], ids=["overlay", "copy"])
+def test_what_make_was_making_when_it_was_killed_is_made_again(refusing: list[str], tmp_path: Path) -> None:
+    tree, ready = trees()[0], tmp_path / "ready"
+    rule = f"\techo '#define GEN half' > $@; test -e {ready} || {{ kill -9 $$PPID; exit 1; }}; "
+    rule += "echo '#define GEN whole' > $@\n"
+    sources = {
+        "Kbuild": f"obj-m := cut.o\ncut-y := main.o\n$(obj)/gen.h:\n{rule}$(obj)/main.o: $(obj)/gen.h\n",
+        "main.c": '#include "gen.h"\n' + module(says("GEN")),
+    }
+    place = _written(tmp_path / "m", sources)
+    words: list[str | Path] = [sys.executable, "-m", "kbuildpy", "build", place, "-k", tree.objects]
+    done = run([*refusing, *words], check=False)
+    assert done.returncode == 1
+    assert "make was ended by SIGKILL" in done.error_text
+    ready.touch()
+    done = run([*refusing, *words], check=False)
+    assert done.returncode == 0, done.error_text
+    assert b"GEN=whole" in (place / "build" / tree.release / "cut.ko").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_rule_ends_with_the_build_that_runs_it(number: int, tmp_path: Path) -> None:
+    tree = trees()[0]
+    rule = f"\techo $$$$ > {tmp_path}/pid; exec sleep 300\n"
+    sources = {"Kbuild": f"obj-m := ends.o\n$(obj)/ends.c:\n{rule}"}
+    place = _written(tmp_path / "m", sources)
+    build = subprocess.Popen([sys.executable, "-m", "kbuildpy", "build", str(place), "-k", str(tree.objects)])
+    sleeper = tmp_path / "pid"
+    assert _within_seconds(60, lambda: sleeper.exists() and sleeper.read_text().strip() != "")
+    build.send_signal(number)
+    build.wait()
+    assert _within_seconds(10, lambda: not Path("/proc", sleeper.read_text().strip()).exists())
+
+
+def _within_seconds(seconds: float, what: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_an_ordinary_user_needs_no_privilege(tmp_path: Path) -> None:

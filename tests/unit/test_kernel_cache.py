@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +15,8 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel import cache
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.own_paths import found_foreign
+from kbuildpy.run import run
 
 
 @pytest.fixture
@@ -185,6 +190,58 @@ def test_refuses_a_private_directory_below_somebody_elses(tmp_path: Path, monkey
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     with pytest.raises(KbuildError, match="not a private directory of this user"):
         cache_directory({})
+
+
+def test_makes_the_folders_on_the_way_for_this_user_alone(tmp_path: Path, temporary: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        assert cache_directory({"HOME": str(tmp_path)}) == tmp_path / ".cache/kbuildpy"
+        assert cache_directory({"HOME": str(tmp_path)}) == tmp_path / ".cache/kbuildpy"
+    finally:
+        os.umask(before)
+    assert (tmp_path / ".cache").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_path_that_climbs_leads_to_a_directory_that_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "open/below").mkdir(parents=True)
+    (tmp_path / "open").chmod(0o1777)
+    (tmp_path / "link").symlink_to("open/below/..")
+    for place in (tmp_path / "open", tmp_path / "open/below/..", tmp_path / "link"):
+        assert found_foreign(place) == f"{tmp_path}/open can be written by everybody"
+
+
+@as_root
+def test_a_group_that_is_another_users_first_one_is_not_the_owners_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = pwd.struct_passwd(("root", "x", 0, 1000, "", "/root", ""))
+    other = pwd.struct_passwd(("other", "x", 1001, 1000, "", "/", ""))
+    monkeypatch.setattr(grp, "getgrgid", lambda number: grp.struct_group(("root", "x", number, [])))
+    os.chown(tmp_path, 0, 1000)
+    tmp_path.chmod(0o770)
+    monkeypatch.setattr(pwd, "getpwall", lambda: [owner])
+    assert found_foreign(tmp_path) == ""
+    monkeypatch.setattr(pwd, "getpwall", lambda: [owner, other])
+    assert found_foreign(tmp_path) == f"{tmp_path} can be written by a group"
+
+
+@as_root
+def test_a_sandbox_that_knows_one_user_only_has_a_cache(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, 1000, 1000)
+        script = "from kbuildpy.kernel.cache import cache_directory; print(cache_directory())"
+        sandbox = ["unshare", "--user", "--map-user=1000", "--map-group=1000", sys.executable, "-c", script]
+        alone = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
+        powers = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]  # (Python may be in root's home)
+        done = run(
+            [*alone, *powers, *sandbox],
+            env={**os.environ, "KBUILDPY_CACHE": f"{folder}/cache", "PYTHONPATH": str(Path(__file__).parents[2])},
+            check=False,
+        )
+        if "unshare failed" in done.error_text or "Permission denied" in done.error_text:
+            pytest.skip(f"no user namespaces here: {done.error_text}")
+        assert (done.text, done.error_text) == (f"{folder}/cache\n", "")
 
 
 def test_gives_back_what_was_put_in(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kbuildpy.kernel.own_modules import module_name
-from kbuildpy.kernel.symvers import Symvers
+from kbuildpy.kernel.symvers import Symvers, crc_number
 from kbuildpy.loader.kernel import KernelExport
 
 
@@ -36,7 +36,7 @@ class SymversExports:
         crc, owner, license, namespace = line
         return KernelExport(
             owner="" if owner == "vmlinux" else module_name(owner),
-            crc=int(crc, 16) & 0xFFFFFFFF if self.modversions else None,
+            crc=crc_number(crc) if self.modversions else None,
             gpl_only=license == "EXPORT_SYMBOL_GPL",
             namespace=namespace,
         )
