@@ -16,17 +16,22 @@ from kbuildpy.files import read_regular
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READ = re.compile(rb"\$[({]([A-Za-z_][A-Za-z0-9_]*)|\bifn?def\s+([A-Za-z_][A-Za-z0-9_]*)")
 # What may be a makefile or a script that one of them starts.
-_READERS = re.compile(r"^(Kbuild|Makefile|GNUmakefile|configure)|\.(mk|mak|sh|bash|pl|py|awk|include)$")
+_READERS = re.compile(r"^(Kbuild|Makefile|GNUmakefile|configure)|\.(mk|mak|sh|bash|pl|py|awk|include)$|^(?!(?i:scons))[^.]+$")
 _MOST_FILES = 2000
+_LARGEST = 1 << 20
+"""Bytes of a makefile or a script: what is larger (and has no suffix) is neither."""
 
 
 def unread_variables(names: Iterable[str], makefiles: Sequence[str], directory: str) -> list[str]:
     """Those of `names` that neither `makefiles` nor the makefiles and scripts below `directory` (none: "") mention.
 
-    A name that is computed in a makefile (`CFLAGS_NAME.o`) is taken for read.
+    A name that is computed in a makefile (`CFLAGS_NAME.o`) is taken for read, as are all where there are too many files
+    to tell.
     """
     left = [name for name in names if _WORD.fullmatch(name)]
     for path in (*makefiles, *_readers(directory)) if left else ():
+        if not path:
+            return []
         try:
             text = read_regular(Path(path))
         except OSError:
@@ -56,9 +61,18 @@ def _readers(directory: str) -> Iterable[str]:
         for name in files:
             seen += 1
             if seen > _MOST_FILES:
+                yield ""
                 return
-            if _READERS.search(name):
-                yield f"{folder}/{name}"
+            path = f"{folder}/{name}"
+            if _READERS.search(name) and _size(path) <= _LARGEST:
+                yield path
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except OSError:
+        return 0
 
 
 def _is_output(folder: str, name: str) -> bool:

@@ -142,7 +142,7 @@ def bind(
             raise KbuildError(
                 f"{target}: two declarations would make this file",
                 hint="declare a source once: in a KernelModule(), or in the directory given to Kbuild();\n  "
-                "and a module in one CheckModule(), RunModule() or SignModule() for a kernel",
+                "and a module in one CheckModule(), RunModule(), SignModule() or InstallModules() for a kernel",
             )
     runs = executor(action, env, [], list(targets), list(sources))
     for target in targets:

@@ -13,7 +13,7 @@ from typing import Any
 
 import SCons.Errors
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.declared import kbuild_file_text
 from kbuildpy.kbuild.directory import ask_directory
 from kbuildpy.kbuild.evaluation import evaluate, look_at
@@ -26,6 +26,7 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.say import complain, say
 from kbuildpy.scons.calls import kbuild_directories, name_and_sources, refuse_missing
 from kbuildpy.scons.group import Group
+from kbuildpy.scons.keywords import directory_path
 from kbuildpy.scons.objects import declare_unmade
 from kbuildpy.scons.session import Project, Session, is_dry_run, job_count
 from kbuildpy.scons.variables import (
@@ -35,6 +36,7 @@ from kbuildpy.scons.variables import (
     environment_variables,
     has_flags,
     make_variables,
+    text_of,
 )
 
 
@@ -50,7 +52,7 @@ def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any
     return stop_on_error(lambda: _kernel_module(env, name if target is None else target, source, given))
 
 
-def kbuild(env: Any, directory: Any = None, *, source: Any = None, **variables: Any) -> list[Any]:
+def kbuild(env: Any, directory: Any = None, *, source: Any = None, target: Any = None, **variables: Any) -> list[Any]:
     """Declare every module of the Kbuild file in `directory` (or in several); the nodes of their `.ko`s. `source` is
     another word for `directory`, and `directory` may be the Kbuild file itself.
 
@@ -58,6 +60,9 @@ def kbuild(env: Any, directory: Any = None, *, source: Any = None, **variables: 
     """
 
     def declare() -> list[Any]:
+        if target is not None:
+            hint = "the Kbuild file names the modules; KBUILD_OUT, or a VariantDir(), says where they come out"
+            raise UsageError(f"Kbuild: target={target!r}: a directory has no target", hint=hint)
         places = kbuild_directories(env, source if directory is None else directory)
         return [node for place in places for node in _kbuild(env, place, variables)]
 
@@ -105,7 +110,7 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     folder = Path(here.srcnode().get_abspath()).resolve()
     inside = not variant and (folder == session.top or session.top in folder.parents)
     directory = session.top if inside else folder
-    out = Path(here.get_abspath(), project.tree.release) if variant else _out_root(env, project)
+    out = Path(here.get_abspath(), project.tree.release) if variant else _out_root(env, project, variables)
     paths, coming = _source_paths(nodes, folder)
     text = _kbuild_file_text(env, name, paths, given)
     below = str(folder.relative_to(directory)) if folder != directory else ""
@@ -158,7 +163,7 @@ def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:
     else:
         inside = session.top in folder.parents
         below = folder.relative_to(session.top) if inside else Path(folder.name)
-        out = _out_root(env, project) / ("" if folder == session.top else below)
+        out = _out_root(env, project, variables) / ("" if folder == session.top else below)
     group = declare_directory(env, folder, out, variables=variables)
     return [env.fs.File(f"{out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
 
@@ -209,9 +214,10 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
     session = Session.of(env)
 
     def chosen(name: str) -> str:
-        return str(variables.get(name) or ARGUMENTS.get(name) or env.get(name) or os.environ.get(name) or "")
+        values = (place.get(name) for place in (variables, ARGUMENTS, env, os.environ))
+        return text_of(next((value for value in values if value is not None), ""))
 
-    kdir, release = _named_kernel(variables, ARGUMENTS, env, {"KDIR": os.environ.get("KDIR")})
+    kdir, release = _named_kernel(env, variables, ARGUMENTS)
     tree = session.find_tree(kdir, release, quiet=bool(env.GetOption("silent")))
     environ = build_environment(env, session.default_environment)
     given = make_variables({**environment_variables(env), **ARGUMENTS}, variables)
@@ -226,13 +232,14 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> Project:
     return session.project(env, tree, given, environ, check=check, btf_threads=btf_threads)
 
 
-def _named_kernel(*places: Any) -> tuple[str, str]:
-    """KDIR and KERNELRELEASE as the first of `places` (mappings) has them that has either: one in the environment says
-    nothing where the command line names a kernel."""
-    for place in places:
-        named = str(place.get("KDIR") or ""), str(place.get("KERNELRELEASE") or "")
-        if any(named):
-            return named
+def _named_kernel(env: Any, variables: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[str, str]:
+    """KDIR and KERNELRELEASE as the first place has them that has either: one in the environment says nothing where the
+    command line names a kernel."""
+    for place in (variables, arguments, env, {"KDIR": os.environ.get("KDIR")}):
+        kdir, release = place.get("KDIR"), str(place.get("KERNELRELEASE") or "")
+        if kdir or release:
+            typed = place is not variables and place is not env
+            return directory_path(env, kdir, typed=typed, call="KDIR") if kdir else "", release
     return "", ""
 
 
@@ -245,14 +252,42 @@ def _group(session: Session, project: Project, directory: str, out: str, *, labe
             other.find_extra_symvers()
     elif group.directory != directory or group.project is not project:
         raise KbuildError(
-            f"{out}: modules of {group.directory} and of {directory} would both be built there",
-            hint="give the two the same variables, or one of them another place (a variant directory)",
+            f"{out}: modules of {_difference(group, directory, project)} would both be built there",
+            hint="give the two the same variables, or one of them another place (KBUILD_OUT, or a variant directory)",
         )
     return group
 
 
-def _out_root(env: Any, project: Project) -> Path:
-    return Path(env.Dir(env.get("KBUILD_OUT", "#build")).get_abspath()) / project.tree.release
+def _difference(group: Group, directory: str, project: Project) -> str:
+    """How what `group` is built for differs from `directory` and `project`, in words."""
+    if group.directory != directory:
+        return f"{group.directory} and of {directory}"
+    one, other = group.project, project
+    if one.tree.objects != other.tree.objects:
+        return f"{directory} for {one.tree.objects} and for {other.tree.objects}"
+    if one.check != other.check:
+        return f"{directory} with and without CHECK=0"
+    names = [
+        f"{name}={here.get(name, '')} and {name}={there.get(name, '')}"
+        for here, there in (
+            (dict(one.answer.variables), dict(other.answer.variables)),
+            (one.environ, other.environ),
+        )
+        for name in sorted(here.keys() | there.keys())
+        if here.get(name) != there.get(name)
+    ]
+    return f"{directory} with {', '.join(names[:3]) or 'different variables'}"
+
+
+def _out_root(env: Any, project: Project, variables: Mapping[str, Any]) -> Path:
+    from SCons.Script import ARGUMENTS
+
+    given, typed = variables.get("KBUILD_OUT"), ARGUMENTS.get("KBUILD_OUT")
+    if given is None and typed is not None:
+        root = directory_path(env, typed, typed=True, call="KBUILD_OUT")
+    else:
+        root = directory_path(env, given or env.get("KBUILD_OUT") or "#build", typed=False, call="KBUILD_OUT")
+    return Path(root) / project.tree.release
 
 
 def _source_paths(nodes: Sequence[Any], folder: Path) -> tuple[list[str], list[str]]:

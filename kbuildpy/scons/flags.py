@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import UserList, deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import SCons.Node.FS
+import SCons.PathList
 import SCons.Util
 
 from kbuildpy.errors import UsageError
@@ -34,8 +36,10 @@ def flags_of(env: Any, given: Mapping[str, Any]) -> Flags:
     """
     # (the prefixes come with SCons' own compilers, which a project of modules does not load)
     prefixes = {name: env.get(name, value) for name, value in (("CPPDEFPREFIX", "-D"), ("CPPDEFSUFFIX", ""))}
-    keywords = {name: _plain(value) for name, value in given.items() if name in FLAG_NAMES and value is not None}
-    own = env.Override({**prefixes, **keywords})
+    named = {name: env[name] for name in FLAG_NAMES if name in env} | {
+        name: value for name, value in given.items() if name in FLAG_NAMES and value is not None
+    }
+    own = env.Override({**prefixes, **{name: _plain(value, name) for name, value in named.items()}})
     preprocess = [*_words(own, "$CPPFLAGS $_CPPDEFFLAGS"), *_include_words(own)]
     return Flags(
         compile=(*_words(own, "$CFLAGS $CCFLAGS"), *preprocess),
@@ -44,12 +48,17 @@ def flags_of(env: Any, given: Mapping[str, Any]) -> Flags:
     )
 
 
-def _plain(value: Any) -> Any:
-    """`value` with paths as strings."""
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_plain, value))
-    is_path = isinstance(value, os.PathLike) and not isinstance(value, SCons.Node.FS.Base)
-    return os.fspath(value) if is_path else value
+def _plain(value: Any, name: str) -> Any:
+    """`value` of the variable `name` with paths as strings. The compiler runs elsewhere: nodes are named in full."""
+    if isinstance(value, (list, tuple, deque, UserList)):
+        return type(value)([_plain(item, name) for item in value])
+    if isinstance(value, SCons.Node.FS.Base):
+        return value if name == "CPPPATH" else _absolute(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _absolute(node: Any) -> str:
+    return str((node if node.is_derived() else node.srcnode()).get_abspath())
 
 
 def _words(env: Any, variables: str) -> list[str]:
@@ -66,14 +75,20 @@ def _words(env: Any, variables: str) -> list[str]:
 
 
 def _include_words(env: Any) -> list[str]:
-    value = env.get("CPPPATH", [])
-    names = value.split(os.pathsep) if isinstance(value, str) else SCons.Util.flatten(value)
+    value = env.get("CPPPATH")
+    # (as SCons' _concat() does it for _CPPINCFLAGS)
+    paths = SCons.PathList.PathList(value).subst_path(env, None, None) if value is not None else ()
     found = []
-    for item in names:
-        for node in env.arg2nodes([item], env.fs.Dir):
-            if not isinstance(node, SCons.Node.FS.Dir):
-                raise UsageError(f"CPPPATH: {str(node)!r} is no directory", hint="name directories, as nodes or paths")
-            found.append(f"-I{node.srcnode().get_abspath()}")
-            if node.srcnode() is not node:
-                found.append(f"-I{node.get_abspath()}")
+    for path in SCons.Util.flatten(paths):
+        if path in ("", None):
+            continue
+        try:
+            node = path if isinstance(path, SCons.Node.FS.Dir) else env.fs.Dir(path)
+        except (TypeError, AttributeError) as mismatch:
+            raise UsageError(
+                f"CPPPATH: {str(path)!r} is no directory", hint="name directories, as nodes or paths"
+            ) from mismatch
+        found.append(f"-I{node.srcnode().get_abspath()}")
+        if node.srcnode() is not node:
+            found.append(f"-I{node.get_abspath()}")
     return found

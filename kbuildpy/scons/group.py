@@ -52,6 +52,7 @@ class Group:
         self.modules: list[tuple[ModulePlan, Layout]] = []
         self.objects: dict[str, tuple[ObjectPlan, Layout]] = {}
         self.targets: list[Any] = []
+        self._plans: list[tuple[Plan, Layout, list[Any]]] = []
         self.lock = threading.Lock()
         self._prepared = False
         if not project.dry_run:
@@ -81,7 +82,11 @@ class Group:
         return self.label.rstrip("/")
 
     def add(self, plan: Plan, layout: Layout) -> list[Any]:
-        """Nodes for every module of `plan`; those of the `.ko`s. Raises `KbuildError` for a second module of a name."""
+        """Nodes for every module of `plan`; those of the `.ko`s. The same declaration may come twice, as with SCons'
+        own builders. Raises `KbuildError` for another module of the same name."""
+        for *same, nodes in self._plans:
+            if same == [plan, layout]:
+                return list(nodes)
         env = self.project.answer.environment_for(self.project.environ, layout.evaluated)
         for item in plan.objects:
             known = self.objects.get(item.target)
@@ -102,22 +107,23 @@ class Group:
         self.find_extra_symvers()
         made = [declare_final(self, module, layout) for module in plan.modules]
         self.targets += made
+        self._plans.append((plan, layout, made))
         self._name_targets(plan, made)
         return made
 
     def _name_targets(self, plan: Plan, made: Sequence[Any]) -> None:
-        """Let `scons NAME.ko` and `scons NAME` build module NAME. (An alias takes its time: only for those named.)"""
+        """Let `scons NAME.ko` and `scons NAME` build module NAME, and `scons -h` tell so."""
         from SCons.Script import COMMAND_LINE_TARGETS
 
         if not COMMAND_LINE_TARGETS and not self.project.env.GetOption("help"):
             return
         from kbuildpy.scons.help import describe_module
+        from kbuildpy.scons.named import name_module
 
         for module, node in zip(plan.modules, made, strict=True):
             name = Path(module.name).name
             describe_module(self.project.env, name, node.get_internal_path())
-            for word in {name, f"{name}.ko"}.intersection(COMMAND_LINE_TARGETS):
-                self.project.env.Alias(word, node)
+            name_module(self.project.env, name, node)
 
     def find_extra_symvers(self) -> None:
         """Look for the files that KBUILD_EXTRA_SYMBOLS names; other groups may have come to make some of them.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+from collections import UserList
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,15 @@ from kbuildpy.say import complain
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.cleaning import sources_unless_cleaning
-from kbuildpy.scons.keywords import check_make_names, file_nodes, given_modules, key_path, text
+from kbuildpy.scons.keywords import (
+    check_make_names,
+    directory_path,
+    file_nodes,
+    given_modules,
+    key_path,
+    made_keys,
+    text,
+)
 from kbuildpy.scons.session import Project, Session
 from kbuildpy.scons.variables import KNOWN_NAMES, make_variables
 from kbuildpy.signing.open import open_signer
@@ -47,11 +56,13 @@ def install_modules(
     cert: Any = "",
     hash: str = "",
     source: Any = None,
+    target: Any = None,
     **variables: Any,
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are installed below `root`; the nodes of the installed.
 
-    `root` is INSTALL_MOD_PATH: a directory, or None for what the command line says, and else the running system.
+    `root` is INSTALL_MOD_PATH: a directory, or None for what the command line says, and else the running system;
+    `target` and `source` are SCons' words for the two.
     `key`, `cert` and `hash` sign in place of the kernel tree's own key. What is in upper case is a variable for Kbuild
     (`INSTALL_MOD_DIR="extra"`, `INSTALL_MOD_STRIP=1`). All that is installed is in the alias `install`.
     """
@@ -62,7 +73,7 @@ def install_modules(
         call = "InstallModules"
         check_make_names(call, install_modules, variables)
         given = given_modules(call, modules, source, example=f"{call}(None, ko), after the place")
-        place = _root(env, root, variables)
+        place = _root(env, target if root is None else root, variables)
         signing = key_path(env, call, "key", key), key_path(env, call, "cert", cert), text(call, "hash", hash or "")
         nodes = [_declare_module(env, node, place, signing, variables) for node in file_nodes(env, call, given)]
         env.Alias("install", nodes)
@@ -109,11 +120,13 @@ def _declare_module(
             _warn(session)(f"{warning}\n{no_depmod_hint(rules, root)}")
 
     title = "\n".join(titles(target, rules, signs=signs))
+    keys = made_keys(env, signing[:2])
+    made = {key.get_abspath() for key in keys}
     node = env.fs.File(str(target))
     bind(
         group.project.env if group else env,
         [node],
-        sources_unless_cleaning(env, [module]),
+        sources_unless_cleaning(env, [module, *keys]),
         KbuildAction(
             install,
             title=title,
@@ -122,7 +135,7 @@ def _declare_module(
                 rules.compress,
                 rules.signature,
                 signing,
-                [stamp(name) for name in _key_files(rules, signing)],
+                [stamp(name) for name in _key_files(rules, signing) if name not in made],
             ),
         ),
     )
@@ -204,11 +217,17 @@ def _warn(session: Session) -> Callable[[str], None]:
 def _root(env: Any, root: Any, variables: Mapping[str, Any]) -> str:
     from SCons.Script import ARGUMENTS
 
-    name = "INSTALL_MOD_PATH"
-    chosen = root or variables.get(name) or ARGUMENTS.get(name) or env.get(name) or os.environ.get(name)
-    try:
-        return str(env.Dir(chosen).get_abspath()).rstrip("/") if chosen else ""
-    except TypeError as mismatch:
-        raise UsageError(
-            f"InstallModules: {chosen} is no directory", hint="the first argument is the place"
-        ) from mismatch
+    name, call = "INSTALL_MOD_PATH", "InstallModules"
+    if isinstance(root, (list, tuple, UserList)):
+        if len(root) != 1:
+            raise UsageError(f"{call}: {len(root)} places", hint="the first argument is the place, the second modules")
+        (root,) = root
+    for value, typed in (
+        (root or variables.get(name), False),
+        (ARGUMENTS.get(name), True),
+        (env.get(name), False),
+        (os.environ.get(name), True),
+    ):
+        if value:
+            return directory_path(env, value, typed=typed, call=call).rstrip("/")
+    return ""

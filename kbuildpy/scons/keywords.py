@@ -7,6 +7,7 @@ ask for. Every error names the declaration.
 from __future__ import annotations
 
 import os
+from collections import UserList
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -73,6 +74,17 @@ def _is_file(node: Any) -> bool:
     return isinstance(node, SCons.Node.FS.Base) and not isinstance(node, SCons.Node.FS.Dir)
 
 
+def directory_path(env: Any, value: Any, *, typed: bool, call: str) -> str:
+    """The path of the directory `value`: a node or a name, relative to the SConscript file that has it, or, if it was
+    `typed` (on the command line, in the environment), to where scons was started. Raises `UsageError`."""
+    if typed:
+        return os.path.join(env.GetLaunchDir(), str(value))  # noqa: PTH118 - "" at the end stays
+    try:
+        return str(env.Dir(os.fspath(value) if isinstance(value, os.PathLike) else value).get_abspath())
+    except (TypeError, AttributeError) as mismatch:
+        raise UsageError(f"{call}: {value} is no directory", hint="name one, as a node or a path") from mismatch
+
+
 def certificate_nodes(env: Any, call: str, value: Any) -> list[Any]:
     """The nodes of the files that `cert=` names: one, or a list. Raises `UsageError` for one that is not there, and
     that nothing makes so far."""
@@ -92,11 +104,19 @@ def certificate_nodes(env: Any, call: str, value: Any) -> list[Any]:
 def key_path(env: Any, call: str, name: str, value: Any) -> str:
     """The path of a key or certificate that a declaration names, as SCons finds it; a `pkcs11:` URI stays one, and
     nothing stays nothing. Raises `UsageError` for what is no name of a file."""
+    if isinstance(value, (list, tuple, UserList)) and len(value) == 1:  # (as builders return what they make)
+        (value,) = value
     if isinstance(value, SCons.Node.FS.Base):
         # (not every version's nodes are os.PathLike)
-        return str(value.srcnode().get_abspath())
+        return str((value if value.is_derived() else value.srcnode()).get_abspath())
     path = text(call, name, os.fspath(value) if isinstance(value, os.PathLike) else value or "")
     return path if not path or is_pkcs11_uri(path) else str(env.File(path).srcnode().get_abspath())
+
+
+def made_keys(env: Any, names: Iterable[str]) -> list[Any]:
+    """The nodes of those of `names` (of keys and certificates) that the build makes."""
+    paths = [name for name in names if name and not is_pkcs11_uri(name)]
+    return [node for node in map(env.fs.File, paths) if node.is_derived()]
 
 
 def text(call: str, name: str, value: Any) -> str:

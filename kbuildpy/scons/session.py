@@ -24,6 +24,7 @@ from kbuildpy.say import complain, say
 from kbuildpy.scons import interrupts
 from kbuildpy.scons.cache import cache_class, tree_state
 from kbuildpy.scons.cleaning import is_cleaning, remove_empty_folders, remove_empty_parents
+from kbuildpy.scons.variables import KNOWN_NAMES, is_kbuild_name
 
 if TYPE_CHECKING:
     from kbuildpy.scons.group import Group
@@ -125,8 +126,8 @@ class Session:
         self._projects: dict[tuple[Any, ...], Project] = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()
-        # Variables on the command line that nothing was found to read so far.
-        self.unread_arguments = self._look_at_arguments()
+        # Variables on the command line that reach make, and that nothing was found to read so far.
+        self.unread_arguments = _unknown_arguments()
         interrupts.watch()
         atexit.register(self.save)
 
@@ -187,9 +188,9 @@ class Session:
 
     def save(self) -> None:
         """Write what this run learnt (at its end, however it ends), and say what of the command line had no effect."""
-        if self.unread_arguments and self.groups:
-            from SCons.Script import ARGUMENTS
+        from SCons.Script import ARGUMENTS
 
+        if ARGUMENTS and self.groups and (self.unread_arguments or not KNOWN_NAMES.issuperset(ARGUMENTS)):
             from kbuildpy.scons.unread import warn_at_the_end
 
             warn_at_the_end(self, ARGUMENTS)
@@ -209,20 +210,17 @@ class Session:
             for folder, stop in self.installed:
                 remove_empty_parents(folder, stop=stop)
 
-    def _look_at_arguments(self) -> set[str]:
-        from SCons.Script import ARGUMENTS
-
-        if not ARGUMENTS:
-            return set()
-        from kbuildpy.scons.unread import warn_of_arguments
-
-        return warn_of_arguments(self, ARGUMENTS)
-
     def say_once(self, text: str) -> bool:
         """Whether `text` was not said before in this run."""
         new = text not in self._told
         self._told.add(text)
         return new
+
+
+def _unknown_arguments() -> set[str]:
+    from SCons.Script import ARGUMENTS
+
+    return {name for name in ARGUMENTS if is_kbuild_name(name) and name not in KNOWN_NAMES}
 
 
 def is_dry_run(env: SConsEnvironment) -> bool:

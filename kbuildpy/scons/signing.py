@@ -19,7 +19,7 @@ from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.cleaning import clean_with
-from kbuildpy.scons.keywords import check_names, file_nodes, flag, given_modules, key_path, text
+from kbuildpy.scons.keywords import check_names, file_nodes, flag, given_modules, key_path, made_keys, text
 from kbuildpy.scons.session import Session
 
 if TYPE_CHECKING:
@@ -82,10 +82,12 @@ def _declare(
         f"{group.label}{target.relative_to(group.out)}" if group and target.is_relative_to(group.out) else str(target)
     )
     # The key itself has no part in the build's notes, not even its digest: when its file was written does.
-    signature = digest(hash or kernel_hash, key_id, names, [stamp(name) for name in names if name])
+    made = made_keys(env, names)
+    stamped = [name for name in names if name and name not in {node.get_abspath() for node in made}]
+    signature = digest(hash or kernel_hash, key_id, names, [stamp(name) for name in stamped])
     node = env.fs.File(str(target))
     action = KbuildAction(sign, title=f"  SIGN    {label}", signature=signature)
-    bind(group.project.env if group else env, [node], [module], action)
+    bind(group.project.env if group else env, [node], [module, *made], action)
     if group:
         node.attributes.kbuildpy_contents = group.contents
     node.set_nocache()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import SCons.Node
+
+from kbuildpy.files import read_regular
 from kbuildpy.kbuild.unread import unread_variables, variables_in
 from kbuildpy.say import complain
 from kbuildpy.scons.variables import FLAG_NAMES, KNOWN_NAMES, SET_BY_US, is_kbuild_name
@@ -18,15 +21,17 @@ if TYPE_CHECKING:
     from kbuildpy.kbuild.plan import Plan
     from kbuildpy.scons.session import Project, Session
 
-_SCRIPTS = re.compile(r"^(SConstruct|Sconstruct|sconstruct|SConscript|Sconscript|sconscript)|\.(py|scons)$")
 _MOST_FILES = 5000
 
 
 def warn_of_unread(session: Session, project: Project, plan: Plan, given: Mapping[str, Any]) -> None:
     """Warn of those of `given` (a declaration's variables) that nothing reads; and take note of what is read of the
     command line's."""
-    makefiles = (*plan.makefiles, *project.answer.makefiles)
-    _warn_of_places(session, given)
+    # (of the tree's, the answer knows those that the top one includes)
+    scripts = [f"{project.tree.source}/scripts/Makefile.{name}" for name in ("lib", "build", "modpost", "modfinal")]
+    makefiles = (*plan.makefiles, *project.answer.makefiles, *scripts)
+    for name in SET_BY_US.intersection(given):
+        _warn_of_place(session, name, given[name])
     meant = lambda: (*KNOWN_NAMES, *FLAG_NAMES, *variables_in(plan.makefiles))  # noqa: E731
     _warn_of_declared(session, given, makefiles, plan.directory, meant)
     waiting = session.unread_arguments
@@ -53,26 +58,23 @@ def _warn_of_declared(
         _warn(session, f"{declaration_place()}{name}={given[name]}: nothing reads this variable", asked)
 
 
-def warn_of_arguments(session: Session, arguments: Mapping[str, Any]) -> set[str]:
-    """Warn of variables on scons's command line that are not Kbuild's, and that no SConscript file has a word about;
-    those that are Kbuild's by their looks, and that only the declarations can tell of."""
-    others = [name for name in arguments if not is_kbuild_name(name) and name not in KNOWN_NAMES | SET_BY_US]
-    for name in _unmentioned(others, session.top) if others else ():
-        meant = did_you_mean(name, KNOWN_NAMES, cutoff=0.6)
-        _warn(session, f"{name}={arguments[name]}: nothing reads this variable", meant)
-    _warn_of_places(session, arguments)
-    return {name for name in arguments if is_kbuild_name(name) and name not in KNOWN_NAMES | SET_BY_US}
-
-
 def warn_at_the_end(session: Session, arguments: Mapping[str, Any]) -> None:
-    """Warn of those that no declaration read."""
-    for name in sorted(session.unread_arguments):
-        _warn(session, f"{name}={arguments.get(name)}: nothing has read this variable", did_you_mean(name, KNOWN_NAMES))
+    """Warn of variables on scons's command line that no declaration read, and of which no SConscript file has a word.
+
+    (Not before all of these are read.)
+    """
+    left = [name for name in arguments if name in SET_BY_US or name in session.unread_arguments]
+    left += [name for name in arguments if not is_kbuild_name(name) and name not in KNOWN_NAMES | SET_BY_US]
+    for name in _unmentioned(left, session.top) if left else ():
+        if name in SET_BY_US:
+            _warn_of_place(session, name, arguments[name])
+        else:
+            meant = did_you_mean(name, KNOWN_NAMES, cutoff=0.6)
+            _warn(session, f"{name}={arguments[name]}: nothing reads this variable", meant)
 
 
-def _warn_of_places(session: Session, given: Mapping[str, Any]) -> None:
-    for name in SET_BY_US.intersection(given):
-        _warn(session, f"{name}={given[name]} changes nothing: directories are named in the call", "")
+def _warn_of_place(session: Session, name: str, value: object) -> None:
+    _warn(session, f"{name}={value} changes nothing: directories are named in the call", "")
 
 
 def _warn(session: Session, text: str, meant: str) -> None:
@@ -82,14 +84,27 @@ def _warn(session: Session, text: str, meant: str) -> None:
 
 
 def _unmentioned(names: Iterable[str], top: Path) -> list[str]:
+    """Those of `names` that are in none of the SConscript files that SCons has read, and in none of Python's below
+    `top`; none of them if there are too many files to tell."""
     left = [name for name in names if name.isidentifier()]
+    for path in (*(Path(node.rfile().get_abspath()) for node in SCons.Node.SConscriptNodes), *_python_files(top)):
+        if path is None or not left:
+            return []
+        try:
+            text = read_regular(path)
+        except OSError:
+            continue
+        left = [name for name in left if not re.search(rb"\b%b\b" % name.encode(), text)]
+    return left
+
+
+def _python_files(top: Path) -> Iterator[Path | None]:
+    """The files below `top` that SConscript files may import; None for too many."""
     seen = 0
     for folder, folders, files in os.walk(top):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            seen += 1
-            if not _SCRIPTS.search(name) or seen > _MOST_FILES or not left:
-                continue
-            text = Path(folder, name).read_text(errors="replace")
-            left = [name for name in left if not re.search(rf"\b{name}\b", text)]
-    return left
+        seen += len(files)
+        if seen > _MOST_FILES:
+            yield None
+            return
+        yield from (Path(folder, name) for name in files if name.endswith((".py", ".scons")))

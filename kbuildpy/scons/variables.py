@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections import UserList
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,7 +86,8 @@ def mark_tool_choices(env: Any) -> None:
 def environment_variables(env: Any) -> dict[str, Any]:
     """Kbuild's variables among those of a construction environment, without what SCons' own tools put there."""
     names = _kbuild_names(frozenset(env.Dictionary()))
-    return {name: _substituted(env, env[name]) for name in names if not _is_tool_choice(env, name)}
+    found = {name: _substituted(env, env[name]) for name in names if not _is_tool_choice(env, name)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @functools.lru_cache(maxsize=8)
@@ -100,11 +102,13 @@ def _is_tool_choice(env: Any, name: str) -> bool:
         return True
     # A tool that came after ours may have chosen it.
     later = set(env.get("TOOLS", ())) - set(env.get("KBUILDPY_TOOLS", ()))
-    return value in _TOOL_CHOICES.get(name, ()) and not later.isdisjoint(_TOOLS)
+    return isinstance(value, str) and value in _TOOL_CHOICES.get(name, ()) and not later.isdisjoint(_TOOLS)
 
 
 def _substituted(env: Any, value: Any) -> Any:
     """`value` with SCons' variables replaced; make's own (`$(src)`) are left to make."""
+    if isinstance(value, (list, tuple, UserList)):
+        return [_substituted(env, item) for item in value]
     return env.subst(value) if isinstance(value, str) and "$" in value and "$(" not in value else value
 
 
@@ -116,14 +120,17 @@ def is_kbuild_name(name: str) -> bool:
 def make_variables(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
     """The variables for make: those of `arguments` (an environment's, or scons's command line) that are Kbuild's, and
     all `given`."""
-    chosen = {name: str(value) for name, value in arguments.items() if _KBUILD_NAMES.match(name)}
-    chosen.update({name: _text(value) for name, value in given.items()})
+    chosen = {name: text_of(value) for name, value in arguments.items() if _KBUILD_NAMES.match(name)}
+    chosen.update({name: text_of(value) for name, value in given.items() if value is not None})
     return {name: value for name, value in chosen.items() if name not in _OURS}
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return " ".join(str(item) for item in value)
+def text_of(value: Any) -> str:
+    """The value of a variable as make gets it: words of a list with spaces between them, a node by its full path."""
+    if isinstance(value, (list, tuple, UserList)):
+        return " ".join(map(text_of, value))
+    if hasattr(value, "srcnode"):
+        return str((value if value.is_derived() else value.srcnode()).get_abspath())
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 

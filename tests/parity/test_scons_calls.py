@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.both import REPRODUCIBLE, make
+from tests.parity.both import REPRODUCIBLE, kbuildpy, make
 from tests.parity.languages import module
 from tests.parity.scons_project import HEAD, SConsProject, usual_tree
 
@@ -170,3 +170,91 @@ def test_a_source_that_a_kbuild_file_misspells_is_told_with_the_one_that_is_ther
     said = project.scons("-n", status=2).output
     assert "SConstruct:5: " in said
     assert "gone.c missing, or misspelled in the Kbuild file? did you mean gonne.c?" in said
+
+
+NAMED_LIKE_OTHERS = """\
+env.KernelModule("hello", ["hello.c"])
+env.Program("hello", "main.c")
+env.KernelModule("drv", ["drv/drv.c"])
+env.Command("drv/made.txt", [], "echo made > $TARGET")
+env.KernelModule("third", ["third.c"])
+env.Alias("third", env.Command("other.txt", [], "echo other > $TARGET"))
+"""
+
+
+def test_a_word_of_the_command_line_is_a_module_only_where_nothing_else_has_the_name(tmp_path: Path) -> None:
+    files = {"SConstruct": HEAD + NAMED_LIKE_OTHERS, "main.c": "int main(void) { return 0; }\n"}
+    files |= {name: module() for name in ("hello.c", "drv/drv.c", "third.c")}
+    project = SConsProject(tmp_path, usual_tree().objects, files)
+    out = tmp_path / "build" / usual_tree().release
+    project.scons("hello", "third")
+    assert (tmp_path / "hello").is_file() and (tmp_path / "other.txt").is_file()
+    assert not list(out.glob("*.ko"))
+    project.scons("hello.ko", "drv")
+    assert sorted(path.name for path in out.glob("*.ko")) == ["drv.ko", "hello.ko"]
+    assert (tmp_path / "drv/made.txt").is_file()
+
+
+SEARCHED = """\
+env.Alias("include", env.Install("stage/include", Glob("include/*.h")))
+env["INCS"], env["NOTHING"] = ["a", "b"], ""
+PATHS = [["include"], ["drv"], "$INCS", ["$INCS"], ["$NOTHING", "a"], "", "include:", [Dir("a"), "#b"], None]
+for number, path in enumerate(PATHS):
+    env.Object(f"plain{number}.o", f"s{number}_a.c", CPPPATH=path)
+    env.KernelModule(f"s{number}", [f"s{number}_a.c"], CPPPATH=path)
+env.KernelModule("drv", Glob("drv/*.c"), CPPPATH=["drv"], CCFLAGS=["-include", File("forced.h")])
+"""
+
+
+def test_cpppath_is_searched_as_scons_searches_it(tmp_path: Path) -> None:
+    log, compiler, place = tmp_path / "log", tmp_path / "compiler", tmp_path / "project"
+    compiler.write_text(WRITING.format(python=sys.executable, log=str(log)))
+    compiler.chmod(0o755)
+    files = {
+        "SConstruct": f"{HEAD}env.Replace(CC={str(compiler)!r})\n{SEARCHED}",
+        "drv/drv.c": module("int *drv(void);\nint *drv(void) { return &forced; }\n"),
+        "forced.h": "static int forced;\n",
+        "include/one.h": "",
+        **{f"s{number}_a.c": module() for number in range(9)},
+        **{f"{name}/.keep": "" for name in "ab"},
+    }
+    project = SConsProject(place, usual_tree().objects, files)
+    project.scons("drv", *(f"s{number}" for number in range(9)), *(f"plain{number}.o" for number in range(9)))
+    assert (place / "build" / usual_tree().release / "drv.ko").is_file()
+    calls = calls_by_source(log)
+    for number in range(9):
+        ours, plain = (calls[f"s{number}_a.c", kbuild] for kbuild in (True, False))
+        own = [word for word in ours if word.startswith(f"-I{place}")]
+        assert own == [word for word in plain if word.startswith("-I")], number
+
+
+VALUES = """\
+more = dict(KCFLAGS=["-DAAA", "-DBBB"], LD=None, TOP=Dir("#").abspath, KDIR="$TOP/tree")
+env = Environment(tools=["default", generate], **more)
+env.KernelModule("one", CHECK=0, KBUILD_OUT="elsewhere")
+env.KernelModule("one", CHECK=0, KBUILD_OUT="elsewhere")
+SConscript("sub/SConscript", exports="env")
+"""
+SUB = """\
+Import("env")
+ko = env.KernelModule("two", ["two.c"])
+key = env.Command("gen.pem", "key.pem", Copy("$TARGET", "$SOURCE"))
+env.InstallModules(None, env.SignModule(ko, key=key, cert=[File("key.crt")]))
+"""
+
+
+def test_values_of_every_kind_reach_kbuild_and_places_are_where_they_are_named(tmp_path: Path) -> None:
+    files = {"SConstruct": HEAD + VALUES, "one.c": module(), "sub/SConscript": SUB, "sub/two.c": module()}
+    project = SConsProject(tmp_path, usual_tree().objects, files)
+    (tmp_path / "tree").symlink_to(usual_tree().objects)
+    kbuildpy("keygen", tmp_path / "sub/key.pem", "-a", "p-256", "-q")
+    words = ["V=1", "KDIR=tree", "INSTALL_MOD_PATH=stage"]
+    printed = project.scons(*words, ".", "install").output
+    assert "-DAAA -DBBB" in printed
+    assert "LOADCHK one.ko" not in printed and "LOADCHK sub/two.ko" in printed
+    release = usual_tree().release
+    assert (tmp_path / "elsewhere" / release / "one.ko").is_file()
+    [installed] = (tmp_path / "stage/lib/modules" / release).rglob("two.ko")
+    assert b"~Module signature appended~" in installed.read_bytes()
+    again = project.scons(*words, ".", "install").output
+    assert "SIGN" not in again and "INSTALL" not in again

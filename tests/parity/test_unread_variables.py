@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,37 @@ def test_scons_warns_of_keywords_and_of_what_no_declaration_has_read(tmp_path: P
     project = new_project(tmp_path, files)
     words = ["-n", "PREFIX=/usr", "KDIRR=there", "CONFIG_OTHER=m", "CONFIG_OTER=m", "KBUILD_EXTRA_SYMBOL=x"]
     assert warnings(project.scons(*words).output) == [
-        "KDIRR=there: nothing reads this variable; did you mean KDIR?",
         "SConstruct:7: CFLAG=['-DX']: nothing reads this variable; did you mean CFLAGS?",
         "SConstruct:8: INSTALL_MOD_STRP=1: nothing reads this variable; did you mean INSTALL_MOD_STRIP?",
-        "CONFIG_OTER=m: nothing has read this variable",
-        "KBUILD_EXTRA_SYMBOL=x: nothing has read this variable; did you mean KBUILD_EXTRA_SYMBOLS?",
+        "CONFIG_OTER=m: nothing reads this variable",
+        "KBUILD_EXTRA_SYMBOL=x: nothing reads this variable; did you mean KBUILD_EXTRA_SYMBOLS?",
+        "KDIRR=there: nothing reads this variable; did you mean KDIR?",
     ]
+
+
+SCRIPTS = {
+    "SConstruct": f"{HEAD}ARGUMENTS.get('CONFIG_MINE'), ARGUMENTS.get('O')\n"
+    "Variables(None, ARGUMENTS).Add('BY_VARIABLES', '', '')\n"
+    "SConscript(['deep/lib.sconscript', '../beside/SConscript'], exports='env')\nenv.Kbuild('drv', BY_SCRIPT=1)\n",
+    "deep/lib.sconscript": "ARGUMENTS.get('BY_SCONSCRIPT')\n",
+    "../beside/SConscript": "ARGUMENTS.get('BY_NEIGHBOUR')\n",
+    "drv/Kbuild": "obj-m := good.o\nccflags-y += $(shell sh $(src)/gen)\n",
+    "drv/gen": 'echo "-DCONF=${BY_SCRIPT:-0}"\n',
+    "drv/good.c": module(),
+}
+
+
+def test_what_a_script_or_a_makefile_reads_anywhere_is_no_reason_to_warn(tmp_path: Path) -> None:
+    project = new_project(tmp_path / "project", SCRIPTS)
+    (project.place / ".#gone.py").symlink_to("nobody@host.1")
+    (project.place / "gone.py").symlink_to("nowhere")
+    os.mkfifo(project.place / "pipe.py")
+    os.mkfifo(project.place / "drv/pipe.sh")
+    read = ["CONFIG_MINE=y", "O=x", "BY_VARIABLES=1", "BY_SCONSCRIPT=1", "BY_NEIGHBOUR=1", "EXTRA_CFLAGS=-DX"]
+    assert warnings(project.scons("-n", *read, "EXTRA_LDFLAGS=-s", "NOBODYS=1", "M=x").output) == [
+        "M=x changes nothing: directories are named in the call",
+        "NOBODYS=1: nothing reads this variable",
+    ]
+    for number in range(5100):
+        (project.place / f"{number}.txt").touch()
+    assert warnings(project.scons("-n", "NOBODYS=1").output) == []
