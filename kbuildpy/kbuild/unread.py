@@ -16,7 +16,9 @@ from kbuildpy.files import read_regular
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READ = re.compile(rb"\$[({]([A-Za-z_][A-Za-z0-9_]*)|\bifn?def\s+([A-Za-z_][A-Za-z0-9_]*)")
 # What may be a makefile or a script that one of them starts.
-_READERS = re.compile(r"^(Kbuild|Makefile|GNUmakefile|configure)|\.(mk|mak|sh|bash|pl|py|awk|include)$|^(?!(?i:scons))[^.]+$")
+_READERS = re.compile(
+    r"^(Kbuild|Makefile|GNUmakefile|configure)|\.(mk|mak|sh|bash|pl|py|awk|include)$|^(?!(?i:scons))[^.]+$"
+)
 _MOST_FILES = 2000
 _LARGEST = 1 << 20
 """Bytes of a makefile or a script: what is larger (and has no suffix) is neither."""
