@@ -23,6 +23,8 @@ _RSA_SIZES = (512, 1024, 1536, 2048, 3072, 4096)
 _PLAIN_RSA = "1.2.840.113549.1.1.1"
 _OTHER_SIGNATURES = ("1.2.840.10045.4.", "2.16.840.1.101.3.4.3.")
 """Of ECDSA, and of the later algorithms, which a kernel may not know (`Keyring.unknown`)."""
+_LATER_KEYS = "2.16.840.1.101.3.4.3."
+"""Of ML-DSA (and DSA's signatures; its keys have another)."""
 _P521 = (6, 10)
 """From which version on the parser knows P-521."""
 _PARSED = re.compile(rb"ecdsa-nist-(p\d+)\0")
@@ -59,8 +61,9 @@ def parse_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None:
         who = "kernels do not know" if CURVES.get(curve) is None else "the kernel does not know"
         return Problem("ENOPKG", f"has a key on a curve that {who} ({curve})")
     kind = parsed.public_key_algorithm_oid.dotted_string
-    if curve is None and hasattr(key, "public_numbers") and kind != _PLAIN_RSA:
-        return Problem("ENOPKG", "has a key of a kind that kernels do not know (RSA-PSS)")
+    if curve is None and kind != _PLAIN_RSA and not kind.startswith(_LATER_KEYS):
+        name = getattr(parsed.public_key_algorithm_oid, "_name", "") or kind
+        return Problem("ENOPKG", f"has a key of a kind that kernels do not know ({name})")
     return None
 
 

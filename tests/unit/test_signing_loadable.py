@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kbuildpy import cli
@@ -31,6 +31,8 @@ WITH = replace(WITHOUT, parses=frozenset(("p256", "p521")), verifies=frozenset((
 
 
 def key_of(kind: str) -> Any:
+    if kind == "dsa":
+        return dsa.generate_private_key(1024)
     if kind.isdecimal():
         return rsa.generate_private_key(65537, int(kind))
     curves: dict[str, Any] = {"p256": ec.SECP256R1, "p521": ec.SECP521R1, "secp256k1": ec.SECP256K1}
@@ -54,6 +56,7 @@ def key_of(kind: str) -> Any:
             "no kernel can verify with the certificate, which has a key on a curve",
         ),
         ("2560", "", None, "no kernel can verify with the certificate, which has an RSA key of 2560 bits"),
+        ("dsa", "", None, "no kernel can verify with the certificate, which has a key of a kind that kernels do not"),
     ],
 )
 def test_a_key_that_kernels_cannot_use_is_named(
