@@ -148,6 +148,9 @@ def test_links_and_special_files_beside_own_rules(tree: KernelTree, tmp_path: Pa
         assert done.error_text.count("no overlay over") == 1
         assert (out / tree.release / "links.ko").read_bytes() == oracle.files["links.ko"]
         assert "  CC " not in refused("-o", out).text
+    # (a run that was killed while it copied)
+    (tmp_path / "again" / tree.release / ".kbuildpy/sources.json").unlink()
+    assert refused("-n", "-o", tmp_path / "again").returncode == 0
     (place / "drv/main.c").write_text("int value = misspelt;\n")
     before = listing(place)
     assert f"{place}/drv/main.c:1:13: error:" in refused().error_text

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.parity.languages import module, write_sources
-from tests.parity.scons_project import HEAD, SConsProject, usual_tree
+from tests.parity.scons_project import CHECKOUT, HEAD, SConsProject, usual_tree
 
 pytestmark = pytest.mark.parity
 
@@ -62,6 +62,41 @@ def test_the_second_of_two_builds_waits_and_says_for_whom(tmp_path: Path) -> Non
     assert "main.o" in printed
     assert "main.o" not in said, "the second build made again what the first one had made"
     assert (tmp_path / f"drv/build/{tree.release}/slow.ko").exists()
+
+
+CROSSWISE = """\
+import sys, time
+from pathlib import Path
+from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.lock import lock_output
+first, second = map(Path, sys.argv[1:])
+lock_output(first)
+(first / "held").touch()
+while not (second / "held").exists():
+    time.sleep(0.02)
+try:
+    lock_output(second)
+    print("both")
+except KbuildError as error:
+    print(error.message)
+"""
+
+
+def test_of_two_builds_that_wait_for_each_other_one_is_told(tmp_path: Path) -> None:
+    places = [str(tmp_path / name) for name in ("a", "b")]
+    builds = [
+        subprocess.Popen(
+            [sys.executable, "-c", CROSSWISE, *order],
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for order in (places, places[::-1])
+    ]
+    said = sorted(build.communicate(timeout=60)[0].strip() for build in builds)
+    assert said[1] == "both"
+    assert said[0].endswith("another build is at work there, which waits for this one")
 
 
 def test_the_second_of_two_scons_waits_and_says_for_whom(tmp_path: Path) -> None:

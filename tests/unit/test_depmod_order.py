@@ -79,6 +79,8 @@ def test_installing_tells_which_one_modprobe_takes(tmp_path: Path) -> None:
     assert not said
     assert "drv: modprobe takes updates/drv.ko, and not extra/drv.ko" in warned[0]
     assert "INSTALL_MOD_DIR=updates" in warned[0]
+    tell("updates//drv.ko")
+    assert not warned and said[0].startswith("kbuildpy: drv: modprobe takes updates/drv.ko")
     # What depmod has written counts more than what it would write.
     (directory / "modules.dep").write_text("extra/drv.ko:\nextra/lonely.ko:\n")
     tell("extra/drv.ko", indexed=True)
