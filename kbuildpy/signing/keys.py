@@ -136,8 +136,9 @@ def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) 
 
 
 def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
-    """The X.509 certificate in the file `path`, the first one if it has several; PEM or DER."""
+    """The X.509 certificate in the file `path`, the first one if it has several; PEM or DER. Raises `KbuildError`."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     contents = _read(path) if contents is None else contents
     try:
@@ -147,7 +148,13 @@ def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
             found = x509.load_der_x509_certificate(contents)
         # (cryptography reads these parts when it is asked for them)
         _ = found.issuer, found.subject, found.serial_number, found.extensions, found.not_valid_after_utc
+        found.public_key()
         return found
+    except UnsupportedAlgorithm as error:
+        raise KbuildError(
+            f"{path}: the certificate has a key of a kind that modules cannot be signed with ({error})",
+            hint="name a certificate with a key of RSA, ECDSA or ML-DSA",
+        ) from None
     except (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
         raise KbuildError(f"{path}: no X.509 certificate", hint="name a certificate in PEM or DER") from None
 

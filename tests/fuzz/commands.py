@@ -53,11 +53,18 @@ class Commands:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def run(self, argv: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | None = None) -> Outcome:
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        cwd: Path,
+        environ: Mapping[str, str] | None = None,
+        *,
+        seconds: float = SLOWEST,
+    ) -> Outcome:
         """Run `kbuildpy ARGV` in `cwd` to its end. One that seems to hang gets a second chance, for others may have
         kept the processors busy."""
-        outcome = self._run(argv, cwd, environ or {}, SLOWEST)
-        return outcome if outcome.status != -1 else self._run(argv, cwd, environ or {}, SLOWEST)
+        outcome = self._run(argv, cwd, environ or {}, seconds)
+        return outcome if outcome.status != -1 else self._run(argv, cwd, environ or {}, seconds)
 
     def _run(self, argv: Sequence[str | Path], cwd: Path, environ: Mapping[str, str], seconds: float) -> Outcome:
         call = {"argv": [str(word) for word in argv], "cwd": str(cwd), "environ": {**environ}, "seconds": seconds}

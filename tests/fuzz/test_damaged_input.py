@@ -312,7 +312,7 @@ def prepare(kind: Kind, place: Path, tool: Commands) -> None:
         cache = {"KBUILDPY_CACHE": str(place / "work/cache")}
         for command, directory in (("build", "m"), ("check", "m/build")):
             call: list[str | Path] = [command, place / "work" / directory, "-k", tree_path()]
-            outcome = tool.run(call, place, cache)
+            outcome = tool.run(call, place, cache, seconds=120)
             assert outcome.status == 0, outcome.error
         (place / "work").rename(place / "pristine")
 
