@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.files import read_regular
 from kbuildpy.kernel.symvers_index import MIN_LINES, SymversIndex, keep_index, load_index
 
 LICENSES = {"EXPORT_SYMBOL": False, "EXPORT_SYMBOL_GPL": True}
@@ -91,10 +92,15 @@ def read_symvers(path: Path, *, any_license: bool = False) -> Symvers:
     """Read the symvers file at `path`; one that did not change is read once in a process.
 
     `any_license` keeps the lines whose license is unknown (up to 5.18). Raises `KbuildError` for a file that cannot be
-    read, or has a line that is none of a symvers file.
+    read, is larger than any is, or has a line that is none of a symvers file.
     """
     try:
         status = path.stat()
+        if status.st_size > LARGEST:
+            raise KbuildError(
+                f"{path}: {status.st_size >> 20} MiB are too much for a symvers file",
+                hint=f"a kernel's have 2 or 3; {SYMVERS_HINT}",
+            )
         return _read(path, any_license, status.st_mtime_ns, status.st_size, status.st_ino)
     except OSError as error:
         raise KbuildError(
@@ -109,7 +115,7 @@ def forget_symvers() -> None:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, any_license: bool, _mtime: int, _size: int, _inode: int) -> Symvers:
-    return parse_symvers(path.read_bytes(), path, any_license=any_license)
+    return parse_symvers(read_regular(path), path, any_license=any_license)
 
 
 def parse_symvers(contents: bytes, path: Path, *, any_license: bool = False) -> Symvers:
@@ -187,6 +193,8 @@ def crc_number(text: str) -> int:
     return number & 0xFFFFFFFF if abs(number) < 1 << 64 else 0xFFFFFFFF
 
 
+LARGEST = 8 << 20
+"""Bytes of a symvers file: three times what the kernels of distributions have."""
 CRC_COLUMN = re.compile(r"(?:0x[0-9a-f]{8})*")
 STRTOUL_16 = re.compile(r"(?:[ \v\f\r]*[-+]?(?:0[xX])?[0-9a-fA-F]+)?")
 """What strtoul(3) reads to its end, which is what modpost asks of a CRC (modpost.c: read_dump)."""
