@@ -60,14 +60,29 @@ class Overlay:
 
     def find(self, path: str) -> str:
         """The file that processes in the overlay find at `path` (absolute)."""
-        place, written = self._resolve(path)
-        return self._over(place) if written and os.path.lexists(self._over(place)) else place if written else path
+        folder, _, name = path.rpartition("/")
+        place, written = self._resolved(folder)
+        place = f"{place}/{name}"
+        over = self._over(place) if self._covers(place) else ""
+        if (over and os.path.islink(over)) or os.path.islink(place):  # noqa: PTH114 - of a thousand names in a build
+            place, written = self._resolve(path)
+            over = self._over(place) if self._covers(place) else ""
+        if over and os.path.lexists(over):
+            return over
+        return place if written else path
 
     def folders(self, path: str) -> list[str]:
         """The folders whose files processes in the overlay find in the folder `path` (absolute)."""
-        place, written = self._resolve(path)
+        place, written = self._resolved(path)
         found = [place if written else path]
         return [*found, self._over(place)] if self._covers(place) else found
+
+    def _resolved(self, folder: str) -> tuple[str, bool]:
+        """What `_resolve` says of a folder, remembered until something may have been written."""
+        known = _folders.setdefault(self, {})
+        if folder not in known:
+            known[folder] = self._resolve(folder)
+        return known[folder]
 
     def _resolve(self, path: str) -> tuple[str, bool]:
         """Where `path` leads in the overlay, in names without links; and whether anything that was written there has to
@@ -104,6 +119,10 @@ class Overlay:
         return f"{self.upper}{path[len(self.directory) :]}"
 
 
+_folders: dict[Overlay, dict[str, tuple[str, bool]]] = {}
+"""Where folders lead in each overlay (`Overlay._resolved`)."""
+
+
 def written_files(overlay: Overlay) -> dict[str, list[int]]:
     """What was written in `overlay` (below the directory): the state of each file here and among the sources.
 
@@ -119,6 +138,7 @@ def written_files(overlay: Overlay) -> dict[str, list[int]]:
 
 def keep(overlay: Overlay) -> dict[str, list[int]]:
     """Note that what was written in `overlay` until now is whole; what that is."""
+    _folders.pop(overlay, None)
     files = written_files(overlay)
     if (read_json(_note(overlay)) or {}) != files:
         write_json(_note(overlay), files)
@@ -127,6 +147,7 @@ def keep(overlay: Overlay) -> dict[str, list[int]]:
 
 def forget_outdated(overlay: Overlay) -> None:
     """Before `overlay` is used: remove what a killed run wrote, and what hides a source that changed since."""
+    _folders.pop(overlay, None)
     value = read_json(_note(overlay))
     noted: Mapping[str, Any] = value if isinstance(value, dict) else {}
     now = written_files(overlay)
@@ -146,6 +167,7 @@ def make_removable(overlay: Overlay) -> None:
 def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
     """What a new process calls before it runs another program: it enters the namespace of `overlay`, in the folder
     `cwd`. Raises `OverlayRefused`."""
+    _folders.pop(overlay, None)
     if overlay not in _namespaces:
         _namespaces[overlay] = _begin(overlay)
     namespace = _namespaces[overlay]
@@ -156,6 +178,7 @@ def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
 
 def leave(overlay: Overlay) -> None:
     """End `overlay`, in which nothing was written, and remove its folders."""
+    _folders.pop(overlay, None)
     namespace = _namespaces.pop(overlay, None)
     if isinstance(namespace, Namespace):
         for descriptor in namespace:
