@@ -73,6 +73,8 @@ def _run(call: dict[str, Any], tell: int, out: int, error: int) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(error, 2)
+        # (a test may have put something else in their place)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
         os.set_inheritable(tell, False)
         resource.setrlimit(resource.RLIMIT_AS, (_ENOUGH, _ENOUGH))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

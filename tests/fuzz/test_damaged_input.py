@@ -1,7 +1,7 @@
 """Damaged signatures, certificates, keys, manifests, caches, symvers and Kbuild files: no traceback, no hang, no more
 memory than the input's size allows (`commands.py`).
 
-Each kind takes FUZZ_SECONDS, by default 3. By hand:
+Each kind takes FUZZ_SECONDS, by default 2. By hand:
 
     FUZZ_SECONDS=600 ./run test tests/fuzz -s
 
@@ -33,7 +33,7 @@ from tests.parity.both import trees
 from tests.parity.languages import exporting, module, write_sources
 from tests.unit.test_signing_verify import MODULE, certificate, key, signed
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 SEED = os.environ.get("FUZZ_SEED") or str(int(time.time()))
 MARKER = b"~Module signature appended~\n"
 X509_LIST = UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le

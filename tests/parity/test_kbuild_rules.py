@@ -7,6 +7,7 @@ in a module.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -230,6 +231,40 @@ $(obj)/made.c: $(obj)/d/both.o
     assert changed["read.ko"] != first.files["read.ko"]
     fresh = assert_same(tree, place, sources)
     assert changed == fresh.files
+
+
+def test_the_compiler_is_asked_once_for_an_option_that_many_rules_name(tree: KernelTree, tmp_path: Path) -> None:
+    log, compiler = tmp_path / "log", tmp_path / "compiler"
+    compiler.write_text(f'#!/bin/sh\necho "$*" >> {log}\nexec gcc "$@"\n')
+    compiler.chmod(0o755)
+    headers = " ".join(f"$(obj)/gen{number}.h" for number in range(9))
+    sources = {
+        "Kbuild": f"""\
+obj-m := asks.o
+asks-y := main.o
+ccflags-y = $(call cc-option,-DCOLON=':=',)
+_ := $(shell true) # (so that it is asked again in every run)
+$(obj)/gen%.h:
+\techo '#define GEN$* "$(call cc-option,-fshort-wchar,)$(call cc-option,-fno-such-thing,none)"' > $@
+$(obj)/main.o: {headers}
+""",
+        "main.c": "".join(f'#include "gen{number}.h"\n' for number in range(9))
+        + module("".join(f"static const char *gen{n} __attribute__((used)) = GEN{n};\n" for n in range(9))),
+    }
+    place, given = tmp_path / "m", f"CC={compiler}"
+
+    def asked(option: str) -> int:
+        return sum(option in line and "/dev/null" in line for line in log.read_text().splitlines())
+
+    ours = assert_same(tree, place, sources, given)
+    assert b"-fshort-wcharnone" in ours.files["asks.ko"]
+    log.write_text("")
+    assert kbuildpy("build", place, "-k", tree.objects, given).returncode == 0
+    assert asked("-fno-such-thing") == 1
+    shutil.rmtree(place / "build")
+    assert kbuildpy("build", place, "-k", tree.objects, given).returncode == 0
+    # Asked when the Kbuild file is read, when its rules are carried out, and when it is read again.
+    assert asked("-fno-such-thing") <= 1 + 3
 
 
 def test_a_failing_rule_is_told_in_makes_words(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Whatever a module file consists of, the loader check answers with a verdict: in little time, and in little memory.
 
 Modules that a distribution ships are damaged at random for as long as there is time: FUZZ_SECONDS in all, by default
-20, and 60 where CI is set. By hand:
+20, and 40 where CI is set. By hand:
 
     FUZZ_SECONDS=600 ./run test tests/unit/test_loader_damage.py -s
 
@@ -34,7 +34,7 @@ from tests.parity.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
 pytestmark = pytest.mark.parity
 
 ALL = (*NATIVE, *LINES)
-SECONDS = float(os.environ.get("FUZZ_SECONDS", 60 if os.environ.get("CI") else 20)) / len(ALL)
+SECONDS = float(os.environ.get("FUZZ_SECONDS", 40 if os.environ.get("CI") else 20)) / len(ALL)
 SEED = os.environ.get("FUZZ_SEED") or str(int(time.time()))
 MIB = 1 << 20
 

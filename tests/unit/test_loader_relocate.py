@@ -210,19 +210,23 @@ MEMBERS: list[Sequence[Word]] = [
 
 
 @pytest.mark.parametrize(
-    ("places", "line"),
+    ("places", "line", "symbol"),
     [
-        ((8,), "existing value is nonzero for type 1"),
+        ((8,), "existing value is nonzero for type 1", LOCAL),
+        # (the kernel does not ask whether there is such a symbol)
+        ((8,), "existing value is nonzero for type 1, loc <loc>, val <val>", 4_000_000),
         # (what is written to the first is not looked at again)
-        ((24, 0), "existing value is nonzero for type 1"),
-        ((24,), None),
+        ((24, 0), "existing value is nonzero for type 1", LOCAL),
+        ((24,), None, LOCAL),
         # (this one would be freed)
-        ((32, 0), None),
-        ((40,), None),
+        ((32, 0), None, LOCAL),
+        ((40,), None, LOCAL),
     ],
 )
-def test_x86_refuses_what_would_be_written_over_the_kernels_own_members(places: Sequence[int], line: str) -> None:
-    module = Sec(".gnu.linkonce.this_module", DATA, relocations=[Rel(place, R_64, LOCAL) for place in places])
+def test_x86_refuses_what_would_be_written_over_the_kernels_own_members(
+    places: Sequence[int], line: str | None, symbol: int
+) -> None:
+    module = Sec(".gnu.linkonce.this_module", DATA, relocations=[Rel(place, R_64, symbol) for place in places])
     info = info_of([Sec(".text", TEXT), Sec(".data..percpu", DATA), module], SYMBOLS)
     types = drafted(MEMBERS)
     info.kernel = replace(

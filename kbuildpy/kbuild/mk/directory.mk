@@ -16,6 +16,7 @@ override kbuild-dir := $(patsubst %/,%,$(dir $(KBUILDPY_KBUILD_FILE)))
 endif
 
 include $(srctree)/scripts/Makefile.build
+include $(KBUILDPY_MK)/remember.mk
 include $(KBUILDPY_MK)/record.mk
 
 # Descend with this file.

@@ -5,6 +5,7 @@
 #     that make must make nevertheless, because a rule of the Kbuild file's own reads them).
 
 include $(srctree)/scripts/Makefile.build
+include $(KBUILDPY_MK)/remember.mk
 
 define kbuildpy-wrap
 kbuildpy-real-$1 = $(value $1)

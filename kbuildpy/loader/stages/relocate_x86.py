@@ -182,7 +182,8 @@ def _overflows(info: LoadInfo, relsec: int, entry: int) -> Refusal:
 
 def _shown_value(info: LoadInfo, symbol: int, addend: int) -> str:
     """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that nobody has."""
-    value = info.values[symbol]
+    # (the symbol may not exist: the kernel then reads past its table)
+    value = info.values[symbol] if symbol < len(info.values) else None
     if value is None or (info.symbols[symbol][3] not in (0, SHN_ABS)):
         return "<val>"
     return f"{(value + addend) & MASK:x}"
