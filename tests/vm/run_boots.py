@@ -46,7 +46,3 @@ SHUTDOWN = [
     "WARNING: CPU: 0 PID: 150 at mm/slab_common.c:548 kmem_cache_destroy+0x13f/0x150",
     "---[ end trace 0000000000000000 ]---",
 ]
-
-
-def names(trials: list[Trial]) -> list[str]:
-    return [item.name for item in trials]

@@ -13,11 +13,15 @@ from kbuildpy.kernel.module_names import read_softdeps
 from kbuildpy.vm import X86_64
 from kbuildpy.vm.in_tree import KernelModules, read_indexes
 from kbuildpy.vm.kernels import Kernel, find_kernels
-from kbuildpy.vm.trial import closure, needed_by, read_trial, with_dependencies
+from kbuildpy.vm.trial import Trial, closure, needed_by, read_trial, with_dependencies
 from tests.elf_objects import elf_object
-from tests.vm.run_boots import names, trial
+from tests.vm.run_boots import trial
 
 NONE = KernelModules({}, {}, {}, ())
+
+
+def names(trials: list[Trial]) -> list[str]:
+    return [item.name for item in trials]
 
 
 def test_a_dependency_comes_first_and_the_rest_stays_in_order() -> None:
