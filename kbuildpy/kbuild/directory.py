@@ -60,6 +60,8 @@ _SOURCE_NAME = re.compile(r"(\.(c|S|rs|mk|h)|_shipped|^Kbuild.*|^Makefile.*)$")
 # A Kbuild file that asks the shell or the file system can change its mind without changing its text.
 _ASKS = re.compile(rb"\$[({]\s*(shell|wildcard|realpath|file)\b|!=|^\s*(-include|sinclude)\b", re.MULTILINE)
 
+_PRINTS_DOT = re.compile(r'print\("\./')  # scripts/Makefile.build: cmd_mod
+
 _NO_SOURCE = re.compile(r"No rule to make target '(.*)\.o', needed by")
 _WORD_ENDS = re.compile(r"[\s'\";,=()<>|&`]+")
 
@@ -249,11 +251,14 @@ def _step(block: Mapping[str, str]) -> Step:
 
 def _module(target: str, by_target: Mapping[str, list[dict[str, str]]], cwd: str) -> ModulePlan:
     links = [block for block in by_target.get(target, ()) if block["rule"] in LINK_RULES]
+    # (make leaves out the "./" of a target, the command that writes the .mod file does not)
+    lists = by_target.get(f"{target.removesuffix('.o')}.mod", ())
+    prefix = "./" if any(_PRINTS_DOT.search(block["command"]) for block in lists) else ""
     if not links:
-        return ModulePlan(target, (), ())
+        return ModulePlan(target, (), (), prefix)
     parts = tuple(word for word in links[0]["needs"].split() if not word.endswith(".mod"))
     rest = [block for block in by_target[target] if block["rule"] in LINK_RULES | AFTER_COMPILE_RULES]
-    return ModulePlan(target, parts, tuple(map(_step, rest)))
+    return ModulePlan(target, parts, tuple(map(_step, rest)), prefix)
 
 
 def _object(

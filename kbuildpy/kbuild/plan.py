@@ -33,11 +33,13 @@ class ObjectPlan:
 @dataclass(frozen=True)
 class ModulePlan:
     """A module: `target` is its object before modpost; `parts` are the objects of a composite module in link
-    order, linked by `steps`, or empty for a module of a single object."""
+    order, linked by `steps`, or empty for a module of a single object. `prefix` is what Kbuild's `.mod` file writes
+    before the name of each of its objects: from 6.13 on "./", which decides the headers that srcversion counts."""
 
     target: str
     parts: tuple[str, ...]
     steps: tuple[Step, ...]
+    prefix: str = ""
 
     @property
     def name(self) -> str:
@@ -48,6 +50,11 @@ class ModulePlan:
     def objects(self) -> tuple[str, ...]:
         """The objects that the module is made of, in the order of Kbuild's `.mod` file."""
         return self.parts or (self.target,)
+
+    @property
+    def listed_objects(self) -> tuple[str, ...]:
+        """The same, as the `.mod` file names them."""
+        return tuple(f"{self.prefix}{name}" for name in self.objects)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,9 @@ def plan_from_json(value: dict[str, Any]) -> Plan:
 
     return Plan(
         directory=value["directory"],
-        modules=tuple(ModulePlan(m["target"], tuple(m["parts"]), steps(m["steps"])) for m in value["modules"]),
+        modules=tuple(
+            ModulePlan(m["target"], tuple(m["parts"]), steps(m["steps"]), m["prefix"]) for m in value["modules"]
+        ),
         objects=tuple(ObjectPlan(o["target"], o["source"], steps(o["steps"])) for o in value["objects"]),
         orders=tuple((name, text) for name, text in value["orders"]),
         extra_symbols=tuple(value["extra_symbols"]),

@@ -19,8 +19,8 @@ from kbuildpy.errors import KbuildError
 class ObjectRecord:
     """One object file of a module, as the build recorded it.
 
-    `name` is the object's nominal path as Kbuild names it ("/home/u/drv/sub/a.o" up to 6.12, "sub/a.o" from
-    6.13 on); `record` is the file in Kbuild's own format, wherever our build keeps it.
+    `name` is the object's nominal path as the `.mod` file names it ("/home/u/drv/sub/a.o" up to 6.12, "./sub/a.o"
+    from 6.13 on); `record` is the file in Kbuild's own format, wherever our build keeps it.
     """
 
     name: str
@@ -80,7 +80,8 @@ def recorded_sources(text: str, name: str) -> Iterator[str]:
     """The files that count for the srcversion of object `name`, as the record spells them, in its order.
 
     That is the source itself and every dependency in the object's own directory, and only there: not in
-    a directory below it. An object without a directory in its name (7.3) has no such dependencies.
+    a directory below it. An object without a directory in its name has no such dependencies; one named "./sub/a.o"
+    (from 6.13 on) has those that are written "./sub/x.h", not "sub/x.h".
     A line `source_X` that names no file is yielded as "" followed by the line.
     """
     directory = name[: name.rfind("/") + 1]

@@ -42,7 +42,10 @@ def run_modpost(group: Group, *, extra_symbols: Sequence[str]) -> ModpostResult:
         ModuleObject(
             name=layout.nominal(module.name),
             path=Path(group.module_object(module, layout).get_abspath()),
-            objects=tuple(ObjectRecord(name=item, record=group.record_file(item)) for item in module.objects),
+            objects=tuple(
+                ObjectRecord(name=listed, record=group.record_file(item))
+                for listed, item in zip(module.listed_objects, module.objects, strict=True)
+            ),
         )
         for module, layout in group.modules
     ]

@@ -11,6 +11,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.parity.both import assert_equal, build_both, kbuildpy, make, newest_tree_first, tree_of_release, trees
 from tests.parity.languages import assert_equal_or_refused, assert_same, both, exporting, module, says, write_sources
+from tests.parity.packages import newer_kernel
 
 pytestmark = pytest.mark.parity
 
@@ -347,6 +348,36 @@ def test_a_header_that_is_found_in_two_ways_counts_in_srcversion_as_fixdep_count
     [(oracle, ours)] = both(tree_of_release(release), tmp_path / "m", sources)
     assert_equal(oracle, ours)
     assert b"srcversion=" in ours.files["twice.ko"]
+
+
+@pytest.mark.parametrize("release", [*(tree.release for tree in trees()), "7.3"])
+def test_the_headers_that_srcversion_counts_are_those_beside_the_objects_as_the_mod_file_names_them(
+    release: str, tmp_path: Path
+) -> None:
+    tree = newer_kernel()[0] if release == "7.3" else tree_of_release(release)
+    sources = {
+        "src/Kbuild": "obj-m := far.o sub/\nccflags-y := -I$(src)/sub\n"
+        "far-y := far_main.o sub/part.o ../near/other.o\n",
+        "src/far_main.c": '#include "../above.h"\n#include "beside.h"\n' + module('SAY(version, "version=1");'),
+        "src/beside.h": "int beside(void);\n",
+        "above.h": "int above(void);\n",
+        "src/sub/Kbuild": "obj-m := low.o\nlow-y := low_main.o\nccflags-y := -I$(src)\n",
+        "src/sub/low_main.c": '#include "part.h"\n#include <found.h>\n' + module('SAY(version, "version=2");'),
+        "src/sub/part.c": '#include "part.h"\n#include <found.h>\nint part(void); int part(void) { return 1; }\n',
+        "src/sub/part.h": "int in_part(void);\n",
+        "src/sub/found.h": "int found(void);\n",
+        "near/other.c": '#include "other.h"\nint other(void); int other(void) { return 1; }\n',
+        "near/other.h": "int in_other(void);\n",
+    }
+
+    def lay_out(place: Path) -> None:
+        for name, text in sources.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_text(text)
+
+    [(oracle, ours)] = build_both(tree, lay_out, tmp_path / "m", steps=[("src", ())])
+    assert_equal(oracle, ours)
+    assert all(b"srcversion=" in ours.files[name] for name in ("far.ko", "sub/low.ko"))
 
 
 def test_exports_with_namespaces_between_subdirectories(tree: KernelTree, tmp_path: Path) -> None:
