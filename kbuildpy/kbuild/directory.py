@@ -79,9 +79,9 @@ def ask_directory(
 ) -> Plan:
     """What Kbuild would do for `directory` (absolute, physical), or for its subdirectory `below` alone.
 
-    `cache` is a file to remember the answer in; `kbuild_file` stands in for the directory's own Kbuild file;
-    `coming_sources` name sources that will exist when they are needed. What the Kbuild file writes while it is read
-    is written in `overlay`, or else among the sources. Raises `OverlayRefused`, `UsageError` for a directory
+    `cache` is a file to remember the answer in, unless it is changeable; `kbuild_file` stands in for the directory's
+    own Kbuild file; `coming_sources` name sources that will exist when they are needed. What the Kbuild file writes
+    while it is read is written in `overlay`, or else among the sources. Raises `OverlayRefused`, `UsageError` for a directory
     that Kbuild cannot build in, and `KbuildError` with make's message, file and line for a Kbuild file that
     make refuses or a source that is missing.
     """
@@ -99,7 +99,7 @@ def ask_directory(
     plan = _ask(
         answer, directory, environ=environ, below=below, kbuild_file=kbuild_file, coming=coming, overlay=overlay
     )
-    if cache is not None:
+    if cache is not None and not plan.changeable:
         makefiles = [_find(overlay, name) for name in plan.makefiles]
         listing = _listing(plan, overlay)
         value = {"key": key, "stamps": stamps(makefiles), "listing": listing, "plan": plan_to_json(plan)}
@@ -130,9 +130,11 @@ def _remembered(cache: Path, key: str, overlay: Overlay | None) -> Plan | None:
     if not isinstance(value, dict) or value.get("key") != key:
         return None
     try:
-        plan = plan_from_json(value["plan"])
+        if value["plan"]["changeable"]:
+            return None
         same = {name: list(seen) for name, seen in stamps(value["stamps"]).items()} == value["stamps"]
-        if plan.changeable or not same or _listing(plan, overlay) != value["listing"]:
+        plan = plan_from_json(value["plan"])
+        if not same or _listing(plan, overlay) != value["listing"]:
             return None
     except (KeyError, TypeError):
         return None
