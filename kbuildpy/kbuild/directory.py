@@ -81,9 +81,9 @@ def ask_directory(
 
     `cache` is a file to remember the answer in, unless it is changeable; `kbuild_file` stands in for the directory's
     own Kbuild file; `coming_sources` name sources that will exist when they are needed. What the Kbuild file writes
-    while it is read is written in `overlay`, or else among the sources. Raises `OverlayRefused`, `UsageError` for a directory
-    that Kbuild cannot build in, and `KbuildError` with make's message, file and line for a Kbuild file that
-    make refuses or a source that is missing.
+    while it is read is written in `overlay`, or else among the sources. Raises `OverlayRefused`, `UsageError` for a
+    directory that Kbuild cannot build in, and `KbuildError` with make's message, file and line for a Kbuild file
+    that make refuses or a source that is missing.
     """
     check_directory_name(directory)
     if not answer.in_directory:

@@ -21,6 +21,7 @@ from kbuildpy.kbuild.compile import is_checked_source, record_path
 from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.lock import lock_output
+from kbuildpy.kbuild.overlay import Overlay
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step
 from kbuildpy.kbuild.question import Stamp, check_encoding, digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
@@ -51,6 +52,11 @@ class Group:
         self.label = label
         self.modules: list[tuple[ModulePlan, Layout]] = []
         self.objects: dict[str, tuple[ObjectPlan, Layout]] = {}
+        # (objects share headers: each is looked up once, not for every object that includes it)
+        self.headers: dict[Overlay | None, dict[str, Any]] = {}
+        self._records: dict[str, list[Any]] = {}
+        self._names: dict[str, ModulePlan] = {}
+        self._overlays: dict[Overlay, None] = {}
         self.targets: list[Any] = []
         self._plans: list[tuple[Plan, Layout, list[Any]]] = []
         self.lock = threading.Lock()
@@ -98,6 +104,8 @@ class Group:
                     f"{layout.relative(item.target)} would be made in two ways, for two modules",
                     hint="an object knows the name of its module: give each module a source of its own",
                 )
+        if layout.overlay:
+            self._overlays[layout.overlay] = None
         for module in plan.modules:
             self._refuse_second(module)
             if module.parts:
@@ -164,6 +172,11 @@ class Group:
     def records(self, module: ModulePlan) -> list[Any]:
         """The nodes of the records of a module's compiled objects; of objects that make made for the Kbuild file's own
         rules, what they were made from."""
+        if module.target not in self._records:
+            self._records[module.target] = self._find_records(module)
+        return self._records[module.target]
+
+    def _find_records(self, module: ModulePlan) -> list[Any]:
         found = []
         for item, layout in (self.objects[name] for name in module.objects):
             if item.steps and item.steps[0].rule != "copy":
@@ -183,8 +196,7 @@ class Group:
 
     def find(self, path: str) -> str:
         """The file that commands of the group find at `path` (absolute)."""
-        overlays = dict.fromkeys(layout.overlay for _, layout in self.modules if layout.overlay)
-        return next((found for found in (overlay.find(path) for overlay in overlays) if found != path), path)
+        return next((found for found in (overlay.find(path) for overlay in self._overlays) if found != path), path)
 
     def is_own(self, path: str) -> bool:
         """Whether a file is the module's, and not the kernel tree's or the system's."""
@@ -272,12 +284,12 @@ class Group:
 
     def _refuse_second(self, module: ModulePlan) -> None:
         name = Path(module.name).name
-        for other, _ in self.modules:
-            if Path(other.name).name == name:
-                raise KbuildError(
-                    f"two modules are called {name}: {other.name}.ko and {module.name}.ko",
-                    hint="the kernel knows a module by its name alone: rename one of them",
-                )
+        other = self._names.setdefault(name, module)
+        if other is not module:
+            raise KbuildError(
+                f"two modules are called {name}: {other.name}.ko and {module.name}.ko",
+                hint="the kernel knows a module by its name alone: rename one of them",
+            )
 
 
 def write_text(node: Any, text: str) -> None:

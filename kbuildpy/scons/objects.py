@@ -187,7 +187,14 @@ def _own_nodes(group: Group, record: Record, layout: Layout) -> list[Any]:
 
 
 def _header_nodes(group: Group, names: Iterable[str], layout: Layout) -> list[Any]:
-    return [group.file(layout.find(name)) for name in names if _will_exist(group, name, layout)]
+    known = group.headers.setdefault(layout.overlay, {})
+    nodes = []
+    for name in names:
+        if name not in known and _will_exist(group, name, layout):
+            known[name] = group.file(layout.find(name))
+        if name in known:
+            nodes.append(known[name])
+    return nodes
 
 
 def _will_exist(group: Group, path: str, layout: Layout) -> bool:
