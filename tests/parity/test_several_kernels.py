@@ -11,6 +11,7 @@ import pytest
 from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import kbuildpy, make, trees
 from tests.parity.languages import module, write_sources
+from tests.support.documents import json_keys
 
 pytestmark = pytest.mark.parity
 
@@ -93,6 +94,7 @@ def test_json_is_an_object_for_each_module_and_kernel_and_nothing_else(
     ]
     for item in found:
         assert (item["built"], item["made"], item["error"]) == (True, True, None)
+        assert item.keys() == json_keys("kbuildpy build")
         assert Path(item["file"]).read_bytes().startswith(b"\x7fELF")
     assert "  CC [M]  " in done.error_text
     write_sources({"drv.c": "int broken( {\n"}, place)

@@ -10,6 +10,7 @@ import pytest
 
 from kbuildpy.cli import kernels, main
 from kbuildpy.kernel.find import find_trees, installed_trees
+from tests.support.documents import json_keys
 from tests.unit.test_kernel_open import fake_tree
 
 PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
@@ -88,6 +89,7 @@ def test_json_is_one_object_per_line_and_nothing_else(root: Path, capsys: pytest
     assert (old["compiler"], old["compiler_installed"]) == ("none-gcc-77", False)
     assert (old["signatures_verified"], old["signatures_required"], old["signature_hash"]) == (True, False, "sha256")
     assert (old["complete"], old["missing"][0]) == (False, "Module.symvers")
+    assert old.keys() == new.keys() == json_keys("kbuildpy kernels")
 
 
 def test_a_broken_tree_is_listed_with_what_is_wrong(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

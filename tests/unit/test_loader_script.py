@@ -20,6 +20,7 @@ from kbuildpy.loader.lifecycle.step import Step, as_text
 from kbuildpy.loader.lifecycle.unload import delete_module, module_put, try_module_get
 from kbuildpy.loader.reports.describe import as_text as verdict_text
 from kbuildpy.loader.verdict import Verdict
+from tests.support.documents import json_keys
 
 OWN = dict.fromkeys(("top", "middle", "base", "bad", "likes", "before", "after"), b"a module")
 NEEDS = {"top": ("base", "middle"), "middle": ("base",), "bad": ("base",)}
@@ -124,6 +125,11 @@ def test_modprobe_does_not_go_on_after_a_soft_dependency_that_may_crash_the_kern
     (step,) = run_script("modprobe likes", KERNEL, tmp_path, load=crash)
     assert as_text(step).startswith("modprobe likes: nobody knows what happens\n")
     assert step.modules.loaded == ()
+
+
+def test_the_documents_explain_each_key_of_a_step(tmp_path: Path) -> None:
+    (step,) = go("lsmod", tmp_path)
+    assert step.to_json().keys() | {"kernel"} == json_keys("kbuildpy check --script")
 
 
 def test_modprobe_does_not_mind_the_removal_of_what_is_not_loaded(tmp_path: Path) -> None:
