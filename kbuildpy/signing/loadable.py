@@ -52,18 +52,17 @@ def curves_in(kernel: bytes, aliases: tuple[Path, ...]) -> tuple[frozenset[str],
 def parse_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None:
     """Why the kernel's parser does not take a certificate (cryptography's object), whose curves are `curves` (None: it
     is not known which kernel); None if it does."""
-    signature = parsed.signature_algorithm_oid.dotted_string
-    if signature not in _RSA and not signature.startswith(_OTHER_SIGNATURES):
-        return Problem("ENOPKG", f"is signed in a way that kernels do not know ({_called(parsed)})")
+    signature = parsed.signature_algorithm_oid
+    if signature.dotted_string not in _RSA and not signature.dotted_string.startswith(_OTHER_SIGNATURES):
+        return Problem("ENOPKG", f"is signed in a way that kernels do not know ({_called(signature)})")
     key = parsed.public_key()
     curve = getattr(getattr(key, "curve", None), "name", None)
     if curve is not None and CURVES.get(curve) not in (CURVES.values() if curves is None else curves):
         who = "kernels do not know" if CURVES.get(curve) is None else "the kernel does not know"
         return Problem("ENOPKG", f"has a key on a curve that {who} ({curve})")
-    kind = parsed.public_key_algorithm_oid.dotted_string
-    if curve is None and kind != _PLAIN_RSA and not kind.startswith(_LATER_KEYS):
-        name = getattr(parsed.public_key_algorithm_oid, "_name", "") or kind
-        return Problem("ENOPKG", f"has a key of a kind that kernels do not know ({name})")
+    kind = parsed.public_key_algorithm_oid
+    if curve is None and kind.dotted_string != _PLAIN_RSA and not kind.dotted_string.startswith(_LATER_KEYS):
+        return Problem("ENOPKG", f"has a key of a kind that kernels do not know ({_called(kind)})")
     return None
 
 
@@ -112,6 +111,6 @@ def _names(found: Any) -> frozenset[str]:
     return frozenset(name.decode() for name in found)
 
 
-def _called(parsed: Any) -> str:
-    name: str = getattr(parsed.signature_algorithm_oid, "_name", "")
-    return name if name and name != "Unknown OID" else parsed.signature_algorithm_oid.dotted_string
+def _called(identifier: Any) -> str:
+    name: str = getattr(identifier, "_name", "")
+    return name if name and name != "Unknown OID" else identifier.dotted_string

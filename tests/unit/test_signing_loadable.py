@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ObjectIdentifier, SignatureAlgorithmOID
 
 from kbuildpy import cli
 from kbuildpy.signing.certificates import parse_certificate
@@ -65,6 +67,15 @@ def test_a_key_that_kernels_cannot_use_is_named(
     warning = warn_of_kernels(new_certificate(key_of(kind), "k"), release, config)
     assert said in warning
     assert bool(warning) == bool(said)
+
+
+def test_a_kind_of_key_without_a_name_is_shown_by_its_number() -> None:
+    odd = SimpleNamespace(
+        signature_algorithm_oid=SignatureAlgorithmOID.RSA_WITH_SHA256,
+        public_key_algorithm_oid=ObjectIdentifier("1.2.3.4"),
+        public_key=lambda: None,
+    )
+    assert "a key of a kind that kernels do not know (1.2.3.4)" in warn_of_kernels(odd)
 
 
 @pytest.mark.parametrize(
