@@ -121,9 +121,8 @@ class Certificate:
 def parse_certificate(der: bytes, source: str) -> Certificate:
     """The certificate `der`, found in `source`. Raises `KbuildError` for one that the kernel could not load."""
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
 
-    from kbuildpy.signing.keys import key_algorithm
+    from kbuildpy.signing.keys import key_algorithm, unreadable_certificate
 
     try:
         with warnings.catch_warnings():
@@ -133,13 +132,7 @@ def parse_certificate(der: bytes, source: str) -> Certificate:
             key = parsed.public_key()
             serial, issuer, subject = _names(parsed.tbs_certificate_bytes)
             subject_key, authority = _key_identifiers(parsed)
-    except (
-        ValueError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.InvalidVersion,
-        x509.UnsupportedGeneralNameType,
-    ) as error:
+    except unreadable_certificate() as error:
         raise KbuildError(f"{source}: no certificate that can be used: {error}") from error
     algorithm = key_algorithm(key)
     if not algorithm:

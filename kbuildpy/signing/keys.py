@@ -137,10 +137,15 @@ def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) 
 
 def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
     """The X.509 certificate in the file `path`, the first one if it has several; PEM or DER. Raises `KbuildError`."""
+    return checked_certificate(_read(path) if contents is None else contents, str(path))
+
+
+def checked_certificate(contents: bytes, name: str) -> Certificate:
+    """The X.509 certificate in `contents`, PEM or DER, every part of which that is asked for later can be read. Raises
+    `KbuildError`, which calls it `name`."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    contents = _read(path) if contents is None else contents
     try:
         if b"-----BEGIN CERTIFICATE-----" in contents:
             found = x509.load_pem_x509_certificate(contents[contents.index(b"-----BEGIN CERTIFICATE-----") :])
@@ -152,11 +157,20 @@ def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
         return found
     except UnsupportedAlgorithm as error:
         raise KbuildError(
-            f"{path}: the certificate has a key of a kind that modules cannot be signed with ({error})",
+            f"{name}: the certificate has a key of a kind that modules cannot be signed with ({error})",
             hint="name a certificate with a key of RSA, ECDSA or ML-DSA",
         ) from None
-    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
-        raise KbuildError(f"{path}: no X.509 certificate", hint="name a certificate in PEM or DER") from None
+    except unreadable_certificate():
+        raise KbuildError(f"{name}: no X.509 certificate", hint="name a certificate in PEM or DER") from None
+
+
+def unreadable_certificate() -> tuple[type[Exception], ...]:
+    """What cryptography raises for a certificate, or a part of one, that it cannot read."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    odd = (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+    return (ValueError, UnsupportedAlgorithm, *odd)
 
 
 def require_match(key: PrivateKey, certificate: Certificate, names: str) -> None:

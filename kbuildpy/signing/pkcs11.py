@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing.hashes import Hash
-from kbuildpy.signing.keys import KeyGoneError, Passphrase, key_algorithm, public_bytes
+from kbuildpy.signing.keys import KeyGoneError, Passphrase, checked_certificate, key_algorithm, public_bytes
 from kbuildpy.signing.pkcs11_library import open_library
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, parse_pkcs11_uri
@@ -60,7 +60,7 @@ class TokenKey:
     def certificate(self) -> Certificate | None:
         """The certificate that the token has for this key: with the same id and public key."""
         with _LOCK:
-            found = _calling(self.name, lambda: _certificates(self._key.session, {"ID": self._key.id}))
+            found = _calling(self.name, lambda: _certificates(self._key.session, {"ID": self._key.id}, self.name))
         return next((item for item in found if public_bytes(item.public_key()) == self.public_bytes()), None)
 
     def _ask(self, digest: bytes, mechanism: Any) -> bytes:
@@ -114,7 +114,7 @@ def _read_certificates(token: Any, uri: Pkcs11Uri) -> tuple[list[Certificate], l
     """The certificates that `uri` names, and the labels of all that there are."""
     session = token.open()
     try:
-        return _certificates(session, _wanted(uri)), _labels(session, "CERTIFICATE")
+        return _certificates(session, _wanted(uri), str(uri)), _labels(session, "CERTIFICATE")
     finally:
         session.close()
 
@@ -157,7 +157,7 @@ def _find_key(session: Any, uri: Pkcs11Uri, pin: str | None) -> TokenKey:
             f"{uri}: a token's key of this kind ({getattr(key.key_type, 'name', key.key_type)}) cannot sign modules",
             hint="use an RSA key or an ECDSA key (P-256, P-384, P-521)",
         )
-    public = _public_key(session, key)
+    public = _public_key(session, key, str(uri))
     if public is None:
         raise KbuildError(
             f"{uri}: the token has the private key, but neither its public key nor a certificate with the same id",
@@ -172,7 +172,7 @@ def _find_key(session: Any, uri: Pkcs11Uri, pin: str | None) -> TokenKey:
     return TokenKey(key_algorithm(public), str(uri), public, key, operate)
 
 
-def _public_key(session: Any, key: Any) -> Any:
+def _public_key(session: Any, key: Any, name: str) -> Any:
     """The public key of a private key, as cryptography's object: out of the private key's own attributes (RSA), its
     public key (same id), its certificate."""
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -186,7 +186,7 @@ def _public_key(session: Any, key: Any) -> Any:
                 return rsa.RSAPublicNumbers(_number(exponent), _number(modulus)).public_key()
         elif item is not key and (point := _attribute(item, "EC_POINT")):
             return _point(_attribute(item, "EC_PARAMS") or _attribute(key, "EC_PARAMS"), point)
-    return next((item.public_key() for item in _certificates(session, {"ID": key.id})), None)
+    return next((item.public_key() for item in _certificates(session, {"ID": key.id}, name)), None)
 
 
 def _point(parameters: bytes, point: bytes) -> Any:
@@ -205,12 +205,11 @@ def _point(parameters: bytes, point: bytes) -> Any:
     return ec.EllipticCurvePublicKey.from_encoded_point(curve, point if bare else asn1.decode_der(bytes, point))
 
 
-def _certificates(session: Any, wanted: dict[str, Any]) -> list[Certificate]:
-    from cryptography import x509
+def _certificates(session: Any, wanted: dict[str, Any], name: str) -> list[Certificate]:
     from pkcs11 import Attribute, ObjectClass
 
     found = session.get_objects({Attribute.CLASS: ObjectClass.CERTIFICATE, **_template(wanted)})
-    return [x509.load_der_x509_certificate(value) for item in list(found) if (value := _attribute(item, "VALUE"))]
+    return [checked_certificate(value, name) for item in list(found) if (value := _attribute(item, "VALUE"))]
 
 
 def _wanted(uri: Pkcs11Uri) -> dict[str, Any]:

@@ -154,6 +154,27 @@ def test_finds_the_certificate_beside_the_key(keys: Path, session: Any) -> None:
     assert raised.value.hint == "there are: certificate of release"
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"), [("damaged", "no X.509 certificate"), ("of an unknown curve", "of a kind that modules")]
+)
+def test_a_certificate_that_cannot_be_read_is_named(kind: str, said: str, keys: Path, session: Any) -> None:
+    import pkcs11
+
+    der = self_signed(keys / "p-256.pem", keys)
+    # (the last arc of prime256v1 makes no curve that anybody knows)
+    damaged = der[:-200] if kind == "damaged" else der.replace(b"\xce\x3d\3\1\7", b"\xce\x3d\3\1\x63")
+    assert damaged != der
+    template = {**pkcs11.util.x509.decode_x509_certificate(der), pkcs11.Attribute.VALUE: damaged}
+    names = {pkcs11.Attribute.LABEL: "odd", pkcs11.Attribute.ID: b"\3", pkcs11.Attribute.TOKEN: True}
+    made = session.create_object({**template, **names})
+    try:
+        for uri in ("pkcs11:token=release;object=odd", "pkcs11:token=release;object=p-256"):
+            with pytest.raises(KbuildError, match=f"^{uri}: .*{said}"):
+                find_certificate(uri) if "odd" in uri else token_key("p-256").certificate()
+    finally:
+        made.destroy()
+
+
 def test_signs_with_a_key_that_takes_the_pin_each_time(keys: Path, session: Any) -> None:
     import pkcs11
 
