@@ -76,7 +76,6 @@ def find_key(name: str, passphrase: Passphrase) -> PrivateKey:
     if is_pkcs11_uri(name):
         from kbuildpy.signing.pkcs11 import load_token_key
 
-        keep_out_of_core_dumps()
         return load_token_key(name, passphrase)
     return load_key(Path(name), passphrase)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.pin import keep_out_of_core_dumps
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.keys import KeyGoneError, Passphrase, checked_certificate, key_algorithm, public_bytes
 from kbuildpy.signing.pkcs11_library import open_library
@@ -77,6 +78,7 @@ def load_token_key(name: str, passphrase: Passphrase) -> TokenKey:
     uri = parse_pkcs11_uri(name)
     if uri.type not in (None, "private"):
         raise UsageError(f"{uri}: type={uri.type} is no private key", hint="write type=private, or leave it out")
+    keep_out_of_core_dumps()
     with _LOCK:
         library = open_library(uri)
         token = _calling(str(uri), lambda: _find_token(library, uri))

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from kbuildpy.files import read_limited
 from kbuildpy.kbuild.question import base_environment, environment_key
 from kbuildpy.pin import pin_taken, signing_pin
 from kbuildpy.run import run
-from kbuildpy.signing.keys import find_pair
+from kbuildpy.signing.keys import Passphrase, find_key, find_pair
 from tests.parity.signing_keys import write_pair
 
 PIN = "correct horse"
@@ -82,6 +83,19 @@ def test_a_device_without_an_end_is_no_key() -> None:
         find_pair("/dev/zero", "", lambda name: None)
     with pytest.raises(OSError, match="File too large"):
         read_limited(Path("/dev/zero"), 1000)
+
+
+@pytest.mark.parametrize("find", [find_key, lambda name, passphrase: find_pair(name, "", passphrase)])
+def test_a_key_on_a_token_is_kept_out_of_core_dumps(
+    find: Callable[[str, Passphrase], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[tuple[int, int]] = []
+    # (this process may have lowered its own limits, and not every root can raise them)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (0, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
+    with pytest.raises(KbuildError, match="/none: no such PKCS#11 library"):
+        find("pkcs11:token=none?module-path=/none", lambda name: None)
+    assert limits == [(1, 1)]
 
 
 CRASH = """
