@@ -30,7 +30,8 @@ from kbuildpy.signing.trailer import append_signature, is_signed, split_signatur
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 # Signing waits for the disk most of the time (fsync), and one file's wait is another's turn.
-JOBS = 4 * (os.cpu_count() or 1)
+_CPUS = os.cpu_count() or 1
+JOBS = 4 * _CPUS
 _PER_PROCESS = 16
 """Files that are handed to a process at a time."""
 Pack = Callable[[bytes, str], bytes]
@@ -132,11 +133,12 @@ def _in_processes(paths: Sequence[Path], sign: Callable[[Path], Signed], jobs: i
     _work = sign
     chunks = [paths[start : start + _PER_PROCESS] for start in range(0, len(paths), _PER_PROCESS)]
     fork = multiprocessing.get_context("fork")
-    count = jobs or os.cpu_count() or 1
-    pool = ProcessPoolExecutor(count, mp_context=fork, initializer=begin_worker, initargs=(os.getpid(),))
+    processes = min(jobs or _CPUS, _CPUS)
+    threads = max(1, jobs // processes) if jobs else JOBS // 2
+    pool = ProcessPoolExecutor(processes, mp_context=fork, initializer=begin_worker, initargs=(os.getpid(),))
     try:
         # (as they come: a result that waits for an earlier one would be missing in the manifest after a kill)
-        for future in as_completed([pool.submit(_sign_all, chunk) for chunk in chunks]):
+        for future in as_completed([pool.submit(_sign_all, chunk, threads) for chunk in chunks]):
             yield from future.result()
     except BrokenProcessPool as broken:
         raise KbuildError(
@@ -146,9 +148,9 @@ def _in_processes(paths: Sequence[Path], sign: Callable[[Path], Signed], jobs: i
         pool.shutdown(cancel_futures=True)
 
 
-def _sign_all(paths: Sequence[Path]) -> list[Signed]:
+def _sign_all(paths: Sequence[Path], threads: int) -> list[Signed]:
     assert _work is not None
-    return list(in_parallel(paths, _work, JOBS // 2))
+    return list(in_parallel(paths, _work, threads))
 
 
 @dataclass(frozen=True)
