@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from kbuildpy.compression import compression_of, decompress
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.files import replacing
 from kbuildpy.signing.keys import FileKey, KeyGoneError
-from kbuildpy.signing.manifest import Entry, Manifest, new_entry
+from kbuildpy.signing.manifest import Entry, Manifest, digest, new_entry
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.trailer import append_signature, is_signed, split_signature, without_signatures
 
@@ -71,15 +71,15 @@ def sign_files(
     `KeyGoneError` when the key is lost on the way.
     """
 
-    job = _Job(replace, beside, bool(manifest), pack)
+    known = None if manifest is None else {path: entry.sha256_after for path, entry in manifest.entries.items()}
+    job = _Job(replace, beside, known, pack)
 
     def sign(path: Path) -> Signed:
         return _carefully(path, lambda: _sign_file(path, signer, job))
 
     in_processes = isinstance(signer.key, FileKey) and len(paths) >= 2 * _PER_PROCESS
     for item in _in_processes(paths, sign, jobs) if in_processes else in_parallel(paths, sign, jobs or JOBS):
-        # (what a file was before it was replaced is known to the run that did it, and to no later one)
-        if manifest is not None and item.entry is not None and (item.done or not manifest.knows(item.entry)):
+        if manifest is not None and item.entry is not None:
             manifest.add(item.entry)
         yield item
 
@@ -155,11 +155,11 @@ def _sign_all(paths: Sequence[Path], threads: int) -> list[Signed]:
 
 @dataclass(frozen=True)
 class _Job:
-    """How files are signed; `notes` asks for entries of a manifest."""
+    """How files are signed; `known` is what their manifest has them for (path and digest), None without one."""
 
     replace: bool
     beside: bool
-    notes: bool
+    known: Mapping[str, str] | None
     pack: Pack | None
 
 
@@ -171,7 +171,13 @@ def _sign_file(path: Path, signer: Signer, job: _Job) -> Signed:
         signed = split_signature(after or before)
         # (what can fail comes first: nothing is written then)
         packed = None if after is None else _like(whole, after, job.pack)
-        entry = _entry(path, whole, packed, signer, job.pack) if job.notes else None
+        entry = None
+        if job.known is not None and packed is not None:
+            entry = new_entry(path, whole, packed, signer)
+        elif job.known is not None and signed is not None and job.known.get(str(path)) != digest(whole):
+            # Signed by a run that was stopped before it could say so: what was signed stands before the signature.
+            # (where there is a line, the run that replaced the file knew better what it was)
+            entry = new_entry(path, _like(whole, signed.contents, job.pack), whole, signer)
         if job.beside and signed is not None:
             _save(path, signed.signature)
         if packed is not None:
@@ -206,12 +212,3 @@ def _carefully(path: Path, work: Callable[[], Signed]) -> Signed:
         return Signed(path, error=KbuildError(f"{path}: {error.strerror}"))
     except Exception as error:  # one bad file must not end a run over many
         return Signed(path, error=unexpected(path, error))
-
-
-def _entry(path: Path, before: bytes, after: bytes | None, signer: Signer, pack: Pack | None) -> Entry:
-    if after is None:
-        # Signed by a run that was stopped before it could say so: what was signed stands before the signature.
-        signed = split_signature(decompress(before))
-        assert signed is not None
-        before, after = _like(before, signed.contents, pack), before
-    return new_entry(path, before, after, signer)

@@ -79,11 +79,6 @@ class Manifest:
                 self._file.flush()
                 self.entries[entry.path] = entry
 
-    def knows(self, entry: Entry) -> bool:
-        """Whether the last line about the file is of what it is now."""
-        known = self.entries.get(entry.path)
-        return known is not None and known.sha256_after == entry.sha256_after
-
     def close(self) -> None:
         """Have it on the disk."""
         os.fsync(self._file.fileno())

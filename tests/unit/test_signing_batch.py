@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import time
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing import batch
 from kbuildpy.signing.batch import Signed, sign_files
+from kbuildpy.signing.manifest import Entry, Manifest, digest, read_manifest
 from tests.unit.test_signing_hostile import SIGNER
+from tests.unit.test_signing_verify import MODULE
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])
@@ -30,3 +33,31 @@ def test_no_more_files_are_worked_on_than_there_are_jobs(
     assert len(results) == 64
     most = max(int(item.error.message.rpartition(" ")[2]) for item in results if item.error)
     assert most <= jobs
+
+
+def test_a_signed_module_is_compressed_again_only_for_a_manifest_that_does_not_know_it(tmp_path: Path) -> None:
+    module, place = tmp_path / "m.ko.xz", tmp_path / "manifest"
+    unsigned = lzma.compress(MODULE)
+    module.write_bytes(unsigned)
+    packed: list[bytes] = []
+
+    def pack(contents: bytes, name: str) -> bytes:
+        packed.append(contents)
+        return lzma.compress(contents)
+
+    def sign() -> list[Entry]:
+        packed.clear()
+        manifest = Manifest(place)
+        (item,) = sign_files([module], SIGNER, manifest=manifest, pack=pack)
+        manifest.close()
+        assert item.error is None
+        return read_manifest(place)
+
+    entries = sign()
+    assert len(packed) == 1
+    assert sign() == entries
+    assert packed == []
+    place.unlink()
+    (entry,) = sign()
+    assert packed == [MODULE]
+    assert (entry.sha256_before, entry.sha256_after) == (digest(unsigned), digest(module.read_bytes()))
