@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
     from kbuildpy.kernel.installing import InstallRules
-    from kbuildpy.signing.batch import Signed
+    from kbuildpy.signing.batch import Pack, Signed
     from kbuildpy.signing.signer import Signer
 
 
@@ -121,7 +121,7 @@ def _kernel_hash(kernel: str | None) -> str:
     return hash
 
 
-def _packer(kernel: str | None) -> Callable[[bytes, str], bytes]:
+def _packer(kernel: str | None) -> Pack:
     """How a compressed module is compressed again: as by the tree of `kernel`, else of the release it was built for."""
 
     def rules_for(module: bytes, variables: Mapping[str, str]) -> InstallRules:

@@ -70,41 +70,39 @@ def _mode(source: Path, copy: Path, *, compresses: bool, signs: bool) -> int | N
 def _contents(
     contents: bytes, source: Path, rules: InstallRules, env: Mapping[str, str], signer: Signer | None
 ) -> bytes:
-    """The bytes to install. The tree's programs get a file: zstd notes its size, and from a pipe it would know none."""
-    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
-        # (no name that an option could be taken for)
-        module = Path(scratch) / "module.ko"
-        if rules.strip:
-            contents = _processed(rules.strip, module, contents, env, source)
-        if signer:
-            contents = append_signature(contents, signer.detached(contents))
-        if rules.compress:
-            contents = _processed(rules.compress, module, contents, env, source, suffix=rules.suffix)
-    return contents
+    """The bytes to install."""
+    if rules.strip:
+        contents = _processed(rules.strip, contents, env, source)
+    if signer:
+        contents = append_signature(contents, signer.detached(contents))
+    return compressed(contents, rules, env, source) if rules.compress else contents
 
 
-def compressed(contents: bytes, rules: InstallRules, env: Mapping[str, str]) -> bytes:
-    """The module `contents` as `rules` compress it. Raises `KbuildError` when the program fails."""
-    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
-        module = Path(scratch) / "module.ko"
-        return _processed(rules.compress, module, contents, env, module, suffix=rules.suffix)
+def compressed(contents: bytes, rules: InstallRules, env: Mapping[str, str], source: Path) -> bytes:
+    """The module `contents`, for or from the file `source`, as `rules` compress it. Raises `KbuildError` when the
+    program fails."""
+    return _processed(rules.compress, contents, env, source, suffix=rules.suffix)
 
 
 def _processed(
-    argv: Sequence[str], module: Path, contents: bytes, env: Mapping[str, str], source: Path, *, suffix: str = ""
+    argv: Sequence[str], contents: bytes, env: Mapping[str, str], source: Path, *, suffix: str = ""
 ) -> bytes:
-    """What `argv` makes of a file `module` with these contents: it rewrites it, or makes another one beside it."""
-    module.write_bytes(contents)
-    done = run([*argv, module], env=env, check=False)
-    if done.returncode != 0:
-        said = done.error_text.replace(str(module), str(source)).strip()
-        raise CommandError(
-            f"{source}: {' '.join(argv)} failed with status {done.returncode}: {said}",
-            hint="INSTALL_MOD_STRIP is 1, or options for strip" if not suffix else "",
-            stderr=done.error_text,
-            returncode=done.returncode,
-        )
-    return Path(f"{module}{suffix}").read_bytes()
+    """What `argv` makes of a file with these contents: it rewrites it, or makes another one beside it. (From a pipe,
+    zstd would not know the size, which it notes.)"""
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        # (no name that an option could be taken for)
+        module = Path(scratch) / "module.ko"
+        module.write_bytes(contents)
+        done = run([*argv, module], env=env, check=False)
+        if done.returncode != 0:
+            said = done.error_text.replace(str(module), str(source)).strip()
+            raise CommandError(
+                f"{source}: {' '.join(argv)} failed with status {done.returncode}: {said}",
+                hint="INSTALL_MOD_STRIP is 1, or options for strip" if not suffix else "",
+                stderr=done.error_text,
+                returncode=done.returncode,
+            )
+        return Path(f"{module}{suffix}").read_bytes()
 
 
 def _hint(error: OSError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.install.module import compressed
@@ -15,11 +16,11 @@ RulesFor = Callable[[bytes, Mapping[str, str]], InstallRules]
 """The rules of a module's tree under these variables."""
 
 
-def packer(rules_for: RulesFor, environ: Mapping[str, str]) -> Callable[[bytes, str], bytes]:
-    """A function of a module and the name of a compression, for the module compressed by what its tree's
-    `modules_install` runs; it raises `KbuildError` where the tree does not compress so, or `rules_for` does."""
+def packer(rules_for: RulesFor, environ: Mapping[str, str]) -> Callable[[bytes, str, Path], bytes]:
+    """A function of a module, the name of a compression, and the module's file, for the module compressed by what its
+    tree's `modules_install` runs; it raises `KbuildError` where the tree does not compress so, or `rules_for` does."""
 
-    def pack(module: bytes, name: str) -> bytes:
+    def pack(module: bytes, name: str, source: Path) -> bytes:
         if name not in COMPRESSIONS:
             raise KbuildError(
                 f"it is compressed with {name}, and no kernel compresses modules so",
@@ -33,7 +34,7 @@ def packer(rules_for: RulesFor, environ: Mapping[str, str]) -> Callable[[bytes, 
                 f"kernel {rules.release} does not compress modules with {name}",
                 hint="decompress it, sign it, and compress it again",
             )
-        return compressed(module, rules, rules.environment_for(environ, ""))
+        return compressed(module, rules, rules.environment_for(environ, ""), source)
 
     return pack
 

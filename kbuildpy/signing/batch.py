@@ -34,8 +34,9 @@ _CPUS = os.cpu_count() or 1
 JOBS = 4 * _CPUS
 _PER_PROCESS = 16
 """Files that are handed to a process at a time."""
-Pack = Callable[[bytes, str], bytes]
-"""Compresses a module: its contents, and the name of the compression (see `kbuildpy.compression`)."""
+Pack = Callable[[bytes, str, Path], bytes]
+"""Compresses a module: its contents, the name of the compression (see `kbuildpy.compression`), and the file that they
+are for."""
 _work: Callable[[Path], Signed] | None = None
 """What the processes do; they inherit it."""
 
@@ -100,12 +101,15 @@ def attach(path: Path, signature: bytes, *, replace: bool = False, pack: Pack | 
 
     Raises `KbuildError` for a module that is signed already, unless it is to `replace` that signature.
     """
-    with replacing(path) as slot:
-        whole = slot.path.read_bytes()
-        module = decompress(whole)
-        if is_signed(module) and not replace:
-            raise KbuildError(f"{path}: it is signed already", hint="to put another signature in its place: --replace")
-        slot.write(_like(whole, append_signature(without_signatures(module), signature), pack))
+    try:
+        with replacing(path) as slot:
+            whole = slot.path.read_bytes()
+            module = decompress(whole)
+            if is_signed(module) and not replace:
+                raise KbuildError("it is signed already", hint="to put another signature in its place: --replace")
+            slot.write(_like(path, whole, append_signature(without_signatures(module), signature), pack))
+    except (KbuildError, OSError) as error:
+        raise _about(path, error) from error
 
 
 def in_parallel(items: Iterable[Item], work: Callable[[Item], Result], jobs: int = JOBS) -> Iterator[Result]:
@@ -170,14 +174,14 @@ def _sign_file(path: Path, signer: Signer, job: _Job) -> Signed:
         after = sign_module(before, signer, replace=job.replace)
         signed = split_signature(after or before)
         # (what can fail comes first: nothing is written then)
-        packed = None if after is None else _like(whole, after, job.pack)
+        packed = None if after is None else _like(path, whole, after, job.pack)
         entry = None
         if job.known is not None and packed is not None:
             entry = new_entry(path, whole, packed, signer)
         elif job.known is not None and signed is not None and job.known.get(str(path)) != digest(whole):
             # Signed by a run that was stopped before it could say so: what was signed stands before the signature.
             # (where there is a line, the run that replaced the file knew better what it was)
-            entry = new_entry(path, _like(whole, signed.contents, job.pack), whole, signer)
+            entry = new_entry(path, _like(path, whole, signed.contents, job.pack), whole, signer)
         if job.beside and signed is not None:
             _save(path, signed.signature)
         if packed is not None:
@@ -185,14 +189,14 @@ def _sign_file(path: Path, signer: Signer, job: _Job) -> Signed:
         return Signed(path, packed is not None, entry=entry)
 
 
-def _like(whole: bytes, module: bytes, pack: Pack | None) -> bytes:
-    """`module` compressed like the file's contents `whole`."""
+def _like(path: Path, whole: bytes, module: bytes, pack: Pack | None) -> bytes:
+    """`module` compressed like the contents `whole` of the file `path`."""
     name = compression_of(whole)
     if not name:
         return module
     if pack is None:
         raise KbuildError("it is compressed", hint="decompress it, sign it, and compress it again")
-    return pack(module, name)
+    return pack(module, name, path)
 
 
 def _save(path: Path, signature: bytes) -> Signed:
@@ -206,9 +210,15 @@ def _carefully(path: Path, work: Callable[[], Signed]) -> Signed:
         return work()
     except KeyGoneError:
         raise
-    except KbuildError as error:
-        return Signed(path, error=KbuildError(f"{path}: {error.message}", hint=error.hint))
-    except OSError as error:
-        return Signed(path, error=KbuildError(f"{path}: {error.strerror}"))
+    except (KbuildError, OSError) as error:
+        return Signed(path, error=_about(path, error))
     except Exception as error:  # one bad file must not end a run over many
         return Signed(path, error=unexpected(path, error))
+
+
+def _about(path: Path, error: KbuildError | OSError) -> KbuildError:
+    """`error` with the name of the file `path`, which some have already."""
+    if isinstance(error, OSError):
+        return KbuildError(f"{path}: {error.strerror}")
+    named = error.message.startswith(f"{path}: ")
+    return KbuildError(error.message if named else f"{path}: {error.message}", hint=error.hint)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import lzma
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.install.pack import packer
+from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.signing import batch
-from kbuildpy.signing.batch import Signed, sign_files
+from kbuildpy.signing.batch import Signed, attach, sign_files
 from kbuildpy.signing.manifest import Entry, Manifest, digest, read_manifest
 from tests.unit.test_signing_hostile import SIGNER
 from tests.unit.test_signing_verify import MODULE
+
+RULES = InstallRules("6.1", "/lib/modules/6.1", "extra", ".xz", (), None, ("xz",), "XZ", (), "", "/", {})
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])
@@ -41,7 +47,7 @@ def test_a_signed_module_is_compressed_again_only_for_a_manifest_that_does_not_k
     module.write_bytes(unsigned)
     packed: list[bytes] = []
 
-    def pack(contents: bytes, name: str) -> bytes:
+    def pack(contents: bytes, name: str, source: Path) -> bytes:
         packed.append(contents)
         return lzma.compress(contents)
 
@@ -61,3 +67,24 @@ def test_a_signed_module_is_compressed_again_only_for_a_manifest_that_does_not_k
     (entry,) = sign()
     assert packed == [MODULE]
     assert (entry.sha256_before, entry.sha256_after) == (digest(unsigned), digest(module.read_bytes()))
+
+
+def test_what_fails_is_said_of_the_module_and_once(tmp_path: Path) -> None:
+    module = tmp_path / "m.ko.xz"
+    module.write_bytes(lzma.compress(b"\0vermagic=6.1 SMP\0"))
+    words = ("sh", "-c", 'echo "xz: $0: Write error" >&2; exit 1')
+    rules = replace(RULES, compress=words, suffix=".xz")
+    pack = packer(lambda *_: rules, os.environ)
+    (item,) = sign_files([module], SIGNER, pack=pack)
+    wanted = f"{module}: {' '.join(words)} failed with status 1: xz: {module}: Write error"
+    assert item.error is not None and item.error.message == wanted
+    with pytest.raises(KbuildError) as failed:
+        attach(module, b"signature", pack=pack)
+    assert failed.value.message == wanted
+    for contents, said in ((b"\xfd7zXZ\0 and no more", "damaged xz"), (lzma.compress(b"x"), "it is compressed")):
+        module.write_bytes(contents)
+        with pytest.raises(KbuildError, match=f"^{module}: {said}"):
+            attach(module, b"signature")
+    module.unlink()
+    with pytest.raises(KbuildError, match=f"^{module}: No such file"):
+        attach(module, b"signature")
