@@ -124,12 +124,10 @@ def _kernel_hash(kernel: str | None) -> str:
 def _packer(kernel: str | None) -> Pack:
     """How a compressed module is compressed again: as by the tree of `kernel`, else of the release it was built for."""
 
-    def rules_for(module: bytes, variables: Mapping[str, str]) -> InstallRules:
+    def rules_for(release: str, variables: Mapping[str, str]) -> InstallRules:
         from kbuildpy.kbuild.install import ask_install
         from kbuildpy.kernel.find import find_trees
-        from kbuildpy.kernel.own_modules import stated_release
 
-        release = stated_release(module)
         if not kernel and not release:
             raise KbuildError("it does not say which kernel it was built for", hint="name one: -k KERNEL")
         try:

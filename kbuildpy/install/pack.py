@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.install.module import compressed
 from kbuildpy.kernel.installing import InstallRules
+from kbuildpy.kernel.own_modules import stated_release
 
 COMPRESSIONS = {"gzip": "GZIP", "xz": "XZ", "zstd": "ZSTD"}
 """What Kbuild calls each (kernel/module/Kconfig: MODULE_COMPRESS_*)."""
 
-RulesFor = Callable[[bytes, Mapping[str, str]], InstallRules]
-"""The rules of a module's tree under these variables."""
+RulesFor = Callable[[str, Mapping[str, str]], InstallRules]
+"""The rules of the tree for modules that say they are for this release ("" if they do not), under these variables."""
 
 
 def packer(rules_for: RulesFor, environ: Mapping[str, str]) -> Callable[[bytes, str, Path], bytes]:
     """A function of a module, the name of a compression, and the module's file, for the module compressed by what its
     tree's `modules_install` runs; it raises `KbuildError` where the tree does not compress so, or `rules_for` does."""
+    known: dict[tuple[str, str], tuple[InstallRules, dict[str, str]]] = {}
+    lock = threading.Lock()
 
     def pack(module: bytes, name: str, source: Path) -> bytes:
         if name not in COMPRESSIONS:
@@ -26,17 +30,28 @@ def packer(rules_for: RulesFor, environ: Mapping[str, str]) -> Callable[[bytes, 
                 f"it is compressed with {name}, and no kernel compresses modules so",
                 hint="decompress it, and sign what comes out",
             )
-        chosen = {f"CONFIG_MODULE_COMPRESS_{word}": "y" if word == COMPRESSIONS[name] else "" for word in _CHOICES}
-        # (up to 5.12, and from 6.12 on, there is a symbol for compression at all)
-        rules = rules_for(module, {"CONFIG_MODULE_COMPRESS": "y", "CONFIG_MODULE_COMPRESS_ALL": "y", **chosen})
+        release = stated_release(module)
+        # (locked: make is run for the answer, and many modules come at once)
+        with lock:
+            if (release, name) not in known:
+                rules = rules_for(release, _variables(name))
+                known[release, name] = rules, rules.environment_for(environ, "")
+            rules, env = known[release, name]
         if not rules.compress:
             raise KbuildError(
                 f"kernel {rules.release} does not compress modules with {name}",
                 hint="decompress it, sign it, and compress it again",
             )
-        return compressed(module, rules, rules.environment_for(environ, ""), source)
+        return compressed(module, rules, env, source)
 
     return pack
+
+
+def _variables(name: str) -> dict[str, str]:
+    """What has Kbuild compress so."""
+    chosen = {f"CONFIG_MODULE_COMPRESS_{word}": "y" if word == COMPRESSIONS[name] else "" for word in _CHOICES}
+    # (up to 5.12, and from 6.12 on, there is a symbol for compression at all)
+    return {"CONFIG_MODULE_COMPRESS": "y", "CONFIG_MODULE_COMPRESS_ALL": "y", **chosen}
 
 
 _CHOICES = (*COMPRESSIONS.values(), "NONE")

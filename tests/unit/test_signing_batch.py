@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.install.pack import packer
 from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.signing import batch
-from kbuildpy.signing.batch import Signed, attach, sign_files
+from kbuildpy.signing.batch import Signed, attach, in_parallel, sign_files
 from kbuildpy.signing.manifest import Entry, Manifest, digest, read_manifest
 from tests.unit.test_signing_hostile import SIGNER
 from tests.unit.test_signing_verify import MODULE
@@ -67,6 +68,22 @@ def test_a_signed_module_is_compressed_again_only_for_a_manifest_that_does_not_k
     (entry,) = sign()
     assert packed == [MODULE]
     assert (entry.sha256_before, entry.sha256_after) == (digest(unsigned), digest(module.read_bytes()))
+
+
+def test_a_tree_is_asked_once_for_all_of_its_modules() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def rules_for(release: str, variables: Mapping[str, str]) -> InstallRules:
+        time.sleep(0.01)
+        asked.append((release, variables["CONFIG_MODULE_COMPRESS_XZ"]))
+        return replace(RULES, compress=("cp", "-T", "/dev/null"), suffix="")
+
+    pack = packer(rules_for, os.environ)
+    modules = [b"\0vermagic=%s SMP\0" % release for release in (b"6.1.0", b"6.2.0") for _ in range(4)]
+    list(in_parallel(modules, lambda module: pack(module, "xz", Path("m.ko.xz")), 8))
+    assert sorted(asked) == [("6.1.0", "y"), ("6.2.0", "y")]
+    pack(modules[0], "gzip", Path("m.ko.gz"))
+    assert asked[2:] == [("6.1.0", "")]
 
 
 def test_what_fails_is_said_of_the_module_and_once(tmp_path: Path) -> None:
