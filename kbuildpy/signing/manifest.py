@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import open_regular, read_regular
@@ -58,12 +58,14 @@ class Manifest:
         """Raises `KbuildError` for a file that is no manifest, which is left as it is, OSError for one that cannot be
         written, and for what is no file."""
         self._lock = threading.Lock()
-        self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT), "ab")
+        self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT), "a+b")
         try:
-            lines = _read_lines(path)
+            # (not by its name again: that may be another file's by now)
+            self._file.seek(0)
+            lines = _read_lines(self._file, path)
             self.entries = {entry.path: entry for entry in lines.entries}
             if lines.cut:
-                os.ftruncate(self._file.fileno(), lines.size)
+                self._file.truncate(lines.size)
             elif lines.unended:
                 self._file.write(b"\n")
         except BaseException:
@@ -81,8 +83,9 @@ class Manifest:
 
     def close(self) -> None:
         """Have it on the disk."""
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 def read_manifest(path: Path) -> list[Entry]:
@@ -90,7 +93,12 @@ def read_manifest(path: Path) -> list[Entry]:
 
     Raises `KbuildError` for a file that cannot be read, or that is none.
     """
-    return _read_lines(path).entries
+    try:
+        file = os.fdopen(open_regular(path), "rb")
+    except OSError as error:
+        raise KbuildError(f"{path}: {error.strerror}") from error
+    with file:
+        return _read_lines(file, path).entries
 
 
 class _Lines(NamedTuple):
@@ -103,25 +111,24 @@ class _Lines(NamedTuple):
     unended: bool = False
 
 
-def _read_lines(path: Path) -> _Lines:
+def _read_lines(file: IO[bytes], path: Path) -> _Lines:
     entries: list[Entry] = []
     size, number = 0, 0
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
-            while line := file.readline(_LONGEST):
-                number += 1
-                try:
-                    entries.append(_entry(json.loads(line)))
-                except (ValueError, TypeError, RecursionError) as error:
-                    if _is_cut(line, error):
-                        return _Lines(entries, size, cut=True)
-                    raise KbuildError(
-                        f"{path}:{number}: no line of a manifest",
-                        hint="name a file that `--manifest` of sign or install wrote",
-                    ) from error
-                size += len(line)
-                if not line.endswith(b"\n"):
-                    return _Lines(entries, size, unended=True)
+        while line := file.readline(_LONGEST):
+            number += 1
+            try:
+                entries.append(_entry(json.loads(line)))
+            except (ValueError, TypeError, RecursionError) as error:
+                if _is_cut(line, error):
+                    return _Lines(entries, size, cut=True)
+                raise KbuildError(
+                    f"{path}:{number}: no line of a manifest",
+                    hint="name a file that `--manifest` of sign or install wrote",
+                ) from error
+            size += len(line)
+            if not line.endswith(b"\n"):
+                return _Lines(entries, size, unended=True)
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error
     return _Lines(entries, size)

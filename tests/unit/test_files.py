@@ -12,7 +12,8 @@ import pytest
 
 from kbuildpy.cli import main
 from kbuildpy.errors import KbuildError
-from kbuildpy.files import read_regular, replacing
+from kbuildpy.files import open_regular, read_regular, replacing
+from kbuildpy.signing import manifest
 from kbuildpy.signing.manifest import Manifest, read_manifest
 from tests.unit.test_signing_hostile import ENTRY
 
@@ -52,6 +53,47 @@ def test_half_a_line_of_ours_gives_way_and_a_whole_one_without_its_end_stays(tmp
     Manifest(path).close()
     assert path.read_bytes().count(b"\n") == 2
     assert [item.path for item in read_manifest(path)] == ["a", "b"]
+
+
+def test_a_manifest_that_is_exchanged_while_it_is_opened_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "manifest", tmp_path / "other"
+    path.write_text(json.dumps(entry("a")) + "\n")
+    contents = json.dumps(entry("b")).encode() + b"\n" + json.dumps(entry("c")).encode()[:9]
+    other.write_bytes(contents)
+
+    def opened(*arguments: Any) -> int:
+        descriptor = open_regular(*arguments)
+        if other.exists():
+            other.rename(path)
+        return descriptor
+
+    monkeypatch.setattr(manifest, "open_regular", opened)
+    made = Manifest(path)
+    made.close()
+    assert list(made.entries) == ["a"]
+    assert path.read_bytes() == contents
+
+
+def test_a_manifest_is_whole_when_it_is_put_on_the_disk_and_closed_if_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "manifest"
+    path.write_text(json.dumps(entry("a")))
+    synced: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_size)
+        raise OSError("the disk fails")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    made = Manifest(path)
+    with pytest.raises(OSError, match="the disk fails"):
+        made.close()
+    # (with the end that its last line was without)
+    assert synced == [len(json.dumps(entry("a"))) + 1]
+    assert made._file.closed
 
 
 @pytest.mark.parametrize("name", ["fifo", "/dev/full", "/dev/zero", "/dev/null", "directory"])
