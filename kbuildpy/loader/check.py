@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.kernel.own_modules import module_name, packed_head, read_module, stated_needs, stated_release
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
@@ -42,7 +42,7 @@ def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[
                     f"{file}: it does not say which kernel it was built for: it has no vermagic that names one",
                     hint="name one with -k",
                 )
-        except KbuildError as error:
+        except Exception as error:
             silent.append((file, [_unreadable(file, "own", error)]))
         else:
             found.setdefault(release, []).append(file)
@@ -92,9 +92,9 @@ class Checker:
         """The verdict of each kernel on `file`."""
         try:
             contents = read_module(file)
-        except KbuildError as error:
+            return [self._verdict(file, contents, number) for number in range(len(self._check.kernels))]
+        except Exception as error:
             return [_unreadable(file, kernel.release, error) for kernel in self._check.kernels]
-        return [self._verdict(file, contents, number) for number in range(len(self._check.kernels))]
 
     def _verdict(self, file: Path, contents: bytes, number: int) -> Verdict:
         modules = self._before(file, contents, number)
@@ -112,16 +112,7 @@ class Checker:
         loaded: dict[str, Loaded] = {}
         refused: list[str] = []
         exported: set[str] = set()
-        self._pending.add(file)
-        for name in stated_needs(contents):
-            needed = self._nearest(name, file)
-            if needed is None or needed in self._pending:
-                continue
-            if (needed, number) not in self._loaded:
-                try:
-                    self._verdict(needed, read_module(needed), number)
-                except KbuildError:
-                    continue
+        for needed in self._needed(file, contents, number):
             before = self._loaded[needed, number]
             refused += before.refused
             for module in reversed(before.loaded):
@@ -133,8 +124,24 @@ class Checker:
                     exported.update(module.exports)
                 else:
                     refused.append(module.name)
-        self._pending.discard(file)
         return Modules(tuple(reversed(loaded.values())), tuple(refused))
+
+    def _needed(self, file: Path, contents: bytes, number: int) -> Iterator[Path]:
+        """The files that `file` needs, each checked; without those that need it, and those that cannot be checked."""
+        self._pending.add(file)
+        try:
+            for name in stated_needs(contents):
+                needed = self._nearest(name, file)
+                if needed is None or needed in self._pending:
+                    continue
+                if (needed, number) not in self._loaded:
+                    try:
+                        self._verdict(needed, read_module(needed), number)
+                    except Exception:  # (what was wrong is said of that file)
+                        continue
+                yield needed
+        finally:
+            self._pending.discard(file)
 
     def _nearest(self, name: str, file: Path) -> Path | None:
         candidates = self._by_name.get(name, [])
@@ -142,7 +149,9 @@ class Checker:
         return next(iter(beside or candidates), None)
 
 
-def _unreadable(file: Path, kernel: str, error: KbuildError) -> Verdict:
+def _unreadable(file: Path, kernel: str, failed: Exception) -> Verdict:
+    # (one bad file must not end a check of many)
+    error = failed if isinstance(failed, KbuildError) else unexpected(file, failed)
     name = module_name(file.name)
     hint = error.hint or None
     return Verdict(str(file), kernel, name, accepted=False, reason=error.message, hint=hint, readable=False)
