@@ -91,7 +91,8 @@ def _by_program(argv: list[str], contents: bytes) -> bytes:
     try:
         done = run(argv, input=contents, limit=limit)
     except CommandError as error:
-        if error.returncode == 127:
+        # (it was not started, or what it should have read could not be handed to it)
+        if error.returncode in (126, 127):
             raise
         raise KbuildError(f"damaged {argv[0]} contents: {_complaint(error.stderr)}") from error
     if len(done.stdout) > limit:

@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from kbuildpy.errors import CommandError
 from kbuildpy.say import complain
@@ -145,9 +146,7 @@ def _run_limited(
     argv: list[str], cwd: Path | str | None, env: dict[str, str] | None, input: bytes, limit: int
 ) -> Completed:
     # (a file for what it reads and one for its errors, so that there is one pipe to be read)
-    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as errors:
-        source.write(input)
-        source.seek(0)
+    with _file_for(argv[0], input) as source, _file_for(argv[0]) as errors:
         process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=source, stdout=subprocess.PIPE, stderr=errors)
         printed = bytearray()
         assert process.stdout
@@ -163,6 +162,26 @@ def _run_limited(
         errors.seek(0)
         status = 0 if len(printed) > limit else process.returncode
         return Completed(status, bytes(printed), errors.read())
+
+
+def _file_for(program: str, contents: bytes = b"") -> IO[bytes]:
+    """A temporary file with `contents`, which `program` is to read from its beginning. Raises `CommandError`."""
+    try:
+        # (unbuffered: a full disk is told by write() then, and by close() no more)
+        with ExitStack() as stack:
+            file = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+            view = memoryview(contents)
+            while view:
+                view = view[file.write(view) :]
+            file.seek(0)
+            stack.pop_all()
+        return file
+    except OSError as error:
+        raise CommandError(
+            f"{program}: there is no temporary file for what it reads: {error.strerror}",
+            hint="free some space, or name another directory with TMPDIR",
+            returncode=126,
+        ) from error
 
 
 def install_hint(program: str) -> str:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.release import is_release
 
 _NAME_LENGTH = 64 - 8
@@ -137,6 +137,8 @@ def read_module(path: Path) -> bytes:
     except OSError as error:
         hint = "let this user read it, or run this as one who may" if isinstance(error, PermissionError) else ""
         raise KbuildError(f"{path}: {error.strerror}", hint=hint) from error
+    except CommandError as error:  # (the program for it did not run: that says nothing of the file)
+        raise KbuildError(f"{path}: {error.message}", hint=error.hint) from error
     except KbuildError as error:
         raise KbuildError(f"{path}: {error.message}", hint=error.hint or _AGAIN) from error
 

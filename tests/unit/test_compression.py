@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import resource
 import shutil
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from kbuildpy.kernel.own_modules import read_module
 from kbuildpy.loader.kernels.vmlinux import embedded_config
 from kbuildpy.run import run
 
+ZSTD = b"\x28\xb5\x2f\xfd"
 AGAIN = "the file is damaged: build, compress or copy it again"
 
 
@@ -41,6 +43,34 @@ def test_a_programs_name_for_standard_input_is_not_shown(
     with pytest.raises(KbuildError) as failed:
         compression.decompress(b"\x28\xb5\x2f\xfd")
     assert failed.value.message == f"damaged zstd contents: {shown}"
+
+
+def test_a_full_disk_is_not_told_as_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "_decompressor", lambda name: None)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(CommandError) as failed:
+            compression.decompress(ZSTD + bytes(8192))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert failed.value.message == "zstd: there is no temporary file for what it reads: File too large"
+    assert "TMPDIR" in failed.value.hint
+
+
+def test_a_program_that_cannot_be_started_is_not_told_as_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compression, "_decompressor", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "zstd").write_bytes(b"\x7fELF")
+    (tmp_path / "zstd").chmod(0o755)
+    with pytest.raises(CommandError, match=r"^zstd: exec format error"):
+        compression.decompress(ZSTD)
+    (tmp_path / "m.ko.zst").write_bytes(ZSTD)
+    with pytest.raises(KbuildError) as failed:
+        read_module(tmp_path / "m.ko.zst")
+    assert failed.value.hint == ""
 
 
 @pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed")
