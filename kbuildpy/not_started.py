@@ -11,6 +11,8 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 
 from kbuildpy.errors import CommandError
@@ -35,7 +37,23 @@ _PUNCTUATION = ";<>|&()"
 # What may stand before a program in a command of the shell's.
 _BEFORE = frozenset({"!", "{", "do", "elif", "else", "if", "then", "time", "until", "while"})
 _BUILT_IN = frozenset({":", "[", "break", "cd", "continue", "done", "echo", "eval", "exec", "exit", "export", "false"})
-_BUILT_IN |= {"fi", "for", "in", "printf", "read", "set", "shift", "test", "trap", "true", "unset", "wait", "}", "case"}
+_BUILT_IN |= {"fi", "for", "in", "printf", "read", "set", "shift", "test", "trap", "true", "unset", "wait", "}", "[["}
+_BUILT_IN |= {
+    ".",
+    "alias",
+    "command",
+    "declare",
+    "getopts",
+    "hash",
+    "kill",
+    "let",
+    "local",
+    "pwd",
+    "readonly",
+    "return",
+}
+_BUILT_IN |= {"source", "times", "type", "typeset", "ulimit", "umask", "unalias"}
+_PATTERNS, _FUNCTION = "case", "function"
 
 
 def not_started(program: str, cwd: str, number: int) -> CommandError:
@@ -80,21 +98,25 @@ def not_started_in(command: str, status: int, *, cwd: str, env: Mapping[str, str
 
 
 def _programs(command: str) -> Iterator[str]:
-    """The first word of each simple command, built-in ones left out."""
+    """The first word of each simple command, built-in ones left out; up to a `case`, whose patterns look like programs,
+    and to the first function, which is called like one."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=_PUNCTUATION)
     lexer.whitespace_split = True
     lexer.commenters = ""
-    begins = True
-    try:
+    words: list[str] = []
+    with suppress(ValueError):  # (an open quote: the shell said so)
         for word in lexer:
-            if set(word) <= set(_PUNCTUATION):
-                begins = "<" not in word and ">" not in word
-            elif begins and not (word in _BEFORE or "=" in word.split("/")[0]):
-                begins = False
-                if word not in _BUILT_IN and "$" not in word:
-                    yield word
-    except ValueError:
-        return  # (an open quote: the shell said so)
+            words.append(word)
+    begins = True
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        if set(word) <= set(_PUNCTUATION):
+            begins = "<" not in word and ">" not in word
+        elif begins and not (word in _BEFORE or "=" in word.split("/")[0]):
+            begins = False
+            if word in (_PATTERNS, _FUNCTION) or following.startswith("("):
+                return
+            if word not in _BUILT_IN and "$" not in word:
+                yield word
 
 
 def _refusal(program: str, cwd: str, env: Mapping[str, str]) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from kbuildpy.errors import CommandError
 from kbuildpy.kbuild.command import run_command
-from kbuildpy.not_started import package_with
+from kbuildpy.not_started import not_started_in, package_with
 from kbuildpy.run import run, run_attached
 
 # What `uname -m` calls machines, and e_machine of their programs.
@@ -47,6 +47,23 @@ def test_a_program_of_the_trees_that_is_missing_is_named_with_the_package_that_h
     assert error.message == f"{kbuild}/tools/objtool/objtool: program not found"
     assert "linux-kbuild-9.9" in error.hint
     assert "install objtool" not in error.hint
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("umask 022; . ./none; command -v x; type x; ulimit -c 0; kill 0; readonly a; nope-none", "nope-none"),
+        ("nope-none; case x in a) true;; esac", "nope-none"),
+        ("case x in a) true;; *) nope-none;; esac", ""),
+        ("f() { nope-none; return 1; }; f", ""),
+        ("nope-none && f ( ) { true; }; f", "nope-none"),
+        ("if [[ -f x ]]; then (nope-none); fi", "nope-none"),
+        ("nope-none 'open", "nope-none"),
+    ],
+)
+def test_words_of_the_shells_are_no_programs(command: str, named: str, tmp_path: Path) -> None:
+    error = not_started_in(command, 127, cwd=str(tmp_path), env=dict(os.environ))
+    assert (error.message if error else "") == (f"{named}: program not found" if named else "")
 
 
 def test_the_package_of_a_file_is_the_one_that_the_system_knows(tmp_path: Path) -> None:
