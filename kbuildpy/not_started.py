@@ -71,7 +71,7 @@ def not_started(program: str, cwd: str, number: int) -> CommandError:
         what = f"{real}: cannot be started: the interpreter or dynamic loader that it names is missing"
         return CommandError(what, hint=_restoring_hint(real), returncode=_NOT_FOUND)
     if number == errno.ENOEXEC:
-        built_for, here = _machine_of(real), os.uname().machine
+        built_for, here = _machine_of(_head(real)), os.uname().machine
         if built_for and built_for != here:
             return CommandError(
                 f"{real}: a program for {built_for}, and this machine is {here}",
@@ -128,19 +128,26 @@ def _refusal(program: str, cwd: str, env: Mapping[str, str]) -> int:
         return errno.ENOENT
     if not os.access(path, os.X_OK):
         return errno.EACCES
-    start = path.open("rb").read(2) if path.is_file() else b""
-    foreign = _machine_of(path) not in ("", *_RUNS.get(os.uname().machine, (os.uname().machine,)))
-    return errno.ENOEXEC if foreign or not start else 0
+    head = _head(path)
+    foreign = _machine_of(head) not in ("", *_RUNS.get(os.uname().machine, (os.uname().machine,)))
+    return errno.ENOEXEC if foreign or head == b"" else 0
 
 
-def _machine_of(path: Path) -> str:
-    """The machine that an ELF program is for, "" for what is none, or for one that is not known here."""
+def _head(path: Path) -> bytes | None:
+    """The first bytes of a program, none of a directory; None where they cannot be read, as of one that may only be
+    run."""
     try:
         with path.open("rb") as file:
-            header = file.read(20)
+            return file.read(20)
+    except IsADirectoryError:
+        return b""
     except OSError:
-        return ""
-    if len(header) < 20 or not header.startswith(b"\x7fELF"):
+        return None
+
+
+def _machine_of(header: bytes | None) -> str:
+    """The machine that the ELF program with this `header` is for, "" for what is none, or is not known here."""
+    if header is None or len(header) < 20 or not header.startswith(b"\x7fELF"):
         return ""
     return _MACHINES.get(int.from_bytes(header[18:20], "little" if header[5] == 1 else "big"), "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -112,6 +113,23 @@ def test_a_program_that_is_empty_or_may_not_be_run_is_told(tmp_path: Path) -> No
     path.chmod(0o755)
     with pytest.raises(CommandError, match="the interpreter or dynamic loader that it names is missing"):
         run([path])
+
+
+def test_a_program_that_may_only_be_run_is_not_the_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "host").write_text("#!/bin/sh\n")
+    (tmp_path / "host").chmod(0o711)
+
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)  # (root may read it)
+    error = not_started_in("./host; nope-none", 127, cwd=str(tmp_path), env=dict(os.environ))
+    assert error is not None and error.message == "nope-none: program not found"
+
+
+def test_a_directory_is_no_program(tmp_path: Path) -> None:
+    error = not_started_in("./", 126, cwd=str(tmp_path), env=dict(os.environ))
+    assert error is not None and "not a program" in error.message
 
 
 def test_a_program_in_the_search_path_is_named_with_its_package(tmp_path: Path) -> None:
