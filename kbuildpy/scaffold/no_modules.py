@@ -7,6 +7,7 @@ it needs, and a Kbuild file in another directory. Nothing is run to find out.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -66,11 +67,11 @@ def _calls(directory: Path, command: str) -> Iterator[str]:
     for name in ("GNUmakefile", "makefile", "Makefile"):
         path = directory / name
         if path.is_file():
-            for call in written_calls(path):
-                given = " ".join(f"{key}={_quoted(value)}" for key, value in call.variables)
+            for call in written_calls(_text(path)):
+                given = " ".join(f"{key}={shlex.quote(value)}" for key, value in call.variables)
                 place = _place(directory, call.place)
                 if given or place != directory:
-                    does = f"{command} {place} {given}".rstrip() if place else call.text
+                    does = f"{command} {shlex.quote(str(place))} {given}".rstrip()
                     yield f"{name}:{call.line} calls Kbuild as `{call.text}`" + (f": {does}" if place else "")
             return
 
@@ -89,7 +90,8 @@ def _below(directory: Path, read: set[Path], command: str) -> Iterator[str]:
             continue
         makefile = next((folder / name for name in ("Kbuild", "Makefile") if (folder / name).is_file()), None)
         if makefile and _SETS_OBJECTS.search(_text(makefile)):
-            yield f"{makefile.relative_to(directory)} names objects, and nothing leads there: {command} {folder}"
+            build = f"{command} {shlex.quote(str(folder))}"
+            yield f"{makefile.relative_to(directory)} names objects, and nothing leads there: {build}"
 
 
 def _lines(makefile: Path) -> Iterator[tuple[int, str]]:
@@ -104,10 +106,6 @@ def _lines(makefile: Path) -> Iterator[tuple[int, str]]:
             continue
         yield first, whole
         whole = ""
-
-
-def _quoted(value: str) -> str:
-    return f"'{value}'" if re.search(r"[^\w@%+=:,./-]", value) else value
 
 
 def _shown(directory: Path, path: Path) -> str:

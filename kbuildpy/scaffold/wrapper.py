@@ -49,16 +49,15 @@ class WrittenCall:
     variables: tuple[tuple[str, str], ...]
 
 
-def written_calls(makefile: Path) -> list[WrittenCall]:
-    """The calls of Kbuild to build modules in `makefile`, each once; neither make nor anything else is run."""
+def written_calls(text: str) -> list[WrittenCall]:
+    """The calls of Kbuild to build modules in the Makefile `text`, each once; neither make nor anything else is run."""
     found: dict[tuple[str, tuple[tuple[str, str], ...]], WrittenCall] = {}
-    for line, words in _recipes(makefile.read_text(errors="surrogateescape")):
+    for line, words in _recipes(text):
         call = _call(words)
         if call is not None:
             place, given = call
             place = _HERE.sub("$(CURDIR)", place)
-            text = " ".join(words).lstrip("@-+")
-            written = WrittenCall(line, text, place, tuple(given.items()))
+            written = WrittenCall(line, " ".join(words).lstrip("@-+"), place, tuple(given.items()))
             found.setdefault((place, written.variables), written)
     return list(found.values())
 

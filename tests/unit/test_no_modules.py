@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,23 @@ def test_a_makefile_that_calls_kbuild_says_how(tmp_path: Path) -> None:
     assert call.endswith(": kbuildpy build @/drv/src CONFIG_DEMO=m EXTRA='-O1 -g'")
     [call, _] = hints(tmp_path / "c", {"Makefile": WRAPPER.replace("PLACE", "/$(SUB)")})
     assert call.endswith(" M=$(PWD)/$(SUB) CONFIG_DEMO=m EXTRA=-O1 -g modules`")
+
+
+def test_a_hint_is_one_command_whatever_the_makefile_says(tmp_path: Path) -> None:
+    text = 'all:\n\t$(MAKE) -C $(KDIR) "M=$(PWD)/a b" "EXTRA=\';reboot;\'" modules\n'
+    files = {"Makefile": text, "c d/Kbuild": "obj-m := x.o\n"}
+    for hint in hints(tmp_path, files):
+        words = shlex.split(hint.rpartition(": kbuildpy build ")[2])
+        assert words in (["@/a b", "EXTRA=';reboot;'"], ["@/c d"]), hint
+
+
+def test_a_makefile_that_cannot_be_read_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError
+
+    write_sources({"Makefile": WRAPPER}, tmp_path)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert hints(tmp_path, {}, read=("Makefile",))[0].startswith("obj-m is empty")
 
 
 def test_kbuild_files_that_nothing_leads_to_are_named(tmp_path: Path) -> None:
