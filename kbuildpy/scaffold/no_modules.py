@@ -15,7 +15,8 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.scaffold.wrapper import written_calls
 
 _OBJECTS = re.compile(r"^\s*obj-\$[({](CONFIG_\w+)[)}]\s*[:+?]*=\s*(.*)")
-_CONDITION = re.compile(r"^\s*(?:else\s+)?(ifdef|ifndef|ifeq|ifneq)\b(.*)")
+_CONDITION = re.compile(r"^\s*(?:else\s+)?(ifdef|ifeq|ifneq)\b(.*)")
+_EMPTY_SIDE = re.compile(r"""^\s*\(\s*,|,\s*\)\s*$|^\s*(?:""|'')\s|\s(?:""|'')\s*$""")
 _SYMBOL = re.compile(r"CONFIG_\w+")
 _SETS_OBJECTS = re.compile(r"^\s*(?:obj|subdir)-", re.MULTILINE)
 _LOOKED_INTO, _TOLD = 300, 8
@@ -56,10 +57,20 @@ def _symbols(directory: Path, makefile: Path, value_of: Callable[[str], str]) ->
                 yield f"{where}: {symbol} is y, so that {' '.join(names)} is not made a module: give {symbol}=m"
             elif value not in ("y", "m"):
                 yield f"{where}: {symbol} is not set, and {' '.join(names)} depends on it: give {symbol}=m"
-        condition = _CONDITION.match(line)
-        for symbol in _SYMBOL.findall(condition[2]) if condition else ():
+        for symbol in _asked_for(line):
             if not value_of(symbol):
                 yield f"{where}: {symbol} is not set, and `{line.strip()}` asks for it"
+
+
+def _asked_for(line: str) -> list[str]:
+    """The symbols that must be set for the condition in `line` to hold; `ifndef`, and a comparison that holds with
+    nothing, ask for none."""
+    condition = _CONDITION.match(line)
+    if condition is None:
+        return []
+    word, compared = condition.groups()
+    asks = word == "ifdef" or (word == "ifneq") == bool(_EMPTY_SIDE.search(compared))
+    return _SYMBOL.findall(compared) if asks else []
 
 
 def _calls(directory: Path, command: str) -> Iterator[str]:

@@ -38,6 +38,29 @@ def hints(place: Path, files: dict[str, str], read: tuple[str, ...] = ()) -> lis
 
 
 @pytest.mark.parametrize(
+    ("condition", "asks"),
+    [
+        ("ifdef CONFIG_DEMO", True),
+        ("else ifdef CONFIG_DEMO", True),
+        ("ifndef CONFIG_DEMO", False),
+        ("ifeq ($(CONFIG_DEMO),m)", True),
+        ("ifeq ($(CONFIG_DEMO),)", False),
+        ("ifeq (, $(CONFIG_DEMO) )", False),
+        ('ifeq "$(CONFIG_DEMO)" ""', False),
+        ("ifeq '' '$(CONFIG_DEMO)'", False),
+        ('ifeq "$(CONFIG_DEMO)" "y"', True),
+        ("ifneq ($(CONFIG_DEMO),)", True),
+        ("ifneq ($(filter y m,$(CONFIG_DEMO)),)", True),
+        ("ifneq ('',$(CONFIG_DEMO))", False),
+        ("ifneq ($(CONFIG_DEMO),y)", False),
+    ],
+)
+def test_a_condition_that_holds_without_the_symbol_asks_for_nothing(condition: str, asks: bool, tmp_path: Path) -> None:
+    [said] = hints(tmp_path, {"Kbuild": f"{condition}\nobj-m := a.o\nendif\n"})
+    assert said.startswith("Kbuild:1: CONFIG_DEMO is not set" if asks else "obj-m is empty")
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         (
