@@ -184,6 +184,12 @@ def _file_for(program: str, contents: bytes = b"") -> IO[bytes]:
         ) from error
 
 
+def with_sbin(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment `env` for depmod: who is not root has no /sbin in PATH. (An empty part of it would mean the
+    directory that one is in.)"""
+    return {**env, "PATH": ":".join(filter(None, (env.get("PATH"), "/usr/sbin", "/sbin")))}
+
+
 def install_hint(program: str) -> str:
     """What to install for `program` on a Debian system, as a sentence."""
     return f"apt-get install {package_of(program)}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.installing import InstallRules
-from kbuildpy.run import run
+from kbuildpy.run import run, with_sbin
 
 _BOOT = Path("/boot")
 _SMALLEST_MAP = 4096
@@ -41,9 +41,7 @@ def run_depmod(rules: InstallRules, root: str, env: Mapping[str, str], *, wanted
     if script_runs(rules) or not depmod_runs(rules, root, wanted=wanted):
         done = run([*rules.depmod], cwd=rules.cwd, env=env, check=False)
     else:
-        # (as the script: who is not root has no /sbin in PATH)
-        search = f"{env.get('PATH', '')}:/usr/sbin:/sbin"
-        done = run(depmod_words(rules, root), env={**env, "PATH": search}, check=False)
+        done = run(depmod_words(rules, root), env=with_sbin(env), check=False)
     if done.returncode != 0:
         raise CommandError(
             f"depmod failed with status {done.returncode}: {done.error_text.strip()}",

@@ -18,7 +18,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.module_names import softdeps_of
 from kbuildpy.kernel.own_modules import built_in_names, read_modules_dep
-from kbuildpy.run import run
+from kbuildpy.run import run, with_sbin
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
 
@@ -67,7 +67,7 @@ def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: 
         with TemporaryDirectory(prefix=".fetch-", dir=kept) as name:
             package = Path(name)
             _extract(release, package, machine.debian if machine and not machine.native else "")
-            run(["depmod", "-b", package, release], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
+            run(["depmod", "-b", package, release], env=with_sbin(os.environ))
             try:
                 (package / "lib/modules" / release).rename(kept / release)
             except OSError:

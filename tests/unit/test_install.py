@@ -12,7 +12,7 @@ import pytest
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import replacing, umask
 from kbuildpy.install.modules import BuiltModule, check_modules, modules_of_build
-from kbuildpy.run import install_hint
+from kbuildpy.run import install_hint, with_sbin
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,11 @@ def test_refuses_two_modules_for_one_place(tmp_path: Path) -> None:
     twice = [BuiltModule(tmp_path / name, "drv.ko") for name in ("a", "b")]
     with pytest.raises(UsageError, match=r"both be installed as drv\.ko"):
         check_modules(twice, "6.1")
+
+
+def test_depmod_is_not_looked_for_in_the_current_directory() -> None:
+    assert with_sbin({"PATH": "/bin", "A": "b"}) == {"PATH": "/bin:/usr/sbin:/sbin", "A": "b"}
+    assert with_sbin({})["PATH"] == with_sbin({"PATH": ""})["PATH"] == "/usr/sbin:/sbin"
 
 
 def test_the_package_of_a_cross_strip_is_that_of_its_binutils() -> None:
