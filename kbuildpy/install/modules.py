@@ -37,7 +37,9 @@ def modules_of_build(directory: Path, out: Path) -> list[BuiltModule]:
             f"{directory}: no modules for {out.name} there ({order}: {error.strerror})", hint=hint
         ) from error
     # Up to 6.12 modules are named by their whole path, and up to 6.2 as .ko files (scripts/Makefile.build).
-    names = [str(Path(line.removeprefix(f"{directory}/")).with_suffix(".ko")) for line in lines]
+    stems = [posixpath.splitext(line.removeprefix(f"{directory}/"))[0] for line in lines]
+    # (Path.with_suffix() raises ValueError for `/`, which a damaged file may have)
+    names = [str(Path(f"{stem}.ko")) for stem in stems]
     if not names:
         raise KbuildError(f"{directory}: the Kbuild file names no modules (obj-m is empty)", hint="nothing to install")
     modules = [BuiltModule(out / _built_as(name), name) for name in dict.fromkeys(names)]

@@ -33,6 +33,13 @@ def test_refuses_modules_of_another_directory(tmp_path: Path) -> None:
         modules_of_build(tmp_path / "elsewhere", tmp_path)
 
 
+@pytest.mark.parametrize("line", ["/", ".", "..", "{directory}/"])
+def test_refuses_a_damaged_modules_order(line: str, tmp_path: Path) -> None:
+    (tmp_path / "modules.order").write_text(line.format(directory=tmp_path) + "\n")
+    with pytest.raises(KbuildError, match="not there, and"):
+        modules_of_build(tmp_path, tmp_path)
+
+
 def test_refuses_two_modules_for_one_place(tmp_path: Path) -> None:
     twice = [BuiltModule(tmp_path / name, "drv.ko") for name in ("a", "b")]
     with pytest.raises(UsageError, match=r"both be installed as drv\.ko"):
