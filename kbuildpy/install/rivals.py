@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kbuildpy.kernel.depmod_order import SearchOrder, indexed_paths, modules_by_name, search_order
+from kbuildpy.kernel.depmod_order import BUILT_IN, SearchOrder, indexed_paths, modules_by_name, search_order
 from kbuildpy.kernel.own_modules import module_name
 
 
@@ -49,7 +49,7 @@ def rival_sentence(name: str, paths: Sequence[str], taken: str | None) -> str:
 
 def _hint(name: str, order: SearchOrder) -> str:
     first = order.searches[0]
-    return (
-        f"depmod searches {' '.join(order.searches)}: install it with INSTALL_MOD_DIR={first}, or say "
-        f"`override {name} * DIR` in /etc/depmod.d/{name}.conf"
-    )
+    # (where it searches first what is not named, no directory comes before the other module's)
+    folder = f"install it with INSTALL_MOD_DIR={first}, or " if first != BUILT_IN else ""
+    searches = " ".join(order.searches)
+    return f"depmod searches {searches}: {folder}say `override {name} * DIR` in /etc/depmod.d/{name}.conf"

@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.kernel.own_modules import module_name
 
 _FOLDERS = tuple(map(Path, ("/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/lib/depmod.d")))
-_BUILT_IN = "built-in"
+BUILT_IN = "built-in"
+"""Stands for all directories that are not named."""
 _MODULE = re.compile(r"\.ko(?:\.(?:gz|xz|zst))?$")
 
 
@@ -41,9 +43,9 @@ class SearchOrder:
 
     def _rank(self, path: str) -> int:
         for rank, folder in enumerate(self.searches):
-            if folder != _BUILT_IN and path.startswith(f"{folder}/"):
+            if folder != BUILT_IN and path.startswith(f"{folder}/"):
                 return rank
-        return self.searches.index(_BUILT_IN) if _BUILT_IN in self.searches else len(self.searches)
+        return self.searches.index(BUILT_IN) if BUILT_IN in self.searches else len(self.searches)
 
 
 def search_order(release: str, folders: Sequence[Path] = _FOLDERS) -> SearchOrder:
@@ -55,7 +57,10 @@ def search_order(release: str, folders: Sequence[Path] = _FOLDERS) -> SearchOrde
     searches: list[str] = []
     overrides: list[str] = []
     for _, path in sorted(files.items()):
-        for line in path.read_text(errors="surrogateescape").replace("\\\n", "").splitlines():
+        text = ""
+        with suppress(OSError):  # (a link to nowhere, or not for this user: depmod goes on without it)
+            text = path.read_text(errors="surrogateescape")
+        for line in text.replace("\\\n", "").splitlines():
             words = line.split()
             if words[:1] == ["search"]:
                 searches += words[1:]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.install import rivals
 from kbuildpy.install.rivals import tell_rivals
 from kbuildpy.kernel.depmod_order import SearchOrder, indexed_paths, modules_by_name, search_order
 from kbuildpy.run import run
@@ -58,6 +59,27 @@ def test_what_only_the_file_system_decides_is_not_guessed() -> None:
     assert SearchOrder().winner(["extra/drv.ko", "kernel/drv.ko.xz"]) is None
     assert SearchOrder().winner(["updates/drv.ko", "updates/drv.ko.xz"]) is None
     assert SearchOrder().winner(["updates/drv.ko", "kernel/drv.ko.xz"]) == "updates/drv.ko"
+
+
+def test_a_file_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").symlink_to("none")
+    (tmp_path / "b.conf").mkdir()
+    (tmp_path / "c.conf").write_text("search extra updates\n")
+    assert search_order(RELEASE, [tmp_path]).searches == ("extra", "updates")
+
+
+def test_no_directory_is_advised_that_depmod_has_no_name_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("kernel/drv.ko", "updates/drv.ko"):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).touch()
+    monkeypatch.setattr(rivals, "search_order", lambda release: SearchOrder(("built-in", "updates")))
+    warned: list[str] = []
+    tell_rivals(tmp_path, ["updates/drv.ko"], release=RELEASE, indexed=False, say=pytest.fail, warn=warned.append)
+    [warning] = warned
+    assert warning.splitlines() == [
+        "kbuildpy: warning: drv: modprobe takes kernel/drv.ko, and not updates/drv.ko",
+        "  depmod searches built-in updates: say `override drv * DIR` in /etc/depmod.d/drv.conf",
+    ]
 
 
 def test_installing_tells_which_one_modprobe_takes(tmp_path: Path) -> None:
