@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.install.beneath import check_index, check_place
+from kbuildpy.install.beneath import check_index, check_places
 from kbuildpy.install.depmod import depmod_command, depmod_runs, depmod_title, run_depmod
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_modules
@@ -46,9 +46,8 @@ def install_modules(
     """
     env = rules.environment_for(environ, root)
     check_modules(modules, release)
-    for module in modules:
-        if said := check_place(module.name, rules, root):
-            warn(f"kbuildpy: warning: {said}")
+    for said in check_places((module.name for module in modules), rules, root):
+        warn(f"kbuildpy: warning: {said}")
     check_signatures(modules, rules, signer, warn)
     chosen, lack = (signer, "") if signer else tree_signer(rules.signature)
     if lack and not all(stays_signed(module, rules) for module in modules):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import UsageError
-from kbuildpy.install.beneath import check_index, check_place
+from kbuildpy.install.beneath import check_index, check_places
 from kbuildpy.install.depmod import depmod_runs, depmod_title, run_depmod
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
@@ -108,7 +108,7 @@ def _declare_module(
         source = Path(sources[0].get_abspath())
         run_env = rules.environment_for(project.environ, root)
         check_release(source, project.tree.release)
-        if said := check_place(name, rules, root):
+        for said in check_places([name], rules, root):
             _warn(session)(f"kbuildpy: warning: {said}")
         signer, lack = find_signer()
         if lack and not stays_signed(BuiltModule(source, name), rules):

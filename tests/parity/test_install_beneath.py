@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.install.beneath import check_index, check_place
+from kbuildpy.install.beneath import check_index, check_places
 from kbuildpy.install.modules import BuiltModule, modules_of_build
 from kbuildpy.kernel.installing import InstallRules
 from tests.parity.both import kbuildpy
@@ -107,7 +107,7 @@ def test_a_module_beside_its_directory_is_installed_as_by_make_and_that_is_said(
 def test_a_name_in_modules_order_leads_nowhere_else(line: str, tmp_path: Path) -> None:
     for rules, root in ((RULES, str(tmp_path)), (RULES, ""), (replace(RULES, folder="."), "")):
         with pytest.raises(KbuildError, match=r"outside of /lib/modules/6\.1") as error:
-            check_place(line, rules, root)
+            check_places([line], rules, root)
         assert not isinstance(error.value, UsageError)
     # ... nor does it have another file read than one of the build.
     (tmp_path / "out").mkdir()
@@ -122,7 +122,8 @@ def test_a_name_beside_the_directory_is_looked_for_where_it_was_built(tmp_path: 
     (tmp_path / "_up/common/a.ko").touch()
     (tmp_path / "modules.order").write_text("../common/a.o\n")
     assert modules_of_build(tmp_path / "m", tmp_path) == [BuiltModule(tmp_path / "_up/common/a.ko", "../common/a.ko")]
-    assert check_place("../common/a.ko", RULES, "").endswith("/lib/modules/6.1/common/a.ko.xz, as make does")
+    [said] = check_places(["../common/a.ko", "b.ko"], RULES, "")
+    assert said.endswith("/lib/modules/6.1/common/a.ko.xz, as make does")
 
 
 def test_the_index_is_not_written_through_a_link_either(tmp_path: Path) -> None:
@@ -136,8 +137,8 @@ def test_the_index_is_not_written_through_a_link_either(tmp_path: Path) -> None:
 def test_links_without_an_end_are_refused(tmp_path: Path) -> None:
     (tmp_path / "lib").symlink_to("lib")
     with pytest.raises(KbuildError, match="is a link to lib"):
-        check_place("a.ko", RULES, str(tmp_path))
+        check_places(["a.ko"], RULES, str(tmp_path))
 
 
 def test_the_running_system_is_left_by_nothing() -> None:
-    assert check_place("a.ko", replace(RULES, folder="../../../../x"), "") == ""
+    assert check_places(["a.ko"], replace(RULES, folder="../../../../x"), "") == []

@@ -11,8 +11,13 @@ import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import replacing, umask
+from kbuildpy.install.beneath import check_places
+from kbuildpy.install.module import install_module, target_of
 from kbuildpy.install.modules import BuiltModule, check_modules, modules_of_build
+from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.run import install_hint, with_sbin
+
+RULES = InstallRules("6.1", "/lib/modules/6.1", "extra", "", (), None, (), "", (), "", "/", {})
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,31 @@ def test_refuses_two_modules_for_one_place(tmp_path: Path) -> None:
 def test_depmod_is_not_looked_for_in_the_current_directory() -> None:
     assert with_sbin({"PATH": "/bin", "A": "b"}) == {"PATH": "/bin:/usr/sbin:/sbin", "A": "b"}
     assert with_sbin({})["PATH"] == with_sbin({"PATH": ""})["PATH"] == "/usr/sbin:/sbin"
+
+
+@pytest.mark.parametrize("place", ["lib", "lib/modules/6.1/extra"])
+def test_a_file_in_the_way_is_an_error_with_a_name(place: str, tmp_path: Path) -> None:
+    in_the_way, module = tmp_path / "root" / place, tmp_path / "a.ko"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.touch()
+    module.touch()
+    root = str(tmp_path / "root")
+    assert check_places(["a.ko", "b/c.ko"], RULES, root) == []
+    with pytest.raises(KbuildError, match=f"^{tmp_path}/root/lib.*: (Not a directory|File exists)"):
+        install_module(module, target_of("a.ko", RULES, root), RULES, env={}, signer=None)
+
+
+def test_a_link_of_one_module_is_followed_from_where_the_others_lead(tmp_path: Path) -> None:
+    (tmp_path / "usr/lib/modules/6.1/extra/sub").mkdir(parents=True)
+    (tmp_path / "lib").symlink_to("usr/lib")
+    link = tmp_path / "lib/modules/6.1/extra/sub/b.ko"
+    link.symlink_to("../../../../../../x")
+    names = ["a.ko", "sub/b.ko", "c.ko"]
+    assert check_places(names, RULES, str(tmp_path)) == []
+    link.unlink()
+    link.symlink_to("../../../../../../../x")
+    with pytest.raises(KbuildError, match=f"^{tmp_path}/usr/lib/modules/6.1/extra/sub/b.ko is not below {tmp_path}\n"):
+        check_places(names, RULES, str(tmp_path))
 
 
 def test_the_package_of_a_cross_strip_is_that_of_its_binutils() -> None:
