@@ -61,9 +61,11 @@ def look_at(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[
             overlay = Overlay(str(directory), temporary, temporary)
             if (place / "upper").is_dir():
                 shutil.copytree(place / "upper", overlay.upper, symlinks=True, ignore=_ignore_special)
-            plan = ask_directory(answer, directory, environ=environ, overlay=overlay)
-            plan = replace(plan, custom=plan.custom or bool(written_files(overlay)))
-            leave(overlay)
+            try:
+                plan = ask_directory(answer, directory, environ=environ, overlay=overlay)
+                plan = replace(plan, custom=plan.custom or bool(written_files(overlay)))
+            finally:
+                leave(overlay)
         kept = Overlay(str(directory), str(place), str(out.resolve())) if plan.custom else None
         layout = Layout(str(directory), str(directory), str(out), cwd, kept)
         return Evaluation(_with_made(plan, layout), layout)

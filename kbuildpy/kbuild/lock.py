@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import struct
+from contextlib import ExitStack
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
@@ -34,10 +35,13 @@ def lock_output(out: Path, *, create: bool = True) -> None:
         while True:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            _wait_for(descriptor, out)
-            if _is_there(descriptor, path):
-                break
-            os.close(descriptor)  # (the one that was waited for removed the output, and this file)
+            with ExitStack() as stack:
+                stack.callback(os.close, descriptor)
+                _wait_for(descriptor, out)
+                # (the one that was waited for may have removed the output, and this file)
+                if _is_there(descriptor, path):
+                    stack.pop_all()
+                    break
         _held[str(path)] = descriptor
     except OSError as error:
         if error.errno == errno.EDEADLK:
