@@ -11,9 +11,10 @@ _PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _prctl = ctypes.CDLL(None).prctl
 
 
-def end_with(parent: int) -> None:
-    """In a new process, before it runs another program or in place of that: be killed when `parent` ends."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with(parent: int, number: int = signal.SIGKILL) -> None:
+    """In a new process, before it runs another program or in place of that: get the signal `number` when `parent`
+    ends."""
+    _prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -27,7 +27,6 @@ from kbuildpy.kernel.cache import read_json, write_json
 
 # include/uapi/linux/sched.h, include/uapi/linux/mount.h
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
-_PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _LINKS = 40  # as many as the kernel follows (include/linux/namei.h: MAXSYMLINKS)
 # What a version control system notes in the overlay must not hide what it notes among the sources later.
@@ -174,7 +173,10 @@ def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
     namespace = _namespaces[overlay]
     if isinstance(namespace, OverlayRefused):
         raise namespace
-    return partial(_enter, _libc(), namespace, cwd)
+    from kbuildpy.child import end_with  # (not for builds that have nothing to run: it takes ctypes)
+
+    # What is killed with us, SIGTERM tells to end: make hands that on to the recipes, which else would go on writing.
+    return partial(_enter, _libc(), namespace, cwd, partial(end_with, os.getpid(), signal.SIGTERM))
 
 
 def leave(overlay: Overlay) -> None:
@@ -298,13 +300,13 @@ def _lay_over(libc: Any, overlay: Overlay, *, own_user: bool) -> None:
             os.close(descriptor)
 
 
-def _enter(libc: Any, namespace: Namespace, cwd: str) -> None:
+def _enter(libc: Any, namespace: Namespace, cwd: str, end_with_us: Callable[[], None]) -> None:
     for descriptor in (namespace.user, namespace.mount):
         if descriptor is not None:
             _check(libc.setns(descriptor, 0), "setns")
     os.chdir(cwd)
-    # What is killed with us, SIGTERM tells to end: make hands that on to the recipes, which else would go on writing.
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    # (last: who enters a user namespace is told no more)
+    end_with_us()
 
 
 def _check(result: int, what: str) -> None:
@@ -319,7 +321,10 @@ def _check(result: int, what: str) -> None:
 def _libc() -> Any:
     import ctypes  # (not for builds that have nothing to run: it takes 5 ms)
 
-    return ctypes.CDLL(None, use_errno=True)
+    libc = ctypes.CDLL(None, use_errno=True)
+    # (looked up here, and kept by `libc`: between fork and exec is no place for that)
+    _ = libc.mount, libc.setns, libc.unshare
+    return libc
 
 
 def _mounts_below(overlay: Overlay) -> list[str]:
