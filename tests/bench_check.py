@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from kbuildpy.kbuild.module_facts import ask_module_facts
+from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.own_modules import modules_directory, walk_modules
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree

@@ -192,7 +192,7 @@ def _checks(args: argparse.Namespace, files: Sequence[Path]) -> tuple[list[Check
 
 def _kernels(args: argparse.Namespace, *, own: str = "") -> list[LoaderKernel]:
     """The kernels that `args` name, or the one whose release modules say that they were built for."""
-    from kbuildpy.kbuild.module_facts import ask_module_facts
+    from kbuildpy.kbuild.ask_module_facts import ask_module_facts
     from kbuildpy.loader.kernels.keys import with_certificates
     from kbuildpy.loader.kernels.open import open_kernels
 

@@ -28,7 +28,7 @@ from kbuildpy.install.modules import (
 )
 from kbuildpy.install.rivals import tell_rivals
 from kbuildpy.install.stage import index_modules, install_modules
-from kbuildpy.kbuild.install import ask_install
+from kbuildpy.kbuild.ask_install import ask_install
 from kbuildpy.kernel.find import find_called_trees
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree

@@ -125,7 +125,7 @@ def _packer(kernel: str | None) -> Pack:
     """How a compressed module is compressed again: as by the tree of `kernel`, else of the release it was built for."""
 
     def rules_for(release: str, variables: Mapping[str, str]) -> InstallRules:
-        from kbuildpy.kbuild.install import ask_install
+        from kbuildpy.kbuild.ask_install import ask_install
         from kbuildpy.kernel.find import find_trees
 
         if not kernel and not release:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from kbuildpy.errors import CommandError
 from kbuildpy.run import run_attached
 from kbuildpy.say import say
+from kbuildpy.shell_words import is_operator, shell_words
 
 _SHELL_CHARACTERS = frozenset("$`*?[~\n")
 _SHELL_WORDS = frozenset({"if", "for", "while", "case", "{", "}", "!", "set", "exit", "cd", ":"})
@@ -22,18 +23,15 @@ def split_command(text: str) -> list[list[str]] | None:
     """The argument lists of a command of plain words joined by `;`; None when it needs a shell."""
     if not _SHELL_CHARACTERS.isdisjoint(text):
         return None
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=";<>|&()")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
     try:
-        words = list(lexer)
+        words = shell_words(text)
     except ValueError:
         return None
     commands: list[list[str]] = [[]]
     for word in words:
         if word == ";":
             commands.append([])
-        elif word and set(word) <= set(";<>|&()"):
+        elif word and is_operator(word):
             return None
         else:
             commands[-1].append(word)

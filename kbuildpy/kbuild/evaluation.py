@@ -14,20 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.answer import TreeAnswer
-from kbuildpy.kbuild.directory import ask_directory, remembered_plan
-from kbuildpy.kbuild.generated import (
-    MakeKilledError,
-    copy_path,
-    copy_sources,
-    is_written,
-    make_sources,
-    note_sources,
-    run_own_rules,
-)
+from kbuildpy.kbuild.ask_directory import ask_directory, remembered_plan
 from kbuildpy.kbuild.layout import Layout
-from kbuildpy.kbuild.overlay import Overlay, OverlayRefused, forget_outdated, keep, leave, written_files
+from kbuildpy.kbuild.namespace import OverlayRefused, leave
+from kbuildpy.kbuild.overlay import Overlay
+from kbuildpy.kbuild.overlay_files import forget_outdated, keep, written_files
+from kbuildpy.kbuild.own_rules import MakeKilledError, make_sources, run_own_rules
 from kbuildpy.kbuild.plan import ObjectPlan, Plan, plan_from_json, plan_to_json
+from kbuildpy.kbuild.source_copy import copy_path, copy_sources, is_written, note_sources
+from kbuildpy.kbuild.tree_answer import TreeAnswer
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 An object depends on about a thousand kernel headers. They are no nodes of the build's graph: one stat of
 each file of their union per run finds what changed, and only then it is looked up whom that concerns.
-What every object was made from stands in its record (`record`); the index here is a digest of the
-records, kept because reading them all would cost more than the rest of a no-op build.
+What every object was made from stands in its `.cmd` file (`cmd_file`); the index here is a digest of those,
+kept because reading them all would cost more than the rest of a no-op build.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kbuildpy.kbuild.question import Stamp, digest, stamp
-from kbuildpy.kbuild.record import Record, mentioned_symbols, parse_record
+from kbuildpy.kbuild.cmd_file import CmdFile, mentioned_symbols, parse_cmd_file
+from kbuildpy.kbuild.stamps import Stamp, digest, stamp
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 
 _FORMAT = 6
@@ -84,7 +84,7 @@ def read_autoconf(path: Path) -> dict[str, str]:
 class Freshness:
     """The index of one build directory: in which state each object saw its kernel headers and CONFIG_ symbols.
 
-    `path` is where it is kept; `autoconf` the tree's generated autoconf.h, relative names in records are
+    `path` is where it is kept; `autoconf` the tree's generated autoconf.h, names in `.cmd` files are
     relative to `cwd`; files that `is_own` are left to the build's graph. An entry of `_states` is a file in one
     state; an object refers to the states that it was made from, so that an object left over from before a change
     stays stale until it is made.
@@ -107,11 +107,11 @@ class Freshness:
         self._config = self._current_config(value["autoconf"])
         self._outdated: frozenset[int] | None = None
 
-    def is_stale(self, object_file: str, record_file: str) -> bool:
+    def is_stale(self, object_file: str, cmd_path: str) -> bool:
         """Whether something outside the build's graph changed since the object was made."""
         entry = self._objects.get(object_file)
-        if entry is None or tuple(entry["record"]) != stamp(record_file):
-            entry = self._adopt(object_file, record_file)
+        if entry is None or tuple(entry["record"]) != stamp(cmd_path):
+            entry = self._adopt(object_file, cmd_path)
             if entry is None:
                 return True
         if not self._outdated_states().isdisjoint(entry["states"]):
@@ -136,26 +136,26 @@ class Freshness:
         symbols = [f"CONFIG_{name}" for name in entry["symbols"] if then.get(name) != now.get(name)]
         names = [*paths, *symbols]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        return f"{shown} changed" if names else "its record changed"
+        return f"{shown} changed" if names else "its .cmd file changed"
 
-    def own_headers(self, object_file: str, record_file: str) -> list[str] | None:
-        """The module's own headers that the object was made from; None for an object without a record."""
+    def own_headers(self, object_file: str, cmd_path: str) -> list[str] | None:
+        """The module's own headers that the object was made from; None for an object without a `.cmd` file."""
         entry = self._objects.get(object_file)
-        if entry is not None and tuple(entry["record"]) == stamp(record_file):
+        if entry is not None and tuple(entry["record"]) == stamp(cmd_path):
             return list(entry["own"])
         try:
-            record = parse_record(Path(record_file).read_text(errors="surrogateescape"))
+            cmd_file = parse_cmd_file(Path(cmd_path).read_text(errors="surrogateescape"))
         except OSError:
             return None
-        return [path for path in self._paths(record) if self._is_own(path)]
+        return [path for path in self._paths(cmd_file) if self._is_own(path)]
 
-    def note(self, object_file: str, record_file: str, record: Record, *, began_ns: int) -> None:
-        """An object was made just now, as `record` says; `began_ns` is when its compiler started.
+    def note(self, object_file: str, cmd_path: str, cmd_file: CmdFile, *, began_ns: int) -> None:
+        """An object was made just now, as `cmd_file` says; `began_ns` is when its compiler started.
 
         A header written after that moment may have been read before it: then the next build looks again.
         """
         states, own = [], []
-        for path in self._paths(record):
+        for path in self._paths(cmd_file):
             if not self._is_own(path):
                 seen = self._stamp(path)
                 states.append(self._number((path, seen[0] if seen[0] < began_ns else -1, seen[1])))
@@ -164,10 +164,10 @@ class Freshness:
             if stamp(path)[0] >= began_ns:
                 states.append(self._number((path, -1, 0)))
         self._objects[object_file] = {
-            "record": list(stamp(record_file)),
+            "record": list(stamp(cmd_path)),
             "states": states,
             "own": own,
-            "symbols": sorted(record.symbols),
+            "symbols": sorted(cmd_file.symbols),
             "config": self._config,
         }
         self._dirty = True
@@ -223,23 +223,23 @@ class Freshness:
         self._dirty = True
         return name
 
-    def _adopt(self, object_file: str, record_file: str) -> dict[str, Any] | None:
-        """Take an object that is not indexed (the index was lost) at its record's word: good if nothing that it
+    def _adopt(self, object_file: str, cmd_path: str) -> dict[str, Any] | None:
+        """Take an object that is not indexed (the index was lost) at its `.cmd` file's word: good if nothing that it
         was made from came after it. A package's headers are older than the day they are installed: not when
         they were written counts, but when they came here."""
-        made = stamp(record_file)[0]
+        made = stamp(cmd_path)[0]
         if made == 0 or not 0 < _arrival(str(self._autoconf)) < made:
             return None
-        record = parse_record(Path(record_file).read_text(errors="surrogateescape"))
-        foreign = [path for path in self._paths(record) if not self._is_own(path)]
-        if not record.source or not all(0 < _arrival(path) < made for path in foreign):
+        cmd_file = parse_cmd_file(Path(cmd_path).read_text(errors="surrogateescape"))
+        foreign = [path for path in self._paths(cmd_file) if not self._is_own(path)]
+        if not cmd_file.source or not all(0 < _arrival(path) < made for path in foreign):
             return None
-        self.note(object_file, record_file, record, began_ns=time.time_ns())
+        self.note(object_file, cmd_path, cmd_file, began_ns=time.time_ns())
         self._outdated = None
         return self._objects[object_file]
 
-    def _paths(self, record: Record) -> list[str]:
-        return [os.path.normpath(os.path.join(self._cwd, name)) for name in record.headers]  # noqa: PTH118 - hot
+    def _paths(self, cmd_file: CmdFile) -> list[str]:
+        return [os.path.normpath(os.path.join(self._cwd, name)) for name in cmd_file.headers]  # noqa: PTH118 - hot
 
 
 def _arrival(path: str) -> int:

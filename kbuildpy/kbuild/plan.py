@@ -7,39 +7,53 @@ spells them (absolute up to 6.12, relative to the directory since). Where files 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
-class Step:
-    """One command of a target: `rule` is Kbuild's name of it (`cc_o_c` for `cmd_cc_o_c`), `quiet` what Kbuild
-    prints for it (`CC [M]  hello.o`, empty when it prints nothing), `command` the expanded shell text."""
+class BuildStep:
+    """One command of a target."""
 
     rule: str
+    """Kbuild's name of it: `cc_o_c` for `cmd_cc_o_c`."""
     quiet: str
+    """What Kbuild prints for it, `CC [M]  hello.o`; empty when it prints nothing."""
     command: str
+    """The expanded shell text."""
+
+
+def step_of(record: Mapping[str, str]) -> BuildStep:
+    """The command that a record of `mk/record.mk` tells."""
+    return BuildStep(record["rule"], record["quiet"], record["command"])
 
 
 @dataclass(frozen=True)
 class ObjectPlan:
-    """An object file: `target` from `source` by `steps`."""
+    """An object file."""
 
     target: str
+    """The object."""
     source: str
-    steps: tuple[Step, ...]
+    """What it is made from; the object itself where it came with the sources, "" where nothing says."""
+    steps: tuple[BuildStep, ...]
+    """How it is made; empty where there is nothing to do, or where make does it."""
 
 
 @dataclass(frozen=True)
 class ModulePlan:
-    """A module: `target` is its object before modpost; `parts` are the objects of a composite module in link
-    order, linked by `steps`, or empty for a module of a single object. `prefix` is what Kbuild's `.mod` file writes
-    before the name of each of its objects: from 6.13 on "./", which decides the headers that srcversion counts."""
+    """A module."""
 
     target: str
+    """Its object before modpost."""
     parts: tuple[str, ...]
-    steps: tuple[Step, ...]
+    """The objects of a composite module in link order; empty for a module of a single object."""
+    steps: tuple[BuildStep, ...]
+    """How those are linked."""
     prefix: str = ""
+    """What Kbuild's `.mod` file writes before the name of each object: "./" since 6.13, which decides the headers that
+    srcversion counts."""
 
     @property
     def name(self) -> str:
@@ -59,27 +73,30 @@ class ModulePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What Kbuild would do for one module directory and one kernel tree.
-
-    `directory` is the directory as `M=` would name it (absolute, physical); `orders` are the `modules.order` files
-    that Kbuild writes, the directory's own first, each with its text; `extra_symbols` is the value of
-    KBUILD_EXTRA_SYMBOLS; `makefiles` is what was read outside the tree; `listed` are the directories whose contents
-    decided; `warnings` is what make printed on standard error; `custom` says that rules of the Kbuild file's own
-    must be run by make, `needed` are the objects that make must make for those; `changeable` that the Kbuild file
-    asks the shell or the file system, so that the answer can change without its text changing.
-    """
+    """What Kbuild would do for one module directory and one kernel tree."""
 
     directory: str
+    """The directory as `M=` would name it (absolute, physical)."""
     modules: tuple[ModulePlan, ...]
+    """The modules in Kbuild's order."""
     objects: tuple[ObjectPlan, ...]
+    """Their objects, each once."""
     orders: tuple[tuple[str, str], ...]
+    """The `modules.order` files that Kbuild writes, the directory's own first, each with its text."""
     extra_symbols: tuple[str, ...]
+    """The words of KBUILD_EXTRA_SYMBOLS."""
     makefiles: tuple[str, ...]
+    """The makefiles outside the tree that were read, sorted."""
     listed: tuple[str, ...]
+    """The directories whose contents decided: make looked for sources there."""
     warnings: str
+    """What make printed on standard error."""
     custom: bool
+    """Rules of the Kbuild file's own must be carried out by make."""
     needed: tuple[str, ...]
+    """The objects that make must make because those rules read them."""
     changeable: bool
+    """The Kbuild file asks the shell or the file system: the answer can change without its text changing."""
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -90,8 +107,8 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
 def plan_from_json(value: dict[str, Any]) -> Plan:
     """The inverse of `plan_to_json`."""
 
-    def steps(items: list[dict[str, str]]) -> tuple[Step, ...]:
-        return tuple(Step(**item) for item in items)
+    def steps(items: list[dict[str, str]]) -> tuple[BuildStep, ...]:
+        return tuple(BuildStep(**item) for item in items)
 
     return Plan(
         directory=value["directory"],

@@ -14,15 +14,17 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
-from kbuildpy.kbuild.answer import TreeAnswer
+from kbuildpy.kbuild.cached import recall, remember
+from kbuildpy.kbuild.cmd_file import NOT_A_DEPENDENCY, read_depfile
 from kbuildpy.kbuild.command import split_command
-from kbuildpy.kbuild.plan import Step
+from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kbuild.prefix_maps import records_macros
-from kbuildpy.kbuild.question import digest, stamp
-from kbuildpy.kbuild.record import NOT_A_DEPENDENCY, read_depfile
+from kbuildpy.kbuild.stamps import digest, stamps
+from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.run import run
 
@@ -43,7 +45,14 @@ class Precompiled:
         self._known: dict[str, tuple[Path, tuple[str, ...]]] = {}
         self._usable = answer.tree.config.get("CONFIG_CC_IS_GCC") == "y"
 
-    def options(self, step: Step, source: Path, *, cwd: str, env: Mapping[str, str]) -> tuple[Step, tuple[str, ...]]:
+    @cached_property
+    def directory(self) -> Path:
+        """Where the files are kept."""
+        return cache_directory() / "precompiled"
+
+    def options(
+        self, step: BuildStep, source: Path, *, cwd: str, env: Mapping[str, str]
+    ) -> tuple[BuildStep, tuple[str, ...]]:
         """`step` (which compiles `source`) as it uses the precompiled headers, and the headers that are in them.
 
         Where there are none, `step` itself, and nothing. (Debug information with macros names the header that is
@@ -62,7 +71,7 @@ class Precompiled:
         header, names = found
         command = re.sub(r" -include \S+", "", step.command)
         command = command.replace(" -c -o ", f" -include {header} -c -o ", 1)
-        return Step(step.rule, step.quiet, command), names
+        return BuildStep(step.rule, step.quiet, command), names
 
     def _find(
         self, argv: Sequence[str], text: str, *, cwd: str, env: Mapping[str, str]
@@ -73,7 +82,7 @@ class Precompiled:
         key = digest(self._answer.identity, self._answer.compiler, options, text, base)
         with self._lock:
             if key not in self._known:
-                place = precompiled_directory() / key
+                place = self.directory / key
                 found = _valid(place, text)
                 if found is None and _asked_often(place):
                     autoconf = self._answer.tree.objects / "include/generated/autoconf.h"
@@ -84,29 +93,20 @@ class Precompiled:
             return self._known[key]
 
 
-def precompiled_directory() -> Path:
-    """Where the files are kept."""
-    return cache_directory() / "precompiled"
-
-
 def _valid(place: Path, text: str) -> tuple[Path, tuple[str, ...]] | None:
     """The headers in `place` and their names; None if they are not what was made there of `text`, or not any more.
 
     The text counts as much as what was made of it: GCC reads it in place of a precompiled file that it does not want.
     """
-    known = read_json(place / "made-from.json")
-    header, made = place / "module.h", place / "module.h.gch"
-    if not isinstance(known, dict) or str(made) not in known:
-        return None
+    header = place / "module.h"
+    names = recall(place / "made-from.json")
     try:
-        if header.read_bytes() != text.encode():
+        if names is None or header.read_bytes() != text.encode():
             return None
     except OSError:
         return None
-    if any(list(stamp(name)) != seen for name, seen in known.items()):
-        return None
     os.utime(place)
-    return header, _headers(known, made)
+    return header, tuple(names)
 
 
 def _asked_often(place: Path) -> bool:
@@ -133,14 +133,10 @@ def _make(
     paths = [os.path.normpath(os.path.join(cwd, name)) for name in names]  # noqa: PTH118
     made = place / "module.h.gch"
     beside.replace(made)
-    known = {path: list(stamp(path)) for path in (*paths, autoconf, str(made))}
-    write_json(place / "made-from.json", known)
+    headers = tuple(path for path in dict.fromkeys(paths) if not path.endswith(NOT_A_DEPENDENCY))
+    remember(place / "made-from.json", headers, stamps((*paths, autoconf, made)))
     _forget_old(place.parent)
-    return header, _headers(known, made)
-
-
-def _headers(known: Iterable[str], made: Path) -> tuple[str, ...]:
-    return tuple(name for name in known if name != str(made) and not name.endswith(NOT_A_DEPENDENCY))
+    return header, headers
 
 
 def _forget_old(folder: Path) -> None:

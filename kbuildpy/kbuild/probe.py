@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.errors import CommandError
-from kbuildpy.kbuild.answer import TreeAnswer
+from kbuildpy.kbuild.cmd_file import read_depfile
 from kbuildpy.kbuild.command import split_command
-from kbuildpy.kbuild.record import read_depfile
+from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.run import run
 
 
-class Probed(NamedTuple):
+class CompiledProbe(NamedTuple):
     """A compiled probe: the assembly, and the headers that it is made from (absolute; autoconf.h is not told)."""
 
     assembly: bytes
     headers: tuple[str, ...]
 
 
-def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]) -> Probed:
+def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]) -> CompiledProbe:
     """Compile the C text `source` as the tree of `answer` compiles a `.mod.c`.
 
     Raises `CommandError` with the compiler's message when that fails.
@@ -44,4 +44,4 @@ def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]
         run(argv, cwd=cwd, env=answer.environment_for(environ, directory))
         _, names = read_depfile(Path(directory, ".probe.mod.o.d").read_text(errors="surrogateescape"))
         headers = tuple(os.path.normpath(os.path.join(cwd, name)) for name in names)  # noqa: PTH118
-        return Probed(Path(directory, "probe.mod.o").read_bytes(), headers)
+        return CompiledProbe(Path(directory, "probe.mod.o").read_bytes(), headers)

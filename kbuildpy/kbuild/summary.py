@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.kbuild.answer import ask_tree
+from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kbuild.evaluation import look_at
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kernel.tree import KernelTree

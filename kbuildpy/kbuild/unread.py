@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kbuildpy.files import read_regular
@@ -30,17 +30,22 @@ def unread_variables(names: Iterable[str], makefiles: Sequence[str], directory: 
     A name that is computed in a makefile (`CFLAGS_NAME.o`) is taken for read, as are all where there are too many files
     to tell.
     """
-    left = [name for name in names if _WORD.fullmatch(name)]
-    for path in (*makefiles, *_readers(directory)) if left else ():
-        if not path:
+    words = [name for name in names if _WORD.fullmatch(name)]
+    return unmentioned(words, (*map(Path, makefiles), *_readers(directory))) if words else []
+
+
+def unmentioned(names: Iterable[str], files: Iterable[Path | None]) -> list[str]:
+    """Those of `names` that are a word in none of `files`; none of them where a file is None: there are too many to
+    tell. A file that cannot be read mentions nothing."""
+    left = list(names)
+    for path in files:
+        if path is None or not left:
             return []
         try:
-            text = read_regular(Path(path))
+            text = read_regular(path)
         except OSError:
             continue
         left = [name for name in left if not re.search(rb"(?<!\w)%b(?!\w)" % name.encode(), text)]
-        if not left:
-            break
     return left
 
 
@@ -56,18 +61,18 @@ def variables_in(makefiles: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _readers(directory: str) -> Iterable[str]:
+def _readers(directory: str) -> Iterator[Path | None]:
     seen = 0
     for folder, names, files in os.walk(directory) if directory else ():
         names[:] = [name for name in names if not name.startswith(".") and not _is_output(folder, name)]
         for name in files:
             seen += 1
             if seen > _MOST_FILES:
-                yield ""
+                yield None
                 return
             path = f"{folder}/{name}"
             if _READERS.search(name) and _size(path) <= _LARGEST:
-                yield path
+                yield Path(path)
 
 
 def _size(path: str) -> int:

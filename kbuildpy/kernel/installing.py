@@ -1,4 +1,4 @@
-"""How a kernel tree installs modules, as a value (scripts/Makefile.modinst); `kbuild.install` asks the tree for it."""
+"""How a kernel tree installs modules, as a value (scripts/Makefile.modinst); `kbuild.ask_install` asks the tree."""
 
 from __future__ import annotations
 

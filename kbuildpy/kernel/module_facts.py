@@ -1,7 +1,7 @@
 """What a kernel was compiled to expect of every module, as values.
 
-`kbuild.module_facts` asks a kernel tree's compiler for them; of an installed kernel they are read from its image and
-its modules.
+`kbuild.ask_module_facts` asks a kernel tree's compiler for them; of an installed kernel they are read from its image
+and its modules.
 """
 
 from __future__ import annotations

@@ -14,14 +14,15 @@ from typing import Any
 import SCons.Errors
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kbuild.ask_directory import ask_directory
+from kbuildpy.kbuild.check_paths import check_output_name
 from kbuildpy.kbuild.declared import kbuild_file_text
-from kbuildpy.kbuild.directory import ask_directory
 from kbuildpy.kbuild.evaluation import evaluate, look_at
-from kbuildpy.kbuild.generated import changed_sources
 from kbuildpy.kbuild.layout import Layout
-from kbuildpy.kbuild.overlay import make_removable
+from kbuildpy.kbuild.overlay_files import make_removable
 from kbuildpy.kbuild.plan import Plan
-from kbuildpy.kbuild.question import check_output_name, digest
+from kbuildpy.kbuild.source_copy import changed_sources
+from kbuildpy.kbuild.stamps import digest
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.say import complain, say
 from kbuildpy.scons.calls import kbuild_directories, name_and_sources, refuse_missing

@@ -13,7 +13,7 @@ from typing import Any
 
 import SCons.Action
 
-from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.scons.actions import KbuildAction
 

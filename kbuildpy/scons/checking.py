@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.question import Stamp, stamp
+from kbuildpy.kbuild.stamps import Stamp, stamp
 from kbuildpy.loader import since
 from kbuildpy.say import complain
 
@@ -108,7 +108,7 @@ def _licenses(group: Group) -> Callable[[str], bool]:
 @functools.lru_cache(maxsize=8)
 def project_kernel(project: Project) -> LoaderKernel:
     """What is known of the kernel that `project` builds for."""
-    from kbuildpy.kbuild.module_facts import ask_module_facts
+    from kbuildpy.kbuild.ask_module_facts import ask_module_facts
     from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 
     ask = functools.partial(ask_module_facts, variables=dict(project.answer.variables), environ=project.environ)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import UsageError
-from kbuildpy.kbuild.compile import Job, StandIn
+from kbuildpy.kbuild.job import Job, StandIn
 from kbuildpy.kbuild.layout import Layout
-from kbuildpy.kbuild.plan import ModulePlan, Step
-from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.kbuild.plan import BuildStep, ModulePlan
+from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.say import say
 from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.checking import check_built, is_wanted
@@ -116,7 +116,7 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
     return node
 
 
-def _job(group: Group, below: str, steps: tuple[Step, ...]) -> Job:
+def _job(group: Group, below: str, steps: tuple[BuildStep, ...]) -> Job:
     """A compilation of something that lies among the output itself.
 
     Where Kbuild runs in the module's directory, we run in the output's, and its relative names are right already;
@@ -129,7 +129,7 @@ def _job(group: Group, below: str, steps: tuple[Step, ...]) -> Job:
     else:
         layout = Layout(directory, directory, out, _cwd(group))
         target = f"{directory}/{below}"
-        steps = tuple(Step(step.rule, step.quiet, _moved(step.command, directory, out)) for step in steps)
+        steps = tuple(BuildStep(step.rule, step.quiet, _moved(step.command, directory, out)) for step in steps)
     extra = layout.out_prefix_map()
     verbose = group.project.verbose
     return Job(target, steps, layout, layout.cwd, _environment(group), extra=extra, verbose=verbose, whose=group.whose)

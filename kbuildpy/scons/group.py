@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.compile import is_checked_source, record_path
+from kbuildpy.kbuild.check_paths import check_encoding
+from kbuildpy.kbuild.cmd_file import cmd_path_of
 from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.overlay import Overlay
-from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan, Step
-from kbuildpy.kbuild.question import Stamp, check_encoding, digest, stamp
+from kbuildpy.kbuild.plan import BuildStep, ModulePlan, ObjectPlan, Plan
+from kbuildpy.kbuild.rules import CHECK_RULES
+from kbuildpy.kbuild.stamps import Stamp, digest, stamp
 from kbuildpy.scons.actions import KbuildAction, attach
 from kbuildpy.scons.cleaning import clean_with
 from kbuildpy.scons.contents import Contents
@@ -180,7 +182,7 @@ class Group:
         found = []
         for item, layout in (self.objects[name] for name in module.objects):
             if item.steps and item.steps[0].rule != "copy":
-                found.append(self.file(str(record_path(Path(layout.actual(item.target))))))
+                found.append(self.file(str(cmd_path_of(Path(layout.actual(item.target))))))
             elif not item.steps and layout.overlay:
                 found += own_sources(self, self.record_file(item.target), layout)
         return found
@@ -191,8 +193,8 @@ class Group:
         item, layout = self.objects[name]
         compiled = item.steps and item.steps[0].rule != "copy"
         if compiled:
-            return record_path(Path(layout.actual(name)))
-        return Path(layout.find(str(record_path(Path(layout.absolute(name))))))
+            return cmd_path_of(Path(layout.actual(name)))
+        return Path(layout.find(str(cmd_path_of(Path(layout.absolute(name))))))
 
     def find(self, path: str) -> str:
         """The file that commands of the group find at `path` (absolute)."""
@@ -205,7 +207,7 @@ class Group:
     def action(
         self,
         function: Any,
-        steps: Sequence[Step],
+        steps: Sequence[BuildStep],
         layout: Layout,
         target: str,
         *,
@@ -215,7 +217,7 @@ class Group:
         """An action signed with the commands of `steps`, the compiler and `facts`; `title` is Kbuild's words,
         in which `target` (nominal) is shown as the user knows it."""
         answer = self.project.answer
-        commands = [step.command for step in steps if not is_checked_source(step.rule)]
+        commands = [step.command for step in steps if step.rule not in CHECK_RULES]
         programs = self.project.programs_in(commands)
         signature = digest(answer.compiler, programs, commands, layout, list(facts))
         shown = title.replace(target, f"{self.label}{layout.relative(target)}")

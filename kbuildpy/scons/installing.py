@@ -21,8 +21,9 @@ from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
 from kbuildpy.install.signer import tree_signer
 from kbuildpy.install.stage import check_signatures, no_depmod_hint, stays_signed, unsigned_warning
-from kbuildpy.kbuild.install import ask_install
-from kbuildpy.kbuild.question import check_encoding, digest, stamp
+from kbuildpy.kbuild.ask_install import ask_install
+from kbuildpy.kbuild.check_paths import check_encoding
+from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.say import complain

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbuildpy.kbuild.probe import compile_probe
-from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 
 if TYPE_CHECKING:

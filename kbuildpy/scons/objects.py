@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.compile import Job, compile_object, link_object, record_path
+from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, own_contents, parse_cmd_file
+from kbuildpy.kbuild.compile import compile_object, link_object
+from kbuildpy.kbuild.job import Job
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
-from kbuildpy.kbuild.record import Record, own_contents, parse_record
 from kbuildpy.scons.actions import KbuildAction, attach, set_implicit
 from kbuildpy.scons.headers import include_folders, own_headers, search_headers
 
@@ -95,27 +96,27 @@ def declare_compile(
 ) -> list[Any]:
     """The nodes of an object and its record, compiled from `source` by `job`; `headers` are the module's own that it is
     expected to include."""
-    targets = [group.file(str(job.object_file)), group.file(str(job.record_file))]
+    targets = [group.file(str(job.object_file)), group.file(str(job.cmd_path))]
 
     def compile_it(target: list[Any], _: list[Any]) -> None:
         group.prepare_modpost()
         began = time.time_ns()
         record = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
         with group.lock:
-            group.freshness.note(str(job.object_file), str(job.record_file), record, began_ns=began)
+            group.freshness.note(str(job.object_file), str(job.cmd_path), record, began_ns=began)
             # What the compiler said replaces what was guessed; SCons stores it with the target.
             _set_included(targets, _own_nodes(group, record, job.layout))
 
     def accept(node: Any) -> bool:
         if node is not targets[1]:
             return True  # the record decides; it is asked for last
-        record = parse_record(job.record_file.read_text(errors="surrogateescape"))
+        record = parse_cmd_file(job.cmd_path.read_text(errors="surrogateescape"))
         find = job.layout.find
         contents = own_contents(record.source, record.headers, cwd=job.cwd, is_own=group.is_own, find=find)
         if record.contents != contents:
             return False
         with group.lock:
-            group.freshness.note(str(job.object_file), str(job.record_file), record, began_ns=time.time_ns())
+            group.freshness.note(str(job.object_file), str(job.cmd_path), record, began_ns=time.time_ns())
             _set_included(targets, _own_nodes(group, record, job.layout))
         return True
 
@@ -124,7 +125,7 @@ def declare_compile(
     action.headers = headers
     attach(group, targets, [source], action)
     set_implicit(targets, headers())
-    group.project.track(str(job.object_file), str(job.record_file), group.freshness)
+    group.project.track(str(job.object_file), str(job.cmd_path), group.freshness)
     return targets
 
 
@@ -164,7 +165,7 @@ def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:
 def _first_headers(group: Group, item: ObjectPlan, layout: Layout) -> list[Any]:
     """The module's own headers of an object: by its record, or by reading the source when there is none."""
     object_file = layout.actual(item.target)
-    names = group.freshness.own_headers(object_file, str(record_path(Path(object_file))))
+    names = group.freshness.own_headers(object_file, str(cmd_path_of(Path(object_file))))
     if names is None:
         folders = include_folders(item.steps[0].command, cwd=layout.cwd, is_own=group.is_own)
         source = layout.absolute(item.source)
@@ -175,14 +176,14 @@ def _first_headers(group: Group, item: ObjectPlan, layout: Layout) -> list[Any]:
 def own_sources(group: Group, record_file: Path, layout: Layout) -> list[Any]:
     """The nodes of the module's own files that an object was made from, as a record tells that make wrote."""
     try:
-        record = parse_record(record_file.read_text(errors="surrogateescape"))
+        record = parse_cmd_file(record_file.read_text(errors="surrogateescape"))
     except OSError:
         return []
     names = own_headers([record.source, *record.headers], cwd=layout.cwd, is_own=group.is_own)
     return _header_nodes(group, names, layout)
 
 
-def _own_nodes(group: Group, record: Record, layout: Layout) -> list[Any]:
+def _own_nodes(group: Group, record: CmdFile, layout: Layout) -> list[Any]:
     return _header_nodes(group, own_headers(record.headers, cwd=layout.cwd, is_own=group.is_own), layout)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.command import run_command
-from kbuildpy.kbuild.plan import Step
+from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.run import how_it_failed
 from kbuildpy.say import complain, say
 
@@ -125,7 +125,7 @@ def _options(project: Project, extra_symvers: Sequence[str]) -> ModpostOptions:
 
 
 def link_module(
-    steps: Sequence[Step],
+    steps: Sequence[BuildStep],
     *,
     out: str,
     directory: str,

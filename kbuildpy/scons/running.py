@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kbuild.question import check_encoding, digest
+from kbuildpy.kbuild.check_paths import check_encoding
+from kbuildpy.kbuild.stamps import digest
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.say import complain, say
 from kbuildpy.scons.actions import KbuildAction, bind

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kbuildpy.kbuild.answer import TreeAnswer, ask_tree, compiler_remark, named_programs
+from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
 from kbuildpy.kbuild.precompiled import Precompiled
-from kbuildpy.kbuild.question import Stamp, stamp
+from kbuildpy.kbuild.stamps import Stamp, stamp
+from kbuildpy.kbuild.tree_answer import TreeAnswer
+from kbuildpy.kbuild.tree_programs import compiler_remark, named_programs
 from kbuildpy.kernel.find import check_release, find_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.pin import take_pin

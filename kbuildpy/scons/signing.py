@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import UsageError
 from kbuildpy.files import replacing
-from kbuildpy.kbuild.question import check_encoding, digest, stamp
+from kbuildpy.kbuild.check_paths import check_encoding
+from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error

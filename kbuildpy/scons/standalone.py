@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kbuild.lock import lock_output
-from kbuildpy.kbuild.question import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kernel.find import find_called_trees
 from kbuildpy.say import complain, say
 from kbuildpy.scons.outcomes import as_table, build_outcomes, module_results

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import SCons.Node
 
-from kbuildpy.files import read_regular
-from kbuildpy.kbuild.unread import unread_variables, variables_in
+from kbuildpy.kbuild.unread import unmentioned, unread_variables, variables_in
 from kbuildpy.say import complain
 from kbuildpy.scons.variables import FLAG_NAMES, KNOWN_NAMES, SET_BY_US, is_kbuild_name
 from kbuildpy.scons.where import declaration_place
@@ -86,16 +84,9 @@ def _warn(session: Session, text: str, meant: str) -> None:
 def _unmentioned(names: Iterable[str], top: Path) -> list[str]:
     """Those of `names` that are in none of the SConscript files that SCons has read, and in none of Python's below
     `top`; none of them if there are too many files to tell."""
-    left = [name for name in names if name.isidentifier()]
-    for path in (*(Path(node.rfile().get_abspath()) for node in SCons.Node.SConscriptNodes), *_python_files(top)):
-        if path is None or not left:
-            return []
-        try:
-            text = read_regular(path)
-        except OSError:
-            continue
-        left = [name for name in left if not re.search(rb"\b%b\b" % name.encode(), text)]
-    return left
+    words = [name for name in names if name.isidentifier()]
+    read = (Path(node.rfile().get_abspath()) for node in SCons.Node.SConscriptNodes)
+    return unmentioned(words, (*read, *_python_files(top))) if words else []
 
 
 def _python_files(top: Path) -> Iterator[Path | None]:

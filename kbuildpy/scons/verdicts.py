@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kbuild.question import digest, stamp
+from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.loader import since
 from kbuildpy.scons.actions import KbuildAction, bind

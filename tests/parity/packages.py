@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 import pytest
 
 from kbuildpy.errors import CommandError, KbuildError
-from kbuildpy.kbuild.module_facts import ask_module_facts
+from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.module_facts import ModuleFacts

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kbuild.module_facts import ask_module_facts
+from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.image import INSTALLED_IMAGES
 from kbuildpy.kernel.own_modules import modules_directory

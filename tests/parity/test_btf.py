@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kbuild.answer import ask_tree
+from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kernel.btf import btf_of
 from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import assert_equal, kbuildpy, make, trees

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kbuild.records import MAKEFILES
+from kbuildpy.kbuild.make_output import MAKEFILES
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import Completed, run
 from tests.parity.both import (

@@ -14,7 +14,7 @@ import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import read_limited
-from kbuildpy.kbuild.question import base_environment, environment_key
+from kbuildpy.kbuild.make_environment import base_environment, environment_key
 from kbuildpy.pin import pin_taken, signing_pin
 from kbuildpy.run import run
 from kbuildpy.signing.keys import Passphrase, find_key, find_pair

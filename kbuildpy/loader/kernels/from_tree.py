@@ -1,7 +1,7 @@
 """What the check knows about a kernel from its kernel tree: everything but the keys, which are in the image only.
 
 Where the image and the modules of the same release are installed, they lend what the tree has not. The layout of
-`struct module` is the compiler's; whoever calls says how the tree is asked (`kbuild.module_facts`).
+`struct module` is the compiler's; whoever calls says how the tree is asked (`kbuild.ask_module_facts`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Asks a kernel tree how it installs external modules (`mk/install.mk`), and remembers the answer.
 
-The counterpart is scripts/Makefile.modinst, and the rule `modules_install` of the top Makefile. As with `answer`, a
+The counterpart is scripts/Makefile.modinst, and the rule `modules_install` of the top Makefile. As with `ask_tree`, a
 placeholder stands for the module; another one for INSTALL_MOD_PATH: the makefile of later kernels makes the directories
 while make only reads it, and so it makes them where nobody minds.
 """
@@ -15,17 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kbuild.answer import (
-    PLACEHOLDER,
-    builds_in_directory,
-    environment_difference,
-    make_placeholder,
-    own_version,
-    stamp_lists,
-)
-from kbuildpy.kbuild.question import base_environment, digest, environment_key, make_failed, stamps
-from kbuildpy.kbuild.records import MAKEFILES, read_records
-from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kbuild.ask_tree import own_version
+from kbuildpy.kbuild.cached import cached
+from kbuildpy.kbuild.make_environment import base_environment, environment_key
+from kbuildpy.kbuild.make_output import MAKEFILES, environment_difference, make_failed, read_records
+from kbuildpy.kbuild.placeholder import PLACEHOLDER, builds_in_directory, make_placeholder
+from kbuildpy.kbuild.stamps import Stamp, digest, stamps
+from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import cross_variables
 from kbuildpy.kernel.installing import ROOT, InstallRules, TreeSignature
 from kbuildpy.kernel.tree import KernelTree
@@ -50,17 +46,12 @@ def ask_install(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapp
     given = tuple(sorted((name, value) for name, value in chosen.items() if name != "INSTALL_MOD_PATH"))
     asked_in = {name: value for name, value in environ.items() if name != "INSTALL_MOD_PATH"}
     key = digest(str(tree.objects), str(tree.source), given, environment_key(asked_in), own_version())
-    cached = cache_directory() / "install" / f"{key}.json"
-    known = read_json(cached)
-    if isinstance(known, dict):
-        try:
-            if known["stamps"] == stamp_lists(known["stamps"]):
-                return _from_json(known["rules"])
-        except (KeyError, TypeError, ValueError):
-            pass  # written by another version of kbuildpy, or damaged: ask again
-    rules, read = _ask(tree, given, asked_in)
-    write_json(cached, {"stamps": stamps(read), "rules": asdict(rules)})
-    return rules
+
+    def ask() -> tuple[dict[str, Any], dict[str, Stamp]]:
+        rules, read = _ask(tree, given, asked_in)
+        return asdict(rules), stamps(read)
+
+    return cached(cache_directory() / "install" / f"{key}.json", ask, read=_from_json)
 
 
 def _ask(
@@ -71,7 +62,7 @@ def _ask(
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as folder:
         scratch = Path(folder).resolve()
         place, root, records, exported = (scratch / name for name in ("module", "root", "records", "environment"))
-        make_placeholder(tree, place, in_directory)
+        make_placeholder(tree, place, in_directory=in_directory)
         (place / f"{PLACEHOLDER}.ko").touch()
         cwd = str(place) if in_directory else str(tree.objects)
         asked = base_environment(environ, cwd) | {
@@ -163,7 +154,7 @@ def _signature(command: str, cwd: str) -> TreeSignature | None:
     return TreeSignature(hash, key, str(Path(cwd, certificate)))
 
 
-def _from_json(value: dict[str, Any]) -> InstallRules:
+def _from_json(value: Mapping[str, Any]) -> InstallRules:
     signature = value["signature"]
     lists = {name: tuple(value[name]) for name in ("strip", "compress", "depmod")}
     return InstallRules(**{**value, **lists, "signature": TreeSignature(**signature) if signature else None})

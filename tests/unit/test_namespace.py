@@ -15,8 +15,9 @@ import pytest
 
 from kbuildpy.child import end_with
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild import evaluation, overlay
-from kbuildpy.kbuild.overlay import Overlay, OverlayRefused, entry, leave
+from kbuildpy.kbuild import evaluation, namespace
+from kbuildpy.kbuild.namespace import OverlayRefused, entry, leave
+from kbuildpy.kbuild.overlay import Overlay
 
 
 def test_an_overlay_is_left_where_asking_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +46,7 @@ def test_a_process_that_enters_is_told_to_end_when_its_parent_does(tmp_path: Pat
     except OverlayRefused as refused:
         pytest.skip(str(refused))
     # (looked up by now: between fork and exec is no place for that)
-    assert {"setns", "unshare", "mount"} <= vars(overlay._libc()).keys()
+    assert {"setns", "unshare", "mount"} <= vars(namespace._libc()).keys()
 
     def begin() -> None:
         enter()

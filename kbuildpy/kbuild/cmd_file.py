@@ -1,4 +1,4 @@
-"""The record of one compiled object: Kbuild's `.NAME.o.cmd`, and what it is made from.
+"""The `.NAME.o.cmd` file that Kbuild writes beside a compiled object: the command, and all that the compiler read.
 
 The counterpart is scripts/basic/fixdep.c: it reads the compiler's depfile, leaves autoconf.h out, and names
 each CONFIG_ symbol that the sources mention instead, so that a changed configuration rebuilds exactly the
@@ -20,17 +20,18 @@ NOT_A_DEPENDENCY = ("include/generated/autoconf.h", "include/generated/autoksyms
 
 
 @dataclass(frozen=True)
-class Record:
-    """What an object was made from: `source` and `headers` as the compiler names them, `symbols` the CONFIG_
-    symbols (without the prefix) that they mention, `contents` a digest of what stood in the module's own files.
-
-    `contents` changes also where the object does not: the srcversion of its module may.
-    """
+class CmdFile:
+    """What an object was made from, as its `.cmd` file tells."""
 
     source: str
+    """The source, as the compiler names it."""
     headers: tuple[str, ...]
+    """The headers, as the compiler names them."""
     symbols: frozenset[str]
+    """The CONFIG_ symbols (without the prefix) that those files mention."""
     contents: str = ""
+    """A digest of the contents of the module's own files. It changes also where the object does not: the srcversion of
+    its module may."""
 
 
 def read_depfile(text: str, *, repeats: bool = False) -> tuple[str, list[str]]:
@@ -59,7 +60,17 @@ def mentioned_symbols(content: bytes) -> frozenset[str]:
     return frozenset(names)
 
 
-def make_record(
+def cmd_path_of(object_file: Path) -> Path:
+    """Where the `.cmd` file of an object is: beside it."""
+    return object_file.with_name(f".{object_file.name}.cmd")
+
+
+def depfile_of(object_file: Path) -> Path:
+    """Where the compiler leaves its depfile (scripts/Kbuild.include: depfile): `-Wp,` ends at a comma."""
+    return object_file.with_name(f".{object_file.name.replace(',', '_')}.d")
+
+
+def cmd_file_of(
     depfile: Path,
     *,
     cwd: str,
@@ -67,11 +78,11 @@ def make_record(
     is_own: Callable[[str], bool],
     find: Callable[[str], str] = str,
     besides: Iterable[str] = (),
-    without: str = "\0",
+    without: str = "",
     source: str = "",
     repeats: bool = False,
-) -> Record:
-    """The record for the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file, `is_own`
+) -> CmdFile:
+    """The `.cmd` file of the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file, `is_own`
     says whether a file belongs to the module, `find` which file the compiler found at a path, `besides` are headers
     that the compiler had precompiled in the folder `without`, `source` is the source where the compiler read something
     in its place, `repeats` is as for `read_depfile`."""
@@ -79,12 +90,12 @@ def make_record(
     source = source or read
     if besides:
         # (the precompiled file itself is named, too; it is only another form of these)
-        headers = [name for name in dict.fromkeys([*headers, *besides]) if not name.startswith(without)]
+        headers = [name for name in dict.fromkeys([*headers, *besides]) if not (without and name.startswith(without))]
     symbols: set[str] = set()
     for name in (source, *headers):
         symbols.update(symbols_of(find(os.path.normpath(os.path.join(cwd, name)))))  # noqa: PTH118
     contents = own_contents(source, headers, cwd=cwd, is_own=is_own, find=find)
-    return Record(source, tuple(headers), frozenset(symbols), contents)
+    return CmdFile(source, tuple(headers), frozenset(symbols), contents)
 
 
 def own_contents(
@@ -110,18 +121,18 @@ def own_contents(
     return found.hexdigest()[:32]
 
 
-def format_record(record: Record, *, target: str, command: str) -> str:
+def format_cmd_file(cmd_file: CmdFile, *, target: str, command: str) -> str:
     """The text of the `.cmd` file of `target`, in fixdep's format."""
     saved = command.strip().replace("$", "$$").replace("#", "$(pound)")
-    lines = [f"savedcmd_{target} := {saved}", "", f"source_{target} := {record.source}", "", f"deps_{target} := \\"]
-    lines += [f"    $(wildcard include/config/{name}) \\" for name in sorted(record.symbols)]
-    lines += [f"  {name} \\" for name in record.headers]
-    lines += ["", f"{target}: $(deps_{target})", "", f"$(deps_{target}):", "", f"#CONTENTS {record.contents}", ""]
+    lines = [f"savedcmd_{target} := {saved}", "", f"source_{target} := {cmd_file.source}", "", f"deps_{target} := \\"]
+    lines += [f"    $(wildcard include/config/{name}) \\" for name in sorted(cmd_file.symbols)]
+    lines += [f"  {name} \\" for name in cmd_file.headers]
+    lines += ["", f"{target}: $(deps_{target})", "", f"$(deps_{target}):", "", f"#CONTENTS {cmd_file.contents}", ""]
     return "\n".join(lines)
 
 
-def parse_record(text: str) -> Record:
-    """The inverse of `format_record`, for files that we wrote."""
+def parse_cmd_file(text: str) -> CmdFile:
+    """The inverse of `format_cmd_file`, for files that we wrote."""
     source, headers, symbols, contents, inside = "", [], set(), "", False
     for line in text.splitlines():
         if inside:
@@ -140,4 +151,4 @@ def parse_record(text: str) -> Record:
             inside = True
         elif line.startswith("#CONTENTS "):
             contents = line.partition(" ")[2]
-    return Record(source, tuple(headers), frozenset(symbols), contents)
+    return CmdFile(source, tuple(headers), frozenset(symbols), contents)

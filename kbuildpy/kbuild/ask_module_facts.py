@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.question import digest, environment_key, stamp, stamps
-from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kbuild.cached import cached
+from kbuildpy.kbuild.make_environment import environment_key
+from kbuildpy.kbuild.stamps import Stamp, digest, stamps
+from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.module_facts import ModuleFacts, ModuleStruct
 from kbuildpy.kernel.tree import KernelTree
 
@@ -51,23 +53,17 @@ def ask_module_facts(
     """
     given = sorted((variables or {}).items())
     key = digest("module facts", _PROBE, str(tree.objects), str(tree.source), given, environment_key(environ))
-    cached = cache_directory() / "layouts" / f"{key}.json"
-    known = read_json(cached)
-    if isinstance(known, dict):
-        try:
-            if all(list(stamp(name)) == seen for name, seen in known["stamps"].items()):
-                return _from_json(known["facts"])
-        except (KeyError, TypeError, ValueError, AttributeError):
-            pass  # written by another version of kbuildpy: ask again
-    # (asking imports five times as much as remembering)
-    from kbuildpy.kbuild.answer import ask_tree, watched
-    from kbuildpy.kbuild.probe import compile_probe
 
-    answer = ask_tree(tree, variables=variables or {}, environ=environ)
-    probed = compile_probe(answer, _PROBE, environ=environ)
-    facts = _parse(probed.assembly.decode("latin-1"), tree)
-    write_json(cached, {"facts": facts, "stamps": {**watched(answer), **stamps(probed.headers)}})
-    return facts
+    def ask() -> tuple[ModuleFacts, dict[str, Stamp]]:
+        # (asking imports five times as much as remembering)
+        from kbuildpy.kbuild.ask_tree import ask_tree, watched
+        from kbuildpy.kbuild.probe import compile_probe
+
+        answer = ask_tree(tree, variables=variables or {}, environ=environ)
+        probe = compile_probe(answer, _PROBE, environ=environ)
+        return _parse(probe.assembly.decode("latin-1"), tree), {**watched(answer), **stamps(probe.headers)}
+
+    return cached(cache_directory() / "layouts" / f"{key}.json", ask, read=_from_json)
 
 
 def _parse(assembly: str, tree: KernelTree) -> ModuleFacts:

@@ -1,0 +1,223 @@
+"""Lets processes write in a module directory while nothing is written among the sources.
+
+In a mount namespace of its own, and where we are not root in a user namespace, too, an overlay lies over the
+directory. (Documentation/filesystems/overlayfs.rst, mount_namespaces(7), user_namespaces(7).)
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kbuildpy.kbuild.overlay import Overlay, forget_folders
+from kbuildpy.kbuild.overlay_files import VERSION_CONTROL
+
+# include/uapi/linux/sched.h, include/uapi/linux/mount.h
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+
+
+class OverlayRefused(Exception):
+    """This system allows no overlay over a directory; the text says why."""
+
+
+class Namespace(NamedTuple):
+    """Open descriptors of a mount namespace, and of the user namespace that it belongs to if that is not ours."""
+
+    user: int | None
+    mount: int
+
+
+def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
+    """What a new process calls before it runs another program: it enters the namespace of `overlay`, in the folder
+    `cwd`. Raises `OverlayRefused`."""
+    forget_folders(overlay)
+    if overlay not in _namespaces:
+        _namespaces[overlay] = _begin(overlay)
+    namespace = _namespaces[overlay]
+    if isinstance(namespace, OverlayRefused):
+        raise namespace
+    from kbuildpy.child import end_with  # (not for builds that have nothing to run: it takes ctypes)
+
+    # What is killed with us, SIGTERM tells to end: make hands that on to the recipes, which else would go on writing.
+    return partial(_enter, _libc(), namespace, cwd, partial(end_with, os.getpid(), signal.SIGTERM))
+
+
+def leave(overlay: Overlay) -> None:
+    """End `overlay`, in which nothing was written, and remove its folders."""
+    forget_folders(overlay)
+    namespace = _namespaces.pop(overlay, None)
+    if isinstance(namespace, Namespace):
+        for descriptor in namespace:
+            if descriptor is not None:
+                os.close(descriptor)
+    shutil.rmtree(overlay.place, ignore_errors=True)
+
+
+_namespaces: dict[Overlay, Namespace | OverlayRefused] = {}
+
+
+def _begin(overlay: Overlay) -> Namespace | OverlayRefused:
+    inner = _mounts_below(overlay)
+    if inner:
+        return OverlayRefused(f"{inner[0]} is another file system")
+    folders = [Path(overlay.place, name) for name in ("upper", "work")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() != 0:
+        _own_folders(overlay)
+    found = _mount(overlay)
+    for folder in (*folders, Path(overlay.place)) if isinstance(found, OverlayRefused) else ():
+        with suppress(OSError):
+            folder.rmdir()
+    return found
+
+
+def _mount(overlay: Overlay) -> Namespace | OverlayRefused:
+    if os.geteuid() == 0:
+        found = _mount_in_thread(overlay)
+        if found is not None:
+            return found
+    return _mount_in_process(overlay)
+
+
+def _mount_in_thread(overlay: Overlay) -> Namespace | None:
+    """The mount namespace of a thread that ends at once, for root: a process would take 8 ms to begin and to end."""
+    libc = _libc()
+    found: list[Namespace] = []
+
+    def begin() -> None:
+        with suppress(OSError):
+            _check(libc.unshare(_CLONE_NEWNS), "unshare")
+            _lay_over(libc, overlay, own_user=False)
+            found.append(Namespace(None, os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)))
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join()
+    return found[0] if found else None
+
+
+def _mount_in_process(overlay: Overlay) -> Namespace | OverlayRefused:
+    libc = _libc()
+    reading, writing = os.pipe()
+    try:
+        # (A namespace lasts as long as a descriptor of it: the process in which it begins need not stay.)
+        process = subprocess.Popen(
+            ["cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=partial(_leave_namespaces, libc, overlay, writing),
+        )
+    except (OSError, subprocess.SubprocessError):
+        os.close(writing)
+        with os.fdopen(reading, errors="replace") as said:
+            return OverlayRefused(said.read() or "no process could be started")
+    os.close(writing)
+    with process, os.fdopen(reading) as said:
+        kinds, here = said.read().split(), f"/proc/{process.pid}/ns"
+        try:
+            descriptors = {kind: os.open(f"{here}/{kind}", os.O_RDONLY) for kind in kinds}
+        except OSError as error:
+            return OverlayRefused(f"{error.filename}: {error.strerror}")
+    return Namespace(descriptors.get("user"), descriptors["mnt"])
+
+
+def _leave_namespaces(libc: Any, overlay: Overlay, report: int) -> None:
+    """In a new process: leave the namespaces for new ones, and mount the overlay; tells `report` which are new, or
+    what went wrong."""
+    try:
+        user, group = os.geteuid(), os.getegid()
+        own_user = user != 0 or libc.unshare(_CLONE_NEWNS) != 0
+        if own_user:
+            _check(libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
+            own = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
+            for name, text in own.items():
+                with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123
+                    file.write(text)
+        _lay_over(libc, overlay, own_user=own_user)
+        os.write(report, b"user mnt" if own_user else b"mnt")
+    except OSError as error:
+        os.write(report, f"{error.filename or 'mount'}: {error.strerror}".encode(errors="replace"))
+        raise
+
+
+def _lay_over(libc: Any, overlay: Overlay, *, own_user: bool) -> None:
+    """In a mount namespace of its own: mount the overlay. Raises OSError."""
+    _check(libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None), "mount")
+    # Names in mount's options would have to be quoted; descriptors have none. (They must be of this namespace.)
+    descriptors: list[int] = []
+    try:
+        for path in (overlay.directory, overlay.upper, f"{overlay.place}/work", overlay.out):
+            descriptors.append(os.open(path, os.O_PATH | os.O_DIRECTORY))
+        lower, upper, work, out = (f"/proc/self/fd/{descriptor}" for descriptor in descriptors)
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}{',userxattr' if own_user else ''}"
+        target = os.fsencode(overlay.directory)
+        _check(libc.mount(b"overlay", target, b"overlay", 0, options.encode()), "mount overlay")
+        with suppress(OSError):
+            os.chmod(f"{work}/work", 0o700)  # noqa: PTH101 - else only root could remove it
+        if overlay.out.startswith(f"{overlay.directory}/"):
+            beneath = os.fsencode(overlay.out)
+            _check(libc.mount(out.encode(), beneath, None, _MS_BIND | _MS_REC, None), "mount the output")
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _enter(libc: Any, namespace: Namespace, cwd: str, end_with_us: Callable[[], None]) -> None:
+    for descriptor in (namespace.user, namespace.mount):
+        if descriptor is not None:
+            _check(libc.setns(descriptor, 0), "setns")
+    os.chdir(cwd)
+    # (last: who enters a user namespace is told no more)
+    end_with_us()
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        import ctypes
+
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
+
+
+@functools.cache
+def _libc() -> Any:
+    import ctypes  # (not for builds that have nothing to run: it takes 5 ms)
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    # (looked up here, and kept by `libc`: between fork and exec is no place for that)
+    _ = libc.mount, libc.setns, libc.unshare
+    return libc
+
+
+def _mounts_below(overlay: Overlay) -> list[str]:
+    """Other file systems below the directory: an overlay does not show what is in them."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split()[4])
+        if point.startswith(f"{overlay.directory}/"):
+            found.append(point)
+    return found
+
+
+def _own_folders(overlay: Overlay) -> None:
+    """Give folders of another owner a counterpart of our own: the kernel can make none for an owner that the user
+    namespace does not know (EOVERFLOW), and then nothing could be written there."""
+    own = (os.geteuid(), os.getegid())
+    for folder, names, _ in os.walk(overlay.directory):
+        below = folder[len(overlay.directory) :]
+        names[:] = [name for name in names if name not in VERSION_CONTROL and f"{folder}/{name}" != overlay.out]
+        status = os.stat(folder)  # noqa: PTH116
+        if below and (status.st_uid, status.st_gid) != own:
+            Path(f"{overlay.upper}{below}").mkdir(parents=True, exist_ok=True)

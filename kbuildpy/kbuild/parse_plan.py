@@ -1,0 +1,186 @@
+"""From what make printed for `mk/directory.mk` to a `Plan`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePath
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.make_output import MAKEFILES
+from kbuildpy.kbuild.modules_order import in_order, order_files
+from kbuildpy.kbuild.overlay import Overlay, find_in
+from kbuildpy.kbuild.plan import BuildStep, ModulePlan, ObjectPlan, Plan, step_of
+from kbuildpy.kbuild.rules import AFTER_COMPILE_RULES, COMPILE_RULES, LINK_RULES, NATIVE_RULES
+from kbuildpy.kbuild.tree_answer import TreeAnswer
+
+# A Kbuild file that asks the shell or the file system can change its mind without changing its text.
+_ASKS = re.compile(rb"\$[({]\s*(shell|wildcard|realpath|file)\b|!=|^\s*(-include|sinclude)\b", re.MULTILINE)
+_PRINTS_DOT = re.compile(r'print\("\./')  # scripts/Makefile.build: cmd_mod
+_WORD_ENDS = re.compile(r"[\s'\";,=()<>|&`]+")
+
+
+@dataclass(frozen=True)
+class DirectoryOutput:
+    """What make printed for `mk/directory.mk`, and where it was asked."""
+
+    directory: Path
+    """The module directory."""
+    cwd: str
+    """Where make ran."""
+    obj: str
+    """The directory as Kbuild names it there, as `obj` of scripts/Makefile.build."""
+    records: Sequence[Mapping[str, str]]
+    """The records that it wrote."""
+    recipes: str
+    """The recipes that it would run besides (standard output)."""
+    warnings: str
+    """Standard error."""
+    overlay: Overlay | None
+    """Where it wrote what the Kbuild file writes while it is read."""
+
+    @cached_property
+    def by_target(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
+        """The records of commands by their targets."""
+        found: dict[str, list[Mapping[str, str]]] = {}
+        for record in self.records:
+            if "rule" in record:
+                found.setdefault(record["target"], []).append(record)
+        return found
+
+    def of(self, target: str, rules: Iterable[str]) -> list[Mapping[str, str]]:
+        """The records of `rules` for one target."""
+        return [record for record in self.by_target.get(target, ()) if record["rule"] in rules]
+
+
+def parse_plan(answer: TreeAnswer, output: DirectoryOutput) -> Plan:
+    """What Kbuild would do for the directory, by `answer` of the tree.
+
+    Raises `KbuildError` for two modules of one name, and for modules in Rust.
+    """
+    directories = [record for record in output.records if "directory" in record]
+    wanted = [name for record in directories for name in record["modules"].split()]
+    # (make says `modules.order` for `./modules.order`.)
+    top = "modules.order" if output.obj == "." else f"{output.obj}/modules.order"
+    orders = order_files(output.by_target, top)
+    modules = tuple(_module(target, output) for target in in_order(dict.fromkeys(wanted), orders[0][1]))
+    _refuse_two_of_one_name(modules, output.directory)
+    objects = tuple(_object(name, output) for name in dict.fromkeys(name for one in modules for name in one.objects))
+    makefiles = _own_makefiles(answer, output)
+    recipes = _raw_recipes(output.recipes)
+    foreign = _foreign_records(output, modules)
+    folders = {str(output.directory)} | {str(Path(output.cwd, one.source).parent) for one in objects if one.source}
+    return Plan(
+        directory=str(output.directory),
+        modules=modules,
+        objects=objects,
+        orders=orders,
+        extra_symbols=tuple(directories[0].get("extra-symbols", "").split()) if directories else (),
+        makefiles=tuple(sorted(makefiles)),
+        listed=tuple(sorted(folders)),
+        warnings=output.warnings,
+        custom=bool(recipes or foreign),
+        needed=_needed(output, foreign, recipes),
+        changeable=any(_asks(find_in(output.overlay, name)) for name in makefiles),
+    )
+
+
+def _module(target: str, output: DirectoryOutput) -> ModulePlan:
+    links = output.of(target, LINK_RULES)
+    # (make leaves out the "./" of a target, the command that writes the .mod file does not)
+    lists = output.by_target.get(f"{target.removesuffix('.o')}.mod", ())
+    prefix = "./" if any(_PRINTS_DOT.search(record["command"]) for record in lists) else ""
+    if not links:
+        return ModulePlan(target, (), (), prefix)
+    parts = tuple(word for word in links[0]["needs"].split() if not word.endswith(".mod"))
+    return ModulePlan(target, parts, tuple(map(step_of, output.of(target, LINK_RULES | AFTER_COMPILE_RULES))), prefix)
+
+
+def _object(target: str, output: DirectoryOutput) -> ObjectPlan:
+    compiled = output.of(target, COMPILE_RULES | {"copy"})
+    if compiled:
+        after = output.of(target, AFTER_COMPILE_RULES)
+        return ObjectPlan(target, compiled[0]["source"], tuple(map(step_of, [compiled[0], *after])))
+    path = os.path.normpath(Path(output.cwd, target))
+    if Path(find_in(output.overlay, f"{path}_shipped")).is_file():
+        return ObjectPlan(target, f"{target}_shipped", (BuildStep("copy", f"COPY    {target}", ""),))
+    if Path(find_in(output.overlay, path)).is_file():
+        return ObjectPlan(target, target, ())  # an object that came with the sources
+    if output.of(target, {"rustc_o_rs"}):
+        raise KbuildError(
+            f"{output.directory}: {PurePath(path).stem}.rs: modules in Rust are not supported",
+            hint="build this module with make -C KDIR M=DIR modules",
+        )
+    return ObjectPlan(target, "", ())  # a rule of the Kbuild file's own may make it
+
+
+def _refuse_two_of_one_name(modules: tuple[ModulePlan, ...], directory: Path) -> None:
+    """Two modules of one name cannot both be loaded (scripts/modules-check.sh; its words)."""
+    by_name: dict[str, list[str]] = {}
+    for module in modules:
+        by_name.setdefault(Path(module.name).name, []).append(f"{module.name}.ko")
+    for name, found in by_name.items():
+        if len(found) > 1:
+            raise KbuildError(
+                "the following would cause module name conflict:\n  " + "\n  ".join(found),
+                hint=f"rename one of the modules called {name} in {directory}",
+            )
+
+
+def _own_makefiles(answer: TreeAnswer, output: DirectoryOutput) -> set[str]:
+    """The makefiles that were read and are neither the tree's nor ours (absolute)."""
+    found = {
+        os.path.normpath(Path(output.cwd, name))
+        for record in output.records
+        for name in record.get("makefiles", "").split()
+    }
+    outside = (f"{MAKEFILES}/", f"{answer.tree.source}/", f"{answer.tree.objects}/")
+    return {name for name in found if not name.startswith(outside)}
+
+
+def _asks(makefile: str) -> bool:
+    try:
+        return _ASKS.search(Path(makefile).read_bytes()) is not None
+    except OSError:
+        return True
+
+
+def _raw_recipes(text: str) -> list[str]:
+    """The commands that make printed and that are neither ours (`:`) nor a descent into a subdirectory."""
+    descending = False
+    found = []
+    for line in map(str.strip, text.splitlines()):
+        if descending or ("directory.mk obj=" in line and line.startswith(("make", "/", "gmake"))):
+            descending = line.endswith("\\")
+        elif line not in ("", ":", "@:") and not line.startswith(("make: ", "make[")):
+            found.append(line)
+    return found
+
+
+def _foreign_records(output: DirectoryOutput, modules: Iterable[ModulePlan]) -> list[Mapping[str, str]]:
+    """The records of rules that only make can carry out."""
+    copied = {target for module in modules for target in (module.target, *module.objects)}
+    return [
+        record
+        for record in output.records
+        if "rule" in record
+        and record["rule"] not in NATIVE_RULES
+        and not (record["rule"] == "copy" and record["target"] in copied)
+    ]
+
+
+def _needed(output: DirectoryOutput, foreign: Iterable[Mapping[str, str]], recipes: Iterable[str]) -> tuple[str, ...]:
+    """What make must make by Kbuild's rules because rules of the Kbuild file's own read it."""
+    waiting = [word for record in foreign for word in record["needs"].split()]
+    waiting += [word for recipe in recipes for word in _WORD_ENDS.split(recipe)]
+    found: dict[str, None] = {}
+    while waiting:
+        word = waiting.pop()
+        records = output.by_target.get(word, ())
+        if word not in found and any(record["rule"] in NATIVE_RULES for record in records):
+            found[word] = None
+            waiting += [need for record in records for need in record["needs"].split()]
+    return tuple(sorted(found))

@@ -1,0 +1,31 @@
+"""Names of the rules that are carried out here (`rule_NAME`, `cmd_NAME` of scripts/Makefile.build).
+
+A Kbuild file that needs any other has rules of its own, which make must carry out.
+"""
+
+from __future__ import annotations
+
+COMPILE_RULES = frozenset({"cc_o_c", "as_o_S"})
+AFTER_COMPILE_RULES = frozenset(
+    {
+        "check_local_export",
+        "checkdoc",
+        "checksrc",
+        "force_checksrc",
+        "gen_ksymdeps",
+        "gen_objtooldep",
+        "gen_symversions_S",
+        "gen_symversions_c",
+        "modversions_S",
+        "modversions_c",
+        "objtool",
+        "record_mcount",
+        "undefined_syms",
+        "warn_shared_object",
+    }
+)
+LINK_RULES = frozenset({"ld_multi_m", "link_multi-m"})
+_LIST_RULES = frozenset({"mod", "modules_order", "gen_order"})
+NATIVE_RULES = COMPILE_RULES | AFTER_COMPILE_RULES | LINK_RULES | _LIST_RULES
+CHECK_RULES = frozenset({"checksrc", "force_checksrc", "checkdoc"})
+"""Rules that only look at the source (sparse, kernel-doc), and say nothing about the object."""

@@ -1,0 +1,75 @@
+"""Runs one of Kbuild's commands for an object, with output where it goes and names as Kbuild would have them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kbuildpy.errors import CommandError
+from kbuildpy.kbuild.command import run_command
+from kbuildpy.kbuild.job import Job, StandIn
+from kbuildpy.kbuild.namespace import entry
+from kbuildpy.kbuild.plan import BuildStep
+from kbuildpy.kbuild.prefix_maps import carried_over, records_macros
+from kbuildpy.kbuild.rules import COMPILE_RULES, LINK_RULES
+from kbuildpy.run import how_it_failed
+
+
+def run_step(job: Job, step: BuildStep) -> None:
+    """Run `step` of `job`. Raises `CommandError` when it fails; the program has said why on standard error."""
+    text = job.layout.relocate(step.command, (job.target, *job.outputs))
+    if step.rule not in COMPILE_RULES:
+        # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
+        status = _run_text(job, text)
+    elif job.stand_in is None or (records_macros(text) and "=" not in job.stand_in.name):
+        status = _run_text(job, text, carried_over(job.extra, text))
+    else:
+        status = _compile_stand_in(job, job.stand_in, text)
+    if status:
+        name = job.layout.relative(job.target)
+        raise CommandError(f"{name}: {_program(step)} {how_it_failed(status)}", returncode=status)
+
+
+def _compile_stand_in(job: Job, stand_in: StandIn, text: str) -> int:
+    """Compile with the name that the source would have beside the module's sources.
+
+    A map of its real name would not do: GCC lists a source that it finds under a mapped name twice in DWARF 2 to 4. A
+    line directive gives all but the compilation unit its name, and a map gives it to that. (Macros, which -g3 writes
+    down, belong to the file that was read, whatever its lines say.)
+    """
+    with ExitStack() as stack:
+        path, place, name = Path(stand_in.path), stand_in.path, stand_in.name
+        if "=" in stand_in.path or "=" in stand_in.name:
+            # A map cannot hold a name with such a character: the part that has it is the same here and there.
+            place = stack.enter_context(TemporaryDirectory(prefix="kbuildpy-"))
+            name = stand_in.name.partition("=")[0].rpartition("/")[0]
+            path = Path(f"{place}{stand_in.name[len(name) :]}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stack.callback(path.unlink, missing_ok=True)
+        path.write_bytes(os.fsencode(f'#line 1 "{stand_in.name}"\n') + Path(stand_in.source).read_bytes())
+        text = re.sub(rf"(?<!\S){re.escape(stand_in.source)}(?!\S)", lambda _: str(path), text)
+        return _run_text(job, text, carried_over([f"-fdebug-prefix-map={place}={name}"], text))
+
+
+def _run_text(job: Job, text: str, extra: Sequence[str] = ()) -> int:
+    layout = job.layout
+    return run_command(
+        text,
+        cwd=job.cwd,
+        env=job.env,
+        extra=extra,
+        verbose=job.verbose,
+        begin=entry(layout.overlay, job.cwd) if layout.overlay else None,
+        renames=layout.renames,
+        whose=job.whose,
+    )
+
+
+def _program(step: BuildStep) -> str:
+    if step.rule in COMPILE_RULES:
+        return "the compiler"
+    return "the linker" if step.rule in LINK_RULES else f"Kbuild's {step.rule}"

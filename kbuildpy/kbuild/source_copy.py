@@ -1,0 +1,158 @@
+"""A copy of a module directory among the output, for rules of a Kbuild file's own that write beside the sources.
+
+It is used where the system allows no overlay; Kbuild is then asked about the copy. What is compiled from it names the
+user's directory in its debug information, as an in-place build would; what the rules themselves write names the copy.
+
+Paths that climb out of the module directory (`$(src)/../common`) must still lead somewhere: the folders above
+the copy hold links to what lies beside the originals.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.kernel.cache import read_json, write_json
+
+_ANCESTORS = 4
+_LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
+
+
+def is_written(directory: Path, out: Path) -> bool:
+    """Whether anything in the copy of `directory` was written there, and not copied."""
+    copied, copy = _noted_sources(out), copy_path(directory, out)
+    return any(
+        name not in copied or (copied[name] != seen and not (copy / name).is_symlink())
+        for name, seen in _sources(copy, copy / ".kbuildpy").items()
+    )
+
+
+def copy_path(directory: Path, out: Path) -> Path:
+    """Where the copy of `directory` is, or will be."""
+    return Path(f"{out}/.kbuildpy/sources{directory}")
+
+
+def changed_sources(directory: Path, out: Path) -> set[str]:
+    """The files (relative to `directory`) that are not what they were when they were copied."""
+    before, now = _noted_sources(out), _sources(directory, out)
+    return {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+
+
+def note_sources(directory: Path, out: Path) -> None:
+    """Note the state of the sources that rules were carried out for, for `changed_sources`.
+
+    A copy of the sources, which a run without an overlay has left, goes: the note would no longer be about it.
+    """
+    copies = out / ".kbuildpy" / "sources"
+    if copies.exists():
+        shutil.rmtree(copies, ignore_errors=True)
+    now = _sources(directory, out)
+    if read_json(_manifest(out)) != now:
+        write_json(_manifest(out), now)
+
+
+def copy_sources(directory: Path, out: Path) -> Path:
+    """Bring the copy of `directory` below `out` up to date and return it.
+
+    Files keep their modification time, so that make's own rules see what changed; what vanished from the
+    sources vanishes from the copy, what rules made there stays.
+    """
+    root = out / ".kbuildpy" / "sources"
+    copy = copy_path(directory, out)
+    copy.mkdir(parents=True, exist_ok=True)
+    _link_neighbours(directory, root, skip=out)
+    before, now = _noted_sources(out), _sources(directory, out)
+    for relative, seen in now.items():
+        if relative.endswith("/"):
+            if (copy / relative[:-1]).is_symlink():
+                (copy / relative[:-1]).unlink()
+            (copy / relative).mkdir(exist_ok=True)
+        elif before.get(relative) != seen or not os.path.lexists(copy / relative):
+            _copy(directory / relative, copy / relative, directory)
+    for relative in [name for name in before.keys() - now.keys() if not name.endswith("/")]:
+        with suppress(IsADirectoryError, NotADirectoryError):
+            (copy / relative).unlink(missing_ok=True)
+    if now != before:
+        write_json(_manifest(out), now)
+    return copy
+
+
+def _noted_sources(out: Path) -> dict[str, Any]:
+    """The state of the sources that was noted in `out`, as `_sources` gives it."""
+    known = read_json(_manifest(out))
+    return known if isinstance(known, dict) else {}
+
+
+def _manifest(out: Path) -> Path:
+    return out / ".kbuildpy" / "sources.json"
+
+
+def _sources(directory: Path, out: Path) -> dict[str, list[int]]:
+    """Every file below `directory` that is not output, with its stamp; and every folder, with a slash, before it.
+
+    A link to a folder, or to nothing, counts as a file; pipes, sockets and devices are no sources. (Strings in place of
+    paths: there may be tens of thousands of files, in every build.)
+    """
+    found: dict[str, list[int]] = {}
+    top, output = str(directory), str(out)
+    for folder, names, files in os.walk(top):
+        below = folder[len(top) + 1 :]
+        prefix = f"{below}/" if below else ""
+        names[:] = [name for name in names if name not in _LEFT_OUT and not _is_output(folder, name, output)]
+        found[prefix or "./"] = [0, 0]
+        links = [name for name in names if os.path.islink(f"{folder}/{name}")]  # noqa: PTH114
+        for name in (*files, *links):
+            state = _state(f"{folder}/{name}")
+            if state:
+                found[f"{prefix}{name}"] = state
+    return found
+
+
+def _state(path: str) -> list[int] | None:
+    """The stamp of a file, or of a link to a folder or to nothing; None for what is no source."""
+    with suppress(OSError):
+        status = os.stat(path)  # noqa: PTH116
+        if stat.S_ISREG(status.st_mode):
+            return [status.st_mtime_ns, status.st_size]
+    with suppress(OSError):
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            return [status.st_mtime_ns, status.st_size]
+    return None
+
+
+def _is_output(folder: str, name: str, out: str) -> bool:
+    """Whether a folder holds our output, of this build or another one (one that output lies in may hold sources)."""
+    path = f"{folder}/{name}"
+    return path == out or name == ".kbuildpy" or os.path.exists(f"{path}/.kbuildpy/notes")  # noqa: PTH110
+
+
+def _copy(source: Path, target: Path, directory: Path) -> None:
+    """Copy a file, or a link to a folder or to nothing: what it leads to outside `directory` is not copied."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    target.unlink(missing_ok=True)
+    if source.is_file():
+        shutil.copy2(source, target)
+        return
+    leads_to = source.readlink()
+    real = Path(os.path.realpath(source))
+    inside = real == directory or directory in real.parents
+    target.symlink_to(leads_to if inside and not leads_to.is_absolute() else real)
+
+
+def _link_neighbours(directory: Path, root: Path, *, skip: Path) -> None:
+    for folder in list(directory.parents)[:_ANCESTORS]:
+        if folder == folder.parent:
+            break
+        mirror = Path(f"{root}{folder}")
+        present = {path.name for path in mirror.iterdir()} if mirror.is_dir() else set()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                inside = entry.path == str(directory) or str(directory).startswith(f"{entry.path}/")
+                if entry.name not in present and not inside and not str(skip).startswith(f"{entry.path}/"):
+                    (mirror / entry.name).symlink_to(entry.path)

@@ -1,0 +1,86 @@
+"""The programs that a kernel tree's commands start: where they are, and what to say of one that is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from kbuildpy.errors import CommandError
+from kbuildpy.kbuild.tree_answer import TreeAnswer
+from kbuildpy.kernel.architecture import architecture_of, is_native
+from kbuildpy.kernel.compiler import package_of_compiler
+from kbuildpy.kernel.tree import KernelTree
+
+# Programs of the tree's own that decide what an object or a module holds.
+_TREE_PROGRAMS = (
+    "scripts/gendwarfksyms/gendwarfksyms",
+    "scripts/genksyms/genksyms",
+    "scripts/gen-btf.sh",
+    "scripts/recordmcount",
+    "tools/bpf/resolve_btfids/resolve_btfids",
+    "tools/objtool/objtool",
+)
+# As `mk/tree.mk` prints them.
+_NAMES = ("CC", "LD", "NM", "OBJCOPY", "PAHOLE", "AR", "HOSTCC", "CHECK")
+
+
+def named_programs(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, str]:
+    """The programs that commands of this tree may start: as a command names each, and where it is."""
+    found = {name: str(answer.tree.objects / name) for name in _TREE_PROGRAMS}
+    found.update(_in_search_path(answer.programs, environ))
+    return found
+
+
+def parse_programs(text: str) -> dict[str, str]:
+    """The commands of the tree's programs by their variables' names, from the `programs` record of `mk/tree.mk`."""
+    return {name: value.strip() for name, value in zip(_NAMES, text.split("|"), strict=False)}
+
+
+def program_files(programs: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
+    """The files of `programs` (commands by name) that the search path of `environ` leads to, links resolved."""
+    return [os.path.realpath(path) for _, path in _in_search_path(programs, environ)]
+
+
+def _in_search_path(programs: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for command in programs.values():
+        for word in command.split():
+            path = shutil.which(word, path=environ.get("PATH"))
+            if path:
+                yield word, path
+
+
+def refuse_missing_compiler(
+    tree: KernelTree, programs: Mapping[str, str], environ: Mapping[str, str], *, stderr: str
+) -> None:
+    """Refuse (`CommandError`) to build with a compiler or linker that is not installed; `stderr` is what make said."""
+    words = {name: programs[name].split()[-1] for name in ("CC", "LD", "NM", "OBJCOPY", "AR") if programs.get(name)}
+    lost = [word for word in words.values() if shutil.which(word, path=environ.get("PATH")) is None]
+    if not {words.get("CC"), words.get("LD")}.intersection(lost):
+        return
+    choice = "CC=" if is_native(architecture_of(tree)) else "CC= or CROSS_COMPILE="
+    # (with LLVM=1 all of them are LLVM's: where one is missing, the others are)
+    packages = dict.fromkeys(package_of_compiler(word) for word in lost)
+    raise CommandError(
+        f"{lost[0]}: not found, and the kernel tree {tree.objects} builds with it",
+        hint=f"apt-get install {' '.join(packages)}, or choose another one with {choice}",
+        stderr=stderr,
+    )
+
+
+def compiler_remark(answer: TreeAnswer) -> str:
+    """What to say where the kernel was built by GCC and `answer` compiles with clang, or the reverse: each has options
+    that the other does not know. "" where they fit."""
+    config = answer.tree.config
+    words = answer.programs.get("CC", "").split()
+    if not words:
+        return ""
+    clang = "clang" in Path(words[-1]).name
+    if config.get("CONFIG_CC_IS_CLANG") == "y" and not clang:
+        return (
+            f"kbuildpy: {answer.tree.release} was built by clang, and {words[-1]} does not know its options: say LLVM=1"
+        )
+    if config.get("CONFIG_CC_IS_GCC") == "y" and clang:
+        return f"kbuildpy: {answer.tree.release} was built by gcc: where clang does not know an option, leave LLVM= out"
+    return ""
