@@ -15,6 +15,9 @@ from kbuildpy.kbuild.placeholder import PLACEHOLDER, PLACEHOLDER_FIXED
 from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kernel.tree import KernelTree
 
+FIXDEP = "scripts/basic/fixdep"
+"""The tree's program that writes `.cmd` files."""
+
 
 @dataclass(frozen=True)
 class TreeAnswer:

@@ -12,26 +12,23 @@ from importlib import import_module
 from typing import Any
 
 BUILDERS = {
-    "KernelModule": ("builders", "kernel_module"),
-    "Kbuild": ("builders", "kbuild"),
-    "CheckModule": ("verdicts", "check_module"),
-    "SignModule": ("signing", "sign_module"),
-    "InstallModules": ("installing", "install_modules"),
-    "RunModule": ("running", "run_module"),
+    "KernelModule": ("kernel_module", "kernel_module"),
+    "Kbuild": ("kbuild", "kbuild"),
+    "CheckModule": ("check_module", "check_module"),
+    "SignModule": ("sign_module", "sign_module"),
+    "InstallModules": ("install_modules", "install_modules"),
+    "RunModule": ("run_module", "run_module"),
 }
 """Every builder with the file and the function that do it."""
 
 
 def generate(env: Any, **_: Any) -> None:
     """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
-    from kbuildpy.scons import notes, variables
+    from kbuildpy.scons import help, sconsign, variables  # (slow: SCons)
 
-    notes.use_notes()
+    sconsign.use_database()
     variables.mark_tool_choices(env)
-    if is_help_wanted(env):
-        from kbuildpy.scons.help import describe_variables
-
-        describe_variables(env)
+    help.describe_variables(env)
     for name, (file, function) in BUILDERS.items():
         env.AddMethod(_imported_when_called(file, function), name)
 
@@ -43,12 +40,6 @@ def _imported_when_called(file: str, function: str) -> Callable[..., Any]:
         return getattr(import_module(f"kbuildpy.scons.{file}"), function)(env, *args, **keywords)
 
     return call
-
-
-def is_help_wanted(env: Any) -> bool:
-    """Whether this is `scons -h`."""
-    option = getattr(env, "GetOption", None)
-    return option is not None and bool(option("help"))
 
 
 def exists(env: Any) -> bool:

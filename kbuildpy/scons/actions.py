@@ -7,9 +7,11 @@ SCons' Builder machinery keeps a no-op build over a thousand nodes quick.
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import SCons.Action
 import SCons.Builder
@@ -19,9 +21,6 @@ import SCons.Executor
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.say import complain
 from kbuildpy.scons.interrupts import INTERRUPTED, is_interruption
-
-if TYPE_CHECKING:
-    from kbuildpy.scons.group import Group
 
 
 class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
@@ -87,7 +86,7 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         return []
 
 
-class _Executor(SCons.Executor.Executor):  # type: ignore[misc]
+class ImplicitExecutor(SCons.Executor.Executor):  # type: ignore[misc]
     """Runs a `KbuildAction`, and asks it what its targets depend on, where SCons would look into their sources.
 
     What a target depends on is known. Of a source that is made (`.mod.c`) SCons would ask whether it is up to date: a
@@ -109,20 +108,6 @@ def set_implicit(targets: Sequence[Any], nodes: Sequence[Any]) -> None:
         target.implicit = list(nodes)
         target.implicit_set = set(nodes)
         target._children_reset()
-
-
-def attach(group: Group, targets: Sequence[Any], sources: Sequence[Any], action: KbuildAction) -> None:
-    """Let `action` make `targets` (File nodes) of `group` from `sources` (nodes).
-
-    Raises `KbuildError` when something else makes one of them already.
-    """
-    bind(group.project.env, targets, sources, action, executor=_Executor)
-    action.whose = group.whose
-    action.begin = group.unfinished.begin
-    group.unfinished.remove_unknown(targets)
-    for target in targets:
-        target.attributes.kbuildpy_contents = group.contents
-    set_implicit(targets, [])
 
 
 def bind(
@@ -166,11 +151,20 @@ def print_error(error: KbuildError, *, whose: str = "") -> None:
 
 def os_error_hint(error: OSError) -> str:
     """What to do about an error of the operating system's, or nothing."""
-    import errno
-
     if error.errno == errno.ENOSPC:
         return "the disk is full: free some space and build again; nothing half-written is kept"
     return "is the output directory writable?" if error.errno in (errno.EACCES, errno.EROFS) else ""
+
+
+def write_text(node: Any, text: str) -> None:
+    """Write a target that is text, whole or not at all."""
+    path = Path(node.get_abspath())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.write_text(text, errors="surrogateescape")
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 _BUILDER = SCons.Builder.BuilderBase(action=KbuildAction(lambda target, source: None, title="", signature=""))

@@ -12,10 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-
-def is_cleaning(env: Any) -> bool:
-    """Whether this run of SCons removes what was built."""
-    return bool(env.GetOption("clean"))
+from kbuildpy.scons.options import is_cleaning
 
 
 def sources_unless_cleaning(env: Any, sources: Sequence[Any]) -> list[Any]:
@@ -31,10 +28,15 @@ def clean_with(env: Any, module: Any, *files: Any) -> None:
 
 def remove_empty_folders(folder: Path, *, stop: Path) -> None:
     """Remove what is empty below `folder`, then `folder` and what it lies in, up to `stop`, which stays."""
+    remove_empty_below(folder)
+    remove_empty_parents(folder.parent, stop=stop)
+
+
+def remove_empty_below(folder: Path) -> None:
+    """Remove `folder` if it is empty, and before it all empty folders in it."""
     for place, _, _ in os.walk(folder, topdown=False):
         with suppress(OSError):
             Path(place).rmdir()
-    remove_empty_parents(folder.parent, stop=stop)
 
 
 def remove_empty_parents(folder: Path, *, stop: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kbuildpy.scons import is_help_wanted
+from SCons.Script import HelpFunction
+
+from kbuildpy.scons.options import is_help_wanted
 
 _VARIABLES = """
 Kernel modules; variables as make and Kbuild know them:
@@ -47,8 +49,6 @@ def describe_module(env: Any, name: str, file: str) -> None:
 def _describe(env: Any, key: str, text: str) -> None:
     if not is_help_wanted(env):
         return
-    from SCons.Script import HelpFunction
-
     told: set[str] = env.fs.__dict__.setdefault("kbuildpy_help", set())
     if key not in told:
         told.add(key)

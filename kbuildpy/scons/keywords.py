@@ -18,6 +18,7 @@ from kbuildpy.errors import UsageError
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.scons.variables import chooses_kernel
 from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
+from kbuildpy.similar import did_you_mean, similar_file
 
 
 def check_names(call: str, builder: Callable[..., Any], variables: Iterable[str]) -> None:
@@ -37,8 +38,6 @@ def check_make_names(call: str, builder: Callable[..., Any], variables: Iterable
 
 
 def _unknown(call: str, name: str, builder: Callable[..., Any], also: str) -> UsageError:
-    from kbuildpy.similar import did_you_mean
-
     known = builder.__kwdefaults__ or {}
     meant = did_you_mean(name, known)
     asked = f"; {meant}" if meant else ""
@@ -92,8 +91,6 @@ def certificate_nodes(env: Any, call: str, value: Any) -> list[Any]:
     for node in file_nodes(env, f"{call}: cert", value):
         source = node if node.is_derived() else node.srcnode()
         if not node.is_derived() and not os.path.isfile(source.get_abspath()):  # noqa: PTH113 - a path of SCons'
-            from kbuildpy.similar import similar_file
-
             hint = similar_file(source.get_abspath())
             hint = hint or "name files with certificates (PEM or DER); what makes one is declared before"
             raise UsageError(f"{call}: cert={str(source)!r}: there is no such file", hint=hint)

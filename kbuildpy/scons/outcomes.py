@@ -1,99 +1,102 @@
-"""What came of a build for several kernels: a line for each, when it is over."""
+"""What came of a build for several kernels, when it is over: for people a line for each, for programs an object for
+each module."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import SCons.Node
+from SCons.Script import GetBuildFailures
 
 from kbuildpy.kernel.own_modules import module_name
-
-if TYPE_CHECKING:
-    from kbuildpy.scons.group import Group
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Of the kernel `release`: how many of its `modules` are `good` (as they should be), whether any was `made` in
-    this run, and what `failed` first ("" for nothing)."""
-
-    release: str
-    modules: int
-    good: int
-    made: bool
-    failed: str
-
-    @property
-    def result(self) -> str:
-        """In words."""
-        if self.failed:
-            return f"failed: {self.failed}"
-        if self.good < self.modules:
-            return "not finished"
-        return "built" if self.made else "up to date"
-
-
-def build_outcomes(releases: Iterable[str], groups: Iterable[Group]) -> list[Outcome]:
-    """The outcome for each of `releases`, once SCons is done with `groups` (those that could be declared)."""
-    import SCons.Node
-
-    of_release = {group.project.tree.release: group for group in groups}
-    found = []
-    for release in releases:
-        group = of_release.get(release)
-        if group is None:
-            found.append(Outcome(release, 0, 0, made=False, failed=_REFUSED))
-            continue
-        states = [node.get_state() for node in _nodes(group)]
-        good = sum(state in (SCons.Node.up_to_date, SCons.Node.executed) for state in states)
-        found.append(Outcome(release, len(states), good, made=SCons.Node.executed in states, failed=_failure(group)))
-    return found
-
-
-def module_results(releases: Iterable[str], groups: Iterable[Group]) -> list[dict[str, object]]:
-    """For each module and kernel an object: its `file`, `kernel` and `name`, whether it is `built` (there as it should
-    be), whether it was `made` in this run, and the `error`. A kernel that could not be asked has one without a file."""
-    import SCons.Node
-
-    of_release = {group.project.tree.release: group for group in groups}
-    found: list[dict[str, object]] = []
-    for release in releases:
-        group = of_release.get(release)
-        if group is None:
-            blank = {"file": None, "kernel": release, "name": None}
-            found.append({**blank, "built": False, "made": False, "error": _REFUSED})
-            continue
-        for node in _nodes(group):
-            made = node.get_state() == SCons.Node.executed
-            built = made or node.get_state() == SCons.Node.up_to_date
-            path = node.get_abspath()
-            said = {"file": path, "kernel": release, "name": module_name(path), "built": built, "made": made}
-            found.append({**said, "error": None if built else _failure(group) or "not finished"})
-    return found
-
+from kbuildpy.scons.group import Group
 
 _REFUSED = "the Kbuild file, or the kernel tree (above)"
 
 
-def _nodes(group: Group) -> list[Any]:
-    return [group.file(f"{group.out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
+@dataclass(frozen=True)
+class ModuleOutcome:
+    """What came of one module."""
+
+    file: str
+    """The path of the `.ko`."""
+    built: bool
+    """It is there as it should be."""
+    made: bool
+    """It was made in this run."""
 
 
-def _failure(group: Group) -> str:
-    """What failed first in `group`, "" for nothing."""
-    from SCons.Script import GetBuildFailures
+@dataclass(frozen=True)
+class Outcome:
+    """What came of the modules for one kernel."""
 
-    failures = ((str(_node_path(failure)), str(failure.errstr)) for failure in GetBuildFailures())
-    return next((text for path, text in failures if path.startswith(f"{group.out}/")), "")
+    release: str
+    """The kernel."""
+    modules: tuple[ModuleOutcome, ...] | None
+    """Its modules; None where the tree could not be asked for them."""
+    failed: str
+    """What failed first, "" for nothing."""
+
+    @property
+    def built(self) -> int:
+        """How many modules are as they should be."""
+        return sum(module.built for module in self.modules or ())
+
+    @property
+    def result(self) -> str:
+        """In words."""
+        modules = self.modules or ()
+        if self.failed:
+            return f"failed: {self.failed}"
+        if self.built < len(modules):
+            return "not finished"
+        return "built" if any(module.made for module in modules) else "up to date"
+
+
+def build_outcomes(releases: Iterable[str], groups: Iterable[Group]) -> list[Outcome]:
+    """The outcome for each of `releases`, once SCons is done with `groups` (those that could be declared)."""
+    of_release = {group.project.tree.release: group for group in groups}
+    failures = [(str(_node_path(failure)), str(failure.errstr)) for failure in GetBuildFailures()]
+    return [_outcome(release, of_release.get(release), failures) for release in releases]
 
 
 def as_table(outcomes: Sequence[Outcome]) -> list[str]:
-    """The lines of a table."""
+    """The lines of a table, a kernel each."""
     rows = [("KERNEL", "MODULES", "RESULT")]
-    rows += [(item.release, f"{item.good} of {item.modules}", item.result) for item in outcomes]
+    rows += [(item.release, f"{item.built} of {len(item.modules or ())}", item.result) for item in outcomes]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return [f"  {row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}" for row in rows]
+
+
+def as_json(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
+    """For each module and kernel an object: its `file`, `kernel` and `name`, whether it is `built` (there as it should
+    be), whether it was `made` in this run, and the `error`. A kernel that could not be asked has one without a file."""
+    found: list[dict[str, object]] = []
+    for outcome in outcomes:
+        for module in outcome.modules or ():
+            said = {"file": module.file, "kernel": outcome.release, "name": module_name(module.file)}
+            error = None if module.built else outcome.failed or "not finished"
+            found.append({**said, "built": module.built, "made": module.made, "error": error})
+        if outcome.modules is None:
+            blank = {"file": None, "kernel": outcome.release, "name": None}
+            found.append({**blank, "built": False, "made": False, "error": outcome.failed})
+    return found
+
+
+def _outcome(release: str, group: Group | None, failures: Iterable[tuple[str, str]]) -> Outcome:
+    if group is None:
+        return Outcome(release, None, _REFUSED)
+    failed = next((text for path, text in failures if path.startswith(f"{group.out}/")), "")
+    nodes = [group.file(f"{group.out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
+    return Outcome(release, tuple(map(_module_outcome, nodes)), failed)
+
+
+def _module_outcome(node: Any) -> ModuleOutcome:
+    made = node.get_state() == SCons.Node.executed
+    return ModuleOutcome(node.get_abspath(), made or node.get_state() == SCons.Node.up_to_date, made)
 
 
 def _node_path(failure: Any) -> Path:

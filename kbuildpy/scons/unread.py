@@ -5,26 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import SCons.Node
 
+from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.unread import unmentioned, unread_variables, variables_in
-from kbuildpy.say import complain
+from kbuildpy.scons.declaration_place import declaration_place
+from kbuildpy.scons.project import KernelProject
+from kbuildpy.scons.session import Session
 from kbuildpy.scons.variables import FLAG_NAMES, KNOWN_NAMES, SET_BY_US, is_kbuild_name
-from kbuildpy.scons.where import declaration_place
 from kbuildpy.similar import did_you_mean
-
-if TYPE_CHECKING:
-    from kbuildpy.kbuild.plan import Plan
-    from kbuildpy.scons.session import Project, Session
 
 _MOST_FILES = 5000
 
 
-def warn_of_unread(session: Session, project: Project, plan: Plan, given: Mapping[str, Any]) -> None:
+def warn_of_unread(session: Session, project: KernelProject, plan: Plan, given: Mapping[str, Any]) -> None:
     """Warn of those of `given` (a declaration's variables) that nothing reads; and take note of what is read of the
     command line's."""
+    if not session.unread_arguments and KNOWN_NAMES.issuperset(given):
+        return
     # (of the tree's, the answer knows those that the top one includes)
     scripts = [f"{project.tree.source}/scripts/Makefile.{name}" for name in ("lib", "build", "modpost", "modfinal")]
     makefiles = (*plan.makefiles, *project.answer.makefiles, *scripts)
@@ -36,8 +36,10 @@ def warn_of_unread(session: Session, project: Project, plan: Plan, given: Mappin
     session.unread_arguments = set(unread_variables(waiting, makefiles, plan.directory)) if waiting else waiting
 
 
-def warn_of_unread_install(session: Session, project: Project, given: Mapping[str, Any]) -> None:
+def warn_of_unread_install(session: Session, project: KernelProject, given: Mapping[str, Any]) -> None:
     """The same for variables of modules_install."""
+    if KNOWN_NAMES.issuperset(given):
+        return
     tree = project.tree.source
     makefiles = [str(tree / name) for name in ("Makefile", "scripts/Makefile.modinst", "scripts/Makefile.lib")]
     _warn_of_declared(session, given, makefiles, "", lambda: KNOWN_NAMES)
@@ -76,9 +78,7 @@ def _warn_of_place(session: Session, name: str, value: object) -> None:
 
 
 def _warn(session: Session, text: str, meant: str) -> None:
-    line = f"kbuildpy: warning: {text}{'; ' if meant else ''}{meant}"
-    if session.say_once(line):
-        complain(line)
+    session.complain_once(f"kbuildpy: warning: {text}{'; ' if meant else ''}{meant}")
 
 
 def _unmentioned(names: Iterable[str], top: Path) -> list[str]:

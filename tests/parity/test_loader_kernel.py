@@ -135,7 +135,7 @@ def test_an_image_for_arm64_says_what_it_cannot_tell() -> None:
 def test_the_second_time_the_compiler_is_not_asked(tree: KernelTree, monkeypatch: pytest.MonkeyPatch) -> None:
     first = kernel_from_tree(tree, partial(ask, variables=_compiler(tree)))
     monkeypatch.setattr("kbuildpy.kbuild.probe.run", None)
-    monkeypatch.setattr("kbuildpy.kbuild.ask_tree.run", None)
+    monkeypatch.setattr("kbuildpy.kbuild.make_tree_answer.run", None)
     again = kernel_from_tree(tree, partial(ask, variables=_compiler(tree)))
     assert (again.vermagic, again.struct_module) == (first.vermagic, first.struct_module)
 

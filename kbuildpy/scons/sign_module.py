@@ -6,11 +6,9 @@ made of it, and a build that has nothing to link has nothing to sign either.
 
 from __future__ import annotations
 
-import functools
-import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kbuildpy.errors import UsageError
 from kbuildpy.files import replacing
@@ -18,13 +16,12 @@ from kbuildpy.kbuild.check_paths import check_encoding
 from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.scons.actions import KbuildAction, bind
-from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.begin_session import session_of
+from kbuildpy.scons.builder_call import modules_of_call, stop_on_error
 from kbuildpy.scons.cleaning import clean_with
-from kbuildpy.scons.keywords import check_names, file_nodes, flag, given_modules, key_path, made_keys, text
-from kbuildpy.scons.session import Session
-
-if TYPE_CHECKING:
-    from kbuildpy.signing.signer import Signer
+from kbuildpy.scons.find_project import find_project
+from kbuildpy.scons.keywords import flag, key_path, made_keys, text
+from kbuildpy.scons.signers import signer_finder
 
 
 def sign_module(
@@ -48,10 +45,10 @@ def sign_module(
 
     def declare() -> list[Any]:
         call = "SignModule"
-        check_names(call, sign_module, variables)
-        nodes = file_nodes(env, call, given_modules(call, modules, source, example="SignModule(ko, key=..., cert=...)"))
+        example = "SignModule(ko, key=..., cert=...)"
+        nodes = modules_of_call(env, call, sign_module, modules, source, variables, example=example)
         if not key:
-            raise UsageError(f"{call}: no key to sign with", hint="name one: SignModule(ko, key=..., cert=...)")
+            raise UsageError(f"{call}: no key to sign with", hint=f"name one: {example}")
         names = key_path(env, call, "key", key), key_path(env, call, "cert", cert)
         algorithm, by_key_id = text(call, "hash", hash or ""), flag(call, "key_id", key_id)
         return [_declare(env, node, names, algorithm, key_id=by_key_id, variables=variables) for node in nodes]
@@ -60,18 +57,18 @@ def sign_module(
 
 
 def _declare(
-    env: Any, module: Any, names: tuple[str, str], hash: str, *, key_id: bool, variables: dict[str, Any]
+    env: Any, module: Any, names: tuple[str, str], hash: str, *, key_id: bool, variables: Mapping[str, Any]
 ) -> Any:
-    session = Session.of(env)
+    session = session_of(env)
     group = session.group_of(module.get_abspath())
     project = group.project if group else find_project(env, variables)
     kernel_hash = signing_policy_of(project.tree).hash
     target = Path(module.get_abspath()).parent / "signed" / Path(module.get_abspath()).name
     check_encoding(str(target))
-    find_signer = _signer_finder(session, names, hash, kernel_hash, key_id=key_id)
+    find_signer = signer_finder(session, project.tree, *names, hash, key_id=key_id)
 
     def sign(targets: list[Any], sources: list[Any]) -> None:
-        from kbuildpy.signing.signer import sign_module as signed_by
+        from kbuildpy.signing.signer import sign_module as signed_by  # (slow: cryptography)
 
         module = Path(sources[0].get_abspath()).read_bytes()
         path = Path(targets[0].get_abspath())
@@ -96,25 +93,3 @@ def _declare(
     # Where it is installed goes by where it was built.
     node.attributes.kbuildpy_built = module.get_abspath()
     return node
-
-
-def _signer_finder(
-    session: Session, names: tuple[str, str], hash: str, kernel_hash: str, *, key_id: bool
-) -> Callable[[], Signer]:
-    """A function that opens the key when the first module needs it, once in a run."""
-    found = session.signers.get((names, hash, kernel_hash, key_id))
-    if found is None:
-        lock = threading.Lock()
-
-        @functools.cache
-        def open_once() -> Signer:
-            from kbuildpy.signing.open import open_signer
-
-            return open_signer(*names, hash, kernel_hash=lambda: kernel_hash, use_key_id=key_id)
-
-        def find() -> Signer:
-            with lock:
-                return open_once()
-
-        found = session.signers[(names, hash, kernel_hash, key_id)] = find
-    return found

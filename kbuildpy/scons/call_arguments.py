@@ -14,6 +14,7 @@ import SCons.Util
 from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.declared import SOURCE_SUFFIXES
 from kbuildpy.scons.keywords import file_nodes
+from kbuildpy.similar import similar_file
 
 _CALL = "KernelModule"
 _KBUILD_FILES = ("Kbuild", "Makefile")
@@ -57,8 +58,6 @@ def refuse_missing(name: str, sources: Iterable[Any]) -> None:
         path = source.get_abspath()
         if node.is_derived() or source.exists() or (path.endswith(".o") and os.path.exists(f"{path}_shipped")):  # noqa: PTH110
             continue
-        from kbuildpy.similar import similar_file
-
         meant = similar_file(path, (*SOURCE_SUFFIXES, ".o_shipped"))
         hint = meant or "name what is there; what makes it is declared before the module"
         raise UsageError(f"{_CALL}: {name}: there is no source {source.get_internal_path()}", hint=hint)

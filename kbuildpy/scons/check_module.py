@@ -6,35 +6,29 @@ refusal goes into `NAME.ko.check-failed`.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.files import replacing
 from kbuildpy.kbuild.stamps import digest, stamp
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.image import image_of_tree
+from kbuildpy.kernel.own_modules import module_name, modules_directory, packed_head, read_module
+from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader import since
 from kbuildpy.scons.actions import KbuildAction, bind
-from kbuildpy.scons.builders import find_project, stop_on_error
-from kbuildpy.scons.checking import group_kernel, loader_is_known, project_kernel, refusal_of
+from kbuildpy.scons.begin_session import session_of
+from kbuildpy.scons.builder_call import modules_of_call, stop_on_error
+from kbuildpy.scons.check_wanted import loader_is_known
 from kbuildpy.scons.cleaning import clean_with
-from kbuildpy.scons.keywords import (
-    certificate_nodes,
-    check_names,
-    file_nodes,
-    flag,
-    given_modules,
-    parameters_by_module,
-    texts,
-)
-from kbuildpy.scons.session import Session
-
-if TYPE_CHECKING:
-    from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.scons.find_project import find_project
+from kbuildpy.scons.keywords import certificate_nodes, flag, parameters_by_module, texts
 
 
 def check_module(
@@ -61,10 +55,9 @@ def check_module(
 
     def declare() -> list[Any]:
         call = "CheckModule"
-        check_names(call, check_module, variables)
-        nodes = file_nodes(env, call, given_modules(call, modules, source, example="CheckModule(ko)"))
-        if not nodes:
-            raise UsageError(f"{call}: no modules to check", hint=f"name one: {call}(ko)")
+        nodes = modules_of_call(
+            env, call, check_module, modules, source, variables, example="CheckModule(ko)", verb="check"
+        )
         parameters = parameters_by_module(call, params, nodes)
         names = [name for item in texts(call, "blacklist", blacklist) for name in item.split(",")]
         started = {
@@ -89,7 +82,7 @@ def _declare(
     variables: Mapping[str, Any],
 ) -> Any:
     """The verdict on `module` with `params`, by a kernel that was `started` so (attributes of a `LoaderKernel`)."""
-    session = Session.of(env)
+    session = session_of(env)
     group = session.group_of(module.get_abspath()) if not variables else None
     project = group.project if group else find_project(env, variables)
     if not loader_is_known(project):
@@ -102,10 +95,10 @@ def _declare(
     failed = Path(f"{node.get_abspath()}-failed")
 
     def check(targets: list[Any], sources: list[Any]) -> None:
-        from kbuildpy.files import replacing
-        from kbuildpy.kernel.own_modules import packed_head, read_module
+        # (slow, and not for a build with nothing to do)
         from kbuildpy.loader.kernels.keys import with_certificates
         from kbuildpy.loader.load_module import load_module
+        from kbuildpy.scons.post_build_check import group_kernel, project_kernel, refusal_of
 
         path, *files = (Path(source.get_abspath()) for source in sources)
         failed.unlink(missing_ok=True)
@@ -131,12 +124,10 @@ def _declare(
     return node
 
 
+@functools.lru_cache(maxsize=8)
 def _facts(tree: KernelTree) -> list[object]:
     """The states of the files that a verdict hangs on: the tree's symvers, the image with its keys, the list of the
-    kernel's own modules."""
-    from kbuildpy.kernel.image import image_of_tree
-    from kbuildpy.kernel.own_modules import modules_directory
-
+    kernel's own modules. (Asked for each module.)"""
     image: Path | None = None
     with suppress(KbuildError):
         image = image_of_tree(tree)

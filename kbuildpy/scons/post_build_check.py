@@ -11,41 +11,27 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kbuild.stamps import Stamp, stamp
-from kbuildpy.loader import since
+from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.symvers import read_symvers
+from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
+from kbuildpy.loader.kernels.exports import SymversExports
+from kbuildpy.loader.kernels.from_tree import kernel_from_tree
+from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.stages.modinfo import GPL_COMPATIBLE
 from kbuildpy.say import complain
-
-if TYPE_CHECKING:
-    from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
-    from kbuildpy.loader.kernels.exports import SymversExports
-    from kbuildpy.scons.group import Group
-    from kbuildpy.scons.session import Project
-
-
-@functools.lru_cache(maxsize=8)
-def is_wanted(project: Project) -> bool:
-    """Whether what is built for `project` is checked: CHECK=0 is no, and so is a kernel whose loader is not known.
-
-    Asked for each module also when there is nothing to do, and the tree's configuration is read for the answer.
-    """
-    return project.check and loader_is_known(project)
-
-
-def loader_is_known(project: Project) -> bool:
-    """Whether anything can be said of what the kernel's loader would do."""
-    from kbuildpy.kernel.architecture import architecture_of
-
-    return project.tree.version >= since.OLDEST and str(architecture_of(project.tree)) in ("x86_64", "arm64")
+from kbuildpy.scons.group import Group
+from kbuildpy.scons.project import KernelProject
 
 
 def check_built(group: Group, module: Path, shown: str) -> None:
     """Ask what the kernel would say to a module that was linked. Raises `KbuildError` when it would refuse it; the
     file is removed then."""
-    from kbuildpy.loader.load_module import load_module
-
     kernel = group_kernel(group)
     # (what is linked is signed later, if at all)
     verdict, _ = load_module(module.read_bytes(), replace(kernel, sees_signatures=False), file=shown)
@@ -76,9 +62,6 @@ def group_kernel(group: Group) -> LoaderKernel:
 @functools.lru_cache(maxsize=8)
 def _group_kernel(group: Group, symvers: tuple[tuple[Path, Stamp], ...]) -> LoaderKernel:
     """The same for the symvers files that are there, each in the state that it is in: one for all modules."""
-    from kbuildpy.kernel.symvers import read_symvers
-    from kbuildpy.loader.kernels.exports import SymversExports
-
     kernel = project_kernel(group.project)
     if kernel.exports is None:
         return kernel
@@ -91,14 +74,9 @@ def _group_kernel(group: Group, symvers: tuple[tuple[Path, Stamp], ...]) -> Load
 
 def _licenses(group: Group) -> Callable[[str], bool]:
     """A function that tells whether the module of that name in `group` is proprietary."""
-    from kbuildpy.kernel.own_modules import module_name
-
     objects = {module_name(module.name): group.module_object(module, layout) for module, layout in group.modules}
 
     def is_proprietary(name: str) -> bool:
-        from kbuildpy.elf.image import ModuleImage
-        from kbuildpy.loader.stages.modinfo import GPL_COMPATIBLE
-
         licenses = ModuleImage.from_path(Path(objects[name].get_abspath())).modinfo_values("license")
         return not licenses or licenses[0] not in GPL_COMPATIBLE
 
@@ -106,11 +84,8 @@ def _licenses(group: Group) -> Callable[[str], bool]:
 
 
 @functools.lru_cache(maxsize=8)
-def project_kernel(project: Project) -> LoaderKernel:
+def project_kernel(project: KernelProject) -> LoaderKernel:
     """What is known of the kernel that `project` builds for."""
-    from kbuildpy.kbuild.ask_module_facts import ask_module_facts
-    from kbuildpy.loader.kernels.from_tree import kernel_from_tree
-
     ask = functools.partial(ask_module_facts, variables=dict(project.answer.variables), environ=project.environ)
     return kernel_from_tree(project.tree, ask)
 

@@ -7,31 +7,24 @@ into `NAME.run-failed.log`. Nothing of this is made by default, only by the alia
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.check_paths import check_encoding
 from kbuildpy.kbuild.stamps import digest
-from kbuildpy.kernel.own_modules import module_name
-from kbuildpy.say import complain, say
 from kbuildpy.scons.actions import KbuildAction, bind
-from kbuildpy.scons.builders import find_project, stop_on_error
+from kbuildpy.scons.begin_session import session_of
+from kbuildpy.scons.builder_call import modules_of_call, stop_on_error
 from kbuildpy.scons.cleaning import clean_with, sources_unless_cleaning
-from kbuildpy.scons.keywords import (
-    check_names,
-    file_nodes,
-    flag,
-    given_modules,
-    parameters_by_module,
-    texts,
-    whole_number,
-)
-from kbuildpy.scons.session import Project, Session
+from kbuildpy.scons.find_project import find_project
+from kbuildpy.scons.help import describe_alias
+from kbuildpy.scons.keywords import file_nodes, flag, parameters_by_module, texts, whole_number
+from kbuildpy.scons.project import KernelProject
+from kbuildpy.scons.run_reports import failed_report_of, report_of
 
 if TYPE_CHECKING:
-    from kbuildpy.vm.result import Result
+    from kbuildpy.vm.session import Settings
 
 
 def run_module(
@@ -68,14 +61,10 @@ def run_module(
     """
 
     def declare() -> list[Any]:
-        from kbuildpy.scons.help import describe_alias
-        from kbuildpy.vm.session import Settings
+        from kbuildpy.vm.session import Settings  # (slow)
 
         call = "RunModule"
-        check_names(call, run_module, variables)
-        nodes = file_nodes(env, call, given_modules(call, modules, source, example="RunModule(ko)"))
-        if not nodes:
-            raise UsageError(f"{call}: no modules to run", hint=f"name one: {call}(ko)")
+        nodes = modules_of_call(env, call, run_module, modules, source, variables, example="RunModule(ko)", verb="run")
         parameters = _parameters(call, params, nodes)
         programs = file_nodes(env, f"{call}: tests", tests)
         beside = file_nodes(env, f"{call}: files", files)
@@ -118,17 +107,17 @@ def _declare(
     env: Any,
     nodes: Sequence[Any],
     parameters: Mapping[str, str],
-    settings: Any,
+    settings: Settings,
     variables: Mapping[str, Any],
     *,
     programs: Sequence[Any],
     beside: Sequence[Any],
 ) -> list[Any]:
     """The reports of `nodes`, in their order: one boot for each kernel tree that they are built for."""
-    session = Session.of(env)
+    session = session_of(env)
     chosen = find_project(env, variables) if variables else None
     groups = {node: session.group_of(getattr(node.attributes, "kbuildpy_built", node.get_abspath())) for node in nodes}
-    boots: dict[Path, tuple[Project, list[Any]]] = {}
+    boots: dict[Path, tuple[KernelProject, list[Any]]] = {}
     for node, group in groups.items():
         project = chosen or (group.project if group else find_project(env, variables))
         boots.setdefault(project.tree.objects, (project, []))[1].append(node)
@@ -136,7 +125,7 @@ def _declare(
     for project, together in boots.values():
         first = groups[together[0]]
         action = _action(project, together, parameters, settings, programs)
-        targets = [env.fs.File(str(_report_of(node))) for node in together]
+        targets = [env.fs.File(str(report_of(Path(node.get_abspath())))) for node in together]
         bind(
             first.project.env if first else env,
             targets,
@@ -151,80 +140,39 @@ def _declare(
         report.set_nocache()
         # A directory is built with all that is in it, unless told otherwise.
         env.Ignore(report.dir, report)
-        failed = env.fs.File(str(_failed(Path(report.get_abspath()))))
+        failed = env.fs.File(str(failed_report_of(Path(node.get_abspath()))))
         env.Clean(report, failed)
         clean_with(env, node, report, failed)
     return [reports[node] for node in groups]
 
 
-def _report_of(node: Any) -> Path:
-    return Path(node.get_abspath()).with_suffix(".run.log")
-
-
 def _action(
-    project: Project, nodes: Sequence[Any], parameters: Mapping[str, str], settings: Any, programs: Sequence[Any]
+    project: KernelProject,
+    nodes: Sequence[Any],
+    parameters: Mapping[str, str],
+    settings: Settings,
+    programs: Sequence[Any],
 ) -> KbuildAction:
     """Runs `nodes` in the kernel of `project`, all in one boot, and `programs` with them."""
-    targets = [_report_of(node) for node in nodes]
-    for target in targets:
-        check_encoding(str(target))
+    for node in nodes:
+        check_encoding(str(report_of(Path(node.get_abspath()))))
 
     def run(_: list[Any], sources: list[Any]) -> None:
-        from kbuildpy.vm.describe import describe_test
-        from kbuildpy.vm.kernels import kernel_of_tree
-        from kbuildpy.vm.programs import read_test
-        from kbuildpy.vm.session import run_modules
-        from kbuildpy.vm.trial import read_trial
+        from kbuildpy.scons.run_in_kernel import run_in_kernel  # (slow, and not for a build with nothing to do)
 
-        files = [Path(source.get_abspath()) for source in sources[: len(nodes)]]
-        for target in targets:
-            _failed(target).unlink(missing_ok=True)
-        trials = [read_trial(file, parameters[module_name(file.name)]) for file in files]
-        kernel = kernel_of_tree(project.tree)
-        tests = tuple(replace(read_test(_file(node)), name=str(node)) for node in programs)
-        ready = replace(settings, tests=tests)
-        results = {result.file: result for result in run_modules(kernel, trials, ready, show=lambda chunk: None)}
-        done = next(iter(results.values())).tests
-        for test in done:
-            (say if test.passed else complain)(describe_test(test, kernel.release))
-        for file, target in zip(files, targets, strict=True):
-            _write_report(target, results[str(file)])
-        bad = [result for result in results.values() if not result.content]
-        failed = [test for test in done if not test.passed]
-        if failed and not bad:
-            raise KbuildError(f"{len(failed)} of {len(done)} tests failed in {kernel.release}")
-        if bad:
-            names = ", ".join(result.name for result in bad)
-            places = ", ".join(str(_failed(Path(result.file).with_suffix(".run.log"))) for result in bad)
-            raise KbuildError(
-                f"{len(bad)} of {len(results)} modules gave cause for complaint in {kernel.release}: {names}",
-                hint=f"the kernel's log is in {places}",
-            )
+        run_in_kernel(
+            project.tree,
+            [Path(source.get_abspath()) for source in sources[: len(nodes)]],
+            settings,
+            parameters=parameters,
+            programs=[(_file(node), str(node)) for node in programs],
+        )
 
     title = "\n".join(f"  RUN     {Path(node.get_abspath()).name}" for node in nodes)
     signature = digest(project.tree.release, sorted(parameters.items()), settings, [str(node) for node in programs])
     return KbuildAction(run, title=title, signature=signature)
 
 
-def _write_report(target: Path, result: Result) -> None:
-    """Leave the report of one module, and what was wrong on standard error."""
-    from kbuildpy.files import replacing
-    from kbuildpy.vm.describe import as_text, describe_test
-
-    place = target if result.passed else _failed(target)
-    text = as_text(result)
-    tests = [f"{describe_test(test, result.kernel)}\n" for test in result.tests]
-    log = "\n".join(result.log)
-    with replacing(place) as slot:
-        slot.write(f"{text}\n{''.join(tests)}\nThe kernel's log:\n{log}\n".encode(errors="surrogateescape"))
-    if not result.content:
-        complain(text)
-
-
 def _file(node: Any) -> str:
     """The file of a test: where the build makes it, else among the sources."""
     return str((node if node.is_derived() else node.srcnode()).get_abspath())
-
-
-def _failed(target: Path) -> Path:
-    return target.with_name(f"{target.name.removesuffix('.run.log')}.run-failed.log")

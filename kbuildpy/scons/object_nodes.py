@@ -9,31 +9,30 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, own_contents, parse_cmd_file
-from kbuildpy.kbuild.compile import compile_object, link_object
 from kbuildpy.kbuild.job import Job
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
-from kbuildpy.scons.actions import KbuildAction, attach, set_implicit
+from kbuildpy.scons.actions import KbuildAction, set_implicit
+from kbuildpy.scons.group import Group
+from kbuildpy.scons.group_actions import attach, command_action
+from kbuildpy.scons.group_modpost import prepare_modpost
 from kbuildpy.scons.headers import include_folders, own_headers, search_headers
-
-if TYPE_CHECKING:
-    from kbuildpy.scons.group import Group
+from kbuildpy.scons.options import is_silent
+from kbuildpy.similar import similar_file
 
 
 def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str, str]) -> None:
-    """The nodes for one object of a plan: the object and its record.
+    """The nodes for one object of a plan: the object and its `.cmd` file.
 
     Raises `KbuildError` for an object that nothing makes.
     """
     if not item.source and group.project.read_only:
         return
     if not item.source:
-        from kbuildpy.similar import similar_file
-
         name = layout.relative(item.target)
         source = Path(name).with_suffix(".c")
         meant = similar_file(Path(group.directory, source), (".c", ".S"))
@@ -46,7 +45,7 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
     source = group.file(layout.find(layout.absolute(item.source)))
     title = item.steps[0].quiet
     if item.steps[0].rule == "copy":
-        action = group.action(_copy, item.steps, layout, item.target, title=title)
+        action = command_action(group, _copy, item.steps, layout, item.target, title=title)
         attach(group, [group.file(layout.actual(item.target))], [source], action)
         return
     forced = [step for step in item.steps if step.rule == "force_checksrc"]
@@ -63,11 +62,11 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         verbose=verbose,
         whose=group.whose,
         repeats=group.project.answer.repeats_headers,
-        check_line="" if group.project.env.GetOption("silent") else f"  {checks}",
+        check_line="" if is_silent(group.project.env) else f"  {checks}",
     )
     targets = declare_compile(group, job, source, title=title, headers=lambda: _first_headers(group, item, layout))
     if "SCons.Tool.compilation_db" in sys.modules:
-        from kbuildpy.scons.compilation import note_compilation
+        from kbuildpy.scons.compilation_database import note_compilation
 
         note_compilation(group.project.env, targets[0], source, item.steps[0].command, cwd=layout.cwd)
     for step in forced:
@@ -94,33 +93,37 @@ def declare_unmade(group: Group, plan: Plan, layout: Layout, *, changed: Collect
 def declare_compile(
     group: Group, job: Job, source: Any, *, title: str, headers: Callable[[], list[Any]] = list
 ) -> list[Any]:
-    """The nodes of an object and its record, compiled from `source` by `job`; `headers` are the module's own that it is
-    expected to include."""
+    """The nodes of an object and its `.cmd` file, compiled from `source` by `job`.
+
+    `headers` are the module's own that it is expected to include.
+    """
     targets = [group.file(str(job.object_file)), group.file(str(job.cmd_path))]
 
     def compile_it(target: list[Any], _: list[Any]) -> None:
-        group.prepare_modpost()
+        from kbuildpy.kbuild.compile import compile_object  # (not for a build with nothing to do)
+
+        prepare_modpost(group)
         began = time.time_ns()
-        record = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
+        made_from = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
         with group.lock:
-            group.freshness.note(str(job.object_file), str(job.cmd_path), record, began_ns=began)
+            group.freshness.note(str(job.object_file), str(job.cmd_path), made_from, began_ns=began)
             # What the compiler said replaces what was guessed; SCons stores it with the target.
-            _set_included(targets, _own_nodes(group, record, job.layout))
+            _set_included(targets, _own_nodes(group, made_from, job.layout))
 
     def accept(node: Any) -> bool:
         if node is not targets[1]:
-            return True  # the record decides; it is asked for last
-        record = parse_cmd_file(job.cmd_path.read_text(errors="surrogateescape"))
+            return True  # the `.cmd` file decides; it is asked for last
+        made_from = parse_cmd_file(job.cmd_path.read_text(errors="surrogateescape"))
         find = job.layout.find
-        contents = own_contents(record.source, record.headers, cwd=job.cwd, is_own=group.is_own, find=find)
-        if record.contents != contents:
+        contents = own_contents(made_from.source, made_from.headers, cwd=job.cwd, is_own=group.is_own, find=find)
+        if made_from.contents != contents:
             return False
         with group.lock:
-            group.freshness.note(str(job.object_file), str(job.cmd_path), record, began_ns=time.time_ns())
-            _set_included(targets, _own_nodes(group, record, job.layout))
+            group.freshness.note(str(job.object_file), str(job.cmd_path), made_from, began_ns=time.time_ns())
+            _set_included(targets, _own_nodes(group, made_from, job.layout))
         return True
 
-    action = group.action(compile_it, job.steps, job.layout, job.target, title=title, facts=job.extra)
+    action = command_action(group, compile_it, job.steps, job.layout, job.target, title=title, facts=job.extra)
     action.accept = accept
     action.headers = headers
     attach(group, targets, [source], action)
@@ -140,12 +143,14 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
     job = Job(module.target, module.steps, layout, layout.cwd, env, outputs=ours, verbose=verbose, whose=group.whose)
 
     def link(target: list[Any], source: list[Any]) -> None:
+        from kbuildpy.kbuild.compile import link_object  # (not for a build with nothing to do)
+
         listing.parent.mkdir(parents=True, exist_ok=True)
         listing.write_text("".join(f"{name}\n" for name in names))
         link_object(job)
 
     title = module.steps[0].quiet
-    action = group.action(link, module.steps, layout, module.target, title=title, facts=module.parts)
+    action = command_action(group, link, module.steps, layout, module.target, title=title, facts=module.parts)
     node = group.file(layout.actual(module.target))
     attach(group, [node], parts, action)
     if group.project.read_only:
@@ -155,7 +160,13 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
 def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:
     """C=2: look at the source in every build, whether it is compiled or not."""
     node = group.file(f"{job.object_file}.checked")
-    action = group.action(lambda target, source: link_object(job), job.steps, job.layout, job.target, title=title)
+
+    def check(target: list[Any], source: list[Any]) -> None:
+        from kbuildpy.kbuild.compile import link_object  # (not for a build with nothing to do)
+
+        link_object(job)
+
+    action = command_action(group, check, job.steps, job.layout, job.target, title=title)
     attach(group, [node], [source], action)
     node.set_always_build(True)
     node.set_pseudo(True)
@@ -163,7 +174,7 @@ def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:
 
 
 def _first_headers(group: Group, item: ObjectPlan, layout: Layout) -> list[Any]:
-    """The module's own headers of an object: by its record, or by reading the source when there is none."""
+    """The module's own headers of an object: by its `.cmd` file, or by reading the source when there is none."""
     object_file = layout.actual(item.target)
     names = group.freshness.own_headers(object_file, str(cmd_path_of(Path(object_file))))
     if names is None:
@@ -173,22 +184,40 @@ def _first_headers(group: Group, item: ObjectPlan, layout: Layout) -> list[Any]:
     return _header_nodes(group, names, layout)
 
 
-def own_sources(group: Group, record_file: Path, layout: Layout) -> list[Any]:
-    """The nodes of the module's own files that an object was made from, as a record tells that make wrote."""
+def cmd_nodes(group: Group, module: ModulePlan) -> list[Any]:
+    """The nodes of the `.cmd` files of a module's compiled objects; of objects that make made for the Kbuild file's own
+    rules, the sources that they were made from."""
+    if module.target not in group.cmd_nodes:
+        group.cmd_nodes[module.target] = _find_cmd_nodes(group, module)
+    return group.cmd_nodes[module.target]
+
+
+def _find_cmd_nodes(group: Group, module: ModulePlan) -> list[Any]:
+    found = []
+    for item, layout in (group.objects[name] for name in module.objects):
+        if item.steps and item.steps[0].rule != "copy":
+            found.append(group.file(str(cmd_path_of(Path(layout.actual(item.target))))))
+        elif not item.steps and layout.overlay:
+            found += _own_sources(group, group.cmd_path(item.target), layout)
+    return found
+
+
+def _own_sources(group: Group, cmd_path: Path, layout: Layout) -> list[Any]:
+    """The nodes of the module's own files that an object was made from, as a `.cmd` file tells that make wrote."""
     try:
-        record = parse_cmd_file(record_file.read_text(errors="surrogateescape"))
+        made_from = parse_cmd_file(cmd_path.read_text(errors="surrogateescape"))
     except OSError:
         return []
-    names = own_headers([record.source, *record.headers], cwd=layout.cwd, is_own=group.is_own)
+    names = own_headers([made_from.source, *made_from.headers], cwd=layout.cwd, is_own=group.is_own)
     return _header_nodes(group, names, layout)
 
 
-def _own_nodes(group: Group, record: CmdFile, layout: Layout) -> list[Any]:
-    return _header_nodes(group, own_headers(record.headers, cwd=layout.cwd, is_own=group.is_own), layout)
+def _own_nodes(group: Group, made_from: CmdFile, layout: Layout) -> list[Any]:
+    return _header_nodes(group, own_headers(made_from.headers, cwd=layout.cwd, is_own=group.is_own), layout)
 
 
 def _header_nodes(group: Group, names: Iterable[str], layout: Layout) -> list[Any]:
-    known = group.headers.setdefault(layout.overlay, {})
+    known = group.header_nodes.setdefault(layout.overlay, {})
     nodes = []
     for name in names:
         if name not in known and _will_exist(group, name, layout):

@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.job import Job, StandIn
@@ -18,19 +18,20 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import BuildStep, ModulePlan
 from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.say import say
-from kbuildpy.scons.actions import KbuildAction, attach
-from kbuildpy.scons.checking import check_built, is_wanted
-from kbuildpy.scons.objects import declare_compile
-from kbuildpy.scons.postprocess import link_module
-
-if TYPE_CHECKING:
-    from kbuildpy.scons.group import Group
+from kbuildpy.scons.actions import KbuildAction, write_text
+from kbuildpy.scons.check_wanted import check_is_wanted
+from kbuildpy.scons.group import Group
+from kbuildpy.scons.group_actions import attach, command_action
+from kbuildpy.scons.group_modpost import modpost_result
+from kbuildpy.scons.modpost_inputs import modpost_description, modpost_signature
+from kbuildpy.scons.object_nodes import cmd_nodes, declare_compile
+from kbuildpy.scons.options import is_silent
 
 COMMON_OBJECT = ".module-common.o"
 
 
-def declare_final(group: Group, module: ModulePlan, layout: Layout) -> Any:
-    """The nodes after a module's object; the last of them (`.ko`; `.mod.c` under KBUILD_MODPOST_NOFINAL=1)."""
+def declare_module(group: Group, module: ModulePlan, layout: Layout) -> Any:
+    """The nodes after a module's object; the last one: the `.ko`, or the `.mod.c` under KBUILD_MODPOST_NOFINAL=1."""
     answer = group.project.answer
     below = layout.relative(module.name)
     stand_in = _stand_in(group, f"{below}.mod.c")
@@ -58,16 +59,14 @@ def declare_common_object(group: Group) -> None:
 
 def _declare_mod_c(group: Group, module: ModulePlan, layout: Layout, below: str) -> Any:
     node = group.file(f"{group.out}/{below}.mod.c")
-    # A record tells also when a source changed that left its object the same: srcversion is made of sources.
-    sources = [group.module_object(module, layout), *group.records(module), group.symvers, *group.extra_symvers]
+    # A `.cmd` file tells also when a source changed that left its object the same: srcversion is made of sources.
+    sources = [group.module_object(module, layout), *cmd_nodes(group, module), group.symvers, *group.extra_symvers]
 
     def write(target: list[Any], source: list[Any]) -> None:
-        from kbuildpy.scons.group import write_text
+        write_text(target[0], modpost_result(group, again=False).mod_c[layout.nominal(module.name)])
 
-        write_text(target[0], group.modpost(again=False).mod_c[layout.nominal(module.name)])
-
-    action = KbuildAction(write, title="", signature=digest(group.modpost_signature(), group.directory))
-    action.describe = group.modpost_description
+    action = KbuildAction(write, title="", signature=digest(modpost_signature(group), group.directory))
+    action.describe = lambda: modpost_description(group)
     attach(group, [node], list(dict.fromkeys(sources)), action)
     group.mod_c.append(node)
     return node
@@ -85,11 +84,13 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
         vmlinux = answer.tree.objects / "vmlinux"
         # (since 6.19 pahole gets its options by the environment)
         facts += [(str(vmlinux), stamp(vmlinux)), ("PAHOLE_FLAGS", answer.environment.get("PAHOLE_FLAGS"))]
-    quiet = bool(group.project.env.GetOption("silent"))
-    checked = is_wanted(group.project)
+    quiet = is_silent(group.project.env)
+    checked = check_is_wanted(group.project)
     facts.append(f"the kernel's answer: {'asked' if checked else 'not asked'}")
 
     def link(target: list[Any], source: list[Any]) -> None:
+        from kbuildpy.scons.link_module import link_module  # (not for a build with nothing to do)
+
         link_module(
             steps,
             out=group.out,
@@ -104,6 +105,8 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
             display="" if quiet else f"{group.label}{below}.ko",
         )
         if checked:
+            from kbuildpy.scons.post_build_check import check_built  # (slow: the loader's rules)
+
             if not quiet:
                 say(f"  LOADCHK {group.label}{below}.ko")
             check_built(group, Path(target[0].get_abspath()), f"{group.label}{below}.ko")
@@ -111,7 +114,7 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
     name = f"{below}.ko" if answer.in_directory else f"{group.directory}/{below}.ko"
     nominal = Layout(group.directory, group.directory, group.out, answer.working_directory(group.directory))
     node = group.file(f"{group.out}/{below}.ko")
-    action = group.action(link, steps, nominal, name, title=steps[0].quiet, facts=facts)
+    action = command_action(group, link, steps, nominal, name, title=steps[0].quiet, facts=facts)
     attach(group, [node], sources, action)
     return node
 

@@ -20,13 +20,13 @@ from kbuildpy.say import complain
 from kbuildpy.scons.actions import os_error_hint, print_error
 
 
-def use_notes() -> None:
-    """Let SCons keep its notes this way, unless the project chose a database of its own."""
+def use_database() -> None:
+    """Let SCons keep its database this way, unless the project chose a database of its own."""
     if SCons.SConsign.DB_Module is SCons.dblite:
         SCons.SConsign.DB_Module = sys.modules[__name__]
 
 
-class Notes(SCons.dblite._Dblite):  # type: ignore[misc]
+class SconsignDatabase(SCons.dblite._Dblite):  # type: ignore[misc]
     """The database, read at once and written at the end of the run."""
 
     _unwritable = False
@@ -45,14 +45,14 @@ class Notes(SCons.dblite._Dblite):  # type: ignore[misc]
             SCons.Script.Main.exit_status = 2
 
 
-def open(file: str, flag: str = "r", mode: int = 0o666) -> Notes:
+def open(file: str, flag: str = "r", mode: int = 0o666) -> SconsignDatabase:
     """The database `file`; an empty one in place of one that is damaged. Raises SCons' `UserError` for no access."""
     try:
-        return Notes(file, flag, mode)
+        return SconsignDatabase(file, flag, mode)
     except OSError as error:
         raise SCons.Errors.UserError(f"{error.filename}: {error.strerror}") from error
     except Exception:  # unpickling garbage raises anything
         path = Path(file if file.endswith(SCons.dblite.DBLITE_SUFFIX) else f"{file}{SCons.dblite.DBLITE_SUFFIX}")
         complain(f"kbuildpy: {path}: damaged; building everything anew")
         path.unlink(missing_ok=True)
-        return Notes(file, flag, mode)
+        return SconsignDatabase(file, flag, mode)

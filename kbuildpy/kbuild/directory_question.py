@@ -1,0 +1,37 @@
+"""`DirectoryQuestion`: what is asked about a module directory, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.kbuild.make_environment import environment_key
+from kbuildpy.kbuild.stamps import digest
+from kbuildpy.kbuild.tree_answer import TreeAnswer
+
+
+@dataclass(frozen=True)
+class DirectoryQuestion:
+    """What is asked about a module directory."""
+
+    answer: TreeAnswer
+    """What the kernel tree decides."""
+    directory: Path
+    """The module directory (absolute, physical)."""
+    environ: Mapping[str, str]
+    """The environment that make starts from."""
+    below: str = ""
+    """The subdirectory that is asked about, "" for the whole directory."""
+    kbuild_file: Path | None = None
+    """What stands in for the directory's own Kbuild file."""
+    coming: tuple[str, ...] = ()
+    """The names of sources that will exist when they are needed."""
+
+    @property
+    def key(self) -> str:
+        """All that the reply depends on, except files."""
+        answer, kbuild_file = self.answer, str(self.kbuild_file)
+        environment = environment_key(self.environ)
+        question = (answer.variables, str(self.directory), environment, kbuild_file, self.coming, self.below)
+        return digest(answer.identity, answer.state, question)

@@ -1,0 +1,61 @@
+"""Runs make over a module directory's Kbuild file (`mk/directory.mk`), for `ask_directory`."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from kbuildpy.kbuild.directory_question import DirectoryQuestion
+from kbuildpy.kbuild.make_output import MAKEFILES, make_failed, read_records
+from kbuildpy.kbuild.namespace import entry
+from kbuildpy.kbuild.overlay import Overlay, find_in
+from kbuildpy.kbuild.parse_plan import DirectoryOutput, parse_plan
+from kbuildpy.kbuild.plan import Plan
+from kbuildpy.run import run
+from kbuildpy.similar import similar_file
+
+_NO_SOURCE = re.compile(r"No rule to make target '(.*)\.o', needed by")
+
+
+def make_plan(question: DirectoryQuestion, overlay: Overlay | None) -> Plan:
+    """The plan for the directory, as `ask_directory` has it, but not remembered."""
+    answer, directory, kbuild_file = question.answer, question.directory, question.kbuild_file
+    cwd = answer.working_directory(str(directory))
+    begin = entry(overlay, cwd) if overlay else None
+    obj = (question.below or ".") if answer.in_directory else str(directory / question.below)
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        records = Path(scratch) / "records"
+        env = answer.environment_for(question.environ, str(directory)) | {
+            "KBUILDPY_MK": str(MAKEFILES),
+            "KBUILDPY_RECORDS": str(records),
+            "KBUILDPY_SOURCES": " ".join(question.coming),
+        }
+        if kbuild_file is not None:
+            env["KBUILDPY_KBUILD_FILE"] = str(kbuild_file)
+        argv = ["make", "-n", "-B", "-f", str(MAKEFILES / "directory.mk"), f"obj={obj}", "need-builtin="]
+        done = run([*argv, "need-modorder=1"], cwd=cwd, env=env, check=False, begin=begin)
+        written = Path(find_in(overlay, str(records)))
+        text = written.read_text(errors="surrogateescape") if written.exists() else ""
+    if done.returncode != 0:
+        said = "what the SConstruct declares" if kbuild_file else "the Kbuild file"
+        hint = _missing_source_hint(done.error_text, cwd, said)
+        raise make_failed(f"{directory}: make refuses {said}", done.error_text, hint=hint)
+    output = DirectoryOutput(
+        directory=directory,
+        cwd=cwd,
+        obj=obj,
+        records=list(read_records(text)),
+        recipes=done.text,
+        warnings=done.error_text,
+        overlay=overlay,
+    )
+    return parse_plan(answer, output)
+
+
+def _missing_source_hint(stderr: str, cwd: str, said: str) -> str:
+    missing = _NO_SOURCE.search(stderr)
+    if not missing:
+        return ""
+    meant = similar_file(Path(cwd, f"{missing.group(1)}.c"), (".c", ".S", "_shipped"))
+    return f"is {missing.group(1)}.c missing, or misspelled in {said}? {meant}".rstrip()

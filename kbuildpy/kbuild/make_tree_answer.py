@@ -1,0 +1,76 @@
+"""Runs make over a kernel tree's makefiles (`mk/tree.mk`), for `ask_tree`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from kbuildpy.errors import CommandError
+from kbuildpy.kbuild.btf_threads import without_btf_threads
+from kbuildpy.kbuild.make_environment import base_environment
+from kbuildpy.kbuild.make_output import MAKEFILES, make_failed, read_records
+from kbuildpy.kbuild.parse_tree_answer import TreeOutput, parse_tree_answer
+from kbuildpy.kbuild.placeholder import builds_in_directory, make_placeholder
+from kbuildpy.kbuild.tree_answer import FIXDEP, TreeAnswer
+from kbuildpy.kbuild.tree_programs import refuse_missing_compiler
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
+
+
+def make_tree_answer(
+    tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str], *, btf_threads: bool
+) -> TreeAnswer:
+    """The answer of `tree`, as `ask_tree` has it, but not remembered."""
+    output = _run_make(tree, variables, environ, btf_threads=btf_threads)
+    answer = parse_tree_answer(tree, output, variables=variables, repeats_headers=_repeats_headers(tree))
+    return answer if btf_threads else without_btf_threads(answer)
+
+
+def _run_make(
+    tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str], *, btf_threads: bool
+) -> TreeOutput:
+    in_directory = builds_in_directory(tree)
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        placeholder = str(Path(scratch).resolve() / "module")
+        records, environment = Path(scratch) / "records", Path(scratch) / "environment"
+        make_placeholder(tree, Path(placeholder), in_directory=in_directory)
+        cwd = placeholder if in_directory else str(tree.objects)
+        asked = base_environment(environ, cwd) | {
+            "KBUILDPY_TREE": str(tree.objects),
+            "KBUILDPY_MK": str(MAKEFILES),
+            "KBUILDPY_RECORDS": str(records),
+            "KBUILDPY_ENVIRONMENT": str(environment),
+            "KBUILDPY_BTF_THREADS": "1" if btf_threads else "",
+        }
+        argv = ["make", "--no-print-directory", "-f", str(MAKEFILES / "tree.mk"), "kbuildpy-tree", f"M={placeholder}"]
+        done = run([*argv, *(f"{name}={value}" for name, value in variables)], cwd=cwd, env=asked, check=False)
+        text = records.read_text(errors="surrogateescape") if records.exists() else ""
+        output = TreeOutput(
+            placeholder=placeholder,
+            in_directory=in_directory,
+            cwd=cwd,
+            environment=asked,
+            exported=environment.read_bytes() if environment.exists() else b"",
+            records=list(read_records(text)),
+            stdout=done.text,
+            stderr=done.error_text,
+        )
+    failed = done.returncode != 0 or not output.facts
+    refuse_missing_compiler(tree, output.programs, environ, stderr=done.error_text if failed else "")
+    if failed:
+        raise make_failed(f"{tree.objects}: the kernel tree's makefiles failed", done.error_text)
+    return output
+
+
+def _repeats_headers(tree: KernelTree) -> bool:
+    """Whether the tree's fixdep writes down a header twice that a depfile has twice; where it cannot run (it is another
+    machine's) the version tells."""
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        for name, text in (("x.d", "x.o: x.c x.h x.h\n"), ("x.c", ""), ("x.h", "")):
+            Path(scratch, name).write_text(text)
+        try:
+            done = run([tree.objects / FIXDEP, "x.d", "x.o", "compile"], cwd=scratch, check=False)
+        except (CommandError, OSError):
+            return tree.version < (6, 3)
+    return done.text.count("  x.h \\\n") == 2 if done.returncode == 0 else tree.version < (6, 3)

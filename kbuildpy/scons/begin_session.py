@@ -1,0 +1,39 @@
+"""Begins the session of a run of SCons, with the first declaration."""
+
+from __future__ import annotations
+
+import atexit
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from SCons.Script import ARGUMENTS
+
+from kbuildpy.pin import take_pin
+from kbuildpy.scons import interrupts
+from kbuildpy.scons.end_session import end_session
+from kbuildpy.scons.options import is_cleaning, is_dry_run
+from kbuildpy.scons.session import Session
+from kbuildpy.scons.variables import KNOWN_NAMES, is_kbuild_name
+
+
+def session_of(env: Any) -> Session:
+    """The session that `env` belongs to: one for each file system object of SCons, that is, for each run."""
+    session = getattr(env.fs, "kbuildpy_session", None)
+    if session is None:
+        session = env.fs.kbuildpy_session = _begin(env)
+    assert isinstance(session, Session)
+    return session
+
+
+def _begin(env: Any) -> Session:
+    take_pin()
+    session = Session(
+        top=Path(env.Dir("#").get_abspath()).resolve(),
+        default_environment=dict(env["ENV"]),
+        removes=is_cleaning(env) and not is_dry_run(env),
+        unread_arguments={name for name in ARGUMENTS if is_kbuild_name(name) and name not in KNOWN_NAMES},
+    )
+    interrupts.watch()
+    atexit.register(partial(end_session, session))
+    return session

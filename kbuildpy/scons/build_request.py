@@ -1,0 +1,49 @@
+"""`BuildRequest`: what `kbuildpy build` was told to build, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.kernel.tree import KernelTree
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What is to be built, and how."""
+
+    directory: Path
+    """The module directory (physical)."""
+    named: str
+    """The same as the user named it."""
+    out: Path
+    """Where output goes, in a folder for each kernel."""
+    trees: tuple[KernelTree, ...]
+    """The kernel trees to build for."""
+    variables: Mapping[str, str]
+    """Variables for make."""
+    jobs: int
+    """How many things may be made at once."""
+    options: Sequence[str]
+    """Options of SCons: -n, -c, -s, -k."""
+
+    @property
+    def cleans(self) -> bool:
+        """Whether what was built is removed."""
+        return "-c" in self.options
+
+    @property
+    def dry(self) -> bool:
+        """Whether nothing is done."""
+        return "-n" in self.options
+
+    @property
+    def releases(self) -> list[str]:
+        """The releases of the trees."""
+        return [tree.release for tree in self.trees]
+
+    @property
+    def state(self) -> Path:
+        """Where SCons' database of this output is kept."""
+        return self.out / ".kbuildpy"

@@ -1,0 +1,44 @@
+"""What all builders that users call have in common: what they are called with, and how they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import SCons.Errors
+
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.scons.declaration_place import declaration_place
+from kbuildpy.scons.keywords import check_names, file_nodes, given_modules
+
+
+def modules_of_call(
+    env: Any,
+    call: str,
+    builder: Callable[..., Any],
+    modules: Any,
+    source: Any,
+    variables: Iterable[str],
+    *,
+    example: str,
+    verb: str = "",
+) -> list[Any]:
+    """The nodes of the modules that `builder`, which users know as `call`, is told to work on.
+
+    `modules` and `source` are two words for the same, `variables` its other keywords. Raises `UsageError` for an
+    unknown keyword, for modules that are none, and with `verb` for an empty list; `example` shows how to call it.
+    """
+    check_names(call, builder, variables)
+    nodes = file_nodes(env, call, given_modules(call, modules, source, example=example))
+    if verb and not nodes:
+        raise UsageError(f"{call}: no modules to {verb}", hint=f"name one: {call}(ko)")
+    return nodes
+
+
+def stop_on_error(declare: Callable[[], list[Any]]) -> list[Any]:
+    """Turn an error into SCons' own way of stopping: its place and message, no traceback, exit status 2."""
+    try:
+        return declare()
+    except KbuildError as error:
+        hint = f"\n  {error.hint}" if error.hint else ""
+        raise SCons.Errors.StopError(f"kbuildpy: {declaration_place()}{error.message}{hint}") from error

@@ -1,0 +1,23 @@
+"""Whether modules are checked after their link (`post_build_check`, which takes the loader's rules to import)."""
+
+from __future__ import annotations
+
+import functools
+
+from kbuildpy.kernel.architecture import architecture_of
+from kbuildpy.loader import since
+from kbuildpy.scons.project import KernelProject
+
+
+@functools.lru_cache(maxsize=8)
+def check_is_wanted(project: KernelProject) -> bool:
+    """Whether what is built for `project` is checked: CHECK=0 is no, and so is a kernel whose loader is not known.
+
+    Asked for each module also when there is nothing to do, and the tree's configuration is read for the answer.
+    """
+    return project.check and loader_is_known(project)
+
+
+def loader_is_known(project: KernelProject) -> bool:
+    """Whether anything can be said of what the kernel's loader would do."""
+    return project.tree.version >= since.OLDEST and str(architecture_of(project.tree)) in ("x86_64", "arm64")

@@ -1,0 +1,34 @@
+"""Saves what a run of SCons learnt, however it ends, and says what of the command line had no effect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from SCons.Script import ARGUMENTS
+
+from kbuildpy.scons import interrupts
+from kbuildpy.scons.cleaning import remove_empty_folders, remove_empty_parents
+from kbuildpy.scons.session import Session
+from kbuildpy.scons.variables import KNOWN_NAMES
+
+
+def end_session(session: Session) -> None:
+    """Called when the run of `session` is over."""
+    if ARGUMENTS and session.groups and (session.unread_arguments or not KNOWN_NAMES.issuperset(ARGUMENTS)):
+        from kbuildpy.scons.unread import warn_at_the_end  # (for variables that are not known)
+
+        warn_at_the_end(session, ARGUMENTS)
+    interrupts.tell()
+    for project in session.projects.values():
+        if not project.read_only:
+            project.headers.save()
+    for group in session.groups.values():
+        if not group.project.read_only:
+            group.freshness.save()
+            group.contents.save()
+        group.unfinished.end()
+    if session.removes:
+        for out in session.groups:
+            remove_empty_folders(Path(out), stop=session.top)
+        for folder, stop in session.installed:
+            remove_empty_parents(folder, stop=stop)

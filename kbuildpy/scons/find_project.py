@@ -1,0 +1,61 @@
+"""Which kernel tree, variables and output directory a declaration means: its own keywords before the command line, that
+before the construction environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from SCons.Script import ARGUMENTS
+
+from kbuildpy.scons.begin_session import session_of
+from kbuildpy.scons.keywords import directory_path
+from kbuildpy.scons.options import is_silent
+from kbuildpy.scons.project import KernelProject
+from kbuildpy.scons.variables import build_environment, environment_variables, make_variables, text_of
+
+
+def find_project(env: Any, variables: Mapping[str, Any]) -> KernelProject:
+    """The project that `variables` (a declaration's keywords), the command line and `env` choose."""
+    session = session_of(env)
+
+    def chosen(name: str) -> str:
+        values = (place.get(name) for place in (variables, ARGUMENTS, env, os.environ))
+        return text_of(next((value for value in values if value is not None), ""))
+
+    kdir, release = _named_kernel(env, variables, ARGUMENTS)
+    tree = session.find_tree(kdir, release, quiet=is_silent(env))
+    environ = build_environment(env, session.default_environment)
+    given = make_variables({**environment_variables(env), **ARGUMENTS}, variables)
+    # To Kbuild CHECK is the program that C=1 runs; 0 is none.
+    check = chosen("CHECK") != "0"
+    if not check:
+        given.pop("CHECK", None)
+        environ.pop("CHECK", None)
+    btf_threads = chosen("BTF_THREADS") not in ("", "0")
+    for place in (given, environ):
+        place.pop("BTF_THREADS", None)
+    return session.project(env, tree, given, environ, check=check, btf_threads=btf_threads)
+
+
+def _named_kernel(env: Any, variables: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[str, str]:
+    """KDIR and KERNELRELEASE as the first place has them that has either: one in the environment says nothing where the
+    command line names a kernel."""
+    for place in (variables, arguments, env, {"KDIR": os.environ.get("KDIR")}):
+        kdir, release = place.get("KDIR"), str(place.get("KERNELRELEASE") or "")
+        if kdir or release:
+            typed = place is not variables and place is not env
+            return directory_path(env, kdir, typed=typed, call="KDIR") if kdir else "", release
+    return "", ""
+
+
+def output_root(env: Any, project: KernelProject, variables: Mapping[str, Any]) -> Path:
+    """Where modules for the kernel of `project` come out: KBUILD_OUT, or build/, and the release."""
+    given, typed = variables.get("KBUILD_OUT"), ARGUMENTS.get("KBUILD_OUT")
+    if given is None and typed is not None:
+        root = directory_path(env, typed, typed=True, call="KBUILD_OUT")
+    else:
+        root = directory_path(env, given or env.get("KBUILD_OUT") or "#build", typed=False, call="KBUILD_OUT")
+    return Path(root) / project.tree.release

@@ -1,0 +1,39 @@
+"""What modpost finds in the modules of a group, once in a run."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from kbuildpy.scons.group import Group
+from kbuildpy.scons.project import KernelProject
+
+if TYPE_CHECKING:
+    from kbuildpy.modpost import ModpostResult
+
+
+def modpost_result(group: Group, *, again: bool) -> ModpostResult:
+    """What modpost finds in all modules of `group`; without `again` an earlier result of this run is good.
+
+    Prints its diagnostics. Raises `CommandError` when it found errors, `KbuildError` for modules that need each other.
+    """
+    with group.lock:
+        if group.modpost_result is None or again:
+            from kbuildpy.scons.call_modpost import call_modpost  # (slow, and not for a build with nothing to do)
+
+            group.modpost_result = call_modpost(group)
+        return group.modpost_result
+
+
+def prepare_modpost(group: Group) -> None:
+    """Do what modpost will need while the first compiler runs: half of a small module's modpost is that."""
+    if not group.is_prepared:
+        group.is_prepared = True
+        threading.Thread(target=_prepare, args=(group.project,), daemon=True).start()
+
+
+def _prepare(project: KernelProject) -> None:
+    from kbuildpy.modpost.stage import prepare  # (slow, and not for a build with nothing to do)
+
+    project.headers.load()
+    prepare(project.tree.symvers)

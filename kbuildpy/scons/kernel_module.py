@@ -1,0 +1,104 @@
+"""`env.KernelModule()`: a module that an SConstruct declares, as nodes.
+
+It becomes a Kbuild file that says the same, which is evaluated like any other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.kbuild.ask_directory import ask_directory
+from kbuildpy.kbuild.declared import kbuild_file_text
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.plan import Plan
+from kbuildpy.kbuild.stamps import digest
+from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.scons.begin_session import session_of
+from kbuildpy.scons.builder_call import stop_on_error
+from kbuildpy.scons.call_arguments import name_and_sources, refuse_missing
+from kbuildpy.scons.find_group import find_group
+from kbuildpy.scons.find_project import find_project, output_root
+from kbuildpy.scons.flags import flags_of
+from kbuildpy.scons.group_nodes import add_plan
+from kbuildpy.scons.project import KernelProject
+from kbuildpy.scons.unread import warn_of_unread
+from kbuildpy.scons.variables import FLAG_NAMES, has_flags
+
+
+def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any = None, **given: Any) -> list[Any]:
+    """Declare module `target` made from `source` (names or nodes; default `target`.c); the node of its `.ko`.
+
+    As with SCons' own builders a single source needs no target: `KernelModule("hello.c")` declares hello. `name` is
+    another word for `target`.
+
+    Flags for its own objects are those of the environment, or given here in their place: CCFLAGS, CFLAGS, CPPFLAGS,
+    CPPDEFINES, CPPPATH, ASFLAGS (ASPPFLAGS), LINKFLAGS (for ld). Every other keyword is a variable for Kbuild.
+    """
+    return stop_on_error(lambda: _kernel_module(env, name if target is None else target, source, given))
+
+
+def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any]) -> list[Any]:
+    name, nodes = name_and_sources(env, target, source)
+    refuse_missing(name, nodes)
+    variables = {key: value for key, value in given.items() if key not in FLAG_NAMES}
+    project = find_project(env, variables)
+    session = session_of(env)
+    here = env.Dir(".")
+    variant = here.srcnode() != here
+    folder = Path(here.srcnode().get_abspath()).resolve()
+    inside = not variant and (folder == session.top or session.top in folder.parents)
+    directory = session.top if inside else folder
+    out = Path(here.get_abspath(), project.tree.release) if variant else output_root(env, project, variables)
+    paths, coming = _source_paths(nodes, folder)
+    text = _kbuild_file_text(env, name, paths, given)
+    below = str(folder.relative_to(directory)) if folder != directory else ""
+    group = find_group(session, project, str(directory), str(out))
+    state = out / ".kbuildpy" / below
+    plan = _ask_declared(project, directory, below=below, text=text, state=state / name, coming=coming)
+    warn_of_unread(session, project, plan, variables)
+    layout = Layout(str(directory), str(directory), str(out), project.answer.working_directory(str(directory)))
+    return add_plan(group, plan, layout)
+
+
+def _kbuild_file_text(env: Any, name: str, paths: Sequence[str], given: Mapping[str, Any]) -> str:
+    if not has_flags(env, given):
+        return kbuild_file_text(name, paths)
+    flags = flags_of(env, given)
+    return kbuild_file_text(name, paths, ccflags=flags.compile, asflags=flags.assemble, ldflags=flags.link)
+
+
+def _ask_declared(
+    project: KernelProject, directory: Path, *, below: str, text: str, state: Path, coming: Sequence[str]
+) -> Plan:
+    """Evaluate a declared module's Kbuild file, kept as `state`/Kbuild."""
+    dry = project.read_only
+    kbuild_file = (cache_directory() / "declared" / digest(text) if dry else state) / "Kbuild"
+    known = kbuild_file.read_text(errors="surrogateescape") if kbuild_file.is_file() else None
+    if known != text:
+        kbuild_file.parent.mkdir(parents=True, exist_ok=True)
+        kbuild_file.write_text(text, errors="surrogateescape")
+    return ask_directory(
+        project.answer,
+        directory,
+        environ=project.environ,
+        below=below,
+        cache=None if dry else state / "plan.json",
+        kbuild_file=kbuild_file,
+        coming_sources=coming,
+    )
+
+
+def _source_paths(nodes: Sequence[Any], folder: Path) -> tuple[list[str], list[str]]:
+    """The sources as Kbuild names them, below `folder`; and those of them that the build makes itself."""
+    paths, coming = [], []
+    for node in nodes:
+        derived = node.is_derived()
+        real = node.get_abspath() if derived else node.srcnode().get_abspath()
+        path = os.path.relpath(real, folder)
+        paths.append(path)
+        if derived:
+            coming += [real, path]
+    return paths, coming

@@ -1,0 +1,55 @@
+"""The final link of a module (scripts/Makefile.modfinal); the tree's answer has the commands."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kbuildpy.errors import CommandError
+from kbuildpy.kbuild.command import run_command
+from kbuildpy.kbuild.plan import BuildStep
+from kbuildpy.run import how_it_failed
+from kbuildpy.say import say
+
+
+def link_module(
+    steps: Sequence[BuildStep],
+    *,
+    out: str,
+    directory: str,
+    below: str,
+    module_object: str,
+    cwd: str,
+    env: Mapping[str, str],
+    in_directory: bool,
+    verbose: bool,
+    whose: str,
+    display: str,
+) -> None:
+    """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure there is none.
+
+    `display` is what the line that announces BTF calls the module, empty for silence.
+    """
+    ko = Path(f"{out}/{below}.ko")
+    nominal = f"{below}.o" if in_directory else f"{directory}/{below}.o"
+    try:
+        for step in steps:
+            text = re.sub(rf"(?<!\S){re.escape(nominal)}(?!\S)", lambda _: module_object, step.command)
+            if not in_directory:
+                text = re.sub(rf"(?<![^\s='\"]){re.escape(directory)}/(?!\S*\.lds)", lambda _: f"{out}/", text)
+                text = text.replace(f"{out}/{os.path.relpath(module_object, directory)}", module_object)
+            if step.rule == "btf_ko" and display and _has_vmlinux(text, cwd):
+                say(f"  BTF [M] {display}")
+            status = run_command(text, cwd=cwd, env=env, verbose=verbose, whose=whose)
+            if status:
+                raise CommandError(f"{below}.ko: Kbuild's {step.rule} {how_it_failed(status)}", returncode=status)
+    except BaseException:
+        ko.unlink(missing_ok=True)
+        raise
+
+
+def _has_vmlinux(command: str, cwd: str) -> bool:
+    found = re.search(r"\[ (?:! )?-f (\S+) \]", command)
+    return found is not None and Path(cwd, found.group(1)).exists()

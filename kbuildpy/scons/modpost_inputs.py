@@ -1,0 +1,48 @@
+"""What decides modpost's work besides the module objects: its command, and the symvers of other modules."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kbuildpy import __version__
+from kbuildpy.kbuild.stamps import digest, stamp
+from kbuildpy.scons.group import Group
+from kbuildpy.scons.group_actions import described
+
+
+def modpost_signature(group: Group) -> str:
+    """What decides modpost's work beside its inputs that are nodes."""
+    answer = group.project.answer
+    return digest(__version__, answer.identity, _command(group), stamp(answer.tree.symvers))
+
+
+def modpost_description(group: Group) -> str:
+    """The same in words."""
+    symvers = group.project.tree.symvers
+    return "\n".join(
+        [f"modpost of kbuildpy {__version__} for: {_command(group)}", *described([(str(symvers), stamp(symvers))])]
+    )
+
+
+def find_symvers(group: Group, name: str, *, cwd: str) -> str:
+    """The file that `name` in KBUILD_EXTRA_SYMBOLS means to `group`; Kbuild looks for it in `cwd`.
+
+    Kbuild leaves a `Module.symvers` beside the sources; ours is in `build/RELEASE` there, or is about to be made.
+    What was built for this very release is preferred.
+    """
+    path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118
+    folder, base = os.path.split(path)
+    if base != "Module.symvers":
+        return path
+    tree = group.project.tree
+    for other in group.neighbours.values():
+        if other.project.tree == tree and folder in (other.directory, other.out):
+            return f"{other.out}/Module.symvers"
+    ours = Path(folder, "build", tree.release, base)
+    return str(ours) if ours.is_file() else path
+
+
+def _command(group: Group) -> str:
+    answer = group.project.answer
+    return answer.modpost.command.replace(answer.placeholder, "")

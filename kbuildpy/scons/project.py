@@ -1,0 +1,108 @@
+"""`KernelProject`: one kernel tree under one set of variables, in one run of SCons.
+
+It is made when the first module for it is declared, and shared by all that follow.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
+from kbuildpy.kbuild.precompiled import Precompiled
+from kbuildpy.kbuild.stamps import Stamp, stamp
+from kbuildpy.kbuild.tree_answer import TreeAnswer
+from kbuildpy.kbuild.tree_programs import named_programs
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.say import say
+from kbuildpy.scons.cache import cache_class, tree_state
+from kbuildpy.scons.options import is_cleaning, is_dry_run
+
+
+class KernelProject:
+    """What all modules for one kernel share."""
+
+    answer: TreeAnswer
+    """What the kernel tree decides for them."""
+    environ: Mapping[str, str]
+    """The environment that make and the compiler start from."""
+    top: Path
+    """The directory of the SConstruct: what lies below it is the project's own."""
+    check: bool
+    """Each module is checked after its link: would the kernel load it?"""
+    env: Any
+    """The construction environment of its nodes."""
+    dry_run: bool
+    """Nothing is made (`-n`)."""
+    read_only: bool
+    """Nothing is made, or what was made is removed (`-c`)."""
+    headers: HeaderSymbols
+    """The CONFIG_ symbols that the tree's headers mention."""
+    precompiled: Precompiled
+    """The headers that every `.mod.c` begins with."""
+
+    def __init__(self, env: Any, answer: TreeAnswer, environ: Mapping[str, str], top: Path, *, check: bool) -> None:
+        self.answer = answer
+        self.environ = environ
+        self.top = top
+        self.check = check
+        self.dry_run = is_dry_run(env)
+        self.read_only = self.dry_run or is_cleaning(env)
+        self.env = env.Clone()
+        self.env.Decider(self._decide)
+        state = functools.cache(lambda: tree_state(answer.tree))
+        self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class(), state)
+        self.headers = HeaderSymbols(answer.tree.objects)
+        self.precompiled = Precompiled(answer)
+        self._programs = {name: stamp(path) for name, path in named_programs(answer, environ).items()}
+        self._stale: dict[str, bool] = {}
+        self._explains = bool(env.GetOption("debug_explain"))
+
+    @property
+    def tree(self) -> KernelTree:
+        """The kernel tree."""
+        return self.answer.tree
+
+    @property
+    def verbose(self) -> bool:
+        """Whether commands are shown in full (V=1)."""
+        return "1" in dict(self.answer.variables).get("V", "")
+
+    @property
+    def warns_of_symbols(self) -> bool:
+        """Whether symbols that nothing exports are only warned of (KBUILD_MODPOST_WARN=1)."""
+        return bool(dict(self.answer.variables).get("KBUILD_MODPOST_WARN") or self.environ.get("KBUILD_MODPOST_WARN"))
+
+    def programs_in(self, commands: Sequence[str]) -> list[tuple[str, Stamp]]:
+        """The programs that `commands` start, each in its present state."""
+        return [item for item in self._programs.items() if any(item[0] in command for command in commands)]
+
+    def is_own(self, path: str) -> bool:
+        """Whether a file belongs to the project, and not to the kernel tree or the system."""
+        tree = self.answer.tree
+        return path.startswith(f"{self.top}/") and not path.startswith((f"{tree.source}/", f"{tree.objects}/"))
+
+    def track(self, object_file: str, cmd_path: str, freshness: Freshness) -> None:
+        """Let an object, and its `.cmd` file, be made again where `freshness` finds it stale."""
+        if object_file not in self._stale:
+            self._stale[object_file] = freshness.is_stale(object_file, cmd_path)
+            if self._explains and self._stale[object_file] and os.path.exists(object_file):  # noqa: PTH110
+                say(f"kbuildpy: {os.path.relpath(object_file, self.top)}: {freshness.why_stale(object_file)}")
+        self._stale[cmd_path] = self._stale[object_file]
+
+    def outdate(self, object_file: str) -> None:
+        """Let an object that will be tracked be stale, whatever its `.cmd` file says."""
+        self._stale[object_file] = True
+
+    def _decide(self, dependency: Any, target: Any, prev_ni: Any, repo_node: Any = None) -> bool:
+        """SCons' question whether the file `dependency` changed for `target`; what is no node counts as the first
+        source."""
+        signature = target.attributes.kbuildpy_contents.signature(dependency)
+        dependency.get_ninfo().csig = signature
+        if signature != getattr(prev_ni, "csig", None):
+            return True
+        first = target.sources and dependency is target.sources[0]
+        return bool(first) and self._stale.get(target.get_abspath(), False)

@@ -1,0 +1,70 @@
+"""Loads built modules in the kernel that they are built for, and leaves a report beside each: the work of
+`env.RunModule()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.files import replacing
+from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.say import complain, say
+from kbuildpy.scons.run_reports import failed_report_of, report_of
+from kbuildpy.vm.describe import as_text, describe_test
+from kbuildpy.vm.kernels import kernel_of_tree
+from kbuildpy.vm.programs import read_test
+from kbuildpy.vm.result import Result
+from kbuildpy.vm.session import Settings, run_modules
+from kbuildpy.vm.trial import read_trial
+
+
+def run_in_kernel(
+    tree: KernelTree,
+    modules: Sequence[Path],
+    settings: Settings,
+    *,
+    parameters: Mapping[str, str],
+    programs: Iterable[tuple[str, str]],
+) -> None:
+    """Load `modules` in the kernel of `tree`, all in one boot, with `parameters` by their names; then run `programs`,
+    each a file and the name that messages have for it.
+
+    Raises `KbuildError` when anything was wrong; then that module's report is the failed one.
+    """
+    for module in modules:
+        failed_report_of(module).unlink(missing_ok=True)
+    trials = [read_trial(module, parameters[module_name(module.name)]) for module in modules]
+    kernel = kernel_of_tree(tree)
+    tests = tuple(replace(read_test(file), name=name) for file, name in programs)
+    ready = replace(settings, tests=tests)
+    results = {result.file: result for result in run_modules(kernel, trials, ready, show=lambda chunk: None)}
+    done = next(iter(results.values())).tests
+    for test in done:
+        (say if test.passed else complain)(describe_test(test, kernel.release))
+    for module in modules:
+        _write_report(module, results[str(module)])
+    bad = [result for result in results.values() if not result.content]
+    failed = [test for test in done if not test.passed]
+    if failed and not bad:
+        raise KbuildError(f"{len(failed)} of {len(done)} tests failed in {kernel.release}")
+    if bad:
+        names = ", ".join(result.name for result in bad)
+        places = ", ".join(str(failed_report_of(Path(result.file))) for result in bad)
+        raise KbuildError(
+            f"{len(bad)} of {len(results)} modules gave cause for complaint in {kernel.release}: {names}",
+            hint=f"the kernel's log is in {places}",
+        )
+
+
+def _write_report(module: Path, result: Result) -> None:
+    """Leave the report of one module, and what was wrong on standard error."""
+    text = as_text(result)
+    tests = [f"{describe_test(test, result.kernel)}\n" for test in result.tests]
+    log = "\n".join(result.log)
+    with replacing((report_of if result.passed else failed_report_of)(module)) as slot:
+        slot.write(f"{text}\n{''.join(tests)}\nThe kernel's log:\n{log}\n".encode(errors="surrogateescape"))
+    if not result.content:
+        complain(text)

@@ -1,0 +1,154 @@
+"""Runs SCons in this process, over an SConstruct of ours (`standalone.scons`), and tells what came of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import SCons.Script.Main
+from SCons.Script.SConscript import global_exports
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.say import complain, say
+from kbuildpy.scons import interrupts
+from kbuildpy.scons.actions import print_error
+from kbuildpy.scons.begin_session import session_of
+from kbuildpy.scons.build_request import BuildRequest
+from kbuildpy.scons.cleaning import remove_empty_below
+from kbuildpy.scons.declare_directory import declare_directory
+from kbuildpy.scons.group import Group
+from kbuildpy.scons.outcomes import as_json, as_table, build_outcomes
+
+_SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
+
+
+@dataclass
+class StandaloneBuild:
+    """A build, and what becomes of it while our SConstruct is read. That gets it with Import()."""
+
+    request: BuildRequest
+    """What is to be built."""
+    groups: list[Group] = field(default_factory=list)
+    """The groups that were declared."""
+    empty: list[KbuildError] = field(default_factory=list)
+    """For each kernel without modules, why there are none."""
+    refused: int = 0
+    """The exit status for a kernel for which nothing could be declared; 0 where there is none."""
+
+    @property
+    def database(self) -> str | None:
+        """The file of SCons' database; None for one in memory."""
+        state = self.request.state
+        return str(state / "sconsign") if state.is_dir() else None
+
+
+def run_scons(request: BuildRequest, *, allow_empty: bool, results: list[dict[str, object]] | None) -> int:
+    """Build (or clean) as `request` says; the exit status.
+
+    No modules for a kernel are a failure unless `allow_empty`. `results` gets an object for each module and kernel.
+    """
+    build = StandaloneBuild(request)
+    global_exports["build"] = build  # as SCons' Export() does
+    os.chdir(request.directory)
+    sys.argv = ["scons", "-Q", "--no-site-dir", f"-j{request.jobs}", "-f", str(_SCONSTRUCT), *request.options]
+    code: Any = 0
+    try:
+        SCons.Script.Main.main()
+    except SystemExit as stop:
+        if interrupts.ending_signal():
+            return 128 + interrupts.ending_signal()
+        code = stop.code
+    finally:
+        _tell(build, results)
+    # (what was wrong before the build began has a status of its own)
+    status = build.refused or _status(code)
+    return status if request.cleans else max(status, _report_empty(build.empty, allowed=allow_empty))
+
+
+def declare(env: Any, build: StandaloneBuild) -> None:
+    """Called by our SConstruct: one group for each kernel tree, and everything in it as the default target."""
+    request = build.request
+    several = len(request.trees) > 1
+    session_of(env).builds_for_several = several
+    targets: list[Any] = []
+    for tree in request.trees:
+        try:
+            group = _declare(env, build, tree, several=several)
+        except KbuildError as error:
+            print_error(error, whose=tree.release if several else "")
+            build.refused = error.status
+            if "-k" in request.options and several:
+                continue
+            raise SystemExit(error.status) from error
+        build.groups.append(group)
+        targets += group.default_targets()
+    # (what SCons calls up to date)
+    env.Default(env.Alias(request.named, targets))
+
+
+def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, *, several: bool) -> Group:
+    request = build.request
+    variables = {**request.variables, "KDIR": str(tree.objects)}
+    variables.pop("KERNELRELEASE", None)
+    session_of(env).use_tree(tree)
+    return declare_directory(
+        env,
+        request.directory,
+        request.out / tree.release,
+        variables=variables,
+        label=f"{tree.release}/" if several else "",
+        on_empty=build.empty.append,
+    )
+
+
+def _tell(build: StandaloneBuild, results: list[dict[str, object]] | None) -> None:
+    """Say what came of the build, and remove what cleaning leaves."""
+    request = build.request
+    outcomes = build_outcomes(request.releases, build.groups)
+    if not (request.dry or request.cleans or "-s" in request.options) and len(outcomes) > 1:
+        say("\n".join(as_table(outcomes)))
+    if results is not None:
+        results += as_json(outcomes)
+    if request.cleans and not request.dry:
+        _remove_empty(request.out, request.releases)
+
+
+def _remove_empty(place: Path, releases: Sequence[str]) -> None:
+    """Remove what cleaning leaves: empty folders, and SCons' notes once nothing is left that they tell of."""
+    for release in releases:
+        remove_empty_below(place / release)
+    # (what else is here may be sources)
+    if place.is_dir() and not any((path / ".kbuildpy").exists() for path in place.iterdir()):
+        shutil.rmtree(place / ".kbuildpy", ignore_errors=True)
+        with suppress(OSError):
+            place.rmdir()
+
+
+def _status(code: Any) -> int:
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        # SCons says 2 when a target failed; 2 is for wrong calls here.
+        return 1 if code == 2 else code
+    complain(code)
+    return 1
+
+
+def _report_empty(errors: Sequence[KbuildError], *, allowed: bool) -> int:
+    """Print for which kernels there were no modules, and why where that is not `allowed`; the exit status."""
+    for error in errors:
+        if allowed:
+            complain(f"kbuildpy: {error.message}")
+        else:
+            print_error(error)
+    if not errors or allowed:
+        return 0
+    complain("  (--allow-empty: a build without modules is no failure)")
+    return 1
