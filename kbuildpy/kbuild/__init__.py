@@ -1,14 +1,23 @@
 """What Kbuild would do, asked through GNU make, and the steps that carry it out.
 
-- The questions: makefiles of ours (`mk/`) include those of the kernel tree, and print commands in place of running
-  them. One question is about the tree, for every module; one about a module directory; one about installing. Each
-  answer is cached by all that it depends on.
-- The answer as a value: `plan` (modules, objects, steps), and `layout`, where its files really are. A module that is
-  declared in an SConstruct becomes a Kbuild file first (`declared`).
-- A Kbuild file's own rules run below an `overlay`, or in a copy of the directory.
-- The steps: `compile` runs those of an object, `command` their shell text; `precompiled` compiles the common headers of
-  `.mod.c` files once.
-- Is an object up to date? Its record (`.NAME.o.cmd`) says what it was made from; `freshness` finds the objects that a
-  changed header or CONFIG_ symbol makes stale.
-- vermagic and `struct module` of the tree's kernel come from the tree's compiler, through a probe.
+Questions. Makefiles of ours (`mk/`) include those of the kernel tree, and print commands in place of running them.
+- `ask_tree`: what a kernel tree decides for every module (`tree_answer`). make runs in `make_tree_answer`, and
+  `parse_tree_answer` reads its output; `placeholder` is the directory that it is asked about.
+- `ask_directory`: what Kbuild would do for a module directory (`plan`); likewise `make_plan`, `parse_plan`,
+  `modules_order`. A module that an SConstruct declares becomes a Kbuild file first (`declared`).
+- `ask_install`: how the tree installs modules. `ask_module_facts`: its vermagic and `struct module`, by a `probe`.
+- `summary`: the modules of a directory, for people. `unread`: variables that no makefile reads.
+- For all of them: `make_environment`, `make_output`, `check_paths` (names that Kbuild cannot work with), `stamps`
+  (states of files, digests) and `cached` (an answer that holds while those stay).
+
+A Kbuild file's own rules. `evaluation` asks for the plan and lets make carry them out (`own_rules`): below an overlay
+(`overlay`: where names lead; `namespace`: the mounts; `overlay_files`: the files that were written), or in a copy of
+the directory (`source_copy`).
+
+Steps. `layout` says where the files of a plan really are. A `job` is one object to make, `compile` makes it step by
+step (`run_step`, `command` for the shell text, `rules` for their names, `prefix_maps` for names in debug information,
+`precompiled` for the headers of `.mod.c`). `lock` keeps two builds out of one output.
+
+Is an object up to date? Its `.cmd` file (`cmd_file`) says what it was made from; `freshness` finds the objects that a
+changed kernel header or CONFIG_ symbol makes stale.
 """

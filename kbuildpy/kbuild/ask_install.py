@@ -2,7 +2,7 @@
 
 The counterpart is scripts/Makefile.modinst, and the rule `modules_install` of the top Makefile. As with `ask_tree`, a
 placeholder stands for the module; another one for INSTALL_MOD_PATH: the makefile of later kernels makes the directories
-while make only reads it, and so it makes them where nobody minds.
+while make only reads it, so they are made in a temporary directory.
 """
 
 from __future__ import annotations

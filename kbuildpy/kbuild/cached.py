@@ -35,7 +35,7 @@ def remember(path: Path, value: Any, seen: Mapping[str, Stamp], *, key: str = ""
 
 
 def recall(path: Path, *, key: str = "") -> Any:
-    """The value that `remember` kept in `path` for `key`; None where there is none, or a file has another stamp.
+    """The value that `remember` kept in `path` for `key`; None if there is no such value, or a file has another stamp.
 
     Looks at files up to the first one that changed.
     """

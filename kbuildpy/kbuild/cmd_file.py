@@ -106,7 +106,7 @@ def own_contents(
     is_own: Callable[[str], bool],
     find: Callable[[str], str] = str,
 ) -> str:
-    """A digest of what stands in a source and in those of its headers that are the module's own; `find` says which
+    """A digest of the contents of a source and of those of its headers that are the module's own; `find` says which
     file the compiler found at a path."""
     found = hashlib.sha256()
     for name in (source, *headers):

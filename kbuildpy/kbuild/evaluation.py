@@ -1,7 +1,7 @@
 """Evaluates a module directory and lets make carry out its Kbuild file's own rules: what there is to build then.
 
-What the Kbuild file does while it is read, and its own rules, may write among the sources. So all of that happens below
-an overlay (`overlay`); where the system refuses one, in a copy of the directory (`generated`).
+A Kbuild file may write among the sources, while it is read and by its own rules. So both happen below an overlay
+(`overlay`); where the system refuses one, in a copy of the directory (`source_copy`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A plan, the layout of its files, what make `printed` for the Kbuild file's own rules, and why there is no overlay
-    where one was wanted (`refusal`)."""
+    """The plan for a directory, once make has carried out the Kbuild file's own rules."""
 
     plan: Plan
+    """What is left to do."""
     layout: Layout
+    """Where its files are."""
     printed: str = ""
+    """The output of those rules."""
     refusal: str = ""
+    """Why the system allows no overlay, "" where one was not needed or is there."""
 
 
 def evaluate(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int) -> Evaluation:
@@ -88,14 +91,14 @@ def _evaluate_in_overlay(
     try:
         printed = run_own_rules(answer, plan, directory, environ=environ, jobs=jobs, overlay=overlay)
     except MakeKilledError:
-        raise  # (and what was written since is removed by the next run)
+        raise  # (the next run removes the files that were written since)
     except KbuildError:
         keep(overlay)
         raise
     made = keep(overlay)
     note_sources(directory, out)
     if made != before:
-        # (what was made may be sources, makefiles, objects: the answer of before says nothing of them)
+        # (sources, makefiles or objects may have been made, which the earlier answer does not know)
         (state / "plan.json").unlink(missing_ok=True)
         plan = ask()
         keep(overlay)
@@ -121,7 +124,7 @@ def _evaluate_copy(
     cache = state / "plan.json"
     plan = remembered_plan(answer, directory, environ=environ, cache=cache)
     if plan is None:
-        # What the Kbuild file writes while it is read cannot be seen in its text: the copy tells.
+        # Whether the Kbuild file writes while it is read does not show in its text: the copy tells.
         copy = copy_sources(directory, out)
         plan = remembered_plan(answer, copy, environ=environ, cache=state / "generated.json")
         plan = plan or ask_directory(answer, copy, environ=environ)

@@ -1,7 +1,7 @@
-"""What is wrong with a file that KBUILD_EXTRA_SYMBOLS names, in one sentence (scripts/Makefile.modpost).
+"""Refuses files of KBUILD_EXTRA_SYMBOLS that are missing or the kernel's own (scripts/Makefile.modpost).
 
-modpost itself tells of each symbol of the file that it has met before (scripts/mod/modpost.c: sym_add_exported); for
-the kernel's own file that is tens of thousands of lines.
+modpost itself prints a line for each symbol that it has met before (scripts/mod/modpost.c: sym_add_exported); for the
+kernel's own file these are tens of thousands.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Knows which objects a changed kernel header or a changed CONFIG_ symbol makes stale.
 
 An object depends on about a thousand kernel headers. They are no nodes of the build's graph: one stat of
-each file of their union per run finds what changed, and only then it is looked up whom that concerns.
+each file of their union per run finds what changed, and only then the objects that it concerns are looked up.
 What every object was made from stands in its `.cmd` file (`cmd_file`); the index here is a digest of those,
 kept because reading them all would cost more than the rest of a no-op build.
 """
@@ -38,7 +38,7 @@ class HeaderSymbols:
         return seen
 
     def load(self) -> dict[str, list[Any]]:
-        """Read what earlier builds learnt; a thread can do it while the first compiler runs."""
+        """Read the symbols that earlier builds found; a thread can do it while the first compiler runs."""
         if self._known is None:
             value = read_json(self._path)
             self._known = value if isinstance(value, dict) else {}
@@ -59,14 +59,14 @@ class HeaderSymbols:
         return symbols
 
     def save(self) -> None:
-        """Write what was learnt."""
+        """Write the symbols that were found in this run."""
         if self._changed and self._known is not None:
             write_json(self._path, self._known)
             self._changed = False
 
 
 def read_autoconf(path: Path) -> dict[str, str]:
-    """What C code sees of the configuration: symbol (no prefix, no `_MODULE`) to its definition."""
+    """The configuration as C code sees it: symbol (no prefix, no `_MODULE`) to its definition."""
     values: dict[str, str] = {}
     try:
         text = path.read_text(errors="surrogateescape")
@@ -126,7 +126,7 @@ class Freshness:
         return False
 
     def why_stale(self, object_file: str) -> str:
-        """What outside the build's graph made a stale object so, in words."""
+        """Why an object is stale, in words: the headers and CONFIG_ symbols that changed."""
         entry = self._objects.get(object_file)
         if entry is None:
             return "it is not known what it was made from"

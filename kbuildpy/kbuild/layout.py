@@ -20,18 +20,18 @@ _BEFORE = r"(?<![^\s=,'\"@>(;:])"
 
 @dataclass(frozen=True)
 class Layout:
-    """Maps nominal names to files.
-
-    `directory` is the module directory that the user named; `evaluated` the one Kbuild was asked about (the
-    same, or a copy when rules of the Kbuild file's own write into it); `out` is where output goes;
-    `cwd` is where Kbuild runs commands for `evaluated`. All absolute. Commands run below `overlay`, if there is one.
-    """
+    """Maps nominal names to files. All paths are absolute."""
 
     directory: str
+    """The module directory that the user named."""
     evaluated: str
+    """The directory that Kbuild was asked about: the same, or a copy, which the Kbuild file's own rules write into."""
     out: str
+    """Where output goes."""
     cwd: str
+    """Where Kbuild runs commands for `evaluated`."""
     overlay: Overlay | None = None
+    """Commands run below it, if there is one."""
 
     def absolute(self, name: str) -> str:
         """The nominal file that `name` means, as an absolute path in `evaluated`."""
@@ -58,7 +58,7 @@ class Layout:
 
     @property
     def renames(self) -> tuple[str, str] | None:
-        """What programs call the user's directory, and its name, where they work in a copy of it."""
+        """The path of the copy and the path of the user's directory, for messages of programs that work in a copy."""
         return None if self.evaluated in (self.directory, self.out) else (self.evaluated, self.directory)
 
     def relocate(self, command: str, outputs: Iterable[str]) -> str:
@@ -68,7 +68,8 @@ class Layout:
         return command
 
     def prefix_map(self) -> tuple[str, ...]:
-        """Compiler options that make `evaluated` look like `directory` in what is compiled (not recorded)."""
+        """Compiler options that make `evaluated` look like `directory` in debug information; compilers do not record
+        them there."""
         if self.evaluated == self.directory:
             return ()
         return (f"-ffile-prefix-map={self.evaluated}={self.directory}",)

@@ -1,4 +1,4 @@
-"""One build at a time in one output: who comes second waits, and says for whom.
+"""One build at a time in one output: a second one waits, and says for which process.
 
 A record lock of fcntl(2) is used: it ends with its process however that ends, it tells who holds it without anything
 being written, and two processes that would wait for each other for ever are told so.

@@ -39,8 +39,8 @@ class Namespace(NamedTuple):
 
 
 def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
-    """What a new process calls before it runs another program: it enters the namespace of `overlay`, in the folder
-    `cwd`. Raises `OverlayRefused`."""
+    """A function for a new process, to be called before it becomes another program: it enters the namespace of
+    `overlay`, in the folder `cwd`. Raises `OverlayRefused`."""
     forget_folders(overlay)
     if overlay not in _namespaces:
         _namespaces[overlay] = _begin(overlay)
@@ -202,7 +202,7 @@ def _libc() -> Any:
 
 
 def _mounts_below(overlay: Overlay) -> list[str]:
-    """Other file systems below the directory: an overlay does not show what is in them."""
+    """Other file systems below the directory: an overlay does not show their files."""
     found = []
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split()[4])

@@ -19,13 +19,13 @@ class Overlay:
     directory: str
     """The module directory."""
     place: str
-    """The folder of the output that holds what belongs to the overlay."""
+    """The folder of the output that holds the overlay's files."""
     out: str
     """Where output goes; that is not covered, also where it is below `directory`."""
 
     @property
     def upper(self) -> str:
-        """The folder that holds what was written."""
+        """The folder that files are written to."""
         return f"{self.place}/upper"
 
     def find(self, path: str) -> str:
@@ -48,16 +48,15 @@ class Overlay:
         return [*found, self._over(place)] if self._covers(place) else found
 
     def _resolved(self, folder: str) -> tuple[str, bool]:
-        """What `_resolve` says of a folder, remembered until something may have been written."""
+        """The result of `_resolve` for a folder, remembered until `forget_folders`."""
         known = _folders.setdefault(self, {})
         if folder not in known:
             known[folder] = self._resolve(folder)
         return known[folder]
 
     def _resolve(self, path: str) -> tuple[str, bool]:
-        """Where `path` leads in the overlay, in names without links; and whether anything that was written there has to
-        do with it. A link that was written leads to what lies in either folder, which the kernel would not see from
-        outside."""
+        """Where `path` leads in the overlay, in names without links; and whether a file or link that was written there
+        decides that. Such a link may lead to files of either folder, which the kernel would not see from outside."""
         place, written, links = "/", False, 0
         rest = path.split("/")[::-1]
         while rest:

@@ -1,4 +1,4 @@
-"""What was written in an overlay over a module directory, from one build to the next."""
+"""The files that were written in an overlay over a module directory, from one build to the next."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kbuildpy.kbuild.overlay import Overlay, forget_folders
 from kbuildpy.kbuild.stamps import stamp
 from kbuildpy.kernel.cache import read_json, write_json
 
-# What a version control system notes in the overlay must not hide what it notes among the sources later.
+# Files of a version control system in the overlay must not hide its later ones among the sources.
 VERSION_CONTROL = frozenset({".git", ".hg", ".svn"})
 
 
 def written_files(overlay: Overlay) -> dict[str, list[int]]:
-    """What was written in `overlay` (below the directory): the state of each file here and among the sources.
+    """The files that were written in `overlay`, below the directory: the state of each here and among the sources.
 
-    A file that was removed there counts, too; what a version control system noted does not.
+    A file that was removed there counts, too; files of a version control system do not.
     """
     found = {}
     for name in _names(overlay.upper):
@@ -30,7 +30,7 @@ def written_files(overlay: Overlay) -> dict[str, list[int]]:
 
 
 def keep(overlay: Overlay) -> dict[str, list[int]]:
-    """Note that what was written in `overlay` until now is whole; what that is."""
+    """Note that the files that were written in `overlay` until now are whole; returns their states."""
     forget_folders(overlay)
     files = written_files(overlay)
     if (read_json(_note(overlay)) or {}) != files:
@@ -39,7 +39,7 @@ def keep(overlay: Overlay) -> dict[str, list[int]]:
 
 
 def forget_outdated(overlay: Overlay) -> None:
-    """Before `overlay` is used: remove what a killed run wrote, and what hides a source that changed since."""
+    """Before `overlay` is used: remove files that a killed run wrote, or that hide a source that changed since."""
     forget_folders(overlay)
     value = read_json(_note(overlay))
     noted: Mapping[str, Any] = value if isinstance(value, dict) else {}
@@ -50,7 +50,7 @@ def forget_outdated(overlay: Overlay) -> None:
 
 
 def make_removable(overlay: Overlay) -> None:
-    """Remove from the folders of `overlay` what no tool that removes files expects: marks of removed files, pipes."""
+    """Remove marks of removed files, and pipes, from the folders of `overlay`: no tool that cleans expects them."""
     for folder, _, files in os.walk(overlay.place):
         for path in (Path(folder, name) for name in files):
             if not stat.S_ISREG(path.lstat().st_mode) and not path.is_symlink():

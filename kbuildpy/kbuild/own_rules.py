@@ -22,7 +22,7 @@ from kbuildpy.run import how_it_failed, run
 
 
 class MakeKilledError(KbuildError):
-    """A signal ended make itself: what it was making may be there in part."""
+    """A signal ended make itself: its last targets may be incomplete."""
 
 
 def make_sources(
@@ -66,8 +66,8 @@ def run_own_rules(
     file that `plan` is for; what it printed.
 
     Raises `KbuildError` with make's message when one of them fails (make has then removed what it was making, as
-    Kbuild's .DELETE_ON_ERROR has it), `MakeKilledError`, and `OverlayRefused`. What is printed names the
-    user's directory.
+    Kbuild's .DELETE_ON_ERROR has it), `MakeKilledError`, and `OverlayRefused`. The output names the user's
+    directory.
     """
     cwd = answer.working_directory(str(copy))
     begin = entry(overlay, cwd) if overlay else None

@@ -1,7 +1,7 @@
 """The module directory that a kernel tree is asked about in place of a user's.
 
-It is empty but for what modpost and the final link look for. Its module's name holds a dash, so that what the tree
-makes of dashes (`-DKBUILD_MODNAME`) shows in the answer, too.
+It has the files that modpost and the final link look for, all empty. Its module's name holds a dash, so that the answer
+shows how the tree spells dashes (`-DKBUILD_MODNAME`).
 """
 
 from __future__ import annotations

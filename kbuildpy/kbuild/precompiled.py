@@ -1,4 +1,4 @@
-"""Compiles what every `.mod.c` of a kernel tree begins with once, and not once for each module.
+"""Compiles the headers that every `.mod.c` of a kernel tree begins with once, and not once for each module.
 
 A `.mod.c` is a page of text behind a thousand kernel headers: compiling those is four fifths of its cost, and a
 quarter of a whole build. GCC's precompiled headers give the same object, to the byte, without reading them
@@ -32,7 +32,7 @@ from kbuildpy.run import run
 _WORTH_IT = 3
 _KEPT = 6
 _PREFIX = re.compile(rb"\A(?:#include <[^>\n]+>\n|#define [A-Z_]+\n)+")
-# What differs from one module to the next, and does not reach the headers but through macros used later.
+# Options that differ from one module to the next; the headers use none of these macros.
 _OF_THE_MODULE = re.compile(r"-D(?:__)?KBUILD_(?:MODNAME|BASENAME|MODFILE)=|-Wp,-MMD,")
 
 
@@ -94,9 +94,9 @@ class Precompiled:
 
 
 def _valid(place: Path, text: str) -> tuple[Path, tuple[str, ...]] | None:
-    """The headers in `place` and their names; None if they are not what was made there of `text`, or not any more.
+    """The headers in `place` and their names; None if they were not made of `text`, or changed since.
 
-    The text counts as much as what was made of it: GCC reads it in place of a precompiled file that it does not want.
+    The text counts, too: GCC reads it in place of a precompiled file that it does not want.
     """
     header = place / "module.h"
     names = recall(place / "made-from.json")

@@ -1,4 +1,4 @@
-"""What a tree's compiler makes of a C file of ours, under the flags of a `.mod.c`: sizes, offsets, strings of macros.
+"""Compiles a C file of ours with a tree's compiler and the flags of a `.mod.c`: for sizes, offsets, strings of macros.
 
 Kbuild does the same with its `offsets.c` files (scripts/Makefile.lib: sed-offsets). A probe is compiled to assembly,
 which can be read also where an object would be no ELF file (LTO).
@@ -20,10 +20,12 @@ from kbuildpy.run import run
 
 
 class CompiledProbe(NamedTuple):
-    """A compiled probe: the assembly, and the headers that it is made from (absolute; autoconf.h is not told)."""
+    """A compiled probe."""
 
     assembly: bytes
+    """The assembly."""
     headers: tuple[str, ...]
+    """The headers that it is made from (absolute), without autoconf.h."""
 
 
 def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]) -> CompiledProbe:

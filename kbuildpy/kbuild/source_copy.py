@@ -1,10 +1,10 @@
 """A copy of a module directory among the output, for rules of a Kbuild file's own that write beside the sources.
 
-It is used where the system allows no overlay; Kbuild is then asked about the copy. What is compiled from it names the
-user's directory in its debug information, as an in-place build would; what the rules themselves write names the copy.
+It is used where the system allows no overlay; Kbuild is then asked about the copy. Objects name the user's
+directory in their debug information, as after an in-place build; files that the rules themselves write name the copy.
 
 Paths that climb out of the module directory (`$(src)/../common`) must still lead somewhere: the folders above
-the copy hold links to what lies beside the originals.
+the copy hold links to the neighbours of the originals.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def note_sources(directory: Path, out: Path) -> None:
 def copy_sources(directory: Path, out: Path) -> Path:
     """Bring the copy of `directory` below `out` up to date and return it.
 
-    Files keep their modification time, so that make's own rules see what changed; what vanished from the
-    sources vanishes from the copy, what rules made there stays.
+    Files keep their modification time, so that make's own rules see what changed; files that
+    vanished from the sources vanish from the copy, files that rules made there stay.
     """
     root = out / ".kbuildpy" / "sources"
     copy = copy_path(directory, out)
@@ -113,7 +113,7 @@ def _sources(directory: Path, out: Path) -> dict[str, list[int]]:
 
 
 def _state(path: str) -> list[int] | None:
-    """The stamp of a file, or of a link to a folder or to nothing; None for what is no source."""
+    """The stamp of a file, or of a link to a folder or to nothing; None for a pipe, a socket or a device."""
     with suppress(OSError):
         status = os.stat(path)  # noqa: PTH116
         if stat.S_ISREG(status.st_mode):

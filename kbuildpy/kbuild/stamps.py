@@ -1,4 +1,4 @@
-"""The state of files, cheap to ask for: what a remembered answer, an object or a verdict was made from."""
+"""The states of files, cheap to ask for: they tell whether an answer, an object or a verdict still holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a module directory has, for people: its modules and their sources, by asking Kbuild and building nothing."""
+"""The modules of a directory and their sources, for people: Kbuild is asked, and nothing is built."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from kbuildpy.kernel.tree import KernelTree
 class DirectoryModule:
     """A module of a directory."""
 
-    # as modpost names it, below the directory: `sub/drv`
     name: str
-    # below the directory; objects that no source is known for are named themselves
+    """Its name as modpost has it, below the directory: `sub/drv`."""
     sources: tuple[str, ...]
+    """Its sources, below the directory; an object without a known source stands for itself."""
 
 
 @dataclass(frozen=True)
 class DirectorySummary:
-    """The modules of a directory in Kbuild's order; `custom` says that its Kbuild file has rules of its own that make
-    must run, `warnings` is what make said."""
+    """The modules of a directory."""
 
     modules: tuple[DirectoryModule, ...]
+    """The modules in Kbuild's order."""
     custom: bool
+    """The Kbuild file has rules of its own that make must carry out."""
     warnings: str
+    """The standard error of make."""
 
 
 def summarize_directory(

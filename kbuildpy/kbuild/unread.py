@@ -21,7 +21,7 @@ _READERS = re.compile(
 )
 _MOST_FILES = 2000
 _LARGEST = 1 << 20
-"""Bytes of a makefile or a script: what is larger (and has no suffix) is neither."""
+"""The size in bytes up to which a file is searched: a larger one (without a suffix) is no makefile and no script."""
 
 
 def unread_variables(names: Iterable[str], makefiles: Sequence[str], directory: str) -> list[str]:

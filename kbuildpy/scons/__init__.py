@@ -3,6 +3,23 @@
 env = Environment(tools=["default", "kbuild"])
 env.KernelModule("hello", ["hello.c"])
 env.Kbuild("third_party/v4l2loopback")
+
+Each builder is a file of its name: `kernel_module`, `kbuild`, `check_module`, `sign_module` (with `signers`),
+`install_modules` (with `install_index`), `run_module` (with `run_in_kernel`). Their arguments are checked in
+`call_arguments`, `keywords` and `builder_call`; `variables` and `flags` say which are Kbuild's.
+
+From below:
+- `actions`: an action with a signature, and how it gets on a node. `contents`: signatures of files. `sconsign`: SCons'
+  database. `cache`: SCons' CacheDir. `unfinished`, `interrupts`, `cleaning`, `options`: what a run may meet.
+- `project` (a kernel tree under one set of variables), `group` (the modules of one output directory) and `session` (a
+  run) are data. `find_project` and `find_group` choose them for a declaration; `begin_session` and `end_session` frame
+  the run.
+- `object_nodes`, `module_nodes`, `group_nodes`: from sources to objects, to `.ko`s, and to `Module.symvers`;
+  `declare_directory` for a whole Kbuild file. What their actions do: `kbuild/compile`, `call_modpost`, `link_module`,
+  `post_build_check`.
+
+`kbuildpy build` has no SConstruct: `standalone` checks the call, `run_standalone` runs SCons over one of ours, and
+`outcomes` tells what came of it.
 """
 
 from __future__ import annotations
@@ -34,7 +51,8 @@ def generate(env: Any, **_: Any) -> None:
 
 
 def _imported_when_called(file: str, function: str) -> Callable[..., Any]:
-    """The function of a file beside this one: what signs and installs takes 15 ms to import, and most runs do not."""
+    """The function of a file beside this one: the files that sign and install take 15 ms to import, and most runs do
+    neither."""
 
     def call(env: Any, *args: Any, **keywords: Any) -> Any:
         return getattr(import_module(f"kbuildpy.scons.{file}"), function)(env, *args, **keywords)

@@ -1,8 +1,8 @@
 """Actions for SCons that carry their own signature, and how to hang them on nodes.
 
-SCons' own function actions are signed with the function's bytecode and with substituted variables; here the
-signature is what decides the bytes of the target: Kbuild's command, the compiler. Attaching an action without
-SCons' Builder machinery keeps a no-op build over a thousand nodes quick.
+SCons' own function actions are signed with the function's bytecode and with substituted variables; here the signature
+is made of all that decides the bytes of the target: Kbuild's command, the compiler. Attaching an action without SCons'
+Builder machinery keeps a no-op build over a thousand nodes quick.
 """
 
 from __future__ import annotations
@@ -24,24 +24,35 @@ from kbuildpy.scons.interrupts import INTERRUPTED, is_interruption
 
 
 class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
-    """Calls `function(target, source)`; prints `title`; is up to date as long as `signature` stays.
+    """Calls a function with its targets and sources, and prints a title before that."""
 
-    `whose` is the kernel that errors are about, where there are several; `begin` is called before anything is made, or
-    taken out of a shared cache; `accept` says of a target that was in the cache whether it may be taken. `headers` are
-    what the targets depend on besides their sources; it is asked again whenever one of those was made.
-    """
+    function: Callable[[list[Any], list[Any]], None]
+    """What makes the targets."""
+    title: str
+    """What is printed, "" for nothing."""
+    signature: bytes
+    """The action is up to date as long as it stays."""
+    describe: Callable[[], str]
+    """What the signature is made of, in words, for --debug=explain."""
+    whose: str
+    """The kernel that errors are about, where there are several."""
+    begin: Callable[[], None]
+    """Called before a target is made, or taken out of a shared cache."""
+    accept: Callable[[Any], bool]
+    """Whether a target that was in the cache may be taken."""
+    headers: Callable[[], list[Any]]
+    """The nodes that the targets depend on besides their sources; asked again whenever a source was made."""
 
     def __init__(self, function: Callable[[list[Any], list[Any]], None], *, title: str, signature: str) -> None:
         super().__init__()
         self.function = function
         self.title = title
         self.signature = signature.encode(errors="surrogateescape")
-        # What the signature is made of, in words, for --debug=explain.
-        self.describe: Callable[[], str] = lambda: self.title.strip() or "write a file of Kbuild's"
+        self.describe = lambda: self.title.strip() or "write a file of Kbuild's"
         self.whose = ""
-        self.begin: Callable[[], None] = lambda: None
-        self.accept: Callable[[Any], bool] = lambda node: True
-        self.headers: Callable[[], list[Any]] = list
+        self.begin = lambda: None
+        self.accept = lambda node: True
+        self.headers = list
 
     def __str__(self) -> str:
         return self.describe()
@@ -70,7 +81,7 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         return 0
 
     def get_presig(self, target: Any, source: Any, env: Any, executor: Any = None) -> bytes:
-        """What decides whether the action changed."""
+        """The action changed when this changes."""
         return self.signature
 
     def get_contents(self, target: Any, source: Any, env: Any, executor: Any = None) -> bytes:
@@ -87,11 +98,12 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
 
 
 class ImplicitExecutor(SCons.Executor.Executor):  # type: ignore[misc]
-    """Runs a `KbuildAction`, and asks it what its targets depend on, where SCons would look into their sources.
+    """Runs a `KbuildAction`, and asks it for the dependencies of its targets, where SCons would look into their
+    sources.
 
-    What a target depends on is known. Of a source that is made (`.mod.c`) SCons would ask whether it is up to date: a
-    second or third job of `-c` may be removing just that, or what it is made from, and SCons takes the failure to read
-    it for a target without sources, and leaves those behind.
+    The dependencies of a target are known. Of a source that is made (`.mod.c`) SCons would ask whether it is up to
+    date: a second or third job of `-c` may be removing just that, or what it is made from, and SCons takes the failure
+    to read it for a target without sources, and leaves those behind.
     """
 
     def scan_sources(self, scanner: Any) -> None:

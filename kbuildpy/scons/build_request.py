@@ -1,4 +1,4 @@
-"""`BuildRequest`: what `kbuildpy build` was told to build, as a value."""
+"""`BuildRequest`: a call of `kbuildpy build`, as a value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kbuildpy.kernel.tree import KernelTree
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What is to be built, and how."""
+    """A call of `kbuildpy build`."""
 
     directory: Path
     """The module directory (physical)."""
@@ -24,13 +24,13 @@ class BuildRequest:
     variables: Mapping[str, str]
     """Variables for make."""
     jobs: int
-    """How many things may be made at once."""
+    """How many jobs may run at once."""
     options: Sequence[str]
     """Options of SCons: -n, -c, -s, -k."""
 
     @property
     def cleans(self) -> bool:
-        """Whether what was built is removed."""
+        """Whether built files are removed."""
         return "-c" in self.options
 
     @property

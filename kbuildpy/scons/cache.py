@@ -2,7 +2,7 @@
 
 SCons names a cached file after its action and its dependencies. Kernel headers are none of those, so their state goes
 into the name here. And which of the module's own headers an object includes is known for sure only once it was
-compiled, so what comes out of the cache is looked at before it is taken.
+compiled, so a file from the cache is checked before it is taken.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def cache_class(base: type, state: Callable[[], str]) -> type:
             actions = [action for action in node.get_executor().get_action_list() if isinstance(action, KbuildAction)]
             for action in actions:
                 action.begin()
-            # All targets of an action go by what is known of headers now, not after it has run.
+            # All targets of an action go by the headers that are known now, not by those that are known after it has
+            # run.
             for peer in getattr(node, "target_peers", None) or ():
                 peer.get_cachedir_bsig()
             if not super().retrieve(node):

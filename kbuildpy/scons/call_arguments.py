@@ -1,4 +1,4 @@
-"""What a declaration is called with, by SCons' conventions: a target and sources, by position or by name; a single
+"""The arguments of a declaration, by SCons' conventions: a target and sources, by position or by name; a single
 argument is the source; each is a string, a path, a node or a list of them, as `Glob()` gives."""
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def refuse_missing(name: str, sources: Iterable[Any]) -> None:
         if node.is_derived() or source.exists() or (path.endswith(".o") and os.path.exists(f"{path}_shipped")):  # noqa: PTH110
             continue
         meant = similar_file(path, (*SOURCE_SUFFIXES, ".o_shipped"))
-        hint = meant or "name what is there; what makes it is declared before the module"
+        hint = meant or "name a source that exists; declare the builder of one that is made before the module"
         raise UsageError(f"{_CALL}: {name}: there is no source {source.get_internal_path()}", hint=hint)
 
 

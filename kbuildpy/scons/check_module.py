@@ -1,6 +1,6 @@
 """`env.CheckModule()`: the kernel's verdict as a node.
 
-The verdict `NAME.ko.check` beside a module is what is made; it is there only when the kernel would load the module. A
+The target is the verdict, `NAME.ko.check` beside the module; it exists only when the kernel would load the module. A
 refusal goes into `NAME.ko.check-failed`.
 """
 
@@ -126,7 +126,7 @@ def _declare(
 
 @functools.lru_cache(maxsize=8)
 def _facts(tree: KernelTree) -> list[object]:
-    """The states of the files that a verdict hangs on: the tree's symvers, the image with its keys, the list of the
+    """The states of the files that decide a verdict: the tree's symvers, the image with its keys, the list of the
     kernel's own modules. (Asked for each module.)"""
     image: Path | None = None
     with suppress(KbuildError):

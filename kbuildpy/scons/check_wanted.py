@@ -11,7 +11,8 @@ from kbuildpy.scons.project import KernelProject
 
 @functools.lru_cache(maxsize=8)
 def check_is_wanted(project: KernelProject) -> bool:
-    """Whether what is built for `project` is checked: CHECK=0 is no, and so is a kernel whose loader is not known.
+    """Whether modules that are built for `project` are checked: not with CHECK=0, nor for a kernel whose loader is not
+    known.
 
     Asked for each module also when there is nothing to do, and the tree's configuration is read for the answer.
     """
@@ -19,5 +20,5 @@ def check_is_wanted(project: KernelProject) -> bool:
 
 
 def loader_is_known(project: KernelProject) -> bool:
-    """Whether anything can be said of what the kernel's loader would do."""
+    """Whether the rules of the kernel's loader are known here."""
     return project.tree.version >= since.OLDEST and str(architecture_of(project.tree)) in ("x86_64", "arm64")

@@ -1,7 +1,7 @@
-"""What `-c` takes away beside the targets themselves.
+"""Cleaning (`-c`), where SCons does it in another way than users expect.
 
-SCons removes all that a target is made from. An alias such as `install` or `run` stands for what was done with modules,
-though, and taking that back leaves the build. And SCons leaves the folders that it emptied.
+SCons removes a target and all that it is made from: `scons -c install` would remove the built modules with the
+installed ones, and `scons -c run` with the reports. And it leaves the folders that it emptied.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ def sources_unless_cleaning(env: Any, sources: Sequence[Any]) -> list[Any]:
 
 
 def clean_with(env: Any, module: Any, *files: Any) -> None:
-    """Let `-c` remove `files` with `module`, of which they tell."""
+    """Let `-c` remove `files`, which tell of `module`, with that."""
     if is_cleaning(env):
         env.Clean(module, list(files))
 
 
 def remove_empty_folders(folder: Path, *, stop: Path) -> None:
-    """Remove what is empty below `folder`, then `folder` and what it lies in, up to `stop`, which stays."""
+    """Remove empty folders below `folder`, then `folder` and its parents where they are empty, up to `stop`, which
+    stays."""
     remove_empty_below(folder)
     remove_empty_parents(folder.parent, stop=stop)
 
@@ -40,7 +41,7 @@ def remove_empty_below(folder: Path) -> None:
 
 
 def remove_empty_parents(folder: Path, *, stop: Path) -> None:
-    """Remove `folder` if it is empty, and then what it lies in, up to `stop`, which stays."""
+    """Remove `folder` if it is empty, and then its parents, up to `stop`, which stays."""
     with suppress(OSError):
         while stop in folder.parents:
             folder.rmdir()

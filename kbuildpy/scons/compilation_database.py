@@ -1,7 +1,7 @@
 """`env.CompilationDatabase()`: the commands of module objects for SCons' own `compile_commands.json`.
 
-SCons' tool keeps a list of what its builders of objects make. Kbuild's commands name files from the directory that they
-run in, and SCons writes the project's: so every name is given in full.
+SCons' tool keeps a list of the objects that its builders make. Kbuild's commands name files from the directory that
+they run in, and SCons writes the project's: so every name is given in full.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def note_compilation(env: Any, target: Any, source: Any, command: str, *, cwd: s
 
 
 class _Command:
-    """What SCons' tool asks for the text of a command."""
+    """A command, for SCons' tool."""
 
     def __init__(self, command: str, cwd: str, target: Any, source: Any) -> None:
         self._command, self._cwd, self._target, self._source = command, cwd, target, source

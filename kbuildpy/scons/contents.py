@@ -1,4 +1,4 @@
-"""What stands in the files of a build directory's graph, so that an unchanged file need not be read to know it.
+"""Signatures of the files of a build directory's graph, remembered, so that an unchanged file need not be read.
 
 SCons can decide by content, which reads every file in every build, or by time and then content, in whole seconds: a
 build that takes half a second misses what it has made itself a moment before. Here a file is taken for unchanged
@@ -35,7 +35,7 @@ class Contents:
         return str(entry[2])
 
     def save(self) -> None:
-        """Write what was learnt."""
+        """Write the signatures that were new in this run."""
         if self._changed:
             write_json(self._path, self._known)
             self._changed = False

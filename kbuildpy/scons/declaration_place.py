@@ -1,4 +1,4 @@
-"""Where in an SConstruct something is declared."""
+"""The line of an SConstruct that declares something, for messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import SCons.Node
 
 
 def declaration_place() -> str:
-    """`SConstruct:7: `: file (as below the top directory) and line of what is being read; empty when nothing is."""
+    """`SConstruct:7: `: file (as below the top directory) and line that SCons is reading; empty when it reads none."""
     names: dict[str, str] = {}
     ours = str(Path(__file__).with_name("standalone.scons"))
     for node in getattr(SCons.Node, "SConscriptNodes", ()):

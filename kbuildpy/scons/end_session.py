@@ -1,4 +1,4 @@
-"""Saves what a run of SCons learnt, however it ends, and says what of the command line had no effect."""
+"""Ends a run of SCons, whether it succeeded or not: saves indexes, and warns of variables that had no effect."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from kbuildpy.scons.session import Session
 
 
 def find_group(session: Session, project: KernelProject, directory: str, out: str, *, label: str = "") -> Group:
-    """The group with output in `out`, made where there is none so far; `label` is as in `Group`.
+    """The group with output in `out`, made if it does not exist yet; `label` is as in `Group`.
 
     Raises `KbuildError` where modules of another directory or project are built there, `UsageError` for an output
     directory that cannot be one.

@@ -1,7 +1,7 @@
 """The flags of a declared module: those of its construction environment, and over them those of the call.
 
-What the compiler is given is what SCons' own builder of C objects (`$CCCOM`, `$ASPPCOM`) would give it, word for word,
-after the tree's own flags. The names of programs are another thing (`variables`).
+The compiler gets the flags that SCons' own builder of C objects (`$CCCOM`, `$ASPPCOM`) would give it, word for word,
+after the tree's own. The names of programs are another thing (`variables`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def flags_of(env: Any, given: Mapping[str, Any]) -> Flags:
     """The flags that the construction environment `env` and the keywords `given` have for a module's objects.
 
     A keyword takes the place of the variable, and may refer to it (`CCFLAGS="$CCFLAGS -DMORE"`). Raises `UsageError`
-    for what is no flag.
+    for a value that is not a flag.
     """
     # (the prefixes come with SCons' own compilers, which a project of modules does not load)
     prefixes = {name: env.get(name, value) for name, value in (("CPPDEFPREFIX", "-D"), ("CPPDEFSUFFIX", ""))}
@@ -62,7 +62,7 @@ def _absolute(node: Any) -> str:
 
 
 def _words(env: Any, variables: str) -> list[str]:
-    """What a shell makes of `variables` on a command line of SCons'."""
+    """The words of `variables` on a command line of SCons', as a shell finds them."""
     text = ""
     try:
         for line in env.subst_list(variables):

@@ -1,8 +1,8 @@
 """`Group`: the modules that go through modpost together, as data.
 
-A group is one output directory for one kernel tree. What declares its nodes stands above it: `object_nodes` (an object
-and its `.cmd` file, from its source), `module_nodes` (`.mod.c`, `.mod.o`, the `.ko`), `group_nodes` (the group itself
-with `Module.symvers` and `modules.order`, and the modules of a plan).
+A group is one output directory for one kernel tree. The files that declare its nodes stand above it: `object_nodes` (an
+object and its `.cmd` file, from its source), `module_nodes` (`.mod.c`, `.mod.o`, the `.ko`), `group_nodes` (the group
+itself with `Module.symvers` and `modules.order`, and the modules of a plan).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Group:
     out: str
     """The directory of the output."""
     label: str
-    """What stands before the names of targets in messages: `RELEASE/` in a build for several kernels, else ""."""
+    """The prefix of the names of targets in messages: `RELEASE/` in a build for several kernels, else ""."""
     neighbours: Mapping[str, Group]
     """All groups of the run, by their output."""
     contents: Contents
@@ -54,7 +54,7 @@ class Group:
     order: Any
     """The node of `modules.order`."""
     order_action: KbuildAction
-    """What writes that."""
+    """The action that writes that."""
     plans: list[tuple[Plan, Layout, list[Any]]] = field(default_factory=list)
     """Each plan that was added, with its layout and its modules' nodes: a Kbuild file has one plan, declared modules
     have one each."""
@@ -113,7 +113,7 @@ class Group:
 
     def cmd_path(self, name: str) -> Path:
         """The `.cmd` file of an object of a module: among the output, or among the sources when those bring the object
-        (whoever ships an object has to ship that, too; without it Kbuild's modpost fails as well)."""
+        (a package with an object has to have that, too: without it Kbuild's modpost fails as well)."""
         item, layout = self.objects[name]
         compiled = item.steps and item.steps[0].rule != "copy"
         if compiled:

@@ -1,4 +1,4 @@
-"""What `scons -h` says of the variables and targets that come with modules."""
+"""The help on variables and targets that `scons -h` prints for modules."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Kernel modules; variables as make and Kbuild know them:
   V=1  W=1  C=1         full commands, more warnings, sparse
   KCFLAGS=WORDS         more flags for the compiler
   KBUILD_EXTRA_SYMBOLS=FILES  Module.symvers of other modules
-  KBUILD_MODPOST_WARN=1 build although a symbol is exported by nobody
-  CHECK=0               do not ask whether the kernel would load what was built
+  KBUILD_MODPOST_WARN=1 build although no module exports a symbol
+  CHECK=0               do not check whether the kernel would load the modules
   INSTALL_MOD_PATH= INSTALL_MOD_DIR= INSTALL_MOD_STRIP=1  where and how modules are installed
 
 Targets:

@@ -67,9 +67,9 @@ def install_modules(
 ) -> list[Any]:
     """Declare that `modules` (nodes or names of `.ko` files) are installed below `root`; the nodes of the installed.
 
-    `root` is INSTALL_MOD_PATH: a directory, or None for what the command line says, and else the running system;
+    `root` is INSTALL_MOD_PATH: a directory, or None for the command line's, and else the running system;
     `target` and `source` are SCons' words for the two.
-    `key`, `cert` and `hash` sign in place of the kernel tree's own key. What is in upper case is a variable for Kbuild
+    `key`, `cert` and `hash` sign in place of the kernel tree's own key. Keywords in upper case are variables for Kbuild
     (`INSTALL_MOD_DIR="extra"`, `INSTALL_MOD_STRIP=1`). All that is installed is in the alias `install`.
     """
 
@@ -167,7 +167,7 @@ def _rules(session: Session, project: KernelProject, variables: Mapping[str, str
 
 
 def _action(one: _Installation, session: Session, project: KernelProject, *, made: set[str]) -> KbuildAction:
-    """What installs the module; of its key files, the build makes those in `made`."""
+    """The action that installs the module; of its key files, the build makes those in `made`."""
     find_signer = _signer_finder(one, session, project)
     rules, signing = one.rules, one.signing
     return KbuildAction(
@@ -208,7 +208,7 @@ def _install(
 def _signer_finder(
     one: _Installation, session: Session, project: KernelProject
 ) -> Callable[[], tuple[Signer | None, str]]:
-    """A function that finds who signs, and the reason where nobody does who should."""
+    """A function that finds the signer; or None and the reason, where the module should be signed and cannot be."""
     named = one.signing
     if not named.key:
         return tree_signer_finder(session, one.rules.signature)

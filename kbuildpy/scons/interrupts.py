@@ -1,7 +1,7 @@
 """Which signal ended a build.
 
-SCons takes SIGINT, SIGTERM and SIGHUP to stop starting things, and keeps to itself which one came. Python can write the
-number of each signal into a pipe beside calling whoever handles it.
+On SIGINT, SIGTERM and SIGHUP SCons starts nothing more, and does not tell which of them came. Python can write the
+number of each signal into a pipe besides calling its handler.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _told: list[int] = []
 
 
 def watch() -> None:
-    """Take note of signals from now on (in the main thread, unless somebody else does so already)."""
+    """Take note of signals from now on (in the main thread, unless another part of the program does so already)."""
     if _pipes or threading.current_thread() is not threading.main_thread():
         return
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -48,9 +48,9 @@ def is_interruption(status: int) -> bool:
 
 
 def tell() -> None:
-    """Say once that a signal ended the run, unless it came from the keyboard, whose user knows."""
+    """Say once that a signal ended the run, unless it came from the keyboard: the user knows."""
     number = ending_signal()
     if number and number != signal.SIGINT and not _told:
         _told.append(number)
         with suppress(OSError):
-            complain(f"kbuildpy: ended by {signal.Signals(number).name}; what is unfinished is built the next time")
+            complain(f"kbuildpy: ended by {signal.Signals(number).name}; the next build makes unfinished files again")

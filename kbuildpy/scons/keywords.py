@@ -1,7 +1,7 @@
-"""What an SConstruct hands to a declaration, checked when it is read.
+"""Checks the keywords of a declaration while the SConstruct is read.
 
-A keyword that is not known is refused: a misspelt one would leave a check that guards a release without what it was to
-ask for. Every error names the declaration.
+A keyword that is not known is refused: a misspelt one would silently weaken a check that guards a release. Every error
+names the declaration.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _unknown(call: str, name: str, builder: Callable[..., Any], also: str) -> Us
 
 
 def given_modules(call: str, modules: Any, source: Any, *, example: str) -> Any:
-    """What a declaration is told to work on: `modules`, or by SCons' word for it `source`. Raises `UsageError` for
+    """The modules of a declaration: `modules`, or by SCons' word for it `source`. Raises `UsageError` for
     neither and for both."""
     if modules is not None and source is not None:
         raise UsageError(f"{call}: modules are named twice, the second time as source=", hint="name them once")
@@ -61,7 +61,7 @@ def file_nodes(env: Any, call: str, value: Any) -> list[Any]:
         try:
             found = env.arg2nodes([os.fspath(item) if isinstance(item, os.PathLike) else item], env.fs.File)
         except TypeError:
-            # (the name of what is known as a directory)
+            # (the name of a directory)
             found = [item]
         if not all(_is_file(node) for node in found):
             raise UsageError(f"{call}: {str(item)!r} is no file", hint="name files, as nodes or paths")
@@ -92,7 +92,7 @@ def certificate_nodes(env: Any, call: str, value: Any) -> list[Any]:
         source = node if node.is_derived() else node.srcnode()
         if not node.is_derived() and not os.path.isfile(source.get_abspath()):  # noqa: PTH113 - a path of SCons'
             hint = similar_file(source.get_abspath())
-            hint = hint or "name files with certificates (PEM or DER); what makes one is declared before"
+            hint = hint or "name files with certificates (PEM or DER); declare the builder of one that is made before"
             raise UsageError(f"{call}: cert={str(source)!r}: there is no such file", hint=hint)
         found.append(source)
     return found
@@ -100,7 +100,7 @@ def certificate_nodes(env: Any, call: str, value: Any) -> list[Any]:
 
 def key_path(env: Any, call: str, name: str, value: Any) -> str:
     """The path of a key or certificate that a declaration names, as SCons finds it; a `pkcs11:` URI stays one, and
-    nothing stays nothing. Raises `UsageError` for what is no name of a file."""
+    nothing stays nothing. Raises `UsageError` for a value that is not the name of a file."""
     if isinstance(value, (list, tuple, UserList)) and len(value) == 1:  # (as builders return what they make)
         (value,) = value
     if isinstance(value, SCons.Node.FS.Base):
@@ -150,7 +150,7 @@ def whole_number(call: str, name: str, value: Any, *, least: int, why: str) -> i
 
 def parameters_by_module(call: str, params: Any, nodes: Sequence[Any]) -> dict[str, str]:
     """The parameters of each module among `nodes`, by its name: a string is for all of them, a mapping says whose
-    they are. Raises `UsageError` for what is neither, and for a name that is none of theirs."""
+    they are. Raises `UsageError` for a value that is neither, and for a name that no module has."""
     names = list(dict.fromkeys(module_name(node.name) for node in nodes))
     if isinstance(params, str):
         return dict.fromkeys(names, text(call, "params", params))

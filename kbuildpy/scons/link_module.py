@@ -28,9 +28,9 @@ def link_module(
     whose: str,
     display: str,
 ) -> None:
-    """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure there is none.
+    """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure no file is left.
 
-    `display` is what the line that announces BTF calls the module, empty for silence.
+    `display` is the module's name in the line that announces BTF, "" for no line.
     """
     ko = Path(f"{out}/{below}.ko")
     nominal = f"{below}.o" if in_directory else f"{directory}/{below}.o"

@@ -1,4 +1,4 @@
-"""What decides modpost's work besides the module objects: its command, and the symvers of other modules."""
+"""modpost's inputs besides the module objects: its command, and the symvers of other modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kbuildpy.scons.group_actions import described
 
 
 def modpost_signature(group: Group) -> str:
-    """What decides modpost's work beside its inputs that are nodes."""
+    """A digest of modpost's inputs that are not nodes."""
     answer = group.project.answer
     return digest(__version__, answer.identity, _command(group), stamp(answer.tree.symvers))
 
@@ -29,7 +29,7 @@ def find_symvers(group: Group, name: str, *, cwd: str) -> str:
     """The file that `name` in KBUILD_EXTRA_SYMBOLS means to `group`; Kbuild looks for it in `cwd`.
 
     Kbuild leaves a `Module.symvers` beside the sources; ours is in `build/RELEASE` there, or is about to be made.
-    What was built for this very release is preferred.
+    The one that was built for the same release is preferred.
     """
     path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118
     folder, base = os.path.split(path)

@@ -1,7 +1,7 @@
 """From a module's object to its `.ko`, as nodes: `.mod.c`, `.mod.o`, `.module-common.o`, the final link.
 
-The counterpart is scripts/Makefile.modfinal. What is compiled here lies among the output and must look as if it lay
-beside the sources: an option that compilers do not record maps the one directory to the other.
+The counterpart is scripts/Makefile.modfinal. These sources lie among the output, and debug information must name them
+beside the user's: an option that compilers do not record maps the one directory to the other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Modules as targets on scons's command line, by their names alone.
 
-SCons looks a word of the command line up when all SConscript files are read: an alias first, then a file. A module is
-between these, and only where neither is anything that the project makes under that name.
+SCons looks a word of the command line up when all SConscript files are read: an alias first, then a file. A module
+comes between these, unless the project makes a file of that name.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _lookup(env: Any, modules: dict[str, list[Any]]) -> Any:
 
 
 def _known(env: Any, word: str, curdir: str) -> Any:
-    """The file or directory that SCons knows as `word`, None if there is none."""
+    """The file or directory that SCons knows as `word`, None if it knows none."""
     try:
         return env.fs.Entry(word, directory=curdir, create=False).disambiguate()
     except SCons.Errors.UserError:

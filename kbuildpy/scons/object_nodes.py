@@ -74,9 +74,10 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
 
 
 def declare_unmade(group: Group, plan: Plan, layout: Layout, *, changed: Collection[str]) -> None:
-    """In a run that must not write, rules of the Kbuild file's own do not run: show what they would have to make.
+    """In a run that must not write, rules of the Kbuild file's own do not run: show the files that they would have to
+    make.
 
-    `changed` are sources that were not copied yet; what else than a source of an object changed may concern any.
+    `changed` are sources that were not copied yet; a change of any other file may concern every object.
     """
     sources = {layout.relative(item.source) for item in plan.objects if item.source}
     for item in plan.objects:
@@ -107,7 +108,7 @@ def declare_compile(
         made_from = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
         with group.lock:
             group.freshness.note(str(job.object_file), str(job.cmd_path), made_from, began_ns=began)
-            # What the compiler said replaces what was guessed; SCons stores it with the target.
+            # The headers that the compiler read replace those that were guessed; SCons stores them with the target.
             _set_included(targets, _own_nodes(group, made_from, job.layout))
 
     def accept(node: Any) -> bool:
@@ -174,7 +175,7 @@ def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:
 
 
 def _first_headers(group: Group, item: ObjectPlan, layout: Layout) -> list[Any]:
-    """The module's own headers of an object: by its `.cmd` file, or by reading the source when there is none."""
+    """The module's own headers of an object: by its `.cmd` file, or, without one, by reading the source."""
     object_file = layout.actual(item.target)
     names = group.freshness.own_headers(object_file, str(cmd_path_of(Path(object_file))))
     if names is None:

@@ -13,7 +13,7 @@ def is_help_wanted(env: Any) -> bool:
 
 
 def is_cleaning(env: Any) -> bool:
-    """Whether this run removes what was built (`-c`)."""
+    """Whether this run removes built files (`-c`)."""
     return bool(env.GetOption("clean"))
 
 
@@ -23,7 +23,7 @@ def is_dry_run(env: Any) -> bool:
 
 
 def is_silent(env: Any) -> bool:
-    """Whether nothing is said of what is made (`-s`)."""
+    """Whether targets are not announced (`-s`)."""
     return bool(env.GetOption("silent"))
 
 

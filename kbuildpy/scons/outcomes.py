@@ -1,5 +1,4 @@
-"""What came of a build for several kernels, when it is over: for people a line for each, for programs an object for
-each module."""
+"""The results of a build for several kernels: for people a line for each, for programs an object for each module."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ _REFUSED = "the Kbuild file, or the kernel tree (above)"
 
 @dataclass(frozen=True)
 class ModuleOutcome:
-    """What came of one module."""
+    """The result for one module."""
 
     file: str
     """The path of the `.ko`."""
@@ -31,14 +30,14 @@ class ModuleOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of the modules for one kernel."""
+    """The result for the modules of one kernel."""
 
     release: str
     """The kernel."""
     modules: tuple[ModuleOutcome, ...] | None
     """Its modules; None where the tree could not be asked for them."""
     failed: str
-    """What failed first, "" for nothing."""
+    """The first failure, "" if there was none."""
 
     @property
     def built(self) -> int:

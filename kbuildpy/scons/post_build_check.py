@@ -1,8 +1,8 @@
 """The kernel's verdict in the build, after each link.
 
-A module that the kernel would refuse fails the build, unless CHECK=0. What a build can know is checked: the kernel
-tree's facts, what the modules of the group and those of KBUILD_EXTRA_SYMBOLS export. No signature is judged there: what
-is linked has none yet.
+A module that the kernel would refuse fails the build, unless CHECK=0. It is checked against the kernel
+tree's facts, and the exports of the modules of the group and of KBUILD_EXTRA_SYMBOLS. Signatures are not checked: a
+module that was just linked has none.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from kbuildpy.scons.project import KernelProject
 
 
 def check_built(group: Group, module: Path, shown: str) -> None:
-    """Ask what the kernel would say to a module that was linked. Raises `KbuildError` when it would refuse it; the
-    file is removed then."""
+    """Check a module that was just linked. Raises `KbuildError` when the kernel would refuse it; the file is removed
+    then."""
     kernel = group_kernel(group)
-    # (what is linked is signed later, if at all)
+    # (it is signed later, if at all)
     verdict, _ = load_module(module.read_bytes(), replace(kernel, sees_signatures=False), file=shown)
     if verdict.accepted:
         return
@@ -85,7 +85,7 @@ def _licenses(group: Group) -> Callable[[str], bool]:
 
 @functools.lru_cache(maxsize=8)
 def project_kernel(project: KernelProject) -> LoaderKernel:
-    """What is known of the kernel that `project` builds for."""
+    """The kernel that `project` builds for, as far as its tree tells."""
     ask = functools.partial(ask_module_facts, variables=dict(project.answer.variables), environ=project.environ)
     return kernel_from_tree(project.tree, ask)
 
@@ -106,7 +106,7 @@ class _Exports:
         self._is_proprietary = is_proprietary
 
     def find(self, symbol: str) -> KernelExport | None:
-        """What the first of them says of `symbol`."""
+        """The export of `symbol` by the first of them that has it."""
         found = self._kernel.find(symbol)
         if found is not None:
             return found

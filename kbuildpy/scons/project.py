@@ -26,11 +26,11 @@ class KernelProject:
     """What all modules for one kernel share."""
 
     answer: TreeAnswer
-    """What the kernel tree decides for them."""
+    """The kernel tree's decisions for them."""
     environ: Mapping[str, str]
     """The environment that make and the compiler start from."""
     top: Path
-    """The directory of the SConstruct: what lies below it is the project's own."""
+    """The directory of the SConstruct: files below it are the project's own."""
     check: bool
     """Each module is checked after its link: would the kernel load it?"""
     env: Any
@@ -38,7 +38,7 @@ class KernelProject:
     dry_run: bool
     """Nothing is made (`-n`)."""
     read_only: bool
-    """Nothing is made, or what was made is removed (`-c`)."""
+    """Nothing is made, or built files are removed (`-c`)."""
     headers: HeaderSymbols
     """The CONFIG_ symbols that the tree's headers mention."""
     precompiled: Precompiled
@@ -98,8 +98,8 @@ class KernelProject:
         self._stale[object_file] = True
 
     def _decide(self, dependency: Any, target: Any, prev_ni: Any, repo_node: Any = None) -> bool:
-        """SCons' question whether the file `dependency` changed for `target`; what is no node counts as the first
-        source."""
+        """SCons' question whether the file `dependency` changed for `target`; headers of the kernel count as
+        the first source."""
         signature = target.attributes.kbuildpy_contents.signature(dependency)
         dependency.get_ninfo().csig = signature
         if signature != getattr(prev_ni, "csig", None):

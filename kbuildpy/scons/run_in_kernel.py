@@ -60,7 +60,7 @@ def run_in_kernel(
 
 
 def _write_report(module: Path, result: Result) -> None:
-    """Leave the report of one module, and what was wrong on standard error."""
+    """Write the report of one module; print it on standard error if anything was wrong."""
     text = as_text(result)
     tests = [f"{describe_test(test, result.kernel)}\n" for test in result.tests]
     log = "\n".join(result.log)

@@ -1,7 +1,7 @@
 """`env.RunModule()`: modules loaded in a real kernel, as nodes.
 
-The report `NAME.run.log` beside a module is what is made; it is there only when nothing was wrong. What was wrong goes
-into `NAME.run-failed.log`. Nothing of this is made by default, only by the alias `run`.
+The target is a report, `NAME.run.log` beside the module; it exists only when nothing was wrong. Else the report is
+`NAME.run-failed.log`. Reports are not made by default, only by the alias `run`.
 """
 
 from __future__ import annotations

@@ -31,16 +31,16 @@ _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
 @dataclass
 class StandaloneBuild:
-    """A build, and what becomes of it while our SConstruct is read. That gets it with Import()."""
+    """A build, filled while our SConstruct is read, which gets it with Import()."""
 
     request: BuildRequest
-    """What is to be built."""
+    """The call of `kbuildpy build`."""
     groups: list[Group] = field(default_factory=list)
     """The groups that were declared."""
     empty: list[KbuildError] = field(default_factory=list)
     """For each kernel without modules, why there are none."""
     refused: int = 0
-    """The exit status for a kernel for which nothing could be declared; 0 where there is none."""
+    """The exit status for a kernel for which nothing could be declared; 0 if there is no such kernel."""
 
     @property
     def database(self) -> str | None:
@@ -67,7 +67,7 @@ def run_scons(request: BuildRequest, *, allow_empty: bool, results: list[dict[st
         code = stop.code
     finally:
         _tell(build, results)
-    # (what was wrong before the build began has a status of its own)
+    # (an error before the build began has a status of its own)
     status = build.refused or _status(code)
     return status if request.cleans else max(status, _report_empty(build.empty, allowed=allow_empty))
 
@@ -89,7 +89,7 @@ def declare(env: Any, build: StandaloneBuild) -> None:
             raise SystemExit(error.status) from error
         build.groups.append(group)
         targets += group.default_targets()
-    # (what SCons calls up to date)
+    # (SCons' message that it is up to date has this name)
     env.Default(env.Alias(request.named, targets))
 
 
@@ -109,7 +109,7 @@ def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, *, several: boo
 
 
 def _tell(build: StandaloneBuild, results: list[dict[str, object]] | None) -> None:
-    """Say what came of the build, and remove what cleaning leaves."""
+    """Print the results, and remove what cleaning leaves."""
     request = build.request
     outcomes = build_outcomes(request.releases, build.groups)
     if not (request.dry or request.cleans or "-s" in request.options) and len(outcomes) > 1:
@@ -121,10 +121,10 @@ def _tell(build: StandaloneBuild, results: list[dict[str, object]] | None) -> No
 
 
 def _remove_empty(place: Path, releases: Sequence[str]) -> None:
-    """Remove what cleaning leaves: empty folders, and SCons' notes once nothing is left that they tell of."""
+    """Remove what cleaning leaves: empty folders, and SCons' database once no target is left."""
     for release in releases:
         remove_empty_below(place / release)
-    # (what else is here may be sources)
+    # (other files here may be sources)
     if place.is_dir() and not any((path / ".kbuildpy").exists() for path in place.iterdir()):
         shutil.rmtree(place / ".kbuildpy", ignore_errors=True)
         with suppress(OSError):

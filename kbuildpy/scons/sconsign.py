@@ -32,7 +32,7 @@ class SconsignDatabase(SCons.dblite._Dblite):  # type: ignore[misc]
     _unwritable = False
 
     def sync(self) -> None:
-        """Write it. If that fails, say so once and let the run fail: what is not noted will be built again."""
+        """Write it. If that fails, say so once and let the run fail: targets that are not noted will be built again."""
         if self._unwritable:
             return
         try:

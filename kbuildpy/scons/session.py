@@ -1,6 +1,7 @@
-"""What one run of SCons knows: the kernel trees that it builds for, and a group of modules for each output directory.
+"""`Session`: one run of SCons, with the kernel trees that it builds for, and a group of modules for each output
+directory.
 
-`begin_session.session_of` finds the run's own, `end_session` saves what it learnt.
+`begin_session.session_of` finds the run's own, `end_session` saves its indexes.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class Session:
     top: Path
     """The directory of the SConstruct (physical)."""
     default_environment: Mapping[str, str]
-    """`env['ENV']` as SCons makes it: what differs is the user's wish."""
+    """`env['ENV']` as SCons makes it: a difference is the user's choice."""
     removes: bool
-    """This run removes what was built (`-c` without `-n`)."""
+    """This run removes built files (`-c` without `-n`)."""
     unread_arguments: set[str]
     """Variables on the command line that reach make, and that nothing was found to read so far."""
     builds_for_several: bool = False
@@ -41,7 +42,7 @@ class Session:
     projects: dict[tuple[Any, ...], KernelProject] = field(default_factory=dict)
     """The project of each kernel tree under each set of variables."""
     indexes: dict[str, Any] = field(default_factory=dict)
-    """The node of what depmod writes below each lib/modules/RELEASE."""
+    """The node of the index (`modules.dep`) below each lib/modules/RELEASE."""
     installed: dict[tuple[Path, Path], None] = field(default_factory=dict)
     """The folders that modules are installed in, each with the place in which folders are made for them."""
     install_rules: dict[tuple[Any, ...], InstallRules] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Session:
     _told: set[str] = field(default_factory=set)
 
     def find_tree(self, kdir: str, kernelrelease: str, *, quiet: bool) -> KernelTree:
-        """The kernel tree to build for; says once which one was taken and why, when nobody named it.
+        """The kernel tree to build for; says once which one was taken and why, unless it was named.
 
         Raises `UsageError` for a `kdir` that is not the tree of `kernelrelease`, besides what `find_trees` raises.
         """
@@ -80,8 +81,8 @@ class Session:
         check: bool = True,
         btf_threads: bool = False,
     ) -> KernelProject:
-        """The project for `tree` under `variables` (for make) and `environ`; `check`: what it builds is checked;
-        `btf_threads`: pahole runs as under make."""
+        """The project for `tree` under `variables` (for make) and `environ`; `check`: modules are checked after their
+        link; `btf_threads`: pahole runs as under make."""
         key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())), check, btf_threads)
         if key not in self.projects:
             answer = ask_tree(tree, variables=variables, environ=environ, btf_threads=btf_threads)

@@ -1,7 +1,7 @@
 """`env.SignModule()`: signing as nodes.
 
-A signed module is a file of its own, `signed/NAME.ko` beside the one that was built: that one stays what the linker
-made of it, and a build that has nothing to link has nothing to sign either.
+A signed module is a file of its own, `signed/NAME.ko` beside the built one: that one stays as the linker left
+it, and a build that has nothing to link has nothing to sign either.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def sign_module(
     """Declare that `modules` (nodes or names of `.ko` files) are signed; the nodes of the signed ones.
 
     `key` and `cert` are files (PEM or DER; without `cert` the key's file holds both), `key` may be a `pkcs11:` URI. The
-    passphrase is taken from KBUILD_SIGN_PIN. `hash` is what the kernel's own modules are signed with unless it is
-    named; `key_id` names the certificate by its key identifier. Variables (KDIR, ARCH, ...) choose the kernel, as for
+    passphrase is taken from KBUILD_SIGN_PIN. `hash` is the digest, by default that of the kernel's own
+    modules; `key_id` names the certificate by its key identifier. Variables (KDIR, ARCH, ...) choose the kernel, as for
     KernelModule.
     """
 

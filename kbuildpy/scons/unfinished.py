@@ -1,9 +1,9 @@
-"""What a build that was killed, or another build, left behind.
+"""Files that a killed build, or another build, left behind.
 
-SCons writes down what it made when it ends. A build that could not end leaves files that nothing is known of, some of
-them half-written, while what was noted of the build before may still fit their sources. So a file marks a
-build directory while something is made in it; where a marker is found, what came after it is made again. And as a
-directory may be built by SCons and by `kbuildpy build` in turn, it is written down whose notes tell of it.
+SCons writes its database when it ends. A build that was killed leaves files that the database does not know, some of
+them half-written, while the entries of an earlier build may still fit their sources. So a file marks a
+build directory while something is made in it; where a marker is found, newer files are made again. And as a
+directory may be built by SCons and by `kbuildpy build` in turn, a note names the database that knows its files.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Unfinished:
             return self._notes if not self._begun else ""
 
     def _found(self) -> int | None:
-        """Since when what is here is unknown."""
+        """The time in ns since which files here are unknown; None if all are known."""
         if self._noted() != self._notes:
             return 0
         try:

@@ -21,8 +21,8 @@ _MOST_FILES = 5000
 
 
 def warn_of_unread(session: Session, project: KernelProject, plan: Plan, given: Mapping[str, Any]) -> None:
-    """Warn of those of `given` (a declaration's variables) that nothing reads; and take note of what is read of the
-    command line's."""
+    """Warn of those of `given` (a declaration's variables) that nothing reads; and note those of the command line's
+    that are read."""
     if not session.unread_arguments and KNOWN_NAMES.issuperset(given):
         return
     # (of the tree's, the answer knows those that the top one includes)

@@ -76,7 +76,7 @@ class _OfTool(str):
 
 
 def mark_tool_choices(env: Any) -> None:
-    """Remember which programs in `env` SCons' own tools chose so far: what is set after this is the user's."""
+    """Remember which programs in `env` SCons' own tools chose so far: later values are the user's."""
     for name, names in _TOOL_CHOICES.items():
         if env.get(name) in names:
             env[name] = _OfTool(env[name])
@@ -135,7 +135,7 @@ def text_of(value: Any) -> str:
 
 
 def build_environment(env: Any, default: Mapping[str, str]) -> dict[str, str]:
-    """The environment for make and the compiler: ours, with what the user changed in `env['ENV']`.
+    """The environment for make and the compiler: ours, with the user's changes in `env['ENV']`.
 
     SCons starts programs in an environment of its own making (`default`); Kbuild's users expect theirs.
     """

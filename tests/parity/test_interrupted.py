@@ -104,7 +104,7 @@ def test_a_signal_is_not_told_as_the_compilers_failure(command: str, number: sig
     if number == signal.SIGINT:
         assert "pair_a.o] Build interrupted." in said
     else:
-        assert said.count(f"kbuildpy: ended by {number.name}; what is unfinished is built the next time\n") == 1
+        assert said.count(f"kbuildpy: ended by {number.name}; the next build makes unfinished files again\n") == 1
 
 
 def test_a_compiler_that_a_signal_ended_is_told_so(tmp_path: Path) -> None:

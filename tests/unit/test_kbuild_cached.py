@@ -1,0 +1,100 @@
+"""An answer is kept for as long as the files that it was made from stay as they are, and no longer."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbuildpy.kbuild import cached as cached_module
+from kbuildpy.kbuild.cached import cached, recall, remember
+from kbuildpy.kbuild.stamps import Stamp, stamp, stamps
+from kbuildpy.kernel.cache import write_json
+
+
+class Question:
+    """Answers with the length of a file, and counts how often it is asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.asked = 0
+
+    def __call__(self) -> tuple[Any, dict[str, Stamp]]:
+        self.asked += 1
+        return {"length": self.path.stat().st_size}, stamps([self.path])
+
+
+def read_length(value: Any) -> int:
+    return int(value["length"])
+
+
+def test_an_answer_is_asked_for_once_while_its_file_stays(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("four")
+    question = Question(source)
+    for _ in range(3):
+        assert cached(tmp_path / "answer", question, read=read_length) == 4
+    assert question.asked == 1
+    source.write_text("seven!!")
+    assert cached(tmp_path / "answer", question, read=read_length) == 7
+    assert question.asked == 2
+
+
+def test_a_file_of_the_same_size_and_another_time_is_another_file(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.touch()
+    question = Question(source)
+    cached(tmp_path / "answer", question, read=read_length)
+    os.utime(source, ns=(0, 1))
+    cached(tmp_path / "answer", question, read=read_length)
+    assert question.asked == 2
+
+
+def test_a_file_that_comes_later_counts(tmp_path: Path) -> None:
+    remember(tmp_path / "answer", "none", stamps([tmp_path / "late"]))
+    assert recall(tmp_path / "answer") == "none"
+    (tmp_path / "late").write_text("here")
+    assert recall(tmp_path / "answer") is None
+
+
+def test_an_answer_belongs_to_its_key(tmp_path: Path) -> None:
+    remember(tmp_path / "answer", [1], {}, key="one")
+    assert recall(tmp_path / "answer", key="one") == [1]
+    assert recall(tmp_path / "answer", key="other") is None
+    assert recall(tmp_path / "answer") is None
+
+
+@pytest.mark.parametrize("value", [[], 1, "text", {}, {"key": ""}, {"key": "", "stamps": [1], "value": 2}])
+def test_a_file_of_another_version_is_no_answer(value: object, tmp_path: Path) -> None:
+    write_json(tmp_path / "answer", value)
+    assert recall(tmp_path / "answer") is None
+
+
+def test_a_value_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("four")
+    remember(tmp_path / "answer", {"size": 4}, stamps([source]))
+    question = Question(source)
+    assert cached(tmp_path / "answer", question, read=read_length) == 4
+    assert question.asked == 1
+    assert json.loads((tmp_path / "answer").read_text().splitlines()[0])["value"] == {"length": 4}
+
+
+def test_looks_no_further_than_the_first_file_that_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [tmp_path / str(number) for number in range(5)]
+    for file in files:
+        file.touch()
+    remember(tmp_path / "answer", 1, stamps(files))
+    files[1].write_text("changed")
+    looked_at: list[str] = []
+
+    def noted(path: str) -> Stamp:
+        looked_at.append(path)
+        return stamp(path)
+
+    monkeypatch.setattr(cached_module, "stamp", noted)
+    assert recall(tmp_path / "answer") is None
+    assert looked_at == [str(file) for file in files[:2]]
