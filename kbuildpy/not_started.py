@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from pathlib import Path
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.packages import reinstall_hint
 from kbuildpy.run import install_hint, run
+from kbuildpy.shell_words import is_operator, shell_words
 
 # e_machine of a program (elf.h), as `uname -m` calls the machine.
 _MACHINES = {
@@ -33,7 +33,6 @@ _MACHINES = {
 }
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # what a shell's exit status says of a program that it could not start
 _RUNS = {"x86_64": ("x86_64", "i686"), "aarch64": ("aarch64", "armv7l")}  # of those, more than its own
-_PUNCTUATION = ";<>|&()"
 # What may stand before a program in a command of the shell's.
 _BEFORE = frozenset({"!", "{", "do", "elif", "else", "if", "then", "time", "until", "while"})
 _BUILT_IN = frozenset({":", "[", "break", "cd", "continue", "done", "echo", "eval", "exec", "exit", "export", "false"})
@@ -100,18 +99,15 @@ def not_started_in(command: str, status: int, *, cwd: str, env: Mapping[str, str
 def _programs(command: str) -> Iterator[str]:
     """The first word of each simple command, built-in ones left out; up to a `case`, whose patterns look like programs,
     and to the first function, which is called like one."""
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=_PUNCTUATION)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
     words: list[str] = []
     with suppress(ValueError):  # (an open quote: the shell said so)
-        for word in lexer:
+        for word in shell_words(command):
             words.append(word)
     begins = True
     for word, following in zip_longest(words, words[1:], fillvalue=""):
-        if set(word) <= set(_PUNCTUATION):
+        if is_operator(word):
             begins = "<" not in word and ">" not in word
-        elif begins and not (word in _BEFORE or "=" in word.split("/")[0]):
+        elif begins and word and not (word in _BEFORE or "=" in word.split("/")[0]):
             begins = False
             if word in (_PATTERNS, _FUNCTION) or following.startswith("("):
                 return

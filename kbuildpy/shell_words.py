@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 
 _OPERATORS = ";<>|&()"
 
 
-def shell_words(command: str) -> list[str]:
-    """The words and operators (`is_operator`) of `command`, without quotes. Raises ValueError for a quote that is
-    open at the end."""
+def shell_words(command: str) -> Iterator[str]:
+    """The words and operators (`is_operator`) of `command`, without quotes. Raises ValueError at a quote that is not
+    closed."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=_OPERATORS)
     lexer.whitespace_split = True
     lexer.commenters = ""
-    return list(lexer)
+    yield from lexer
 
 
 def is_operator(word: str) -> bool:
     """Whether a word of `shell_words` is an operator such as `;`, `&&` or `>`."""
-    return set(word) <= set(_OPERATORS)
+    return bool(word) and set(word) <= set(_OPERATORS)

@@ -24,14 +24,14 @@ def split_command(text: str) -> list[list[str]] | None:
     if not _SHELL_CHARACTERS.isdisjoint(text):
         return None
     try:
-        words = shell_words(text)
+        words = list(shell_words(text))
     except ValueError:
         return None
     commands: list[list[str]] = [[]]
     for word in words:
         if word == ";":
             commands.append([])
-        elif word and is_operator(word):
+        elif is_operator(word):
             return None
         else:
             commands[-1].append(word)
@@ -80,6 +80,6 @@ def run_command(
 
 
 def _not_started(text: str, status: int, cwd: str, env: Mapping[str, str]) -> CommandError | None:
-    from kbuildpy.not_started import not_started_in
+    from kbuildpy.not_started import not_started_in  # (slow, and for failures only)
 
     return not_started_in(text, status, cwd=cwd, env=env)
