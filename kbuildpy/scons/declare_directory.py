@@ -80,7 +80,7 @@ def _evaluate(env: Any, project: KernelProject, directory: Path, out: Path, *, l
     if found.refusal:
         session_of(env).complain_once(
             f"kbuildpy: no overlay over {directory} on this system ({found.refusal}): the Kbuild file's own rules run"
-            " in a copy of it, and what they write may name the copy"
+            " in a copy of it, and files that they write may name the copy"
         )
     if found.printed.strip():
         say(found.printed.rstrip())

@@ -148,8 +148,7 @@ def _stand_in(group: Group, below: str) -> StandIn | None:
     if answer.in_directory or "clang" in answer.compiler:
         if "=" in group.directory or "=" in group.out:
             raise UsageError(
-                f"{group.directory}: a path with '=': the compiler cannot be told that what lies in {group.out} belongs"
-                " there",
+                f"{group.directory}: a path with '=': the compiler cannot map {group.out} to it",
                 hint="move the module, or the output (-o), to a path without it",
             )
         return None

@@ -42,7 +42,7 @@ def check_built(group: Group, module: Path, shown: str) -> None:
         complain(f"kbuildpy: warning: {shown}: {verdict.kernel} would not load it as it is: {verdict.reason}")
         return
     module.unlink()
-    raise refusal_of(verdict, hint="CHECK=0 builds it all the same")
+    raise refusal_of(verdict, hint="CHECK=0 builds it without this check")
 
 
 def refusal_of(verdict: Any, *, hint: str = "") -> KbuildError:

@@ -54,7 +54,7 @@ def run_in_kernel(
         names = ", ".join(result.name for result in bad)
         places = ", ".join(str(failed_report_of(Path(result.file))) for result in bad)
         raise KbuildError(
-            f"{len(bad)} of {len(results)} modules gave cause for complaint in {kernel.release}: {names}",
+            f"{len(bad)} of {len(results)} modules failed in {kernel.release}: {names}",
             hint=f"the kernel's log is in {places}",
         )
 

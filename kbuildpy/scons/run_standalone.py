@@ -150,5 +150,5 @@ def _report_empty(errors: Sequence[KbuildError], *, allowed: bool) -> int:
             print_error(error)
     if not errors or allowed:
         return 0
-    complain("  (--allow-empty: a build without modules is no failure)")
+    complain("  (with --allow-empty a build without modules succeeds)")
     return 1
