@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kbuildpy.elf.constants import EM_AARCH64, EM_X86_64
-from kbuildpy.elf.raw import read_ehdr, read_shdrs
+from kbuildpy.elf.headers import read_ehdr, read_shdrs
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
 from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.load_info import LoadInfo

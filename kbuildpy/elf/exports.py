@@ -8,12 +8,10 @@ license, the namespace, and a reference to NAME. A finished `.ko` has the tables
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHN_UNDEF
-
-if TYPE_CHECKING:
-    from kbuildpy.elf.image import ModuleImage
+from kbuildpy.elf.image import ModuleImage
 
 KSYMTAB = "__ksymtab_"
 KSTRTABNS = "__kstrtabns_"
@@ -34,8 +32,8 @@ def read_exports(image: ModuleImage) -> tuple[Export, ...]:
     wanted = symbols.starting_with(KSYMTAB.encode(), KSTRTABNS.encode(), EXPORT_LABEL.encode())
     found: dict[str, Export] = {}
     namespaces: dict[str, str] = {}
-    for index, row in enumerate(symbols.rows):
-        if row[0] not in wanted or row[3] == SHN_UNDEF:
+    for index, (st_name, _, _, st_shndx, _, _) in enumerate(symbols.rows):
+        if st_name not in wanted or st_shndx == SHN_UNDEF:
             continue
         symbol = symbols[index]
         section = image.section_name(symbol.shndx)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS
-from kbuildpy.elf.raw import SHDR_SIZE, Ehdr, Shdr
+from kbuildpy.elf.headers import SHDR_SIZE, Ehdr, Shdr
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.symbols import Row, SymbolRows
 from kbuildpy.loader.kernel import LoaderKernel

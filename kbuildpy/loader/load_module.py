@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_NULL
-from kbuildpy.elf.raw import SHDR_SIZE
+from kbuildpy.elf.headers import SHDR_SIZE
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader import since
 from kbuildpy.loader.kernel import LoaderKernel

@@ -97,7 +97,7 @@ def _licenses(group: Group) -> Callable[[str], bool]:
 
     def is_proprietary(name: str) -> bool:
         from kbuildpy.elf.image import ModuleImage
-        from kbuildpy.loader.stages.modinfo import GPL_COMPATIBLE
+        from kbuildpy.kernel.licenses import GPL_COMPATIBLE
 
         licenses = ModuleImage.from_path(Path(objects[name].get_abspath())).modinfo_values("license")
         return not licenses or licenses[0] not in GPL_COMPATIBLE

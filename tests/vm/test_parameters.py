@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from kbuildpy.elf.raw import read_ehdr, read_shdrs
+from kbuildpy.elf.headers import read_ehdr, read_shdrs
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.loaded import Modules

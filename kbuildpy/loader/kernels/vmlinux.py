@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import ELFMAG, EM_AARCH64, EM_X86_64
-from kbuildpy.elf.sections import Header, Section, read_header, read_sections
+from kbuildpy.elf.headers import Ehdr
+from kbuildpy.elf.sections import Section, read_sections, read_sound_ehdr
 from kbuildpy.errors import KbuildError
 
 SymversRow = tuple[int, str, str, str, str]
@@ -76,7 +77,7 @@ def vmlinux_exports(kernel: bytes, filename: str) -> list[SymversRow] | None:
     """
     if kernel[:4] != ELFMAG:
         return None
-    header = read_header(kernel, filename)
+    header = read_sound_ehdr(kernel, filename)
     sections = {section.name: section for section in read_sections(kernel, header, filename)}
     if "__ksymtab" not in sections:
         return None
@@ -106,7 +107,7 @@ class _Strings:
 
 
 def _rows(
-    kernel: bytes, header: Header, sections: dict[str, Section], table: ExportTable, strings: _Strings
+    kernel: bytes, header: Ehdr, sections: dict[str, Section], table: ExportTable, strings: _Strings
 ) -> Iterator[SymversRow]:
     symbols = sections.get(table.symbols)
     if symbols is None:

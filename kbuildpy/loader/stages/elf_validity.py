@@ -21,7 +21,7 @@ from kbuildpy.elf.constants import (
     SHT_STRTAB,
     SHT_SYMTAB,
 )
-from kbuildpy.elf.raw import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
+from kbuildpy.elf.headers import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.elf_index import (

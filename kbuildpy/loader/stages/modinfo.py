@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kbuildpy.kernel.licenses import GPL_COMPATIBLE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.taints import add_taint_module, is_tainted, try_to_force_load
 from kbuildpy.loader.verdict import Undefined
-
-GPL_COMPATIBLE = frozenset(
-    {"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
-)
-"""include/linux/license.h: license_is_gpl_compatible"""
 
 _OFFENDERS = ("driverloader", "lve")
 """Modules that say GPL and are not."""

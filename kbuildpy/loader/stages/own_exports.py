@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
-from kbuildpy.elf.raw import c_string
+from kbuildpy.elf.headers import c_string
 from kbuildpy.loader import since
 from kbuildpy.loader.lifecycle.loaded import ModuleExport
 from kbuildpy.loader.load_info import LoadInfo
