@@ -1,6 +1,6 @@
 """Numbers of the ELF specification that modules use, by their names in `/usr/include/elf.h`.
 
-One exception: SHN_LIVEPATCH and SHF_RELA_LIVEPATCH are the kernel's own (include/uapi/linux/elf.h).
+One exception: SHN_LIVEPATCH, SHF_RELA_LIVEPATCH and SHF_RO_AFTER_INIT are the kernel's own (include/uapi/linux/elf.h).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA = 0, 1, 2, 3, 4
 SHT_NOTE, SHT_NOBITS, SHT_REL, SHT_SYMTAB_SHNDX = 7, 8, 9, 18
 
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
-SHF_RELA_LIVEPATCH = 0x00100000
+SHF_RELA_LIVEPATCH, SHF_RO_AFTER_INIT = 0x00100000, 0x00200000
 
 SHN_UNDEF, SHN_LORESERVE, SHN_LIVEPATCH, SHN_ABS, SHN_COMMON, SHN_XINDEX = 0, 0xFF00, 0xFF20, 0xFFF1, 0xFFF2, 0xFFFF
 

@@ -17,6 +17,22 @@ Row = tuple[int, int, int, int, int, int]
 """A symbol table entry in the order of Elf64_Sym: st_name, st_info, st_other, st_shndx, st_value, st_size."""
 
 
+class Sym(NamedTuple):
+    """A symbol table entry with its fields by name: Elf64_Sym."""
+
+    st_name: int
+    st_info: int
+    st_other: int
+    st_shndx: int
+    st_value: int
+    st_size: int
+
+    @property
+    def bind(self) -> int:
+        """STB_LOCAL, STB_GLOBAL, STB_WEAK."""
+        return self.st_info >> 4
+
+
 class Symbol(NamedTuple):
     """One symbol with its name; `shndx` is the real section index (SHN_XINDEX is resolved)."""
 

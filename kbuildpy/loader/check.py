@@ -10,8 +10,8 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.kernel.own_modules import module_name, packed_head, read_module, stated_needs, stated_release
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
 from kbuildpy.loader.load_module import NO_MODULES, load_module
+from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.verdict import Verdict
 
 Result = Sequence[Verdict]

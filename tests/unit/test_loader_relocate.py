@@ -15,7 +15,7 @@ from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.btf_draft import Word, drafted
 from tests.btf_draft import info as info_word
 from tests.elf_objects import DATA, TEXT, Rel, Sec, Sym
-from tests.loader_info import Version, info_of
+from tests.loader_info import Version, info_of, sentences
 
 R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64 = 1, 2, 4, 10, 11, 24
 ABS64, ABS32, PREL32, PAGE, BRANCH, SHORT_BRANCH, GOT = 257, 258, 261, 275, 283, 279, 311
@@ -40,7 +40,7 @@ def relocate(
     info = info_of([*sections, *PLTS], SYMBOLS, version=version, machine=machine)
     info.stage = "apply_relocations"
     apply_relocations(info)
-    return info.lines
+    return info.journal.lines
 
 
 def refusal_of(
@@ -114,7 +114,7 @@ def test_does_not_guess_where_the_kernel_lies() -> None:
     sections = [Sec(".text", TEXT, relocations=[Rel(0, R_32S, KERNEL, -(1 << 30))]), Sec(".data..percpu", DATA)]
     info = info_of(sections, SYMBOLS)
     apply_relocations(info)
-    assert info.unchecked == [
+    assert sentences(info) == [
         "whether relocation 0 of .rela.text overflows: that depends on where the kernel lies",
     ]
 
@@ -144,7 +144,7 @@ def test_refuses_what_does_not_fit(version: Version, relocation: Rel, line: str)
     with pytest.raises(Refusal) as caught:
         apply_relocations(info)
     assert (caught.value.errno, caught.value.line) == ("ENOEXEC", line)
-    assert info.lines == [line, "module: `m' likely not compiled with -mcmodel=kernel"]
+    assert info.journal.lines == [line, "module: `m' likely not compiled with -mcmodel=kernel"]
 
 
 @pytest.mark.parametrize(("version", "word"), [((6, 1), "Skipping invalid"), ((6, 12), "overflow")])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
-from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.requires import in_order
+from tests.loader_info import load_info, sentences
 
 
 def test_a_module_of_the_kernel_that_cannot_be_read_leaves_its_needs_unchecked() -> None:
@@ -15,7 +14,7 @@ def test_a_module_of_the_kernel_that_cannot_be_read_leaves_its_needs_unchecked()
             raise KbuildError("/lib/modules/bad.ko.xz: cut off")
         return ("base",)
 
-    info = LoadInfo(b"", LoaderKernel("6.12", (6, 12), "x86_64", depends_of=depends_of), Modules())
+    info = load_info(b"", LoaderKernel("6.12", (6, 12), "x86_64", depends_of=depends_of))
     info.requires = ["bad", "good"]
     assert in_order(info) == ("bad", "base", "good")
-    assert info.unchecked == ["what bad needs itself: /lib/modules/bad.ko.xz: cut off"]
+    assert sentences(info) == ["the modules that bad needs: /lib/modules/bad.ko.xz: cut off"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKern
         try:
             built_in = kernel.keyring()
         except KbuildError as error:
-            missing = (*missing, f"the built-in certificates: {error.message}")
+            missing = {**missing, Fact.CERTIFICATES: error.message}
     keyring = (built_in or Keyring(kernel.release)).plus(certificates)
     return replace(kernel, keyring=lambda: keyring, keyring_complete=built_in is not None, missing=missing)
 

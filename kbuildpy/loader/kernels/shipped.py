@@ -17,7 +17,7 @@ from kbuildpy.kernel.module_facts import ModuleFacts, ModuleStruct
 from kbuildpy.kernel.own_modules import module_name, read_module, walk_modules
 from kbuildpy.kernel.symvers import format_symvers
 from kbuildpy.loader.kernels.vmlinux import KERNEL_SYMBOL, TABLES, SymversRow, crcs_of, flags_of
-from kbuildpy.loader.stages.elf_index import THIS_MODULE
+from kbuildpy.loader.module_file import THIS_MODULE
 
 NAME_LENGTH = 56
 """MODULE_NAME_LEN of 64-bit kernels (include/linux/moduleparam.h: 64 - sizeof(unsigned long))."""

@@ -27,7 +27,7 @@ _ARM64_MAGIC = b"ARM\x64"  # at 56, Documentation/arch/arm64/booting.rst
 _IKCONFIG = re.compile(rb"IKCFG_ST(\x1f\x8b.*?)IKCFG_ED", re.DOTALL)  # kernel/configs.c
 
 
-class ExportTable(NamedTuple):
+class ExportSections(NamedTuple):
     """One of the tables of exports: its symbols, CRCs and flags, by the names of their sections.
 
     Up to 7.0 symbols for GPL-compatible modules have a table of their own, then they have a bit in the flags.
@@ -40,8 +40,8 @@ class ExportTable(NamedTuple):
 
 
 TABLES = (
-    ExportTable("__ksymtab", "__kcrctab", "__kflagstab", False),
-    ExportTable("__ksymtab_gpl", "__kcrctab_gpl", "", True),
+    ExportSections("__ksymtab", "__kcrctab", "__kflagstab", False),
+    ExportSections("__ksymtab_gpl", "__kcrctab_gpl", "", True),
 )
 _GPL_ONLY = 1  # KSYM_FLAG_GPL_ONLY
 
@@ -107,7 +107,7 @@ class _Strings:
 
 
 def _rows(
-    kernel: bytes, header: Ehdr, sections: dict[str, Section], table: ExportTable, strings: _Strings
+    kernel: bytes, header: Ehdr, sections: dict[str, Section], table: ExportSections, strings: _Strings
 ) -> Iterator[SymversRow]:
     symbols = sections.get(table.symbols)
     if symbols is None:
@@ -141,7 +141,7 @@ def crcs_of(contents: bytes, count: int, order: str, name: str) -> tuple[int, ..
     return struct.unpack(f"{order}{count}I", contents)
 
 
-def flags_of(contents: bytes, count: int, table: ExportTable) -> tuple[bool, ...]:
+def flags_of(contents: bytes, count: int, table: ExportSections) -> tuple[bool, ...]:
     """Which of `count` exports are for GPL-compatible modules only. Raises `KbuildError` for another number of
     flags."""
     if not contents:

@@ -14,30 +14,30 @@ from typing import NamedTuple
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.module_names import Meaning, Softdeps
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.step import Load, Step, load_contents, unload, unreadable
+from kbuildpy.loader.lifecycle.step import Load, ScriptStep, load_contents, unload, unreadable
 
 
-class Probed(NamedTuple):
+class ProbedModule(NamedTuple):
     """A module to load, and whether the whole has failed when it cannot be loaded."""
 
     name: str
     required: bool
 
 
-def modprobe(step: Step, given: str, args: str, load: Load) -> Step:
+def modprobe(step: ScriptStep, given: str, args: str, load: Load) -> ScriptStep:
     """Load the modules that are called `given`, or have it for an alias, each with what it needs.
 
     kmod says nothing of what is loaded already or built in, and goes on to the next when one of several fails.
     """
     meaning = _meaning(step, given)
-    if isinstance(meaning, Step):
+    if isinstance(meaning, ScriptStep):
         return meaning
     for name in () if meaning.built_in else meaning.names:
         step = _probe(replace(step, errno=None, reason=None), name, args, load)
     return step
 
 
-def _meaning(step: Step, given: str) -> Meaning | Step:
+def _meaning(step: ScriptStep, given: str) -> Meaning | ScriptStep:
     """What `given` stands for, or the step that fails because it stands for nothing.
 
     (That a module of the name is loaded does not count.)
@@ -56,7 +56,7 @@ def _meaning(step: Step, given: str) -> Meaning | Step:
     return replace(step, errno="ENOENT", reason=reason)
 
 
-def _probe(step: Step, name: str, args: str, load: Load) -> Step:
+def _probe(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
     """Load the kernel's own module `name`, and before and after it what is not loaded yet."""
     if step.modules.find(name) is not None:
         return step
@@ -76,7 +76,7 @@ def _probe(step: Step, name: str, args: str, load: Load) -> Step:
     return step
 
 
-def _load_own(step: Step, name: str, args: str, load: Load) -> Step:
+def _load_own(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
     assert step.kernel.modules_of is not None
     try:
         contents = step.kernel.modules_of(name)
@@ -87,10 +87,10 @@ def _load_own(step: Step, name: str, args: str, load: Load) -> Step:
     return load_contents(step, contents, args, name, load)
 
 
-def modprobe_remove(step: Step, given: str) -> Step:
+def modprobe_remove(step: ScriptStep, given: str) -> ScriptStep:
     """Unload the modules that are called `given`, or have it for an alias, each with what it alone needed."""
     meaning = _meaning(step, given)
-    if isinstance(meaning, Step):
+    if isinstance(meaning, ScriptStep):
         return meaning
     if meaning.built_in:
         return replace(step, errno="ENOENT", reason=f"{given} is built into kernel {step.kernel.release}")
@@ -101,7 +101,7 @@ def modprobe_remove(step: Step, given: str) -> Step:
     return step
 
 
-def _remove(step: Step, name: str) -> Step:
+def _remove(step: ScriptStep, name: str) -> ScriptStep:
     """Unload `name`, then each that it used and that nothing holds any more; around it, what it only liked to have.
 
     kmod says nothing when it is not loaded.
@@ -120,7 +120,7 @@ def _remove(step: Step, name: str) -> Step:
     return _remove_unused(step, softdeps.pre)
 
 
-def _remove_unused(step: Step, liked: Sequence[str]) -> Step:
+def _remove_unused(step: ScriptStep, liked: Sequence[str]) -> ScriptStep:
     """What can be unloaded of soft dependencies, the last first; the rest stays."""
     for given in reversed(liked):
         for name in reversed(_own_modules_named(step.kernel, given)):
@@ -129,7 +129,7 @@ def _remove_unused(step: Step, liked: Sequence[str]) -> Step:
     return step
 
 
-def _probe_list(kernel: LoaderKernel, name: str) -> list[Probed]:
+def _probe_list(kernel: LoaderKernel, name: str) -> list[ProbedModule]:
     """The modules to load for the module `name`, and itself, each once and in order.
 
     Raises `KbuildError` for a module whose file cannot be read for what it needs.
@@ -155,7 +155,7 @@ def _probe_list(kernel: LoaderKernel, name: str) -> list[Probed]:
                 visit(each)
 
     visit(name)
-    return [Probed(module, module in required) for module in dict.fromkeys(order)]
+    return [ProbedModule(module, module in required) for module in dict.fromkeys(order)]
 
 
 def _softdeps(kernel: LoaderKernel, name: str) -> Softdeps:

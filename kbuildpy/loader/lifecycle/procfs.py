@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
+from kbuildpy.loader.loaded import Modules
 
 _STATES = {"COMING": "Loading", "LIVE": "Live", "GOING": "Unloading"}
 _MARKS = {"COMING": "+", "LIVE": "", "GOING": "-"}

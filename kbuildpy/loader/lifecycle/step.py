@@ -9,9 +9,9 @@ from typing import NamedTuple
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.errnos import errno_name, errno_words
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.lifecycle.unload import delete_module
 from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.stages.taints import letters
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.printable import printable
@@ -34,7 +34,7 @@ class Command(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Step:
+class ScriptStep:
     """What came of a command. `errno` and `reason` are None where it was done; with a reason and no errno, it was not
     done here, or what happens is undefined (the last verdict says so then). `lines` is what the kernel logs, `output`
     what the command prints; `verdicts` are those of the modules that were to be loaded, `modules` and `kernel` what
@@ -68,7 +68,7 @@ class Step:
         }
 
 
-def as_text(step: Step) -> str:
+def as_text(step: ScriptStep) -> str:
     """The step in words: the command with its answer, then what is printed and logged, and why."""
     answer = "done"
     if step.errno is not None:
@@ -80,13 +80,13 @@ def as_text(step: Step) -> str:
     facts += [("because", step.reason)] if step.reason is not None else []
     if not step.done:
         facts += [("to do", verdict.hint) for verdict in step.verdicts if verdict.hint]
-    facts += [("not checked", what) for verdict in step.verdicts for what in verdict.unchecked]
+    facts += [("not checked", item.sentence) for verdict in step.verdicts for item in verdict.unchecked]
     described = [f"  {name:14}{printable(value)}" for name, value in facts]
     printed = [f"  {printable(line)}" for line in step.output]
     return "\n".join([f"{printable(step.command.text)}: {answer}", *printed, *described])
 
 
-def unreadable(step: Step, error: KbuildError) -> Step:
+def unreadable(step: ScriptStep, error: KbuildError) -> ScriptStep:
     """Refused with the errno of what was to be read, where it is the file and not what is in it."""
     cause = error.__cause__
     number = cause.errno if isinstance(cause, OSError) else None
@@ -94,7 +94,7 @@ def unreadable(step: Step, error: KbuildError) -> Step:
     return replace(step, errno=errno_name(number) if number else None, reason=reason)
 
 
-def load_contents(step: Step, contents: bytes, args: str, file: str, load: Load) -> Step:
+def load_contents(step: ScriptStep, contents: bytes, args: str, file: str, load: Load) -> ScriptStep:
     """What comes of loading a module with these contents."""
     verdict, modules = load(contents, step.kernel, step.modules, args, file)
     return replace(
@@ -107,7 +107,7 @@ def load_contents(step: Step, contents: bytes, args: str, file: str, load: Load)
     )
 
 
-def unload(step: Step, name: str, flags: int) -> Step:
+def unload(step: ScriptStep, name: str, flags: int) -> ScriptStep:
     """What comes of unloading `name`, after others perhaps: all reasons count, and the first errno.
 
     (What kmod finds out in /sys before it asks the kernel, the kernel finds out as well.)
@@ -123,6 +123,6 @@ def unload(step: Step, name: str, flags: int) -> Step:
     )
 
 
-def _tainted(step: Step, taints: str) -> Step:
+def _tainted(step: ScriptStep, taints: str) -> ScriptStep:
     """The step in a kernel that remembers its taints."""
     return replace(step, kernel=replace(step.kernel, tainted=letters({*step.kernel.tainted, *taints})))

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
+from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.stages.taints import LOCKS_OFF
 
 

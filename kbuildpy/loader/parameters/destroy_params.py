@@ -7,10 +7,10 @@ give the memory back that an argument was copied to; what is in it is not follow
 from __future__ import annotations
 
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.memory.data import ImportedAddress, Memory, Pointer, SectionOffset
+from kbuildpy.loader.memory.protection import gone, is_removable
 from kbuildpy.loader.parameters.arguments import as_text
-from kbuildpy.loader.parameters.memory import Import, Memory, Place, Pointer
 from kbuildpy.loader.parameters.param_table import Elsewhere, array_at, check_import, entries, name_at
-from kbuildpy.loader.stages.protection import gone, is_removable
 from kbuildpy.loader.verdict import Undefined
 
 _FREE = 24
@@ -31,9 +31,9 @@ def destroy_params(memory: Memory, *, init_is_over: bool = False) -> None:
     for entry in entries(memory.info):
         section, start = entry
         try:
-            ops, arg = memory.pointer(Place(section, start + 16)), Place(section, start + 32)
+            ops, arg = memory.pointer(SectionOffset(section, start + 16)), SectionOffset(section, start + 32)
             free = _free(memory, ops)
-            if init_is_over and isinstance(ops, Place):
+            if init_is_over and isinstance(ops, SectionOffset):
                 _is_kept(memory, entry, ops, "operations")
             if free == "param_free_charp":
                 _free_charp(memory, entry, memory.pointer(arg), init_is_over)
@@ -46,34 +46,34 @@ def destroy_params(memory: Memory, *, init_is_over: bool = False) -> None:
 def _free(memory: Memory, ops: Pointer) -> str:
     """The name of the function that frees, if the kernel has it; "" where there is none, or the module's own."""
     info = memory.info
-    if isinstance(ops, Import):
+    if isinstance(ops, ImportedAddress):
         check_import(memory, ops)
         return "" if ops.addend else _FREES.get(ops.symbol, "")
     if isinstance(ops, int):
         raise Undefined(info.stage, f"the operations of a parameter are looked for at the address {ops:#x}")
-    free = memory.pointer(Place(ops.section, ops.offset + _FREE))
-    if isinstance(free, Import):
+    free = memory.pointer(SectionOffset(ops.section, ops.offset + _FREE))
+    if isinstance(free, ImportedAddress):
         return free.symbol
-    if free != 0 and not (isinstance(free, Place) and memory.is_code(free)):
+    if free != 0 and not (isinstance(free, SectionOffset) and memory.is_code(free)):
         shown = f"{free:#x}" if isinstance(free, int) else memory.shown(free)
         raise Undefined(info.stage, f"what frees a parameter is {shown}, which is not code, and is called")
     return ""
 
 
-def _array_free(memory: Memory, entry: Place, arg: Pointer, init_is_over: bool) -> None:
+def _array_free(memory: Memory, entry: SectionOffset, arg: Pointer, init_is_over: bool) -> None:
     array = array_at(memory, arg)
-    if _free(memory, array.ops) != "param_free_charp" or isinstance(array.num, Import):
+    if _free(memory, array.ops) != "param_free_charp" or isinstance(array.num, ImportedAddress):
         return
     count = array.max if array.num == 0 else memory.integer(_place(memory, entry, array.num), 4)
     for number in {0, count - 1} if count else ():
         element = array.elem
-        if isinstance(element, Place):
-            element = Place(element.section, element.offset + number * array.elemsize)
+        if isinstance(element, SectionOffset):
+            element = SectionOffset(element.section, element.offset + number * array.elemsize)
         _free_charp(memory, entry, element, init_is_over)
 
 
-def _free_charp(memory: Memory, entry: Place, arg: Pointer, init_is_over: bool) -> None:
-    if isinstance(arg, Import):
+def _free_charp(memory: Memory, entry: SectionOffset, arg: Pointer, init_is_over: bool) -> None:
+    if isinstance(arg, ImportedAddress):
         if arg.is_far:
             raise Undefined(memory.info.stage, f"the variable of a charp parameter is looked for at {arg}")
         return
@@ -83,7 +83,7 @@ def _free_charp(memory: Memory, entry: Place, arg: Pointer, init_is_over: bool) 
         _is_kept(memory, entry, place, "variable")
 
 
-def _is_kept(memory: Memory, entry: Place, place: Place, what: str) -> None:
+def _is_kept(memory: Memory, entry: SectionOffset, place: SectionOffset, what: str) -> None:
     obstacle = gone(memory.info, place.section)
     if obstacle:
         raise Undefined(
@@ -94,8 +94,8 @@ def _is_kept(memory: Memory, entry: Place, place: Place, what: str) -> None:
         )
 
 
-def _place(memory: Memory, entry: Place, pointer: Place | int) -> Place:
-    if isinstance(pointer, Place):
+def _place(memory: Memory, entry: SectionOffset, pointer: SectionOffset | int) -> SectionOffset:
+    if isinstance(pointer, SectionOffset):
         return pointer
     raise Undefined(
         memory.info.stage,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kbuildpy.loader.memory.data import Memory, Pointer, SectionOffset
 from kbuildpy.loader.parameters.arguments import as_text
-from kbuildpy.loader.parameters.memory import Memory, Place, Pointer
 from kbuildpy.loader.parameters.numbers import RANGES, kstrto, kstrtobool
 from kbuildpy.loader.parameters.param_table import Parameter, array_at, ops_at, string_at
 from kbuildpy.loader.printk import printk
@@ -64,7 +64,9 @@ def _set(memory: Memory, value: bytes | None, parameter: Parameter, operations: 
     ops = ops_at(memory, operations)
     if not ops.known:
         name = as_text(parameter.name)
-        memory.info.not_checked(f"the value of parameter {name}: it is judged by {ops.set}, not by kernel/params.c")
+        memory.info.not_checked(
+            f"the value of parameter {name}", reason=f"it is judged by {ops.set}, not by kernel/params.c"
+        )
         return None
     if ops.set in _INTEGERS:
         return _integer(memory, _not_null(memory, value, parameter), parameter.arg, ops.set, shift)
@@ -112,7 +114,7 @@ def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter,
     # The variable is read first, whatever the value is.
     if isinstance(arg, int):
         raise Undefined(memory.info.stage, f"a byte is read at the address {arg + shift:#x}")
-    is_set = isinstance(arg, Place) and memory.integer(Place(arg.section, arg.offset + shift), 1)
+    is_set = isinstance(arg, SectionOffset) and memory.integer(SectionOffset(arg.section, arg.offset + shift), 1)
     truth = kstrtobool(b"1" if value is None else value, memory.info.kernel.version)
     if isinstance(truth, str):
         return Fault(truth, _TRUTHS)

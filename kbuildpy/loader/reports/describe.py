@@ -34,7 +34,7 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
     facts += [
         ("not beside", f"{item.file}, which is refused with ENOEXEC then: {item.log}") for item in verdict.excludes
     ]
-    facts += [("not checked", what) for what in verdict.unchecked]
+    facts += [("not checked", item.sentence) for item in verdict.unchecked]
     if verbose:
         facts += [("memory", f"{kind}: {size} bytes") for kind, size in verdict.memory.items() if size]
         facts += [

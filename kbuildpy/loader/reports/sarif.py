@@ -21,7 +21,7 @@ def as_sarif(verdicts: Sequence[Verdict]) -> str:
     results = [_refusal(verdict) for verdict in refused]
     results += [_warning(verdict, line) for verdict in verdicts for line in verdict.warnings]
     results += [_exclusion(verdict, item) for verdict in verdicts for item in verdict.excludes]
-    results += [_note(verdict, what) for verdict in verdicts for what in verdict.unchecked]
+    results += [_note(verdict, item.sentence) for verdict in verdicts for item in verdict.unchecked]
     driver = {
         "name": "kbuildpy check",
         "version": __version__,

@@ -58,7 +58,9 @@ def _check_xz(info: LoadInfo) -> None:
     if info.packed[at + 2] > 39:
         raise _refuse(info, "its dictionary is larger than 3 GiB")
     if size > _MUCH:
-        info.not_checked(f"whether the kernel has memory to unpack it: its dictionary has {size >> 20} MiB ({_HINT})")
+        info.not_checked(
+            "whether the kernel has memory to unpack it", reason=f"its dictionary has {size >> 20} MiB ({_HINT})"
+        )
 
 
 def _refuse(info: LoadInfo, reason: str) -> Exception:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB
 from kbuildpy.loader import since
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.stages.modinfo import get_modinfo, other_headers, rebuild
 from kbuildpy.loader.verdict import Undefined
 
-THIS_MODULE = ".gnu.linkonce.this_module"
 DAMAGED = "the file is damaged; build it again"
 
 
@@ -155,7 +156,7 @@ def _cache_index_mod(info: LoadInfo, found: Sequence[int], how_many: str) -> Non
         raise info.refuse("ENOEXEC", line, f"section {THIS_MODULE} is not allocated", DAMAGED)
     known = info.kernel.struct_module
     if known is None:
-        info.not_checked("the size of struct module", "vermagic and the layout of struct module")
+        info.not_checked("the size of struct module", Fact.STRUCT_MODULE)
     elif section.sh_size != known.size:
         line = (
             f"module {info.shown_name}: {THIS_MODULE} section size must match the kernel's built struct module size "
@@ -193,6 +194,6 @@ def _cache_strtab(info: LoadInfo) -> None:
     if info.contents[table.sh_offset + table.sh_size - 1] != 0:
         line = "symbol string table isn't NUL terminated"
         raise info.refuse("ENOEXEC", line, "the symbols' string table is not terminated", DAMAGED)
-    if any(row[0] >= table.sh_size for row in info.symbols):
+    if any(st_name >= table.sh_size for st_name, *_ in info.symbols):
         line = "symbol name out of bounds in string table"
         raise info.refuse("ENOEXEC", line, "a symbol's name is not in the string table", DAMAGED)

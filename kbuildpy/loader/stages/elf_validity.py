@@ -11,8 +11,6 @@ from collections.abc import Iterator
 
 from kbuildpy.elf.constants import (
     ELFMAG,
-    EM_AARCH64,
-    EM_X86_64,
     ET_REL,
     SHF_ALLOC,
     SHN_UNDEF,
@@ -34,8 +32,6 @@ from kbuildpy.loader.stages.elf_index import (
     signed,
 )
 from kbuildpy.loader.verdict import Undefined
-
-MACHINES = {"x86_64": EM_X86_64, "arm64": EM_AARCH64}
 
 
 def elf_validity(info: LoadInfo) -> None:
@@ -76,7 +72,7 @@ def _check_ehdr(info: LoadInfo) -> None:
     if hdr.e_type != ET_REL:
         line = f"Invalid ELF header type: {hdr.e_type} != {ET_REL}"
         raise info.refuse("ENOEXEC", line, "this is not a relocatable file", "give a module (.ko)")
-    if hdr.e_machine != MACHINES[info.kernel.machine]:
+    if hdr.e_machine != info.machine.e_machine:
         line = f"Invalid architecture in ELF header: {hdr.e_machine}"
         reason = f"it was built for another machine than the kernel's ({info.kernel.machine})"
         raise info.refuse("ENOEXEC", line, reason, "build it for this kernel: ARCH=, CROSS_COMPILE=")

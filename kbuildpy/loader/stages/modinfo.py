@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kbuildpy.kernel.licenses import GPL_COMPATIBLE
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.taints import add_taint_module, is_tainted, try_to_force_load
 from kbuildpy.loader.verdict import Undefined
@@ -51,7 +52,7 @@ def check_vermagic(info: LoadInfo) -> None:
             raise info.refuse("ENOEXEC", None, "it has no vermagic", "build it with modpost: kbuildpy build")
         return
     if kernel is None:
-        info.not_checked("vermagic", "vermagic and the layout of struct module")
+        info.not_checked("vermagic", Fact.VERMAGIC)
     elif not same_magic(magic, kernel, has_crcs=info.index.vers != 0 and info.kernel.has("MODVERSIONS") is not False):
         line = f"{info.name}: version magic '{magic}' should be '{kernel}'"
         reason = f"it was built for a kernel with vermagic '{magic}'"
@@ -90,7 +91,7 @@ def check_retpoline(info: LoadInfo) -> None:
     built_with = info.kernel.has("RETPOLINE") or info.kernel.has("MITIGATION_RETPOLINE")
     if built_with and get_modinfo(info, "retpoline") is None:
         info.not_checked(
-            "retpoline: the module was compiled without, and whether the kernel minds depends on the machine"
+            "retpoline", reason="the module was compiled without, and whether the kernel minds depends on the machine"
         )
 
 
@@ -110,7 +111,7 @@ def check_livepatch(info: LoadInfo) -> None:
         return
     enabled = info.kernel.has("LIVEPATCH")
     if enabled is None:
-        info.not_checked("livepatch", "the configuration")
+        info.not_checked("livepatch", Fact.CONFIG)
     elif not enabled:
         line = f"{info.mod_name}: module is marked as livepatch module, but livepatch support is disabled"
         raise info.refuse(
@@ -147,7 +148,7 @@ def check_test(info: LoadInfo) -> None:
 
 def check_sig_ok(info: LoadInfo) -> None:
     """Taint: not signed by anybody whom the kernel trusts; said once."""
-    if info.kernel.has("MODULE_SIG") and not info.sig_ok and info.sig_judged:
+    if info.kernel.has("MODULE_SIG") and not info.signature.is_trusted and info.signature.is_judged:
         if not is_tainted(info, "E"):
             info.log(
                 f"{info.mod_name}: module verification failed: signature and/or required key missing - tainting kernel",

@@ -4,32 +4,17 @@ relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
 from kbuildpy.elf.headers import c_string
+from kbuildpy.elf.relocations import Relocation
 from kbuildpy.loader import since
-from kbuildpy.loader.lifecycle.loaded import ModuleExport
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.loaded import ModuleExport
 from kbuildpy.loader.stages.sections import KERNEL_SYMBOL_SIZE
 from kbuildpy.loader.verdict import Undefined
 
-
-class Relocation(NamedTuple):
-    """An entry of a SHT_RELA section."""
-
-    offset: int
-    type: int
-    symbol: int
-    addend: int
-
-
 GPL_ONLY = 1
 """include/linux/module_symbol.h: KSYM_FLAG_GPL_ONLY"""
-
-
-_OFFSETS = (2, 4, 261)
-"""R_X86_64_PC32, R_X86_64_PLT32, R_AARCH64_PREL32: what makes an offset of 32 bits."""
 
 
 def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
@@ -62,8 +47,8 @@ def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
     places: dict[int, Relocation] = {}
     for number, header in enumerate(info.sechdrs):
         if header.sh_type == SHT_RELA and header.sh_info == index:
-            places.update((entry.offset, entry) for entry in relocations(info, number) if entry.type)
-    if any(offset % 4 or entry.type not in _OFFSETS for offset, entry in places.items()):
+            places.update((entry.offset, entry) for entry in info.relocation_entries(number) if entry.type)
+    if any(offset % 4 or entry.type not in info.machine.relocations.relative for offset, entry in places.items()):
         raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an offset, and followed")
     count = info.sechdrs[index].sh_size // KERNEL_SYMBOL_SIZE
     contents = info.data(index)
@@ -76,18 +61,13 @@ def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
     ]
 
 
-def relocations(info: LoadInfo, number: int) -> list[Relocation]:
-    """The entries of relocation section `number`, of type SHT_RELA."""
-    return [Relocation(*row) for row in zip(*info.relocations(number), strict=True)]
-
-
 def _string(info: LoadInfo, entry: Relocation | None) -> str:
     """The string that a relocated offset leads to; "" where there is no offset."""
     if entry is None:
         return ""
-    row = info.symbols[entry.symbol] if entry.symbol < len(info.symbols) else None
-    if row is not None and 0 < row[3] < len(info.sechdrs):
-        section, at = info.sechdrs[row[3]], row[4] + entry.addend
+    symbol = info.symbol(entry.symbol) if entry.symbol < len(info.symbols) else None
+    if symbol is not None and 0 < symbol.st_shndx < len(info.sechdrs):
+        section, at = info.sechdrs[symbol.st_shndx], symbol.st_value + entry.addend
         text = c_string(info.contents, section.sh_offset + at)
         kept = section.sh_flags & SHF_ALLOC and section.sh_type != SHT_NOBITS
         if text is not None and kept and 0 <= at < section.sh_size:

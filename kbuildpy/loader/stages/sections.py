@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.layout import PAGE_SIZE
+from kbuildpy.loader.memory.pointers import has_address
+from kbuildpy.loader.stages.blocks import PAGE_SIZE
 from kbuildpy.loader.stages.modinfo import modinfo_values
-from kbuildpy.loader.stages.sites import has_address, is_set, warn
 from kbuildpy.loader.stages.taints import try_to_force_load
 
 KERNEL_SYMBOL_SIZE = 12
@@ -35,7 +35,7 @@ def percpu_modalloc(info: LoadInfo) -> None:
     rounded = (size + _PERCPU_MIN - 1) // _PERCPU_MIN * _PERCPU_MIN
     if align & (align - 1) or rounded > _PERCPU_UNIT:
         function = "pcpu_alloc_noprof" if info.kernel.version >= since.EXECMEM else "pcpu_alloc"
-        warn(info, "mm/percpu.c", function, f"illegal size ({rounded}) or align ({align}) for percpu allocation")
+        info.warn("mm/percpu.c", function, f"illegal size ({rounded}) or align ({align}) for percpu allocation")
         raise info.refuse(
             "ENOMEM",
             f"{info.mod_name}: Could not allocate {size} bytes percpu data",
@@ -60,7 +60,7 @@ def find_module_sections(info: LoadInfo) -> None:
         for name in ("__ksymtab_gpl", "__kcrctab_gpl"):
             if info.find_sec(name):
                 info.log(f"{info.mod_name}: ignoring obsolete section {name}")
-    if is_set(info, "DEBUG_INFO_BTF_MODULES"):
+    if info.is_set("DEBUG_INFO_BTF_MODULES"):
         # It is looked for among all sections, also those whose names nobody has checked.
         any(info.section_name(number) == ".BTF" for number in range(1, len(info.sechdrs)))
     if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):

@@ -135,9 +135,9 @@ def _state(info: LoadInfo, member: Member, offset: int, width: int) -> bool | No
     if path in ("version", "srcversion"):
         return get_modinfo(info, path) is not None
     if path.startswith("mem[") and path.endswith((".base", ".size")):
-        return bool(info.mem.get(_KINDS[int(path[4])]))
+        return bool(info.layout.sizes.get(_KINDS[int(path[4])]))
     if path in ("init_layout.base", "init_layout.size"):
-        return bool(info.mem.get("init"))
+        return bool(info.layout.sizes.get("init"))
     if path in ("btf_data", "btf_base_data", "btf_data_size", "btf_base_data_size"):
         section = info.sechdrs[info.find_any_sec(".BTF.base" if "base" in path else ".BTF")]
         return section.sh_type != SHT_NULL and section.sh_size > 0
@@ -145,9 +145,9 @@ def _state(info: LoadInfo, member: Member, offset: int, width: int) -> bool | No
         return bool(info.index.pcpu and info.sechdrs[info.index.pcpu].sh_size)
     known = {
         "state": True,  # MODULE_STATE_UNFORMED is 3
-        "taints": bool(info.taints),
+        "taints": bool(info.taints.module),
         "using_gplonly_symbols": info.using_gplonly_symbols,
-        "sig_ok": info.sig_ok,
+        "sig_ok": info.signature.is_trusted,
         "klp": info.is_livepatch,
     }
     if path in known:

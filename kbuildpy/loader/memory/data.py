@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import (
-    EM_AARCH64,
-    EM_X86_64,
     SHF_EXECINSTR,
     SHN_ABS,
     SHN_UNDEF,
@@ -20,23 +18,20 @@ from kbuildpy.elf.constants import (
     STT_FUNC,
 )
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.own_exports import relocations
-from kbuildpy.loader.stages.protection import no_memory, not_writable
+from kbuildpy.loader.memory.protection import no_memory, not_writable
 from kbuildpy.loader.verdict import Undefined
 
 _POINTER = 8
-_ABSOLUTE = {EM_X86_64: 1, EM_AARCH64: 257}
-"""The relocation that writes a whole pointer: R_X86_64_64, R_AARCH64_ABS64."""
 
 
-class Place(NamedTuple):
+class SectionOffset(NamedTuple):
     """`offset` bytes into section number `section` of the module."""
 
     section: int
     offset: int
 
 
-class Import(NamedTuple):
+class ImportedAddress(NamedTuple):
     """What another module or the kernel exports as `symbol`, and `addend` bytes behind it."""
 
     symbol: str
@@ -51,7 +46,7 @@ class Import(NamedTuple):
         return f"{self.symbol}{self.addend:+#x}" if self.addend else self.symbol
 
 
-Pointer = Place | Import | int
+Pointer = SectionOffset | ImportedAddress | int
 
 
 @dataclass
@@ -62,11 +57,11 @@ class Memory:
     """
 
     info: LoadInfo
-    _stored: dict[tuple[Place, int], int] = field(default_factory=dict)
+    _stored: dict[tuple[SectionOffset, int], int] = field(default_factory=dict)
     _pointers: dict[int, dict[int, Pointer]] = field(default_factory=dict)
     _odd: dict[int, set[int]] = field(default_factory=dict)
 
-    def integer(self, place: Place, size: int) -> int:
+    def integer(self, place: SectionOffset, size: int) -> int:
         """The unsigned number of `size` bytes at `place`."""
         stored = self._stored.get((place, size))
         if stored is not None:
@@ -78,7 +73,7 @@ class Memory:
         order = "little" if self.info.hdr.order == "<" else "big"
         return int.from_bytes(self.info.contents[start : start + size], order)  # type: ignore[arg-type]
 
-    def string(self, place: Place) -> bytes:
+    def string(self, place: SectionOffset) -> bytes:
         """The string at `place`, without its NUL."""
         self._inside(place, 0, "read")
         section = self.info.sechdrs[place.section]
@@ -90,7 +85,7 @@ class Memory:
             raise self._undefined(f"a string in {self.shown(place)} has no end there")
         return self.info.contents[start:stop]
 
-    def pointer(self, place: Place) -> Pointer:
+    def pointer(self, place: SectionOffset) -> Pointer:
         """The pointer at `place`."""
         found = self._pointers_of(place.section).get(place.offset)
         if found is not None:
@@ -101,33 +96,33 @@ class Memory:
 
     def store(self, pointer: Pointer, size: int, value: int = 0, *, shift: int = 0) -> None:
         """Write `size` bytes at `shift` bytes after `pointer`; `value` matters only for what is read again."""
-        if isinstance(pointer, Import):
+        if isinstance(pointer, ImportedAddress):
             if pointer.is_far:
                 raise self._undefined(f"{size} bytes are written to {pointer}, where nothing is")
-            self.info.not_checked(f"whether {pointer.symbol} may be written to, which is not the module's")
+            self.info.not_checked(f"whether {pointer.symbol} may be written to", reason="it is not the module's")
             return
         if isinstance(pointer, int):
             raise self._undefined(f"{size} bytes are written to the address {pointer + shift:#x}")
-        place = Place(pointer.section, pointer.offset + shift)
+        place = SectionOffset(pointer.section, pointer.offset + shift)
         self._inside(place, size, "written")
         obstacle = not_writable(self.info, place.section)
         if obstacle:
             raise self._undefined(f"{self.shown(place)} is written to, and is {obstacle}")
         self._stored[place, size] = value
 
-    def is_code(self, place: Place) -> bool:
+    def is_code(self, place: SectionOffset) -> bool:
         """Whether what is at `place` can be called."""
         section = self.info.sechdrs[place.section] if place.section < len(self.info.sechdrs) else None
         return bool(section and section.sh_flags & SHF_EXECINSTR and 0 <= place.offset < section.sh_size)
 
-    def function_name(self, place: Place) -> str:
+    def function_name(self, place: SectionOffset) -> str:
         """The name of the function at `place`, else where it is."""
-        for number, row in enumerate(self.info.symbols):
-            if (row[3], row[4]) == place and row[1] & 15 == STT_FUNC:
+        for number, (_, st_info, _, st_shndx, st_value, _) in enumerate(self.info.symbols):
+            if (st_shndx, st_value) == place and st_info & 15 == STT_FUNC:
                 return self.info.symbol_name(number)
         return self.shown(place)
 
-    def shown(self, place: Place) -> str:
+    def shown(self, place: SectionOffset) -> str:
         """A place as messages name it."""
         known = place.section < len(self.info.sechdrs)
         name = self.info.section_name(place.section) if known else f"section {place.section}"
@@ -137,15 +132,15 @@ class Memory:
         """The pointers that relocations make in a section, by offset; a later one stands over an earlier one. Where
         they make something else is noted in `_odd`."""
         if section not in self._pointers:
-            absolute = _ABSOLUTE.get(self.info.hdr.e_machine)
+            absolute = self.info.machine.relocations.absolute
             made = self._pointers[section] = {}
             odd = self._odd[section] = set()
             for number, shdr in enumerate(self.info.sechdrs):
                 if shdr.sh_type == SHT_RELA and shdr.sh_info == section:
-                    for entry in relocations(self.info, number):
+                    for entry in self.info.relocation_entries(number):
                         if entry.type:
                             odd.add(entry.offset)
-                        if entry.type == absolute:
+                        if entry.type in absolute:
                             made[entry.offset] = self._target(entry.symbol, entry.addend)
         return self._pointers[section]
 
@@ -156,12 +151,12 @@ class Memory:
         if shndx == SHN_UNDEF:
             resolved = self.info.values[symbol]
             # (of a weak symbol that nobody has, the value is known)
-            return Import(self.info.symbol_name(symbol), addend) if resolved is None else resolved + addend
+            return ImportedAddress(self.info.symbol_name(symbol), addend) if resolved is None else resolved + addend
         if shndx == SHN_ABS:
             return value + addend
-        return Place(shndx, value + addend)
+        return SectionOffset(shndx, value + addend)
 
-    def _inside(self, place: Place, size: int, verb: str) -> None:
+    def _inside(self, place: SectionOffset, size: int, verb: str) -> None:
         sections = self.info.sechdrs
         if not (place.section < len(sections) and 0 <= place.offset <= sections[place.section].sh_size - size):
             raise self._undefined(f"{size} bytes are {verb} at {self.shown(place)}, which is outside of it")

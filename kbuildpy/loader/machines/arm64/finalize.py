@@ -9,7 +9,10 @@ import struct
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.sites import Code, entry, is_set, pointers, sites, whole_entries
+from kbuildpy.loader.machines.arm64.frob import trampolines
+from kbuildpy.loader.machines.arm64.relocate import has_plts
+from kbuildpy.loader.memory.code import Code
+from kbuildpy.loader.memory.pointers import entry, pointers, sites, whole_entries
 from kbuildpy.loader.verdict import Undefined
 
 ALTERNATIVE = struct.Struct("<8xHBB")
@@ -26,12 +29,11 @@ def module_finalize(info: LoadInfo) -> None:
     number = info.find_any_sec(".altinstructions")
     if number:
         _apply_alternatives(info, number)
-    if not is_set(info, "DYNAMIC_FTRACE"):
+    if not info.is_set("DYNAMIC_FTRACE"):
         return
-    if info.kernel.version < since.ARM64_PREFIX and info.kernel.has("ARM64_MODULE_PLTS") is False:
+    if not has_plts(info):
         return
-    names = (".text.ftrace_trampoline", ".init.text.ftrace_trampoline")
-    for name in names if since.has(info.kernel.version, since.INIT_TRAMPOLINE) else names[:1]:
+    for name in trampolines(info):
         if not info.find_any_sec(name):
             raise info.refuse(
                 "ENOEXEC",

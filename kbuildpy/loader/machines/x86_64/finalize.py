@@ -12,18 +12,8 @@ from itertools import groupby
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.sites import (
-    ABSOLUTE,
-    Calls,
-    Code,
-    Pointer,
-    entry,
-    is_set,
-    pointers,
-    sites,
-    warn,
-    whole_entries,
-)
+from kbuildpy.loader.memory.code import Calls, Code
+from kbuildpy.loader.memory.pointers import Pointer, entry, pointers, sites, whole_entries
 from kbuildpy.loader.verdict import Undefined
 
 ALTERNATIVE_C = "arch/x86/kernel/alternative.c"
@@ -50,25 +40,25 @@ def module_finalize(info: LoadInfo) -> None:
     one processor (`.smp_locks`), and what instructions are within replacements.
     """
     paravirt = _last(info, ".parainstructions")
-    if paravirt and is_set(info, "PARAVIRT") and info.kernel.version < since.PARAVIRT_IN_ALTERNATIVES:
+    if paravirt and info.is_set("PARAVIRT") and info.kernel.version < since.PARAVIRT_IN_ALTERNATIVES:
         _apply_paravirt(info, paravirt)
     calls = Calls(info, (RETURN_THUNK,), INDIRECT_THUNK)
     code = Code(info)
-    thunks = is_set(info, "RETPOLINE", "MITIGATION_RETPOLINE") and is_set(info, "OBJTOOL")
+    thunks = info.is_set("RETPOLINE", "MITIGATION_RETPOLINE") and info.is_set("OBJTOOL")
     retpolines = _last(info, ".retpoline_sites")
     if retpolines and thunks:
         _apply_retpolines(info, retpolines, code, calls)
     returns = _last(info, ".return_sites")
-    if returns and thunks and is_set(info, "RETHUNK", "MITIGATION_RETHUNK"):
+    if returns and thunks and info.is_set("RETHUNK", "MITIGATION_RETHUNK"):
         _apply_returns(info, returns, code, calls)
     alternatives = _last(info, ".altinstructions")
     if alternatives:
         _apply_alternatives(info, alternatives, code)
     seals = _last(info, ".ibt_endbr_seal")
-    if seals and is_set(info, "X86_KERNEL_IBT"):
+    if seals and info.is_set("X86_KERNEL_IBT"):
         _apply_seal_endbr(info, seals, code)
     orc, orc_ip = _last(info, ".orc_unwind"), _last(info, ".orc_unwind_ip")
-    if orc and orc_ip and is_set(info, "UNWINDER_ORC"):
+    if orc and orc_ip and info.is_set("UNWINDER_ORC"):
         _unwind_module_init(info, orc_ip, orc)
 
 
@@ -80,7 +70,7 @@ def _apply_paravirt(info: LoadInfo, number: int) -> None:
     """struct paravirt_patch_site: the address, a type and the length of what is there."""
     whole_entries(info, number, 16)
     contents = info.data(number)
-    for offset, _ in sites(info, number, 16, ABSOLUTE):
+    for offset, _ in sites(info, number, 16, info.machine.relocations.absolute):
         length = entry(contents, offset, 16)[9]
         if not 5 <= length <= MAX_PATCH_LEN:
             raise Undefined(
@@ -102,7 +92,7 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
             _check_code(info, number, pointer, code)
             if opcode and first[opcode - 1] in (CALL, JMP32) and info.kernel.version >= since.PARANOID_CALLS:
                 _look_before_destination(info, number, pointer, opcode, code)
-            warn(info, ALTERNATIVE_C, "apply_retpolines")
+            info.warn(ALTERNATIVE_C, "apply_retpolines")
         elif target == RSP:
             raise Undefined(info.stage, f"code at {offset:#x} of {info.section_name(section)} calls {RSP}: BUG()")
 
@@ -154,7 +144,7 @@ def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> Non
             continue
         _check_code(info, number, pointer, code)
         target = "<dest>" if first == b"\xe9" else "0x0"
-        warn(info, ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
+        info.warn(ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
 
 
 def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
@@ -208,14 +198,14 @@ def _apply_seal_endbr(info: LoadInfo, number: int, code: Code) -> None:
     for _, pointer in sites(info, number, 4):
         if code.at(number, pointer, 4) not in ENDBR:
             function = "apply_ibt_endbr" if info.kernel.version < since.ENDBR_SEALED else "poison_endbr"
-            warn(info, ALTERNATIVE_C, function)
+            info.warn(ALTERNATIVE_C, function)
 
 
 def _unwind_module_init(info: LoadInfo, orc_ip: int, orc: int) -> None:
     """Two tables with as many entries: of 4 bytes where, of 6 bytes (struct orc_entry) how."""
     ip_size, size = info.sechdrs[orc_ip].sh_size, info.sechdrs[orc].sh_size
     if ip_size % 4 or size % 6 or ip_size // 4 != size // 6:
-        warn(info, "arch/x86/kernel/unwind_orc.c", "unwind_module_init")
+        info.warn("arch/x86/kernel/unwind_orc.c", "unwind_module_init")
     if ip_size // 4 > size // 6:
         raise Undefined(
             info.stage,
