@@ -15,9 +15,9 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.known import KNOWN_LOADERS, is_loader_known
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import Loaded, Modules
-from kbuildpy.loader.machines import NAMES
 from kbuildpy.loader.machines.machine import machine_named
 from kbuildpy.loader.parameters.destroy_params import module_destroy_params
 from kbuildpy.loader.parameters.dyndbg import dynamic_debug_setup
@@ -66,10 +66,10 @@ def load_module(
     modprobe would have done; else only what `modules` holds counts. Damage of any kind is a verdict and raises
     nothing. Raises `KbuildError` for a kernel whose loader is not known.
     """
-    if kernel.machine not in NAMES or kernel.version < since.OLDEST:
+    if not is_loader_known(kernel.version, kernel.machine):
         raise KbuildError(
             f"{kernel.release}: the loader of such a kernel is not known here",
-            hint=f"kernels from {'.'.join(map(str, since.OLDEST))} on for {' and '.join(NAMES)} are",
+            hint=f"known are {KNOWN_LOADERS}",
         )
     info = LoadInfo(
         contents,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.question import Stamp, stamp
-from kbuildpy.loader import since
+from kbuildpy.loader.known import is_loader_known
 from kbuildpy.say import complain
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def loader_is_known(project: Project) -> bool:
     """Whether anything can be said of what the kernel's loader would do."""
     from kbuildpy.kernel.architecture import architecture_of
 
-    return project.tree.version >= since.OLDEST and str(architecture_of(project.tree)) in ("x86_64", "arm64")
+    return is_loader_known(project.tree.version, str(architecture_of(project.tree)))
 
 
 def check_built(group: Group, module: Path, shown: str) -> None:

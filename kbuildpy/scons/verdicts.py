@@ -17,7 +17,7 @@ from kbuildpy import __version__
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.question import digest, stamp
 from kbuildpy.kernel.own_modules import module_name
-from kbuildpy.loader import since
+from kbuildpy.loader.known import KNOWN_LOADERS
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.builders import find_project, stop_on_error
 from kbuildpy.scons.checking import group_kernel, loader_is_known, project_kernel, refusal_of
@@ -95,7 +95,7 @@ def _declare(
     if not loader_is_known(project):
         raise UsageError(
             f"CheckModule: the loader of {project.tree.release} is not known",
-            hint=f"kernels from {'.'.join(map(str, since.OLDEST))} on, for x86_64 and arm64",
+            hint=KNOWN_LOADERS,
         )
     suffix = "check" if group else f"{project.tree.release}.check"
     node = env.fs.File(f"{module.get_abspath()}.{suffix}")

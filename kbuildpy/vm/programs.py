@@ -152,7 +152,7 @@ def _check_elf(file: Path, contents: bytes, machine: Machine) -> None:
         header = read_sound_ehdr(contents, str(file))
     except KbuildError as error:
         raise UsageError(f"--test {file}: damaged: {error.message.removeprefix(f'{file}: ')}") from error
-    if header.e_machine != machine.elf_machine:
+    if header.e_machine != machine.architecture.elf_machine:
         raise UsageError(
             f"--test {file}: a program for another machine than {machine.name}",
             hint=f"compile it for the kernel's machine, or name its source (.c): {machine.compiler} compiles it then",

@@ -25,6 +25,7 @@ from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.keys import image_state, keyring_of_image
 from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
+from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
 from kbuildpy.loader.since import Version, version_of
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def _facts_of_image(image: Path) -> dict[str, Any]:
         return known
     kernel = read_kernel(image)
     machine = machine_of(kernel.contents)
-    if not machine:
-        raise KbuildError(f"{image}: a kernel of an architecture that is not known here", hint="x86_64 and arm64 are")
+    if machine not in NAMES:
+        raise KbuildError(f"{image}: a kernel of an architecture that is not known here", hint=f"{KNOWN_MACHINES} are")
     rows = vmlinux_exports(kernel.contents, str(image))
     facts = {
         "release": kernel.release,

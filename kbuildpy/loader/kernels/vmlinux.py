@@ -12,18 +12,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from kbuildpy.elf.constants import ELFMAG, EM_AARCH64, EM_X86_64
+from kbuildpy.elf.constants import ELFMAG
 from kbuildpy.elf.headers import Ehdr
 from kbuildpy.elf.sections import Section, read_sections, read_sound_ehdr
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import ARCHITECTURES
 
 SymversRow = tuple[int, str, str, str, str]
 """CRC, symbol, owner, macro and namespace, as `format_symvers` takes them."""
 
 # struct kernel_symbol with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: value, name and namespace, each from its own place on.
 KERNEL_SYMBOL = struct.Struct("<iii")
-_MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "arm64"}
-_ARM64_MAGIC = b"ARM\x64"  # at 56, Documentation/arch/arm64/booting.rst
 _IKCONFIG = re.compile(rb"IKCFG_ST(\x1f\x8b.*?)IKCFG_ED", re.DOTALL)  # kernel/configs.c
 
 
@@ -47,10 +46,15 @@ _GPL_ONLY = 1  # KSYM_FLAG_GPL_ONLY
 
 
 def machine_of(kernel: bytes) -> str:
-    """ "x86_64" or "arm64"; "" for a kernel of another architecture."""
+    """The name of the architecture of an unpacked kernel, an ELF file or an `Image`; "" for one that is not known."""
     if kernel[:4] == ELFMAG:
-        return _MACHINES.get(int.from_bytes(kernel[18:20], "little"), "")
-    return "arm64" if kernel[56:60] == _ARM64_MAGIC else ""
+        machine = int.from_bytes(kernel[18:20], "little")
+        found = (item for item in ARCHITECTURES if item.elf_machine == machine)
+    else:
+        found = (
+            item for item in ARCHITECTURES if item.boot_magic and kernel.startswith(item.boot_magic, item.boot_offset)
+        )
+    return next((item.name for item in found), "")
 
 
 def vermagic_of(kernel: bytes, release: str) -> str | None:
