@@ -1,4 +1,4 @@
-"""What an image exports.
+"""The symbols that an image exports.
 
 Until 6.3 the compiler's output carries the kernel's own tables: a symbol `__ksymtab_NAME` in section
 `___ksymtab+NAME` or `___ksymtab_gpl+NAME`, and the namespace at `__kstrtabns_NAME`. From 6.4 on it carries a

@@ -1,6 +1,6 @@
 """One module on its way through the stages: its file (`ModuleFile`), and what each stage found out about it.
 
-A stage reads what earlier ones have set and sets its own: who sets a field stands in its line.
+A stage reads the fields that earlier ones have set, and sets its own: the line of a field names that stage.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Taints:
 
 @dataclass(eq=False, repr=False, match_args=False)
 class Journal:
-    """What there is to say about the module so far."""
+    """The log, and the checks that were left out."""
 
     lines: list[str] = field(default_factory=list)
     """The kernel's log."""

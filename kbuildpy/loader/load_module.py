@@ -1,7 +1,7 @@
-"""load_module() of kernel/module/main.c: the stages in the kernel's order.
+"""load_module() of kernel/module/main.c: the stages in the kernel's order (`_EARLY`, `_LATE`).
 
-Each stage returns, or ends it all. Up to 6.3 vermagic and taints come before memory is allocated; from 6.4 on what
-refuses comes early and what taints only once the name is the module's own.
+Each stage returns, or ends the loading. Up to 6.3 vermagic and taints come before memory is allocated; from 6.4 on the
+checks that refuse come early, and taints only when the name is reserved.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Stage = Callable[[LoadInfo], None]
 
 NO_MODULES = Modules()
 _MUCH = 64 << 20
-"""Bytes that every machine has."""
+"""Bytes of memory that every machine has."""
 
 
 def load_module(
@@ -57,14 +57,14 @@ def load_module(
     on_demand: bool = True,
     packed: bytes = b"",
 ) -> tuple[Verdict, Modules]:
-    """What finit_module(2) of `kernel`, with `modules` loaded, would say to a module file with these `contents` and
+    """The verdict of finit_module(2) of `kernel`, with `modules` loaded, on a module file with these `contents` and
     parameters `args`, and the modules that are loaded afterwards.
 
     `packed` is the beginning of the file (2 KiB) where that is compressed: a kernel may unpack it itself.
 
-    `on_demand`: where a symbol of one of the kernel's own modules is needed that module is taken for loaded, as
-    modprobe would have done; else only what `modules` holds counts. Damage of any kind is a verdict and raises
-    nothing. Raises `KbuildError` for a kernel whose loader is not known.
+    `on_demand`: the kernel's own modules count as loaded where a symbol of theirs is needed, as modprobe loads them;
+    else only `modules` are. Damage of any kind is a verdict and raises nothing. Raises `KbuildError` for a kernel whose
+    loader is not known.
     """
     if not is_loader_known(kernel.version, kernel.machine):
         raise KbuildError(

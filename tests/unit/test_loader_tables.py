@@ -343,7 +343,7 @@ def test_a_static_call_by_a_trampoline_of_its_own_is_undefined() -> None:
     ("key", "words"),
     [
         (Sym("printk_x", 0), "has 'printk_x' for its key"),
-        (Sym("missing", 0, bind=STB_WEAK), "points to the address 0x0: nobody has 'missing'"),
+        (Sym("missing", 0, bind=STB_WEAK), "points to the address 0x0: 'missing' is not exported"),
         (Sym("unkept", 3), "points to .comment, which is not kept"),
     ],
 )

@@ -49,7 +49,7 @@ def module(*sections: Sec, machine: str = "x86_64", text: Sequence[Rel] = (), da
 
 def test_a_pointer_of_which_a_relocation_makes_something_else_is_none() -> None:
     memory = Memory(module(data=[Rel(4, R_PC32, TEXT_)]))
-    with pytest.raises(Undefined, match=r"makes of the pointer at .data\+0x0 what is no address"):
+    with pytest.raises(Undefined, match=r"makes the pointer at .data\+0x0 a number that is not an address"):
         memory.pointer(SectionOffset(2, 0))
     assert memory.pointer(SectionOffset(2, 8)) == 0
 
@@ -114,7 +114,7 @@ def parameters(*relocations: Rel) -> Memory:
 @pytest.mark.parametrize(
     ("relocations", "words"),
     [
-        ((), "the operations of a parameter are looked for at the address 0x0"),
+        ((), "the operations of a parameter are read at the address 0x0"),
         ((Rel(16, R_64, EXTERN, FAR),), "where nothing is"),
         ((Rel(16, R_64, DATA_, 60),), "outside"),
     ],
@@ -130,7 +130,7 @@ def test_a_string_that_is_far_from_everything_is_freed_in_the_end() -> None:
         entry = Sec("__param", RODATA, bytes(40), [Rel(16, R_64, EXTERN), Rel(32, R_64, EXTERN, addend)])
         memory = Memory(info_of([Sec(".text", TEXT), Sec(".data", DATA), entry], symbols))
         if addend:
-            with pytest.raises(Undefined, match="the variable of a charp parameter is looked for at"):
+            with pytest.raises(Undefined, match="the variable of a charp parameter is read at"):
                 destroy_params(memory)
         else:
             destroy_params(memory)

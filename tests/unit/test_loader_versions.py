@@ -49,7 +49,7 @@ def test_a_symbol_without_a_version_was_not_built_for_another_one() -> None:
     assert missing is not None
     assert info.journal.lines == ["m: no symbol version for misc_register"]
     assert missing.reason == (
-        "it has no version of misc_register: nobody exported that, or with none, where it was built"
+        "it has no version of misc_register, which had none or was not exported where it was built"
     )
     assert missing.hint == "build it for this kernel: kbuildpy build -k test"
 

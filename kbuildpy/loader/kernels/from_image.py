@@ -1,8 +1,7 @@
-"""What the check knows about a kernel from its image and its modules, without any headers.
+"""A kernel from its image and its modules, without headers.
 
-The image has the keys, vermagic and what the kernel itself exports; what its modules export, and the layout of `struct
-module`, are in the modules that it came with. So a kernel that is unpacked somewhere can be asked as well as one that
-is installed here.
+The image has the keys, vermagic and the kernel's own exports; the exports of its modules, and the layout of `struct
+module`, are in the modules that it came with. The kernel may be installed here or unpacked anywhere.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ def kernel_from_image(
 
 
 def _facts_of_image(image: Path) -> dict[str, Any]:
-    """What is in the image, kept in the user's cache: unpacking takes a second."""
+    """The facts in the image, kept in the user's cache: unpacking takes a second."""
     cached = cache_directory() / "shipped" / f"{image_state('image 1', image)}.json"
     known = read_json(cached)
     if isinstance(known, dict) and known.keys() == {"release", "machine", "vermagic", "config", "symvers"}:

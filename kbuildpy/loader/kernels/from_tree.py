@@ -1,7 +1,8 @@
-"""What the check knows about a kernel from its kernel tree: everything but the keys, which are in the image only.
+"""A kernel from its kernel tree: all facts but the keys, which are in the image only.
 
-Where the image and the modules of the same release are installed, they lend what the tree has not. The layout of
-`struct module` is the compiler's; whoever calls says how the tree is asked (`kbuild.module_facts`).
+Where the image and the modules of the same release are installed, the facts that the tree lacks come from them. The
+layout of `struct module` is known to the compiler; the caller passes the function that asks it
+(`kbuild.module_facts`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def kernel_from_tree(
 
     `ask` gives vermagic and layout. `image` is the kernel's image and `modules` its `lib/modules/RELEASE`; without
     them, those of the tree's release are taken where they are installed below `root`. Raises `KbuildError` for a
-    `Module.symvers` that is not what modpost writes.
+    `Module.symvers` that modpost did not write.
     """
     missing: dict[Fact, str] = {}
     modules = modules or modules_directory(tree.release, root=root)

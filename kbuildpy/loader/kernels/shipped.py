@@ -1,6 +1,6 @@
-"""What the modules that a kernel came with tell about it: what they export, vermagic, and `struct module`.
+"""The facts in the modules that a kernel came with: their exports, vermagic, and the layout of `struct module`.
 
-All of them are read once; what they said is kept in the user's cache for as long as their names, sizes and times stay.
+All of them are read once; the facts are kept in the user's cache while names, sizes and times of the files stay.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Shipped(NamedTuple):
 
 
 def read_shipped(directory: Path) -> Shipped:
-    """What the modules in `directory` (`.../lib/modules/RELEASE`) tell.
+    """The facts in the modules of `directory` (`.../lib/modules/RELEASE`).
 
     The first time takes as long as decompressing those that export something. Raises `KbuildError` for a module that is
     damaged.
@@ -51,7 +51,7 @@ def read_shipped(directory: Path) -> Shipped:
 
 
 def facts_of_modules(directory: Path) -> ModuleFacts | None:
-    """vermagic and layout as the first module in `directory` tells them that can; the others are not looked at."""
+    """vermagic and layout from the first module in `directory` that has both; the others are not read."""
     images = (ModuleImage(read_module(Path(file)), file) for file in walk_modules(directory))
     return next(filter(None, map(module_facts_of, images)), None)
 
@@ -72,7 +72,7 @@ def module_facts_of(image: ModuleImage) -> ModuleFacts | None:
 
 
 def module_exports(image: ModuleImage, owner: str) -> Iterator[SymversRow]:
-    """What a finished module exports, as lines of a symvers file; found as the kernel does, through the tables.
+    """The exports of a finished module as lines of a symvers file, found through the tables as the kernel does.
 
     Raises `KbuildError` for tables that do not fit together.
     """

@@ -1,4 +1,4 @@
-"""What an unpacked kernel says about itself: vermagic, its own configuration, and what it exports.
+"""The facts in an unpacked kernel: vermagic, its own configuration, and its exports.
 
 The exports are in the sections that the kernel's find_symbol() goes through (include/asm-generic/vmlinux.lds.h:
 __ksymtab and its companions), which an x86 image keeps with their headers; an arm64 `Image` is plain memory.
@@ -58,7 +58,7 @@ def machine_of(kernel: bytes) -> str:
 
 
 def vermagic_of(kernel: bytes, release: str) -> str | None:
-    """VERMAGIC_STRING of a kernel (kernel/module/main.c: vermagic), None if it is not to be told from other strings."""
+    """VERMAGIC_STRING of a kernel (kernel/module/main.c: vermagic), None if it cannot be told from other strings."""
     words = rb"((?:SMP )?(?:preempt |preempt_rt )?(?:mod_unload )?(?:modversions )?[!-~ ]*)\0"
     found = set(re.findall(rb"\0(" + re.escape(release.encode()) + rb" )" + words, kernel))
     return b"".join(found.pop()).decode() if len(found) == 1 else None
@@ -75,7 +75,7 @@ def embedded_config(kernel: bytes) -> str | None:
 
 
 def vmlinux_exports(kernel: bytes, filename: str) -> list[SymversRow] | None:
-    """What the kernel itself exports; None for an image without section headers.
+    """The kernel's own exports; None for an image without section headers.
 
     Raises `KbuildError` naming `filename` for sections that are not sound.
     """

@@ -1,8 +1,8 @@
-"""modprobe in a script: which modules it takes a name for, what it loads with them and in which order, what it removes.
+"""modprobe in a script: the modules that a name stands for, and the order in which they are loaded or removed.
 
 Counterpart: kmod (libkmod/libkmod-module.c: __kmod_module_get_probe_list, kmod_module_probe_insert_module;
-tools/modprobe.c: rmmod_do_module). The surprise: what a module would like to have beside it (softdep) may fail; what it
-needs may not.
+tools/modprobe.c: rmmod_do_module). The surprise: a soft dependency may fail to load, a module that
+is needed may not.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class ProbedModule(NamedTuple):
 
 
 def modprobe(step: ScriptStep, given: str, args: str, load: Load) -> ScriptStep:
-    """Load the modules that are called `given`, or have it for an alias, each with what it needs.
+    """Load the modules that are called `given`, or have it for an alias, each with the modules that it needs.
 
-    kmod says nothing of what is loaded already or built in, and goes on to the next when one of several fails.
+    kmod prints nothing about modules that are loaded or built in, and goes on to the next when one of several fails.
     """
     meaning = _meaning(step, given)
     if isinstance(meaning, ScriptStep):
@@ -38,7 +38,7 @@ def modprobe(step: ScriptStep, given: str, args: str, load: Load) -> ScriptStep:
 
 
 def _meaning(step: ScriptStep, given: str) -> Meaning | ScriptStep:
-    """What `given` stands for, or the step that fails because it stands for nothing.
+    """The modules that `given` stands for, or the step that fails because there are none.
 
     (That a module of the name is loaded does not count.)
     """
@@ -57,7 +57,7 @@ def _meaning(step: ScriptStep, given: str) -> Meaning | ScriptStep:
 
 
 def _probe(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
-    """Load the kernel's own module `name`, and before and after it what is not loaded yet."""
+    """Load the kernel's own module `name`, and those modules of its list that are not loaded yet."""
     if step.modules.find(name) is not None:
         return step
     try:
@@ -68,7 +68,7 @@ def _probe(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
         if step.modules.find(each) is not None:
             continue
         after = _load_own(step, each, args if each == name else "", load)
-        # (kmod does not mind that one of the others is refused; it does not survive what crashes the kernel)
+        # (kmod ignores a refusal of one of the others; it does not survive a crash of the kernel)
         undefined = after.errno is None and len(after.verdicts) > len(step.verdicts)
         if not after.done and (required or undefined):
             return after
@@ -88,7 +88,7 @@ def _load_own(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
 
 
 def modprobe_remove(step: ScriptStep, given: str) -> ScriptStep:
-    """Unload the modules that are called `given`, or have it for an alias, each with what it alone needed."""
+    """Unload the modules that are called `given`, or have it for an alias, with those that only they needed."""
     meaning = _meaning(step, given)
     if isinstance(meaning, ScriptStep):
         return meaning
@@ -102,9 +102,9 @@ def modprobe_remove(step: ScriptStep, given: str) -> ScriptStep:
 
 
 def _remove(step: ScriptStep, name: str) -> ScriptStep:
-    """Unload `name`, then each that it used and that nothing holds any more; around it, what it only liked to have.
+    """Unload `name`, then each module that it used and that nothing holds any more; around it, its soft dependencies.
 
-    kmod says nothing when it is not loaded.
+    kmod prints nothing when it is not loaded.
     """
     module = step.modules.find(name)
     if module is None:
@@ -121,7 +121,7 @@ def _remove(step: ScriptStep, name: str) -> ScriptStep:
 
 
 def _remove_unused(step: ScriptStep, liked: Sequence[str]) -> ScriptStep:
-    """What can be unloaded of soft dependencies, the last first; the rest stays."""
+    """Unload the soft dependencies that can be unloaded, the last first; the others stay."""
     for given in reversed(liked):
         for name in reversed(_own_modules_named(step.kernel, given)):
             after = _remove(step, name)
@@ -132,7 +132,7 @@ def _remove_unused(step: ScriptStep, liked: Sequence[str]) -> ScriptStep:
 def _probe_list(kernel: LoaderKernel, name: str) -> list[ProbedModule]:
     """The modules to load for the module `name`, and itself, each once and in order.
 
-    Raises `KbuildError` for a module whose file cannot be read for what it needs.
+    Raises `KbuildError` for a module whose file cannot be read.
     """
     required = {name, *_needed(kernel, name)}
     order: list[str] = []
@@ -159,12 +159,12 @@ def _probe_list(kernel: LoaderKernel, name: str) -> list[ProbedModule]:
 
 
 def _softdeps(kernel: LoaderKernel, name: str) -> Softdeps:
-    """What the kernel's own module `name` would like to have loaded before it and after it."""
+    """The soft dependencies of the kernel's own module `name`."""
     return kernel.softdeps_of(name) if kernel.softdeps_of else Softdeps()
 
 
 def _own_modules_named(kernel: LoaderKernel, name: str) -> tuple[str, ...]:
-    """The kernel's own modules that `name` stands for; none for what is built in."""
+    """The kernel's own modules that `name` stands for; none for one that is built in."""
     meaning = kernel.meaning_of(name) if kernel.meaning_of else None
     return () if meaning is None or meaning.built_in else meaning.names
 

@@ -1,15 +1,15 @@
-"""A script of insmod, rmmod and others, run over the model of a kernel: what would come of each step?
+"""A script of insmod, rmmod and others, run over the model of a kernel: the result of each step.
 
 One command a line, as in a shell, with its quotes and comments:
 
     insmod FILE.ko [PARAMETER ...]      modprobe NAME [PARAMETER ...]   (a name or an alias of the kernel's own modules)
-    rmmod [-f] NAME ...                 modprobe -r NAME                (and what it alone needed)
+    rmmod [-f] NAME ...                 modprobe -r NAME                (and the modules that it alone needed)
     lsmod                               cat /proc/modules
-    open NAME, close NAME               (somebody opens or closes a file of the module, and so holds it)
+    open NAME, close NAME               (a program opens or closes a file of the module, and so holds it)
     insmod FILE.ko ... &, rmmod NAME &  (its init or exit function is still running when the next command is given)
     wait NAME                           (until it has returned)
 
-No module's code is run: every init function succeeds, and takes no reference to anybody.
+No module's code is run: every init function succeeds, and takes no reference to a module.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def run_script(text: str, kernel: LoaderKernel, base_directory: Path, *, load: L
 
 
 def read_script(text: str) -> list[Command]:
-    """The commands of a script; raises `KbuildError` with the line that is none."""
+    """The commands of a script; raises `KbuildError` with the line that is no command."""
     commands = []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
@@ -108,7 +108,7 @@ def _in_background(step: ScriptStep, verb: str, operands: Sequence[str], base: P
 
 
 def _wait(step: ScriptStep, name: str) -> ScriptStep:
-    """Until what goes on with `name` is over."""
+    """Wait until the init or exit function of `name` has returned."""
     module = step.modules.find(name)
     if module is None or module.state == "LIVE":
         return replace(step, errno="ECHILD", reason=f"no init or exit function of {name} is running")

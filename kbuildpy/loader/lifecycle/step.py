@@ -1,4 +1,4 @@
-"""A step of a script of insmod, rmmod and others: what came of it, and how loading and unloading change it."""
+"""A step of a script of insmod, rmmod and others: the result of a command, and how loading and unloading change it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Load = Callable[[bytes, LoaderKernel, Modules, str, str], tuple[Verdict, Modules
 
 
 def load_one(contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, file: str) -> tuple[Verdict, Modules]:
-    """`load_module()`, where nothing is loaded but what the script has loaded."""
+    """`load_module()` with no modules loaded but the script's."""
     return load_module(contents, kernel, modules, args, file=file, on_demand=False)
 
 
@@ -35,19 +35,25 @@ class Command(NamedTuple):
 
 @dataclass(frozen=True)
 class ScriptStep:
-    """What came of a command. `errno` and `reason` are None where it was done; with a reason and no errno, it was not
-    done here, or what happens is undefined (the last verdict says so then). `lines` is what the kernel logs, `output`
-    what the command prints; `verdicts` are those of the modules that were to be loaded, `modules` and `kernel` what
-    there is afterwards."""
+    """The result of a command."""
 
     command: Command
+    """The command."""
     modules: Modules
+    """The modules that are loaded afterwards."""
     kernel: LoaderKernel
+    """The kernel afterwards, with its taints."""
     errno: str | None = None
+    """The name of the errno of a refusal; None where the command succeeded or was not carried out."""
     reason: str | None = None
+    """Why it failed; None where it succeeded. Without an errno: it was not carried out, or the result is undefined (the
+    last verdict tells)."""
     lines: tuple[str, ...] = ()
+    """What the kernel logs."""
     output: tuple[str, ...] = ()
+    """What the command prints."""
     verdicts: tuple[Verdict, ...] = ()
+    """The verdicts on the modules that were to be loaded."""
 
     @property
     def done(self) -> bool:
@@ -69,13 +75,13 @@ class ScriptStep:
 
 
 def as_text(step: ScriptStep) -> str:
-    """The step in words: the command with its answer, then what is printed and logged, and why."""
+    """The step in words: the command with its answer, then its output, the log, and the reason."""
     answer = "done"
     if step.errno is not None:
         answer = f"refused with {errno_words(step.errno)}"
     elif step.reason is not None:
         undefined = bool(step.verdicts) and not step.verdicts[-1].accepted
-        answer = "nobody knows what happens" if undefined else "not done"
+        answer = "the result is undefined" if undefined else "not done"
     facts = [("kernel log", line) for line in step.lines]
     facts += [("because", step.reason)] if step.reason is not None else []
     if not step.done:
@@ -87,7 +93,7 @@ def as_text(step: ScriptStep) -> str:
 
 
 def unreadable(step: ScriptStep, error: KbuildError) -> ScriptStep:
-    """Refused with the errno of what was to be read, where it is the file and not what is in it."""
+    """The step that failed because a file could not be read: with the errno of reading it, if there is one."""
     cause = error.__cause__
     number = cause.errno if isinstance(cause, OSError) else None
     reason = "; ".join(filter(None, (error.message, error.hint)))
@@ -95,7 +101,7 @@ def unreadable(step: ScriptStep, error: KbuildError) -> ScriptStep:
 
 
 def load_contents(step: ScriptStep, contents: bytes, args: str, file: str, load: Load) -> ScriptStep:
-    """What comes of loading a module with these contents."""
+    """The step that loads a module with these contents."""
     verdict, modules = load(contents, step.kernel, step.modules, args, file)
     return replace(
         _tainted(step, verdict.taints),
@@ -108,9 +114,9 @@ def load_contents(step: ScriptStep, contents: bytes, args: str, file: str, load:
 
 
 def unload(step: ScriptStep, name: str, flags: int) -> ScriptStep:
-    """What comes of unloading `name`, after others perhaps: all reasons count, and the first errno.
+    """The step that unloads `name`. After others in the same step all reasons count, and the first errno.
 
-    (What kmod finds out in /sys before it asks the kernel, the kernel finds out as well.)
+    (kmod checks in /sys before it asks the kernel; the kernel makes the same checks.)
     """
     unloading = delete_module(step.modules, name, step.kernel, flags=flags)
     reasons = [reason for reason in (step.reason, unloading.reason if unloading.errno else None) if reason]

@@ -1,7 +1,7 @@
 """A module's data as they are once it is relocated: numbers, strings, and pointers to places in the module.
 
-Addresses are not known here. So a pointer is what its relocation makes of it: a place (section and offset) in the
-module, the name of a symbol that somebody else exports, or the bare number where nothing relocates it (0: NULL).
+Addresses are not known here. So a pointer is the target of its relocation: a section and an offset in the module, or a
+symbol that the kernel or another module exports. A pointer without a relocation is the number in the file (0: NULL).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SectionOffset(NamedTuple):
 
 
 class ImportedAddress(NamedTuple):
-    """What another module or the kernel exports as `symbol`, and `addend` bytes behind it."""
+    """The address `addend` bytes behind `symbol`, which another module or the kernel exports."""
 
     symbol: str
     addend: int = 0
@@ -51,9 +51,9 @@ Pointer = SectionOffset | ImportedAddress | int
 
 @dataclass
 class Memory:
-    """The memory of the module in `info`; what is stored stands over what the file has.
+    """The memory of the module in `info`: the file's contents, and values that were stored since.
 
-    All methods raise `Undefined` for what is outside the section: the kernel would use what happens to be there.
+    All methods raise `Undefined` outside of a section: the kernel would use whatever is in memory there.
     """
 
     info: LoadInfo
@@ -91,11 +91,13 @@ class Memory:
         if found is not None:
             return found
         if any(at in self._odd[place.section] for at in range(place.offset - 3, place.offset + _POINTER)):
-            raise self._undefined(f"a relocation makes of the pointer at {self.shown(place)} what is no address")
+            raise self._undefined(
+                f"a relocation makes the pointer at {self.shown(place)} a number that is not an address"
+            )
         return self.integer(place, _POINTER)
 
     def store(self, pointer: Pointer, size: int, value: int = 0, *, shift: int = 0) -> None:
-        """Write `size` bytes at `shift` bytes after `pointer`; `value` matters only for what is read again."""
+        """Write `size` bytes at `shift` bytes after `pointer`; `value` matters only where it is read again."""
         if isinstance(pointer, ImportedAddress):
             if pointer.is_far:
                 raise self._undefined(f"{size} bytes are written to {pointer}, where nothing is")
@@ -111,7 +113,7 @@ class Memory:
         self._stored[place, size] = value
 
     def is_code(self, place: SectionOffset) -> bool:
-        """Whether what is at `place` can be called."""
+        """Whether `place` is in code of the module."""
         section = self.info.sechdrs[place.section] if place.section < len(self.info.sechdrs) else None
         return bool(section and section.sh_flags & SHF_EXECINSTR and 0 <= place.offset < section.sh_size)
 
@@ -150,7 +152,7 @@ class Memory:
         _name, _info, _other, shndx, value, _size = self.info.symbols[symbol]
         if shndx == SHN_UNDEF:
             resolved = self.info.values[symbol]
-            # (of a weak symbol that nobody has, the value is known)
+            # (a weak symbol that is not exported has a known value)
             return ImportedAddress(self.info.symbol_name(symbol), addend) if resolved is None else resolved + addend
         if shndx == SHN_ABS:
             return value + addend

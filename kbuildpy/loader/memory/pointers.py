@@ -1,7 +1,7 @@
 """Tables of pointers in a module: `.return_sites`, `__mcount_loc`, `__jump_table` and others.
 
-Their entries hold an address or the distance to one, and are zeros until they are relocated: the relocation names what
-an entry points to. The kernel follows the pointer without checking where it leads.
+Their entries hold an address or the distance to one, and are zeros until they are relocated: the relocation names the
+target of an entry. The kernel follows the pointer without checking where it leads.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def pointers(info: LoadInfo, number: int, kinds: frozenset[int] | None = None) -
     # (every field has four bytes at least)
     if _overlap(fields, 4) or (kinds & info.machine.relocations.of_8_bytes and _overlap(found, 8)):
         raise Undefined(
-            info.stage, f"relocations of {info.section_name(number)} overlap, and what they make is followed"
+            info.stage, f"relocations of {info.section_name(number)} overlap, and the kernel follows the result"
         )
     return found
 

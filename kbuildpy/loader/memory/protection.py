@@ -1,7 +1,7 @@
-"""What may be done to a module's memory, and until when (kernel/module/strict_rwx.c; main.c: do_init_module).
+"""Which memory of a module is writable, and until when (kernel/module/strict_rwx.c; main.c: do_init_module).
 
-From complete_formation on, what is read-only is that to everybody. When init is over, memory that was for init only is
-freed, and what is read-only after init becomes so. Each function says what is in the way, "" where nothing is.
+From complete_formation on, read-only memory is protected. When init is over, memory for init only is freed, and memory
+that is read-only after init becomes so. Each function gives the obstacle in words, "" where there is none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def not_writable(info: LoadInfo, number: int) -> str:
 
 
 def gone(info: LoadInfo, number: int) -> str:
-    """Why section `number` is no more when init is over."""
+    """Why section `number` no longer exists when init is over."""
     if not info.sechdrs[number].sh_flags & SHF_ALLOC or info.is_init_section(info.section_name(number)):
         return "freed when init is over"
     return ""

@@ -1,7 +1,7 @@
-"""The parameters when the module goes, or when it is refused late: kernel/params.c: destroy_params.
+"""The parameters when the module is removed, or refused late: kernel/params.c: destroy_params.
 
 The operations of each parameter are followed, whether it was set or not. Those of a charp read the variable then, to
-give the memory back that an argument was copied to; what is in it is not followed.
+free the memory that an argument was copied to; the contents are not followed.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _FREE = 24
 """Where `free` is in `struct kernel_param_ops`."""
 _CHARP = 8
 _FREES = {"param_ops_charp": "param_free_charp", "param_array_ops": "param_array_free"}
-"""What the operations that kernel/params.c exports have for `free`; the others have nothing."""
+"""`free` of the operations that kernel/params.c exports; the others have none."""
 
 
 def module_destroy_params(info: LoadInfo) -> None:
-    """Of a module that can be removed again: what is for init only is no more by then."""
+    """Check the parameters of a module that can be removed: memory for init only is freed by then."""
     if is_removable(info):
         destroy_params(Memory(info), init_is_over=True)
 
 
 def destroy_params(memory: Memory, *, init_is_over: bool = False) -> None:
-    """Raise `Undefined` for a parameter that the kernel would come to grief over."""
+    """Raise `Undefined` for a parameter whose memory the kernel would read or free wrongly."""
     for entry in entries(memory.info):
         section, start = entry
         try:
@@ -50,13 +50,13 @@ def _free(memory: Memory, ops: Pointer) -> str:
         check_import(memory, ops)
         return "" if ops.addend else _FREES.get(ops.symbol, "")
     if isinstance(ops, int):
-        raise Undefined(info.stage, f"the operations of a parameter are looked for at the address {ops:#x}")
+        raise Undefined(info.stage, f"the operations of a parameter are read at the address {ops:#x}")
     free = memory.pointer(SectionOffset(ops.section, ops.offset + _FREE))
     if isinstance(free, ImportedAddress):
         return free.symbol
     if free != 0 and not (isinstance(free, SectionOffset) and memory.is_code(free)):
         shown = f"{free:#x}" if isinstance(free, int) else memory.shown(free)
-        raise Undefined(info.stage, f"what frees a parameter is {shown}, which is not code, and is called")
+        raise Undefined(info.stage, f"the function that frees a parameter is {shown}, which is not code, and is called")
     return ""
 
 
@@ -75,7 +75,7 @@ def _array_free(memory: Memory, entry: SectionOffset, arg: Pointer, init_is_over
 def _free_charp(memory: Memory, entry: SectionOffset, arg: Pointer, init_is_over: bool) -> None:
     if isinstance(arg, ImportedAddress):
         if arg.is_far:
-            raise Undefined(memory.info.stage, f"the variable of a charp parameter is looked for at {arg}")
+            raise Undefined(memory.info.stage, f"the variable of a charp parameter is read at {arg}")
         return
     place = _place(memory, entry, arg)
     memory.integer(place, _CHARP)
@@ -88,7 +88,7 @@ def _is_kept(memory: Memory, entry: SectionOffset, place: SectionOffset, what: s
     if obstacle:
         raise Undefined(
             memory.info.stage,
-            f"parameter {as_text(name_at(memory, entry))} is looked at when the module is removed, and its {what}, "
+            f"parameter {as_text(name_at(memory, entry))} is read when the module is removed, and its {what}, "
             f"{memory.shown(place)}, is {obstacle}",
             hint=f"take __initdata off the {what} of the parameter",
         )
@@ -99,6 +99,6 @@ def _place(memory: Memory, entry: SectionOffset, pointer: SectionOffset | int) -
         return pointer
     raise Undefined(
         memory.info.stage,
-        f"parameter {as_text(name_at(memory, entry))} is looked at when the module goes, and has its variable at "
+        f"parameter {as_text(name_at(memory, entry))} is read when the module is removed, and has its variable at "
         f"the address {pointer:#x}",
     )

@@ -28,7 +28,7 @@ _TYPES = ("byte", "short", "ushort", "int", "uint", "long", "ulong", "ullong", "
 
 
 class Elsewhere(Exception):
-    """What describes a parameter is not in the module, but exported by the kernel or another module."""
+    """The description of a parameter is not in the module, but exported by the kernel or another module."""
 
 
 class Ops(NamedTuple):
@@ -103,7 +103,7 @@ def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
 
 
 def ops_at(memory: Memory, pointer: Pointer) -> Ops:
-    """The operations that `pointer` leads to: those of kernel/params.c, the module's own, or somebody else's."""
+    """The operations that `pointer` leads to: those of kernel/params.c, the module's own, or another module's."""
     if isinstance(pointer, ImportedAddress):
         check_import(memory, pointer)
         unknown = Ops(f"the operations {pointer}", False, None)
@@ -120,9 +120,9 @@ def ops_at(memory: Memory, pointer: Pointer) -> Ops:
 
 
 def check_import(memory: Memory, ops: ImportedAddress) -> None:
-    """Operations that are somebody else's must be where somebody can be."""
+    """Raise `Undefined` for operations of another module where no module can be."""
     if ops.is_far:
-        raise Undefined(memory.info.stage, f"the operations of a parameter are looked for at {ops}, where nothing is")
+        raise Undefined(memory.info.stage, f"the operations of a parameter are read at {ops}, where nothing is")
 
 
 def string_at(memory: Memory, pointer: Pointer) -> StringDescription:

@@ -1,7 +1,7 @@
 """Setting one parameter: the functions param_set_* of kernel/params.c.
 
-Each returns None when the value was taken, else the errno with what would have been taken. What goes wrong for a NULL
-pointer in the kernel is `Undefined` here.
+Each returns None when the value was taken, else a `Fault`. It raises `Undefined` where the kernel would follow a NULL
+pointer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kbuildpy.loader.verdict import Undefined
 
 
 class Fault(NamedTuple):
-    """Why a value was not taken: the errno's name, and in words what the parameter takes."""
+    """Why a value was not taken: the errno's name, and the values that the parameter takes, in words."""
 
     errno: str
     takes: str
@@ -56,7 +56,8 @@ def shortened(value: bytes) -> str:
 
 
 def set_parameter(memory: Memory, value: bytes | None, parameter: Parameter) -> Fault | None:
-    """Let the parameter's operations set it to `value`; notes with the module what only its own code can tell."""
+    """Let the parameter's operations set it to `value`; a value that only the module's own code judges is noted as not
+    checked."""
     return _set(memory, value, parameter, parameter.ops, 0)
 
 
@@ -119,7 +120,7 @@ def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter,
     if isinstance(truth, str):
         return Fault(truth, _TRUTHS)
     if not truth and is_set:
-        return Fault("EROFS", "it can be switched on, and then no more off")
+        return Fault("EROFS", "it can be switched on, but not off again")
     if truth:
         memory.store(arg, 1, 1, shift=shift)
     return None

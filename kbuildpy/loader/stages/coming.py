@@ -1,7 +1,7 @@
-"""The module is complete and announced: kernel/module/main.c: prepare_coming_module, and who listens to it.
+"""The module is complete and announced: kernel/module/main.c: prepare_coming_module, and its notifiers.
 
 Livepatch comes first, then the notifiers in the order of their priority: jump labels and tracing, static calls, type
-information. What they follow are pointers in the module's tables; what they write to must be writable by now, and stay
+information. They follow pointers in the module's tables. Memory that they write to must be writable by now, and stay
 so if they write again when the module goes.
 """
 
@@ -23,13 +23,13 @@ from kbuildpy.loader.verdict import Undefined
 TAIL = 1
 """In the key of a static call: it is a jump (STATIC_CALL_SITE_TAIL)."""
 KEY = 16
-"""sizeof(struct static_key), sizeof(struct static_call_key): what is written to is in the second half."""
+"""sizeof(struct static_key), sizeof(struct static_call_key): the kernel writes to the second half."""
 HEAD = 16
-"""What is written to of a `struct srcu_struct` or a `struct trace_event_call`, at least."""
+"""Bytes of a `struct srcu_struct` or a `struct trace_event_call` that are written to, at least."""
 
 
 def prepare_coming_module(info: LoadInfo) -> None:
-    """What happens between a module's being complete and its parameters. Raises `Refusal` or `Undefined`."""
+    """The notifiers between complete_formation() and the parameters. Raises `Refusal` or `Undefined`."""
     info.stage = "klp_module_coming"
     if info.mod_name == "vmlinux" and info.is_set("LIVEPATCH"):
         raise info.refuse(
@@ -162,7 +162,7 @@ def _check_key(info: LoadInfo, number: int, key: Pointer) -> None:
 
 
 def _srcu_module_coming(info: LoadInfo) -> None:
-    """Each gets its memory per CPU; when the module goes, its other half is looked at (kernel/rcu/srcutree.c)."""
+    """Each gets its memory per CPU; when the module is removed, its other half is read (kernel/rcu/srcutree.c)."""
     number = info.find_sec("___srcu_struct_ptrs")
     memory = Memory(info)
     for pointer in _follow(info, "___srcu_struct_ptrs"):
@@ -174,7 +174,7 @@ def _srcu_module_coming(info: LoadInfo) -> None:
                 raise Undefined(
                     info.stage,
                     f"the srcu_struct at {memory.shown(SectionOffset(*pointer[:2]))} has its srcu_usage at {usage:#x}, "
-                    "where that is looked at when the module goes",
+                    "where that is read when the module is removed",
                 )
 
 
@@ -227,7 +227,7 @@ def _takes(info: LoadInfo, number: int, pointer: Pointer, size: int, *, again: b
     elif obstacle:
         problem = f"which is written to, and is {obstacle}"
     elif later and is_removable(info):
-        problem = f"which is {'written to' if again else 'looked at'} when the module is removed, and is {later}"
+        problem = f"which is {'written to' if again else 'read'} when the module is removed, and is {later}"
     if problem:
         place = f"{info.section_name(pointer.section)}+{pointer.offset & ~3:#x}"
         raise Undefined(info.stage, f"an entry of {info.section_name(number)} points to {place}, {problem}")
@@ -245,7 +245,7 @@ def _exists(info: LoadInfo, number: int, pointer: Pointer) -> None:
             raise Undefined(
                 info.stage,
                 f"an entry of {info.section_name(number)} points to the address {pointer.offset:#x}: "
-                f"nobody has {info.symbol_name(pointer.symbol)!r}",
+                f"{info.symbol_name(pointer.symbol)!r} is not exported",
             )
         return
     if not (

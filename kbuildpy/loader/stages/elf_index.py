@@ -20,7 +20,7 @@ DAMAGED = "the file is damaged; build it again"
 
 
 def setup_load_info(info: LoadInfo) -> None:
-    """6.1: the first symbol table counts, and nobody looks whether there is one `__this_module`."""
+    """6.1: the first symbol table counts, and the number of `__this_module` sections is not checked."""
     info.index.info = info.find_sec(".modinfo")
     if info.index.info:
         info.name = get_modinfo(info, "name")
@@ -89,7 +89,7 @@ def cache_module(info: LoadInfo) -> None:
 
 
 def check_struct_size(info: LoadInfo) -> None:
-    """Up to 6.3 nobody looks how large the struct module is, and the kernel writes to all of its own from here on."""
+    """Up to 6.3 the size of the struct module is not checked, and the kernel writes to a whole one from here on."""
     known, section = info.kernel.struct_module, info.sechdrs[info.index.mod]
     if known and section.sh_size < known.size:
         raise Undefined(
@@ -184,7 +184,7 @@ def _cache_index_versions(info: LoadInfo) -> None:
 
 def _cache_strtab(info: LoadInfo) -> None:
     table = info.sechdrs[info.index.str]
-    # (up to 7.1 it may be of a type whose place nobody has looked at)
+    # (up to 7.1 it may be of a type whose offset was not checked)
     info.data_in_file(info.index.str)
     if table.sh_size == 0:
         raise info.refuse("ENOEXEC", "empty symbol string table", "the symbols' string table is empty", DAMAGED)

@@ -1,8 +1,8 @@
-"""Is this an ELF file that can be taken apart without falling over it?
+"""Whether the file is sound ELF as far as the kernel checks it.
 
 Counterparts: kernel/module/main.c of 6.1 (elf_validity_check, setup_load_info); from 6.4 on elf_validity_cache_copy(),
 at first one function, later one for each concern. The order of the checks differs, and with it which of several defects
-is the one that is named.
+the kernel names.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _section_headers(info: LoadInfo) -> None:
         raise info.refuse("ENOEXEC", "Invalid ELF section header size", "its section headers are not of ELF64", DAMAGED)
     if hdr.e_shoff >= info.len or hdr.e_shnum * SHDR_SIZE[True] > info.len - hdr.e_shoff:
         raise info.refuse("ENOEXEC", "Invalid ELF section header overflow", "its section headers are cut off", DAMAGED)
-    # (the kernel looks at the first one even where there is none)
+    # (the kernel reads the first one even where there is none)
     if hdr.e_shnum == 0 and hdr.e_shoff + SHDR_SIZE[True] > len(info.contents):
         raise Undefined(info.stage, "it has no section headers, and the first is read beyond its end", DAMAGED)
 
@@ -182,7 +182,7 @@ def _names(info: LoadInfo) -> None:
     if names.sh_type != SHT_STRTAB and since.has(info.kernel.version, since.TABLE_TYPES):
         line = f"Invalid ELF section name table type: {names.sh_type}"
         raise info.refuse("ENOEXEC", line, "the table of its section names is not one of strings", DAMAGED)
-    # (up to 7.1 it may be of a type whose place nobody has looked at)
+    # (up to 7.1 it may be of a type whose offset was not checked)
     info.data_in_file(info.hdr.e_shstrndx)
     _check_names(info, names)
     for number, section in enumerate(info.sechdrs):

@@ -10,7 +10,7 @@ from kbuildpy.loader.machines.machine import machine_of
 
 
 def post_relocation(info: LoadInfo) -> None:
-    """Patch the module's code for the machine. Raises `Refusal` or `Undefined`, and logs what the kernel warns of."""
+    """Patch the module's code for the machine. Raises `Refusal` or `Undefined`, and logs the kernel's warnings."""
     # The variables' first values are in the file, even if the section says that it has none there.
     if info.index.pcpu:
         info.data_in_file(info.index.pcpu)

@@ -1,4 +1,4 @@
-"""What the module itself exports, read as the kernel reads it: from `__ksymtab`, whose entries are offsets that
+"""The module's own exports, read as the kernel reads them: from `__ksymtab`, whose entries are offsets that
 relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find_exported_symbol_in_section).
 """
 

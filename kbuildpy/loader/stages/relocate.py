@@ -1,6 +1,6 @@
 """Relocating the module: kernel/module/main.c: apply_relocations, kernel/livepatch/core.c: klp_write_section_relocs.
 
-The kernel does not look whether a place lies in its section or a symbol in the table: it writes and reads there.
+The kernel does not check that a place lies in its section or a symbol in the table: it writes and reads there.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def apply_relocations(info: LoadInfo) -> None:
 
 
 def _check_this_module(info: LoadInfo, number: int) -> None:
-    """`__this_module` is in use by now: but for its two functions, what is relocated there is a member that the kernel
+    """`__this_module` is in use by now: but for its two functions, a relocation there changes a member that the kernel
     has filled in, or will. x86 refuses the first; the others it writes to."""
     layout = info.kernel.struct_module
     if layout is None:

@@ -21,7 +21,7 @@ def in_order(info: LoadInfo) -> tuple[str, ...]:
         except KbuildError as error:
             info.not_checked(f"the modules that {owner} needs", reason=error.message)
             below = ()
-        # (of one that was not given, that is said already)
+        # (a module that was not given is noted already)
         unknown = unknown or (below is None and owner not in (info.absent or ()))
         order += [name for name in (*(below or ()), owner) if name not in order]
     if unknown:
@@ -30,7 +30,7 @@ def in_order(info: LoadInfo) -> tuple[str, ...]:
 
 
 def _needs(info: LoadInfo, name: str) -> tuple[str, ...] | None:
-    """What module `name` needs: as it is loaded, else as the kernel's own module of that name."""
+    """The modules that `name` needs: the loaded one, else the kernel's own module of that name."""
     loaded = info.modules.find(name)
     if loaded is None:
         return info.kernel.depends_of(name) if info.kernel.depends_of else None

@@ -1,4 +1,4 @@
-"""What the loader takes out of particular sections before symbols are resolved.
+"""Particular sections that the loader reads before symbols are resolved.
 
 Counterparts: kernel/module/main.c (percpu_modalloc, find_module_sections, check_module_license_and_versions and its
 later halves, setup_modinfo).
@@ -18,7 +18,7 @@ KERNEL_SYMBOL_SIZE = 12
 _PERCPU_RESERVE = 8 << 10
 _PERCPU_MIN = 4
 _PERCPU_UNIT = 32 << 10
-"""PCPU_MIN_ALLOC_SIZE and PCPU_MIN_UNIT_SIZE: what the allocator rounds to, and the most that it gives at once."""
+"""PCPU_MIN_ALLOC_SIZE and PCPU_MIN_UNIT_SIZE: the alignment of the allocator, and the most that it gives at once."""
 _PERCPU_RESERVE_PROFILED = 8 << 13
 
 
@@ -61,7 +61,7 @@ def find_module_sections(info: LoadInfo) -> None:
             if info.find_sec(name):
                 info.log(f"{info.mod_name}: ignoring obsolete section {name}")
     if info.is_set("DEBUG_INFO_BTF_MODULES"):
-        # It is looked for among all sections, also those whose names nobody has checked.
+        # The kernel searches all sections for it, also those whose names were not checked.
         any(info.section_name(number) == ".BTF" for number in range(1, len(info.sechdrs)))
     if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):
         line = f"{info.mod_name}: has both .ctors and .init_array."
@@ -86,7 +86,7 @@ def check_export_sections(info: LoadInfo) -> None:
 
 
 def setup_modinfo(info: LoadInfo) -> None:
-    """Namespaces for particular modules are nobody's to import."""
+    """A namespace for particular modules (`module:`) cannot be imported."""
     if info.kernel.version >= since.MODULE_NAMESPACES:
         for namespace in modinfo_values(info, "import_ns"):
             if namespace.startswith("module:"):

@@ -1,7 +1,7 @@
-"""The first look: is there a signature, and is it one that the kernel trusts?
+"""Whether the module has a signature, and the kernel trusts it.
 
-Counterpart: kernel/module/signing.c (module_sig_check). The signature is cut off here, whatever is thought of it, if
-its trailer is sound.
+Counterpart: kernel/module/signing.c (module_sig_check). The signature is cut off here, trusted or not, if its
+trailer is sound.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _verdict(info: LoadInfo) -> tuple[str | None, str]:
 
 
 def _line(errno: str, info: LoadInfo) -> str | None:
-    """What the kernel says about a trailer (kernel/module_signature.c: mod_check_sig); of the rest it says nothing."""
+    """The kernel's line about a trailer (kernel/module_signature.c: mod_check_sig); there is none about the rest."""
     trailer = info.contents[-len(MARKER) - 12 : -len(MARKER)]
     length = int.from_bytes(trailer[8:12], "big")
     sound = len(trailer) == 12 and length < len(info.contents) - len(MARKER) - 12

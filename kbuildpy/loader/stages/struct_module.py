@@ -1,4 +1,4 @@
-"""What the kernel has entered in a module's `struct module` by the time that relocations are applied.
+"""The members of `struct module` that the kernel has filled in before relocations are applied.
 
 A module that was built against headers with another configuration may have a struct of the same size in which `init`
 and `exit` are elsewhere. x86 refuses a relocation of a place that is not zero, and many of the kernel's members are
@@ -75,7 +75,7 @@ _COUNTS = {
     "dyndbg_info.num_descs": "__dyndbg",
     "dyndbg_info.num_classes": "__dyndbg_classes",
 }
-"""Members that count what is in a section."""
+"""Members that count the entries of a section."""
 _LARGEST = 64
 """No entry of such a section has more bytes (struct kernel_param has 40, struct _ddebug 56)."""
 _LATER = (
@@ -116,7 +116,7 @@ def member_at(members: list[Member], offset: int) -> str:
 
 
 def is_freed(path: str) -> bool:
-    """Whether the kernel frees what a member leads to when it refuses the module after all."""
+    """Whether the kernel frees the memory that a member points to when it refuses the module after all."""
     return path in _FREED
 
 

@@ -1,4 +1,4 @@
-"""Every symbol gets its value: its own from its section's place, another's from who exports it.
+"""Every symbol gets its value: one of the module's from its section's address, an undefined one from its exporter.
 
 Counterpart: kernel/module/main.c (simplify_symbols, resolve_symbol, verify_exported_symbols). The kernel goes on
 after a symbol that it cannot resolve, and ends with the errno of the last.
@@ -23,7 +23,7 @@ _PERCPU = 0x20000
 
 
 class FoundSymbol(NamedTuple):
-    """Who exports a symbol: "" is the kernel itself."""
+    """An export that was found; `owner` is "" for the kernel itself."""
 
     owner: str
     crc: int | None
@@ -34,7 +34,7 @@ class FoundSymbol(NamedTuple):
 
 
 class Problems:
-    """What is wrong with symbols: line, reason and hint of the `first`, and the errno of the `last`."""
+    """Errors about symbols: line, reason and hint of the `first`, and the errno of the `last`."""
 
     def __init__(self) -> None:
         self.first: tuple[str, str, str] | None = None
@@ -72,7 +72,7 @@ def simplify_symbols(info: LoadInfo) -> None:
 
 
 def _undefined(info: LoadInfo, number: int, problems: Problems) -> int | None:
-    """The value of a symbol of somebody else's."""
+    """The value of an undefined symbol."""
     name = info.symbol_name(number)
     before = len(info.journal.lines)
     missing = resolve_symbol(info, name)
@@ -112,7 +112,7 @@ class Unresolvable(NamedTuple):
 
 
 def resolve_symbol(info: LoadInfo, name: str) -> Unresolvable | None:
-    """None if somebody exports `name` and this module may use it."""
+    """None if `name` is exported and this module may use it."""
     if info.kernel.exports is None:
         info.not_checked("symbols", Fact.EXPORTS)
         return None
@@ -180,7 +180,7 @@ def find_symbol(info: LoadInfo, name: str, *, gplok: bool, on_demand: bool) -> F
 
 
 def verify_exported_symbols(info: LoadInfo) -> None:
-    """What the module exports must not be exported already."""
+    """A symbol that the module exports must not be exported already."""
     from kbuildpy.loader.stages.own_exports import own_exports
 
     if not info.find_sec("__ksymtab") and not info.find_sec("__ksymtab_gpl"):
@@ -237,8 +237,7 @@ def for_module(namespace: str, module: str) -> bool:
 
 
 def _absent(info: LoadInfo) -> list[str]:
-    """Modules that modpost has found this one to depend on, and that nothing is known of: what it could not find here,
-    one of them may export."""
+    """The modules in `depends=` of which nothing is known: one of them may export a symbol that is not found."""
     if info.absent is None:
         exports = info.kernel.exports
         assert exports is not None
@@ -261,7 +260,7 @@ def _depends(info: LoadInfo) -> list[str]:
 
 
 def _why_unknown(info: LoadInfo, name: str) -> tuple[str, str]:
-    """What to say about a symbol that nobody exports to this module."""
+    """Reason and hint for a symbol that is not exported to this module."""
     known = info.kernel.exports.find(name) if info.kernel.exports else None
     loaded = [module.exports[name] for module in info.modules.loaded if name in module.exports]
     if "P" in info.taints.module and any(export.gpl_only for export in (known, *loaded) if export is not None):
@@ -272,10 +271,10 @@ def _why_unknown(info: LoadInfo, name: str) -> tuple[str, str]:
     refused = next((owner for owner in _depends(info) if owner in info.modules.refused), "")
     if refused:
         return (
-            f"nobody exports {name}: {refused}, which it needs, is refused itself",
+            f"{name} is not exported: {refused}, which the module depends on, is refused itself",
             f"see what is wrong with {refused}",
         )
     return (
-        f"nobody exports {name}",
-        "the kernel does not have it, or not for modules; another module's must be built and loaded before",
+        f"{name} is not exported by the kernel or a loaded module",
+        "the kernel does not have it, or not for modules; a module that exports it must be built and loaded before",
     )

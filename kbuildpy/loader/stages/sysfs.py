@@ -1,7 +1,7 @@
 """The module gets its directory below /sys/module: kernel/module/sysfs.c: mod_sysfs_setup.
 
-Code in the kernel itself has directories there, too (`printk`). Which is told by no kernel tree; a kernel's own list
-tells names that may have one.
+Code in the kernel itself has directories there, too (`printk`). No kernel tree lists them; the list of built-in modules
+has names that may have one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _check_parameters(info: LoadInfo) -> None:
                 isinstance(name, SectionOffset) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC
             )
     if not kept:
-        raise Undefined(info.stage, "the name of a parameter is not kept, and is looked at again in the end")
+        raise Undefined(info.stage, "the name of a parameter is not kept, and is read again in the end")
 
 
 def _check_sections(info: LoadInfo) -> None:
@@ -85,6 +85,6 @@ def _check_sections(info: LoadInfo) -> None:
 
 
 def _duplicate(info: LoadInfo, path: str) -> str:
-    """What the kernel says of a file that is there already (fs/sysfs/dir.c: sysfs_warn_dup)."""
+    """The kernel's line about a file that exists already (fs/sysfs/dir.c: sysfs_warn_dup)."""
     # (a slash in the module's name would be a directory)
     return f"sysfs: cannot create duplicate filename '/module/{info.mod_name.replace('/', '!')}/{path}'"

@@ -17,7 +17,7 @@ _ENTRY = 64
 
 
 def check_modstruct_version(info: LoadInfo) -> None:
-    """The CRC of `module_layout` stands for the layout of struct module and of what belongs to it."""
+    """The CRC of `module_layout` stands for the layout of struct module and of the structs in it."""
     exports = info.kernel.exports
     if exports is None:
         info.not_checked("versions of symbols", Fact.EXPORTS)
@@ -54,7 +54,8 @@ def check_version(info: LoadInfo, symbol: str, crc: int | None) -> Wrong | None:
     if of_module is None:
         info.log(f"{info.name}: no symbol version for {symbol}")
         return Wrong(
-            f"it has no version of {symbol}: nobody exported that, or with none, where it was built", differs=False
+            f"it has no version of {symbol}, which had none or was not exported where it was built",
+            differs=False,
         )
     return None if of_module == crc else _disagreement(info, symbol)
 

@@ -18,7 +18,7 @@ from kbuildpy.loader.verdict import Undefined
 ALTERNATIVE = struct.Struct("<8xHBB")
 """struct alt_instr: two distances, the capability, and the lengths before and after."""
 CALLBACK = 1 << 15
-"""In the capability: what is pointed to is a function that does the patching (ARM64_CB_BIT)."""
+"""In the capability: the pointer leads to a function that does the patching (ARM64_CB_BIT)."""
 
 
 def module_finalize(info: LoadInfo) -> None:
@@ -44,7 +44,7 @@ def module_finalize(info: LoadInfo) -> None:
 
 
 def _apply_alternatives(info: LoadInfo, number: int) -> None:
-    """Whether an entry is used depends on the processor; all are looked at here."""
+    """Whether an entry is used depends on the processor; all are checked here."""
     whole_entries(info, number, ALTERNATIVE.size)
     contents = info.data(number)
     found = pointers(info, number)

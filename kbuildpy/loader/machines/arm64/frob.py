@@ -21,7 +21,7 @@ L1_CACHE_BYTES = 64
 
 
 Entry = tuple[int, int, int]
-"""Type, symbol and addend of a relocation: what cmp_rela() sorts by."""
+"""Type, symbol and addend of a relocation: the order of cmp_rela()."""
 
 
 def module_frob_arch_sections(info: LoadInfo) -> None:

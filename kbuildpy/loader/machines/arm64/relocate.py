@@ -60,7 +60,7 @@ MASK = (1 << 64) - 1
 REACH = 1 << 24
 """An addend that does not lead out of the part of memory that holds the kernel and its modules."""
 FAR = 1 << 56
-"""One that leads out of what any type reaches."""
+"""An addend that leads beyond the reach of every type."""
 NEAR = 1 << 27
 """Bytes that a branch reaches, and about how far apart a module's sections are."""
 KERNEL_ADDRESS = 0xFFFF_8000_0800_0000
@@ -71,9 +71,9 @@ class Arm64Type(NamedTuple):
     """How a relocation type is computed and written."""
 
     operation: str
-    """What is computed: "abs" S + A, "prel" S + A - P, "page" the distance of pages."""
+    """The value: "abs" S + A, "prel" S + A - P, "page" the distance of pages."""
     field: str
-    """What it is written into: "data", or an instruction's "movkz", "movnz" or "imm"."""
+    """Where it is written: "data", or an instruction's "movkz", "movnz" or "imm"."""
     lsb: int
     """The lowest bit that is kept."""
     length: int
@@ -257,7 +257,8 @@ def _emit_plt_entry(info: LoadInfo, relsec: int, entry: int) -> None:
 
 
 def _shown_value(info: LoadInfo, symbol: int, addend: int) -> str:
-    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that nobody has."""
+    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that are not
+    exported."""
     value = info.values[symbol]
     if value is None or info.symbol(symbol).st_shndx not in (0, SHN_ABS):
         return "<val>"

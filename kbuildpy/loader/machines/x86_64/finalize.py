@@ -1,7 +1,7 @@
 """Patching the code of an x86-64 module: arch/x86/kernel/module.c: module_finalize, arch/x86/kernel/alternative.c,
 arch/x86/kernel/unwind_orc.c.
 
-Nothing here refuses a module: what does not look as expected is warned of and left as it is, or stops the machine.
+Nothing here refuses a module: the kernel warns of code that it does not expect and leaves it, or stops the machine.
 Sections are taken by name, the last of each, whether they are kept in memory or not.
 """
 
@@ -27,7 +27,7 @@ _NEAR = 1 << 12
 TRAMPOLINE_UD = bytes.fromhex("0fb9cc")
 """Behind the return of a static call's trampoline (arch/x86/kernel/static_call.c: tramp_ud)."""
 ENDBR = frozenset({bytes.fromhex("f30f1efa"), bytes.fromhex("f30f1efb"), bytes.fromhex("660f1f00")})
-"""endbr64, endbr32, and what the kernel has put in their place (arch/x86/include/asm/ibt.h: is_endbr)."""
+"""endbr64, endbr32, and the code that the kernel puts in their place (arch/x86/include/asm/ibt.h: is_endbr)."""
 RETURN_THUNK = "__x86_return_thunk"
 INDIRECT_THUNK = "__x86_indirect_thunk_"
 RSP = INDIRECT_THUNK + "rsp"
@@ -36,8 +36,8 @@ RSP = INDIRECT_THUNK + "rsp"
 def module_finalize(info: LoadInfo) -> None:
     """Paravirt calls, retpolines, returns, alternatives, ENDBR and the unwinder's tables, in the kernel's order.
 
-    Left out is what needs a processor's features: call depth tracking (`.call_sites`), FineIBT (`.cfi_sites`), locks on
-    one processor (`.smp_locks`), and what instructions are within replacements.
+    Patching that depends on the processor is left out: call depth tracking (`.call_sites`), FineIBT (`.cfi_sites`),
+    locks on one processor (`.smp_locks`), and the instructions within replacements.
     """
     paravirt = _last(info, ".parainstructions")
     if paravirt and info.is_set("PARAVIRT") and info.kernel.version < since.PARAVIRT_IN_ALTERNATIVES:
@@ -67,7 +67,7 @@ def _last(info: LoadInfo, name: str) -> int:
 
 
 def _apply_paravirt(info: LoadInfo, number: int) -> None:
-    """struct paravirt_patch_site: the address, a type and the length of what is there."""
+    """struct paravirt_patch_site: the address, a type and the length of the code there."""
     whole_entries(info, number, 16)
     contents = info.data(number)
     for offset, _ in sites(info, number, 16, info.machine.relocations.absolute):
@@ -98,7 +98,7 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
 
 
 def _check_code(info: LoadInfo, number: int, pointer: Pointer, code: Code) -> None:
-    """What a relocation has written is no code: what it is taken for depends on where things lie."""
+    """Raise `Undefined` for bytes that a relocation writes: the instruction that they make depends on addresses."""
     if code.is_relocated(pointer):
         where = f"{pointer.offset:#x} of {info.section_name(pointer.section)}"
         raise Undefined(info.stage, f"an entry of {info.section_name(number)} is about {where}, which is no code")
@@ -193,7 +193,7 @@ def _replacement(info: LoadInfo, number: int, field: int, pointer: Pointer | Non
 
 
 def _apply_seal_endbr(info: LoadInfo, number: int, code: Code) -> None:
-    """Each entry is about an ENDBR that nobody needs."""
+    """Each entry is about an ENDBR that no indirect call needs."""
     whole_entries(info, number, 4)
     for _, pointer in sites(info, number, 4):
         if code.at(number, pointer, 4) not in ENDBR:

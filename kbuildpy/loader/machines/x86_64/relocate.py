@@ -1,9 +1,9 @@
 """Relocations of x86-64: arch/x86/kernel/module.c: apply_relocate_add.
 
 The surprise: a place that is not zero before is refused (the check is for livepatch, which may relocate twice), while
-the result of R_X86_64_PC32 and R_X86_64_PLT32 is cut to 32 bits without a look.
+the result of R_X86_64_PC32 and R_X86_64_PLT32 is cut to 32 bits without a check.
 
-Nearly all sections are told to be harmless from their columns; only what is not is gone through entry by entry.
+The columns show that nearly all sections are harmless; only the others are checked entry by entry.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CHECKED = {R_X86_64_32, R_X86_64_32S}
 
 MASK = (1 << 64) - 1
 TOP_2G = MASK - (1 << 31) + 1
-"""What R_X86_64_32S reaches from above."""
+"""The lowest address that R_X86_64_32S reaches at the end of memory."""
 ELSEWHERE = (-(1 << 31) + (1 << 24), -(1 << 24))
 """Between which addresses the kernel and its modules are, counted from the end of memory
 (arch/x86/include/asm/pgtable_64_types.h). So are per-CPU variables from 6.15 on; before, they are offsets from 0."""
@@ -149,7 +149,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
 
 
 def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, addend: int) -> bytes:
-    """What is written; of an address that is not known only that it is not zero."""
+    """The bytes that are written; for an address that is not known, bytes that are not zero."""
     value = info.values[symbol]
     if value is None:
         return b"\xff" * 8
@@ -159,7 +159,7 @@ def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, ad
 
 
 def nonzero_place(info: LoadInfo, relsec: int, entry: int, reason: str = "", hint: str = "") -> Refusal:
-    """What to raise for a place that is not zero; why that is, and what to do, if the caller knows better."""
+    """The refusal for a place that is not zero, with the caller's `reason` and `hint` if it has better ones."""
     offset, kind, symbol, addend = (column[entry] for column in info.relocations(relsec))
     value = "<val>" if kind in RELATIVE else _shown_value(info, symbol, addend)
     before = (
@@ -191,7 +191,8 @@ def _overflows(info: LoadInfo, relsec: int, entry: int) -> Refusal:
 
 
 def _shown_value(info: LoadInfo, symbol: int, addend: int) -> str:
-    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that nobody has."""
+    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that are not
+    exported."""
     # (the symbol may not exist: the kernel then reads past its table)
     value = info.values[symbol] if symbol < len(info.values) else None
     if value is None or (info.symbol(symbol).st_shndx not in (0, SHN_ABS)):
