@@ -4,7 +4,7 @@
 - `sections`: the same, checked: a section outside the file raises `KbuildError`.
 - `image`: `ModuleImage`, a `.o` or `.ko` with its sections, symbols, relocations and `.modinfo`.
 - `symbols`, `relocations`, `rela_columns`: the tables, decoded in bulk (10^5 symbols, 10^6 relocations).
-- `exports`: the symbols that an image exports. `notes`: its ELF notes. `addresses`: a copy for gdb.
+- `kernel_symbol`: an entry of a table of exports. `notes`: ELF notes. `addresses`: a copy of an image for gdb.
 - `constants`, `relocation_types`: numbers of the specifications. Machine numbers (`EM_*`), section and symbol types
   stand in `constants`; the relocation types of all machines in `relocation_types`.
 
@@ -16,18 +16,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kbuildpy.elf.exports import Export
     from kbuildpy.elf.headers import Ehdr
     from kbuildpy.elf.image import ModuleImage
     from kbuildpy.elf.relocations import Relocation
     from kbuildpy.elf.sections import Section
     from kbuildpy.elf.symbols import Symbol, SymbolTable
 
-__all__ = ["Ehdr", "Export", "ModuleImage", "Relocation", "Section", "Symbol", "SymbolTable"]
+__all__ = ["Ehdr", "ModuleImage", "Relocation", "Section", "Symbol", "SymbolTable"]
 
 _FILES = {
     "Ehdr": "headers",
-    "Export": "exports",
     "ModuleImage": "image",
     "Relocation": "relocations",
     "Section": "sections",

@@ -33,8 +33,10 @@ def decode_relocations(table: bytes, section: Section, header: Ehdr) -> list[Rel
             mips = header.order + ("QIBBBBq" if rela else "QIBBBB")
             size = struct.calcsize(mips)
             return [
-                Relocation(row[0], row[5], row[1], row[6] if rela else 0)
-                for row in struct.iter_unpack(mips, table[: len(table) // size * size])
+                Relocation(offset, kind, symbol, addend[0] if rela else 0)
+                for offset, symbol, _, _, _, kind, *addend in struct.iter_unpack(
+                    mips, table[: len(table) // size * size]
+                )
             ]
         layout, shift, mask = header.order + ("QQq" if rela else "QQ"), 32, 0xFFFFFFFF
     else:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from kbuildpy.loader.btf.types import BtfTypes
     from kbuildpy.signing.keyring import Keyring
 
-__all__ = ["Exports", "KernelExport", "LoaderKernel", "ModuleStruct"]
-
 
 class KernelExport(NamedTuple):
     """An exported symbol."""

@@ -55,7 +55,7 @@ class Journal:
     """Checks that were left out."""
 
 
-class Layout(NamedTuple):
+class MemoryLayout(NamedTuple):
     """Where the module goes in memory: the answer of `layout_and_allocate`."""
 
     sizes: Mapping[str, int]
@@ -65,7 +65,7 @@ class Layout(NamedTuple):
 
 
 NOT_SIGNED = Signature()
-NOT_LAID_OUT = Layout({})
+NOT_LAID_OUT = MemoryLayout({})
 
 
 @dataclass(eq=False, repr=False, match_args=False, kw_only=True)
@@ -93,7 +93,7 @@ class LoadInfo(ModuleFile):
     """`mod->name`, from struct module. Set by `elf_validity`."""
     is_livepatch: bool = False
     """Set by `check_livepatch`."""
-    layout: Layout = NOT_LAID_OUT
+    layout: MemoryLayout = NOT_LAID_OUT
     """Set by `layout_and_allocate`."""
     values: list[int | None] = field(default_factory=list)
     """The symbols' values; None for an address that only the running kernel knows, within a module's reach. Set by

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from kbuildpy.elf.constants import SHN_ABS, STB_WEAK
+from kbuildpy.kernel.module_facts import ModuleStruct
 from kbuildpy.loader.btf.types import Kind, read_types
-from kbuildpy.loader.kernel import ModuleStruct
 from kbuildpy.loader.stages.relocate import apply_relocations
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.btf_draft import Word, drafted

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from kbuildpy.loader.kernel import KernelExport, ModuleStruct
+from kbuildpy.kernel.module_facts import ModuleStruct
+from kbuildpy.loader.kernel import KernelExport
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import Loaded, ModuleExport, Modules
 from kbuildpy.loader.module_file import THIS_MODULE

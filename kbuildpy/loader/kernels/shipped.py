@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kbuildpy.elf import ModuleImage, Section
+from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.module_facts import ModuleFacts, ModuleStruct
 from kbuildpy.kernel.own_modules import module_name, read_module, walk_modules
 from kbuildpy.kernel.symvers import format_symvers
-from kbuildpy.loader.kernels.vmlinux import KERNEL_SYMBOL, TABLES, SymversRow, crcs_of, flags_of
+from kbuildpy.loader.kernels.vmlinux import TABLES, SymversRow, crcs_of, flags_of
 from kbuildpy.loader.module_file import THIS_MODULE
 
 NAME_LENGTH = 56
@@ -101,8 +102,8 @@ def _strings(image: ModuleImage, section: Section) -> dict[int, str]:
     found = {}
     for item in image.relocations_of(section):
         if item.offset % KERNEL_SYMBOL.size and item.symbol < len(rows):
-            shndx = image.symbols.section_index(item.symbol)
-            found[item.offset] = image.string_at(shndx, rows[item.symbol][4] + item.addend)
+            _, _, _, _, st_value, _ = rows[item.symbol]
+            found[item.offset] = image.string_at(image.symbols.section_index(item.symbol), st_value + item.addend)
     return found
 
 
@@ -125,7 +126,8 @@ def _read_all(directory: Path, files: list[str]) -> Shipped:
         facts = facts or module_facts_of(image)
         owner = file[len(f"{directory}/kernel/") : file.rindex(".ko")]
         for row in module_exports(image, owner):
-            rows.setdefault(row[1], row)
+            _, symbol, *_ = row
+            rows.setdefault(symbol, row)
     return Shipped(facts, "".join(format_symvers(rows.values())))
 
 

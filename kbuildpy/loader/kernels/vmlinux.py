@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from kbuildpy.elf.constants import ELFMAG
 from kbuildpy.elf.headers import Ehdr
+from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL, KSYM_FLAG_GPL_ONLY
 from kbuildpy.elf.sections import Section, read_sections, read_sound_ehdr
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import ARCHITECTURES
@@ -21,8 +22,6 @@ from kbuildpy.kernel.architecture import ARCHITECTURES
 SymversRow = tuple[int, str, str, str, str]
 """CRC, symbol, owner, macro and namespace, as `format_symvers` takes them."""
 
-# struct kernel_symbol with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: value, name and namespace, each from its own place on.
-KERNEL_SYMBOL = struct.Struct("<iii")
 _IKCONFIG = re.compile(rb"IKCFG_ST(\x1f\x8b.*?)IKCFG_ED", re.DOTALL)  # kernel/configs.c
 
 
@@ -42,7 +41,6 @@ TABLES = (
     ExportSections("__ksymtab", "__kcrctab", "__kflagstab", False),
     ExportSections("__ksymtab_gpl", "__kcrctab_gpl", "", True),
 )
-_GPL_ONLY = 1  # KSYM_FLAG_GPL_ONLY
 
 
 def machine_of(kernel: bytes) -> str:
@@ -121,7 +119,9 @@ def _rows(
         section = sections.get(name)
         return b"" if section is None else kernel[section.offset : section.offset + section.size]
 
-    entries = KERNEL_SYMBOL.iter_unpack(contents(table.symbols)[: symbols.size // 12 * 12])
+    entries = KERNEL_SYMBOL.iter_unpack(
+        contents(table.symbols)[: symbols.size // KERNEL_SYMBOL.size * KERNEL_SYMBOL.size]
+    )
     count = symbols.size // KERNEL_SYMBOL.size
     try:
         crcs = crcs_of(contents(table.crcs), count, header.order, table.crcs)
@@ -152,4 +152,4 @@ def flags_of(contents: bytes, count: int, table: ExportSections) -> tuple[bool, 
         return (table.gpl_only,) * count
     if len(contents) != count:
         raise KbuildError(f"section {table.flags}: {len(contents)} bytes for {count} exported symbols")
-    return tuple(bool(flags & _GPL_ONLY) for flags in contents)
+    return tuple(bool(flags & KSYM_FLAG_GPL_ONLY) for flags in contents)

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from kbuildpy.loader import since
-from kbuildpy.loader.load_info import Layout, LoadInfo
+from kbuildpy.loader.load_info import LoadInfo, MemoryLayout
 from kbuildpy.loader.stages.blocks import PAGE_SIZE, Blocks, page_align
 from kbuildpy.loader.verdict import Placed, Undefined
 
 
-def allocate(info: LoadInfo, blocks: Blocks) -> Layout:
+def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
     """Give each section its `sh_addr`. Raises `Refusal` (ENOMEM) for a module that is larger than the machine's room
     for modules, and `Undefined`."""
     if blocks.by_type:
@@ -34,7 +34,7 @@ def allocate(info: LoadInfo, blocks: Blocks) -> Layout:
         raise Undefined(
             info.stage, "its struct module is not with its data, and is gone when they are freed", "build it again"
         )
-    return Layout(blocks.sizes, _placed(info, blocks))
+    return MemoryLayout(blocks.sizes, _placed(info, blocks))
 
 
 def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:

@@ -22,7 +22,7 @@ from kbuildpy.elf.constants import (
 from kbuildpy.elf.headers import Shdr
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
-from kbuildpy.loader.load_info import Layout, LoadInfo
+from kbuildpy.loader.load_info import LoadInfo, MemoryLayout
 from kbuildpy.loader.machines.machine import machine_of
 from kbuildpy.loader.stages.allocate import allocate
 from kbuildpy.loader.stages.blocks import Blocks
@@ -82,7 +82,7 @@ def layout_and_allocate(info: LoadInfo) -> None:
         is_strict=info.kernel.has("STRICT_MODULE_RWX") is not False,
     )
     # (shown with a refusal, too)
-    info.layout = Layout(blocks.sizes)
+    info.layout = MemoryLayout(blocks.sizes)
     for section in info.sechdrs:
         section.sh_entsize = _ENTSIZE_UNSET
     for is_init in (False, True):

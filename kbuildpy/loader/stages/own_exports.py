@@ -6,15 +6,12 @@ from __future__ import annotations
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
 from kbuildpy.elf.headers import c_string
+from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL, KSYM_FLAG_GPL_ONLY
 from kbuildpy.elf.relocations import Relocation
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import ModuleExport
-from kbuildpy.loader.stages.sections import KERNEL_SYMBOL_SIZE
 from kbuildpy.loader.verdict import Undefined
-
-GPL_ONLY = 1
-"""include/linux/module_symbol.h: KSYM_FLAG_GPL_ONLY"""
 
 
 def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
@@ -23,7 +20,7 @@ def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
     if info.kernel.version >= since.FLAGSTAB:
         flags = info.data(info.find_sec("__kflagstab"))
         for number, (name, namespace) in enumerate(_table(info, "__ksymtab")):
-            gpl_only = number < len(flags) and bool(flags[number] & GPL_ONLY)
+            gpl_only = number < len(flags) and bool(flags[number] & KSYM_FLAG_GPL_ONLY)
             exports.setdefault(name, ModuleExport(_crc(info, "__kcrctab", number), gpl_only, namespace))
         return exports
     for suffix in ("", "_gpl"):
@@ -50,14 +47,14 @@ def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
             places.update((entry.offset, entry) for entry in info.relocation_entries(number) if entry.type)
     if any(offset % 4 or entry.type not in info.machine.relocations.relative for offset, entry in places.items()):
         raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an offset, and followed")
-    count = info.sechdrs[index].sh_size // KERNEL_SYMBOL_SIZE
+    count = info.sechdrs[index].sh_size // KERNEL_SYMBOL.size
     contents = info.data(index)
-    for at in range(0, count * KERNEL_SYMBOL_SIZE, 4):
-        if at % KERNEL_SYMBOL_SIZE and at not in places and any(contents[at : at + 4]):
+    for at in range(0, count * KERNEL_SYMBOL.size, 4):
+        if at % KERNEL_SYMBOL.size and at not in places and any(contents[at : at + 4]):
             raise Undefined(info.stage, f"an entry of {section} holds an offset to nowhere, and is followed")
     return [
         (_string(info, places.get(place + 4)), _string(info, places.get(place + 8)))
-        for place in range(0, count * KERNEL_SYMBOL_SIZE, KERNEL_SYMBOL_SIZE)
+        for place in range(0, count * KERNEL_SYMBOL.size, KERNEL_SYMBOL.size)
     ]
 
 

@@ -6,6 +6,7 @@ later halves, setup_modinfo).
 
 from __future__ import annotations
 
+from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.pointers import has_address
@@ -13,8 +14,6 @@ from kbuildpy.loader.stages.blocks import PAGE_SIZE
 from kbuildpy.loader.stages.modinfo import modinfo_values
 from kbuildpy.loader.stages.taints import try_to_force_load
 
-KERNEL_SYMBOL_SIZE = 12
-"""sizeof(struct kernel_symbol): three offsets of 32 bits, on all machines with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS."""
 _PERCPU_RESERVE = 8 << 10
 _PERCPU_MIN = 4
 _PERCPU_UNIT = 32 << 10
@@ -97,7 +96,7 @@ def setup_modinfo(info: LoadInfo) -> None:
 
 
 def _count(info: LoadInfo, name: str) -> int:
-    return info.sechdrs[info.find_sec(name)].sh_size // KERNEL_SYMBOL_SIZE
+    return info.sechdrs[info.find_sec(name)].sh_size // KERNEL_SYMBOL.size
 
 
 def _signed(number: int) -> int:

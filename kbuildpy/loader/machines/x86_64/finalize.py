@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from itertools import groupby
+from typing import NamedTuple
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
@@ -20,6 +21,8 @@ ALTERNATIVE_C = "arch/x86/kernel/alternative.c"
 MAX_PATCH_LEN = 254
 FEATURES = (22 + 2) * 32
 """(NCAPINTS + NBUGINTS) * 32 of arch/x86/include/asm/cpufeatures.h, the same in 6.1, 6.12 and 7.3."""
+_ALTERNATIVE = {False: struct.Struct("<8xHBB"), True: struct.Struct("<8xHHBB")}
+"""struct alt_instr behind its two distances: feature, flags (from 6.3 on), both lengths; by whether it has flags."""
 ALT_FLAG_DIRECT_CALL = 2
 CALL, JMP32, CS = 0xE8, 0xE9, 0x2E
 _NEAR = 1 << 12
@@ -147,43 +150,76 @@ def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> Non
         info.warn(ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
 
 
+class Alternative(NamedTuple):
+    """A `struct alt_instr`: code that is replaced on processors with a feature."""
+
+    offset: int
+    """Where the entry is in its table."""
+    code: Pointer
+    """The code."""
+    feature: int
+    flags: int
+    instrlen: int
+    """Bytes of the code."""
+    replacementlen: int
+    """Bytes of the replacement."""
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """What alternatives for the same code have in common."""
+        return self.code[:2] if self.code.section else self.code
+
+
 def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
-    """struct alt_instr: where the code is, where its replacement, the feature, flags, and both lengths. Those for one
-    place come one after the other."""
+    """Alternatives for one place come one after the other."""
     flagged = info.kernel.version >= since.ALTERNATIVE_FLAGS
-    layout = struct.Struct("<8xHHBB" if flagged else "<8xHBB")
-    whole_entries(info, number, layout.size)
-    contents = info.data(number)
+    size = _ALTERNATIVE[flagged].size
+    whole_entries(info, number, size)
     found = pointers(info, number)
-    nested = info.kernel.version >= since.NESTED_ALTERNATIVES
-    rows = [
-        (offset, pointer, layout.unpack(entry(contents, offset, layout.size)))
-        for offset, pointer in sites(info, number, layout.size)
-    ]
-    room: dict[int, int] = {}
-    for _, group in groupby(rows, key=lambda row: row[1][: 2 if row[1].section else 3]):
-        together = list(group)
-        longest = max(fields[-2] for _, _, fields in together)
-        room.update((offset, longest if nested else fields[-2]) for offset, _, fields in together)
-    for offset, pointer, fields in rows:
-        feature, flags = (fields[0], fields[1]) if flagged else (fields[0] & 0x7FFF, 0)
-        instrlen, replacementlen = room[offset], fields[-1]
-        which = f"entry {offset // layout.size} of .altinstructions"
+    alternatives = _alternatives(info, number, flagged=flagged)
+    room = _room(info, alternatives)
+    for item in alternatives:
+        instrlen, replacementlen = room[item.offset], item.replacementlen
+        which = f"entry {item.offset // size} of .altinstructions"
         if instrlen > MAX_PATCH_LEN:
             raise Undefined(info.stage, f"{which} is about {instrlen} bytes of code: BUG_ON() in apply_alternatives")
-        if feature >= FEATURES:
-            raise Undefined(info.stage, f"{which} is for feature {feature}: BUG_ON() in apply_alternatives")
-        before = code.at(number, pointer, instrlen)
+        if item.feature >= FEATURES:
+            raise Undefined(info.stage, f"{which} is for feature {item.feature}: BUG_ON() in apply_alternatives")
+        before = code.at(number, item.code, instrlen)
         replacement = b""
         if replacementlen:
-            replacement = _replacement(info, number, offset + 4, found.get(offset + 4), replacementlen, code)
+            field = item.offset + 4
+            replacement = _replacement(info, number, field, found.get(field), replacementlen, code)
         if replacementlen > instrlen and info.kernel.version < since.PATCH_SITES:
             raise Undefined(info.stage, f"{which} replaces {instrlen} bytes by {replacementlen}")
-        calls = flags & ALT_FLAG_DIRECT_CALL and info.kernel.version >= since.DIRECT_CALLS
+        calls = item.flags & ALT_FLAG_DIRECT_CALL and info.kernel.version >= since.DIRECT_CALLS
         if calls and not (
             replacementlen == 5 and replacement[0] == CALL and instrlen == 6 and before.startswith(b"\xff\x15")
         ):
             raise Undefined(info.stage, f"{which} is for a call, and there is none: BUG() in alt_replace_call")
+
+
+def _alternatives(info: LoadInfo, number: int, *, flagged: bool) -> list[Alternative]:
+    layout = _ALTERNATIVE[flagged]
+    contents = info.data(number)
+    found = []
+    for offset, pointer in sites(info, number, layout.size):
+        feature, *flags, instrlen, replacementlen = layout.unpack(entry(contents, offset, layout.size))
+        # (without flags of its own, the highest bit of the feature is one)
+        feature = feature if flagged else feature & 0x7FFF
+        found.append(Alternative(offset, pointer, feature, flags[0] if flags else 0, instrlen, replacementlen))
+    return found
+
+
+def _room(info: LoadInfo, alternatives: list[Alternative]) -> dict[int, int]:
+    """The bytes of code for each alternative, by its offset: from 6.11 on the most of those for one place."""
+    nested = info.kernel.version >= since.NESTED_ALTERNATIVES
+    room: dict[int, int] = {}
+    for _, group in groupby(alternatives, key=lambda item: item.place):
+        together = list(group)
+        longest = max(item.instrlen for item in together)
+        room.update((item.offset, longest if nested else item.instrlen) for item in together)
+    return room
 
 
 def _replacement(info: LoadInfo, number: int, field: int, pointer: Pointer | None, length: int, code: Code) -> bytes:
