@@ -173,8 +173,14 @@ def test_a_place_or_symbol_that_does_not_exist_is_undefined(machine: str, kind: 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_relocates_only_what_is_kept_in_memory(version: Version) -> None:
-    sections = [Sec(".comment", 0, b"\1" * 64, [Rel(0, 99, 1)]), Sec(".data..percpu", DATA)]
-    apply_relocations(info_of([*sections, *PLTS], [Sym("local", 1)], version=version))
+    sections = [
+        Sec(".text", TEXT, relocations=[Rel(0, R_64, 1)]),
+        Sec(".comment", 0, b"\1" * 64, [Rel(0, 99, 1)]),
+        Sec(".data..percpu", DATA),
+    ]
+    info = info_of([*sections, *PLTS], [Sym("local", 1)], version=version)
+    apply_relocations(info)
+    assert info.relocated == {info.find_any_sec(".text"): [info.find_any_sec(".rela.text")]}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
