@@ -15,22 +15,13 @@ from itertools import zip_longest
 from pathlib import Path
 
 from kbuildpy.errors import CommandError
+from kbuildpy.kernel.architecture import ARCHITECTURES
 from kbuildpy.kernel.packages import reinstall_hint
 from kbuildpy.run import install_hint, run
 from kbuildpy.shell_words import is_operator, shell_words
 
 # e_machine of a program (elf.h), as `uname -m` calls the machine.
-_MACHINES = {
-    3: "i686",
-    8: "mips",
-    21: "ppc64le",
-    22: "s390x",
-    40: "armv7l",
-    62: "x86_64",
-    183: "aarch64",
-    243: "riscv64",
-    258: "loongarch64",
-}
+_MACHINES = {item.elf_machine: item.uname for item in ARCHITECTURES}
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # what a shell's exit status says of a program that it could not start
 _RUNS = {"x86_64": ("x86_64", "i686"), "aarch64": ("aarch64", "armv7l")}  # of those, more than its own
 # What may stand before a program in a command of the shell's.

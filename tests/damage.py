@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from kbuildpy.elf.raw import SHDR_SIZE, Shdr, read_ehdr, read_shdrs
+from kbuildpy.elf.headers import SHDR_SIZE, Shdr, read_ehdr, read_shdrs
 
 Damage = Callable[[bytearray, Random], None]
 

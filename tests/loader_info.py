@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kbuildpy.elf.constants import EM_AARCH64, EM_X86_64
-from kbuildpy.elf.raw import read_ehdr, read_shdrs
+from kbuildpy.elf.headers import read_ehdr, read_shdrs
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.loaded import Modules
+from kbuildpy.loader.machines.machine import machine_named
 from kbuildpy.loader.stages.layout import layout_and_allocate
 from kbuildpy.loader.stages.symbols import simplify_symbols
 from tests.elf_objects import Sec, Sym, elf_object
@@ -24,6 +25,17 @@ class AllBut:
         return None if symbol.startswith("missing") else KernelExport("", None, False, "")
 
 
+def load_info(contents: bytes, kernel: LoaderKernel, args: str = "") -> LoadInfo:
+    """The module with these `contents` before the first stage, with no other module loaded."""
+    machine = machine_named(kernel.machine).facts
+    return LoadInfo(contents, len=len(contents), kernel=kernel, machine=machine, modules=Modules(), args=args)
+
+
+def sentences(info: LoadInfo) -> list[str]:
+    """What the stages say of the checks that they left out."""
+    return [item.sentence for item in info.journal.unchecked]
+
+
 def info_of(
     sections: Sequence[Sec],
     symbols: Sequence[Sym],
@@ -36,7 +48,8 @@ def info_of(
     elf_machine = EM_AARCH64 if machine == "arm64" else EM_X86_64
     contents = elf_object(sections, symbols, machine=elf_machine)
     kernel = LoaderKernel(release="test", version=version, machine=machine, config=config, exports=AllBut())
-    info = LoadInfo(contents, kernel, Modules(), len=len(contents), name="m", mod_name="m")
+    info = load_info(contents, kernel)
+    info.name = info.mod_name = "m"
     info.hdr = read_ehdr(contents)
     info.sechdrs = read_shdrs(contents, info.hdr)
     info.index.sym = info.find_any_sec(".symtab")

@@ -20,5 +20,5 @@ def without_addresses(image: ModuleImage) -> bytes:
         (struct.Struct(f"{header.order}Q"), 16) if header.is_64bit else (struct.Struct(f"{header.order}I"), 12)
     )
     for section in image.sections:
-        field.pack_into(contents, header.shoff + section.index * header.shentsize + offset, 0)
+        field.pack_into(contents, header.e_shoff + section.index * header.e_shentsize + offset, 0)
     return bytes(contents)

@@ -1,4 +1,7 @@
-"""Numbers of the ELF specification that modules use (`/usr/include/elf.h` has their long form)."""
+"""Numbers of the ELF specification that modules use, by their names in `/usr/include/elf.h`.
+
+One exception: SHN_LIVEPATCH, SHF_RELA_LIVEPATCH and SHF_RO_AFTER_INIT are the kernel's own (include/uapi/linux/elf.h).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,14 @@ SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA = 0, 1, 2, 3, 4
 SHT_NOTE, SHT_NOBITS, SHT_REL, SHT_SYMTAB_SHNDX = 7, 8, 9, 18
 
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
+SHF_RELA_LIVEPATCH, SHF_RO_AFTER_INIT = 0x00100000, 0x00200000
 
-SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON, SHN_XINDEX = 0, 0xFF00, 0xFFF1, 0xFFF2, 0xFFFF
+SHN_UNDEF, SHN_LORESERVE, SHN_LIVEPATCH, SHN_ABS, SHN_COMMON, SHN_XINDEX = 0, 0xFF00, 0xFF20, 0xFFF1, 0xFFF2, 0xFFFF
 
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_SECTION, STT_FILE = 0, 1, 2, 3, 4
 STT_LOPROC = 13
 
-# Bounds the work that a hostile string table can cause; the kernel's own limit (KSYM_NAME_LEN) is 512.
 MAX_NAME = 8192
+"""The longest name that is read, in bytes: it bounds the work that a hostile string table can cause. The kernel's limit
+(KSYM_NAME_LEN) is 512."""

@@ -1,9 +1,8 @@
 """A module image: a parsed `.o` or `.ko`.
 
-Header and section headers are read and checked at once (a section outside the file is refused here), all
-else when it is first asked for. The headers are decoded with `struct`: importing pyelftools takes 70 ms,
-which is most of what a small module's whole modpost may cost. `ModuleImage.elffile()` gives pyelftools'
-view of the same bytes for what is structure and not bulk: notes, DWARF, dynamic sections.
+Header and section headers are read and checked at once (a section outside the file is refused here), everything
+else when it is first used. The headers are decoded with `struct`: importing pyelftools takes 70 ms, which is most of
+the time that modpost has for a small module. `ModuleImage.elffile()` gives pyelftools' view of the same bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import struct
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kbuildpy.elf.constants import (
     MAX_NAME,
@@ -23,22 +22,20 @@ from kbuildpy.elf.constants import (
     SHT_SYMTAB_SHNDX,
     STB_LOCAL,
 )
+from kbuildpy.elf.headers import Ehdr
 from kbuildpy.elf.relocations import Relocation, decode_relocations
-from kbuildpy.elf.sections import Header, Section, read_header, read_sections
+from kbuildpy.elf.sections import Section, read_sections, read_sound_ehdr
 from kbuildpy.elf.symbols import Symbol, SymbolTable, decode_symbols
 from kbuildpy.errors import KbuildError
 
-if TYPE_CHECKING:
-    from kbuildpy.elf.exports import Export
-
 
 class ModuleImage:
-    """The bytes of an ELF file and what they say. Nothing here changes after construction."""
+    """The bytes of an ELF file and their decoded tables. Nothing here changes after construction."""
 
     def __init__(self, contents: bytes, filename: str) -> None:
         self.contents = contents
         self.filename = filename
-        self.header: Header = read_header(contents, filename)
+        self.header: Ehdr = read_sound_ehdr(contents, filename)
         self.sections: tuple[Section, ...] = read_sections(contents, self.header, filename)
 
     @classmethod
@@ -110,10 +107,12 @@ class ModuleImage:
 
     @cached_property
     def undefined(self) -> tuple[Symbol, ...]:
-        """The symbols that somebody else must define, in the file's order (weak ones too)."""
+        """The global and weak symbols that the file does not define, in its order."""
         symbols = self.symbols
         return tuple(
-            symbols[index] for index, row in enumerate(symbols.rows) if row[3] == SHN_UNDEF and row[1] >> 4 != STB_LOCAL
+            symbols[index]
+            for index, (_, st_info, _, st_shndx, _, _) in enumerate(symbols.rows)
+            if st_shndx == SHN_UNDEF and st_info >> 4 != STB_LOCAL
         )
 
     @cached_property
@@ -129,13 +128,6 @@ class ModuleImage:
     def modinfo_values(self, tag: str) -> tuple[str, ...]:
         """Every value of `tag` in `.modinfo`."""
         return tuple(value for name, value in self.modinfo if name == tag)
-
-    @cached_property
-    def exports(self) -> tuple[Export, ...]:
-        """What the file exports, by either of the kernel's mechanisms (see `kbuildpy.elf.exports`)."""
-        from kbuildpy.elf.exports import read_exports
-
-        return read_exports(self)
 
     def elffile(self) -> Any:
         """pyelftools' `ELFFile` over the same bytes."""

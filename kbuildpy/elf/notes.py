@@ -1,4 +1,4 @@
-"""Notes: what an ELF file says to those who load it (elf(5), "Notes (Nhdr)")."""
+"""Notes of an ELF file (elf(5), "Notes (Nhdr)")."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHT_NOTE
-from kbuildpy.elf.sections import Header, Section
+from kbuildpy.elf.headers import Ehdr
+from kbuildpy.elf.sections import Section
 
 
 class Note(NamedTuple):
-    """One note: who defines it (`GNU`, `Linux`, `Xen`), the type by which that one knows it, and what it says."""
+    """One note: its owner (`GNU`, `Linux`, `Xen`), the type, whose numbers are the owner's, and the description."""
 
     name: bytes
     type: int
     description: bytes
 
 
-def read_notes(image: bytes, header: Header, sections: Sequence[Section]) -> Iterator[Note]:
-    """The notes in all sections of notes, in their order; what is cut off at a section's end is left out."""
+def read_notes(image: bytes, header: Ehdr, sections: Sequence[Section]) -> Iterator[Note]:
+    """The notes in all sections of type SHT_NOTE, in order; a note that the section's end cuts off is left out."""
     layout = struct.Struct(header.order + "III")
     for section in sections:
         if section.type != SHT_NOTE:

@@ -1,7 +1,7 @@
-"""A 64-bit SHT_RELA section as columns: for who looks at all entries of one field at a time.
+"""A 64-bit SHT_RELA section as columns, for readers that compare one field of all entries.
 
-Half of a module's 10^4..10^6 relocations are of one type and need one question asked; a column answers it in a slice or
-a set, where rows would cost a tuple each.
+Most of a module's 10^4..10^6 relocations have one type: a set or a slice of a column answers a question about all of
+them, where rows would cost a tuple each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class RelaColumns(NamedTuple):
 
 
 def decode_rela_columns(table: bytes, order: str) -> RelaColumns:
-    """Decode `table`, little-endian if `order` is "<"; what is left over behind the last whole entry is not read."""
+    """Decode `table`, little-endian if `order` is "<"; bytes behind the last whole entry are not read."""
     entries = memoryview(table)[: len(table) // ENTRY_SIZE * ENTRY_SIZE]
     low, high = (2, 3) if order == "<" else (3, 2)
     columns = RelaColumns(

@@ -1,7 +1,7 @@
 """The symbol table, decoded in bulk.
 
-A big module has 10^5 symbols and its reader wants a few dozens of them: rows stay plain tuples from
-`struct.iter_unpack`, and a name is looked up only when somebody asks for it.
+A big module has 10^5 symbols, of which a reader needs a few dozen: rows stay plain tuples from `struct.iter_unpack`,
+and a name is looked up only when it is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,23 @@ from kbuildpy.elf.constants import MAX_NAME, SHN_XINDEX
 from kbuildpy.errors import KbuildError
 
 Row = tuple[int, int, int, int, int, int]
-"""A symbol as the ELF64 file has it: st_name, st_info, st_other, st_shndx, st_value, st_size."""
+"""A symbol table entry in the order of Elf64_Sym: st_name, st_info, st_other, st_shndx, st_value, st_size."""
+
+
+class Sym(NamedTuple):
+    """A symbol table entry with its fields by name: Elf64_Sym."""
+
+    st_name: int
+    st_info: int
+    st_other: int
+    st_shndx: int
+    st_value: int
+    st_size: int
+
+    @property
+    def bind(self) -> int:
+        """STB_LOCAL, STB_GLOBAL, STB_WEAK."""
+        return self.st_info >> 4
 
 
 class Symbol(NamedTuple):
@@ -62,7 +78,8 @@ class SymbolTable:
 
     def name(self, index: int) -> str:
         """The name of symbol number `index`."""
-        return self.text(self.rows[index][0])
+        st_name, *_ = self.rows[index]
+        return self.text(st_name)
 
     def text(self, offset: int) -> str:
         """The string at `offset` of the string table."""
@@ -73,7 +90,7 @@ class SymbolTable:
 
     def section_index(self, index: int) -> int:
         """The section of symbol number `index`, also where that does not fit into st_shndx."""
-        shndx = self.rows[index][3]
+        _, _, _, shndx, _, _ = self.rows[index]
         if shndx != SHN_XINDEX:
             return shndx
         if index >= len(self._extended):

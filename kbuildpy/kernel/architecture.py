@@ -1,8 +1,11 @@
-"""Which architecture a kernel tree is for.
+"""The architectures that are known by all their names, and the one that a kernel tree is for.
 
-Kbuild's `ARCH` is what the user says, else this machine (scripts/subarch.include); Debian's headers packages
-override it in `.kernelvariables`. `SRCARCH` is the directory below `arch/`. An object part does not name either
-by itself, but its configuration has exactly one of the architectures' own symbols.
+Kbuild's `ARCH` is given by the user, else it is this machine's (scripts/subarch.include); Debian's headers packages
+override it in `.kernelvariables`. `SRCARCH` is the directory below `arch/`. An object part does not name either, but
+its configuration has exactly one of the architectures' own symbols.
+
+To add an architecture, add a row to `ARCHITECTURES`. `kbuildpy.loader.machines` says what the loader check needs
+besides, `kbuildpy.vm.machine` what booting it needs.
 """
 
 from __future__ import annotations
@@ -12,7 +15,74 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from kbuildpy.elf.constants import (
+    EM_386,
+    EM_AARCH64,
+    EM_ARM,
+    EM_LOONGARCH,
+    EM_MIPS,
+    EM_PPC64,
+    EM_RISCV,
+    EM_S390,
+    EM_X86_64,
+)
 from kbuildpy.kernel.tree import KernelTree
+
+
+@dataclass(frozen=True)
+class KnownArchitecture:
+    """The names and numbers of an architecture of one width."""
+
+    name: str
+    """As messages show it."""
+    srcarch: str
+    """The directory below `arch/`."""
+    bits: int
+    """32 or 64."""
+    uname: str
+    """What `uname -m` prints there."""
+    elf_machine: int
+    """e_machine of its ELF files."""
+    triplet: str
+    """What Debian prefixes its compilers with, without the last hyphen."""
+    boot_offset: int = 0
+    """Where `boot_magic` is in a kernel image."""
+    boot_magic: bytes = b""
+    """The magic number of its boot protocol; empty where it is not known here."""
+
+
+X86_64 = KnownArchitecture(
+    "x86_64",
+    "x86",
+    64,
+    "x86_64",
+    EM_X86_64,
+    "x86_64-linux-gnu",
+    boot_offset=0x202,  # (Documentation/arch/x86/boot.rst)
+    boot_magic=b"HdrS",
+)
+ARM64 = KnownArchitecture(
+    "arm64",
+    "arm64",
+    64,
+    "aarch64",
+    EM_AARCH64,
+    "aarch64-linux-gnu",
+    boot_offset=56,  # (Documentation/arch/arm64/booting.rst)
+    boot_magic=b"ARM\x64",
+)
+ARCHITECTURES = (
+    X86_64,
+    KnownArchitecture("i386", "x86", 32, "i686", EM_386, "i686-linux-gnu"),
+    ARM64,
+    KnownArchitecture("arm", "arm", 32, "armv7l", EM_ARM, "arm-linux-gnueabihf"),
+    KnownArchitecture("riscv", "riscv", 64, "riscv64", EM_RISCV, "riscv64-linux-gnu"),
+    KnownArchitecture("powerpc", "powerpc", 64, "ppc64le", EM_PPC64, "powerpc64le-linux-gnu"),
+    KnownArchitecture("s390", "s390", 64, "s390x", EM_S390, "s390x-linux-gnu"),
+    KnownArchitecture("loongarch", "loongarch", 64, "loongarch64", EM_LOONGARCH, "loongarch64-linux-gnu"),
+    KnownArchitecture("mips", "mips", 64, "mips64", EM_MIPS, "mips64el-linux-gnuabi64"),
+    KnownArchitecture("mips", "mips", 32, "mips", EM_MIPS, "mipsel-linux-gnu"),
+)
 
 # Symbols that the architectures' Kconfig files define without a prompt, where lower case is not enough.
 _SRCARCH_OF_SYMBOL = {"PPC": "powerpc", "SUPERH": "sh"}
@@ -49,18 +119,25 @@ _SUBARCH = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """`arch` as `ARCH` names it, `srcarch` the directory below `arch/` ("" for none told), `bits` 32 or 64.
-
-    `fixed` says that the tree itself sets `ARCH`, whatever the user says.
-    """
+    """The architecture of a kernel tree or a machine."""
 
     arch: str
+    """As `ARCH` names it."""
     srcarch: str
+    """The directory below `arch/`; "" where the tree does not tell it."""
     bits: int
+    """32 or 64."""
     fixed: bool = False
+    """Whether the tree itself sets `ARCH`, so that the user cannot."""
 
     def __str__(self) -> str:
-        return {("x86", 64): "x86_64", ("x86", 32): "i386"}.get((self.srcarch, self.bits), self.arch) or "unknown"
+        found = known_architecture(self.srcarch, self.bits)
+        return (found.name if found else self.arch) or "unknown"
+
+
+def known_architecture(srcarch: str, bits: int) -> KnownArchitecture | None:
+    """The row of `ARCHITECTURES` for one; None if there is none."""
+    return next((item for item in ARCHITECTURES if (item.srcarch, item.bits) == (srcarch, bits)), None)
 
 
 def architecture_of(tree: KernelTree) -> Architecture:
@@ -82,7 +159,7 @@ def architecture_of(tree: KernelTree) -> Architecture:
 
 
 def srcarch_of(arch: str) -> str:
-    """The directory below `arch/` of what a user calls `ARCH`."""
+    """The directory below `arch/` for a user's `ARCH`."""
     return _SRCARCH_OF_ARCH.get(arch, arch)
 
 

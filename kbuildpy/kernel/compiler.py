@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import UsageError
-from kbuildpy.kernel.architecture import Architecture, architecture_of, is_native, native_architecture, srcarch_of
+from kbuildpy.kernel.architecture import (
+    ARCHITECTURES,
+    Architecture,
+    architecture_of,
+    is_native,
+    native_architecture,
+    srcarch_of,
+)
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import package_of
 
@@ -26,18 +33,7 @@ _CROSS_COMPILE = re.compile(r"^override CROSS_COMPILE\s*:?=\s*([^\s$]+)\s*$", re
 _TRIPLET_PROGRAM = re.compile(r"(?P<triplet>\w+-linux-gnu\w*)-(?P<program>[\w.+-]+)")
 
 # What Debian prefixes cross compilers with, as (SRCARCH, bits).
-_TRIPLETS = {
-    ("x86", 64): "x86_64-linux-gnu",
-    ("x86", 32): "i686-linux-gnu",
-    ("arm64", 64): "aarch64-linux-gnu",
-    ("arm", 32): "arm-linux-gnueabihf",
-    ("riscv", 64): "riscv64-linux-gnu",
-    ("powerpc", 64): "powerpc64le-linux-gnu",
-    ("s390", 64): "s390x-linux-gnu",
-    ("loongarch", 64): "loongarch64-linux-gnu",
-    ("mips", 64): "mips64el-linux-gnuabi64",
-    ("mips", 32): "mipsel-linux-gnu",
-}
+_TRIPLETS = {(item.srcarch, item.bits): item.triplet for item in ARCHITECTURES}
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,21 @@
-"""load_module() in Python: what would the kernel say to this module?
+"""load_module() in Python: would a kernel load this module, and if not, with which errno and which line in its log?
 
-`load_module` calls the stages (`stages/`, and `parameters/` among them) one after the other, in the kernel's order;
-`since` is what varies by version. `btf/` reads type information. `load_info` is the module on its way, `verdict` the
-answer, `printk` how a line comes out in the log.
+- `load_module` calls the stages one after the other, in the kernel's order. Each stage returns or raises `Refusal` or
+  `Undefined` (`verdict`, which also has the answer).
+- `stages/`: a file for each stage of the kernel's load_module(). Vermagic, licence and taints by tags are checked in
+  `stages/modinfo`, CRCs in `stages/versions`, signatures in `stages/signature_check`.
+- `parameters/`: the stage that sets parameters. `btf/`: the verifier of type information.
+- `machines/`: relocations and code patching, a room for each machine, and how to add one.
+- `memory/`: tables of pointers, code and data of the module, which all of these read.
+- `load_info`: the module on its way through the stages, over `module_file`, its bytes. `printk`: the log's lines.
+- `kernel`: a kernel as a value, made from a tree or an image by `kernels/`. `facts`: the facts that may be missing, and
+  the sentences about checks that were left out. `known`: the kernels whose loader is known.
+- `since`: the versions from which on the loader behaves differently.
+- `check`: many files for many kernels, in processes. `exclusions`: modules that cannot be loaded together.
+- `loaded`: the list of loaded modules. `lifecycle/`: scripts of insmod, rmmod and modprobe over it.
+- `reports/`: verdicts as text, SARIF and JUnit.
 
-What is known of a kernel is a value (`kernel`), from its tree or its image (`kernels/`).
-
-The modules that are loaded, and how they go again: `lifecycle/`. `check` asks many kernels about many files, and
-`reports/` say what came of it.
+To add a check that the next kernel's loader makes: name its version in `since`, write the check into the stage's file
+(or a new file, called in `load_module`), and add a case to tests/vm/referee/damage/ that damages a module so that the
+real kernel refuses it: the referee compares errno and line.
 """

@@ -1,4 +1,4 @@
-"""Many module files for many kernels: reading them, what they need of each other, and doing it on all processors."""
+"""Checks many module files for many kernels: reads them, resolves their needs among each other, uses all processors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.kernel.own_modules import module_name, packed_head, read_module, stated_needs, stated_release
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
 from kbuildpy.loader.load_module import NO_MODULES, load_module
+from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.verdict import Verdict
 
 Result = Sequence[Verdict]
@@ -23,15 +23,18 @@ _PER_PROCESS = 16
 
 @dataclass(frozen=True)
 class Check:
-    """What is to be checked: `files` against `kernels`, with `parameters` by module name."""
+    """A request to check files."""
 
     files: tuple[Path, ...]
+    """The module files, compressed or not."""
     kernels: tuple[LoaderKernel, ...]
+    """The kernels that are asked."""
     parameters: Mapping[str, str]
+    """The parameters, by module name."""
 
 
 def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[Path, Result]]]:
-    """The `files` by the release of the kernel that each was built for, and the results of those that do not tell."""
+    """The `files` by the release in their vermagic, and the results of those that name no release."""
     found: dict[str, list[Path]] = {}
     silent: list[tuple[Path, Result]] = []
     for file in files:
@@ -52,9 +55,9 @@ def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[
 def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]:
     """A result for each file, in order; `jobs` at a time (0: one per processor).
 
-    The files may need each other: where one uses what another exports, that one is taken for loaded before it, if the
-    kernel would load it. Of several of one name the nearest counts. In processes, which get the kernels' facts by being
-    forked: the work is Python's own.
+    The files may need each other: where one uses what another exports, the other counts as loaded before it, if the
+    kernel would load it. Of several files of one name the nearest counts. Uses processes (the work is Python's own),
+    which have the kernels' facts because they are forked.
     """
     jobs = min(jobs or os.cpu_count() or 1, len(check.files) // _PER_PROCESS)
     if jobs < 2:
@@ -78,7 +81,7 @@ def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]
 
 
 class Checker:
-    """Checks files one after the other and remembers what they would leave loaded, for those that need it."""
+    """Checks files one after the other, and keeps the modules that each would leave loaded for those that need it."""
 
     def __init__(self, check: Check) -> None:
         self._check = check

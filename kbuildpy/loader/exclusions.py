@@ -1,7 +1,7 @@
-"""Modules of which a kernel loads each, and not two together: both export one symbol.
+"""Modules that a kernel loads one by one, but not together: both export one symbol.
 
-Counterpart: kernel/module/main.c: verify_exported_symbols, which knows only of modules that are loaded already. Two
-files of one module are not told of: they stand for each other.
+Counterpart: kernel/module/main.c: verify_exported_symbols, which compares with the modules that are
+loaded already. Two files of one module are left out: only one of them is ever loaded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What the check knows about a kernel: a value that is made from a kernel tree or from an installed image.
+"""A kernel as the loader check knows it: a value that is made from a kernel tree or from an image (`kernels/`).
 
-Each fact may be missing (None); the stages that need it then say that they were not carried out. Nothing is guessed.
+Each fact may be missing (None): a stage that needs it then notes the check as left out (`LoadInfo.not_checked`).
+Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kbuildpy.kernel.module_facts import ModuleStruct
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
@@ -17,66 +19,76 @@ if TYPE_CHECKING:
     from kbuildpy.loader.btf.types import BtfTypes
     from kbuildpy.signing.keyring import Keyring
 
-__all__ = ["Exports", "KernelExport", "LoaderKernel", "ModuleStruct"]
-
 
 class KernelExport(NamedTuple):
-    """An exported symbol: its owner ("" for the kernel itself, else a module's name), CRC (None without modversions),
-    whether for GPL-compatible modules only, its namespace or "", and whether the owner is proprietary (None: unknown).
-    """
+    """An exported symbol."""
 
     owner: str
+    """The module that exports it; "" for the kernel itself."""
     crc: int | None
+    """Its version; None without modversions."""
     gpl_only: bool
+    """Whether only GPL-compatible modules may use it."""
     namespace: str
+    """Its namespace, or ""."""
     proprietary: bool | None = False
+    """Whether the owner is proprietary; None: not known."""
 
 
 class Exports(Protocol):
-    """What the kernel and its own modules export."""
+    """The symbols that the kernel and its own modules export."""
 
     def find(self, symbol: str) -> KernelExport | None:
-        """What is known of `symbol`, None if nobody exports it."""
+        """The export called `symbol`, None if there is none."""
 
 
 @dataclass(frozen=True)
 class LoaderKernel:
-    """A kernel as its loader sees a module.
-
-    `release` is UTS_RELEASE; `version` decides between variants of a stage; `machine` is "x86_64" or "arm64".
-    `config` is the configuration, `vermagic` VERMAGIC_STRING, `struct_module` its layout, `exports` the symbols.
-    `keyring` gives what signatures are checked with (the first call takes a second: the image is unpacked; later ones
-    nothing), and may raise `KbuildError` for a damaged image; not `keyring_complete`: the kernel may know other keys,
-    too; not `sees_signatures`: the module is to be signed later, and no signature is looked for. `sig_enforce` and
-    `lockdown` are how the kernel was started, `blacklist` its `module_blacklist=`. `tainted` are the letters that it
-    has already, `built_in` gives the names that code in the kernel itself has in /sys/module, `modules_of` the bytes
-    of one of its own modules by name and `depends_of` the names of all that it needs, in an order that works;
-    `meaning_of` says which modules modprobe takes a name for, and `softdeps_of` what one would like to have beside it.
-    `own_types` gives its type information (the first call takes a second, as of `keyring`), None if it is not there.
-    `missing` says in words which facts are not known, and why.
-    """
+    """A kernel, as far as its loader's answers depend on it."""
 
     release: str
+    """UTS_RELEASE."""
     version: Version
+    """Decides between variants of a stage (`since`)."""
     machine: str
+    """Its architecture as `str(kernel.architecture.Architecture)` names it; those of `machines.NAMES` are known."""
     config: Mapping[str, str] | None = None
+    """The configuration."""
     vermagic: str | None = None
+    """VERMAGIC_STRING."""
     struct_module: ModuleStruct | None = None
+    """The layout of struct module."""
     exports: Exports | None = None
+    """The symbols that the kernel and its own modules export."""
     keyring: Callable[[], Keyring] | None = None
+    """The keys that signatures are verified with. The first call unpacks the image, which takes a second; it may raise
+    `KbuildError` for a damaged one."""
     keyring_complete: bool = True
+    """Whether these are all keys: if not, the kernel may accept a signature that none of them verifies."""
     sees_signatures: bool = True
+    """False: the module is signed later, and no signature is looked for."""
     sig_enforce: bool = False
+    """Whether the kernel was started with module.sig_enforce=1."""
     lockdown: bool = False
+    """Whether the kernel is locked down."""
     blacklist: tuple[str, ...] = ()
+    """Its `module_blacklist=`."""
     tainted: str = ""
+    """The letters of the taints that it has already."""
     built_in: Callable[[], frozenset[str] | None] | None = None
+    """Gives the names that code in the kernel itself has in /sys/module."""
     modules_of: Callable[[str], bytes | None] | None = None
+    """Gives the bytes of one of its own modules, by name."""
     depends_of: Callable[[str], tuple[str, ...] | None] | None = None
+    """Gives the names of all modules that one of its own needs, in an order that works."""
     meaning_of: Callable[[str], Meaning] | None = None
+    """Gives the modules that modprobe takes a name for."""
     softdeps_of: Callable[[str], Softdeps] | None = None
+    """Gives the soft dependencies of one of its own modules."""
     own_types: Callable[[], BtfTypes | None] | None = None
-    missing: tuple[str, ...] = field(default=())
+    """Gives its type information, None if it has none. The first call takes a second."""
+    missing: Mapping[Fact, str] = field(default_factory=dict)
+    """Why facts are not known."""
 
     def has(self, symbol: str) -> bool | None:
         """Whether `CONFIG_symbol` is y; None where the configuration is not known."""

@@ -1,7 +1,7 @@
-"""load_module() of kernel/module/main.c: the stages in the kernel's order.
+"""load_module() of kernel/module/main.c: the stages in the kernel's order (`_EARLY`, `_LATE`).
 
-Each stage returns, or ends it all. Up to 6.3 vermagic and taints come before memory is allocated; from 6.4 on what
-refuses comes early and what taints only once the name is the module's own.
+Each stage returns, or ends the loading. Up to 6.3 vermagic and taints come before memory is allocated; from 6.4 on the
+checks that refuse come early, and taints only when the name is reserved.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_NULL
-from kbuildpy.elf.raw import SHDR_SIZE
+from kbuildpy.elf.headers import SHDR_SIZE
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader import since
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
+from kbuildpy.loader.known import KNOWN_LOADERS, is_loader_known
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.loaded import Loaded, Modules
+from kbuildpy.loader.machines.machine import machine_named
 from kbuildpy.loader.parameters.destroy_params import module_destroy_params
 from kbuildpy.loader.parameters.dyndbg import dynamic_debug_setup
 from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
@@ -23,12 +26,12 @@ from kbuildpy.loader.stages import modinfo
 from kbuildpy.loader.stages.coming import prepare_coming_module
 from kbuildpy.loader.stages.decompress import module_decompress
 from kbuildpy.loader.stages.elf_index import check_struct_size
-from kbuildpy.loader.stages.elf_validity import MACHINES, elf_validity
+from kbuildpy.loader.stages.elf_validity import elf_validity
 from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
 from kbuildpy.loader.stages.layout import check_struct_is_writable, layout_and_allocate, total_size
 from kbuildpy.loader.stages.relocate import apply_relocations
-from kbuildpy.loader.stages.requires import in_order, init_and_exit
+from kbuildpy.loader.stages.requires import in_order
 from kbuildpy.loader.stages.sections import check_export_sections, find_module_sections, percpu_modalloc, setup_modinfo
 from kbuildpy.loader.stages.signature_check import module_sig_check
 from kbuildpy.loader.stages.symbols import simplify_symbols, verify_exported_symbols
@@ -41,7 +44,7 @@ Stage = Callable[[LoadInfo], None]
 
 NO_MODULES = Modules()
 _MUCH = 64 << 20
-"""Bytes that every machine has."""
+"""Bytes of memory that every machine has."""
 
 
 def load_module(
@@ -54,21 +57,29 @@ def load_module(
     on_demand: bool = True,
     packed: bytes = b"",
 ) -> tuple[Verdict, Modules]:
-    """What finit_module(2) of `kernel`, with `modules` loaded, would say to a module file with these `contents` and
+    """The verdict of finit_module(2) of `kernel`, with `modules` loaded, on a module file with these `contents` and
     parameters `args`, and the modules that are loaded afterwards.
 
     `packed` is the beginning of the file (2 KiB) where that is compressed: a kernel may unpack it itself.
 
-    `on_demand`: where a symbol of one of the kernel's own modules is needed that module is taken for loaded, as
-    modprobe would have done; else only what `modules` holds counts. Damage of any kind is a verdict and raises
-    nothing. Raises `KbuildError` for a kernel whose loader is not known.
+    `on_demand`: the kernel's own modules count as loaded where a symbol of theirs is needed, as modprobe loads them;
+    else only `modules` are. Damage of any kind is a verdict and raises nothing. Raises `KbuildError` for a kernel whose
+    loader is not known.
     """
-    if kernel.machine not in MACHINES or kernel.version < since.OLDEST:
+    if not is_loader_known(kernel.version, kernel.machine):
         raise KbuildError(
             f"{kernel.release}: the loader of such a kernel is not known here",
-            hint=f"kernels from {'.'.join(map(str, since.OLDEST))} on for {' and '.join(MACHINES)} are",
+            hint=f"known are {KNOWN_LOADERS}",
         )
-    info = LoadInfo(contents, kernel, modules, args, packed, on_demand=on_demand)
+    info = LoadInfo(
+        contents,
+        kernel=kernel,
+        machine=machine_named(kernel.machine).facts,
+        modules=modules,
+        args=args,
+        packed=packed,
+        on_demand=on_demand,
+    )
     try:
         if packed:
             info.stage = "module_decompress"
@@ -82,25 +93,25 @@ def load_module(
         return _undefined(info, file, undefined), modules
     size = total_size(info)
     if size is None:
-        info.not_checked("its size, and what hangs on options of the kernel", "the configuration")
+        info.not_checked("its size, and the checks that depend on options of the kernel", Fact.CONFIG)
     elif size > _MUCH:
-        info.not_checked(f"whether the machine has memory for it: it takes {size >> 20} MiB")
+        info.not_checked("whether the machine has memory for it", reason=f"it takes {size >> 20} MiB")
     requires = in_order(info)
     verdict = replace(
         _verdict(info, file),
         accepted=True,
         requires=requires,
-        warnings=tuple(line for line in info.lines if line not in info.taint_lines),
+        warnings=tuple(line for line in info.journal.lines if line not in info.journal.taint_lines),
         exports=tuple(info.exports),
         size=size,
-        module_taints=letters(info.taints),
+        module_taints=letters(info.taints.module),
     )
-    has_init, has_exit = init_and_exit(info)
+    has_init, has_exit = info.struct_functions()
     loaded = Loaded(
         name=info.mod_name,
         size=size or 0,
-        init_size=sum(size for kind, size in info.mem.items() if kind.startswith("init")),
-        taints=letters(info.taints),
+        init_size=sum(size for kind, size in info.layout.sizes.items() if kind.startswith("init")),
+        taints=letters(info.taints.module),
         uses=tuple(name for name in info.requires if modules.find(name)),
         exports=info.exports,
         has_init=has_init,
@@ -119,11 +130,11 @@ def _verdict(info: LoadInfo, file: str) -> Verdict:
         kernel=info.kernel.release,
         name=info.mod_name or info.name or "",
         accepted=False,
-        taints=letters(info.kernel_taints),
-        unchecked=tuple(info.unchecked),
-        lines=tuple(info.lines),
-        sections=tuple(info.placed),
-        memory=info.mem,
+        taints=letters(info.taints.kernel),
+        unchecked=tuple(info.journal.unchecked),
+        lines=tuple(info.journal.lines),
+        sections=info.layout.placed,
+        memory=info.layout.sizes,
     )
 
 

@@ -1,4 +1,4 @@
-"""What printk() keeps of a message (kernel/printk/printk.c: vprintk_store, printk_sprint)."""
+"""How much of a message printk() keeps (kernel/printk/printk.c: vprintk_store, printk_sprint)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""From which version on the loader does what it does.
+"""The versions from which on the loader behaves differently.
 
 Neither a headers package nor an image says which variant of a stage its kernel has, so this is a table. The stages of
 6.1, 6.12 and 7.3 were compared with running kernels; when something came in between was read in the sources of nearly
-every minor version. What was put back into stable lines names the first release of each as well; a kernel whose release
-does not tell which one it is (`6.8.0-45-generic`) is taken for the line's first.
+every minor version. A change that stable lines took over names the first release of each as well; a kernel whose
+release has no such number (`6.8.0-45-generic`) is taken for the line's first.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def version_of(release: str) -> Version:
 
 
 def has(version: Version, since: tuple[Version, ...]) -> bool:
-    """Whether a kernel of `version` has what came with the first version of `since`, or with a stable release of its
-    own line that the others name."""
+    """Whether a kernel of `version` has the change that came with the first version of `since`, or with one of the
+    others, a stable release, in its own line."""
     mainline, *stable = since
     return version >= mainline or any(version[:2] == release[:2] and version >= release for release in stable)
 
@@ -30,7 +30,7 @@ OLDEST = (6, 1)
 """Older kernels' loaders are not known here."""
 
 ENDBR_SEALED = (6, 2)
-"""x86: what patches ENDBR away, and warns, is called poison_endbr."""
+"""x86: the function that patches ENDBR away, and warns, is called poison_endbr."""
 
 ONE_TRAMPOLINE = (6, 2)
 """arm64: ftrace is reached through one trampoline in each module; before, two."""
@@ -49,13 +49,13 @@ PRINTK_WHOLE_RECORD = (6, 3)
 """A record of the log has room for 1,024 bytes of text; before, that of the console's prefix was taken off."""
 
 RELOCATIONS_CLEARED = (6, 3)
-"""x86: relocations can be taken back, and overflow is looked for before the place."""
+"""x86: relocations can be cleared, and overflow is checked before the place."""
 
 DYNDBG_NOTIFIED = (6, 4)
 """lib/dynamic_debug.c hears of a module when that is announced; before, as soon as it is relocated."""
 
 EARLY_MOD_CHECK = (6, 4)
-"""vermagic, livepatch and the name are looked at before memory is allocated, taints are set after; `__this_module` and
+"""vermagic, livepatch and the name are checked before memory is allocated, taints are set after; `__this_module` and
 `.modinfo` must be there once, with the right size."""
 
 MODULE_MEMORY = (6, 4)
@@ -80,7 +80,7 @@ PARAVIRT_IN_ALTERNATIVES = (6, 8)
 """x86: paravirt calls are alternatives; `.parainstructions` means nothing any more."""
 
 EXECMEM = (6, 10)
-"""Memory for modules is from mm/execmem.c, which says so when there is none."""
+"""Memory for modules comes from mm/execmem.c, which logs a line when there is none left."""
 
 BTF_BASE = (6, 11)
 """Type information may bring the part of the kernel's that it was made with: `.BTF.base`."""
@@ -113,7 +113,7 @@ PERCPU_PROFILED_UNTIL = (6, 15)
 """Up to then, profiling of allocations makes the reserve for per-CPU variables larger."""
 
 PARANOID_CALLS = (6, 15)
-"""x86: before a call is taken for a retpoline, what lies before its destination is looked at."""
+"""x86: before a call is taken for a retpoline, the byte before its destination is read."""
 
 ALL_RO_AFTER_INIT = (6, 16)
 """All sections that are to be read-only after init become so, `.static_call_sites` too; before, the first of a name."""

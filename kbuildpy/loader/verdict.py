@@ -1,8 +1,8 @@
-"""What the loader check answers, and how a stage says no.
+"""The answer of the loader check, and the exceptions with which a stage ends it.
 
-A stage returns, or raises `Refusal`: the kernel's own errno and the line that it logs. `Undefined` is for what the
-kernel does not look at and comes to grief over: it reads or writes outside the module, and what happens then depends on
-the machine. Such a module is not accepted, and no errno is promised.
+A stage returns, or raises `Refusal`: the kernel's own errno and the line that it logs. It raises `Undefined` where the
+kernel does not check something and would read or write outside the module: the result then depends on the machine.
+Such a module is not accepted, and there is no errno to promise.
 
 In the lines, a number that only the running kernel knows (an address) is written as its name in angle brackets,
 `<loc>`.
@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from kbuildpy.loader.facts import Unchecked
 
 
 class Refusal(Exception):
@@ -28,7 +30,7 @@ class Refusal(Exception):
 
 
 class Undefined(Exception):
-    """In `stage` the kernel would use what is not there, unchecked."""
+    """In `stage` the kernel would use memory or a value that is not there, without a check."""
 
     def __init__(self, stage: str, reason: str, hint: str = "") -> None:
         super().__init__(reason)
@@ -58,42 +60,53 @@ class Exclusion(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one kernel would say to one module.
-
-    `errno` is the name of the errno and `log` the line that goes with it (None: it logs none, or, with errno None and
-    not accepted, the kernel's behaviour is undefined); `lines` is everything that it logs, and `warnings`, of an
-    accepted module, what among it is about something else than a taint. `taints` are the letters
-    that loading sets in the kernel, `module_taints` those of the module, as /proc/modules shows them. `requires` are
-    the modules that must be loaded before, in an order that works. `unchecked` are the checks that were not made,
-    each with the fact that was missing. `exports` are the symbols that an accepted module exports, `excludes` what
-    cannot be loaded beside it of the files that were checked with it. `size` is what /proc/modules shows, None when it
-    was not got that far. A file that is not `readable` was not judged at all, and `reason` is why.
-    """
+    """The answer of one kernel to one module."""
 
     file: str
+    """The path as it was given."""
     kernel: str
+    """The kernel's release."""
     name: str
+    """The module's name; "" where the file does not tell it."""
     accepted: bool
+    """Whether the kernel would load it."""
     errno: str | None = None
+    """The name of the errno of a refusal. None for an accepted module, and where the behaviour is undefined."""
     log: str | None = None
+    """The kernel's line that belongs to the refusal; None if it logs none."""
     stage: str | None = None
+    """The kernel's function that refuses the module."""
     reason: str | None = None
+    """Why it is refused, or why the file could not be read."""
     hint: str | None = None
+    """What to do about it."""
     taints: str = ""
+    """The letters that loading sets in the kernel."""
     module_taints: str = ""
+    """The letters of the module, as /proc/modules shows them."""
     requires: tuple[str, ...] = ()
-    unchecked: tuple[str, ...] = ()
+    """The modules that must be loaded before, in an order that works."""
+    unchecked: tuple[Unchecked, ...] = ()
+    """The checks that were not made."""
     lines: tuple[str, ...] = ()
+    """Everything that the kernel logs."""
     warnings: tuple[str, ...] = ()
+    """Of an accepted module, those of `lines` that are not about taints."""
     exports: tuple[str, ...] = ()
+    """The symbols that an accepted module exports."""
     excludes: tuple[Exclusion, ...] = ()
+    """The other files of the same check that cannot be loaded beside it."""
     size: int | None = None
+    """Bytes as /proc/modules shows them; None where that is not known."""
     sections: tuple[Placed, ...] = ()
+    """The sections that are kept in memory."""
     memory: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of each type of memory."""
     readable: bool = True
+    """Whether the file was judged at all: False for one that cannot be read."""
 
     def to_json(self) -> dict[str, object]:
-        """The keys of a verdict (the interface's), and what there is beyond them."""
+        """The verdict as a line of `--format json`."""
         return {
             "file": self.file,
             "kernel": self.kernel,
@@ -105,7 +118,7 @@ class Verdict:
             "hint": self.hint,
             "taints": self.taints,
             "requires": list(self.requires),
-            "unchecked": list(self.unchecked),
+            "unchecked": [item.sentence for item in self.unchecked],
             "name": self.name,
             "lines": list(self.lines),
             "warnings": list(self.warnings),

@@ -10,13 +10,27 @@ import struct
 
 from kbuildpy.elf import ModuleImage, Relocation, Section
 from kbuildpy.elf.constants import EM_386, EM_ARM, EM_MIPS, SHT_NOBITS
+from kbuildpy.elf.relocation_types import (
+    R_386_32,
+    R_386_PC32,
+    R_ARM_ABS32,
+    R_ARM_CALL,
+    R_ARM_JUMP24,
+    R_ARM_MOVT_ABS,
+    R_ARM_MOVW_ABS_NC,
+    R_ARM_PC24,
+    R_ARM_REL32,
+    R_ARM_THM_CALL,
+    R_ARM_THM_JUMP19,
+    R_ARM_THM_JUMP24,
+    R_ARM_THM_MOVT_ABS,
+    R_ARM_THM_MOVW_ABS_NC,
+    R_MIPS_26,
+    R_MIPS_32,
+    R_MIPS_HI16,
+    R_MIPS_LO16,
+)
 from kbuildpy.errors import KbuildError
-
-R_386_32, R_386_PC32 = 1, 2
-R_ARM_PC24, R_ARM_ABS32, R_ARM_REL32, R_ARM_THM_CALL, R_ARM_CALL, R_ARM_JUMP24 = 1, 2, 3, 10, 28, 29
-R_ARM_THM_JUMP24, R_ARM_MOVW_ABS_NC, R_ARM_MOVT_ABS = 30, 43, 44
-R_ARM_THM_MOVW_ABS_NC, R_ARM_THM_MOVT_ABS, R_ARM_THM_JUMP19 = 47, 48, 51
-R_MIPS_32, R_MIPS_26, R_MIPS_HI16, R_MIPS_LO16 = 2, 4, 5, 6
 
 REL_MACHINES = (EM_386, EM_ARM, EM_MIPS)
 NOWHERE = -0x40000000
@@ -29,7 +43,7 @@ def rel_address(image: ModuleImage, section: Section, relocation: Relocation) ->
 
     `section` is the one that the relocation applies to. `KbuildError` if it lies outside of that.
     """
-    machine, kind = image.header.machine, relocation.type
+    machine, kind = image.header.e_machine, relocation.type
     value = image.symbols.rows[relocation.symbol][4]
     address = -1
     if machine == EM_386:
@@ -56,7 +70,7 @@ def rel_address(image: ModuleImage, section: Section, relocation: Relocation) ->
 
 def old_rel_addend(image: ModuleImage, section: Section, relocation: Relocation) -> int | None:
     """The addend of an entry of SHT_REL until 6.4; None where modpost passes over the entry."""
-    machine, kind = image.header.machine, relocation.type
+    machine, kind = image.header.e_machine, relocation.type
     if machine == EM_386:
         if kind in (R_386_32, R_386_PC32):
             return _word(image, section, relocation) + (4 if kind == R_386_PC32 else 0)

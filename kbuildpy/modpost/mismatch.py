@@ -19,6 +19,7 @@ from kbuildpy.elf.constants import (
     SHT_RELA,
     STT_FUNC,
 )
+from kbuildpy.elf.relocation_types import R_LARCH_ALIGN, R_LARCH_RELAX, R_LARCH_SUB32, R_RISCV_SUB32
 from kbuildpy.elf.relocations import decode_entries, entry_size, relocation_symbols
 from kbuildpy.errors import KbuildError
 from kbuildpy.modpost.addends import REL_MACHINES, old_rel_addend, rel_address
@@ -41,13 +42,12 @@ from kbuildpy.modpost.mismatch_texts import (
 from kbuildpy.modpost.walk import Walk
 
 EXTABLE = "__ex_table"
-R_RISCV_SUB32, R_LARCH_SUB32, R_LARCH_RELAX, R_LARCH_ALIGN = 39, 55, 100, 102
 
 
 def refuse_unknown_machine(walk: Walk, section: Section) -> None:
     """Give up on SHT_REL where modpost cannot find the addend (from 6.5 on)."""
     image = walk.image
-    if section.type != SHT_REL or image.header.machine in REL_MACHINES or not walk.dialect.locates_mismatches:
+    if section.type != SHT_REL or image.header.e_machine in REL_MACHINES or not walk.dialect.locates_mismatches:
         return
     if section.size and not match(image.section_name(section.info), walk.dialect.white_sections):
         raise walk.log.fatal("Please add code to calculate addend for this architecture\n")
@@ -209,7 +209,7 @@ def _report_extable(walk: Walk, check: SectionCheck, source: Place, target: Plac
 
 def is_no_reference(walk: Walk, fromsec: str, relocation: Relocation) -> bool:
     """Whether `relocation` is one that names a symbol without referring to it."""
-    machine, version = walk.image.header.machine, walk.dialect.version
+    machine, version = walk.image.header.e_machine, walk.dialect.version
     if machine == EM_RISCV:
         return version >= (5, 17) and fromsec == EXTABLE and relocation.type == R_RISCV_SUB32
     if machine == EM_LOONGARCH:

@@ -101,7 +101,7 @@ class NearestSymbols:
             numbers = self._by_section[section]
         else:
             numbers = sorted(number for index in self._same_name[section] for number in self._by_section[index])
-        thumb = self.dialect.locates_mismatches and self.image.header.machine == EM_ARM
+        thumb = self.dialect.locates_mismatches and self.image.header.e_machine == EM_ARM
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         for number in numbers:

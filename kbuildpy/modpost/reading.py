@@ -23,6 +23,7 @@ from kbuildpy.elf.constants import (
     STB_WEAK,
 )
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.licenses import GPL_COMPATIBLE
 from kbuildpy.modpost.aliases import Aliases, Layouts, add_table
 from kbuildpy.modpost.diagnostics import Log
 from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
@@ -35,7 +36,6 @@ from kbuildpy.modpost.srcversion import SourceReader, srcversion
 from kbuildpy.modpost.versions import Dialect
 from kbuildpy.modpost.walk import Mismatches
 
-GPL_LICENSES = frozenset(("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"))
 STT_SPARC_REGISTER = 13
 
 
@@ -92,7 +92,7 @@ def read_module(module: ModuleObject, reading: Reading) -> ModuleFacts | None:
         log.note(f"{module.name}.o: No such file or directory (ignored)\n")
         return None
     image = ModuleImage.from_path(module.path)
-    if image.header.type != ET_REL:
+    if image.header.e_type != ET_REL:
         raise log.fatal(f"{module.name}.o: not relocatable object.")
     modinfo = image.section(".modinfo")
     if modinfo is not None and modinfo.type == SHT_NOBITS:
@@ -125,7 +125,7 @@ def read_module(module: ModuleObject, reading: Reading) -> ModuleFacts | None:
         tuple(found.exports),
         tuple(reversed(found.unresolved) if dialect.newest_first else found.unresolved),
         namespaces,
-        all(license in GPL_LICENSES for license in licenses),
+        all(license in GPL_COMPATIBLE for license in licenses),
         found.has_init,
         found.has_cleanup,
         tuple(aliases.found),
@@ -155,8 +155,8 @@ def _read_symbols(image: ModuleImage, owner: Owner, aliases: Aliases, reading: R
     crcs = symbols.starting_with(b"__crc_") if dialect.crcs_in_objects else set()
     # About exports, which may come later in the table.
     notes: list[int] = []
-    ignored = dialect.ignored_prefixes.get(image.header.machine, ())
-    sparc = image.header.machine in (EM_SPARC, EM_SPARCV9)
+    ignored = dialect.ignored_prefixes.get(image.header.e_machine, ())
+    sparc = image.header.e_machine in (EM_SPARC, EM_SPARCV9)
     for index, (name_offset, info, _, shndx, _, _) in enumerate(symbols.rows):
         if name_offset in crcs:
             notes.append(index)
@@ -165,7 +165,7 @@ def _read_symbols(image: ModuleImage, owner: Owner, aliases: Aliases, reading: R
                 name = without_suffix(symbols.text(name_offset))
                 if name in ("__this_module", "_GLOBAL_OFFSET_TABLE_") or (ignored and name.startswith(ignored)):
                     continue
-                if image.header.machine == EM_PPC64 and name == ".TOC.":
+                if image.header.e_machine == EM_PPC64 and name == ".TOC.":
                     continue
                 if dialect.ignores_section_bounds and name.startswith(("__start_", "__stop_")):
                     continue

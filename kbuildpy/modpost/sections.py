@@ -106,7 +106,7 @@ def _export(walk: Walk, section: Section, relocation: Relocation) -> None:
         return
     namespace = image.string_at(section.index, value + len(license) + 1)
     is_func = symbol.type == STT_FUNC or (
-        image.header.machine == EM_PARISC and image.header.is_64bit and symbol.type == STT_LOPROC
+        image.header.e_machine == EM_PARISC and image.header.is_64bit and symbol.type == STT_LOPROC
     )
     export = ExportedSymbol(name, walk.owner, license == "GPL", namespace, is_func=is_func)
     walk.exports.add(export)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kbuildpy.elf.constants import EM_PPC, EM_PPC64, EM_S390
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.mismatch_rules import SectionRules, section_rules
 
@@ -178,7 +179,6 @@ def _text(path: Path) -> str:
         return ""
 
 
-EM_PPC, EM_PPC64, EM_S390 = 20, 21, 22
 TABLE_SINCE = {
     "auxiliary": (5, 11),
     "ssam": (5, 11),

@@ -21,7 +21,7 @@ from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.image import image_of_tree
 from kbuildpy.kernel.own_modules import module_name, modules_directory, packed_head, read_module
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.loader import since
+from kbuildpy.loader.known import KNOWN_LOADERS
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import modules_of_call, stop_on_error
@@ -88,7 +88,7 @@ def _declare(
     if not loader_is_known(project):
         raise UsageError(
             f"CheckModule: the loader of {project.tree.release} is not known",
-            hint=f"kernels from {'.'.join(map(str, since.OLDEST))} on, for x86_64 and arm64",
+            hint=KNOWN_LOADERS,
         )
     suffix = "check" if group else f"{project.tree.release}.check"
     node = env.fs.File(f"{module.get_abspath()}.{suffix}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.loader import since
+from kbuildpy.loader.known import is_loader_known
 from kbuildpy.scons.project import KernelProject
 
 
@@ -21,4 +21,4 @@ def check_is_wanted(project: KernelProject) -> bool:
 
 def loader_is_known(project: KernelProject) -> bool:
     """Whether the rules of the kernel's loader are known here."""
-    return project.tree.version >= since.OLDEST and str(architecture_of(project.tree)) in ("x86_64", "arm64")
+    return is_loader_known(project.tree.version, str(architecture_of(project.tree)))

@@ -17,13 +17,13 @@ from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kbuild.stamps import Stamp, stamp
+from kbuildpy.kernel.licenses import GPL_COMPATIBLE
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.load_module import load_module
-from kbuildpy.loader.stages.modinfo import GPL_COMPATIBLE
 from kbuildpy.say import complain
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.project import KernelProject

@@ -16,7 +16,7 @@ from tempfile import NamedTemporaryFile
 
 from kbuildpy.elf.constants import ELFMAG
 from kbuildpy.elf.notes import Note, read_notes
-from kbuildpy.elf.sections import read_header, read_sections
+from kbuildpy.elf.sections import read_sections, read_sound_ehdr
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.image import unpack
@@ -55,7 +55,7 @@ def _startable(contents: bytes, image: Path) -> bytes:
     # (the code behind PVH's entry looks at KASAN's shadow of the memory, which is not there yet)
     if not kernel.startswith(ELFMAG) or _KASAN in kernel:
         return b""
-    header = read_header(kernel, str(image))
+    header = read_sound_ehdr(kernel, str(image))
     notes = read_notes(kernel, header, read_sections(kernel, header, str(image)))
     return kernel if any(_is_entry(note) for note in notes) else b""
 

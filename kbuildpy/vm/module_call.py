@@ -24,7 +24,6 @@ _CODE = {
         "420101cb200080d2080880d2010000d4000080d2a80b80d2010000d4"
     ),
 }
-_EM = {X86_64.name: 62, ARM64.name: 183}
 
 _HEADER, _SEGMENT = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ")
 _BASE = 0x400000
@@ -39,7 +38,7 @@ def module_call(machine: Machine) -> bytes:
     header = _HEADER.pack(
         ident,
         _ET_EXEC,
-        _EM[machine.name],
+        machine.architecture.elf_machine,
         1,
         _BASE + start,
         _HEADER.size,

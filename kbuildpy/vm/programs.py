@@ -146,13 +146,13 @@ def _check_script(file: Path, contents: bytes) -> None:
 
 
 def _check_elf(file: Path, contents: bytes, machine: Machine) -> None:
-    from kbuildpy.elf.sections import read_header
+    from kbuildpy.elf.sections import read_sound_ehdr
 
     try:
-        header = read_header(contents, str(file))
+        header = read_sound_ehdr(contents, str(file))
     except KbuildError as error:
         raise UsageError(f"--test {file}: damaged: {error.message.removeprefix(f'{file}: ')}") from error
-    if header.machine != machine.elf_machine:
+    if header.e_machine != machine.architecture.elf_machine:
         raise UsageError(
             f"--test {file}: a program for another machine than {machine.name}",
             hint=f"compile it for the kernel's machine, or name its source (.c): {machine.compiler} compiles it then",

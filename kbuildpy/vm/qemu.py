@@ -169,7 +169,7 @@ def accelerator(
 ) -> str:
     """`kvm` where this processor and this process can use it for `machine`, else `tcg`: QEMU's translator, ten
     times slower. `host` stands in for what `uname -m` says."""
-    if machine.host != (host or os.uname().machine):
+    if machine.architecture.uname != (host or os.uname().machine):
         return "tcg"
     flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(errors="replace"), re.MULTILINE)
     if machine.kvm_flags and not (flags and set(flags[1].split()).intersection(machine.kvm_flags)):

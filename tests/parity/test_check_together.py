@@ -93,7 +93,7 @@ def test_a_module_whose_provider_is_refused_is_refused_as_well(built: Path, tree
     user, maker = verdicts(done)
     assert done.returncode == 1
     assert (maker["errno"], user["errno"], user["log"]) == ("EPERM", "ENOENT", "user: Unknown symbol made (err -2)")
-    assert user["reason"] == "nobody exports made: maker, which it needs, is refused itself"
+    assert user["reason"] == "made is not exported: maker, which the module depends on, is refused itself"
 
 
 def test_a_provider_that_is_not_given_is_required_all_the_same(built: Path, tree: KernelTree) -> None:
@@ -139,7 +139,7 @@ def test_a_module_that_needs_two_that_exclude_each_other_is_refused(rivals: list
     both = verdicts(done)[2]
     assert done.returncode == 1
     assert (both["errno"], both["log"]) == ("ENOENT", "both: Unknown symbol more (err -2)")
-    assert both["reason"] == "nobody exports more: twin, which it needs, is refused itself"
+    assert both["reason"] == "more is not exported: twin, which the module depends on, is refused itself"
 
 
 def test_own_asks_the_kernel_that_each_module_was_built_for(built: Path) -> None:

@@ -18,12 +18,13 @@ from kbuildpy.kernel.image import find_kernel_image, unpack
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
 from kbuildpy.loader.kernels.from_image import kernel_from_image
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.kernels.keys import keyring_of_image
 from kbuildpy.loader.kernels.open import open_kernels
-from kbuildpy.loader.stages.elf_index import THIS_MODULE
+from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.run import run
 from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.vm.debian import extract
@@ -81,7 +82,7 @@ def test_an_image_tells_what_the_tree_tells(tree: KernelTree) -> None:
     by_image, by_tree = kernel_from_image(_image(tree)), kernel_from_tree(tree, partial(ask, variables=_compiler(tree)))
     for name in ("release", "version", "machine", "vermagic", "struct_module"):
         assert getattr(by_image, name) == getattr(by_tree, name), name
-    assert by_image.missing == ()
+    assert by_image.missing == {}
     assert by_image.config is not None
     # (Debian takes from /boot what is of its own build only)
     assert by_image.config.items() <= tree.config.items()
@@ -127,8 +128,7 @@ def test_an_image_for_arm64_says_what_it_cannot_tell() -> None:
     assert (by_image.machine, by_image.vermagic) == ("arm64", by_tree.vermagic)
     assert by_image.struct_module == by_tree.struct_module
     assert by_image.exports is None
-    [missing] = by_image.missing
-    assert missing.startswith("the exported symbols: ")
+    assert by_image.missing.keys() == {Fact.EXPORTS}
 
 
 @each_tree
@@ -153,9 +153,9 @@ def test_without_a_compiler_the_facts_are_missing_and_said_to_be(tmp_path: Path)
     tree = _tree()
     kernel = kernel_from_tree(tree, partial(ask_module_facts, environ={"PATH": "/nonexistent"}), root=tmp_path)
     assert (kernel.vermagic, kernel.struct_module) == (None, None)
-    assert kernel.missing[0].startswith("vermagic and the layout of struct module: ")
-    assert "not found" in kernel.missing[0]
-    assert any(said.startswith("the kernel's own modules: ") for said in kernel.missing)
+    assert "not found" in kernel.missing[Fact.VERMAGIC]
+    assert "not found" in kernel.missing[Fact.STRUCT_MODULE]
+    assert Fact.OWN_MODULES in kernel.missing
 
 
 def test_without_symvers_the_exports_are_missing(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_without_symvers_the_exports_are_missing(tmp_path: Path) -> None:
     tree.symvers.unlink()
     kernel = kernel_from_tree(tree)
     assert kernel.exports is None
-    assert f"the exported symbols: {tree.symvers} is not there" in kernel.missing
+    assert kernel.missing[Fact.EXPORTS] == f"{tree.symvers} is not there"
 
 
 def test_damaged_symvers_are_one_clear_error(tmp_path: Path) -> None:
@@ -238,10 +238,10 @@ def test_a_kernel_that_is_installed_without_headers_is_opened_by_its_release(tmp
         [opened] = open_kernels(words, root=tmp_path, running=tree.release)
         assert opened.kernel.release == tree.release
         _compare_with_symvers(opened.kernel.exports, tree)
-        assert opened.kernel.missing == (
-            f"the configuration: neither is it in {boot}/vmlinuz-{tree.release}, nor is there a config-{tree.release} "
-            "beside it",
-        )
+        assert opened.kernel.missing == {
+            Fact.CONFIG: f"neither is it in {boot}/vmlinuz-{tree.release}, nor is there a config-{tree.release} "
+            "beside it"
+        }
 
 
 def test_trees_are_opened_once_each() -> None:

@@ -13,8 +13,8 @@ from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.own_modules import module_name, modules_directory, modules_needed, own_modules
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
-from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
 from kbuildpy.loader.lifecycle.script import run_script
+from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.run import run
 

@@ -14,11 +14,12 @@ from kbuildpy import cli
 from kbuildpy.cli.parameters import read_params, words_of
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.loader import check
+from kbuildpy.loader.facts import Fact, Unchecked
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels import open
 from kbuildpy.loader.kernels.keys import with_certificates
 from kbuildpy.loader.kernels.open import OpenedKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
+from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.reports import junit, sarif
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.signing.keyring import Keyring
@@ -37,7 +38,7 @@ def load_module(
     if verdict.name == "bad":
         verdict = replace(verdict, accepted=False, stage="apply_relocations", reason="it is bad", hint="mend it")
         if kernel.version == (6, 12):
-            verdict = replace(verdict, errno="ENOEXEC", log="bad: \x1bno", unchecked=("its BTF",))
+            verdict = replace(verdict, errno="ENOEXEC", log="bad: \x1bno", unchecked=(Unchecked("its BTF"),))
     return verdict, modules
 
 
@@ -212,12 +213,12 @@ def test_a_keyring_without_the_kernels_own_keys_is_not_complete(
     kernel = KERNELS[0]
     assert with_certificates(kernel, []) is kernel
     complete = with_certificates(replace(kernel, keyring=lambda: Keyring("6.1")), [tmp_path])
-    assert (complete.keyring_complete, complete.missing) == (True, ())
+    assert (complete.keyring_complete, complete.missing) == (True, {})
     assert not with_certificates(kernel, [tmp_path]).keyring_complete
     broken = with_certificates(replace(kernel, keyring=damaged), [tmp_path])
     assert broken.keyring
     assert broken.keyring() == Keyring("6.1")
-    assert (broken.keyring_complete, broken.missing) == (False, ("the built-in certificates: vmlinuz: cut off",))
+    assert (broken.keyring_complete, broken.missing) == (False, {Fact.CERTIFICATES: "vmlinuz: cut off"})
 
 
 def test_installed_modules_are_those_that_modprobe_takes(

@@ -20,7 +20,7 @@ from kbuildpy.loader.stages.btf import btf_module_notify
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.btf_draft import BtfDraft, Word, drafted, info, places_of
 from tests.elf_objects import Sec, elf_object
-from tests.loader_info import info_of
+from tests.loader_info import info_of, sentences
 
 HEADER = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, 4, 4, 2)
 BTF = HEADER + bytes(6)
@@ -66,7 +66,7 @@ def refused(types: Types, before: Types = BASE, *, version: Version = (7, 3), ow
     except Refusal as refusal:
         assert refusal.errno in ("EINVAL", "ENOTSUPP", "ELOOP", "ENOENT")
         return (refusal.errno, refusal.reason)
-    assert module.unchecked == []
+    assert sentences(module) == []
     return ()
 
 
@@ -88,33 +88,33 @@ def test_a_damaged_header_is_refused(contents: bytes, errno: str, number: int, m
         go(contents, version=(6, 12))
     assert (caught.value.errno, caught.value.line) == (errno, f"failed to validate module [m] BTF: -{number}")
     for version, line in ((6, 1), caught.value.line), ((6, 12), "Kernel module BTF mismatch detected, BTF debug info"):
-        said = go(contents, config=ALLOWS, version=version).lines
+        said = go(contents, config=ALLOWS, version=version).journal.lines
         assert said[0] == f"BPF: {message}"
         assert said[1].startswith(str(line))
 
 
 def test_what_is_not_known_of_the_kernel_is_said() -> None:
     empty = BtfDraft(after=1).contents()
-    (unchecked,) = go(empty).unchecked
-    assert unchecked.startswith("whether .BTF fits the kernel's own types: there is neither a vmlinux")
-    assert go(empty, own_types=lambda: None).unchecked == [unchecked]
-    assert go(empty, own_types=known(BASE)).unchecked == []
-    assert go(empty, config=ALLOWS).unchecked == [unchecked]
-    assert go(b"\0", config={"CONFIG_DEBUG_INFO_BTF_MODULES": "n", **ALLOWS}, version=(6, 12)).unchecked == []
+    (unchecked,) = sentences(go(empty))
+    assert unchecked.startswith("whether .BTF fits: the kernel's own types are not known (there is neither a vmlinux")
+    assert sentences(go(empty, own_types=lambda: None)) == [unchecked]
+    assert sentences(go(empty, own_types=known(BASE))) == []
+    assert sentences(go(empty, config=ALLOWS)) == [unchecked]
+    assert sentences(go(b"\0", config={"CONFIG_DEBUG_INFO_BTF_MODULES": "n", **ALLOWS}, version=(6, 12))) == []
 
 
 def test_an_image_that_cannot_be_read_is_a_reason() -> None:
     def damaged() -> BtfTypes:
         raise KbuildError("vmlinuz: the image is cut off before its end")
 
-    assert go(BtfDraft(after=1).contents(), own_types=damaged).unchecked == [
-        "whether .BTF fits the kernel's own types: vmlinuz: the image is cut off before its end"
+    assert sentences(go(BtfDraft(after=1).contents(), own_types=damaged)) == [
+        "whether .BTF fits: the kernel's own types are not known (vmlinuz: the image is cut off before its end)"
     ]
 
 
 def test_a_base_of_its_own_is_looked_at_without_the_kernel() -> None:
     base = drafted(BASE)
-    (unchecked,) = go(drafted([(0, info(Kind.PTR), 1)], base).contents(), base.contents()).unchecked
+    (unchecked,) = sentences(go(drafted([(0, info(Kind.PTR), 1)], base).contents(), base.contents()))
     assert "there is neither a vmlinux" in unchecked
     with pytest.raises(Refusal, match="Invalid name"):
         go(drafted([(0, info(Kind.TYPEDEF), 1)], base).contents(), base.contents())
@@ -129,7 +129,7 @@ def test_the_lines_tell_the_type_and_what_is_wrong_with_it() -> None:
     found = info_of([Sec(".BTF", 0, types.contents()), Sec(".BTF.base", 0, base.contents())], [], config=INSISTS)
     with pytest.raises(Refusal):
         btf_module_notify(found)
-    assert found.lines == [
+    assert found.journal.lines == [
         "BPF: \ta b type_id=1 bits_offset=0",
         "BPF:  ",
         "BPF: Invalid name",
@@ -143,12 +143,12 @@ def test_a_kernel_that_takes_types_of_another_one_says_so() -> None:
     base = drafted(BASE)
     members = drafted([("t", info(Kind.STRUCT, 1), 8, "a b", 1, 0)], base).contents()
     mismatch = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules"
-    said = go(members, base.contents(), config=ALLOWS, version=(6, 12), own_types=known(BASE)).lines
+    said = go(members, base.contents(), config=ALLOWS, version=(6, 12), own_types=known(BASE)).journal.lines
     assert said == [mismatch]
     variables = drafted([(".t", info(Kind.DATASEC, 1), 8, 0, 0, 4)], base).contents()
-    said = go(variables, base.contents(), config=ALLOWS, version=(6, 12), own_types=known(BASE)).lines
+    said = go(variables, base.contents(), config=ALLOWS, version=(6, 12), own_types=known(BASE)).journal.lines
     assert said == ["BPF: \t type_id=0 offset=0 size=4", "BPF:  ", "BPF: Invalid type_id", "BPF: ", mismatch]
-    said = go(members, config=ALLOWS, version=(6, 1), own_types=known(BASE)).lines
+    said = go(members, config=ALLOWS, version=(6, 1), own_types=known(BASE)).journal.lines
     assert said[2:] == ["BPF: Invalid name", "BPF: ", "failed to validate module [m] BTF: -22"]
 
 
@@ -277,13 +277,13 @@ def test_numbers_that_the_kernel_follows_unchecked_are_undefined(types: Types, w
     with pytest.raises(Undefined, match=words):
         go(drafted(types, base).contents(), base.contents(), own_types=known(BASE))
     # (only what is embedded is followed to its end, and without a base nothing is)
-    assert go(drafted(types, base).contents(), own_types=known(BASE)).lines == []
+    assert go(drafted(types, base).contents(), own_types=known(BASE)).journal.lines == []
 
 
 def test_numbers_may_be_as_large_as_any() -> None:
     last = 0xFFFFF
     types: Types = [("v", info(Kind.VAR), last, 1), (".d", info(Kind.DATASEC, 1), 8, last, 0, 8)]
-    assert go(drafted(types, drafted(BASE)).contents(), own_types=known(BASE)).lines == []
+    assert go(drafted(types, drafted(BASE)).contents(), own_types=known(BASE)).journal.lines == []
     for number in range(2):
         words = [list(item) for item in types]
         words[number][2 if number == 0 else 3] = last + 1
@@ -302,7 +302,7 @@ def test_no_type_information_takes_long() -> None:
     for name in offsets:
         names.add(*name)
     start = process_time()
-    assert go(types, base.contents(), own_types=known(BASE)).lines == []
+    assert go(types, base.contents(), own_types=known(BASE)).journal.lines == []
     with pytest.raises(Refusal):
         go(drafted([], names).contents(), names.contents(), own_types=known(BASE))
     # (half a second; where each is followed anew, minutes)

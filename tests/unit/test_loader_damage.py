@@ -23,7 +23,7 @@ import pytest
 
 from kbuildpy.compression import decompress
 from kbuildpy.elf.constants import SHF_EXECINSTR, SHT_PROGBITS
-from kbuildpy.elf.raw import Shdr
+from kbuildpy.elf.headers import Shdr
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.signing.trailer import without_signatures

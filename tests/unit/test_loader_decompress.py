@@ -65,4 +65,4 @@ def test_a_large_dictionary_depends_on_the_machines_memory() -> None:
     large = verdict(UNPACKS, filters=[{**LZMA2, "dict_size": 128 << 20}])
     (unchecked,) = large.unchecked
     assert large.stage == "elf_validity_ehdr"
-    assert unchecked.startswith("whether the kernel has memory to unpack it: its dictionary has 128 MiB")
+    assert unchecked.sentence.startswith("whether the kernel has memory to unpack it: its dictionary has 128 MiB")

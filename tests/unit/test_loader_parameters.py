@@ -15,7 +15,7 @@ from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
 from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, RODATA, Rel, Sec, Sym
-from tests.loader_info import Version, info_of
+from tests.loader_info import Version, info_of, sentences
 
 R_64 = 1
 RODATA_, DATA_, INT, OTHER_SET, STRING, ARRAY, UINT, BOOL, CHARP = range(1, 10)
@@ -54,10 +54,10 @@ def module(
 
 def parse(info: LoadInfo, args: str) -> list[str]:
     """The lines that the kernel logs about `args`."""
-    before = len(info.lines)
+    before = len(info.journal.lines)
     info.args = args
     parse_args(info)
-    return info.lines[before:]
+    return info.journal.lines[before:]
 
 
 def test_sets_the_parameter_that_the_table_describes() -> None:
@@ -99,7 +99,7 @@ def test_operations_of_somebody_else_are_not_judged() -> None:
     other = module(NAME, Rel(16, R_64, OTHER_SET), ARG)
     assert parse(other, "x=1") == []
     assert parse(other, "x") == []
-    assert other.unchecked == [
+    assert sentences(other) == [
         "the value of parameter x: it is judged by the operations other_set, not by kernel/params.c",
         "argument x: whether it needs a value is known to the operations other_set alone",
     ]
@@ -108,7 +108,7 @@ def test_operations_of_somebody_else_are_not_judged() -> None:
 def test_a_name_that_somebody_else_exports_is_not_judged() -> None:
     info = module(Rel(0, R_64, OTHER_SET), OPS, ARG)
     assert parse(info, "x=1") == []
-    assert info.unchecked == [
+    assert sentences(info) == [
         "argument x: the pointer to the name of a parameter is other_set, which is not the module's"
     ]
 
@@ -167,7 +167,7 @@ def test_a_string_without_room_for_its_end_takes_nothing() -> None:
     with pytest.raises(Refusal) as refused:
         parse(described, "x=")
     assert refused.value.errno == "ENOSPC"
-    assert "x: string doesn't fit in 4294967295 chars." in described.lines
+    assert "x: string doesn't fit in 4294967295 chars." in described.journal.lines
 
 
 def test_an_array_that_is_longer_than_its_variable_writes_where_it_should_not() -> None:
@@ -191,7 +191,7 @@ def test_a_kernel_that_is_locked_down_sets_no_parameter_of_hardware() -> None:
     with pytest.raises(Refusal) as refused:
         parse(info, "x=1")
     assert refused.value.errno == "EPERM"
-    assert info.lines[-2:] == [
+    assert info.journal.lines[-2:] == [
         "Lockdown: <comm>: unsafe module parameters is restricted; see man kernel_lockdown.7",
         "m: `1' invalid for parameter `x'",
     ]
@@ -210,7 +210,7 @@ def test_dyndbg_is_a_parameter_of_every_module_and_read_where_the_kernel_can() -
     unknown = module()
     unknown.kernel = replace(unknown.kernel, config=None)
     assert parse(unknown, "dyndbg=? b=1") == ["m: unknown parameter 'b' ignored"]
-    assert unknown.unchecked == ["argument dyndbg: the configuration is not known"]
+    assert sentences(unknown) == ["argument dyndbg: the kernel's configuration is not known"]
 
 
 @pytest.mark.parametrize(("version", "flags"), [((6, 1), "pmflt_"), ((6, 12), "pmflt_s"), ((7, 3), "pmflt_sd")])

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from kbuildpy.elf.constants import SHN_ABS, STB_WEAK
+from kbuildpy.kernel.module_facts import ModuleStruct
 from kbuildpy.loader.btf.types import Kind, read_types
-from kbuildpy.loader.kernel import ModuleStruct
 from kbuildpy.loader.stages.relocate import apply_relocations
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.btf_draft import Word, drafted
 from tests.btf_draft import info as info_word
 from tests.elf_objects import DATA, TEXT, Rel, Sec, Sym
-from tests.loader_info import Version, info_of
+from tests.loader_info import Version, info_of, sentences
 
 R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64 = 1, 2, 4, 10, 11, 24
 ABS64, ABS32, PREL32, PAGE, BRANCH, SHORT_BRANCH, GOT = 257, 258, 261, 275, 283, 279, 311
@@ -40,7 +40,7 @@ def relocate(
     info = info_of([*sections, *PLTS], SYMBOLS, version=version, machine=machine)
     info.stage = "apply_relocations"
     apply_relocations(info)
-    return info.lines
+    return info.journal.lines
 
 
 def refusal_of(
@@ -114,7 +114,7 @@ def test_does_not_guess_where_the_kernel_lies() -> None:
     sections = [Sec(".text", TEXT, relocations=[Rel(0, R_32S, KERNEL, -(1 << 30))]), Sec(".data..percpu", DATA)]
     info = info_of(sections, SYMBOLS)
     apply_relocations(info)
-    assert info.unchecked == [
+    assert sentences(info) == [
         "whether relocation 0 of .rela.text overflows: that depends on where the kernel lies",
     ]
 
@@ -144,7 +144,7 @@ def test_refuses_what_does_not_fit(version: Version, relocation: Rel, line: str)
     with pytest.raises(Refusal) as caught:
         apply_relocations(info)
     assert (caught.value.errno, caught.value.line) == ("ENOEXEC", line)
-    assert info.lines == [line, "module: `m' likely not compiled with -mcmodel=kernel"]
+    assert info.journal.lines == [line, "module: `m' likely not compiled with -mcmodel=kernel"]
 
 
 @pytest.mark.parametrize(("version", "word"), [((6, 1), "Skipping invalid"), ((6, 12), "overflow")])
@@ -173,8 +173,14 @@ def test_a_place_or_symbol_that_does_not_exist_is_undefined(machine: str, kind: 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_relocates_only_what_is_kept_in_memory(version: Version) -> None:
-    sections = [Sec(".comment", 0, b"\1" * 64, [Rel(0, 99, 1)]), Sec(".data..percpu", DATA)]
-    apply_relocations(info_of([*sections, *PLTS], [Sym("local", 1)], version=version))
+    sections = [
+        Sec(".text", TEXT, relocations=[Rel(0, R_64, 1)]),
+        Sec(".comment", 0, b"\1" * 64, [Rel(0, 99, 1)]),
+        Sec(".data..percpu", DATA),
+    ]
+    info = info_of([*sections, *PLTS], [Sym("local", 1)], version=version)
+    apply_relocations(info)
+    assert info.relocated == {info.find_any_sec(".text"): [info.find_any_sec(".rela.text")]}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

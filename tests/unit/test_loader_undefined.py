@@ -8,22 +8,22 @@ from dataclasses import replace
 
 import pytest
 
-from kbuildpy.elf.constants import SHF_ALLOC, SHT_RELA, STB_WEAK
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_RELA, STB_WEAK
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Loaded, Modules
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.loaded import Loaded, Modules
+from kbuildpy.loader.memory.data import ImportedAddress, Memory, SectionOffset
+from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.parameters.destroy_params import destroy_params
-from kbuildpy.loader.parameters.memory import Import, Memory, Place
 from kbuildpy.loader.parameters.parse_args import parse_args
-from kbuildpy.loader.stages.elf_index import THIS_MODULE
 from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
 from kbuildpy.loader.stages.layout import layout_and_allocate
 from kbuildpy.loader.stages.modinfo import modinfo_values
 from kbuildpy.loader.stages.own_exports import own_exports
-from kbuildpy.loader.stages.relocate import SHF_RELA_LIVEPATCH, apply_relocations
+from kbuildpy.loader.stages.relocate import apply_relocations
 from kbuildpy.loader.stages.sections import check_export_sections, find_module_sections
 from kbuildpy.loader.stages.symbols import simplify_symbols
 from kbuildpy.loader.stages.sysfs import mod_sysfs_setup
@@ -49,26 +49,26 @@ def module(*sections: Sec, machine: str = "x86_64", text: Sequence[Rel] = (), da
 
 def test_a_pointer_of_which_a_relocation_makes_something_else_is_none() -> None:
     memory = Memory(module(data=[Rel(4, R_PC32, TEXT_)]))
-    with pytest.raises(Undefined, match=r"makes of the pointer at .data\+0x0 what is no address"):
-        memory.pointer(Place(2, 0))
-    assert memory.pointer(Place(2, 8)) == 0
+    with pytest.raises(Undefined, match=r"makes the pointer at .data\+0x0 a number that is not an address"):
+        memory.pointer(SectionOffset(2, 0))
+    assert memory.pointer(SectionOffset(2, 8)) == 0
 
 
 def test_a_pointer_by_a_symbol_that_does_not_exist_leads_nowhere() -> None:
     with pytest.raises(Undefined, match="symbol 99, which does not exist"):
-        Memory(module(data=[Rel(0, R_64, 99)])).pointer(Place(2, 0))
+        Memory(module(data=[Rel(0, R_64, 99)])).pointer(SectionOffset(2, 0))
 
 
 def test_per_cpu_variables_have_no_address_of_their_own() -> None:
     with pytest.raises(Undefined, match="per CPU, and has no address of its own"):
-        Memory(module(Sec(".data..percpu", DATA))).integer(Place(3, 0), 4)
+        Memory(module(Sec(".data..percpu", DATA))).integer(SectionOffset(3, 0), 4)
 
 
 def test_what_is_far_from_everything_is_not_written_to() -> None:
     memory = Memory(module())
-    memory.store(Import("extern", 8), 4)
+    memory.store(ImportedAddress("extern", 8), 4)
     with pytest.raises(Undefined, match=r"written to extern.*, where nothing is"):
-        memory.store(Import("extern", FAR), 4)
+        memory.store(ImportedAddress("extern", FAR), 4)
 
 
 # --- Parameters that are set.
@@ -114,7 +114,7 @@ def parameters(*relocations: Rel) -> Memory:
 @pytest.mark.parametrize(
     ("relocations", "words"),
     [
-        ((), "the operations of a parameter are looked for at the address 0x0"),
+        ((), "the operations of a parameter are read at the address 0x0"),
         ((Rel(16, R_64, EXTERN, FAR),), "where nothing is"),
         ((Rel(16, R_64, DATA_, 60),), "outside"),
     ],
@@ -130,7 +130,7 @@ def test_a_string_that_is_far_from_everything_is_freed_in_the_end() -> None:
         entry = Sec("__param", RODATA, bytes(40), [Rel(16, R_64, EXTERN), Rel(32, R_64, EXTERN, addend)])
         memory = Memory(info_of([Sec(".text", TEXT), Sec(".data", DATA), entry], symbols))
         if addend:
-            with pytest.raises(Undefined, match="the variable of a charp parameter is looked for at"):
+            with pytest.raises(Undefined, match="the variable of a charp parameter is read at"):
                 destroy_params(memory)
         else:
             destroy_params(memory)

@@ -8,20 +8,20 @@ import pytest
 
 from kbuildpy.elf.constants import SHT_NOBITS, SHT_PROGBITS
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.since import TABLE_TYPES, VALIDITY_SPLIT, Version, has, version_of
-from kbuildpy.loader.stages.elf_index import THIS_MODULE
 from kbuildpy.loader.stages.elf_validity import elf_validity
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, Sec, Sym, elf_object
+from tests.loader_info import load_info
 
 STRUCT = Sec(THIS_MODULE, DATA, bytes(24) + b"m".ljust(56, b"\0"))
 WHOLE, SPLIT, NEWEST = (6, 12, 111), (6, 12, 117), (7, 3)
 
 
 def info_for(contents: bytes, version: Version) -> LoadInfo:
-    return LoadInfo(contents, LoaderKernel("test", version, "x86_64"), Modules(), len=len(contents))
+    return load_info(contents, LoaderKernel("test", version, "x86_64"))
 
 
 def refused(contents: bytes, version: Version) -> str | None:

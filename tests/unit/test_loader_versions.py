@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from kbuildpy.loader.kernel import KernelExport, ModuleStruct
-from kbuildpy.loader.lifecycle.loaded import Loaded, ModuleExport, Modules
+from kbuildpy.kernel.module_facts import ModuleStruct
+from kbuildpy.loader.kernel import KernelExport
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.elf_index import THIS_MODULE, cache_index
+from kbuildpy.loader.loaded import Loaded, ModuleExport, Modules
+from kbuildpy.loader.module_file import THIS_MODULE
+from kbuildpy.loader.stages.elf_index import cache_index
 from kbuildpy.loader.stages.symbols import resolve_symbol
 from kbuildpy.loader.stages.versions import check_modstruct_version
 from kbuildpy.loader.verdict import Refusal
@@ -46,9 +48,9 @@ def test_a_symbol_without_a_version_was_not_built_for_another_one() -> None:
     assert resolve_symbol(info, "printk") is None
     missing = resolve_symbol(info, "misc_register")
     assert missing is not None
-    assert info.lines == ["m: no symbol version for misc_register"]
+    assert info.journal.lines == ["m: no symbol version for misc_register"]
     assert missing.reason == (
-        "it has no version of misc_register: nobody exported that, or with none, where it was built"
+        "it has no version of misc_register, which had none or was not exported where it was built"
     )
     assert missing.hint == "build it for this kernel: kbuildpy build -k test"
 

@@ -59,9 +59,9 @@ def patched(contents: bytes, section: str, field: int, value: int) -> bytes:
     """`contents` with one field of a section's header replaced (of a 64-bit little-endian file)."""
     image = ModuleImage(contents, "m.o")
     found = next(item for item in image.sections if item.name == section)
-    row = list(struct.unpack_from("<IIQQQQIIQQ", contents, image.header.shoff + found.index * 64))
+    row = list(struct.unpack_from("<IIQQQQIIQQ", contents, image.header.e_shoff + found.index * 64))
     row[field] = value
-    at = image.header.shoff + found.index * 64
+    at = image.header.e_shoff + found.index * 64
     return contents[:at] + struct.pack("<IIQQQQIIQQ", *row) + contents[at + 64 :]
 
 

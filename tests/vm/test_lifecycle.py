@@ -15,7 +15,7 @@ import pytest
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.lifecycle.script import run_script
-from kbuildpy.loader.lifecycle.step import Step
+from kbuildpy.loader.lifecycle.step import ScriptStep
 from kbuildpy.run import run
 from tests.parity.packages import asking, other_compiler
 from tests.vm.kernels import NEWEST, image_of, swept, tree_called
@@ -122,7 +122,7 @@ _ADDRESS = re.compile(" 0x[0-9a-f]{16}")
 class Lives(NamedTuple):
     """The steps of the script over the model, and in a kernel: the answers of each, then the lines of /proc/modules."""
 
-    model: list[Step]
+    model: list[ScriptStep]
     kernel: list[tuple[list[Answer], tuple[str, ...]]]
 
 
@@ -182,7 +182,7 @@ def calls_of(words: list[str]) -> list[Call]:
     return [(verb, operands[0] if verb == "wait" else f"/dev/{operands[0]}")]
 
 
-def numbers(step: Step, answers: list[Answer]) -> tuple[int, int]:
+def numbers(step: ScriptStep, answers: list[Answer]) -> tuple[int, int]:
     """The errno that was predicted, and the kernel's (of several calls, that of the last that failed)."""
     predicted = getattr(errno, step.errno) if step.errno else 0
     return predicted, next((answer.errno for answer in reversed(answers) if answer.errno), 0)

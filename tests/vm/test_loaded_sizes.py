@@ -20,8 +20,8 @@ from kbuildpy.compression import decompress
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.own_modules import module_name
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.vm import machine_for
 from tests.parity.cross import LINES

@@ -14,7 +14,7 @@ from kbuildpy.vm import ARM64, MACHINES, X86_64, Machine, machine_for, machine_o
 
 def image_for(machine: Machine) -> bytes:
     """The beginning of a kernel image."""
-    return b"MZ".ljust(machine.offset, b"\0") + machine.magic + bytes(100)
+    return b"MZ".ljust(machine.architecture.boot_offset, b"\0") + machine.architecture.boot_magic + bytes(100)
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)

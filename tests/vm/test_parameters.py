@@ -17,11 +17,9 @@ from typing import NamedTuple
 
 import pytest
 
-from kbuildpy.elf.raw import read_ehdr, read_shdrs
+from kbuildpy.elf.headers import read_ehdr, read_shdrs
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
-from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
 from kbuildpy.loader.stages.taints import ORDER
 from kbuildpy.loader.verdict import Refusal, Undefined
@@ -29,6 +27,7 @@ from kbuildpy.run import run
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
+from tests.loader_info import load_info, sentences
 from tests.parity.packages import other_compiler
 from tests.parity.signing_keys import new_key, short_certificate
 from tests.vm.kernels import NEWEST, image_of, swept, tree_called
@@ -323,8 +322,9 @@ class Prediction(NamedTuple):
 def predict(trial: Trial, args: str, name: str = "every_parameter") -> Prediction:
     """What the stage says to a module that is loaded with `args`."""
     contents = trial.contents[name]
-    hdr = read_ehdr(contents)
-    info = LoadInfo(contents, trial.kernel, Modules(), args, hdr=hdr, sechdrs=read_shdrs(contents, hdr))
+    info = load_info(contents, trial.kernel, args)
+    info.hdr = read_ehdr(contents)
+    info.sechdrs = read_shdrs(contents, info.hdr)
     info.index.sym = next(number for number, section in enumerate(info.sechdrs) if section.sh_type == 2)
     info.index.str = info.sechdrs[info.index.sym].sh_link
     info.index.mod = info.find_sec(".gnu.linkonce.this_module")
@@ -336,12 +336,12 @@ def predict(trial: Trial, args: str, name: str = "every_parameter") -> Predictio
         copy_args(info)
         parse_args(info)
     except Refusal as refusal:
-        assert refusal.line is None or refusal.line in info.lines
+        assert refusal.line is None or refusal.line in info.journal.lines
         number = getattr(errno, refusal.errno)
     except Undefined:
-        return Prediction(None, info.unchecked, info.kernel_taints)
-    lines = tuple(part for line in info.lines for part in as_logged(line))
-    return Prediction(Said(number, lines), info.unchecked, info.kernel_taints)
+        return Prediction(None, sentences(info), info.taints.kernel)
+    lines = tuple(part for line in info.journal.lines for part in as_logged(line))
+    return Prediction(Said(number, lines), sentences(info), info.taints.kernel)
 
 
 def test_says_what_the_kernel_says(trial: Trial) -> None:

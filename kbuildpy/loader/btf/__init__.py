@@ -6,9 +6,9 @@ types of the kernel that loads it.
 
 - `header`: the header and the parts that it names: btf_parse_hdr, btf_check_sec_info, btf_parse_str_sec.
 - `types`: the types and their names, read from those parts.
-- `env`: what the verifier reads, and how it says what is wrong: struct btf_verifier_env.
+- `env`: the state of the verifier and its messages: struct btf_verifier_env.
 - `check_meta`: whether each type is sound in itself: btf_check_all_metas.
 - `modifiers`: whether those that modify others lead to an end: btf_check_type_tags.
 - `relocate`: whether all of `.BTF.base` is found in the kernel: tools/lib/bpf/btf_relocate.c.
-- `invalid`: how they say that something is not.
+- `invalid`: the exceptions for what is not valid.
 """

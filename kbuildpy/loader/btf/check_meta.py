@@ -1,6 +1,6 @@
 """Whether types are sound, each in itself: kernel/bpf/btf.c: btf_check_all_metas, and the check_meta of each kind.
 
-Whether what a type refers to fits it, a kernel does not look at in modules.
+Whether the types that a type refers to fit it, a kernel does not check in modules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the verifier of types reads, and how it says what is wrong: struct btf_verifier_env of kernel/bpf/btf.c."""
+"""The state of the verifier of types, and its messages: struct btf_verifier_env of kernel/bpf/btf.c."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARGUMENTS = 10_000  # more than the kernel's log has room for
 
 @dataclass(eq=False)
 class Env:
-    """struct btf_verifier_env: what is read, and how far it has been."""
+    """struct btf_verifier_env: the types so far, and the rules of the kernel's version."""
 
     types: BtfTypes
     size: int
@@ -52,7 +52,7 @@ class Env:
 
     @property
     def number(self) -> int:
-        """The type that is looked at."""
+        """The type that is checked."""
         return self.types.count
 
     def left_after(self, at: int) -> int:
@@ -60,7 +60,7 @@ class Env:
         return self.size - 4 * (at + WORDS)
 
     def log(self, errno: str, *said: str) -> InvalidBtf:
-        """What to raise where the verifier says `said` of a type, or of a member of one."""
+        """The exception where the verifier logs `said` about a type, or about a member of one."""
         return verifier_log(errno, *said, of_split=self.types.base is not None)
 
     def log_type(self, at: int, text: str, *, errno: str = "EINVAL") -> InvalidBtf:
@@ -80,7 +80,7 @@ def signed(word: int) -> int:
 
 
 def _details(env: Env, at: int) -> list[str]:
-    """What is said of a type beside its kind and name: log_details of its kind."""
+    """The part of a message behind kind and name of a type: log_details of its kind."""
     words, kind = env.types.words, env.types.kind_at(at)
     size = words[at + 2]
     if kind == Kind.INT:

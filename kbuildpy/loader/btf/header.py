@@ -15,7 +15,7 @@ MAGIC, VERSION = 0xEB9F, 1
 MAX_NAME_OFFSET = 0xFFFFFF
 
 
-class Header(NamedTuple):
+class BtfHeader(NamedTuple):
     """struct btf_header; offsets are from its end."""
 
     magic: int
@@ -50,7 +50,7 @@ def parse_header(contents: bytes, version: Version, *, is_split: bool) -> Parts:
         raise verifier_log("EINVAL", "btf_header not found")
     if any(contents[size:length]):
         raise verifier_log("E2BIG", "Unsupported btf_header")
-    header = Header(*struct.unpack(LAYOUT, contents[: min(length, size)].ljust(struct.calcsize(LAYOUT), b"\0")))
+    header = BtfHeader(*struct.unpack(LAYOUT, contents[: min(length, size)].ljust(struct.calcsize(LAYOUT), b"\0")))
     if header.magic != MAGIC:
         raise verifier_log("EINVAL", "Invalid magic")
     if header.version != VERSION:
@@ -72,7 +72,7 @@ def _compared(one: tuple[int, int], other: tuple[int, int]) -> int:
     return difference - (1 << 32) if difference >> 31 else difference
 
 
-def _check_sections(header: Header, size: int, expected: int) -> None:
+def _check_sections(header: BtfHeader, size: int, expected: int) -> None:
     parts = [(header.type_off, header.type_len), (header.str_off, header.str_len)]
     if header.hdr_len >= size and header.layout_len:
         parts.append((header.layout_off, header.layout_len))
@@ -91,7 +91,7 @@ def _check_sections(header: Header, size: int, expected: int) -> None:
         raise verifier_log("EINVAL", "Unsupported section found")
 
 
-def _check_strings(header: Header, size: int, contents: bytes, *, is_split: bool) -> None:
+def _check_strings(header: BtfHeader, size: int, contents: bytes, *, is_split: bool) -> None:
     start = header.hdr_len + header.str_off
     end = start + header.str_len
     has_layout = size > 24 and header.hdr_len >= size

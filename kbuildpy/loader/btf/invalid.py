@@ -1,4 +1,4 @@
-"""What the kernel's verifier of type information objects to."""
+"""Errors in type information, as the kernel's verifier reports them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class BeyondTypes(Exception):
 
 
 def verifier_log(errno: str, *said: str, of_split: bool = False) -> InvalidBtf:
-    """What to raise where the verifier says `said`, a line each (kernel/bpf/log.c: bpf_verifier_vlog)."""
+    """The exception where the verifier logs `said`, a line each (kernel/bpf/log.c: bpf_verifier_vlog)."""
     reason = next((text.strip() for text in reversed(said) if text.strip()), "")
     return InvalidBtf(errno, tuple(f"BPF: {text}" for text in said), reason, of_split=of_split)

@@ -9,7 +9,7 @@ from kbuildpy.loader.btf.types import MODIFIERS, WORDS, BtfTypes, Kind
 
 _POINTER = 8
 _ELEMENTS = 16
-"""Of an array of structs, as many elements are told apart; a longer one is one member."""
+"""An array of structs of up to so many elements has a member for each; a longer one is one member."""
 _DEPTH = 8
 
 
@@ -24,7 +24,7 @@ class Member(NamedTuple):
 def members_of(types: BtfTypes, name: bytes) -> list[Member]:
     """The members of `struct name`, those of structs in it by their own; none if `types` have no such struct.
 
-    Bit-fields and what is in unions are left together: the union, or the bytes of the field, are one member.
+    Bit-fields and unions are not divided: the union, or the bytes of the field, are one member.
     """
     for number in types.named.get(name, []):
         if types.kind_of(number) == Kind.STRUCT:

@@ -12,7 +12,7 @@ MAX_CHAIN = 32
 
 
 def check_modifiers(types: BtfTypes, version: Version) -> None:
-    """Follow what changes another type: after so many there must be one that does not. Raises `InvalidBtf`."""
+    """Follow each chain of modifiers: it must end within `MAX_CHAIN`. Raises `InvalidBtf`."""
     ordered = version < since.BTF_TAG_ORDER
     checked = types.start_id - 1
     for own, start in enumerate(types.starts, types.start_id):

@@ -1,7 +1,7 @@
 """Types as BTF keeps them: include/uapi/linux/btf.h.
 
 Each is three words (struct btf_type: the offset of its name, its kind with a count and a flag, its size or the number
-of another type), and what its kind adds to them.
+of another type), and the words that its kind adds.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def info_masks(version: Version) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class BtfTypes:
-    """`words` are the types, `starts` where in them each begins, `strings` the names. `base` has those before them.
+    """`words` are the types, `starts` where each begins in them, `strings` the names; `base` has the types before them.
 
     Type 0 is void. Numbers below `start_id`, and offsets of names below `start_str_off`, are the base's.
     """
@@ -93,7 +93,7 @@ class BtfTypes:
         return self.start_id + len(self.starts)
 
     def holder(self, number: int) -> BtfTypes | None:
-        """Who has type `number`: this, or the base; None where nobody has, and for void."""
+        """The types that have number `number`: these, or the base; None if there is none, and for void."""
         if number >= self.start_id:
             return self if number < self.count else None
         return self.base.holder(number) if self.base else None
@@ -154,7 +154,7 @@ def words_of(types: memoryview) -> array[int]:
 
 
 def read_types(types: memoryview, strings: bytes, version: Version) -> BtfTypes:
-    """The types of a kernel, which are taken to be sound; what is not ends them."""
+    """The types of a kernel, which are taken to be sound; reading ends at one that is cut off."""
     words = words_of(types)
     masks = kinds, counts = info_masks(version)
     starts = array("I")

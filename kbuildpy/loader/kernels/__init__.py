@@ -1,6 +1,5 @@
-"""What the check knows about a kernel, and where from.
+"""Where the facts about a kernel come from.
 
-`open` finds the kernels that somebody names. `from_tree` asks a kernel tree, `from_image` an image and the modules that
-came with it (`shipped`), with what an unpacked kernel says itself (`vmlinux`); `exports` are its symbols, `keys` the
-certificates that are built in.
+`from_tree` asks a kernel tree, `from_image` reads an image and the modules that came with it (`shipped`). `vmlinux`
+reads an unpacked kernel, `own_types` its type information, `keys` its certificates; `exports` are its symbols.
 """

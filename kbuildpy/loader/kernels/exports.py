@@ -1,4 +1,4 @@
-"""What a kernel and its modules export, looked up in a symvers file: a tree's own, or one made from an image."""
+"""The exports of a kernel and its modules, looked up in a symvers file: a tree's own, or one made from an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kbuildpy.loader.kernel import KernelExport
 
 @dataclass(frozen=True)
 class SymversExports:
-    """`symvers` as the kernel's loader sees it; without `modversions` its CRCs mean nothing."""
+    """`symvers` as the kernel's loader sees it; without `modversions` its CRCs do not count."""
 
     symvers: Symvers
     modversions: bool
@@ -19,11 +19,11 @@ class SymversExports:
     _found: dict[str, KernelExport] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, symbol: str) -> KernelExport | None:
-        """What is known of `symbol`, None if nobody exports it."""
+        """The export called `symbol`, None if there is none."""
         try:
             return self._found[symbol]
         except KeyError:
-            # (names that nobody exports are without number in a damaged module, and are not kept)
+            # (a damaged module may name any number of symbols that do not exist: these are not kept)
             found = self._look_up(symbol)
             if found is not None:
                 self._found[symbol] = found

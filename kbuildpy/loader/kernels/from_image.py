@@ -1,8 +1,7 @@
-"""What the check knows about a kernel from its image and its modules, without any headers.
+"""A kernel from its image and its modules, without headers.
 
-The image has the keys, vermagic and what the kernel itself exports; what its modules export, and the layout of `struct
-module`, are in the modules that it came with. So a kernel that is unpacked somewhere can be asked as well as one that
-is installed here.
+The image has the keys, vermagic and the kernel's own exports; the exports of its modules, and the layout of `struct
+module`, are in the modules that it came with. The kernel may be installed here or unpacked anywhere.
 """
 
 from __future__ import annotations
@@ -19,11 +18,13 @@ from kbuildpy.kernel.image import read_kernel
 from kbuildpy.kernel.module_names import meaning_of, softdeps_of
 from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
 from kbuildpy.kernel.symvers import format_symvers, parse_symvers
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.keys import image_state, keyring_of_image
 from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
+from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
 from kbuildpy.loader.since import Version, version_of
 
 if TYPE_CHECKING:
@@ -47,20 +48,20 @@ def kernel_from_image(
     release = str(known["release"])
     top = root or _root_of(image)
     version = _version(release, image)
-    missing: list[str] = []
+    missing: dict[Fact, str] = {}
     modules = modules or modules_directory(release, root=top)
     settings = _config(known["config"], config, _config_places(image, release, top, modules))
     if settings is None:
-        missing.append(f"the configuration: neither is it in {image}, nor is there a config-{release} beside it")
+        missing[Fact.CONFIG] = f"neither is it in {image}, nor is there a config-{release} beside it"
     shipped = None
     if modules is None:
-        missing.append(f"the kernel's own modules: there is no lib/modules/{release}/kernel below {top}")
-        missing.append("the layout of struct module: it is known from a kernel's modules, and there are none")
+        missing[Fact.OWN_MODULES] = f"there is no lib/modules/{release}/kernel below {top}"
+        missing[Fact.STRUCT_MODULE] = "it is read from the kernel's own modules, and there are none"
     else:
         shipped = _shipped(modules, image, known["vermagic"], missing)
     vermagic = known["vermagic"] or (shipped.facts.vermagic if shipped and shipped.facts else None)
     if vermagic is None:
-        missing.append(f"vermagic: it was not found in {image}")
+        missing[Fact.VERMAGIC] = f"it was not found in {image}"
     return LoaderKernel(
         release=release,
         version=version,
@@ -76,20 +77,20 @@ def kernel_from_image(
         meaning_of=partial(meaning_of, modules) if modules else None,
         softdeps_of=partial(softdeps_of, modules) if modules else None,
         own_types=partial(_own_types, image, version),
-        missing=tuple(missing),
+        missing=missing,
     )
 
 
 def _facts_of_image(image: Path) -> dict[str, Any]:
-    """What is in the image, kept in the user's cache: unpacking takes a second."""
+    """The facts in the image, kept in the user's cache: unpacking takes a second."""
     cached = cache_directory() / "shipped" / f"{image_state('image 1', image)}.json"
     known = read_json(cached)
     if isinstance(known, dict) and known.keys() == {"release", "machine", "vermagic", "config", "symvers"}:
         return known
     kernel = read_kernel(image)
     machine = machine_of(kernel.contents)
-    if not machine:
-        raise KbuildError(f"{image}: a kernel of an architecture that is not known here", hint="x86_64 and arm64 are")
+    if machine not in NAMES:
+        raise KbuildError(f"{image}: a kernel of an architecture that is not known here", hint=f"{KNOWN_MACHINES} are")
     rows = vmlinux_exports(kernel.contents, str(image))
     facts = {
         "release": kernel.release,
@@ -141,10 +142,10 @@ def _config(embedded: str | None, named: Path | None, places: list[Path]) -> dic
     return None
 
 
-def _shipped(modules: Path, image: Path, vermagic: str | None, missing: list[str]) -> Shipped:
+def _shipped(modules: Path, image: Path, vermagic: str | None, missing: dict[Fact, str]) -> Shipped:
     shipped = read_shipped(modules)
     if shipped.facts is None:
-        missing.append(f"the layout of struct module: no module below {modules} tells it")
+        missing[Fact.STRUCT_MODULE] = f"no module below {modules} tells it"
     elif vermagic is not None and shipped.facts.vermagic != vermagic:
         raise KbuildError(
             f"{modules}: the modules are another kernel's than {image}: their vermagic is "
@@ -165,7 +166,7 @@ def _exports(
     shipped: Shipped | None,
     image: Path,
     version: Version,
-    missing: list[str],
+    missing: dict[Fact, str],
     vermagic: str | None,
 ) -> SymversExports | None:
     reason = ""
@@ -174,11 +175,11 @@ def _exports(
     elif own is None:
         reason = f"{image} has no table of sections to find them by"
     elif shipped is None:
-        reason = "what the kernel's own modules export is not known"
+        reason = "the exports of the kernel's own modules are not known"
     elif vermagic is None:
         reason = "whether the kernel compares symbol versions is not known"
     if own is None or shipped is None or vermagic is None or reason:
-        missing.append(f"the exported symbols: {reason}")
+        missing[Fact.EXPORTS] = reason
         return None
     text = own + shipped.symvers
     symvers = parse_symvers(text.encode("utf-8", "surrogateescape"), image)

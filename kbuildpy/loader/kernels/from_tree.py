@@ -1,7 +1,8 @@
-"""What the check knows about a kernel from its kernel tree: everything but the keys, which are in the image only.
+"""A kernel from its kernel tree: all facts but the keys, which are in the image only.
 
-Where the image and the modules of the same release are installed, they lend what the tree has not. The layout of
-`struct module` is the compiler's; whoever calls says how the tree is asked (`kbuild.ask_module_facts`).
+Where the image and the modules of the same release are installed, the facts that the tree lacks come from them. The
+layout of `struct module` is known to the compiler; the caller passes the function that asks it
+(`kbuild.ask_module_facts`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kbuildpy.kernel.module_names import meaning_of, softdeps_of
 from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.keys import keyring_of_image
@@ -43,9 +45,9 @@ def kernel_from_tree(
 
     `ask` gives vermagic and layout. `image` is the kernel's image and `modules` its `lib/modules/RELEASE`; without
     them, those of the tree's release are taken where they are installed below `root`. Raises `KbuildError` for a
-    `Module.symvers` that is not what modpost writes.
+    `Module.symvers` that modpost did not write.
     """
-    missing: list[str] = []
+    missing: dict[Fact, str] = {}
     modules = modules or modules_directory(tree.release, root=root)
     facts = _facts(tree, ask, modules, missing)
     exports = _exports(tree, missing)
@@ -53,9 +55,9 @@ def kernel_from_tree(
         try:
             image = image_of_tree(tree, root=root)
         except KbuildError as error:
-            missing.append(f"the built-in certificates: {error.message}")
+            missing[Fact.CERTIFICATES] = error.message
     if modules is None:
-        missing.append(f"the kernel's own modules: there is no lib/modules/{tree.release}/kernel below {root}")
+        missing[Fact.OWN_MODULES] = f"there is no lib/modules/{tree.release}/kernel below {root}"
     version = version_of(tree.release)
     return LoaderKernel(
         release=tree.release,
@@ -72,11 +74,11 @@ def kernel_from_tree(
         meaning_of=partial(meaning_of, modules) if modules else None,
         softdeps_of=partial(softdeps_of, modules) if modules else None,
         own_types=partial(_own_types, tree.objects / "vmlinux", image, version),
-        missing=tuple(missing),
+        missing=missing,
     )
 
 
-def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing: list[str]) -> ModuleFacts | None:
+def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing: dict[Fact, str]) -> ModuleFacts | None:
     """From the tree's compiler; where it cannot be asked, from a module that came with the kernel."""
     reason = "the kernel tree's compiler was not asked"
     if ask is not None:
@@ -90,7 +92,7 @@ def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing:
         facts = facts_of_modules(modules)
         if facts is not None and facts.vermagic.split(" ")[0] == tree.release:
             return facts
-    missing.append(f"vermagic and the layout of struct module: {reason}")
+    missing[Fact.VERMAGIC] = missing[Fact.STRUCT_MODULE] = reason
     return None
 
 
@@ -102,12 +104,12 @@ def _own_types(vmlinux: Path, image: Path | None, version: Version) -> BtfTypes 
     return types_of_image(image, version) if found is None and image is not None else found
 
 
-def _exports(tree: KernelTree, missing: list[str]) -> SymversExports | None:
+def _exports(tree: KernelTree, missing: dict[Fact, str]) -> SymversExports | None:
     if not tree.symvers.is_file():
-        missing.append(f"the exported symbols: {tree.symvers} is not there")
+        missing[Fact.EXPORTS] = f"{tree.symvers} is not there"
         return None
     symvers = read_symvers(tree.symvers, any_license=tree.version < (5, 19))
     if not len(symvers):
-        missing.append(f"the exported symbols: {tree.symvers} is empty")
+        missing[Fact.EXPORTS] = f"{tree.symvers} is empty"
         return None
     return SymversExports(symvers, tree.config.get("CONFIG_MODVERSIONS") == "y")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def keyring_of_image(image: Path) -> Keyring:
 def with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKernel:
     """A kernel in which the certificates of `files` are enrolled, beside those that it has.
 
-    Where those are not known (there is no image of it, or a damaged one), the keyring is not complete: what does not
-    verify with it may do so in the kernel. Raises `KbuildError` for a file that has no certificates.
+    Where those are not known (there is no image of it, or a damaged one), the keyring is not complete: a signature that
+    it does not verify may be trusted by the kernel. Raises `KbuildError` for a file that has no certificates.
     """
     if not files:
         return kernel
@@ -58,7 +59,7 @@ def with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKern
         try:
             built_in = kernel.keyring()
         except KbuildError as error:
-            missing = (*missing, f"the built-in certificates: {error.message}")
+            missing = {**missing, Fact.CERTIFICATES: error.message}
     keyring = (built_in or Keyring(kernel.release)).plus(certificates)
     return replace(kernel, keyring=lambda: keyring, keyring_complete=built_in is not None, missing=missing)
 
@@ -96,13 +97,14 @@ def _from_json(value: dict[str, Any], image: Path) -> Keyring:
     return Keyring(**values)
 
 
-def image_state(what: str, image: Path) -> str:
-    """A name for `what` is known of the file `image` in its present state. Raises `KbuildError` if it is not there."""
+def image_state(kind: str, image: Path) -> str:
+    """A key for facts of one `kind` about the file `image` in its present state. Raises `KbuildError` if it does not
+    exist."""
     from hashlib import blake2b
 
     try:
         status = image.stat()
     except OSError as error:
         raise KbuildError(f"{image}: {error.strerror}") from error
-    state = f"{what}\n{image.resolve()}\n{status.st_mtime_ns} {status.st_size} {status.st_ino}"
+    state = f"{kind}\n{image.resolve()}\n{status.st_mtime_ns} {status.st_size} {status.st_ino}"
     return blake2b(state.encode(errors="surrogateescape"), digest_size=16).hexdigest()

@@ -1,6 +1,6 @@
-"""What the modules that a kernel came with tell about it: what they export, vermagic, and `struct module`.
+"""The facts in the modules that a kernel came with: their exports, vermagic, and the layout of `struct module`.
 
-All of them are read once; what they said is kept in the user's cache for as long as their names, sizes and times stay.
+All of them are read once; the facts are kept in the user's cache while names, sizes and times of the files stay.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kbuildpy.elf import ModuleImage, Section
+from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.module_facts import ModuleFacts, ModuleStruct
 from kbuildpy.kernel.own_modules import module_name, read_module, walk_modules
 from kbuildpy.kernel.symvers import format_symvers
-from kbuildpy.loader.kernels.vmlinux import KERNEL_SYMBOL, TABLES, SymversRow, crcs_of, flags_of
-from kbuildpy.loader.stages.elf_index import THIS_MODULE
+from kbuildpy.loader.kernels.vmlinux import TABLES, SymversRow, crcs_of, flags_of
+from kbuildpy.loader.module_file import THIS_MODULE
 
 NAME_LENGTH = 56
 """MODULE_NAME_LEN of 64-bit kernels (include/linux/moduleparam.h: 64 - sizeof(unsigned long))."""
@@ -35,7 +36,7 @@ class Shipped(NamedTuple):
 
 
 def read_shipped(directory: Path) -> Shipped:
-    """What the modules in `directory` (`.../lib/modules/RELEASE`) tell.
+    """The facts in the modules of `directory` (`.../lib/modules/RELEASE`).
 
     The first time takes as long as decompressing those that export something. Raises `KbuildError` for a module that is
     damaged.
@@ -51,7 +52,7 @@ def read_shipped(directory: Path) -> Shipped:
 
 
 def facts_of_modules(directory: Path) -> ModuleFacts | None:
-    """vermagic and layout as the first module in `directory` tells them that can; the others are not looked at."""
+    """vermagic and layout from the first module in `directory` that has both; the others are not read."""
     images = (ModuleImage(read_module(Path(file)), file) for file in walk_modules(directory))
     return next(filter(None, map(module_facts_of, images)), None)
 
@@ -72,7 +73,7 @@ def module_facts_of(image: ModuleImage) -> ModuleFacts | None:
 
 
 def module_exports(image: ModuleImage, owner: str) -> Iterator[SymversRow]:
-    """What a finished module exports, as lines of a symvers file; found as the kernel does, through the tables.
+    """The exports of a finished module as lines of a symvers file, found through the tables as the kernel does.
 
     Raises `KbuildError` for tables that do not fit together.
     """
@@ -101,8 +102,8 @@ def _strings(image: ModuleImage, section: Section) -> dict[int, str]:
     found = {}
     for item in image.relocations_of(section):
         if item.offset % KERNEL_SYMBOL.size and item.symbol < len(rows):
-            shndx = image.symbols.section_index(item.symbol)
-            found[item.offset] = image.string_at(shndx, rows[item.symbol][4] + item.addend)
+            _, _, _, _, st_value, _ = rows[item.symbol]
+            found[item.offset] = image.string_at(image.symbols.section_index(item.symbol), st_value + item.addend)
     return found
 
 
@@ -125,7 +126,8 @@ def _read_all(directory: Path, files: list[str]) -> Shipped:
         facts = facts or module_facts_of(image)
         owner = file[len(f"{directory}/kernel/") : file.rindex(".ko")]
         for row in module_exports(image, owner):
-            rows.setdefault(row[1], row)
+            _, symbol, *_ = row
+            rows.setdefault(symbol, row)
     return Shipped(facts, "".join(format_symvers(rows.values())))
 
 

@@ -1,4 +1,4 @@
-"""What an unpacked kernel says about itself: vermagic, its own configuration, and what it exports.
+"""The facts in an unpacked kernel: vermagic, its own configuration, and its exports.
 
 The exports are in the sections that the kernel's find_symbol() goes through (include/asm-generic/vmlinux.lds.h:
 __ksymtab and its companions), which an x86 image keeps with their headers; an arm64 `Image` is plain memory.
@@ -12,21 +12,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from kbuildpy.elf.constants import ELFMAG, EM_AARCH64, EM_X86_64
-from kbuildpy.elf.sections import Header, Section, read_header, read_sections
+from kbuildpy.elf.constants import ELFMAG
+from kbuildpy.elf.headers import Ehdr
+from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL, KSYM_FLAG_GPL_ONLY
+from kbuildpy.elf.sections import Section, read_sections, read_sound_ehdr
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import ARCHITECTURES
 
 SymversRow = tuple[int, str, str, str, str]
 """CRC, symbol, owner, macro and namespace, as `format_symvers` takes them."""
 
-# struct kernel_symbol with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: value, name and namespace, each from its own place on.
-KERNEL_SYMBOL = struct.Struct("<iii")
-_MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "arm64"}
-_ARM64_MAGIC = b"ARM\x64"  # at 56, Documentation/arch/arm64/booting.rst
 _IKCONFIG = re.compile(rb"IKCFG_ST(\x1f\x8b.*?)IKCFG_ED", re.DOTALL)  # kernel/configs.c
 
 
-class ExportTable(NamedTuple):
+class ExportSections(NamedTuple):
     """One of the tables of exports: its symbols, CRCs and flags, by the names of their sections.
 
     Up to 7.0 symbols for GPL-compatible modules have a table of their own, then they have a bit in the flags.
@@ -39,21 +38,25 @@ class ExportTable(NamedTuple):
 
 
 TABLES = (
-    ExportTable("__ksymtab", "__kcrctab", "__kflagstab", False),
-    ExportTable("__ksymtab_gpl", "__kcrctab_gpl", "", True),
+    ExportSections("__ksymtab", "__kcrctab", "__kflagstab", False),
+    ExportSections("__ksymtab_gpl", "__kcrctab_gpl", "", True),
 )
-_GPL_ONLY = 1  # KSYM_FLAG_GPL_ONLY
 
 
 def machine_of(kernel: bytes) -> str:
-    """ "x86_64" or "arm64"; "" for a kernel of another architecture."""
+    """The name of the architecture of an unpacked kernel, an ELF file or an `Image`; "" for one that is not known."""
     if kernel[:4] == ELFMAG:
-        return _MACHINES.get(int.from_bytes(kernel[18:20], "little"), "")
-    return "arm64" if kernel[56:60] == _ARM64_MAGIC else ""
+        machine = int.from_bytes(kernel[18:20], "little")
+        found = (item for item in ARCHITECTURES if item.elf_machine == machine)
+    else:
+        found = (
+            item for item in ARCHITECTURES if item.boot_magic and kernel.startswith(item.boot_magic, item.boot_offset)
+        )
+    return next((item.name for item in found), "")
 
 
 def vermagic_of(kernel: bytes, release: str) -> str | None:
-    """VERMAGIC_STRING of a kernel (kernel/module/main.c: vermagic), None if it is not to be told from other strings."""
+    """VERMAGIC_STRING of a kernel (kernel/module/main.c: vermagic), None if it cannot be told from other strings."""
     words = rb"((?:SMP )?(?:preempt |preempt_rt )?(?:mod_unload )?(?:modversions )?[!-~ ]*)\0"
     found = set(re.findall(rb"\0(" + re.escape(release.encode()) + rb" )" + words, kernel))
     return b"".join(found.pop()).decode() if len(found) == 1 else None
@@ -70,13 +73,13 @@ def embedded_config(kernel: bytes) -> str | None:
 
 
 def vmlinux_exports(kernel: bytes, filename: str) -> list[SymversRow] | None:
-    """What the kernel itself exports; None for an image without section headers.
+    """The kernel's own exports; None for an image without section headers.
 
     Raises `KbuildError` naming `filename` for sections that are not sound.
     """
     if kernel[:4] != ELFMAG:
         return None
-    header = read_header(kernel, filename)
+    header = read_sound_ehdr(kernel, filename)
     sections = {section.name: section for section in read_sections(kernel, header, filename)}
     if "__ksymtab" not in sections:
         return None
@@ -106,7 +109,7 @@ class _Strings:
 
 
 def _rows(
-    kernel: bytes, header: Header, sections: dict[str, Section], table: ExportTable, strings: _Strings
+    kernel: bytes, header: Ehdr, sections: dict[str, Section], table: ExportSections, strings: _Strings
 ) -> Iterator[SymversRow]:
     symbols = sections.get(table.symbols)
     if symbols is None:
@@ -116,7 +119,9 @@ def _rows(
         section = sections.get(name)
         return b"" if section is None else kernel[section.offset : section.offset + section.size]
 
-    entries = KERNEL_SYMBOL.iter_unpack(contents(table.symbols)[: symbols.size // 12 * 12])
+    entries = KERNEL_SYMBOL.iter_unpack(
+        contents(table.symbols)[: symbols.size // KERNEL_SYMBOL.size * KERNEL_SYMBOL.size]
+    )
     count = symbols.size // KERNEL_SYMBOL.size
     try:
         crcs = crcs_of(contents(table.crcs), count, header.order, table.crcs)
@@ -140,11 +145,11 @@ def crcs_of(contents: bytes, count: int, order: str, name: str) -> tuple[int, ..
     return struct.unpack(f"{order}{count}I", contents)
 
 
-def flags_of(contents: bytes, count: int, table: ExportTable) -> tuple[bool, ...]:
+def flags_of(contents: bytes, count: int, table: ExportSections) -> tuple[bool, ...]:
     """Which of `count` exports are for GPL-compatible modules only. Raises `KbuildError` for another number of
     flags."""
     if not contents:
         return (table.gpl_only,) * count
     if len(contents) != count:
         raise KbuildError(f"section {table.flags}: {len(contents)} bytes for {count} exported symbols")
-    return tuple(bool(flags & _GPL_ONLY) for flags in contents)
+    return tuple(bool(flags & KSYM_FLAG_GPL_ONLY) for flags in contents)

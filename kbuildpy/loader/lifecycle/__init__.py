@@ -1,4 +1,5 @@
-"""The modules that are loaded, as a model: `loaded` is the kernel's list, `unload` what takes one out, `procfs` how it
-is shown. `script` is a sequence of commands, each of which comes to a `step`; `modprobe` is the one that finds what it
-needs itself.
+"""Scripts of insmod, rmmod and modprobe over a model of the kernel's list of modules (`kbuildpy.loader.loaded`).
+
+`script` reads and runs the commands; each gives a `step`. `unload` is delete_module(2), `modprobe` kmod's modprobe,
+`procfs` the list as /proc/modules and lsmod print it.
 """

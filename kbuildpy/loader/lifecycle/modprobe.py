@@ -1,8 +1,8 @@
-"""modprobe in a script: which modules it takes a name for, what it loads with them and in which order, what it removes.
+"""modprobe in a script: the modules that a name stands for, and the order in which they are loaded or removed.
 
 Counterpart: kmod (libkmod/libkmod-module.c: __kmod_module_get_probe_list, kmod_module_probe_insert_module;
-tools/modprobe.c: rmmod_do_module). The surprise: what a module would like to have beside it (softdep) may fail; what it
-needs may not.
+tools/modprobe.c: rmmod_do_module). The surprise: a soft dependency may fail to load, a module that
+is needed may not.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from typing import NamedTuple
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.module_names import Meaning, Softdeps
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.step import Load, Step, load_contents, unload, unreadable
+from kbuildpy.loader.lifecycle.step import Load, ScriptStep, load_contents, unload, unreadable
 
 
-class Probed(NamedTuple):
+class ProbedModule(NamedTuple):
     """A module to load, and whether the whole has failed when it cannot be loaded."""
 
     name: str
     required: bool
 
 
-def modprobe(step: Step, given: str, args: str, load: Load) -> Step:
-    """Load the modules that are called `given`, or have it for an alias, each with what it needs.
+def modprobe(step: ScriptStep, given: str, args: str, load: Load) -> ScriptStep:
+    """Load the modules that are called `given`, or have it for an alias, each with the modules that it needs.
 
-    kmod says nothing of what is loaded already or built in, and goes on to the next when one of several fails.
+    kmod prints nothing about modules that are loaded or built in, and goes on to the next when one of several fails.
     """
     meaning = _meaning(step, given)
-    if isinstance(meaning, Step):
+    if isinstance(meaning, ScriptStep):
         return meaning
     for name in () if meaning.built_in else meaning.names:
         step = _probe(replace(step, errno=None, reason=None), name, args, load)
     return step
 
 
-def _meaning(step: Step, given: str) -> Meaning | Step:
-    """What `given` stands for, or the step that fails because it stands for nothing.
+def _meaning(step: ScriptStep, given: str) -> Meaning | ScriptStep:
+    """The modules that `given` stands for, or the step that fails because there are none.
 
     (That a module of the name is loaded does not count.)
     """
@@ -56,8 +56,8 @@ def _meaning(step: Step, given: str) -> Meaning | Step:
     return replace(step, errno="ENOENT", reason=reason)
 
 
-def _probe(step: Step, name: str, args: str, load: Load) -> Step:
-    """Load the kernel's own module `name`, and before and after it what is not loaded yet."""
+def _probe(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
+    """Load the kernel's own module `name`, and those modules of its list that are not loaded yet."""
     if step.modules.find(name) is not None:
         return step
     try:
@@ -68,7 +68,7 @@ def _probe(step: Step, name: str, args: str, load: Load) -> Step:
         if step.modules.find(each) is not None:
             continue
         after = _load_own(step, each, args if each == name else "", load)
-        # (kmod does not mind that one of the others is refused; it does not survive what crashes the kernel)
+        # (kmod ignores a refusal of one of the others; it does not survive a crash of the kernel)
         undefined = after.errno is None and len(after.verdicts) > len(step.verdicts)
         if not after.done and (required or undefined):
             return after
@@ -76,7 +76,7 @@ def _probe(step: Step, name: str, args: str, load: Load) -> Step:
     return step
 
 
-def _load_own(step: Step, name: str, args: str, load: Load) -> Step:
+def _load_own(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
     assert step.kernel.modules_of is not None
     try:
         contents = step.kernel.modules_of(name)
@@ -87,10 +87,10 @@ def _load_own(step: Step, name: str, args: str, load: Load) -> Step:
     return load_contents(step, contents, args, name, load)
 
 
-def modprobe_remove(step: Step, given: str) -> Step:
-    """Unload the modules that are called `given`, or have it for an alias, each with what it alone needed."""
+def modprobe_remove(step: ScriptStep, given: str) -> ScriptStep:
+    """Unload the modules that are called `given`, or have it for an alias, with those that only they needed."""
     meaning = _meaning(step, given)
-    if isinstance(meaning, Step):
+    if isinstance(meaning, ScriptStep):
         return meaning
     if meaning.built_in:
         return replace(step, errno="ENOENT", reason=f"{given} is built into kernel {step.kernel.release}")
@@ -101,10 +101,10 @@ def modprobe_remove(step: Step, given: str) -> Step:
     return step
 
 
-def _remove(step: Step, name: str) -> Step:
-    """Unload `name`, then each that it used and that nothing holds any more; around it, what it only liked to have.
+def _remove(step: ScriptStep, name: str) -> ScriptStep:
+    """Unload `name`, then each module that it used and that nothing holds any more; around it, its soft dependencies.
 
-    kmod says nothing when it is not loaded.
+    kmod prints nothing when it is not loaded.
     """
     module = step.modules.find(name)
     if module is None:
@@ -120,8 +120,8 @@ def _remove(step: Step, name: str) -> Step:
     return _remove_unused(step, softdeps.pre)
 
 
-def _remove_unused(step: Step, liked: Sequence[str]) -> Step:
-    """What can be unloaded of soft dependencies, the last first; the rest stays."""
+def _remove_unused(step: ScriptStep, liked: Sequence[str]) -> ScriptStep:
+    """Unload the soft dependencies that can be unloaded, the last first; the others stay."""
     for given in reversed(liked):
         for name in reversed(_own_modules_named(step.kernel, given)):
             after = _remove(step, name)
@@ -129,10 +129,10 @@ def _remove_unused(step: Step, liked: Sequence[str]) -> Step:
     return step
 
 
-def _probe_list(kernel: LoaderKernel, name: str) -> list[Probed]:
+def _probe_list(kernel: LoaderKernel, name: str) -> list[ProbedModule]:
     """The modules to load for the module `name`, and itself, each once and in order.
 
-    Raises `KbuildError` for a module whose file cannot be read for what it needs.
+    Raises `KbuildError` for a module whose file cannot be read.
     """
     required = {name, *_needed(kernel, name)}
     order: list[str] = []
@@ -155,16 +155,16 @@ def _probe_list(kernel: LoaderKernel, name: str) -> list[Probed]:
                 visit(each)
 
     visit(name)
-    return [Probed(module, module in required) for module in dict.fromkeys(order)]
+    return [ProbedModule(module, module in required) for module in dict.fromkeys(order)]
 
 
 def _softdeps(kernel: LoaderKernel, name: str) -> Softdeps:
-    """What the kernel's own module `name` would like to have loaded before it and after it."""
+    """The soft dependencies of the kernel's own module `name`."""
     return kernel.softdeps_of(name) if kernel.softdeps_of else Softdeps()
 
 
 def _own_modules_named(kernel: LoaderKernel, name: str) -> tuple[str, ...]:
-    """The kernel's own modules that `name` stands for; none for what is built in."""
+    """The kernel's own modules that `name` stands for; none for one that is built in."""
     meaning = kernel.meaning_of(name) if kernel.meaning_of else None
     return () if meaning is None or meaning.built_in else meaning.names
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
+from kbuildpy.loader.loaded import Modules
 
 _STATES = {"COMING": "Loading", "LIVE": "Live", "GOING": "Unloading"}
 _MARKS = {"COMING": "+", "LIVE": "", "GOING": "-"}
 
 
 def proc_modules(modules: Modules, kernel: LoaderKernel) -> list[str]:
-    """The lines of /proc/modules as a user sees them who is not to know addresses (kernel/module/procfs.c: m_show)."""
+    """The lines of /proc/modules, without addresses, as users read them (kernel/module/procfs.c: m_show)."""
     lines = []
     for module in modules.loaded:
         if module.state == "UNFORMED":
@@ -25,7 +25,7 @@ def proc_modules(modules: Modules, kernel: LoaderKernel) -> list[str]:
 
 
 def lsmod(modules: Modules) -> list[str]:
-    """What kmod's lsmod prints; it takes users out of /sys, where their order is that of a hash."""
+    """The output of kmod's lsmod; it reads the users from /sys, where their order is that of a hash."""
     lines = [f"{'Module':<19} {'Size':>8}  Used by"]
     for module in modules.loaded:
         if module.state != "UNFORMED":

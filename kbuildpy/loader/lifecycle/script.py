@@ -1,15 +1,15 @@
-"""A script of insmod, rmmod and others, run over the model of a kernel: what would come of each step?
+"""A script of insmod, rmmod and others, run over the model of a kernel: the result of each step.
 
 One command a line, as in a shell, with its quotes and comments:
 
     insmod FILE.ko [PARAMETER ...]      modprobe NAME [PARAMETER ...]   (a name or an alias of the kernel's own modules)
-    rmmod [-f] NAME ...                 modprobe -r NAME                (and what it alone needed)
+    rmmod [-f] NAME ...                 modprobe -r NAME                (and the modules that it alone needed)
     lsmod                               cat /proc/modules
-    open NAME, close NAME               (somebody opens or closes a file of the module, and so holds it)
+    open NAME, close NAME               (a program opens or closes a file of the module, and so holds it)
     insmod FILE.ko ... &, rmmod NAME &  (its init or exit function is still running when the next command is given)
     wait NAME                           (until it has returned)
 
-No module's code is run: every init function succeeds, and takes no reference to anybody.
+No module's code is run: every init function succeeds, and takes no reference to a module.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.own_modules import module_name, read_module
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.lifecycle.modprobe import modprobe, modprobe_remove
 from kbuildpy.loader.lifecycle.procfs import lsmod, proc_modules
-from kbuildpy.loader.lifecycle.step import Command, Load, Step, load_contents, load_one, unload, unreadable
+from kbuildpy.loader.lifecycle.step import Command, Load, ScriptStep, load_contents, load_one, unload, unreadable
 from kbuildpy.loader.lifecycle.unload import module_put, try_module_get
+from kbuildpy.loader.loaded import Modules
 
 
-def run_script(text: str, kernel: LoaderKernel, base_directory: Path, *, load: Load = load_one) -> Iterator[Step]:
+def run_script(text: str, kernel: LoaderKernel, base_directory: Path, *, load: Load = load_one) -> Iterator[ScriptStep]:
     """Run the script `text` over `kernel`, with no module loaded; files are looked for below `base_directory`.
 
     A step that fails does not stop the others. Raises `KbuildError` for a script that cannot be read, before the first
@@ -41,7 +41,7 @@ def run_script(text: str, kernel: LoaderKernel, base_directory: Path, *, load: L
 
 
 def read_script(text: str) -> list[Command]:
-    """The commands of a script; raises `KbuildError` with the line that is none."""
+    """The commands of a script; raises `KbuildError` with the line that is no command."""
     commands = []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
@@ -68,10 +68,10 @@ def _words(line: str) -> list[str]:
     return list(takewhile(lambda word: not word.startswith("#"), lexer))
 
 
-def _steps(commands: Sequence[Command], kernel: LoaderKernel, base: Path, load: Load) -> Iterator[Step]:
-    step = Step(Command(0, "", []), Modules(), kernel)
+def _steps(commands: Sequence[Command], kernel: LoaderKernel, base: Path, load: Load) -> Iterator[ScriptStep]:
+    step = ScriptStep(Command(0, "", []), Modules(), kernel)
     for command in commands:
-        step = Step(command, step.modules, step.kernel)
+        step = ScriptStep(command, step.modules, step.kernel)
         verb, *operands = command.words
         if operands and operands[-1] == "&":
             step = _in_background(step, verb, operands[:-1], base, load)
@@ -95,7 +95,7 @@ def _steps(commands: Sequence[Command], kernel: LoaderKernel, base: Path, load: 
         yield step
 
 
-def _in_background(step: Step, verb: str, operands: Sequence[str], base: Path, load: Load) -> Step:
+def _in_background(step: ScriptStep, verb: str, operands: Sequence[str], base: Path, load: Load) -> ScriptStep:
     """An init or exit function that has not returned yet: the module is COMING, or GOING."""
     if verb == "insmod":
         loaded = _insmod(step, base / operands[0], operands[0], " ".join(operands[1:]), load)
@@ -107,8 +107,8 @@ def _in_background(step: Step, verb: str, operands: Sequence[str], base: Path, l
     return replace(gone, modules=step.modules.changed(name, state="GOING")) if gone.done else gone
 
 
-def _wait(step: Step, name: str) -> Step:
-    """Until what goes on with `name` is over."""
+def _wait(step: ScriptStep, name: str) -> ScriptStep:
+    """Wait until the init or exit function of `name` has returned."""
     module = step.modules.find(name)
     if module is None or module.state == "LIVE":
         return replace(step, errno="ECHILD", reason=f"no init or exit function of {name} is running")
@@ -117,7 +117,7 @@ def _wait(step: Step, name: str) -> Step:
     return replace(step, modules=step.modules.changed(name, state="LIVE"))
 
 
-def _insmod(step: Step, file: Path, shown: str, args: str, load: Load) -> Step:
+def _insmod(step: ScriptStep, file: Path, shown: str, args: str, load: Load) -> ScriptStep:
     try:
         contents = read_module(file)
     except KbuildError as error:
@@ -125,7 +125,7 @@ def _insmod(step: Step, file: Path, shown: str, args: str, load: Load) -> Step:
     return load_contents(step, contents, args, shown, load)
 
 
-def _hold(step: Step, name: str, *, opened: bool) -> Step:
+def _hold(step: ScriptStep, name: str, *, opened: bool) -> ScriptStep:
     change = try_module_get if opened else module_put
     modules = change(step.modules, name)
     if modules is None:

@@ -1,4 +1,4 @@
-"""A step of a script of insmod, rmmod and others: what came of it, and how loading and unloading change it."""
+"""A step of a script of insmod, rmmod and others: the result of a command, and how loading and unloading change it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import NamedTuple
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.errnos import errno_name, errno_words
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.lifecycle.unload import delete_module
 from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.stages.taints import letters
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.printable import printable
@@ -21,7 +21,7 @@ Load = Callable[[bytes, LoaderKernel, Modules, str, str], tuple[Verdict, Modules
 
 
 def load_one(contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, file: str) -> tuple[Verdict, Modules]:
-    """`load_module()`, where nothing is loaded but what the script has loaded."""
+    """`load_module()` with no modules loaded but the script's."""
     return load_module(contents, kernel, modules, args, file=file, on_demand=False)
 
 
@@ -34,20 +34,26 @@ class Command(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Step:
-    """What came of a command. `errno` and `reason` are None where it was done; with a reason and no errno, it was not
-    done here, or what happens is undefined (the last verdict says so then). `lines` is what the kernel logs, `output`
-    what the command prints; `verdicts` are those of the modules that were to be loaded, `modules` and `kernel` what
-    there is afterwards."""
+class ScriptStep:
+    """The result of a command."""
 
     command: Command
+    """The command."""
     modules: Modules
+    """The modules that are loaded afterwards."""
     kernel: LoaderKernel
+    """The kernel afterwards, with its taints."""
     errno: str | None = None
+    """The name of the errno of a refusal; None where the command succeeded or was not carried out."""
     reason: str | None = None
+    """Why it failed; None where it succeeded. Without an errno: it was not carried out, or the result is undefined (the
+    last verdict tells)."""
     lines: tuple[str, ...] = ()
+    """What the kernel logs."""
     output: tuple[str, ...] = ()
+    """What the command prints."""
     verdicts: tuple[Verdict, ...] = ()
+    """The verdicts on the modules that were to be loaded."""
 
     @property
     def done(self) -> bool:
@@ -68,34 +74,34 @@ class Step:
         }
 
 
-def as_text(step: Step) -> str:
-    """The step in words: the command with its answer, then what is printed and logged, and why."""
+def as_text(step: ScriptStep) -> str:
+    """The step in words: the command with its answer, then its output, the log, and the reason."""
     answer = "done"
     if step.errno is not None:
         answer = f"refused with {errno_words(step.errno)}"
     elif step.reason is not None:
         undefined = bool(step.verdicts) and not step.verdicts[-1].accepted
-        answer = "nobody knows what happens" if undefined else "not done"
+        answer = "the result is undefined" if undefined else "not done"
     facts = [("kernel log", line) for line in step.lines]
     facts += [("because", step.reason)] if step.reason is not None else []
     if not step.done:
         facts += [("to do", verdict.hint) for verdict in step.verdicts if verdict.hint]
-    facts += [("not checked", what) for verdict in step.verdicts for what in verdict.unchecked]
+    facts += [("not checked", item.sentence) for verdict in step.verdicts for item in verdict.unchecked]
     described = [f"  {name:14}{printable(value)}" for name, value in facts]
     printed = [f"  {printable(line)}" for line in step.output]
     return "\n".join([f"{printable(step.command.text)}: {answer}", *printed, *described])
 
 
-def unreadable(step: Step, error: KbuildError) -> Step:
-    """Refused with the errno of what was to be read, where it is the file and not what is in it."""
+def unreadable(step: ScriptStep, error: KbuildError) -> ScriptStep:
+    """The step that failed because a file could not be read: with the errno of reading it, if there is one."""
     cause = error.__cause__
     number = cause.errno if isinstance(cause, OSError) else None
     reason = "; ".join(filter(None, (error.message, error.hint)))
     return replace(step, errno=errno_name(number) if number else None, reason=reason)
 
 
-def load_contents(step: Step, contents: bytes, args: str, file: str, load: Load) -> Step:
-    """What comes of loading a module with these contents."""
+def load_contents(step: ScriptStep, contents: bytes, args: str, file: str, load: Load) -> ScriptStep:
+    """The step that loads a module with these contents."""
     verdict, modules = load(contents, step.kernel, step.modules, args, file)
     return replace(
         _tainted(step, verdict.taints),
@@ -107,10 +113,10 @@ def load_contents(step: Step, contents: bytes, args: str, file: str, load: Load)
     )
 
 
-def unload(step: Step, name: str, flags: int) -> Step:
-    """What comes of unloading `name`, after others perhaps: all reasons count, and the first errno.
+def unload(step: ScriptStep, name: str, flags: int) -> ScriptStep:
+    """The step that unloads `name`. After others in the same step all reasons count, and the first errno.
 
-    (What kmod finds out in /sys before it asks the kernel, the kernel finds out as well.)
+    (kmod checks in /sys before it asks the kernel; the kernel makes the same checks.)
     """
     unloading = delete_module(step.modules, name, step.kernel, flags=flags)
     reasons = [reason for reason in (step.reason, unloading.reason if unloading.errno else None) if reason]
@@ -123,6 +129,6 @@ def unload(step: Step, name: str, flags: int) -> Step:
     )
 
 
-def _tainted(step: Step, taints: str) -> Step:
+def _tainted(step: ScriptStep, taints: str) -> ScriptStep:
     """The step in a kernel that remembers its taints."""
     return replace(step, kernel=replace(step.kernel, tainted=letters({*step.kernel.tainted, *taints})))

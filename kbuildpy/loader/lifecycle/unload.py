@@ -1,4 +1,4 @@
-"""delete_module(2) and what else changes the list of loaded modules (kernel/module/main.c)."""
+"""delete_module(2) and the reference counts of loaded modules (kernel/module/main.c)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ import os
 from dataclasses import dataclass
 
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
+from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.stages.taints import LOCKS_OFF
 
 
 @dataclass(frozen=True)
 class Unloading:
-    """What came of delete_module(2): the name of the errno (None: the module is gone), why, the modules that are loaded
-    afterwards, the kernel's lines, and the taints that it brings to the kernel."""
+    """The result of delete_module(2)."""
 
     errno: str | None
+    """The name of the errno; None: the module is gone."""
     reason: str
+    """Why, in words."""
     modules: Modules
+    """The modules that are loaded afterwards."""
     lines: tuple[str, ...] = ()
+    """The kernel's log."""
     taints: str = ""
+    """The letters of taints that it sets in the kernel."""
 
 
 def delete_module(modules: Modules, name: str, kernel: LoaderKernel, *, flags: int = 0) -> Unloading:
-    """What `kernel` does when asked to unload the module `name`; `flags` with O_TRUNC: although it is held.
+    """The result of delete_module(2) of `kernel` for the module `name`; `flags` with O_TRUNC: although it is held.
 
-    Users are looked for first, and nothing helps against them; then the state, then whether there is an exit function,
-    then what else holds it. What the module's exit function does and says is not known.
+    Users are checked first, and cannot be overruled; then the state, the exit function, and other holders. What the
+    module's exit function does and logs is not known.
     """
     if kernel.has("MODULE_UNLOAD") is False:
         return Unloading("ENOSYS", "the kernel cannot unload modules (CONFIG_MODULE_UNLOAD)", modules)
@@ -53,7 +57,7 @@ def delete_module(modules: Modules, name: str, kernel: LoaderKernel, *, flags: i
 
 
 def try_module_get(modules: Modules, name: str) -> Modules | None:
-    """Take a reference to the module `name`, as who opens its files does; None if it cannot be had."""
+    """Take a reference to the module `name`, as opening one of its files does; None if that fails."""
     module = modules.find(name)
     if module is None or module.state == "GOING":
         return None

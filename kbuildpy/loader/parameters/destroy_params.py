@@ -1,39 +1,39 @@
-"""The parameters when the module goes, or when it is refused late: kernel/params.c: destroy_params.
+"""The parameters when the module is removed, or refused late: kernel/params.c: destroy_params.
 
 The operations of each parameter are followed, whether it was set or not. Those of a charp read the variable then, to
-give the memory back that an argument was copied to; what is in it is not followed.
+free the memory that an argument was copied to; the contents are not followed.
 """
 
 from __future__ import annotations
 
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.memory.data import ImportedAddress, Memory, Pointer, SectionOffset
+from kbuildpy.loader.memory.protection import gone, is_removable
 from kbuildpy.loader.parameters.arguments import as_text
-from kbuildpy.loader.parameters.memory import Import, Memory, Place, Pointer
 from kbuildpy.loader.parameters.param_table import Elsewhere, array_at, check_import, entries, name_at
-from kbuildpy.loader.stages.protection import gone, is_removable
 from kbuildpy.loader.verdict import Undefined
 
 _FREE = 24
 """Where `free` is in `struct kernel_param_ops`."""
 _CHARP = 8
 _FREES = {"param_ops_charp": "param_free_charp", "param_array_ops": "param_array_free"}
-"""What the operations that kernel/params.c exports have for `free`; the others have nothing."""
+"""`free` of the operations that kernel/params.c exports; the others have none."""
 
 
 def module_destroy_params(info: LoadInfo) -> None:
-    """Of a module that can be removed again: what is for init only is no more by then."""
+    """Check the parameters of a module that can be removed: memory for init only is freed by then."""
     if is_removable(info):
         destroy_params(Memory(info), init_is_over=True)
 
 
 def destroy_params(memory: Memory, *, init_is_over: bool = False) -> None:
-    """Raise `Undefined` for a parameter that the kernel would come to grief over."""
+    """Raise `Undefined` for a parameter whose memory the kernel would read or free wrongly."""
     for entry in entries(memory.info):
         section, start = entry
         try:
-            ops, arg = memory.pointer(Place(section, start + 16)), Place(section, start + 32)
+            ops, arg = memory.pointer(SectionOffset(section, start + 16)), SectionOffset(section, start + 32)
             free = _free(memory, ops)
-            if init_is_over and isinstance(ops, Place):
+            if init_is_over and isinstance(ops, SectionOffset):
                 _is_kept(memory, entry, ops, "operations")
             if free == "param_free_charp":
                 _free_charp(memory, entry, memory.pointer(arg), init_is_over)
@@ -46,36 +46,36 @@ def destroy_params(memory: Memory, *, init_is_over: bool = False) -> None:
 def _free(memory: Memory, ops: Pointer) -> str:
     """The name of the function that frees, if the kernel has it; "" where there is none, or the module's own."""
     info = memory.info
-    if isinstance(ops, Import):
+    if isinstance(ops, ImportedAddress):
         check_import(memory, ops)
         return "" if ops.addend else _FREES.get(ops.symbol, "")
     if isinstance(ops, int):
-        raise Undefined(info.stage, f"the operations of a parameter are looked for at the address {ops:#x}")
-    free = memory.pointer(Place(ops.section, ops.offset + _FREE))
-    if isinstance(free, Import):
+        raise Undefined(info.stage, f"the operations of a parameter are read at the address {ops:#x}")
+    free = memory.pointer(SectionOffset(ops.section, ops.offset + _FREE))
+    if isinstance(free, ImportedAddress):
         return free.symbol
-    if free != 0 and not (isinstance(free, Place) and memory.is_code(free)):
+    if free != 0 and not (isinstance(free, SectionOffset) and memory.is_code(free)):
         shown = f"{free:#x}" if isinstance(free, int) else memory.shown(free)
-        raise Undefined(info.stage, f"what frees a parameter is {shown}, which is not code, and is called")
+        raise Undefined(info.stage, f"the function that frees a parameter is {shown}, which is not code, and is called")
     return ""
 
 
-def _array_free(memory: Memory, entry: Place, arg: Pointer, init_is_over: bool) -> None:
+def _array_free(memory: Memory, entry: SectionOffset, arg: Pointer, init_is_over: bool) -> None:
     array = array_at(memory, arg)
-    if _free(memory, array.ops) != "param_free_charp" or isinstance(array.num, Import):
+    if _free(memory, array.ops) != "param_free_charp" or isinstance(array.num, ImportedAddress):
         return
     count = array.max if array.num == 0 else memory.integer(_place(memory, entry, array.num), 4)
     for number in {0, count - 1} if count else ():
         element = array.elem
-        if isinstance(element, Place):
-            element = Place(element.section, element.offset + number * array.elemsize)
+        if isinstance(element, SectionOffset):
+            element = SectionOffset(element.section, element.offset + number * array.elemsize)
         _free_charp(memory, entry, element, init_is_over)
 
 
-def _free_charp(memory: Memory, entry: Place, arg: Pointer, init_is_over: bool) -> None:
-    if isinstance(arg, Import):
+def _free_charp(memory: Memory, entry: SectionOffset, arg: Pointer, init_is_over: bool) -> None:
+    if isinstance(arg, ImportedAddress):
         if arg.is_far:
-            raise Undefined(memory.info.stage, f"the variable of a charp parameter is looked for at {arg}")
+            raise Undefined(memory.info.stage, f"the variable of a charp parameter is read at {arg}")
         return
     place = _place(memory, entry, arg)
     memory.integer(place, _CHARP)
@@ -83,22 +83,22 @@ def _free_charp(memory: Memory, entry: Place, arg: Pointer, init_is_over: bool) 
         _is_kept(memory, entry, place, "variable")
 
 
-def _is_kept(memory: Memory, entry: Place, place: Place, what: str) -> None:
+def _is_kept(memory: Memory, entry: SectionOffset, place: SectionOffset, what: str) -> None:
     obstacle = gone(memory.info, place.section)
     if obstacle:
         raise Undefined(
             memory.info.stage,
-            f"parameter {as_text(name_at(memory, entry))} is looked at when the module is removed, and its {what}, "
+            f"parameter {as_text(name_at(memory, entry))} is read when the module is removed, and its {what}, "
             f"{memory.shown(place)}, is {obstacle}",
             hint=f"take __initdata off the {what} of the parameter",
         )
 
 
-def _place(memory: Memory, entry: Place, pointer: Place | int) -> Place:
-    if isinstance(pointer, Place):
+def _place(memory: Memory, entry: SectionOffset, pointer: SectionOffset | int) -> SectionOffset:
+    if isinstance(pointer, SectionOffset):
         return pointer
     raise Undefined(
         memory.info.stage,
-        f"parameter {as_text(name_at(memory, entry))} is looked at when the module goes, and has its variable at "
+        f"parameter {as_text(name_at(memory, entry))} is read when the module is removed, and has its variable at "
         f"the address {pointer:#x}",
     )

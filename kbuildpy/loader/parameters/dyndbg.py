@@ -11,11 +11,10 @@ import re
 from kbuildpy.loader import since
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.memory.data import Memory, SectionOffset
 from kbuildpy.loader.parameters.arguments import SPACES, as_text
-from kbuildpy.loader.parameters.memory import Memory, Place
 from kbuildpy.loader.parameters.numbers import kstrto
 from kbuildpy.loader.printk import printk
-from kbuildpy.loader.stages.sites import is_set
 from kbuildpy.loader.verdict import Undefined
 
 _MAX_WORDS = 9
@@ -57,19 +56,19 @@ def ddebug_add_module(info: LoadInfo) -> None:
     """Of a module that has messages to switch on, the names of their classes' modules are compared with its own. The
     classes that are the module's go into a list, whose links are in the classes (ddebug_attach_module_classes)."""
     messages, classes = info.find_sec("__dyndbg"), info.find_sec("__dyndbg_classes")
-    if not messages or not classes or not is_set(info, "DYNAMIC_DEBUG_CORE"):
+    if not messages or not classes or not info.is_set("DYNAMIC_DEBUG_CORE"):
         return
-    size = _MESSAGE if is_set(info, "JUMP_LABEL") else _MESSAGE - _STATIC_KEY
+    size = _MESSAGE if info.is_set("JUMP_LABEL") else _MESSAGE - _STATIC_KEY
     if info.sechdrs[messages].sh_size < size:
         return
     memory = Memory(info)
     for start in range(0, info.sechdrs[classes].sh_size // _CLASS * _CLASS, _CLASS):
-        name = memory.pointer(Place(classes, start + _CLASS_MODULE))
+        name = memory.pointer(SectionOffset(classes, start + _CLASS_MODULE))
         if isinstance(name, int):
             raise Undefined(info.stage, f"a class of debug messages has the name of its module at {name:#x}")
-        is_own = isinstance(name, Place) and as_text(memory.string(name)) == info.mod_name
+        is_own = isinstance(name, SectionOffset) and as_text(memory.string(name)) == info.mod_name
         if is_own and info.kernel.version >= since.DYNDBG_NOTIFIED:
-            memory.store(Place(classes, start), _LIST_HEAD)
+            memory.store(SectionOffset(classes, start), _LIST_HEAD)
 
 
 def _complaints(query: bytes, kernel: LoaderKernel) -> tuple[bytes, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.parameters.memory import Import, Memory, Place, Pointer
+from kbuildpy.loader.memory.data import ImportedAddress, Memory, Pointer, SectionOffset
 from kbuildpy.loader.verdict import Undefined
 
 UNSAFE = 1
@@ -28,7 +28,7 @@ _TYPES = ("byte", "short", "ushort", "int", "uint", "long", "ulong", "ullong", "
 
 
 class Elsewhere(Exception):
-    """What describes a parameter is not in the module, but exported by the kernel or another module."""
+    """The description of a parameter is not in the module, but exported by the kernel or another module."""
 
 
 class Ops(NamedTuple):
@@ -79,39 +79,39 @@ KNOWN_OPS = {
 _KNOWN_SETTERS = {ops.set for ops in KNOWN_OPS.values()}
 
 
-def entries(info: LoadInfo) -> Iterator[Place]:
+def entries(info: LoadInfo) -> Iterator[SectionOffset]:
     """Where each `struct kernel_param` is."""
     section = info.find_sec("__param")
     size = info.sechdrs[section].sh_size if section else 0
     for start in range(0, size // PARAMETER_SIZE * PARAMETER_SIZE, PARAMETER_SIZE):
-        yield Place(section, start)
+        yield SectionOffset(section, start)
 
 
 def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
     """The first parameter of that name, where a dash is an underscore (kernel/params.c: parse_one, parameq)."""
     for section, start in entries(memory.info):
-        found = name_at(memory, Place(section, start))
+        found = name_at(memory, SectionOffset(section, start))
         if _underscored(found) == _underscored(name):
             return Parameter(
                 name=found,
-                module=memory.pointer(Place(section, start + 8)),
-                ops=memory.pointer(Place(section, start + 16)),
-                flags=memory.integer(Place(section, start + 27), 1),
-                arg=memory.pointer(Place(section, start + 32)),
+                module=memory.pointer(SectionOffset(section, start + 8)),
+                ops=memory.pointer(SectionOffset(section, start + 16)),
+                flags=memory.integer(SectionOffset(section, start + 27), 1),
+                arg=memory.pointer(SectionOffset(section, start + 32)),
             )
     return None
 
 
 def ops_at(memory: Memory, pointer: Pointer) -> Ops:
-    """The operations that `pointer` leads to: those of kernel/params.c, the module's own, or somebody else's."""
-    if isinstance(pointer, Import):
+    """The operations that `pointer` leads to: those of kernel/params.c, the module's own, or another module's."""
+    if isinstance(pointer, ImportedAddress):
         check_import(memory, pointer)
         unknown = Ops(f"the operations {pointer}", False, None)
         return unknown if pointer.addend else KNOWN_OPS.get(pointer.symbol, unknown)
     at = _place(memory, pointer, "operations")
     noarg = bool(memory.integer(at, 4) & _NOARG)
-    setter = memory.pointer(Place(at.section, at.offset + 8))
-    if isinstance(setter, Import):
+    setter = memory.pointer(SectionOffset(at.section, at.offset + 8))
+    if isinstance(setter, ImportedAddress):
         return Ops(setter.symbol, setter.symbol in _KNOWN_SETTERS, noarg)
     function = _place(memory, setter, "setter")
     if not memory.is_code(function):
@@ -119,31 +119,33 @@ def ops_at(memory: Memory, pointer: Pointer) -> Ops:
     return Ops(memory.function_name(function), False, noarg)
 
 
-def check_import(memory: Memory, ops: Import) -> None:
-    """Operations that are somebody else's must be where somebody can be."""
+def check_import(memory: Memory, ops: ImportedAddress) -> None:
+    """Raise `Undefined` for operations of another module where no module can be."""
     if ops.is_far:
-        raise Undefined(memory.info.stage, f"the operations of a parameter are looked for at {ops}, where nothing is")
+        raise Undefined(memory.info.stage, f"the operations of a parameter are read at {ops}, where nothing is")
 
 
 def string_at(memory: Memory, pointer: Pointer) -> StringDescription:
     """The description of a string parameter."""
     section, offset = _place(memory, pointer, "description of a string")
-    return StringDescription(memory.integer(Place(section, offset), 4), memory.pointer(Place(section, offset + 8)))
+    return StringDescription(
+        memory.integer(SectionOffset(section, offset), 4), memory.pointer(SectionOffset(section, offset + 8))
+    )
 
 
 def array_at(memory: Memory, pointer: Pointer) -> ArrayDescription:
     """The description of an array parameter."""
     section, offset = _place(memory, pointer, "description of an array")
     return ArrayDescription(
-        max=memory.integer(Place(section, offset), 4),
-        elemsize=memory.integer(Place(section, offset + 4), 4),
-        num=memory.pointer(Place(section, offset + 8)),
-        ops=memory.pointer(Place(section, offset + 16)),
-        elem=memory.pointer(Place(section, offset + 24)),
+        max=memory.integer(SectionOffset(section, offset), 4),
+        elemsize=memory.integer(SectionOffset(section, offset + 4), 4),
+        num=memory.pointer(SectionOffset(section, offset + 8)),
+        ops=memory.pointer(SectionOffset(section, offset + 16)),
+        elem=memory.pointer(SectionOffset(section, offset + 24)),
     )
 
 
-def name_at(memory: Memory, entry: Place) -> bytes:
+def name_at(memory: Memory, entry: SectionOffset) -> bytes:
     """The name of the parameter at `entry`."""
     return memory.string(_place(memory, memory.pointer(entry), "name"))
 
@@ -152,9 +154,9 @@ def _underscored(name: bytes) -> bytes:
     return name.replace(b"-", b"_")
 
 
-def _place(memory: Memory, pointer: Pointer, what: str) -> Place:
-    if isinstance(pointer, Place):
+def _place(memory: Memory, pointer: Pointer, what: str) -> SectionOffset:
+    if isinstance(pointer, SectionOffset):
         return pointer
-    if isinstance(pointer, Import):
+    if isinstance(pointer, ImportedAddress):
         raise Elsewhere(f"the pointer to the {what} of a parameter is {pointer.symbol}, which is not the module's")
     raise Undefined(memory.info.stage, f"the pointer to the {what} of a parameter is {pointer:#x}")

@@ -1,7 +1,7 @@
 """Setting one parameter: the functions param_set_* of kernel/params.c.
 
-Each returns None when the value was taken, else the errno with what would have been taken. What goes wrong for a NULL
-pointer in the kernel is `Undefined` here.
+Each returns None when the value was taken, else a `Fault`. It raises `Undefined` where the kernel would follow a NULL
+pointer.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kbuildpy.loader.memory.data import Memory, Pointer, SectionOffset
 from kbuildpy.loader.parameters.arguments import as_text
-from kbuildpy.loader.parameters.memory import Memory, Place, Pointer
 from kbuildpy.loader.parameters.numbers import RANGES, kstrto, kstrtobool
 from kbuildpy.loader.parameters.param_table import Parameter, array_at, ops_at, string_at
 from kbuildpy.loader.printk import printk
@@ -18,7 +18,7 @@ from kbuildpy.loader.verdict import Undefined
 
 
 class Fault(NamedTuple):
-    """Why a value was not taken: the errno's name, and in words what the parameter takes."""
+    """Why a value was not taken: the errno's name, and the values that the parameter takes, in words."""
 
     errno: str
     takes: str
@@ -56,7 +56,8 @@ def shortened(value: bytes) -> str:
 
 
 def set_parameter(memory: Memory, value: bytes | None, parameter: Parameter) -> Fault | None:
-    """Let the parameter's operations set it to `value`; notes with the module what only its own code can tell."""
+    """Let the parameter's operations set it to `value`; a value that only the module's own code judges is noted as not
+    checked."""
     return _set(memory, value, parameter, parameter.ops, 0)
 
 
@@ -64,7 +65,9 @@ def _set(memory: Memory, value: bytes | None, parameter: Parameter, operations: 
     ops = ops_at(memory, operations)
     if not ops.known:
         name = as_text(parameter.name)
-        memory.info.not_checked(f"the value of parameter {name}: it is judged by {ops.set}, not by kernel/params.c")
+        memory.info.not_checked(
+            f"the value of parameter {name}", reason=f"it is judged by {ops.set}, not by kernel/params.c"
+        )
         return None
     if ops.set in _INTEGERS:
         return _integer(memory, _not_null(memory, value, parameter), parameter.arg, ops.set, shift)
@@ -112,12 +115,12 @@ def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter,
     # The variable is read first, whatever the value is.
     if isinstance(arg, int):
         raise Undefined(memory.info.stage, f"a byte is read at the address {arg + shift:#x}")
-    is_set = isinstance(arg, Place) and memory.integer(Place(arg.section, arg.offset + shift), 1)
+    is_set = isinstance(arg, SectionOffset) and memory.integer(SectionOffset(arg.section, arg.offset + shift), 1)
     truth = kstrtobool(b"1" if value is None else value, memory.info.kernel.version)
     if isinstance(truth, str):
         return Fault(truth, _TRUTHS)
     if not truth and is_set:
-        return Fault("EROFS", "it can be switched on, and then no more off")
+        return Fault("EROFS", "it can be switched on, but not off again")
     if truth:
         memory.store(arg, 1, 1, shift=shift)
     return None

@@ -6,11 +6,12 @@ that the module does not have is no error. All levels are set at once for a modu
 
 from __future__ import annotations
 
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.memory.data import ImportedAddress, Memory, SectionOffset
 from kbuildpy.loader.parameters.arguments import Argument, arguments, as_bytes, as_text
 from kbuildpy.loader.parameters.destroy_params import destroy_params
 from kbuildpy.loader.parameters.dyndbg import exec_queries
-from kbuildpy.loader.parameters.memory import Import, Memory, Place
 from kbuildpy.loader.parameters.param_table import (
     HWPARAM,
     UNSAFE,
@@ -67,7 +68,7 @@ def _parse(memory: Memory) -> Refusal | None:
                 continue
             fault = _parse_one(memory, argument, parameter)
         except Elsewhere as elsewhere:
-            info.not_checked(f"argument {as_text(argument.name)}: {elsewhere}")
+            info.not_checked(f"argument {as_text(argument.name)}", reason=str(elsewhere))
             continue
         if fault is not None:
             refusal = _refused(memory, argument, parameter, fault)
@@ -94,11 +95,15 @@ def _lock(memory: Memory, parameter: Parameter) -> None:
     """The lock is in the module that the parameter says it is of; without one, the kernel has its own
     (kernel_param_lock)."""
     module = parameter.module
-    if module == 0 or (isinstance(module, Import) and not module.is_far):
+    if module == 0 or (isinstance(module, ImportedAddress) and not module.is_far):
         return
-    if not (isinstance(module, Place) and module == (memory.info.index.mod, 0)):
+    if not (isinstance(module, SectionOffset) and module == (memory.info.index.mod, 0)):
         shown = (
-            memory.shown(module) if isinstance(module, Place) else hex(module) if isinstance(module, int) else module
+            memory.shown(module)
+            if isinstance(module, SectionOffset)
+            else hex(module)
+            if isinstance(module, int)
+            else module
         )
         name = as_text(parameter.name)
         raise Undefined(
@@ -113,7 +118,7 @@ def _check_unsafe(info: LoadInfo, parameter: Parameter) -> bool:
         return False
     if parameter.flags & UNSAFE:
         _log(info, f"Setting dangerous option {as_text(parameter.name)} - tainting kernel")
-        info.kernel_taints.add("U")
+        info.taints.kernel.add("U")
     return True
 
 
@@ -124,7 +129,7 @@ def _unknown(info: LoadInfo, argument: Argument) -> None:
     name, module = argument.name, info.mod_name
     dynamic_debug = info.kernel.has("DYNAMIC_DEBUG_CORE")
     if dynamic_debug is None and (name == b"dyndbg" or b"." in name):
-        info.not_checked(f"argument {as_text(name)}", "the configuration")
+        info.not_checked(f"argument {as_text(name)}", Fact.CONFIG)
         return
     if not dynamic_debug and name == b"dyndbg":
         _log(info, "dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds")

@@ -1,1 +1,1 @@
-"""Verdicts for those who read them: people (`describe`), code scanning (`sarif`), and test runners (`junit`)."""
+"""Verdicts as text for people (`describe`), as SARIF for code scanning (`sarif`), as JUnit XML for CI (`junit`)."""

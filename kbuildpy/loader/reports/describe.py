@@ -12,7 +12,7 @@ _WIDTH = 14
 
 
 def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> str:
-    """A few lines: the answer, then what there is to know about it; if `brief`, of an accepted module only warnings."""
+    """A few lines: the answer, then the facts about it; if `brief`, only the warnings about an accepted module."""
     lines = [f"{printable(verdict.file)}: {_answer(verdict)} by {verdict.kernel}"]
     facts: list[tuple[str, str]] = []
     if not verdict.readable:
@@ -34,7 +34,7 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
     facts += [
         ("not beside", f"{item.file}, which is refused with ENOEXEC then: {item.log}") for item in verdict.excludes
     ]
-    facts += [("not checked", what) for what in verdict.unchecked]
+    facts += [("not checked", item.sentence) for item in verdict.unchecked]
     if verbose:
         facts += [("memory", f"{kind}: {size} bytes") for kind, size in verdict.memory.items() if size]
         facts += [
@@ -49,7 +49,7 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
 
 
 def as_matrix(results: Sequence[Sequence[Verdict]]) -> str:
-    """A table: a line for each file, a column for each kernel; "ok" with remarks, the errno, or that there is none."""
+    """A table: a line for each file, a column for each kernel; "ok" with remarks, the errno, or "undefined"."""
     if not results:
         return ""
     header = ["", *(verdict.kernel for verdict in results[0])]

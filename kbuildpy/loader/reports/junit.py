@@ -32,7 +32,7 @@ def as_junit(verdicts: Sequence[Verdict]) -> str:
                 failure.text = xml_text("\n".join(filter(None, (verdict.log, verdict.hint))))
             said = [f"warns: {line}" for line in verdict.warnings]
             said += [f"not beside {item.file}: {item.log}" for item in verdict.excludes]
-            said += [f"not checked: {what}" for what in verdict.unchecked]
+            said += [f"not checked: {item.sentence}" for item in verdict.unchecked]
             if said:
                 ElementTree.SubElement(case, "system-out").text = xml_text("\n".join(said))
     return as_document(root)

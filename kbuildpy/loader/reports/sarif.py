@@ -15,13 +15,13 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 def as_sarif(verdicts: Sequence[Verdict]) -> str:
     """One log with one run. Its results are refusals and unreadable files (level error), warnings in the kernel's log
-    about what it accepts and modules that exclude each other, and what was not checked (notes)."""
+    about an accepted module and modules that exclude each other, and checks that were left out (notes)."""
     refused = [verdict for verdict in verdicts if not verdict.accepted]
     rules = sorted({_rule(verdict) for verdict in refused} | {"exclusion", "unchecked", "warning"})
     results = [_refusal(verdict) for verdict in refused]
     results += [_warning(verdict, line) for verdict in verdicts for line in verdict.warnings]
     results += [_exclusion(verdict, item) for verdict in verdicts for item in verdict.excludes]
-    results += [_note(verdict, what) for verdict in verdicts for what in verdict.unchecked]
+    results += [_note(verdict, item.sentence) for verdict in verdicts for item in verdict.unchecked]
     driver = {
         "name": "kbuildpy check",
         "version": __version__,
@@ -62,8 +62,8 @@ def _exclusion(verdict: Verdict, item: Exclusion) -> dict[str, object]:
     return {"ruleId": "exclusion", "level": "warning", **_where(verdict, text), "properties": properties}
 
 
-def _note(verdict: Verdict, what: str) -> dict[str, object]:
-    text = f"Not checked for {verdict.kernel}: {what}"
+def _note(verdict: Verdict, sentence: str) -> dict[str, object]:
+    text = f"Not checked for {verdict.kernel}: {sentence}"
     return {"ruleId": "unchecked", "level": "note", **_where(verdict, text), "properties": {"kernel": verdict.kernel}}
 
 

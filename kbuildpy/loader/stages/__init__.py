@@ -1,11 +1,12 @@
-"""The stages of load_module(), a file for each (and for what varies by architecture), in the kernel's order:
+"""The stages of load_module(), in the kernel's order. A stage takes `LoadInfo`; it returns, or ends the loading.
 
-- before anything is believed: `signature_check`, `elf_validity`, and `elf_index` (the sections that must be there)
-- what it was built for: `versions` (CRCs), `modinfo` (vermagic, license, ...), `taints`
-- where it goes: `layout`, `frob` (room for veneers)
-- what it needs and offers: `sections`, `symbols`, `own_exports`, `requires`
-- made to run: `relocate` (`_x86`, `_arm64`), `finalize` (`_x86`, `_arm64`; patching of code), `ftrace`
-- announced: `coming` (what others in the kernel make of it), `btf`; `sites` reads the tables that these follow
-- what may be written to meanwhile, and until when: `protection`
-- in the end, after the parameters: `sysfs`
+- before anything is believed: `decompress`, `signature_check`, `elf_validity`, and `elf_index` (the sections that must
+  exist)
+- the kernel that it was built for: `versions` (CRCs), `modinfo` (vermagic, licence, other tags), `taints`
+- memory: `layout`, with `blocks`, `layout_symtab` (room for symbols) and `allocate` (addresses)
+- symbols: `sections`, `symbols` (resolves them), `own_exports`, `requires` (the modules it needs)
+- code: `relocate` and `finalize` (the machine's functions do the work), `ftrace`; `struct_module` has the members that
+  the kernel has filled in before relocation
+- announcement to the rest of the kernel: `coming`, `btf`
+- after the parameters: `sysfs`
 """

@@ -9,14 +9,13 @@ from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader import since
 from kbuildpy.loader.btf.header import parse_header
 from kbuildpy.loader.btf.invalid import BeyondTypes, InvalidBtf
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.sites import has_address
+from kbuildpy.loader.memory.pointers import has_address
 from kbuildpy.loader.verdict import Undefined
 
 if TYPE_CHECKING:
     from kbuildpy.loader.btf.types import BtfTypes
-
-OF_BTF = "whether .BTF fits the kernel's own types"
 
 
 def btf_module_notify(info: LoadInfo) -> None:
@@ -25,7 +24,7 @@ def btf_module_notify(info: LoadInfo) -> None:
     if not number or not info.sechdrs[number].sh_size:
         return
     if info.kernel.config is None:
-        info.not_checked("type information: the kernel's configuration is not known")
+        info.not_checked("type information", Fact.CONFIG)
         return
     allowed = info.kernel.has("MODULE_ALLOW_BTF_MISMATCH")
     try:
@@ -75,12 +74,12 @@ def _parse_module(info: LoadInfo, number: int) -> None:
 
 
 def _own_types(info: LoadInfo) -> BtfTypes | None:
-    """The kernel's; where they are not known, that is said."""
+    """The kernel's own types; where they are not known, the check is noted as left out."""
     reason = "there is neither a vmlinux in its tree nor an image of it that has them"
     try:
         types = info.kernel.own_types() if info.kernel.own_types else None
     except KbuildError as error:
         types, reason = None, error.message
     if types is None:
-        info.not_checked(f"{OF_BTF}: {reason}")
+        info.not_checked("whether .BTF fits", Fact.TYPES, reason)
     return types

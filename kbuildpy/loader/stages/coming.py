@@ -1,35 +1,37 @@
-"""The module is complete and announced: kernel/module/main.c: prepare_coming_module, and who listens to it.
+"""The module is complete and announced: kernel/module/main.c: prepare_coming_module, and its notifiers.
 
 Livepatch comes first, then the notifiers in the order of their priority: jump labels and tracing, static calls, type
-information. What they follow are pointers in the module's tables; what they write to must be writable by now, and stay
+information. They follow pointers in the module's tables. Memory that they write to must be writable by now, and stay
 so if they write again when the module goes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
 from kbuildpy.loader import since
-from kbuildpy.loader.load_info import LoadInfo, is_init_section
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.machines.machine import machine_of
+from kbuildpy.loader.memory.code import Code
+from kbuildpy.loader.memory.data import Memory, SectionOffset
+from kbuildpy.loader.memory.pointers import Pointer, pointers, sites
+from kbuildpy.loader.memory.protection import gone, is_removable, not_writable, sealed
 from kbuildpy.loader.parameters.dyndbg import ddebug_add_module
-from kbuildpy.loader.parameters.memory import Memory, Place
-from kbuildpy.loader.stages.protection import gone, is_removable, not_writable, sealed
-from kbuildpy.loader.stages.sites import ABSOLUTE, RELATIVE64, Code, Pointer, is_set, pointers, sites
 from kbuildpy.loader.verdict import Undefined
 
 TAIL = 1
 """In the key of a static call: it is a jump (STATIC_CALL_SITE_TAIL)."""
-NOP5 = bytes.fromhex("0f1f440000")
-XOR5RAX = bytes.fromhex("2e2e2e31c0")
 KEY = 16
-"""sizeof(struct static_key), sizeof(struct static_call_key): what is written to is in the second half."""
+"""sizeof(struct static_key), sizeof(struct static_call_key): the kernel writes to the second half."""
 HEAD = 16
-"""What is written to of a `struct srcu_struct` or a `struct trace_event_call`, at least."""
+"""Bytes of a `struct srcu_struct` or a `struct trace_event_call` that are written to, at least."""
 
 
 def prepare_coming_module(info: LoadInfo) -> None:
-    """What happens between a module's being complete and its parameters. Raises `Refusal` or `Undefined`."""
+    """The notifiers between complete_formation() and the parameters. Raises `Refusal` or `Undefined`."""
     info.stage = "klp_module_coming"
-    if info.mod_name == "vmlinux" and is_set(info, "LIVEPATCH"):
+    if info.mod_name == "vmlinux" and info.is_set("LIVEPATCH"):
         raise info.refuse(
             "EINVAL",
             "livepatch: vmlinux.ko: invalid module name",
@@ -37,33 +39,34 @@ def prepare_coming_module(info: LoadInfo) -> None:
             hint="give the module another name",
         )
     info.stage = "jump_label_module_notify"
-    if is_set(info, "JUMP_LABEL"):
+    if info.is_set("JUMP_LABEL"):
         _jump_label_add_module(info)
     info.stage = "trace_module_notify"
-    if is_set(info, "EVENT_TRACING"):
+    if info.is_set("EVENT_TRACING"):
         _trace_module_add_events(info)
     info.stage = "static_call_module_notify"
-    if info.kernel.machine == "x86_64" and is_set(info, "HAVE_STATIC_CALL_INLINE"):
-        _static_call_add_module(info)
+    is_static_call = machine_of(info).is_static_call
+    if is_static_call is not None and info.is_set("HAVE_STATIC_CALL_INLINE"):
+        _static_call_add_module(info, is_static_call)
     info.stage = "prepare_coming_module"
     number = info.find_sec("__tracepoints_ptrs")
-    if number and is_set(info, "TRACEPOINTS"):
+    if number and info.is_set("TRACEPOINTS"):
         for _, pointer in sites(info, number, 4):
             _exists(info, number, pointer)
-    if is_set(info, "TREE_SRCU"):
+    if info.is_set("TREE_SRCU"):
         info.stage = "srcu_module_notify"
         _srcu_module_coming(info)
-    if is_set(info, "TRACING"):
+    if info.is_set("TRACING"):
         info.stage = "module_trace_bprintk_format_notify"
         _hold_module_trace_bprintk_format(info)
-    if is_set(info, "KUNIT"):
+    if info.is_set("KUNIT"):
         info.stage = "kunit_module_notify"
         _follow(info, ".kunit_test_suites")
     if info.kernel.version >= since.DYNDBG_NOTIFIED:
         info.stage = "ddebug_module_notify"
         ddebug_add_module(info)
     info.stage = "btf_module_notify"
-    if is_set(info, "DEBUG_INFO_BTF_MODULES"):
+    if info.is_set("DEBUG_INFO_BTF_MODULES"):
         from kbuildpy.loader.stages.btf import btf_module_notify
 
         btf_module_notify(info)
@@ -76,7 +79,7 @@ def _jump_label_add_module(info: LoadInfo) -> None:
     if not number:
         return
     _is_written(info, number)
-    targets, keys = pointers(info, number), pointers(info, number, RELATIVE64)
+    targets, keys = pointers(info, number), pointers(info, number, info.machine.relocations.relative64)
     code = Code(info)
     for offset, pointer in sites(info, number, 16):
         code.at(number, pointer, 2)
@@ -95,7 +98,7 @@ def _trace_module_add_events(info: LoadInfo) -> None:
     fine = set("OCEN")
     if info.kernel.version >= since.LIVEPATCH_TRACED:
         fine.add("K")
-    if not info.taints <= fine:
+    if not info.taints.module <= fine:
         number = info.find_sec("_ftrace_events")
         if number and info.sechdrs[number].sh_size >= 8:
             info.log(f"{info.mod_name}: module has bad taint, not creating trace events")
@@ -105,7 +108,7 @@ def _trace_module_add_events(info: LoadInfo) -> None:
     _follow(info, "_ftrace_eval_map")
 
 
-def _static_call_add_module(info: LoadInfo) -> None:
+def _static_call_add_module(info: LoadInfo, is_static_call: Callable[[bytes, bool], bool]) -> None:
     """struct static_call_site: the distances to the call and to its key, or to its trampoline where the key is not
     exported (kernel/static_call_inline.c, arch/x86/kernel/static_call.c: __static_call_validate)."""
     number = info.find_sec(".static_call_sites")
@@ -117,7 +120,7 @@ def _static_call_add_module(info: LoadInfo) -> None:
     found = pointers(info, number)
     code = Code(info)
     for offset, pointer in sites(info, number, 8):
-        if 0 < pointer.section < len(info.sechdrs) and is_init_section(info, info.section_name(pointer.section)):
+        if 0 < pointer.section < len(info.sechdrs) and info.is_init_section(info.section_name(pointer.section)):
             _is_written(info, number)
         key = found.get(offset + 4)
         if key is None:
@@ -126,8 +129,7 @@ def _static_call_add_module(info: LoadInfo) -> None:
             )
         _check_key(info, number, key)
         first = code.up_to(number, pointer, 5)
-        jumps = first[:1] in (b"\xe9", b"\xc3") or (first[:1] == b"\x0f" and first[1:2] and first[1] & 0xF0 == 0x80)
-        if not (jumps if key.offset & TAIL else first[:1] == b"\xe8" or first in (NOP5, XOR5RAX)):
+        if not is_static_call(first, bool(key.offset & TAIL)):
             raise Undefined(
                 info.stage,
                 f"code at {pointer.offset:#x} of {info.section_name(pointer.section)} is not a static call: "
@@ -160,19 +162,19 @@ def _check_key(info: LoadInfo, number: int, key: Pointer) -> None:
 
 
 def _srcu_module_coming(info: LoadInfo) -> None:
-    """Each gets its memory per CPU; when the module goes, its other half is looked at (kernel/rcu/srcutree.c)."""
+    """Each gets its memory per CPU; when the module is removed, its other half is read (kernel/rcu/srcutree.c)."""
     number = info.find_sec("___srcu_struct_ptrs")
     memory = Memory(info)
     for pointer in _follow(info, "___srcu_struct_ptrs"):
         _takes(info, number, pointer, HEAD, again=info.kernel.version < since.SRCU_USAGE)
-        if pointer.section and info.kernel.version >= since.SRCU_USAGE and not is_set(info, "DEBUG_LOCK_ALLOC"):
+        if pointer.section and info.kernel.version >= since.SRCU_USAGE and not info.is_set("DEBUG_LOCK_ALLOC"):
             shift = 24 if info.kernel.version >= since.SRCU_READERS else 16
-            usage = memory.pointer(Place(pointer.section, pointer.offset + shift))
+            usage = memory.pointer(SectionOffset(pointer.section, pointer.offset + shift))
             if isinstance(usage, int):
                 raise Undefined(
                     info.stage,
-                    f"the srcu_struct at {memory.shown(Place(*pointer[:2]))} has its srcu_usage at {usage:#x}, "
-                    "where that is looked at when the module goes",
+                    f"the srcu_struct at {memory.shown(SectionOffset(*pointer[:2]))} has its srcu_usage at {usage:#x}, "
+                    "where that is read when the module is removed",
                 )
 
 
@@ -182,7 +184,7 @@ def _hold_module_trace_bprintk_format(info: LoadInfo) -> None:
     number = info.find_sec("__trace_printk_fmt")
     if not number:
         return
-    found = pointers(info, number, ABSOLUTE)
+    found = pointers(info, number, info.machine.relocations.absolute)
     for offset in range(0, info.sechdrs[number].sh_size // 8 * 8, 8):
         if offset in found:
             _exists(info, number, found[offset])
@@ -194,7 +196,7 @@ def _follow(info: LoadInfo, name: str) -> list[Pointer]:
     number = info.find_sec(name)
     if not number:
         return []
-    found = [pointer for _, pointer in sites(info, number, 8, ABSOLUTE)]
+    found = [pointer for _, pointer in sites(info, number, 8, info.machine.relocations.absolute)]
     for pointer in found:
         _exists(info, number, pointer)
     return found
@@ -225,7 +227,7 @@ def _takes(info: LoadInfo, number: int, pointer: Pointer, size: int, *, again: b
     elif obstacle:
         problem = f"which is written to, and is {obstacle}"
     elif later and is_removable(info):
-        problem = f"which is {'written to' if again else 'looked at'} when the module is removed, and is {later}"
+        problem = f"which is {'written to' if again else 'read'} when the module is removed, and is {later}"
     if problem:
         place = f"{info.section_name(pointer.section)}+{pointer.offset & ~3:#x}"
         raise Undefined(info.stage, f"an entry of {info.section_name(number)} points to {place}, {problem}")
@@ -243,7 +245,7 @@ def _exists(info: LoadInfo, number: int, pointer: Pointer) -> None:
             raise Undefined(
                 info.stage,
                 f"an entry of {info.section_name(number)} points to the address {pointer.offset:#x}: "
-                f"nobody has {info.symbol_name(pointer.symbol)!r}",
+                f"{info.symbol_name(pointer.symbol)!r} is not exported",
             )
         return
     if not (

@@ -11,7 +11,7 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
 
 _KINDS = {"gzip": "MODULE_COMPRESS_GZIP", "xz": "MODULE_COMPRESS_XZ", "zstd": "MODULE_COMPRESS_ZSTD"}
-"""What a kernel unpacks: the first of these that is set."""
+"""The kind of file that a kernel unpacks: the first whose option is set."""
 
 _CRC32 = 1
 _CHECKS = {4: "CRC64", 10: "SHA-256"}
@@ -21,7 +21,7 @@ _LZMA2 = 0x21
 _FILTERS = dict(enumerate(("X86", "POWERPC", "IA64", "ARM", "ARMTHUMB", "SPARC", "ARM64", "RISCV"), 4))
 """Filters for code, and the configuration of each: CONFIG_XZ_DEC_X86."""
 _MUCH = 64 << 20
-"""Bytes that every machine has."""
+"""Bytes of memory that every machine has."""
 _HINT = "compress it as the kernel tree does: xz --check=crc32 --lzma2=dict=1MiB"
 
 
@@ -58,7 +58,9 @@ def _check_xz(info: LoadInfo) -> None:
     if info.packed[at + 2] > 39:
         raise _refuse(info, "its dictionary is larger than 3 GiB")
     if size > _MUCH:
-        info.not_checked(f"whether the kernel has memory to unpack it: its dictionary has {size >> 20} MiB ({_HINT})")
+        info.not_checked(
+            "whether the kernel has memory to unpack it", reason=f"its dictionary has {size >> 20} MiB ({_HINT})"
+        )
 
 
 def _refuse(info: LoadInfo, reason: str) -> Exception:

@@ -10,16 +10,17 @@ from collections.abc import Sequence
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB
 from kbuildpy.loader import since
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.stages.modinfo import get_modinfo, other_headers, rebuild
 from kbuildpy.loader.verdict import Undefined
 
-THIS_MODULE = ".gnu.linkonce.this_module"
 DAMAGED = "the file is damaged; build it again"
 
 
 def setup_load_info(info: LoadInfo) -> None:
-    """6.1: the first symbol table counts, and nobody looks whether there is one `__this_module`."""
+    """6.1: the first symbol table counts, and the number of `__this_module` sections is not checked."""
     info.index.info = info.find_sec(".modinfo")
     if info.index.info:
         info.name = get_modinfo(info, "name")
@@ -88,7 +89,7 @@ def cache_module(info: LoadInfo) -> None:
 
 
 def check_struct_size(info: LoadInfo) -> None:
-    """Up to 6.3 nobody looks how large the struct module is, and the kernel writes to all of its own from here on."""
+    """Up to 6.3 the size of the struct module is not checked, and the kernel writes to a whole one from here on."""
     known, section = info.kernel.struct_module, info.sechdrs[info.index.mod]
     if known and section.sh_size < known.size:
         raise Undefined(
@@ -155,7 +156,7 @@ def _cache_index_mod(info: LoadInfo, found: Sequence[int], how_many: str) -> Non
         raise info.refuse("ENOEXEC", line, f"section {THIS_MODULE} is not allocated", DAMAGED)
     known = info.kernel.struct_module
     if known is None:
-        info.not_checked("the size of struct module", "vermagic and the layout of struct module")
+        info.not_checked("the size of struct module", Fact.STRUCT_MODULE)
     elif section.sh_size != known.size:
         line = (
             f"module {info.shown_name}: {THIS_MODULE} section size must match the kernel's built struct module size "
@@ -183,7 +184,7 @@ def _cache_index_versions(info: LoadInfo) -> None:
 
 def _cache_strtab(info: LoadInfo) -> None:
     table = info.sechdrs[info.index.str]
-    # (up to 7.1 it may be of a type whose place nobody has looked at)
+    # (up to 7.1 it may be of a type whose offset was not checked)
     info.data_in_file(info.index.str)
     if table.sh_size == 0:
         raise info.refuse("ENOEXEC", "empty symbol string table", "the symbols' string table is empty", DAMAGED)
@@ -193,6 +194,6 @@ def _cache_strtab(info: LoadInfo) -> None:
     if info.contents[table.sh_offset + table.sh_size - 1] != 0:
         line = "symbol string table isn't NUL terminated"
         raise info.refuse("ENOEXEC", line, "the symbols' string table is not terminated", DAMAGED)
-    if any(row[0] >= table.sh_size for row in info.symbols):
+    if any(st_name >= table.sh_size for st_name, *_ in info.symbols):
         line = "symbol name out of bounds in string table"
         raise info.refuse("ENOEXEC", line, "a symbol's name is not in the string table", DAMAGED)

@@ -1,8 +1,8 @@
-"""Is this an ELF file that can be taken apart without falling over it?
+"""Whether the file is sound ELF as far as the kernel checks it.
 
 Counterparts: kernel/module/main.c of 6.1 (elf_validity_check, setup_load_info); from 6.4 on elf_validity_cache_copy(),
 at first one function, later one for each concern. The order of the checks differs, and with it which of several defects
-is the one that is named.
+the kernel names.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Iterator
 
 from kbuildpy.elf.constants import (
     ELFMAG,
-    EM_AARCH64,
-    EM_X86_64,
     ET_REL,
     SHF_ALLOC,
     SHN_UNDEF,
@@ -21,7 +19,7 @@ from kbuildpy.elf.constants import (
     SHT_STRTAB,
     SHT_SYMTAB,
 )
-from kbuildpy.elf.raw import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
+from kbuildpy.elf.headers import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.elf_index import (
@@ -34,8 +32,6 @@ from kbuildpy.loader.stages.elf_index import (
     signed,
 )
 from kbuildpy.loader.verdict import Undefined
-
-MACHINES = {"x86_64": EM_X86_64, "arm64": EM_AARCH64}
 
 
 def elf_validity(info: LoadInfo) -> None:
@@ -76,7 +72,7 @@ def _check_ehdr(info: LoadInfo) -> None:
     if hdr.e_type != ET_REL:
         line = f"Invalid ELF header type: {hdr.e_type} != {ET_REL}"
         raise info.refuse("ENOEXEC", line, "this is not a relocatable file", "give a module (.ko)")
-    if hdr.e_machine != MACHINES[info.kernel.machine]:
+    if hdr.e_machine != info.machine.e_machine:
         line = f"Invalid architecture in ELF header: {hdr.e_machine}"
         reason = f"it was built for another machine than the kernel's ({info.kernel.machine})"
         raise info.refuse("ENOEXEC", line, reason, "build it for this kernel: ARCH=, CROSS_COMPILE=")
@@ -88,7 +84,7 @@ def _section_headers(info: LoadInfo) -> None:
         raise info.refuse("ENOEXEC", "Invalid ELF section header size", "its section headers are not of ELF64", DAMAGED)
     if hdr.e_shoff >= info.len or hdr.e_shnum * SHDR_SIZE[True] > info.len - hdr.e_shoff:
         raise info.refuse("ENOEXEC", "Invalid ELF section header overflow", "its section headers are cut off", DAMAGED)
-    # (the kernel looks at the first one even where there is none)
+    # (the kernel reads the first one even where there is none)
     if hdr.e_shnum == 0 and hdr.e_shoff + SHDR_SIZE[True] > len(info.contents):
         raise Undefined(info.stage, "it has no section headers, and the first is read beyond its end", DAMAGED)
 
@@ -186,7 +182,7 @@ def _names(info: LoadInfo) -> None:
     if names.sh_type != SHT_STRTAB and since.has(info.kernel.version, since.TABLE_TYPES):
         line = f"Invalid ELF section name table type: {names.sh_type}"
         raise info.refuse("ENOEXEC", line, "the table of its section names is not one of strings", DAMAGED)
-    # (up to 7.1 it may be of a type whose place nobody has looked at)
+    # (up to 7.1 it may be of a type whose offset was not checked)
     info.data_in_file(info.hdr.e_shstrndx)
     _check_names(info, names)
     for number, section in enumerate(info.sechdrs):

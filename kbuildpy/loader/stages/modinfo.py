@@ -1,4 +1,4 @@
-"""`.modinfo`: reading it, and what its tags are for.
+"""`.modinfo`: reading it, and the checks of its tags (vermagic is compared in `check_vermagic`).
 
 Counterparts: kernel/module/main.c (get_next_modinfo, check_modinfo; from 6.4 on module_augment_kernel_taints) and
 kernel/module/version.c (same_magic).
@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kbuildpy.kernel.licenses import GPL_COMPATIBLE
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.taints import add_taint_module, is_tainted, try_to_force_load
 from kbuildpy.loader.verdict import Undefined
-
-GPL_COMPATIBLE = frozenset(
-    {"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
-)
-"""include/linux/license.h: license_is_gpl_compatible"""
 
 _OFFENDERS = ("driverloader", "lve")
 """Modules that say GPL and are not."""
@@ -28,9 +25,9 @@ def get_modinfo(info: LoadInfo, tag: str) -> str | None:
 
 def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
     """Every value of `tag`, of the entries that begin in `.modinfo` (the first section header stands for one that is
-    not there, as in the kernel). Raises `Undefined` where the next one is looked for behind the section."""
+    not there, as in the kernel). Raises `Undefined` where the kernel searches for the next one behind the section."""
     section = info.sechdrs[info.index.info]
-    # (the first entry is looked at even in an empty section)
+    # (the first entry is read even in an empty section)
     start, end = section.sh_offset, section.sh_offset + max(section.sh_size, 1)
     wanted, contents = tag.encode() + b"=", info.contents
     # (an entry that begins in the section may end behind it)
@@ -41,8 +38,10 @@ def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
             stop = contents.find(b"\0", value)
             yield contents[value : stop if stop >= 0 else len(contents)].decode("utf-8", "surrogateescape")
             if value > start + section.sh_size:
-                # (what is left of its size is less than nothing, and no size is that)
-                raise Undefined(info.stage, f".modinfo ends within {tag}=, and more of these are looked for behind it")
+                # (the kernel's count of the bytes left is unsigned, and wraps around)
+                raise Undefined(
+                    info.stage, f".modinfo ends within {tag}=, and the kernel searches for more of these behind it"
+                )
         at = contents.find(wanted, value, end + len(wanted) - 1)
 
 
@@ -55,7 +54,7 @@ def check_vermagic(info: LoadInfo) -> None:
             raise info.refuse("ENOEXEC", None, "it has no vermagic", "build it with modpost: kbuildpy build")
         return
     if kernel is None:
-        info.not_checked("vermagic", "vermagic and the layout of struct module")
+        info.not_checked("vermagic", Fact.VERMAGIC)
     elif not same_magic(magic, kernel, has_crcs=info.index.vers != 0 and info.kernel.has("MODVERSIONS") is not False):
         line = f"{info.name}: version magic '{magic}' should be '{kernel}'"
         reason = f"it was built for a kernel with vermagic '{magic}'"
@@ -70,7 +69,7 @@ def other_headers(info: LoadInfo) -> str:
 
 
 def rebuild(info: LoadInfo) -> str:
-    """What to do about a module that was built for another kernel."""
+    """The hint for a module that was built for another kernel."""
     return f"build it for this kernel: kbuildpy build -k {info.kernel.release}"
 
 
@@ -94,7 +93,8 @@ def check_retpoline(info: LoadInfo) -> None:
     built_with = info.kernel.has("RETPOLINE") or info.kernel.has("MITIGATION_RETPOLINE")
     if built_with and get_modinfo(info, "retpoline") is None:
         info.not_checked(
-            "retpoline: the module was compiled without, and whether the kernel minds depends on the machine"
+            "retpoline",
+            reason="the module was compiled without, and whether the kernel warns depends on the machine",
         )
 
 
@@ -114,7 +114,7 @@ def check_livepatch(info: LoadInfo) -> None:
         return
     enabled = info.kernel.has("LIVEPATCH")
     if enabled is None:
-        info.not_checked("livepatch", "the configuration")
+        info.not_checked("livepatch", Fact.CONFIG)
     elif not enabled:
         line = f"{info.mod_name}: module is marked as livepatch module, but livepatch support is disabled"
         raise info.refuse(
@@ -150,8 +150,8 @@ def check_test(info: LoadInfo) -> None:
 
 
 def check_sig_ok(info: LoadInfo) -> None:
-    """Taint: not signed by anybody whom the kernel trusts; said once."""
-    if info.kernel.has("MODULE_SIG") and not info.sig_ok and info.sig_judged:
+    """Taint: no signature by a key that the kernel trusts; logged once."""
+    if info.kernel.has("MODULE_SIG") and not info.signature.is_trusted and info.signature.is_judged:
         if not is_tainted(info, "E"):
             info.log(
                 f"{info.mod_name}: module verification failed: signature and/or required key missing - tainting kernel",

@@ -1,35 +1,17 @@
-"""What the module itself exports, read as the kernel reads it: from `__ksymtab`, whose entries are offsets that
+"""The module's own exports, read as the kernel reads them: from `__ksymtab`, whose entries are offsets that
 relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find_exported_symbol_in_section).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
-from kbuildpy.elf.raw import c_string
+from kbuildpy.elf.headers import c_string
+from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL, KSYM_FLAG_GPL_ONLY
+from kbuildpy.elf.relocations import Relocation
 from kbuildpy.loader import since
-from kbuildpy.loader.lifecycle.loaded import ModuleExport
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.sections import KERNEL_SYMBOL_SIZE
+from kbuildpy.loader.loaded import ModuleExport
 from kbuildpy.loader.verdict import Undefined
-
-
-class Relocation(NamedTuple):
-    """An entry of a SHT_RELA section."""
-
-    offset: int
-    type: int
-    symbol: int
-    addend: int
-
-
-GPL_ONLY = 1
-"""include/linux/module_symbol.h: KSYM_FLAG_GPL_ONLY"""
-
-
-_OFFSETS = (2, 4, 261)
-"""R_X86_64_PC32, R_X86_64_PLT32, R_AARCH64_PREL32: what makes an offset of 32 bits."""
 
 
 def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
@@ -38,7 +20,7 @@ def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
     if info.kernel.version >= since.FLAGSTAB:
         flags = info.data(info.find_sec("__kflagstab"))
         for number, (name, namespace) in enumerate(_table(info, "__ksymtab")):
-            gpl_only = number < len(flags) and bool(flags[number] & GPL_ONLY)
+            gpl_only = number < len(flags) and bool(flags[number] & KSYM_FLAG_GPL_ONLY)
             exports.setdefault(name, ModuleExport(_crc(info, "__kcrctab", number), gpl_only, namespace))
         return exports
     for suffix in ("", "_gpl"):
@@ -62,32 +44,27 @@ def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
     places: dict[int, Relocation] = {}
     for number, header in enumerate(info.sechdrs):
         if header.sh_type == SHT_RELA and header.sh_info == index:
-            places.update((entry.offset, entry) for entry in relocations(info, number) if entry.type)
-    if any(offset % 4 or entry.type not in _OFFSETS for offset, entry in places.items()):
+            places.update((entry.offset, entry) for entry in info.relocation_entries(number) if entry.type)
+    if any(offset % 4 or entry.type not in info.machine.relocations.relative for offset, entry in places.items()):
         raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an offset, and followed")
-    count = info.sechdrs[index].sh_size // KERNEL_SYMBOL_SIZE
+    count = info.sechdrs[index].sh_size // KERNEL_SYMBOL.size
     contents = info.data(index)
-    for at in range(0, count * KERNEL_SYMBOL_SIZE, 4):
-        if at % KERNEL_SYMBOL_SIZE and at not in places and any(contents[at : at + 4]):
+    for at in range(0, count * KERNEL_SYMBOL.size, 4):
+        if at % KERNEL_SYMBOL.size and at not in places and any(contents[at : at + 4]):
             raise Undefined(info.stage, f"an entry of {section} holds an offset to nowhere, and is followed")
     return [
         (_string(info, places.get(place + 4)), _string(info, places.get(place + 8)))
-        for place in range(0, count * KERNEL_SYMBOL_SIZE, KERNEL_SYMBOL_SIZE)
+        for place in range(0, count * KERNEL_SYMBOL.size, KERNEL_SYMBOL.size)
     ]
-
-
-def relocations(info: LoadInfo, number: int) -> list[Relocation]:
-    """The entries of relocation section `number`, of type SHT_RELA."""
-    return [Relocation(*row) for row in zip(*info.relocations(number), strict=True)]
 
 
 def _string(info: LoadInfo, entry: Relocation | None) -> str:
     """The string that a relocated offset leads to; "" where there is no offset."""
     if entry is None:
         return ""
-    row = info.symbols[entry.symbol] if entry.symbol < len(info.symbols) else None
-    if row is not None and 0 < row[3] < len(info.sechdrs):
-        section, at = info.sechdrs[row[3]], row[4] + entry.addend
+    symbol = info.symbol(entry.symbol) if entry.symbol < len(info.symbols) else None
+    if symbol is not None and 0 < symbol.st_shndx < len(info.sechdrs):
+        section, at = info.sechdrs[symbol.st_shndx], symbol.st_value + entry.addend
         text = c_string(info.contents, section.sh_offset + at)
         kept = section.sh_flags & SHF_ALLOC and section.sh_type != SHT_NOBITS
         if text is not None and kept and 0 <= at < section.sh_size:

@@ -1,6 +1,6 @@
 """Relocating the module: kernel/module/main.c: apply_relocations, kernel/livepatch/core.c: klp_write_section_relocs.
 
-The kernel does not look whether a place lies in its section or a symbol in the table: it writes and reads there.
+The kernel does not check that a place lies in its section or a symbol in the table: it writes and reads there.
 """
 
 from __future__ import annotations
@@ -8,15 +8,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from kbuildpy.elf.constants import SHF_ALLOC, SHT_REL, SHT_RELA
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_REL, SHT_RELA
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.machines.machine import machine_of
 from kbuildpy.loader.stages.modinfo import other_headers
-from kbuildpy.loader.stages.relocate_x86 import R_64, not_zero
 from kbuildpy.loader.verdict import Undefined
-
-SHF_RELA_LIVEPATCH = 0x00100000
-SHN_LIVEPATCH = 0xFF20
 
 KLP_SECTION = re.compile(r"\.klp\.rela\.([^.]{1,55})")
 KLP_SYMBOL = re.compile(r"\.klp\.sym\.([^.]{1,55})\.([^,]{1,511}),\s*[+-]?\d")
@@ -46,19 +43,12 @@ def apply_relocations(info: LoadInfo) -> None:
             raise Undefined(info.stage, f"{info.section_name(number)} is applied to the symbols themselves")
         if section.sh_info == info.index.mod:
             _check_this_module(info, number)
-        if info.kernel.machine == "arm64":
-            from kbuildpy.loader.stages.relocate_arm64 import apply_relocate_add as apply_relocate_add_arm64
-
-            apply_relocate_add_arm64(info, number)
-        else:
-            from kbuildpy.loader.stages.relocate_x86 import apply_relocate_add as apply_relocate_add_x86
-
-            apply_relocate_add_x86(info, number, written.get(section.sh_info))
+        machine_of(info).apply_relocate_add(info, number, written.get(section.sh_info))
         info.relocated.setdefault(section.sh_info, []).append(number)
 
 
 def _check_this_module(info: LoadInfo, number: int) -> None:
-    """`__this_module` is in use by now: but for its two functions, what is relocated there is a member that the kernel
+    """`__this_module` is in use by now: but for its two functions, a relocation there changes a member that the kernel
     has filled in, or will. x86 refuses the first; the others it writes to."""
     layout = info.kernel.struct_module
     if layout is None:
@@ -76,8 +66,9 @@ def _check_this_module(info: LoadInfo, number: int) -> None:
         offset = columns.offsets[entry]
         member = member_at(members, offset)
         filled = is_filled(info, members, offset, 8)
-        if filled and info.kernel.machine == "x86_64" and columns.types[entry] == R_64:
-            raise not_zero(info, number, entry, f"{other_headers(info)}: the kernel's {member} is there", hint)
+        refuse = machine_of(info).nonzero_place
+        if filled and refuse is not None and columns.types[entry] in info.machine.relocations.absolute:
+            raise refuse(info, number, entry, f"{other_headers(info)}: the kernel's {member} is there", hint)
         if unseen is None:
             whose = (
                 f"the kernel's {member} is and nothing yet" if filled is False and member else "the kernel has its own"
@@ -126,7 +117,7 @@ def _resolve(info: LoadInfo, entry: int, symbol: int) -> None:
     if symbol >= len(info.symbols):
         raise Undefined(info.stage, f"livepatch relocation {entry} names symbol {symbol} of {len(info.symbols)}")
     name = info.symbol_name(symbol)
-    if info.symbols[symbol][3] != SHN_LIVEPATCH:
+    if info.symbol(symbol).st_shndx != SHN_LIVEPATCH:
         place = f" at rela sec {info.index.sym} idx {entry}" if info.kernel.version >= since.RELOCATION_PLACES else ""
         raise info.refuse(
             "EINVAL",
@@ -140,5 +131,6 @@ def _resolve(info: LoadInfo, entry: int, symbol: int) -> None:
             f"the livepatch symbol {name} is not called .klp.sym.OBJECT.SYMBOL,POSITION",
         )
     info.not_checked(
-        "whether the symbols of livepatch relocations exist: only the running kernel knows all of its symbols"
+        "whether the symbols of livepatch relocations exist",
+        reason="only the running kernel knows all of its symbols",
     )

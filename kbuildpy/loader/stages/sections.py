@@ -1,4 +1,4 @@
-"""What the loader takes out of particular sections before symbols are resolved.
+"""Particular sections that the loader reads before symbols are resolved.
 
 Counterparts: kernel/module/main.c (percpu_modalloc, find_module_sections, check_module_license_and_versions and its
 later halves, setup_modinfo).
@@ -6,19 +6,18 @@ later halves, setup_modinfo).
 
 from __future__ import annotations
 
+from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.layout import PAGE_SIZE
+from kbuildpy.loader.memory.pointers import has_address
+from kbuildpy.loader.stages.blocks import PAGE_SIZE
 from kbuildpy.loader.stages.modinfo import modinfo_values
-from kbuildpy.loader.stages.sites import has_address, is_set, warn
 from kbuildpy.loader.stages.taints import try_to_force_load
 
-KERNEL_SYMBOL_SIZE = 12
-"""sizeof(struct kernel_symbol): three offsets of 32 bits, on all machines with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS."""
 _PERCPU_RESERVE = 8 << 10
 _PERCPU_MIN = 4
 _PERCPU_UNIT = 32 << 10
-"""PCPU_MIN_ALLOC_SIZE and PCPU_MIN_UNIT_SIZE: what the allocator rounds to, and the most that it gives at once."""
+"""PCPU_MIN_ALLOC_SIZE and PCPU_MIN_UNIT_SIZE: the alignment of the allocator, and the most that it gives at once."""
 _PERCPU_RESERVE_PROFILED = 8 << 13
 
 
@@ -35,7 +34,7 @@ def percpu_modalloc(info: LoadInfo) -> None:
     rounded = (size + _PERCPU_MIN - 1) // _PERCPU_MIN * _PERCPU_MIN
     if align & (align - 1) or rounded > _PERCPU_UNIT:
         function = "pcpu_alloc_noprof" if info.kernel.version >= since.EXECMEM else "pcpu_alloc"
-        warn(info, "mm/percpu.c", function, f"illegal size ({rounded}) or align ({align}) for percpu allocation")
+        info.warn("mm/percpu.c", function, f"illegal size ({rounded}) or align ({align}) for percpu allocation")
         raise info.refuse(
             "ENOMEM",
             f"{info.mod_name}: Could not allocate {size} bytes percpu data",
@@ -60,8 +59,8 @@ def find_module_sections(info: LoadInfo) -> None:
         for name in ("__ksymtab_gpl", "__kcrctab_gpl"):
             if info.find_sec(name):
                 info.log(f"{info.mod_name}: ignoring obsolete section {name}")
-    if is_set(info, "DEBUG_INFO_BTF_MODULES"):
-        # It is looked for among all sections, also those whose names nobody has checked.
+    if info.is_set("DEBUG_INFO_BTF_MODULES"):
+        # The kernel searches all sections for it, also those whose names were not checked.
         any(info.section_name(number) == ".BTF" for number in range(1, len(info.sechdrs)))
     if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):
         line = f"{info.mod_name}: has both .ctors and .init_array."
@@ -86,7 +85,7 @@ def check_export_sections(info: LoadInfo) -> None:
 
 
 def setup_modinfo(info: LoadInfo) -> None:
-    """Namespaces for particular modules are nobody's to import."""
+    """A namespace for particular modules (`module:`) cannot be imported."""
     if info.kernel.version >= since.MODULE_NAMESPACES:
         for namespace in modinfo_values(info, "import_ns"):
             if namespace.startswith("module:"):
@@ -97,7 +96,7 @@ def setup_modinfo(info: LoadInfo) -> None:
 
 
 def _count(info: LoadInfo, name: str) -> int:
-    return info.sechdrs[info.find_sec(name)].sh_size // KERNEL_SYMBOL_SIZE
+    return info.sechdrs[info.find_sec(name)].sh_size // KERNEL_SYMBOL.size
 
 
 def _signed(number: int) -> int:

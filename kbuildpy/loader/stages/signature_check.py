@@ -1,13 +1,14 @@
-"""The first look: is there a signature, and is it one that the kernel trusts?
+"""Whether the module has a signature, and the kernel trusts it.
 
-Counterpart: kernel/module/signing.c (module_sig_check). The signature is cut off here, whatever is thought of it, if
-its trailer is sound.
+Counterpart: kernel/module/signing.c (module_sig_check). The signature is cut off here, trusted or not, if its
+trailer is sound.
 """
 
 from __future__ import annotations
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.load_info import LoadInfo, Signature
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.trailer import MARKER, is_signed, split_signature
 
@@ -25,7 +26,7 @@ _LOCKED_DOWN = ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "LOCK_DOWN_KERNEL_FORCE_CONF
 
 
 def module_sig_check(info: LoadInfo) -> None:
-    """Sets `len`, `sig_ok`, and `sig_judged` where that is known. Refuses a broken signature always, a missing or
+    """Sets `len` and `signature`. Refuses a broken signature always, a missing or
     foreign one where signatures are enforced."""
     info.len = len(info.contents)
     if info.kernel.has("MODULE_SIG") is False or not info.kernel.sees_signatures:
@@ -34,11 +35,11 @@ def module_sig_check(info: LoadInfo) -> None:
     if errno is None:
         return
     if info.kernel.has("MODULE_SIG") is None:
-        info.not_checked("the signature", "the configuration")
+        info.not_checked("the signature", Fact.CONFIG)
         return
     if errno not in _REASONS:
         raise info.refuse(errno, _line(errno, info), reason, "sign it again: kbuildpy sign --replace")
-    info.sig_judged = True
+    info.signature = Signature(is_judged=True)
     if info.kernel.sig_enforce or info.kernel.has("MODULE_SIG_FORCE"):
         line = f"Loading of {_REASONS[errno]} is rejected"
         raise info.refuse("EKEYREJECTED", line, reason, _HINTS[errno])
@@ -61,7 +62,7 @@ def _verdict(info: LoadInfo) -> tuple[str | None, str]:
     assert taken is not None, "it ends with the marker"
     info.len = len(taken.contents)
     if info.kernel.keyring is None:
-        info.not_checked("the signature", "the built-in certificates")
+        info.not_checked("the signature", Fact.CERTIFICATES)
         return None, ""
     # (cryptography takes longer to import than an unsigned module to check)
     from kbuildpy.signing.verify import verify
@@ -69,18 +70,18 @@ def _verdict(info: LoadInfo) -> tuple[str | None, str]:
     try:
         keyring = info.kernel.keyring()
     except KbuildError as error:
-        info.not_checked(f"the signature: {error.message}")
+        info.not_checked("the signature", Fact.CERTIFICATES, error.message)
         return None, ""
     state = verify(info.contents, [keyring])[0]
     if state.errno == "ENOKEY" and not info.kernel.keyring_complete:
-        info.not_checked("the signature", "the built-in certificates")
+        info.not_checked("the signature", Fact.CERTIFICATES)
         return None, ""
-    info.sig_ok = info.sig_judged = state.trusted
+    info.signature = Signature(is_trusted=state.trusted, is_judged=state.trusted)
     return state.errno, state.reason or ""
 
 
 def _line(errno: str, info: LoadInfo) -> str | None:
-    """What the kernel says about a trailer (kernel/module_signature.c: mod_check_sig); of the rest it says nothing."""
+    """The kernel's line about a trailer (kernel/module_signature.c: mod_check_sig); there is none about the rest."""
     trailer = info.contents[-len(MARKER) - 12 : -len(MARKER)]
     length = int.from_bytes(trailer[8:12], "big")
     sound = len(trailer) == 12 and length < len(info.contents) - len(MARKER) - 12

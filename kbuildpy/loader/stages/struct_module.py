@@ -1,4 +1,4 @@
-"""What the kernel has entered in a module's `struct module` by the time that relocations are applied.
+"""The members of `struct module` that the kernel has filled in before relocations are applied.
 
 A module that was built against headers with another configuration may have a struct of the same size in which `init`
 and `exit` are elsewhere. x86 refuses a relocation of a place that is not zero, and many of the kernel's members are
@@ -75,7 +75,7 @@ _COUNTS = {
     "dyndbg_info.num_descs": "__dyndbg",
     "dyndbg_info.num_classes": "__dyndbg_classes",
 }
-"""Members that count what is in a section."""
+"""Members that count the entries of a section."""
 _LARGEST = 64
 """No entry of such a section has more bytes (struct kernel_param has 40, struct _ddebug 56)."""
 _LATER = (
@@ -116,7 +116,7 @@ def member_at(members: list[Member], offset: int) -> str:
 
 
 def is_freed(path: str) -> bool:
-    """Whether the kernel frees what a member leads to when it refuses the module after all."""
+    """Whether the kernel frees the memory that a member points to when it refuses the module after all."""
     return path in _FREED
 
 
@@ -135,9 +135,9 @@ def _state(info: LoadInfo, member: Member, offset: int, width: int) -> bool | No
     if path in ("version", "srcversion"):
         return get_modinfo(info, path) is not None
     if path.startswith("mem[") and path.endswith((".base", ".size")):
-        return bool(info.mem.get(_KINDS[int(path[4])]))
+        return bool(info.layout.sizes.get(_KINDS[int(path[4])]))
     if path in ("init_layout.base", "init_layout.size"):
-        return bool(info.mem.get("init"))
+        return bool(info.layout.sizes.get("init"))
     if path in ("btf_data", "btf_base_data", "btf_data_size", "btf_base_data_size"):
         section = info.sechdrs[info.find_any_sec(".BTF.base" if "base" in path else ".BTF")]
         return section.sh_type != SHT_NULL and section.sh_size > 0
@@ -145,9 +145,9 @@ def _state(info: LoadInfo, member: Member, offset: int, width: int) -> bool | No
         return bool(info.index.pcpu and info.sechdrs[info.index.pcpu].sh_size)
     known = {
         "state": True,  # MODULE_STATE_UNFORMED is 3
-        "taints": bool(info.taints),
+        "taints": bool(info.taints.module),
         "using_gplonly_symbols": info.using_gplonly_symbols,
-        "sig_ok": info.sig_ok,
+        "sig_ok": info.signature.is_trusted,
         "klp": info.is_livepatch,
     }
     if path in known:

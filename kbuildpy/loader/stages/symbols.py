@@ -1,4 +1,4 @@
-"""Every symbol gets its value: its own from its section's place, another's from who exports it.
+"""Every symbol gets its value: one of the module's from its section's address, an undefined one from its exporter.
 
 Counterpart: kernel/module/main.c (simplify_symbols, resolve_symbol, verify_exported_symbols). The kernel goes on
 after a symbol that it cannot resolve, and ends with the errno of the last.
@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kbuildpy.elf.constants import EM_386, EM_X86_64, SHN_ABS, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, STB_WEAK
+from kbuildpy.elf.constants import SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, STB_WEAK
 from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader import since
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.modinfo import modinfo_values, rebuild
 from kbuildpy.loader.stages.taints import letters
 from kbuildpy.loader.stages.versions import check_version
 from kbuildpy.loader.verdict import Refusal, Undefined
 
-SHN_LIVEPATCH = 0xFF20
 _PERCPU = 0x20000
 """Where a module's per-CPU variables may be in the area of a processor."""
 
 
-class Found(NamedTuple):
-    """Who exports a symbol: "" is the kernel itself."""
+class FoundSymbol(NamedTuple):
+    """An export that was found; `owner` is "" for the kernel itself."""
 
     owner: str
     crc: int | None
@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 
 class Problems:
-    """What is wrong with symbols: line, reason and hint of the `first`, and the errno of the `last`."""
+    """Errors about symbols: line, reason and hint of the `first`, and the errno of the `last`."""
 
     def __init__(self) -> None:
         self.first: tuple[str, str, str] | None = None
@@ -72,20 +72,19 @@ def simplify_symbols(info: LoadInfo) -> None:
 
 
 def _undefined(info: LoadInfo, number: int, problems: Problems) -> int | None:
-    """The value of a symbol of somebody else's."""
+    """The value of an undefined symbol."""
     name = info.symbol_name(number)
-    before = len(info.lines)
+    before = len(info.journal.lines)
     missing = resolve_symbol(info, name)
     if missing is None:
         return None
-    row = info.symbols[number]
-    ignored = info.hdr.e_machine in (EM_386, EM_X86_64) and name == "_GLOBAL_OFFSET_TABLE_"
-    if missing.unknown and (row[1] >> 4 == STB_WEAK or ignored):
-        return row[4]
+    symbol = info.symbol(number)
+    if missing.unknown and (symbol.bind == STB_WEAK or name in info.machine.undefined_ok):
+        return symbol.st_value
     info.log(f"{info.mod_name}: Unknown symbol {name} (err -{errno_number(missing.errno)})")
-    line = info.lines[before] if before < len(info.lines) else ""
+    line = info.journal.lines[before] if before < len(info.journal.lines) else ""
     problems.add(missing.errno, line, missing.reason, missing.hint)
-    return row[4]
+    return symbol.st_value
 
 
 def _odd(info: LoadInfo, number: int, shndx: int, problems: Problems) -> None:
@@ -102,37 +101,38 @@ def _odd(info: LoadInfo, number: int, shndx: int, problems: Problems) -> None:
     info.log(line)
 
 
-class Missing(NamedTuple):
-    """A symbol that could not be resolved; `unknown`: nobody has it, which a weak symbol may be."""
+class Unresolvable(NamedTuple):
+    """Why a symbol cannot be resolved."""
 
     errno: str
     reason: str
     hint: str
     unknown: bool = False
+    """Whether it is not exported at all, which is no error for a weak symbol."""
 
 
-def resolve_symbol(info: LoadInfo, name: str) -> Missing | None:
-    """None if somebody exports `name` and this module may use it."""
+def resolve_symbol(info: LoadInfo, name: str) -> Unresolvable | None:
+    """None if `name` is exported and this module may use it."""
     if info.kernel.exports is None:
-        info.not_checked("symbols", "the exported symbols")
+        info.not_checked("symbols", Fact.EXPORTS)
         return None
-    found = find_symbol(info, name, gplok="P" not in info.taints)
+    found = find_symbol(info, name, gplok="P" not in info.taints.module, on_demand=info.on_demand)
     if found is None:
         absent = [] if info.kernel.exports.find(name) else _absent(info)
         if absent and info.on_demand:
             info.not_checked(
-                f"symbols of {', '.join(absent)}: it was not given, and is none of the kernel's own modules"
+                f"symbols of {', '.join(absent)}", reason="it was not given, and is none of the kernel's own modules"
             )
             info.requires += [owner for owner in absent if owner not in info.requires]
             return None
-        return Missing("ENOENT", *_why_unknown(info, name), unknown=True)
+        return Unresolvable("ENOENT", *_why_unknown(info, name), unknown=True)
     if found.gpl_only:
         info.using_gplonly_symbols = True
     if found.proprietary and not _inherit_taint(info, found.owner, name):
-        return Missing(
+        return Unresolvable(
             "ENOENT",
             f"it uses GPL-only symbols and {name} of the proprietary {found.owner}",
-            "do without one of both",
+            "remove one of the two: the GPL-only symbols, or this one",
             unknown=True,
         )
     wrong = check_version(info, name, found.crc)
@@ -142,73 +142,74 @@ def resolve_symbol(info: LoadInfo, name: str) -> Missing | None:
         if found.owner and (known is None or known.owner != found.owner):
             # (the kernel tree's own Module.symvers does not know it)
             hint += f" KBUILD_EXTRA_SYMBOLS=DIR/Module.symvers, where {found.owner} was built in DIR"
-        return Missing("EINVAL", wrong.reason, hint)
+        return Unresolvable("EINVAL", wrong.reason, hint)
     if not _namespace_is_imported(info, name, found.namespace):
         hint = f'import it: MODULE_IMPORT_NS({found.namespace}) (from 6.13 on with quotes: "{found.namespace}")'
         if f'"{found.namespace}"' in modinfo_values(info, "import_ns"):
             hint = f"its import has quotes: before 6.13 write MODULE_IMPORT_NS({found.namespace})"
-        return Missing("EINVAL", f"{name} is in namespace {found.namespace}, which the module does not import", hint)
+        return Unresolvable(
+            "EINVAL", f"{name} is in namespace {found.namespace}, which the module does not import", hint
+        )
     if found.state == "GOING":
-        return Missing("ENOENT", f"{found.owner} is being unloaded", f"load {found.owner} again before")
+        return Unresolvable("ENOENT", f"{found.owner} is being unloaded", f"load {found.owner} again before")
     if found.state != "LIVE":
         line = f"{info.mod_name}: gave up waiting for init of module {found.owner}."
         info.log(line)
-        return Missing("EBUSY", f"{found.owner} is still being loaded", "wait for it")
+        return Unresolvable("EBUSY", f"{found.owner} is still being loaded", "wait for it")
     if found.owner and found.owner not in info.requires:
         info.requires.append(found.owner)
     return None
 
 
-def find_symbol(info: LoadInfo, name: str, *, gplok: bool) -> Found | None:
-    """Who exports `name`: the kernel first, then the loaded modules, then those of its own that could be loaded."""
+def find_symbol(info: LoadInfo, name: str, *, gplok: bool, on_demand: bool) -> FoundSymbol | None:
+    """The export of `name`: the kernel's first, then the loaded modules', then, `on_demand`, those of the kernel's own
+    modules that could be loaded. Without `gplok` GPL-only exports do not count."""
     assert info.kernel.exports is not None
     known = info.kernel.exports.find(name)
     if known is not None and not known.owner and (gplok or not known.gpl_only):
-        return Found("", known.crc, known.gpl_only, known.namespace)
+        return FoundSymbol("", known.crc, known.gpl_only, known.namespace)
     for module in info.modules.loaded:
         export = module.exports.get(name) if module.state != "UNFORMED" else None
         if export is not None and (gplok or not export.gpl_only):
-            return Found(module.name, *export, proprietary="P" in module.taints, state=module.state)
-    if info.on_demand and known is not None and known.owner and (gplok or not known.gpl_only):
+            return FoundSymbol(module.name, *export, proprietary="P" in module.taints, state=module.state)
+    if on_demand and known is not None and known.owner and (gplok or not known.gpl_only):
         if known.proprietary is None:
-            info.not_checked(f"whether {known.owner} is proprietary: only its symvers is known")
-        return Found(known.owner, known.crc, known.gpl_only, known.namespace, bool(known.proprietary))
+            info.not_checked(f"whether {known.owner} is proprietary", reason="only its symvers is known")
+        return FoundSymbol(known.owner, known.crc, known.gpl_only, known.namespace, bool(known.proprietary))
     return None
 
 
 def verify_exported_symbols(info: LoadInfo) -> None:
-    """What the module exports must not be exported already."""
+    """A symbol that the module exports must not be exported already."""
     from kbuildpy.loader.stages.own_exports import own_exports
 
     if not info.find_sec("__ksymtab") and not info.find_sec("__ksymtab_gpl"):
         return
     info.exports = own_exports(info)
     if info.kernel.exports is None:
-        info.not_checked("duplicate exports", "the exported symbols")
+        info.not_checked("duplicate exports", Fact.EXPORTS)
         return
-    # A module that may be loaded is not: only those that are count.
-    on_demand, info.on_demand = info.on_demand, False
     for name in info.exports:
-        found = find_symbol(info, name, gplok=True)
+        # (only modules that are loaded count)
+        found = find_symbol(info, name, gplok=True, on_demand=False)
         if found is not None:
             owner = found.owner or "kernel"
             line = f"{info.mod_name}: exports duplicate symbol {name} (owned by {owner})"
             reason = f"{name} is exported already, by {owner}"
             raise info.refuse("ENOEXEC", line, reason, f"give it another name, or unload {owner}")
-    info.on_demand = on_demand
 
 
 def _inherit_taint(info: LoadInfo, owner: str, name: str) -> bool:
     if info.using_gplonly_symbols:
         info.log(f"{info.mod_name}: module using GPL-only symbols uses symbols {name} from proprietary module {owner}.")
         return False
-    if "P" not in info.taints:
+    if "P" not in info.taints.module:
         info.log(
             f"{info.mod_name}: module uses symbols {name} from proprietary module {owner}, inheriting taint.",
             taint=True,
         )
         # (of the module alone: the kernel has it already)
-        info.taints.add("P")
+        info.taints.module.add("P")
     return True
 
 
@@ -236,13 +237,14 @@ def for_module(namespace: str, module: str) -> bool:
 
 
 def _absent(info: LoadInfo) -> list[str]:
-    """Modules that modpost has found this one to depend on, and that nothing is known of: what it could not find here,
-    one of them may export."""
+    """The modules in `depends=` of which nothing is known: one of them may export a symbol that is not found."""
     if info.absent is None:
         exports = info.kernel.exports
         assert exports is not None
         symbols = (
-            info.symbol_name(number) for number, row in enumerate(info.symbols) if number and row[3] == SHN_UNDEF
+            info.symbol_name(number)
+            for number, (_, _, _, st_shndx, _, _) in enumerate(info.symbols)
+            if number and st_shndx == SHN_UNDEF
         )
         owners = {found.owner for found in map(exports.find, symbols) if found is not None}
         info.absent = [
@@ -258,21 +260,21 @@ def _depends(info: LoadInfo) -> list[str]:
 
 
 def _why_unknown(info: LoadInfo, name: str) -> tuple[str, str]:
-    """What to say about a symbol that nobody exports to this module."""
+    """Reason and hint for a symbol that is not exported to this module."""
     known = info.kernel.exports.find(name) if info.kernel.exports else None
     loaded = [module.exports[name] for module in info.modules.loaded if name in module.exports]
-    if "P" in info.taints and any(export.gpl_only for export in (known, *loaded) if export is not None):
-        reason = f"{name} is for GPL-compatible modules, and this one is not (taints: {letters(info.taints)})"
-        return reason, "MODULE_LICENSE() decides; do without the symbol otherwise"
+    if "P" in info.taints.module and any(export.gpl_only for export in (known, *loaded) if export is not None):
+        reason = f"{name} is for GPL-compatible modules, and this one is not (taints: {letters(info.taints.module)})"
+        return reason, "MODULE_LICENSE() decides; otherwise remove the use of the symbol"
     if known is not None and known.owner:
         return f"{name} is exported by {known.owner}, which is not loaded", f"load {known.owner} first: modprobe does"
     refused = next((owner for owner in _depends(info) if owner in info.modules.refused), "")
     if refused:
         return (
-            f"nobody exports {name}: {refused}, which it needs, is refused itself",
+            f"{name} is not exported: {refused}, which the module depends on, is refused itself",
             f"see what is wrong with {refused}",
         )
     return (
-        f"nobody exports {name}",
-        "the kernel does not have it, or not for modules; another module's must be built and loaded before",
+        f"{name} is not exported by the kernel or a loaded module",
+        "the kernel does not have it, or not for modules; a module that exports it must be built and loaded before",
     )

@@ -1,7 +1,7 @@
 """The module gets its directory below /sys/module: kernel/module/sysfs.c: mod_sysfs_setup.
 
-Code in the kernel itself has directories there, too (`printk`). Which is told by no kernel tree; a kernel's own list
-tells names that may have one.
+Code in the kernel itself has directories there, too (`printk`). No kernel tree lists them; the list of built-in modules
+has names that may have one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from contextlib import suppress
 
 from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.loader import since
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.memory.data import Memory, SectionOffset
 from kbuildpy.loader.parameters.destroy_params import destroy_params
-from kbuildpy.loader.parameters.memory import Memory, Place
 from kbuildpy.loader.parameters.param_table import Elsewhere, entries, name_at
-from kbuildpy.loader.stages.sites import is_set, warn
 from kbuildpy.loader.verdict import Undefined
 
 _MODES = 0o10664
@@ -25,15 +25,15 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
     """A file for each section that is kept: their names must differ. So must the module have one."""
     if not info.mod_name:
         message = "kobject: (<kobject>): attempted to be registered with empty name!"
-        warn(info, "lib/kobject.c", "kobject_add_internal", message)
+        info.warn("lib/kobject.c", "kobject_add_internal", message)
         raise info.refuse("EINVAL", None, "the module has no name", "build it with modpost: kbuildpy build")
     built_in = info.kernel.built_in() if info.kernel.built_in else None
     if built_in is None:
-        info.not_checked(f"whether the kernel itself has a /sys/module/{info.mod_name}", "the kernel's own modules")
+        info.not_checked(f"whether the kernel itself has a /sys/module/{info.mod_name}", Fact.OWN_MODULES)
     elif info.mod_name in built_in:
         info.not_checked(f"whether the kernel's own {info.mod_name} has a /sys/module/{info.mod_name}")
     _check_parameters(info)
-    if is_set(info, "KALLSYMS"):
+    if info.is_set("KALLSYMS"):
         _check_sections(info)
 
 
@@ -47,13 +47,13 @@ def _check_parameters(info: LoadInfo) -> None:
     seen = set()
     kept = True
     for section, start in entries(info):
-        mode = memory.integer(Place(section, start + 24), 2)
+        mode = memory.integer(SectionOffset(section, start + 24), 2)
         if mode:
             with suppress(Elsewhere):
-                shown = name_at(memory, Place(section, start)).decode("utf-8", "surrogateescape")
+                shown = name_at(memory, SectionOffset(section, start)).decode("utf-8", "surrogateescape")
                 if mode & ~_MODES:
                     message = f"Attribute {shown}: Invalid permissions 0{mode:o}"
-                    warn(info, "fs/sysfs/group.c", "internal_create_group", message)
+                    info.warn("fs/sysfs/group.c", "internal_create_group", message)
                 if shown in seen:
                     raise info.refuse(
                         "EEXIST",
@@ -62,10 +62,12 @@ def _check_parameters(info: LoadInfo) -> None:
                         "give each a name of its own: module_param_named()",
                     )
                 seen.add(shown)
-            name = memory.pointer(Place(section, start))
-            kept = kept and not (isinstance(name, Place) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC)
+            name = memory.pointer(SectionOffset(section, start))
+            kept = kept and not (
+                isinstance(name, SectionOffset) and not info.sechdrs[name.section].sh_flags & SHF_ALLOC
+            )
     if not kept:
-        raise Undefined(info.stage, "the name of a parameter is not kept, and is looked at again in the end")
+        raise Undefined(info.stage, "the name of a parameter is not kept, and is read again in the end")
 
 
 def _check_sections(info: LoadInfo) -> None:
@@ -83,6 +85,6 @@ def _check_sections(info: LoadInfo) -> None:
 
 
 def _duplicate(info: LoadInfo, path: str) -> str:
-    """What the kernel says of a file that is there already (fs/sysfs/dir.c: sysfs_warn_dup)."""
+    """The kernel's line about a file that exists already (fs/sysfs/dir.c: sysfs_warn_dup)."""
     # (a slash in the module's name would be a directory)
     return f"sysfs: cannot create duplicate filename '/module/{info.mod_name.replace('/', '!')}/{path}'"

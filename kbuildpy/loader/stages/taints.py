@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 
 ORDER = "PFSRMBUDAWCIOELKXTNJ"
@@ -13,25 +14,25 @@ LOCKS_OFF = frozenset("PFRMBD")
 
 def is_tainted(info: LoadInfo, letter: str) -> bool:
     """Whether the kernel has a taint by now (test_taint)."""
-    return letter in info.kernel.tainted or letter in info.kernel_taints
+    return letter in info.kernel.tainted or letter in info.taints.kernel
 
 
 def add_taint_module(info: LoadInfo, letter: str, *, lockdep_ok: bool = True, of_module: bool = True) -> None:
-    """Set a taint in the kernel and in the module. What makes lockdep unreliable switches it off, and the kernel says
-    so the first time."""
+    """Set a taint in the kernel and in the module. A taint that makes lockdep unreliable switches it off, which the
+    kernel logs the first time."""
     if not lockdep_ok and not any(is_tainted(info, each) for each in LOCKS_OFF):
         info.log("Disabling lock debugging due to kernel taint", taint=True)
-    info.kernel_taints.add(letter)
+    info.taints.kernel.add(letter)
     if of_module:
-        info.taints.add(letter)
+        info.taints.module.add(letter)
 
 
 def try_to_force_load(info: LoadInfo, reason: str) -> bool:
     """Whether a kernel takes a module although `reason` speaks against it: with CONFIG_MODULE_FORCE_LOAD, and a taint
-    (kernel/module/main.c: try_to_force_load). The kernel does not say why it refuses."""
+    (kernel/module/main.c: try_to_force_load). It logs no reason for a refusal."""
     forced = info.kernel.has("MODULE_FORCE_LOAD")
     if forced is None:
-        info.not_checked(reason, "the configuration")
+        info.not_checked(reason, Fact.CONFIG)
         return True
     if not forced:
         return False

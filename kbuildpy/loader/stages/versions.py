@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.modinfo import other_headers, rebuild
 from kbuildpy.loader.stages.taints import try_to_force_load
@@ -16,19 +17,19 @@ _ENTRY = 64
 
 
 def check_modstruct_version(info: LoadInfo) -> None:
-    """The CRC of `module_layout` stands for the layout of struct module and of what belongs to it."""
+    """The CRC of `module_layout` stands for the layout of struct module and of the structs in it."""
     exports = info.kernel.exports
     if exports is None:
-        info.not_checked("versions of symbols", "the exported symbols")
+        info.not_checked("versions of symbols", Fact.EXPORTS)
         return
     found = exports.find("module_layout")
     if found is None:
         if info.kernel.has("MODVERSIONS"):
-            info.not_checked("the version of module_layout: the kernel's symvers does not name it")
+            info.not_checked("the version of module_layout", reason="the kernel's symvers does not name it")
         return
     wrong = check_version(info, "module_layout", found.crc)
     if wrong is not None:
-        line = info.lines.pop() if info.lines and "module_layout" in info.lines[-1] else None
+        line = info.journal.lines.pop() if info.journal.lines and "module_layout" in info.journal.lines[-1] else None
         reason = f"{other_headers(info)}: struct module and its parts differ" if wrong.differs else wrong.reason
         raise info.refuse("ENOEXEC", line, reason, rebuild(info))
 
@@ -53,7 +54,8 @@ def check_version(info: LoadInfo, symbol: str, crc: int | None) -> Wrong | None:
     if of_module is None:
         info.log(f"{info.name}: no symbol version for {symbol}")
         return Wrong(
-            f"it has no version of {symbol}: nobody exported that, or with none, where it was built", differs=False
+            f"it has no version of {symbol}, which had none or was not exported where it was built",
+            differs=False,
         )
     return None if of_module == crc else _disagreement(info, symbol)
 

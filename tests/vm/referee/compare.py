@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from kbuildpy.compression import decompress
 from kbuildpy.kernel.errnos import errno_name
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.lifecycle.loaded import Modules
 from kbuildpy.loader.lifecycle.unload import delete_module
 from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.stages.taints import ORDER
 from kbuildpy.loader.verdict import Verdict
 from tests.vm.referee.cases import Case, Load, steps_of

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 
 from kbuildpy.elf.constants import SHT_NOBITS, SHT_PROGBITS, SHT_RELA, SHT_SYMTAB
-from kbuildpy.elf.raw import Shdr, c_string
+from kbuildpy.elf.headers import Shdr, c_string
 
 # Field of the ELF header -> where it is, and how wide.
 EHDR_FIELDS = {

@@ -1,15 +1,13 @@
-"""What may be done to a module's memory, and until when (kernel/module/strict_rwx.c; main.c: do_init_module).
+"""Which memory of a module is writable, and until when (kernel/module/strict_rwx.c; main.c: do_init_module).
 
-From complete_formation on, what is read-only is that to everybody. When init is over, memory that was for init only is
-freed, and what is read-only after init becomes so. Each function says what is in the way, "" where nothing is.
+From complete_formation on, read-only memory is protected. When init is over, memory for init only is freed, and memory
+that is read-only after init becomes so. Each function gives the obstacle in words, "" where there is none.
 """
 
 from __future__ import annotations
 
-from kbuildpy.elf.constants import SHF_ALLOC, SHF_WRITE
-from kbuildpy.loader.load_info import LoadInfo, is_init_section
-from kbuildpy.loader.stages.layout import SHF_RO_AFTER_INIT
-from kbuildpy.loader.stages.requires import init_and_exit
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_RO_AFTER_INIT, SHF_WRITE
+from kbuildpy.loader.load_info import LoadInfo
 
 
 def no_memory(info: LoadInfo, number: int) -> str:
@@ -29,8 +27,8 @@ def not_writable(info: LoadInfo, number: int) -> str:
 
 
 def gone(info: LoadInfo, number: int) -> str:
-    """Why section `number` is no more when init is over."""
-    if not info.sechdrs[number].sh_flags & SHF_ALLOC or is_init_section(info, info.section_name(number)):
+    """Why section `number` no longer exists when init is over."""
+    if not info.sechdrs[number].sh_flags & SHF_ALLOC or info.is_init_section(info.section_name(number)):
         return "freed when init is over"
     return ""
 
@@ -44,7 +42,7 @@ def sealed(info: LoadInfo, number: int) -> str:
 
 def is_removable(info: LoadInfo) -> bool:
     """Whether the module can be removed without force."""
-    has_init, has_exit = init_and_exit(info)
+    has_init, has_exit = info.struct_functions()
     return info.kernel.has("MODULE_UNLOAD") is not False and (has_exit or not has_init)
 
 

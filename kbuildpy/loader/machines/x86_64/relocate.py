@@ -1,9 +1,9 @@
 """Relocations of x86-64: arch/x86/kernel/module.c: apply_relocate_add.
 
 The surprise: a place that is not zero before is refused (the check is for livepatch, which may relocate twice), while
-the result of R_X86_64_PC32 and R_X86_64_PLT32 is cut to 32 bits without a look.
+the result of R_X86_64_PC32 and R_X86_64_PLT32 is cut to 32 bits without a check.
 
-Nearly all sections are told to be harmless from their columns; only what is not is gone through entry by entry.
+The columns show that nearly all sections are harmless; only the others are checked entry by entry.
 """
 
 from __future__ import annotations
@@ -12,25 +12,33 @@ from operator import sub
 
 from kbuildpy.elf.constants import SHN_ABS, SHT_NOBITS
 from kbuildpy.elf.rela_columns import RelaColumns
+from kbuildpy.elf.relocation_types import (
+    R_X86_64_32,
+    R_X86_64_32S,
+    R_X86_64_64,
+    R_X86_64_NONE,
+    R_X86_64_PC32,
+    R_X86_64_PC64,
+    R_X86_64_PLT32,
+)
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Refusal, Undefined
 
-R_NONE, R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64 = 0, 1, 2, 4, 10, 11, 24
-WIDTHS = {R_64: 8, R_PC32: 4, R_PLT32: 4, R_32: 4, R_32S: 4, R_PC64: 8}
-RELATIVE = (R_PC32, R_PLT32, R_PC64)
-CHECKED = {R_32, R_32S}
+WIDTHS = {R_X86_64_64: 8, R_X86_64_PC32: 4, R_X86_64_PLT32: 4, R_X86_64_32: 4, R_X86_64_32S: 4, R_X86_64_PC64: 8}
+RELATIVE = (R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_PC64)
+CHECKED = {R_X86_64_32, R_X86_64_32S}
 """Types whose result must fit."""
 
 MASK = (1 << 64) - 1
 TOP_2G = MASK - (1 << 31) + 1
-"""What R_32S reaches from above."""
+"""The lowest address that R_X86_64_32S reaches at the end of memory."""
 ELSEWHERE = (-(1 << 31) + (1 << 24), -(1 << 24))
 """Between which addresses the kernel and its modules are, counted from the end of memory
 (arch/x86/include/asm/pgtable_64_types.h). So are per-CPU variables from 6.15 on; before, they are offsets from 0."""
 
 
-def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | None = None) -> None:
+def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | None) -> None:
     """Apply the relocation section `relsec`. `written` has the bytes, by offset, that other sections have written to
     the same target; None if this is the only one for it.
 
@@ -81,7 +89,7 @@ def _fits_everywhere(info: LoadInfo, columns: RelaColumns) -> bool:
 
 
 def _overflow(info: LoadInfo, kind: int, symbol: int, addend: int) -> bool | None:
-    """Whether the sum does not fit for R_32 or R_32S; None if that depends on the machine."""
+    """Whether the sum does not fit for R_X86_64_32 or R_X86_64_32S; None if that depends on the machine."""
     value = info.values[symbol]
     if _is_percpu(info, symbol):
         value = 0 if info.kernel.version < since.PERCPU_ADDRESSES else None
@@ -93,7 +101,7 @@ def _overflow(info: LoadInfo, kind: int, symbol: int, addend: int) -> bool | Non
 
 def _too_large(kind: int, total: int) -> bool:
     total &= MASK
-    return total >> 32 != 0 if kind == R_32 else TOP_2G > total >= 1 << 31
+    return total >> 32 != 0 if kind == R_X86_64_32 else TOP_2G > total >= 1 << 31
 
 
 def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict[int, int]) -> None:
@@ -108,7 +116,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
             raise Undefined(
                 info.stage, f"relocation {entry} of {name} names symbol {symbol}, and there are {len(info.values)}"
             )
-        if kind == R_NONE:
+        if kind == R_X86_64_NONE:
             continue
         width = WIDTHS.get(kind)
         if width is None:
@@ -120,7 +128,9 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
             )
         overflow = _overflow(info, kind, symbol, addend) if kind in CHECKED else False
         if overflow is None:
-            info.not_checked(f"whether relocation {entry} of {name} overflows: that depends on where the kernel lies")
+            info.not_checked(
+                f"whether relocation {entry} of {name} overflows", reason="that depends on where the kernel lies"
+            )
         if overflow and overflow_first:
             raise _overflows(info, relsec, entry)
         if offset + width > target.sh_size:
@@ -131,7 +141,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
             )
         place = contents[offset : offset + width] if contents else bytes(width)
         if any(written.get(offset + index, byte) for index, byte in enumerate(place)):
-            raise not_zero(info, relsec, entry)
+            raise nonzero_place(info, relsec, entry)
         for index, byte in enumerate(_result(info, number, *(column[entry] for column in columns))[:width]):
             written[offset + index] = byte
         if overflow:
@@ -139,7 +149,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
 
 
 def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, addend: int) -> bytes:
-    """What is written; of an address that is not known only that it is not zero."""
+    """The bytes that are written; for an address that is not known, bytes that are not zero."""
     value = info.values[symbol]
     if value is None:
         return b"\xff" * 8
@@ -148,8 +158,8 @@ def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, ad
     return ((value + addend) & MASK).to_bytes(8, "little")
 
 
-def not_zero(info: LoadInfo, relsec: int, entry: int, reason: str = "", hint: str = "") -> Refusal:
-    """What to raise for a place that is not zero; why that is, and what to do, if the caller knows better."""
+def nonzero_place(info: LoadInfo, relsec: int, entry: int, reason: str = "", hint: str = "") -> Refusal:
+    """The refusal for a place that is not zero, with the caller's `reason` and `hint` if it has better ones."""
     offset, kind, symbol, addend = (column[entry] for column in info.relocations(relsec))
     value = "<val>" if kind in RELATIVE else _shown_value(info, symbol, addend)
     before = (
@@ -173,7 +183,7 @@ def _overflows(info: LoadInfo, relsec: int, entry: int) -> Refusal:
         "ENOEXEC",
         f"module: overflow in relocation type {kind} val {_shown_value(info, symbol, addend)}{place}",
         f"relocation {entry} of {info.section_name(relsec)} needs the address of {info.symbol_name(symbol)!r} in "
-        + ("32 bits without sign" if kind == R_32 else "32 bits with sign"),
+        + ("32 bits without sign" if kind == R_X86_64_32 else "32 bits with sign"),
         hint="compile with -mcmodel=kernel, as the kernel tree's flags have it",
     )
     info.log(f"module: `{info.mod_name}' likely not compiled with -mcmodel=kernel")
@@ -181,13 +191,14 @@ def _overflows(info: LoadInfo, relsec: int, entry: int) -> Refusal:
 
 
 def _shown_value(info: LoadInfo, symbol: int, addend: int) -> str:
-    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that nobody has."""
+    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that are not
+    exported."""
     # (the symbol may not exist: the kernel then reads past its table)
     value = info.values[symbol] if symbol < len(info.values) else None
-    if value is None or (info.symbols[symbol][3] not in (0, SHN_ABS)):
+    if value is None or (info.symbol(symbol).st_shndx not in (0, SHN_ABS)):
         return "<val>"
     return f"{(value + addend) & MASK:x}"
 
 
 def _is_percpu(info: LoadInfo, symbol: int) -> bool:
-    return bool(info.index.pcpu) and info.symbols[symbol][3] == info.index.pcpu
+    return bool(info.index.pcpu) and info.symbol(symbol).st_shndx == info.index.pcpu

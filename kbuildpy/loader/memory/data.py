@@ -1,7 +1,7 @@
 """A module's data as they are once it is relocated: numbers, strings, and pointers to places in the module.
 
-Addresses are not known here. So a pointer is what its relocation makes of it: a place (section and offset) in the
-module, the name of a symbol that somebody else exports, or the bare number where nothing relocates it (0: NULL).
+Addresses are not known here. So a pointer is the target of its relocation: a section and an offset in the module, or a
+symbol that the kernel or another module exports. A pointer without a relocation is the number in the file (0: NULL).
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import (
-    EM_AARCH64,
-    EM_X86_64,
     SHF_EXECINSTR,
     SHN_ABS,
     SHN_UNDEF,
@@ -20,24 +18,21 @@ from kbuildpy.elf.constants import (
     STT_FUNC,
 )
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.own_exports import relocations
-from kbuildpy.loader.stages.protection import no_memory, not_writable
+from kbuildpy.loader.memory.protection import no_memory, not_writable
 from kbuildpy.loader.verdict import Undefined
 
 _POINTER = 8
-_ABSOLUTE = {EM_X86_64: 1, EM_AARCH64: 257}
-"""The relocation that writes a whole pointer: R_X86_64_64, R_AARCH64_ABS64."""
 
 
-class Place(NamedTuple):
+class SectionOffset(NamedTuple):
     """`offset` bytes into section number `section` of the module."""
 
     section: int
     offset: int
 
 
-class Import(NamedTuple):
-    """What another module or the kernel exports as `symbol`, and `addend` bytes behind it."""
+class ImportedAddress(NamedTuple):
+    """The address `addend` bytes behind `symbol`, which another module or the kernel exports."""
 
     symbol: str
     addend: int = 0
@@ -51,22 +46,22 @@ class Import(NamedTuple):
         return f"{self.symbol}{self.addend:+#x}" if self.addend else self.symbol
 
 
-Pointer = Place | Import | int
+Pointer = SectionOffset | ImportedAddress | int
 
 
 @dataclass
 class Memory:
-    """The memory of the module in `info`; what is stored stands over what the file has.
+    """The memory of the module in `info`: the file's contents, and values that were stored since.
 
-    All methods raise `Undefined` for what is outside the section: the kernel would use what happens to be there.
+    All methods raise `Undefined` outside of a section: the kernel would use whatever is in memory there.
     """
 
     info: LoadInfo
-    _stored: dict[tuple[Place, int], int] = field(default_factory=dict)
+    _stored: dict[tuple[SectionOffset, int], int] = field(default_factory=dict)
     _pointers: dict[int, dict[int, Pointer]] = field(default_factory=dict)
     _odd: dict[int, set[int]] = field(default_factory=dict)
 
-    def integer(self, place: Place, size: int) -> int:
+    def integer(self, place: SectionOffset, size: int) -> int:
         """The unsigned number of `size` bytes at `place`."""
         stored = self._stored.get((place, size))
         if stored is not None:
@@ -78,7 +73,7 @@ class Memory:
         order = "little" if self.info.hdr.order == "<" else "big"
         return int.from_bytes(self.info.contents[start : start + size], order)  # type: ignore[arg-type]
 
-    def string(self, place: Place) -> bytes:
+    def string(self, place: SectionOffset) -> bytes:
         """The string at `place`, without its NUL."""
         self._inside(place, 0, "read")
         section = self.info.sechdrs[place.section]
@@ -90,44 +85,46 @@ class Memory:
             raise self._undefined(f"a string in {self.shown(place)} has no end there")
         return self.info.contents[start:stop]
 
-    def pointer(self, place: Place) -> Pointer:
+    def pointer(self, place: SectionOffset) -> Pointer:
         """The pointer at `place`."""
         found = self._pointers_of(place.section).get(place.offset)
         if found is not None:
             return found
         if any(at in self._odd[place.section] for at in range(place.offset - 3, place.offset + _POINTER)):
-            raise self._undefined(f"a relocation makes of the pointer at {self.shown(place)} what is no address")
+            raise self._undefined(
+                f"a relocation makes the pointer at {self.shown(place)} a number that is not an address"
+            )
         return self.integer(place, _POINTER)
 
     def store(self, pointer: Pointer, size: int, value: int = 0, *, shift: int = 0) -> None:
-        """Write `size` bytes at `shift` bytes after `pointer`; `value` matters only for what is read again."""
-        if isinstance(pointer, Import):
+        """Write `size` bytes at `shift` bytes after `pointer`; `value` matters only where it is read again."""
+        if isinstance(pointer, ImportedAddress):
             if pointer.is_far:
                 raise self._undefined(f"{size} bytes are written to {pointer}, where nothing is")
-            self.info.not_checked(f"whether {pointer.symbol} may be written to, which is not the module's")
+            self.info.not_checked(f"whether {pointer.symbol} may be written to", reason="it is not the module's")
             return
         if isinstance(pointer, int):
             raise self._undefined(f"{size} bytes are written to the address {pointer + shift:#x}")
-        place = Place(pointer.section, pointer.offset + shift)
+        place = SectionOffset(pointer.section, pointer.offset + shift)
         self._inside(place, size, "written")
         obstacle = not_writable(self.info, place.section)
         if obstacle:
             raise self._undefined(f"{self.shown(place)} is written to, and is {obstacle}")
         self._stored[place, size] = value
 
-    def is_code(self, place: Place) -> bool:
-        """Whether what is at `place` can be called."""
+    def is_code(self, place: SectionOffset) -> bool:
+        """Whether `place` is in code of the module."""
         section = self.info.sechdrs[place.section] if place.section < len(self.info.sechdrs) else None
         return bool(section and section.sh_flags & SHF_EXECINSTR and 0 <= place.offset < section.sh_size)
 
-    def function_name(self, place: Place) -> str:
+    def function_name(self, place: SectionOffset) -> str:
         """The name of the function at `place`, else where it is."""
-        for number, row in enumerate(self.info.symbols):
-            if (row[3], row[4]) == place and row[1] & 15 == STT_FUNC:
+        for number, (_, st_info, _, st_shndx, st_value, _) in enumerate(self.info.symbols):
+            if (st_shndx, st_value) == place and st_info & 15 == STT_FUNC:
                 return self.info.symbol_name(number)
         return self.shown(place)
 
-    def shown(self, place: Place) -> str:
+    def shown(self, place: SectionOffset) -> str:
         """A place as messages name it."""
         known = place.section < len(self.info.sechdrs)
         name = self.info.section_name(place.section) if known else f"section {place.section}"
@@ -137,15 +134,15 @@ class Memory:
         """The pointers that relocations make in a section, by offset; a later one stands over an earlier one. Where
         they make something else is noted in `_odd`."""
         if section not in self._pointers:
-            absolute = _ABSOLUTE.get(self.info.hdr.e_machine)
+            absolute = self.info.machine.relocations.absolute
             made = self._pointers[section] = {}
             odd = self._odd[section] = set()
             for number, shdr in enumerate(self.info.sechdrs):
                 if shdr.sh_type == SHT_RELA and shdr.sh_info == section:
-                    for entry in relocations(self.info, number):
+                    for entry in self.info.relocation_entries(number):
                         if entry.type:
                             odd.add(entry.offset)
-                        if entry.type == absolute:
+                        if entry.type in absolute:
                             made[entry.offset] = self._target(entry.symbol, entry.addend)
         return self._pointers[section]
 
@@ -155,13 +152,13 @@ class Memory:
         _name, _info, _other, shndx, value, _size = self.info.symbols[symbol]
         if shndx == SHN_UNDEF:
             resolved = self.info.values[symbol]
-            # (of a weak symbol that nobody has, the value is known)
-            return Import(self.info.symbol_name(symbol), addend) if resolved is None else resolved + addend
+            # (a weak symbol that is not exported has a known value)
+            return ImportedAddress(self.info.symbol_name(symbol), addend) if resolved is None else resolved + addend
         if shndx == SHN_ABS:
             return value + addend
-        return Place(shndx, value + addend)
+        return SectionOffset(shndx, value + addend)
 
-    def _inside(self, place: Place, size: int, verb: str) -> None:
+    def _inside(self, place: SectionOffset, size: int, verb: str) -> None:
         sections = self.info.sechdrs
         if not (place.section < len(sections) and 0 <= place.offset <= sections[place.section].sh_size - size):
             raise self._undefined(f"{size} bytes are {verb} at {self.shown(place)}, which is outside of it")

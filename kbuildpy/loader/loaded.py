@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class ModuleExport(NamedTuple):
-    """A symbol that a loaded module exports; `crc` is None where the module brings none."""
+    """A symbol that a loaded module exports; `crc` is None where the module has none for it."""
 
     crc: int | None
     gpl_only: bool
@@ -41,7 +41,7 @@ class Loaded:
 
     @property
     def shown_size(self) -> int:
-        """What /proc/modules shows (kernel/module/procfs.c: module_total_size), in bytes."""
+        """The size in bytes that /proc/modules shows (kernel/module/procfs.c: module_total_size)."""
         return self.size + (self.init_size if self.state in ("UNFORMED", "COMING") else 0)
 
     @property
@@ -67,8 +67,8 @@ class Modules:
         return tuple(module.name for module in self.loaded if name in module.uses)
 
     def refcount(self, module: Loaded) -> int:
-        """What holds `module`: its users, others, and itself while it is being loaded (module_refcount). One that is
-        being unloaded and not held has -1."""
+        """The reference count of `module` (module_refcount): its users, other holders, and one while it is loading; -1
+        while it is unloading and not held."""
         holders = len(self.users_of(module.name)) + module.references
         if module.state == "GOING":
             return holders or -1

@@ -9,13 +9,16 @@ import struct
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.sites import Code, entry, is_set, pointers, sites, whole_entries
+from kbuildpy.loader.machines.arm64.frob import trampolines
+from kbuildpy.loader.machines.arm64.relocate import has_plts
+from kbuildpy.loader.memory.code import Code
+from kbuildpy.loader.memory.pointers import entry, pointers, sites, whole_entries
 from kbuildpy.loader.verdict import Undefined
 
 ALTERNATIVE = struct.Struct("<8xHBB")
 """struct alt_instr: two distances, the capability, and the lengths before and after."""
 CALLBACK = 1 << 15
-"""In the capability: what is pointed to is a function that does the patching (ARM64_CB_BIT)."""
+"""In the capability: the pointer leads to a function that does the patching (ARM64_CB_BIT)."""
 
 
 def module_finalize(info: LoadInfo) -> None:
@@ -26,12 +29,11 @@ def module_finalize(info: LoadInfo) -> None:
     number = info.find_any_sec(".altinstructions")
     if number:
         _apply_alternatives(info, number)
-    if not is_set(info, "DYNAMIC_FTRACE"):
+    if not info.is_set("DYNAMIC_FTRACE"):
         return
-    if info.kernel.version < since.ARM64_PREFIX and info.kernel.has("ARM64_MODULE_PLTS") is False:
+    if not has_plts(info):
         return
-    names = (".text.ftrace_trampoline", ".init.text.ftrace_trampoline")
-    for name in names if since.has(info.kernel.version, since.INIT_TRAMPOLINE) else names[:1]:
+    for name in trampolines(info):
         if not info.find_any_sec(name):
             raise info.refuse(
                 "ENOEXEC",
@@ -42,7 +44,7 @@ def module_finalize(info: LoadInfo) -> None:
 
 
 def _apply_alternatives(info: LoadInfo, number: int) -> None:
-    """Whether an entry is used depends on the processor; all are looked at here."""
+    """Whether an entry is used depends on the processor; all are checked here."""
     whole_entries(info, number, ALTERNATIVE.size)
     contents = info.data(number)
     found = pointers(info, number)

@@ -1,7 +1,7 @@
 """Relocations of arm64: arch/arm64/kernel/module.c: apply_relocate_add.
 
-What a branch does not reach goes through a PLT entry (`frob` counts them), so branches to
-the kernel never overflow. Erratum 843419 is left out: it needs more such entries, which the kernel counts generously.
+A branch that does not reach its target goes through a PLT entry (`frob` counts them), so branches to the kernel never
+overflow. Erratum 843419 is left out: it needs more such entries, of which the kernel reserves enough.
 """
 
 from __future__ import annotations
@@ -10,6 +10,47 @@ from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHN_ABS
 from kbuildpy.elf.rela_columns import RelaColumns
+from kbuildpy.elf.relocation_types import (
+    R_AARCH64_ABS16,
+    R_AARCH64_ABS32,
+    R_AARCH64_ABS64,
+    R_AARCH64_ADD_ABS_LO12_NC,
+    R_AARCH64_ADR_PREL_LO21,
+    R_AARCH64_ADR_PREL_PG_HI21,
+    R_AARCH64_ADR_PREL_PG_HI21_NC,
+    R_AARCH64_CALL26,
+    R_AARCH64_CONDBR19,
+    R_AARCH64_JUMP26,
+    R_AARCH64_LD_PREL_LO19,
+    R_AARCH64_LDST8_ABS_LO12_NC,
+    R_AARCH64_LDST16_ABS_LO12_NC,
+    R_AARCH64_LDST32_ABS_LO12_NC,
+    R_AARCH64_LDST64_ABS_LO12_NC,
+    R_AARCH64_LDST128_ABS_LO12_NC,
+    R_AARCH64_MOVW_PREL_G0,
+    R_AARCH64_MOVW_PREL_G0_NC,
+    R_AARCH64_MOVW_PREL_G1,
+    R_AARCH64_MOVW_PREL_G1_NC,
+    R_AARCH64_MOVW_PREL_G2,
+    R_AARCH64_MOVW_PREL_G2_NC,
+    R_AARCH64_MOVW_PREL_G3,
+    R_AARCH64_MOVW_SABS_G0,
+    R_AARCH64_MOVW_SABS_G1,
+    R_AARCH64_MOVW_SABS_G2,
+    R_AARCH64_MOVW_UABS_G0,
+    R_AARCH64_MOVW_UABS_G0_NC,
+    R_AARCH64_MOVW_UABS_G1,
+    R_AARCH64_MOVW_UABS_G1_NC,
+    R_AARCH64_MOVW_UABS_G2,
+    R_AARCH64_MOVW_UABS_G2_NC,
+    R_AARCH64_MOVW_UABS_G3,
+    R_AARCH64_NONE,
+    R_AARCH64_PREL16,
+    R_AARCH64_PREL32,
+    R_AARCH64_PREL64,
+    R_AARCH64_TSTBR14,
+    R_ARM_NONE,
+)
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Undefined
@@ -19,72 +60,86 @@ MASK = (1 << 64) - 1
 REACH = 1 << 24
 """An addend that does not lead out of the part of memory that holds the kernel and its modules."""
 FAR = 1 << 56
-"""One that leads out of what any type reaches."""
+"""An addend that leads beyond the reach of every type."""
 NEAR = 1 << 27
 """Bytes that a branch reaches, and about how far apart a module's sections are."""
 KERNEL_ADDRESS = 0xFFFF_8000_0800_0000
 """Some address of the kernel, where the result is the same for all of them (absolute types)."""
 
 
-class Type(NamedTuple):
-    """What is computed ("abs", "prel", "page"), into what ("data", "movkz", "movnz", "imm"), the lowest bit that is
-    kept, the number of bits, and whether the kernel looks if the result fits."""
+class Arm64Type(NamedTuple):
+    """How a relocation type is computed and written."""
 
     operation: str
+    """The value: "abs" S + A, "prel" S + A - P, "page" the distance of pages."""
     field: str
+    """Where it is written: "data", or an instruction's "movkz", "movnz" or "imm"."""
     lsb: int
+    """The lowest bit that is kept."""
     length: int
+    """The number of bits."""
     is_checked: bool
+    """Whether the kernel checks that the result fits."""
 
 
-NONE = frozenset({0, 256})
+NONE = frozenset({R_ARM_NONE, R_AARCH64_NONE})
 TYPES = {
-    257: Type("abs", "data", 0, 64, False),
-    258: Type("abs", "data", 0, 32, True),
-    259: Type("abs", "data", 0, 16, True),
-    260: Type("prel", "data", 0, 64, False),
-    261: Type("prel", "data", 0, 32, True),
-    262: Type("prel", "data", 0, 16, True),
-    263: Type("abs", "movkz", 0, 16, True),
-    264: Type("abs", "movkz", 0, 16, False),
-    265: Type("abs", "movkz", 16, 16, True),
-    266: Type("abs", "movkz", 16, 16, False),
-    267: Type("abs", "movkz", 32, 16, True),
-    268: Type("abs", "movkz", 32, 16, False),
-    269: Type("abs", "movkz", 48, 16, False),
-    270: Type("abs", "movnz", 0, 16, True),
-    271: Type("abs", "movnz", 16, 16, True),
-    272: Type("abs", "movnz", 32, 16, True),
-    273: Type("prel", "imm", 2, 19, True),
-    274: Type("prel", "imm", 0, 21, True),
-    275: Type("page", "imm", 12, 21, True),
-    276: Type("page", "imm", 12, 21, False),
-    277: Type("abs", "imm", 0, 12, False),
-    278: Type("abs", "imm", 0, 12, False),
-    279: Type("prel", "imm", 2, 14, True),
-    280: Type("prel", "imm", 2, 19, True),
-    282: Type("prel", "imm", 2, 26, True),
-    283: Type("prel", "imm", 2, 26, True),
-    284: Type("abs", "imm", 1, 11, False),
-    285: Type("abs", "imm", 2, 10, False),
-    286: Type("abs", "imm", 3, 9, False),
-    287: Type("prel", "movnz", 0, 16, True),
-    288: Type("prel", "movkz", 0, 16, False),
-    289: Type("prel", "movnz", 16, 16, True),
-    290: Type("prel", "movkz", 16, 16, False),
-    291: Type("prel", "movnz", 32, 16, True),
-    292: Type("prel", "movkz", 32, 16, False),
-    293: Type("prel", "movnz", 48, 16, False),
-    299: Type("abs", "imm", 4, 8, False),
+    R_AARCH64_ABS64: Arm64Type("abs", "data", 0, 64, False),
+    R_AARCH64_ABS32: Arm64Type("abs", "data", 0, 32, True),
+    R_AARCH64_ABS16: Arm64Type("abs", "data", 0, 16, True),
+    R_AARCH64_PREL64: Arm64Type("prel", "data", 0, 64, False),
+    R_AARCH64_PREL32: Arm64Type("prel", "data", 0, 32, True),
+    R_AARCH64_PREL16: Arm64Type("prel", "data", 0, 16, True),
+    R_AARCH64_MOVW_UABS_G0: Arm64Type("abs", "movkz", 0, 16, True),
+    R_AARCH64_MOVW_UABS_G0_NC: Arm64Type("abs", "movkz", 0, 16, False),
+    R_AARCH64_MOVW_UABS_G1: Arm64Type("abs", "movkz", 16, 16, True),
+    R_AARCH64_MOVW_UABS_G1_NC: Arm64Type("abs", "movkz", 16, 16, False),
+    R_AARCH64_MOVW_UABS_G2: Arm64Type("abs", "movkz", 32, 16, True),
+    R_AARCH64_MOVW_UABS_G2_NC: Arm64Type("abs", "movkz", 32, 16, False),
+    R_AARCH64_MOVW_UABS_G3: Arm64Type("abs", "movkz", 48, 16, False),
+    R_AARCH64_MOVW_SABS_G0: Arm64Type("abs", "movnz", 0, 16, True),
+    R_AARCH64_MOVW_SABS_G1: Arm64Type("abs", "movnz", 16, 16, True),
+    R_AARCH64_MOVW_SABS_G2: Arm64Type("abs", "movnz", 32, 16, True),
+    R_AARCH64_LD_PREL_LO19: Arm64Type("prel", "imm", 2, 19, True),
+    R_AARCH64_ADR_PREL_LO21: Arm64Type("prel", "imm", 0, 21, True),
+    R_AARCH64_ADR_PREL_PG_HI21: Arm64Type("page", "imm", 12, 21, True),
+    R_AARCH64_ADR_PREL_PG_HI21_NC: Arm64Type("page", "imm", 12, 21, False),
+    R_AARCH64_ADD_ABS_LO12_NC: Arm64Type("abs", "imm", 0, 12, False),
+    R_AARCH64_LDST8_ABS_LO12_NC: Arm64Type("abs", "imm", 0, 12, False),
+    R_AARCH64_TSTBR14: Arm64Type("prel", "imm", 2, 14, True),
+    R_AARCH64_CONDBR19: Arm64Type("prel", "imm", 2, 19, True),
+    R_AARCH64_JUMP26: Arm64Type("prel", "imm", 2, 26, True),
+    R_AARCH64_CALL26: Arm64Type("prel", "imm", 2, 26, True),
+    R_AARCH64_LDST16_ABS_LO12_NC: Arm64Type("abs", "imm", 1, 11, False),
+    R_AARCH64_LDST32_ABS_LO12_NC: Arm64Type("abs", "imm", 2, 10, False),
+    R_AARCH64_LDST64_ABS_LO12_NC: Arm64Type("abs", "imm", 3, 9, False),
+    R_AARCH64_MOVW_PREL_G0: Arm64Type("prel", "movnz", 0, 16, True),
+    R_AARCH64_MOVW_PREL_G0_NC: Arm64Type("prel", "movkz", 0, 16, False),
+    R_AARCH64_MOVW_PREL_G1: Arm64Type("prel", "movnz", 16, 16, True),
+    R_AARCH64_MOVW_PREL_G1_NC: Arm64Type("prel", "movkz", 16, 16, False),
+    R_AARCH64_MOVW_PREL_G2: Arm64Type("prel", "movnz", 32, 16, True),
+    R_AARCH64_MOVW_PREL_G2_NC: Arm64Type("prel", "movkz", 32, 16, False),
+    R_AARCH64_MOVW_PREL_G3: Arm64Type("prel", "movnz", 48, 16, False),
+    R_AARCH64_LDST128_ABS_LO12_NC: Arm64Type("abs", "imm", 4, 8, False),
 }
-BRANCHES = frozenset({282, 283})
-FAR_REACHING = frozenset({261, 275, 282, 283, 289, 291})
+BRANCHES = frozenset({R_AARCH64_JUMP26, R_AARCH64_CALL26})
+FAR_REACHING = frozenset(
+    {
+        R_AARCH64_PREL32,
+        R_AARCH64_ADR_PREL_PG_HI21,
+        R_AARCH64_JUMP26,
+        R_AARCH64_CALL26,
+        R_AARCH64_MOVW_PREL_G1,
+        R_AARCH64_MOVW_PREL_G2,
+    }
+)
 """Checked types that reach whatever lies within the 2 GiB around a module, branches by way of a PLT entry."""
 HARMLESS = NONE | FAR_REACHING | {number for number, kind in TYPES.items() if not kind.is_checked}
 
 
-def apply_relocate_add(info: LoadInfo, relsec: int) -> None:
-    """Apply the relocation section `relsec`. Raises `Refusal` or `Undefined`."""
+def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | None) -> None:
+    """Apply the relocation section `relsec`; bytes that others have `written` do not matter. Raises `Refusal` or
+    `Undefined`."""
     columns = info.relocations(relsec)
     if columns.offsets and not _is_harmless(info, relsec, columns):
         _apply_each(info, relsec, columns)
@@ -138,10 +193,12 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns) -> None:
         if not TYPES[kind].is_checked:
             continue
         overflow = _overflow(info, number, kind, offset, symbol, addend)
-        if overflow and kind in BRANCHES and _has_plts(info):
+        if overflow and kind in BRANCHES and has_plts(info):
             _emit_plt_entry(info, relsec, entry)
         elif overflow is None:
-            info.not_checked(f"whether relocation {entry} of {name} overflows: that depends on where the kernel lies")
+            info.not_checked(
+                f"whether relocation {entry} of {name} overflows", reason="that depends on where the kernel lies"
+            )
         elif overflow:
             raise info.refuse(
                 "ENOEXEC",
@@ -156,7 +213,7 @@ def _overflow(info: LoadInfo, target: int, kind: int, offset: int, symbol: int, 
     """Whether the result does not fit; None if that depends on the machine."""
     operation, field, lsb, length, _ = TYPES[kind]
     value = info.values[symbol]
-    if value is None or (info.index.pcpu and info.symbols[symbol][3] == info.index.pcpu):
+    if value is None or (info.index.pcpu and info.symbol(symbol).st_shndx == info.index.pcpu):
         if operation == "abs":
             value = KERNEL_ADDRESS
         elif kind in FAR_REACHING and abs(addend) <= REACH:
@@ -181,7 +238,7 @@ def _overflow(info: LoadInfo, target: int, kind: int, offset: int, symbol: int, 
     return not 0 <= signed <= 0xFFFF
 
 
-def _has_plts(info: LoadInfo) -> bool:
+def has_plts(info: LoadInfo) -> bool:
     """Whether the kernel has PLT entries at all (since 6.5 always)."""
     return info.kernel.version >= since.ARM64_PREFIX or info.kernel.has("ARM64_MODULE_PLTS") is not False
 
@@ -190,7 +247,7 @@ def _emit_plt_entry(info: LoadInfo, relsec: int, entry: int) -> None:
     """A branch that does not reach takes one of the entries that were counted; branches within their own section are
     not counted (arch/arm64/kernel/module-plts.c: module_emit_plt_entry)."""
     symbol = info.relocations(relsec).symbols[entry]
-    if info.symbols[symbol][3] == info.sechdrs[relsec].sh_info:
+    if info.symbol(symbol).st_shndx == info.sechdrs[relsec].sh_info:
         raise info.refuse(
             "ENOEXEC",
             None,
@@ -200,8 +257,9 @@ def _emit_plt_entry(info: LoadInfo, relsec: int, entry: int) -> None:
 
 
 def _shown_value(info: LoadInfo, symbol: int, addend: int) -> str:
-    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that nobody has."""
+    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that are not
+    exported."""
     value = info.values[symbol]
-    if value is None or info.symbols[symbol][3] not in (0, SHN_ABS):
+    if value is None or info.symbol(symbol).st_shndx not in (0, SHN_ABS):
         return "<val>"
     return f"{(value + addend) & MASK:x}"

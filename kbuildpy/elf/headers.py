@@ -1,7 +1,7 @@
-"""ELF headers as they are, unchecked: for who wants to judge them himself, as the kernel's loader does.
+"""The ELF header and section headers as the file has them, decoded with the field names of the ELF specification.
 
-`kbuildpy.elf.image` refuses a file whose headers are not sound; here they are just decoded, with the names of the
-ELF specification. Numbers are not resolved: a name is an offset into a table that may not be there.
+Nothing is checked and no number is resolved here: `sh_name` is an offset into a table that may not exist. The kernel's
+loader judges such headers itself (`kbuildpy.loader.stages.elf_validity`); `kbuildpy.elf.sections` refuses unsound ones.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 EHDR = {False: "HHIIIIIHHHHHH", True: "HHIQQQIHHHHHH"}
-"""The ELF header behind e_ident, and a section header, for `struct`; by whether the class is ELFCLASS64."""
+"""`struct` layout of the ELF header behind e_ident, by whether the class is ELFCLASS64."""
 SHDR = {False: "IIIIIIIIII", True: "IIQQQQIIQQ"}
+"""`struct` layout of a section header, by whether the class is ELFCLASS64."""
 EHDR_SIZE = {False: 52, True: 64}
 SHDR_SIZE = {False: 40, True: 64}
 
 
 class Ehdr(NamedTuple):
-    """Elf64_Ehdr or Elf32_Ehdr, without what nobody reads; `order` and `is_64bit` say how it was read."""
+    """Elf64_Ehdr or Elf32_Ehdr, without e_version, e_entry, e_phoff and the program headers' numbers."""
 
     e_ident: bytes = b""
     e_type: int = 0
@@ -30,12 +31,14 @@ class Ehdr(NamedTuple):
     e_shnum: int = 0
     e_shstrndx: int = 0
     order: str = "<"
+    """The byte order that the header was read in, as `struct` spells it."""
     is_64bit: bool = True
+    """Whether the header was read as ELFCLASS64."""
 
 
 @dataclass(slots=True)
 class Shdr:
-    """Elf64_Shdr or Elf32_Shdr; may be written to."""
+    """Elf64_Shdr or Elf32_Shdr; may be written to, as the kernel's loader does in its copy."""
 
     sh_name: int
     sh_type: int
@@ -50,18 +53,20 @@ class Shdr:
 
 
 def read_ehdr(contents: bytes, *, order: str = "<", is_64bit: bool = True) -> Ehdr:
-    """The ELF header of `contents`, which must be long enough (`EHDR_SIZE`); read as the reader's class and byte
-    order have it, whatever the file says about itself."""
+    """The ELF header of `contents`, which must have `EHDR_SIZE` bytes at least. Class and byte order are the reader's,
+    whatever e_ident says."""
     fields = struct.unpack_from(order + EHDR[is_64bit], contents, 16)
+    e_type, e_machine, _version, _entry, _phoff, e_shoff, e_flags, _ehsize, _phentsize, _phnum, *rest = fields
+    e_shentsize, e_shnum, e_shstrndx = rest
     return Ehdr(
-        e_ident=contents[:16],
-        e_type=fields[0],
-        e_machine=fields[1],
-        e_shoff=fields[5],
-        e_flags=fields[6],
-        e_shentsize=fields[10],
-        e_shnum=fields[11],
-        e_shstrndx=fields[12],
+        contents[:16],
+        e_type,
+        e_machine,
+        e_flags,
+        e_shoff,
+        e_shentsize,
+        e_shnum,
+        e_shstrndx,
         order=order,
         is_64bit=is_64bit,
     )
@@ -73,7 +78,7 @@ def read_shdrs(contents: bytes, ehdr: Ehdr) -> list[Shdr]:
 
 
 def iter_shdrs(contents: bytes, ehdr: Ehdr) -> Iterator[Shdr]:
-    """The same one after the other: all of them take five times the room that they have in the file."""
+    """The section headers one by one: a list of all of them takes five times their size in the file."""
     layout = struct.Struct(ehdr.order + SHDR[ehdr.is_64bit])
     table = memoryview(contents)[ehdr.e_shoff : ehdr.e_shoff + ehdr.e_shnum * layout.size]
     return (Shdr(*fields) for fields in layout.iter_unpack(table))

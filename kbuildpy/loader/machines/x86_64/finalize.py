@@ -1,7 +1,7 @@
 """Patching the code of an x86-64 module: arch/x86/kernel/module.c: module_finalize, arch/x86/kernel/alternative.c,
 arch/x86/kernel/unwind_orc.c.
 
-Nothing here refuses a module: what does not look as expected is warned of and left as it is, or stops the machine.
+Nothing here refuses a module: the kernel warns of code that it does not expect and leaves it, or stops the machine.
 Sections are taken by name, the last of each, whether they are kept in memory or not.
 """
 
@@ -9,27 +9,20 @@ from __future__ import annotations
 
 import struct
 from itertools import groupby
+from typing import NamedTuple
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.stages.sites import (
-    ABSOLUTE,
-    Calls,
-    Code,
-    Pointer,
-    entry,
-    is_set,
-    pointers,
-    sites,
-    warn,
-    whole_entries,
-)
+from kbuildpy.loader.memory.code import Calls, Code
+from kbuildpy.loader.memory.pointers import Pointer, entry, pointers, sites, whole_entries
 from kbuildpy.loader.verdict import Undefined
 
 ALTERNATIVE_C = "arch/x86/kernel/alternative.c"
 MAX_PATCH_LEN = 254
 FEATURES = (22 + 2) * 32
 """(NCAPINTS + NBUGINTS) * 32 of arch/x86/include/asm/cpufeatures.h, the same in 6.1, 6.12 and 7.3."""
+_ALTERNATIVE = {False: struct.Struct("<8xHBB"), True: struct.Struct("<8xHHBB")}
+"""struct alt_instr behind its two distances: feature, flags (from 6.3 on), both lengths; by whether it has flags."""
 ALT_FLAG_DIRECT_CALL = 2
 CALL, JMP32, CS = 0xE8, 0xE9, 0x2E
 _NEAR = 1 << 12
@@ -37,7 +30,7 @@ _NEAR = 1 << 12
 TRAMPOLINE_UD = bytes.fromhex("0fb9cc")
 """Behind the return of a static call's trampoline (arch/x86/kernel/static_call.c: tramp_ud)."""
 ENDBR = frozenset({bytes.fromhex("f30f1efa"), bytes.fromhex("f30f1efb"), bytes.fromhex("660f1f00")})
-"""endbr64, endbr32, and what the kernel has put in their place (arch/x86/include/asm/ibt.h: is_endbr)."""
+"""endbr64, endbr32, and the code that the kernel puts in their place (arch/x86/include/asm/ibt.h: is_endbr)."""
 RETURN_THUNK = "__x86_return_thunk"
 INDIRECT_THUNK = "__x86_indirect_thunk_"
 RSP = INDIRECT_THUNK + "rsp"
@@ -46,29 +39,29 @@ RSP = INDIRECT_THUNK + "rsp"
 def module_finalize(info: LoadInfo) -> None:
     """Paravirt calls, retpolines, returns, alternatives, ENDBR and the unwinder's tables, in the kernel's order.
 
-    Left out is what needs a processor's features: call depth tracking (`.call_sites`), FineIBT (`.cfi_sites`), locks on
-    one processor (`.smp_locks`), and what instructions are within replacements.
+    Patching that depends on the processor is left out: call depth tracking (`.call_sites`), FineIBT (`.cfi_sites`),
+    locks on one processor (`.smp_locks`), and the instructions within replacements.
     """
     paravirt = _last(info, ".parainstructions")
-    if paravirt and is_set(info, "PARAVIRT") and info.kernel.version < since.PARAVIRT_IN_ALTERNATIVES:
+    if paravirt and info.is_set("PARAVIRT") and info.kernel.version < since.PARAVIRT_IN_ALTERNATIVES:
         _apply_paravirt(info, paravirt)
     calls = Calls(info, (RETURN_THUNK,), INDIRECT_THUNK)
     code = Code(info)
-    thunks = is_set(info, "RETPOLINE", "MITIGATION_RETPOLINE") and is_set(info, "OBJTOOL")
+    thunks = info.is_set("RETPOLINE", "MITIGATION_RETPOLINE") and info.is_set("OBJTOOL")
     retpolines = _last(info, ".retpoline_sites")
     if retpolines and thunks:
         _apply_retpolines(info, retpolines, code, calls)
     returns = _last(info, ".return_sites")
-    if returns and thunks and is_set(info, "RETHUNK", "MITIGATION_RETHUNK"):
+    if returns and thunks and info.is_set("RETHUNK", "MITIGATION_RETHUNK"):
         _apply_returns(info, returns, code, calls)
     alternatives = _last(info, ".altinstructions")
     if alternatives:
         _apply_alternatives(info, alternatives, code)
     seals = _last(info, ".ibt_endbr_seal")
-    if seals and is_set(info, "X86_KERNEL_IBT"):
+    if seals and info.is_set("X86_KERNEL_IBT"):
         _apply_seal_endbr(info, seals, code)
     orc, orc_ip = _last(info, ".orc_unwind"), _last(info, ".orc_unwind_ip")
-    if orc and orc_ip and is_set(info, "UNWINDER_ORC"):
+    if orc and orc_ip and info.is_set("UNWINDER_ORC"):
         _unwind_module_init(info, orc_ip, orc)
 
 
@@ -77,10 +70,10 @@ def _last(info: LoadInfo, name: str) -> int:
 
 
 def _apply_paravirt(info: LoadInfo, number: int) -> None:
-    """struct paravirt_patch_site: the address, a type and the length of what is there."""
+    """struct paravirt_patch_site: the address, a type and the length of the code there."""
     whole_entries(info, number, 16)
     contents = info.data(number)
-    for offset, _ in sites(info, number, 16, ABSOLUTE):
+    for offset, _ in sites(info, number, 16, info.machine.relocations.absolute):
         length = entry(contents, offset, 16)[9]
         if not 5 <= length <= MAX_PATCH_LEN:
             raise Undefined(
@@ -102,13 +95,13 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
             _check_code(info, number, pointer, code)
             if opcode and first[opcode - 1] in (CALL, JMP32) and info.kernel.version >= since.PARANOID_CALLS:
                 _look_before_destination(info, number, pointer, opcode, code)
-            warn(info, ALTERNATIVE_C, "apply_retpolines")
+            info.warn(ALTERNATIVE_C, "apply_retpolines")
         elif target == RSP:
             raise Undefined(info.stage, f"code at {offset:#x} of {info.section_name(section)} calls {RSP}: BUG()")
 
 
 def _check_code(info: LoadInfo, number: int, pointer: Pointer, code: Code) -> None:
-    """What a relocation has written is no code: what it is taken for depends on where things lie."""
+    """Raise `Undefined` for bytes that a relocation writes: the instruction that they make depends on addresses."""
     if code.is_relocated(pointer):
         where = f"{pointer.offset:#x} of {info.section_name(pointer.section)}"
         raise Undefined(info.stage, f"an entry of {info.section_name(number)} is about {where}, which is no code")
@@ -154,46 +147,79 @@ def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> Non
             continue
         _check_code(info, number, pointer, code)
         target = "<dest>" if first == b"\xe9" else "0x0"
-        warn(info, ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
+        info.warn(ALTERNATIVE_C, "apply_returns", f"missing return thunk: <site>-{target}: <bytes>")
+
+
+class Alternative(NamedTuple):
+    """A `struct alt_instr`: code that is replaced on processors with a feature."""
+
+    offset: int
+    """Where the entry is in its table."""
+    code: Pointer
+    """The code."""
+    feature: int
+    flags: int
+    instrlen: int
+    """Bytes of the code."""
+    replacementlen: int
+    """Bytes of the replacement."""
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """What alternatives for the same code have in common."""
+        return self.code[:2] if self.code.section else self.code
 
 
 def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
-    """struct alt_instr: where the code is, where its replacement, the feature, flags, and both lengths. Those for one
-    place come one after the other."""
+    """Alternatives for one place come one after the other."""
     flagged = info.kernel.version >= since.ALTERNATIVE_FLAGS
-    layout = struct.Struct("<8xHHBB" if flagged else "<8xHBB")
-    whole_entries(info, number, layout.size)
-    contents = info.data(number)
+    size = _ALTERNATIVE[flagged].size
+    whole_entries(info, number, size)
     found = pointers(info, number)
-    nested = info.kernel.version >= since.NESTED_ALTERNATIVES
-    rows = [
-        (offset, pointer, layout.unpack(entry(contents, offset, layout.size)))
-        for offset, pointer in sites(info, number, layout.size)
-    ]
-    room: dict[int, int] = {}
-    for _, group in groupby(rows, key=lambda row: row[1][: 2 if row[1].section else 3]):
-        together = list(group)
-        longest = max(fields[-2] for _, _, fields in together)
-        room.update((offset, longest if nested else fields[-2]) for offset, _, fields in together)
-    for offset, pointer, fields in rows:
-        feature, flags = (fields[0], fields[1]) if flagged else (fields[0] & 0x7FFF, 0)
-        instrlen, replacementlen = room[offset], fields[-1]
-        which = f"entry {offset // layout.size} of .altinstructions"
+    alternatives = _alternatives(info, number, flagged=flagged)
+    room = _room(info, alternatives)
+    for item in alternatives:
+        instrlen, replacementlen = room[item.offset], item.replacementlen
+        which = f"entry {item.offset // size} of .altinstructions"
         if instrlen > MAX_PATCH_LEN:
             raise Undefined(info.stage, f"{which} is about {instrlen} bytes of code: BUG_ON() in apply_alternatives")
-        if feature >= FEATURES:
-            raise Undefined(info.stage, f"{which} is for feature {feature}: BUG_ON() in apply_alternatives")
-        before = code.at(number, pointer, instrlen)
+        if item.feature >= FEATURES:
+            raise Undefined(info.stage, f"{which} is for feature {item.feature}: BUG_ON() in apply_alternatives")
+        before = code.at(number, item.code, instrlen)
         replacement = b""
         if replacementlen:
-            replacement = _replacement(info, number, offset + 4, found.get(offset + 4), replacementlen, code)
+            field = item.offset + 4
+            replacement = _replacement(info, number, field, found.get(field), replacementlen, code)
         if replacementlen > instrlen and info.kernel.version < since.PATCH_SITES:
             raise Undefined(info.stage, f"{which} replaces {instrlen} bytes by {replacementlen}")
-        calls = flags & ALT_FLAG_DIRECT_CALL and info.kernel.version >= since.DIRECT_CALLS
+        calls = item.flags & ALT_FLAG_DIRECT_CALL and info.kernel.version >= since.DIRECT_CALLS
         if calls and not (
             replacementlen == 5 and replacement[0] == CALL and instrlen == 6 and before.startswith(b"\xff\x15")
         ):
             raise Undefined(info.stage, f"{which} is for a call, and there is none: BUG() in alt_replace_call")
+
+
+def _alternatives(info: LoadInfo, number: int, *, flagged: bool) -> list[Alternative]:
+    layout = _ALTERNATIVE[flagged]
+    contents = info.data(number)
+    found = []
+    for offset, pointer in sites(info, number, layout.size):
+        feature, *flags, instrlen, replacementlen = layout.unpack(entry(contents, offset, layout.size))
+        # (without flags of its own, the highest bit of the feature is one)
+        feature = feature if flagged else feature & 0x7FFF
+        found.append(Alternative(offset, pointer, feature, flags[0] if flags else 0, instrlen, replacementlen))
+    return found
+
+
+def _room(info: LoadInfo, alternatives: list[Alternative]) -> dict[int, int]:
+    """The bytes of code for each alternative, by its offset: from 6.11 on the most of those for one place."""
+    nested = info.kernel.version >= since.NESTED_ALTERNATIVES
+    room: dict[int, int] = {}
+    for _, group in groupby(alternatives, key=lambda item: item.place):
+        together = list(group)
+        longest = max(item.instrlen for item in together)
+        room.update((item.offset, longest if nested else item.instrlen) for item in together)
+    return room
 
 
 def _replacement(info: LoadInfo, number: int, field: int, pointer: Pointer | None, length: int, code: Code) -> bytes:
@@ -203,19 +229,19 @@ def _replacement(info: LoadInfo, number: int, field: int, pointer: Pointer | Non
 
 
 def _apply_seal_endbr(info: LoadInfo, number: int, code: Code) -> None:
-    """Each entry is about an ENDBR that nobody needs."""
+    """Each entry is about an ENDBR that no indirect call needs."""
     whole_entries(info, number, 4)
     for _, pointer in sites(info, number, 4):
         if code.at(number, pointer, 4) not in ENDBR:
             function = "apply_ibt_endbr" if info.kernel.version < since.ENDBR_SEALED else "poison_endbr"
-            warn(info, ALTERNATIVE_C, function)
+            info.warn(ALTERNATIVE_C, function)
 
 
 def _unwind_module_init(info: LoadInfo, orc_ip: int, orc: int) -> None:
     """Two tables with as many entries: of 4 bytes where, of 6 bytes (struct orc_entry) how."""
     ip_size, size = info.sechdrs[orc_ip].sh_size, info.sechdrs[orc].sh_size
     if ip_size % 4 or size % 6 or ip_size // 4 != size // 6:
-        warn(info, "arch/x86/kernel/unwind_orc.c", "unwind_module_init")
+        info.warn("arch/x86/kernel/unwind_orc.c", "unwind_module_init")
     if ip_size // 4 > size // 6:
         raise Undefined(
             info.stage,

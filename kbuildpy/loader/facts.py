@@ -1,0 +1,43 @@
+"""Facts about a kernel that may be missing, and checks that were left out for want of one.
+
+Each is a value; `Unchecked.sentence` is the one place that puts it into words.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Fact(Enum):
+    """A fact about a kernel, by the words that messages have for it."""
+
+    CONFIG = "the kernel's configuration"
+    VERMAGIC = "the kernel's vermagic"
+    STRUCT_MODULE = "the layout of struct module"
+    EXPORTS = "the exported symbols"
+    CERTIFICATES = "the built-in certificates"
+    OWN_MODULES = "the kernel's own modules"
+    TYPES = "the kernel's own types"
+
+    def not_known(self, reason: str = "") -> str:
+        """The statement that the fact is not known, and the reason where there is one."""
+        verb = "are" if self.value.endswith("s") else "is"
+        return f"{self.value} {verb} not known" + (f" ({reason})" if reason else "")
+
+
+class Unchecked(NamedTuple):
+    """A check that was not made."""
+
+    check: str
+    """The check, or the question that stays open."""
+    fact: Fact | None = None
+    """The fact about the kernel that is missing; None where something else is in the way."""
+    reason: str = ""
+    """Why the fact is missing, or what else is in the way; "" where that is not known."""
+
+    @property
+    def sentence(self) -> str:
+        """One line for people: `the size of struct module: the layout of struct module is not known (...)`."""
+        why = self.fact.not_known(self.reason) if self.fact else self.reason
+        return f"{self.check}: {why}" if why else self.check

@@ -1,0 +1,31 @@
+"""Where x86-64's functions can be traced (arch/x86/kernel/ftrace.c: ftrace_init_nop, ftrace_verify_code)."""
+
+from __future__ import annotations
+
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.machines.machine import TraceSites
+from kbuildpy.loader.machines.x86_64.static_call import NOP5
+from kbuildpy.loader.memory.code import Calls, SectionBytes, first_time
+from kbuildpy.loader.memory.pointers import Pointer
+
+FENTRY = "__fentry__"
+_CALL = b"\xe8"
+
+
+def trace_sites(info: LoadInfo) -> TraceSites | None:
+    """At each address a call of `__fentry__`, which is overwritten: for a second entry there is none any more. Where
+    the configuration is not known, nops will do."""
+    # Objtool has put nops there already.
+    if info.kernel.has("FTRACE_MCOUNT_USE_OBJTOOL"):
+        return None
+    calls = Calls(info, (FENTRY,))
+    text = SectionBytes(info)
+    is_first = first_time()
+    nops_allowed = info.kernel.config is None
+
+    def is_expected(pointer: Pointer) -> bool:
+        if text.at(pointer, 1) == _CALL:
+            return is_first(pointer) and calls.target(pointer.section, pointer.offset + 1) is not None
+        return nops_allowed and text.at(pointer, 5) == NOP5
+
+    return TraceSites("__mcount_loc", is_expected, ("arch/x86/kernel/ftrace.c", "ftrace_verify_code"))

@@ -1,0 +1,13 @@
+"""Inline static calls of x86-64 (arch/x86/kernel/static_call.c: __static_call_validate)."""
+
+from __future__ import annotations
+
+NOP5 = bytes.fromhex("0f1f440000")
+XOR5RAX = bytes.fromhex("2e2e2e31c0")
+
+
+def is_static_call(code: bytes, is_tail_call: bool) -> bool:
+    """Whether the first five bytes of `code` are one of the instructions that a static call consists of."""
+    if is_tail_call:
+        return code[:1] in (b"\xe9", b"\xc3") or (code[:1] == b"\x0f" and bool(code[1:2]) and code[1] & 0xF0 == 0x80)
+    return code[:1] == b"\xe8" or code in (NOP5, XOR5RAX)

@@ -1,0 +1,78 @@
+"""Addresses for a module's blocks of memory (kernel/module/main.c: move_module; mm/execmem.c: execmem_alloc).
+
+They are representative: where the machine's kernel puts modules, one block behind the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import accumulate
+
+from kbuildpy.loader import since
+from kbuildpy.loader.load_info import LoadInfo, MemoryLayout
+from kbuildpy.loader.stages.blocks import PAGE_SIZE, Blocks, page_align
+from kbuildpy.loader.verdict import Placed, Undefined
+
+
+def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
+    """Give each section its `sh_addr`. Raises `Refusal` (ENOMEM) for a module that is larger than the machine's room
+    for modules, and `Undefined`."""
+    if blocks.by_type:
+        blocks.sizes.update({kind: page_align(size) for kind, size in blocks.sizes.items()})
+    if blocks.has_overflowed:
+        raise Undefined(info.stage, "its sections together are larger than the kernel can count", "look at their sizes")
+    if sum(blocks.sizes.values()) > info.machine.modules_size:
+        line = "execmem: unable to allocate memory" if info.kernel.version >= since.EXECMEM else None
+        if line and _shares_pages(info, _first_without_room(blocks.sizes, info.machine.modules_size)):
+            # large pages are tried first
+            info.log(line)
+        raise info.refuse(
+            "ENOMEM", line, "it is larger than the room that the kernel has for modules", "look at the sections' sizes"
+        )
+    if blocks.by_type and blocks.kind_of.get(info.index.mod, "data") != "data":
+        # (free_mod_mem: the data go last, because struct module should be in them)
+        raise Undefined(
+            info.stage, "its struct module is not with its data, and is gone when they are freed", "build it again"
+        )
+    return MemoryLayout(blocks.sizes, _placed(info, blocks))
+
+
+def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:
+    """Write the sections' addresses into their headers; the sections that are kept."""
+    bases = _bases(info, blocks.sizes)
+    placed = []
+    for number, section in enumerate(info.sechdrs):
+        if number in blocks.kind_of:
+            kind = blocks.kind_of[number]
+            section.sh_addr = bases[kind] + section.sh_entsize
+            placed.append(Placed(info.section_name(number), kind, section.sh_entsize, section.sh_size))
+        elif number:
+            section.sh_addr = info.machine.copy_address + section.sh_offset
+    if info.index.pcpu:
+        placed.append(Placed(".data..percpu", "percpu", 0, info.sechdrs[info.index.pcpu].sh_size))
+    return tuple(placed)
+
+
+def _bases(info: LoadInfo, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The address of each block. They follow each other with a page between; code in large pages begins at the next of
+    these."""
+    together = [kind for kind in sizes if _shares_pages(info, kind)]
+    address = info.machine.modules_start
+    bases = {}
+    for kind in [*(kind for kind in sizes if kind not in together), *together]:
+        if together and kind == together[0]:
+            address = -(-address // info.machine.large_page) * info.machine.large_page
+        bases[kind] = address
+        address += page_align(sizes[kind]) + (0 if kind in together else PAGE_SIZE)
+    return bases
+
+
+def _shares_pages(info: LoadInfo, kind: str) -> bool:
+    """Whether memory of this kind comes from large pages of code that modules share."""
+    large = info.kernel.version >= since.EXECMEM_ROX and info.kernel.has("ARCH_HAS_EXECMEM_ROX")
+    return bool(large) and kind in ("text", "init_text")
+
+
+def _first_without_room(sizes: Mapping[str, int], room: int) -> str:
+    ends = zip(sizes, accumulate(sizes.values()), strict=True)
+    return next(kind for kind, end in ends if end > room)

@@ -1,0 +1,80 @@
+"""Room for the module's symbols, which kallsyms looks up (kernel/module/kallsyms.c: layout_symtab).
+
+All symbols are there during init; those that is_core_symbol() picks stay, with their names.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.blocks import Blocks, align
+from kbuildpy.loader.verdict import Undefined
+
+_SYM_SIZE = 24
+_MOD_KALLSYMS = 32
+"""sizeof(struct mod_kallsyms): three pointers and a number."""
+
+
+class CoreSymbols(NamedTuple):
+    """The symbols that stay when init is over."""
+
+    symbols: int
+    name_bytes: int
+    """Bytes of their names, with the NUL after each."""
+
+
+def layout_symtab(info: LoadInfo, blocks: Blocks) -> None:
+    """Make room for symbol table and string table. Raises `Undefined` for a name behind the string table."""
+    if info.kernel.has("KALLSYMS") is False:
+        return
+    core, init = ("data", "init_data") if blocks.by_type else ("core", "init")
+    symtab, strtab = info.sechdrs[info.index.sym], info.sechdrs[info.index.str]
+    symtab.sh_flags |= SHF_ALLOC
+    symtab.sh_entsize = blocks.reserve(init, symtab.sh_size, symtab.sh_addralign)
+    blocks.kind_of[info.index.sym] = init
+    kept = _core_symbols(info, blocks)
+    start = align(blocks.sizes[core], symtab.sh_addralign)
+    blocks.has_overflowed = blocks.has_overflowed or start < blocks.sizes[core]
+    # (and a byte for the type of each symbol)
+    blocks.sizes[core] = start + kept.symbols * (_SYM_SIZE + 1) + kept.name_bytes
+    blocks.end_page(core)
+    strtab.sh_flags |= SHF_ALLOC
+    strtab.sh_entsize = blocks.reserve(init, strtab.sh_size, strtab.sh_addralign)
+    blocks.kind_of[info.index.str] = init
+    blocks.sizes[init] = ((blocks.sizes[init] + 7) & ~7) + _MOD_KALLSYMS + len(info.symbols)
+    blocks.end_page(init)
+
+
+def _core_symbols(info: LoadInfo, blocks: Blocks) -> CoreSymbols:
+    kept = _core_sections(info, blocks)
+    strings = info.sechdrs[info.index.str]
+    find = info.contents.find
+    count = name_bytes = 0
+    last = len(info.sechdrs)
+    begin, stop = 1, 0
+    for number, (st_name, _, _, st_shndx, _, _) in enumerate(info.symbols):
+        if st_name >= strings.sh_size and st_shndx:
+            # (in the copy that is kept, which kallsyms looks for names in)
+            raise Undefined(info.stage, f"the name of symbol {number} is behind the string table, and is read there")
+        if number == 0 or info.is_livepatch or (st_name and st_shndx in kept and st_shndx < last):
+            at = strings.sh_offset + st_name
+            if not begin <= at <= stop:  # (names may share their ends)
+                begin, stop = at, find(b"\0", at)
+                if stop < 0:
+                    info.symbol_name(number)
+            count += 1
+            name_bytes += stop - at + 1
+    return CoreSymbols(count, name_bytes)
+
+
+def _core_sections(info: LoadInfo, blocks: Blocks) -> set[int]:
+    """The sections whose symbols stay: those with code, or with CONFIG_KALLSYMS_ALL all that are kept."""
+    all_kept = info.kernel.has("KALLSYMS_ALL") is not False
+    kept = {
+        number
+        for number, kind in blocks.kind_of.items()
+        if not kind.startswith("init") and (all_kept or info.sechdrs[number].sh_flags & SHF_EXECINSTR)
+    }
+    return kept | {info.index.pcpu} if all_kept and info.index.pcpu else kept

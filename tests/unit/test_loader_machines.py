@@ -1,0 +1,38 @@
+"""The machines of the loader check agree with the architectures that they are for."""
+
+from __future__ import annotations
+
+import pytest
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import ARCHITECTURES
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.known import is_loader_known
+from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.machines import NAMES
+from kbuildpy.loader.machines.machine import machine_named
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_machine_has_the_name_and_the_number_of_its_architecture(name: str) -> None:
+    facts = machine_named(name).facts
+    assert (facts.name, facts.e_machine) in {(item.name, item.elf_machine) for item in ARCHITECTURES}
+    assert facts.name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_types_of_pointers_are_applied_and_differ_from_each_other(name: str) -> None:
+    kinds = machine_named(name).facts.relocations
+    pointers = [*kinds.absolute, *kinds.relative, *kinds.relative64]
+    assert kinds.absolute and kinds.relative and kinds.relative64
+    assert kinds.applied.issuperset(pointers)
+    assert len({*pointers}) == len(pointers)
+
+
+def test_a_machine_whose_loader_is_not_known_is_a_clear_error() -> None:
+    assert not is_loader_known((6, 12), "riscv")
+    assert not is_loader_known((5, 10), "arm64")
+    assert is_loader_known((6, 1), "arm64")
+    with pytest.raises(KbuildError, match="not known here") as caught:
+        load_module(b"", LoaderKernel("6.12", (6, 12), "riscv"))
+    assert caught.value.hint == "known are kernels from 6.1 on, for x86_64 and arm64"
