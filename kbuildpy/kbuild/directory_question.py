@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kbuildpy.kbuild.make_environment import environment_key
 from kbuildpy.kbuild.stamps import digest
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 
 
-@dataclass(frozen=True)
-class DirectoryQuestion:
+class DirectoryQuestion(NamedTuple):
     """What is asked about a module directory."""
 
     answer: TreeAnswer

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.overlay import Overlay
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
-from kbuildpy.scons.actions import KbuildAction
+from kbuildpy.scons.actions import KbuildAction, write_text
 from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unfinished import Unfinished
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from kbuildpy.modpost import ModpostResult
 
 
-@dataclass(eq=False)
 class Group:
     """The modules of one output directory for one kernel tree."""
 
@@ -55,37 +53,73 @@ class Group:
     """The node of `modules.order`."""
     order_action: KbuildAction
     """The action that writes that."""
-    plans: list[tuple[Plan, Layout, list[Any]]] = field(default_factory=list)
+    plans: list[tuple[Plan, Layout, list[Any]]]
     """Each plan that was added, with its layout and its modules' nodes: a Kbuild file has one plan, declared modules
     have one each."""
-    modules: list[tuple[ModulePlan, Layout]] = field(default_factory=list)
+    modules: list[tuple[ModulePlan, Layout]]
     """The modules of all plans."""
-    names: dict[str, ModulePlan] = field(default_factory=dict)
+    names: dict[str, ModulePlan]
     """The same by their names: the kernel knows a module by its name alone."""
-    objects: dict[str, tuple[ObjectPlan, Layout]] = field(default_factory=dict)
+    objects: dict[str, tuple[ObjectPlan, Layout]]
     """The objects of all plans, by their nominal names."""
-    targets: list[Any] = field(default_factory=list)
+    targets: list[Any]
     """The nodes that a build makes unless others are asked for, beside those two."""
-    mod_c: list[Any] = field(default_factory=list)
+    mod_c: list[Any]
     """The nodes of the `.mod.c`."""
-    extra_symbols: dict[str, None] = field(default_factory=dict)
+    extra_symbols: dict[str, None]
     """The words of KBUILD_EXTRA_SYMBOLS, of all plans."""
-    extra_symvers: list[Any] = field(default_factory=list)
+    extra_symvers: list[Any]
     """The nodes of those that are there, or that another group makes."""
-    order_texts: list[str] = field(default_factory=list)
+    order_texts: list[str]
     """The text of `modules.order`, a piece of each plan."""
-    overlays: dict[Overlay, None] = field(default_factory=dict)
+    overlays: dict[Overlay, None]
     """The overlays of the layouts."""
-    header_nodes: dict[Overlay | None, dict[str, Any]] = field(default_factory=dict)
+    header_nodes: dict[Overlay | None, dict[str, Any]]
     """The nodes of the module's own headers by path: objects share them, and each is looked up once."""
-    cmd_nodes: dict[str, list[Any]] = field(default_factory=dict)
+    cmd_nodes: dict[str, list[Any]]
     """The nodes that tell what a module's objects were made from (`object_nodes.cmd_nodes`), by its object."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock
     """Held by a thread that runs modpost or changes `freshness`."""
-    modpost_result: ModpostResult | None = None
+    modpost_result: ModpostResult | None
     """What modpost found in this run."""
-    is_prepared: bool = False
+    is_prepared: bool
     """modpost's preparations have begun (`group_modpost.prepare_modpost`)."""
+
+    def __init__(
+        self, project: KernelProject, directory: str, out: str, *, label: str, neighbours: Mapping[str, Group]
+    ) -> None:
+        private = Path(out) / ".kbuildpy"
+        self.project = project
+        self.directory = directory
+        self.out = out
+        self.label = label
+        self.neighbours = neighbours
+        self.contents = Contents(private / "contents.json")
+        self.unfinished = Unfinished(out, top=project.top, read_only=project.read_only)
+        self.freshness = Freshness(
+            private / "index.json",
+            autoconf=project.tree.objects / "include/generated/autoconf.h",
+            cwd=project.answer.working_directory(directory),
+            is_own=self.is_own,
+        )
+        self.symvers = self.file(f"{out}/Module.symvers")
+        self.order = self.file(f"{out}/modules.order")
+        self.order_action = KbuildAction(self._write_order, title="", signature="")
+        self.plans = []
+        self.modules = []
+        self.names = {}
+        self.objects = {}
+        self.targets = []
+        self.mod_c = []
+        self.extra_symbols = {}
+        self.extra_symvers = []
+        self.order_texts = []
+        self.overlays = {}
+        self.header_nodes = {}
+        self.cmd_nodes = {}
+        self.lock = threading.Lock()
+        self.modpost_result = None
+        self.is_prepared = False
 
     @property
     def whose(self) -> str:
@@ -97,9 +131,13 @@ class Group:
         return [*self.targets, self.symvers, self.order]
 
     def file(self, path: str) -> Any:
-        """The node of a file; `KbuildError` if a directory is there, or a file where a directory must be, or the
-        name is not UTF-8."""
-        return file_node(self.project.env, path)
+        """The node of a file. Raises `KbuildError` if a directory is there, or a file where a directory must be, or
+        the name is not UTF-8."""
+        check_encoding(path)
+        try:
+            return self.project.env.fs.File(path)
+        except TypeError as mismatch:
+            raise KbuildError(str(mismatch).rstrip("."), hint="move it out of the way, and build again") from mismatch
 
     def input(self, name: str) -> Any:
         """The node of an object of a module: made here, or one that came with the sources."""
@@ -128,12 +166,5 @@ class Group:
         """Whether a file is the module's, and not the kernel tree's or the system's."""
         return self.project.is_own(path) or path.startswith(f"{self.directory}/")
 
-
-def file_node(env: Any, path: str) -> Any:
-    """The node of a file. Raises `KbuildError` if a directory is there, or a file where a directory must be, or the
-    name is not UTF-8."""
-    check_encoding(path)
-    try:
-        return env.fs.File(path)
-    except TypeError as mismatch:
-        raise KbuildError(str(mismatch).rstrip("."), hint="move it out of the way, and build again") from mismatch
+    def _write_order(self, target: list[Any], source: list[Any]) -> None:
+        write_text(target[0], "".join(self.order_texts))

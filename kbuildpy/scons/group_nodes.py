@@ -14,15 +14,13 @@ from typing import Any
 from SCons.Script import COMMAND_LINE_TARGETS
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.plan import ModulePlan, Plan
 from kbuildpy.kbuild.stamps import digest
 from kbuildpy.scons.actions import KbuildAction, write_text
 from kbuildpy.scons.cleaning import clean_with
-from kbuildpy.scons.contents import Contents
-from kbuildpy.scons.group import Group, file_node
+from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_actions import attach
 from kbuildpy.scons.group_modpost import modpost_result
 from kbuildpy.scons.help import describe_module
@@ -31,7 +29,6 @@ from kbuildpy.scons.module_nodes import declare_common_object, declare_module
 from kbuildpy.scons.object_nodes import cmd_nodes, declare_link, declare_object
 from kbuildpy.scons.options import is_help_wanted
 from kbuildpy.scons.project import KernelProject
-from kbuildpy.scons.unfinished import Unfinished
 
 
 def new_group(
@@ -43,30 +40,10 @@ def new_group(
     """
     if not project.dry_run:
         lock_output(Path(out), create=not project.read_only)
-    private = Path(out) / ".kbuildpy"
-    group = Group(
-        project=project,
-        directory=directory,
-        out=out,
-        label=label,
-        neighbours=neighbours,
-        contents=Contents(private / "contents.json"),
-        unfinished=Unfinished(out, top=project.top, read_only=project.read_only),
-        freshness=Freshness(
-            private / "index.json",
-            autoconf=project.tree.objects / "include/generated/autoconf.h",
-            cwd=project.answer.working_directory(directory),
-            is_own=lambda path: group.is_own(path),
-        ),
-        symvers=file_node(project.env, f"{out}/Module.symvers"),
-        order=file_node(project.env, f"{out}/modules.order"),
-        order_action=KbuildAction(
-            lambda target, source: write_text(target[0], "".join(group.order_texts)), title="", signature=""
-        ),
-    )
+    group = Group(project, directory, out, label=label, neighbours=neighbours)
     attach(group, [group.symvers], [], _symvers_action(group))
     attach(group, [group.order], [], group.order_action)
-    project.env.Clean(group.symvers, str(private))
+    project.env.Clean(group.symvers, f"{out}/.kbuildpy")
     clean_with(project.env, group.symvers, group.order)
     declare_common_object(group)
     return group

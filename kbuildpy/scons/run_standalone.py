@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +23,27 @@ from kbuildpy.scons.build_request import BuildRequest
 from kbuildpy.scons.cleaning import remove_empty_below
 from kbuildpy.scons.declare_directory import declare_directory
 from kbuildpy.scons.group import Group
-from kbuildpy.scons.outcomes import as_json, as_table, build_outcomes
 
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
 
-@dataclass
 class StandaloneBuild:
     """A build, filled while our SConstruct is read, which gets it with Import()."""
 
     request: BuildRequest
     """The call of `kbuildpy build`."""
-    groups: list[Group] = field(default_factory=list)
+    groups: list[Group]
     """The groups that were declared."""
-    empty: list[KbuildError] = field(default_factory=list)
+    empty: list[KbuildError]
     """For each kernel without modules, why there are none."""
-    refused: int = 0
+    refused: int
     """The exit status for a kernel for which nothing could be declared; 0 if there is no such kernel."""
+
+    def __init__(self, request: BuildRequest) -> None:
+        self.request = request
+        self.groups = []
+        self.empty = []
+        self.refused = 0
 
     @property
     def database(self) -> str | None:
@@ -111,11 +114,15 @@ def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, *, several: boo
 def _tell(build: StandaloneBuild, results: list[dict[str, object]] | None) -> None:
     """Print the results, and remove what cleaning leaves."""
     request = build.request
-    outcomes = build_outcomes(request.releases, build.groups)
-    if not (request.dry or request.cleans or "-s" in request.options) and len(outcomes) > 1:
-        say("\n".join(as_table(outcomes)))
-    if results is not None:
-        results += as_json(outcomes)
+    shows_table = len(request.trees) > 1 and not (request.dry or request.cleans or "-s" in request.options)
+    if shows_table or results is not None:
+        from kbuildpy.scons.outcomes import as_json, as_table, build_outcomes  # (for several kernels, and for JSON)
+
+        outcomes = build_outcomes(request.releases, build.groups)
+        if shows_table:
+            say("\n".join(as_table(outcomes)))
+        if results is not None:
+            results += as_json(outcomes)
     if request.cleans and not request.dry:
         _remove_empty(request.out, request.releases)
 

@@ -7,7 +7,6 @@ directory.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from kbuildpy.kernel.installing import InstallRules
 
 
-@dataclass(eq=False)
 class Session:
     """Everything that is declared in one run of SCons."""
 
@@ -35,22 +33,37 @@ class Session:
     """This run removes built files (`-c` without `-n`)."""
     unread_arguments: set[str]
     """Variables on the command line that reach make, and that nothing was found to read so far."""
-    builds_for_several: bool = False
+    builds_for_several: bool
     """There are several kernels, so that messages must name theirs."""
-    groups: dict[str, Group] = field(default_factory=dict)
+    groups: dict[str, Group]
     """The group of each output directory."""
-    projects: dict[tuple[Any, ...], KernelProject] = field(default_factory=dict)
+    projects: dict[tuple[Any, ...], KernelProject]
     """The project of each kernel tree under each set of variables."""
-    indexes: dict[str, Any] = field(default_factory=dict)
+    indexes: dict[str, Any]
     """The node of the index (`modules.dep`) below each lib/modules/RELEASE."""
-    installed: dict[tuple[Path, Path], None] = field(default_factory=dict)
+    installed: dict[tuple[Path, Path], None]
     """The folders that modules are installed in, each with the place in which folders are made for them."""
-    install_rules: dict[tuple[Any, ...], InstallRules] = field(default_factory=dict)
+    install_rules: dict[tuple[Any, ...], InstallRules]
     """How the tree of a project installs modules, for each set of variables (`install_modules`)."""
-    signers: dict[Hashable, Callable[[], Any]] = field(default_factory=dict)
+    signers: dict[Hashable, Callable[[], Any]]
     """Functions that open keys, each once (`signers`)."""
-    _trees: dict[tuple[str, str], KernelTree] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
+
+    def __init__(
+        self, *, top: Path, default_environment: Mapping[str, str], removes: bool, unread_arguments: set[str]
+    ) -> None:
+        self.top = top
+        self.default_environment = default_environment
+        self.removes = removes
+        self.unread_arguments = unread_arguments
+        self.builds_for_several = False
+        self.groups = {}
+        self.projects = {}
+        self.indexes = {}
+        self.installed = {}
+        self.install_rules = {}
+        self.signers = {}
+        self._trees: dict[tuple[str, str], KernelTree] = {}
+        self._told: set[str] = set()
 
     def find_tree(self, kdir: str, kernelrelease: str, *, quiet: bool) -> KernelTree:
         """The kernel tree to build for; says once which one was taken and why, unless it was named.
