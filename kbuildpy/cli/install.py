@@ -33,8 +33,8 @@ from kbuildpy.kernel.find import find_called_trees
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable
+from kbuildpy.signing.choose_signer import choose_signer
 from kbuildpy.signing.manifest import Manifest
-from kbuildpy.signing.open import open_signer
 
 # These choose the tree; make is told by us.
 _CHOOSING = ("KDIR", "KERNELRELEASE", "INSTALL_MOD_PATH")
@@ -157,7 +157,7 @@ def _install(
     root = args.root or variables.get("INSTALL_MOD_PATH") or os.environ.get("INSTALL_MOD_PATH") or ""
     signer = None
     if args.key:
-        signer = open_signer(
+        signer = choose_signer(
             args.key,
             args.cert or "",
             args.hash or "",

@@ -13,7 +13,7 @@ from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_modules
 from kbuildpy.install.signer import tree_signer
 from kbuildpy.kernel.installing import InstallRules
-from kbuildpy.signing.manifest import Manifest, new_entry
+from kbuildpy.signing.manifest import Manifest, new_line
 from kbuildpy.signing.trailer import MARKER, is_signed
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def install_modules(
             # (here, as nobody takes the result of one that is done when another fails)
             if manifest is not None:
                 named = target_of(module.name, rules, manifest_root)
-                manifest.add(new_entry(named, built, installed, chosen))
+                manifest.add(new_line(named, built, installed, chosen))
         return "\n".join(titles(target, rules, signs=chosen is not None))
 
     def install_all() -> Iterator[str]:

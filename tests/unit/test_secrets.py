@@ -17,7 +17,8 @@ from kbuildpy.files import read_limited
 from kbuildpy.kbuild.make_environment import base_environment, environment_key
 from kbuildpy.pin import pin_taken, signing_pin
 from kbuildpy.run import run
-from kbuildpy.signing.keys import Passphrase, find_key, find_pair
+from kbuildpy.signing.find_key import find_key, find_pair
+from kbuildpy.signing.private_key import Passphrase
 from tests.parity.signing_keys import write_pair
 
 PIN = "correct horse"
@@ -101,7 +102,7 @@ def test_a_key_on_a_token_is_kept_out_of_core_dumps(
 CRASH = """
 import ctypes, os, resource, sys
 from pathlib import Path
-from kbuildpy.signing.keys import load_key
+from kbuildpy.signing.file_key import load_key
 load_key(Path(sys.argv[1]), lambda name: sys.argv[2])
 print(*resource.getrlimit(resource.RLIMIT_CORE), flush=True)
 os.kill(os.getpid(), 11)

@@ -19,10 +19,10 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.signing import cms
 from kbuildpy.signing import verify as verifying
 from kbuildpy.signing.batch import sign_files
-from kbuildpy.signing.certificates import Certificate, Signed
+from kbuildpy.signing.certificates import Certificate, KeySignature
+from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import Hash, find_hash
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.keys import FileKey
 from kbuildpy.signing.manifest import compare_manifest, digest, read_manifest
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.signer import Signer
@@ -145,7 +145,7 @@ def test_a_chain_of_certificates_is_gone_through_once_for_all_signers(monkeypatc
     calls: list[object] = []
     real = Certificate.verifies
 
-    def verifies(certificate: Certificate, signed: Signed) -> bool:
+    def verifies(certificate: Certificate, signed: KeySignature) -> bool:
         calls.append(signed)
         return real(certificate, signed)
 

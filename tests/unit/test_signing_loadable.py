@@ -18,10 +18,11 @@ from cryptography.x509.oid import ObjectIdentifier, SignatureAlgorithmOID
 
 from kbuildpy import cli
 from kbuildpy.signing.certificates import parse_certificate
+from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.keys import FileKey, key_algorithm
 from kbuildpy.signing.loadable import curves_in, warn_of_kernels
+from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.verify import verify
 from tests.parity.signing_keys import new_certificate

@@ -20,11 +20,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_public_key
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.signing.file_key import load_key
+from kbuildpy.signing.find_key import environment_passphrase, find_certificate, find_key
 from kbuildpy.signing.hashes import HASHES, find_hash
-from kbuildpy.signing.keys import KeyGoneError, environment_passphrase, find_certificate, find_key, load_key
 from kbuildpy.signing.pkcs11 import TokenKey
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri
+from kbuildpy.signing.private_key import KeyGoneError
 from tests import softhsm
 
 KEYS: dict[str, Callable[[], Any]] = {
@@ -341,7 +343,7 @@ def test_stops_when_the_token_is_gone(keys: Path, tmp_path: Path, monkeypatch: p
 def test_keys_in_files_do_without_the_pkcs11_library(keys: Path) -> None:
     script = (
         "import sys; sys.modules['pkcs11'] = None\n"
-        "from kbuildpy.signing.keys import find_key\n"
+        "from kbuildpy.signing.find_key import find_key\n"
         "from kbuildpy.errors import KbuildError\n"
         f"print(find_key({str(keys / 'p-256.pem')!r}, lambda name: None).algorithm)\n"
         "try:\n    find_key('pkcs11:token=release', lambda name: None)\n"
