@@ -26,7 +26,7 @@ from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from kbuildpy.modpost import ModpostResult
+    from kbuildpy.modpost.stage import ModpostResult
 
 
 @dataclass(eq=False)
