@@ -15,7 +15,7 @@ from kbuildpy.cli.progress import print_line, with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, split_words
 from kbuildpy.errors import UsageError
-from kbuildpy.install.depmod import depmod_runs
+from kbuildpy.install.depmod import depmod_runs, index_modules
 from kbuildpy.install.module import target_of
 from kbuildpy.install.modules import (
     BuiltModule,
@@ -27,7 +27,7 @@ from kbuildpy.install.modules import (
     modules_of_build,
 )
 from kbuildpy.install.rivals import tell_rivals
-from kbuildpy.install.stage import index_modules, install_modules
+from kbuildpy.install.stage import install_modules
 from kbuildpy.kbuild.ask_install import ask_install
 from kbuildpy.kernel.find import find_called_trees
 from kbuildpy.kernel.signing_policy import signing_policy_of
