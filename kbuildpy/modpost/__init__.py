@@ -4,9 +4,9 @@ The counterpart of scripts/mod/modpost.c, file2alias.c and sumversion.c, for eve
 kernel is in `versions` (a `Dialect`), and for section mismatches in `mismatch_rules`.
 
 `stage.modpost()` does all of it, as `options` ask. It reads each module object (`read_module`, with its symbol table in
-`read_symbols`, the records of its objects in `records`, its sources in `srcversion` and `md4`), finds what that needs in
-`exports` (`resolve`; up to 5.18 in `named_exports`), and writes (`modc`). `object_facts` is what reading yields, `known`
-keeps it from one run to the next; `diagnostics` has every message.
+`read_symbols`, the records of its objects in `records`, its sources in `srcversion` and `md4`), finds what that needs
+in `exports` (`resolve`; up to 5.18 in `named_exports`), and writes (`modc`). `object_facts` is what reading yields,
+`known` keeps it from one run to the next; `diagnostics` has every message.
 
 Device tables become aliases in `aliases`: what a kind of table means is in `device_tables` (regular ones),
 `device_aliases` and `usb`; `table_entry` reads an entry by a struct's layout (`layouts`, which `layout_probe` asks the
