@@ -123,5 +123,5 @@ class Result:
 def damaged(file: Path, error: KbuildError) -> Result:
     """The result of a file that cannot be read as a module, by the `error` that says why."""
     hint = error.hint or "it was cut off or changed; build or copy it again"
-    words = f"skipped: the file is damaged: {error.message.removeprefix(f'{file}: ')} ({hint})"
+    words = f"skipped: {error.message.removeprefix(f'{file}: ')} ({hint})"
     return Result(str(file), "", module_name(file.name), complaints=(Complaint("damaged", words),))
