@@ -209,3 +209,15 @@ def test_a_path_that_is_no_utf_8_is_one_of_this_system(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest"
     manifest.write_text(json.dumps({**ENTRY, "path": str(odd)}) + "\n")
     assert compare_manifest(manifest, [], []) == ([odd], {})
+
+
+def test_a_module_that_was_named_itself_is_compared_and_missed(tmp_path: Path) -> None:
+    here, gone, other = (tmp_path / f"{name}.ko" for name in ("here", "gone", "other"))
+    here.write_bytes(b"a")
+    manifest = tmp_path / "manifest"
+    manifest.write_text("".join(json.dumps({**ENTRY, "path": str(path)}) + "\n" for path in (here, gone, other)))
+    assert compare_manifest(manifest, [here], [here]) == ([here], {})
+    good, wrong = compare_manifest(manifest, [here, gone], [here])
+    assert (good, list(wrong)) == ([here], [gone])
+    good, wrong = compare_manifest(manifest, [tmp_path], [here])
+    assert (good, list(wrong)) == ([here], [gone, other])

@@ -48,6 +48,7 @@ def key_of(kind: str) -> Any:
         ("p256", "", None, ""),
         ("2048", "", None, ""),
         ("2048", "6.1.0", {}, ""),
+        ("1536", "6.1.0", {}, ""),
         ("p256", "6.12.1", ECDSA, ""),
         ("p521", "6.12.1", ECDSA, ""),
         ("p521", "6.9.3", ECDSA, "kernel 6.9.3 cannot verify with the certificate, which has a key on a curve"),

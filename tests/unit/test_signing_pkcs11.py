@@ -273,7 +273,7 @@ class FakeToken:
 
     label = "card"
 
-    def __init__(self, *flags: str, after: tuple[str, ...] = ()) -> None:
+    def __init__(self, *flags: str, after: tuple[str, ...] = (), answer: str = "PinIncorrect") -> None:
         from pkcs11 import TokenFlag
 
         def value(names: tuple[str, ...]) -> Any:
@@ -285,12 +285,13 @@ class FakeToken:
         self.flags = value(flags)
         self.slot = SimpleNamespace(get_token=lambda: SimpleNamespace(flags=value(after)))
         self.tries: list[object] = []
+        self.answer = answer
 
     def open(self, *, user_pin: object) -> object:
-        from pkcs11 import PinIncorrect
+        import pkcs11
 
         self.tries.append(user_pin)
-        raise PinIncorrect
+        raise getattr(pkcs11, self.answer)
 
 
 @pytest.mark.parametrize(
@@ -310,6 +311,24 @@ def test_says_how_near_a_token_is_to_locking_itself(keys: Path, flag: str, said:
     token = FakeToken(after=("USER_PIN_COUNT_LOW", flag))
     with pytest.raises(KbuildError, match=f"wrong; it is not tried again. The token {said}"):
         log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG)
+    assert token.tries == [WRONG]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("PinIncorrect", "token card: the PIN is wrong; it is not tried again"),
+        ("PinLenRange", "token card: the PIN is wrong; it is not tried again"),
+        ("PinLocked", "token card is locked: too many wrong PINs"),
+        ("PinExpired", "token card: the PIN has expired"),
+        ("DeviceError", "token card: cannot log in (DeviceError)"),
+    ],
+)
+def test_says_why_a_token_refuses_to_log_in(answer: str, said: str, keys: Path) -> None:
+    token = FakeToken(answer=answer)
+    with pytest.raises(KbuildError) as raised:
+        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG)
+    assert raised.value.message == said
     assert token.tries == [WRONG]
 
 
