@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing.file_key import load_key
-from kbuildpy.signing.find_key import environment_passphrase, find_certificate, find_key
+from kbuildpy.signing.find_key import environment_passphrase, find_certificate, find_key, find_pair
 from kbuildpy.signing.hashes import HASHES, find_hash
 from kbuildpy.signing.pkcs11 import TokenKey
 from kbuildpy.signing.pkcs11_login import log_in
@@ -151,6 +151,10 @@ def test_finds_the_certificate_beside_the_key(keys: Path, session: Any) -> None:
     assert key.certificate() == x509.load_der_x509_certificate(certificate)
     assert find_certificate("pkcs11:token=release;id=%01") == x509.load_der_x509_certificate(certificate)
     assert token_key("rsa-4096").certificate() is None
+    found, beside = find_pair("pkcs11:token=release;object=rsa-2048", "", lambda _: softhsm.PIN)
+    assert (found.algorithm, beside) == ("rsa", x509.load_der_x509_certificate(certificate))
+    with pytest.raises(KbuildError, match="the token has no certificate for this key"):
+        find_pair("pkcs11:token=release;object=rsa-4096", "", lambda _: softhsm.PIN)
     with pytest.raises(KbuildError, match="no certificate") as raised:
         find_certificate("pkcs11:token=release;object=none")
     assert raised.value.hint == "there are: certificate of release"

@@ -23,6 +23,7 @@ from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.intact import is_intact
 from kbuildpy.signing.keyring import Keyring, find
+from kbuildpy.signing.manifest import digest, new_line
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.read_file import read_small_file
 from kbuildpy.signing.signer import Signer
@@ -41,6 +42,7 @@ from kbuildpy.signing.verify import SignatureState, verify
 
 MODULE = b"\x7fELF" + bytes(500)
 SHA256 = find_hash("sha256")
+ENVELOPED_DATA = x509.ObjectIdentifier("1.2.840.113549.1.7.3")
 
 
 @cache
@@ -239,10 +241,11 @@ def test_an_identifier_that_the_other_contradicts_finds_nothing() -> None:
 # --- Signed attributes
 
 
-def test_a_signed_attribute_that_is_there_twice_is_refused() -> None:
-    def attribute(kind: Any, value: Any) -> Attribute:
-        return Attribute(type=kind, values=asn1.SetOf([asn1.decode_der(asn1.TLV, asn1.encode_der(value))]))
+def attribute(kind: Any, value: Any) -> Attribute:
+    return Attribute(type=kind, values=asn1.SetOf([asn1.decode_der(asn1.TLV, asn1.encode_der(value))]))
 
+
+def test_a_signed_attribute_that_is_there_twice_is_refused() -> None:
     digest = attribute(MESSAGE_DIGEST, SHA256.of(MODULE))
     twice = [attribute(CONTENT_TYPE, DATA), digest, attribute(MESSAGE_DIGEST, bytes(32))]
     for attributes, errno in ((twice[:2], None), (twice, "EKEYREJECTED")):
@@ -252,6 +255,26 @@ def test_a_signed_attribute_that_is_there_twice_is_refused() -> None:
         assert (found.hash is None) == (errno is not None)
         if errno:
             assert (found.errno, found.reason) == (errno, "the signature has the same signed attribute twice")
+
+
+def test_other_contents_show_in_signed_attributes_without_any_key() -> None:
+    attributes = [attribute(CONTENT_TYPE, DATA), attribute(MESSAGE_DIGEST, bytes(32))]
+    plain = cms.parse(signature("rsa leaf", LEAF))
+    module = append_signature(MODULE, rebuilt(plain, signed_attributes=asn1.SetOf(attributes)))
+    assert state(module, ring()).valid is False
+    assert state(append_signature(MODULE, rebuilt(plain)), ring()).valid is None
+
+
+def test_a_message_of_another_type_is_told_before_it_is_read() -> None:
+    made = rebuilt(cms.parse(signature("rsa leaf", LEAF)))
+    signed, enveloped = (bytes(asn1.encode_der(oid)) for oid in (SIGNED_DATA, ENVELOPED_DATA))
+    found = state(append_signature(MODULE, made.replace(signed, enveloped, 1)), ring())
+    assert (found.errno, found.valid) == ("EINVAL", False)
+    assert found.reason == "the signature is a CMS message of another type than signed data"
+    # What is in it may be broken then; of signed data it may not.
+    broken = made[:30] + b"\xff" * 20 + made[50:]
+    assert state(append_signature(MODULE, broken.replace(signed, enveloped, 1)), ring()).errno == "EINVAL"
+    assert state(append_signature(MODULE, broken), ring()).errno == "EBADMSG"
 
 
 # --- A signature that is there already
@@ -276,6 +299,39 @@ def test_a_signature_must_be_of_the_algorithm_that_it_names() -> None:
     plain = cms.parse(signature("ml-dsa", certificate("ml-dsa"), hash="sha512"))
     assert is_intact(MODULE, rebuilt(plain), certificate("ml-dsa"))
     assert not is_intact(MODULE, rebuilt(plain, signature_algorithm=named), certificate("ml-dsa"))
+
+
+# --- Certificates
+
+
+def named(*attributes: x509.NameAttribute[str]) -> x509.Certificate:
+    """A certificate of this name, without any extension."""
+    name, start = x509.Name(attributes), datetime.datetime(2001, 1, 1)
+    builder = x509.CertificateBuilder(name, name, key("ec").public_key(), 5, start, start + datetime.timedelta(1))
+    return builder.sign(key("ec"), hashes.SHA256())
+
+
+def test_a_certificate_needs_no_extension() -> None:
+    found = ours(named(x509.NameAttribute(x509.NameOID.COMMON_NAME, "plain")))
+    assert (found.name, found.serial, found.subject_key, found.authority) == ("plain", 5, None, (None, None))
+    assert found.names_itself
+
+
+def test_a_signer_is_called_by_the_common_name_else_by_all_of_the_name() -> None:
+    common = x509.NameAttribute(x509.NameOID.COMMON_NAME, "A signer")
+    place = x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "A place")
+    names = [Signer(FileKey("ecdsa", key("ec")), named(*parts), SHA256).name for parts in ((place, common), (place,))]
+    assert names == ["A signer", "O=A place"]
+
+
+def test_a_line_of_a_manifest_names_who_signed() -> None:
+    signer = Signer(FileKey("ecdsa", key("ec")), certificate("ec"), SHA256)
+    line = new_line(Path("m.ko"), b"before", b"after", signer)
+    assert (line.path, line.sha256_before, line.sha256_after) == ("m.ko", digest(b"before"), digest(b"after"))
+    assert (line.signer, line.serial, line.hash, line.algorithm) == ("ec", "1", "sha256", "ecdsa")
+    assert line.key_id == signer.key_id
+    unsigned = new_line(Path("m.ko"), b"before", b"after", None)
+    assert (unsigned.signer, unsigned.serial, unsigned.key_id, unsigned.hash, unsigned.algorithm) == (None,) * 5
 
 
 # --- Files
