@@ -60,7 +60,7 @@ def in_processes(
 ) -> Iterator[Result]:
     """The results of `work` on `items`, from up to `jobs` processes (0: one per processor).
 
-    The processes are forked: `work` and what it refers to get into them by no other way than memory, and what it
+    The processes are forked: `work` and what it refers to get into them through memory alone, and what it
     remembers stays in each. They end with this one, however that ends. Each gets `per_process` items at a time and
     works on them in `threads`; too few items for two processes are worked on here. Results must be picklable; they come
     `in_order` of the items, else as soon as they are known. `work` must be safe to run in a forked process.

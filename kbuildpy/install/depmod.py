@@ -1,7 +1,7 @@
 """depmod, by the tree's own script (scripts/depmod.sh), which knows the options.
 
 The script does nothing without the tree's System.map, which headers packages do not have. For the running system it is
-then called without the script: nobody could load what was installed before.
+then called without the script: without an index, modprobe would not find the modules.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def install_modules(
         target = target_of(module.name, rules, root)
         if not dry_run:
             built, installed = install_module(module.source, target, rules, env=env, signer=chosen)
-            # (here, as nobody takes the result of one that is done when another fails)
+            # (here: the result of one that is done is lost when another fails)
             if manifest is not None:
                 named = target_of(module.name, rules, manifest_root)
                 manifest.add(new_line(named, built, installed, chosen))

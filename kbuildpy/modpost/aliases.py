@@ -55,7 +55,7 @@ def alias_line(alias: str) -> str:
 
 
 def table_name(symbol: str, *, with_modname: bool) -> TableName | None:
-    """Take a device table's symbol name apart; None when it is none."""
+    """Take a device table's symbol name apart; None for the name of another symbol."""
     if with_modname:
         if not symbol.startswith(PREFIX_MODNAME):
             return None

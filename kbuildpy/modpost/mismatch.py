@@ -1,7 +1,7 @@
 """References between sections that are discarded at different times (scripts/mod/modpost.c: section_rel, section_rela).
 
-`__init` code is gone once a module is loaded, `__exit` code is never there in a built-in driver; whoever refers to
-them from elsewhere crashes some day. An object has up to 10^6 relocations and next to none of them matters:
+`__init` code is gone once a module is loaded, `__exit` code is never there in a built-in driver; code that refers
+to them from elsewhere crashes some day. An object has up to 10^6 relocations and next to none of them matters:
 which symbols could matter is worked out first, per kind of section, and only relocations that name one of these are
 decoded. Nothing is looked up for a message before there is one to write.
 """

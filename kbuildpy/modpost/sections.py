@@ -1,6 +1,6 @@
 """The walk over a module's sections (scripts/mod/modpost.c: check_sec_ref).
 
-Two checks live here: sections that somebody forgot to mark allocatable, and `.export_symbol` requests. What
+Two checks live here: sections that were not marked allocatable, and `.export_symbol` requests. What
 refers to sections that are discarded at another time is in `mismatch`.
 """
 
@@ -53,7 +53,7 @@ def check_sections(image: ModuleImage, owner: Owner, reading: Reading) -> list[E
 
 
 def check_allocatable(walk: Walk, section: Section) -> None:
-    """Warn about a PROGBITS section without SHF_ALLOC that is none of the known ones (check_section)."""
+    """Warn about a PROGBITS section without SHF_ALLOC that is not known to need none (check_section)."""
     if section.type != SHT_PROGBITS or section.flags & SHF_ALLOC:
         return
     if not match(section.name, walk.dialect.white_sections):

@@ -34,7 +34,7 @@ def find_pair(key: str, certificate: str, passphrase: Passphrase) -> tuple[Priva
         return load_token_pair(key, passphrase)
     # A pipe, as a shell's <(...) is one, can be read once.
     both = read_small_file(Path(key)) if not is_pkcs11_uri(key) and certificate in ("", key) else None
-    # (the certificate first, so that nobody types a passphrase for nothing)
+    # (the certificate first: a passphrase is asked for only if there is one)
     loaded = find_certificate(certificate) if both is None else load_certificate(Path(key), both)
     found = find_key(key, passphrase) if both is None else load_key(Path(key), passphrase, both)
     require_match(found, loaded, ", ".join(shown_name(name) for name in (key, certificate) if name))

@@ -40,7 +40,7 @@ class ManifestLine:
 
 
 def new_line(path: Path, before: bytes, after: bytes, signer: Signer | None) -> ManifestLine:
-    """What is to be said of the module `path`, of which `signer` has just made `after` from `before`."""
+    """The line about the module `path`, of which `signer` has just made `after` from `before`."""
     return ManifestLine(
         path=str(path),
         sha256_before=digest(before),
@@ -94,7 +94,7 @@ class Manifest:
 def read_manifest(path: Path) -> list[ManifestLine]:
     """The lines of a manifest; one that a kill cut short is left out.
 
-    Raises `KbuildError` for a file that cannot be read, or that is none.
+    Raises `KbuildError` for a file that cannot be read, or is no manifest.
     """
     try:
         file = os.fdopen(open_regular(path), "rb")
@@ -106,7 +106,7 @@ def read_manifest(path: Path) -> list[ManifestLine]:
 
 class _Lines(NamedTuple):
     """What a manifest holds: `size` is the bytes of its whole lines; after them, the last line may be `cut` short, or
-    whole and only `unended` (somebody's editor)."""
+    whole and only `unended` (by an editor)."""
 
     lines: list[ManifestLine]
     size: int
@@ -138,7 +138,7 @@ def _read_lines(file: IO[bytes], path: Path) -> _Lines:
 
 
 _LONGEST = 1 << 20
-"""Bytes of a line; more is none."""
+"""Bytes of a line, at most."""
 _BEGINNING = b'{"path": "'
 
 
@@ -149,7 +149,7 @@ def _is_cut(line: bytes, error: Exception) -> bool:
 
 
 def _line(value: object) -> ManifestLine:
-    """A line of a manifest. Raises `ValueError` or `TypeError` for one that is none."""
+    """A line of a manifest. Raises `ValueError` or `TypeError` for another value."""
     if not isinstance(value, dict):
         raise TypeError("not an object")
     line = ManifestLine(**value)
@@ -202,5 +202,5 @@ def compare_manifest(
 
 
 def digest(contents: bytes) -> str:
-    """What a manifest calls a file's contents."""
+    """The digest of a file's contents in a manifest: SHA-256 in hexadecimal."""
     return hashlib.sha256(contents).hexdigest()

@@ -1,4 +1,4 @@
-"""What came of the tests of a boot."""
+"""The results of the tests of a boot."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def judge_tests(
 
 def with_remains(results: Sequence[TestResult], boot: BootReport, numbers: Sequence[int]) -> list[TestResult]:
     """`results` of tests, of which those with these `numbers` ran once more in `boot`: those fail with which something
-    came that no module takes away. (Of several modules, nobody knows which.)"""
+    came that no module takes away. (With several modules, it is not known with which.)"""
     found = list(results)
     for place, steps in boot.tests.items():
         number = numbers[place]

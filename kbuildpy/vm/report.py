@@ -27,7 +27,7 @@ class Report(NamedTuple):
 
     @property
     def number(self) -> int | None:
-        """The rest as a number; None if it is none, of 64 bits at most."""
+        """The rest as a number of at most 64 bits; None for any other text."""
         return int(self.rest) if self.rest.isascii() and self.rest.isdigit() and len(self.rest) <= 20 else None
 
 

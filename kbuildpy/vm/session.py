@@ -103,7 +103,7 @@ def run_modules(
     asked = asked_modules(settings.modules, trials, own, kernel.release)
     ordered = with_dependencies([*asked, *trials], own)
     pending = given = [trial.name for trial in ordered if trial.given]
-    # (somebody with a shell runs them as they like)
+    # (with a shell they are run by hand)
     untested = [] if settings.keep else list(settings.tests)
     tested: list[TestResult] = []
     suites: dict[str, TestResult] = {}
@@ -141,7 +141,7 @@ def run_modules(
                 progressed = progressed or name not in results
                 results[name] = with_earlier(with_needs(found, ordered, judged), results.get(name))
         if not progressed and not judged.remains and report.lost:
-            # (alone, nobody else can have done it)
+            # (alone, no other module can have done it)
             if alone or len(pending) == 1:
                 results[pending[0]] = _drowned(ordered, pending[0], report)
             alone = progressed = True
@@ -156,7 +156,7 @@ def run_modules(
         looking = bool(judged.remains) and not each and pending == given
         each = each or bool(judged.remains)
         if pending or untested:
-            why = f", to see who left {judged.remains[0]} behind" if judged.remains else ""
+            why = f", to see which left {judged.remains[0]} behind" if judged.remains else ""
             why = why or (f", for lockdep looked no more after {judged.silencer}" if judged.silencer else "")
             whom = [test.name for test in untested] or pending
             show(f"kbuildpy: booting again for {', '.join(map(printable, whom))}{why}\n".encode())

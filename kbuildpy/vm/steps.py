@@ -75,8 +75,8 @@ def complaints_in_test(step: GuestStep, before: int, *, names: Sequence[str]) ->
 
 
 def remarks_in(step: GuestStep) -> tuple[str, ...]:
-    """What the kernel logged about a module that it took, and that is no taint and nobody's fault in the end: it goes
-    on without the module's type information, for one."""
+    """The kernel's remarks about a module that it took, which are no complaints: for one, that it goes on without the
+    module's type information."""
     return tuple(line for line in step.log if _REMARK.search(line)) if step.errno == 0 else ()
 
 
