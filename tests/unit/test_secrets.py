@@ -99,6 +99,14 @@ def test_a_key_on_a_token_is_kept_out_of_core_dumps(
     assert limits == [(1, 1)]
 
 
+def test_a_key_in_a_file_is_kept_out_of_core_dumps(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (0, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
+    find_key(str(pair), lambda name: PIN)
+    assert limits == [(1, 1)]
+
+
 CRASH = """
 import ctypes, os, resource, sys
 from pathlib import Path

@@ -109,6 +109,20 @@ def test_signs_from_many_threads(keys: Path) -> None:
     assert signed == [in_file.sign(item, hash) for item in contents]
 
 
+@pytest.mark.parametrize(("bits", "hash", "size"), [(256, "sha512", 32), (384, "sha512", 48), (521, "sha512", 64)])
+def test_no_more_of_a_digest_goes_to_a_token_than_its_curve_has_room_for(bits: int, hash: str, size: int) -> None:
+    given: list[bytes] = []
+
+    def operate(digest: bytes, *, mechanism: Any) -> bytes:
+        given.append(digest)
+        return bytes([0] * 31 + [1] + [0] * 31 + [2])
+
+    public = SimpleNamespace(curve=SimpleNamespace(key_size=bits))
+    signed = TokenKey("ecdsa", "key", public, None, operate).sign(b"a module", find_hash(hash))
+    assert given == [find_hash(hash).of(b"a module")[:size]]
+    assert signed == bytes.fromhex("3006020101020102")  # a SEQUENCE of the INTEGERs 1 and 2
+
+
 def test_calls_the_library_from_one_thread_at_a_time(keys: Path) -> None:
     inside: list[bytes] = []
     most = 0
