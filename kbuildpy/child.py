@@ -20,7 +20,7 @@ def end_with(parent: int, number: int = signal.SIGKILL) -> None:
 
 
 def begin_worker(parent: int) -> None:
-    """In a forked process that works for `parent`: an interrupt is for that to handle, and who ends it ends us all."""
+    """In a forked process that works for `parent`: `parent` handles interrupts, and this one ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # (a pool ends its workers by SIGTERM; the parent's handlers are not for us)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -21,7 +21,10 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.open import open_tree
 from kbuildpy.kernel.symvers import forget_symvers
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions, ModuleObject, ObjectRecord, modpost, prepare
+from kbuildpy.modpost.layouts import DeviceTableLayouts
+from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.records import ModuleObject, ObjectRecord
+from kbuildpy.modpost.stage import modpost, prepare
 from kbuildpy.run import run
 from tests.parity.packages import unpacked
 from tests.parity.test_modpost_oracle import Built, layouts_of, oracle, usual_options

@@ -15,7 +15,7 @@ from kbuildpy.cli.progress import print_line, with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, split_words
 from kbuildpy.errors import UsageError
-from kbuildpy.install.depmod import depmod_runs
+from kbuildpy.install.depmod import depmod_runs, index_modules
 from kbuildpy.install.module import target_of
 from kbuildpy.install.modules import (
     BuiltModule,
@@ -27,14 +27,14 @@ from kbuildpy.install.modules import (
     modules_of_build,
 )
 from kbuildpy.install.rivals import tell_rivals
-from kbuildpy.install.stage import index_modules, install_modules
+from kbuildpy.install.stage import install_modules
 from kbuildpy.kbuild.ask_install import ask_install
 from kbuildpy.kernel.find import find_called_trees
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable
+from kbuildpy.signing.choose_signer import choose_signer
 from kbuildpy.signing.manifest import Manifest
-from kbuildpy.signing.open import open_signer
 
 # These choose the tree; make is told by us.
 _CHOOSING = ("KDIR", "KERNELRELEASE", "INSTALL_MOD_PATH")
@@ -157,7 +157,7 @@ def _install(
     root = args.root or variables.get("INSTALL_MOD_PATH") or os.environ.get("INSTALL_MOD_PATH") or ""
     signer = None
     if args.key:
-        signer = open_signer(
+        signer = choose_signer(
             args.key,
             args.cert or "",
             args.hash or "",

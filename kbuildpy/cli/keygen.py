@@ -97,7 +97,7 @@ def _beside(key: Path) -> tuple[Path, Path]:
 
 
 def _passphrase(key: Path) -> str:
-    from kbuildpy.signing.keys import environment_passphrase
+    from kbuildpy.signing.find_key import environment_passphrase
 
     given = environment_passphrase(ask_new_passphrase)(str(key))
     if not given:

@@ -18,7 +18,7 @@ from kbuildpy.printable import printable
 from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.devices import check_devices
 from kbuildpy.vm.kernels import Kernel, find_kernels, kernels_of_releases
-from kbuildpy.vm.programs import Test, read_command, read_test
+from kbuildpy.vm.programs import GuestTest, read_command, read_test
 from kbuildpy.vm.result import Result, damaged
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import Trial, read_trial
@@ -213,7 +213,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     )
 
 
-def _tests(args: argparse.Namespace) -> tuple[Test, ...]:
+def _tests(args: argparse.Namespace) -> tuple[GuestTest, ...]:
     """The tests in order, the command of the guest's last."""
     tests = [read_test(word) for word in args.tests]
     if args.command is not None:

@@ -15,12 +15,11 @@ from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.cli.words import add_format, add_jobs, add_quiet, add_verbose, job_count
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.files import read_limited
 from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
     from kbuildpy.kernel.installing import InstallRules
-    from kbuildpy.signing.batch import Pack, Signed
+    from kbuildpy.signing.batch import Pack, SignedFile
     from kbuildpy.signing.signer import Signer
 
 
@@ -84,14 +83,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _signer(args: argparse.Namespace) -> Signer:
     from kbuildpy.kernel.find import find_trees
-    from kbuildpy.signing.keys import shown_name
+    from kbuildpy.signing.choose_signer import choose_signer
+    from kbuildpy.signing.find_key import shown_name
     from kbuildpy.signing.loadable import warn_of_kernels
-    from kbuildpy.signing.open import open_signer
     from kbuildpy.signing.signer import warn_of_dates
 
     if not args.key:
         raise UsageError("no key to sign with", hint="name one: --key KEY --cert CERT")
-    signer = open_signer(
+    signer = choose_signer(
         args.key,
         args.cert or "",
         args.hash or "",
@@ -147,13 +146,11 @@ def _packer(kernel: str | None) -> Pack:
 def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
     from kbuildpy.signing.batch import attach
     from kbuildpy.signing.cms import parse
+    from kbuildpy.signing.read_file import read_small_file
 
     if len(paths) > 1 or args.key or args.detached or args.save:
         raise UsageError("--attach appends one signature to one module, and takes no key")
-    try:
-        signature = read_limited(Path(args.attach), 1 << 24)
-    except OSError as error:
-        raise KbuildError(f"{args.attach}: {error.strerror}") from error
+    signature = read_small_file(Path(args.attach))
     try:
         parse(signature)
     except KbuildError as error:
@@ -164,7 +161,7 @@ def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
     return 0
 
 
-def _report(results: Iterator[Signed], count: int, args: argparse.Namespace) -> int:
+def _report(results: Iterator[SignedFile], count: int, args: argparse.Namespace) -> int:
     done = left = failed = 0
     results, say = with_bar(results, count, quiet=args.quiet)
     for item in results:

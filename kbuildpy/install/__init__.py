@@ -1,5 +1,9 @@
 """modules_install: from a built module to the one that modprobe finds. Copied, stripped, signed, compressed, indexed.
 
-The counterparts are scripts/Makefile.modinst and scripts/depmod.sh in the kernel tree. What they would do is asked
-elsewhere and comes here as `InstallRules`; here it is done, each file whole or not at all.
+The counterparts are scripts/Makefile.modinst and scripts/depmod.sh in the kernel tree. What they would do is asked in
+`kbuild.install` and comes here as `kernel.installing.InstallRules`; here it is done, each file whole or not at all.
+
+`modules` says which modules there are to install, and `beneath` whether any would land outside of the root. `stage`
+installs them side by side, `module` one of them; `signer` is the tree's own, `pack` compresses as a tree does. `depmod`
+makes the index, and `rivals` tells of modules that have one name.
 """

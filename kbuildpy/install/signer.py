@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.installing import TreeSignature
-from kbuildpy.signing.open import open_signer
+from kbuildpy.signing.choose_signer import choose_signer
 
 if TYPE_CHECKING:
     from kbuildpy.signing.signer import Signer
@@ -21,6 +21,6 @@ def tree_signer(signature: TreeSignature | None) -> tuple[Signer | None, str]:
     if signature is None:
         return None, ""
     try:
-        return open_signer(signature.key, signature.certificate, signature.hash), ""
+        return choose_signer(signature.key, signature.certificate, signature.hash), ""
     except KbuildError as error:
         return None, error.message

@@ -1,19 +1,18 @@
-"""modules_install for many modules: all are looked at, then installed side by side, then indexed."""
+"""modules_install for many modules: all are looked at, then installed side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.install.beneath import check_index, check_places
-from kbuildpy.install.depmod import depmod_command, depmod_runs, depmod_title, run_depmod
+from kbuildpy.install.beneath import check_places
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_modules
 from kbuildpy.install.signer import tree_signer
 from kbuildpy.kernel.installing import InstallRules
-from kbuildpy.signing.manifest import Manifest, new_entry
+from kbuildpy.parallel import in_threads
+from kbuildpy.signing.manifest import Manifest, new_line
 from kbuildpy.signing.trailer import MARKER, is_signed
 
 if TYPE_CHECKING:
@@ -57,45 +56,13 @@ def install_modules(
         target = target_of(module.name, rules, root)
         if not dry_run:
             built, installed = install_module(module.source, target, rules, env=env, signer=chosen)
-            # (here, as nobody takes the result of one that is done when another fails)
+            # (here: the result of one that is done is lost when another fails)
             if manifest is not None:
                 named = target_of(module.name, rules, manifest_root)
-                manifest.add(new_entry(named, built, installed, chosen))
+                manifest.add(new_line(named, built, installed, chosen))
         return "\n".join(titles(target, rules, signs=chosen is not None))
 
-    def install_all() -> Iterator[str]:
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            try:
-                yield from pool.map(install, modules)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-
-    return install_all()
-
-
-def index_modules(
-    rules: InstallRules,
-    *,
-    root: str,
-    environ: Mapping[str, str],
-    dry_run: bool,
-    say: Say,
-    warn: Say,
-    wanted: bool | None = None,
-) -> None:
-    """Run depmod for what is installed below `root`: where `rules` have it, for the running system, or as `wanted`
-    says. Raises `KbuildError`."""
-    runs = depmod_runs(rules, root, wanted=wanted)
-    if wanted is False or not (rules.depmod or runs):
-        return
-    check_index(rules, root)
-    say(depmod_title(rules, root))
-    said = "" if dry_run else run_depmod(rules, root, rules.environment_for(environ, root), wanted=wanted)
-    if said:
-        warn(said)
-    if not runs:
-        warn(no_depmod_hint(rules, root))
+    return in_threads(install, modules, jobs=jobs, in_order=True)
 
 
 def unsigned_warning(lack: str) -> str:
@@ -105,11 +72,6 @@ def unsigned_warning(lack: str) -> str:
         "  the tree signs what it installs (CONFIG_MODULE_SIG_ALL), but is without its key; sign with your own: "
         "--key KEY --cert CERT"
     )
-
-
-def no_depmod_hint(rules: InstallRules, root: str) -> str:
-    """What to do where the tree's script skips depmod."""
-    return f"  modprobe finds the modules once this has run: {depmod_command(rules, root)}"
 
 
 def check_signatures(modules: Sequence[BuiltModule], rules: InstallRules, signer: Signer | None, warn: Say) -> None:

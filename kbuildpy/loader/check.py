@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import NO_MODULES, load_module
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.verdict import Verdict
+from kbuildpy.parallel import in_processes
 
 Result = Sequence[Verdict]
 """A verdict for each kernel."""
@@ -59,25 +59,16 @@ def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]
     kernel would load it. Of several files of one name the nearest counts. Uses processes (the work is Python's own),
     which have the kernels' facts because they are forked.
     """
-    jobs = min(jobs or os.cpu_count() or 1, len(check.files) // _PER_PROCESS)
-    if jobs < 2:
-        checker = Checker(check)
-        yield from ((file, checker.check(file)) for file in check.files)
-        return
-    # (a fifth of what checking a single module takes)
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
-    chunks = [check.files[start : start + _PER_PROCESS] for start in range(0, len(check.files), _PER_PROCESS)]
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=_start, initargs=(check, os.getpid()))
-    try:
-        for chunk, results in zip(chunks, pool.map(_check_all, chunks), strict=True):
-            yield from zip(chunk, results, strict=True)
-    except BrokenProcessPool as broken:
-        raise KbuildError("a process that checks modules was killed", hint="try fewer at a time: -j 1") from broken
-    finally:
-        pool.shutdown(cancel_futures=True)
+    checker = Checker(check)
+    results = in_processes(
+        checker.check,
+        check.files,
+        jobs=jobs,
+        per_process=_PER_PROCESS,
+        doing="checks modules",
+        hint="try fewer at a time: -j 1",
+    )
+    yield from zip(check.files, results, strict=True)
 
 
 class Checker:
@@ -158,18 +149,3 @@ def _unreadable(file: Path, kernel: str, failed: Exception) -> Verdict:
     name = module_name(file.name)
     hint = error.hint or None
     return Verdict(str(file), kernel, name, accepted=False, reason=error.message, hint=hint, readable=False)
-
-
-_checkers: list[Checker] = []
-
-
-def _start(check: Check, parent: int) -> None:
-    """In a new process."""
-    from kbuildpy.child import begin_worker
-
-    begin_worker(parent)
-    _checkers.append(Checker(check))
-
-
-def _check_all(files: Sequence[Path]) -> list[Result]:
-    return [_checkers[0].check(file) for file in files]

@@ -1,50 +1,17 @@
 """modpost: from module objects and symvers to `.mod.c` files, a `Module.symvers` and diagnostics.
 
-The counterpart of scripts/mod/modpost.c, file2alias.c and sumversion.c, for every kernel from one code.
-A name is imported when it is first used: who only describes modules does not pay for reading them.
+The counterpart of scripts/mod/modpost.c, file2alias.c and sumversion.c, for every kernel from one code. What differs by
+kernel is in `versions` (a `Dialect`), and for section mismatches in `mismatch_rules`.
+
+`stage.modpost()` does all of it, as `options` ask. It reads each module object (`read_module`, with its symbol table in
+`read_symbols`, the records of its objects in `records`, its sources in `srcversion` and `md4`), finds what that needs
+in `exports` (`resolve`; up to 5.18 in `named_exports`), and writes (`modc`). `object_facts` is what reading yields,
+`known` keeps it from one run to the next; `diagnostics` has every message.
+
+Device tables become aliases in `aliases`: what a kind of table means is in `device_tables` (regular ones),
+`device_aliases` and `usb`; `table_entry` reads an entry by a struct's layout (`layouts`, which `layout_probe` asks the
+compiler for). A HID alias is made in `device_tables`.
+
+The walk over sections is in `sections`, on the state in `walk`; references between sections in `mismatch`, with their
+texts in `mismatch_texts`, the symbols that they name in `nearest`, and SHT_REL's addends in `addends`.
 """
-
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from kbuildpy.modpost.diagnostics import Diagnostic
-    from kbuildpy.modpost.known import KnownModules
-    from kbuildpy.modpost.layouts import DeviceTableLayouts
-    from kbuildpy.modpost.options import ModpostOptions
-    from kbuildpy.modpost.records import ModuleObject, ObjectRecord
-    from kbuildpy.modpost.stage import ModpostResult, modpost, prepare
-
-__all__ = [
-    "DeviceTableLayouts",
-    "Diagnostic",
-    "KnownModules",
-    "ModpostOptions",
-    "ModpostResult",
-    "ModuleObject",
-    "ObjectRecord",
-    "modpost",
-    "prepare",
-]
-
-_HOMES = {
-    "DeviceTableLayouts": "layouts",
-    "Diagnostic": "diagnostics",
-    "KnownModules": "known",
-    "ModpostOptions": "options",
-    "ModpostResult": "stage",
-    "ModuleObject": "records",
-    "ObjectRecord": "records",
-    "modpost": "stage",
-    "prepare": "stage",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value

@@ -44,7 +44,7 @@ def rel_address(image: ModuleImage, section: Section, relocation: Relocation) ->
     `section` is the one that the relocation applies to. `KbuildError` if it lies outside of that.
     """
     machine, kind = image.header.e_machine, relocation.type
-    value = image.symbols.rows[relocation.symbol][4]
+    _, _, _, _, value, _ = image.symbols.rows[relocation.symbol]
     address = -1
     if machine == EM_386:
         if kind in (R_386_32, R_386_PC32):
@@ -75,7 +75,7 @@ def old_rel_addend(image: ModuleImage, section: Section, relocation: Relocation)
         if kind in (R_386_32, R_386_PC32):
             return _word(image, section, relocation) + (4 if kind == R_386_PC32 else 0)
     elif machine == EM_ARM:
-        value = image.symbols.rows[relocation.symbol][4]
+        _, _, _, _, value, _ = image.symbols.rows[relocation.symbol]
         if kind == R_ARM_ABS32:
             return value + _word(image, section, relocation)
         if kind in (R_ARM_PC24, R_ARM_CALL, R_ARM_JUMP24):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kbuildpy.modpost.aliases import Entry
+from kbuildpy.modpost.table_entry import TableEntry
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Part:
     flag: tuple[str, int] | None = None
     any: int | None = None
 
-    def text(self, entry: Entry) -> str:
+    def text(self, entry: TableEntry) -> str:
         """The piece for `entry`."""
         given = bool(entry[self.flag[0]] & self.flag[1]) if self.flag is not None else entry[self.member] != self.any
         return self.separator + (entry.hexadecimal(self.member) if given else "*")

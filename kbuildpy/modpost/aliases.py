@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from kbuildpy.elf import ModuleImage, Symbol
 from kbuildpy.elf.constants import SHT_NOBITS, STT_OBJECT
 from kbuildpy.errors import KbuildError
+from kbuildpy.modpost.device_tables import TABLES
 from kbuildpy.modpost.diagnostics import Log, check_line
-from kbuildpy.modpost.layouts import DeviceTableLayouts, StructLayout
+from kbuildpy.modpost.layouts import DeviceTableLayouts
+from kbuildpy.modpost.table_entry import TableContents, TableEntry
 from kbuildpy.modpost.versions import Dialect
 
 Layouts = Callable[[], DeviceTableLayouts]
@@ -26,73 +27,6 @@ class TableName:
 
     device_id: str
     array: str
-
-
-@dataclass(frozen=True)
-class TableContents:
-    """A device table's bytes and how to read them."""
-
-    contents: bytes
-    layout: StructLayout
-    order: Literal["little", "big"]
-    long_size: int
-    module: str
-    dialect: Dialect
-    log: Log
-
-    def __len__(self) -> int:
-        """The number of entries, without the terminator."""
-        return len(self.contents) // self.layout.size - 1
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One struct of a device table, readable by member name."""
-
-    table: TableContents
-    index: int
-
-    @property
-    def start(self) -> int:
-        """Where the struct begins in the table."""
-        return self.index * self.table.layout.size
-
-    def __getitem__(self, member: str) -> int:
-        """An integer member."""
-        return int.from_bytes(self.bytes_of(member), self.table.order)
-
-    def size_of(self, member: str) -> int:
-        """The member's size in bytes."""
-        return self.table.layout.members[member][1]
-
-    def offset_of(self, member: str) -> int:
-        """The member's offset in the struct."""
-        return self.table.layout.members[member][0]
-
-    def bytes_of(self, member: str) -> bytes:
-        """The member's bytes."""
-        offset, size = self.table.layout.members[member]
-        at = self.start + offset
-        return self.table.contents[at : at + size]
-
-    def string(self, member: str) -> str:
-        """A character array up to its NUL; without one, modpost reads on into what follows."""
-        return self.string_at(self.offset_of(member))
-
-    def string_at(self, offset: int) -> str:
-        """The string at `offset` of the struct."""
-        at = self.start + offset
-        stop = self.table.contents.find(b"\0", at)
-        return self.table.contents[at : stop if stop >= 0 else None].decode("utf-8", "surrogateescape")
-
-    def hexadecimal(self, member: str) -> str:
-        """An integer member as aliases show it: as many digits as its type has, none for a long."""
-        size = self.size_of(member)
-        return f"{self[member]:0{2 * size}X}" if size in (1, 2, 4) else ""
-
-    def earlier(self) -> list[Entry]:
-        """The entries before this one."""
-        return [Entry(self.table, index) for index in range(self.index)]
 
 
 @dataclass
@@ -121,7 +55,7 @@ def alias_line(alias: str) -> str:
 
 
 def table_name(symbol: str, *, with_modname: bool) -> TableName | None:
-    """Take a device table's symbol name apart; None when it is none."""
+    """Take a device table's symbol name apart; None for the name of another symbol."""
     if with_modname:
         if not symbol.startswith(PREFIX_MODNAME):
             return None
@@ -148,8 +82,6 @@ def add_table(
     `layouts` is called only then. A table of the wrong size or without its terminator ends modpost up
     to 6.18 and is an error later.
     """
-    from kbuildpy.modpost.device_tables import TABLES
-
     if not 0 < symbol.shndx < len(image.sections) or symbol.type != STT_OBJECT:
         return
     name = table_name(symbol.name, with_modname=dialect.device_table_modname)
@@ -170,7 +102,7 @@ def add_table(
     )
     if _check(table_contents, name, label=table.label or name.device_id):
         for index in range(len(table_contents)):
-            for alias in table.aliases(Entry(table_contents, index)):
+            for alias in table.aliases(TableEntry(table_contents, index)):
                 aliases.add(alias)
 
 

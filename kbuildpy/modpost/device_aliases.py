@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kbuildpy.modpost.alias_parts import ANY16, ANY32, Part, open_ended, uuid_text
-from kbuildpy.modpost.aliases import Entry
+from kbuildpy.modpost.table_entry import TableEntry
 
 
 def _underscores(text: str) -> str:
     return text.translate(SPACES)
 
 
-def pci_aliases(entry: Entry) -> Iterator[str]:
+def pci_aliases(entry: TableEntry) -> Iterator[str]:
     """PCI: each byte of the class is either given or open; VFIO drivers that must be asked for have a prefix."""
     prefix = "pci:"
     override = entry["override_only"] if "override_only" in entry.table.layout.members else 0  # (since 5.15)
@@ -38,7 +38,7 @@ def pci_aliases(entry: Entry) -> Iterator[str]:
     yield open_ended(text)
 
 
-def cdx_aliases(entry: Entry) -> Iterator[str]:
+def cdx_aliases(entry: TableEntry) -> Iterator[str]:
     """CDX (AMD's bus of FPGAs): vendor, device and, in full, class."""
     if entry["override_only"] > 1:
         entry.table.log.warn(f"Unknown CDX driver_override alias {entry['override_only']:08X}\n")
@@ -47,7 +47,7 @@ def cdx_aliases(entry: Entry) -> Iterator[str]:
     yield text + "c" + (entry.hexadecimal("class") if entry["class_mask"] == 0xFFFFFF else "*")
 
 
-def of_aliases(entry: Entry) -> Iterator[str]:
+def of_aliases(entry: TableEntry) -> Iterator[str]:
     """Device tree: name, type and compatible, once by itself and once with more compatibles to follow."""
     name, type_, compatible = entry.string("name"), entry.string("type"), entry.string("compatible")
     alias = f"of:N{name or '*'}T{type_ or '*'}"
@@ -58,7 +58,7 @@ def of_aliases(entry: Entry) -> Iterator[str]:
     yield alias + "C*"
 
 
-def acpi_alias(entry: Entry) -> str:
+def acpi_alias(entry: TableEntry) -> str:
     """ACPI: an identifier, or a class byte by byte."""
     name = entry.string("id")
     if not name:
@@ -73,12 +73,12 @@ def _pnp_id(name: str, size: int) -> Iterator[str]:
     yield f"acpi*:{_upper(name[:size])}:*"
 
 
-def pnp_aliases(entry: Entry) -> Iterator[str]:
+def pnp_aliases(entry: TableEntry) -> Iterator[str]:
     """PNP: the identifier as PNP spells it, and as ACPI does."""
     yield from _pnp_id(entry.string("id"), entry.size_of("id"))
 
 
-def _pnp_card_ids(entry: Entry) -> list[str]:
+def _pnp_card_ids(entry: TableEntry) -> list[str]:
     offset, length = entry.offset_of("devs"), entry.size_of("devs") // PNP_MAX_DEVICES
     names: list[str] = []
     for number in range(PNP_MAX_DEVICES):
@@ -89,7 +89,7 @@ def _pnp_card_ids(entry: Entry) -> list[str]:
     return names
 
 
-def pnp_card_aliases(entry: Entry) -> Iterator[str]:
+def pnp_card_aliases(entry: TableEntry) -> Iterator[str]:
     """PNP cards: each device of the card, unless an earlier card had it."""
     known = {name for earlier in entry.earlier() for name in _pnp_card_ids(earlier)}
     length = entry.size_of("devs") // PNP_MAX_DEVICES
@@ -98,12 +98,12 @@ def pnp_card_aliases(entry: Entry) -> Iterator[str]:
             yield from _pnp_id(name, length)
 
 
-def vio_alias(entry: Entry) -> str:
+def vio_alias(entry: TableEntry) -> str:
     """IBM's virtual devices: type and compatibility."""
     return open_ended(_underscores(f"vio:T{entry.string('type') or '*'}S{entry.string('compat') or '*'}"))
 
 
-def pcmcia_alias(entry: Entry) -> str:
+def pcmcia_alias(entry: TableEntry) -> str:
     """PCMCIA: numbers, and checksums of up to four strings."""
     text = "pcmcia:" + "".join(part.text(entry) for part in PCMCIA_PARTS)
     hashes = entry.bytes_of("prod_id_hash")
@@ -117,7 +117,7 @@ def pcmcia_alias(entry: Entry) -> str:
 class AliasBuffer:
     """An alias that grows piece by piece; newer kernels give it `ALIAS_BUFFER` bytes (alias_append)."""
 
-    def __init__(self, entry: Entry, start: str = "") -> None:
+    def __init__(self, entry: TableEntry, start: str = "") -> None:
         self._table = entry.table
         self.text = start
 
@@ -138,7 +138,7 @@ class AliasBuffer:
         self.text += visible
 
 
-def input_alias(entry: Entry) -> str:
+def input_alias(entry: TableEntry) -> str:
     """Input devices: which keys, axes, lights, ... one must have."""
     buffer = AliasBuffer(entry, "".join(part.text(entry) for part in INPUT_PARTS))
     flags = entry["flags"]
@@ -152,14 +152,14 @@ def input_alias(entry: Entry) -> str:
     return f"input:{buffer.text}"
 
 
-def _bitmap(entry: Entry, member: str) -> int:
+def _bitmap(entry: TableEntry, member: str) -> int:
     """An array of longs as one number, bit for bit."""
     octets, size = entry.bytes_of(member), entry.table.long_size
     words = (int.from_bytes(octets[at : at + size], entry.table.order) << 8 * at for at in range(0, len(octets), size))
     return sum(words)
 
 
-def dmi_alias(entry: Entry) -> str:
+def dmi_alias(entry: TableEntry) -> str:
     """DMI: patterns for strings of the firmware, field by field in a fixed order."""
     offset, length = entry.offset_of("matches"), entry.size_of("matches") // 4
     matches = []
@@ -177,7 +177,7 @@ def dmi_alias(entry: Entry) -> str:
     return f"dmi*{buffer.text}:"
 
 
-def mdio_alias(entry: Entry) -> str:
+def mdio_alias(entry: TableEntry) -> str:
     """MDIO (Ethernet PHYs): 32 bits, each 0, 1 or open."""
     identity, mask = entry["phy_id"], entry["phy_id_mask"]
     return "mdio:" + "".join(
@@ -185,7 +185,7 @@ def mdio_alias(entry: Entry) -> str:
     )
 
 
-def isapnp_alias(entry: Entry) -> str:
+def isapnp_alias(entry: TableEntry) -> str:
     """ISA PNP: vendor and function in the compressed form of EISA."""
     vendor, function = entry["vendor"], entry["function"]
     letters = ((vendor >> 2 & 0x3F), (vendor & 3) << 3 | vendor >> 13 & 7, vendor >> 8 & 0x1F)
@@ -193,7 +193,7 @@ def isapnp_alias(entry: Entry) -> str:
     return "pnp:d" + "".join(chr(64 + letter) for letter in letters) + "".join(f"{digit:x}" for digit in digits) + "*"
 
 
-def amba_alias(entry: Entry) -> str:
+def amba_alias(entry: TableEntry) -> str:
     """AMBA: eight hexadecimal digits, each given, open, or one of a set."""
     identity, mask = entry["id"], entry["mask"]
     if identity & mask != identity:
@@ -213,25 +213,25 @@ def amba_alias(entry: Entry) -> str:
     return text
 
 
-def x86cpu_alias(entry: Entry) -> str:
+def x86cpu_alias(entry: TableEntry) -> str:
     """x86 processors: vendor, family, model and one feature."""
     text = "cpu:type:x86," + "".join(part.text(entry) for part in X86CPU_PARTS) + ":feature:*"
     return text + f"{entry['feature']:04X}*" if entry["feature"] else text
 
 
-def mei_alias(entry: Entry) -> str:
+def mei_alias(entry: TableEntry) -> str:
     """Intel's management engine: name, UUID, version."""
     version = "*" if entry["version"] == 0xFF else entry.hexadecimal("version")
     return f"mei:{entry.string('name') or '*'}:{uuid_text(entry.bytes_of('uuid'))}:{version}:*"
 
 
-def tbsvc_alias(entry: Entry) -> str:
+def tbsvc_alias(entry: TableEntry) -> str:
     """Thunderbolt services: a protocol's key, and numbers."""
     key = entry.string("protocol_key") if entry["match_flags"] & 1 else "*"
     return open_ended(f"tbsvc:k{key}" + "".join(part.text(entry) for part in TBSVC_PARTS))
 
 
-def typec_alias(entry: Entry) -> str:
+def typec_alias(entry: TableEntry) -> str:
     """USB Type-C alternate modes: SVID and (until that was left out) mode."""
     alias = f"typec:id{entry['svid']:04X}"
     if entry.table.dialect.typec_mode:
@@ -239,7 +239,7 @@ def typec_alias(entry: Entry) -> str:
     return alias
 
 
-def wmi_aliases(entry: Entry) -> Iterator[str]:
+def wmi_aliases(entry: TableEntry) -> Iterator[str]:
     """WMI: a GUID in text."""
     guid = entry.string("guid_string")
     octets = guid.encode("utf-8", "surrogateescape")
@@ -258,7 +258,7 @@ def wmi_aliases(entry: Entry) -> Iterator[str]:
     yield f"wmi:{guid}"
 
 
-def ssam_alias(entry: Entry) -> str:
+def ssam_alias(entry: TableEntry) -> str:
     """Surface devices: domain and category, and what else is given."""
     return f"ssam:d{entry['domain']:02X}c{entry['category']:02X}" + "".join(part.text(entry) for part in SSAM_PARTS)
 

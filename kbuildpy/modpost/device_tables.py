@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kbuildpy.modpost.alias_parts import ANY8, ANY16, ANY32, Part, open_ended, uuid_text
-from kbuildpy.modpost.aliases import Entry
 from kbuildpy.modpost.device_aliases import (
     INPUT_BITS,
     acpi_alias,
@@ -34,6 +33,7 @@ from kbuildpy.modpost.device_aliases import (
     wmi_aliases,
     x86cpu_alias,
 )
+from kbuildpy.modpost.table_entry import TableEntry
 from kbuildpy.modpost.usb import usb_aliases
 
 
@@ -43,14 +43,14 @@ class Table:
 
     struct: str
     members: tuple[str, ...]
-    aliases: Callable[[Entry], Iterable[str]]
+    aliases: Callable[[TableEntry], Iterable[str]]
     label: str = ""
 
 
 def regular(struct: str, prefix: str, parts: tuple[Part, ...], *, wildcard: bool = False) -> Table:
     """A table of regular aliases; `wildcard` ends them in `*`, for members of the future."""
 
-    def aliases(entry: Entry) -> Iterator[str]:
+    def aliases(entry: TableEntry) -> Iterator[str]:
         text = prefix + "".join(part.text(entry) for part in parts)
         yield open_ended(text) if wildcard else text
 
@@ -60,7 +60,7 @@ def regular(struct: str, prefix: str, parts: tuple[Part, ...], *, wildcard: bool
     return Table(struct, tuple(members), aliases)
 
 
-def formatted(struct: str, members: tuple[str, ...], alias: Callable[[Entry], str]) -> Table:
+def formatted(struct: str, members: tuple[str, ...], alias: Callable[[TableEntry], str]) -> Table:
     """A table with exactly one alias per entry."""
     return Table(struct, members, lambda entry: (alias(entry),))
 

@@ -35,21 +35,22 @@ class Owner:
 
 @dataclass(eq=False)
 class ExportedSymbol:
-    """One export. `crc` is None until a version is known; `used` matters only to -t.
-
-    `kind` is the macro where `gpl_only` does not tell (EXPORT_UNUSED_SYMBOL and others, up to 5.11). `static` says
-    that no object is known yet in which the symbol is global (up to 5.18).
-    """
+    """One export."""
 
     name: str
     owner: Owner
     gpl_only: bool
     namespace: str
+    """"" for none."""
     crc: int | None = None
+    """None until a version is known."""
     is_func: bool = False
     used: bool = False
+    """A module uses it, or -t must not drop it."""
     kind: str = ""
+    """The macro, where `gpl_only` does not tell it (EXPORT_UNUSED_SYMBOL and others, up to 5.11)."""
     static: bool = False
+    """No object is known yet in which the symbol is global (up to 5.18)."""
 
     @property
     def macro(self) -> str:
@@ -57,7 +58,7 @@ class ExportedSymbol:
         return self.kind or f"EXPORT_SYMBOL{'_GPL' if self.gpl_only else ''}"
 
 
-class ExportTable:
+class KnownExports:
     """All exports that modpost knows."""
 
     def __init__(self, log: Log, *, external: bool, owner_by_file: bool) -> None:

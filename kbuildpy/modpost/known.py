@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.kernel.cache import read_json, write_json
-from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
-from kbuildpy.modpost.reading import ModuleFacts, Unresolved
+from kbuildpy.modpost.exports import ExportedSymbol, KnownExports, Owner
+from kbuildpy.modpost.object_facts import ObjectFacts, Unresolved
 from kbuildpy.modpost.records import ModuleObject
 
 
@@ -32,7 +32,7 @@ class KnownModules:
         self._known: dict[str, list[Any]] = value["modules"] if fits else {}
         self._used: dict[str, list[Any]] = {}
 
-    def find(self, module: ModuleObject, exports: ExportTable) -> ModuleFacts | None:
+    def find(self, module: ModuleObject, exports: KnownExports) -> ObjectFacts | None:
         """What was found out about `module`, its exports added to the table; None if it must be read."""
         entry = self._known.get(module.name)
         if entry is None or entry[0] != _state(module):
@@ -43,7 +43,7 @@ class KnownModules:
             exports.add(export)
         return facts
 
-    def keep(self, module: ModuleObject, facts: ModuleFacts) -> None:
+    def keep(self, module: ModuleObject, facts: ObjectFacts) -> None:
         """Remember what reading `module` found out."""
         self._used[module.name] = [_state(module), _plain(facts)]
 
@@ -65,7 +65,7 @@ def _state(module: ModuleObject) -> list[int]:
     return state
 
 
-def _plain(facts: ModuleFacts) -> list[Any]:
+def _plain(facts: ObjectFacts) -> list[Any]:
     exports = [[item.name, item.gpl_only, item.namespace, item.crc, item.is_func] for item in facts.exports]
     return [
         exports,
@@ -79,21 +79,21 @@ def _plain(facts: ModuleFacts) -> list[Any]:
     ]
 
 
-def _facts(name: str, plain: list[Any]) -> ModuleFacts:
+def _facts(name: str, plain: list[Any]) -> ObjectFacts:
     exports, unresolved, weak, namespaces, (gpl_compatible, has_init, has_cleanup), aliases, srcversion, no_trim = plain
     owner = Owner(name)
-    return ModuleFacts(
-        owner,
-        tuple(
+    return ObjectFacts(
+        owner=owner,
+        exports=tuple(
             ExportedSymbol(symbol, owner, gpl_only, namespace, crc, is_func)
             for symbol, gpl_only, namespace, crc, is_func in exports
         ),
-        tuple(Unresolved(symbol, number in weak) for number, symbol in enumerate(unresolved)),
-        tuple(namespaces),
-        gpl_compatible,
-        has_init,
-        has_cleanup,
-        tuple(aliases),
-        srcversion,
-        tuple(no_trim),
+        unresolved=tuple(Unresolved(symbol, number in weak) for number, symbol in enumerate(unresolved)),
+        imported_namespaces=tuple(namespaces),
+        gpl_compatible=gpl_compatible,
+        has_init=has_init,
+        has_cleanup=has_cleanup,
+        aliases=tuple(aliases),
+        srcversion=srcversion,
+        no_trim=tuple(no_trim),
     )

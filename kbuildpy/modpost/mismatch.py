@@ -1,7 +1,7 @@
 """References between sections that are discarded at different times (scripts/mod/modpost.c: section_rel, section_rela).
 
-`__init` code is gone once a module is loaded, `__exit` code is never there in a built-in driver; whoever refers to
-them from elsewhere crashes some day. An object has up to 10^6 relocations and next to none of them matters:
+`__init` code is gone once a module is loaded, `__exit` code is never there in a built-in driver; code that refers
+to them from elsewhere crashes some day. An object has up to 10^6 relocations and next to none of them matters:
 which symbols could matter is worked out first, per kind of section, and only relocations that name one of these are
 decoded. Nothing is looked up for a message before there is one to write.
 """
@@ -32,7 +32,7 @@ from kbuildpy.modpost.mismatch_rules import (
     match,
 )
 from kbuildpy.modpost.mismatch_texts import (
-    Place,
+    ReferenceEnd,
     extable_black_listed,
     extable_not_authorized,
     extable_not_code,
@@ -116,13 +116,12 @@ def _targets(walk: Walk, numbers: tuple[int, ...]) -> frozenset[int]:
         bad = {section.index for section in image.sections if _mismatch(checks, section.name) is not None}
         symbols, rows = image.symbols, image.symbols.rows
         places = bad | {SHN_XINDEX} if bad else bad
-        found = [number for number, row in enumerate(rows) if row[3] in places]
+        found = [(number, shndx) for number, (_, _, _, shndx, _, _) in enumerate(rows) if shndx in places]
         # a section's number may also be one that means something else in st_shndx
         targets = walk.targets_of[numbers] = frozenset(
             number
-            for number in found
-            if rows[number][3] < SHN_LORESERVE
-            or (rows[number][3] == SHN_XINDEX and symbols.section_index(number) in bad)
+            for number, shndx in found
+            if shndx < SHN_LORESERVE or (shndx == SHN_XINDEX and symbols.section_index(number) in bad)
         )
     return targets
 
@@ -169,7 +168,7 @@ def _check_reference(walk: Walk, section: Section, fromsec: str, relocation: Rel
         _report(walk, source, target)
 
 
-def _report(walk: Walk, source: Place, target: Place) -> None:
+def _report(walk: Walk, source: ReferenceEnd, target: ReferenceEnd) -> None:
     module, start, end = f"{walk.owner.name}.o", source.symbol, target.symbol
     if walk.dialect.locates_mismatches:
         module = walk.owner.name
@@ -180,7 +179,9 @@ def _report(walk: Walk, source: Place, target: Place) -> None:
     )
 
 
-def _report_extable(walk: Walk, check: SectionCheck, source: Place, target: Place, *, executable: bool) -> None:
+def _report_extable(
+    walk: Walk, check: SectionCheck, source: ReferenceEnd, target: ReferenceEnd, *, executable: bool
+) -> None:
     """The kernel jumps to what an exception table names: a place outside of code is worse than a mismatch."""
     log, dialect, section = walk.log, walk.dialect, target.section
     where = f"{source.section}+{source.address:#x}"
@@ -226,21 +227,21 @@ def _address(walk: Walk, section: Section, relocation: Relocation) -> int | None
     if section.type == SHT_RELA:
         if old:
             return relocation.addend
-        address = image.symbols.rows[relocation.symbol][4] + relocation.addend
-        return address & (1 << (64 if image.header.is_64bit else 32)) - 1
+        _, _, _, _, value, _ = image.symbols.rows[relocation.symbol]
+        return (value + relocation.addend) & (1 << (64 if image.header.is_64bit else 32)) - 1
     if section.info >= len(image.sections):
         raise KbuildError(f"{image.filename}: section {section.name}: applies to section {section.info}, which is none")
     return (old_rel_addend if old else rel_address)(image, image.sections[section.info], relocation)
 
 
-def _place(walk: Walk, number: int | None, section: str, address: int) -> Place:
+def _place(walk: Walk, number: int | None, section: str, address: int) -> ReferenceEnd:
     if number is None:
-        return Place(section, address, "" if walk.dialect.names_by_address else "(unknown)", 0, None)
+        return ReferenceEnd(section, address, "" if walk.dialect.names_by_address else "(unknown)", 0, None)
     _, info, _, _, value, _ = walk.image.symbols.rows[number]
-    return Place(section, address, walk.nearest.name(number), value, info & 15 == STT_FUNC)
+    return ReferenceEnd(section, address, walk.nearest.name(number), value, info & 15 == STT_FUNC)
 
 
-def _is_excused(walk: Walk, check: SectionCheck, source: Place, target: Place) -> bool:
+def _is_excused(walk: Walk, check: SectionCheck, source: ReferenceEnd, target: ReferenceEnd) -> bool:
     """Whether one of modpost's exceptions holds (secref_whitelist)."""
     rules, fromsym, tosec = walk.dialect.section_rules, source.symbol, target.section
     to_init = match(tosec, rules.init)
@@ -274,7 +275,7 @@ def _learn_entry_size(walk: Walk, section: Section) -> None:
     (second,) = decode_entries(table, (1,), section, image.header)
     if second.symbol >= len(image.symbols):
         raise KbuildError(f"{image.filename}: section {section.name}: a relocation names no symbol")
-    shndx = image.symbols.rows[second.symbol][3]
+    _, _, _, shndx, _, _ = image.symbols.rows[second.symbol]
     is_special = SHN_LORESERVE <= shndx < SHN_XINDEX
     if not is_special and _address(walk, section, second) is not None:
         state.extable_entry_size = second.offset * 2 & 0xFFFFFFFF

@@ -22,7 +22,7 @@ from kbuildpy.modpost.mismatch_rules import (
 
 
 @dataclass(frozen=True)
-class Place:
+class ReferenceEnd:
     """One end of a reference: its section, the address there, and the symbol that it is told by.
 
     `symbol` is "" or "(unknown)", and `is_function` None, where there is none; `value` is the symbol's.
@@ -52,7 +52,7 @@ class Place:
         return f"{self.symbol}()" if self.is_function else self.symbol
 
 
-def one_line(module: str, source: Place, target: Place) -> str:
+def one_line(module: str, source: ReferenceEnd, target: ReferenceEnd) -> str:
     """The mismatch as kernels before 6.0 put it, and kernels before 6.5 for exception tables."""
     return (
         f"{module}({source.section}+{source.address:#x}): Section mismatch in reference from the {source.kind} "
@@ -60,7 +60,7 @@ def one_line(module: str, source: Place, target: Place) -> str:
     )
 
 
-def long_text(module: str, check: SectionCheck, source: Place, target: Place, rules: SectionRules) -> str:
+def long_text(module: str, check: SectionCheck, source: ReferenceEnd, target: ReferenceEnd, rules: SectionRules) -> str:
     """The mismatch and what to do about it, before 6.0."""
     mark_from, mark_to = _annotation(source.section, rules), _annotation(target.section, rules)
     to = f"{target.kind} {mark_to}{target.called}"

@@ -14,7 +14,7 @@ from kbuildpy.modpost.aliases import alias_line
 from kbuildpy.modpost.diagnostics import Log, check_line
 from kbuildpy.modpost.exports import ExportedSymbol, Owner
 from kbuildpy.modpost.options import ModpostOptions
-from kbuildpy.modpost.resolve import Import, ResolvedModule
+from kbuildpy.modpost.resolve import ResolvedImport, ResolvedModule
 from kbuildpy.modpost.versions import Dialect
 from kbuildpy.template_path import template_path
 
@@ -51,7 +51,7 @@ def render_mod_c(module: ResolvedModule, options: ModpostOptions, dialect: Diale
     )
 
 
-def depends(imports: Sequence[Import]) -> list[Owner]:
+def depends(imports: Sequence[ResolvedImport]) -> list[Owner]:
     """The modules that must be loaded first, in the order in which they are first needed."""
     return [owner for owner in dict.fromkeys(entry.owner for entry in imports) if not owner.is_vmlinux]
 
@@ -77,7 +77,7 @@ def _export_crcs(exports: Sequence[ExportedSymbol], module: str, dialect: Dialec
 
 
 def _versions(
-    imports: Sequence[Import], module: str, name_limit: int, options: ModpostOptions, dialect: Dialect, log: Log
+    imports: Sequence[ResolvedImport], module: str, name_limit: int, options: ModpostOptions, dialect: Dialect, log: Log
 ) -> list[str]:
     """The entries of `____versions`, whose struct has room for names up to a limit."""
     lines = []
@@ -99,7 +99,7 @@ def _versions(
     return lines
 
 
-def _extended_versions(imports: Sequence[Import], module: str, log: Log) -> list[tuple[str, str]]:
+def _extended_versions(imports: Sequence[ResolvedImport], module: str, log: Log) -> list[tuple[str, str]]:
     """The lines of `____version_ext_crcs` and `____version_ext_names`, index by index."""
     lines = []
     for entry in imports:
@@ -112,7 +112,7 @@ def _extended_versions(imports: Sequence[Import], module: str, log: Log) -> list
 
 
 def prepare_template() -> None:
-    """Import Jinja2 and compile the template."""
+    """ResolvedImport Jinja2 and compile the template."""
     _template()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.kernel.symvers import LICENSES, Symvers, SymversLine
 from kbuildpy.modpost.diagnostics import Log
-from kbuildpy.modpost.exports import ExportedSymbol, ExportTable
+from kbuildpy.modpost.exports import ExportedSymbol, KnownExports
 from kbuildpy.modpost.names import without_suffix
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ UNKNOWN_MACRO = "(unknown)"
 BUCKETS = 1024
 
 
-class NamedExports(ExportTable):
+class NamedExports(KnownExports):
     """All exports that modpost knows, one for each name; `macros` are those that this kernel knows."""
 
     def __init__(self, log: Log, *, external: bool, retired: bool) -> None:

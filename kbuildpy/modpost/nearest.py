@@ -58,7 +58,8 @@ class NearestSymbols:
         """What symbol `number` of a relocation stands for, at `address` of its section (find_tosym)."""
         section = self.image.symbols.section_index(number)
         if not self.dialect.locates_mismatches:
-            if self.image.symbols.rows[number][0]:
+            st_name, *_ = self.image.symbols.rows[number]
+            if st_name:
                 return number
             return self._closest(address, self._places(section, no_sections=True))
         if self._is_named(self.name(number)):
@@ -122,8 +123,7 @@ class NearestSymbols:
     def _by_section(self) -> defaultdict[int, list[int]]:
         found: defaultdict[int, list[int]] = defaultdict(list)
         symbols = self.image.symbols
-        for number, row in enumerate(symbols.rows):
-            section = row[3]
+        for number, (_, _, _, section, _, _) in enumerate(symbols.rows):
             if section >= SHN_LORESERVE:
                 if section != SHN_XINDEX:
                     continue
@@ -150,7 +150,7 @@ def _cut_suffixes(symbols: SymbolTable) -> bytes:
     Names share their ends: `a.b.1` becomes `a.b` if there is also a symbol `b.1`.
     """
     strings = symbols.strings
-    starts = sorted({row[0] for row in symbols.rows})
+    starts = sorted({st_name for st_name, *_ in symbols.rows})
     cut = bytearray(strings)
     for found in NUMBER.finditer(strings):
         dot = found.start()

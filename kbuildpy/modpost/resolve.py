@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kbuildpy.modpost.diagnostics import Log
-from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
+from kbuildpy.modpost.exports import ExportedSymbol, KnownExports, Owner
 from kbuildpy.modpost.named_exports import NamedExports
+from kbuildpy.modpost.object_facts import ObjectFacts
 from kbuildpy.modpost.options import ModpostOptions
-from kbuildpy.modpost.reading import ModuleFacts
 from kbuildpy.modpost.versions import Dialect
 
 # Beyond this many undefined symbols the tree's Module.symvers is probably missing.
@@ -17,7 +17,7 @@ MODULE_NAME_SIZE = 64
 
 
 @dataclass(frozen=True)
-class Import:
+class ResolvedImport:
     """A needed symbol and the export that provides it."""
 
     name: str
@@ -27,25 +27,29 @@ class Import:
 
 @dataclass(frozen=True)
 class ResolvedModule:
-    """A module's imports in its own order, and the namespaces that it ought to import."""
+    """A module with what it needs of others."""
 
-    facts: ModuleFacts
-    imports: tuple[Import, ...]
+    facts: ObjectFacts
+    imports: tuple[ResolvedImport, ...]
+    """In the module's own order."""
     missing_namespaces: tuple[str, ...]
+    """Those that it ought to import."""
 
 
 @dataclass
 class Resolver:
-    """Resolves one module after the other and counts what stays undefined."""
+    """Resolves one module after the other."""
 
-    exports: ExportTable
+    exports: KnownExports
     options: ModpostOptions
     dialect: Dialect
     log: Log
     name_limit: int
-    unresolved: int = field(default=0)
+    """Bytes of a module's name, with the NUL at its end."""
+    unresolved: int = 0
+    """How many symbols stayed undefined so far."""
 
-    def resolve(self, facts: ModuleFacts) -> ResolvedModule:
+    def resolve(self, facts: ObjectFacts) -> ResolvedModule:
         """Find a provider for everything that `facts` needs, and complain about what must not be."""
         module, log = facts.owner.name, self.log
         if len(facts.owner.basename.encode("utf-8", "surrogateescape")) >= self.name_limit:
@@ -64,7 +68,7 @@ class Resolver:
                 log.module("no-definition", module, symbol=name)
                 continue
             export.used = True
-            imports.append(Import(name, export.owner, export.crc))
+            imports.append(ResolvedImport(name, export.owner, export.crc))
             self._check_allowed(facts, export, missing)
         namespaces = reversed(missing) if self.dialect.newest_first else missing
         return ResolvedModule(facts, tuple(imports), tuple(namespaces))
@@ -88,7 +92,7 @@ class Resolver:
             not self.dialect.needs_vmlinux or not isinstance(self.exports, NamedExports) or self.exports.knows_vmlinux
         )
 
-    def _check_allowed(self, facts: ModuleFacts, export: ExportedSymbol, missing: dict[str, None]) -> None:
+    def _check_allowed(self, facts: ObjectFacts, export: ExportedSymbol, missing: dict[str, None]) -> None:
         module, namespace = facts.owner.name, export.namespace
         if (
             namespace

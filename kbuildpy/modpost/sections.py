@@ -1,6 +1,6 @@
 """The walk over a module's sections (scripts/mod/modpost.c: check_sec_ref).
 
-Two checks live here: sections that somebody forgot to mark allocatable, and `.export_symbol` requests. What
+Two checks live here: sections that were not marked allocatable, and `.export_symbol` requests. What
 refers to sections that are discarded at another time is in `mismatch`.
 """
 
@@ -21,32 +21,31 @@ from kbuildpy.elf.constants import (
     STT_LOPROC,
 )
 from kbuildpy.errors import KbuildError
-from kbuildpy.modpost.diagnostics import Log
-from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
+from kbuildpy.modpost.exports import ExportedSymbol, Owner
 from kbuildpy.modpost.mismatch import check_references, is_no_reference, refuse_unknown_machine
 from kbuildpy.modpost.mismatch_rules import match
 from kbuildpy.modpost.names import without_suffix
-from kbuildpy.modpost.options import ModpostOptions
-from kbuildpy.modpost.versions import Dialect
-from kbuildpy.modpost.walk import Mismatches, Walk
+from kbuildpy.modpost.reading import Reading
+from kbuildpy.modpost.walk import Walk
 
 EXPORT_LABEL = "__export_symbol_"
 
 
-def check_sections(
-    image: ModuleImage,
-    owner: Owner,
-    options: ModpostOptions,
-    dialect: Dialect,
-    exports: ExportTable,
-    log: Log,
-    mismatches: Mismatches,
-) -> list[ExportedSymbol]:
+def check_sections(image: ModuleImage, owner: Owner, reading: Reading) -> list[ExportedSymbol]:
     """Run every stage over every section; returns what `.export_symbol` asks to be exported."""
     requests = None
-    if dialect.exports_by_section and options.modules_enabled and image.sections:
+    if reading.dialect.exports_by_section and reading.options.modules_enabled and image.sections:
         requests = image.section(".export_symbol") or image.sections[0]
-    walk = Walk(image, owner, options, dialect, exports, log, mismatches, requests)
+    walk = Walk(
+        image=image,
+        owner=owner,
+        options=reading.options,
+        dialect=reading.dialect,
+        exports=reading.exports,
+        log=reading.log,
+        mismatches=reading.mismatches,
+        export_section=requests,
+    )
     for section in image.sections:
         for stage in STAGES:
             stage(walk, section)
@@ -54,7 +53,7 @@ def check_sections(
 
 
 def check_allocatable(walk: Walk, section: Section) -> None:
-    """Warn about a PROGBITS section without SHF_ALLOC that is none of the known ones (check_section)."""
+    """Warn about a PROGBITS section without SHF_ALLOC that is not known to need none (check_section)."""
     if section.type != SHT_PROGBITS or section.flags & SHF_ALLOC:
         return
     if not match(section.name, walk.dialect.white_sections):
@@ -99,7 +98,7 @@ def _export(walk: Walk, section: Section, relocation: Relocation) -> None:
     if wanted != name:
         log.module("not-an-export", module, symbol=name)
         return
-    value = image.symbols.rows[number or 0][4]
+    _, _, _, _, value, _ = image.symbols.rows[number or 0]
     license = image.string_at(section.index, value)
     if license not in ("", "GPL"):
         log.module("unknown-license", module, license=license, symbol=name)

@@ -15,13 +15,15 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.symvers import format_symvers, read_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.diagnostics import Diagnostic, Fatal, Log, check_line
-from kbuildpy.modpost.exports import ExportTable
+from kbuildpy.modpost.exports import KnownExports
 from kbuildpy.modpost.known import KnownModules
 from kbuildpy.modpost.layouts import DeviceTableLayouts
 from kbuildpy.modpost.modc import prepare_template, render_mod_c
 from kbuildpy.modpost.named_exports import NamedExports
+from kbuildpy.modpost.object_facts import ObjectFacts
 from kbuildpy.modpost.options import ModpostOptions
-from kbuildpy.modpost.reading import ModuleFacts, Reading, read_module
+from kbuildpy.modpost.read_module import read_module
+from kbuildpy.modpost.reading import Reading
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.resolve import MODULE_NAME_SIZE, ResolvedModule, Resolver
 from kbuildpy.modpost.srcversion import SourceReader
@@ -30,20 +32,20 @@ from kbuildpy.modpost.versions import Dialect, dialect_of
 
 @dataclass(frozen=True)
 class ModpostResult:
-    """What modpost would have written and said.
-
-    `mod_c` has the nominal name of every module whose `.mod.c` it would write (not those after an error);
-    `symvers` is the text for `-o`, "" also when it would write none, which `wrote_symvers` tells apart;
-    `namespace_deps` is the text for `-d`, None when there is nothing to write. `hints` are ours: what to do about it.
-    """
+    """What modpost would have written and said."""
 
     mod_c: dict[str, str]
+    """The text of each `.mod.c` that it would write, by the module's nominal name; not those after an error."""
     symvers: str
+    """The text for `-o`, "" also when it would write none."""
     diagnostics: tuple[Diagnostic, ...]
     failed: bool
     wrote_symvers: bool = True
+    """It would write `-o`."""
     namespace_deps: str | None = None
+    """The text for `-d`, None when there is nothing to write."""
     hints: tuple[str, ...] = ()
+    """Ours: what to do about it."""
 
 
 def modpost(
@@ -68,7 +70,7 @@ def modpost(
     exports = (
         NamedExports(log, external=options.external, retired=dialect.retired_exports)
         if dialect.one_export_per_name
-        else ExportTable(log, external=options.external, owner_by_file=dialect.symvers_owner_by_file)
+        else KnownExports(log, external=options.external, owner_by_file=dialect.symvers_owner_by_file)
     )
     name_limit = MODULE_NAME_SIZE - (8 if tree.config.get("CONFIG_64BIT") == "y" else 4)
     resolver = Resolver(exports, options, dialect, log, name_limit)
@@ -128,7 +130,7 @@ def prepare(*symvers: Path) -> None:
             read_symvers(path)
 
 
-def _read(module: ModuleObject, reading: Reading, known: KnownModules | None) -> ModuleFacts | None:
+def _read(module: ModuleObject, reading: Reading, known: KnownModules | None) -> ObjectFacts | None:
     if reading.dialect.one_export_per_name:
         known = None  # what one module exports may change what another one did
     facts = known.find(module, reading.exports) if known is not None else None
@@ -140,7 +142,7 @@ def _read(module: ModuleObject, reading: Reading, known: KnownModules | None) ->
     return facts
 
 
-def _keep_used(read: Sequence[ModuleFacts], exports: ExportTable, options: ModpostOptions, cwd: Path) -> None:
+def _keep_used(read: Sequence[ObjectFacts], exports: KnownExports, options: ModpostOptions, cwd: Path) -> None:
     """Mark exports that -t must not drop: named in the -u file, or in a module's `.no_trim_symbol`."""
     names = [name for facts in read for name in facts.no_trim]
     if options.unused_exports_white_list is not None:
@@ -172,14 +174,14 @@ def _quoted_namespaces(module: ResolvedModule) -> list[str]:
     ]
 
 
-def _report_static_exports(exports: ExportTable, dialect: Dialect, log: Log) -> None:
+def _report_static_exports(exports: KnownExports, dialect: Dialect, log: Log) -> None:
     if isinstance(exports, NamedExports):
         for symbol in exports.static_exports():
             error = dialect.static_exports == "error"
             log.module("static", symbol.owner.name, error=error, symbol=symbol.name, macro=symbol.macro)
 
 
-def _symvers_text(read: Sequence[ModuleFacts], exports: ExportTable, options: ModpostOptions, log: Log) -> str:
+def _symvers_text(read: Sequence[ObjectFacts], exports: KnownExports, options: ModpostOptions, log: Log) -> str:
     symbols = [export for facts in read for export in facts.exports]
     if isinstance(exports, NamedExports):
         owners = {facts.owner for facts in read}

@@ -8,10 +8,8 @@ digits in hexadecimal clothes (BCD) unless one of its digits says otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kbuildpy.modpost.aliases import Entry
+from kbuildpy.modpost.table_entry import TableEntry
 
 MATCH_DEV_LO, MATCH_DEV_HI = 0x4, 0x8
 DIGITS = 4
@@ -27,7 +25,7 @@ TAIL = (
 )
 
 
-def usb_aliases(entry: Entry) -> Iterator[str]:
+def usb_aliases(entry: TableEntry) -> Iterator[str]:
     """The aliases of one usb_device_id; none for a placeholder that matches nothing in particular."""
     if not (entry["idVendor"] or entry["idProduct"] or entry["bDeviceClass"] or entry["bInterfaceClass"]):
         return
@@ -86,7 +84,7 @@ def _step(number: int, by: int, largest: int) -> int:
     return sum(decimal // 10**digit % 10 << 4 * digit for digit in range(DIGITS))
 
 
-def _parts(entry: Entry, parts: tuple[tuple[str, str, int], ...], flags: int) -> str:
+def _parts(entry: TableEntry, parts: tuple[tuple[str, str, int], ...], flags: int) -> str:
     return "".join(
         separator + (entry.hexadecimal(member) if flags & flag else "*") for separator, member, flag in parts
     )

@@ -7,21 +7,11 @@ from functools import cached_property
 
 from kbuildpy.elf import ModuleImage, Section
 from kbuildpy.modpost.diagnostics import Log
-from kbuildpy.modpost.exports import ExportedSymbol, ExportTable, Owner
+from kbuildpy.modpost.exports import ExportedSymbol, KnownExports, Owner
 from kbuildpy.modpost.nearest import NearestSymbols
 from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.reading import Mismatches
 from kbuildpy.modpost.versions import Dialect
-
-
-@dataclass
-class Mismatches:
-    """What modpost knows about mismatches across modules: how many there were, and what it learnt on the way.
-
-    `extable_entry_size` is the size of an entry of `__ex_table`, 0 until one has told (before 6.0).
-    """
-
-    count: int = 0
-    extable_entry_size: int = 0
 
 
 @dataclass
@@ -36,7 +26,7 @@ class Walk:
     owner: Owner
     options: ModpostOptions
     dialect: Dialect
-    exports: ExportTable
+    exports: KnownExports
     log: Log
     mismatches: Mismatches
     export_section: Section | None

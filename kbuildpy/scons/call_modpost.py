@@ -12,7 +12,10 @@ from pathlib import Path
 
 from kbuildpy.errors import CommandError
 from kbuildpy.kbuild.extra_symvers import check_extra_symvers
-from kbuildpy.modpost import KnownModules, ModpostOptions, ModpostResult, ModuleObject, ObjectRecord, modpost
+from kbuildpy.modpost.known import KnownModules
+from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.records import ModuleObject, ObjectRecord
+from kbuildpy.modpost.stage import ModpostResult, modpost
 from kbuildpy.say import complain
 from kbuildpy.scons.device_table_layouts import device_table_layouts
 from kbuildpy.scons.group import Group

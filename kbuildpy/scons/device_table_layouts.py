@@ -12,7 +12,8 @@ from kbuildpy.kbuild.cached import cached
 from kbuildpy.kbuild.probe import compile_probe
 from kbuildpy.kbuild.stamps import Stamp, digest, stamps
 from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.modpost.layouts import DeviceTableLayouts, parse, probe_source
+from kbuildpy.modpost.layout_probe import parse, probe_source
+from kbuildpy.modpost.layouts import DeviceTableLayouts
 from kbuildpy.scons.project import KernelProject
 
 

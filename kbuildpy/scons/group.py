@@ -25,7 +25,7 @@ from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from kbuildpy.modpost import ModpostResult
+    from kbuildpy.modpost.stage import ModpostResult
 
 
 class Group:

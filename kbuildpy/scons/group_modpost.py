@@ -9,7 +9,7 @@ from kbuildpy.scons.group import Group
 from kbuildpy.scons.project import KernelProject
 
 if TYPE_CHECKING:
-    from kbuildpy.modpost import ModpostResult
+    from kbuildpy.modpost.stage import ModpostResult
 
 
 def modpost_result(group: Group, *, again: bool) -> ModpostResult:

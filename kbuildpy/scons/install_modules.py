@@ -18,10 +18,10 @@ from SCons.Script import ARGUMENTS
 
 from kbuildpy.errors import UsageError
 from kbuildpy.install.beneath import check_places
-from kbuildpy.install.depmod import depmod_runs
+from kbuildpy.install.depmod import depmod_runs, no_depmod_hint
 from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
-from kbuildpy.install.stage import check_signatures, no_depmod_hint, stays_signed, unsigned_warning
+from kbuildpy.install.stage import check_signatures, stays_signed, unsigned_warning
 from kbuildpy.kbuild.ask_install import ask_install
 from kbuildpy.kbuild.check_paths import check_encoding
 from kbuildpy.kbuild.stamps import digest, stamp

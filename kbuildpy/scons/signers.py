@@ -12,7 +12,7 @@ from kbuildpy.kernel.installing import TreeSignature
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.scons.session import Session
-from kbuildpy.signing.open import open_signer
+from kbuildpy.signing.choose_signer import choose_signer
 
 if TYPE_CHECKING:
     from kbuildpy.signing.signer import Signer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def signer_finder(
     session: Session, tree: KernelTree, key: str, cert: str, hash: str, *, key_id: bool = False
 ) -> Callable[[], Signer]:
-    """A function that finds the signer of `key` and `cert` (files or `pkcs11:` URIs; as for `open_signer`).
+    """A function that finds the signer of `key` and `cert` (files or `pkcs11:` URIs; as for `choose_signer`).
 
     Without `hash`, modules are signed with the digest that the kernel's own have (of `tree`). `key_id` names the
     certificate by its key identifier. A passphrase comes from KBUILD_SIGN_PIN.
@@ -29,7 +29,7 @@ def signer_finder(
     return _once(
         session,
         (tree.objects, key, cert, hash, key_id),
-        lambda: open_signer(key, cert, hash, kernel_hash=lambda: signing_policy_of(tree).hash, use_key_id=key_id),
+        lambda: choose_signer(key, cert, hash, kernel_hash=lambda: signing_policy_of(tree).hash, use_key_id=key_id),
     )
 
 

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.files import read_limited
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.der import element
 from kbuildpy.signing.efi import SignatureList, is_signature_list, parse_signature_lists
+from kbuildpy.signing.read_file import read_small_file
 
-_LARGEST = 1 << 24
-"""Bytes of a file: it may be a pipe, and some devices never end."""
 _SUFFIXES = (".pem", ".crt", ".cer", ".der", ".x509")
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 _HASH = re.compile(r'"?((?:tbs|bin):[^",\s]*)"?,?')
@@ -38,7 +36,7 @@ def load_certificates(path: Path) -> tuple[Certificate, ...]:
 
     Raises `KbuildError` when the file cannot be read, has none, or one that cannot be used.
     """
-    contents = _read(path)
+    contents = read_small_file(path)
     found = _certificates(contents, str(path))
     if not found:
         raise KbuildError(f"{path}: no X.509 certificate in it", hint="name certificates in PEM, DER or a MOK list")
@@ -63,7 +61,7 @@ def load_revocations(path: Path) -> Revocations:
     Raises `KbuildError` for a file that says nothing, or a hash that the kernel refuses (certs/blacklist.c:
     blacklist_vet_description).
     """
-    contents = _read(path)
+    contents = read_small_file(path)
     if is_signature_list(contents):
         lists = _signature_lists(contents, str(path))
         return Revocations(_parsed(lists.certificates, str(path)), lists.hashes)
@@ -123,10 +121,3 @@ def _hashes(contents: bytes, path: Path) -> tuple[str, ...]:
             )
         found.append(word)
     return tuple(found)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return read_limited(path, _LARGEST)
-    except OSError as error:
-        raise KbuildError(f"{path}: {error.strerror}") from error

@@ -8,27 +8,21 @@ process: there the threads of this one do it all.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
-from kbuildpy.child import begin_worker
 from kbuildpy.compression import compression_of, decompress
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.files import replacing
-from kbuildpy.signing.keys import FileKey, KeyGoneError
-from kbuildpy.signing.manifest import Entry, Manifest, digest, new_entry
+from kbuildpy.parallel import in_processes, in_threads
+from kbuildpy.signing.file_key import FileKey
+from kbuildpy.signing.manifest import Manifest, ManifestLine, digest, new_line
+from kbuildpy.signing.private_key import KeyGoneError
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.trailer import append_signature, is_signed, split_signature, without_signatures
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 # Signing waits for the disk most of the time (fsync), and one file's wait is another's turn.
 _CPUS = os.cpu_count() or 1
 JOBS = 4 * _CPUS
@@ -37,19 +31,19 @@ _PER_PROCESS = 16
 Pack = Callable[[bytes, str, Path], bytes]
 """Compresses a module: its contents, the name of the compression (see `kbuildpy.compression`), and the file that they
 are for."""
-_work: Callable[[Path], Signed] | None = None
-"""What the processes do; they inherit it."""
 
 
 @dataclass(frozen=True)
-class Signed:
-    """What became of one file: `done` if it was signed now, not if it was before; `error` if it could not be; `entry`
-    for the manifest."""
+class SignedFile:
+    """What became of one file."""
 
     path: Path
     done: bool = False
+    """It was signed now, not before."""
     error: KbuildError | None = None
-    entry: Entry | None = None
+    """Why it could not be."""
+    line: ManifestLine | None = None
+    """The manifest's line about it."""
 
 
 def sign_files(
@@ -61,7 +55,7 @@ def sign_files(
     manifest: Manifest | None = None,
     pack: Pack | None = None,
     jobs: int = 0,
-) -> Iterator[Signed]:
+) -> Iterator[SignedFile]:
     """Sign every file of `paths` in place, in any order; what became of each as soon as it is known.
 
     A kernel looks for a signature in what was compressed: a compressed module is unpacked, signed, and compressed again
@@ -72,27 +66,45 @@ def sign_files(
     `KeyGoneError` when the key is lost on the way.
     """
 
-    known = None if manifest is None else {path: entry.sha256_after for path, entry in manifest.entries.items()}
+    known = None if manifest is None else {path: line.sha256_after for path, line in manifest.lines.items()}
     job = _Job(replace, beside, known, pack)
 
-    def sign(path: Path) -> Signed:
+    def sign(path: Path) -> SignedFile:
         return _carefully(path, lambda: _sign_file(path, signer, job))
 
-    in_processes = isinstance(signer.key, FileKey) and len(paths) >= 2 * _PER_PROCESS
-    for item in _in_processes(paths, sign, jobs) if in_processes else in_parallel(paths, sign, jobs or JOBS):
-        if manifest is not None and item.entry is not None:
-            manifest.add(item.entry)
+    for item in _signed(paths, sign, jobs, forks=isinstance(signer.key, FileKey)):
+        if manifest is not None and item.line is not None:
+            manifest.add(item.line)
         yield item
 
 
-def save_detached(paths: Sequence[Path], signer: Signer, *, jobs: int = 0) -> Iterator[Signed]:
+def save_detached(paths: Sequence[Path], signer: Signer, *, jobs: int = 0) -> Iterator[SignedFile]:
     """Write the signature of each file beside it, as FILE.p7s, and leave the file alone (`sign-file -d`); of a
     compressed module, the signature of what is in it."""
 
-    def save(path: Path) -> Signed:
+    def save(path: Path) -> SignedFile:
         return _carefully(path, lambda: _save(path, signer.detached(decompress(path.read_bytes()))))
 
-    yield from in_parallel(paths, save, jobs or JOBS)
+    yield from in_threads(save, paths, jobs=jobs or JOBS)
+
+
+def _signed(
+    paths: Sequence[Path], sign: Callable[[Path], SignedFile], jobs: int, *, forks: bool
+) -> Iterator[SignedFile]:
+    """What `sign` says of each path, from several processes if the key `forks`."""
+    if not forks or len(paths) < 2 * _PER_PROCESS:
+        return in_threads(sign, paths, jobs=jobs or JOBS)
+    return in_processes(
+        sign,
+        paths,
+        jobs=min(jobs, _CPUS),
+        per_process=_PER_PROCESS,
+        threads=max(1, jobs // min(jobs, _CPUS)) if jobs else JOBS // 2,
+        # (a result that waits for an earlier one would be missing in the manifest after a kill)
+        in_order=False,
+        doing="signs modules",
+        hint="run it again: it goes on where it was",
+    )
 
 
 def attach(path: Path, signature: bytes, *, replace: bool = False, pack: Pack | None = None) -> None:
@@ -112,62 +124,18 @@ def attach(path: Path, signature: bytes, *, replace: bool = False, pack: Pack | 
         raise _about(path, error) from error
 
 
-def in_parallel(items: Iterable[Item], work: Callable[[Item], Result], jobs: int = JOBS) -> Iterator[Result]:
-    """The results of `work`, as they come; no more items are under way than there are `jobs`.
-
-    An exception of `work` ends it all, after what is under way.
-    """
-    rest = iter(items)
-    with ThreadPoolExecutor(jobs) as pool:
-        running: set[Future[Result]] = {pool.submit(work, item) for item in islice(rest, jobs)}
-        try:
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(work, item) for item in islice(rest, len(done))}
-                for future in done:
-                    yield future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _in_processes(paths: Sequence[Path], sign: Callable[[Path], Signed], jobs: int) -> Iterator[Signed]:
-    """What `sign` says of each path, from several processes."""
-    global _work
-    _work = sign
-    chunks = [paths[start : start + _PER_PROCESS] for start in range(0, len(paths), _PER_PROCESS)]
-    fork = multiprocessing.get_context("fork")
-    processes = min(jobs or _CPUS, _CPUS)
-    threads = max(1, jobs // processes) if jobs else JOBS // 2
-    pool = ProcessPoolExecutor(processes, mp_context=fork, initializer=begin_worker, initargs=(os.getpid(),))
-    try:
-        # (as they come: a result that waits for an earlier one would be missing in the manifest after a kill)
-        for future in as_completed([pool.submit(_sign_all, chunk, threads) for chunk in chunks]):
-            yield from future.result()
-    except BrokenProcessPool as broken:
-        raise KbuildError(
-            "a process that signs modules was killed", hint="run it again: it goes on where it was"
-        ) from broken
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _sign_all(paths: Sequence[Path], threads: int) -> list[Signed]:
-    assert _work is not None
-    return list(in_parallel(paths, _work, threads))
-
-
 @dataclass(frozen=True)
 class _Job:
-    """How files are signed; `known` is what their manifest has them for (path and digest), None without one."""
+    """How files are signed; see `sign_files`."""
 
     replace: bool
     beside: bool
     known: Mapping[str, str] | None
+    """The digests of signed files by path, as the manifest has them; None without one."""
     pack: Pack | None
 
 
-def _sign_file(path: Path, signer: Signer, job: _Job) -> Signed:
+def _sign_file(path: Path, signer: Signer, job: _Job) -> SignedFile:
     with replacing(path) as slot:
         whole = slot.path.read_bytes()
         before = decompress(whole)
@@ -175,18 +143,18 @@ def _sign_file(path: Path, signer: Signer, job: _Job) -> Signed:
         signed = split_signature(after or before)
         # (what can fail comes first: nothing is written then)
         packed = None if after is None else _like(path, whole, after, job.pack)
-        entry = None
+        line = None
         if job.known is not None and packed is not None:
-            entry = new_entry(path, whole, packed, signer)
+            line = new_line(path, whole, packed, signer)
         elif job.known is not None and signed is not None and job.known.get(str(path)) != digest(whole):
-            # Signed by a run that was stopped before it could say so: what was signed stands before the signature.
+            # SignedFile by a run that was stopped before it could say so: what was signed stands before the signature.
             # (where there is a line, the run that replaced the file knew better what it was)
-            entry = new_entry(path, _like(path, whole, signed.contents, job.pack), whole, signer)
+            line = new_line(path, _like(path, whole, signed.contents, job.pack), whole, signer)
         if job.beside and signed is not None:
             _save(path, signed.signature)
         if packed is not None:
             slot.write(packed)
-        return Signed(path, packed is not None, entry=entry)
+        return SignedFile(path, packed is not None, line=line)
 
 
 def _like(path: Path, whole: bytes, module: bytes, pack: Pack | None) -> bytes:
@@ -199,21 +167,21 @@ def _like(path: Path, whole: bytes, module: bytes, pack: Pack | None) -> bytes:
     return pack(module, name, path)
 
 
-def _save(path: Path, signature: bytes) -> Signed:
+def _save(path: Path, signature: bytes) -> SignedFile:
     with replacing(path.with_name(f"{path.name}.p7s")) as slot:
         slot.write(signature)
-    return Signed(path, done=True)
+    return SignedFile(path, done=True)
 
 
-def _carefully(path: Path, work: Callable[[], Signed]) -> Signed:
+def _carefully(path: Path, work: Callable[[], SignedFile]) -> SignedFile:
     try:
         return work()
     except KeyGoneError:
         raise
     except (KbuildError, OSError) as error:
-        return Signed(path, error=_about(path, error))
+        return SignedFile(path, error=_about(path, error))
     except Exception as error:  # one bad file must not end a run over many
-        return Signed(path, error=unexpected(path, error))
+        return SignedFile(path, error=unexpected(path, error))
 
 
 def _about(path: Path, error: KbuildError | OSError) -> KbuildError:

@@ -11,42 +11,51 @@ import hashlib
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.der import common_name, element, elements, integer
 from kbuildpy.signing.hashes import HASHES, Hash
+from kbuildpy.signing.loadable import Problem, parse_problem, verify_problem
+from kbuildpy.signing.public_key import ML_DSA_OIDS, is_signature_by, key_algorithm
+from kbuildpy.signing.signer_certificate import unreadable_certificate
 
-if TYPE_CHECKING:
-    from kbuildpy.signing.loadable import Problem
+_ML_DSA_KINDS = {oid: kind for kind, oid in ML_DSA_OIDS.items()}
 
 
 @dataclass(frozen=True)
-class Signed:
-    """A signature: by what kind of key, over what (a digest made with `hash`, or with None the contents themselves)."""
+class KeySignature:
+    """A signature by one key."""
 
     algorithm: str
+    """The kind of key: `rsa`, `ecdsa`, `ml-dsa-44`, `ml-dsa-65` or `ml-dsa-87`."""
     hash: Hash | None
+    """What `message` was made with; None where it is the contents themselves (ML-DSA)."""
     message: bytes
+    """What was signed: the digest of the contents, or these."""
     signature: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate; `identifier` is its serial number and issuer, `subject_key` the identifier of its key.
-
-    `authority` names in the same two ways who signed it. `source` says where it was found.
-    """
+    """A certificate that a kernel may have, or that came with a signature."""
 
     der: bytes = field(repr=False)
     source: str
+    """Where it was found."""
     name: str
+    """The subject's common name, else its organization."""
     serial: int
     identifier: bytes
+    """Serial number and issuer, as they are encoded."""
     subject_key: bytes | None
+    """The identifier of its key, None for a certificate without."""
     authority: tuple[bytes | None, bytes | None]
+    """Who signed it: the `identifier` and the `subject_key` of that certificate, as far as it says."""
     issued_by_itself: bool
+    """Subject and issuer are the same."""
     algorithm: str
+    """The kind of its key, as in `KeySignature`."""
     _parsed: Any = field(repr=False, compare=False)
     _key: Any = field(repr=False, compare=False)
 
@@ -60,21 +69,21 @@ class Certificate:
         return f"tbs:{hashlib.sha256(self._parsed.tbs_certificate_bytes).hexdigest()}"
 
     @cached_property
-    def signed(self) -> Signed | None:
+    def signed(self) -> KeySignature | None:
         """The signature that the certificate itself bears; None for one that no kernel knows."""
         from cryptography.exceptions import UnsupportedAlgorithm
 
         contents = self._parsed.tbs_certificate_bytes
         oid = self._parsed.signature_algorithm_oid.dotted_string
-        algorithm = _ML_DSA.get(oid) or ("rsa" if oid.startswith("1.2.840.113549.1.1.") else "ecdsa")
+        algorithm = _ML_DSA_KINDS.get(oid) or ("rsa" if oid.startswith("1.2.840.113549.1.1.") else "ecdsa")
         if algorithm.startswith("ml-dsa"):
-            return Signed(algorithm, None, contents, self._parsed.signature)
+            return KeySignature(algorithm, None, contents, self._parsed.signature)
         try:
             digest = self._parsed.signature_hash_algorithm
         except UnsupportedAlgorithm:
             return None
         hash = HASHES.get(digest.name) if digest is not None else None
-        return Signed(algorithm, hash, hash.of(contents), self._parsed.signature) if hash else None
+        return KeySignature(algorithm, hash, hash.of(contents), self._parsed.signature) if hash else None
 
     @property
     def names_itself(self) -> bool:
@@ -86,43 +95,23 @@ class Certificate:
 
     def problem(self, parses: frozenset[str] | None, verifies: frozenset[str] | None) -> Problem | None:
         """Why a kernel cannot load it; None if it can. The curves are those of `Keyring`."""
-        from kbuildpy.signing.loadable import parse_problem
-
         return parse_problem(self._parsed, parses) or (self.unverifiable(verifies) if self.names_itself else None)
 
     def unverifiable(self, verifies: frozenset[str] | None) -> Problem | None:
         """Why a kernel cannot verify anything with its key."""
-        from kbuildpy.signing.loadable import verify_problem
-
         return verify_problem(self._parsed, verifies)
 
-    def verifies(self, signed: Signed) -> bool:
+    def verifies(self, signed: KeySignature) -> bool:
         """Whether this certificate's key made a signature (crypto/asymmetric_keys/public_key.c:
         public_key_verify_signature)."""
-        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
-
-        if signed.algorithm != self.algorithm:
-            return False
-        try:
-            if signed.hash is None:
-                self._key.verify(signed.signature, signed.message)
-            elif self.algorithm == "rsa":
-                digest = utils.Prehashed(signed.hash.algorithm())
-                self._key.verify(signed.signature, signed.message, padding.PKCS1v15(), digest)
-            else:
-                digest = utils.Prehashed(signed.hash.algorithm())
-                self._key.verify(signed.signature, signed.message, ec.ECDSA(digest))
-        except (InvalidSignature, UnsupportedAlgorithm, ValueError):
-            return False
-        return True
+        return signed.algorithm == self.algorithm and is_signature_by(
+            self._key, signed.signature, signed.message, signed.hash
+        )
 
 
 def parse_certificate(der: bytes, source: str) -> Certificate:
     """The certificate `der`, found in `source`. Raises `KbuildError` for one that the kernel could not load."""
     from cryptography import x509
-
-    from kbuildpy.signing.keys import key_algorithm, unreadable_certificate
 
     try:
         with warnings.catch_warnings():
@@ -179,10 +168,3 @@ def _key_identifiers(parsed: Any) -> tuple[bytes | None, tuple[bytes | None, byt
                     issuer = name.value.public_bytes()
                     by_issuer = integer(value.authority_cert_serial_number) + issuer[element(issuer, 0).start :]
     return subject_key, (by_issuer, by_key)
-
-
-_ML_DSA = {
-    "2.16.840.1.101.3.4.3.17": "ml-dsa-44",
-    "2.16.840.1.101.3.4.3.18": "ml-dsa-65",
-    "2.16.840.1.101.3.4.3.19": "ml-dsa-87",
-}

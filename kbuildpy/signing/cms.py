@@ -14,7 +14,8 @@ from cryptography.hazmat import asn1
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.hashes import Hash
-from kbuildpy.signing.keys import PrivateKey
+from kbuildpy.signing.private_key import PrivateKey
+from kbuildpy.signing.public_key import ML_DSA_OIDS
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.structures import (
     DATA,
@@ -122,7 +123,7 @@ def signature_algorithm(key: str, hash: Hash) -> AlgorithmIdentifier:
     """How a signature by an `rsa`, `ecdsa` or `ml-dsa-*` key over a digest is called."""
     if key == "rsa":
         return AlgorithmIdentifier(algorithm=RSA_ENCRYPTION, parameters=asn1.Null())
-    return AlgorithmIdentifier(algorithm=_identifier(ML_DSA.get(key, hash.ecdsa_oid)), parameters=None)
+    return AlgorithmIdentifier(algorithm=_identifier(ML_DSA_OIDS.get(key, hash.ecdsa_oid)), parameters=None)
 
 
 def issuer_and_serial(certificate: Certificate) -> IssuerAndSerialNumber:
@@ -150,10 +151,3 @@ def signers(data: SignedData) -> Sequence[SignerInfo]:
 
 def _identifier(dotted: str) -> ObjectIdentifier:
     return x509.ObjectIdentifier(dotted)
-
-
-ML_DSA = {
-    "ml-dsa-44": "2.16.840.1.101.3.4.3.17",
-    "ml-dsa-65": "2.16.840.1.101.3.4.3.18",
-    "ml-dsa-87": "2.16.840.1.101.3.4.3.19",
-}

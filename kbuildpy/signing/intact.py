@@ -1,13 +1,13 @@
-"""Whether a signature is good under a key: the one place that calls the library's verification."""
+"""Whether a signature that is there already is one by a certificate's key."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.signing.cms import ML_DSA, parse, signers
+from kbuildpy.signing.cms import parse, signers
 from kbuildpy.signing.hashes import BY_OID
-from kbuildpy.signing.keys import key_algorithm
+from kbuildpy.signing.public_key import ML_DSA_OIDS, is_signature_by, key_algorithm
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -21,30 +21,11 @@ def is_intact(contents: bytes, signature: bytes, certificate: Certificate) -> bo
         return False
     if info.signed_attributes is not None:
         return False
-    return is_good(
-        certificate.public_key(),
-        info.signature,
-        contents,
-        hash_oid=info.digest_algorithm.algorithm.dotted_string,
-        algorithm_oid=info.signature_algorithm.algorithm.dotted_string,
-    )
-
-
-def is_good(key: Any, signature: bytes, contents: bytes, *, hash_oid: str, algorithm_oid: str) -> bool:
-    """Whether `signature` is good for `contents` under the public `key`, by the algorithms that it says it is of."""
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
-
-    kind, hash = key_algorithm(key), BY_OID.get(hash_oid)
-    try:
-        if kind == "rsa" and hash is not None:
-            key.verify(signature, hash.of(contents), padding.PKCS1v15(), utils.Prehashed(hash.algorithm()))
-        elif kind == "ecdsa" and hash is not None and algorithm_oid == hash.ecdsa_oid:
-            key.verify(signature, hash.of(contents), ec.ECDSA(utils.Prehashed(hash.algorithm())))
-        elif kind and ML_DSA.get(kind) == algorithm_oid:
-            key.verify(signature, contents)
-        else:
-            return False
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+    key = certificate.public_key()
+    kind, hash = key_algorithm(key), BY_OID.get(info.digest_algorithm.algorithm.dotted_string)
+    algorithm = info.signature_algorithm.algorithm.dotted_string
+    if kind in ML_DSA_OIDS:
+        return algorithm == ML_DSA_OIDS[kind] and is_signature_by(key, info.signature, contents, None)
+    if hash is None or (kind != "rsa" and (kind != "ecdsa" or algorithm != hash.ecdsa_oid)):
         return False
-    return True
+    return is_signature_by(key, info.signature, hash.of(contents), hash)

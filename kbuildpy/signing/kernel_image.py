@@ -19,6 +19,7 @@ from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.hashes import HASHES
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.loadable import curves_in
+from kbuildpy.signing.public_key import ML_DSA_OIDS
 
 # A certificate, what is signed in it (of a small ECDSA key less than 256 bytes), and in that a version or (in X.509
 # version 1) a serial number.
@@ -29,7 +30,6 @@ _NIST_NAME = "2.16.840.1.101.3.4."
 _WAIVER = b"Waived invalid module sig"
 # The algorithm's name with its implementation's (crypto/mldsa.c: crypto_mldsa_algs); the name alone has every parser.
 _ML_DSA_VERIFIER = re.compile(rb"mldsa44-[a-z]")
-_ML_DSA = tuple(f"{_NIST_NAME}3.{number}" for number in (17, 18, 19))
 
 
 class CertificateList(NamedTuple):
@@ -141,7 +141,7 @@ def _unknown_algorithms(kernel: bytes) -> frozenset[str]:
         f"{_NIST_NAME}{kernel[match.end()]}.{kernel[match.end() + 1]}"
         for match in re.finditer(re.escape(_NIST), kernel[:-2])
     }
-    ours = {oid for hash in HASHES.values() for oid in (hash.oid, hash.ecdsa_oid)} | set(_ML_DSA)
+    ours = {oid for hash in HASHES.values() for oid in (hash.oid, hash.ecdsa_oid)} | set(ML_DSA_OIDS.values())
     return frozenset(oid for oid in ours if oid.startswith(_NIST_NAME) and oid not in known)
 
 

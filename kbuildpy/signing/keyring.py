@@ -10,36 +10,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from kbuildpy.signing.certificates import Certificate
-
-if TYPE_CHECKING:
-    from kbuildpy.signing.loadable import Problem
+from kbuildpy.signing.loadable import Problem
 
 
 @dataclass(frozen=True)
 class Keyring:
-    """`certificates` that are trusted, `revoked` ones, and `blacklist`: words `tbs:HEX` (SHA-256 of a certificate's
-    signed part) and `bin:HEX` (digest of a module without its signature).
-
-    `kernel` is the release it belongs to, "" for none. `unknown` are the algorithms (object identifiers) that the
-    kernel does not know; of the others it is taken for granted that it has them, or can load their modules, but for
-    ML-DSA (`verifies_ml_dsa`), which kernels know by name that have nothing to verify it with (CONFIG_CRYPTO_MLDSA).
-    `parses` are the curves of ECDSA that it knows by name (`p256`), and `verifies` those that it has something to
-    verify with; None where no kernel was asked. `waives_attributes`: it takes signed attributes in an ML-DSA signature
-    (CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA).
-    """
+    """What a kernel has to look at a signature with, and what it can do with it."""
 
     kernel: str = ""
+    """The release that it belongs to, "" for none."""
     certificates: tuple[Certificate, ...] = ()
+    """The trusted ones."""
     revoked: tuple[Certificate, ...] = ()
     blacklist: frozenset[str] = frozenset()
+    """Words `tbs:HEX` (SHA-256 of a certificate's signed part) and `bin:HEX` (digest of a module without its
+    signature)."""
     unknown: frozenset[str] = field(default=frozenset(), repr=False)
+    """Object identifiers of algorithms that the kernel does not know; the others it has, or can load their modules."""
     waives_attributes: bool = False
+    """It takes signed attributes in an ML-DSA signature (CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA)."""
     verifies_ml_dsa: bool = True
+    """It can verify ML-DSA (CONFIG_CRYPTO_MLDSA): kernels without that know the algorithm by name all the same."""
     parses: frozenset[str] | None = field(default=None, repr=False)
+    """The curves of ECDSA that it knows by name (`p256`); None where no kernel was asked."""
     verifies: frozenset[str] | None = field(default=None, repr=False)
+    """The curves that it has something to verify with; None where no kernel was asked."""
 
     @cached_property
     def trusted_by_identifier(self) -> dict[bytes, Certificate]:
@@ -83,20 +81,24 @@ class Keyring:
         )
 
 
-def find(
-    ring: dict[bytes, Certificate], first: bytes | None, second: bytes | None = None
-) -> tuple[Certificate | None, bool]:
-    """The certificate that bears either identifier as one of its own, and whether `second` contradicts `first`.
+class Found(NamedTuple):
+    """What a search in a ring came to: the `certificate`, None for none; `contradicted` where one bears the first
+    identifier and another key than the second names."""
+
+    certificate: Certificate | None
+    contradicted: bool = False
+
+
+def find(ring: dict[bytes, Certificate], first: bytes | None, second: bytes | None = None) -> Found:
+    """The certificate that bears either identifier as one of its own.
 
     (crypto/asymmetric_keys/asymmetric_type.c: find_asymmetric_key)
     """
     wanted = second if first is None else first
     found = ring.get(wanted) if wanted else None
-    if found is None:
-        return None, False
-    if first is not None and second is not None and found.subject_key != second:
-        return None, True
-    return found, False
+    if found is not None and first is not None and second is not None and found.subject_key != second:
+        return Found(None, contradicted=True)
+    return Found(found)
 
 
 def _by_identifier(certificates: Iterable[Certificate]) -> dict[bytes, Certificate]:

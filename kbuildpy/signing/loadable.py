@@ -3,8 +3,8 @@
 (rsa_check_key_length), crypto/ecdsa.c.
 
 A certificate that cannot be loaded verifies nothing. The surprise: one that signs itself is verified when it is loaded,
-so that a kernel without ECDSA has none of those with a key on a curve, and one that somebody else has issued it has, to
-no purpose.
+so a kernel without ECDSA does not load one with a key on a curve. It loads one that another certificate has signed,
+although it cannot verify with it.
 """
 
 from __future__ import annotations

@@ -20,25 +20,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One module. The digests, in hexadecimal, are of the whole file before it was signed and after; of the file that
-    was built and of the installed one as it lies there, compressed or not. `signer`, `serial` and `key_id` are the
-    certificate's, None where nothing was signed; `time` is UTC in ISO 8601."""
+class ManifestLine:
+    """One module that was signed or installed."""
 
     path: str
     sha256_before: str
+    """In hexadecimal, of the whole file before it was signed, or of the one that was built."""
     sha256_after: str
+    """Of the whole file after that, or of the installed one as it lies there, compressed or not."""
     signer: str | None
+    """The certificate's subject; None, as the next four, where nothing was signed."""
     serial: str | None
     key_id: str | None
+    """The certificate's subject key identifier, in hexadecimal."""
     hash: str | None
     algorithm: str | None
     time: str
+    """UTC, in ISO 8601."""
 
 
-def new_entry(path: Path, before: bytes, after: bytes, signer: Signer | None) -> Entry:
-    """What is to be said of the module `path`, of which `signer` has just made `after` from `before`."""
-    return Entry(
+def new_line(path: Path, before: bytes, after: bytes, signer: Signer | None) -> ManifestLine:
+    """The line about the module `path`, of which `signer` has just made `after` from `before`."""
+    return ManifestLine(
         path=str(path),
         sha256_before=digest(before),
         sha256_after=digest(after),
@@ -62,24 +65,24 @@ class Manifest:
         try:
             # (not by its name again: that may be another file's by now)
             self._file.seek(0)
-            lines = _read_lines(self._file, path)
-            self.entries = {entry.path: entry for entry in lines.entries}
-            if lines.cut:
-                self._file.truncate(lines.size)
-            elif lines.unended:
+            read = _read_lines(self._file, path)
+            self.lines = {line.path: line for line in read.lines}
+            if read.cut:
+                self._file.truncate(read.size)
+            elif read.unended:
                 self._file.write(b"\n")
         except BaseException:
             self._file.close()
             raise
 
-    def add(self, entry: Entry) -> None:
+    def add(self, line: ManifestLine) -> None:
         """Add a line, unless the manifest says this of the file already."""
         with self._lock:
-            known = self.entries.get(entry.path)
-            if known is None or replace(known, time=entry.time) != entry:
-                self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
+            known = self.lines.get(line.path)
+            if known is None or replace(known, time=line.time) != line:
+                self._file.write(json.dumps(asdict(line)).encode() + b"\n")
                 self._file.flush()
-                self.entries[entry.path] = entry
+                self.lines[line.path] = line
 
     def close(self) -> None:
         """Have it on the disk."""
@@ -88,54 +91,54 @@ class Manifest:
             os.fsync(self._file.fileno())
 
 
-def read_manifest(path: Path) -> list[Entry]:
+def read_manifest(path: Path) -> list[ManifestLine]:
     """The lines of a manifest; one that a kill cut short is left out.
 
-    Raises `KbuildError` for a file that cannot be read, or that is none.
+    Raises `KbuildError` for a file that cannot be read, or is no manifest.
     """
     try:
         file = os.fdopen(open_regular(path), "rb")
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error
     with file:
-        return _read_lines(file, path).entries
+        return _read_lines(file, path).lines
 
 
 class _Lines(NamedTuple):
     """What a manifest holds: `size` is the bytes of its whole lines; after them, the last line may be `cut` short, or
-    whole and only `unended` (somebody's editor)."""
+    whole and only `unended` (by an editor)."""
 
-    entries: list[Entry]
+    lines: list[ManifestLine]
     size: int
     cut: bool = False
     unended: bool = False
 
 
 def _read_lines(file: IO[bytes], path: Path) -> _Lines:
-    entries: list[Entry] = []
+    lines: list[ManifestLine] = []
     size, number = 0, 0
     try:
         while line := file.readline(_LONGEST):
             number += 1
             try:
-                entries.append(_entry(json.loads(line)))
+                lines.append(_line(json.loads(line)))
             except (ValueError, TypeError, RecursionError) as error:
                 if _is_cut(line, error):
-                    return _Lines(entries, size, cut=True)
+                    return _Lines(lines, size, cut=True)
                 raise KbuildError(
                     f"{path}:{number}: no line of a manifest",
                     hint="name a file that `--manifest` of sign or install wrote",
                 ) from error
             size += len(line)
             if not line.endswith(b"\n"):
-                return _Lines(entries, size, unended=True)
+                return _Lines(lines, size, unended=True)
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error
-    return _Lines(entries, size)
+    return _Lines(lines, size)
 
 
 _LONGEST = 1 << 20
-"""Bytes of a line; more is none."""
+"""Bytes of a line, at most."""
 _BEGINNING = b'{"path": "'
 
 
@@ -145,19 +148,19 @@ def _is_cut(line: bytes, error: Exception) -> bool:
     return ours and len(line) < _LONGEST and not line.endswith(b"\n") and isinstance(error, json.JSONDecodeError)
 
 
-def _entry(value: object) -> Entry:
-    """The entry that a line of a manifest is. Raises `ValueError` or `TypeError` for one that is none."""
+def _line(value: object) -> ManifestLine:
+    """A line of a manifest. Raises `ValueError` or `TypeError` for another value."""
     if not isinstance(value, dict):
         raise TypeError("not an object")
-    entry = Entry(**value)
-    for name, text in asdict(entry).items():
+    line = ManifestLine(**value)
+    for name, text in asdict(line).items():
         if not isinstance(text, str) and not (text is None and name in _MAY_BE_NONE):
             raise TypeError(f"{name} is no text")
     # (a path of this system, then: of bytes that are no UTF-8, Python makes only some of the surrogates)
-    if "\0" in entry.path or not entry.path:
+    if "\0" in line.path or not line.path:
         raise ValueError("no path")
-    os.fsencode(entry.path)
-    return entry
+    os.fsencode(line.path)
+    return line
 
 
 _MAY_BE_NONE = {"signer", "serial", "key_id", "hash", "algorithm"}
@@ -172,15 +175,15 @@ def compare_manifest(
     at, however either spells the path. A module that the manifest has and the directories have not is wrong, as is one
     that it does not have. Raises `KbuildError` for a file that is no manifest.
     """
-    entries = {Path(entry.path).absolute(): entry for entry in read_manifest(manifest)}
+    lines = {Path(line.path).absolute(): line for line in read_manifest(manifest)}
     places = [place.absolute() for place in named]
     paths = {path.absolute(): path for path in found}
-    for path, entry in entries.items():
+    for path, line in lines.items():
         if not named or any(path == place or place in path.parents for place in places):
-            paths.setdefault(path, Path(entry.path))
+            paths.setdefault(path, Path(line.path))
     good, wrong = [], {}
     for place, path in paths.items():
-        if (said := entries.get(place)) is None:
+        if (said := lines.get(place)) is None:
             wrong[path] = KbuildError(f"{path}: not in the manifest {manifest}")
             continue
         try:
@@ -199,5 +202,5 @@ def compare_manifest(
 
 
 def digest(contents: bytes) -> str:
-    """What a manifest calls a file's contents."""
+    """The digest of a file's contents in a manifest: SHA-256 in hexadecimal."""
     return hashlib.sha256(contents).hexdigest()

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.pin import keep_out_of_core_dumps
 from kbuildpy.signing.hashes import Hash
-from kbuildpy.signing.keys import KeyGoneError, Passphrase, checked_certificate, key_algorithm, public_bytes
 from kbuildpy.signing.pkcs11_library import open_library
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, parse_pkcs11_uri
+from kbuildpy.signing.private_key import KeyGoneError, Passphrase
+from kbuildpy.signing.public_key import key_algorithm, public_bytes
+from kbuildpy.signing.signer_certificate import checked_certificate
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

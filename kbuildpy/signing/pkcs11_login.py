@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.signing.keys import Passphrase
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, read_pin
+from kbuildpy.signing.private_key import Passphrase
 
 
 def log_in(token: Any, uri: Pkcs11Uri, passphrase: Passphrase) -> tuple[Any, str | None]:

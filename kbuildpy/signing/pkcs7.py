@@ -18,9 +18,10 @@ from cryptography.x509 import ObjectIdentifier
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing import cms
-from kbuildpy.signing.certificates import Certificate, Signed, parse_certificate
+from kbuildpy.signing.certificates import Certificate, KeySignature, parse_certificate
 from kbuildpy.signing.der import common_name, integer, is_name
 from kbuildpy.signing.hashes import BY_OID, Hash
+from kbuildpy.signing.public_key import ML_DSA_OIDS
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.structures import (
     CONTENT_TYPE,
@@ -34,30 +35,32 @@ from kbuildpy.signing.structures import (
 
 
 @dataclass(frozen=True)
-class Signer:
-    """One signature of a message.
-
-    `identifier` is what its certificate is found by: serial number and issuer, or the key's identifier. `issuer` and
-    `serial` are what it says in words, "" and None where the key is named. `digest` is that of the contents, and
-    `digest_matches` whether the signed attributes agree with it. `oids` are the algorithms a kernel must know.
-    """
+class MessageSigner:
+    """One signature of a message (RFC 5652: SignerInfo), as the kernel takes it in."""
 
     identifier: bytes
+    """What the signer's certificate is found by: serial number and issuer, or the identifier of its key."""
     issuer: str
+    """The issuer's name, "" where the key is named."""
     serial: int | None
+    """The serial number, None where the key is named."""
     hash: Hash
     digest: bytes
-    signed: Signed
+    """That of the module's contents."""
+    signed: KeySignature
     has_attributes: bool
+    """Attributes are signed, and the contents only by their digest in these."""
     digest_matches: bool
+    """The digest in the signed attributes is that of the contents."""
     oids: tuple[str, ...]
+    """The algorithms that a kernel must know."""
 
 
 @dataclass(frozen=True)
 class Message:
     """A signature that was parsed; `embedded` are the certificates that came with it."""
 
-    signers: tuple[Signer, ...]
+    signers: tuple[MessageSigner, ...]
     embedded: tuple[Certificate, ...] = field(repr=False)
 
     @cached_property
@@ -96,7 +99,7 @@ def parse_message(contents: bytes, signature: bytes) -> Message:
     return Message(signers, embedded)
 
 
-def _signer(info: SignerInfo, version: int, contents: bytes, digest_of: Callable[[Hash], bytes]) -> Signer:
+def _signer(info: SignerInfo, version: int, contents: bytes, digest_of: Callable[[Hash], bytes]) -> MessageSigner:
     if info.version not in (1, 3):
         raise Refused(f"the signature has a signer of version {info.version}, not 1 or 3", errno="EINVAL")
     if (info.version == 1) != (version == 1):
@@ -116,13 +119,13 @@ def _signer(info: SignerInfo, version: int, contents: bytes, digest_of: Callable
     # A key that takes the contents needs no digest, unless the attributes have one in them.
     if not direct or info.signed_attributes is not None:
         oids.append(hash.oid)
-    return Signer(
+    return MessageSigner(
         identifier=identifier,
         issuer=issuer,
         serial=serial,
         hash=hash,
         digest=digest,
-        signed=Signed(algorithm, None if direct else hash, signed, info.signature),
+        signed=KeySignature(algorithm, None if direct else hash, signed, info.signature),
         has_attributes=info.signed_attributes is not None,
         digest_matches=matches,
         oids=tuple(oids),
@@ -191,5 +194,5 @@ def _algorithm(oid: ObjectIdentifier) -> str:
 _ALGORITHMS = {
     RSA_ENCRYPTION: "rsa",
     **{ObjectIdentifier(hash.ecdsa_oid): "ecdsa" for hash in BY_OID.values() if hash.name != "sha3-224"},
-    **{ObjectIdentifier(oid): name for name, oid in cms.ML_DSA.items()},
+    **{ObjectIdentifier(oid): name for name, oid in ML_DSA_OIDS.items()},
 }

@@ -11,7 +11,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.signing.cms import issuer_and_serial, key_identifier, parse, sign, signers
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.intact import is_intact
-from kbuildpy.signing.keys import PrivateKey
+from kbuildpy.signing.private_key import PrivateKey
 from kbuildpy.signing.trailer import append_signature, split_signature, without_signatures
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signs, and how: the key, its certificate, the digest; `use_key_id` names the certificate by its subject key
-    identifier in place of issuer and serial number."""
+    """Who signs, and how."""
 
     key: PrivateKey
     certificate: Certificate
     hash: Hash
     use_key_id: bool = False
+    """The certificate is named by its subject key identifier in place of issuer and serial number."""
 
     @property
     def name(self) -> str:

@@ -7,191 +7,188 @@ one, and says ENOKEY to both.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kbuildpy.signing.certificates import Certificate, Signed
+from kbuildpy.signing.certificates import Certificate, KeySignature
+from kbuildpy.signing.chain import BROKEN, Chain, chains_of, signs_itself
 from kbuildpy.signing.hashes import BY_OID
 from kbuildpy.signing.keyring import Keyring, find
-from kbuildpy.signing.pkcs7 import Message, Signer
+from kbuildpy.signing.loadable import Problem
+from kbuildpy.signing.pkcs7 import Message, MessageSigner
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A kernel does not take a signature."""
+
+    errno: str
+    """What it answers: the name of the error."""
+    reason: str
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """`errno` is what the kernel answers, None when it takes the signature; `reason` says why it does not.
-
-    `valid`: the signature is intact; None where nobody can tell for want of the certificate. `certificate` is the one
-    that it was checked with.
-    """
+    """What is found out about a signature for one keyring."""
 
     valid: bool | None
-    errno: str | None
-    reason: str | None
+    """The signature is intact; None where that cannot be told for want of the certificate."""
     certificate: Certificate | None
+    """The certificate that it was checked with."""
+    rejection: Rejection | None
+    """Why the kernel does not take it; None when it does."""
 
 
 def judge(message: Message, keyring: Keyring) -> Judgement:
     """What the kernel that has `keyring` says of a message."""
-    valid, certificate = _look(message, keyring)
-    errno, reason = _refusal(message, keyring)
-    return Judgement(valid, errno, reason, certificate)
-
-
-def _look(message: Message, keyring: Keyring) -> tuple[bool | None, Certificate | None]:
-    """Whether the signatures are intact, whatever the kernel would say, as far as certificates are known."""
-    known = _known(message, keyring)
-    results = [
+    rejection = next((found for check in _CHECKS if (found := check(message, keyring))), None)
+    known = {**message.by_identifier, **keyring.known_by_identifier}
+    checked = [
         (signer.digest_matches and certificate.verifies(signer.signed), certificate)
-        for signer, certificate in ((item, known.get(item.identifier)) for item in message.signers)
-        if certificate is not None
+        for signer in message.signers
+        if (certificate := known.get(signer.identifier)) is not None
     ]
-    if results:
-        return min(results, key=lambda result: result[0])
+    if checked:
+        valid, certificate = min(checked, key=lambda result: result[0])
+        return Judgement(valid, certificate, rejection)
     # The digest in signed attributes can be compared without any key.
-    return (None if all(signer.digest_matches for signer in message.signers) else False), None
+    changed = not all(signer.digest_matches for signer in message.signers)
+    return Judgement(False if changed else None, None, rejection)
 
 
-def _known(message: Message, keyring: Keyring) -> dict[bytes, Certificate]:
-    if not message.embedded:
-        return keyring.known_by_identifier
-    return {**{item.identifier: item for item in message.embedded}, **keyring.known_by_identifier}
+def _reject_unloadable(message: Message, keyring: Keyring) -> Rejection | None:
+    """(The kernel's parser of the message reads the certificates that are in it, too.)"""
+    return _first_problem(message, keyring.problem_of, "cannot be loaded: it ")
 
 
-def _refusal(message: Message, keyring: Keyring) -> tuple[str | None, str | None]:
-    for certificate in message.embedded:
-        # (the parser of the message reads those, too)
-        if problem := keyring.problem_of(certificate):
-            return problem.errno, f"a certificate that comes with the signature cannot be loaded: it {problem.words}"
+def _reject_unknown_algorithm(message: Message, keyring: Keyring) -> Rejection | None:
     unknown = [oid for signer in message.signers for oid in signer.oids if oid in keyring.unknown]
-    if unknown:
-        return "ENOPKG", f"the kernel does not know its algorithm: {_algorithm_name(unknown[0], message)}"
-    if message.has_attributes and not (keyring.waives_attributes and all(map(_is_ml_dsa, message.signers))):
-        return "EKEYREJECTED", "the signature has signed attributes, which the kernel refuses in a module's"
-    if not all(signer.digest_matches for signer in message.signers):
-        return "EKEYREJECTED", "the signature is over other contents: the module was changed"
-    for certificate in message.embedded:
-        if problem := certificate.unverifiable(keyring.verifies):
-            return problem.errno, f"a certificate that comes with the signature {problem.words}"
-    walked: dict[int, tuple[list[Certificate], str]] = {}
-    chains = [_chain(signer, message, walked) for signer in message.signers]
-    broken = next((problem for _, problem in chains if problem), None)
-    if broken:
-        return "EKEYREJECTED", broken
-    signed = list(zip(message.signers, (chain for chain, _ in chains), strict=True))
-    if all(chain and any(keyring.is_blacklisted(item) for item in chain) for _, chain in signed):
-        return "EKEYREJECTED", "a certificate that comes with the signature is blacklisted"
-    if keyring.revoked and _trust(signed, keyring.revoked_by_identifier)[0] is None:
-        return "EKEYREJECTED", "its certificate is revoked"
+    if not unknown:
+        return None
+    return Rejection("ENOPKG", f"the kernel does not know its algorithm: {_algorithm_name(unknown[0], message)}")
+
+
+def _reject_attributes(message: Message, keyring: Keyring) -> Rejection | None:
+    if not message.has_attributes or (keyring.waives_attributes and all(map(_is_ml_dsa, message.signers))):
+        return None
+    return Rejection("EKEYREJECTED", "the signature has signed attributes, which the kernel refuses in a module's")
+
+
+def _reject_other_contents(message: Message, keyring: Keyring) -> Rejection | None:
+    if all(signer.digest_matches for signer in message.signers):
+        return None
+    return Rejection("EKEYREJECTED", "the signature is over other contents: the module was changed")
+
+
+def _reject_unverifiable(message: Message, keyring: Keyring) -> Rejection | None:
+    return _first_problem(message, lambda certificate: certificate.unverifiable(keyring.verifies), "")
+
+
+def _reject_untrusted(message: Message, keyring: Keyring) -> Rejection | None:
+    chains = chains_of(message)
+    if broken := next((chain.problem for chain in chains if chain.problem), ""):
+        return Rejection("EKEYREJECTED", broken)
+    signed = list(zip(message.signers, chains, strict=True))
+    if all(any(map(keyring.is_blacklisted, chain.certificates)) for chain in chains):
+        return Rejection("EKEYREJECTED", "a certificate that comes with the signature is blacklisted")
+    if keyring.revoked and _untrusted(signed, keyring.revoked_by_identifier) is None:
+        return Rejection("EKEYREJECTED", "its certificate is revoked")
     if keyring.blacklist and any(f"bin:{signer.digest.hex()}" in keyring.blacklist for signer in message.signers):
         # Not load_module() but IMA's appraisal looks there (security/integrity/ima/ima_appraise.c:
         # ima_check_blacklist), with the digest that the signature is over.
-        return "EPERM", "the module's digest is blacklisted"
-    errno, reason = _trust(signed, keyring.trusted_by_identifier)
-    if errno is None:
-        for item in (keyring.trusted_by_identifier.get(signer.identifier) for signer in message.signers):
-            if item is not None and (problem := item.unverifiable(keyring.verifies)):
-                return "EKEYREJECTED", f"its certificate {problem.words}"
-    if errno is None and not keyring.verifies_ml_dsa and any(map(_is_ml_dsa, message.signers)):
-        return "EKEYREJECTED", "the kernel has nothing to verify ML-DSA with (CONFIG_CRYPTO_MLDSA)"
-    signing = [item for signer in message.signers if (item := keyring.known_by_identifier.get(signer.identifier))]
-    if errno == "ENOKEY" and any(map(keyring.is_blacklisted, signing)):
-        return errno, "its certificate is blacklisted"
-    problems = [problem for item in signing if (problem := keyring.problem_of(item))]
-    if errno == "ENOKEY" and problems:
-        return errno, f"the kernel cannot load its certificate ({problems[0].errno}), which {problems[0].words}"
-    return errno, reason
+        return Rejection("EPERM", "the module's digest is blacklisted")
+    rejection = _untrusted(signed, keyring.trusted_by_identifier)
+    if rejection is None:
+        return _reject_unusable_key(message, keyring)
+    return _why_unknown(message, keyring) or rejection if rejection.errno == "ENOKEY" else rejection
 
 
-def _chain(
-    signer: Signer, message: Message, walked: dict[int, tuple[list[Certificate], str]]
-) -> tuple[list[Certificate], str]:
-    """The certificates that came with the signature, from the signer's own upwards, and what is wrong with them
-    (pkcs7_verify.c: pkcs7_verify_one, pkcs7_verify_sig_chain); `walked` are those of other signers, by certificate."""
-    # (the kernel compares with the first identifier only here: pkcs7_find_key)
-    current = message.by_identifier.get(signer.identifier)
-    if current is None:
-        return [], ""
-    if not current.verifies(signer.signed):
-        return [], "the signature is broken, or the module was changed"
-    if id(current) not in walked:
-        walked[id(current)] = _walk_up(current, message)
-    return walked[id(current)]
+_CHECKS: tuple[Callable[[Message, Keyring], Rejection | None], ...] = (
+    _reject_unloadable,
+    _reject_unknown_algorithm,
+    _reject_attributes,
+    _reject_other_contents,
+    _reject_unverifiable,
+    _reject_untrusted,
+)
+"""In the kernel's order: the first that rejects a signature has the error."""
 
 
-def _walk_up(current: Certificate, message: Message) -> tuple[list[Certificate], str]:
-    chain = [current]
-    seen = {id(current)}
-    while not _signs_itself(current):
-        by_issuer, by_key = current.authority
-        if by_issuer is not None:
-            above = message.by_identifier.get(by_issuer)
-            if above is not None and by_key is not None and above.subject_key != by_key:
-                return chain, "the certificates that come with the signature contradict each other"
-        else:
-            above = message.by_subject_key.get(by_key) if by_key else None
-        if above is None or id(above) in seen:
-            break
-        if current.signed is None or not above.verifies(current.signed):
-            return chain, "a certificate that comes with the signature is forged"
-        chain.append(above)
-        seen.add(id(above))
-        current = above
-    return chain, ""
+def _first_problem(
+    message: Message, problem_of: Callable[[Certificate], Problem | None], what: str
+) -> Rejection | None:
+    for certificate in message.embedded:
+        if problem := problem_of(certificate):
+            return Rejection(problem.errno, f"a certificate that comes with the signature {what}{problem.words}")
+    return None
 
 
-def _trust(
-    signed: list[tuple[Signer, list[Certificate]]], ring: dict[bytes, Certificate]
-) -> tuple[str | None, str | None]:
-    """What trust in the certificates of `ring` makes of signers and their chains: nothing for one that is found,
-    ENOKEY for none, EKEYREJECTED for a wrong signature (pkcs7_trust.c: pkcs7_validate_trust)."""
-    trusted = False
+def _reject_unusable_key(message: Message, keyring: Keyring) -> Rejection | None:
+    """Reject what a trusted certificate has signed whose key the kernel has nothing to verify with."""
+    for signer in message.signers:
+        trusted = keyring.trusted_by_identifier.get(signer.identifier)
+        if trusted is not None and (problem := trusted.unverifiable(keyring.verifies)):
+            return Rejection("EKEYREJECTED", f"its certificate {problem.words}")
+    if not keyring.verifies_ml_dsa and any(map(_is_ml_dsa, message.signers)):
+        return Rejection("EKEYREJECTED", "the kernel has nothing to verify ML-DSA with (CONFIG_CRYPTO_MLDSA)")
+    return None
+
+
+def _why_unknown(message: Message, keyring: Keyring) -> Rejection | None:
+    """Why the kernel has not the certificate of a signer, where it is one of those that it was given."""
+    given = [item for signer in message.signers if (item := keyring.known_by_identifier.get(signer.identifier))]
+    if any(map(keyring.is_blacklisted, given)):
+        return Rejection("ENOKEY", "its certificate is blacklisted")
+    if problem := next((problem for item in given if (problem := keyring.problem_of(item))), None):
+        return Rejection("ENOKEY", f"the kernel cannot load its certificate ({problem.errno}), which {problem.words}")
+    return None
+
+
+def _untrusted(signed: Sequence[tuple[MessageSigner, Chain]], ring: dict[bytes, Certificate]) -> Rejection | None:
+    """Why the certificates of `ring` do not vouch for these signers with their chains, None if they do: one is enough,
+    and a wrong signature of any is too much (pkcs7_trust.c: pkcs7_validate_trust)."""
+    outcomes = []
     for signer, chain in signed:
-        errno, reason = _trust_one(signer, chain, ring)
-        if errno == "EKEYREJECTED":
-            return errno, reason
-        trusted = trusted or errno is None
-    return (None, None) if trusted else ("ENOKEY", "no trusted certificate is the signer's")
+        outcomes.append(_untrusted_signer(signer, chain.certificates, ring))
+        if (last := outcomes[-1]) is not None and last.errno == "EKEYREJECTED":
+            return last
+    return None if None in outcomes else _NO_KEY
 
 
-def _trust_one(
-    signer: Signer, chain: list[Certificate], ring: dict[bytes, Certificate]
-) -> tuple[str | None, str | None]:
-    below: Signed | None = signer.signed
+def _untrusted_signer(
+    signer: MessageSigner, chain: Sequence[Certificate], ring: dict[bytes, Certificate]
+) -> Rejection | None:
+    """The same of one signer (pkcs7_trust.c: pkcs7_validate_trust_one)."""
+    below: KeySignature | None = signer.signed
     for certificate in chain:
         # (the kernel goes on where the identifiers contradict each other)
-        found, _ = find(ring, certificate.identifier, certificate.subject_key)
+        found = find(ring, certificate.identifier, certificate.subject_key).certificate
         if found is not None:
-            return _outcome(found, below)
-        if _signs_itself(certificate):
-            return "ENOKEY", None
+            return _unsigned_by(found, below)
+        if signs_itself(certificate):
+            return _NO_KEY
         below = certificate.signed
     if chain and any(chain[-1].authority):
-        found, contradicted = find(ring, *chain[-1].authority)
-        if contradicted:
-            return "EKEYREJECTED", "the trusted certificate is not the one that the signature's certificate names"
-        if found is not None:
-            return _outcome(found, below)
-    found, _ = find(ring, signer.identifier)
-    return ("ENOKEY", None) if found is None else _outcome(found, signer.signed)
+        above = find(ring, *chain[-1].authority)
+        if above.contradicted:
+            return Rejection(
+                "EKEYREJECTED", "the trusted certificate is not the one that the signature's certificate names"
+            )
+        if above.certificate is not None:
+            return _unsigned_by(above.certificate, below)
+    found = find(ring, signer.identifier).certificate
+    return _NO_KEY if found is None else _unsigned_by(found, signer.signed)
 
 
-def _outcome(found: Certificate, signed: Signed | None) -> tuple[str | None, str | None]:
-    if signed is not None and found.verifies(signed):
-        return None, None
-    return "EKEYREJECTED", "the signature is broken, or the module was changed"
+_NO_KEY = Rejection("ENOKEY", "no trusted certificate is the signer's")
 
 
-def _signs_itself(certificate: Certificate) -> bool:
-    """(crypto/asymmetric_keys/x509_public_key.c: x509_check_for_self_signed)"""
-    by_issuer, by_key = certificate.authority
-    if not certificate.issued_by_itself:
-        return False
-    named = by_issuer is not None or by_key is not None
-    if named and certificate.identifier != by_issuer and (by_key is None or certificate.subject_key != by_key):
-        return False
-    return certificate.signed is not None and certificate.verifies(certificate.signed)
+def _unsigned_by(certificate: Certificate, signed: KeySignature | None) -> Rejection | None:
+    """A rejection if `signed` was not made with the key of `certificate`."""
+    return None if signed is not None and certificate.verifies(signed) else Rejection("EKEYREJECTED", BROKEN)
 
 
-def _is_ml_dsa(signer: Signer) -> bool:
+def _is_ml_dsa(signer: MessageSigner) -> bool:
     return signer.signed.algorithm.startswith("ml-dsa")
 
 

@@ -8,19 +8,15 @@ about the signature. Times do not matter: the kernel never asks whether a certif
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 
 from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError, unexpected
+from kbuildpy.parallel import in_processes
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.pkcs7 import Message, Signer, parse_message
+from kbuildpy.signing.pkcs7 import Message, MessageSigner, parse_message
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.trailer import split_signature
 from kbuildpy.signing.trust import Judgement, judge
@@ -29,29 +25,37 @@ _PER_PROCESS = 32
 """Files that are handed to a process at a time; fewer are not worth a second process."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SignatureState:
-    """What is to be said of a module's signature, for one keyring.
-
-    `kernel` is the keyring's, "" for none. `valid`: the signature is intact; None where no certificate at hand can
-    tell. `trusted`: the kernel takes it. `errno` is what the kernel answers instead, and `reason` why, None for a
-    trusted one. `signer` and `serial` name the certificate as the signature does, or, where it names a key, as that
-    key's certificate; `anchor` is where the certificate was found. `key_id` and `signature` are what modinfo prints.
-    """
+    """A module's signature, looked at with one keyring."""
 
     kernel: str
+    """The release of the keyring's kernel, "" for none."""
     signed: bool
+    """The kernel would look for a signature: the module ends with the marker."""
     valid: bool | None
+    """The signature is intact; None where no certificate at hand can tell."""
     trusted: bool
+    """The kernel takes it."""
     reason: str | None
+    """Why it does not, None if it does."""
     errno: str | None = None
+    """What the kernel answers instead: the name of the error."""
     signer: str | None = None
+    """Who issued the signer's certificate, as the signature says; where it names a key, the name of that key's
+    certificate, as far as it is known."""
     serial: int | None = None
+    """The serial number of that certificate."""
     hash: str | None = None
+    """The digest; None where the signature could not be read."""
     algorithm: str | None = None
+    """The kind of key."""
     key_id: bytes = b""
+    """What modinfo calls `sig_key`."""
     signature: bytes = b""
+    """The signature by the key, as modinfo prints it."""
     anchor: str | None = None
+    """Where the certificate was found that the signature was checked with."""
 
 
 def verify(module: bytes, keyrings: Sequence[Keyring]) -> list[SignatureState]:
@@ -92,25 +96,15 @@ def verify_files(
     modules with RSA-4096 take 1.15 s one after the other, 1.28 s in two threads, 0.67 s in two processes; 4,230
     modules (.ko.xz) with ECDSA P-384 10.6 s, 10.1 s and 5.4 s.
     """
-    jobs = min(jobs or os.cpu_count() or 1, len(paths) // _PER_PROCESS)
-    if jobs < 2:
-        yield from ((path, _attempt(path, keyrings)) for path in paths)
-        return
-    chunks = [paths[start : start + _PER_PROCESS] for start in range(0, len(paths), _PER_PROCESS)]
-    # (an interrupt is this process's to handle)
-    pool = ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
-    try:
-        results = pool.map(_attempt_all, chunks, repeat(keyrings))
-        for chunk, states in zip(chunks, results, strict=True):
-            yield from zip(chunk, states, strict=True)
-    except BrokenProcessPool as broken:
-        raise KbuildError("a process that verifies modules was killed", hint="try fewer at a time: -j 1") from broken
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _attempt_all(paths: Sequence[Path], keyrings: Sequence[Keyring]) -> list[list[SignatureState] | KbuildError]:
-    return [_attempt(path, keyrings) for path in paths]
+    states = in_processes(
+        lambda path: _attempt(path, keyrings),
+        paths,
+        jobs=jobs,
+        per_process=_PER_PROCESS,
+        doing="verifies modules",
+        hint="try fewer at a time: -j 1",
+    )
+    yield from zip(paths, states, strict=True)
 
 
 def _attempt(path: Path, keyrings: Sequence[Keyring]) -> list[SignatureState] | KbuildError:
@@ -123,26 +117,34 @@ def _attempt(path: Path, keyrings: Sequence[Keyring]) -> list[SignatureState] | 
 
 
 def _unsigned(keyring: Keyring) -> SignatureState:
-    return SignatureState(keyring.kernel, False, False, False, "the module is not signed", errno="ENODATA")
+    return SignatureState(
+        kernel=keyring.kernel,
+        signed=False,
+        valid=False,
+        trusted=False,
+        reason="the module is not signed",
+        errno="ENODATA",
+    )
 
 
 def _refused(keyring: Keyring, refused: Refused) -> SignatureState:
-    return SignatureState(keyring.kernel, True, False, False, refused.message, errno=refused.errno)
+    return SignatureState(
+        kernel=keyring.kernel, signed=True, valid=False, trusted=False, reason=refused.message, errno=refused.errno
+    )
 
 
 def _state(keyring: Keyring, message: Message, judgement: Judgement) -> SignatureState:
-    signer = message.signers[0]
-    certificate = judgement.certificate
-    named = signer.serial is not None
+    signer, certificate, rejection = message.signers[0], judgement.certificate, judgement.rejection
+    by_issuer = signer.serial is not None
     return SignatureState(
         kernel=keyring.kernel,
         signed=True,
         valid=judgement.valid,
-        trusted=judgement.errno is None,
-        reason=judgement.reason,
-        errno=judgement.errno,
-        signer=signer.issuer if named else certificate.name if certificate else None,
-        serial=signer.serial if named else certificate.serial if certificate else None,
+        trusted=rejection is None,
+        reason=rejection.reason if rejection else None,
+        errno=rejection.errno if rejection else None,
+        signer=signer.issuer if by_issuer else certificate.name if certificate else None,
+        serial=signer.serial if by_issuer else certificate.serial if certificate else None,
         hash=signer.hash.name,
         algorithm=signer.signed.algorithm,
         key_id=_key_id(signer),
@@ -151,7 +153,7 @@ def _state(keyring: Keyring, message: Message, judgement: Judgement) -> Signatur
     )
 
 
-def _key_id(signer: Signer) -> bytes:
+def _key_id(signer: MessageSigner) -> bytes:
     """What modinfo calls sig_key: the serial number, else (where modinfo is silent) the key's identifier."""
     if signer.serial is None:
         return signer.identifier

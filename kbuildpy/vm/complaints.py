@@ -11,17 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kbuildpy.vm.asynchronous import is_asynchronous
+from kbuildpy.vm.report import FORGED
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """Something that went wrong: `kind` is a word for programs, `words` a sentence for people, `log` the kernel's
-    lines about it. `module` is the one that the lines name, "" if they name none."""
+    """Something that went wrong."""
 
     kind: str
+    """A word for programs."""
     words: str
+    """A sentence for people."""
     log: tuple[str, ...] = ()
+    """The kernel's lines about it."""
     module: str = ""
+    """The module that these lines name, "" if they name none."""
 
     def to_json(self) -> dict[str, object]:
         """As `--format json` prints it."""
@@ -32,8 +36,7 @@ class Complaint:
 _KINDS = [
     (kind, re.compile(pattern), words)
     for kind, pattern, words in (
-        # (kbuildpy.vm.vouching)
-        ("forged", r"^kbuildpy: not a report of the guest: ", "it reported in the guest's name: {0}"),
+        ("forged", rf"^{re.escape(FORGED)}", "it reported in the guest's name: {0}"),
         # kernel/panic.c
         ("panic", r"^Kernel panic - not syncing", "the kernel panicked: {0}"),
         # arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c

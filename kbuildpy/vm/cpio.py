@@ -16,37 +16,40 @@ _TRAILER = "TRAILER!!!"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A file system object: path without leading slash, mode with its type bits, contents (a symbolic link's
-    target), and the major and minor number of a device."""
+class CpioEntry:
+    """A file system object."""
 
     path: str
+    """Without leading slash."""
     mode: int
+    """With its type bits."""
     contents: bytes = b""
+    """Of a symbolic link its target."""
     device: tuple[int, int] = (0, 0)
+    """The major and minor number of a device."""
 
 
-def file(path: str, contents: bytes, *, executable: bool = False) -> Entry:
+def file(path: str, contents: bytes, *, executable: bool = False) -> CpioEntry:
     """A regular file."""
-    return Entry(path, stat.S_IFREG | (0o755 if executable else 0o644), contents)
+    return CpioEntry(path, stat.S_IFREG | (0o755 if executable else 0o644), contents)
 
 
-def symlink(path: str, target: str) -> Entry:
+def symlink(path: str, target: str) -> CpioEntry:
     """A symbolic link at `path` to `target`."""
-    return Entry(path, stat.S_IFLNK | 0o777, target.encode())
+    return CpioEntry(path, stat.S_IFLNK | 0o777, target.encode())
 
 
-def character_device(path: str, major: int, minor: int) -> Entry:
+def character_device(path: str, major: int, minor: int) -> CpioEntry:
     """A device node; writing one into an archive takes no privilege."""
-    return Entry(path, stat.S_IFCHR | 0o600, device=(major, minor))
+    return CpioEntry(path, stat.S_IFCHR | 0o600, device=(major, minor))
 
 
-def directory(path: str) -> Entry:
+def directory(path: str) -> CpioEntry:
     """An empty directory."""
-    return Entry(path, stat.S_IFDIR | 0o755)
+    return CpioEntry(path, stat.S_IFDIR | 0o755)
 
 
-def archive(entries: Iterable[Entry]) -> bytes:
+def archive(entries: Iterable[CpioEntry]) -> bytes:
     """The archive of `entries`. Directories that lead to them are put in; the kernel makes none by itself.
 
     Raises `ValueError` for a path that would lead out of the place where it is unpacked.
@@ -61,10 +64,10 @@ def archive(entries: Iterable[Entry]) -> bytes:
                 wanted.setdefault(str(parent), directory(str(parent)))
     # Sorted, a directory comes before what is in it.
     parts = [_packed(number, wanted[path]) for number, path in enumerate(sorted(wanted), start=1)]
-    return b"".join([*parts, _packed(0, Entry(_TRAILER, 0))])
+    return b"".join([*parts, _packed(0, CpioEntry(_TRAILER, 0))])
 
 
-def _packed(inode: int, entry: Entry) -> bytes:
+def _packed(inode: int, entry: CpioEntry) -> bytes:
     name = os.fsencode(entry.path) + b"\0"
     links = 2 if stat.S_ISDIR(entry.mode) else 1
     owner = group = modified = checksum = 0

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from kbuildpy.printable import printable
+from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.qemu import log_line
-from kbuildpy.vm.reports import BootReport, as_report, printed, read_boot
-from kbuildpy.vm.vouching import FORGED, Vouching
+from kbuildpy.vm.report import FORGED, OUTPUT, Report, printed, read_line
+from kbuildpy.vm.reports import boot_of
+from kbuildpy.vm.vouching import Vouching
 
 _BOOT = 240.0
 """Seconds that a kernel may take to start, translated on a busy machine."""
@@ -57,7 +59,7 @@ class Guest:
         self._shown = verbose
         self._loaded = loaded
         self._shell = shell
-        self._lines: list[str] = []
+        self._lines: list[Report | str] = []
         self._rest = b""
         self._pieces = ""
         self._raw = False
@@ -81,26 +83,26 @@ class Guest:
         """All that was reported."""
         rest = log_line(self._rest)
         # (half a report is none: of an errno there may be one digit only)
-        lines = [*self._lines, rest] if rest and as_report(rest, self._marker) is None else self._lines
-        return read_boot(lines, self._marker, hung=self._hung)
+        whole = rest and isinstance(read_line(rest, self._marker), str)
+        return boot_of([*self._lines, rest] if whole else self._lines, hung=self._hung)
 
     def _take(self, line: bytes) -> None:
         text = log_line(line, errors="surrogateescape")
         if not text:
             return
-        report = as_report(text, self._marker)
-        if report is not None:
-            own = self._vouching.take(report)
-            if own is None:
-                line = f"{FORGED}{report.word} {report.rest}".rstrip(" ").encode(errors="surrogateescape")
-            else:
-                text = f"{self._marker}: {own.word} {own.rest}".rstrip(" ") if own != report else text
-            report = own
-        self._lines.append(text if report else log_line(line))
-        if report is None:
-            if self._shown and not self._raw:
-                self._say(line.rstrip(b"\r").decode(errors="surrogateescape"))
-            return
+        found = read_line(text, self._marker)
+        if isinstance(found, Report):
+            own = self._vouching.take(found)
+            if own is not None:
+                self._lines.append(own)
+                self._take_report(own)
+                return
+            line = f"{FORGED}{found.word} {found.rest}".rstrip(" ").encode(errors="surrogateescape")
+        self._lines.append(log_line(line))
+        if self._shown and not self._raw:
+            self._say(line.rstrip(b"\r").decode(errors="surrogateescape"))
+
+    def _take_report(self, report: Report) -> None:
         self._follow(report.word)
         if report.word in _TITLES:
             subjects = self._subjects[report.word]
@@ -112,7 +114,7 @@ class Guest:
                 self._say(printed(self._pieces))
                 self._pieces = ""
         elif report.word == "loaded" and self._loaded:
-            self._loaded(read_boot(self._lines, self._marker))
+            self._loaded(boot_of(self._lines))
 
     def _say(self, line: str) -> None:
         """Show a line that may hold anything: a terminal obeys what it is sent."""
@@ -129,7 +131,7 @@ class Guest:
             # (a debugger may stop a function for as long as it likes)
             waits = self._deadline is None and self._loaded
             self._deadline = None if waits else time.monotonic() + self._limit + _GRACE
-        elif word in ("out", "out+", "flood"):
+        elif word in OUTPUT:
             # (a test has its time from its beginning; what it has printed may come after its end)
             if self._deadline is not None:
                 self._deadline = max(self._deadline, time.monotonic() + _GRACE)

@@ -7,8 +7,9 @@
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
 # may take), console (the serial port), sections, wait, keep and each (1 or nothing), tests (their number, or nothing),
 # test_limit (seconds for each), linger (seconds to go on with the modules loaded), refused (names of modules that are
-# missing for the tests), marker: what a report begins with, and vouchers: what those reports end with that decide a
-# result, a word for each, which no module can know before it is in the log (kbuildpy.vm.vouching).
+# missing for the tests), marker: what a report begins with, vouched: the first words of those reports that decide a
+# result, and vouchers: what these end with, a word for each, which no module can know before it is in the log
+# (kbuildpy.vm.vouching).
 #
 # A module may never come back from its init or exit function. So each call runs in the background, and answers
 # through a pipe that is read with a time limit.
@@ -25,9 +26,8 @@ mkdir -p /run
 # (Those with a voucher are made by this process alone, one after the other.)
 report() {
     reported=$* voucher=
-    case ${reported%% *} in
-        ready | insmod | rmmod | errno | tainted | loaded | test | ended | tested | untested | linger | shell | left | \
-            repeated | over | done)
+    case " $vouched " in
+        *" ${reported%% *} "*)
             voucher=" ${vouchers%% *}"
             vouchers=${vouchers#* }
             ;;

@@ -1,14 +1,14 @@
-"""What came of the tests of a boot."""
+"""The results of the tests of a boot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from kbuildpy.vm.boot_report import BootReport, ModuleSteps, TestSteps
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.left_behind import leak
-from kbuildpy.vm.programs import Test
-from kbuildpy.vm.reports import BootReport, ModuleSteps, TestSteps
+from kbuildpy.vm.programs import GuestTest
 from kbuildpy.vm.result import TestResult
 from kbuildpy.vm.steps import complaints_in_test
 from kbuildpy.vm.tap import Point, Tap, read_tap
@@ -20,7 +20,9 @@ _NAMED = 3  # failed points that are named in a reason
 _POWERED_OFF = ("reboot: Power down", "reboot: System halted", "reboot: Restarting system", "reboot: machine restart")
 
 
-def judge_tests(tests: Sequence[Test], trials: Sequence[Trial], boot: BootReport, *, limit: float) -> list[TestResult]:
+def judge_tests(
+    tests: Sequence[GuestTest], trials: Sequence[Trial], boot: BootReport, *, limit: float
+) -> list[TestResult]:
     """The results of `tests`, in order, as far as the guest lived to run them: of all, where it did not come to the
     first. `trials` are the modules of the boot, `limit` the seconds that a test had."""
     if not boot.tests:
@@ -41,7 +43,7 @@ def judge_tests(tests: Sequence[Test], trials: Sequence[Trial], boot: BootReport
 
 def with_remains(results: Sequence[TestResult], boot: BootReport, numbers: Sequence[int]) -> list[TestResult]:
     """`results` of tests, of which those with these `numbers` ran once more in `boot`: those fail with which something
-    came that no module takes away. (Of several modules, nobody knows which.)"""
+    came that no module takes away. (With several modules, it is not known with which.)"""
     found = list(results)
     for place, steps in boot.tests.items():
         number = numbers[place]
@@ -66,7 +68,7 @@ def kunit_results(boot: BootReport) -> list[TestResult]:
     return list(found.values())
 
 
-def _not_run(test: Test, boot: BootReport, trials: Sequence[Trial]) -> TestResult:
+def _not_run(test: GuestTest, boot: BootReport, trials: Sequence[Trial]) -> TestResult:
     names = boot.untested.split()
     if not names:
         # (the kernel died when it was loaded)
@@ -79,7 +81,9 @@ def _not_run(test: Test, boot: BootReport, trials: Sequence[Trial]) -> TestResul
     return TestResult(test.name, test.kind, passed=False, reason=f"it was not run: {why}")
 
 
-def _judge(test: Test, steps: TestSteps, complaints: Sequence[Complaint], boot: BootReport, limit: float) -> TestResult:
+def _judge(
+    test: GuestTest, steps: TestSteps, complaints: Sequence[Complaint], boot: BootReport, limit: float
+) -> TestResult:
     tap = read_tap(steps.output)
     result = TestResult(
         name=test.name,

@@ -26,7 +26,7 @@ def fetch_kernel_image(release: str, *, machine: Machine | None = None) -> Path:
     with TemporaryDirectory(prefix=".fetch-", dir=image.parent) as name:
         package = Path(name) / "package"
         extracted = _extract(release, package, machine.debian if machine and not machine.native else "")
-        # Whole or not at all: whoever looks meanwhile, or after an interruption, must not find half a kernel.
+        # Whole or not at all: another run, or one after an interruption, must not find half a kernel.
         extracted.replace(image)
     return image
 

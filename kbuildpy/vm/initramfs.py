@@ -34,7 +34,7 @@ def make_initramfs(
     """An initramfs whose process 1 is the script `init`, with the files of `contents` (path to bytes) in it.
 
     `programs` (name to bytes) go into /bin beside busybox, the files of `beside` into /tests. Uncompressed: the
-    kernel unpacks it faster than anybody could have compressed it. Raises `KbuildError` if there is no usable busybox.
+    kernel takes it faster than it could be compressed. Raises `KbuildError` if there is no usable busybox.
     """
     return cpio.archive(
         [

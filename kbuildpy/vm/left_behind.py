@@ -1,4 +1,4 @@
-"""What modules leave behind: things that are listed when they are gone, and addresses in memory that they had."""
+"""Leftovers of modules: things that are listed when these are gone, and addresses in memory that they had."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def leaked_memory(
     `callers` are the processes that loaded and removed the modules, whose names they have: where init functions were,
     the next module may be by now. Of what another process has lost, an address in its trace tells, which by the time of
     the list has no name any more: `lines` are the modules' of /proc/modules, from when they were loaded. What the
-    kernel itself has lost while it started is nobody's (mm/kmemleak.c: print_unreferenced).
+    kernel itself has lost while it started is left out (mm/kmemleak.c: print_unreferenced).
     """
     found: dict[str, tuple[str, ...]] = {}
     places = _places(lines)

@@ -17,7 +17,7 @@ def not_tried(ordered: Sequence[Trial], name: str, deadly: set[str], release: st
     if not bad:
         return None
     trial = next(trial for trial in ordered if trial.name == name)
-    complaint = Complaint("needs", f"it was not tried: it needs {bad[0]}, which harms the kernel")
+    complaint = Complaint("needs", f"skipped: it needs {bad[0]}, which harms the kernel")
     return Result(str(trial.file), release, name, trial.parameters, complaints=(complaint,), needs=trial.needs)
 
 

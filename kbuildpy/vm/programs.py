@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kbuildpy.elf.sections import read_sound_ehdr
 from kbuildpy.errors import CommandError, KbuildError, UsageError
 from kbuildpy.run import run
+from kbuildpy.say import complain
 from kbuildpy.vm.machine import Machine
 
 _ELF = b"\x7fELF"
@@ -24,15 +26,17 @@ _INTERPRETER = re.compile(r"(?:/usr)?/bin/(?:sh|ash|awk|bc|busybox|dc|ed|sed)")
 
 
 @dataclass(frozen=True)
-class Test:
-    """A test as it was given: the name that people see, the program's file (None for a `command`), and its words in the
-    guest, where it runs in the directory that has all tests and files."""
+class GuestTest:
+    """A test as it was given."""
 
     __test__ = False  # (to pytest)
 
     name: str
+    """The one that people see."""
     file: Path | None
+    """The program; None for a command of the guest's."""
     words: tuple[str, ...]
+    """How it is called in the guest, in the directory that has all tests and files."""
 
     @property
     def kind(self) -> str:
@@ -49,7 +53,7 @@ class GuestFile:
     executable: bool
 
 
-def read_test(word: str) -> Test:
+def read_test(word: str) -> GuestTest:
     """The test that `word` names: a file, or the words of one with its arguments.
 
     Raises `UsageError` for what cannot be run.
@@ -63,20 +67,20 @@ def read_test(word: str) -> Test:
     file = Path(words[0])
     first = _first_bytes(file, "--test")
     if file.suffix == ".c":
-        return Test(word, file, (f"./{file.stem}", *words[1:]))
+        return GuestTest(word, file, (f"./{file.stem}", *words[1:]))
     if not first.startswith(_ELF):
         _check_script(file, first)
-    return Test(word, file, (f"./{file.name}", *words[1:]))
+    return GuestTest(word, file, (f"./{file.name}", *words[1:]))
 
 
-def read_command(words: Sequence[str]) -> Test:
+def read_command(words: Sequence[str]) -> GuestTest:
     """The test that is a command of the guest's (`-- COMMAND ...`). Raises `UsageError` without one."""
     if not words:
         raise UsageError("--: no command follows", hint="kbuildpy run FILE.ko -- COMMAND ARGUMENT ...")
-    return Test(shlex.join(words), None, tuple(words))
+    return GuestTest(shlex.join(words), None, tuple(words))
 
 
-def guest_files(tests: Sequence[Test], files: Sequence[Path], machine: Machine) -> list[GuestFile]:
+def guest_files(tests: Sequence[GuestTest], files: Sequence[Path], machine: Machine) -> list[GuestFile]:
     """What the guest gets for `tests`, and `files` beside them; sources in C are compiled for `machine`.
 
     Raises `UsageError` for a program that a guest of `machine` cannot run and for two of one name, `KbuildError` with
@@ -100,7 +104,7 @@ def guest_files(tests: Sequence[Test], files: Sequence[Path], machine: Machine) 
     return list(found.values())
 
 
-def scripts(tests: Sequence[Test]) -> Mapping[str, bytes]:
+def scripts(tests: Sequence[GuestTest]) -> Mapping[str, bytes]:
     """For each test the line that the guest's shell runs, by its path in the guest."""
     return {
         f"modules/test.{number}": os.fsencode(f"exec {shlex.join(test.words)}\n") for number, test in enumerate(tests)
@@ -146,8 +150,6 @@ def _check_script(file: Path, contents: bytes) -> None:
 
 
 def _check_elf(file: Path, contents: bytes, machine: Machine) -> None:
-    from kbuildpy.elf.sections import read_sound_ehdr
-
     try:
         header = read_sound_ehdr(contents, str(file))
     except KbuildError as error:
@@ -197,7 +199,5 @@ def _has_library(compiler: str, scratch: Path) -> bool:
 
 
 def _warn(said: str) -> None:
-    from kbuildpy.say import complain
-
     if said.strip():
         complain(said.rstrip())

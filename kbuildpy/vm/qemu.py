@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from kbuildpy.errors import CommandError
 from kbuildpy.run import run, run_live
@@ -32,6 +33,7 @@ KERNEL_PARAMETERS = (
 )
 
 
+Booted = TypeVar("Booted")
 _PANIC = "Kernel panic - not syncing"
 _FIRST_PROGRAM = re.compile(r"Run /\S+ as init process")
 """What the kernel logs before it runs the guest's first program (init/main.c: run_init_process)."""
@@ -39,12 +41,14 @@ _FIRST_PROGRAM = re.compile(r"Run /\S+ as init process")
 
 @dataclass(frozen=True)
 class BootResult:
-    """What the kernel logged (lines without time stamps), how long it ran in seconds, and whether it had to be
-    stopped because its time was up."""
+    """What came of a boot."""
 
     log: tuple[str, ...]
+    """What the kernel logged: lines without time stamps."""
     seconds: float
+    """How long it ran."""
     timed_out: bool
+    """It was stopped because its time was up."""
 
 
 def boot(
@@ -63,9 +67,19 @@ def boot(
     that panicked early is booted once more (see `panicked_early`).
     Raises `CommandError` if QEMU is missing or cannot start, `KbuildError` if we cannot boot such an image.
     """
-    booted = _boot_once(kernel, initramfs, parameters, memory, timeout, directly)
-    if panicked_early(booted.log):
-        booted = _boot_once(kernel, initramfs, parameters, memory, timeout, directly)
+    return again_after_early_panic(
+        lambda: _boot_once(kernel, initramfs, parameters, memory, timeout, directly=directly), lambda booted: booted.log
+    )
+
+
+def again_after_early_panic(
+    boot: Callable[[], Booted], log_of: Callable[[Booted], Iterable[str]], tell: Callable[[], None] = lambda: None
+) -> Booted:
+    """What `boot` returns; if by its log the kernel `panicked_early`, `tell` that and boot once more."""
+    booted = boot()
+    if panicked_early(log_of(booted)):
+        tell()
+        booted = boot()
     return booted
 
 
@@ -84,7 +98,7 @@ def panicked_early(log: Iterable[str]) -> bool:
 
 
 def _boot_once(
-    kernel: Path, initramfs: bytes, parameters: tuple[str, ...], memory: int, timeout: float, directly: bool
+    kernel: Path, initramfs: bytes, parameters: tuple[str, ...], memory: int, timeout: float, *, directly: bool
 ) -> BootResult:
     machine = machine_of_image(kernel)
     with TemporaryDirectory(prefix="kbuildpy-vm-") as name:

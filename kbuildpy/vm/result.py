@@ -14,25 +14,25 @@ from kbuildpy.vm.tap import Point
 
 @dataclass(frozen=True)
 class TestResult:
-    """What came of one test.
-
-    `kind` is `program`, `command` (of the guest's own), or `kunit` for a suite in a module; `status` the exit status
-    (None: it did not end by itself, or was not run), `reason` why it failed or was skipped, `points` what it printed as
-    TAP, `output` its lines.
-    """
+    """What came of one test."""
 
     __test__ = False  # (to pytest)
 
     name: str
     kind: str
+    """`program`, `command` (of the guest's own), or `kunit` for a suite in a module."""
     passed: bool
     skipped: bool = False
     status: int | None = None
+    """The exit status; None: it did not end by itself, or was not run."""
     seconds: float = 0.0
     reason: str = ""
+    """Why it failed or was skipped."""
     complaints: tuple[Complaint, ...] = ()
     points: tuple[Point, ...] = ()
+    """What it printed as TAP."""
     output: tuple[str, ...] = ()
+    """Its lines."""
 
     def to_json(self) -> dict[str, object]:
         """An item of the key `tests` of `--format json`."""
@@ -52,30 +52,35 @@ class TestResult:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one module in the kernel `kernel` (its release; "" for a damaged file, which is tried in none).
-
-    `errno` is the name of what loading it answered (None for success or no answer). `line` is its line of
-    /proc/modules, `taints` its taint letters, `messages` what dynamic debug has of it, `sections` the addresses of its
-    sections, `needs` the modules that it needs, `remarks` what the kernel's loader said of it when it took it, `log`
-    what the kernel logged while it was loaded and removed, `tests` the tests that ran while it was loaded.
-    """
+    """What came of one module in one kernel."""
 
     file: str
     kernel: str
+    """Its release; "" for a damaged file, which is tried in none."""
     name: str
     parameters: str = ""
     loaded: bool = False
     removed: bool = False
     errno: str | None = None
+    """The name of what loading it answered; None for success or no answer."""
     complaints: tuple[Complaint, ...] = ()
+    """What went wrong, the most important first."""
     line: str = ""
+    """Its line of /proc/modules."""
     taints: str = ""
+    """Its taint letters."""
     messages: tuple[str, ...] = ()
+    """What dynamic debug has of it."""
     sections: Mapping[str, str] = field(default_factory=dict)
+    """The addresses of its sections."""
     needs: tuple[str, ...] = ()
+    """The modules that it needs."""
     remarks: tuple[str, ...] = ()
+    """What the kernel's loader said of it when it took it."""
     log: tuple[str, ...] = ()
+    """What the kernel logged while it was loaded and removed."""
     tests: tuple[TestResult, ...] = ()
+    """The tests that ran while it was loaded."""
 
     @property
     def content(self) -> bool:
@@ -118,5 +123,5 @@ class Result:
 def damaged(file: Path, error: KbuildError) -> Result:
     """The result of a file that cannot be read as a module, by the `error` that says why."""
     hint = error.hint or "it was cut off or changed; build or copy it again"
-    words = f"it was not tried, for the file is damaged: {error.message.removeprefix(f'{file}: ')} ({hint})"
+    words = f"skipped: {error.message.removeprefix(f'{file}: ')} ({hint})"
     return Result(str(file), "", module_name(file.name), complaints=(Complaint("damaged", words),))

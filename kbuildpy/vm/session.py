@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.printable import printable
 from kbuildpy.run import package_of
+from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger import how_to_attach, pause
 from kbuildpy.vm.devices import raise_for_device, with_controller
@@ -28,12 +29,12 @@ from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.needs import not_tried, with_earlier, with_needs
-from kbuildpy.vm.programs import GuestFile, Test, guest_files, scripts
-from kbuildpy.vm.qemu import boot_live, panicked_early
-from kbuildpy.vm.reports import BootReport, new_marker
+from kbuildpy.vm.programs import GuestFile, GuestTest, guest_files, scripts
+from kbuildpy.vm.qemu import again_after_early_panic, boot_live
+from kbuildpy.vm.report import new_marker
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.trial import Trial, asked_modules, closure, with_dependencies
-from kbuildpy.vm.vouching import new_vouchers
+from kbuildpy.vm.vouching import VOUCHED, new_vouchers
 
 # Else a cache shares its memory with others of its size, and whatever is left in it goes unnoticed.
 # KASAN would say nothing after its first report, and what other modules do would go unnoticed.
@@ -47,29 +48,34 @@ kbuildpy: `exit` removes the modules and ends the guest; Ctrl-A X ends it at onc
 
 @dataclass(frozen=True)
 class Settings:
-    """How modules are tried: `limit` is the seconds that an init or exit function may take, `memory` the guest's in
-    MiB, `append` goes on the kernel's command line, `dyndbg` switches dynamic debug messages on, `keep` gives a shell
-    on the terminal once all are loaded, `gdb` is the port where a debugger is waited for then (0: none), `verbose`
-    shows what the kernel says while it starts, too.
-
-    When all modules are loaded, `tests` run, each for `test_limit` seconds at most, with `files` beside them; then the
-    guest goes on for `linger` seconds. `devices` are QEMU's, `modules` the kernel's own that are loaded first, each a
-    name and maybe parameters.
-    """
+    """How modules are tried."""
 
     limit: int = 20
+    """Seconds that an init or exit function may take."""
     memory: int = 512
+    """The guest's, in MiB."""
     append: tuple[str, ...] = ()
+    """What goes on the kernel's command line."""
     dyndbg: bool = False
+    """Dynamic debug messages are switched on."""
     keep: bool = False
+    """There is a shell on the terminal once all modules are loaded."""
     gdb: int = 0
+    """The port where a debugger is waited for then; 0: none."""
     verbose: bool = False
-    tests: tuple[Test, ...] = ()
+    """Show also what the kernel says while it starts."""
+    tests: tuple[GuestTest, ...] = ()
+    """What runs when all modules are loaded."""
     files: tuple[Path, ...] = ()
+    """What lies beside the tests."""
     test_limit: int = 60
+    """Seconds that a test may take."""
     linger: int = 0
+    """Seconds that the guest goes on after the tests."""
     devices: tuple[str, ...] = ()
+    """QEMU's, as its -device has them."""
     modules: tuple[str, ...] = ()
+    """The kernel's own modules that are loaded first, each a name and maybe parameters."""
 
 
 def run_modules(
@@ -97,7 +103,7 @@ def run_modules(
     asked = asked_modules(settings.modules, trials, own, kernel.release)
     ordered = with_dependencies([*asked, *trials], own)
     pending = given = [trial.name for trial in ordered if trial.given]
-    # (somebody with a shell runs them as they like)
+    # (with a shell they are run by hand)
     untested = [] if settings.keep else list(settings.tests)
     tested: list[TestResult] = []
     suites: dict[str, TestResult] = {}
@@ -135,7 +141,7 @@ def run_modules(
                 progressed = progressed or name not in results
                 results[name] = with_earlier(with_needs(found, ordered, judged), results.get(name))
         if not progressed and not judged.remains and report.lost:
-            # (alone, nobody else can have done it)
+            # (alone, no other module can have done it)
             if alone or len(pending) == 1:
                 results[pending[0]] = _drowned(ordered, pending[0], report)
             alone = progressed = True
@@ -150,7 +156,7 @@ def run_modules(
         looking = bool(judged.remains) and not each and pending == given
         each = each or bool(judged.remains)
         if pending or untested:
-            why = f", to see who left {judged.remains[0]} behind" if judged.remains else ""
+            why = f", to see which left {judged.remains[0]} behind" if judged.remains else ""
             why = why or (f", for lockdep looked no more after {judged.silencer}" if judged.silencer else "")
             whom = [test.name for test in untested] or pending
             show(f"kbuildpy: booting again for {', '.join(map(printable, whom))}{why}\n".encode())
@@ -162,10 +168,12 @@ def started(boot: Callable[[], BootReport], release: str, memory: int, show: Cal
     A kernel that panics before the guest's first program runs is booted once more. Raises `KbuildError` if it does not
     start then either.
     """
-    report = boot()
-    if not report.release and panicked_early(report.log):
-        show(b"kbuildpy: the kernel panicked before it ran the guest's first program; booting it once more\n")
-        report = boot()
+    report = again_after_early_panic(
+        boot,
+        # (a guest that reports has run)
+        lambda report: () if report.release else report.log,
+        lambda: show(b"kbuildpy: the kernel panicked before it ran the guest's first program; booting it once more\n"),
+    )
     if not report.release:
         hint = f"Does it need more memory than {memory} MiB (--memory)? {_tail(report)}"
         raise KbuildError(f"kernel {release} did not start in QEMU", hint=hint)
@@ -200,7 +208,7 @@ def _boot(
     show: Callable[[bytes], None],
     *,
     each: bool,
-    tests: Sequence[Test],
+    tests: Sequence[GuestTest],
     files: Sequence[GuestFile],
     missing: Sequence[str],
 ) -> BootReport:
@@ -216,7 +224,7 @@ def _boot(
         f" wait={1 if waits else ''} keep={1 if settings.keep else ''} each={1 if each else ''}"
         f" tests={len(tests) or ''} test_limit={settings.test_limit} linger={settings.linger or ''}"
         f" refused={shlex.quote(''.join(f' {name}' for name in missing))}"
-        f" vouchers='{' '.join(vouchers)} '\n"
+        f" vouched='{' '.join(sorted(VOUCHED))}' vouchers='{' '.join(vouchers)} '\n"
     )
     contents["modules/settings"] = os.fsencode(chosen)
     if tests or settings.keep:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from kbuildpy.kernel.errnos import errno_name, errno_words
+from kbuildpy.vm.boot_report import GuestStep
 from kbuildpy.vm.complaints import Complaint, find_complaints, module_in, one_for_each_defect
-from kbuildpy.vm.reports import Step
 from kbuildpy.vm.trial import Trial
 
 # What the kernel logs when it does not take a module, before its init function runs (kernel/module/, kernel/params.c,
@@ -42,7 +42,7 @@ _TAINTS = {1 << 5: "B (bad page)", 1 << 7: "D (oops or BUG)", 1 << 9: "W (warnin
 
 
 def complaints_of(
-    trial: Trial, step: Step, before: int, *, removal: bool, held: str, names: Sequence[str], limit: float
+    trial: Trial, step: GuestStep, before: int, *, removal: bool, held: str, names: Sequence[str], limit: float
 ) -> list[Complaint]:
     """What is wrong with `step`, the removal of `trial` or else its loading, in the order of importance.
 
@@ -63,7 +63,7 @@ def complaints_of(
     return found
 
 
-def complaints_in_test(step: Step, before: int, *, names: Sequence[str]) -> list[Complaint]:
+def complaints_in_test(step: GuestStep, before: int, *, names: Sequence[str]) -> list[Complaint]:
     """What the kernel complained about while a test ran; `before` is the kernel's taint mask before it, `names` are the
     modules that a trace may blame."""
     found = one_for_each_defect(find_complaints(step.log, modules=names)) or _new_taints(step, before)
@@ -74,13 +74,13 @@ def complaints_in_test(step: Step, before: int, *, names: Sequence[str]) -> list
     return found
 
 
-def remarks_in(step: Step) -> tuple[str, ...]:
-    """What the kernel logged about a module that it took, and that is no taint and nobody's fault in the end: it goes
-    on without the module's type information, for one."""
+def remarks_in(step: GuestStep) -> tuple[str, ...]:
+    """The kernel's remarks about a module that it took, which are no complaints: for one, that it goes on without the
+    module's type information."""
     return tuple(line for line in step.log if _REMARK.search(line)) if step.errno == 0 else ()
 
 
-def with_death(complaints: Sequence[Complaint], step: Step, *, removal: bool, hung: bool) -> list[Complaint]:
+def with_death(complaints: Sequence[Complaint], step: GuestStep, *, removal: bool, hung: bool) -> list[Complaint]:
     """`complaints` of `step`, beyond which the kernel did not get, with the word of that: in the one that tells why, or
     as one of its own. `hung` says that the kernel had to be stopped."""
     function = "exit" if removal else "init"
@@ -94,14 +94,14 @@ def with_death(complaints: Sequence[Complaint], step: Step, *, removal: bool, hu
     return [told if complaint is telling else complaint for complaint in complaints]
 
 
-def _new_taints(step: Step, before: int) -> list[Complaint]:
+def _new_taints(step: GuestStep, before: int) -> list[Complaint]:
     """The complaint about flags that no line of the log explains."""
     new = (step.tainted or 0) & ~before
     words = ", ".join(word for bit, word in _TAINTS.items() if new & bit)
     return [Complaint("taint", f"it gave the kernel the taint flag {words}", tuple(step.log))] if words else []
 
 
-def _not_loaded(step: Step) -> Complaint:
+def _not_loaded(step: GuestStep) -> Complaint:
     assert step.errno
     lines = tuple(step.log)
     why = next((line for line in lines if _REFUSAL.search(line)), "")
@@ -112,7 +112,7 @@ def _not_loaded(step: Step) -> Complaint:
     return Complaint("init", f"its init function returned {errno_words(step.errno)}", lines)
 
 
-def _not_removed(trial: Trial, step: Step, held: str) -> Complaint:
+def _not_removed(trial: Trial, step: GuestStep, held: str) -> Complaint:
     assert step.errno
     # (EAGAIN and EWOULDBLOCK are one number, and the kernel means the second: delete_module(2))
     why = errno_words(step.errno).replace("EAGAIN", "EWOULDBLOCK")
@@ -129,7 +129,7 @@ def _not_removed(trial: Trial, step: Step, held: str) -> Complaint:
     return Complaint("busy", words, tuple(step.log))
 
 
-def _hang(function: str, step: Step, limit: float, name: str) -> Complaint:
+def _hang(function: str, step: GuestStep, limit: float, name: str) -> Complaint:
     state = "keeps a processor busy" if step.late.startswith("R") else f"sleeps ({step.late})"
     words = f"its {function} function did not return within {limit:g} s: it {state}"
     lines = (*step.stack, *step.log)

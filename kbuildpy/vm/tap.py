@@ -24,15 +24,19 @@ OK, NOT_OK, SKIP, TODO = "ok", "not ok", "skip", "todo"
 
 @dataclass(frozen=True)
 class Point:
-    """One result: its number (0 where none was printed), its name, what came of it, why it was skipped or may fail, the
-    remarks that stood before it, and the points that it consists of."""
+    """One result."""
 
     number: int
+    """0 where none was printed."""
     name: str
     result: str
+    """OK, NOT_OK, SKIP or TODO."""
     reason: str = ""
+    """Why it was skipped or may fail."""
     diagnostics: tuple[str, ...] = ()
+    """The remarks that stood before it."""
     points: tuple[Point, ...] = ()
+    """Those that it consists of."""
 
     @property
     def failed(self) -> bool:
@@ -60,12 +64,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Tap:
-    """What a program printed: its points, and `problems`: what is wrong beside points that failed, in words. `skipped`
-    is why there is nothing to test, "" where there is."""
+    """What a program printed."""
 
     points: tuple[Point, ...]
     problems: tuple[str, ...] = ()
+    """What is wrong beside points that failed, in words."""
     skipped: str = ""
+    """Why there is nothing to test, "" where there is."""
 
 
 @dataclass

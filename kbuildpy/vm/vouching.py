@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from kbuildpy.vm.reports import Report
+from kbuildpy.vm.report import Report
 
 VOUCHED = frozenset(
     (
@@ -19,9 +19,7 @@ VOUCHED = frozenset(
         *("untested", "linger", "shell", "left", "repeated", "over", "done"),
     )
 )
-"""What reports that are vouched for begin with (guest_run.sh: report)."""
-FORGED = "kbuildpy: not a report of the guest: "
-"""What stands before such a report in the log when the guest has not made it."""
+"""The first words of reports that are vouched for; the guest is told them (guest_run.sh: report)."""
 
 
 def new_vouchers(modules: int, tests: int) -> list[str]:

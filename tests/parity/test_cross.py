@@ -10,7 +10,7 @@ import pytest
 
 from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost.layouts import parse, probe_source
+from kbuildpy.modpost.layout_probe import parse, probe_source
 from tests.parity.both import REPRODUCIBLE, assert_equal, build_both, collect, kbuildpy, make
 from tests.parity.cross import CROSS, LINES, arm64_tree
 from tests.parity.scons_project import HEAD, SConsProject

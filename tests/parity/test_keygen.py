@@ -8,7 +8,7 @@ import pytest
 
 from kbuildpy.run import run
 from kbuildpy.signing.intact import is_intact
-from kbuildpy.signing.keys import load_certificate
+from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import split_signature
 from tests.parity.both import kbuildpy
 from tests.parity.scons_project import usual_tree

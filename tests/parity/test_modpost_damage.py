@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import SHT_NOBITS
 from kbuildpy.errors import KbuildError
-from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions, ModpostResult, ModuleObject, modpost
+from kbuildpy.modpost.layouts import DeviceTableLayouts
+from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.records import ModuleObject
+from kbuildpy.modpost.stage import ModpostResult, modpost
 from tests.parity.test_modpost_oracle import TREES, Built, build, layouts_of, usual_options
 
 pytestmark = [pytest.mark.parity, pytest.mark.skipif(not TREES, reason="no kernel headers here")]

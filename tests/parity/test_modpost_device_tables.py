@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import DeviceTableLayouts
 from kbuildpy.modpost.device_tables import TABLES
-from kbuildpy.modpost.layouts import StructLayout
+from kbuildpy.modpost.layouts import DeviceTableLayouts, StructLayout
 from kbuildpy.modpost.usb import version_patterns
 from kbuildpy.modpost.versions import dialect_of
 from kbuildpy.run import run

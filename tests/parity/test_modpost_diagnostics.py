@@ -6,7 +6,7 @@ import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import DeviceTableLayouts
+from kbuildpy.modpost.layouts import DeviceTableLayouts
 from tests.parity.test_modpost_oracle import TREES, Built, build, compare, layouts_of, oracle, ours, usual_options
 
 pytestmark = pytest.mark.parity

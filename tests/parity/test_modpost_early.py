@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import DeviceTableLayouts
+from kbuildpy.modpost.layouts import DeviceTableLayouts
 from tests.parity.packages import early_tree
 from tests.parity.test_modpost_device_tables import (
     test_a_bad_entry_is_reported_alike,

@@ -34,7 +34,10 @@ from kbuildpy.elf.constants import (
     STT_SECTION,
 )
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions, ModuleObject, modpost
+from kbuildpy.modpost.layouts import DeviceTableLayouts
+from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.records import ModuleObject
+from kbuildpy.modpost.stage import modpost
 from kbuildpy.run import run
 from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
 from tests.parity.test_modpost_oracle import build, compare, each_tree, usual_options

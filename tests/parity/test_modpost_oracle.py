@@ -17,8 +17,12 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import DeviceTableLayouts, KnownModules, ModpostOptions, ModuleObject, ObjectRecord, modpost
-from kbuildpy.modpost.layouts import parse, probe_source
+from kbuildpy.modpost.known import KnownModules
+from kbuildpy.modpost.layout_probe import parse, probe_source
+from kbuildpy.modpost.layouts import DeviceTableLayouts
+from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.records import ModuleObject, ObjectRecord
+from kbuildpy.modpost.stage import modpost
 from kbuildpy.run import run
 from tests.parity.packages import other_compiler
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import ModuleObject, ObjectRecord
+from kbuildpy.modpost.records import ModuleObject, ObjectRecord
 from kbuildpy.run import run
 from tests.parity.test_modpost_oracle import TREES, Built, Outcome, build, compare, ours, relative_names, usual_options
 

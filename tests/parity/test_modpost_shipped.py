@@ -25,7 +25,9 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import ModpostOptions, ModuleObject, modpost
+from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.records import ModuleObject
+from kbuildpy.modpost.stage import modpost
 from kbuildpy.vm.debian import extract
 from tests.parity.cross import CROSS, LINES, arm64_tree
 from tests.parity.packages import unpacked

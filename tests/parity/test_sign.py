@@ -17,11 +17,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kbuildpy.compression import decompress
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
+from kbuildpy.signing.file_key import load_key
+from kbuildpy.signing.find_key import environment_passphrase
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.intact import is_intact
-from kbuildpy.signing.keys import environment_passphrase, load_certificate, load_key
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.signer import Signer, sign_module
+from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import append_signature, split_signature, without_signatures
 from tests.parity.both import kbuildpy
 from tests.parity.installs import configured_tree

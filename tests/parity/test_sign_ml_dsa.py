@@ -12,7 +12,7 @@ from kbuildpy.errors import CommandError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.signing.cms import parse, signers
-from kbuildpy.signing.keys import load_certificate
+from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import split_signature
 from tests.parity.both import kbuildpy, tree_of_release, trees
 from tests.parity.signing_keys import sign_file, write_pair

@@ -13,7 +13,7 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.signing.intact import is_intact
-from kbuildpy.signing.keys import load_certificate
+from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import is_signed, split_signature
 from tests import softhsm
 from tests.parity.both import kbuildpy

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.qemu import panicked_early
-from kbuildpy.vm.reports import BootReport
 from kbuildpy.vm.session import started
 
 PANIC = "Kernel panic - not syncing: Fatal exception in interrupt"

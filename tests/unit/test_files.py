@@ -72,7 +72,7 @@ def test_a_manifest_that_is_exchanged_while_it_is_opened_is_left_alone(
     monkeypatch.setattr(manifest, "open_regular", opened)
     made = Manifest(path)
     made.close()
-    assert list(made.entries) == ["a"]
+    assert list(made.lines) == ["a"]
     assert path.read_bytes() == contents
 
 

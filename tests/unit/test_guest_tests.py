@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.elf import ModuleImage
+from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.guest_tests import judge_tests, kunit_results
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.programs import read_command
-from kbuildpy.vm.reports import BootReport, read_boot
+from kbuildpy.vm.reports import read_boot
 from kbuildpy.vm.result import TestResult
 from kbuildpy.vm.trial import Trial
 

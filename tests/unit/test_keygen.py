@@ -14,8 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.signing.file_key import load_key
+from kbuildpy.signing.find_key import environment_passphrase, require_match
 from kbuildpy.signing.keygen import ALGORITHMS, make_signing_key
-from kbuildpy.signing.keys import environment_passphrase, load_certificate, load_key, require_match
+from kbuildpy.signing.signer_certificate import load_certificate
 
 # certs/default_x509.genkey of the kernel tree, with a name of its own.
 GENKEY = """

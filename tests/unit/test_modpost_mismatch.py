@@ -16,7 +16,10 @@ from kbuildpy.elf.constants import EM_386, EM_ARM, EM_MIPS, EM_X86_64, SHN_XINDE
 from kbuildpy.elf.relocations import decode_entries, decode_relocations, relocation_symbols
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions, ModpostResult, ModuleObject, modpost
+from kbuildpy.modpost.layouts import DeviceTableLayouts
+from kbuildpy.modpost.options import ModpostOptions
+from kbuildpy.modpost.records import ModuleObject
+from kbuildpy.modpost.stage import ModpostResult, modpost
 from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
 
 RELEASES = ("5.10.0", "6.1.0", "6.6.0", "6.12.0", "7.3.0")

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.symvers import IndexedSymvers, SymversColumns, format_symvers, read_symvers
 from kbuildpy.kernel.symvers_index import MIN_LINES, SymversIndex, format_index
-from kbuildpy.modpost import DeviceTableLayouts, ModpostOptions
-from kbuildpy.modpost.layouts import StructLayout, parse
+from kbuildpy.modpost.layout_probe import parse
+from kbuildpy.modpost.layouts import DeviceTableLayouts, StructLayout
 from kbuildpy.modpost.md4 import _digest, _digest_libcrypto, srcversion_digest
 from kbuildpy.modpost.names import without_suffix
+from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import line_by_line, recorded_crcs, recorded_sources
 from kbuildpy.modpost.srcversion import significant
 from kbuildpy.template_path import template_path
@@ -200,6 +201,6 @@ def test_the_template_is_found() -> None:
 
 
 def test_describing_modules_imports_neither_elf_nor_templates() -> None:
-    code = "import sys\nfrom kbuildpy.modpost import ModpostOptions, ModuleObject, ObjectRecord\nprint(*sys.modules)"
+    code = "import sys\nimport kbuildpy.modpost.options, kbuildpy.modpost.records\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"kbuildpy.elf", "jinja2", "elftools"} & set(done.stdout.split())

@@ -44,8 +44,12 @@ def test_the_texts_of_results_escape_names() -> None:
     assert verdict_text(verdict).startswith(f"{SHOWN}: refused")
     assert f"because       {SHOWN} is bad" in verdict_text(verdict)
     assert as_matrix([[verdict]]).splitlines()[1].startswith(SHOWN)
-    assert as_line(EVIL, SignatureState("", False, None, False, None)).startswith(f"{SHOWN}: not signed")
-    state = SignatureState("", True, True, True, None, signer=EVIL, serial=1, hash="sha256", algorithm="rsa")
+    assert as_line(EVIL, SignatureState(kernel="", signed=False, valid=None, trusted=False, reason=None)).startswith(
+        f"{SHOWN}: not signed"
+    )
+    state = SignatureState(
+        kernel="", signed=True, valid=True, trusted=True, reason=None, signer=EVIL, hash="sha256", algorithm="rsa"
+    )
     assert f"signer:         {SHOWN}\n" in as_modinfo(state)
     assert result_text(Result(file=EVIL, kernel="6.12", name="a")).startswith(f"{SHOWN} (6.12): ")
     assert verdict.to_json()["file"] == EVIL

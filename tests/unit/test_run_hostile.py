@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from kbuildpy.loader.check import built_for
 from kbuildpy.loader.kernels.open import open_kernels
 from kbuildpy.run import run
 from kbuildpy.vm import X86_64, cpio, session
+from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import find_complaints
 from kbuildpy.vm.debugger import add_symbol_file, how_to_attach
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel, kernels_of_releases
-from kbuildpy.vm.reports import BootReport
+from kbuildpy.vm.report import FORGED
 from kbuildpy.vm.trial import Trial, read_trial
-from kbuildpy.vm.vouching import FORGED, VOUCHED, new_vouchers
+from kbuildpy.vm.vouching import VOUCHED, new_vouchers
 from tests.elf_objects import Sec, elf_object
 
 NAMES = (b"../../x", b"/etc/x", b"..", b"", b"a b", b"a\n1 b - /modules/list", b"a\tb", b"\x1b[2J", b"\xff", b"a" * 56)
@@ -138,6 +140,7 @@ def test_a_release_that_a_module_names_is_no_directory(tmp_path: Path, monkeypat
     assert opened == []
 
 
+SCRIPTS = ("guest_run.sh", "guest_tests.sh")
 WORDS = [f"{number:012x}" for number in range(40)]
 
 
@@ -169,11 +172,22 @@ def test_a_word_is_good_once_and_a_lost_line_spoils_no_later_one() -> None:
     assert (first.errno, second.errno, list(boot.modules)) == (1, 0, [0, 1])
 
 
-def test_there_is_a_word_for_every_report_that_takes_one() -> None:
+@pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
+def test_the_guests_script_vouches_for_what_it_is_told_to(tmp_path: Path) -> None:
+    """Its own function, run by the shell that runs it in a guest."""
     script = (Path(__file__).parents[2] / "kbuildpy/vm/guest_run.sh").read_text()
-    start = script.index("ready | insmod")
-    listed = script[start : script.index(")", start)].replace("\\\n", "").split("|")
-    assert {word.strip() for word in listed} == VOUCHED
+    start = script.index("report() {")
+    function = script[start : script.index("\n}\n", start) + 3]
+    function = function.replace(">/dev/kmsg", f">>{tmp_path}/kmsg").replace("/run/reports", f"{tmp_path}/reports")
+    settings = f"marker=m vouched='{' '.join(sorted(VOUCHED))}' vouchers='w1 w2 w3 '"
+    run(["busybox", "sh", "-c", f"{settings}\n{function}\nreport ready 6.1; report pid 7; report done; report errno"])
+    assert (tmp_path / "kmsg").read_text() == "m: ready 6.1 w1\nm: pid 7\nm: done w2\nm: errno w3\n"
+
+
+def test_there_is_a_word_for_every_report_that_takes_one() -> None:
+    scripts = [(Path(__file__).parents[2] / "kbuildpy/vm" / name).read_text() for name in SCRIPTS]
+    reported = {word for script in scripts for word in re.findall(r'\breport "?([a-z]+)', script)}
+    assert reported >= VOUCHED
     assert len(set(new_vouchers(3, 2))) == 16 + 18 + 6
 
 

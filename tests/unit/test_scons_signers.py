@@ -28,7 +28,7 @@ def test_a_key_is_opened_once_for_all_modules_and_builders(session: Session, mon
         opened.append(names)
         return names
 
-    monkeypatch.setattr(signers, "open_signer", open_it)
+    monkeypatch.setattr(signers, "choose_signer", open_it)
     finders = [signers.signer_finder(session, TREE, "pkcs11:object=a", "", "sha256") for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(lambda find: find(), finders))

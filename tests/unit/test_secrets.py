@@ -17,7 +17,8 @@ from kbuildpy.files import read_limited
 from kbuildpy.kbuild.make_environment import base_environment, environment_key
 from kbuildpy.pin import pin_taken, signing_pin
 from kbuildpy.run import run
-from kbuildpy.signing.keys import Passphrase, find_key, find_pair
+from kbuildpy.signing.find_key import find_key, find_pair
+from kbuildpy.signing.private_key import Passphrase
 from tests.parity.signing_keys import write_pair
 
 PIN = "correct horse"
@@ -98,10 +99,18 @@ def test_a_key_on_a_token_is_kept_out_of_core_dumps(
     assert limits == [(1, 1)]
 
 
+def test_a_key_in_a_file_is_kept_out_of_core_dumps(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (0, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
+    find_key(str(pair), lambda name: PIN)
+    assert limits == [(1, 1)]
+
+
 CRASH = """
 import ctypes, os, resource, sys
 from pathlib import Path
-from kbuildpy.signing.keys import load_key
+from kbuildpy.signing.file_key import load_key
 load_key(Path(sys.argv[1]), lambda name: sys.argv[2])
 print(*resource.getrlimit(resource.RLIMIT_CORE), flush=True)
 os.kill(os.getpid(), 11)

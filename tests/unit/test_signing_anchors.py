@@ -47,7 +47,9 @@ def test_all_certificates_of_a_file_are_read(tmp_path: Path, contents: bytes) ->
     assert [item.name for item in load_certificates(tmp_path / "some")] == ["A signer", "Second"]
 
 
-@pytest.mark.parametrize("contents", [b"", b"\x30\x03ab", FIRST[:-1], MOK[:-1], b"hello", PEM.replace(b"MII", b"MIX")])
+@pytest.mark.parametrize(
+    "contents", [b"", b"\x30\x03ab", FIRST[:-1], FIRST + SECOND[:-1], MOK[:-1], b"hello", PEM.replace(b"MII", b"MIX")]
+)
 def test_a_file_without_usable_certificates_is_named(tmp_path: Path, contents: bytes) -> None:
     (tmp_path / "some").write_bytes(contents)
     with pytest.raises(KbuildError, match="some: "):

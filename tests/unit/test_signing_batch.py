@@ -14,9 +14,10 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.install.pack import packer
 from kbuildpy.kernel.installing import InstallRules
+from kbuildpy.parallel import in_threads
 from kbuildpy.signing import batch
-from kbuildpy.signing.batch import Signed, attach, in_parallel, sign_files
-from kbuildpy.signing.manifest import Entry, Manifest, digest, read_manifest
+from kbuildpy.signing.batch import SignedFile, attach, sign_files
+from kbuildpy.signing.manifest import Manifest, ManifestLine, digest, read_manifest
 from tests.unit.test_signing_hostile import SIGNER
 from tests.unit.test_signing_verify import MODULE
 
@@ -27,12 +28,12 @@ RULES = InstallRules("6.1", "/lib/modules/6.1", "extra", ".xz", (), None, ("xz",
 def test_no_more_files_are_worked_on_than_there_are_jobs(
     jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def sign(path: Path, *_: object) -> Signed:
+    def sign(path: Path, *_: object) -> SignedFile:
         path.touch()
         working = len(list(tmp_path.iterdir()))
         time.sleep(0.01)
         path.unlink()
-        return Signed(path, error=KbuildError(str(working)))
+        return SignedFile(path, error=KbuildError(str(working)))
 
     # (the processes are forked, and inherit this)
     monkeypatch.setattr(batch, "_sign_file", sign)
@@ -52,7 +53,7 @@ def test_a_signed_module_is_compressed_again_only_for_a_manifest_that_does_not_k
         packed.append(contents)
         return lzma.compress(contents)
 
-    def sign() -> list[Entry]:
+    def sign() -> list[ManifestLine]:
         packed.clear()
         manifest = Manifest(place)
         (item,) = sign_files([module], SIGNER, manifest=manifest, pack=pack)
@@ -80,7 +81,7 @@ def test_a_tree_is_asked_once_for_all_of_its_modules() -> None:
 
     pack = packer(rules_for, os.environ)
     modules = [b"\0vermagic=%s SMP\0" % release for release in (b"6.1.0", b"6.2.0") for _ in range(4)]
-    list(in_parallel(modules, lambda module: pack(module, "xz", Path("m.ko.xz")), 8))
+    list(in_threads(lambda module: pack(module, "xz", Path("m.ko.xz")), modules, jobs=8))
     assert sorted(asked) == [("6.1.0", "y"), ("6.2.0", "y")]
     pack(modules[0], "gzip", Path("m.ko.gz"))
     assert asked[2:] == [("6.1.0", "")]

@@ -19,10 +19,10 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.signing import cms
 from kbuildpy.signing import verify as verifying
 from kbuildpy.signing.batch import sign_files
-from kbuildpy.signing.certificates import Certificate, Signed
+from kbuildpy.signing.certificates import Certificate, KeySignature
+from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import Hash, find_hash
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.keys import FileKey
 from kbuildpy.signing.manifest import compare_manifest, digest, read_manifest
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.signer import Signer
@@ -145,7 +145,7 @@ def test_a_chain_of_certificates_is_gone_through_once_for_all_signers(monkeypatc
     calls: list[object] = []
     real = Certificate.verifies
 
-    def verifies(certificate: Certificate, signed: Signed) -> bool:
+    def verifies(certificate: Certificate, signed: KeySignature) -> bool:
         calls.append(signed)
         return real(certificate, signed)
 
@@ -209,3 +209,15 @@ def test_a_path_that_is_no_utf_8_is_one_of_this_system(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest"
     manifest.write_text(json.dumps({**ENTRY, "path": str(odd)}) + "\n")
     assert compare_manifest(manifest, [], []) == ([odd], {})
+
+
+def test_a_module_that_was_named_itself_is_compared_and_missed(tmp_path: Path) -> None:
+    here, gone, other = (tmp_path / f"{name}.ko" for name in ("here", "gone", "other"))
+    here.write_bytes(b"a")
+    manifest = tmp_path / "manifest"
+    manifest.write_text("".join(json.dumps({**ENTRY, "path": str(path)}) + "\n" for path in (here, gone, other)))
+    assert compare_manifest(manifest, [here], [here]) == ([here], {})
+    good, wrong = compare_manifest(manifest, [here, gone], [here])
+    assert (good, list(wrong)) == ([here], [gone])
+    good, wrong = compare_manifest(manifest, [tmp_path], [here])
+    assert (good, list(wrong)) == ([here], [gone, other])

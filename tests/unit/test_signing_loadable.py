@@ -18,10 +18,12 @@ from cryptography.x509.oid import ObjectIdentifier, SignatureAlgorithmOID
 
 from kbuildpy import cli
 from kbuildpy.signing.certificates import parse_certificate
+from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
+from kbuildpy.signing.keygen import ALGORITHMS
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.keys import FileKey, key_algorithm
-from kbuildpy.signing.loadable import curves_in, warn_of_kernels
+from kbuildpy.signing.loadable import curves_in, needed_for, warn_of_kernels
+from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.verify import verify
 from tests.parity.signing_keys import new_certificate
@@ -47,6 +49,7 @@ def key_of(kind: str) -> Any:
         ("p256", "", None, ""),
         ("2048", "", None, ""),
         ("2048", "6.1.0", {}, ""),
+        ("1536", "6.1.0", {}, ""),
         ("p256", "6.12.1", ECDSA, ""),
         ("p521", "6.12.1", ECDSA, ""),
         ("p521", "6.9.3", ECDSA, "kernel 6.9.3 cannot verify with the certificate, which has a key on a curve"),
@@ -100,6 +103,14 @@ def test_what_such_a_key_has_signed_is_not_trusted(kind: str, keyring: Keyring, 
     (state,) = verify(signed, [ring])
     assert (state.errno, state.trusted, state.valid) == (errno, errno is None, True)
     assert words in (state.reason or "")
+
+
+def test_each_kind_of_key_says_what_a_kernel_must_have_for_it() -> None:
+    needed = {algorithm: needed_for(algorithm) for algorithm in ALGORITHMS}
+    assert {name for name, words in needed.items() if not words} == {"rsa-2048", "rsa-3072", "rsa-4096"}
+    assert needed["p-256"] == needed["p-384"] == "CONFIG_CRYPTO_ECDSA"
+    assert needed["p-521"] == "CONFIG_CRYPTO_ECDSA, from 6.10 on"
+    assert {needed[f"ml-dsa-{size}"] for size in (44, 65, 87)} == {"CONFIG_CRYPTO_MLDSA, from 7.0 on"}
 
 
 def test_the_curves_are_read_from_the_image_and_depmods_list(tmp_path: Path) -> None:

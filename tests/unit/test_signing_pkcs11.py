@@ -20,11 +20,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_public_key
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.signing.file_key import load_key
+from kbuildpy.signing.find_key import environment_passphrase, find_certificate, find_key, find_pair
 from kbuildpy.signing.hashes import HASHES, find_hash
-from kbuildpy.signing.keys import KeyGoneError, environment_passphrase, find_certificate, find_key, load_key
 from kbuildpy.signing.pkcs11 import TokenKey
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri
+from kbuildpy.signing.private_key import KeyGoneError
 from tests import softhsm
 
 KEYS: dict[str, Callable[[], Any]] = {
@@ -107,6 +109,20 @@ def test_signs_from_many_threads(keys: Path) -> None:
     assert signed == [in_file.sign(item, hash) for item in contents]
 
 
+@pytest.mark.parametrize(("bits", "hash", "size"), [(256, "sha512", 32), (384, "sha512", 48), (521, "sha512", 64)])
+def test_no_more_of_a_digest_goes_to_a_token_than_its_curve_has_room_for(bits: int, hash: str, size: int) -> None:
+    given: list[bytes] = []
+
+    def operate(digest: bytes, *, mechanism: Any) -> bytes:
+        given.append(digest)
+        return bytes([0] * 31 + [1] + [0] * 31 + [2])
+
+    public = SimpleNamespace(curve=SimpleNamespace(key_size=bits))
+    signed = TokenKey("ecdsa", "key", public, None, operate).sign(b"a module", find_hash(hash))
+    assert given == [find_hash(hash).of(b"a module")[:size]]
+    assert signed == bytes.fromhex("3006020101020102")  # a SEQUENCE of the INTEGERs 1 and 2
+
+
 def test_calls_the_library_from_one_thread_at_a_time(keys: Path) -> None:
     inside: list[bytes] = []
     most = 0
@@ -149,6 +165,10 @@ def test_finds_the_certificate_beside_the_key(keys: Path, session: Any) -> None:
     assert key.certificate() == x509.load_der_x509_certificate(certificate)
     assert find_certificate("pkcs11:token=release;id=%01") == x509.load_der_x509_certificate(certificate)
     assert token_key("rsa-4096").certificate() is None
+    found, beside = find_pair("pkcs11:token=release;object=rsa-2048", "", lambda _: softhsm.PIN)
+    assert (found.algorithm, beside) == ("rsa", x509.load_der_x509_certificate(certificate))
+    with pytest.raises(KbuildError, match="the token has no certificate for this key"):
+        find_pair("pkcs11:token=release;object=rsa-4096", "", lambda _: softhsm.PIN)
     with pytest.raises(KbuildError, match="no certificate") as raised:
         find_certificate("pkcs11:token=release;object=none")
     assert raised.value.hint == "there are: certificate of release"
@@ -271,7 +291,7 @@ class FakeToken:
 
     label = "card"
 
-    def __init__(self, *flags: str, after: tuple[str, ...] = ()) -> None:
+    def __init__(self, *flags: str, after: tuple[str, ...] = (), answer: str = "PinIncorrect") -> None:
         from pkcs11 import TokenFlag
 
         def value(names: tuple[str, ...]) -> Any:
@@ -283,12 +303,13 @@ class FakeToken:
         self.flags = value(flags)
         self.slot = SimpleNamespace(get_token=lambda: SimpleNamespace(flags=value(after)))
         self.tries: list[object] = []
+        self.answer = answer
 
     def open(self, *, user_pin: object) -> object:
-        from pkcs11 import PinIncorrect
+        import pkcs11
 
         self.tries.append(user_pin)
-        raise PinIncorrect
+        raise getattr(pkcs11, self.answer)
 
 
 @pytest.mark.parametrize(
@@ -308,6 +329,24 @@ def test_says_how_near_a_token_is_to_locking_itself(keys: Path, flag: str, said:
     token = FakeToken(after=("USER_PIN_COUNT_LOW", flag))
     with pytest.raises(KbuildError, match=f"wrong; it is not tried again. The token {said}"):
         log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG)
+    assert token.tries == [WRONG]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("PinIncorrect", "token card: the PIN is wrong; it is not tried again"),
+        ("PinLenRange", "token card: the PIN is wrong; it is not tried again"),
+        ("PinLocked", "token card is locked: too many wrong PINs"),
+        ("PinExpired", "token card: the PIN has expired"),
+        ("DeviceError", "token card: cannot log in (DeviceError)"),
+    ],
+)
+def test_says_why_a_token_refuses_to_log_in(answer: str, said: str, keys: Path) -> None:
+    token = FakeToken(answer=answer)
+    with pytest.raises(KbuildError) as raised:
+        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG)
+    assert raised.value.message == said
     assert token.tries == [WRONG]
 
 
@@ -341,7 +380,7 @@ def test_stops_when_the_token_is_gone(keys: Path, tmp_path: Path, monkeypatch: p
 def test_keys_in_files_do_without_the_pkcs11_library(keys: Path) -> None:
     script = (
         "import sys; sys.modules['pkcs11'] = None\n"
-        "from kbuildpy.signing.keys import find_key\n"
+        "from kbuildpy.signing.find_key import find_key\n"
         "from kbuildpy.errors import KbuildError\n"
         f"print(find_key({str(keys / 'p-256.pem')!r}, lambda name: None).algorithm)\n"
         "try:\n    find_key('pkcs11:token=release', lambda name: None)\n"

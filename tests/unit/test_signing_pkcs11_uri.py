@@ -76,6 +76,14 @@ def test_reads_the_pin_of_a_file_without_the_end_of_its_line(tmp_path: Path) -> 
     assert read_pin(tmp_path / "pin") == " 47 11 "
 
 
+def test_refuses_a_file_that_is_too_large_for_a_pin(tmp_path: Path) -> None:
+    (tmp_path / "pin").write_bytes(b"1" * 4096)
+    assert len(read_pin(tmp_path / "pin")) == 4096
+    (tmp_path / "pin").write_bytes(b"1" * 4097)
+    with pytest.raises(KbuildError, match=r"pin-source\): File too large"):
+        read_pin(tmp_path / "pin")
+
+
 @pytest.mark.parametrize("contents", [b"", b"\n", b"4711\xff"])
 def test_refuses_a_file_that_holds_no_pin_and_does_not_show_it(tmp_path: Path, contents: bytes) -> None:
     (tmp_path / "pin").write_bytes(contents)

@@ -24,9 +24,10 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.signing import cms
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.describe import as_json, as_line
+from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import HASHES, find_hash
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.keys import FileKey, key_algorithm
+from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.structures import (
     CONTENT_TYPE,
     DATA,

@@ -24,8 +24,9 @@ from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
 from kbuildpy.loader.stages.taints import ORDER
 from kbuildpy.loader.verdict import Refusal, Undefined
 from kbuildpy.run import run
+from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
-from kbuildpy.signing.keys import FileKey, key_algorithm
+from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from tests.loader_info import load_info, sentences
 from tests.parity.packages import other_compiler

@@ -50,5 +50,5 @@ def test_a_damaged_file_is_a_result_of_its_own(tmp_path: Path) -> None:
     assert (done.returncode, done.error_text) == (1, "0 of 2 without complaint\n")
     first, why, *others = done.text.splitlines()
     assert first == f"{cut}: not tried"
-    assert re.match("  damaged: it was not tried, for the file is damaged: .*; build or copy it again", why)
+    assert re.match("  damaged: skipped: .*; build or copy it again", why)
     assert "not an ELF file" in others[1]

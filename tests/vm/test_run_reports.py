@@ -17,7 +17,8 @@ from kbuildpy.vm import ARM64, X86_64, Machine
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.module_call import module_call
-from kbuildpy.vm.reports import new_marker, read_boot
+from kbuildpy.vm.report import new_marker
+from kbuildpy.vm.reports import read_boot
 from tests.vm.run_boots import MARKER, PACKAGE, boot, trial
 
 

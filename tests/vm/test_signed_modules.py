@@ -17,9 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kbuildpy.kernel.image import unpack
+from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.kernel_image import find_certificates
-from kbuildpy.signing.keys import FileKey, key_algorithm
+from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from tests.parity.shipped_kernels import shipped_kernel
 from tests.parity.signing_keys import new_key, short_certificate

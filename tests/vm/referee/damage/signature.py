@@ -10,8 +10,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
-from kbuildpy.signing.keys import FileKey, key_algorithm
+from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.trailer import MARKER, append_signature, split_signature
 from tests.parity.signing_keys import new_certificate, new_key, short_certificate

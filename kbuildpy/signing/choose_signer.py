@@ -1,18 +1,19 @@
-"""From the names of a key, a certificate and a digest to a signer."""
+"""Who signs, and with which digest: from the names of a key, a certificate and a digest to a signer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kbuildpy.signing.find_key import environment_passphrase, find_pair
 from kbuildpy.signing.hashes import find_hash
+from kbuildpy.signing.private_key import Passphrase
 
 if TYPE_CHECKING:
-    from kbuildpy.signing.keys import Passphrase
     from kbuildpy.signing.signer import Signer
 
 
-def open_signer(
+def choose_signer(
     key: str,
     certificate: str = "",
     hash: str = "",
@@ -29,7 +30,6 @@ def open_signer(
     are not signed with, `KbuildError` for what holds no key or certificate, or not one that belongs to the other.
     """
     # (cryptography takes its time to import)
-    from kbuildpy.signing.keys import environment_passphrase, find_pair
     from kbuildpy.signing.signer import Signer
 
     chosen = find_hash(hash) if hash else None

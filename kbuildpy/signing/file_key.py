@@ -1,0 +1,100 @@
+"""Private keys out of files.
+
+A key's secret stays in the library's object: it has no representation here that could get into a log, and an
+error names the file and never quotes it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.pin import keep_out_of_core_dumps
+from kbuildpy.signing.hashes import Hash
+from kbuildpy.signing.private_key import Passphrase
+from kbuildpy.signing.public_key import key_algorithm, public_bytes
+from kbuildpy.signing.read_file import read_small_file
+
+
+@dataclass(frozen=True)
+class FileKey:
+    """A private key that was read from a file."""
+
+    algorithm: str
+    _key: Any = field(repr=False)
+
+    def sign(self, contents: bytes, hash: Hash) -> bytes:
+        """See `PrivateKey`."""
+        from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+
+        if self.algorithm == "rsa":
+            # The digest is taken first: hashlib lets other threads run while it reads a large module.
+            digest = utils.Prehashed(hash.algorithm())
+            return bytes(self._key.sign(hash.of(contents), padding.PKCS1v15(), digest))
+        if self.algorithm == "ecdsa":
+            return bytes(self._key.sign(hash.of(contents), ec.ECDSA(utils.Prehashed(hash.algorithm()))))
+        return bytes(self._key.sign(contents))
+
+    def public_bytes(self) -> bytes:
+        """See `PrivateKey`."""
+        return public_bytes(self._key.public_key())
+
+
+def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) -> FileKey:
+    """The private key in the file `path`, whose `contents` may have been read before: PEM (whatever else is in it) or
+    DER.
+
+    Raises `KbuildError` when the file cannot be read, holds no key, one that modules cannot be signed with, or one
+    that `passphrase` does not open: it is asked once.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    keep_out_of_core_dumps()
+    contents = read_small_file(path) if contents is None else contents
+    load: Callable[..., Any] = (
+        serialization.load_pem_private_key if b"-----BEGIN " in contents else serialization.load_der_private_key
+    )
+    block = _private_block(contents)
+    try:
+        return FileKey(*_usable(load(block, None), str(path)))
+    except TypeError:
+        return FileKey(*_usable(_open(load, block, path, passphrase), str(path)))
+    except (ValueError, UnsupportedAlgorithm):
+        raise KbuildError(f"{path}: no private key", hint="name a key in PEM (PKCS#8 or older) or DER") from None
+
+
+def _usable(key: Any, name: str) -> tuple[str, Any]:
+    algorithm = key_algorithm(key)
+    if not algorithm:
+        raise UsageError(
+            f"{name}: kernels verify no signatures of this kind of key ({type(key).__name__})",
+            hint="sign with an RSA, ECDSA (P-256, P-384, P-521) or ML-DSA key",
+        )
+    return algorithm, key
+
+
+def _open(load: Callable[..., Any], contents: bytes, path: Path, passphrase: Passphrase) -> Any:
+    given = passphrase(str(path))
+    if given is None:
+        raise KbuildError(
+            f"{path}: the private key has a passphrase", hint="put it into KBUILD_SIGN_PIN, or run this on a terminal"
+        )
+    try:
+        return load(contents, os.fsencode(given))
+    except (ValueError, TypeError):
+        raise KbuildError(f"{path}: the passphrase does not open the private key") from None
+
+
+def _private_block(contents: bytes) -> bytes:
+    """The part of a PEM file that is the private key; certificates may stand before it."""
+    for label in (b"ENCRYPTED PRIVATE KEY", b"PRIVATE KEY", b"RSA PRIVATE KEY", b"EC PRIVATE KEY"):
+        start = contents.find(b"-----BEGIN " + label + b"-----")
+        end = contents.find(b"-----END " + label + b"-----", start)
+        if 0 <= start < end:
+            return contents[start : end + len(label) + len(b"-----END -----")] + b"\n"
+    return contents

@@ -1,0 +1,72 @@
+"""The key and the certificate that names stand for: files, or `pkcs11:` URIs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.pin import signing_pin
+from kbuildpy.signing.file_key import load_key
+from kbuildpy.signing.pkcs11 import load_token_certificate, load_token_key, load_token_pair
+from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri, parse_pkcs11_uri
+from kbuildpy.signing.private_key import Passphrase, PrivateKey
+from kbuildpy.signing.public_key import public_bytes
+from kbuildpy.signing.read_file import read_small_file
+from kbuildpy.signing.signer_certificate import load_certificate
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+
+def find_key(name: str, passphrase: Passphrase) -> PrivateKey:
+    """The private key that `name` names: a file, or by a `pkcs11:` URI one on a token. Raises as `load_key` and
+    `load_token_key`."""
+    if is_pkcs11_uri(name):
+        return load_token_key(name, passphrase)
+    return load_key(Path(name), passphrase)
+
+
+def find_pair(key: str, certificate: str, passphrase: Passphrase) -> tuple[PrivateKey, Certificate]:
+    """The private key and the certificate that these names name; without `certificate` ("") the one that is in the
+    key's file, or on its token. Raises `KbuildError` when they do not belong together, and as `find_key`."""
+    if is_pkcs11_uri(key) and not certificate:
+        return load_token_pair(key, passphrase)
+    # A pipe, as a shell's <(...) is one, can be read once.
+    both = read_small_file(Path(key)) if not is_pkcs11_uri(key) and certificate in ("", key) else None
+    # (the certificate first: a passphrase is asked for only if there is one)
+    loaded = find_certificate(certificate) if both is None else load_certificate(Path(key), both)
+    found = find_key(key, passphrase) if both is None else load_key(Path(key), passphrase, both)
+    require_match(found, loaded, ", ".join(shown_name(name) for name in (key, certificate) if name))
+    return found, loaded
+
+
+def shown_name(name: str) -> str:
+    """What to call a key or certificate in a message: a file by its path, a URI by what it says of the token."""
+    return str(parse_pkcs11_uri(name)) if is_pkcs11_uri(name) else name
+
+
+def find_certificate(name: str) -> Certificate:
+    """The certificate that `name` names: a file, or by a `pkcs11:` URI one on a token."""
+    if is_pkcs11_uri(name):
+        return load_token_certificate(name)
+    return load_certificate(Path(name))
+
+
+def require_match(key: PrivateKey, certificate: Certificate, names: str) -> None:
+    """Refuse a key that is not the certificate's: its signatures would be taken for forged ones."""
+    if key.public_bytes() != public_bytes(certificate.public_key()):
+        raise KbuildError(
+            f"{names}: the private key does not belong to the certificate",
+            hint="name the certificate that was made for this key",
+        )
+
+
+def environment_passphrase(prompt: Passphrase | None = None) -> Passphrase:
+    """The passphrase as Kbuild takes it, from KBUILD_SIGN_PIN, else from `prompt`."""
+
+    def passphrase(name: str) -> str | None:
+        given = signing_pin()
+        return given if given is not None or prompt is None else prompt(name)
+
+    return passphrase

@@ -1,0 +1,50 @@
+"""The certificate to sign with, as cryptography's object. (The one that a kernel has is in `certificates`.)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.signing.read_file import read_small_file
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+
+def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
+    """The X.509 certificate in the file `path`, the first one if it has several; PEM or DER. Raises `KbuildError`."""
+    return checked_certificate(read_small_file(path) if contents is None else contents, str(path))
+
+
+def checked_certificate(contents: bytes, name: str) -> Certificate:
+    """The X.509 certificate in `contents`, PEM or DER, every part of which that is asked for later can be read. Raises
+    `KbuildError`, which calls it `name`."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        if b"-----BEGIN CERTIFICATE-----" in contents:
+            found = x509.load_pem_x509_certificate(contents[contents.index(b"-----BEGIN CERTIFICATE-----") :])
+        else:
+            found = x509.load_der_x509_certificate(contents)
+        # (cryptography reads these parts when it is asked for them)
+        _ = found.issuer, found.subject, found.serial_number, found.extensions, found.not_valid_after_utc
+        found.public_key()
+        return found
+    except UnsupportedAlgorithm as error:
+        raise KbuildError(
+            f"{name}: the certificate has a key of a kind that modules cannot be signed with ({error})",
+            hint="name a certificate with a key of RSA, ECDSA or ML-DSA",
+        ) from None
+    except unreadable_certificate():
+        raise KbuildError(f"{name}: no X.509 certificate", hint="name a certificate in PEM or DER") from None
+
+
+def unreadable_certificate() -> tuple[type[Exception], ...]:
+    """What cryptography raises for a certificate, or a part of one, that it cannot read."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    odd = (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+    return (ValueError, UnsupportedAlgorithm, *odd)
