@@ -92,8 +92,8 @@ def test_cleaning_does_not_ask_about_files_that_another_job_may_be_removing(buil
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-k", "nonsense"], ["no kernel tree for release nonsense; installed: ", "6.1."]),
-        (["-k", "/nowhere"], ["/nowhere: no such directory", "`kbuildpy kernels` lists"]),
+        (["-k", "nonsense"], ["no kernel nonsense is installed, neither headers nor image; installed: ", "6.1."]),
+        (["-k", "/nowhere"], ["/nowhere: no such file or directory", "`kbuildpy kernels` lists"]),
         (["KDIR=/nowhere"], ["/nowhere: no such directory", "`kbuildpy kernels` lists"]),
         (["KDIR=/usr"], ["/usr: not a kernel tree"]),
         (["-j", "0"], ["-j 0: at least one job"]),
