@@ -187,11 +187,11 @@ def _settings(args: argparse.Namespace) -> Settings:
     if args.memory < 64:
         raise UsageError(f"--memory {args.memory}: a kernel needs at least 64 MiB, most need 256")
     if not 0 <= args.gdb < 1 << 16:
-        raise UsageError(f"--gdb {args.gdb}: no port has this number")
+        raise UsageError(f"--gdb {args.gdb}: ports are numbered from 0 to 65535")
     if args.test_timeout < 1:
         raise UsageError(f"--test-timeout {args.test_timeout}: at least one second")
     if args.wait < 0:
-        raise UsageError(f"--wait {args.wait}: no time goes backwards")
+        raise UsageError(f"--wait {args.wait}: not a number of seconds, 0 or more")
     if args.keep and not os.isatty(0):
         raise UsageError("--keep gives a shell on the terminal, and standard input is none")
     return Settings(

@@ -32,8 +32,10 @@ def named_path(word: str) -> Path:
     return Path(word)
 
 
-_TREES = "a kernel tree's path, a release, a pattern such as '6.1.0-*', `running` or `all` (default: KDIR, else the \
-running kernel's tree, else the newest one installed)"
+_TREES = (
+    "a kernel tree's path, a release, a pattern such as '6.1.0-*', `running` or `all` (default: KDIR, else the running "
+    "kernel's tree, else the newest one installed)"
+)
 
 
 def add_kernels(parser: argparse.ArgumentParser, help: str = _TREES) -> None:

@@ -19,11 +19,12 @@ from kbuildpy.vm.machine import MACHINES, Machine, machine_for, machine_of_image
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel to boot: its release, its image, and the machine that it is for."""
+    """A kernel to boot."""
 
     release: str
     image: Path
     machine: Machine
+    """The machine that the image is for."""
 
 
 def find_kernels(words: Sequence[str], environ: Mapping[str, str], *, root: Path = Path("/")) -> list[Kernel]:

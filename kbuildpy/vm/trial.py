@@ -24,30 +24,32 @@ from kbuildpy.kernel.release import release_of_vermagic
 
 @dataclass(frozen=True)
 class Trial:
-    """A module to load: its name, its file as it was given, what is in it (decompressed), its parameters as insmod
-    takes them, the modules that must be loaded before, and those that should.
-
-    `given` says that it is one of those to be tried, and not merely needed by one, `asked` that it is one of the
-    kernel's own that somebody wants loaded. `release` is the kernel that it was
-    built for ("" if it says nothing that can be one), `has_messages` whether it has dynamic debug messages.
-    """
+    """A module to load."""
 
     name: str
     file: Path
+    """Its file, as it was named."""
     image: ModuleImage
+    """The module, decompressed."""
     parameters: str = ""
+    """As insmod takes them."""
     needs: tuple[str, ...] = ()
+    """The modules that must be loaded before it."""
     likes: tuple[str, ...] = ()
+    """The modules that should be loaded before it (soft dependencies)."""
     given: bool = True
+    """It is one of the modules to try, not one that they need."""
     asked: bool = False
+    """It is one of the kernel's own modules that `--module` names."""
 
     @property
     def release(self) -> str:
-        # (what is no release names no kernel; a kernel refuses the module for it)
+        """The release that it was built for; "" if its vermagic names none."""
         return release_of_vermagic(next(iter(self.image.modinfo_values("vermagic")), ""))
 
     @property
     def has_messages(self) -> bool:
+        """Whether it has dynamic debug messages."""
         return self.image.section("__dyndbg") is not None
 
 
