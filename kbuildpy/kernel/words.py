@@ -90,11 +90,10 @@ def installed_kernel(release: str, situation: Situation) -> ChosenKernel | None:
     reason = "Its release was given."
     if release == situation.running:
         reason = f"It is the running kernel's ({release})."
-    if situation.need is Need.IMAGE:
-        try:
-            return ChosenKernel(release, None, find_kernel_image(release, root=situation.root), reason)
-        except KbuildError:
-            pass  # a tree that was built here has an image of its own
+    image = _image(release, situation.root) if situation.need is Need.IMAGE else None
+    if image is not None:
+        return ChosenKernel(release, None, image, reason)
+    # (a tree that was built here has an image of its own)
     tree = installed_tree(release, situation.root)
     if tree is not None:
         try:
@@ -193,13 +192,12 @@ def _missing(release: str, situation: Situation) -> UsageError:
     root, running = situation.root, situation.running
     image_hint = f"apt-get install linux-image-{release}"
     hint = image_hint if situation.need is Need.IMAGE else release_hint(release)
+    if not is_release(release):
+        hint = _WORDS
     tree = installed_tree(release, root)
     if tree is not None:
         return UsageError(_no_image(tree), hint=image_hint)
-    try:
-        image = None if "/" in release else find_kernel_image(release, root=root)
-    except KbuildError:
-        image = None
+    image = _image(release, root)
     if image is not None:
         others = "its headers are not" if situation.need is Need.TREE else "neither its headers nor its modules are"
         return UsageError(f"the image of kernel {release} is installed ({image}), but {others}", hint=hint)
@@ -207,6 +205,14 @@ def _missing(release: str, situation: Situation) -> UsageError:
     return UsageError(
         f"no kernel {which} is installed, neither headers nor image; installed: {_releases(situation)}", hint=hint
     )
+
+
+def _image(release: str, root: Path) -> Path | None:
+    """The image of `release`, with or without modules; None if there is none."""
+    try:
+        return None if "/" in release else find_kernel_image(release, root=root)
+    except KbuildError:
+        return None
 
 
 def _no_image(tree: KernelTree) -> str:
