@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
-from kbuildpy.kernel.own_modules import modules_directory, walk_modules
+from kbuildpy.kernel.module_files import walk_modules
+from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.load_module import load_module
@@ -27,7 +28,7 @@ def check_rows(tree: KernelTree) -> int:
     root = unpacked_kernel(tree.release)
     directory = modules_directory(tree.release, root=root)
     assert directory is not None
-    files = [Path(file) for file in walk_modules(directory)]
+    files = [Path(file) for file in walk_modules(directory / "kernel")]
     smallest = min(files, key=lambda file: file.stat().st_size)
     kernel = kernel_from_tree(tree, partial(ask_module_facts, environ=os.environ), root=root)
     contents = smallest.read_bytes()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.symvers import forget_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.layouts import DeviceTableLayouts

@@ -1,7 +1,14 @@
 """The command line: `kbuildpy COMMAND ...`, one file per command.
 
 Each command's file has `add_arguments(parser)`, `run(args) -> int` and `EXAMPLES`, two or more, and is imported
-only when its command is called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography.
+only when its command is called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography. A new
+command is a file of its name here and a line in `COMMANDS`.
+
+- Commands: `new`, `init`, `build`, `check`, `keygen`, `sign`, `verify`, `install`, `run`, `kernels`.
+- `words`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
+- `parameters`: `--params`, of `check` and `run`.
+- `check_output`: what `check` prints, in each format.
+- `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from kbuildpy.cli.words import add_kernels, add_quiet, split_words
 from kbuildpy.errors import UsageError
+from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.printable import printable
 from kbuildpy.scaffold.existing import Ask, Existing, Modules, read_existing
 
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR | VAR=VALUE",
         help="the project's directory (default: here); variables that its Kbuild files need",
     )
-    add_kernels(parser, "the kernel tree that Kbuild is asked of: a path, a release, or `running`")
+    add_kernels(parser, "the kernel whose tree Kbuild is asked of: a path, a release, or `running`")
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what was understood, and write nothing")
     add_quiet(parser, "do not say what was understood and written")
     parser.add_argument("--force", action="store_true", help="replace an SConstruct that is there")
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
             f"{directory}: no such directory" if not directory.exists() else f"{directory}: not a directory"
         )
     if len(args.kernels) > 1:
-        raise UsageError(f"-k: one kernel tree is asked, not {len(args.kernels)}")
+        raise UsageError(f"-k {' -k '.join(args.kernels)}: one kernel at a time, not {len(args.kernels)}")
     existing = read_existing(directory.resolve(), _asking(args.kernels), variables)
     for line in () if args.quiet else _understood(existing):
         print(printable(line))
@@ -68,10 +70,9 @@ def _asking(kernels: list[str]) -> Ask:
 
     def ask(directory: Path, variables: Mapping[str, str]) -> Modules:
         from kbuildpy.kbuild.summary import summarize_directory
-        from kbuildpy.kernel.find import find_trees
 
-        found = find_trees(kernels, kdir=os.environ.get("KDIR"), kernelrelease=os.environ.get("KERNELRELEASE"))[0]
-        summary = summarize_directory(directory, found.tree, variables=variables, environ=os.environ)
+        kernel = resolve_one(kernels, Need.TREE, environ=os.environ)
+        summary = summarize_directory(directory, kernel.the_tree(), variables=variables, environ=os.environ)
         if summary.warnings.strip():
             print(printable(summary.warnings.strip()), file=sys.stderr)
         return [(module.name, module.sources) for module in summary.modules]

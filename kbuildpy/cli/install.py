@@ -29,7 +29,8 @@ from kbuildpy.install.modules import (
 from kbuildpy.install.rivals import tell_rivals
 from kbuildpy.install.stage import install_modules
 from kbuildpy.kbuild.ask_install import ask_install
-from kbuildpy.kernel.find import find_called_trees
+from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable
@@ -86,11 +87,11 @@ def run(args: argparse.Namespace) -> int:
         directories = [Path()]
     if args.output and len(directories) != 1:
         raise UsageError(f"-o {args.output}: where one directory was built, and {len(directories)} are named")
-    found = find_called_trees(args.kernels, variables, environ=os.environ)
+    found = resolve(args.kernels, Need.TREE, variables=variables, environ=os.environ)
     if not args.kernels and not found[0].by_kdir:
         print(f"kbuildpy: {printable(found[0].reason)}", file=sys.stderr)
     # Everything is found before anything is installed.
-    trees = [item.tree for item in found]
+    trees = [kernel.the_tree() for kernel in found]
     modules = _modules_of_kernels(trees, directories, files, args)
     with ExitStack() as stack:
         manifest = Manifest(Path(args.manifest)) if args.manifest and not args.dry_run else None

@@ -14,10 +14,12 @@ from kbuildpy.cli.words import add_format, add_quiet
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.btf import btf_of
+from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.completeness import missing_parts
-from kbuildpy.kernel.find import FoundTree, find_trees, installed_trees
+from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.modversions import modversions_of
+from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable, printable_error
@@ -36,11 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one line for each tree on standard output; on standard error, which one is the default, and why."""
     installed = installed_trees()
-    default = _default(os.environ.get("KDIR"), os.environ.get("KERNELRELEASE"))
+    default = _default()
     trees = list(installed.trees)
-    if default and default.tree.objects not in {tree.objects for tree in trees}:
-        trees.append(default.tree)
-    facts = [_facts(tree, is_default=default is not None and default.tree.objects == tree.objects) for tree in trees]
+    if default and default.place not in {tree.objects for tree in trees}:
+        trees.append(default.the_tree())
+    facts = [_facts(tree, is_default=default is not None and default.place == tree.objects) for tree in trees]
     if args.format == "json":
         for fact in facts:
             print(json.dumps(fact))
@@ -58,12 +60,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _default(kdir: str | None, kernelrelease: str | None) -> FoundTree | None:
+def _default() -> ChosenKernel | None:
     try:
-        return find_trees(kdir=kdir, kernelrelease=kernelrelease)[0]
+        return resolve_one((), Need.TREE, environ=os.environ)
     except KbuildError as error:
         # A KDIR that leads nowhere is no reason not to list the trees that are there.
-        if not (kdir or kernelrelease):
+        if not (os.environ.get("KDIR") or os.environ.get("KERNELRELEASE")):
             raise
         print(f"kbuildpy: {printable_error(f'no default: {error.message}', error.hint)}", file=sys.stderr)
         return None

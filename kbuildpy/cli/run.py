@@ -13,7 +13,7 @@ from pathlib import Path
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.words import add_format, add_kernels, add_quiet, add_verbose, named_path
 from kbuildpy.errors import KbuildError, UsageError, unexpected
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.printable import printable
 from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.devices import check_devices
@@ -150,8 +150,6 @@ def _files(named: Sequence[Path]) -> list[Path]:
     """The modules that are named, and those of directories. (A name that is not there is told of as damaged.)"""
     if not any(path.is_dir() for path in named):
         return [*named]
-    from kbuildpy.signing.walk import find_modules
-
     found = [file for path in named for file in (find_modules([path]) if path.is_dir() else [path])]
     if not found:
         raise UsageError(f"no modules below {', '.join(map(str, named))}")
@@ -189,11 +187,11 @@ def _settings(args: argparse.Namespace) -> Settings:
     if args.memory < 64:
         raise UsageError(f"--memory {args.memory}: a kernel needs at least 64 MiB, most need 256")
     if not 0 <= args.gdb < 1 << 16:
-        raise UsageError(f"--gdb {args.gdb}: no port has this number")
+        raise UsageError(f"--gdb {args.gdb}: ports are numbered from 0 to 65535")
     if args.test_timeout < 1:
         raise UsageError(f"--test-timeout {args.test_timeout}: at least one second")
     if args.wait < 0:
-        raise UsageError(f"--wait {args.wait}: no time goes backwards")
+        raise UsageError(f"--wait {args.wait}: not a number of seconds, 0 or more")
     if args.keep and not os.isatty(0):
         raise UsageError("--keep gives a shell on the terminal, and standard input is none")
     return Settings(
@@ -241,12 +239,9 @@ def _plan(words: Sequence[str], trials: Sequence[Trial]) -> list[tuple[Kernel, l
     """Which modules run in which kernel."""
     if not trials:
         return []
-    kdir, kernelrelease = os.environ.get("KDIR"), os.environ.get("KERNELRELEASE")
+    named = words or os.environ.get("KDIR") or os.environ.get("KERNELRELEASE")
     built_for = list(dict.fromkeys(trial.release for trial in trials))
-    if words or kdir or kernelrelease or not all(built_for):
-        kernels = find_kernels(words, kdir=kdir, kernelrelease=kernelrelease)
-    else:
-        kernels = kernels_of_releases(built_for)
+    kernels = find_kernels(words, os.environ) if named or not all(built_for) else kernels_of_releases(built_for)
     releases = {kernel.release for kernel in kernels}
     plan = []
     for kernel in kernels:

@@ -15,6 +15,10 @@ from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.cli.words import add_format, add_jobs, add_quiet, add_verbose, job_count
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel.resolve import resolve_one, resolve_release
+from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
@@ -50,8 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Sign modules; 0 if all of them are signed now."""
-    from kbuildpy.signing.walk import find_modules
-
     jobs = job_count(args)
     paths = find_modules([Path(name) for name in args.files])
     if not paths:
@@ -82,7 +84,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _signer(args: argparse.Namespace) -> Signer:
-    from kbuildpy.kernel.find import find_trees
     from kbuildpy.signing.choose_signer import choose_signer
     from kbuildpy.signing.find_key import shown_name
     from kbuildpy.signing.loadable import warn_of_kernels
@@ -90,27 +91,31 @@ def _signer(args: argparse.Namespace) -> Signer:
 
     if not args.key:
         raise UsageError("no key to sign with", hint="name one: --key KEY --cert CERT")
+    # (a kernel that is not there is told before a passphrase is asked for)
+    tree = _tree(args.kernel) if args.kernel is not None else None
     signer = choose_signer(
         args.key,
         args.cert or "",
         args.hash or "",
-        kernel_hash=lambda: _kernel_hash(args.kernel),
+        kernel_hash=lambda: _kernel_hash(tree or _tree(None)),
         use_key_id=args.key_id,
         passphrase=ask_passphrase,
     )
-    tree = find_trees([args.kernel])[0].tree if args.kernel else None
     unusable = warn_of_kernels(signer.certificate, *((tree.release, tree.config) if tree else ()))
     for warning in filter(None, (warn_of_dates(signer.certificate), unusable)):
         print(f"kbuildpy: warning: {printable(shown_name(args.cert or args.key))}: {warning}", file=sys.stderr)
     return signer
 
 
-def _kernel_hash(kernel: str | None) -> str:
-    """What the kernel's own modules are signed with."""
-    from kbuildpy.kernel.find import find_trees
+def _tree(kernel: str | None) -> KernelTree:
+    """The tree of the kernel that -k names, else of the default."""
+    return resolve_one([] if kernel is None else [kernel], Need.TREE, environ=os.environ).the_tree()
+
+
+def _kernel_hash(tree: KernelTree) -> str:
+    """The digest that the kernel's own modules are signed with."""
     from kbuildpy.kernel.signing_policy import signing_policy_of
 
-    tree = find_trees([kernel] if kernel else [])[0].tree
     hash = signing_policy_of(tree).hash
     if not hash:
         raise UsageError(
@@ -125,18 +130,17 @@ def _packer(kernel: str | None) -> Pack:
 
     def rules_for(release: str, variables: Mapping[str, str]) -> InstallRules:
         from kbuildpy.kbuild.ask_install import ask_install
-        from kbuildpy.kernel.find import find_trees
 
-        if not kernel and not release:
+        if kernel is None and not release:
             raise KbuildError("it does not say which kernel it was built for", hint="name one: -k KERNEL")
         try:
-            found = find_trees([kernel]) if kernel else find_trees(kernelrelease=release)
+            tree = _tree(kernel) if kernel is not None else resolve_release(release, Need.TREE).the_tree()
         except KbuildError as error:
             raise KbuildError(
                 "it is compressed, and there is no kernel tree to say how to compress it again: " + error.message,
                 hint="name one (-k KERNEL), or decompress it, sign it and compress it again",
             ) from error
-        return ask_install(found[0].tree, variables=variables, environ=os.environ)
+        return ask_install(tree, variables=variables, environ=os.environ)
 
     from kbuildpy.install.pack import packer
 

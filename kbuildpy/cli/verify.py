@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,9 @@ from typing import TYPE_CHECKING
 from kbuildpy.cli.progress import Say, print_line, with_bar
 from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel.resolve import resolve
 from kbuildpy.printable import printable, printable_error
 
 if TYPE_CHECKING:
@@ -71,8 +73,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one result for each file and kernel; 0 if all are trusted."""
     jobs = job_count(args)
-    from kbuildpy.signing.walk import find_modules
-
     if not args.files and not args.manifest:
         raise UsageError("nothing to verify", hint="name modules, directories of them, or a --manifest")
     files = find_modules(args.files)
@@ -159,8 +159,8 @@ def _keyrings(args: argparse.Namespace) -> list[Keyring]:
     for file in args.mok:
         certificates += load_directory(file) if file.is_dir() else load_certificates(file)
     revocations = [load_revocations(file) for file in args.revoked]
-    images = [image for word in args.kernels for image in _images(word)]
-    kernels = [load_kernel(image) for image in dict.fromkeys(images)] or [Keyring()]
+    chosen = resolve(args.kernels, Need.IMAGE) if args.kernels else []
+    kernels = [load_kernel(kernel.the_image()) for kernel in chosen] or [Keyring()]
     return [
         kernel.plus(
             certificates,
@@ -169,18 +169,3 @@ def _keyrings(args: argparse.Namespace) -> list[Keyring]:
         )
         for kernel in kernels
     ]
-
-
-def _images(word: str) -> list[Path]:
-    """The kernel images that `-k` names; only `all` and a tree's path need a kernel tree."""
-    from kbuildpy.kernel.find import find_trees
-    from kbuildpy.kernel.image import find_kernel_image, image_of_tree
-
-    if Path(word).is_file():
-        return [Path(word)]
-    if word != "all" and "/" not in word:
-        try:
-            return [find_kernel_image(os.uname().release if word == "running" else word)]
-        except KbuildError as error:
-            raise UsageError(f"-k {word}: {error.message}", hint=error.hint) from error
-    return [image_of_tree(found.tree) for found in find_trees([word])]

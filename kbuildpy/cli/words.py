@@ -32,8 +32,14 @@ def named_path(word: str) -> Path:
     return Path(word)
 
 
-def add_kernels(parser: argparse.ArgumentParser, help: str | None = None) -> None:
-    """`-k KERNEL`, which may repeat: `kernels`."""
+_TREES = (
+    "a kernel tree's path, a release, a pattern such as '6.1.0-*', `running` or `all` (default: KDIR, else the running "
+    "kernel's tree, else the newest one installed)"
+)
+
+
+def add_kernels(parser: argparse.ArgumentParser, help: str = _TREES) -> None:
+    """`-k KERNEL`, which may repeat: `kernels`, the words that `kernel.resolve` takes."""
     parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels", help=help)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.module_files import walk_modules
+from kbuildpy.kernel.release import release_of_vermagic
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def _built_as(name: str) -> str:
 
 def modules_below(directory: Path, release: str) -> list[BuiltModule]:
     """The modules below a directory of module files that were built for `release`, by their paths in it."""
-    paths = sorted(path for path in directory.rglob("*.ko") if path.is_file())
+    paths = sorted(path for path in map(Path, walk_modules(directory, suffixes=(".ko",))) if path.is_file())
     return [BuiltModule(path, str(path.relative_to(directory))) for path in paths if built_release(path) == release]
 
 
@@ -80,9 +82,9 @@ def check_modules(modules: Sequence[BuiltModule], release: str) -> None:
 
 
 def built_release(module: Path) -> str:
-    """The release that a module was built for, as its vermagic says; "" if it does not. Raises `KbuildError` for a file
-    that is no module."""
-    return next(iter(ModuleImage.from_path(module).modinfo_values("vermagic")), "").partition(" ")[0]
+    """The release that a module was built for, as its vermagic says; "" if it names none. Raises `KbuildError` for a
+    file that is no module."""
+    return release_of_vermagic(next(iter(ModuleImage.from_path(module).modinfo_values("vermagic")), ""))
 
 
 def check_release(module: Path, release: str) -> None:
@@ -90,7 +92,10 @@ def check_release(module: Path, release: str) -> None:
     (kernel/module/main.c: check_modinfo)."""
     built = built_release(module)
     if not built:
-        raise KbuildError(f"{module}: no kernel module (it has no vermagic)", hint="name a .ko file, not an object")
+        raise KbuildError(
+            f"{module}: no kernel module (it has no vermagic that names a release)",
+            hint="name a .ko file, not an object",
+        )
     if built != release:
         raise KbuildError(
             f"{module}: built for {built}, and {release} would not load it",

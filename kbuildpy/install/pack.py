@@ -9,7 +9,7 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.install.module import compressed
 from kbuildpy.kernel.installing import InstallRules
-from kbuildpy.kernel.own_modules import stated_release
+from kbuildpy.kernel.stated import stated_release
 
 COMPRESSIONS = {"gzip": "GZIP", "xz": "XZ", "zstd": "ZSTD"}
 """What Kbuild calls each (kernel/module/Kconfig: MODULE_COMPRESS_*)."""

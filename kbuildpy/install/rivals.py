@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kbuildpy.kernel.depmod_order import BUILT_IN, SearchOrder, indexed_paths, modules_by_name, search_order
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import module_name
 
 
 def tell_rivals(

@@ -1,9 +1,35 @@
-"""What modules are built against and loaded into: kernel trees, images, and the modules installed for each kernel.
+"""Kernels: which one is meant, where it is, and facts of its tree, its image and its own modules.
 
-- Which kernel is meant: the resolver turns `-k`, KDIR and KERNELRELEASE into kernels, each with the reason.
-- A kernel tree as values: `tree`, its `config`, `architecture`, `compiler`, `symvers` (with an index), `modversions`,
-  `signing_policy`, `btf`, and the parts that it lacks (`completeness`).
-- An installed kernel: its `image`, its own modules (`own_modules`), and depmod's lists of their names and their order.
-- For all rooms: the user's `cache`, the order of releases (`release`), errnos by name (`errnos`), the package for a
-  missing piece (`packages`).
+Which kernel is meant:
+- `resolve`: what `-k`, KDIR, KERNELRELEASE and the default choose; begins here.
+- `words`: one word of `-k` -> kernels.
+- `chosen`: a chosen kernel as a value, and what a command needs of one.
+- `release`: what can be a release, the one in a vermagic, and their order.
+- `packages`: which package of the distribution has what is missing.
+
+What is installed:
+- `find`: kernel trees.
+- `installed`: images of kernels that are installed with their modules.
+- `image`: where a release's image is, and unpacking one.
+
+A kernel tree:
+- `tree`: the value; `open_tree`: a directory -> a tree, or the reason why it is none.
+- `completeness`: what a prepared tree lacks.
+- `config`: reads auto.conf; `architecture`, `compiler`, `modversions`, `btf`, `signing_policy`: what it says.
+- `symvers`: reads Module.symvers; `symvers_index`: finds a few symbols in it quickly.
+- `installing`: how a tree installs modules, as a value.
+- `module_facts`: vermagic and the layout of struct module, as values.
+
+Modules:
+- `module_files`: suffixes, names, finding and reading module files.
+- `stated`: the release and the dependencies that a module states, read without taking it apart.
+- `own_modules`: the modules that a kernel came with, as modprobe sees them.
+- `depmod_indexes`: modules.dep, modules.alias and the other indexes, as values.
+- `depmod_order`: which of several files of one name modprobe takes.
+- `names_in_use`: names that a new module should not have.
+- `licenses`: the licences that are compatible with the GPL.
+
+Besides:
+- `errnos`: numbers and names of errors.
+- `cache`: where a user's caches are, and reading and writing them.
 """

@@ -7,35 +7,36 @@ first.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.depmod_indexes import listed_modules
+from kbuildpy.kernel.module_files import module_name, walk_modules, without_suffix
 
 _FOLDERS = tuple(map(Path, ("/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/lib/depmod.d")))
 BUILT_IN = "built-in"
 """Stands for all directories that are not named."""
-_MODULE = re.compile(r"\.ko(?:\.(?:gz|xz|zst))?$")
 
 
 @dataclass(frozen=True)
 class SearchOrder:
-    """What depmod.d says for a kernel: the directories of `searches` from the first to the last, where `built-in`
-    stands for all that are not named; and the `overrides`, paths without a suffix, of which the first counts."""
+    """What depmod.d says for a kernel."""
 
     searches: tuple[str, ...] = ("updates",)
+    """The directories from the first to the last; `built-in` stands for all that are not named."""
     overrides: tuple[str, ...] = ()
+    """Paths without a suffix, of which the first counts."""
 
     def winner(self, paths: Sequence[str]) -> str | None:
         """The one of `paths` (of modules of one name, below lib/modules/RELEASE) that depmod takes; None where that is
         up to the file system."""
         for override in self.overrides:
             for path in paths:
-                if _MODULE.sub("", path) == override:
+                if without_suffix(path) == override:
                     return path
         ranks = [self._rank(path) for path in paths]
         best = [path for path, rank in zip(paths, ranks, strict=True) if rank == min(ranks)]
@@ -46,6 +47,34 @@ class SearchOrder:
             if folder != BUILT_IN and path.startswith(f"{folder}/"):
                 return rank
         return self.searches.index(BUILT_IN) if BUILT_IN in self.searches else len(self.searches)
+
+
+class InstalledModule(NamedTuple):
+    """A module that is installed, maybe in several files."""
+
+    name: str
+    paths: tuple[str, ...]
+    """All files of that name, below lib/modules/RELEASE."""
+    taken: str | None
+    """The path of the one that modprobe takes; None where that is up to the file system."""
+    unlisted: bool
+    """depmod has run, and before this module was there."""
+
+    @property
+    def file(self) -> str:
+        """The path of the one that modprobe takes, or of one that it may take."""
+        return self.taken if self.taken in self.paths else self.paths[0]
+
+
+def installed_modules(directory: Path, release: str) -> list[InstalledModule]:
+    """All modules below `directory` (`.../lib/modules/RELEASE`), and which files modprobe takes."""
+    listed = indexed_paths(directory)
+    order = search_order(release)
+    found = []
+    for name, paths in modules_by_name(directory).items():
+        taken = (listed or {}).get(name) or order.winner(paths)
+        found.append(InstalledModule(name, tuple(paths), taken, listed is not None and name not in listed))
+    return found
 
 
 def search_order(release: str, folders: Sequence[Path] = _FOLDERS) -> SearchOrder:
@@ -72,24 +101,19 @@ def search_order(release: str, folders: Sequence[Path] = _FOLDERS) -> SearchOrde
 def modules_by_name(directory: Path, names: Collection[str] | None = None) -> dict[str, list[str]]:
     """The paths below `directory` (`.../lib/modules/RELEASE`) of all modules there, or of those called `names`."""
     found: dict[str, list[str]] = {}
-    for folder, folders, files in os.walk(directory):
-        folders[:] = sorted(name for name in folders if name not in ("build", "source"))
-        below = os.path.relpath(folder, directory)
-        for file in sorted(files):
-            if _MODULE.search(file) and (names is None or module_name(file) in names):
-                path = file if below == "." else f"{below}/{file}"
-                found.setdefault(module_name(file), []).append(path)
+    for file in walk_modules(directory, without=("build", "source")):
+        name = module_name(file)
+        if names is None or name in names:
+            found.setdefault(name, []).append(file.removeprefix(f"{directory}/"))
     return found
 
 
 def indexed_paths(directory: Path) -> Mapping[str, str] | None:
     """The path of each module in depmod's list, by name; None where depmod has not run."""
     try:
-        lines = (directory / "modules.dep").read_text(errors="surrogateescape").splitlines()
+        return {name: item.path for name, item in listed_modules(directory).items()}
     except OSError:
         return None
-    paths = (line.partition(":")[0] for line in lines)
-    return {module_name(path): path for path in paths}
 
 
 def _matches(pattern: str, release: str) -> bool:

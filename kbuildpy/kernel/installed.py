@@ -1,31 +1,22 @@
-"""All kernels that are installed: trees, and kernels whose image is here without headers."""
+"""Kernels that are installed with their modules and their image, with or without headers."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.find import find_trees, installed_trees
 from kbuildpy.kernel.image import find_kernel_image
 from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.release import release_order
-from kbuildpy.kernel.tree import KernelTree
 
 
-def installed_kernels(root: Path = Path("/")) -> list[KernelTree | Path]:
-    """Every tree that is installed below `root`, then the image of every installed kernel that has none.
-
-    Raises `KbuildError` for a tree that cannot be used, and where there is nothing at all.
-    """
-    trees = installed_trees(root)
-    releases = {tree.release for tree in trees.trees}
+def installed_images(root: Path = Path("/"), *, besides: Collection[str] = ()) -> dict[str, Path]:
+    """The image of every kernel that is installed below `root`, by release, from the oldest to the newest; without
+    the releases `besides`."""
     names = {folder.name for top in ("lib/modules", "usr/lib/modules") for folder in root.glob(f"{top}/*")}
-    images = [installed_image(release, root) for release in sorted(names - releases, key=release_order)]
-    found: list[KernelTree | Path] = [*trees.trees, *(image for image in images if image)]
-    if trees.broken or not found:
-        # (says what is wrong with it, or that there is none)
-        find_trees(["all"], root=root)
-    return found
+    images = {release: installed_image(release, root) for release in sorted(names - {*besides}, key=release_order)}
+    return {release: image for release, image in images.items() if image is not None}
 
 
 def installed_image(release: str, root: Path = Path("/")) -> Path | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.find import installed_trees
-from kbuildpy.kernel.own_modules import built_in_names, module_name, own_modules
+from kbuildpy.kernel.module_files import module_name
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.kernel.symvers import read_symvers
 
 
@@ -19,8 +20,9 @@ def names_in_use(root: Path = Path("/")) -> dict[str, str]:
     found: dict[str, str] = {}
     for top in ("lib/modules", "usr/lib/modules"):
         for directory in sorted((root / top).glob("*")):
+            own = OwnModules(directory)
             try:
-                names = {*own_modules(directory), *(built_in_names(directory) or ())}
+                names = {*own.files(), *(own.built_in() or ())}
             except (KbuildError, OSError):
                 continue
             for name in names:

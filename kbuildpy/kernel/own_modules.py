@@ -1,43 +1,36 @@
-"""A kernel's own modules: what is below `kernel/` in `/lib/modules/RELEASE`.
+"""The modules that a kernel has itself, in `/lib/modules/RELEASE`, as modprobe sees them.
 
-depmod lists them in `modules.dep`; a package that was only unpacked has no such list, and is walked through.
+Counterpart: kmod (libkmod/libkmod-module.c: kmod_module_new_from_lookup, kmod_module_get_softdeps). What `modprobe.d`
+adds is not looked at: it belongs to a machine, not to the kernel. depmod lists modules in `modules.dep`; a package
+that was only unpacked has no such list, and is walked through.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from kbuildpy.errors import CommandError, KbuildError
-from kbuildpy.kernel.release import is_release
-
-_NAME_LENGTH = 64 - 8
-_AGAIN = "the file is damaged: build, compress or copy it again"
-_MODULE = re.compile(r"(?:.*/)?([^/]+)\.ko(?:\.(?:gz|xz|zst|lz4|lzma|bz2))?")
-
-
-class ListedModule(NamedTuple):
-    """A line of depmod's list: a module's name, its file's path below the directory, and all modules that it needs,
-    each after what it needs itself."""
-
-    name: str
-    path: str
-    needs: tuple[str, ...]
-
-
-@lru_cache(maxsize=8)
-def read_modules_dep(directory: Path) -> tuple[ListedModule, ...]:
-    """`modules.dep` of `directory`, whose lines end with what is loaded first. Raises OSError if it cannot be read."""
-    lines = (directory / "modules.dep").read_text(errors="surrogateescape").splitlines()
-    pairs = (line.partition(":") for line in lines)
-    return tuple(
-        ListedModule(module_name(path), path, tuple(module_name(item) for item in reversed(needs.split())))
-        for path, _, needs in pairs
-    )
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.depmod_indexes import (
+    Alias,
+    ListedModule,
+    Softdeps,
+    State,
+    aliases,
+    built_in_aliases,
+    built_in_modinfo,
+    built_in_modules,
+    listed_modules,
+    plain_name,
+    softdeps,
+    state_of,
+)
+from kbuildpy.kernel.module_files import module_name, read_module, walk_modules
+from kbuildpy.kernel.stated import stated_needs
 
 
 def modules_directory(release: str, *, root: Path = Path("/")) -> Path | None:
@@ -51,144 +44,104 @@ def modules_directory(release: str, *, root: Path = Path("/")) -> Path | None:
     return None
 
 
-def module_contents(directory: Path, name: str) -> bytes | None:
-    """The bytes of module `name` (with - or _), decompressed; None if `directory` has no such module.
+class Meaning(NamedTuple):
+    """What a name stands for."""
 
-    Raises `KbuildError` for a file that cannot be read or decompressed.
-    """
-    path = own_modules(directory).get(module_name(name))
-    return None if path is None else read_module(path)
+    names: tuple[str, ...]
+    """The modules; none: nobody has the name."""
+    built_in: bool = False
+    """They are built into the kernel."""
 
 
-def modules_needed(directory: Path, name: str) -> tuple[str, ...] | None:
-    """The names of all modules that module `name` needs, each after what it needs itself; None if `directory` has no
-    such module.
+@dataclass(frozen=True)
+class OwnModules:
+    """The modules of one kernel. Methods raise `KbuildError` for a list or a module file that cannot be read."""
 
-    From depmod's list, whose lines end with what is loaded first; without one, from what modpost wrote into the
-    modules. Raises `KbuildError` for a file that cannot be read or decompressed.
-    """
-    name = module_name(name)
-    listed = _listed_needs(directory)
-    if listed is not None:
-        return listed.get(name)
-    if name not in own_modules(directory):
-        return None
-    order: list[str] = []
-    for below in _stated_needs(directory, name):
-        order += [item for item in (*(modules_needed(directory, below) or ()), below) if item not in order]
-    return tuple(order)
+    directory: Path
+    """Its `/lib/modules/RELEASE`."""
+    added: bool = False
+    """Whether modules count that were installed beside the kernel's own (`updates/`, `extra/`), as to modprobe."""
+
+    def files(self) -> Mapping[str, Path]:
+        """The module files by the modules' names."""
+        return _files(self.directory, state_of(self.directory / "modules.dep"), added=self.added)
+
+    def contents(self, name: str) -> bytes | None:
+        """The bytes of module `name` (with - or _), decompressed; None if there is no such module."""
+        path = self.files().get(module_name(name))
+        return None if path is None else read_module(path)
+
+    def needs(self, name: str) -> tuple[str, ...] | None:
+        """The names of all modules that module `name` needs, each after what it needs itself; None if there is no such
+        module.
+
+        From depmod's list; without one, from what modpost wrote into the modules.
+        """
+        name = module_name(name)
+        listed = _listed(self.directory)
+        if listed is not None:
+            return listed[name].needs if name in listed else None
+        path = self.files().get(name)
+        if path is None:
+            return None
+        order: list[str] = []
+        for below in _stated_needs(path, state_of(path)):
+            order += [item for item in (*(self.needs(below) or ()), below) if item not in order]
+        return tuple(order)
+
+    def meaning(self, name: str) -> Meaning:
+        """The module that is called `name`, else those that have it for an alias, else what is built into the
+        kernel."""
+        name = plain_name(name)
+        if name in self.files():
+            return Meaning((name,))
+        aliased = _matching(aliases(self.directory), name)
+        if aliased:
+            return Meaning(aliased)
+        if name in built_in_modules(self.directory):
+            return Meaning((name,), built_in=True)
+        return Meaning(_matching(built_in_aliases(self.directory), name), built_in=True)
+
+    def softdeps(self, name: str) -> Softdeps:
+        """The soft dependencies of module `name`."""
+        return softdeps(self.directory).get(plain_name(name), Softdeps())
+
+    def built_in(self) -> frozenset[str] | None:
+        """The names of what would be modules but is built into the kernel; None where the directory does not tell.
+
+        Most of those with parameters have a directory in /sys/module as modules have.
+        """
+        stated = built_in_modinfo(self.directory)
+        if stated is None or not (self.directory / "modules.builtin").is_file():
+            return None
+        return built_in_modules(self.directory) | {name for name, _, _ in stated}
 
 
 @lru_cache(maxsize=8)
-def built_in_names(directory: Path) -> frozenset[str] | None:
-    """The names of what would be modules but is built into the kernel (modules.builtin, modules.builtin.modinfo); None
-    where `directory` does not tell.
-
-    Most of those with parameters have a directory in /sys/module as modules have.
-    """
-    try:
-        listed = (directory / "modules.builtin").read_text(errors="surrogateescape").split()
-        stated = (directory / "modules.builtin.modinfo").read_bytes().split(b"\0")
-    except OSError:
-        return None
-    names = {entry.partition(b".")[0].decode("utf-8", "surrogateescape") for entry in stated if entry}
-    return frozenset(names | {module_name(path) for path in listed})
-
-
-def stated_needs(contents: bytes) -> tuple[str, ...]:
-    """The names in `depends=` of a module, found without taking it apart: it may be damaged."""
-    return tuple(name for name in _stated(contents, b"\0depends=").replace("-", "_").split(",") if name)
-
-
-def stated_release(contents: bytes) -> str:
-    """The release of the kernel that a module was built for, as its `vermagic=` says, found in the same way; "" if it
-    does not say, or not what can be one."""
-    release = _stated(contents, b"\0vermagic=").split(" ")[0]
-    return release if is_release(release) else ""
-
-
-def _stated(contents: bytes, tag: bytes) -> str:
-    start = contents.find(tag)
-    if start < 0:
-        return ""
-    start += len(tag)
-    return contents[start : contents.find(b"\0", start)].decode("utf-8", "replace")
-
-
-@lru_cache(maxsize=8)
-def _listed_needs(directory: Path) -> Mapping[str, tuple[str, ...]] | None:
-    try:
-        return {item.name: item.needs for item in read_modules_dep(directory)}
-    except OSError:
-        return None
+def _files(directory: Path, _: State, *, added: bool) -> Mapping[str, Path]:
+    listed = _listed(directory)
+    if listed is None:
+        return {module_name(path): Path(path) for path in walk_modules(directory / "kernel")}
+    counted = (item for item in listed.values() if added or item.path.startswith("kernel/"))
+    return {item.name: directory / item.path for item in counted}
 
 
 @lru_cache(maxsize=8192)
-def _stated_needs(directory: Path, name: str) -> tuple[str, ...]:
-    return stated_needs(module_contents(directory, name) or b"")
+def _stated_needs(path: Path, _: State) -> tuple[str, ...]:
+    return stated_needs(read_module(path))
 
 
-def read_module(path: Path) -> bytes:
-    """The module in the file `path`, decompressed. Raises `KbuildError` naming the file."""
-    from kbuildpy.compression import decompress
-
+def _listed(directory: Path) -> Mapping[str, ListedModule] | None:
+    """depmod's list; None where depmod has not run."""
     try:
-        return decompress(path.read_bytes())
-    except OSError as error:
-        hint = "let this user read it, or run this as one who may" if isinstance(error, PermissionError) else ""
-        raise KbuildError(f"{path}: {error.strerror}", hint=hint) from error
-    except CommandError as error:  # (the program for it did not run: that says nothing of the file)
-        raise KbuildError(f"{path}: {error.message}", hint=error.hint) from error
-    except KbuildError as error:
-        raise KbuildError(f"{path}: {error.message}", hint=error.hint or _AGAIN) from error
-
-
-def packed_head(path: Path) -> bytes:
-    """The beginning of the module file `path` if it is compressed, else nothing; what a kernel that unpacks modules
-    itself looks at first. Nothing also for a file that cannot be read."""
-    from kbuildpy.compression import compression_of
-
-    try:
-        with path.open("rb") as file:
-            head = file.read(2048)
-    except OSError:
-        return b""
-    return head if compression_of(head) else b""
-
-
-def module_name(path: str) -> str:
-    """What the kernel calls the module in the file (or of the name) `path`: KBUILD_MODNAME."""
-    found = _MODULE.fullmatch(path)
-    return (found[1] if found else path.rpartition("/")[2]).replace("-", "_")
-
-
-def is_module_name(name: str) -> bool:
-    """Whether a module can be called `name`, so that it is one component of a path and one word: printable, without
-    spaces and slashes, and short enough for `struct module` (include/linux/module.h: MODULE_NAME_LEN, on 64 bits)."""
-    return (
-        name.isprintable()
-        and not {" ", "/"} & set(name)
-        and name not in {"", ".", ".."}
-        and len(name.encode()) < _NAME_LENGTH
-    )
-
-
-@lru_cache(maxsize=8)
-def own_modules(directory: Path) -> Mapping[str, Path]:
-    """The files of the modules in `directory` (`.../lib/modules/RELEASE`), by name."""
-    try:
-        listed = read_modules_dep(directory)
+        return listed_modules(directory)
     except FileNotFoundError:
-        return {module_name(path): Path(path) for path in walk_modules(directory)}
+        return None
     except OSError as error:
         raise KbuildError(f"{directory / 'modules.dep'}: {error.strerror}") from error
-    return {item.name: directory / item.path for item in listed if item.path.startswith("kernel/")}
 
 
-def walk_modules(directory: Path) -> Iterator[str]:
-    """The files of the modules below `directory`/kernel, in a fixed order."""
-    for folder, names, files in os.walk(directory / "kernel"):
-        names.sort()
-        for file in sorted(files):
-            if _MODULE.fullmatch(file):
-                yield f"{folder}/{file}"
+def _matching(known: Iterable[Alias], name: str) -> tuple[str, ...]:
+    # (a pattern is compiled to match, which for all of them takes seconds; most are out of it by how they begin)
+    found = [item.module for item in known if name.startswith(item.begins) and fnmatchcase(name, item.pattern)]
+    return tuple(dict.fromkeys(found))

@@ -1,4 +1,5 @@
-"""The order of releases: 6.12 comes after 6.1, a release candidate before its release.
+"""Releases (`uname -r`): what can be one, the one in a vermagic, and their order: 6.12 comes after 6.1, a release
+candidate before its release.
 
 Releases are free text after the version (`6.1.0-56-cloud-amd64`, `6.12.117+deb12-amd64`, `6.8.0-45-generic`,
 `5.14.0-427.el9.x86_64`), so this is the order a person expects rather than one that anything defines.
@@ -16,6 +17,15 @@ def is_release(word: str) -> bool:
     """Whether `word` can be what a kernel calls itself, and so part of a path: a version and what follows it, in
     printable ASCII without a slash, of at most 64 characters (the kernel tree's Makefile: uts_len)."""
     return _RELEASE.fullmatch(word) is not None
+
+
+def release_of_vermagic(vermagic: str) -> str:
+    """The release that a vermagic begins with (include/linux/vermagic.h: VERMAGIC_STRING); "" if that cannot be one.
+
+    Whoever wrote a module may have written anything there, and callers make paths of it.
+    """
+    word = vermagic.split(" ", 1)[0]
+    return word if is_release(word) else ""
 
 
 def release_order(release: str) -> tuple[object, ...]:

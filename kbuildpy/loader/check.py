@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError, unexpected
-from kbuildpy.kernel.own_modules import module_name, packed_head, read_module, stated_needs, stated_release
+from kbuildpy.kernel.module_files import module_name, packed_head, read_module
+from kbuildpy.kernel.stated import stated_needs, stated_release
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import NO_MODULES, load_module
 from kbuildpy.loader.loaded import Loaded, Modules

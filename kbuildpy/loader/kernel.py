@@ -15,7 +15,7 @@ from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
-    from kbuildpy.kernel.module_names import Meaning, Softdeps
+    from kbuildpy.kernel.own_modules import OwnModules
     from kbuildpy.loader.btf.types import BtfTypes
     from kbuildpy.signing.keyring import Keyring
 
@@ -75,16 +75,8 @@ class LoaderKernel:
     """Its `module_blacklist=`."""
     tainted: str = ""
     """The letters of the taints that it has already."""
-    built_in: Callable[[], frozenset[str] | None] | None = None
-    """Gives the names that code in the kernel itself has in /sys/module."""
-    modules_of: Callable[[str], bytes | None] | None = None
-    """Gives the bytes of one of its own modules, by name."""
-    depends_of: Callable[[str], tuple[str, ...] | None] | None = None
-    """Gives the names of all modules that one of its own needs, in an order that works."""
-    meaning_of: Callable[[str], Meaning] | None = None
-    """Gives the modules that modprobe takes a name for."""
-    softdeps_of: Callable[[str], Softdeps] | None = None
-    """Gives the soft dependencies of one of its own modules."""
+    own_modules: OwnModules | None = None
+    """The modules that came with it."""
     own_types: Callable[[], BtfTypes | None] | None = None
     """Gives its type information, None if it has none. The first call takes a second."""
     missing: Mapping[Fact, str] = field(default_factory=dict)

@@ -19,7 +19,8 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import replacing
 from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.image import image_of_tree
-from kbuildpy.kernel.own_modules import module_name, modules_directory, packed_head, read_module
+from kbuildpy.kernel.module_files import module_name, packed_head, read_module
+from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.known import KNOWN_LOADERS
 from kbuildpy.scons.actions import KbuildAction, bind

@@ -43,8 +43,10 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> KernelProject:
 def _named_kernel(env: Any, variables: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[str, str]:
     """KDIR and KERNELRELEASE as the first place has them that has either: one in the environment says nothing where the
     command line names a kernel."""
-    for place in (variables, arguments, env, {"KDIR": os.environ.get("KDIR")}):
+    for place in (variables, arguments, env, os.environ):
         kdir, release = place.get("KDIR"), str(place.get("KERNELRELEASE") or "")
+        if kdir and place is os.environ:
+            release = ""
         if kdir or release:
             typed = place is not variables and place is not env
             return directory_path(env, kdir, typed=typed, call="KDIR") if kdir else "", release

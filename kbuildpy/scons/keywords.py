@@ -15,7 +15,7 @@ import SCons.Node.FS
 import SCons.Util
 
 from kbuildpy.errors import UsageError
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import module_name
 from kbuildpy.scons.variables import chooses_kernel
 from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
 from kbuildpy.similar import did_you_mean, similar_file

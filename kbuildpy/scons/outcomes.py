@@ -10,7 +10,7 @@ from typing import Any
 import SCons.Node
 from SCons.Script import GetBuildFailures
 
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import module_name
 from kbuildpy.scons.group import Group
 
 _REFUSED = "the Kbuild file, or the kernel tree (above)"

@@ -18,7 +18,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kbuild.stamps import Stamp, stamp
 from kbuildpy.kernel.licenses import GPL_COMPATIBLE
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import module_name
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import replacing
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import module_name
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
 from kbuildpy.scons.run_reports import failed_report_of, report_of

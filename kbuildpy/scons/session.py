@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kbuild.tree_programs import compiler_remark
-from kbuildpy.kernel.find import check_release, find_trees
+from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
 from kbuildpy.scons.group import Group
@@ -68,16 +69,14 @@ class Session:
     def find_tree(self, kdir: str, kernelrelease: str, *, quiet: bool) -> KernelTree:
         """The kernel tree to build for; says once which one was taken and why, unless it was named.
 
-        Raises `UsageError` for a `kdir` that is not the tree of `kernelrelease`, besides what `find_trees` raises.
+        Raises `UsageError` for a `kdir` that is not the tree of `kernelrelease`, besides what `resolve` raises.
         """
         key = (kdir, kernelrelease)
         if key not in self._trees:
-            found = find_trees(kdir=kdir or None, kernelrelease=kernelrelease or None)[0]
-            if kdir and kernelrelease:
-                check_release(found.tree, kernelrelease)
-            self._trees[key] = found.tree
+            [found] = resolve((), Need.TREE, variables={"KDIR": kdir, "KERNELRELEASE": kernelrelease})
+            self._trees[key] = found.the_tree()
             if not quiet and not kdir:
-                say(f"kbuildpy: building for {found.tree.release}: {found.reason}")
+                say(f"kbuildpy: building for {found.release}: {found.reason}")
         return self._trees[key]
 
     def use_tree(self, tree: KernelTree) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kbuild.lock import lock_output
-from kbuildpy.kernel.find import find_called_trees
+from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.resolve import resolve
 from kbuildpy.say import complain
 from kbuildpy.scons.build_request import BuildRequest
 
@@ -39,10 +40,10 @@ def build_directory(
     check_kbuild_file(physical)
     place = (out or physical / "build").absolute()
     check_output_name(place)
-    found = find_called_trees(kernels, variables, environ=os.environ)
+    found = resolve(kernels, Need.TREE, variables=variables, environ=os.environ)
+    trees = tuple(kernel.the_tree() for kernel in found)
     if not kernels and not found[0].by_kdir:
         complain(f"kbuildpy: {found[0].reason}")
-    trees = tuple(item.tree for item in found)
     request = BuildRequest(physical, str(directory), place, trees, dict(variables), jobs, options)
     if not (request.dry or request.cleans):
         request.state.mkdir(parents=True, exist_ok=True)

@@ -1,58 +1,24 @@
-"""A kernel's own modules, for what a module under test depends on: which file has which, and what that needs in turn.
+"""Gets a kernel's own modules, for what a module under test depends on.
 
-depmod's indexes say so (modules.dep, modules.softdep, modules.alias), as they do to modprobe. A kernel that is not
-installed has its modules in a Debian package, which is unpacked once per user; depmod then runs over those.
+A kernel that is not installed has its modules in a Debian package, which is unpacked once per user; depmod then runs
+over them.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.kernel.module_names import softdeps_of
-from kbuildpy.kernel.own_modules import built_in_names, read_modules_dep
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.run import run, with_sbin
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
 
-_SPECIAL = re.compile(r"[*?[]")
-"""What is special in a pattern."""
 
-
-@dataclass(frozen=True)
-class KernelModules:
-    """The modules of one kernel by name: their files, and those that each needs before it (all of them, in an order
-    that works); `softdeps` are those that it would like to have before it, `aliases` pairs of pattern and name;
-    `built_in` the names of what could be modules and is in the kernel."""
-
-    files: Mapping[str, Path]
-    needs: Mapping[str, tuple[str, ...]]
-    softdeps: Mapping[str, tuple[str, ...]]
-    aliases: tuple[tuple[str, str], ...]
-    built_in: frozenset[str] = frozenset()
-
-    def named(self, name: str) -> tuple[str, ...]:
-        """The modules that `name` means: the one of that name, else all that have it for an alias."""
-        plain = name.replace("-", "_")
-        if plain in self.files:
-            return (plain,)
-        found = (
-            module
-            for pattern, module in self.aliases
-            # (of some 30,000 patterns, each of which fnmatch would have to compile)
-            if name.startswith(_SPECIAL.split(pattern, maxsplit=1)[0]) and fnmatchcase(name, pattern)
-        )
-        return tuple(dict.fromkeys(found))
-
-
-def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: Path = Path("/")) -> KernelModules:
+def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: Path = Path("/")) -> OwnModules:
     """The modules of kernel `release`: installed ones, else those of Debian's package.
 
     `machine` is the one that the kernel is for (default: this). Raises `KbuildError` if there is no such package, or no
@@ -60,7 +26,7 @@ def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: 
     """
     for place in (root / "lib/modules", root / "usr/lib/modules"):
         if (place / release / "modules.dep").is_file():
-            return read_indexes(place / release)
+            return OwnModules(place / release, added=True)
     kept = cache_directory() / "modules"
     if not (kept / release / "modules.dep").is_file():
         kept.mkdir(parents=True, exist_ok=True)
@@ -74,22 +40,7 @@ def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: 
                 # (another run was quicker)
                 if not (kept / release / "modules.dep").is_file():
                     raise
-    return read_indexes(kept / release)
-
-
-def read_indexes(directory: Path) -> KernelModules:
-    """The modules of `directory` (lib/modules/RELEASE) by depmod's indexes."""
-    listed = read_modules_dep(directory)
-    files = {item.name: directory / item.path for item in listed}
-    needs = {item.name: item.needs for item in listed}
-    softdeps = {name: before for name in files if (before := softdeps_of(directory, name).pre)}
-    aliases = [(words[1], words[2]) for words in _words(directory / "modules.alias") if len(words) == 3]
-    return KernelModules(files, needs, softdeps, tuple(aliases), built_in_names(directory) or frozenset())
-
-
-def _words(path: Path) -> list[list[str]]:
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return [line.split() for line in lines if line and not line.startswith("#")]
+    return OwnModules(kept / release, added=True)
 
 
 def _extract(release: str, directory: Path, architecture: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import module_name
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.tap import Point
 

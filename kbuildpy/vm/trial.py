@@ -16,39 +16,40 @@ from pathlib import Path
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kernel.module_names import read_softdeps
-from kbuildpy.kernel.own_modules import is_module_name, module_name, read_module
-from kbuildpy.kernel.release import is_release
-from kbuildpy.vm.in_tree import KernelModules
+from kbuildpy.kernel.depmod_indexes import read_softdeps
+from kbuildpy.kernel.module_files import is_module_name, module_name, read_module
+from kbuildpy.kernel.own_modules import OwnModules
+from kbuildpy.kernel.release import release_of_vermagic
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A module to load: its name, its file as it was given, what is in it (decompressed), its parameters as insmod
-    takes them, the modules that must be loaded before, and those that should.
-
-    `given` says that it is one of those to be tried, and not merely needed by one, `asked` that it is one of the
-    kernel's own that somebody wants loaded. `release` is the kernel that it was
-    built for ("" if it says nothing that can be one), `has_messages` whether it has dynamic debug messages.
-    """
+    """A module to load."""
 
     name: str
     file: Path
+    """Its file, as it was named."""
     image: ModuleImage
+    """The module, decompressed."""
     parameters: str = ""
+    """As insmod takes them."""
     needs: tuple[str, ...] = ()
+    """The modules that must be loaded before it."""
     likes: tuple[str, ...] = ()
+    """The modules that should be loaded before it (soft dependencies)."""
     given: bool = True
+    """It is one of the modules to try, not one that they need."""
     asked: bool = False
+    """It is one of the kernel's own modules that `--module` names."""
 
     @property
     def release(self) -> str:
-        # (what is no release names no kernel; a kernel refuses the module for it)
-        stated = next((value.split(" ")[0] for value in self.image.modinfo_values("vermagic")), "")
-        return stated if is_release(stated) else ""
+        """The release that it was built for; "" if its vermagic names none."""
+        return release_of_vermagic(next(iter(self.image.modinfo_values("vermagic")), ""))
 
     @property
     def has_messages(self) -> bool:
+        """Whether it has dynamic debug messages."""
         return self.image.section("__dyndbg") is not None
 
 
@@ -88,7 +89,7 @@ def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial
     )
 
 
-def with_dependencies(trials: Sequence[Trial], fetch: Callable[[], KernelModules]) -> list[Trial]:
+def with_dependencies(trials: Sequence[Trial], fetch: Callable[[], OwnModules]) -> list[Trial]:
     """`trials` and all that they need, each after what it needs, else in the order given.
 
     `fetch` gets the kernel's own modules, and is called only if one of them is needed. In the result `needs` and
@@ -121,7 +122,7 @@ def with_dependencies(trials: Sequence[Trial], fetch: Callable[[], KernelModules
         for wanted in trial.likes:
             # (a kernel whose modules cannot be had has none to load before)
             with suppress(KbuildError):
-                names = (wanted,) if wanted in by_name else own().named(wanted)
+                names = (wanted,) if wanted in by_name else _named(own(), wanted)
                 likes += [name for name in names if name not in path and found(name)]
         for name in (*likes, *trial.needs):
             needed = found(name)
@@ -136,7 +137,7 @@ def with_dependencies(trials: Sequence[Trial], fetch: Callable[[], KernelModules
 
 
 def asked_modules(
-    words: Sequence[str], trials: Sequence[Trial], own: Callable[[], KernelModules], release: str
+    words: Sequence[str], trials: Sequence[Trial], own: Callable[[], OwnModules], release: str
 ) -> list[Trial]:
     """The kernel's own modules that `words` name, each a name or an alias and maybe parameters. What is built in, or
     among `trials`, takes nothing.
@@ -150,15 +151,15 @@ def asked_modules(
         if name.replace("-", "_") in given:
             continue
         modules = own()
-        named = modules.named(name)
+        named = _named(modules, name)
         for module in named:
             if module in found and not parameters.strip():
                 continue
             trial = _own_module(modules, module)
             assert trial
             found[module] = replace(trial, parameters=parameters.strip(), asked=True)
-        if not named and name.replace("-", "_") not in modules.built_in and not word.startswith("?"):
-            near = difflib.get_close_matches(name.replace("-", "_"), modules.files, n=3)
+        if not named and name.replace("-", "_") not in (modules.built_in() or ()) and not word.startswith("?"):
+            near = difflib.get_close_matches(name.replace("-", "_"), modules.files(), n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "it may be built in under another name"
             raise UsageError(f"--module {name}: kernel {release} has no such module", hint=hint)
     return list(found.values())
@@ -190,10 +191,16 @@ def needed_by(trials: Sequence[Trial], name: str) -> set[str]:
     return found
 
 
-def _own_module(modules: KernelModules, name: str) -> Trial | None:
-    names = modules.named(name)
-    if len(names) != 1 or names[0] != name:
+def _named(own: OwnModules, name: str) -> tuple[str, ...]:
+    """The modules that `name` means; none for what is built in."""
+    meaning = own.meaning(name)
+    return () if meaning.built_in else meaning.names
+
+
+def _own_module(own: OwnModules, name: str) -> Trial | None:
+    file = own.files().get(name)
+    if file is None:
         return None
-    trial = read_trial(modules.files[name], given=False)
-    likes = tuple(dict.fromkeys((*trial.likes, *modules.softdeps.get(name, ()))))
-    return replace(trial, needs=modules.needs[name] or trial.needs, likes=likes)
+    trial = read_trial(file, given=False)
+    likes = tuple(dict.fromkeys((*trial.likes, *own.softdeps(name).pre)))
+    return replace(trial, needs=own.needs(name) or trial.needs, likes=likes)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import Completed
 from tests.parity.both import REPRODUCIBLE, kbuildpy, make

@@ -19,7 +19,7 @@ from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.module_facts import ModuleFacts
-from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 

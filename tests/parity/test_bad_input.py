@@ -92,8 +92,8 @@ def test_cleaning_does_not_ask_about_files_that_another_job_may_be_removing(buil
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-k", "nonsense"], ["no kernel tree for release nonsense; installed: ", "6.1."]),
-        (["-k", "/nowhere"], ["/nowhere: no such directory", "`kbuildpy kernels` lists"]),
+        (["-k", "nonsense"], ["no kernel nonsense is installed, neither headers nor image; installed: ", "6.1."]),
+        (["-k", "/nowhere"], ["/nowhere: no such file or directory", "`kbuildpy kernels` lists"]),
         (["KDIR=/nowhere"], ["/nowhere: no such directory", "`kbuildpy kernels` lists"]),
         (["KDIR=/usr"], ["/usr: not a kernel tree"]),
         (["-j", "0"], ["-j 0: at least one job"]),
@@ -277,10 +277,10 @@ def test_a_tree_without_symvers_warns_and_goes_on_as_under_make(line: str, build
 def test_no_kernel_tree_at_all(place: Path, tmp_path: Path) -> None:
     write_sources(GOOD, place)
     code = (
-        "import sys; from pathlib import Path; from kbuildpy.kernel import find\n"
-        f"real = find.find_called_trees; empty = Path({str(tmp_path / 'empty')!r})\n"
+        "import sys; from pathlib import Path; from kbuildpy.kernel import resolve\n"
+        f"real = resolve.resolve; empty = Path({str(tmp_path / 'empty')!r})\n"
         "import kbuildpy.scons.standalone as alone\n"
-        "alone.find_called_trees = lambda *a, **k: real(*a, **{**k, 'root': empty})\n"
+        "alone.resolve = lambda *a, **k: real(*a, **{**k, 'root': empty})\n"
         f"from kbuildpy.cli import main; sys.exit(main(['build', {str(place)!r}]))\n"
     )
     environ = {name: value for name, value in os.environ.items() if name not in ("KDIR", "KERNELRELEASE")}

@@ -9,7 +9,7 @@ import pytest
 
 from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.find import installed_trees
-from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from tests.parity.both import assert_equal, build_both
 from tests.parity.packages import early_tree, kernel_source

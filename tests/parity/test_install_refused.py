@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.run import run
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.trailer import is_signed, split_signature

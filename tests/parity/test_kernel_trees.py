@@ -16,9 +16,9 @@ from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.btf import btf_of
 from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.completeness import missing_parts
-from kbuildpy.kernel.find import find_trees, installed_trees
+from kbuildpy.kernel.find import installed_tree, installed_trees
 from kbuildpy.kernel.modversions import modversions_of
-from kbuildpy.kernel.open import open_tree, source_of
+from kbuildpy.kernel.open_tree import open_tree, source_of
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
@@ -133,7 +133,7 @@ def test_the_loaders_build_link_leads_to_the_tree(tree: KernelTree) -> None:
     if not link.exists():
         pytest.skip("the tree was installed without its link")
     assert open_tree(link) == tree
-    assert find_trees([tree.release])[0].tree == tree
+    assert installed_tree(tree.release) == tree
 
 
 @each_tree

@@ -10,20 +10,22 @@ import pytest
 
 from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
-from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.architecture import native_architecture
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.image import find_kernel_image, unpack
-from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.own_modules import modules_directory
+from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
+from kbuildpy.loader.kernels.from_chosen import loader_kernel
 from kbuildpy.loader.kernels.from_image import kernel_from_image
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.kernels.keys import keyring_of_image
-from kbuildpy.loader.kernels.open import open_kernels
 from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.run import run
 from kbuildpy.signing.kernel_image import load_kernel
@@ -112,11 +114,11 @@ def test_own_modules_are_given_decompressed(tree: KernelTree) -> None:
     kernel = kernel_from_image(_image(tree))
     files = {path.name.partition(".ko")[0]: path for path in (_modules(tree) / "kernel").rglob("*.ko*")}
     dashed = next(name for name in files if "-" in name)
-    assert kernel.modules_of is not None
+    assert kernel.own_modules is not None
     for name in (min(files), dashed, dashed.replace("-", "_")):
         path = files.get(name) or files[dashed]
-        assert kernel.modules_of(name) == decompress(path.read_bytes())
-    assert kernel.modules_of("no_such_module") is None
+        assert kernel.own_modules.contents(name) == decompress(path.read_bytes())
+    assert kernel.own_modules.contents("no_such_module") is None
 
 
 def test_an_image_for_arm64_says_what_it_cannot_tell() -> None:
@@ -212,19 +214,20 @@ def test_modules_of_another_kernel_are_refused() -> None:
 
 @each_tree
 def test_an_image_is_opened_by_its_path(tree: KernelTree) -> None:
-    [opened] = open_kernels([str(_image(tree))], ask)
-    assert opened.kernel.release == tree.release
-    assert opened.reason == "Its path was given."
+    [chosen] = resolve([str(_image(tree))], Need.EITHER)
+    assert loader_kernel(chosen, ask).release == tree.release
+    assert chosen.reason == "Its path was given."
 
 
 def test_an_image_without_its_modules_is_completed_by_its_headers(tmp_path: Path) -> None:
     tree = _tree()
     image = tmp_path / "vmlinuz"
     image.write_bytes(_image(tree).read_bytes())
-    [opened] = open_kernels([str(image)], ask)
-    _compare_with_symvers(opened.kernel.exports, tree)
-    assert opened.kernel.keyring is not None
-    assert opened.kernel.keyring().kernel == tree.release
+    [chosen] = resolve([str(image)], Need.EITHER)
+    kernel = loader_kernel(chosen, ask)
+    _compare_with_symvers(kernel.exports, tree)
+    assert kernel.keyring is not None
+    assert kernel.keyring().kernel == tree.release
 
 
 def test_a_kernel_that_is_installed_without_headers_is_opened_by_its_release(tmp_path: Path) -> None:
@@ -235,23 +238,20 @@ def test_a_kernel_that_is_installed_without_headers_is_opened_by_its_release(tmp
     (boot / f"vmlinuz-{tree.release}").write_bytes(_image(tree).read_bytes())
     (modules / "kernel").symlink_to(_modules(tree) / "kernel")
     for words in ([tree.release], ["all"], ["running"], []):
-        [opened] = open_kernels(words, root=tmp_path, running=tree.release)
-        assert opened.kernel.release == tree.release
-        _compare_with_symvers(opened.kernel.exports, tree)
-        assert opened.kernel.missing == {
+        [chosen] = resolve(words, Need.EITHER, root=tmp_path, running=tree.release)
+        kernel = loader_kernel(chosen, root=tmp_path)
+        assert kernel.release == tree.release
+        _compare_with_symvers(kernel.exports, tree)
+        assert kernel.missing == {
             Fact.CONFIG: f"neither is it in {boot}/vmlinuz-{tree.release}, nor is there a config-{tree.release} "
             "beside it"
         }
 
 
 def test_trees_are_opened_once_each() -> None:
-    releases = [opened.kernel.release for opened in open_kernels(["all", TREES[0].release, str(TREES[0].objects)], ask)]
+    chosen = resolve(["all", TREES[0].release, str(TREES[0].objects)], Need.EITHER)
+    releases = [loader_kernel(item, ask).release for item in chosen]
     assert len(set(releases)) == len(releases) >= len(TREES)
-
-
-def test_a_release_that_is_not_there_is_a_wrong_call() -> None:
-    with pytest.raises(UsageError, match=r"no kernel tree for release 0\.0\.1-none"):
-        open_kernels(["0.0.1-none"], ask)
 
 
 def _compare_with_make(kernel: LoaderKernel, tree: KernelTree, directory: Path, *variables: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.find import installed_trees
-from kbuildpy.kernel.own_modules import module_name, modules_directory, modules_needed, own_modules
+from kbuildpy.kernel.module_files import module_name
+from kbuildpy.kernel.own_modules import OwnModules, modules_directory
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.lifecycle.script import run_script
@@ -63,7 +64,7 @@ def of_kmod(name: str, kernel: LoaderKernel, tmp_path: Path) -> list[str] | None
 
 def test_loads_modules_in_the_order_of_kmod(kernel: LoaderKernel, directory: Path, tmp_path: Path) -> None:
     compared = 0
-    for name in random.Random(1).sample(sorted(own_modules(directory)), 60):
+    for name in random.Random(1).sample(sorted(OwnModules(directory).files()), 60):
         found = ours(name, kernel, tmp_path)
         assert found == of_kmod(name, kernel, tmp_path)
         compared += found is not None and len(found) > 1
@@ -77,7 +78,7 @@ def test_loads_the_soft_dependencies_that_kmod_loads(kernel: LoaderKernel, direc
     for name in names:
         found = ours(name, kernel, tmp_path)
         assert found == of_kmod(name, kernel, tmp_path), name
-        beyond += found is not None and set(found) != {name, *(modules_needed(directory, name) or ())}
+        beyond += found is not None and set(found) != {name, *(OwnModules(directory).needs(name) or ())}
     assert beyond > 10
 
 

@@ -16,9 +16,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.loader import check
 from kbuildpy.loader.facts import Fact, Unchecked
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.kernels import open
 from kbuildpy.loader.kernels.keys import with_certificates
-from kbuildpy.loader.kernels.open import OpenedKernel
 from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.reports import junit, sarif
 from kbuildpy.loader.verdict import Verdict
@@ -46,11 +44,8 @@ def load_module(
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where good.ko, bad.ko and a file that is cut off are."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KDIR", "named")  # (so that it is not said which kernel is taken)
     monkeypatch.setattr(check, "load_module", load_module)
-    monkeypatch.setattr(
-        open, "open_kernels", lambda words, *_, **__: [OpenedKernel(k, "") for k in KERNELS[: len(words)]]
-    )
+    monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, words, **_: KERNELS[: len(words)])
     for name in ("good.ko", "bad.ko", "o-ther.ko", "warned.ko"):
         Path(name).write_bytes(b"a module")
     Path("cut.ko.xz").write_bytes(b"\xfd7zXZ\0\0\4")

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.cli import kernels, main
-from kbuildpy.kernel.find import find_trees, installed_trees
+from kbuildpy.kernel.find import installed_trees
+from kbuildpy.kernel.resolve import resolve_one
 from tests.support.documents import json_keys
-from tests.unit.test_kernel_open import fake_tree
+from tests.unit.test_open_tree import fake_tree
 
 PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
 
@@ -20,7 +21,7 @@ PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine that runs 6.1 on an x86_64 processor, with headers of 6.1 and 6.12."""
     monkeypatch.setattr(kernels, "installed_trees", partial(installed_trees, tmp_path))
-    monkeypatch.setattr(kernels, "find_trees", partial(find_trees, root=tmp_path, running="6.1.0-1-amd64"))
+    monkeypatch.setattr(kernels, "resolve_one", partial(resolve_one, root=tmp_path, running="6.1.0-1-amd64"))
     monkeypatch.delenv("KDIR", raising=False)
     monkeypatch.delenv("KERNELRELEASE", raising=False)
     monkeypatch.delenv("CROSS_COMPILE", raising=False)
@@ -107,7 +108,7 @@ def test_says_what_to_install_when_there_is_no_tree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(kernels, "installed_trees", partial(installed_trees, tmp_path))
-    monkeypatch.setattr(kernels, "find_trees", partial(find_trees, root=tmp_path))
+    monkeypatch.setattr(kernels, "resolve_one", partial(resolve_one, root=tmp_path))
     monkeypatch.delenv("KDIR", raising=False)
     monkeypatch.delenv("KERNELRELEASE", raising=False)
     assert main(["kernels", "--format", "json"]) == 1

@@ -15,7 +15,7 @@ import pytest
 
 from kbuildpy import compression
 from kbuildpy.errors import CommandError, KbuildError
-from kbuildpy.kernel.own_modules import read_module
+from kbuildpy.kernel.module_files import read_module
 from kbuildpy.loader.kernels.vmlinux import embedded_config
 from kbuildpy.run import run
 
@@ -115,7 +115,7 @@ def test_what_unpacks_to_too_much_is_refused_in_little_memory(name: str, tmp_pat
 import re, sys
 from pathlib import Path
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.own_modules import read_module
+from kbuildpy.kernel.module_files import read_module
 try:
     read_module(Path(sys.argv[1]))
 except KbuildError as error:

@@ -247,7 +247,7 @@ def test_what_is_written_is_what_its_readers_take(tmp_path: Path) -> None:
         (["nowhere"], "no such directory"),
         (["a", "b"], "one directory at a time"),
         (["file"], "not a directory"),
-        (["-k", "1", "-k", "2"], "one kernel tree"),
+        (["-k", "1", "-k", "2"], "one kernel at a time, not 2"),
     ],
 )
 def test_a_wrong_call_is_refused(words: list[str], why: str, tmp_path: Path) -> None:

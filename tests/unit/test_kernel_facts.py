@@ -12,10 +12,10 @@ from kbuildpy.kernel.btf import btf_of
 from kbuildpy.kernel.compiler import compiler_of, cross_variables, package_of_compiler
 from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.modversions import modversions_of
-from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
-from tests.unit.test_kernel_open import fake_tree
+from tests.unit.test_open_tree import fake_tree
 
 PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
 ARM64 = "CONFIG_ARM64=y\nCONFIG_64BIT=y\n"

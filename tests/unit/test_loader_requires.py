@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.stages.requires import in_order
 from tests.loader_info import load_info, sentences
 
 
-def test_a_module_of_the_kernel_that_cannot_be_read_leaves_its_needs_unchecked() -> None:
-    def depends_of(name: str) -> tuple[str, ...]:
-        if name == "bad":
-            raise KbuildError("/lib/modules/bad.ko.xz: cut off")
-        return ("base",)
+def kernel_with(own_modules: OwnModules) -> LoaderKernel:
+    return LoaderKernel("6.12", (6, 12), "x86_64", own_modules=own_modules)
 
-    info = load_info(b"", LoaderKernel("6.12", (6, 12), "x86_64", depends_of=depends_of))
+
+def test_a_module_of_the_kernel_that_cannot_be_read_leaves_its_needs_unchecked() -> None:
+    class OneIsUnreadable(OwnModules):
+        def needs(self, name: str) -> tuple[str, ...]:
+            if name == "bad":
+                raise KbuildError("/lib/modules/bad.ko.xz: cut off")
+            return ("base",)
+
+    info = load_info(b"", kernel_with(OneIsUnreadable(Path())))
     info.requires = ["bad", "good"]
     assert in_order(info) == ("bad", "base", "good")
     assert sentences(info) == ["the modules that bad needs: /lib/modules/bad.ko.xz: cut off"]
 
 
 def test_one_required_module_of_which_nothing_is_known_is_said_whatever_comes_after_it() -> None:
-    def depends_of(name: str) -> tuple[str, ...] | None:
-        return ("base",) if name == "good" else None
+    class OnlyGoodIsKnown(OwnModules):
+        def needs(self, name: str) -> tuple[str, ...] | None:
+            return ("base",) if name == "good" else None
 
-    info = load_info(b"", LoaderKernel("6.12", (6, 12), "x86_64", depends_of=depends_of))
+    info = load_info(b"", kernel_with(OnlyGoodIsKnown(Path())))
     info.requires = ["strange", "good"]
     assert in_order(info) == ("strange", "base", "good")
     assert sentences(info) == ["the modules that those it requires need: the kernel's own modules are not known"]
 
 
 def test_a_required_module_that_was_not_given_is_not_said_twice() -> None:
-    info = load_info(b"", LoaderKernel("6.12", (6, 12), "x86_64", depends_of=lambda name: None))
+    info = load_info(b"", kernel_with(OwnModules(Path("/nowhere"))))
     info.requires, info.absent = ["strange"], ["strange"]
     assert in_order(info) == ("strange",)
     assert sentences(info) == []

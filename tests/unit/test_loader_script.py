@@ -11,7 +11,8 @@ import pytest
 
 from kbuildpy.cli.check import _run_script
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kernel.module_names import Meaning, Softdeps
+from kbuildpy.kernel.depmod_indexes import Softdeps
+from kbuildpy.kernel.own_modules import Meaning, OwnModules
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.procfs import lsmod, proc_modules
 from kbuildpy.loader.lifecycle.script import read_script, run_script
@@ -28,10 +29,21 @@ ALIASES = {"fs-all": ("bad", "top"), "hash": ("before",), "net-pf-10": ("ipv6",)
 SOFTDEPS = {"likes": Softdeps(("hash", "bad"), ("after", "none"))}
 
 
-def meaning_of(name: str) -> Meaning:
-    """As depmod's indexes say it: ipv6 is built in."""
-    names = (name,) if name in (*OWN, "ipv6") else ALIASES.get(name, ())
-    return Meaning(names, built_in="ipv6" in names)
+class Known(OwnModules):
+    """Modules that no file has to be there for; ipv6 is built in."""
+
+    def contents(self, name: str) -> bytes | None:
+        return OWN.get(name)
+
+    def needs(self, name: str) -> tuple[str, ...]:
+        return NEEDS.get(name, ())
+
+    def meaning(self, name: str) -> Meaning:
+        names = (name,) if name in (*OWN, "ipv6") else ALIASES.get(name, ())
+        return Meaning(names, built_in="ipv6" in names)
+
+    def softdeps(self, name: str) -> Softdeps:
+        return SOFTDEPS.get(name, Softdeps())
 
 
 KERNEL = LoaderKernel(
@@ -39,10 +51,7 @@ KERNEL = LoaderKernel(
     (6, 12),
     "x86_64",
     config={"CONFIG_MODULE_UNLOAD": "y"},
-    modules_of=OWN.get,
-    depends_of=lambda name: NEEDS.get(name, ()),
-    meaning_of=meaning_of,
-    softdeps_of=lambda name: SOFTDEPS.get(name, Softdeps()),
+    own_modules=Known(Path()),
 )
 FORCING = replace(KERNEL, config={"CONFIG_MODULE_UNLOAD": "y", "CONFIG_MODULE_FORCE_UNLOAD": "y"})
 
@@ -82,7 +91,7 @@ def test_modprobe_removes_what_nobody_needs_any_more(tmp_path: Path) -> None:
 
 def test_modprobe_of_a_module_that_is_not_there_or_of_an_unknown_kernel(tmp_path: Path) -> None:
     assert go("modprobe none", tmp_path)[0].errno == "ENOENT"
-    for step in go("modprobe top\nmodprobe -r top", tmp_path, replace(KERNEL, meaning_of=None)):
+    for step in go("modprobe top\nmodprobe -r top", tmp_path, replace(KERNEL, own_modules=None)):
         assert (step.done, step.errno, step.reason) == (False, None, "the modules of kernel 6.12 are not known")
 
 
@@ -193,10 +202,11 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_errno(tmp_path: Path) ->
 
 
 def test_a_module_of_the_kernel_that_cannot_be_read_fails_its_step_only(tmp_path: Path) -> None:
-    def unreadable(name: str) -> bytes:
-        raise KbuildError(f"{name}.ko.xz: cut off")
+    class Unreadable(Known):
+        def contents(self, name: str) -> bytes:
+            raise KbuildError(f"{name}.ko.xz: cut off")
 
-    steps = go("modprobe top\nlsmod", tmp_path, replace(KERNEL, modules_of=unreadable))
+    steps = go("modprobe top\nlsmod", tmp_path, replace(KERNEL, own_modules=Unreadable(Path())))
     assert [(step.done, step.reason) for step in steps] == [(False, "base.ko.xz: cut off"), (True, None)]
 
 

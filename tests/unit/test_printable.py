@@ -58,7 +58,7 @@ def test_the_texts_of_results_escape_names() -> None:
 def test_errors_of_a_command_escape_what_they_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, **_: [])
+    monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, words: [])
     script = tmp_path / "script"
     script.write_bytes(b"\xff\xfe\x1b[1m\n")
     assert cli.main(["check", "--script", str(script)]) == 2
@@ -69,7 +69,7 @@ def test_an_unreadable_module_has_one_line_in_text_and_its_name_in_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kernel = LoaderKernel("6.12", (6, 12), "x86_64")
-    monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, **_: [kernel])
+    monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, words, **_: [kernel])
     monkeypatch.chdir(tmp_path)
     name = "a\n\x1b[32m.ko.xz"
     Path(name).write_bytes(b"\xfd7zXZ\0\0\4")

@@ -11,8 +11,9 @@ import pytest
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.resolve import resolve_release
 from kbuildpy.loader.check import built_for
-from kbuildpy.loader.kernels.open import open_kernels
 from kbuildpy.run import run
 from kbuildpy.vm import X86_64, cpio, session
 from kbuildpy.vm.boot_report import BootReport
@@ -133,10 +134,11 @@ def test_a_check_by_the_own_kernel_opens_no_tree_that_the_module_names(tmp_path:
 def test_a_release_that_a_module_names_is_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     monkeypatch.setattr("kbuildpy.kernel.find.open_tree", opened.append)
+    monkeypatch.setattr("kbuildpy.kernel.words.open_tree", opened.append)
     (tmp_path / "6.66.6-evil").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"6\.66\.6-evil"):
-        open_kernels(["6.66.6-evil"], root=tmp_path / "system", paths=False)
+        resolve_release("6.66.6-evil", Need.EITHER, root=tmp_path / "system")
     assert opened == []
 
 

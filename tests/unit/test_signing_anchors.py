@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.image import unpack
+from kbuildpy.kernel.module_files import find_modules
 from kbuildpy.signing.anchors import load_certificates, load_directory, load_revocations
 from kbuildpy.signing.kernel_image import find_certificates, load_kernel
-from kbuildpy.signing.walk import find_modules
 from tests.unit.test_signing_verify import certificate
 
 FIRST = certificate("rsa").public_bytes(Encoding.DER)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import module_name
 from kbuildpy.vm.asynchronous import is_asynchronous
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image

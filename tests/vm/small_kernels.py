@@ -15,7 +15,7 @@ import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.parity.packages import one_at_a_time, source_archive

@@ -90,4 +90,4 @@ def test_modules_that_another_run_unpacked_meanwhile_are_taken(
         (theirs / "modules.dep").write_text("kernel/theirs.ko:\n")
 
     monkeypatch.setattr("kbuildpy.vm.in_tree._extract", extract)
-    assert list(fetch_kernel_modules(RELEASE).files) == ["theirs"]
+    assert list(fetch_kernel_modules(RELEASE).files()) == ["theirs"]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kernel.find import find_trees
+from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.run import run
 from tests.parity.both import trees
 from tests.parity.packages import newer_kernel
@@ -41,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the samples with what the lesson takes to be there."""
     found = tmp_path_factory.mktemp("lesson") / "sample_modules"
     shutil.copytree(SAMPLES, found)
-    default = find_trees()[0].tree
+    default = resolve_one((), Need.TREE).the_tree()
     other = next((tree for tree in trees() if tree.release != default.release), None) or newer_kernel()[0]
     (found.parent / "other-kernel").symlink_to(other.objects)
     order = next(output for command, output in STEPS if command == "cat order.txt")

@@ -18,7 +18,7 @@ import pytest
 
 from kbuildpy.compression import decompress
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import module_name
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.loaded import Modules
@@ -99,8 +99,8 @@ def with_required(kernel: ShippedKernel, files: Iterable[Path]) -> list[tuple[st
         contents = decompress(file.read_bytes())
         for name in load_module(contents, kernel.by_tree)[0].requires:
             if name not in found:
-                assert kernel.by_tree.modules_of is not None
-                found[name] = kernel.by_tree.modules_of(name) or b""
+                assert kernel.by_tree.own_modules is not None
+                found[name] = kernel.by_tree.own_modules.contents(name) or b""
         found.setdefault(module_name(file.name), contents)
     return list(found.items())
 

@@ -90,7 +90,7 @@ def test_a_missing_program_is_named_with_its_package(
 
 def test_an_image_tells_its_release(module: Path) -> None:
     image = fetch_kernel_image(module.parent.name)
-    assert [kernel.release for kernel in find_kernels([str(image), module.parent.name])] == [module.parent.name]
+    assert [kernel.release for kernel in find_kernels([str(image), module.parent.name], {})] == [module.parent.name]
 
 
 def test_a_module_for_another_kernel_is_refused_in_words(module: Path) -> None:

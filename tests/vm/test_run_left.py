@@ -83,7 +83,7 @@ def test_samples_and_the_kernels_own_modules_leave_nothing_behind(
     line: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     tree = tree_called(line)
-    shipped = fetch_kernel_modules(tree.release, machine=machine_for(architecture_of(tree))).files
+    shipped = fetch_kernel_modules(tree.release, machine=machine_for(architecture_of(tree))).files()
     found = ran(*built_samples(tree, tmp_path_factory), *(shipped[name] for name in SHIPPED), "--memory", "1024")
     assert found.done.returncode == 0, found.done.text
     assert "booting again" not in found.done.error_text

@@ -8,16 +8,15 @@ import pytest
 
 from kbuildpy.cli.run import _parameters
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kernel.installed import installed_kernels
-from kbuildpy.kernel.module_names import read_softdeps
+from kbuildpy.kernel.depmod_indexes import read_softdeps
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.vm import X86_64
-from kbuildpy.vm.in_tree import KernelModules, read_indexes
 from kbuildpy.vm.kernels import Kernel, find_kernels
 from kbuildpy.vm.trial import Trial, closure, needed_by, read_trial, with_dependencies
 from tests.elf_objects import elf_object
 from tests.vm.run_boots import trial
 
-NONE = KernelModules({}, {}, {}, ())
+NONE = OwnModules(Path("/nowhere"), added=True)
 
 
 def names(trials: list[Trial]) -> list[str]:
@@ -30,7 +29,7 @@ def test_a_dependency_comes_first_and_the_rest_stays_in_order() -> None:
 
 
 def test_the_kernels_own_modules_are_not_asked_for_where_nothing_needs_them() -> None:
-    def fetch() -> KernelModules:
+    def fetch() -> OwnModules:
         raise AssertionError
 
     assert names(with_dependencies([trial("a"), trial("b", needs=("a",))], fetch)) == ["a", "b"]
@@ -69,22 +68,6 @@ def test_the_first_of_several_soft_dependencies_counts_as_for_modprobe(tmp_path:
     assert (read.likes, read.needs) == (("a-b",), ("d", "e_f"))
 
 
-def test_indexes_are_read_as_modprobe_reads_them(tmp_path: Path) -> None:
-    (tmp_path / "modules.dep").write_text("kernel/a-b.ko.xz: kernel/c.ko.xz kernel/d.ko.xz\nkernel/c.ko.xz:\n")
-    (tmp_path / "modules.softdep").write_text(
-        "# comment\nsoftdep a_b pre: hash post: e\nsoftdep a_b pre: c\nsoftdep none pre: c\n"
-    )
-    (tmp_path / "modules.alias").write_text("# comment\nalias hash c\nalias pci:v*d1* d\n")
-    modules = read_indexes(tmp_path)
-    assert modules.files["a_b"] == tmp_path / "kernel/a-b.ko.xz"
-    assert modules.needs == {"a_b": ("d", "c"), "c": ()}
-    assert modules.softdeps == {"a_b": ("hash",)}
-    assert modules.named("a-b") == ("a_b",)
-    assert modules.named("hash") == ("c",)
-    assert modules.named("pci:v12d1x") == ("d",)
-    assert modules.named("nothing") == ()
-
-
 def test_a_module_that_is_cut_off_is_named(tmp_path: Path) -> None:
     cut = tmp_path / "cut.ko.xz"
     cut.write_bytes(b"\xfd7zXZ\0\0\4")
@@ -116,6 +99,4 @@ def test_all_kernels_are_also_those_that_have_an_image_only(tmp_path: Path, monk
     image.write_bytes(b"\x7fELF".ljust(18, b"\0") + b"\x3e\0" + b"Linux version 6.1-image (somebody)")
     for release in ("6.1-image", "6.1-removed"):
         (tmp_path / "lib/modules" / release / "kernel").mkdir(parents=True)
-    assert installed_kernels(tmp_path) == [image]
-    monkeypatch.setattr("kbuildpy.vm.kernels.installed_kernels", lambda: installed_kernels(tmp_path))
-    assert find_kernels(["all"]) == [Kernel("6.1-image", image, X86_64)]
+    assert find_kernels(["all"], {}, root=tmp_path) == [Kernel("6.1-image", image, X86_64)]

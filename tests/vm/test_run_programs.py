@@ -499,7 +499,7 @@ def test_a_test_that_the_guest_cannot_run_is_refused(built: dict[str, Path], tre
         (["--file", "nowhere"], "nowhere: No such file", 2),
         (["--test", ""], "an empty name", 2),
         (["--test-timeout", "0"], "at least one second", 2),
-        (["--wait", "-1"], "no time goes backwards", 2),
+        (["--wait", "-1"], "not a number of seconds, 0 or more", 2),
         (["--device", " "], "an empty name", 2),
         (["--"], "no command follows", 2),
     ):

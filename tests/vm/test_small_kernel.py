@@ -78,7 +78,7 @@ def test_a_module_built_against_it_is_loaded_and_removed(tree: KernelTree, tmp_p
 
 
 def test_a_module_of_its_own_is_loaded_and_removed(tree: KernelTree) -> None:
-    assert_passes(fetch_kernel_modules(tree.release).files["gpio_sim"], tree)
+    assert_passes(fetch_kernel_modules(tree.release).files()["gpio_sim"], tree)
 
 
 def test_a_suite_of_kunit_prints_its_results_when_it_is_loaded(tree: KernelTree, tmp_path: Path) -> None:

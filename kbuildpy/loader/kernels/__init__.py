@@ -1,5 +1,8 @@
 """Where the facts about a kernel come from.
 
-`from_tree` asks a kernel tree, `from_image` reads an image and the modules that came with it (`shipped`). `vmlinux`
-reads an unpacked kernel, `own_types` its type information, `keys` its certificates; `exports` are its symbols.
+- `from_chosen`: a kernel that `kernel.resolve` chose -> what the loader is asked with; begins here.
+- `from_tree`: from a kernel tree; `from_image`: from an image and the modules that came with it.
+- `shipped`: what those modules tell; `vmlinux`: what an unpacked kernel tells itself.
+- `exports`: the symbols that a kernel exports; `keys`: the certificates that are built in.
+- `own_types`: the kernel's own BTF.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kbuildpy.kernel.own_modules import module_name
+from kbuildpy.kernel.module_files import module_name
 from kbuildpy.kernel.symvers import Symvers, crc_number
 from kbuildpy.loader.kernel import KernelExport
 

@@ -15,8 +15,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.config import parse_config
 from kbuildpy.kernel.image import read_kernel
-from kbuildpy.kernel.module_names import meaning_of, softdeps_of
-from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
+from kbuildpy.kernel.own_modules import OwnModules, modules_directory
 from kbuildpy.kernel.symvers import format_symvers, parse_symvers
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
@@ -71,11 +70,7 @@ def kernel_from_image(
         struct_module=shipped.facts.struct_module if shipped and shipped.facts else None,
         exports=_exports(known["symvers"], shipped, image, version, missing, vermagic),
         keyring=partial(keyring_of_image, image),
-        built_in=partial(built_in_names, modules) if modules else None,
-        modules_of=partial(module_contents, modules) if modules else None,
-        depends_of=partial(modules_needed, modules) if modules else None,
-        meaning_of=partial(meaning_of, modules) if modules else None,
-        softdeps_of=partial(softdeps_of, modules) if modules else None,
+        own_modules=OwnModules(modules) if modules else None,
         own_types=partial(_own_types, image, version),
         missing=missing,
     )

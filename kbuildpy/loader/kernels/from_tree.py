@@ -16,8 +16,8 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
-from kbuildpy.kernel.module_names import meaning_of, softdeps_of
-from kbuildpy.kernel.own_modules import built_in_names, module_contents, modules_directory, modules_needed
+from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.release import release_of_vermagic
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.facts import Fact
@@ -68,11 +68,7 @@ def kernel_from_tree(
         struct_module=facts.struct_module if facts else None,
         exports=exports,
         keyring=partial(keyring_of_image, image) if image else None,
-        built_in=partial(built_in_names, modules) if modules else None,
-        modules_of=partial(module_contents, modules) if modules else None,
-        depends_of=partial(modules_needed, modules) if modules else None,
-        meaning_of=partial(meaning_of, modules) if modules else None,
-        softdeps_of=partial(softdeps_of, modules) if modules else None,
+        own_modules=OwnModules(modules) if modules else None,
         own_types=partial(_own_types, tree.objects / "vmlinux", image, version),
         missing=missing,
     )
@@ -90,7 +86,7 @@ def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing:
         from kbuildpy.loader.kernels.shipped import facts_of_modules
 
         facts = facts_of_modules(modules)
-        if facts is not None and facts.vermagic.split(" ")[0] == tree.release:
+        if facts is not None and release_of_vermagic(facts.vermagic) == tree.release:
             return facts
     missing[Fact.VERMAGIC] = missing[Fact.STRUCT_MODULE] = reason
     return None

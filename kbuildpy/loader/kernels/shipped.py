@@ -14,17 +14,15 @@ from kbuildpy.elf import ModuleImage, Section
 from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.depmod_indexes import SYMBOLS, exporting_modules
 from kbuildpy.kernel.module_facts import ModuleFacts, ModuleStruct
-from kbuildpy.kernel.own_modules import module_name, read_module, walk_modules
+from kbuildpy.kernel.module_files import module_name, read_module, walk_modules
 from kbuildpy.kernel.symvers import format_symvers
 from kbuildpy.loader.kernels.vmlinux import TABLES, SymversRow, crcs_of, flags_of
 from kbuildpy.loader.module_file import THIS_MODULE
 
 NAME_LENGTH = 56
 """MODULE_NAME_LEN of 64-bit kernels (include/linux/moduleparam.h: 64 - sizeof(unsigned long))."""
-
-
-_LISTING = "modules.symbols"
 
 
 class Shipped(NamedTuple):
@@ -41,7 +39,7 @@ def read_shipped(directory: Path) -> Shipped:
     The first time takes as long as decompressing those that export something. Raises `KbuildError` for a module that is
     damaged.
     """
-    files = list(walk_modules(directory))
+    files = list(walk_modules(directory / "kernel"))
     cached = _cached(directory, files)
     known = read_json(cached)
     if isinstance(known, dict) and known.keys() == {"facts", "symvers"}:
@@ -53,7 +51,8 @@ def read_shipped(directory: Path) -> Shipped:
 
 def facts_of_modules(directory: Path) -> ModuleFacts | None:
     """vermagic and layout from the first module in `directory` that has both; the others are not read."""
-    images = (ModuleImage(read_module(Path(file)), file) for file in walk_modules(directory))
+    files = walk_modules(directory / "kernel")
+    images = (ModuleImage(read_module(Path(file)), file) for file in files)
     return next(filter(None, map(module_facts_of, images)), None)
 
 
@@ -113,7 +112,7 @@ def _contents(image: ModuleImage, name: str) -> bytes:
 
 
 def _read_all(directory: Path, files: list[str]) -> Shipped:
-    exporting = _exporting(directory)
+    exporting = exporting_modules(directory)
     facts = None
     rows: dict[str, SymversRow] = {}
     for file in files:
@@ -131,20 +130,11 @@ def _read_all(directory: Path, files: list[str]) -> Shipped:
     return Shipped(facts, "".join(format_symvers(rows.values())))
 
 
-def _exporting(directory: Path) -> frozenset[str] | None:
-    """The modules that export something, as depmod lists them; None where it was not run."""
-    try:
-        text = (directory / _LISTING).read_text(errors="surrogateescape")
-    except OSError:
-        return None
-    return frozenset(line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("alias symbol:"))
-
-
 def _cached(directory: Path, files: list[str]) -> Path:
     from hashlib import blake2b
 
     seen = blake2b(f"shipped 1\n{directory}\n".encode(errors="surrogateescape"), digest_size=16)
-    listing = directory / _LISTING
+    listing = directory / SYMBOLS
     for file in [*files, str(listing)] if listing.is_file() else files:
         status = os.stat(file)  # noqa: PTH116 - thousands of them; Path costs more than the call
         seen.update(f"{file}\0{status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))

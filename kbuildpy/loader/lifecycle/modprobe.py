@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.module_names import Meaning, Softdeps
+from kbuildpy.kernel.depmod_indexes import Softdeps
+from kbuildpy.kernel.own_modules import Meaning
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.step import Load, ScriptStep, load_contents, unload, unreadable
 
@@ -42,10 +43,10 @@ def _meaning(step: ScriptStep, given: str) -> Meaning | ScriptStep:
 
     (That a module of the name is loaded does not count.)
     """
-    if step.kernel.meaning_of is None:
+    if step.kernel.own_modules is None:
         return replace(step, reason=f"the modules of kernel {step.kernel.release} are not known")
     try:
-        meaning = step.kernel.meaning_of(given)
+        meaning = step.kernel.own_modules.meaning(given)
     except KbuildError as error:
         return unreadable(step, error)
     if meaning.names:
@@ -77,9 +78,9 @@ def _probe(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
 
 
 def _load_own(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
-    assert step.kernel.modules_of is not None
+    assert step.kernel.own_modules is not None
     try:
-        contents = step.kernel.modules_of(name)
+        contents = step.kernel.own_modules.contents(name)
     except KbuildError as error:
         return unreadable(step, error)
     if contents is None:
@@ -160,14 +161,14 @@ def _probe_list(kernel: LoaderKernel, name: str) -> list[ProbedModule]:
 
 def _softdeps(kernel: LoaderKernel, name: str) -> Softdeps:
     """The soft dependencies of the kernel's own module `name`."""
-    return kernel.softdeps_of(name) if kernel.softdeps_of else Softdeps()
+    return kernel.own_modules.softdeps(name) if kernel.own_modules else Softdeps()
 
 
 def _own_modules_named(kernel: LoaderKernel, name: str) -> tuple[str, ...]:
     """The kernel's own modules that `name` stands for; none for one that is built in."""
-    meaning = kernel.meaning_of(name) if kernel.meaning_of else None
+    meaning = kernel.own_modules.meaning(name) if kernel.own_modules else None
     return () if meaning is None or meaning.built_in else meaning.names
 
 
 def _needed(kernel: LoaderKernel, name: str) -> tuple[str, ...]:
-    return (kernel.depends_of(name) if kernel.depends_of else None) or ()
+    return (kernel.own_modules.needs(name) if kernel.own_modules else None) or ()

@@ -22,7 +22,7 @@ from os import O_TRUNC
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.own_modules import module_name, read_module
+from kbuildpy.kernel.module_files import module_name, read_module
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.lifecycle.modprobe import modprobe, modprobe_remove
 from kbuildpy.loader.lifecycle.procfs import lsmod, proc_modules

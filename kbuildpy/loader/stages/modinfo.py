@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kbuildpy.kernel.licenses import GPL_COMPATIBLE
+from kbuildpy.kernel.release import release_of_vermagic
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.taints import add_taint_module, is_tainted, try_to_force_load
@@ -63,8 +64,8 @@ def check_vermagic(info: LoadInfo) -> None:
 
 def other_headers(info: LoadInfo) -> str:
     """Why a module does not fit: in words, with the release in its vermagic."""
-    words = (get_modinfo(info, "vermagic") or "").split()
-    named = f" (its vermagic names {words[0]})" if words else ""
+    release = release_of_vermagic(get_modinfo(info, "vermagic") or "")
+    named = f" (its vermagic names {release})" if release else ""
     return f"it was built against other headers than this kernel's{named}"
 
 

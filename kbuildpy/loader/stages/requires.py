@@ -33,7 +33,7 @@ def _needs(info: LoadInfo, name: str) -> tuple[str, ...] | None:
     """The modules that `name` needs: the loaded one, else the kernel's own module of that name."""
     loaded = info.modules.find(name)
     if loaded is None:
-        return info.kernel.depends_of(name) if info.kernel.depends_of else None
+        return info.kernel.own_modules.needs(name) if info.kernel.own_modules else None
     order: list[str] = []
     for below in loaded.uses:
         order += [item for item in (*(_needs(info, below) or ()), below) if item not in order]

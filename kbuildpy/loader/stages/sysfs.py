@@ -27,7 +27,7 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
         message = "kobject: (<kobject>): attempted to be registered with empty name!"
         info.warn("lib/kobject.c", "kobject_add_internal", message)
         raise info.refuse("EINVAL", None, "the module has no name", "build it with modpost: kbuildpy build")
-    built_in = info.kernel.built_in() if info.kernel.built_in else None
+    built_in = info.kernel.own_modules.built_in() if info.kernel.own_modules else None
     if built_in is None:
         info.not_checked(f"whether the kernel itself has a /sys/module/{info.mod_name}", Fact.OWN_MODULES)
     elif info.mod_name in built_in:

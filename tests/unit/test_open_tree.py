@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kernel.open import open_tree
+from kbuildpy.kernel.open_tree import open_tree
 
 TOP_MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\ninclude $(srctree)/scripts/Kbuild.include\n$(MAKE) -C $(objtree)/tools\n"
 

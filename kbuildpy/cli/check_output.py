@@ -1,0 +1,96 @@
+"""What `kbuildpy check` prints: verdicts in each of its formats, and the steps of a script."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbuildpy.cli.progress import Say, with_bar
+from kbuildpy.printable import printable_error
+
+if TYPE_CHECKING:
+    from kbuildpy.loader.check import Result
+    from kbuildpy.loader.lifecycle.step import ScriptStep
+    from kbuildpy.loader.verdict import Verdict
+
+
+def print_verdicts(
+    results: Iterator[tuple[Path, Result]], count: int, *, format: str, quiet: bool, verbose: bool
+) -> bool:
+    """Print `results`, which will be those of `count` files; whether every kernel accepts every module.
+
+    JSON is printed while results come, the other formats at the end.
+    """
+    from kbuildpy.loader.exclusions import with_exclusions
+
+    shown, say = with_bar(results, count, quiet=quiet)
+    rows: list[Sequence[Verdict]] = []
+    printed = 0
+    for _, row in shown:
+        rows.append(row)
+        if not row[0].readable:
+            say(f"kbuildpy: {printable_error(row[0].reason or '', row[0].hint)}", error=True)
+        # (what exports something may exclude what comes later, and its lines wait for that)
+        if format == "json" and printed == len(rows) - 1 and not any(verdict.exports for verdict in row):
+            _print_json(row, say, quiet=quiet)
+            printed += 1
+    rows = [*with_exclusions(rows)]
+    if format == "json":
+        for row in rows[printed:]:
+            _print_json(row, say, quiet=quiet)
+    elif format == "text":
+        _print_text(rows, quiet=quiet, verbose=verbose)
+    else:
+        print(_document(format, [verdict for row in rows for verdict in row]))
+    return all(verdict.accepted for row in rows for verdict in row)
+
+
+def print_steps(steps: Iterable[ScriptStep], release: str, *, format: str, quiet: bool) -> bool:
+    """Print what comes of the steps of a script with kernel `release`; whether all are done."""
+    from kbuildpy.loader.lifecycle.step import as_text
+
+    done = True
+    for step in steps:
+        done &= step.done
+        if format == "json":
+            print(json.dumps({"kernel": release, **step.to_json()}))
+        elif not (quiet and step.done):
+            print(as_text(step))
+    return done
+
+
+def _print_json(row: Sequence[Verdict], say: Say, *, quiet: bool) -> None:
+    for verdict in row:
+        if not (quiet and verdict.accepted):
+            say(json.dumps(verdict.to_json()))
+
+
+def _print_text(rows: Sequence[Sequence[Verdict]], *, quiet: bool, verbose: bool) -> None:
+    """A table where there are several kernels, then a text for each verdict that there is more to say of."""
+    from kbuildpy.loader.reports.describe import as_matrix, as_text
+
+    verdicts = [verdict for row in rows for verdict in row]
+    several_kernels = len(rows[0]) > 1
+    if several_kernels and not quiet:
+        print(as_matrix(rows))
+    accepted_too = not quiet and (verbose or not several_kernels)
+    for verdict in verdicts:
+        # (an unreadable file was named while it was tried)
+        if accepted_too if verdict.accepted else verdict.readable:
+            print(as_text(verdict, verbose=verbose, brief=len(verdicts) > 1 and not verbose))
+    if len(verdicts) > 1:
+        accepted = sum(verdict.accepted for verdict in verdicts)
+        print(f"{accepted} of {len(verdicts)} accepted", file=sys.stderr)
+
+
+def _document(format: str, verdicts: Sequence[Verdict]) -> str:
+    if format == "sarif":
+        from kbuildpy.loader.reports.sarif import as_sarif
+
+        return as_sarif(verdicts)
+    from kbuildpy.loader.reports.junit import as_junit
+
+    return as_junit(verdicts)

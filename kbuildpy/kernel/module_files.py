@@ -1,0 +1,114 @@
+"""Module files: how they are named, where they are below a directory, and reading one.
+
+Counterpart: kmod, which takes `.ko`, plain or compressed (shared/util.c: kmod_exts).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from kbuildpy.errors import CommandError, KbuildError, UsageError
+
+MODULE_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+"""How the names of module files end."""
+
+_SUFFIX = re.compile(rf"(?:{'|'.join(map(re.escape, MODULE_SUFFIXES))})\Z")
+_NAME_LENGTH = 64 - 8
+_AGAIN = "the file is damaged: build, compress or copy it again"
+
+
+def without_suffix(path: str) -> str:
+    """The path of a module file without `.ko` and what compression adds to it."""
+    return _SUFFIX.sub("", path)
+
+
+def module_name(path: str) -> str:
+    """What the kernel calls the module in the file (or of the name) `path`: KBUILD_MODNAME."""
+    return without_suffix(path).rpartition("/")[2].replace("-", "_")
+
+
+def is_module_name(name: str) -> bool:
+    """Whether a module can be called `name`, so that it is one component of a path and one word: printable, without
+    spaces and slashes, and short enough for `struct module` (include/linux/module.h: MODULE_NAME_LEN, on 64 bits)."""
+    return (
+        name.isprintable()
+        and not {" ", "/"} & set(name)
+        and name not in {"", ".", ".."}
+        and len(name.encode()) < _NAME_LENGTH
+    )
+
+
+def walk_modules(
+    directory: Path, *, suffixes: tuple[str, ...] = MODULE_SUFFIXES, without: Collection[str] = ()
+) -> Iterator[str]:
+    """The paths of all module files below `directory`, in a fixed order; none for a directory that is not there.
+
+    Links to directories are not followed: `build` and `source` of an installed kernel lead into its headers.
+    Directories called as one in `without` are passed over. Raises `OSError` for a directory that cannot be read: it is
+    not one without modules.
+    """
+    for folder, names, files in os.walk(directory, onerror=_fail):
+        names[:] = sorted(name for name in names if name not in without)
+        for file in sorted(files):
+            if file.endswith(suffixes):
+                yield f"{folder}/{file}"
+
+
+def find_modules(paths: Iterable[Path]) -> list[Path]:
+    """The files that `paths` name, each once: a file as it is, of a directory all module files below it.
+
+    In the order of `paths`, those of a directory sorted. Pipes and devices, which might never end, are no files.
+    Raises `UsageError` for a path that is one, or that is not there.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            below = map(Path, sorted(walk_modules(path)))
+            found.update(dict.fromkeys(file for file in below if not _is_endless(file)))
+        elif _is_endless(path):
+            raise UsageError(f"{path}: neither a file nor a directory")
+        elif path.exists():
+            found[path] = None
+        else:
+            raise UsageError(f"{path}: no such file or directory")
+    return list(found)
+
+
+def read_module(path: Path) -> bytes:
+    """The module in the file `path`, decompressed. Raises `KbuildError` naming the file."""
+    from kbuildpy.compression import decompress
+
+    try:
+        return decompress(path.read_bytes())
+    except OSError as error:
+        hint = "let this user read it, or run this as one who may" if isinstance(error, PermissionError) else ""
+        raise KbuildError(f"{path}: {error.strerror}", hint=hint) from error
+    except CommandError as error:  # (the program for it did not run: that says nothing of the file)
+        raise KbuildError(f"{path}: {error.message}", hint=error.hint) from error
+    except KbuildError as error:
+        raise KbuildError(f"{path}: {error.message}", hint=error.hint or _AGAIN) from error
+
+
+def packed_head(path: Path) -> bytes:
+    """The beginning of the module file `path` if it is compressed, else nothing; what a kernel that unpacks modules
+    itself looks at first. Nothing also for a file that cannot be read."""
+    from kbuildpy.compression import compression_of
+
+    try:
+        with path.open("rb") as file:
+            head = file.read(2048)
+    except OSError:
+        return b""
+    return head if compression_of(head) else b""
+
+
+def _is_endless(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _fail(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
