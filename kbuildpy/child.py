@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Processes that end with the one that started them, however that ends: also by a signal that leaves it no time."""
 
 from __future__ import annotations

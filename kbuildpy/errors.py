@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The one exception that kbuildpy raises on purpose.
 
 Everything a user can put right is a `KbuildError`: what was wrong and where, and what to do about it.

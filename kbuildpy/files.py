@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that are replaced whole or not at all, by one process at a time.
 
 What a kill leaves beside a file is found and taken over by whoever works on that file next.

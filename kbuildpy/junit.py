@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """JUnit's XML, as services for continuous integration read it: what the reports of several commands have in common."""
 
 from __future__ import annotations

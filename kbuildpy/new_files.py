@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that are made, all of them or none, and take nobody's place unless told so."""
 
 from __future__ import annotations

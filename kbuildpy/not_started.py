@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Why a program could not be started, and what to do about it.
 
 Kbuild's commands start programs of the kernel tree (objtool, genksyms, modpost) by their paths. Where one is missing,

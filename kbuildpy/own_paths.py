@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether a directory is this user's alone: what is run out of it must not be somebody else's.
 
 As sshd looks at the files that let people in (OpenSSH, misc.c: safe_path): the directory and all that leads there,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The same work on many items, in threads or in processes.
 
 Threads for work that waits (for the disk, for programs); processes for work that keeps the interpreter locked. The

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The passphrase of the signing key, which Kbuild takes from KBUILD_SIGN_PIN: in no environment but our own.
 
 Compilers, make with all that a Kbuild file runs, QEMU: none of them needs it, and each could read it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Names and lines of somebody else's, for a person to read: a file may be called anything, and a terminal obeys."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The one way to run a program.
 
 An argument list, never a shell string of ours; the program's standard error is captured, so that an

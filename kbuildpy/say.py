@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whole lines on standard output and standard error, also where several threads of a build write them.
 
 print() writes the text and the end of the line one after the other, and another thread's line comes in between.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The words of a shell's command, as POSIX's shell finds them (sh(1), token recognition), without expanding any."""
 
 from __future__ import annotations

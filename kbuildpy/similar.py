@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What somebody may have meant who named something that is not there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where the templates are, for modpost and for new projects."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`./run bench`: kbuildpy against make, alternately, on the same sources; prints ratios of medians.
 
 A ratio below 1 means that kbuildpy is quicker. Both tools run as whole processes with as many jobs. Machines are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checking a whole distribution's modules, and one small module, in seconds: there is nobody else who does it."""
 
 from __future__ import annotations

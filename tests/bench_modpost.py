@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Our modpost against the kernel tree's own, over the same objects, by turns.
 
 The tree's is a C program: its time is a whole process. Ours runs inside SCons, which is there anyway: its time is the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From nothing to a module whose test has passed in a real kernel, in seconds: there is nobody else who does it."""
 
 from __future__ import annotations

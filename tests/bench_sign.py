@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Signing and verifying a whole distribution's modules, against the kernel tree's sign-file.
 
 All of it is one after the other in one run, over the modules of linux-image (their own signatures taken off), with a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Writes type information: words of types, and the strings that they name."""
 
 from __future__ import annotations

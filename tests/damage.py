@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Damage to module files: what bad media, broken tools and hostile hands do to them, drawn at random.
 
 Each kind of damage is a function of a module's bytes that draws from `chance`. It changes one place and leaves the rest

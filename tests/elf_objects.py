@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Writes relocatable objects byte by byte: for machines without an assembler here, and for damage no assembler does."""
 
 from __future__ import annotations

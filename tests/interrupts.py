@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Processes that can be interrupted, however the tests were started: a shell that starts something in the background
 lets it ignore interrupts, nohup lets it ignore the end of its terminal, and its children inherit that."""
 

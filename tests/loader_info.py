@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module on its way through the loader, from sections written by hand: as far as its symbols have values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Changes one place of the code at a time, and shows which changes no test notices.
 
     python -m tests.mutation kbuildpy/signing -t tests/unit/test_sign*.py [--limit 80] [--seed 1] [--jobs 2]

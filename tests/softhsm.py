@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tokens in software (SoftHSM), made by a test in a directory of its own."""
 
 from __future__ import annotations

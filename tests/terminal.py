@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Programs on a terminal, which may draw bars there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The command line: `kbuildpy COMMAND ...`, one file per command.
 
 Each command's file has `add_arguments(parser)`, `run(args) -> int` and `EXAMPLES`, two or more, and is imported

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy build`: the same engine as in an SConstruct, for a directory that has none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy check`: would a kernel load these modules, and if not, why?"""
 
 from __future__ import annotations

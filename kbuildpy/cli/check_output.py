@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What `kbuildpy check` prints: verdicts in each of its formats, and the steps of a script."""
 
 from __future__ import annotations

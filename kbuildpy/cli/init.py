@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy init`: what SCons and DKMS need, for modules that are there already."""
 
 from __future__ import annotations

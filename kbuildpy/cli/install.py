@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy install`: modules_install, for what `kbuildpy build` made and for module files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy kernels`: the kernel trees that modules can be built against."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy keygen`: a key to sign modules with, and its certificate."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy new`: a project for a new module, from a template."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`--params [NAME:]'PARAM=VALUE ...'`: whose parameters they are."""
 
 from __future__ import annotations

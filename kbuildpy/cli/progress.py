@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A bar on the terminal for work that takes its time."""
 
 from __future__ import annotations

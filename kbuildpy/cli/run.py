@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy run`: load modules in a real kernel and tell how they fared."""
 
 from __future__ import annotations

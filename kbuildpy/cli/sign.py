@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy sign`: what scripts/sign-file does, for as many modules as there are."""
 
 from __future__ import annotations

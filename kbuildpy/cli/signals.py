@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """SIGTERM and SIGHUP end a command as SIGINT does: as an exception, so that what it started ends with it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Asking for secrets: on the terminal. Never are they taken from the arguments, which everybody can read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy verify`: are modules signed, intact, and trusted by a kernel?"""
 
 from __future__ import annotations

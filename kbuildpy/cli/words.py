@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The words of a command that takes paths and variables, as make does on its command line."""
 
 from __future__ import annotations

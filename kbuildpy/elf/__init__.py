@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """ELF: the one room that decodes it.
 
 - `headers`: the ELF header and section headers as they are, unchecked.

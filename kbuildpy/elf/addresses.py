@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Addresses in section headers, where a relocatable file should have none.
 
 From 6.12 on, linking a module (scripts/module.lds) leaves some sections with a small one. Linkers and kernels do not

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Numbers of the ELF specification that modules use, by their names in `/usr/include/elf.h`.
 
 One exception: SHN_LIVEPATCH, SHF_RELA_LIVEPATCH and SHF_RO_AFTER_INIT are the kernel's own (include/uapi/linux/elf.h).

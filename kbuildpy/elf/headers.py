@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ELF header and section headers as the file has them, decoded with the field names of the ELF specification.
 
 Nothing is checked and no number is resolved here: `sh_name` is an offset into a table that may not exist. The kernel's

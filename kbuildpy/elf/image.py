@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module image: a parsed `.o` or `.ko`.
 
 Header and section headers are read and checked at once (a section outside the file is refused here), everything

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`struct kernel_symbol`, an entry of `__ksymtab` (include/linux/export-internal.h, include/linux/module_symbol.h)."""
 
 from __future__ import annotations

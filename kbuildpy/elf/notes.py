@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Notes of an ELF file (elf(5), "Notes (Nhdr)")."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A 64-bit SHT_RELA section as columns, for readers that compare one field of all entries.
 
 Most of a module's 10^4..10^6 relocations have one type: a set or a slice of a column answers a question about all of

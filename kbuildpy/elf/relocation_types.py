@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Relocation types by the names of each machine's ELF supplement (`/usr/include/elf.h` has them all).
 
 The one place for these numbers: modpost follows some of them, the loader check applies those of the machines that it

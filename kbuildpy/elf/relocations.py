@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Relocation sections, decoded in bulk."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ELF header and the section headers, checked against the file's size before anything else is read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The symbol table, decoded in bulk.
 
 A big module has 10^5 symbols, of which a reader needs a few dozen: rows stay plain tuples from `struct.iter_unpack`,

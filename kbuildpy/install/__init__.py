@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """modules_install: from a built module to the one that modprobe finds. Copied, stripped, signed, compressed, indexed.
 
 The counterparts are scripts/Makefile.modinst and scripts/depmod.sh in the kernel tree. What they would do is asked in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Nothing is written outside of the root that modules are installed below.
 
 The meaning is that of openat2(2) with RESOLVE_BENEATH: a link that is absolute, or a `..` that climbs above the root,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """depmod, by the tree's own script (scripts/depmod.sh), which knows the options.
 
 The script does nothing without the tree's System.map, which headers packages do not have. For the running system it is

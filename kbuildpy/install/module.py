@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One module's way: copied, stripped, signed, compressed, and put in its place whole."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which modules there are to install, and whether they are the ones that the kernel takes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module compressed as its kernel tree does it, for one that was unpacked to be changed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Modules of one name below lib/modules/RELEASE: which of them modprobe takes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """modules_install for many modules: all are looked at, then installed side by side."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What Kbuild would do, asked through GNU make, and the steps that carry it out.
 
 Questions. Makefiles of ours (`mk/`) include those of the kernel tree, and print commands in place of running them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Asks what Kbuild would do for one module directory (`mk/directory.mk`), and remembers the answer.
 
 The counterpart is scripts/Makefile.build. It runs under `make -n -B`: nothing is executed, everything is

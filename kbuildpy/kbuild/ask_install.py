@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Asks a kernel tree how it installs external modules (`mk/install.mk`), and remembers the answer.
 
 The counterpart is scripts/Makefile.modinst, and the rule `modules_install` of the top Makefile. As with `ask_tree`, a

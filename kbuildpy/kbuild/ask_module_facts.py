@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """vermagic and `struct module` of a kernel tree, from its compiler: the counterparts are VERMAGIC_STRING
 (include/linux/vermagic.h) and include/linux/module.h.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Asks a kernel tree what it decides for every external module (`mk/tree.mk`), and remembers the answer.
 
 The counterpart is the top Makefile up to the point where it calls scripts/Makefile.build, Makefile.modpost

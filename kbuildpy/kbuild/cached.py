@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Values that are kept in files for as long as the files that they were made from stay as they are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Refuses directories and names that Kbuild, make or SCons cannot work with (`UsageError`)."""
 
 from __future__ import annotations

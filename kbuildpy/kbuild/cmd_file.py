@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The `.NAME.o.cmd` file that Kbuild writes beside a compiled object: the command, and all that the compiler read.
 
 The counterpart is scripts/basic/fixdep.c: it reads the compiler's depfile, leaves autoconf.h out, and names

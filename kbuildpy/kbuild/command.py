@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs the shell text of Kbuild's commands.
 
 Nearly all of them are plain words joined by `;`: those start as argument lists, without a shell in between.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Carries out the steps that Kbuild has for one object.
 
 The counterparts are rule_cc_o_c, rule_as_o_S and rule_ld_multi_m of scripts/Makefile.build. The compiler, objtool

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module declared in an SConstruct, as the Kbuild file that says the same.
 
 There is one path through the code: what `env.KernelModule()` is told becomes a Kbuild file, and that is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`DirectoryQuestion`: what is asked about a module directory, as a value."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Evaluates a module directory and lets make carry out its Kbuild file's own rules: what there is to build then.
 
 A Kbuild file may write among the sources, while it is read and by its own rules. So both happen below an overlay

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Refuses files of KBUILD_EXTRA_SYMBOLS that are missing or the kernel's own (scripts/Makefile.modpost).
 
 modpost itself prints a line for each symbol that it has met before (scripts/mod/modpost.c: sym_add_exported); for the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Knows which objects a changed kernel header or a changed CONFIG_ symbol makes stale.
 
 An object depends on about a thousand kernel headers. They are no nodes of the build's graph: one stat of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`Job`: one object that is to be made, as a value."""
 
 from __future__ import annotations

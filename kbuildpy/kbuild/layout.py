@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where the files of a plan really are.
 
 Kbuild's names are nominal: they lie beside the sources. Output goes to a directory of its own, so every name

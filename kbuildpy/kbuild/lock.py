@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One build at a time in one output: a second one waits, and says for which process.
 
 A record lock of fcntl(2) is used: it ends with its process however that ends, it tells who holds it without anything

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The environment in which GNU make is asked.
 
 GNU make turns every environment variable into a makefile variable, so an answer depends on the whole environment; only

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reads what the makefiles in `mk/` print: records, environments, and the errors of make itself.
 
 A record is a block of `KEY VALUE` lines that ends with the line `end` (`mk/record.mk`).

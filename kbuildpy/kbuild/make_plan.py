@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs make over a module directory's Kbuild file (`mk/directory.mk`), for `ask_directory`."""
 
 from __future__ import annotations

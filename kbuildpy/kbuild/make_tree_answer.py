@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs make over a kernel tree's makefiles (`mk/tree.mk`), for `ask_tree`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every `modules.order` that Kbuild writes, and the order that it gives to modules.
 
 The counterparts are cmd_modules_order (cmd_gen_order) of scripts/Makefile.build.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Lets processes write in a module directory while nothing is written among the sources.
 
 In a mount namespace of its own, and where we are not root in a user namespace, too, an overlay lies over the

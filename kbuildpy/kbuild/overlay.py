@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where names lead in an overlay over a module directory (Documentation/filesystems/overlayfs.rst).
 
 Processes below an overlay (`namespace`) find the directory at its own path, with its links and neighbours; what they

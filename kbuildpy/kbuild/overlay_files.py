@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The files that were written in an overlay over a module directory, from one build to the next."""
 
 from __future__ import annotations

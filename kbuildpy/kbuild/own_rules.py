@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Lets make carry out the rules of a Kbuild file's own: generated sources, host programs, `always-y`.
 
 Such rules write beside the sources, and only make can carry them out (`mk/generate.mk`). They run below an overlay of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From what make printed for `mk/directory.mk` to a `Plan`."""
 
 from __future__ import annotations

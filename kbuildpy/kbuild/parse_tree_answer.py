@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From what make printed for `mk/tree.mk` to a `TreeAnswer`."""
 
 from __future__ import annotations

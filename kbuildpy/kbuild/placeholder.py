@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The module directory that a kernel tree is asked about in place of a user's.
 
 It has the files that modpost and the final link look for, all empty. Its module's name holds a dash, so that the answer

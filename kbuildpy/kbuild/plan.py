@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What Kbuild would do for a module directory, as values.
 
 A `Plan` is what evaluation answers: modules, their objects, and for each object the commands, in Kbuild's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compiles the headers that every `.mod.c` of a kernel tree begins with once, and not once for each module.
 
 A `.mod.c` is a page of text behind a thousand kernel headers: compiling those is four fifths of its cost, and a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The names of files in debug information: what `-fdebug-prefix-map=OLD=NEW` and its kin make of them.
 
 A compiler takes the last map whose OLD the name begins with, and that one only (GCC's file-prefix-map.cc:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compiles a C file of ours with a tree's compiler and the flags of a `.mod.c`: for sizes, offsets, strings of macros.
 
 Kbuild does the same with its `offsets.c` files (scripts/Makefile.lib: sed-offsets). A probe is compiled to assembly,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Names of the rules that are carried out here (`rule_NAME`, `cmd_NAME` of scripts/Makefile.build).
 
 A Kbuild file that needs any other has rules of its own, which make must carry out.

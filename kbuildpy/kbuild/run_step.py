@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs one of Kbuild's commands for an object, with output where it goes and names as Kbuild would have them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A copy of a module directory among the output, for rules of a Kbuild file's own that write beside the sources.
 
 It is used where the system allows no overlay; Kbuild is then asked about the copy. Objects name the user's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The states of files, cheap to ask for: they tell whether an answer, an object or a verdict still holds."""
 
 from __future__ import annotations

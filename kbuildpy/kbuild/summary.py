@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The modules of a directory and their sources, for people: Kbuild is asked, and nothing is built."""
 
 from __future__ import annotations

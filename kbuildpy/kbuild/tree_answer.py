@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`TreeAnswer`: what a kernel tree decides for every external module, as a value.
 
 `ask_tree` makes it, `parse_tree_answer` out of make's output. A placeholder stands in it for the module directory

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The programs that a kernel tree's commands start: where they are, and what to say of one that is missing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Variables that nothing reads: a misspelt one would change nothing, and say nothing.
 
 make takes any variable on its command line. Here the text of what could read one is searched for its name: the kernel

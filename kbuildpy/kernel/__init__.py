@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels: which one is meant, where it is, and facts of its tree, its image and its own modules.
 
 Which kernel is meant:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The architectures that are known by all their names, and the one that a kernel tree is for.
 
 Kbuild's `ARCH` is given by the user, else it is this machine's (scripts/subarch.include); Debian's headers packages

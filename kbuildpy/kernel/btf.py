@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether modules get BTF type information (lib/Kconfig.debug: DEBUG_INFO_BTF_MODULES).
 
 Kbuild generates it against the tree's `vmlinux`, and goes without where the headers package has none: "Skipping BTF

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where a user's caches live, and how a value gets in and out of them.
 
 A cache may be lost at any time and is never the reason for a failure: what cannot be read is not there, what

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel that `-k`, KDIR, KERNELRELEASE or the default chose, as a value; `resolve` makes them."""
 
 from __future__ import annotations

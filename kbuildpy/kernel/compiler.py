@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The compiler: the one that the kernel was built with, and the one that its tree asks for.
 
 Kbuild compiles modules with `$(CROSS_COMPILE)gcc` unless told otherwise; Debian's headers packages name their

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a prepared kernel tree still lacks for building every module.
 
 Kbuild goes on without `Module.symvers` ("WARNING: Module.symvers is missing.", and then no symbol of the kernel is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's configuration as its build tree records it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The indexes that depmod (and the kernel's own build) writes into `/lib/modules/RELEASE`, as values.
 
 Counterpart: kmod (tools/depmod.c: depmod_output writes them; libkmod/libkmod-module.c reads them). Each index is read

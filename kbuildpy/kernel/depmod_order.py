@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which of several modules of one name depmod writes into its indexes, so that modprobe takes it.
 
 Counterpart: kmod (tools/depmod.c: cfg_load, depmod_module_is_higher_priority). The surprise: without a word about

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errnos by name and in words, also those that never leave the kernel (include/linux/errno.h) unless an init function
 returns them."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel trees that are installed.
 
 Distributions agree on `/lib/modules/RELEASE/build`; headers without their kernel (a build machine, a container)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel's image: where it is on this machine, and the kernel inside.
 
 An image is unpacked as a boot loader would: an x86 bzImage (Documentation/arch/x86/boot.rst), an EFI zboot image

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels that are installed with their modules and their image, with or without headers."""
 
 from __future__ import annotations

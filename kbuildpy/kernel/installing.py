@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a kernel tree installs modules, as a value (scripts/Makefile.modinst); `kbuild.ask_install` asks the tree."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Licences that make a module GPL-compatible: for modpost, which refuses GPL-only symbols to the others, and for the
 loader check, which taints the kernel (include/linux/license.h: license_is_gpl_compatible)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a kernel was compiled to expect of every module, as values.
 
 `kbuild.ask_module_facts` asks a kernel tree's compiler for them; of an installed kernel they are read from its image

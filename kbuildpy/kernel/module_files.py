@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Module files: how they are named, where they are below a directory, and reading one.
 
 Counterpart: kmod, which takes `.ko`, plain or compressed (shared/util.c: kmod_exts).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether a kernel compares symbol versions, and what computes them (init/Kconfig: MODVERSIONS)."""
 
 from __future__ import annotations

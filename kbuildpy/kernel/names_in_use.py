@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The names of the kernel's own modules, which a new module should not have: the kernel loads one module of a name."""
 
 from __future__ import annotations

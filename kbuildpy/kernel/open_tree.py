@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A directory -> a kernel tree, or the one reason why it is none.
 
 Kbuild finds the two parts of a tree by itself: `make -C OBJECTS` reads the object part's `Makefile`, which is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The modules that a kernel has itself, in `/lib/modules/RELEASE`, as modprobe sees them.
 
 Counterpart: kmod (libkmod/libkmod-module.c: kmod_module_new_from_lookup, kmod_module_get_softdeps). What `modprobe.d`

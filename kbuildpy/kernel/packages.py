@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which package to install, in the words of the distribution that runs here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Releases (`uname -r`): what can be one, the one in a vermagic, and their order: 6.12 comes after 6.1, a release
 candidate before its release.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a command line and an environment name -> the kernels that are meant, each with the reason.
 
 This is the only place that decides which kernel is taken; every command and the SCons tool ask it, and say only what

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a kernel does with modules that nobody, or nobody it knows, has signed (kernel/module/Kconfig: MODULE_SIG)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a module states about itself, found in its bytes without taking the ELF file apart: it may be damaged.
 
 `kbuildpy.elf` reads `.modinfo` of sound modules. This is for sorting many files by kernel and by dependency first.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Module.symvers: reading and writing (scripts/mod/modpost.c: read_dump, write_dump).
 
 A line is `0xCRC<tab>symbol<tab>owner<tab>EXPORT_SYMBOL[_GPL]<tab>namespace`. The kernel's own has 25,000 lines of

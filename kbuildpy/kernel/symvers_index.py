@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A sound symvers file in the order of its symbols, kept in the user's cache by what the file says.
 
 Cutting the kernel's 25,000 lines into columns takes several times as long as finding the few dozens of symbols that a

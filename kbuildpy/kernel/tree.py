@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel tree: what `KDIR` names, as a value.
 
 A tree has an object part (configuration, generated headers, `Module.symvers`, helper programs: what

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One word of `-k` -> kernels: a path, a release, a pattern of releases, `running` or `all`.
 
 What a word means does not depend on the command; only which part of the kernel has to be there does (`Need`).

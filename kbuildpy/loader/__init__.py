@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """load_module() in Python: would a kernel load this module, and if not, with which errno and which line in its log?
 
 - `load_module` calls the stages one after the other, in the kernel's order. Each stage returns or raises `Refusal` or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checks many module files for many kernels: reads them, resolves their needs among each other, uses all processors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Modules that a kernel loads one by one, but not together: both export one symbol.
 
 Counterpart: kernel/module/main.c: verify_exported_symbols, which compares with the modules that are

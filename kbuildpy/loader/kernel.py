@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel as the loader check knows it: a value that is made from a kernel tree or from an image (`kernels/`).
 
 Each fact may be missing (None): a stage that needs it then notes the check as left out (`LoadInfo.not_checked`).

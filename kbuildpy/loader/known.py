@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernels whose loader is known here."""
 
 from __future__ import annotations

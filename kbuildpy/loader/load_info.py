@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One module on its way through the stages: its file (`ModuleFile`), and what each stage found out about it.
 
 A stage reads the fields that earlier ones have set, and sets its own: the line of a field names that stage.

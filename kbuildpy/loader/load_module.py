@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """load_module() of kernel/module/main.c: the stages in the kernel's order (`_EARLY`, `_LATE`).
 
 Each stage returns, or ends the loading. Up to 6.3 vermagic and taints come before memory is allocated; from 6.4 on the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The modules that a kernel has loaded: the list behind /proc/modules.
 
 States are those of include/linux/module.h (enum module_state).

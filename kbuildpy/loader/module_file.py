@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The module's file, as the kernel reads it while it loads it: `struct load_info` of kernel/module/internal.h.
 
 Section headers are copies that the stages write to, as the kernel's do: `sh_flags` loses SHF_ALLOC where a section is

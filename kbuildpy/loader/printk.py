@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How much of a message printk() keeps (kernel/printk/printk.c: vprintk_store, printk_sprint)."""
 
 from __future__ import annotations

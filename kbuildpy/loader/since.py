@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The versions from which on the loader behaves differently.
 
 Neither a headers package nor an image says which variant of a stage its kernel has, so this is a table. The stages of

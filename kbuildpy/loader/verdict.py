@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The answer of the loader check, and the exceptions with which a stage ends it.
 
 A stage returns, or raises `Refusal`: the kernel's own errno and the line that it logs. It raises `Undefined` where the

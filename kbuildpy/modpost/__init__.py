@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """modpost: from module objects and symvers to `.mod.c` files, a `Module.symvers` and diagnostics.
 
 The counterpart of scripts/mod/modpost.c, file2alias.c and sumversion.c, for every kernel from one code. What differs by

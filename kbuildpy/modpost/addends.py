@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where a relocation points to, within the section of its symbol (scripts/mod/modpost.c: addend_*_rel).
 
 SHT_RELA says it in the entry. SHT_REL keeps the addend in the section's contents, where each architecture encodes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The pieces that aliases are put together from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Device tables to module aliases: the engine (scripts/mod/file2alias.c: handle_moddevtable, do_table).
 
 A driver's MODULE_DEVICE_TABLE leaves an array of device-id structs with a telling symbol name. Each entry but

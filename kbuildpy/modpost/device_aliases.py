@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Aliases of the device tables that are not regular (scripts/mod/file2alias.c: the do_*_entry functions).
 
 Each function turns one entry of a table into its alias, or into several; which table it is for stands in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kinds of device tables: facts of include/linux/mod_devicetable.h and scripts/mod/file2alias.c.
 
 Most tables are a prefix and a run of `Part`s: a letter or two and a member's value in hexadecimal, or `*`

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What modpost says, word for word (scripts/mod/modpost.c: modpost_log).
 
 The texts are the tree's own, so that an editor or a CI job that knows Kbuild's lines knows ours. Most of

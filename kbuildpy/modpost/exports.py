@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Who exports what: the symvers files given with -i and the modules at hand (modpost.c: sym_add_exported).
 
 The newest export of a name is the one that counts.

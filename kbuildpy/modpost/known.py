@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What reading a module found out, kept from one run to the next.
 
 An object that did not change says what it said before; reading 167 of them again costs more than all else that modpost

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Asks the target's compiler for the layouts of the device-id structs.
 
 Kbuild compiles scripts/mod/devicetable-offsets.c for them, once per tree, and builds modpost with the result. A headers

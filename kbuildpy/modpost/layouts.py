@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Sizes and member offsets of the device-id structs, as the target's compiler sees them (see `layout_probe`)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The digest of a srcversion: MD4 with its input words in big-endian order (scripts/mod/sumversion.c).
 
 Real MD4 reads little-endian words. The kernel's copy swaps them, the two words of the length excepted, so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """References between sections that are discarded at different times (scripts/mod/modpost.c: section_rel, section_rela).
 
 `__init` code is gone once a module is loaded, `__exit` code is never there in a built-in driver; code that refers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which sections may not refer to which (scripts/mod/modpost.c: sectioncheck, secref_whitelist).
 
 Data only. A kernel's own set is put together from its dialect: the tables grew shorter over time, as

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The `.mod.c` of a module (scripts/mod/modpost.c: write_mod_c_file), from a Jinja2 template.
 
 Jinja2 is imported when the first `.mod.c` is rendered: 20 ms in a process that has SCons loaded already,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Who exports what, as modpost kept it up to 5.18 (scripts/mod/modpost.c: sym_add_exported, write_dump).
 
 There is one entry for a name, and who exports it again changes that one: owner and macro where that is allowed, CRC

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Symbol names as modpost sees them."""
 
 from __future__ import annotations

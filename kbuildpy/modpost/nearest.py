@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The symbol that lies nearest to an address (scripts/mod/symsearch.c; before 6.7 modpost.c itself).
 
 Messages name symbols, and relocations often name none: they refer to a section and an offset. Three ways of

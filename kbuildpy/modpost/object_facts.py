@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What reading a module object finds out about the module itself."""
 
 from __future__ import annotations

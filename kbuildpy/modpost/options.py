@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """modpost's command line (scripts/mod/modpost.c: main; scripts/Makefile.modpost puts it together)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reading one module object (scripts/mod/modpost.c: read_symbols).
 
 Everything that a `.mod.c` will say about the module itself is gathered here; what concerns other modules waits

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The symbol table of a module object (scripts/mod/modpost.c: handle_symbol; file2alias.c: handle_moddevtable)."""
 
 from __future__ import annotations

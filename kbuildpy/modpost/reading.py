@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the reading of all modules of one run shares."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The `.X.o.cmd` file of an object: what Kbuild recorded when it compiled it.
 
 Two things in it concern modpost: `#SYMVER NAME CRC` lines (scripts/mod/modpost.c: extract_crcs_for_object)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Who provides what a module needs (scripts/mod/modpost.c: check_exports)."""
 
 from __future__ import annotations

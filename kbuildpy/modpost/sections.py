@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The walk over a module's sections (scripts/mod/modpost.c: check_sec_ref).
 
 Two checks live here: sections that were not marked allocatable, and `.export_symbol` requests. What

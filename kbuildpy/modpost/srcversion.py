@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The srcversion of a module (scripts/mod/sumversion.c): a checksum over its own sources.
 
 White space, comments and line continuations do not count, strings do to the letter. The surprises are the C

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The stage as a whole (scripts/mod/modpost.c: main): read everything, resolve, write.
 
 An error never stops modpost at once; from 5.19 on it stops it from writing. Up to 6.3 a module is checked and written

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A device table and its entries, readable by the names of their members."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """USB device tables: the one kind with a numeric range, of bcdDevice (scripts/mod/file2alias.c: do_usb_entry_multi).
 
 fnmatch knows no numeric ranges, so that a range turns into patterns digit by digit: from the right the ends of

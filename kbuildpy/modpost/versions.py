@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What varies by kernel version, all of it.
 
 The tree is asked first: the macros in its `export-internal.h` say which calls a `.mod.c` must consist of,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the stages of the walk over a module's sections share (scripts/mod/modpost.c: check_sec_ref)."""
 
 from __future__ import annotations

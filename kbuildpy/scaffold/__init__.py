@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """New module projects from templates, and project files for a directory that has modules already.
 
 A template is a folder below `templates/modules/` with a manifest, `template.toml` (`manifest` reads it); `library`

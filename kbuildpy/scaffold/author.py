@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Who writes the module: git's configuration knows."""
 
 from __future__ import annotations

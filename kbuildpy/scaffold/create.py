@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Writing a project: all of its files, or nothing."""
 
 from __future__ import annotations

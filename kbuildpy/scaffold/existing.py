@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a directory has already: modules by its Kbuild file, or sources that no Kbuild file names so far."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The files that `kbuildpy init` writes for modules that are there already."""
 
 from __future__ import annotations

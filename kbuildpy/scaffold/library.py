@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Finding templates: those that come with kbuildpy, and a user's own folders of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Licences as SPDX writes them in a source, and as MODULE_LICENSE() tells the kernel.
 
 Counterparts: Documentation/process/license-rules.rst (the table below "Ident"), include/linux/license.h

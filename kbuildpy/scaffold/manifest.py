@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A template's manifest, `template.toml`: what the template is, what it consists of, and what its test needs.
 
 In names and paths `NAME` stands for the module's name. Keys that are not known are refused: a misspelt one would leave

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Names of modules: what C, the kernel's build and the kernel itself take."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Why a Kbuild file names no modules, as far as its text and the directory tell.
 
 The three reasons that there are: a symbol of the configuration that is not set, a Makefile that calls Kbuild with what

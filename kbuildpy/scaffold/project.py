@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What somebody chose for a new project."""
 
 from __future__ import annotations

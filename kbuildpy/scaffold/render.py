@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The files of a project: those of its template, and those that all projects share.
 
 A file whose name ends in `.j2` is rendered by Jinja2, any other is copied; NAME in a path is the module's name. A file

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Makefiles that call Kbuild: `$(MAKE) -C $(KDIR) M=$(PWD)/src VARIABLE=value modules`.
 
 Their recipes are read, not run. What their words mean is asked of GNU make, which reads the Makefile for it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The SCons tool: turns a plan into nodes. The only room that imports SCons.
 
 env = Environment(tools=["default", "kbuild"])

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Actions for SCons that carry their own signature, and how to hang them on nodes.
 
 SCons' own function actions are signed with the function's bytecode and with substituted variables; here the signature

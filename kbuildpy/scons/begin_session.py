@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Begins the session of a run of SCons, with the first declaration."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`BuildRequest`: a call of `kbuildpy build`, as a value."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What all builders that users call have in common: what they are called with, and how they fail."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """SCons' shared cache of built files (`CacheDir`), made right for kernel modules.
 
 SCons names a cached file after its action and its dependencies. Kernel headers are none of those, so their state goes

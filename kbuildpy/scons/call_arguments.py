@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The arguments of a declaration, by SCons' conventions: a target and sources, by position or by name; a single
 argument is the source; each is a string, a path, a node or a list of them, as `Glob()` gives."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Calls modpost for a group as scripts/Makefile.modpost does; its options come from the tree's answer."""
 
 from __future__ import annotations

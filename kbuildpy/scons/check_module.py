@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.CheckModule()`: the kernel's verdict as a node.
 
 The target is the verdict, `NAME.ko.check` beside the module; it exists only when the kernel would load the module. A

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether modules are checked after their link (`post_build_check`, which takes the loader's rules to import)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Cleaning (`-c`), where SCons does it in another way than users expect.
 
 SCons removes a target and all that it is made from: `scons -c install` would remove the built modules with the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.CompilationDatabase()`: the commands of module objects for SCons' own `compile_commands.json`.
 
 SCons' tool keeps a list of the objects that its builders make. Kbuild's commands name files from the directory that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Signatures of the files of a build directory's graph, remembered, so that an unchanged file need not be read.
 
 SCons can decide by content, which reads every file in every build, or by time and then content, in whole seconds: a

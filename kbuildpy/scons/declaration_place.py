@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The line of an SConstruct that declares something, for messages."""
 
 from __future__ import annotations

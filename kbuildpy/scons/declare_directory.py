@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Declares every module of a directory's Kbuild file."""
 
 from __future__ import annotations

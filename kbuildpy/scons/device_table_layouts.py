@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The layouts of device-table structures, from the tree's compiler, once per tree.
 
 Kbuild compiles scripts/mod/devicetable-offsets.c while it builds the kernel; here the same flags as for a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Ends a run of SCons, whether it succeeded or not: saves indexes, and warns of variables that had no effect."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The group of modules that a declaration belongs to, by the place of its output."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which kernel tree, variables and output directory a declaration means: its own keywords before the command line, that
 before the construction environment."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The flags of a declared module: those of its construction environment, and over them those of the call.
 
 The compiler gets the flags that SCons' own builder of C objects (`$CCCOM`, `$ASPPCOM`) would give it, word for word,

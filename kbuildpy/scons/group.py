@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`Group`: the modules that go through modpost together, as data.
 
 A group is one output directory for one kernel tree. The files that declare its nodes stand above it: `object_nodes` (an

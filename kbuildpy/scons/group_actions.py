@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Actions of a group: signed with Kbuild's commands, and hung on its nodes."""
 
 from __future__ import annotations

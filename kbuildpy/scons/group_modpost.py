@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What modpost finds in the modules of a group, once in a run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A group's nodes: `Module.symvers` from all module objects, `modules.order`, and the modules of each plan.
 
 For each object: the object and its `.cmd` file, from its source (`object_nodes`). For each module: `.mod.c`, from its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module's own headers as nodes.
 
 Kernel headers never become nodes (`kbuild.freshness`); a module's own few do, as everywhere in SCons. Which ones

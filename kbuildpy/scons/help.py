@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The help on variables and targets that `scons -h` prints for modules."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """depmod as a node: `modules.dep` of a directory lib/modules/RELEASE, made from the modules installed there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.InstallModules()`: modules_install as nodes.
 
 An installed module is a node that is made from the built one, and `modules.dep` one that is made from all installed

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which signal ended a build.
 
 On SIGINT, SIGTERM and SIGHUP SCons starts nothing more, and does not tell which of them came. Python can write the

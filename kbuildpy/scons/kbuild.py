@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.Kbuild()`: every module of an existing Kbuild file, as nodes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.KernelModule()`: a module that an SConstruct declares, as nodes.
 
 It becomes a Kbuild file that says the same, which is evaluated like any other.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checks the keywords of a declaration while the SConstruct is read.
 
 A keyword that is not known is refused: a misspelt one would silently weaken a check that guards a release. Every error

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The final link of a module (scripts/Makefile.modfinal); the tree's answer has the commands."""
 
 from __future__ import annotations

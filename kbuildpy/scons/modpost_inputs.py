@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """modpost's inputs besides the module objects: its command, and the symvers of other modules."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Refuses modules that need each other."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From a module's object to its `.ko`, as nodes: `.mod.c`, `.mod.o`, `.module-common.o`, the final link.
 
 The counterpart is scripts/Makefile.modfinal. These sources lie among the output, and debug information must name them

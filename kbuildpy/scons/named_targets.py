@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Modules as targets on scons's command line, by their names alone.
 
 SCons looks a word of the command line up when all SConscript files are read: an alias first, then a file. A module

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Objects as nodes: compiled, copied, linked from parts, checked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """SCons' own options, as far as they decide about modules."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The results of a build for several kernels: for people a line for each, for programs an object for each module."""
 
 from __future__ import annotations

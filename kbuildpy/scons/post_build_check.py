@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's verdict in the build, after each link.
 
 A module that the kernel would refuse fails the build, unless CHECK=0. It is checked against the kernel

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`KernelProject`: one kernel tree under one set of variables, in one run of SCons.
 
 It is made when the first module for it is declared, and shared by all that follow.

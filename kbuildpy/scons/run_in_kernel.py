@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Loads built modules in the kernel that they are built for, and leaves a report beside each: the work of
 `env.RunModule()`."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.RunModule()`: modules loaded in a real kernel, as nodes.
 
 The target is a report, `NAME.run.log` beside the module; it exists only when nothing was wrong. Else the report is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where `env.RunModule()` leaves its reports: beside the modules."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs SCons in this process, over an SConstruct of ours (`standalone.scons`), and tells what came of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """SCons' database of what it built (`.sconsign.dblite`), for full disks and damaged files.
 
 SCons' own ends in a traceback where there is no room for it, and where it cannot be read. Here the first is an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`Session`: one run of SCons, with the kernel trees that it builds for, and a group of modules for each output
 directory.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.SignModule()`: signing as nodes.
 
 A signed module is a file of its own, `signed/NAME.ko` beside the built one: that one stays as the linker left

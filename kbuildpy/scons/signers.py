@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keys, opened when the first module needs one and once in a run: a token asks for its PIN at each login."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Builds a directory that has no SConstruct: `kbuildpy build`.
 
 Here is what can be said before SCons is needed; `run_standalone` runs it, in this process.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that a killed build, or another build, left behind.
 
 SCons writes its database when it ends. A build that was killed leaves files that the database does not know, some of

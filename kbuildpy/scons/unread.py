@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Warnings of variables that nothing reads, whether they stand on the command line or in a declaration."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which variables of an SCons build are Kbuild's.
 
 On `scons`'s command line they are spelled as on make's (`scons V=1 KCFLAGS=-g`), and reach make the same way.

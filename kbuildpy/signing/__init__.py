@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Module signatures: keys, CMS, the trailer behind a module, verification.
 
 The counterparts are scripts/sign-file.c and certs/ in the kernel tree, and crypto/asymmetric_keys/ for what the kernel

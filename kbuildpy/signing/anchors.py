@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What to trust, out of files: certificates, bundles, directories of them, lists of machine owner keys; what not to.
 
 Each file is read and each certificate parsed once, before the first module is looked at.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Thousands of modules: signed on all cores, each file whole or not at all, whatever happens to the others.
 
 In processes, one per processor, as the library keeps the interpreter locked while it signs; they are forked, so that a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A certificate as the kernel keeps it: the key, and the identifiers that it is found by.
 
 (crypto/asymmetric_keys/x509_cert_parser.c, x509_public_key.c: x509_key_preparse.) The times that a certificate is

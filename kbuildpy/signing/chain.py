@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The certificates that came with a signature, from the signer's own upwards
 (crypto/asymmetric_keys/pkcs7_verify.c: pkcs7_verify_one, pkcs7_verify_sig_chain)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Who signs, and with which digest: from the names of a key, a certificate and a digest to a signer."""
 
 from __future__ import annotations

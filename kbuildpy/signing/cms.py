@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The CMS message that sign-file writes (scripts/sign-file.c: main), byte for byte.
 
 No certificates in it, no attributes, no content: the module lies before it. The kernel refuses attributes in a module's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The little DER that has to be read as bytes: the kernel compares names and serial numbers as they are encoded."""
 
 from __future__ import annotations

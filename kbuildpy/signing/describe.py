@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A signature's state in JSON, in a line, and in modinfo's words."""
 
 from __future__ import annotations

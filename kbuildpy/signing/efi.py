@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """EFI signature lists (UEFI specification, EFI_SIGNATURE_LIST): how firmware and shim hand certificates to the kernel.
 
 `MokListRT`, `MokListXRT`, `db` and `dbx` are such lists (security/integrity/platform_certs/load_uefi.c,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Private keys out of files.
 
 A key's secret stays in the library's object: it has no representation here that could get into a log, and an

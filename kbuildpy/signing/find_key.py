@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The key and the certificate that names stand for: files, or `pkcs11:` URIs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The digests that a module signature may use, by the names that sign-file and CONFIG_MODULE_SIG_HASH have for them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether a signature that is there already is one by a certificate's key."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The keys that are built into a kernel image, and what the kernel can verify with them.
 
 certs/system_certificates.S puts them in as DER certificates, one after the other, the one that the kernel's own

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """New signing keys, with the certificate that certs/default_x509.genkey of the kernel tree describes.
 
 The oracle is `openssl req -new -x509 -utf8 -config x509.genkey`, as certs/Makefile (cmd_gen_key) runs it: the same

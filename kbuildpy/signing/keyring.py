@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The keys that a kernel has when it looks at a module's signature.
 
 Built-in ones (`.builtin_trusted_keys`), those added to them (`.secondary_trusted_keys`, `.machine` with the machine

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which certificates a kernel can load, and with which keys it can verify: crypto/asymmetric_keys/x509_cert_parser.c
 (x509_note_sig_algo, x509_extract_key_data), x509_public_key.c (x509_check_for_self_signed), crypto/rsa.c
 (rsa_check_key_length), crypto/ecdsa.c.

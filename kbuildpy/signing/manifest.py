@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A record of what was signed or installed: one line of JSON per module, added as each is done."""
 
 from __future__ import annotations

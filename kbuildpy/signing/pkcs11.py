@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Private keys that never leave a token (a smart card, an HSM, SoftHSM), through PKCS#11.
 
 The counterpart is scripts/sign-file.c: read_private_key_pkcs11, which has OpenSSL's pkcs11 engine do this. Here a token

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The library that speaks to a token: which file it is, and opening it.
 
 A vendor's library is found as OpenSSL's pkcs11 engine and p11-kit find it: by a path, by PKCS11_MODULE_PATH, by the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Logging in to a token, without ever locking it.
 
 A token counts wrong PINs and locks itself, for good, after a few (three on many cards). It tells by flags how near

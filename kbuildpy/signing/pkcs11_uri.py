@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The name of a key or certificate on a token: a `pkcs11:` URI (RFC 7512), as sign-file takes them too.
 
 An attribute that we do not know is refused, not passed over: what is left of the URI could name another key.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the kernel's parser makes of a module's signature (crypto/asymmetric_keys/pkcs7_parser.c).
 
 Every way to refuse it before a key is looked for is here, with the kernel's error. One difference: the kernel reads

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What signs: a private key, wherever it is (`file_key`, `pkcs11`)."""
 
 from __future__ import annotations

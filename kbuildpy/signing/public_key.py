@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Public keys, as cryptography's objects: their kinds, their encoding, and the one place that verifies with them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reading the small files that signing takes: keys, certificates, signatures, lists of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel refuses a signature."""
 
 from __future__ import annotations

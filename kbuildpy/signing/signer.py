@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Signing one module, as scripts/sign-file.c does it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The certificate to sign with, as cryptography's object. (The one that a kernel has is in `certificates`.)"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ASN.1 of a signature (RFC 5652), as far as the kernel's own parser takes it
 (crypto/asymmetric_keys/pkcs7.asn1)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether a kernel takes a signature: crypto/asymmetric_keys/pkcs7_verify.c (pkcs7_verify) and pkcs7_trust.c
 (pkcs7_validate_trust), in the order of certs/system_keyring.c (verify_pkcs7_message_sig).
 

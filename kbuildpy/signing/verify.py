@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One module: is its signature intact, by which certificate, trusted by which kernel?
 
 The counterpart is kernel/module/signing.c (module_sig_check). What a kernel does about a module that it does not

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boots a kernel in QEMU and loads modules in it.
 
 From the outside in: `qemu` boots, `initramfs` packs what the guest needs (`cpio` is the archive's format), `image`

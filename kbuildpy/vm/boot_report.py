@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a guest has reported of one boot, as values: what each module and each test went through."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a kernel's log complains about, in words.
 
 Each kind is known by the line that the kernel begins with (the place in the kernel is named with it); the lines that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The archive format of an initramfs: cpio "newc" (Documentation/driver-api/early-userspace/buffer-format.rst).
 
 Every entry is a header of 110 hexadecimal digits, its name and its contents, each padded to four bytes; an

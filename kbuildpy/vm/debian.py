@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files out of Debian packages that are not installed, also packages of another architecture.
 
 A package is unpacked, not installed: installing would run its hooks, and a foreign one would bring its libraries.

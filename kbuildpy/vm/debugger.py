@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A debugger for modules in a guest: QEMU is one's remote target, and where the modules are is told to it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A result for people to read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Devices of a guest, as QEMU's -device has them: what USB devices are attached to, and what QEMU refuses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel inside an x86 image, for QEMU to start directly.
 
 An image unpacks itself when it boots. Where QEMU translates, that can take longer than all that follows (6 of 10 s for

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A guest while it runs: what comes over its console is shown and read, and it gets no more time than it should.
 
 The guest has time limits of its own for what modules do. Those here are for a kernel that does not even keep them.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
 # The guest's process 1 for `kbuildpy run` (kbuildpy.vm.reports reads what it reports).
 #
 # Loads what /modules/list names, one line each: NUMBER NAME FLAGS FILE [PARAMETERS], where the flag `d` is for a module

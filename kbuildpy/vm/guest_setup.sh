@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # What a guest is furnished with for tests and for a shell; guest_run.sh reads this before it loads anything.
 
 busybox --install -s /bin

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The results of the tests of a boot."""
 
 from __future__ import annotations

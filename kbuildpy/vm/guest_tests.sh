@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Runs the tests of a guest, one after the other; guest_run.sh reads this when all modules are loaded.
 #
 # The settings tests and test_limit are their number and the seconds that each may take. /modules/test.NUMBER runs one.

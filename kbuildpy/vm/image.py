@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel image of a release: an installed one, or one out of a Debian package."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Gets a kernel's own modules, for what a module under test depends on.
 
 A kernel that is not installed has its modules in a Debian package, which is unpacked once per user; depmod then runs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The guest's file system: a static busybox, an init script, and the files to try."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Who is to blame for what in a boot of many modules, and whose turn has to come again in a fresh kernel."""
 
 from __future__ import annotations

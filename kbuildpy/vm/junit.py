@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Results of `kbuildpy run` as JUnit's XML: a suite for each kernel, a case for each module, test and point."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels to boot: the ones that `kernel.resolve` finds, with an image and a machine. Missing images are downloaded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Leftovers of modules: things that are listed when these are gone, and addresses in memory that they had."""
 
 from __future__ import annotations

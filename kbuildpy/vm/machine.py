@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The machines that can be booted: QEMU's program and machine, the console, Debian's names.
 
 The kernel image tells which of them it needs: the boot protocols put a magic number into its header

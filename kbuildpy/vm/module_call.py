@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The guest's program that loads and removes modules, as an ELF file made from a hundred bytes of machine code.
 
 busybox's own insmod calls init_module(2) when finit_module(2) failed, so a module whose init function fails is

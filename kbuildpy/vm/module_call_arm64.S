@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 // The guest's program that loads and removes modules, for arm64: as module_call_x86_64.S.
 
         .globl  _start

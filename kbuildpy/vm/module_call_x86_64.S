@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 # The guest's program that loads and removes modules, for x86-64 (kbuildpy/vm/module_call.py says why).
 #
 #   module_call FILE PARAMETERS    finit_module(2)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Results that other modules decide: of those that a module needs, and of a boot before."""
 
 from __future__ import annotations

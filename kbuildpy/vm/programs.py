@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The tests that run in a guest: scripts, static programs, and sources in C that are compiled here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boots a kernel with an initramfs in QEMU and returns what it logged.
 
 The one surprise: /dev/kvm may exist, and even make a VM, on a processor that cannot run one; QEMU then hangs

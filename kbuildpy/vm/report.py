@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One line of a guest's console: a report of guest_run.sh, or a line of the kernel's log.
 
 Modules may print what they like, so each boot has a marker of its own that its reports begin with.

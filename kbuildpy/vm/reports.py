@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What guest_run.sh reports of a boot: for each module its steps, and the lines that the kernel logged meanwhile.
 
 The log may end anywhere, for the kernel may have died. Lines come as `report.read_line` gives them; what a report means

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How one module fared in one kernel."""
 
 from __future__ import annotations

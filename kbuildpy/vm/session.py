@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tries modules in a kernel: as many boots as it takes for each of them to get a result that is its own doing."""
 
 from __future__ import annotations

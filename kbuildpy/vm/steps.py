@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What one call of the kernel for a module came to, in words: an errno, a hang, a death, or nothing at all."""
 
 from __future__ import annotations

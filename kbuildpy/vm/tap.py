@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Results of tests as programs print them: TAP and KTAP (Documentation/dev-tools/ktap.rst).
 
 Counterpart: tools/testing/kunit/kunit_parser.py. Lines that are neither are left out, for the kernel may say something

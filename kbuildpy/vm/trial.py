@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is loaded to try modules in a kernel, and in which order: themselves, and what they depend on.
 
 A dependency (modinfo's `depends`) is taken from among the modules given, else from the kernel's own. Of soft

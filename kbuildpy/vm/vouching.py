@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which reports of a guest are its own.
 
 A module in the guest can read the log, and with it what reports begin with; and it can write there. So a report that

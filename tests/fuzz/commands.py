@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Commands that are given damaged input, and what each of them must keep to whatever the input is.
 
 No traceback, an exit status that is documented, no hang, and no more memory than the input's size allows.

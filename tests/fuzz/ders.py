@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Damage to DER: to the fields of signatures, certificates and keys, so that what is around them still fits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kbuild files with rules of their own, put together at random. What they run is harmless, and done at once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs commands of kbuildpy for `tests.fuzz.commands`: each in a process forked from this one, which has the modules
 loaded already, and watches their time and memory.
 

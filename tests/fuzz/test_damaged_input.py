@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Damaged signatures, certificates, keys, manifests, caches, symvers and Kbuild files: no traceback, no hang, no more
 memory than the input's size allows (`commands.py`).
 

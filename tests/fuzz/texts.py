@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Damage to texts: bytes, lines, and the values of JSON."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Builds the same sources with make and with kbuildpy, at the same path, and compares every file that counts.
 
 The path must be the same because debug information names it: make builds first, its files are taken away, then

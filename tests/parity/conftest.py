@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Projects that are built once and changed by many tests, and a disk that is soon full."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel trees for arm64 to cross-build with: Debian's headers packages, unpacked side by side in the user's cache.
 
 The package for arm64 has configuration and generated headers, `-common` the other headers and Kbuild's makefiles, and

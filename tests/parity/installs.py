@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Installs the same modules with make and with kbuildpy, and compares the two trees file by file."""
 
 from __future__ import annotations

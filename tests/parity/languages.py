@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Small module sets for the tests of Kbuild's language: sources as a dictionary of texts, built by both."""
 
 from __future__ import annotations

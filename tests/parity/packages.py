@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Debian packages by name: downloaded through the machine's own apt, unpacked into the user's cache."""
 
 from __future__ import annotations

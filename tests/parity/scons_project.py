@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A small project with an SConstruct, to build, change and build again.
 
 Two questions are asked of every change. What ran: the lines that the build printed, and which files it wrote. Is

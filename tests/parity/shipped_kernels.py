@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels as Debian ships them: headers, image and modules, taken out of their packages."""
 
 from __future__ import annotations

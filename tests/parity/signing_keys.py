@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keys and self-signed certificates that tests make for themselves, and what the tree's sign-file does with them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a user can get wrong: one clear error each, the right exit status, and a good build once it is mended."""
 
 from __future__ import annotations

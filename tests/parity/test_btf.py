@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """BTF: the bytes that make makes with a time stamp, without one, and every time."""
 
 from __future__ import annotations

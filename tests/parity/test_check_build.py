@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every build ends with the kernel's yes: what the kernel would refuse fails the build, and CHECK=0 lets it through.
 
 That a kernel refuses such modules, with these lines, is what `tests/vm/` asks kernels themselves.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every module that a distribution ships is one that its own kernel loads, and that no other kernel does.
 
 No false alarm: with the facts of the headers and with those of the image alone no stage complains, and nothing is left

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Modules that are checked together: what one of them lacks because another is refused, and each by its own kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.CompilationDatabase()` holds commands that see in a source what Kbuild's compiler sees there."""
 
 from __future__ import annotations

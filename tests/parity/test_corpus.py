@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Real modules, from Debian's packages: the same bytes as make's where make builds them, its message where not."""
 
 from __future__ import annotations

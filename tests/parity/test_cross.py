@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Cross-building for arm64: the same bytes as make's, however the architecture is said, or left to the tree."""
 
 from __future__ import annotations

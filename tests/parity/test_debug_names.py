@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The names in debug information: what lies among the output carries the names that it has under make."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Builds on 5.10, whose headers only an older Debian has: the same bytes as make's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A disk that fills up at any moment of a build: one error, nothing half-written, and a good build once it has room."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is told to somebody whose build fails for a reason that the compiler's and modpost's own words do not give."""
 
 from __future__ import annotations

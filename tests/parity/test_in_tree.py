@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """In-tree directories of the kernel's sources, built as external modules: hundreds of real modules.
 
 Too slow for every run: `./run test --sweep -k in_tree`.

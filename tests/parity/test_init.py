@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy init` in packaged modules: what it writes builds all of their modules, with SCons and as dkms would."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy install` leaves the tree that make's modules_install leaves, file by file."""
 
 from __future__ import annotations

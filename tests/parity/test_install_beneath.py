@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is installed stays below the root that was named; within it, it lies where make puts it."""
 
 from __future__ import annotations

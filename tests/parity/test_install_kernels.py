@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Installing for several kernels, and for the running system, whose headers have no System.map."""
 
 from __future__ import annotations

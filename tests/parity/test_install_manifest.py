@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy install` of many modules: what the manifest says of them, and what the terminal shows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What `kbuildpy install` refuses, and what a fault in the middle leaves behind."""
 
 from __future__ import annotations

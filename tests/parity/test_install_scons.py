@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.InstallModules()`: what `kbuildpy install` installs, and nothing twice."""
 
 from __future__ import annotations

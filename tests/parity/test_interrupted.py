@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A build that was interrupted, killed, or done by another engine leaves nothing wrong for the next one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a build is called: variables that change what is checked or made, and directories named in every way."""
 
 from __future__ import annotations

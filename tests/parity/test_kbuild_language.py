@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a Kbuild file may say: each construct built by make and by kbuildpy, compared byte for byte."""
 
 from __future__ import annotations

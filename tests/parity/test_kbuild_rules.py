@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kbuild files with rules of their own: what they generate is compiled to the bytes of an in-place build.
 
 kbuildpy lets make carry such rules out below an overlay of the directory, or in a copy of it; nothing of that may show

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What kernel trees say, compared with what Kbuild makes of them: every tree that is installed here.
 
 Only evaluations and builds with `M=` are run: without it, the top Makefile would regenerate the tree's configuration.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The keys of `kbuildpy keygen`, used by the tree's sign-file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the check knows of a kernel, from its tree and from its image, against what make built and what shipped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`modprobe` in a script loads what kmod's modprobe would, in the same order."""
 
 from __future__ import annotations

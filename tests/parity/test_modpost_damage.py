@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Damaged module objects: modpost says what is wrong with the file, or works with what is inside it. Nothing else.
 
 Real objects are taken where it hurts: in their headers, symbols, relocations and strings.

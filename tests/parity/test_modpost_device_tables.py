@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Device tables: every kind that a kernel has, filled with chance, against the tree's modpost.
 
 A table is an array of bytes behind a telling symbol name, so that the objects need no kernel headers: any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Everything that modpost warns of or refuses, each provoked once, against the tree's modpost."""
 
 from __future__ import annotations

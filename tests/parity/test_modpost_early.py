@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """modpost of 5.10, whose headers only an older Debian has, over the same objects as for the trees installed here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Section mismatches: wrong modules of every kind, for every machine that modpost decodes, against the tree's modpost.
 
 A Debian tree has a modpost for each word size and byte order; they read any machine's objects, so that objects written

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The tree's own modpost beside ours, over the same objects.
 
 `build` lets Kbuild compile modules and stop before the final link; `compare` runs both modposts over some of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """CRCs and srcversions out of `.X.o.cmd` files, well-formed and strange, against the tree's modpost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every module that a distribution ships, against what its own modpost made of it.
 
 A finished `.ko` still has what modpost looked at (device tables, undefined symbols, imported namespaces), and what it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Precompiled headers for `.mod.c`: the same bytes with them, without them, and with a damaged file."""
 
 from __future__ import annotations

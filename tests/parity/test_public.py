@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Public modules, as their authors publish them: what make makes of them, kbuildpy makes, byte for byte.
 
 They are cloned once, at the commit that `public.tsv` names, into the cache; where `KBUILDPY_PUBLIC` names a folder that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Rebuilds: after any change, what runs is what must, and the result is a clean build's, byte for byte."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Rebuilds after a change of the kernel tree: exactly the objects that it concerns, as with Kbuild's own fixdep."""
 
 from __future__ import annotations

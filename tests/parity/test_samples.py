@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sample modules: the same bytes as make's, on every installed kernel tree."""
 
 from __future__ import annotations

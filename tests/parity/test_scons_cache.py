@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A shared cache of built files (`CacheDir`): a second clone takes from it what is right, and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What an SConstruct says in SCons' own ways is what make builds from the Kbuild file that says the same."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What SCons offers beside building holds for modules: cleaning, dry runs, variants, its graph."""
 
 from __future__ import annotations

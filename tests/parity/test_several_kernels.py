@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A build for several kernels: each message says for which it is, and a table in the end what came of each."""
 
 from __future__ import annotations

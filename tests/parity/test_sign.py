@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Signatures against the tree's sign-file: the same bytes where a signature is always the same."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compressed modules are signed inside, and come out as the tree's own programs sign and then compress them."""
 
 from __future__ import annotations

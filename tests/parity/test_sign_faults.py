@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Signing that is cut short: every file is the one before or the one after, and the next run finishes the work."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """ML-DSA, which kernels from 7.0 on verify, and SHA-3: against sign-file and OpenSSL that know them (Debian 13)."""
 
 from __future__ import annotations

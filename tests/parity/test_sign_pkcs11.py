@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy sign` with keys on a token, against the tree's sign-file with the same keys in files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.SignModule()`: what sign-file makes of a built module, and nothing twice."""
 
 from __future__ import annotations

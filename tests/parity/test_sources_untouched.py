@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kbuild files that run programs and have rules of their own see the user's directory, and nothing is written in it.
 
 The oracle is an in-place build by make at the same path.

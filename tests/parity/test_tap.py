@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """TAP and KTAP: what `kbuildpy run` reads, against the kernel's own parser (tools/testing/kunit/kunit_parser.py)."""
 
 from __future__ import annotations

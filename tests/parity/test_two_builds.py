@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Two builds at once in one output: one waits, says for whom, and finds everything made."""
 
 from __future__ import annotations

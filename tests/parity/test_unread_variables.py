@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A variable that nothing reads is told, with what may have been meant; one that something reads is not."""
 
 from __future__ import annotations

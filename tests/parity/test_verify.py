@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Signatures that the kernel tree's sign-file makes, and a distribution's modules; OpenSSL and modinfo agree."""
 
 from __future__ import annotations

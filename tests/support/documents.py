@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reads the project's documents: code blocks, paths that they name, tables."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where a test in C cannot be compiled for want of the C library, the error names its package; no other error does."""
 
 from __future__ import annotations

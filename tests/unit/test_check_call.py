@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy check` that is called wrong, or on files that are none: one clear error, status 1 or 2, no traceback.
 
 And what other programs read of its output: SARIF has what its schema requires, JUnit is XML.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy check`: what it makes of its arguments and of verdicts. The loader and its kernels are stand-ins here."""
 
 from __future__ import annotations

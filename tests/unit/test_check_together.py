@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Many files that are checked together: what nobody foresaw of one is said of that one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The command line's frame: what every command can count on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy kernels`, over trees that are only as real as the command needs."""
 
 from __future__ import annotations

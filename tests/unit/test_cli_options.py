@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One set of options in all commands: a letter means the same wherever it is, and each help has examples."""
 
 from __future__ import annotations

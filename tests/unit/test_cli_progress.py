@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The bar over many modules, on a terminal and elsewhere."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Contents that cannot be decompressed are told in the terms of the file that they came from."""
 
 from __future__ import annotations

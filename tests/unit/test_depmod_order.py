@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which of several modules of one name depmod takes: what is said here is what depmod writes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The documents say what is there: paths, imports between rooms, commands, builders, keys of JSON."""
 
 from __future__ import annotations
@@ -225,3 +226,11 @@ def test_the_changelog_begins_with_what_is_unreleased() -> None:
     headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "[Unreleased]"
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])
+
+
+@pytest.mark.parametrize("suffix", [".py", ".mk", ".sh", ".S", ".c", ".toml"])
+def test_every_source_file_names_its_licence_on_its_first_lines(suffix: str) -> None:
+    folders = ("kbuildpy", "tests", "site_scons", "sample_modules", "templates")
+    files = [path for folder in folders for path in (ROOT / folder).rglob(f"*{suffix}") if "build" not in path.parts]
+    without = [path for path in files if "SPDX-License-Identifier:" not in "".join(path.open().readlines()[:3])]
+    assert without == []

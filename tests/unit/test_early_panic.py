@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel that panics before the guest's first program runs is booted once more; any other end is the guest's own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Module images out of hand-made ELF files: what they say, and that no damage to them does harm."""
 
 from __future__ import annotations

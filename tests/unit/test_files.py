@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What lies where a file is to be replaced, or is named as one, and is not what it should be."""
 
 from __future__ import annotations

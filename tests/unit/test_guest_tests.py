@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is made of the reports of a guest that ran tests, also of one that did not come to its end."""
 
 from __future__ import annotations

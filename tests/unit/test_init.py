@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy init`: what it understands of a directory, without a kernel tree. tests/parity/test_init.py asks Kbuild."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What installing decides before it touches anything."""
 
 from __future__ import annotations

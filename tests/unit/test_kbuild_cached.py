@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An answer is kept for as long as the files that it was made from stay as they are, and no longer."""
 
 from __future__ import annotations

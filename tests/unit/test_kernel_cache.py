@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Per-user caches: where they live, and that nothing half-written comes out of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a kernel tree says about itself."""
 
 from __future__ import annotations

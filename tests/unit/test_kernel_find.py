@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel trees that are installed, the order of releases, and the packages that trees come from."""
 
 from __future__ import annotations

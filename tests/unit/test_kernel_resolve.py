@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which kernels a command line and an environment mean, and why: every command asks the same resolver."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """New keys and certificates, held against what openssl makes of the kernel's x509.genkey."""
 
 from __future__ import annotations

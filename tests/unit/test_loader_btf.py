@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Type information in a module: what is said of it where a kernel's own is not there to ask, or is of few types."""
 
 from __future__ import annotations

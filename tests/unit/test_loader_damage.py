@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whatever a module file consists of, the loader check answers with a verdict: in little time, and in little memory.
 
 Modules that a distribution ships are damaged at random for as long as there is time: FUZZ_SECONDS in all, by default

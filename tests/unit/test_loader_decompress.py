@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compressed modules that a kernel unpacks itself; tests/vm/referee asks kernels the same."""
 
 from __future__ import annotations

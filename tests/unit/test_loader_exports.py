@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The tables of exported symbols, written by hand: what no kernel that is installed here has."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Facts that are missing about a kernel, and the sentences about the checks that were left out for want of them."""
 
 from __future__ import annotations

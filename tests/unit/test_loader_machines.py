@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The machines of the loader check agree with the architectures that they are for."""
 
 from __future__ import annotations

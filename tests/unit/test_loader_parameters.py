@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Parameters where no kernel can be asked: damaged tables, other versions, other configurations."""
 
 from __future__ import annotations

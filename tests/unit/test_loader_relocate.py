@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Relocations, type by type: what each kernel refuses, with its line, and where its behaviour is undefined."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The modules that a module needs before it, where some of them are not known."""
 
 from __future__ import annotations

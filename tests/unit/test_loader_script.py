@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Scripts, and the list of modules where a real kernel takes too long to get there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tables of pointers in a module, and what the kernel does about entries that are not as they should be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a kernel does not look at and comes to grief over, where nobody can be asked what becomes of it; and refusals
 that a module which is loaded by itself in a kernel of today does not meet."""
 

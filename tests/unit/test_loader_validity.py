@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """ELF files that kernels between those that are booted take in their own way, and what no kernel looks at."""
 
 from __future__ import annotations

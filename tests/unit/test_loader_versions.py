@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the check says about versions of symbols and of headers, which the kernel says in one line or in none."""
 
 from __future__ import annotations

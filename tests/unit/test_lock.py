@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A lock on an output that cannot be had leaves nothing open."""
 
 from __future__ import annotations

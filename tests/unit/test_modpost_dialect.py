@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What differs by kernel in modpost, without any kernel: each change at the release that made it.
 
 The releases are those of the kernel's history; that they are right is shown against real trees in tests/parity.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Section mismatches without a kernel's modpost: damaged objects, much work, and kernels that are not at hand."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Pieces of modpost that need neither a kernel tree nor its modpost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Who provides what a module needs, and what may not be, without any kernel: scripts/mod/modpost.c (check_exports,
 sym_add_exported)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every modules.order as its recipes would write it (scripts/Makefile.build: cmd_modules_order, cmd_gen_order)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Overlays that processes enter: what is ready before they begin, and what is left of one when something fails."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy new`: what it writes, and what it refuses. Whether the projects build and run is for tests/vm/templates."""
 
 from __future__ import annotations

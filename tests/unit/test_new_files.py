@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that are made all or none, and take nobody's place."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A Kbuild file that names no modules: which symbol, which call of Kbuild and which directory it takes."""
 
 from __future__ import annotations

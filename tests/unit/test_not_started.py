@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A program that cannot be started: what is told of it, where execve(2) and the shell refuse it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A directory -> a kernel tree, or the one reason why it is none."""
 
 from __future__ import annotations

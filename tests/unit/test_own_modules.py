@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel's own modules as depmod's indexes tell them, and module files below a directory."""
 
 from __future__ import annotations

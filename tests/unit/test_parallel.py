@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Work in threads and in forked processes: order, errors, and what becomes of processes when one of them is killed."""
 
 from __future__ import annotations

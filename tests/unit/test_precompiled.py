@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is kept of precompiled headers is used while it is what was made, and not otherwise."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Maps of names in debug information: a file in another place looks as it would where a map of ours has it.
 
 GCC is asked itself: the same source is compiled in its place, and in another one with our map.

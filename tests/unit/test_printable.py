@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is shown of a name neither fakes a line nor commands the terminal, in every text; JSON has it as it is."""
 
 from __future__ import annotations

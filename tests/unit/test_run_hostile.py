@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy run` and a module whose author means harm: what it calls itself becomes no path and no command."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`./run` sets up what is missing, once, and says so when it cannot.
 
 Each test gets a project of its own with the real script. Programs such as apt-get and pip are stand-ins, on a PATH

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What an SConstruct asks for and nobody knows is refused when it is read, by one error that names the call.
 
 No kernel tree is needed for that: it is looked for only when all keywords are right.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keys are opened once in a run of SCons: a token asks for its PIN at each login."""
 
 from __future__ import annotations

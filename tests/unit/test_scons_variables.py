@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which variables of a construction environment are a user's wish for Kbuild, and which are only SCons' defaults."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A private key and its passphrase: read once, in no child's environment, and in no core dump."""
 
 from __future__ import annotations

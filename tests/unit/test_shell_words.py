@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The words of a shell's command, as the shell finds them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A command that a signal ends takes with it whatever it has started."""
 
 from __future__ import annotations

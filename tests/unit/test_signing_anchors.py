@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Certificates come in files of many kinds, and out of kernel images."""
 
 from __future__ import annotations

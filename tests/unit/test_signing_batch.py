@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Signing many files: how many at a time, what their manifest is told, and whose error an error is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that somebody made to break what reads them: each is one result, and the others get theirs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keys that kernels cannot use: what is said of them before anything is signed, and of what they have signed.
 
 Which certificates a kernel loads, tests/vm/test_loadable_keys.py asks kernels.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keys on a token: the same signatures as from the same key in a file, and nothing that could lock or leak."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Names of keys on tokens: what RFC 7512 allows is understood, what could mean another key is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Chains of certificates that come with a signature, and what a kernel trusts of them, without any kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a kernel says of signatures, of every kind and in every state of decay."""
 
 from __future__ import annotations

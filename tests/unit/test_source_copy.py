@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Changes of a module directory, for a run that must not carry out the Kbuild file's own rules."""
 
 from __future__ import annotations

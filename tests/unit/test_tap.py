@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """TAP and KTAP as `kbuildpy run` reads them. tests/parity/test_tap.py asks the kernel's own parser."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Adds the certificates /certificates/0, 1, ... to the kernel's secondary keyring, as keyctl(1) would
  * (padd asymmetric "" %:.secondary_trusted_keys), says what came of each, and goes on as /init.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Modules that go wrong, each in one way of its own, as sources; and how they are built."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
 # The guest's process 1 (tests.vm.loading reads what it reports).
 #
 # Loads what /modules/list names, one line each: NAME FILE [PARAMETER ...]; removes in reverse what was

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernels that are booted: a tree for each line, and the image that belongs to it."""
 
 from __future__ import annotations

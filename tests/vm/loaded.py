@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Modules that stay loaded in a kernel, all in one boot, and what the kernel shows of each."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Loads modules in a kernel that is booted for them, and tells what the kernel did with each.
 
 One boot serves all modules. guest_init.sh reports into the kernel log, so each module's own lines are those

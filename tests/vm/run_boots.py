@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Trials, and what a guest says of them, written down for the tests of `kbuildpy run` without a kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sample modules as the tests in kernels load them, built once for each kernel tree, whatever worker asks first."""
 
 from __future__ import annotations

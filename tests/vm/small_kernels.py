@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Small kernels that have what Debian's lack, KUnit above all, built here out of Debian's sources.
 
 Such a kernel has little more than modules, programs in a guest, and the tests of either need (`small_kernel.config`).

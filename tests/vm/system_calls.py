@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boots a kernel whose process 1 makes system calls (system_calls.c), and tells what came of each."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel inside an image starts in its place, where it can."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Modules of other kernels, as distributions ship them: each kernel refuses them as the loader check says it would.
 
 Nobody's damage here, only the most frequent mistake: a module for another kernel than the one that runs. Debian's own

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where a kernel image comes from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What goes into the guest: our archive is read by the program cpio as we meant it."""
 
 from __future__ import annotations

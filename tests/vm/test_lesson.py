@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """sample_modules/README.md: its commands do what it says, on the newest kernel whose headers are installed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A script of loads and unloads, run over the model and in real kernels: they agree after each step."""
 
 from __future__ import annotations

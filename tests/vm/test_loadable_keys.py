@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which certificates a kernel can load: what we say of each kind of key is what add_key(2) says in a guest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a kernel shows of modules that it has loaded: size, taints, where their sections are, and whom they need.
 
 The sample modules, and fifty of the distribution's own: those that are large, need many others, have variables for each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel image says which machine it is for."""
 
 from __future__ import annotations

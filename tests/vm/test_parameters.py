@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The stage that sets parameters says what real kernels say: one module with every kind of parameter, many arguments.
 
 `KBUILDPY_SEED` repeats the random ones of an earlier run, whose seed the test prints.

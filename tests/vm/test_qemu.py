@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Booting always ends, and says how."""
 
 from __future__ import annotations

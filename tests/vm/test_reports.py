@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The guest's reports are read out of a kernel log, also of a kernel that did not get to the end."""
 
 from __future__ import annotations

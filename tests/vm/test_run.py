@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy run` tells of modules that go wrong, each in its own way, what a real kernel did with them."""
 
 from __future__ import annotations

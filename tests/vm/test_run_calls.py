@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Wrong calls of `kbuildpy run`, and files that are no modules."""
 
 from __future__ import annotations

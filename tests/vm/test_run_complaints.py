@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is a complaint in a kernel's log, of which kind, and where it ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module that speaks in the guest's name, in a real kernel: it reads the log, and reports that all went well."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A guest that is kept: a shell in it on a terminal, a debugger at its modules; and what is missing to have one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whose fault what a guest said is, without a kernel: `kbuildpy run` on boots that are written down here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What `kbuildpy run` tells of modules that leave something behind, when the kernel itself says nothing of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which modules `kbuildpy run` loads, in which order, with which parameters, and in which kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`kbuildpy run --test`: programs that run in the guest with the modules loaded, and what comes of them."""
 
 from __future__ import annotations

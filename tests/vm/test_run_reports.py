@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the guest's program is, what it says, and how it is heard."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`env.RunModule()`: a report beside each module, made by the alias `run` and never by default."""
 
 from __future__ import annotations

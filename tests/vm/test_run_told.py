@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What `kbuildpy run` makes of modules that are sound and look as if they were not, or the other way round."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Real kernels load and remove the sample modules: Debian's 6.1 and 6.12, and its kernels for arm64, one boot each."""
 
 from __future__ import annotations

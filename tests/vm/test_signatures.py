@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels have the certificates that we read out of their images, and say of damaged signatures what we say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel from 7.0 on that loads signed modules only believes the ML-DSA and SHA-3 signatures that we make.
 
 Debian's understand these signatures, but have what verifies them as modules (SHA-3) or not at all (ML-DSA). So

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels that load signed modules only (module.sig_enforce=1) believe what we sign, once they trust the key.
 
 Debian's kernels trust Debian's key alone. So each is booted twice: as it is, and with our certificate in the place

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the small kernels are built for: modules are built against them and loaded in them, with KUnit's tests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # What Kbuild would do in one module directory; run as `make -n` in place of scripts/Makefile.build.
 #
 # In:  obj (as for Makefile.build), KBUILDPY_RECORDS, KBUILDPY_MK (the folder of this file),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Lets make carry out the rules of a Kbuild file's own (generated sources, host programs, always-y) and
 # nothing else; run in place of scripts/Makefile.build. What kbuildpy does itself becomes `:`.
 #

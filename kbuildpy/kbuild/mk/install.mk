@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # How a kernel tree installs external modules; asked for a placeholder module and a placeholder of INSTALL_MOD_PATH.
 #
 # In: KBUILDPY_TREE (the tree's object part), KBUILDPY_MK, KBUILDPY_RECORDS, KBUILDPY_ENVIRONMENT, INSTALL_MOD_PATH.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # How Kbuild compiles a .mod.c and links a .ko; run as `make -n` in place of scripts/Makefile.modfinal.
 override existing-targets :=
 include $(srctree)/scripts/Makefile.modfinal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # With which options Kbuild runs modpost; run as `make -n` in place of scripts/Makefile.modpost.
 override existing-targets :=
 # Before 6.0 Makefile.modpost itself went on to the final link: modfinal.mk asks about that.

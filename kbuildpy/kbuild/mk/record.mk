@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Macros that print what Kbuild would do instead of doing it.
 #
 # Kbuild's recipes reach the shell through a handful of macros (scripts/Kbuild.include: cmd, if_changed,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Lets what the compiler said of an option be asked once in a run of make.
 #
 # cc-option and its kin (scripts/Makefile.compiler; before 5.12, scripts/Kbuild.include) run the compiler by way of

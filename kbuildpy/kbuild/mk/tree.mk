@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # What a kernel tree decides for every external module: the environment that its top Makefile exports,
 # and the commands after the module objects. Asked for a placeholder module directory.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module's type information (BTF), as kernel/bpf/btf.c reads it when a module comes: `btf_parse_module`.
 
 Types are numbered on from the kernel's own, and names are offsets that go on from the kernel's strings; or both go on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The state of the verifier of types, and its messages: struct btf_verifier_env of kernel/bpf/btf.c."""
 
 from __future__ import annotations

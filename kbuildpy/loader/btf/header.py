@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The header of type information, and the parts that it names: kernel/bpf/btf.c: btf_parse_hdr, btf_check_sec_info,
 btf_parse_str_sec."""
 

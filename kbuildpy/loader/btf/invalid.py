@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Errors in type information, as the kernel's verifier reports them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where the members of a kernel's struct are, by its own type information."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether types that modify others lead to one that does not: kernel/bpf/btf.c: btf_check_type_tags, and from 7.1 on
 btf_check_modifier_chain_length."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Finds the types of `.BTF.base` in the kernel: tools/lib/bpf/btf_relocate.c.
 
 `.BTF.base` has names and sizes of those types of a kernel that a module refers to. Each must be in the kernel that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Types as BTF keeps them: include/uapi/linux/btf.h.
 
 Each is three words (struct btf_type: the offset of its name, its kind with a count and a flag, its size or the number

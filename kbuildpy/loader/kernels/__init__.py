@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where the facts about a kernel come from.
 
 - `from_chosen`: a kernel that `kernel.resolve` chose -> what the loader is asked with; begins here.

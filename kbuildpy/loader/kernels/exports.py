@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The exports of a kernel and its modules, looked up in a symvers file: a tree's own, or one made from an image."""
 
 from __future__ import annotations

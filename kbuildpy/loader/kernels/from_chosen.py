@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the check knows about a kernel that `kernel.resolve` chose: from its tree, else from its image.
 
 Of a kernel that has both, the tree says what modules are built against, and the image lends its keys.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel from its image and its modules, without headers.
 
 The image has the keys, vermagic and the kernel's own exports; the exports of its modules, and the layout of `struct

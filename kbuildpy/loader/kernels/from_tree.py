@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel from its kernel tree: all facts but the keys, which are in the image only.
 
 Where the image and the modules of the same release are installed, the facts that the tree lacks come from them. The

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The keys that are built into a kernel image, kept in the user's cache: unpacking an image takes up to a second, and a
 check of one signed module would do little else.
 """

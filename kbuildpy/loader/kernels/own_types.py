@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own type information: the section .BTF of its `vmlinux`, which a kernel tree may have, and an x86 image
 has inside."""
 

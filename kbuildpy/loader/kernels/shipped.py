@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The facts in the modules that a kernel came with: their exports, vermagic, and the layout of `struct module`.
 
 All of them are read once; the facts are kept in the user's cache while names, sizes and times of the files stay.

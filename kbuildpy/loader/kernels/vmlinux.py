@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The facts in an unpacked kernel: vermagic, its own configuration, and its exports.
 
 The exports are in the sections that the kernel's find_symbol() goes through (include/asm-generic/vmlinux.lds.h:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """modprobe in a script: the modules that a name stands for, and the order in which they are loaded or removed.
 
 Counterpart: kmod (libkmod/libkmod-module.c: __kmod_module_get_probe_list, kmod_module_probe_insert_module;

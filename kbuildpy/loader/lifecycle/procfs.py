@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The list of loaded modules as the kernel and lsmod print it."""
 
 from __future__ import annotations

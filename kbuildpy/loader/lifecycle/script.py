@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A script of insmod, rmmod and others, run over the model of a kernel: the result of each step.
 
 One command a line, as in a shell, with its quotes and comments:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A step of a script of insmod, rmmod and others: the result of a command, and how loading and unloading change it."""
 
 from __future__ import annotations

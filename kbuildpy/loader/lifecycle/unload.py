@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """delete_module(2) and the reference counts of loaded modules (kernel/module/main.c)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The machines whose loader is known, one room or file each: `x86_64/`, `arm64/`.
 
 The stages are generic. Where the kernel calls a function of arch/*/kernel/, a stage calls it on `machine_of(info)`

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The numbers of a machine that stages need: a value without code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A machine as a value: its facts, and its functions that the stages of load_module() call."""
 
 from __future__ import annotations

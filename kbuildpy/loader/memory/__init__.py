@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The memory of a module that is being loaded, for all stages.
 
 - `pointers`: tables of pointers (`__jump_table`, `.return_sites`), read through their relocations.

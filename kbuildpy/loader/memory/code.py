@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The code of a module before it runs: bytes at a pointer, and calls to the kernel's functions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module's data as they are once it is relocated: numbers, strings, and pointers to places in the module.
 
 Addresses are not known here. So a pointer is the target of its relocation: a section and an offset in the module, or a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tables of pointers in a module: `.return_sites`, `__mcount_loc`, `__jump_table` and others.
 
 Their entries hold an address or the distance to one, and are zeros until they are relocated: the relocation names the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which memory of a module is writable, and until when (kernel/module/strict_rwx.c; main.c: do_init_module).
 
 From complete_formation on, read-only memory is protected. When init is over, memory for init only is freed, and memory

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The string of arguments that init_module(2) takes, split as the kernel splits it (lib/cmdline.c: next_arg).
 
 Bytes, not characters: the kernel's table of characters is Latin-1's, so the byte 0xa0 separates arguments, also where

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The parameters when the module is removed, or refused late: kernel/params.c: destroy_params.
 
 The operations of each parameter are followed, whether it was set or not. Those of a charp read the variable then, to

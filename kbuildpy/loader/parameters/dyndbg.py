@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the kernel complains about in dyndbg="..." (lib/dynamic_debug.c: ddebug_exec_queries).
 
 A query that is wrong never stops the module from being loaded. Which messages a query switches on is not looked at

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Numbers and truth values as the kernel reads them (lib/kstrtox.c).
 
 Each function returns the value, or the name of the errno.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The parameters that a module declares: its section __param (include/linux/moduleparam.h: struct kernel_param).
 
 The layout is that of 64-bit machines, the same in all kernels from 6.1 to 7.3.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Setting one parameter: the functions param_set_* of kernel/params.c.
 
 Each returns None when the value was taken, else a `Fault`. It raises `Undefined` where the kernel would follow a NULL

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The stage of load_module() that sets the module's parameters (kernel/params.c: parse_args).
 
 The surprises: an argument that cannot be set does not stop the others, and the last error is the answer; a parameter

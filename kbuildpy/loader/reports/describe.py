@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verdicts in words: for a terminal, and as a table of files and kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verdicts as JUnit's XML, for continuous integration: a suite for each kernel, a case for each file."""
 
 from __future__ import annotations

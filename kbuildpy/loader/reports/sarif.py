@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verdicts as SARIF 2.1.0, for code scanning services (docs.oasis-open.org/sarif/sarif/v2.1.0)."""
 
 from __future__ import annotations

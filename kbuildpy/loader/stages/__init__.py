@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The stages of load_module(), in the kernel's order. A stage takes `LoadInfo`; it returns, or ends the loading.
 
 - before anything is believed: `decompress`, `signature_check`, `elf_validity`, and `elf_index` (the sections that must

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Addresses for a module's blocks of memory (kernel/module/main.c: move_module; mm/execmem.c: execmem_alloc).
 
 They are representative: where the machine's kernel puts modules, one block behind the other.

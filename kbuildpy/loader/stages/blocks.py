@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The blocks of memory of a module while its sections are laid out (kernel/module/main.c: module_get_offset)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module's type information: kernel/bpf/btf.c: btf_module_notify."""
 
 from __future__ import annotations

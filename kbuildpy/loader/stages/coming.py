@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The module is complete and announced: kernel/module/main.c: prepare_coming_module, and its notifiers.
 
 Livepatch comes first, then the notifiers in the order of their priority: jump labels and tracing, static calls, type

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module that the kernel unpacks itself: kernel/module/decompress.c, lib/xz/xz_dec_stream.c.
 
 modprobe of kmod 31 and later hands a compressed file to the kernel where that can unpack its kind

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sections that the kernel must find in a module, and their numbers: `.modinfo`, struct module, symbols, versions.
 
 Counterparts: kernel/module/main.c of 6.1 (setup_load_info); from 6.4 on elf_validity_cache_copy(), and what it was

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether the file is sound ELF as far as the kernel checks it.
 
 Counterparts: kernel/module/main.c of 6.1 (elf_validity_check, setup_load_info); from 6.4 on elf_validity_cache_copy(),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """After relocation: kernel/module/main.c: post_relocation, and module_finalize of each machine.
 
 The exception table is sorted, which cannot go wrong. Per-CPU variables are copied, and the code is patched.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where functions can be traced: kernel/trace/ftrace.c: ftrace_module_init.
 
 The compiler lists where each function begins. The kernel checks the code there before it overwrites it; if the code is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where each section goes in memory, and how large the module becomes.
 
 Counterparts: kernel/module/main.c (layout_and_allocate, layout_sections), kernel/module/strict_rwx.c

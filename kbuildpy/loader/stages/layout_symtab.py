@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Room for the module's symbols, which kallsyms looks up (kernel/module/kallsyms.c: layout_symtab).
 
 All symbols are there during init; those that is_core_symbol() picks stay, with their names.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`.modinfo`: reading it, and the checks of its tags (vermagic is compared in `check_vermagic`).
 
 Counterparts: kernel/module/main.c (get_next_modinfo, check_modinfo; from 6.4 on module_augment_kernel_taints) and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The module's own exports, read as the kernel reads them: from `__ksymtab`, whose entries are offsets that
 relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find_exported_symbol_in_section).
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Relocating the module: kernel/module/main.c: apply_relocations, kernel/livepatch/core.c: klp_write_section_relocs.
 
 The kernel does not check that a place lies in its section or a symbol in the table: it writes and reads there.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The modules that a module needs before it.
 
 The kernel does not load them (that is modprobe's work); it finds the owners of the symbols among the modules that are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Particular sections that the loader reads before symbols are resolved.
 
 Counterparts: kernel/module/main.c (percpu_modalloc, find_module_sections, check_module_license_and_versions and its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether the module has a signature, and the kernel trusts it.
 
 Counterpart: kernel/module/signing.c (module_sig_check). The signature is cut off here, trusted or not, if its

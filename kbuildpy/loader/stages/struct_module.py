@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The members of `struct module` that the kernel has filled in before relocations are applied.
 
 A module that was built against headers with another configuration may have a struct of the same size in which `init`

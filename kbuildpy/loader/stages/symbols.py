@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every symbol gets its value: one of the module's from its section's address, an undefined one from its exporter.
 
 Counterpart: kernel/module/main.c (simplify_symbols, resolve_symbol, verify_exported_symbols). The kernel goes on

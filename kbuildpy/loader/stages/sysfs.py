@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The module gets its directory below /sys/module: kernel/module/sysfs.c: mod_sysfs_setup.
 
 Code in the kernel itself has directories there, too (`printk`). No kernel tree lists them; the list of built-in modules

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Taints that a module brings (kernel/panic.c: add_taint, taint_flags; kernel/module/main.c: add_taint_module)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """CRCs of the symbols that a module uses (kernel/module/version.c).
 
 They are in `__versions`, one entry of 64 bytes each, or from 6.14 on, if so configured, in two sections of CRCs and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Builds the sound modules (modules/) for a kernel."""
 
 from __future__ import annotations

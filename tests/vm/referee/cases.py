@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is put before a kernel: a module, damaged or not, and what must be loaded before it."""
 
 from __future__ import annotations

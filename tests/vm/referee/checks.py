@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every message of the loader's sources, and the kernel lines whose source has it: what the corpus must provoke.
 
 messages.tsv has them, from the sources (a test compares it with them again); what no module can provoke on such a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Puts what load_module() says beside what a kernel said, module by module, in the order in which the kernel was asked.
 
 What came before counts: the kernel warns once of most taints, and modules that are loaded export symbols. So each

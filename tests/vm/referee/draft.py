@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A module that can be damaged: headers, symbols, relocations and modinfo to read and to write, anything goes.
 
 What is put in place of a section's contents goes there if there is room, else to the end of the file, as the

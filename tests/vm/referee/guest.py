@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Asks a real kernel, in QEMU: one boot loads all modules, and tells of each what the kernel said.
 
 Where the kernel dies of a module, the rest goes on in another boot; a test counts them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernels that are asked, and what the loader check knows about them."""
 
 from __future__ import annotations

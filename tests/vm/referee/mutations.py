@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Damage at random: a field of a header, a symbol, a relocation, an entry of .modinfo or __versions, a type, the
 signature.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Checks that refuse without a word in the kernel log: where they are, a case that provokes each, and the errno."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The loader check says what real kernels say: hundreds of damaged modules are put before both, one boot each.
 
 Nothing is recorded: the kernel is asked anew in each run.

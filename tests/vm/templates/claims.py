@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is claimed of every template on every line of kernels. A file of tests sets LINE and takes these in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Projects of all templates in one directory, built together and run in one boot.
 
 That is what makes it possible to try every one of them every time. In each project NAME is the template's name with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's GPIO simulator for kernels of Debian's that were built without it, out of the same kernel's sources.
 
 gpio-sim is a module like any other. The interrupts that it simulates come from irq_sim.c, which is part of the kernel

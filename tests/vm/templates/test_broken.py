@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The test of every template fails when its module has a mistake: each has one at hand in every run, and the sweep sees
 them fail, on Linux 6.12."""
 

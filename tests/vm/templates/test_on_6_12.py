@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every template on Linux 6.12."""
 
 from __future__ import annotations

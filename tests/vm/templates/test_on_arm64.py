@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every template on arm64: in the sweep, for it takes its time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every template on the newest line of kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Templates that need what Debian's kernels lack (KUnit, the GPIO simulator), on small kernels that have it."""
 
 from __future__ import annotations

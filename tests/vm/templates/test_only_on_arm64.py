@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Templates that are for arm64 alone, in every run; the others are tried there in the sweep."""
 
 from __future__ import annotations

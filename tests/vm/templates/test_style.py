@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What reviewers of kernel code look at: checkpatch.pl, which is in the kernel's sources."""
 
 from __future__ import annotations

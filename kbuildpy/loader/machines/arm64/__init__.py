@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """arm64: arch/arm64/kernel/ (module.c, module-plts.c, alternative.c, ftrace.c)."""
 
 from __future__ import annotations

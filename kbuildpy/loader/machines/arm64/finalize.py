@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Patching the code of an arm64 module: arch/arm64/kernel/module.c: module_finalize, arch/arm64/kernel/alternative.c.
 
 Sections are taken by name, the first of each.

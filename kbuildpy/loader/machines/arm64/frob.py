@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Room for PLT entries: arch/arm64/kernel/module-plts.c: module_frob_arch_sections.
 
 A branch that does not reach its target goes through a PLT entry. The linker script leaves one byte in `.plt` and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where arm64's functions can be traced (arch/arm64/kernel/ftrace.c: ftrace_init_nop, ftrace_call_adjust)."""
 
 from __future__ import annotations

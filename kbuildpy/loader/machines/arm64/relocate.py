@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Relocations of arm64: arch/arm64/kernel/module.c: apply_relocate_add.
 
 A branch that does not reach its target goes through a PLT entry (`frob` counts them), so branches to the kernel never

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """x86-64: arch/x86/kernel/ (module.c, alternative.c, ftrace.c, static_call.c, unwind_orc.c)."""
 
 from __future__ import annotations

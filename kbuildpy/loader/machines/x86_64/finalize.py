@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Patching the code of an x86-64 module: arch/x86/kernel/module.c: module_finalize, arch/x86/kernel/alternative.c,
 arch/x86/kernel/unwind_orc.c.
 

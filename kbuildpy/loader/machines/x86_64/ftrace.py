@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where x86-64's functions can be traced (arch/x86/kernel/ftrace.c: ftrace_init_nop, ftrace_verify_code)."""
 
 from __future__ import annotations

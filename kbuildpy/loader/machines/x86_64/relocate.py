@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Relocations of x86-64: arch/x86/kernel/module.c: apply_relocate_add.
 
 The surprise: a place that is not zero before is refused (the check is for livepatch, which may relocate twice), while

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Inline static calls of x86-64 (arch/x86/kernel/static_call.c: __static_call_validate)."""
 
 from __future__ import annotations

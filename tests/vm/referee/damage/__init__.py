@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Named damages: every check of the loader's at least once, a file for each of its stages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with .BTF, which only costs the module its type information (kernel/bpf/btf.c: btf_module_notify)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with the types in .BTF, and with those that they go on from (kernel/bpf/btf.c: btf_check_all_metas,
 btf_check_type_tags; tools/lib/bpf/btf_relocate.c).
 

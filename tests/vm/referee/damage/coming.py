@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with what others in the kernel are told of (prepare_coming_module, and who listens)."""
 
 from __future__ import annotations

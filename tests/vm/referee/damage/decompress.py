@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compressed modules that the kernel is to unpack (kernel/module/decompress.c)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with the ELF header, or with the length of the file (elf_validity_check, elf_validity_ehdr)."""
 
 from __future__ import annotations

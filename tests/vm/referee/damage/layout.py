@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the loader cannot place: sizes, alignments, per-cpu data; and sections that it looks for once all are placed."""
 
 from __future__ import annotations

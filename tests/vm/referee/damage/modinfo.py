@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What .modinfo says: vermagic, license, name, and where the module comes from."""
 
 from __future__ import annotations

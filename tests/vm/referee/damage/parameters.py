@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a module may be given as parameters (kernel/params.c)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with relocations (apply_relocations, arch/x86/kernel/module.c)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with the section headers, and with the sections that the loader looks up by name."""
 
 from __future__ import annotations

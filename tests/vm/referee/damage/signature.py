@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with the signature behind the module, for a kernel that does not insist on one (signing.c)."""
 
 from __future__ import annotations

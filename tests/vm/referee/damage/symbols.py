@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with the symbols (simplify_symbols, resolve_symbol, verify_exported_symbols)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with the versions of symbols (kernel/module/version.c)."""
 
 from __future__ import annotations

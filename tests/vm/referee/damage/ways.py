@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ways to damage a module, as values: each is a function that does it to a draft."""
 
 from __future__ import annotations
