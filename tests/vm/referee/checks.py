@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Every message of the loader's sources, and the kernel lines whose source has it: what the corpus must provoke.
 
-messages.tsv has them, from the sources (a test compares it with them again); what no module can provoke on such a
-machine is in `UNSEEN`, with the reason.
+messages.tsv lists them, collected from the sources. The referee fails for each that no damage provokes, except those in
+`UNSEEN`, which no module can provoke on such a machine, each with its reason.
 """
 
 from __future__ import annotations
