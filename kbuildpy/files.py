@@ -92,7 +92,7 @@ def read_regular(path: Path) -> bytes:
 
 
 def umask() -> int:
-    """The bits that the modes of new files lack. The system call that tells sets it as well, for all threads."""
+    """The bits that the modes of new files lack. umask(2) can only read it by setting it, for all threads."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("Umask:"):
             return int(line.split()[1], 8)

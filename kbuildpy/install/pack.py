@@ -49,9 +49,9 @@ def packer(rules_for: RulesFor, environ: Mapping[str, str]) -> Callable[[bytes, 
 
 
 def _variables(name: str) -> dict[str, str]:
-    """What has Kbuild compress so."""
+    """The variables that make Kbuild compress with `name`."""
     chosen = {f"CONFIG_MODULE_COMPRESS_{word}": "y" if word == COMPRESSIONS[name] else "" for word in _CHOICES}
-    # (up to 5.12, and from 6.12 on, there is a symbol for compression at all)
+    # (up to 5.12, and from 6.12 on, a symbol of its own switches compression on)
     return {"CONFIG_MODULE_COMPRESS": "y", "CONFIG_MODULE_COMPRESS_ALL": "y", **chosen}
 
 

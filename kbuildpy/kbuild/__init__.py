@@ -20,5 +20,5 @@ step (`run_step`, `command` for the shell text, `rules` for their names, `prefix
 `precompiled` for the headers of `.mod.c`). `lock` keeps two builds out of one output.
 
 Is an object up to date? Its `.cmd` file (`cmd_file`) says what it was made from; `freshness` finds the objects that a
-changed kernel header or CONFIG_ symbol makes stale.
+changed kernel header or CONFIG_ symbol makes stale. SCons asks `scons.project`, which adds changed sources.
 """

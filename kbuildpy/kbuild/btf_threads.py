@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The same BTF every time: pahole without threads, which number types in the order in which they finish.
+"""The same BTF every time: one thread of pahole, because threads number types in the order in which they finish.
 
 Kbuild asks for that where KBUILD_BUILD_TIMESTAMP is set, in later kernels (scripts/Makefile.btf).
 """

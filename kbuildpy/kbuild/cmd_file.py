@@ -31,8 +31,8 @@ class CmdFile:
     symbols: frozenset[str]
     """The CONFIG_ symbols (without the prefix) that those files mention."""
     contents: str = ""
-    """A digest of the contents of the module's own files. It changes also where the object does not: the srcversion of
-    its module may."""
+    """A digest of the contents of the module's own files. It can change while the object stays the same,
+    because the srcversion of its module may."""
 
 
 def read_depfile(text: str, *, repeats: bool = False) -> tuple[str, list[str]]:

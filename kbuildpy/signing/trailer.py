@@ -44,7 +44,7 @@ def split_signature(module: bytes) -> SignedModule | None:
 
 
 def _end_of_signature(module: bytes, size: int) -> int | None:
-    """Where the signature ends that stands at the end of the first `size` bytes of `module`; None if there is none."""
+    """The end offset of the last signature within the first `size` bytes of `module`; None if there is none."""
     if size <= len(MARKER) or not module.endswith(MARKER, 0, size):
         return None
     return size - len(MARKER) - _TRAILER.size
