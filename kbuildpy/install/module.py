@@ -40,7 +40,7 @@ def install_module(
 ) -> tuple[bytes, bytes]:
     """Install the module file `source` as `target`; a reader finds the old file or the new one.
 
-    Its mode is the one that make leaves. What was built and what is installed of it comes back. Raises `KbuildError`
+    Its mode is the one that make leaves. Returns the built and the installed contents. Raises `KbuildError`
     when the file cannot be written, or a program fails.
     """
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A module compressed as its kernel tree does it, for one that was unpacked to be changed."""
+"""A module compressed as its kernel tree does it, after it was unpacked to be signed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ RulesFor = Callable[[str, Mapping[str, str]], InstallRules]
 
 
 def packer(rules_for: RulesFor, environ: Mapping[str, str]) -> Callable[[bytes, str, Path], bytes]:
-    """A function of a module, the name of a compression, and the module's file, for the module compressed by what its
-    tree's `modules_install` runs; it raises `KbuildError` where the tree does not compress so, or `rules_for` does."""
+    """A function `pack(module, compression, file)` that compresses a module as its tree's `modules_install` does.
+
+    It raises `KbuildError` where the tree cannot compress so, and what `rules_for` raises.
+    """
     known: dict[tuple[str, str], tuple[InstallRules, dict[str, str]]] = {}
     lock = threading.Lock()
 

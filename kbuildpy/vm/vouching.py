@@ -41,7 +41,7 @@ class Vouching:
         if not self._any or report.word not in VOUCHED:
             return report
         rest, _, voucher = f" {report.rest}".rpartition(" ")
-        # (those before it were lost: a flood of messages can overwrite many)
+        # (the words of lost reports are passed over: a flood of messages can overwrite many)
         if voucher not in self._left:
             return None
         del self._left[: self._left.index(voucher) + 1]
