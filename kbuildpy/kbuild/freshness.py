@@ -18,15 +18,21 @@ from typing import Any
 from kbuildpy.kbuild.cmd_file import CmdFile, mentioned_symbols, parse_cmd_file
 from kbuildpy.kbuild.stamps import Stamp, digest, stamp
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.tree import KernelTree
 
 _FORMAT = 6
 
 
 class HeaderSymbols:
-    """The CONFIG_ symbols that each source file mentions, remembered per kernel tree in the user's cache."""
+    """The CONFIG_ symbols that each source file mentions.
 
-    def __init__(self, tree_objects: Path) -> None:
-        self._path = cache_directory() / "headers" / f"{digest(str(tree_objects))}.json"
+    Those of the kernel tree's own files are remembered in the user's cache, one file per tree. Modules' files are
+    not: there is no end to them, and reading one again costs less than carrying all along in every build.
+    """
+
+    def __init__(self, tree: KernelTree) -> None:
+        self._path = cache_directory() / "tree_headers" / f"{digest(str(tree.objects))}.json"
+        self._roots = (f"{tree.objects}/", f"{tree.source}/")
         self._known: dict[str, list[Any]] | None = None
         self._seen: dict[str, list[str]] = {}
         self._changed = False
@@ -46,14 +52,15 @@ class HeaderSymbols:
         return self._known
 
     def _look(self, path: str) -> list[str]:
+        if not path.startswith(self._roots):
+            return _read_symbols(path) or []
         known = self.load()
         now = stamp(path)
         entry = known.get(path)
         if entry is not None and entry[:2] == [now[0], now[1]]:
             return list(entry[2])
-        try:
-            symbols = sorted(mentioned_symbols(Path(path).read_bytes()))
-        except OSError:
+        symbols = _read_symbols(path)
+        if symbols is None:
             return []
         known[path] = [now[0], now[1], symbols]
         self._changed = True
@@ -64,6 +71,14 @@ class HeaderSymbols:
         if self._changed and self._known is not None:
             write_json(self._path, self._known)
             self._changed = False
+
+
+def _read_symbols(path: str) -> list[str] | None:
+    """The symbols that the file `path` mentions; None if it cannot be read."""
+    try:
+        return sorted(mentioned_symbols(Path(path).read_bytes()))
+    except OSError:
+        return None
 
 
 def read_autoconf(path: Path) -> dict[str, str]:
@@ -189,7 +204,7 @@ class Freshness:
             "states": [self._states[number] for number in used],
             "objects": objects,
             "configs": {name: config for name, config in self._configs.items() if name in configs},
-            "autoconf": [*stamp(self._autoconf), self._config],
+            "autoconf": [*self._autoconf_stamp, self._config],
         }
         write_json(self._path, value)
         self._dirty = False
@@ -215,7 +230,8 @@ class Freshness:
         return self._outdated
 
     def _current_config(self, known: list[Any]) -> str:
-        now = stamp(self._autoconf)
+        # (of what is read now: it may change while the build runs)
+        now = self._autoconf_stamp = stamp(self._autoconf)
         if known[:2] == [now[0], now[1]] and known[2] in self._configs:
             return str(known[2])
         values = read_autoconf(self._autoconf)

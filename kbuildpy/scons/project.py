@@ -56,7 +56,7 @@ class KernelProject:
         self.env.Decider(self._decide)
         state = functools.cache(lambda: tree_state(answer.tree))
         self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class(), state)
-        self.headers = HeaderSymbols(answer.tree.objects)
+        self.headers = HeaderSymbols(answer.tree)
         self.precompiled = Precompiled(answer)
         self._programs = {name: stamp(path) for name, path in named_programs(answer, environ).items()}
         self._stale: dict[str, bool] = {}
