@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kbuildpy.errors import KbuildError
+from kbuildpy.scons.check_wanted import check_is_wanted
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.project import KernelProject
 
@@ -27,7 +30,8 @@ def modpost_result(group: Group, *, again: bool) -> ModpostResult:
 
 
 def prepare_modpost(group: Group) -> None:
-    """Do what modpost will need while the first compiler runs: half of a small module's modpost is that."""
+    """Do what modpost and the check after the link will need while the first compiler runs: half of their time for a
+    small module is that."""
     if not group.is_prepared:
         group.is_prepared = True
         threading.Thread(target=_prepare, args=(group.project,), daemon=True).start()
@@ -38,3 +42,9 @@ def _prepare(project: KernelProject) -> None:
 
     project.headers.load()
     prepare(project.tree.symvers)
+    if check_is_wanted(project):
+        from kbuildpy.scons.post_build_check import project_kernel  # (slow: the loader's rules)
+
+        # (what is wrong is told when a module is checked)
+        with suppress(KbuildError):
+            project_kernel(project)
