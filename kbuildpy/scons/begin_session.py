@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,5 +37,6 @@ def _begin(env: Any) -> Session:
         unread_arguments={name for name in ARGUMENTS if is_kbuild_name(name) and name not in KNOWN_NAMES},
     )
     interrupts.watch()
+    atexit.register(gc.freeze)  # (called after what follows: the end of the process then collects no garbage)
     atexit.register(partial(end_session, session))
     return session

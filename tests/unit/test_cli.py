@@ -127,3 +127,10 @@ def test_help_imports_no_command_and_none_of_the_heavy_libraries() -> None:
     assert "kbuildpy.cli" in imported
     heavy = {"SCons", "elftools", "jinja2", "cryptography", "subprocess", "json"}
     assert not imported & (heavy | {f"kbuildpy.cli.{name}" for name in cli.COMMANDS})
+
+
+def test_a_process_ends_without_a_last_collection_of_garbage() -> None:
+    """It would look at every object of the build once more: a tenth of a run with nothing to do."""
+    code = "import gc\nfrom kbuildpy.__main__ import run\nassert run() == 0\nprint(gc.get_freeze_count() > 10_000)\n"
+    done = subprocess.run([sys.executable, "-c", code, "kernels"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
