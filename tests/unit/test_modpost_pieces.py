@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel import symvers
 from kbuildpy.kernel.symvers import IndexedSymvers, SymversColumns, format_symvers, read_symvers
 from kbuildpy.kernel.symvers_index import MIN_LINES, SymversIndex, format_index
 from kbuildpy.modpost.layout_probe import parse
@@ -176,6 +177,21 @@ def test_a_long_symvers_file_is_cut_once_and_a_damaged_index_is_none(
 def test_a_missing_symvers_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(KbuildError, match=r"none\.symvers: No such file"):
         read_symvers(tmp_path / "none.symvers")
+
+
+def test_a_symvers_file_that_is_larger_than_any_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line can ask for 30 times its length of memory; Debian's kernels have 2.4 MiB."""
+    path = tmp_path / "large.symvers"
+    line = "0x00000001\tabcdef\tvmlinux\tEXPORT_SYMBOL\t\n"
+    path.write_text(line)
+    with path.open("ab") as file:
+        file.truncate(8 << 20)
+    assert read_symvers(path).find("abcdef"), "of this size it is read"
+    with path.open("ab") as file:
+        file.truncate(9 << 20)
+    monkeypatch.setattr(symvers, "read_regular", lambda path: pytest.fail(f"{path} is read"))
+    with pytest.raises(KbuildError, match=r"large\.symvers: 9 MiB are too much for a symvers file"):
+        read_symvers(path)
 
 
 def test_layouts_are_read_out_of_assembly_and_objects() -> None:

@@ -129,9 +129,11 @@ def test_a_process_that_has_a_key_leaves_no_core_dump(pair: Path, tmp_path: Path
         [sys.executable, "-c", CRASH, pair, PIN], cwd=tmp_path, stdout=subprocess.PIPE, preexec_fn=unlimited
     )
     assert process.stdout
-    said = process.stdout.read().split()
+    with process.stdout:
+        said = process.stdout.read().split()
     # (subprocess does not tell of dumps)
     _, status = os.waitpid(process.pid, 0)
+    process.returncode = status
     assert os.WIFSIGNALED(status) and not os.WCOREDUMP(status)
     assert said == [b"1", b"1"] or (said == [b"0", b"0"] and os.geteuid() != 0)
     assert list(tmp_path.iterdir()) == []

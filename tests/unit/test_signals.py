@@ -83,4 +83,5 @@ def test_processes_that_check_end_with_the_one_that_started_them(number: signal.
 def test_what_nohup_has_started_goes_on_without_its_terminal(tmp_path: Path) -> None:
     process, _ = start(tmp_path, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN), files=64)
     process.send_signal(signal.SIGHUP)
-    assert process.wait(60) == 0
+    process.communicate(timeout=60)
+    assert process.returncode == 0
