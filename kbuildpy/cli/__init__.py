@@ -17,17 +17,20 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
+from typing import NoReturn
 
 from kbuildpy import __version__
 from kbuildpy.cli.signals import Ended, as_exceptions
 from kbuildpy.errors import KbuildError
 from kbuildpy.pin import pin_taken
 from kbuildpy.printable import printable
+from kbuildpy.similar import did_you_mean
 
 # In the order of a module's way: made, built, signed, installed. The word is the name of the file that does it.
 COMMANDS = {
@@ -111,14 +114,32 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         split = list(words).index("--")
         words, command = words[:split], list(words[split + 1 :])
     parser = _parser(words)
+    called = _called(words)
+    if called and called not in COMMANDS:
+        parser.error(f"unknown command {called}{_suggestion(called, COMMANDS)}")
     args, rest = parser.parse_known_args(words)
     args.command = command
     # argparse fills a list of words at the first of them only: `build DIR -k all V=1` leaves V=1 over.
     if rest and (not hasattr(args, "words") or any(word.startswith("-") for word in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        _refuse(rest, args.parser)
     if rest:
         args.words += rest
     return args
+
+
+def _refuse(rest: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:
+    """End with the usage of the command that `parser` is for, which does not know the words `rest`."""
+    option = next((word for word in rest if word.startswith("-")), "")
+    if not option:
+        parser.error(f"unexpected argument {rest[0]}")
+    name = option.partition("=")[0]
+    options = re.findall(r"(?<!\S)--[a-z][a-z-]*", parser.format_help())
+    parser.error(f"unknown option {name}{_suggestion(name, options)}")
+
+
+def _suggestion(name: str, names: Iterable[str]) -> str:
+    question = did_you_mean(name, names)
+    return f"; {question}" if question else ""
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -141,7 +162,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             module.add_arguments(command)
             examples = "".join(f"\n  {example}" for example in module.EXAMPLES)
             command.epilog = f"{command.epilog or ''}\n\nexamples:{examples}".strip()
-            command.set_defaults(run=module.run)
+            command.set_defaults(run=module.run, parser=command)
     return parser
 
 

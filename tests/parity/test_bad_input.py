@@ -99,7 +99,7 @@ def test_cleaning_does_not_ask_about_files_that_another_job_may_be_removing(buil
         (["KDIR=/usr"], ["/usr: not a kernel tree"]),
         (["-j", "0"], ["-j 0: at least one job"]),
         (["-j", "x"], ["-j", "invalid int value: 'x'"]),
-        (["--frobnicate"], ["unrecognized arguments: --frobnicate"]),
+        (["--frobnicate"], ["usage: kbuildpy build ", "kbuildpy build: error: unknown option --frobnicate"]),
         (["1X=3"], ["1X=3: not a variable of make's, and no directory", "NAME=VALUE"]),
         (["-o", "KBUILD/good.c"], ["good.c: not a directory", "name another directory"]),
         (["-o", "out put"], ["out put: the path contains a space, and Kbuild's commands cannot write there"]),

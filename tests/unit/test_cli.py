@@ -109,6 +109,27 @@ def test_wrong_arguments_exit_with_2(words: list[str], capsys: pytest.CaptureFix
     assert "usage: kbuildpy" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["biuld"], "kbuildpy: error: unknown command biuld; did you mean build?"),
+        (["-h2", "x"], "kbuildpy: error: unknown command x"),
+        (["kernels", "--fromat=json"], "kbuildpy kernels: error: unknown option --fromat; did you mean --format?"),
+        (["kernels", "there"], "kbuildpy kernels: error: unexpected argument there"),
+        (["sign", "a.ko", "--kee", "k.pem"], "kbuildpy sign: error: unknown option --kee; did you mean --key?"),
+        (["build", "-z"], "kbuildpy build: error: unknown option -z"),
+    ],
+)
+def test_a_word_that_is_not_known_is_said_with_the_usage_of_its_command(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    usage, *_, last = capsys.readouterr().err.splitlines()
+    assert last == said
+    assert usage.startswith(f"usage: {said.partition(':')[0]} [")
+
+
 def test_help_lists_every_command() -> None:
     text = kbuildpy("--help").stdout
     for name, summary in cli.COMMANDS.items():
