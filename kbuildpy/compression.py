@@ -2,7 +2,11 @@
 """Decompression of modules and kernel images, by what the contents begin with.
 
 xz, lzma, gzip and bzip2 are the standard library's; zstd is where Python has it (3.14), else the program's, as lz4
-always is. What follows the compressed stream is left alone: kernel images have a length there.
+always is.
+
+A file may have something behind its compressed stream, or several streams. Kernel images have a length there. In a
+module it is refused: the kernel's own decoders stop at the end of the first stream (kernel/module/decompress.c), kmod
+and the usual programs read on, so each would see another module.
 
 A few bytes can unpack to more than there is memory. So nothing is unpacked beyond a limit, which is the same for all
 formats, nor with more memory for the unpacking itself than kmod or a usual compressor's options take.
@@ -41,20 +45,60 @@ def compression_of(contents: bytes) -> str:
 def decompress(contents: bytes) -> bytes:
     """`contents` decompressed; themselves if they are not compressed.
 
-    Raises `KbuildError` for a damaged stream, for one that unpacks to more than `limit_for` its size, and when the
-    program for it is missing.
+    Raises `KbuildError` for a damaged stream, for one that something follows, for one that unpacks to more than
+    `limit_for` its size, and when the program for it is missing.
     """
+    plain, rest = _decompress(contents, whole=True)
+    if rest:
+        raise KbuildError(
+            f"{rest} bytes follow the end of the {compression_of(contents)} contents",
+            hint="a kernel that decompresses modules ignores them, kmod does not: decompress the file, look at what "
+            "comes out, and compress it again",
+        )
+    return plain
+
+
+def decompress_first(contents: bytes) -> bytes:
+    """The same for the first compressed stream of `contents`; what follows it is ignored."""
+    return _decompress(contents, whole=False)[0]
+
+
+def _decompress(contents: bytes, *, whole: bool) -> tuple[bytes, int]:
+    """`contents` decompressed, and how many bytes follow the stream. A program decompresses them all; without `whole`,
+    only the first stream is given to it."""
     name = compression_of(contents)
     if not name:
-        return contents
+        return contents, 0
     if name == "lz4":
-        return _by_program(["lz4", "-dc"], contents)
+        return _by_program(["lz4", "-dc"], contents), 0
     if name == "lzo":
         raise KbuildError("contents compressed with lzo cannot be read here", hint="decompress them with lzop -d first")
     new = _decompressor(name)
-    if new is None:
-        return _by_program(["zstd", "-dc", "--long=27"], contents)
-    return _by_library(name, new, contents)
+    if new is not None:
+        return _by_library(name, new, contents)
+    rest = len(contents) - zstd_frame_end(contents)
+    if rest > 0 and whole:
+        return b"", rest
+    return _by_program(["zstd", "-dc", "--long=27"], contents[: len(contents) - max(rest, 0)]), 0
+
+
+def zstd_frame_end(contents: bytes) -> int:
+    """Where the zstd frame ends that `contents` begin with (RFC 8878, 3.1.1); beyond their end where it is cut off."""
+    if len(contents) < 5:
+        return len(contents)
+    flags = contents[4]
+    is_single = flags >> 5 & 1
+    at = 5 + (1 - is_single) + (0, 1, 2, 4)[flags & 3] + (is_single, 2, 4, 8)[flags >> 6]
+    is_last = 0
+    while not is_last and at + 3 <= len(contents):
+        header = int.from_bytes(contents[at : at + 3], "little")
+        is_last, kind = header & 1, header >> 1 & 3
+        at += 3 + (1 if kind == _RLE else header >> 3)
+    return at + 4 * (flags >> 2 & 1) if is_last else len(contents)
+
+
+_RLE = 1
+"""A block of one byte that is repeated."""
 
 
 def _decompressor(name: str) -> Callable[[], Any] | None:
@@ -71,7 +115,7 @@ def _decompressor(name: str) -> Callable[[], Any] | None:
     return lambda: lzma.LZMADecompressor(memlimit=_MEMORY)
 
 
-def _by_library(name: str, new: Callable[[], Any], contents: bytes) -> bytes:
+def _by_library(name: str, new: Callable[[], Any], contents: bytes) -> tuple[bytes, int]:
     stream, limit = new(), limit_for(len(contents))
     try:
         plain = bytes(stream.decompress(contents, limit + 1))
@@ -84,7 +128,7 @@ def _by_library(name: str, new: Callable[[], Any], contents: bytes) -> bytes:
         raise _too_much(name, limit)
     if not stream.eof:
         raise KbuildError(f"the {name} contents are cut off before their end")
-    return plain
+    return plain, len(stream.unused_data)
 
 
 def _by_program(argv: list[str], contents: bytes) -> bytes:

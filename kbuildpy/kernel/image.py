@@ -79,7 +79,7 @@ def read_kernel(image: Path) -> UnpackedKernel:
 
 def unpack(image: bytes) -> bytes:
     """A kernel image without what is wrapped around it."""
-    from kbuildpy.compression import compression_of, decompress  # (bz2 and lzma cost more than a look for a path)
+    from kbuildpy.compression import compression_of, decompress_first  # (bz2 and lzma cost more than a look for a path)
 
     for _ in range(4):  # a compressed file of an image with a compressed payload, and one to spare
         if image[0x202:0x206] == b"HdrS":
@@ -88,7 +88,7 @@ def unpack(image: bytes) -> bytes:
             start, length = (int.from_bytes(image[offset : offset + 4], "little") for offset in (8, 12))
             image = image[start : start + length]
         elif compression_of(image):
-            image = decompress(image)
+            image = decompress_first(image)
         else:
             break
     return image

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
 import resource
 import shutil
 import sys
@@ -158,3 +159,41 @@ def test_what_a_kernel_carries_is_not_unpacked_without_end() -> None:
 
 def test_a_program_that_prints_for_ever_is_ended() -> None:
     assert len(run(["cat", "/dev/zero"], limit=1 << 20).stdout) <= 2 << 20
+
+
+def packed(name: str, contents: bytes) -> bytes:
+    """`contents` packed by `name`, as one stream."""
+    if name == "zstd":
+        if shutil.which(name) is None:
+            pytest.skip("zstd is not installed")
+        return run(["zstd", "-c"], input=contents).stdout
+    if name == "xz":
+        return lzma.compress(contents)
+    return gzip.compress(contents) if name == "gzip" else bz2.compress(contents)
+
+
+@pytest.mark.parametrize("name", ["gzip", "xz", "bzip2", "zstd"])
+def test_a_module_with_something_behind_its_stream_is_refused(name: str) -> None:
+    """A kernel that decompresses modules would see the first stream only, kmod both: verify would speak of one."""
+    first, second = packed(name, b"a module"), packed(name, b"that nobody signed")
+    assert compression.decompress(first) == b"a module"
+    for rest in (second, b"garbage", bytes(8)):
+        with pytest.raises(KbuildError, match=f"^{len(rest)} bytes follow the end of the {name} contents") as failed:
+            compression.decompress(first + rest)
+        assert "compress it again" in failed.value.hint
+        assert compression.decompress_first(first + rest) == b"a module"
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed")
+@pytest.mark.parametrize(
+    "contents",
+    [b"", b"a", bytes(300), bytes(70_000), bytes(range(256)) * 300, random.Random(1).randbytes(300_000)],
+    ids=["empty", "one byte", "one block of zeros", "zeros", "repeated", "incompressible"],
+)
+@pytest.mark.parametrize("option", ["--check", "--no-check", "--fast=3", "--no-content-size", "--long=27"])
+def test_the_end_of_a_zstd_frame_is_where_the_program_ends_it(contents: bytes, option: str) -> None:
+    frame = run(["zstd", "-c", option], input=contents).stdout
+    assert compression.zstd_frame_end(frame) == len(frame)
+    assert compression.zstd_frame_end(frame + b"more") == len(frame)
+    for size in range(4, len(frame), max(1, len(frame) // 50)):
+        assert compression.zstd_frame_end(frame[:size]) >= size

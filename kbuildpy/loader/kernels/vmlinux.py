@@ -65,11 +65,11 @@ def vermagic_of(kernel: bytes, release: str) -> str | None:
 
 def embedded_config(kernel: bytes) -> str | None:
     """The configuration that a kernel carries (CONFIG_IKCONFIG), None if it has none."""
-    from kbuildpy.compression import decompress  # (bz2 and lzma take their time to import)
+    from kbuildpy.compression import decompress_first  # (bz2 and lzma take their time to import)
 
     found = _IKCONFIG.search(kernel)
     with suppress(KbuildError):
-        return decompress(found[1]).decode(errors="surrogateescape") if found else None
+        return decompress_first(found[1]).decode(errors="surrogateescape") if found else None
     return None
 
 
