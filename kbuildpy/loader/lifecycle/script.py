@@ -97,7 +97,8 @@ def _steps(commands: Sequence[Command], kernel: LoaderKernel, base: Path, load: 
 
 
 def _in_background(step: ScriptStep, verb: str, operands: Sequence[str], base: Path, load: Load) -> ScriptStep:
-    """An init or exit function that has not returned yet: the module is COMING, or GOING."""
+    """An init function (of insmod) or exit function (of rmmod) that has not returned yet: the module is COMING, or
+    GOING."""
     if verb == "insmod":
         loaded = _insmod(step, base / operands[0], operands[0], " ".join(operands[1:]), load)
         if not loaded.done:
@@ -146,10 +147,15 @@ def _only_names(words: list[str]) -> bool:
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[list[str]], bool]]] = {
-    "insmod": ("insmod FILE.ko [PARAMETER ...]", lambda words: _only_names(words[:1])),
+    "insmod": (
+        "insmod FILE.ko [PARAMETER ...], insmod FILE.ko [PARAMETER ...] &",
+        lambda words: _only_names(words[:1]),
+    ),
     "modprobe": (
         "modprobe NAME [PARAMETER ...], modprobe -r NAME",
-        lambda words: len(words) == 2 if words[:1] == ["-r"] else _only_names(words[:1]),
+        lambda words: (
+            len(words) == 2 and words[1] != "&" if words[:1] == ["-r"] else _only_names([*words[:1], *words[-1:]])
+        ),
     ),
     "rmmod": (
         "rmmod [-f] NAME ..., rmmod NAME &",
