@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -17,7 +17,7 @@ from kbuildpy.cli.check_output import print_steps, print_verdicts
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.depmod_order import installed_modules
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.kernel.resolve import resolve, resolve_release
@@ -151,32 +151,45 @@ def _results(
     args: argparse.Namespace, files: Sequence[Path], words: Sequence[str], jobs: int
 ) -> Iterator[tuple[Path, Result]]:
     """The result of each of `files` with the kernels that `words` (`-k`) name."""
-    from kbuildpy.loader.check import Check, built_for, check_files
+    from kbuildpy.loader.check import Check, built_for, check_files, unreadable
 
     parameters = _parameters(args.params, files)
-    groups, silent = built_for(files) if words == [OWN] else ({"": [*files]}, [])
+    if words != [OWN]:
+        return check_files(Check(tuple(files), tuple(_kernels(args, words)), parameters), jobs=jobs)
+    groups, silent = built_for(files)
+    checks = []
     # (all kernels are opened before the first verdict is printed)
-    checks = [
-        Check(tuple(group), tuple(_kernels(args, words, built_for=release)), parameters)
-        for release, group in groups.items()
-    ]
+    for release, group in groups.items():
+        try:
+            chosen = resolve_release(release, Need.EITHER)
+        except KbuildError as error:
+            silent += [(file, [unreadable(file, release, _of_file(file, error))]) for file in group]
+        else:
+            checks.append(Check(tuple(group), tuple(_open(args, [chosen])), parameters))
     return chain(silent, chain.from_iterable(check_files(check, jobs=jobs) for check in checks))
 
 
-def _kernels(args: argparse.Namespace, words: Sequence[str], *, built_for: str = "") -> list[LoaderKernel]:
-    """The kernels that `words` (`-k`) name, or the one that modules say they were `built_for`, started as `args` say.
+def _of_file(file: Path, error: KbuildError) -> KbuildError:
+    return KbuildError(f"{file}: {error.message}", hint=error.hint)
 
-    Says which one was taken where nobody named it.
-    """
+
+def _kernels(args: argparse.Namespace, words: Sequence[str]) -> list[LoaderKernel]:
+    """The kernels that `words` (`-k`) name; says which one was taken where nobody named it."""
+    chosen = resolve(words, Need.EITHER, environ=os.environ)
+    for item in chosen:
+        if not words and not item.by_kdir:
+            print(f"kbuildpy: {printable(item.reason)}", file=sys.stderr)
+    return _open(args, chosen)
+
+
+def _open(args: argparse.Namespace, chosen: Iterable[ChosenKernel]) -> list[LoaderKernel]:
+    """The `chosen` kernels, started as `args` say."""
     from kbuildpy.kbuild.ask_module_facts import ask_module_facts
     from kbuildpy.loader.kernels.from_chosen import loader_kernel
     from kbuildpy.loader.kernels.keys import with_certificates
 
-    own = [resolve_release(built_for, Need.EITHER)] if built_for else []
     kernels = []
-    for item in own or resolve(words, Need.EITHER, environ=os.environ):
-        if not words and not item.by_kdir:
-            print(f"kbuildpy: {printable(item.reason)}", file=sys.stderr)
+    for item in chosen:
         kernel = replace(
             loader_kernel(item, partial(ask_module_facts, environ=os.environ)),
             sig_enforce=args.sig_enforce,

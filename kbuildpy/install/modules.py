@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import posixpath
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,5 +101,5 @@ def check_release(module: Path, release: str) -> None:
     if built != release:
         raise KbuildError(
             f"{module}: built for {built}, and {release} would not load it",
-            hint=f"install it with -k {built}, or build it for {release}",
+            hint=f"install it with -k {shlex.quote(built)}, or build it for {release}",
         )

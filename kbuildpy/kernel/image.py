@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +42,9 @@ def find_kernel_image(release: str, *, root: Path = Path("/")) -> Path:
     for image in candidates:
         if image.is_file() and os.access(image, os.R_OK):
             return image
-    raise KbuildError(f"there is no image of kernel {release} here", hint=f"apt-get install linux-image-{release}")
+    raise KbuildError(
+        f"there is no image of kernel {release} here", hint=f"apt-get install linux-image-{shlex.quote(release)}"
+    )
 
 
 def image_of_tree(tree: KernelTree, *, root: Path = Path("/")) -> Path:

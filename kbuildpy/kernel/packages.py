@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 _OS_RELEASE = Path("/etc/os-release")
@@ -43,12 +44,12 @@ def headers_hint(*, machine: str = "", os_release: Path = _OS_RELEASE) -> str:
 
 
 def release_hint(release: str, *, os_release: Path = _OS_RELEASE) -> str:
-    """How to install the headers of one release."""
+    """How to install the headers of one release, as a command; a release may be out of a module file."""
     words = distribution(os_release)
     if "debian" in words:
-        return f"apt-get install linux-headers-{release}"
+        return f"apt-get install linux-headers-{shlex.quote(release)}"
     if words & {"fedora", "rhel", "centos"}:
-        return f"dnf install kernel-devel-{release}"
+        return f"dnf install kernel-devel-{shlex.quote(release)}"
     return f"install the kernel headers of {release}, or name a prepared kernel tree with KDIR"
 
 

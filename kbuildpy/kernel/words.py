@@ -7,6 +7,7 @@ What a word means does not depend on the command; only which part of the kernel 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -191,7 +192,7 @@ def _installed(trees: Sequence[KernelTree], situation: Situation, reason: str) -
 def _missing(release: str, situation: Situation) -> UsageError:
     """The error for a kernel that is not installed, or lacks what is needed."""
     root, running = situation.root, situation.running
-    image_hint = f"apt-get install linux-image-{release}"
+    image_hint = f"apt-get install linux-image-{shlex.quote(release)}"
     hint = image_hint if situation.need is Need.IMAGE else release_hint(release)
     if not is_release(release):
         hint = _WORDS

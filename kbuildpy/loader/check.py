@@ -48,7 +48,7 @@ def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[
                     hint="name one with -k",
                 )
         except Exception as error:
-            silent.append((file, [_unreadable(file, "own", error)]))
+            silent.append((file, [unreadable(file, "own", error)]))
         else:
             found.setdefault(release, []).append(file)
     return found, silent
@@ -90,7 +90,7 @@ class Checker:
             contents = read_module(file)
             return [self._verdict(file, contents, number) for number in range(len(self._check.kernels))]
         except Exception as error:
-            return [_unreadable(file, kernel.release, error) for kernel in self._check.kernels]
+            return [unreadable(file, kernel.release, error) for kernel in self._check.kernels]
 
     def _verdict(self, file: Path, contents: bytes, number: int) -> Verdict:
         modules = self._before(file, contents, number)
@@ -145,7 +145,8 @@ class Checker:
         return next(iter(beside or candidates), None)
 
 
-def _unreadable(file: Path, kernel: str, failed: Exception) -> Verdict:
+def unreadable(file: Path, kernel: str, failed: Exception) -> Verdict:
+    """The result for `file` where there is no verdict, because `failed` was raised before the loader's checks."""
     # (one bad file must not end a check of many)
     error = failed if isinstance(failed, KbuildError) else unexpected(file, failed)
     name = module_name(file.name)

@@ -8,6 +8,7 @@ over them.
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -61,5 +62,5 @@ def _extract(release: str, directory: Path, architecture: str) -> None:
             return
     raise KbuildError(
         f"the modules of kernel {release} are neither installed nor in a package",
-        hint=f"apt-get install linux-image-{release}" if missing else "",
+        hint=f"apt-get install linux-image-{shlex.quote(release)}" if missing else "",
     )

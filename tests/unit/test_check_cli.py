@@ -233,3 +233,24 @@ def test_installed_modules_are_those_that_modprobe_takes(
     status, _, said = checked(capsys, "--installed", "none")
     assert status == 2
     assert "--installed none: /lib/modules/none is no directory" in said
+
+
+def test_a_module_for_a_kernel_that_is_not_there_does_not_end_the_check_of_the_others(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kbuildpy.cli.check._open", lambda args, chosen: KERNELS[:1])
+    monkeypatch.setattr("kbuildpy.cli.check.resolve_release", lambda release, need: resolve_release(release, need))
+
+    def resolve_release(release: str, need: object) -> None:
+        if release != "6.1":
+            raise UsageError(f"no kernel {release} is installed", hint="install it")
+
+    (directory / "good.ko").write_bytes(b"\0vermagic=6.1 SMP \0")
+    (directory / "warned.ko").write_bytes(b"\0vermagic=5.10 SMP \0")
+    monkeypatch.setattr(check, "stated_release", lambda contents: "5.10" if b"5.10" in contents else "6.1")
+    status, out, _ = checked(capsys, "warned.ko", "good.ko", "-k", "own", "--format", "json")
+    assert status == 1
+    found = {item["file"]: item for item in objects(out)}
+    assert found["good.ko"]["accepted"] is True
+    assert found["warned.ko"]["accepted"] is False
+    assert found["warned.ko"]["reason"] == "warned.ko: no kernel 5.10 is installed"

@@ -67,6 +67,8 @@ def test_names_the_package_of_one_release_and_of_a_lost_part(tmp_path: Path) -> 
     assert (
         release_hint("6.1.0-1-amd64", os_release=tmp_path / "debian") == "apt-get install linux-headers-6.1.0-1-amd64"
     )
+    # A release may be out of a module's vermagic, and the hint is for a shell.
+    assert release_hint("6.1;id", os_release=tmp_path / "debian") == "apt-get install linux-headers-'6.1;id'"
     lost = Path("/usr/src/linux-headers-6.1.0-1-common")
     assert (
         reinstall_hint(lost, os_release=tmp_path / "debian")

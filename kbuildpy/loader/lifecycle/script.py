@@ -153,9 +153,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[list[str]], bool]]] = {
     ),
     "modprobe": (
         "modprobe NAME [PARAMETER ...], modprobe -r NAME",
-        lambda words: (
-            len(words) == 2 and words[1] != "&" if words[:1] == ["-r"] else _only_names([*words[:1], *words[-1:]])
-        ),
+        lambda words: "&" not in words[-1:] and (len(words) == 2 if words[:1] == ["-r"] else _only_names(words[:1])),
     ),
     "rmmod": (
         "rmmod [-f] NAME ..., rmmod NAME &",
