@@ -63,7 +63,7 @@ def installed_tree(release: str, root: Path = Path("/")) -> KernelTree | None:
         if tree.release == release:
             return tree
     for path, error in installed.broken:
-        if release in path.name:
+        if release in (path.name.removeprefix("linux-headers-"), path.name, path.parent.name):
             raise error
     return None
 

@@ -9,7 +9,6 @@ expired certificate verifies modules for ever. Nor does its extended key usage m
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +18,7 @@ from kbuildpy.signing.der import common_name, element, elements, integer
 from kbuildpy.signing.hashes import HASHES, Hash
 from kbuildpy.signing.loadable import Problem, parse_problem, verify_problem
 from kbuildpy.signing.public_key import ML_DSA_OIDS, is_signature_by, key_algorithm
-from kbuildpy.signing.signer_certificate import unreadable_certificate
+from kbuildpy.signing.signer_certificate import ignore_serial_numbers, unreadable_certificate
 
 _ML_DSA_KINDS = {oid: kind for kind, oid in ML_DSA_OIDS.items()}
 
@@ -115,13 +114,11 @@ def parse_certificate(der: bytes, source: str) -> Certificate:
     from cryptography import x509
 
     try:
-        with warnings.catch_warnings():
-            # (of serial numbers that a standard forbids, and firmware certificates have)
-            warnings.simplefilter("ignore")
-            parsed = x509.load_der_x509_certificate(der)
-            key = parsed.public_key()
-            serial, issuer, subject = _names(parsed.tbs_certificate_bytes)
-            subject_key, authority = _key_identifiers(parsed)
+        ignore_serial_numbers()
+        parsed = x509.load_der_x509_certificate(der)
+        key = parsed.public_key()
+        serial, issuer, subject = _names(parsed.tbs_certificate_bytes)
+        subject_key, authority = _key_identifiers(parsed)
     except unreadable_certificate() as error:
         raise KbuildError(f"{source}: no certificate that can be used: {error}") from error
     algorithm = key_algorithm(key)

@@ -35,7 +35,13 @@ class FileKey:
         if self.algorithm == "rsa":
             # The digest is taken first: hashlib lets other threads run while it reads a large module.
             digest = utils.Prehashed(hash.algorithm())
-            return bytes(self._key.sign(hash.of(contents), padding.PKCS1v15(), digest))
+            try:
+                return bytes(self._key.sign(hash.of(contents), padding.PKCS1v15(), digest))
+            except ValueError as error:
+                raise KbuildError(
+                    f"an RSA key of {self._key.key_size} bits is too small for a signature with {hash.name}",
+                    hint="make a larger one (kbuildpy keygen: 4096 bits)",
+                ) from error
         if self.algorithm == "ecdsa":
             return bytes(self._key.sign(hash.of(contents), ec.ECDSA(utils.Prehashed(hash.algorithm()))))
         return bytes(self._key.sign(contents))
@@ -88,7 +94,9 @@ def _open(load: Callable[..., Any], contents: bytes, path: Path, passphrase: Pas
     try:
         return load(contents, os.fsencode(given))
     except (ValueError, TypeError):
-        raise KbuildError(f"{path}: the passphrase does not open the private key") from None
+        raise KbuildError(
+            f"{path}: the passphrase does not open the private key, or its cipher is not supported"
+        ) from None
 
 
 def _private_block(contents: bytes) -> bytes:

@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -61,6 +62,7 @@ class Manifest:
     def __init__(self, path: Path) -> None:
         """Raises `KbuildError` for a file that is no manifest, which is left as it is, OSError for one that cannot be
         written, and for what is no file."""
+        self._path = path
         self._lock = threading.Lock()
         self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT), "a+b")
         try:
@@ -77,8 +79,9 @@ class Manifest:
             raise
 
     def add(self, line: ManifestLine) -> None:
-        """Add a line, unless the manifest says this of the file already."""
-        with self._lock:
+        """Add a line, unless the manifest says this of the file already. Raises `KbuildError` where it cannot be
+        written."""
+        with self._lock, self._writing():
             known = self.lines.get(line.path)
             if known is None or replace(known, time=line.time) != line:
                 self._file.write(json.dumps(asdict(line)).encode() + b"\n")
@@ -86,10 +89,20 @@ class Manifest:
                 self.lines[line.path] = line
 
     def close(self) -> None:
-        """Have it on the disk."""
-        with self._file:
+        """Have it on the disk. Raises `KbuildError` where it cannot be written."""
+        with self._writing(), self._file:
             self._file.flush()
             os.fsync(self._file.fileno())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise KbuildError(
+                f"{self._path}: {error.strerror}: the manifest lacks modules that are done",
+                hint="make room, and run this again: it goes on with what is left",
+            ) from error
 
 
 def read_manifest(path: Path) -> list[ManifestLine]:
@@ -167,6 +180,12 @@ def _line(value: object) -> ManifestLine:
 _MAY_BE_NONE = {"signer", "serial", "key_id", "hash", "algorithm"}
 
 
+def _spelled_out(path: Path) -> Path:
+    """`path` from the root on, without `..`: a directory's link is not followed, as the manifest names what was
+    signed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+
+
 def compare_manifest(
     manifest: Path, named: Sequence[Path], found: Sequence[Path]
 ) -> tuple[list[Path], dict[Path, KbuildError]]:
@@ -176,9 +195,9 @@ def compare_manifest(
     at, however either spells the path. A module that the manifest has and the directories have not is wrong, as is one
     that it does not have. Raises `KbuildError` for a file that is no manifest.
     """
-    lines = {Path(line.path).absolute(): line for line in read_manifest(manifest)}
-    places = [place.absolute() for place in named]
-    paths = {path.absolute(): path for path in found}
+    lines = {_spelled_out(Path(line.path)): line for line in read_manifest(manifest)}
+    places = [_spelled_out(place) for place in named]
+    paths = {_spelled_out(path): path for path in found}
     for path, line in lines.items():
         if not named or any(path == place or place in path.parents for place in places):
             paths.setdefault(path, Path(line.path))

@@ -130,4 +130,6 @@ def _pin_source(value: str | None) -> Path | None:
     if path.startswith("//"):
         # file://HOST/PATH; the host may be empty.
         path = "/" + path[2:].partition("/")[2]
+    if "\0" in path:
+        raise UsageError("pin-source: the path has a NUL in it (%00)")
     return Path(path)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def checked_certificate(contents: bytes, name: str) -> Certificate:
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
+        ignore_serial_numbers()
         if b"-----BEGIN CERTIFICATE-----" in contents:
             found = x509.load_pem_x509_certificate(contents[contents.index(b"-----BEGIN CERTIFICATE-----") :])
         else:
@@ -40,6 +42,12 @@ def checked_certificate(contents: bytes, name: str) -> Certificate:
         ) from None
     except unreadable_certificate():
         raise KbuildError(f"{name}: no X.509 certificate", hint="name a certificate in PEM or DER") from None
+
+
+def ignore_serial_numbers() -> None:
+    """Have cryptography not warn of serial numbers that a standard forbids, and firmware's certificates have, with a
+    line of its own code. For the process: `warnings.catch_warnings` is not safe in threads."""
+    warnings.filterwarnings("ignore", message=".*serial number")
 
 
 def unreadable_certificate() -> tuple[type[Exception], ...]:

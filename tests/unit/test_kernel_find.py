@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kernel.find import installed_trees
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.find import installed_tree, installed_trees
 from kbuildpy.kernel.packages import headers_hint, reinstall_hint, release_hint
 from kbuildpy.kernel.release import release_order
 from tests.unit.test_open_tree import fake_source, fake_tree
@@ -24,6 +25,15 @@ def test_passes_over_an_image_without_headers_and_over_source_parts(tmp_path: Pa
     fake_source(tmp_path / "usr/src/linux-headers-6.1-common")
     installed = installed_trees(tmp_path)
     assert (installed.trees, installed.broken) == ((), ())
+
+
+@pytest.mark.parametrize("place", ["usr/src/linux-headers-6.1.0-56-amd64", "lib/modules/6.1.0-56-amd64/build"])
+def test_a_broken_tree_is_the_answer_for_its_own_release_only(place: str, tmp_path: Path) -> None:
+    (fake_tree(tmp_path / place, "6.1.0-56-amd64") / "scripts/Kbuild.include").unlink()
+    with pytest.raises(KbuildError, match=place):
+        installed_tree("6.1.0-56-amd64", tmp_path)
+    for release in ("6.1.0-5", "0", "6.1.0-56"):
+        assert installed_tree(release, tmp_path) is None
 
 
 def test_orders_releases_as_a_person_does() -> None:

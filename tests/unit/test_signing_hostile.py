@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,14 +20,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from kbuildpy.cli import main
 from kbuildpy.errors import KbuildError
+from kbuildpy.run import run
 from kbuildpy.signing import cms
 from kbuildpy.signing import verify as verifying
 from kbuildpy.signing.batch import sign_files
 from kbuildpy.signing.certificates import Certificate, KeySignature
-from kbuildpy.signing.file_key import FileKey
+from kbuildpy.signing.file_key import FileKey, load_key
 from kbuildpy.signing.hashes import Hash, find_hash
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.manifest import compare_manifest, digest, read_manifest
+from kbuildpy.signing.manifest import Manifest, ManifestLine, compare_manifest, digest, read_manifest
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.signer import Signer
 from kbuildpy.signing.structures import SIGNED_DATA, ContentInfo, SignedData
@@ -210,6 +214,48 @@ def test_a_path_that_is_no_utf_8_is_one_of_this_system(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest"
     manifest.write_text(json.dumps({**ENTRY, "path": str(odd)}) + "\n")
     assert compare_manifest(manifest, [], []) == ([odd], {})
+
+
+def test_a_path_may_be_spelled_in_several_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.ko").write_bytes(b"a")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "manifest").write_text(json.dumps({**ENTRY, "path": "sub/../a.ko"}) + "\n")
+    for path in (Path("a.ko"), Path("sub/../a.ko"), tmp_path / "sub/../a.ko"):
+        assert compare_manifest(Path("manifest"), [path], [path]) == ([path], {})
+
+
+def test_a_manifest_on_a_full_disk_is_named(tmp_path: Path) -> None:
+    place = tmp_path / "manifest"
+    manifest = Manifest(place)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        with pytest.raises(KbuildError, match=f"^{place}: File too large: the manifest lacks modules"):
+            manifest.add(ManifestLine(**{**ENTRY, "path": "b.ko"}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        manifest.close()
+
+
+def test_a_key_that_is_too_small_for_the_digest_is_an_error(tmp_path: Path) -> None:
+    run(["openssl", "genrsa", "-out", tmp_path / "k.pem", "512"])
+    small = load_key(tmp_path / "k.pem", lambda _: None)
+    assert small.sign(MODULE, find_hash("sha256"))
+    with pytest.raises(KbuildError, match="an RSA key of 512 bits is too small for a signature with sha512"):
+        small.sign(MODULE, find_hash("sha512"))
+
+
+def test_a_serial_number_of_zero_is_no_warning(tmp_path: Path) -> None:
+    """Python would print it with a line of cryptography's code."""
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=zero", "-set_serial", "0"]
+    run(["openssl", *words, "-keyout", tmp_path / "k.pem", "-out", tmp_path / "c.pem"])
+    (tmp_path / "m.ko").write_bytes(MODULE)
+    words = ["sign", "m.ko", "--key", "k.pem", "--cert", "c.pem"]
+    done = subprocess.run(
+        [sys.executable, "-m", "kbuildpy", *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "Warning" not in done.stderr
 
 
 def test_a_module_that_was_named_itself_is_compared_and_missed(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def test_refuses_a_pin_that_everybody_could_read_and_does_not_repeat_it(uri: str
         ("pkcs11:token=x?object=y", "after the \\?"),
         ("pkcs11:type=key", "type=key"),
         ("pkcs11:?pin-source=%7Cget-pin", "program"),
+        ("pkcs11:?pin-source=file:/a%00b", "NUL"),
     ],
 )
 def test_refuses_what_could_name_another_key(uri: str, said: str) -> None:
