@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -56,10 +57,12 @@ def ask_directory(
             return known
     from kbuildpy.kbuild.make_plan import make_plan  # (asking imports more than all else here)
 
+    began_ns = time.time_ns()
     plan = make_plan(question, overlay)
     if cache is not None and not plan.changeable:
         value = {"listing": _listing(plan, overlay), "plan": plan_to_json(plan)}
-        remember(cache, value, stamps(find_in(overlay, name) for name in plan.makefiles), key=question.key)
+        seen = stamps(find_in(overlay, name) for name in plan.makefiles)
+        remember(cache, value, seen, began_ns=began_ns, key=question.key)
     return plan
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from kbuildpy.kbuild.cached import cached
-from kbuildpy.kbuild.make_environment import environment_key
+from kbuildpy.kbuild.make_environment import asks_anew, environment_key
 from kbuildpy.kbuild.make_output import MAKEFILES
 from kbuildpy.kbuild.stamps import Stamp, digest, stamp, stamps
 from kbuildpy.kbuild.tree_answer import FIXDEP, TreeAnswer, answer_from_json, answer_to_json
@@ -35,9 +35,10 @@ def ask_tree(
 
     Modules get the BTF that Kbuild makes where KBUILD_BUILD_TIMESTAMP is set, the same every time; with `btf_threads`
     as it makes it otherwise: threads number the types, in the order in which they finish.
-    The answer comes from the user's cache while the tree's makefiles, its configuration and the programs
-    that it names are what they were. Raises `KbuildError` with make's own message when the tree's makefiles
-    fail, or when a compiler that the tree wants is not installed; `UsageError` for an `ARCH` that it is not for.
+    The answer comes from the user's cache while the tree's makefiles, its configuration and the programs that it names
+    are what they were, unless a variable's value asks the shell. Raises `KbuildError` with make's own message when the
+    tree's makefiles fail, or when a compiler that the tree wants is not installed; `UsageError` for an `ARCH` that it
+    is not for.
     """
     given = tuple(sorted({**cross_variables(tree, variables, environ), **variables}.items()))
     key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), own_version(), btf_threads)
@@ -50,6 +51,8 @@ def ask_tree(
         state = digest(sorted((name, *found) for name, found in seen.items()))
         return answer_to_json(replace(answer, state=state)), seen
 
+    if asks_anew(dict(given), environ):
+        return answer_from_json(ask()[0], tree)
     return cached(cache_directory() / "trees" / f"{key}.json", ask, read=lambda value: answer_from_json(value, tree))
 
 

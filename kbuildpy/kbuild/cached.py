@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kbuildpy.kbuild.stamps import Stamp, stamp
+from kbuildpy.kbuild.stamps import Stamp, changed_since, stamp
 from kbuildpy.kernel.cache import read_json, write_json
 
 T = TypeVar("T")
@@ -25,13 +26,20 @@ def cached(path: Path, ask: Callable[[], tuple[Any, Mapping[str, Stamp]]], *, re
             return read(known)
         except (AttributeError, KeyError, TypeError, ValueError):
             pass  # written by another version of kbuildpy: ask again
+    began_ns = time.time_ns()
     value, seen = ask()
-    remember(path, value, seen)
+    remember(path, value, seen, began_ns=began_ns)
     return read(value)
 
 
-def remember(path: Path, value: Any, seen: Mapping[str, Stamp], *, key: str = "") -> None:
-    """Keep `value` (JSON, not None) in `path`: the answer to the question `key`, while files have the stamps `seen`."""
+def remember(path: Path, value: Any, seen: Mapping[str, Stamp], *, began_ns: int | None, key: str = "") -> None:
+    """Keep `value` (JSON, not None) in `path`: the answer to the question `key`, while files have the stamps `seen`.
+
+    `began_ns` is when the question was asked: a file that changed since may have been read before, and then the value
+    is not kept. None: the caller has looked.
+    """
+    if began_ns is not None and any(changed_since(name, began_ns) for name in seen):
+        return
     write_json(path, {"key": key, "stamps": seen, "value": value})
 
 

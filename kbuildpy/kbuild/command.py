@@ -8,6 +8,7 @@ The text is the kernel tree's own, never composed here.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
@@ -20,9 +21,17 @@ _SHELL_CHARACTERS = frozenset("$`*?[~\n")
 _SHELL_WORDS = frozenset({"if", "for", "while", "case", "{", "}", "!", "set", "exit", "cd", ":"})
 
 
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""", re.DOTALL)
+
+
+def _expanded(quoted: re.Match[str]) -> str:
+    """What a shell would expand in a quoted part of a command: variables and commands between double quotes."""
+    return "".join(character for character in quoted[0] if quoted[0][0] == '"' and character in "$`")
+
+
 def split_command(text: str) -> list[list[str]] | None:
     """The argument lists of a command of plain words joined by `;`; None when it needs a shell."""
-    if not _SHELL_CHARACTERS.isdisjoint(text):
+    if not _SHELL_CHARACTERS.isdisjoint(text) and not _SHELL_CHARACTERS.isdisjoint(_QUOTED.sub(_expanded, text)):
         return None
     try:
         words = list(shell_words(text))

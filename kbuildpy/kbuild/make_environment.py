@@ -35,6 +35,16 @@ def base_environment(environ: Mapping[str, str], directory: str) -> dict[str, st
     return env
 
 
+def asks_anew(variables: Mapping[str, str], environ: Mapping[str, str]) -> bool:
+    """Whether the value of one of make's `variables`, or of one in `environ`, asks the shell or the file system when
+    make expands it: then an answer can change while nothing that it was made from does."""
+    values = [*variables.values(), *(value for _, value in environment_key(environ))]
+    return any("$" in value and _ASKS.search(value) for value in values)
+
+
+_ASKS = re.compile(r"\$[({]\s*(shell|wildcard|realpath|file)\b")
+
+
 def environment_key(environ: Mapping[str, str]) -> list[tuple[str, str]]:
     """What of `environ` an answer may depend on, sorted."""
     return sorted((name, value) for name, value in environ.items() if not _SESSION_VARIABLES.match(name))

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
+from kbuildpy.kbuild.make_environment import asks_anew
 from kbuildpy.kbuild.make_output import MAKEFILES, make_failed, read_records
 from kbuildpy.kbuild.namespace import entry
 from kbuildpy.kbuild.overlay import Overlay, find_in
@@ -51,7 +53,8 @@ def make_plan(question: DirectoryQuestion, overlay: Overlay | None) -> Plan:
         warnings=done.error_text,
         overlay=overlay,
     )
-    return parse_plan(answer, output)
+    plan = parse_plan(answer, output)
+    return replace(plan, changeable=True) if asks_anew(dict(answer.variables), question.environ) else plan
 
 
 def _missing_source_hint(stderr: str, cwd: str, said: str) -> str:

@@ -18,8 +18,13 @@ from kbuildpy.kbuild.plan import BuildStep, ModulePlan, ObjectPlan, Plan, step_o
 from kbuildpy.kbuild.rules import AFTER_COMPILE_RULES, COMPILE_RULES, LINK_RULES, NATIVE_RULES
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 
-# A Kbuild file that asks the shell or the file system can change its mind without changing its text.
-_ASKS = re.compile(rb"\$[({]\s*(shell|wildcard|realpath|file)\b|!=|^\s*(-include|sinclude)\b", re.MULTILINE)
+# A Kbuild file that asks the shell or the file system can change its mind without changing its text: by functions, by
+# an include of what need not be there, or of all files of a pattern.
+_ASKS = re.compile(
+    rb"\$[({]\s*(shell|wildcard|realpath|file)\b|!="
+    rb"|(^|\$[({]\s*eval\b)\s*(-include|sinclude)\b|^\s*include\b[^\n]*[*?[]",
+    re.MULTILINE,
+)
 _PRINTS_DOT = re.compile(r'print\("\./')  # scripts/Makefile.build: cmd_mod
 _WORD_ENDS = re.compile(r"[\s'\";,=()<>|&`]+")
 
@@ -85,7 +90,7 @@ def parse_plan(answer: TreeAnswer, output: DirectoryOutput) -> Plan:
         warnings=output.warnings,
         custom=bool(recipes or foreign),
         needed=_needed(output, foreign, recipes),
-        changeable=any(_asks(find_in(output.overlay, name)) for name in makefiles),
+        changeable=any(_asks(find_in(output.overlay, name)) for name in makefiles if _is_own(name, answer, output)),
     )
 
 
@@ -132,14 +137,21 @@ def _refuse_two_of_one_name(modules: tuple[ModulePlan, ...], directory: Path) ->
 
 
 def _own_makefiles(answer: TreeAnswer, output: DirectoryOutput) -> set[str]:
-    """The makefiles that were read and are neither the tree's nor ours (absolute)."""
+    """The makefiles that were read (absolute) and that the tree's answer does not depend on already, without ours."""
     found = {
         os.path.normpath(Path(output.cwd, name))
         for record in output.records
         for name in record.get("makefiles", "").split()
     }
-    outside = (f"{MAKEFILES}/", f"{answer.tree.source}/", f"{answer.tree.objects}/")
-    return {name for name in found if not name.startswith(outside)}
+    known = {os.path.normpath(Path(output.cwd, name)) for name in answer.makefiles}
+    scripts = tuple(f"{part}/scripts/" for part in (answer.tree.source, answer.tree.objects))
+    return {name for name in found - known if not name.startswith((f"{MAKEFILES}/", *scripts))}
+
+
+def _is_own(makefile: str, answer: TreeAnswer, output: DirectoryOutput) -> bool:
+    """Whether a makefile is the module's: a module's directory may be in the tree, whose own makefiles all ask."""
+    tree = (f"{answer.tree.source}/", f"{answer.tree.objects}/")
+    return makefile.startswith(f"{output.directory}/") or not makefile.startswith(tree)
 
 
 def _asks(makefile: str) -> bool:

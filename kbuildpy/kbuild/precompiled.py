@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ from kbuildpy.kbuild.cmd_file import NOT_A_DEPENDENCY, read_depfile
 from kbuildpy.kbuild.command import split_command
 from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kbuild.prefix_maps import records_macros
-from kbuildpy.kbuild.stamps import digest, stamps
+from kbuildpy.kbuild.stamps import changed_since, digest, stamps
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.run import run
@@ -124,6 +125,7 @@ def _make(
     header, beside = place / "module.h", place / f"module.{os.getpid()}.gch"
     place.mkdir(parents=True, exist_ok=True)
     header.write_text(text)
+    began_ns = time.time_ns()
     depfile = beside.with_suffix(".d")
     argv = [*options, f"-Wp,-MMD,{depfile}", "-x", "c-header", "-o", str(beside), str(header)]
     if run(argv, cwd=cwd, env=env, check=False).returncode != 0:
@@ -135,7 +137,10 @@ def _make(
     made = place / "module.h.gch"
     beside.replace(made)
     headers = tuple(path for path in dict.fromkeys(paths) if not path.endswith(NOT_A_DEPENDENCY))
-    remember(place / "made-from.json", headers, stamps((*paths, autoconf, made)))
+    ours = str(place)
+    if any(changed_since(path, began_ns) for path in (*paths, autoconf) if not path.startswith(ours)):
+        return None
+    remember(place / "made-from.json", headers, stamps((*paths, autoconf, made)), began_ns=None)
     _forget_old(place.parent)
     return header, headers
 

@@ -40,7 +40,10 @@ def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]
         commands = split_command(steps[0].command) or [[]]
         argv = commands[0]
         if "-c" not in argv:
-            raise CommandError(f"{answer.tree.objects}: cannot make a probe from: {steps[0].command}")
+            raise CommandError(
+                f"{answer.tree.objects}: its compiler's command cannot be used for a probe, because it needs a shell",
+                hint="give KCFLAGS and the like without $ and ` (see the command with V=1)",
+            )
         argv[argv.index("-c")] = "-S"
         Path(directory, "probe.mod.c").write_text(source)
         cwd = answer.working_directory(directory)

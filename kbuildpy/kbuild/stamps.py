@@ -21,6 +21,19 @@ def stamp(path: str | Path) -> Stamp:
     return (status.st_mtime_ns, status.st_size)
 
 
+_GRAIN = 20_000_000
+"""Nanoseconds by which a file's times may be behind the clock (the kernel's tick, up to 10 ms)."""
+
+
+def changed_since(path: str | Path, began_ns: int) -> bool:
+    """Whether a file was written, moved here or removed since `began_ns`, or may have been."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - as in `stamp`
+    except OSError:
+        return False
+    return max(status.st_mtime_ns, status.st_ctime_ns) >= began_ns - _GRAIN
+
+
 def stamps(paths: Iterable[str | Path]) -> dict[str, Stamp]:
     """The stamp of each path."""
     return {str(path): stamp(path) for path in paths}

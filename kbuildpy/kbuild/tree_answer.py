@@ -16,6 +16,8 @@ from kbuildpy.kbuild.placeholder import PLACEHOLDER, PLACEHOLDER_FIXED
 from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kernel.tree import KernelTree
 
+COMMON_OBJECT = ".module-common.o"
+"""What each module is linked with since 6.13 (scripts/Makefile.modfinal)."""
 FIXDEP = "scripts/basic/fixdep"
 """The tree's program that writes `.cmd` files."""
 

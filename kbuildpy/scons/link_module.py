@@ -11,6 +11,7 @@ from pathlib import Path
 from kbuildpy.errors import CommandError
 from kbuildpy.kbuild.command import run_command
 from kbuildpy.kbuild.plan import BuildStep
+from kbuildpy.kbuild.tree_answer import COMMON_OBJECT
 from kbuildpy.run import how_it_failed
 from kbuildpy.say import say
 
@@ -39,7 +40,7 @@ def link_module(
         for step in steps:
             text = re.sub(rf"(?<!\S){re.escape(nominal)}(?!\S)", lambda _: module_object, step.command)
             if not in_directory:
-                text = re.sub(rf"(?<![^\s='\"]){re.escape(directory)}/(?!\S*\.lds)", lambda _: f"{out}/", text)
+                text = re.sub(_own_names(directory, below), lambda _: f"{out}/", text)
                 text = text.replace(f"{out}/{os.path.relpath(module_object, directory)}", module_object)
             if step.rule == "btf_ko" and display and _has_vmlinux(text, cwd):
                 say(f"  BTF [M] {display}")
@@ -49,6 +50,11 @@ def link_module(
     except BaseException:
         ko.unlink(missing_ok=True)
         raise
+
+
+def _own_names(directory: str, below: str) -> str:
+    """A pattern for the directory before the names of the module's own files: not of a toolchain that is in it."""
+    return rf"(?<![^\s='\"]){re.escape(directory)}/(?=(?:{re.escape(below)}\.|{re.escape(COMMON_OBJECT)})(?!\S*/))"
 
 
 def _has_vmlinux(command: str, cwd: str) -> bool:

@@ -30,7 +30,7 @@ def find_symvers(group: Group, name: str, *, cwd: str) -> str:
     """The file that `name` in KBUILD_EXTRA_SYMBOLS means to `group`; Kbuild looks for it in `cwd`.
 
     Kbuild leaves a `Module.symvers` beside the sources; ours is in `build/RELEASE` there, or is about to be made.
-    The one that was built for the same release is preferred.
+    The one that was built for the same release is preferred, unless make has written the one beside them since.
     """
     path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118
     folder, base = os.path.split(path)
@@ -41,7 +41,7 @@ def find_symvers(group: Group, name: str, *, cwd: str) -> str:
         if other.project.tree == tree and folder in (other.directory, other.out):
             return f"{other.out}/Module.symvers"
     ours = Path(folder, "build", tree.release, base)
-    return str(ours) if ours.is_file() else path
+    return str(ours) if ours.is_file() and stamp(ours)[0] >= stamp(path)[0] else path
 
 
 def _command(group: Group) -> str:

@@ -18,6 +18,7 @@ from kbuildpy.kbuild.job import Job, StandIn
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import BuildStep, ModulePlan
 from kbuildpy.kbuild.stamps import digest, stamp
+from kbuildpy.kbuild.tree_answer import COMMON_OBJECT
 from kbuildpy.say import say
 from kbuildpy.scons.actions import KbuildAction, write_text
 from kbuildpy.scons.check_wanted import check_is_wanted
@@ -27,8 +28,6 @@ from kbuildpy.scons.group_modpost import modpost_result
 from kbuildpy.scons.modpost_inputs import modpost_description, modpost_signature
 from kbuildpy.scons.object_nodes import cmd_nodes, declare_compile
 from kbuildpy.scons.options import is_silent
-
-COMMON_OBJECT = ".module-common.o"
 
 
 def declare_module(group: Group, module: ModulePlan, layout: Layout) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from kbuildpy.kbuild import cached as cached_module
 from kbuildpy.kbuild.cached import cached, recall, remember
 from kbuildpy.kbuild.stamps import Stamp, stamp, stamps
 from kbuildpy.kernel.cache import write_json
+
+
+@pytest.fixture(autouse=True)
+def _asked_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions are asked a second after the files were written that they are about."""
+    monkeypatch.setattr(time, "time_ns", lambda: time.clock_gettime_ns(time.CLOCK_REALTIME) + 10**9)
 
 
 class Question:
@@ -55,14 +62,42 @@ def test_a_file_of_the_same_size_and_another_time_is_another_file(tmp_path: Path
 
 
 def test_a_file_that_comes_later_counts(tmp_path: Path) -> None:
-    remember(tmp_path / "answer", "none", stamps([tmp_path / "late"]))
+    remember(tmp_path / "answer", "none", stamps([tmp_path / "late"]), began_ns=None)
     assert recall(tmp_path / "answer") == "none"
     (tmp_path / "late").write_text("here")
     assert recall(tmp_path / "answer") is None
 
 
+@pytest.mark.parametrize("change", ["written", "moved here"])
+def test_an_answer_is_not_kept_where_a_file_changed_while_it_was_asked_for(change: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("four")
+    os.utime(tmp_path / "source", ns=(0, 1))
+
+    def ask() -> tuple[Any, dict[str, Stamp]]:
+        length = source.stat().st_size
+        after = time.clock_gettime_ns(time.CLOCK_REALTIME)
+        if change == "written":
+            source.write_text("seven!!")
+            os.utime(source, ns=(after, after))
+        else:
+            (tmp_path / "new").write_text("seven!!")
+            os.utime(tmp_path / "new", ns=(0, 1))
+            (tmp_path / "new").replace(source)
+        return {"length": length}, stamps([source])
+
+    began = time.clock_gettime_ns(time.CLOCK_REALTIME)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(time, "time_ns", lambda: began - 10**9 + 20_000_000)
+        cached(tmp_path / "answer", ask, read=read_length)
+    assert recall(tmp_path / "answer") is None
+    question = Question(source)
+    assert cached(tmp_path / "answer", question, read=read_length) == 7
+    assert question.asked == 1
+
+
 def test_an_answer_belongs_to_its_key(tmp_path: Path) -> None:
-    remember(tmp_path / "answer", [1], {}, key="one")
+    remember(tmp_path / "answer", [1], {}, key="one", began_ns=None)
     assert recall(tmp_path / "answer", key="one") == [1]
     assert recall(tmp_path / "answer", key="other") is None
     assert recall(tmp_path / "answer") is None
@@ -77,7 +112,7 @@ def test_a_file_of_another_version_is_no_answer(value: object, tmp_path: Path) -
 def test_a_value_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_text("four")
-    remember(tmp_path / "answer", {"size": 4}, stamps([source]))
+    remember(tmp_path / "answer", {"size": 4}, stamps([source]), began_ns=None)
     question = Question(source)
     assert cached(tmp_path / "answer", question, read=read_length) == 4
     assert question.asked == 1
@@ -88,7 +123,7 @@ def test_looks_no_further_than_the_first_file_that_changed(tmp_path: Path, monke
     files = [tmp_path / str(number) for number in range(5)]
     for file in files:
         file.touch()
-    remember(tmp_path / "answer", 1, stamps(files))
+    remember(tmp_path / "answer", 1, stamps(files), began_ns=None)
     files[1].write_text("changed")
     looked_at: list[str] = []
 
