@@ -253,6 +253,24 @@ def test_does_not_silently_leave_out_a_broken_tree_that_is_meant(words: list[str
     assert [kernel.release for kernel in resolve(["6.1.*"], TREE, root=tmp_path)] == [OLD]
 
 
+@pytest.mark.parametrize("words", [["6.1"], ["12"], ["amd64"], ["2.0-*"], ["*-1"], ["linux-*"]])
+def test_a_broken_tree_is_not_meant_by_a_part_of_its_release(words: list[str], tmp_path: Path) -> None:
+    (install(tmp_path, NEW) / "Makefile").write_text("include /gone/Makefile\n")
+    with pytest.raises(UsageError, match=r"no kernel .* is installed|matches no kernel"):
+        resolve(words, TREE, root=tmp_path, running="none")
+
+
+@pytest.mark.parametrize(
+    "place", ["usr/lib/modules/{}/build", "usr/src/kernels/{}", "usr/src/linux-6.12-obj/x86_64/default"]
+)
+def test_a_broken_tree_is_meant_by_its_release_wherever_it_is(place: str, tmp_path: Path) -> None:
+    broken = fake_tree(tmp_path / place.format(NEW), NEW)
+    (broken / "Makefile").write_text("include /gone/Makefile\n")
+    for word in (NEW, "6.12.*"):
+        with pytest.raises(KbuildError, match="source part of the kernel tree is missing"):
+            resolve([word], TREE, root=tmp_path, running="none")
+
+
 def test_all_goes_from_the_oldest_to_the_newest(tmp_path: Path) -> None:
     for release in (NEW, "6.1.0-10-amd64", "6.1.0-9-amd64"):
         install(tmp_path, release)

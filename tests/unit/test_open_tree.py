@@ -94,6 +94,12 @@ def test_the_release_falls_back_on_kernel_release(tmp_path: Path) -> None:
     assert open_tree(objects).release == "6.1.192"
 
 
+def test_the_release_has_to_begin_with_a_version(tmp_path: Path) -> None:
+    with pytest.raises(KbuildError, match=r"tree, 'mine-6\.1', does not begin with a version"):
+        open_tree(fake_tree(tmp_path / "linux", "mine-6.1"))
+    assert open_tree(fake_tree(tmp_path / "candidate", "6.12~rc7-amd64")).version == (6, 12)
+
+
 def test_a_tree_without_module_symvers_is_a_tree(tmp_path: Path) -> None:
     tree = open_tree(fake_tree(tmp_path / "linux"))
     assert not tree.symvers.exists()
