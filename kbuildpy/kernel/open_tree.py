@@ -144,10 +144,11 @@ def _require_prepared(objects: Path, source: Path) -> None:
 
 
 def _object_parts_near(source: Path) -> Iterator[Path]:
-    """Object parts of `source` among its siblings (headers packages) and its children (`make O=build`)."""
+    """Object parts of `source`, which is not one itself, among its siblings (headers packages) and its children
+    (`make O=build`)."""
     for makefile in (*source.parent.glob("*/Makefile"), *source.glob("*/Makefile")):
         objects = makefile.parent
-        if objects == source or not (objects / PREPARED_FILES[0]).is_file():
+        if not (objects / PREPARED_FILES[0]).is_file():
             continue
         named = source_of(objects)
         if named is not None and named.resolve() == source:

@@ -243,6 +243,13 @@ def test_leaves_a_broken_tree_out_of_the_default_and_says_so(tmp_path: Path) -> 
     assert f"left out {broken}" in kernel.reason
 
 
+def test_says_what_is_wrong_with_a_tree_where_none_can_be_used(tmp_path: Path) -> None:
+    (install(tmp_path, OLD) / "Makefile").write_text("include /gone/Makefile\n")
+    with pytest.raises(KbuildError, match="source part of the kernel tree is missing") as broken:
+        resolve([], TREE, root=tmp_path, running="none")
+    assert OLD in broken.value.message
+
+
 @pytest.mark.parametrize("words", [["all"], ["6.1*"], [NEW], ["running"], []])
 def test_does_not_silently_leave_out_a_broken_tree_that_is_meant(words: list[str], tmp_path: Path) -> None:
     install(tmp_path, OLD)

@@ -238,8 +238,7 @@ def test_points_to_every_object_part_of_a_source_and_to_no_other(tmp_path: Path)
     """Headers packages lie beside it, the output of `make O=build` in it."""
     source, other = fake_source(tmp_path / "b-source"), fake_source(tmp_path / "b-other")
     beside = [fake_tree(tmp_path / name, source=source) for name in ("a", "d")]
-    (tmp_path / "c").mkdir()
-    (tmp_path / "c/Makefile").write_text(f"include {source}/Makefile\n")  # (never prepared)
+    (fake_tree(tmp_path / "c-not-configured", source=source) / "include/config/auto.conf").unlink()
     fake_tree(tmp_path / "e-of-another", source=other)
     fake_tree(tmp_path / "f-of-none", source=source, makefile="all: ;\n")
     fake_tree(tmp_path / "g-in-place")
