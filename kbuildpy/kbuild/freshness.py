@@ -245,7 +245,7 @@ class Freshness:
         was made from came after it. A package's headers are older than the day they are installed: not when
         they were written counts, but when they came here."""
         made = stamp(cmd_path)[0]
-        if made == 0 or not 0 < _arrival(str(self._autoconf)) < made:
+        if not 0 < _arrival(str(self._autoconf)) < made:
             return None
         cmd_file = parse_cmd_file(Path(cmd_path).read_text(errors="surrogateescape"))
         foreign = [path for path in self._paths(cmd_file) if not self._is_own(path)]

@@ -4,6 +4,10 @@
 A compiler takes the last map whose OLD the name begins with, and that one only (GCC's file-prefix-map.cc:
 remap_filename). So a map of ours, from where a file is to where Kbuild would have it, hides a map of the user's for
 the latter (`KCFLAGS=-ffile-prefix-map=$PWD=.`, as reproducible builds want it), unless that is carried over.
+
+The surprise: to GCC every `-ffile-prefix-map` comes after every `-fmacro-prefix-map` (the former is deferred by
+opts-global.cc, the latter is not by c-family/c-opts.cc). To Clang they come as they stand on the command line
+(Driver/ToolChains/Clang.cpp: addMacroPrefixMapArg).
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 _MAP = re.compile(r"-f(debug|file|macro|profile)-prefix-map=(.*)=([^=]*)", re.DOTALL)
+_CLANG = re.compile(r"(?<!\S)(?:\S*/)?clang(?:-\d+)?(?!\S)")
 # -g3, -ggdb3: with macros, whose debug information names the source once more.
 _WITH_MACROS = re.compile(r"(?<!\S)-g(?:gdb|stabs|xcoff|vms)?3(?!\S)")
 
@@ -31,6 +36,8 @@ def carried_over(ours: Iterable[str], command: str) -> tuple[str, ...]:
     # (taking a command apart costs milliseconds, and most have a map of macros at most)
     kinds = {kind for one in maps for kind in ("file", "debug", *(["macro"] if one.kind == "file" else []))}
     given = list(_maps(_words(command))) if any(f"-f{kind}-prefix-map=" in command for kind in kinds) else []
+    if _CLANG.search(command) is None:
+        given.sort(key=lambda item: item.kind != "macro")
     return tuple(option for one in maps for option in _options(one, given))
 
 

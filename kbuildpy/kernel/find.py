@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.open_tree import open_tree
+from kbuildpy.kernel.open_tree import open_tree, read_release
 from kbuildpy.kernel.release import release_order
 from kbuildpy.kernel.tree import KernelTree
 
@@ -63,9 +63,16 @@ def installed_tree(release: str, root: Path = Path("/")) -> KernelTree | None:
         if tree.release == release:
             return tree
     for path, error in installed.broken:
-        if release in (path.name.removeprefix("linux-headers-"), path.name, path.parent.name):
+        if release in releases_of_broken(path):
             raise error
     return None
+
+
+def releases_of_broken(objects: Path) -> set[str]:
+    """The releases that the broken tree in `objects` may be of: the one that it tells, if any, and the one that its
+    package's directory is called by, or the one above `build`."""
+    place = objects.parent if objects.name == "build" else objects
+    return {read_release(objects), place.name.removeprefix("linux-headers-")}
 
 
 def _linked_tree(release: str, root: Path) -> KernelTree | None:

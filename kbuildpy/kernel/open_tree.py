@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.packages import reinstall_hint, release_hint
+from kbuildpy.kernel.release import version_of
 from kbuildpy.kernel.tree import KernelTree
 
 # What Kbuild itself asks for before it builds an external module (Makefile: "Kernel configuration is invalid").
@@ -31,8 +32,8 @@ def open_tree(path: Path | str) -> KernelTree:
     """The kernel tree whose object part is the directory `path`.
 
     A tree without `Module.symvers` is a tree. Raises `UsageError` for a directory that does not exist, is no
-    kernel tree, or has a name that Kbuild cannot build in; `KbuildError` for a tree that was never prepared or
-    whose source part is gone.
+    kernel tree, or has a name that Kbuild cannot build in; `KbuildError` for a tree that was never prepared, whose
+    source part is gone, or whose release does not begin with a version.
     """
     given = Path(path)
     objects = _directory(given)
@@ -53,6 +54,10 @@ def open_tree(path: Path | str) -> KernelTree:
             f"{objects}: the kernel tree does not tell its release (include/generated/utsrelease.h is missing)",
             hint=f"make -C {objects} modules_prepare",
         )
+    try:
+        version_of(release)
+    except ValueError as error:
+        raise KbuildError(f"{objects}: the release of the kernel tree, {error}") from error
     return KernelTree(objects, source.resolve(), release)
 
 
@@ -139,10 +144,11 @@ def _require_prepared(objects: Path, source: Path) -> None:
 
 
 def _object_parts_near(source: Path) -> Iterator[Path]:
-    """Object parts of `source` among its siblings (headers packages) and its children (`make O=build`)."""
+    """Object parts of `source`, which is not one itself, among its siblings (headers packages) and its children
+    (`make O=build`)."""
     for makefile in (*source.parent.glob("*/Makefile"), *source.glob("*/Makefile")):
         objects = makefile.parent
-        if objects == source or not (objects / PREPARED_FILES[0]).is_file():
+        if not (objects / PREPARED_FILES[0]).is_file():
             continue
         named = source_of(objects)
         if named is not None and named.resolve() == source:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Releases (`uname -r`): what can be one, the one in a vermagic, and their order: 6.12 comes after 6.1, a release
-candidate before its release.
+"""Releases (`uname -r`): what can be one, the one in a vermagic, its version, and their order: 6.12 comes after 6.1, a
+release candidate before its release.
 
 Releases are free text after the version (`6.1.0-56-cloud-amd64`, `6.12.117+deb12-amd64`, `6.8.0-45-generic`,
 `5.14.0-427.el9.x86_64`), so this is the order a person expects rather than one that anything defines.
@@ -11,7 +11,17 @@ from __future__ import annotations
 import re
 
 _RELEASE = re.compile(r"\d[!-.0-~]{0,63}")
+_NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+)\b)?", re.ASCII)
 _VERSION = re.compile(r"(\d+(?:\.\d+)*)(?:[-~]rc(\d+))?")
+
+
+def version_of(release: str) -> tuple[int, ...]:
+    """The version that a kernel's release begins with, `6.12.117+deb12-amd64`: major, minor and, of a stable release,
+    which one it is. Raises ValueError if there is none."""
+    found = _NUMBERS.match(release)
+    if found is None:
+        raise ValueError(f"{release!r}, does not begin with a version")
+    return tuple(int(number) for number in found.groups() if number is not None)
 
 
 def is_release(word: str) -> bool:

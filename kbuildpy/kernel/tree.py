@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kbuildpy.kernel.config import read_auto_conf
+from kbuildpy.kernel.release import version_of
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class KernelTree:
     @cached_property
     def version(self) -> tuple[int, int]:
         """Major and minor version, e.g. (6, 12): for tables, where the tree itself cannot be asked."""
-        major, minor = self.release.split("-")[0].split("+")[0].split(".")[:2]
-        return int(major), int(minor)
+        major, minor, *_ = version_of(self.release)
+        return major, minor
 
     @cached_property
     def config(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, FetchImage, Need
-from kbuildpy.kernel.find import InstalledTrees, installed_tree, installed_trees
+from kbuildpy.kernel.find import InstalledTrees, installed_tree, installed_trees, releases_of_broken
 from kbuildpy.kernel.image import find_kernel_image, image_of_tree
 from kbuildpy.kernel.installed import installed_image, installed_images
 from kbuildpy.kernel.open_tree import open_tree
@@ -168,8 +168,7 @@ def _matching(pattern: str, situation: Situation) -> list[ChosenKernel]:
     """The installed kernels whose releases match `pattern` of shell's."""
     installed = installed_trees(situation.root)
     for path, error in installed.broken:
-        # (a broken tree may not tell its release; its package's directory, or the one above `build`, is called by it)
-        if any(fnmatchcase(part, f"*{pattern}") for part in path.parts[-2:]):
+        if any(fnmatchcase(release, pattern) for release in releases_of_broken(path)):
             raise error
     kernels = _installed(installed.trees, situation, f"Its release matches {pattern}.")
     found = [kernel for kernel in kernels if fnmatchcase(kernel.release or "", pattern)]

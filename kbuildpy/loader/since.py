@@ -13,13 +13,6 @@ Version = tuple[int, ...]
 """Major, minor and, of a stable release, which one it is."""
 
 
-def version_of(release: str) -> Version:
-    """The version that a kernel's release begins with, `6.12.117+deb12-amd64`; raises ValueError if there is none."""
-    numbers = release.split("-")[0].split("+")[0].split(".")[:3]
-    major, minor = int(numbers[0]), int("".join(numbers[1:2]))
-    return (major, minor, int(numbers[2])) if numbers[2:] and numbers[2].isdecimal() else (major, minor)
-
-
 def has(version: Version, since: tuple[Version, ...]) -> bool:
     """Whether a kernel of `version` has the change that came with the first version of `since`, or with one of the
     others, a stable release, in its own line."""

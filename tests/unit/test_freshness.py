@@ -14,6 +14,7 @@ import pytest
 from kbuildpy.kbuild import freshness
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_file_of, format_cmd_file
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols, read_autoconf
+from kbuildpy.kernel.cache import read_json
 from kbuildpy.kernel.tree import KernelTree
 
 _LONG_AGO = time.time() - 1000
@@ -147,11 +148,29 @@ def test_own_headers_come_from_the_cmd_file_where_the_index_is_lost(build: _Buil
     assert build.freshness.own_headers("other.o", str(build.out / ".other.o.cmd")) is None
 
 
+def test_own_headers_come_from_the_cmd_file_where_it_is_not_the_one_that_was_noted(build: _Build) -> None:
+    build.compile(str(build.root / "module/own.h"))
+    other = CmdFile("hello.c", (str(build.root / "module/other.h"), "include/net.h"), frozenset())
+    build.cmd_path.write_text(format_cmd_file(other, target="hello.o", command="gcc -c -DOTHER"))
+    found = build.freshness.own_headers(str(build.object), str(build.cmd_path))
+    assert found == [str(build.root / "module/other.h")]
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["kernel header", "own header"])
 def test_a_header_written_while_the_compiler_ran_is_looked_at_again(build: _Build, *, own: bool) -> None:
     name = "module/own.h" if own else "linux/include/net.h"
     header = build.write(name, "/* written too late */\n", age=5)
     build.compile(str(header), began_ns=time.time_ns() - 6 * 10**9)
+    assert build.is_stale()
+
+
+@pytest.mark.parametrize("name", ["module/own.h", "linux/include/net.h"])
+def test_a_header_written_in_the_moment_in_which_the_compiler_started_is_looked_at_again(
+    build: _Build, name: str
+) -> None:
+    """Nobody knows which came first."""
+    header = build.write(name, "/* at the same time */\n", age=5)
+    build.compile(str(header), began_ns=header.stat().st_mtime_ns)
     assert build.is_stale()
 
 
@@ -162,22 +181,22 @@ def test_a_header_written_before_the_compiler_started_is_not(build: _Build) -> N
 
 
 @pytest.mark.parametrize(
-    ("config", "stale"),
+    ("config", "changed"),
     [
-        ("#define CONFIG_NET 1\n#define CONFIG_USB_MODULE 1\n#define CONFIG_HZ 1000\n", False),
-        ("#define CONFIG_USB_MODULE 1\n#define CONFIG_HZ 250\n", True),
-        ("#define CONFIG_NET 1\n#define CONFIG_USB 1\n#define CONFIG_HZ 250\n", True),
-        ("#define CONFIG_NET 1\n#define CONFIG_HZ 250\n#define CONFIG_USB_MODULE 1\n", False),
+        ("#define CONFIG_NET 1\n#define CONFIG_USB_MODULE 1\n#define CONFIG_HZ 1000\n", ""),
+        ("#define CONFIG_USB_MODULE 1\n#define CONFIG_HZ 250\n", "CONFIG_NET"),
+        ("#define CONFIG_NET 1\n#define CONFIG_USB 1\n#define CONFIG_HZ 250\n", "CONFIG_USB"),
+        ("#define CONFIG_NET 1\n#define CONFIG_HZ 250\n#define CONFIG_USB_MODULE 1\n", ""),
     ],
     ids=["another symbol", "unset", "built in instead of a module", "another order"],
 )
-def test_a_changed_symbol_counts_for_objects_that_mention_it(build: _Build, config: str, *, stale: bool) -> None:
+def test_a_changed_symbol_counts_for_objects_that_mention_it(build: _Build, config: str, changed: str) -> None:
     build.compile("include/net.h", symbols=("NET", "USB"))
     build.write("linux/include/generated/autoconf.h", config, age=10)
-    assert build.is_stale() is stale
-    if stale:
-        assert build.why() in ("CONFIG_NET changed", "CONFIG_USB changed")
-    assert build.is_stale() is stale, "and it stays so until the object is made"
+    assert build.is_stale() is bool(changed)
+    if changed:
+        assert build.why() == f"{changed} changed"
+    assert build.is_stale() is bool(changed), "and it stays so until the object is made"
     build.compile("include/net.h", symbols=("NET", "USB"))
     assert not build.is_stale()
 
@@ -197,8 +216,9 @@ def test_a_symbol_that_is_set_back_makes_nothing_stale(build: _Build) -> None:
     assert not build.is_stale()
 
 
-def test_a_long_list_of_reasons_is_cut(build: _Build) -> None:
-    names = [f"linux/include/{letter}.h" for letter in "abcde"]
+@pytest.mark.parametrize(("letters", "more"), [("abc", ""), ("abcd", " and 1 more"), ("abcde", " and 2 more")])
+def test_a_long_list_of_reasons_is_cut(build: _Build, letters: str, more: str) -> None:
+    names = [f"linux/include/{letter}.h" for letter in letters]
     for name in names:
         build.write(name, "\n")
     build.compile(*(name.removeprefix("linux/") for name in names))
@@ -206,7 +226,7 @@ def test_a_long_list_of_reasons_is_cut(build: _Build) -> None:
         build.write(name, "/* changed */\n", age=10)
     assert build.is_stale()
     shown = ", ".join(str(build.root / name) for name in names[:3])
-    assert build.why() == f"{shown} and 2 more changed"
+    assert build.why() == f"{shown}{more} changed"
 
 
 def test_an_object_that_nobody_knows_is_stale(build: _Build) -> None:
@@ -242,6 +262,15 @@ def test_without_an_index_what_came_after_the_object_makes_it_stale(build: _Buil
     assert build.freshness.is_stale(str(build.object), str(build.cmd_path))
 
 
+@pytest.mark.parametrize("name", ["linux/include/net.h", "linux/include/generated/autoconf.h"])
+def test_without_an_index_an_object_is_stale_whose_header_is_gone(build: _Build, name: str) -> None:
+    time.sleep(0.02)
+    build.compile("include/net.h")
+    (build.root / name).unlink()
+    build.reopen()
+    assert build.freshness.is_stale(str(build.object), str(build.cmd_path))
+
+
 @pytest.mark.parametrize("value", ["[]", "{", '{"format": 0}', "null"])
 def test_an_index_of_another_format_is_not_used(build: _Build, value: str) -> None:
     build.compile("include/usb.h")
@@ -266,10 +295,31 @@ def test_an_index_that_did_not_change_is_not_written(build: _Build) -> None:
     build.compile("include/net.h")
     build.freshness.save()
     index = build.out / "index.json"
-    os.utime(index, (_LONG_AGO, _LONG_AGO))
+    os.utime(index, ns=(0, 0))
+    build.freshness.save()
     assert not build.is_stale()
     build.freshness.save()
-    assert index.stat().st_mtime == pytest.approx(_LONG_AGO)
+    assert index.stat().st_mtime_ns == 0
+
+
+def test_the_configuration_is_read_once(build: _Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    build.compile(symbols=("NET",))
+    build.freshness.save()
+    build.write("linux/include/generated/autoconf.h", "#define CONFIG_NET 1\n", age=10)
+    build.reopen().save()
+    monkeypatch.setattr(freshness, "read_autoconf", lambda _: pytest.fail("the configuration is read again"))
+    assert not build.is_stale()
+
+
+def test_the_index_forgets_a_configuration_that_no_object_was_made_under(build: _Build) -> None:
+    build.compile(symbols=("NET",))
+    build.freshness.save()
+    build.write("linux/include/generated/autoconf.h", "#define CONFIG_NET 1\n", age=10)
+    build.reopen().save()  # (a build that has nothing to do with the object)
+    assert len(read_json(build.out / "index.json")["configs"]) == 2
+    assert not build.is_stale()
+    build.freshness.save()
+    assert len(read_json(build.out / "index.json")["configs"]) == 1
 
 
 def test_a_configuration_is_read_as_c_code_sees_it(tmp_path: Path) -> None:
@@ -296,6 +346,22 @@ def test_symbols_of_the_trees_headers_are_read_once(build: _Build, monkeypatch: 
         assert HeaderSymbols(build.tree).of(str(header)) == ["NET", "USB"]
     build.write("linux/include/net.h", "#ifdef CONFIG_HZ\n", age=10)
     assert HeaderSymbols(build.tree).of(str(header)) == ["HZ"]
+
+
+def test_symbols_that_are_known_are_not_written_again(build: _Build, cache: Path) -> None:
+    header = build.write("linux/include/net.h", "#ifdef CONFIG_NET\n")
+    first, second = HeaderSymbols(build.tree), HeaderSymbols(build.tree)
+    first.of(str(header))
+    first.save()
+    [kept] = (path for path in cache.rglob("*") if path.is_file())
+    kept.rename(kept.with_suffix(".moved"))
+    first.save()
+    assert not kept.exists()
+    kept.with_suffix(".moved").rename(kept)
+    os.utime(kept, ns=(0, 0))
+    second.of(str(header))
+    second.save()
+    assert kept.stat().st_mtime_ns == 0
 
 
 def test_symbols_of_modules_files_are_not_kept_in_the_users_cache(build: _Build, cache: Path) -> None:

@@ -96,6 +96,15 @@ def test_an_answer_is_not_kept_where_a_file_changed_while_it_was_asked_for(chang
     assert question.asked == 1
 
 
+def test_the_stamp_of_a_file_tells_its_time_and_size_and_of_none_that_it_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("four")
+    os.utime(tmp_path / "file", ns=(0, 7))
+    assert stamps([tmp_path / "file", tmp_path / "none"]) == {
+        str(tmp_path / "file"): (7, 4),
+        str(tmp_path / "none"): (0, 0),
+    }
+
+
 def test_an_answer_belongs_to_its_key(tmp_path: Path) -> None:
     remember(tmp_path / "answer", [1], {}, key="one", began_ns=None)
     assert recall(tmp_path / "answer", key="one") == [1]

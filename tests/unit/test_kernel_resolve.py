@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kbuildpy import cli
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, Need
-from kbuildpy.kernel.packages import headers_hint
+from kbuildpy.kernel.packages import headers_hint, release_hint
 from kbuildpy.kernel.resolve import resolve, resolve_one, resolve_release
 from kbuildpy.kernel.tree import KernelTree
 from tests.elf_objects import elf_object
@@ -242,6 +243,13 @@ def test_leaves_a_broken_tree_out_of_the_default_and_says_so(tmp_path: Path) -> 
     assert f"left out {broken}" in kernel.reason
 
 
+def test_says_what_is_wrong_with_a_tree_where_none_can_be_used(tmp_path: Path) -> None:
+    (install(tmp_path, OLD) / "Makefile").write_text("include /gone/Makefile\n")
+    with pytest.raises(KbuildError, match="source part of the kernel tree is missing") as broken:
+        resolve([], TREE, root=tmp_path, running="none")
+    assert OLD in broken.value.message
+
+
 @pytest.mark.parametrize("words", [["all"], ["6.1*"], [NEW], ["running"], []])
 def test_does_not_silently_leave_out_a_broken_tree_that_is_meant(words: list[str], tmp_path: Path) -> None:
     install(tmp_path, OLD)
@@ -251,6 +259,24 @@ def test_does_not_silently_leave_out_a_broken_tree_that_is_meant(words: list[str
         with pytest.raises(KbuildError, match="source part of the kernel tree is missing"):
             resolve(words, need, root=tmp_path, running=NEW)
     assert [kernel.release for kernel in resolve(["6.1.*"], TREE, root=tmp_path)] == [OLD]
+
+
+@pytest.mark.parametrize("words", [["6.1"], ["12"], ["amd64"], ["2.0-*"], ["*-1"], ["linux-*"]])
+def test_a_broken_tree_is_not_meant_by_a_part_of_its_release(words: list[str], tmp_path: Path) -> None:
+    (install(tmp_path, NEW) / "Makefile").write_text("include /gone/Makefile\n")
+    with pytest.raises(UsageError, match=r"no kernel .* is installed|matches no kernel"):
+        resolve(words, TREE, root=tmp_path, running="none")
+
+
+@pytest.mark.parametrize(
+    "place", ["usr/lib/modules/{}/build", "usr/src/kernels/{}", "usr/src/linux-6.12-obj/x86_64/default"]
+)
+def test_a_broken_tree_is_meant_by_its_release_wherever_it_is(place: str, tmp_path: Path) -> None:
+    broken = fake_tree(tmp_path / place.format(NEW), NEW)
+    (broken / "Makefile").write_text("include /gone/Makefile\n")
+    for word in (NEW, "6.12.*"):
+        with pytest.raises(KbuildError, match="source part of the kernel tree is missing"):
+            resolve([word], TREE, root=tmp_path, running="none")
 
 
 def test_all_goes_from_the_oldest_to_the_newest(tmp_path: Path) -> None:
@@ -304,12 +330,85 @@ def test_an_image_that_is_missing_is_fetched_once_it_is_clear_that_a_release_is_
     assert asked == [(NEW, NEW), ("6.2", ""), ("6.3", "")]
 
 
+def test_an_image_that_cannot_be_fetched_is_asked_for_once_and_both_reasons_are_told(system: Path) -> None:
+    asked: list[str] = []
+
+    def fetch(release: str, _: KernelTree | None) -> Path:
+        asked.append(release)
+        raise KbuildError("there is no such package")
+
+    with pytest.raises(UsageError, match=f"no image of kernel {NEW} is installed, only its headers") as refused:
+        resolve([NEW], IMAGE, root=system, fetch=fetch)
+    assert refused.value.hint == "none could be downloaded: there is no such package"
+    assert asked == [NEW]
+
+
 @pytest.mark.parametrize("stated", ["all", "running", "own", "linux", "./linux", "6.*", ""])
 def test_what_a_module_states_is_a_release_and_nothing_else(stated: str, system: Path) -> None:
     for need in Need:
         with pytest.raises(UsageError, match=r"no kernel .* is installed"):
             resolve_release(stated, need, root=system, running=OLD)
     assert resolve_release(OLD, TREE, root=system).release == OLD
+
+
+def test_what_a_module_states_is_no_path_below_a_folder_of_images(system: Path) -> None:
+    planted = system / "boot/vmlinuz-6.1/evil"
+    planted.parent.mkdir()
+    planted.touch()
+    for need in Need:
+        with pytest.raises(UsageError, match=r"no kernel 6\.1/evil is installed"):
+            resolve_release("6.1/evil", need, root=system, running="none")
+
+
+def test_the_running_kernel_is_the_one_that_uname_tells(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(release=OLD, machine="x86_64"))
+    reason = f"It is the running kernel's ({OLD})."
+    assert resolve(["running"], TREE, root=system)[0].reason == reason
+    assert resolve_release(OLD, TREE, root=system).reason == reason
+    for running in (NEW, "none"):
+        assert resolve_release(OLD, TREE, root=system, running=running).reason == GIVEN
+    assert resolve(["running"], TREE, root=system, running=NEW)[0].release == NEW
+
+
+@pytest.mark.parametrize(
+    ("word", "need", "hint"),
+    [
+        ("6.2", TREE, release_hint("6.2")),
+        ("6.2", EITHER, release_hint("6.2")),
+        ("6.2", IMAGE, "apt-get install linux-image-6.2"),
+        ("nonsense", TREE, "name a kernel tree's path"),
+        ("nonsense", IMAGE, "name a kernel tree's path"),
+        (BARE, TREE, release_hint(BARE)),
+        (NEW, IMAGE, f"apt-get install linux-image-{NEW}"),
+    ],
+)
+def test_the_hint_is_for_the_part_that_is_missing(word: str, need: Need, hint: str, system: Path) -> None:
+    with pytest.raises(UsageError) as refused:
+        resolve([word], need, root=system, running="none")
+    assert refused.value.hint.startswith(hint)
+
+
+def test_a_system_without_kernels_is_said_to_have_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no kernel 6\.2 is installed, neither headers nor image; installed: none\n"):
+        resolve(["6.2"], TREE, root=tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_told_from_a_path_that_is_not_there(system: Path) -> None:
+    link = system / "lib/modules" / BARE / "build"
+    link.symlink_to("/usr/src/gone")
+    for need in Need:
+        with pytest.raises(UsageError, match="no kernel tree there, it links to /usr/src/gone, which is missing"):
+            resolve([str(link)], need, root=system)
+
+
+def test_a_release_and_a_tree_that_contradict_each_other_are_both_named(system: Path) -> None:
+    link = system / "lib/modules" / OLD / "build"
+    for words, variables in (([], {KDIR: str(link)}), ([OLD], {})):
+        with pytest.raises(UsageError) as refused:
+            resolve(words, TREE, variables=variables | {KERNELRELEASE: NEW}, root=system)
+        assert refused.value.message == (
+            f"KERNELRELEASE={NEW}, but the kernel tree that is named is that of {OLD} ({link.resolve()})"
+        )
 
 
 def test_a_command_for_one_kernel_refuses_several(system: Path) -> None:

@@ -8,10 +8,11 @@ import struct
 import pytest
 
 from kbuildpy.elf.constants import SHT_NOBITS, SHT_PROGBITS
+from kbuildpy.kernel.release import version_of
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.module_file import THIS_MODULE
-from kbuildpy.loader.since import TABLE_TYPES, VALIDITY_SPLIT, Version, has, version_of
+from kbuildpy.loader.since import TABLE_TYPES, VALIDITY_SPLIT, Version, has
 from kbuildpy.loader.stages.elf_validity import elf_validity
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.elf_objects import DATA, Sec, Sym, elf_object
@@ -108,6 +109,7 @@ def test_a_name_in_struct_module_without_an_end_is_undefined() -> None:
         ("6.12.111+deb12-amd64", (6, 12, 111), False, False),
         ("6.12.117+deb12-amd64", (6, 12, 117), True, True),
         ("6.13-rc1", (6, 13), True, False),
+        ("6.13~rc7-amd64", (6, 13), True, False),
         ("6.13.2", (6, 13, 2), True, False),
         ("7.3.4+deb13-amd64", (7, 3, 4), True, True),
     ],

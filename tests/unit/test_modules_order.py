@@ -37,3 +37,18 @@ def test_the_recipe_of_another_rule_is_not_read() -> None:
 
 def test_modules_come_in_the_order_of_the_list() -> None:
     assert in_order(["a.o", "sub/c.o", "b.o"], "b.ko\nsub/c.ko\na.ko\n") == ["b.o", "sub/c.o", "a.o"]
+
+
+def test_the_directorys_own_list_comes_first_and_once() -> None:
+    """Make comes to the lists of subdirectories first."""
+    records = dict(
+        [
+            record("/m/sub/modules.order", "echo /m/sub/c.ko"),
+            record("/m/modules.order", "cat /m/sub/modules.order"),
+            record("/m/not-modules.order", "echo /m/a.ko"),
+        ]
+    )
+    assert order_files(records, "/m/modules.order") == (
+        ("/m/modules.order", "/m/sub/c.ko\n"),
+        ("/m/sub/modules.order", "/m/sub/c.ko\n"),
+    )

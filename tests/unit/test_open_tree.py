@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.kernel.open_tree import open_tree
+from kbuildpy.kernel.open_tree import PREPARED_FILES, open_tree
+from kbuildpy.kernel.packages import reinstall_hint
 
 TOP_MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\ninclude $(srctree)/scripts/Kbuild.include\n$(MAKE) -C $(objtree)/tools\n"
 
@@ -75,6 +76,16 @@ def test_finds_the_source_part_by_the_source_link(tmp_path: Path) -> None:
     assert open_tree(objects).source == source
 
 
+def test_a_tree_whose_makefile_is_a_link_is_its_own_source(tmp_path: Path) -> None:
+    """Ubuntu's object part links each file of the source part. Kbuild takes the directory of the Makefile that it was
+    called with, and not the one that the link leads to (Makefile: this-makefile, abs_srctree)."""
+    source = fake_source(tmp_path / "linux-headers-6.8")
+    objects = fake_tree(tmp_path / "linux-headers-6.8-generic")
+    (objects / "Makefile").unlink()
+    (objects / "Makefile").symlink_to(source / "Makefile")
+    assert open_tree(objects).source == objects
+
+
 def test_paths_are_physical_when_the_tree_is_named_by_a_link(tmp_path: Path) -> None:
     source = fake_source(tmp_path / "source")
     fake_tree(tmp_path / "objects", source=source)
@@ -92,6 +103,12 @@ def test_the_release_falls_back_on_kernel_release(tmp_path: Path) -> None:
     objects = fake_tree(tmp_path / "linux", "6.1.192")
     (objects / "include/generated/utsrelease.h").unlink()
     assert open_tree(objects).release == "6.1.192"
+
+
+def test_the_release_has_to_begin_with_a_version(tmp_path: Path) -> None:
+    with pytest.raises(KbuildError, match=r"tree, 'mine-6\.1', does not begin with a version"):
+        open_tree(fake_tree(tmp_path / "linux", "mine-6.1"))
+    assert open_tree(fake_tree(tmp_path / "candidate", "6.12~rc7-amd64")).version == (6, 12)
 
 
 def test_a_tree_without_module_symvers_is_a_tree(tmp_path: Path) -> None:
@@ -118,6 +135,15 @@ def test_names_the_headers_of_a_dangling_build_link(tmp_path: Path) -> None:
     assert "6.9.9" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["modules/6.9.9/source", "6.9.9/build", "build"])
+def test_a_dangling_link_that_is_no_build_link_tells_of_no_release(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).symlink_to(tmp_path / "gone")
+    with pytest.raises(UsageError, match=r"links to .*gone, which is missing") as caught:
+        open_tree(tmp_path / name)
+    assert caught.value.hint == "install the kernel's headers package, or name another tree"
+
+
 @pytest.mark.parametrize("character", [" ", ":"])
 def test_refuses_a_path_that_kbuild_cannot_build_in(tmp_path: Path, character: str) -> None:
     objects = fake_tree(tmp_path / f"my{character}linux")
@@ -128,6 +154,22 @@ def test_refuses_a_path_that_kbuild_cannot_build_in(tmp_path: Path, character: s
 def test_refuses_a_directory_without_a_makefile(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a kernel tree"):
         open_tree(tmp_path)
+
+
+def test_refuses_a_directory_without_a_makefile_even_if_it_links_to_a_source(tmp_path: Path) -> None:
+    """make -C has nothing to read there."""
+    objects = fake_tree(tmp_path / "objects", source=fake_source(tmp_path / "source"))
+    (objects / "Makefile").unlink()
+    (objects / "source").symlink_to(tmp_path / "source")
+    with pytest.raises(UsageError, match="not a kernel tree") as caught:
+        open_tree(objects)
+    assert caught.value.hint.startswith("a kernel tree has a Makefile")
+
+
+def test_refuses_a_configured_directory_whose_makefile_leads_to_no_source(tmp_path: Path) -> None:
+    objects = fake_tree(tmp_path / "objects", source=tmp_path, makefile="all: ;\n")
+    with pytest.raises(UsageError, match="not a kernel tree"):
+        open_tree(objects)
 
 
 def test_refuses_a_modules_directory_even_if_its_makefile_calls_a_kernels(tmp_path: Path) -> None:
@@ -161,6 +203,23 @@ def test_asks_to_prepare_a_tree_whose_preparation_was_interrupted(tmp_path: Path
         open_tree(objects)
 
 
+def test_asks_to_prepare_an_object_part_that_has_a_source_of_its_own(tmp_path: Path) -> None:
+    objects = fake_tree(tmp_path / "objects", source=fake_source(tmp_path / "source"))
+    for name in PREPARED_FILES:
+        (objects / name).unlink()
+    with pytest.raises(KbuildError, match=f"not prepared, {' and '.join(PREPARED_FILES)} missing"):
+        open_tree(objects)
+
+
+def test_refuses_a_tree_that_does_not_tell_its_release(tmp_path: Path) -> None:
+    objects = fake_tree(tmp_path / "linux")
+    (objects / "include/generated/utsrelease.h").write_text("/* nothing */\n")
+    (objects / "include/config/kernel.release").write_text("\n")
+    with pytest.raises(KbuildError, match="does not tell its release") as caught:
+        open_tree(objects)
+    assert caught.value.hint == f"make -C {objects} modules_prepare"
+
+
 def test_asks_to_configure_a_source_without_a_configuration(tmp_path: Path) -> None:
     with pytest.raises(KbuildError, match="never configured") as caught:
         open_tree(fake_source(tmp_path / "linux"))
@@ -173,6 +232,20 @@ def test_points_from_a_source_part_to_its_object_part(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="only the source part") as caught:
         open_tree(source)
     assert caught.value.hint == f"name the object part: {objects}"
+
+
+def test_points_to_every_object_part_of_a_source_and_to_no_other(tmp_path: Path) -> None:
+    """Headers packages lie beside it, the output of `make O=build` in it."""
+    source, other = fake_source(tmp_path / "b-source"), fake_source(tmp_path / "b-other")
+    beside = [fake_tree(tmp_path / name, source=source) for name in ("a", "d")]
+    (fake_tree(tmp_path / "c-not-configured", source=source) / "include/config/auto.conf").unlink()
+    fake_tree(tmp_path / "e-of-another", source=other)
+    fake_tree(tmp_path / "f-of-none", source=source, makefile="all: ;\n")
+    fake_tree(tmp_path / "g-in-place")
+    inside = fake_tree(source / "build", source=source, makefile="include ../Makefile\n")
+    with pytest.raises(UsageError, match="only the source part") as caught:
+        open_tree(source)
+    assert caught.value.hint == f"name the object part: {beside[0]} or {inside} or {beside[1]}"
 
 
 def test_names_the_source_part_that_is_gone(tmp_path: Path) -> None:
@@ -200,3 +273,11 @@ def test_names_the_package_of_kbuilds_makefiles_when_that_is_gone(tmp_path: Path
     with pytest.raises(KbuildError, match=r"no .*/scripts/Kbuild\.include") as caught:
         open_tree(fake_tree(tmp_path / "objects", source=source))
     assert "linux-kbuild-6.1" in caught.value.hint
+
+
+def test_names_the_source_part_when_kbuilds_makefiles_are_gone_from_it(tmp_path: Path) -> None:
+    source = fake_source(tmp_path / "linux-headers-6.1-common")
+    (source / "scripts/Kbuild.include").unlink()
+    with pytest.raises(KbuildError, match=r"no .*/scripts/Kbuild\.include") as caught:
+        open_tree(fake_tree(tmp_path / "objects", source=source))
+    assert caught.value.hint == reinstall_hint(source)

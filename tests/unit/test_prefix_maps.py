@@ -29,6 +29,10 @@ GIVEN = [
     "-fdebug-prefix-map=@/drv=debugged -fmacro-prefix-map=@/drv/sub=expanded",
     "-ffile-prefix-map=@/drv=first -ffile-prefix-map=@/drv=second",
     "-ffile-prefix-map=@/out=not-where-it-is",
+    "-ffile-prefix-map=@/other=no -ffile-prefix-map=@/drv=above",
+    "-ffile-prefix-map=@/drv=all -fmacro-prefix-map=@/drv=expanded",
+    "-fmacro-prefix-map=@/drv/sub=expanded -ffile-prefix-map=@/other=no",
+    "-ffile-prefix-map=@/drv=all -fdebug-prefix-map=@/drv=debugged -fmacro-prefix-map=@/drv/sub=expanded",
 ]
 
 
@@ -46,6 +50,21 @@ def test_a_map_of_ours_keeps_those_of_the_command(given: str, tmp_path: Path) ->
     options, ours = shlex.split(command), f"-ffile-prefix-map={tmp_path}/out={tmp_path}/drv"
     there = compiled(tmp_path / "out", [*options, *carried_over([ours], command)], tmp_path)
     assert there == compiled(tmp_path / "drv", options, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "name"),
+    [
+        ("gcc-12", "all"),
+        ("x86_64-linux-gnu-gcc", "all"),
+        ("clang", "expanded"),
+        ("ccache /usr/lib/clang-19", "expanded"),
+    ],
+)
+def test_clang_takes_maps_of_macros_in_the_order_of_the_command(compiler: str, name: str) -> None:
+    """GCC takes every map of files for a later one (as the test above shows); Clang.cpp: addMacroPrefixMapArg."""
+    command = f"{compiler} -ffile-prefix-map=/drv=all -fmacro-prefix-map=/drv=expanded -Iclang.d"
+    assert carried_over(["-ffile-prefix-map=/out=/drv"], command)[0] == f"-ffile-prefix-map=/out={name}"
 
 
 def test_options_that_are_no_maps_are_left_out_of_what_is_carried_over() -> None:

@@ -17,6 +17,7 @@ from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.config import parse_config
 from kbuildpy.kernel.image import read_kernel
 from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.release import version_of
 from kbuildpy.kernel.symvers import format_symvers, parse_symvers
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
@@ -25,7 +26,7 @@ from kbuildpy.loader.kernels.keys import image_state, keyring_of_image
 from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
 from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
-from kbuildpy.loader.since import Version, version_of
+from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
     from kbuildpy.loader.btf.types import BtfTypes

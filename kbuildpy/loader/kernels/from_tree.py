@@ -18,14 +18,14 @@ from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
 from kbuildpy.kernel.own_modules import OwnModules, modules_directory
-from kbuildpy.kernel.release import release_of_vermagic
+from kbuildpy.kernel.release import release_of_vermagic, version_of
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.keys import keyring_of_image
-from kbuildpy.loader.since import Version, version_of
+from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
     from kbuildpy.loader.btf.types import BtfTypes
