@@ -10,15 +10,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 
 from kbuildpy.errors import CommandError
+from kbuildpy.execute import execute
 from kbuildpy.kernel.architecture import ARCHITECTURES
 from kbuildpy.kernel.packages import reinstall_hint
-from kbuildpy.run import install_hint, run
+from kbuildpy.program_packages import install_hint
 from kbuildpy.shell_words import is_operator, shell_words
 
 # e_machine of a program (elf.h), as `uname -m` calls the machine.
@@ -147,7 +149,10 @@ def package_with(path: Path) -> str:
     # (packages from before /usr was merged name what is in it by its old place)
     names = [str(path), *([str(path).removeprefix("/usr")] if str(path).startswith("/usr/lib") else [])]
     for name in names:
-        done = run(["dpkg-query", "--search", name], check=False, timeout=60)
+        try:
+            done = execute(["dpkg-query", "--search", name], timeout=60)
+        except (OSError, subprocess.SubprocessError):
+            return ""
         owner, _, found = done.text.partition("\n")[0].rpartition(": ")
         if done.returncode == 0 and found == name:
             return owner.partition(",")[0]

@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
-from kbuildpy.errors import CommandError
+from kbuildpy.not_started import not_started_in
 from kbuildpy.run import run_attached
 from kbuildpy.say import say
 from kbuildpy.shell_words import is_operator, shell_words
@@ -77,7 +77,7 @@ def run_command(
             text = text.replace(" -c -o ", f" {shlex.join(extra)} -c -o ", 1)
         argv = ["sh", "-c", f"set -e; {text}"]
         status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose)
-        error = _not_started(text, status, cwd, env) if status in (126, 127) else None
+        error = not_started_in(text, status, cwd=cwd, env=env)
         if error:
             raise error
         return status
@@ -87,9 +87,3 @@ def run_command(
         if status:
             return status
     return 0
-
-
-def _not_started(text: str, status: int, cwd: str, env: Mapping[str, str]) -> CommandError | None:
-    from kbuildpy.not_started import not_started_in  # (slow, and for failures only)
-
-    return not_started_in(text, status, cwd=cwd, env=env)

@@ -27,7 +27,7 @@ from kbuildpy.kernel.architecture import (
     srcarch_of,
 )
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import package_of
+from kbuildpy.program_packages import package_of
 
 _CC = re.compile(r"^CC\s*:?=.*?(?:\$\(CROSS_COMPILE\))?([\w.+-]+)\s*$", re.MULTILINE)
 _CROSS_COMPILE = re.compile(r"^override CROSS_COMPILE\s*:?=\s*([^\s$]+)\s*$", re.MULTILINE)

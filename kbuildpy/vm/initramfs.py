@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.run import install_hint
+from kbuildpy.program_packages import install_hint
 from kbuildpy.vm import cpio
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine

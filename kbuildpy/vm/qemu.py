@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from kbuildpy.errors import CommandError
-from kbuildpy.run import run, run_live
+from kbuildpy.run import run
+from kbuildpy.run_live import run_live
 from kbuildpy.vm.direct import direct_kernel
 from kbuildpy.vm.machine import Machine, machine_of_image
 

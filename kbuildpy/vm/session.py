@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.printable import printable
-from kbuildpy.run import package_of
+from kbuildpy.program_packages import package_of
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger import how_to_attach, pause

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed
 from tests.parity.both import kbuildpy, make, trees
 from tests.parity.languages import exporting, module, write_sources
 from tests.parity.scons_project import ALONE, HEAD, SConsProject, private_tree, tree_of, usual_tree

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed, run
+from kbuildpy.run import run
 from tests.parity.both import kbuildpy
 
 pytestmark = pytest.mark.parity

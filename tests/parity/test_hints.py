@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed
 from tests.parity.both import errors, kbuildpy, make
 from tests.parity.languages import module, write_sources
 from tests.parity.scons_project import edit, private_tree, tree_of, usual_tree

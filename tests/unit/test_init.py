@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.run import Completed, run
+from kbuildpy.execute import Completed
+from kbuildpy.run import run
 from kbuildpy.scaffold.existing import Existing, Modules, read_existing
 from kbuildpy.scaffold.init_files import init_changes, write_changes
 from kbuildpy.scaffold.wrapper import kbuild_calls

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.names_in_use import names_in_use
-from kbuildpy.run import Completed, run
+from kbuildpy.run import run
 from kbuildpy.scaffold.library import own_templates
 from kbuildpy.scaffold.licenses import MODULE_LICENSES, spdx_expression
 from kbuildpy.scaffold.render import c_string

@@ -81,6 +81,16 @@ def test_the_package_of_a_file_is_the_one_that_the_system_knows(tmp_path: Path) 
     assert package_with(tmp_path / "nobody's") == ""
 
 
+def test_a_package_database_that_does_not_answer_has_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = tmp_path / "dpkg-query"
+    query.write_text("not a program")
+    query.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert package_with(tmp_path / "x") == ""
+
+
 def test_a_program_of_a_tree_of_ones_own_is_made_there(tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()
     error = refused("true | scripts/genksyms/genksyms", tmp_path)

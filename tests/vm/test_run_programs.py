@@ -14,8 +14,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed, run
+from kbuildpy.run import run
 from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.junit import as_junit
 from kbuildpy.vm.kernels import kernel_of_tree

@@ -13,7 +13,8 @@ import pytest
 
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.errnos import errno_words
-from kbuildpy.run import run, run_live
+from kbuildpy.run import run
+from kbuildpy.run_live import run_live
 from kbuildpy.vm import ARM64, X86_64, Machine
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
