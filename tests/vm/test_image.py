@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.vm import fetch_kernel_image, find_kernel_image
+from kbuildpy.kernel.image import find_kernel_image
+from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 
 RELEASE = "0.0.1-none"

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.vm import boot, machine_for, make_initramfs
 from kbuildpy.vm.in_tree import fetch_kernel_modules
+from kbuildpy.vm.initramfs import make_initramfs
+from kbuildpy.vm.machine import machine_for
+from kbuildpy.vm.qemu import boot
 from tests.vm.bad_modules import SOURCES, build
 from tests.vm.kernels import image_of, swept, tree_called
 from tests.vm.samples import built_samples
