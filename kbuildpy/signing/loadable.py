@@ -11,10 +11,10 @@ although it cannot verify with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
+
+from kbuildpy.kernel.depmod_indexes import plain_name
 
 CURVES = {"secp192r1": "p192", "secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 """The curves that kernels have names for: as cryptography calls them, and as `ecdsa-nist-NAME`."""
@@ -30,7 +30,6 @@ _P521 = (6, 10)
 """From which version on the parser knows P-521."""
 _PARSED = re.compile(rb"ecdsa-nist-(p\d+)\0")
 _VERIFIED = re.compile(rb"ecdsa-nist-(p\d+)-[a-z]")
-_ALIAS = re.compile(rb"^alias crypto-ecdsa-nist-(p\d+) ", re.MULTILINE)
 
 
 class Problem(NamedTuple):
@@ -40,14 +39,14 @@ class Problem(NamedTuple):
     words: str
 
 
-def curves_in(kernel: bytes, aliases: tuple[Path, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """The curves whose names a kernel's parser knows, and those that it has something to verify with: built in, or in
-    a module as one of depmod's lists of `aliases` has it."""
-    verified = set(_VERIFIED.findall(kernel))
-    for listing in aliases:
-        with suppress(OSError):
-            verified.update(_ALIAS.findall(listing.read_bytes()))
-    return _names(_PARSED.findall(kernel)), _names(verified)
+def curves_in(kernel: bytes, loadable: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The curves that a kernel's parser knows, and the curves that it can verify with.
+
+    The code for the latter is built in or in a module; `loadable` are the aliases of the kernel's modules, as
+    `kernel.depmod_indexes` has them.
+    """
+    modular = {curve for curve in CURVES.values() if plain_name(f"crypto-ecdsa-nist-{curve}") in loadable}
+    return _names(_PARSED.findall(kernel)), _names(_VERIFIED.findall(kernel)) | modular
 
 
 def parse_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None:
