@@ -6,7 +6,7 @@ only when its command is called: `kbuildpy --help` and shell completion must not
 command is a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `check`, `keygen`, `sign`, `verify`, `install`, `run`, `kernels`.
-- `words`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
+- `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `check_output`: what `check` prints, in each format.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.

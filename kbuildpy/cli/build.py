@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from kbuildpy.cli.words import (
+from kbuildpy.cli.shared_options import (
     add_format,
     add_jobs,
     add_kernels,

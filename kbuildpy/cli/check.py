@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.cli.check_output import print_steps, print_verdicts
 from kbuildpy.cli.parameters import add_params, read_params, words_of
-from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
+from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.depmod_order import installed_modules

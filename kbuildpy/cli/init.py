@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from kbuildpy.cli.words import add_kernels, add_quiet, split_words
+from kbuildpy.cli.shared_options import add_kernels, add_quiet, split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve_one

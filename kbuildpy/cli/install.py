@@ -13,8 +13,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from kbuildpy.cli.progress import print_line, with_bar
+from kbuildpy.cli.shared_options import (
+    add_format,
+    add_jobs,
+    add_kernels,
+    add_quiet,
+    add_verbose,
+    job_count,
+    split_words,
+)
 from kbuildpy.cli.terminal import ask_passphrase
-from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.install.depmod import depmod_runs, index_modules
 from kbuildpy.install.module import target_of

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kbuildpy.cli.words import add_format, add_quiet
+from kbuildpy.cli.shared_options import add_format, add_quiet
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.btf import btf_of

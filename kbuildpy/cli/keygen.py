@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kbuildpy.cli.shared_options import add_quiet
 from kbuildpy.cli.terminal import ask_new_passphrase
-from kbuildpy.cli.words import add_quiet
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:

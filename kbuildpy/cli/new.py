@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from kbuildpy.cli.words import add_format, add_quiet, named_path
+from kbuildpy.cli.shared_options import add_format, add_quiet, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.printable import printable
 from kbuildpy.scaffold.author import check_line, default_author

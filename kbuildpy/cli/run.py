@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
-from kbuildpy.cli.words import add_format, add_kernels, add_quiet, add_verbose, named_path
+from kbuildpy.cli.shared_options import add_format, add_kernels, add_quiet, add_verbose, named_path
 from kbuildpy.errors import KbuildError, UsageError, unexpected
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.printable import printable

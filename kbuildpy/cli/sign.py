@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import with_bar
+from kbuildpy.cli.shared_options import add_format, add_jobs, add_quiet, add_verbose, job_count
 from kbuildpy.cli.terminal import ask_passphrase
-from kbuildpy.cli.words import add_format, add_jobs, add_quiet, add_verbose, job_count
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.module_files import find_modules

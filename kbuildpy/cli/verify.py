@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import Say, print_line, with_bar
-from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
+from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.module_files import find_modules

@@ -2,7 +2,7 @@
 """The kinds of device tables: facts of include/linux/mod_devicetable.h and scripts/mod/file2alias.c.
 
 Most tables are a prefix and a run of `Part`s: a letter or two and a member's value in hexadecimal, or `*`
-when the entry leaves that member open. Those are data; what is not that regular is a function in `device_aliases`
+when the entry leaves that member open. Those are data; what is not that regular is a function in `irregular_tables`
 (and `usb`).
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kbuildpy.modpost.alias_parts import ANY8, ANY16, ANY32, Part, open_ended, uuid_text
-from kbuildpy.modpost.device_aliases import (
+from kbuildpy.modpost.irregular_tables import (
     INPUT_BITS,
     acpi_alias,
     amba_alias,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The words of a command that takes paths and variables, as make does on its command line."""
+"""Options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and words that are paths or VAR=VALUE."""
 
 from __future__ import annotations
 
