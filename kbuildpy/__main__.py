@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The program `kbuildpy`, which `python -m kbuildpy` is too: a process of its own around `kbuildpy.cli.main`."""
+"""The program `kbuildpy`, also as `python -m kbuildpy`: runs `kbuildpy.cli.main` as a process of its own."""
 
 import gc
 import sys

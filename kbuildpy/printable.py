@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names and lines of somebody else's, for a person to read: a file may be called anything, and a terminal obeys."""
+"""Escapes names and lines of foreign origin before they are printed: they may contain codes that control a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 
 def printable_error(message: str, hint: str | None) -> str:
-    """What was wrong with a file, in one line, and below it what to do."""
+    """A message in one line, and below it the hint."""
     return "\n".join((printable(message), *(f"  {printable(line)}" for line in (hint or "").splitlines())))
 
 

@@ -82,13 +82,14 @@ def check_signatures(modules: Sequence[BuiltModule], rules: InstallRules, signer
         return
     if rules.strip and not signer:
         warn(
-            f"kbuildpy: warning: {signed[0].source}: stripping takes the signature away"
+            f"kbuildpy: warning: {signed[0].source}: stripping removes the signature"
             + (f" (and those of {len(signed) - 1} others)" if len(signed) > 1 else "")
-            + "\n  let installing sign, after stripping: --key KEY --cert CERT"
+            + "\n  sign during the installation, after stripping: --key KEY --cert CERT"
         )
     elif signer and not rules.strip:
         raise KbuildError(
-            f"{signed[0].source}: signed already", hint="install it as it is, without --key, or give an unsigned one"
+            f"{signed[0].source}: signed already",
+            hint="install it as it is, without --key, or install an unsigned module",
         )
 
 

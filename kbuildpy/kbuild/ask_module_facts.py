@@ -71,7 +71,7 @@ def _parse(assembly: str, tree: KernelTree) -> ModuleFacts:
     numbers = {name: int(number) for name, number in _NUMBER.findall(assembly)}
     vermagic = _VERMAGIC.search(assembly)
     if vermagic is None or not {"SIZE", "NAME", "NAME_SIZE", "INIT"} <= numbers.keys():
-        raise KbuildError(f"{tree.objects}: the compiler's output carries no vermagic and no layout of struct module")
+        raise KbuildError(f"{tree.objects}: the compiler's output has no vermagic and no layout of struct module")
     layout = ModuleStruct(
         numbers["SIZE"], (numbers["NAME"], numbers["NAME_SIZE"]), numbers["INIT"], numbers.get("EXIT")
     )

@@ -145,7 +145,7 @@ class Freshness:
         """Why an object is stale, in words: the headers and CONFIG_ symbols that changed."""
         entry = self._objects.get(object_file)
         if entry is None:
-            return "it is not known what it was made from"
+            return "its dependencies are not known"
         outdated = self._outdated_states().intersection(entry["states"])
         paths = sorted(self._states[number][0] for number in outdated)
         then, now = self._configs.get(entry["config"], {}), self._configs[self._config]

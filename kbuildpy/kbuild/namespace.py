@@ -29,7 +29,7 @@ _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 
 
 class OverlayRefused(Exception):
-    """This system allows no overlay over a directory; the text says why."""
+    """The system refuses an overlay over a directory; the message has the reason."""
 
 
 class Namespace(NamedTuple):

@@ -62,7 +62,7 @@ def parse_tree_answer(
     rules = _rules(output.records)
     if not (rules["modpost"] and rules["mod.o"] and rules["ko"]):
         raise KbuildError(
-            f"{tree.objects}: the tree's makefiles did not say how to run modpost or link a module",
+            f"{tree.objects}: the tree's makefiles have no command that runs modpost or links a module",
             hint="is the tree prepared for external modules? (make modules_prepare)",
         )
     facts, common, modpost = output.facts, rules["common"], rules["modpost"][0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Variables that nothing reads: a misspelt one would change nothing, and say nothing.
+"""Finds variables that nothing reads: make ignores a misspelt variable silently.
 
 make takes any variable on its command line. Here the text of what could read one is searched for its name: the kernel
 tree's makefiles, the module directory's, and the scripts there, to which make hands its variables on.

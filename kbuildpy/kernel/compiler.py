@@ -80,7 +80,7 @@ def cross_variables(tree: KernelTree, variables: Mapping[str, str], environ: Map
     if asked and architecture.srcarch and srcarch_of(asked) != architecture.srcarch:
         raise UsageError(
             f"{tree.objects}: the kernel tree is for {architecture}, not for ARCH={asked}",
-            hint="leave ARCH out, or name a kernel tree of that architecture",
+            hint="remove ARCH, or name a kernel tree of that architecture",
         )
     if not _needs_another_compiler(architecture):
         return {}

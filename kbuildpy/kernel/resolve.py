@@ -48,7 +48,7 @@ def resolve(
         if kdir and [kernel.tree and kernel.tree.objects for kernel in found] != [open_tree(kdir).objects]:
             raise UsageError(
                 f"-k {' -k '.join(words)} and KDIR={kdir} name different kernel trees",
-                hint="give one of them: -k takes a path, too, and may repeat",
+                hint="use one of them: -k also takes a path, and may repeat",
             )
     elif kdir or release:
         found = [_of_variables(kdir, release, situation)]
@@ -119,7 +119,7 @@ def _check_release(kernel: ChosenKernel, release: str) -> None:
     if kernel.release != release:
         place = kernel.tree.objects if kernel.tree else kernel.image
         raise UsageError(
-            f"KERNELRELEASE={release}, but the kernel tree that is named is that of {kernel.release} ({place})",
+            f"KERNELRELEASE={release}, but the named kernel tree is for {kernel.release} ({place})",
             hint="name the kernel once: its tree (KDIR, -k) or its release (KERNELRELEASE, -k)",
         )
 

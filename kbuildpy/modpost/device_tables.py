@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kinds of device tables: facts of include/linux/mod_devicetable.h and scripts/mod/file2alias.c.
 
-Most tables are a prefix and a run of `Part`s: a letter or two and a member's value in hexadecimal, or `*`
-when the entry leaves that member open. Those are data; what is not that regular is a function in `irregular_tables`
-(and `usb`).
+Most tables are a prefix and a run of `Part`s: a letter or two and a member's value in hexadecimal, or `*` when the
+entry leaves that member open. Those are data; irregular tables have functions in `irregular_tables` and `usb`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What modpost says, word for word (scripts/mod/modpost.c: modpost_log).
+"""modpost's messages, word for word (scripts/mod/modpost.c: modpost_log).
 
 The texts are the tree's own, so that an editor or a CI job that knows Kbuild's lines knows ours. Most of
 them were reworded once, when the module's name became a prefix; both wordings stand side by side here.
@@ -19,7 +19,7 @@ class Diagnostic:
 
 
 class Fatal(Exception):
-    """modpost gives up at once: exit(1). What it said is in the log already."""
+    """modpost gives up at once: exit(1). Its messages are in the log already."""
 
 
 OLD: dict[str, str] = {

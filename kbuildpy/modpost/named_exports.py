@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who exports what, as modpost kept it up to 5.18 (scripts/mod/modpost.c: sym_add_exported, write_dump).
+"""The table of exports of modpost up to 5.18 (scripts/mod/modpost.c: sym_add_exported, write_dump).
 
 There is one entry for a name, and who exports it again changes that one: owner and macro where that is allowed, CRC
 and namespace always. Two things follow from the hash table that the entries lived in: the order of `Module.symvers`,

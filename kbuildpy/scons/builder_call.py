@@ -32,7 +32,7 @@ def modules_of_call(
     check_names(call, builder, variables)
     nodes = file_nodes(env, call, given_modules(call, modules, source, example=example))
     if verb and not nodes:
-        raise UsageError(f"{call}: no modules to {verb}", hint=f"name one: {call}(ko)")
+        raise UsageError(f"{call}: no modules to {verb}", hint=f"name modules: {call}(ko)")
     return nodes
 
 

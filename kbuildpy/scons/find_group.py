@@ -28,7 +28,7 @@ def find_group(session: Session, project: KernelProject, directory: str, out: st
     elif group.directory != directory or group.project is not project:
         raise KbuildError(
             f"{out}: modules of {_difference(group, directory, project)} would both be built there",
-            hint="give the two the same variables, or one of them another place (KBUILD_OUT, or a variant directory)",
+            hint="use the same variables for both, or another output directory for one (KBUILD_OUT, VariantDir())",
         )
     return group
 

@@ -87,7 +87,7 @@ def parse(signature: bytes) -> SignedData:
     try:
         found = asn1.decode_der(ContentInfo, message)
     except ValueError as error:
-        raise Refused(f"the signature is no CMS message: {error}") from error
+        raise Refused(f"the signature is not a CMS message: {error}") from error
     if found.content_type != SIGNED_DATA:
         raise Refused(
             f"the signature is a CMS message of type {found.content_type.dotted_string}, no signed data",
@@ -140,7 +140,7 @@ def key_identifier(certificate: Certificate) -> bytes:
     except x509.ExtensionNotFound:
         raise KbuildError(
             "the certificate has no subject key identifier to name the signer by",
-            hint="name it by issuer and serial number, or make a certificate with subjectKeyIdentifier=hash",
+            hint="name the signer by issuer and serial number, or make a certificate with subjectKeyIdentifier=hash",
         ) from None
     return extension.value.digest
 

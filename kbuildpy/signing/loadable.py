@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which certificates a kernel can load, and with which keys it can verify: crypto/asymmetric_keys/x509_cert_parser.c
-(x509_note_sig_algo, x509_extract_key_data), x509_public_key.c (x509_check_for_self_signed), crypto/rsa.c
-(rsa_check_key_length), crypto/ecdsa.c.
+"""The certificates that a kernel can load, and the keys that it can verify with:
+crypto/asymmetric_keys/x509_cert_parser.c (x509_note_sig_algo, x509_extract_key_data), x509_public_key.c
+(x509_check_for_self_signed), crypto/rsa.c (rsa_check_key_length), crypto/ecdsa.c.
 
 A certificate that cannot be loaded verifies nothing. The surprise: one that signs itself is verified when it is loaded,
 so a kernel without ECDSA does not load one with a key on a curve. It loads one that another certificate has signed,
@@ -33,7 +33,7 @@ _VERIFIED = re.compile(rb"ecdsa-nist-(p\d+)-[a-z]")
 
 
 class Problem(NamedTuple):
-    """What the kernel answers, and why in words that go on from "its certificate"."""
+    """The kernel's error, and the reason, in words that continue "its certificate"."""
 
     errno: str
     words: str
@@ -50,8 +50,8 @@ def curves_in(kernel: bytes, loadable: Collection[str]) -> tuple[frozenset[str],
 
 
 def parse_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None:
-    """Why the kernel's parser does not take a certificate (cryptography's object), whose curves are `curves` (None: it
-    is not known which kernel); None if it does."""
+    """Why the kernel's parser refuses a certificate (cryptography's object); None if it accepts it. `curves` are the
+    curves that the parser knows; None for an unknown kernel."""
     signature = parsed.signature_algorithm_oid
     if signature.dotted_string not in _RSA and not signature.dotted_string.startswith(_OTHER_SIGNATURES):
         return Problem("ENOPKG", f"is signed in a way that kernels do not know ({_called(signature)})")
@@ -82,8 +82,8 @@ def verify_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None
 
 
 def warn_of_kernels(certificate: Any, release: str = "", config: Mapping[str, str] | None = None) -> str:
-    """What is to be said of a certificate (cryptography's object) that a kernel cannot use, "" for one that it can: the
-    kernel `release` with this configuration, without them any kernel."""
+    """The warning about a certificate (cryptography's object) that the kernel `release` with this configuration, or
+    without them any kernel, cannot use; "" for a usable one."""
     parses = verifies = None
     if config is not None:
         parses = frozenset(CURVES.values()) - (frozenset() if _version(release) >= _P521 else {"p521"})
@@ -95,7 +95,7 @@ def warn_of_kernels(certificate: Any, release: str = "", config: Mapping[str, st
 
 
 def needed_for(algorithm: str) -> str:
-    """What a kernel must have for a key of one of `keygen.ALGORITHMS`, "" if all do."""
+    """The configuration that a kernel needs for a key of one of `keygen.ALGORITHMS`; "" if every kernel can use it."""
     if algorithm == "p-521":
         return "CONFIG_CRYPTO_ECDSA, from 6.10 on"
     if algorithm.startswith("p-"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the kernel's parser makes of a module's signature (crypto/asymmetric_keys/pkcs7_parser.c).
+"""Parses a module's signature as the kernel does (crypto/asymmetric_keys/pkcs7_parser.c).
 
 Every way to refuse it before a key is looked for is here, with the kernel's error. One difference: the kernel reads
 BER and leaves out what it does not use, and this reads DER, which is what every program that signs modules writes. So

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signs, and how."""
+    """The key, the certificate and the digest that sign."""
 
     key: PrivateKey
     certificate: Certificate
@@ -60,14 +60,14 @@ def sign_module(module: bytes, signer: Signer, *, replace: bool = False) -> byte
     one that is compressed, which a signature behind it would only damage.
     """
     if name := compression_of(module):
-        raise KbuildError(f"it is compressed ({name})", hint="sign the module that is in it")
+        raise KbuildError(f"it is compressed ({name})", hint="decompress the module first, and sign that")
     contents = module
     signed = split_signature(module)
     if signed is not None:
         if is_by(signed.signature, signer) and is_intact(signed.contents, signed.signature, signer.certificate):
             return None
         if not replace:
-            raise KbuildError("it is signed already", hint="to sign it anew: --replace")
+            raise KbuildError("it is signed already", hint="use --replace to sign it again")
         contents = without_signatures(signed.contents)
     return append_signature(contents, signer.detached(contents))
 

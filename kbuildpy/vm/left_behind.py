@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Leftovers of modules: things that are listed when these are gone, and addresses in memory that they had."""
+"""Leftovers of modules: objects that are still listed after their removal, and uses of their memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def untold(things: Iterable[str], told: Iterable[Complaint]) -> list[str]:
 def leak(things: Sequence[str]) -> Complaint:
     """The complaint about `things` that a module left behind."""
     more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
-    words = f"something was left behind: {', '.join(things[:_NAMED])}{more}"
+    words = f"the module left something behind: {', '.join(things[:_NAMED])}{more}"
     return Complaint("leak", words, tuple(things) if more else ())
 
 

@@ -43,14 +43,14 @@ _FIRST_PROGRAM = re.compile(r"Run /\S+ as init process")
 
 @dataclass(frozen=True)
 class BootResult:
-    """What came of a boot."""
+    """The result of a boot."""
 
     log: tuple[str, ...]
-    """What the kernel logged: lines without time stamps."""
+    """The kernel's log: lines without time stamps."""
     seconds: float
-    """How long it ran."""
+    """The duration in seconds."""
     timed_out: bool
-    """It was stopped because its time was up."""
+    """It was stopped at its time limit."""
 
 
 def boot(

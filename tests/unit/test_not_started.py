@@ -106,7 +106,7 @@ def test_a_program_for_another_machine_is_told_from_one_that_is_damaged(command:
     path.write_bytes(b"\x7fELF\2\1\1" + bytes(9) + b"\2\0" + machine.to_bytes(2, "little") + bytes(44))
     path.chmod(0o755)
     error = refused(command, tmp_path)
-    assert error.message == f"{path}: a program for {name}, and this machine is {os.uname().machine}"
+    assert error.message == f"{path}: a program for {name}, but this machine is {os.uname().machine}"
     assert error.hint.startswith(f"build it anew (make -C {tmp_path} modules_prepare)")
     assert "this machine's" in error.hint
 
