@@ -119,11 +119,10 @@ def _claim(beside: Path, real: Path) -> int:
 
 
 def _open_beside(beside: Path, real: Path) -> int:
-    """A new file `beside`, else the one that a kill left there, or that somebody has claimed who replaces `real`.
-
-    Where others can write, they can lay a file of that name there, or a link to one: what is written would be theirs to
-    change, or would go into another file. So a file that is there is this user's, or belongs to the owner of `real`,
-    as a replacement does in the end, and has no other name.
+    """A new file `beside`, else the existing one, which a killed process left, or which another process that replaces
+    `real` has locked. In a directory where other users can write, they can create a file or a link of that name: they
+    could then change the contents, or redirect them. So a file that is there is this user's, or belongs to the owner of
+    `real`, as a replacement does in the end, and has no other name.
     """
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:

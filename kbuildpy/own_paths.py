@@ -19,8 +19,8 @@ _LINKS = 40  # as many as the kernel follows (include/linux/namei.h: MAXSYMLINKS
 
 
 def found_foreign(path: Path) -> str:
-    """The first thing on the way to the directory `path`, or that directory, by which another user can change what is
-    in it, in a sentence; "" for none. What is not there yet is nobody's.
+    """A sentence about the first directory or link on the way to the directory `path`, itself included, through which
+    another user can change its contents; "" for none. Missing directories do not count.
 
     The directory itself has to be this user's, also where root made it.
     """

@@ -2,7 +2,7 @@
 """The same work on many items, in threads or in processes.
 
 Threads for work that waits (for the disk, for programs); processes for work that keeps the interpreter locked. The
-pools are imported when they are used: they take 25 ms, which is more than a command with one file needs for all else.
+pools are imported when they are used: they take 25 ms, which is more than all other work of a command with one file.
 """
 
 from __future__ import annotations

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    r"""`text` in one line that does nothing to a terminal.
-
-    But for tabs, what has no glyph is escaped as in Python: a newline as `\n`, ESC as `\x1b`, what turns the direction
-    of writing; a byte that is no UTF-8 as `\xff`.
+    r"""`text` in one line without control characters. Characters without a glyph, except tabs, are escaped as in
+    Python: a newline as `\n`, ESC as `\x1b`, marks that change the direction of writing; a byte that is not UTF-8 as
+    `\xff`.
     """
     if text.isprintable():
         return text

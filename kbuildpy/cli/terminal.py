@@ -17,7 +17,7 @@ def ask_passphrase(name: str) -> str | None:
 
 def ask_new_passphrase(name: str) -> str | None:
     """A passphrase for a new key, typed twice. Raises `KbuildError` if the two differ; None without a terminal."""
-    given = ask_passphrase(f"the new {name}")
+    given = ask_passphrase(f"the new key {name}")
     if given is not None and given != ask_passphrase(f"{name}, once more"):
         raise KbuildError("the two passphrases differ; nothing was written")
     return given

@@ -2,8 +2,8 @@
 """vermagic and `struct module` of a kernel tree, from its compiler: the counterparts are VERMAGIC_STRING
 (include/linux/vermagic.h) and include/linux/module.h.
 
-Both hang on the configuration, the architecture's headers and the compiler's plugins (randomised structures), so one
-probe asks for them. The answer is kept in the user's cache with the state of everything that it was made from; looking
+Both depend on the configuration, the architecture's headers and the compiler's plugins (randomised structures), so one
+probe asks for both. The answer is kept in the user's cache with the state of everything that it was made from; looking
 that up imports next to nothing, because a check of one module does no more.
 """
 

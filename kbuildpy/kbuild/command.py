@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs the shell text of Kbuild's commands.
 
-Nearly all of them are plain words joined by `;`: those start as argument lists, without a shell in between.
-What needs a shell (pipes, redirections, variables) gets one, under `set -e` as Kbuild's `cmd` macro does.
-The text is the kernel tree's own, never composed here.
+Nearly all of them are plain words joined by `;`: those start as argument lists, without a shell in between. A command
+that needs a shell (pipes, redirections, variables) gets one, under `set -e` as in Kbuild's `cmd` macro. The text comes
+from the kernel tree, and is never composed here.
 """
 
 from __future__ import annotations

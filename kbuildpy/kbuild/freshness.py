@@ -142,7 +142,7 @@ class Freshness:
         return False
 
     def why_stale(self, object_file: str) -> str:
-        """Why an object is stale, in words: the headers and CONFIG_ symbols that changed."""
+        """Why an object is stale, a sentence with the headers and CONFIG_ symbols that changed."""
         entry = self._objects.get(object_file)
         if entry is None:
             return "its dependencies are not known"

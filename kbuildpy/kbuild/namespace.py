@@ -180,7 +180,7 @@ def _enter(libc: Any, namespace: Namespace, cwd: str, end_with_us: Callable[[], 
         if descriptor is not None:
             _check(libc.setns(descriptor, 0), "setns")
     os.chdir(cwd)
-    # (last: who enters a user namespace is told no more)
+    # (last: entering a user namespace clears the signal of prctl(PR_SET_PDEATHSIG))
     end_with_us()
 
 

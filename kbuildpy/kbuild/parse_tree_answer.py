@@ -16,7 +16,7 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kbuild.tree_programs import parse_programs, program_files
 from kbuildpy.kernel.tree import KernelTree
 
-# Up to 5.18 a missing symvers file is told by a rule of its own, which `make -n` shows.
+# Up to 5.18 a rule of its own reports a missing symvers file; `make -n` shows it.
 _WARNING = re.compile(r"^echo >&2 '[^']*'$", re.MULTILINE)
 
 

@@ -36,8 +36,8 @@ def unread_variables(names: Iterable[str], makefiles: Sequence[str], directory: 
 
 
 def unmentioned(names: Iterable[str], files: Iterable[Path | None]) -> list[str]:
-    """Those of `names` that are a word in none of `files`; none of them where a file is None: there are too many to
-    tell. A file that cannot be read mentions nothing."""
+    """The `names` that do not occur as a word in `files`; empty if a file is None, which means too many files. An
+    unreadable file counts as empty."""
     left = list(names)
     for path in files:
         if path is None or not left:

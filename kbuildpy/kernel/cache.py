@@ -38,7 +38,7 @@ def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
         # A directory of another user could feed us commands, and under sudo we would leave root's files in it.
         foreign = found_foreign(wanted)
         if not foreign and _make(wanted):
-            # (made in a directory, or through a link, that nobody else can change meanwhile)
+            # (made in a directory, or through a link, that no other user can change meanwhile)
             foreign = found_foreign(wanted) or (foreign_entry(wanted) if _lets_others_in(wanted) else "")
             if not foreign:
                 return wanted

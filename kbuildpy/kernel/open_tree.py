@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A directory -> a kernel tree, or the one reason why it is none.
+"""From a directory to a kernel tree, or to the one reason why the directory cannot be used.
 
 Kbuild finds the two parts of a tree by itself: `make -C OBJECTS` reads the object part's `Makefile`, which is
 the kernel's own one (a tree that was built in place) or a few generated lines that include or call the source

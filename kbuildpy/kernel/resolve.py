@@ -83,8 +83,8 @@ def resolve_release(
 ) -> ChosenKernel:
     """The kernel called `release`, as a module says that it was built for it.
 
-    Whoever wrote the module may have written anything: the word is never taken for a path, which could be a tree of
-    theirs, or for anything else that `-k` takes. Raises what `resolve` raises.
+    A module may contain any word there, so it is never taken for a path, which could be a malicious tree, nor for
+    another word of `-k`. Raises what `resolve` raises.
     """
     return kernel_of_release(release, Situation(need, root, running or os.uname().release, fetch))
 

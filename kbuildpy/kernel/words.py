@@ -157,7 +157,7 @@ def _at(path: Path, situation: Situation) -> ChosenKernel:
 def _all(situation: Situation) -> list[ChosenKernel]:
     installed = installed_trees(situation.root)
     if installed.broken:
-        # Somebody who ships a module for all kernels must not find out later that one was left out.
+        # The author of a release for all kernels must see at once that a kernel is left out.
         raise installed.broken[0][1]
     kernels = _installed(installed.trees, situation, "All installed kernels are wanted.")
     if not kernels:

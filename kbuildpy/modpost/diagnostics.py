@@ -102,8 +102,8 @@ NEW: dict[str, str] = {
 class Log:
     """Collects diagnostics in modpost's order; `failed` is its `error_occurred`.
 
-    `module_prefix` selects the newer wording. `fatal_word` is how a fatal error announces itself. `truncates` says
-    what becomes of a line that is too long (see `check_line`).
+    `module_prefix` selects the newer wording. `fatal_word` is how a fatal error announces itself. `truncates` says how
+    a line that is too long is treated (see `check_line`).
     """
 
     module_prefix: bool

@@ -87,7 +87,7 @@ class KnownExports:
         return not symvers.unique or any(_share_a_symbol(symvers, earlier) for _, earlier in self.files)
 
     def add(self, symbol: ExportedSymbol) -> ExportedSymbol:
-        """Add an export of a module at hand; the entry that stands for it now."""
+        """Add an export of a module that is being built; returns the entry for it."""
         earlier = self.find(symbol.name)
         if earlier is not None and self.conflicts(symbol.owner, earlier.owner):
             self.log.module("exported-twice", symbol.owner.name, symbol=symbol.name, owner=earlier.owner.filename)

@@ -24,7 +24,7 @@ from kbuildpy.modpost.mismatch_rules import (
 
 @dataclass(frozen=True)
 class ReferenceEnd:
-    """One end of a reference: its section, the address there, and the symbol that it is told by.
+    """One end of a reference: its section, the address there, and the symbol that messages name.
 
     `symbol` is "" or "(unknown)", and `is_function` None, where there is none; `value` is the symbol's.
     """

@@ -20,7 +20,7 @@ class Mismatches:
     count: int = 0
     """The number of mismatches."""
     extable_entry_size: int = 0
-    """Bytes of an entry of `__ex_table`, 0 until one has told (before 6.0)."""
+    """The size of an entry of `__ex_table`, 0 until it is known (before 6.0)."""
 
 
 @dataclass(frozen=True)

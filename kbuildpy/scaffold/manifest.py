@@ -154,7 +154,7 @@ def parse_version(text: str, what: str) -> tuple[int, int]:
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
-    # (not for those who make no project: it takes longer than all else here)
+    # (slow, and only needed to make a project)
     try:
         import tomllib
     except ImportError:  # Python 3.10

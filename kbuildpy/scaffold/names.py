@@ -27,9 +27,9 @@ _KEYWORDS = frozenset(
 
 
 def check_name(name: str, *, taken: dict[str, str]) -> str:
-    """`name`, if a module can be called so; `taken` are names that are in use, each with by whom.
+    """`name`, if it is a valid name for a module. `taken` are names that are in use, each with its user.
 
-    Raises `UsageError` that says what is wrong with it.
+    Raises `UsageError` with the reason for an invalid name.
     """
     if not name:
         raise UsageError("a module needs a name", hint="kbuildpy new TEMPLATE NAME")

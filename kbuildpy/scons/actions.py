@@ -34,7 +34,7 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
     signature: bytes
     """The action is up to date as long as it stays."""
     describe: Callable[[], str]
-    """What the signature is made of, in words, for --debug=explain."""
+    """The parts of the signature as text, for --debug=explain."""
     whose: str
     """The kernel that errors are about, where there are several."""
     begin: Callable[[], None]

@@ -34,7 +34,7 @@ def find_group(session: Session, project: KernelProject, directory: str, out: st
 
 
 def _difference(group: Group, directory: str, project: KernelProject) -> str:
-    """How what `group` is built for differs from `directory` and `project`, in words."""
+    """The difference between `group` and a group for `directory` and `project`, a phrase."""
     if group.directory != directory:
         return f"{group.directory} and of {directory}"
     one, other = group.project, project

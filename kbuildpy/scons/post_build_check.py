@@ -39,7 +39,7 @@ def check_built(group: Group, module: Path, shown: str) -> None:
     if verdict.accepted:
         return
     if group.project.warns_of_symbols and verdict.stage == "simplify_symbols":
-        # (modpost's warning is one of many, and its words are those for symbols that something else will export)
+        # (modpost's warning is easily overlooked, and also means symbols that another module will export)
         complain(f"kbuildpy: warning: {shown}: {verdict.kernel} would refuse it: {verdict.reason}")
         return
     module.unlink()

@@ -139,7 +139,7 @@ def _declare(
         if group:
             report.attributes.kbuildpy_contents = group.contents
         report.set_nocache()
-        # A directory is built with all that is in it, unless told otherwise.
+        # By default, SCons builds all targets in a directory.
         env.Ignore(report.dir, report)
         failed = env.fs.File(str(failed_report_of(Path(node.get_abspath()))))
         env.Clean(report, failed)

@@ -24,7 +24,7 @@ from kbuildpy.signing.private_key import KeyGoneError
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.trailer import append_signature, is_signed, split_signature, without_signatures
 
-# Signing waits for the disk most of the time (fsync), and one file's wait is another's turn.
+# Signing waits for the disk most of the time (fsync); meanwhile another thread signs.
 _CPUS = os.cpu_count() or 1
 JOBS = 4 * _CPUS
 _PER_PROCESS = 16
@@ -57,7 +57,7 @@ def sign_files(
     pack: Pack | None = None,
     jobs: int = 0,
 ) -> Iterator[SignedFile]:
-    """Sign every file of `paths` in place, in any order; what became of each as soon as it is known.
+    """Sign every file of `paths` in place, in any order; yields the result of each file when it is done.
 
     A kernel looks for a signature in what was compressed: a compressed module is unpacked, signed, and compressed again
     by `pack`, without which it is an error.

@@ -60,7 +60,7 @@ class Certificate:
     _key: Any = field(repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For another process: cryptography's objects stay here, and are made anew there."""
+        """For other processes: cryptography's objects are not passed on, but made again there."""
         return parse_certificate, (self.der, self.source)
 
     @cached_property

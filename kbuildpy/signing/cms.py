@@ -79,7 +79,7 @@ def message(
 def parse(signature: bytes) -> SignedData:
     """The signed data of a CMS message. Raises `Refused` for anything else.
 
-    As the kernel's decoder does (lib/asn1_decoder.c), it ignores what comes after the message.
+    As the kernel's decoder does (lib/asn1_decoder.c), it ignores bytes behind the message.
     """
     message = _message(signature)
     if _begins_with_another_type(message):
@@ -97,7 +97,7 @@ def parse(signature: bytes) -> SignedData:
 
 
 def _message(signature: bytes) -> bytes:
-    """`signature` without what comes after its outermost value; the same if that has no definite length."""
+    """`signature` without the bytes behind its outermost value; unchanged if that has no definite length."""
     if len(signature) < 2 or signature[1] == 0x80:
         return signature
     wide = signature[1] & 0x7F if signature[1] > 0x80 else 0

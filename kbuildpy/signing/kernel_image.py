@@ -35,7 +35,7 @@ _ML_DSA_VERIFIER = re.compile(rb"mldsa44-[a-z]")
 
 
 class CertificateList(NamedTuple):
-    """Certificates (DER) as they lie in a kernel; `first` is the length that is told of the first of them."""
+    """Certificates (DER) in a kernel's image; `first` is the length that the image states for the first one."""
 
     certificates: tuple[bytes, ...]
     first: int

@@ -57,7 +57,7 @@ def new_line(path: Path, before: bytes, after: bytes, signer: Signer | None) -> 
 
 
 class Manifest:
-    """The file `path`, to which lines are added; what it says already is read first."""
+    """The file `path`, to which lines are added; its existing lines are read first."""
 
     def __init__(self, path: Path) -> None:
         """Raises `KbuildError` for a file that is no manifest, which is left as it is, OSError for one that cannot be

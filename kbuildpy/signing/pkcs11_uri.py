@@ -24,7 +24,8 @@ _TYPES = ("private", "cert", "public", "secret-key", "data")
 
 @dataclass(frozen=True)
 class Pkcs11Uri:
-    """What a URI asks for. `token` holds what it says of the token, by RFC 7512's names; None: says nothing."""
+    """What a URI asks for. `token` has the token's attributes, by RFC 7512's names; None for an attribute that is
+    missing."""
 
     token: Mapping[str, str]
     object: str | None = None

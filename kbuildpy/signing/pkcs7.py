@@ -137,7 +137,7 @@ def _names(info: SignerInfo) -> tuple[bytes, str, int | None]:
     """What the signer's certificate is found by, its issuer's name, its serial number."""
     by_issuer = isinstance(info.sid, IssuerAndSerialNumber)
     if by_issuer != (info.version == 1):
-        # The kernel goes by the version, and then has nothing to search for.
+        # The kernel decides by the version, and then has no identifier to search for.
         raise Refused(f"the signer is not named as version {info.version} names signers", errno="EINVAL")
     if not isinstance(info.sid, IssuerAndSerialNumber):
         return info.sid, "", None

@@ -53,11 +53,10 @@ class Signer:
 
 
 def sign_module(module: bytes, signer: Signer, *, replace: bool = False) -> bytes | None:
-    """`module` with the signature of `signer`; None if it has just that already, so that nothing is to be done.
-
-    With `replace` any other signature gives way. Raises `KbuildError` for a module that is signed otherwise without
-    `replace`: sign-file would put one signature behind the other, and the kernel would look at the last only; and for
-    one that is compressed, which a signature behind it would only damage.
+    """`module` with the signature of `signer`; None if it has this signature already. With `replace` any other
+    signature is replaced. Raises `KbuildError` for a module that is signed otherwise without `replace`: sign-file would
+    put one signature behind the other, and the kernel would look at the last only; and for one that is compressed,
+    which a signature behind it would only damage.
     """
     if name := compression_of(module):
         raise KbuildError(f"it is compressed ({name})", hint="decompress the module first, and sign that")
@@ -91,8 +90,8 @@ def is_by(signature: bytes, signer: Signer) -> bool:
 
 
 def warn_of_dates(certificate: Certificate, now: datetime | None = None) -> str:
-    """What is to be said of a certificate that is not valid now, "" for one that is. (Neither sign-file nor the kernel
-    looks at the dates.)"""
+    """The warning about a certificate that is not valid now; "" for a valid one. (Neither sign-file nor the kernel
+    checks the dates.)"""
     moment = now or datetime.now(timezone.utc)
     if certificate.not_valid_after_utc < moment:
         return f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}; the kernel does not mind"

@@ -34,7 +34,7 @@ class SignatureState:
     signed: bool
     """The kernel would look for a signature: the module ends with the marker."""
     valid: bool | None
-    """The signature is intact; None where no certificate at hand can tell."""
+    """The signature is intact; None if no known certificate can verify it."""
     trusted: bool
     """The kernel takes it."""
     reason: str | None

@@ -118,7 +118,7 @@ class Guest:
             self._loaded(boot_of(self._lines))
 
     def _say(self, line: str) -> None:
-        """Show a line that may hold anything: a terminal obeys what it is sent."""
+        """Show a line, with characters that control a terminal escaped."""
         self._show(f"{printable(line)}\n".encode())
 
     def _follow(self, word: str) -> None:

@@ -24,8 +24,8 @@ _POWERED_OFF = ("reboot: Power down", "reboot: System halted", "reboot: Restarti
 def judge_tests(
     tests: Sequence[GuestTest], trials: Sequence[Trial], boot: BootReport, *, limit: float
 ) -> list[TestResult]:
-    """The results of `tests`, in order, as far as the guest lived to run them: of all, where it did not come to the
-    first. `trials` are the modules of the boot, `limit` the seconds that a test had."""
+    """The results of `tests`, in order, as far as the guest ran them; of all tests if it did not run the first one.
+    `trials` are the modules of the boot, `limit` the seconds that a test had."""
     if not boot.tests:
         return [_not_run(test, boot, trials) for test in tests]
     names = [trial.name for trial in trials]

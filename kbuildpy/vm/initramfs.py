@@ -71,7 +71,7 @@ def busybox_for(machine: Machine) -> Path:
 
 
 def find_busybox() -> Path:
-    """A busybox of this machine that needs no shared library, for there are none in the guest."""
+    """A static busybox of this machine: the guest has no shared libraries."""
     found = shutil.which("busybox")
     if not found:
         raise KbuildError("busybox: program not found", hint=install_hint("busybox"))

@@ -89,7 +89,7 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
         if not own and boot.shell and steps.load and steps.load.errno == 0:
             own.append(Complaint("left", "it was not removed: the kernel was stopped while it was loaded"))
         result = _result(trial, steps, boot.release, own)
-        # (what was left behind is looked at in the end, and a kernel that did not get there has not told)
+        # (leftovers are searched for at the end, which this kernel did not reach)
         passed = result.content and boot.done and not blamed
         # (a proprietary module is never looked at: it stops lockdep itself)
         unheard = last_heard is not None and last > last_heard.time and "P" not in steps.taints

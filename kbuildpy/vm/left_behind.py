@@ -24,7 +24,7 @@ _NAMELESS = re.compile(r"^\s*(?:\[<[0-9a-f]+>\] )?0x([0-9a-f]{16})$")
 
 
 def untold(things: Iterable[str], told: Iterable[Complaint]) -> list[str]:
-    """Those of `things` that the kernel itself has not complained about in `told`."""
+    """The `things` that no complaint of the kernel in `told` mentions."""
     words = " ".join(complaint.words for complaint in told if complaint.kind == "leak")
     return [thing for thing in things if not re.search(rf"\b{re.escape(re.split('[/ ]', thing)[-1])}\b", words)]
 

@@ -23,7 +23,8 @@ def not_tried(ordered: Sequence[Trial], name: str, deadly: set[str], release: st
 
 
 def with_needs(result: Result, ordered: Sequence[Trial], judged: Judged) -> Result:
-    """`result`, and why, if the module was not loaded for want of another, or one was not that was asked for."""
+    """`result`, with the reason if the module was not loaded because another module is missing, or because one of
+    `--module` was not loaded."""
     for trial in ordered:
         first = judged.final.get(trial.name)
         if trial.asked and first and not first.loaded:
@@ -47,7 +48,7 @@ def with_needs(result: Result, ordered: Sequence[Trial], judged: Judged) -> Resu
 
 
 def with_earlier(result: Result, earlier: Result | None) -> Result:
-    """`result`, or `earlier` from a boot before with what there is to complain of since."""
+    """`result`, or the result `earlier` of a previous boot with the complaints since then."""
     if earlier is None:
         return result
     return replace(earlier, complaints=tuple(dict.fromkeys((*earlier.complaints, *result.complaints))))

@@ -182,7 +182,7 @@ def started(boot: Callable[[], BootReport], release: str, memory: int, show: Cal
 
 
 def _drowned(ordered: Sequence[Trial], name: str, report: BootReport) -> Result:
-    """The result of a module that has flooded the log, so that what became of it was lost."""
+    """The result of a module that flooded the log, so that its reports were lost."""
     trial = next(trial for trial in ordered if trial.name == name)
     words = (
         "it floods the kernel's log: its result was lost, because messages were overwritten before they were printed"

@@ -209,7 +209,7 @@ def test_asks_twice_for_a_passphrase(again: str, status: int, tmp_path: Path, mo
     if child == 0:
         os.execv(argv[0], argv)
     shown = b""
-    for asked, answer in ((b"to be made: ", SECRET), (b"once more: ", again)):
+    for asked, answer in ((b"k.pem: ", SECRET), (b"once more: ", again)):
         while asked not in shown:
             shown += os.read(terminal, 1000)
         os.write(terminal, answer.encode() + b"\n")

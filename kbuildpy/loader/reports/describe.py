@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verdicts in words: for a terminal, and as a table of files and kernels."""
+"""Verdicts as text: for a terminal, and as a table of files and kernels."""
 
 from __future__ import annotations
 
