@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The program `kbuildpy`, which `python -m kbuildpy` is too: a process of its own around `kbuildpy.cli.main`."""
+"""The program `kbuildpy`, also as `python -m kbuildpy`: runs `kbuildpy.cli.main` as a process of its own."""
 
 import gc
 import sys
@@ -10,9 +10,9 @@ from kbuildpy.cli import main
 def run() -> int:
     """Run the command of `sys.argv` in this process, which ends with the status that is returned.
 
-    Python's cyclic collector looks at all objects of a process again and again while it grows, and once more at its
-    end. A build keeps most of what it makes and then ends: fewer collections, and none at the end, save a sixth of
-    a build with nothing to do.
+    Python's cyclic collector examines all objects repeatedly while a process grows, and again at its end. A build keeps
+    most of its objects until it ends: fewer collections, and none at the end, take a sixth off a build with nothing to
+    do.
     """
     gc.set_threshold(20_000, 50, 50)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Decompression of modules and kernel images, by what the contents begin with.
+"""Decompression of modules and kernel images; the first bytes tell the format.
 
 xz, lzma, gzip and bzip2 are the standard library's; zstd is where Python has it (3.14), else the program's, as lz4
 always is.

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The one exception that kbuildpy raises on purpose.
 
-Everything a user can put right is a `KbuildError`: what was wrong and where, and what to do about it.
-The command line and the SCons tool print both parts and exit with `status`; a traceback is a defect.
+Everything that a user can correct is a `KbuildError`: what was wrong and where, and what to do. The command line and
+the SCons tool print both parts and exit with `status`; a traceback is a defect.
 """
 
 from __future__ import annotations
 
 
 class KbuildError(Exception):
-    """Something the user can put right.
+    """An error that the user can correct.
 
     `message` says what was wrong and where (file, section, symbol, line); `hint` says what to do, or is
     empty. `status` is the process's exit status: 1 the work failed, 2 the call was wrong.
@@ -26,11 +26,12 @@ class KbuildError(Exception):
 
 
 def unexpected(path: object, error: Exception) -> KbuildError:
-    """What stands for `error`, which nobody foresaw, in a run over many files: the others go on."""
+    """The `KbuildError` for an unforeseen `error` with one file, in a run over many files that continues with the
+    others."""
     if isinstance(error, MemoryError):
         return KbuildError(f"{path}: there is not enough memory for it")
     return KbuildError(
-        f"{path}: it could not be looked at ({type(error).__name__}: {error})",
+        f"{path}: internal error ({type(error).__name__}: {error})",
         hint="this is a defect of kbuildpy: please report it, with the file",
     )
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files that are replaced whole or not at all, by one process at a time.
+"""Replaces files whole or not at all, by one process at a time.
 
-What a kill leaves beside a file is found and taken over by whoever works on that file next.
+A temporary file that a killed process left is reused by the next process that replaces the same file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _ATTEMPTS = 16
-"""How often a lock may turn out to be one on a file that somebody has just renamed away."""
+"""How often the lock is tried again because another process has just renamed the locked file."""
 
 
 class Replacement:
@@ -27,8 +27,8 @@ class Replacement:
         self._descriptor = descriptor
 
     def write(self, contents: bytes, *, mode: int | None = None) -> None:
-        """Put `contents` in place of what the file holds; mode, owner and extended attributes stay. With `mode` they do
-        not: it is as if a new file had been made, of that mode.
+        """Replace the contents of the file by `contents`. Mode, owner and extended attributes stay, unless `mode` is
+        given: then the file is like a new one with that mode.
 
         The contents are on the disk when this returns: a power failure leaves the old file or the new one. Raises
         OSError, and then the file is as it was.
@@ -47,19 +47,18 @@ class Replacement:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Replacement]:
-    """Claim `path` for replacing: who comes second waits, and finds the file as the first has left it.
-
-    So what is decided by looking at the file is to be decided inside. A symbolic link stays one: the file that it leads
-    to is replaced. Raises OSError when nothing can be written beside the file.
+    """Lock `path` for replacing it. A second process waits, and then sees the file that the first one wrote: decisions
+    that depend on the contents belong inside. A symbolic link stays one: the file that it leads to is replaced. Raises
+    OSError when nothing can be written beside the file.
     """
-    # (unlike Path.resolve(), it leaves a link that leads to itself for open() to complain of)
+    # (unlike Path.resolve(), it leaves the error about a link to itself to open())
     real = Path(os.path.realpath(path))
     beside = real.parent / f".{real.name}.new~"
     descriptor = _claim(beside, real)
     try:
         yield Replacement(real, beside, descriptor)
     finally:
-        # (a claim that was given up is not there any more under this name, nor is one that became the file)
+        # (the temporary file has no such name any more once it replaced the file, or was given up)
         if _is_same(beside, descriptor):
             with suppress(OSError):
                 beside.unlink()
@@ -107,7 +106,7 @@ def _claim(beside: Path, real: Path) -> int:
         except FileNotFoundError:
             if not beside.parent.is_dir():
                 raise
-            continue  # (whoever had it has just renamed it)
+            continue  # (the process that held the lock has just renamed it)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except BaseException:
@@ -116,15 +115,14 @@ def _claim(beside: Path, real: Path) -> int:
         if _is_same(beside, descriptor):
             return descriptor
         os.close(descriptor)
-    raise OSError(errno.EBUSY, "many others replace this file at the same time", str(beside))
+    raise OSError(errno.EBUSY, "too many processes replace this file at the same time", str(beside))
 
 
 def _open_beside(beside: Path, real: Path) -> int:
-    """A new file `beside`, else the one that a kill left there, or that somebody has claimed who replaces `real`.
-
-    Where others can write, they can lay a file of that name there, or a link to one: what is written would be theirs to
-    change, or would go into another file. So a file that is there is this user's, or belongs to the owner of `real`,
-    as a replacement does in the end, and has no other name.
+    """A new file `beside`, else the existing one, which a killed process left, or which another process that replaces
+    `real` has locked. In a directory where other users can write, they can create a file or a link of that name: they
+    could then change the contents, or redirect them. So a file that is there is this user's, or belongs to the owner of
+    `real`, as a replacement does in the end, and has no other name.
     """
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -137,7 +135,7 @@ def _open_beside(beside: Path, real: Path) -> int:
         owners.add(real.stat().st_uid)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid not in owners:
         os.close(descriptor)
-        raise OSError(errno.EPERM, f"{beside} is in the way, and not of our making: remove it", str(real))
+        raise OSError(errno.EPERM, f"{beside}, a file of another user, is in the way: remove it", str(real))
     return descriptor
 
 

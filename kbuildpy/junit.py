@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""JUnit's XML, as services for continuous integration read it: what the reports of several commands have in common."""
+"""JUnit's XML, which services for continuous integration read: functions that several reports share."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files that are made, all of them or none, and take nobody's place unless told so."""
+"""Creates several files, all or none, and never overwrites existing ones without --force."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from kbuildpy.errors import KbuildError
 
 @dataclass(frozen=True)
 class NewFile:
-    """A file to be made; `mode` is what the umask is taken from. The contents may be secret, and are not shown."""
+    """A file to be made. Its mode is `mode` without the bits of the umask. The contents may be secret, and have no
+    repr."""
 
     path: Path
     contents: bytes = field(repr=False)
@@ -60,7 +61,7 @@ def require_absent(paths: Sequence[Path]) -> None:
     there = [path for path in paths if os.path.lexists(path)]
     if there:
         raise KbuildError(
-            f"{', '.join(map(str, there))}: there already", hint="--force replaces what is there, a private key as well"
+            f"{', '.join(map(str, there))}: exists already", hint="--force overwrites existing files, also private keys"
         )
 
 
@@ -80,7 +81,7 @@ def _write(path: Path, file: NewFile) -> None:
 
 
 def _name(path: Path, file: NewFile) -> None:
-    """Give a finished file its name; where somebody has just made one of that name, fail."""
+    """Give a finished file its name. Fails if another process has just made a file of that name."""
     try:
         os.link(path, file.path)
     except FileExistsError:
@@ -89,7 +90,7 @@ def _name(path: Path, file: NewFile) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
             raise
-        # A file system without hard links (FAT): still nobody's file is taken, but a kill can leave half of ours.
+        # A file system without hard links (FAT): existing files are safe, but a kill can leave an incomplete new one.
         _write(file.path, file)
 
 

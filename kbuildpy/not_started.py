@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Why a program could not be started, and what to do about it.
 
-Kbuild's commands start programs of the kernel tree (objtool, genksyms, modpost) by their paths. Where one is missing,
-or was built for another machine, it is the package or the kernel tree that needs mending, not the search path.
+Kbuild's commands start programs of the kernel tree (objtool, genksyms, modpost) by their paths. If such a program is
+missing, or was built for another machine, the package or the kernel tree is incomplete; the search path does not
+matter.
 """
 
 from __future__ import annotations
@@ -10,22 +11,24 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 
 from kbuildpy.errors import CommandError
+from kbuildpy.execute import execute
 from kbuildpy.kernel.architecture import ARCHITECTURES
 from kbuildpy.kernel.packages import reinstall_hint
-from kbuildpy.run import install_hint, run
+from kbuildpy.program_packages import install_hint
 from kbuildpy.shell_words import is_operator, shell_words
 
 # e_machine of a program (elf.h), as `uname -m` calls the machine.
 _MACHINES = {item.elf_machine: item.uname for item in ARCHITECTURES}
-_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # what a shell's exit status says of a program that it could not start
-_RUNS = {"x86_64": ("x86_64", "i686"), "aarch64": ("aarch64", "armv7l")}  # of those, more than its own
-# What may stand before a program in a command of the shell's.
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # a shell's exit statuses for a program that it could not start
+_RUNS = {"x86_64": ("x86_64", "i686"), "aarch64": ("aarch64", "armv7l")}  # the machines that can run programs of others
+# Words that may precede a program in a shell command.
 _BEFORE = frozenset({"!", "{", "do", "elif", "else", "if", "then", "time", "until", "while"})
 _BUILT_IN = frozenset({":", "[", "break", "cd", "continue", "done", "echo", "eval", "exec", "exit", "export", "false"})
 _BUILT_IN |= {"fi", "for", "in", "printf", "read", "set", "shift", "test", "trap", "true", "unset", "wait", "}", "[["}
@@ -65,7 +68,7 @@ def not_started(program: str, cwd: str, number: int) -> CommandError:
         built_for, here = _machine_of(_head(real)), os.uname().machine
         if built_for and built_for != here:
             return CommandError(
-                f"{real}: a program for {built_for}, and this machine is {here}",
+                f"{real}: a program for {built_for}, but this machine is {here}",
                 hint=f"{_replacing_hint(real)}: the kernel tree's own programs must be this machine's",
                 returncode=_NOT_EXECUTABLE,
             )
@@ -77,8 +80,8 @@ def not_started(program: str, cwd: str, number: int) -> CommandError:
 
 
 def not_started_in(command: str, status: int, *, cwd: str, env: Mapping[str, str]) -> CommandError | None:
-    """The error for the first program in the shell's `command` that cannot be started, where the exit `status` says
-    that there is one; the shell has told its name, and not what to do."""
+    """The error for the first program in the shell's `command` that cannot be started, if the exit `status` means that
+    there is one. (The shell has printed its name, without a hint.)"""
     if status not in (_NOT_EXECUTABLE, _NOT_FOUND):
         return None
     for program in _programs(command):
@@ -122,8 +125,8 @@ def _refusal(program: str, cwd: str, env: Mapping[str, str]) -> int:
 
 
 def _head(path: Path) -> bytes | None:
-    """The first bytes of a program, none of a directory; None where they cannot be read, as of one that may only be
-    run."""
+    """The first bytes of a program, b"" for a directory; None if they cannot be read (a file with execute permission
+    only)."""
     try:
         with path.open("rb") as file:
             return file.read(20)
@@ -134,7 +137,7 @@ def _head(path: Path) -> bytes | None:
 
 
 def _machine_of(header: bytes | None) -> str:
-    """The machine that the ELF program with this `header` is for, "" for what is none, or is not known here."""
+    """The machine of the ELF program with this `header`; "" for other files and unknown machines."""
     if header is None or len(header) < 20 or not header.startswith(b"\x7fELF"):
         return ""
     return _MACHINES.get(int.from_bytes(header[18:20], "little" if header[5] == 1 else "big"), "")
@@ -144,10 +147,13 @@ def package_with(path: Path) -> str:
     """The installed Debian package that has the file `path`, also when the file is gone; "" for none."""
     if not shutil.which("dpkg-query"):
         return ""
-    # (packages from before /usr was merged name what is in it by its old place)
+    # (packages from before the merge of /usr list files in /lib)
     names = [str(path), *([str(path).removeprefix("/usr")] if str(path).startswith("/usr/lib") else [])]
     for name in names:
-        done = run(["dpkg-query", "--search", name], check=False, timeout=60)
+        try:
+            done = execute(["dpkg-query", "--search", name], timeout=60)
+        except (OSError, subprocess.SubprocessError):
+            return ""
         owner, _, found = done.text.partition("\n")[0].rpartition(": ")
         if done.returncode == 0 and found == name:
             return owner.partition(",")[0]
@@ -181,6 +187,6 @@ def _tree_around(path: Path) -> Path | None:
 
 
 def _packaged_folder(path: Path) -> Path | None:
-    """The folder of a package of Debian's around `path`, which is named as the package is."""
+    """The folder around `path` that is named like its Debian package."""
     prefixes = ("linux-headers-", "linux-kbuild-")
     return next((folder for folder in path.parents if folder.name.startswith(prefixes)), None)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a directory is this user's alone: what is run out of it must not be somebody else's.
+"""Whether only this user can change a directory: commands from it are run, so no other user may write there.
 
-As sshd looks at the files that let people in (OpenSSH, misc.c: safe_path): the directory and all that leads there,
-symbolic links included, belong to this user or to root, and nobody else may write there. Two things are allowed beyond:
-a sticky directory on the way (/tmp), where nobody can replace another's entry, and a group that is the user's own (as
-Debian's sshd has it: user-group-modes).
+The rule is that of sshd for its key files (OpenSSH, misc.c: safe_path): the directory, its parents and the symbolic
+links on the way belong to this user or to root, and no other user may write there. Two things are allowed beyond that:
+a sticky directory on the way (/tmp), where users cannot replace the entries of others, and a group that is the user's
+own (Debian's sshd: user-group-modes).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _LINKS = 40  # as many as the kernel follows (include/linux/namei.h: MAXSYMLINKS
 
 
 def found_foreign(path: Path) -> str:
-    """The first thing on the way to the directory `path`, or that directory, by which another user can change what is
-    in it, in a sentence; "" for none. What is not there yet is nobody's.
+    """A sentence about the first directory or link on the way to the directory `path`, itself included, through which
+    another user can change its contents; "" for none. Missing directories do not count.
 
     The directory itself has to be this user's, also where root made it.
     """
@@ -68,7 +68,7 @@ def foreign_entry(directory: Path) -> str:
 
 def _foreign(place: Path, status: os.stat_result, *, last: bool) -> str:
     if not stat.S_ISDIR(status.st_mode):
-        return f"{place} is no directory"
+        return f"{place} is not a directory"
     # (in a sticky one, who owns the entry that comes next is looked at like everything else)
     sticky = bool(status.st_mode & stat.S_ISVTX) and not last
     return _not_ours(place, status, others=() if last else _roots()) or ("" if sticky else _writable(place, status))
@@ -89,7 +89,7 @@ def _writable(place: Path, status: os.stat_result) -> str:
 
 
 def _is_own_group(status: os.stat_result) -> bool:
-    """Whether a group has its name from the owner, and nobody else in it."""
+    """Whether a group has the owner's name and no other member."""
     import grp
     import pwd
 

@@ -2,7 +2,7 @@
 """The same work on many items, in threads or in processes.
 
 Threads for work that waits (for the disk, for programs); processes for work that keeps the interpreter locked. The
-pools are imported when they are used: they take 25 ms, which is more than a command with one file needs for all else.
+pools are imported when they are used: they take 25 ms, which is more than all other work of a command with one file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def in_threads(
     """The results of `work` on `items`, each as soon as it is known, or `in_order` of the items.
 
     `jobs` items are worked on at a time. Without `in_order` an item is taken from `items` when its turn comes. An
-    exception of `work` is raised here, after what is under way; what was not begun is left.
+    exception of `work` is raised here, after the items in progress; the remaining items are not started.
     """
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The passphrase of the signing key, which Kbuild takes from KBUILD_SIGN_PIN: in no environment but our own.
+"""The passphrase of the signing key, which Kbuild takes from KBUILD_SIGN_PIN: it is kept out of the environment of
+other programs.
 
-Compilers, make with all that a Kbuild file runs, QEMU: none of them needs it, and each could read it.
+Compilers, make and QEMU do not need it, and each of them could read it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def signing_pin() -> str | None:
 
 
 def take_pin() -> None:
-    """Take the passphrase out of the environment, so that what is started from now on does not get it."""
+    """Remove the passphrase from the environment, so that programs that are started later do not get it."""
     given = os.environ.pop(_NAME, None)
     if given is not None:
         keep_out_of_core_dumps()
@@ -30,7 +31,7 @@ def take_pin() -> None:
 
 @contextmanager
 def pin_taken() -> Iterator[None]:
-    """`take_pin` for a while: afterwards the environment is what it was."""
+    """`take_pin` as a context manager, which restores the environment at its end."""
     before = len(_taken)
     take_pin()
     try:
@@ -49,6 +50,6 @@ def keep_out_of_core_dumps() -> None:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     if (soft, hard) != (1, 1):
-        # (below a hard limit of 0, 1 can only be set with privilege; the limit of 0 is somebody's word for the same)
+        # (below a hard limit of 0, 1 can be set with privilege only; the limit of 0 prevents core dumps as well)
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_CORE, (1, 1))

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names and lines of somebody else's, for a person to read: a file may be called anything, and a terminal obeys."""
+"""Escapes names and lines of foreign origin before they are printed: they may contain codes that control a terminal."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    r"""`text` in one line that does nothing to a terminal.
-
-    But for tabs, what has no glyph is escaped as in Python: a newline as `\n`, ESC as `\x1b`, what turns the direction
-    of writing; a byte that is no UTF-8 as `\xff`.
+    r"""`text` in one line without control characters. Characters without a glyph, except tabs, are escaped as in
+    Python: a newline as `\n`, ESC as `\x1b`, marks that change the direction of writing; a byte that is not UTF-8 as
+    `\xff`.
     """
     if text.isprintable():
         return text
@@ -16,7 +15,7 @@ def printable(text: str) -> str:
 
 
 def printable_error(message: str, hint: str | None) -> str:
-    """What was wrong with a file, in one line, and below it what to do."""
+    """A message in one line, and below it the hint."""
     return "\n".join((printable(message), *(f"  {printable(line)}" for line in (hint or "").splitlines())))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What somebody may have meant who named something that is not there."""
+"""Suggestions for a misspelt name."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command line: `kbuildpy COMMAND ...`, one file per command.
 
-Each command's file has `add_arguments(parser)`, `run(args) -> int` and `EXAMPLES`, two or more, and is imported
-only when its command is called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography. A new
-command is a file of its name here and a line in `COMMANDS`.
+Each command's file has `add_arguments(parser)`, `run(args) -> int` and `EXAMPLES`, two or more, and is imported only
+when its command is called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography. A new
+command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `check`, `keygen`, `sign`, `verify`, `install`, `run`, `kernels`.
-- `words`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
+- `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `check_output`: what `check` prints, in each format.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
@@ -32,37 +32,37 @@ from kbuildpy.pin import pin_taken
 from kbuildpy.printable import printable
 from kbuildpy.similar import did_you_mean
 
-# In the order of a module's way: made, built, signed, installed. The word is the name of the file that does it.
+# In the order in which a module passes through them. Each name is also the name of the command's file.
 COMMANDS = {
     "new": "make a project for a new module, from a template",
-    "init": "write what SCons and DKMS need for modules that are there already",
+    "init": "write the project files of SCons and DKMS for existing modules",
     "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
-    "check": "say what a kernel's loader would say to modules, without loading them",
-    "keygen": "make a key to sign modules with, and its certificate",
+    "check": "say whether a kernel's loader would accept modules, without loading them",
+    "keygen": "make a key for signing modules, and its certificate",
     "sign": "sign modules, as scripts/sign-file does",
-    "verify": "check the signatures of modules, and which kernel trusts them",
+    "verify": "check the signatures of modules, and whether kernels trust them",
     "install": "install modules that were built, as `make -C KDIR M=DIR modules_install` does",
-    "run": "load modules in a real kernel, in QEMU, and tell how they fared",
+    "run": "load modules in a real kernel, in QEMU, and report complaints of the kernel",
     "kernels": "list the kernel trees that modules can be built against",
 }
 
 _TAKES_COMMAND = ("run",)
-"""Commands whose last words, behind --, are a command to be run somewhere else."""
+"""Commands that take another command behind --, which they run in a guest."""
 
-_INTERRUPTED = 128 + 2  # what a shell reports for a program that SIGINT ended, and so on for the others
-_NO_READER = 128 + 13  # and for SIGPIPE
+_INTERRUPTED = 128 + 2  # the exit status by which a shell reports a program that was ended by SIGINT
+_NO_READER = 128 + 13  # the same for SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 1 the work failed, 2 the call was wrong.
 
-    What a user can put right is printed as a message and a hint, without a traceback. Wrong arguments, `--help`
-    and `--version` end with `SystemExit`, as argparse does it.
+    A `KbuildError` is printed as a message and a hint, without a traceback. Wrong arguments, `--help` and `--version`
+    end with `SystemExit`, as argparse does it.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     _open_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A path may be any bytes; it is printed as those bytes, as every other tool does.
+        # A path may have any bytes; it is printed byte for byte, as other tools do.
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
         args = _parse(words)
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # The interpreter may flush once more at its end (Python's documentation of SIGPIPE), and must not complain.
+        # The interpreter flushes once more at its end, which must not fail (Python's documentation of SIGPIPE).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _NO_READER
     except OSError as error:
@@ -91,15 +91,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Give a process that was started without them (`>&-`, some daemons) standard streams that lead nowhere: else
-    the first file that is opened becomes standard output, and the compiler's messages land in it."""
+    """Open /dev/null for standard streams that are closed (`>&-`, some daemons). Otherwise the first file that is
+    opened becomes standard output, and the compiler writes its messages into it."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # (the lowest number that is free)
+            # (open() returns the lowest free descriptor)
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    # (SCons goes back to the original of standard output in the end)
+    # (SCons restores sys.__stdout__ at its end)
     if sys.stdout is None:
         sys.stdout = sys.__stdout__ = open(1, "w")  # type: ignore[misc]  # noqa: SIM115 - while the process runs
     if sys.stderr is None:
@@ -107,10 +107,10 @@ def _open_standard_streams() -> None:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse `words`; a command with `words` of its own takes them before and after options alike."""
+    """Parse `words`. A command with a positional argument `words` accepts it before and after options."""
     command: list[str] | None = None
     if "--" in words and _called(words) in _TAKES_COMMAND:
-        # (to argparse it would only say that no options follow)
+        # (argparse would take -- for the end of the options)
         split = list(words).index("--")
         words, command = words[:split], list(words[split + 1 :])
     parser = _parser(words)
@@ -119,7 +119,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         parser.error(f"unknown command {called}{_suggestion(called, COMMANDS)}")
     args, rest = parser.parse_known_args(words)
     args.command = command
-    # argparse fills a list of words at the first of them only: `build DIR -k all V=1` leaves V=1 over.
+    # argparse fills a list of words only once: from `build DIR -k all V=1` it leaves V=1 over.
     if rest and (not hasattr(args, "words") or any(word.startswith("-") for word in rest)):
         _refuse(rest, args.parser)
     if rest:
@@ -143,7 +143,7 @@ def _suggestion(name: str, names: Iterable[str]) -> str:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser for `words`: every command by name, and the arguments of the one that is called."""
+    """The parser for `words`: the names of all commands, and the arguments of the called one."""
     parser = argparse.ArgumentParser(
         prog="kbuildpy",
         description="Builds out-of-tree Linux kernel modules, byte for byte as Kbuild does.",
@@ -180,7 +180,7 @@ class _Help(argparse.HelpFormatter):
 
 
 def _called(words: Sequence[str]) -> str:
-    """The command: none of the options before it takes a value, so it is the first word that is none."""
+    """The command's name: the first word that is not an option, because no option before it takes a value."""
     return next((word for word in words if not word.startswith("-")), "")
 
 
@@ -193,7 +193,7 @@ def _complain_of_end(number: int) -> None:
 
 
 def _complain(message: str, hint: str) -> None:
-    # (what a compiler says has several lines)
+    # (a compiler's message has several lines)
     first, *others = message.split("\n")
     for line in (f"kbuildpy: error: {first}", *others, *(f"  {line}" for line in hint.splitlines())):
         print(printable(line), file=sys.stderr)

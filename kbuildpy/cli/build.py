@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`kbuildpy build`: the same engine as in an SConstruct, for a directory that has none."""
+"""`kbuildpy build`: the engine of an SConstruct, for a directory without an SConstruct."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from kbuildpy.cli.words import (
+from kbuildpy.cli.shared_options import (
     add_format,
     add_jobs,
     add_kernels,
@@ -33,15 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy build`."""
     parser.add_argument("words", nargs="*", metavar="DIR | VAR=VALUE", help="the module directory (default: here)")
     add_kernels(parser)
-    parser.add_argument("-o", "--output", metavar="OUT", help="where modules come out (default: DIR/build)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="the output directory (default: DIR/build)")
     add_jobs(parser)
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done, and do nothing")
     parser.add_argument("-c", "--clean", action="store_true", help="remove what was built")
     add_quiet(parser, "print errors only", besides=["-s", "--silent"])
     add_verbose(parser, "print commands in full, as V=1")
-    add_format(parser, "text (default), or one JSON object for each module and kernel, and the build on standard error")
+    add_format(
+        parser,
+        "text (default), or one JSON object for each module and kernel; the build's output goes to standard error",
+    )
     parser.add_argument("-K", "--keep-going", action="store_true", help="build what can be built despite errors")
-    parser.add_argument("--allow-empty", action="store_true", help="a Kbuild file that names no modules is no failure")
+    parser.add_argument("--allow-empty", action="store_true", help="a Kbuild file without modules is not an error")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"one directory at a time, not {len(directories)}: {', '.join(directories)}")
     jobs = job_count(args) or os.cpu_count() or 1
     if args.format == "json" and (args.dry_run or args.clean):
-        raise UsageError("--format json tells what was built, and with -n or -c nothing is")
+        raise UsageError("--format json lists the modules that were built: leave out -n and -c")
     if args.verbose:
         variables.setdefault("V", "1")
     directory = Path(directories[0] if directories else ".")
@@ -81,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _on_standard_error() -> Iterator[None]:
-    """Let everything that is printed on standard output meanwhile, by programs too, go to standard error."""
+    """Redirect standard output, also that of programs, to standard error."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

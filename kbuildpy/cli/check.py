@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.cli.check_output import print_steps, print_verdicts
 from kbuildpy.cli.parameters import add_params, read_params, words_of
-from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
+from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.depmod_order import installed_modules
@@ -38,8 +38,9 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy check`."""
     parser.epilog = (
-        "Modules that are named together may need each other; of those that cannot be loaded beside each other this is "
-        "said, and each is judged by itself. Exit status: 0 every kernel would load every module; 1 one would not; 2 "
+        "Modules that are checked together may need each other. Two modules that export the same symbol "
+        "exclude each other: each is checked by itself, and the report names both. Exit status: 0 every "
+        "kernel would load every module; 1 one would not; 2 "
         "the call was wrong."
     )
     parser.add_argument(
@@ -55,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--installed",
         metavar="RELEASE",
-        help="all modules of /lib/modules/RELEASE (or of such a directory), by that kernel; tells which of several of "
-        "one name modprobe takes",
+        help="check all modules of /lib/modules/RELEASE (or of such a directory) with that kernel; of several "
+        "modules of one name, the one that modprobe takes",
     )
     parser.add_argument("--script", metavar="FILE", type=named_path, help="run a script of insmod, rmmod and the like")
     parser.add_argument("--sig-enforce", action="store_true", help="the kernel runs with module.sig_enforce=1")
@@ -67,17 +68,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FILE",
         type=named_path,
-        help="certificates that are enrolled there",
+        help="certificates that are enrolled in the kernel's machine",
     )
     parser.add_argument(
         "--blacklist", action="append", default=[], metavar="NAME", help="the kernel runs with module_blacklist=NAME"
     )
     add_jobs(parser)
-    add_verbose(parser, "say also where each section goes")
-    add_quiet(parser, "print only what would not be loaded")
+    add_verbose(parser, "also print the memory place of each section")
+    add_quiet(parser, "print only modules that would be refused")
     add_format(
         parser,
-        "in words (default; a table for several kernels), one JSON object per line, or a document",
+        "text (default; a table for several kernels), one JSON object per line, or a SARIF or JUnit document",
         formats=("text", "json", "sarif", "junit"),
     )
 
@@ -103,19 +104,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_call(args: argparse.Namespace) -> None:
-    """Raises `UsageError` for arguments that do not go together."""
+    """Raises `UsageError` for arguments that exclude each other."""
     if args.script is None and not args.files and args.installed is None:
         raise UsageError("nothing to check", hint="name modules, directories of them, --installed or a --script")
     if args.script is not None and args.installed is not None:
         raise UsageError("--installed and --script: remove one of the two")
     if OWN in args.kernels and (len(args.kernels) > 1 or args.script is not None):
-        raise UsageError("-k own: by itself, and for files only", hint="name the kernels, or `all`")
+        raise UsageError(
+            "-k own cannot be combined with other kernels or --script",
+            hint="name the kernels, or use -k all",
+        )
     if args.script is None:
         return
     if args.files or args.params:
-        raise UsageError("--script loads what it names, with the parameters that it names: no FILE and no --params")
+        raise UsageError("--script names modules and parameters itself: leave out FILE and --params")
     if args.format not in ("text", "json"):
-        raise UsageError(f"--script: there is no --format {args.format}", hint="--format text or json")
+        raise UsageError(f"--script does not support --format {args.format}", hint="use --format text or json")
 
 
 def _installed_directory(word: str) -> Path:
@@ -127,7 +131,7 @@ def _installed_directory(word: str) -> Path:
 
 
 def _installed_files(directory: Path) -> list[Path]:
-    """The modules below `directory` that modprobe would take; says where others are in their way."""
+    """The modules below `directory` that modprobe would take. Prints which modules hide others of the same name."""
     from kbuildpy.install.rivals import rival_sentence
 
     release = directory.resolve().name
@@ -174,7 +178,7 @@ def _of_file(file: Path, error: KbuildError) -> KbuildError:
 
 
 def _kernels(args: argparse.Namespace, words: Sequence[str]) -> list[LoaderKernel]:
-    """The kernels that `words` (`-k`) name; says which one was taken where nobody named it."""
+    """The kernels that `words` (`-k`) name. Prints which kernel was taken if no option named one."""
     chosen = resolve(words, Need.EITHER, environ=os.environ)
     for item in chosen:
         if not words and not item.by_kdir:
@@ -211,7 +215,7 @@ def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
 
 
 def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> int:
-    """Print what comes of each step of the script with each kernel; 0 if all steps are done."""
+    """Print the result of each step of the script with each kernel; 0 if all steps succeed."""
     from kbuildpy.loader.lifecycle.script import read_script, run_script
 
     try:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def print_verdicts(
     results: Iterator[tuple[Path, Result]], count: int, *, format: str, quiet: bool, verbose: bool
 ) -> bool:
-    """Print `results`, which will be those of `count` files; whether every kernel accepts every module.
+    """Print `results`, those of `count` files; returns whether every kernel accepts every module.
 
-    JSON is printed while results come, the other formats at the end.
+    JSON is printed as results arrive, the other formats at the end.
     """
     from kbuildpy.loader.exclusions import with_exclusions
 
@@ -34,7 +34,7 @@ def print_verdicts(
         rows.append(row)
         if not row[0].readable:
             say(f"kbuildpy: {printable_error(row[0].reason or '', row[0].hint)}", error=True)
-        # (what exports something may exclude what comes later, and its lines wait for that)
+        # (a module with exports may exclude a later module, so its lines are printed after that)
         if format == "json" and printed == len(rows) - 1 and not any(verdict.exports for verdict in row):
             _print_json(row, say, quiet=quiet)
             printed += 1
@@ -50,7 +50,7 @@ def print_verdicts(
 
 
 def print_steps(steps: Iterable[ScriptStep], release: str, *, format: str, quiet: bool) -> bool:
-    """Print what comes of the steps of a script with kernel `release`; whether all are done."""
+    """Print the results of a script's steps with kernel `release`; returns whether all succeeded."""
     from kbuildpy.loader.lifecycle.step import as_text
 
     done = True
@@ -70,7 +70,7 @@ def _print_json(row: Sequence[Verdict], say: Say, *, quiet: bool) -> None:
 
 
 def _print_text(rows: Sequence[Sequence[Verdict]], *, quiet: bool, verbose: bool) -> None:
-    """A table where there are several kernels, then a text for each verdict that there is more to say of."""
+    """A table if there are several kernels, then a text for each verdict that has details."""
     from kbuildpy.loader.reports.describe import as_matrix, as_text
 
     verdicts = [verdict for row in rows for verdict in row]
@@ -79,7 +79,7 @@ def _print_text(rows: Sequence[Sequence[Verdict]], *, quiet: bool, verbose: bool
         print(as_matrix(rows))
     accepted_too = not quiet and (verbose or not several_kernels)
     for verdict in verdicts:
-        # (an unreadable file was named while it was tried)
+        # (unreadable files were reported already)
         if accepted_too if verdict.accepted else verdict.readable:
             print(as_text(verdict, verbose=verbose, brief=len(verdicts) > 1 and not verbose))
     if len(verdicts) > 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`kbuildpy init`: what SCons and DKMS need, for modules that are there already."""
+"""`kbuildpy init`: the project files of SCons and DKMS, for existing modules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from kbuildpy.cli.words import add_kernels, add_quiet, split_words
+from kbuildpy.cli.shared_options import add_kernels, add_quiet, split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve_one
@@ -25,8 +25,9 @@ EXAMPLES = ("kbuildpy init -n", "kbuildpy init third_party/v4l2loopback -k 6.1.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy init`."""
     parser.epilog = (
-        "Reads the directory's Kbuild file, or a Makefile that calls Kbuild, or the sources where there is neither; "
-        "says what it understood; and writes an SConstruct, a dkms.conf, lines for README.md and .gitignore."
+        "Reads the directory's Kbuild file, or a Makefile that calls Kbuild, or, without these, the "
+        "sources. Prints the modules that it found, and writes an SConstruct, a dkms.conf, and lines for "
+        "README.md and .gitignore."
     )
     parser.add_argument(
         "words",
@@ -35,13 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the project's directory (default: here); variables that its Kbuild files need",
     )
     add_kernels(parser, "the kernel whose tree Kbuild is asked of: a path, a release, or `running`")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what was understood, and write nothing")
-    add_quiet(parser, "do not say what was understood and written")
-    parser.add_argument("--force", action="store_true", help="replace an SConstruct that is there")
+    parser.add_argument(
+        "-n", "--dry-run", action="store_true", help="print the modules that were found, and write nothing"
+    )
+    add_quiet(parser, "do not print the modules that were found and the files that were written")
+    parser.add_argument("--force", action="store_true", help="replace an existing SConstruct")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files that fit; 0 if done."""
+    """Write the files that are missing; 0 if done."""
     directories, variables = split_words(args.words)
     if len(directories) > 1:
         raise UsageError(f"one directory at a time, not {len(directories)}: {', '.join(directories)}")
@@ -67,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _asking(kernels: list[str]) -> Ask:
-    """The function that asks Kbuild; the kernel tree is looked for when the first Kbuild file is there to be asked."""
+    """The function that evaluates a Kbuild file. The kernel tree is looked for at the first call."""
 
     def ask(directory: Path, variables: Mapping[str, str]) -> Modules:
         from kbuildpy.kbuild.summary import summarize_directory

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`kbuildpy install`: modules_install, for what `kbuildpy build` made and for module files."""
+"""`kbuildpy install`: modules_install, for the output of `kbuildpy build` and for module files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from kbuildpy.cli.progress import print_line, with_bar
+from kbuildpy.cli.shared_options import (
+    add_format,
+    add_jobs,
+    add_kernels,
+    add_quiet,
+    add_verbose,
+    job_count,
+    split_words,
+)
 from kbuildpy.cli.terminal import ask_passphrase
-from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, split_words
 from kbuildpy.errors import UsageError
 from kbuildpy.install.depmod import depmod_runs, index_modules
 from kbuildpy.install.module import target_of
@@ -38,7 +46,7 @@ from kbuildpy.printable import printable
 from kbuildpy.signing.choose_signer import choose_signer
 from kbuildpy.signing.manifest import Manifest
 
-# These choose the tree; make is told by us.
+# These variables choose the tree, and are not passed on to make.
 _CHOOSING = ("KDIR", "KERNELRELEASE", "INSTALL_MOD_PATH")
 
 
@@ -54,24 +62,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="DIR | FILE.ko | VAR=VALUE",
-        help="directories that were built (default: here) or just hold modules; modules; variables as on make's line",
+        help="directories that were built (default: here) or that contain modules; modules; variables, as for make",
     )
     add_kernels(parser)
-    parser.add_argument("-o", "--output", metavar="OUT", help="where the directory was built (default: DIR/build)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="the output directory of the build (default: DIR/build)")
     parser.add_argument("--root", metavar="PATH", help="install below PATH, as INSTALL_MOD_PATH=PATH")
     add_jobs(parser)
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
     add_quiet(parser, "print warnings and errors only", besides=["-s", "--silent"])
-    add_verbose(parser, "say also what strips and compresses")
+    add_verbose(parser, "also print the commands that strip and compress")
     add_format(parser, "text (default), or one JSON object for each module that was installed")
-    parser.add_argument("--key", metavar="KEY", help="sign with this key, whatever the kernel tree says")
+    parser.add_argument(
+        "--key", metavar="KEY", help="sign with this key, also if the kernel tree's configuration says otherwise"
+    )
     parser.add_argument("--cert", metavar="CERT", help="the key's certificate (default: the one in KEY)")
     parser.add_argument("--hash", metavar="ALGO", help="the digest to sign (default: the kernel tree's)")
     parser.add_argument(
         "--depmod",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="run depmod afterwards (default: as the kernel tree does, and always for the running system)",
+        help="run depmod afterwards (default: as the kernel tree does; always for the running system)",
     )
     parser.add_argument("--manifest", metavar="FILE", help="add a line of JSON for each module that was installed")
 
@@ -81,17 +91,17 @@ def run(args: argparse.Namespace) -> int:
     paths, variables = split_words(args.words)
     job_count(args)
     if (args.cert or args.hash) and not args.key:
-        raise UsageError("--cert and --hash say how to sign with --key", hint="name a key as well: --key KEY")
+        raise UsageError("--cert and --hash are for signing with --key", hint="add --key KEY")
     files = [Path(path) for path in paths if path.endswith(".ko") and not Path(path).is_dir()]
     directories = [Path(path) for path in paths if not path.endswith(".ko") or Path(path).is_dir()]
     if not paths:
         directories = [Path()]
     if args.output and len(directories) != 1:
-        raise UsageError(f"-o {args.output}: where one directory was built, and {len(directories)} are named")
+        raise UsageError(f"-o {args.output}: one output directory for {len(directories)} directories")
     found = resolve(args.kernels, Need.TREE, variables=variables, environ=os.environ)
     if not args.kernels and not found[0].by_kdir:
         print(f"kbuildpy: {printable(found[0].reason)}", file=sys.stderr)
-    # Everything is found before anything is installed.
+    # All modules are found before the first one is installed.
     trees = [kernel.the_tree() for kernel in found]
     modules = _modules_of_kernels(trees, directories, files, args)
     with ExitStack() as stack:
@@ -106,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
 def _modules_of_kernels(
     trees: list[KernelTree], directories: list[Path], files: list[Path], args: argparse.Namespace
 ) -> list[tuple[KernelTree, list[BuiltModule]]]:
-    """What is installed for which kernel. `-k all` leaves out kernels that nothing was built for, and says so."""
+    """The modules to install, by kernel. `-k all` leaves out kernels without built modules, with a message."""
     if "all" not in args.kernels:
         return [(tree, _modules(tree, directories, files, args.output)) for tree in trees]
     releases = {file: built_release(file) for file in files}
@@ -176,7 +186,7 @@ def _install(
         jobs=job_count(args) or os.cpu_count() or 1,
         signer=signer,
         manifest=manifest,
-        # As it was named: a stage that is moved is verified where it is then.
+        # The path as it was named: a stage may be moved before it is verified.
         manifest_root=str(Path(root)).rstrip("/") if root else "",
         dry_run=args.dry_run,
         warn=_warn,
@@ -220,5 +230,5 @@ def _say_nothing(line: str) -> None:
 
 
 def _warn(line: str) -> None:
-    # (paths, and what depmod says of modules)
+    # (paths, and depmod's messages about modules)
     print_line("\n".join(map(printable, line.split("\n"))), error=True)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kbuildpy.cli.words import add_format, add_quiet
+from kbuildpy.cli.shared_options import add_format, add_quiet
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.btf import btf_of
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line for each tree on standard output; on standard error, which one is the default, and why."""
+    """Print one line for each tree on standard output, and the default tree with the reason on standard error."""
     installed = installed_trees()
     default = _default()
     trees = list(installed.trees)
@@ -65,7 +65,7 @@ def _default() -> ChosenKernel | None:
     try:
         return resolve_one((), Need.TREE, environ=os.environ)
     except KbuildError as error:
-        # A KDIR that leads nowhere is no reason not to list the trees that are there.
+        # A KDIR that does not exist does not keep the trees from being listed.
         if not (os.environ.get("KDIR") or os.environ.get("KERNELRELEASE")):
             raise
         print(f"kbuildpy: {printable_error(f'no default: {error.message}', error.hint)}", file=sys.stderr)
@@ -119,7 +119,7 @@ def _row(fact: dict[str, object]) -> tuple[str, ...]:
 
 
 def _table(rows: Sequence[Sequence[str]], *, width: int | None) -> list[str]:
-    """`rows` in aligned columns; where they are wider than `width`, the last column gets a line of its own."""
+    """`rows` in aligned columns. If they are wider than `width`, the last column has a line of its own."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if width is None or sum(widths) + 2 * len(widths) <= width + 2:
         return [_line(row, widths) for row in rows]

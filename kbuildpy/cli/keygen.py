@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`kbuildpy keygen`: a key to sign modules with, and its certificate."""
+"""`kbuildpy keygen`: a key for signing modules, and its certificate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kbuildpy.cli.shared_options import add_quiet
 from kbuildpy.cli.terminal import ask_new_passphrase
-from kbuildpy.cli.words import add_quiet
 from kbuildpy.errors import KbuildError, UsageError
 
 if TYPE_CHECKING:
@@ -40,22 +40,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rsa-2048, -3072 or -4096 (default), p-256, -384 or -521, ml-dsa-44, -65 or -87 "
         "(kernels from 7.0 on with CONFIG_CRYPTO_MLDSA)",
     )
-    parser.add_argument("--cn", default="kbuildpy module signing key", metavar="NAME", help="whose key it is")
+    parser.add_argument(
+        "--cn", default="kbuildpy module signing key", metavar="NAME", help="the owner's name in the certificate"
+    )
     parser.add_argument("--days", type=int, default=36500, metavar="N", help="valid for N days (default: 36500)")
-    parser.add_argument("--hash", default="", help="what the certificate is signed with (default: sha256)")
-    parser.add_argument("--mok", action="store_true", help="for Secure Boot: a certificate for code, modules only")
+    parser.add_argument("--hash", default="", help="the hash of the certificate's own signature (default: sha256)")
     parser.add_argument(
-        "--combined", action="store_true", help="the certificate in KEY as well (certs/signing_key.pem)"
+        "--mok", action="store_true", help="for Secure Boot: a certificate that is valid for modules only"
     )
     parser.add_argument(
-        "--encrypt", action="store_true", help="with the passphrase in KBUILD_SIGN_PIN, or one that is asked for"
+        "--combined", action="store_true", help="write the certificate into KEY as well, as in certs/signing_key.pem"
     )
-    add_quiet(parser, "do not say what was written, and how to enrol it")
-    parser.add_argument("--force", action="store_true", help="replace files that are there")
+    parser.add_argument(
+        "--encrypt", action="store_true", help="encrypt the key with the passphrase in KBUILD_SIGN_PIN, or ask for one"
+    )
+    add_quiet(parser, "do not print the files that were written, and how to enrol the certificate")
+    parser.add_argument("--force", action="store_true", help="replace existing files")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files; print which, and how Secure Boot gets to know the certificate."""
+    """Write the files. Prints their names, and how to enrol the certificate for Secure Boot."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     from kbuildpy.new_files import NewFile, require_absent, write_new
@@ -65,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     key = Path(args.key)
     pem, der = _beside(key)
     if not args.force:
-        # (before somebody types a passphrase, and before a second of prime numbers)
+        # (before the user types a passphrase, and before the key is made, which takes a second)
         require_absent([key, pem, der])
     passphrase = _passphrase(key) if args.encrypt else None
     made = make_signing_key(args.algorithm, common_name=args.cn, days=args.days, hash=args.hash, mok=args.mok)
@@ -89,11 +93,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _beside(key: Path) -> tuple[Path, Path]:
-    """Where the certificate of the key in file `key` goes: as PEM, as DER."""
+    """The files of the certificate for the key in file `key`: PEM and DER."""
     if str(key).lower().startswith("pkcs11:"):
-        raise UsageError("keygen makes keys in files, not on tokens", hint="use the token's own tool for that")
+        raise UsageError("keygen makes keys in files only, not on tokens", hint="use the token's own tool")
     if not key.name or key.suffix in (".crt", ".x509"):
-        raise UsageError(f"{key}: not a name for a private key", hint="name it such as signing_key.pem")
+        raise UsageError(f"{key}: not a name for a private key", hint="use a name such as signing_key.pem")
     return key.with_suffix(".crt"), key.with_suffix(".x509")
 
 
@@ -103,10 +107,11 @@ def _passphrase(key: Path) -> str:
     given = environment_passphrase(ask_new_passphrase)(str(key))
     if not given:
         raise KbuildError(
-            "--encrypt takes a passphrase", hint="put it into KBUILD_SIGN_PIN, or run this on a terminal to be asked"
+            "--encrypt needs a passphrase",
+            hint="set KBUILD_SIGN_PIN, or run the command on a terminal, where it asks for one",
         )
     if len(os.fsencode(given)) > 1023:
-        # (openssl's limit, and with it sign-file's)
+        # (the limit of openssl, and so of sign-file)
         raise KbuildError("the passphrase is longer than 1023 bytes")
     return given
 
@@ -128,11 +133,11 @@ def _enrolment(certificate: Certificate, der: Path) -> list[str]:
     path = shlex.quote(str(der.absolute()))
     return [
         f"SHA-256 fingerprint: {certificate.fingerprint(hashes.SHA256()).hex(':')}",
-        # (what MokManager and `mokutil --list-enrolled` show)
+        # (shown by MokManager and `mokutil --list-enrolled`)
         f"SHA-1 fingerprint:   {certificate.fingerprint(hashes.SHA1()).hex(':')}",
         "",
-        "To have Secure Boot trust it:",
+        "To make Secure Boot trust the certificate:",
         f"  1. mokutil --import {path}    # as root; asks for a password that is used once",
-        "  2. reboot; in MokManager choose Enroll MOK, compare the fingerprint, give that password",
-        f"  3. mokutil --test-key {path}    # says that it is already enrolled",
+        "  2. reboot; in MokManager choose Enroll MOK, compare the fingerprint, enter that password",
+        f"  3. mokutil --test-key {path}    # prints that it is already enrolled",
     ]

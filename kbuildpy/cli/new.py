@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from kbuildpy.cli.words import add_format, add_quiet, named_path
+from kbuildpy.cli.shared_options import add_format, add_quiet, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.printable import printable
 from kbuildpy.scaffold.author import check_line, default_author
@@ -26,8 +26,8 @@ EXAMPLES = ("kbuildpy new --list", "kbuildpy new misc demo --without mmap --lice
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy new`."""
     parser.epilog = (
-        "Without arguments, on a terminal, it asks. A template is named as --list shows it, or by the path of its "
-        "folder. Nothing is ever overwritten."
+        "Without arguments, on a terminal, the command asks for them. TEMPLATE is a name that --list "
+        "shows, or the path of a template's folder. Existing files are never overwritten."
     )
     parser.add_argument("template", nargs="?", metavar="TEMPLATE", help="see --list")
     parser.add_argument("name", nargs="?", metavar="NAME", help="the module's name")
@@ -39,22 +39,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kernel-min", metavar="VERSION", help="the oldest kernel it must build for (default: the template's, 6.1)"
     )
     parser.add_argument(
-        "--with", action="append", default=[], metavar="OPTION", help="with this option of the template"
+        "--with", action="append", default=[], metavar="OPTION", help="turn this option of the template on"
     )
     parser.add_argument("--without", action="append", default=[], metavar="OPTION", help="without it")
     parser.add_argument(
         "--template-dir", action="append", default=[], type=named_path, metavar="DIR", help="a folder of more templates"
     )
     parser.add_argument("--list", action="store_true", help="list the templates and their options")
-    add_format(parser, "of --list: text, or one JSON object per line")
-    add_quiet(parser, "do not say what was made")
+    add_format(parser, "for --list: text, or one JSON object per line")
+    add_quiet(parser, "do not print what was made")
 
 
 def run(args: argparse.Namespace) -> int:
     """Make a project, or list the templates."""
     if args.list:
         if args.template:
-            raise UsageError("--list lists all templates: no TEMPLATE and no NAME")
+            raise UsageError("--list lists all templates: leave out TEMPLATE and NAME")
         _list(all_templates(args.template_dir), args.format)
         return 0
     if not args.template and os.isatty(0):
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         missing = "NAME" if args.template else "TEMPLATE and NAME"
         raise UsageError(f"{missing} is missing" if args.template else f"{missing} are missing", hint=_USAGE)
     template = find_template(args.template, args.template_dir)
-    # (before what takes time, and before the name: it is what most often is not right)
+    # (checked first: it is the most frequent mistake, and the other steps take time)
     options = chosen_options(template, getattr(args, "with"), args.without)
     directory = args.output or Path(args.name)
     project = Project(
@@ -84,7 +84,9 @@ def run(args: argparse.Namespace) -> int:
     if args.quiet:
         return 0
     print(printable(f"{directory}: {template.summary} ({len(files)} files)"))
-    print(printable(f"  cd {directory} && scons test    builds it, and tests it in a real kernel; README.md says more"))
+    print(
+        printable(f"  cd {directory} && scons test    builds the module and tests it in a real kernel; see README.md")
+    )
     return 0
 
 
@@ -92,7 +94,7 @@ _USAGE = "kbuildpy new TEMPLATE NAME; kbuildpy new --list shows the templates"
 
 
 def _checked_name(name: str, template: Template) -> str:
-    """`name`, if the template's modules can be called so, and with what is behind it in their names."""
+    """`name`, if it is allowed for the template's modules, also with the suffixes that the template appends to it."""
     from kbuildpy.kernel.names_in_use import names_in_use
 
     taken = names_in_use()
@@ -131,7 +133,7 @@ def _list(templates: dict[str, Template], form: str) -> None:
 
 
 def _ask(args: argparse.Namespace) -> None:
-    """Fill in what was not given, by asking on the terminal; a wrong answer is asked for again."""
+    """Ask for missing arguments on the terminal; a wrong answer is asked for again."""
     templates = all_templates(args.template_dir)
     _list(templates, "text")
     args.template = _asked("Template", None, lambda word: find_template(word, args.template_dir).name)

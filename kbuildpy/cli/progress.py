@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bar on the terminal for work that takes its time."""
+"""A progress bar on the terminal for long work."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Protocol, TypeVar
 Item = TypeVar("Item")
 
 BAR_FROM = 20
-"""Fewer modules than this are done before a bar could be read."""
+"""The fewest modules with a progress bar; fewer are done too quickly."""
 
 
 class Say(Protocol):
-    """Prints a line."""
+    """A function that prints a line."""
 
     def __call__(self, line: str, /, *, error: bool = False) -> None: ...
 
 
 def with_bar(results: Iterator[Item], count: int, *, quiet: bool) -> tuple[Iterator[Item], Say]:
-    """`results`, which will be `count`, with a bar on standard error where that is a terminal; and how to print a line
-    meanwhile, an `error` on standard error."""
+    """`results`, of which there are `count`, with a progress bar on standard error if that is a terminal; and the
+    function that prints a line above the bar (an `error` on standard error)."""
 
     if quiet or count < BAR_FROM or not sys.stderr.isatty():
         return results, print_line
     from tqdm import tqdm
 
-    # (its monitor is a thread, and signing forks)
+    # (tqdm's monitor is a thread, and signing forks)
     tqdm.monitor_interval = 0
     bar = tqdm(results, total=count, unit=" modules", leave=False, file=sys.stderr)
 
@@ -41,5 +41,5 @@ def with_bar(results: Iterator[Item], count: int, *, quiet: bool) -> tuple[Itera
 
 
 def print_line(line: str, /, *, error: bool = False) -> None:
-    """Print a line where there is no bar, an `error` on standard error."""
+    """Print a line without a bar; an `error` on standard error."""
     print(line, file=sys.stderr if error else sys.stdout, flush=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`kbuildpy run`: load modules in a real kernel and tell how they fared."""
+"""`kbuildpy run`: load modules in a real kernel and report the kernel's complaints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
-from kbuildpy.cli.words import add_format, add_kernels, add_quiet, add_verbose, named_path
+from kbuildpy.cli.shared_options import add_format, add_kernels, add_quiet, add_verbose, named_path
 from kbuildpy.errors import KbuildError, UsageError, unexpected
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.printable import printable
@@ -34,23 +34,28 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy run`."""
     parser.epilog = (
-        "The kernel's log is shown on standard error while it comes, the results on standard output. Without -k, a "
-        "module runs in the kernel that KDIR or KERNELRELEASE names, else in the one that it was built for; with "
-        "several -k, in the one it was built for if that is among them, else in each. Exit status: 0 all were loaded "
-        "and removed without complaint, and all tests passed; 1 not all; 2 the call was wrong. `-- COMMAND ...` as the "
-        "last words is a test, too: a command that the guest has."
+        "The kernel's log goes to standard error as it arrives, the results go to standard output. "
+        "Without -k, a module runs in the kernel that KDIR or KERNELRELEASE names, else in the kernel "
+        "that it was built for. With several -k, it runs in the kernel that it was built for if that is "
+        "among them, else in each. Exit status: 0 all were loaded "
+        "and removed without complaint, and all tests passed; 1 not all; 2 the call was wrong. `-- "
+        "COMMAND ...`, as the last words, is a test as well: a command of the guest."
     )
     parser.add_argument(
         "files", nargs="+", metavar="FILE | DIR", type=named_path, help="modules, or directories of them"
     )
     add_kernels(parser, "a release, a kernel tree's path, an image's path, `running` or `all`")
-    add_params(parser, whose="of the only one")
-    parser.add_argument("--dyndbg", action="store_true", help="switch the modules' dynamic debug messages on")
+    add_params(parser, whose="of the only module")
+    parser.add_argument("--dyndbg", action="store_true", help="turn on the modules' dynamic debug messages")
     parser.add_argument(
-        "--timeout", type=int, default=20, metavar="SECONDS", help="for each init and exit function (default: 20)"
+        "--timeout",
+        type=int,
+        default=20,
+        metavar="SECONDS",
+        help="time limit of each init and exit function (default: 20)",
     )
     parser.add_argument("--memory", type=int, default=512, metavar="MIB", help="the guest's memory (default: 512)")
-    parser.add_argument("--append", action="append", default=[], metavar="WORDS", help="parameters for the kernel")
+    parser.add_argument("--append", action="append", default=[], metavar="WORDS", help="kernel parameters")
     parser.add_argument(
         "--test",
         action="append",
@@ -91,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="SECONDS",
-        help="go on for a while with the modules loaded, after the tests",
+        help="keep the modules loaded for N seconds after the tests",
     )
     parser.add_argument(
         "--keep", action="store_true", help="give a shell in the guest once the modules are loaded (needs a terminal)"
@@ -105,17 +110,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="wait for a debugger at 127.0.0.1:PORT (default: 1234) once the modules are loaded",
     )
-    add_verbose(parser, "show what the kernel says while it starts, too")
+    add_verbose(parser, "also show the kernel's log of its start")
     add_quiet(parser, "do not show the kernel's log")
     add_format(
         parser,
-        "text (default), one JSON object for each module, or a document",
+        "text (default), one JSON object for each module, or a JUnit document",
         formats=("text", "json", "junit"),
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the modules, each in its kernels; 0 if none of them gave cause for complaint."""
+    """Run the modules, each in its kernels; 0 if there were no complaints."""
     settings = _settings(args)
     args.files = _files(args.files)
     parameters = _parameters(args.params, args.files)
@@ -148,7 +153,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _files(named: Sequence[Path]) -> list[Path]:
-    """The modules that are named, and those of directories. (A name that is not there is told of as damaged.)"""
+    """The modules that are named, and those of directories. (A file that does not exist is reported like a damaged
+    one.)"""
     if not any(path.is_dir() for path in named):
         return [*named]
     found = [file for path in named for file in (find_modules([path]) if path.is_dir() else [path])]
@@ -177,7 +183,7 @@ def _read(files: Sequence[Path], parameters: Mapping[Path, str]) -> tuple[list[T
             raise
         except KbuildError as error:
             results.append(damaged(file, error))
-        except Exception as error:  # one bad file must not end a run over many
+        except Exception as error:  # an unreadable file does not end the run over the others
             results.append(damaged(file, unexpected(file, error)))
     return trials, results
 
@@ -186,7 +192,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     if args.timeout < 1:
         raise UsageError(f"--timeout {args.timeout}: at least one second")
     if args.memory < 64:
-        raise UsageError(f"--memory {args.memory}: a kernel needs at least 64 MiB, most need 256")
+        raise UsageError(f"--memory {args.memory}: a kernel needs at least 64 MiB, and most need 256")
     if not 0 <= args.gdb < 1 << 16:
         raise UsageError(f"--gdb {args.gdb}: ports are numbered from 0 to 65535")
     if args.test_timeout < 1:
@@ -194,7 +200,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     if args.wait < 0:
         raise UsageError(f"--wait {args.wait}: not a number of seconds, 0 or more")
     if args.keep and not os.isatty(0):
-        raise UsageError("--keep gives a shell on the terminal, and standard input is none")
+        raise UsageError("--keep gives a shell on the terminal, but standard input is not a terminal")
     return Settings(
         limit=args.timeout,
         memory=args.memory,
@@ -213,7 +219,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _tests(args: argparse.Namespace) -> tuple[GuestTest, ...]:
-    """The tests in order, the command of the guest's last."""
+    """The tests in order; the command behind -- is last."""
     tests = [read_test(word) for word in args.tests]
     if args.command is not None:
         tests.append(read_command(args.command))
@@ -224,20 +230,21 @@ def _tests(args: argparse.Namespace) -> tuple[GuestTest, ...]:
 
 
 def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[Path, str]:
-    """The parameters of each file. Raises `UsageError` where it is not clear whose they are."""
+    """The parameters of each file. Raises `UsageError` for parameters without a module's name if there are several."""
     names = {file: module_name(file.name) for file in files}
     found = read_params(given, list(names.values()))
     unclear = next((item for item in found if not item.module), None)
     if unclear and len(names) > 1:
         first = next(iter(names.values()))
         raise UsageError(
-            f"--params {unclear.words!r}: of which module?", hint=f"say so: --params '{first}: {unclear.words}'"
+            f"--params {unclear.words!r}: of which module?",
+            hint=f"name the module: --params '{first}: {unclear.words}'",
         )
     return {file: words for file, name in names.items() if (words := words_of(name, found))}
 
 
 def _plan(words: Sequence[str], trials: Sequence[Trial]) -> list[tuple[Kernel, list[Trial]]]:
-    """Which modules run in which kernel."""
+    """The modules that run in each kernel."""
     if not trials:
         return []
     named = words or os.environ.get("KDIR") or os.environ.get("KERNELRELEASE")
@@ -253,6 +260,6 @@ def _plan(words: Sequence[str], trials: Sequence[Trial]) -> list[tuple[Kernel, l
 
 
 def _show(chunk: bytes) -> None:
-    """Print on standard error, at once and byte for byte: a shell's output is no text."""
+    """Write to standard error, unbuffered and byte for byte: a shell's output need not be text."""
     sys.stderr.flush()
     os.write(2, chunk)

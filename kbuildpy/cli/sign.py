@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`kbuildpy sign`: what scripts/sign-file does, for as many modules as there are."""
+"""`kbuildpy sign`: scripts/sign-file for any number of modules."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import with_bar
+from kbuildpy.cli.shared_options import add_format, add_jobs, add_quiet, add_verbose, job_count
 from kbuildpy.cli.terminal import ask_passphrase
-from kbuildpy.cli.words import add_format, add_jobs, add_quiet, add_verbose, job_count
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.module_files import find_modules
@@ -36,25 +36,36 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy sign`."""
-    parser.add_argument("files", nargs="+", metavar="FILE | DIR", help="modules, compressed ones too, or directories")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE | DIR", help="modules, also compressed ones, or directories of modules"
+    )
     parser.add_argument("--key", metavar="KEY", help="the private key: a file (PEM or DER), or a pkcs11: URI")
     parser.add_argument("--cert", metavar="CERT", help="its certificate (default: the one in the key's file)")
-    parser.add_argument("--hash", metavar="ALGO", help="sha256, sha512, sha3-256, ... (default: what the kernel uses)")
+    parser.add_argument(
+        "--hash", metavar="ALGO", help="sha256, sha512, sha3-256, ... (default: the hash of the kernel's own modules)"
+    )
     parser.add_argument("-k", "--kernel", metavar="KERNEL", help="the kernel whose configuration names the hash")
-    parser.add_argument("--replace", action="store_true", help="sign what is signed already anew")
+    parser.add_argument("--replace", action="store_true", help="replace existing signatures")
     parser.add_argument("--key-id", action="store_true", help="name the certificate by its key identifier")
-    parser.add_argument("-p", "--save", action="store_true", help="write the signature beside the module, too (.p7s)")
-    parser.add_argument("-d", "--detached", action="store_true", help="write it there only, and leave the module alone")
-    parser.add_argument("-s", "--attach", metavar="FILE", help="append a signature that was made elsewhere")
+    parser.add_argument(
+        "-p", "--save", action="store_true", help="also write the signature to a file beside the module (.p7s)"
+    )
+    parser.add_argument(
+        "-d",
+        "--detached",
+        action="store_true",
+        help="write the signature only to that file, and do not change the module",
+    )
+    parser.add_argument("-s", "--attach", metavar="FILE", help="append this signature, which was made elsewhere")
     parser.add_argument("--manifest", metavar="FILE", help="add a line of JSON for each module that was signed")
     add_jobs(parser)
-    add_verbose(parser, "name also modules that had this signature already")
+    add_verbose(parser, "also print modules that had this signature already")
     add_quiet(parser, "print errors only")
     add_format(parser, "a line each (default), or one JSON object per line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Sign modules; 0 if all of them are signed now."""
+    """Sign modules; 0 if all of them are signed at the end."""
     jobs = job_count(args)
     paths = find_modules([Path(name) for name in args.files])
     if not paths:
@@ -92,7 +103,7 @@ def _signer(args: argparse.Namespace) -> Signer:
 
     if not args.key:
         raise UsageError("no key to sign with", hint="name one: --key KEY --cert CERT")
-    # (a kernel that is not there is told before a passphrase is asked for)
+    # (a missing kernel is reported before the passphrase is asked for)
     tree = _tree(args.kernel) if args.kernel is not None else None
     signer = choose_signer(
         args.key,
@@ -109,37 +120,41 @@ def _signer(args: argparse.Namespace) -> Signer:
 
 
 def _tree(kernel: str | None) -> KernelTree:
-    """The tree of the kernel that -k names, else of the default."""
+    """The tree of the kernel that -k names, else of the default kernel."""
     return resolve_one([] if kernel is None else [kernel], Need.TREE, environ=os.environ).the_tree()
 
 
 def _kernel_hash(tree: KernelTree) -> str:
-    """The digest that the kernel's own modules are signed with."""
+    """The hash that the kernel's own modules are signed with."""
     from kbuildpy.kernel.signing_policy import signing_policy_of
 
     hash = signing_policy_of(tree).hash
     if not hash:
         raise UsageError(
-            f"{tree.release} looks at no signatures, so it does not say which hash to use",
-            hint="name one (--hash sha256), or another kernel (-k KERNEL)",
+            f"the configuration of {tree.release} has no CONFIG_MODULE_SIG_HASH: it does not check signatures",
+            hint="name a hash (--hash sha256), or another kernel (-k KERNEL)",
         )
     return hash
 
 
 def _packer(kernel: str | None) -> Pack:
-    """How a compressed module is compressed again: as by the tree of `kernel`, else of the release it was built for."""
+    """How a compressed module is compressed again: as the tree of `kernel` does it, else that of the release it was
+    built for."""
 
     def rules_for(release: str, variables: Mapping[str, str]) -> InstallRules:
         from kbuildpy.kbuild.ask_install import ask_install
 
         if kernel is None and not release:
-            raise KbuildError("it does not say which kernel it was built for", hint="name one: -k KERNEL")
+            raise KbuildError(
+                "the module does not name the kernel that it was built for", hint="name the kernel: -k KERNEL"
+            )
         try:
             tree = _tree(kernel) if kernel is not None else resolve_release(release, Need.TREE).the_tree()
         except KbuildError as error:
             raise KbuildError(
-                "it is compressed, and there is no kernel tree to say how to compress it again: " + error.message,
-                hint="name one (-k KERNEL), or decompress it, sign it and compress it again",
+                "a compressed module needs a kernel tree, whose configuration says how to compress it "
+                "again: " + error.message,
+                hint="name a kernel tree (-k KERNEL), or decompress, sign and compress the module yourself",
             ) from error
         return ask_install(tree, variables=variables, environ=os.environ)
 
@@ -160,7 +175,7 @@ def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
         parse(signature)
     except KbuildError as error:
         raise KbuildError(
-            f"{args.attach}: {error.message}", hint="name a CMS message in DER, as --detached writes it"
+            f"{args.attach}: {error.message}", hint="the file must be a CMS message in DER, as --detached writes it"
         ) from error
     attach(paths[0], signature, replace=args.replace, pack=_packer(args.kernel))
     return 0

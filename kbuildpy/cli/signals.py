@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""SIGTERM and SIGHUP end a command as SIGINT does: as an exception, so that what it started ends with it."""
+"""SIGTERM and SIGHUP end a command as SIGINT does: by an exception, so that it ends the programs it started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(KeyboardInterrupt):
-    """The signal `number` came."""
+    """The process received the signal `number`."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -21,9 +21,9 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def as_exceptions() -> Iterator[None]:
-    """Raise `Ended` in the main thread when SIGTERM or SIGHUP comes, unless it is ignored (nohup) or handled.
+    """Raise `Ended` in the main thread on SIGTERM or SIGHUP, unless the signal is ignored (nohup) or handled already.
 
-    Only the first one counts: what is cleaned up is not interrupted. For the main thread.
+    Only the first signal raises, so that the clean-up is not interrupted. To be called in the main thread.
     """
     taken = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Asking for secrets: on the terminal. Never are they taken from the arguments, which everybody can read."""
+"""Asks for passphrases on the terminal. They are never taken from arguments, which other users can read."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from kbuildpy.errors import KbuildError
 
 
 def ask_passphrase(name: str) -> str | None:
-    """The passphrase that is typed for `name` (a file, a token); None where there is no terminal."""
+    """The passphrase that the user types for `name` (a file, a token); None without a terminal."""
     import getpass
 
     return getpass.getpass(f"Passphrase of {name}: ") if sys.stdin.isatty() else None
 
 
 def ask_new_passphrase(name: str) -> str | None:
-    """A passphrase for what is to be made, typed twice; `KbuildError` when the two differ."""
-    given = ask_passphrase(f"{name}, which is to be made")
+    """A passphrase for a new key, typed twice. Raises `KbuildError` if the two differ; None without a terminal."""
+    given = ask_passphrase(f"the new key {name}")
     if given is not None and given != ask_passphrase(f"{name}, once more"):
         raise KbuildError("the two passphrases differ; nothing was written")
     return given

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import Say, print_line, with_bar
-from kbuildpy.cli.words import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
+from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.module_files import find_modules
@@ -27,8 +27,9 @@ EXAMPLES = ("kbuildpy verify BUILD --cert signing_key.crt", "kbuildpy verify hel
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy verify`."""
     parser.epilog = (
-        "With several -k there is a result for each file and kernel; certificates that are named too count as enrolled "
-        "in each of them. Exit status: 0 all are intact and trusted; 1 one is not; 2 the call was wrong."
+        "With several -k there is a result for each file and kernel; certificates that are also named "
+        "count as enrolled in each kernel. Exit status: 0 all are intact and trusted; 1 one is not; 2 "
+        "the call was wrong."
     )
     parser.add_argument(
         "files", nargs="*", metavar="FILE | DIR", type=named_path, help="modules, or directories of them"
@@ -37,14 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--manifest",
         metavar="FILE",
         type=named_path,
-        help="the modules must be what `--manifest` of sign or install says (default for FILE: all that it names); for "
-        "modules that install did not sign, no certificate has to be named",
+        help="the modules must match this file, which `--manifest` of sign or install wrote (default for "
+        "FILE: all modules in it); modules that install did not sign need no certificate",
     )
     parser.add_argument(
         "--cert", action="append", default=[], metavar="FILE", type=named_path, help="trust its certificates"
     )
     parser.add_argument(
-        "--cert-dir", action="append", default=[], metavar="DIR", type=named_path, help="those of all in DIR"
+        "--cert-dir",
+        action="append",
+        default=[],
+        metavar="DIR",
+        type=named_path,
+        help="trust the certificates of all files in DIR",
     )
     parser.add_argument(
         "--mok",
@@ -55,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="trust a MOK list (MokListRT or exported)",
     )
     add_kernels(
-        parser, "trust what is built into a kernel: its image's path, a kernel tree's, a release, `running` or `all`"
+        parser,
+        "trust the certificates that are built into a kernel: the path of its image or tree, a release, "
+        "`running` or `all`",
     )
     parser.add_argument(
         "--revoked",
@@ -66,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="do not trust its certificates, or hashes (tbs:HEX, bin:HEX, or an EFI list)",
     )
     add_jobs(parser)
-    add_verbose(parser, "print what modinfo prints of each signature, too", besides=["--modinfo"])
-    add_quiet(parser, "print only what is not trusted")
+    add_verbose(parser, "also print the fields of each signature, as modinfo does", besides=["--modinfo"])
+    add_quiet(parser, "print only modules that are not trusted")
     add_format(parser, "a line each (default), or one JSON object per line")
 
 
@@ -118,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report_unchanged(files: list[Path], changed: dict[Path, KbuildError], args: argparse.Namespace) -> int:
-    """What there is to say of modules whose signatures nobody asked about: nothing of trust."""
+    """The result for modules that are only compared with a manifest: it says nothing about trust."""
     for path, error in changed.items():
         _report_error(path, error, args.format, print_line)
     for path in files if not args.quiet else ():
@@ -153,7 +161,7 @@ def _keyrings(args: argparse.Namespace) -> list[Keyring]:
 
     if not _says_whom_to_trust(args):
         raise UsageError(
-            "nothing says whom to trust", hint="name certificates (--cert, --cert-dir, --mok) or a kernel (-k)"
+            "no trusted certificates are named", hint="name certificates (--cert, --cert-dir, --mok) or a kernel (-k)"
         )
     certificates = [item for file in args.cert for item in load_certificates(file)]
     certificates += [item for directory in args.cert_dir for item in load_directory(directory)]

@@ -44,7 +44,7 @@ def read_sound_ehdr(image: bytes, filename: str) -> Ehdr:
     if image[:4] != ELFMAG:
         raise KbuildError(
             f"{filename}: not an ELF file" if image else f"{filename}: empty file",
-            hint="a module or object file is expected; was its compilation interrupted?",
+            hint="expected a module or an object file; was its compilation interrupted?",
         )
     ident = image[:16]
     if len(ident) < 16 or ident[4] not in (ELFCLASS32, ELFCLASS64) or ident[5] not in (ELFDATA2LSB, ELFDATA2MSB):

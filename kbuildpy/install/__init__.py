@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""modules_install: from a built module to the one that modprobe finds. Copied, stripped, signed, compressed, indexed.
+"""modules_install: copies, strips, signs, compresses and indexes built modules.
 
 The counterparts are scripts/Makefile.modinst and scripts/depmod.sh in the kernel tree. What they would do is asked in
 `kbuild.install` and comes here as `kernel.installing.InstallRules`; here it is done, each file whole or not at all.

@@ -44,7 +44,7 @@ def check_places(names: Iterable[str], rules: InstallRules, root: str) -> list[s
         if root:
             _follow(f"{name}{rules.suffix}", root, walked)
         if beside:
-            said.append(f"{name}: it is installed as {root}{place}, as make does")
+            said.append(f"{name}: it is installed as {root}{place}, as by make")
     return said
 
 

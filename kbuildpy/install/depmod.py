@@ -24,7 +24,7 @@ _SMALLEST_MAP = 4096
 
 
 class _Depmod(Enum):
-    """What is done about the index of the modules below a root."""
+    """How the index of the modules below a root is made."""
 
     SCRIPT = "the tree's script runs depmod"
     DIRECT = "depmod is run without the script"
@@ -73,7 +73,7 @@ def run_depmod(rules: InstallRules, root: str, env: Mapping[str, str], *, wanted
         by_hand = shlex.join(_words(root, rules.release))
         raise CommandError(
             f"depmod failed with status {done.returncode}: {done.error_text.strip()}",
-            hint=f"modprobe does not find the modules before this works: {by_hand}",
+            hint=f"modprobe finds the modules only after this command succeeds: {by_hand}",
             stderr=done.error_text,
             returncode=done.returncode,
         )
@@ -81,13 +81,13 @@ def run_depmod(rules: InstallRules, root: str, env: Mapping[str, str], *, wanted
 
 
 def depmod_title(rules: InstallRules, root: str) -> str:
-    """What Kbuild prints."""
+    """The line that Kbuild prints."""
     return f"  DEPMOD  {root}{rules.modlib}"
 
 
 def no_depmod_hint(rules: InstallRules, root: str) -> str:
-    """What to do where the tree's script does nothing."""
-    return f"  modprobe finds the modules once this has run: {shlex.join(_words(root, rules.release))}"
+    """The hint if the tree's script does nothing."""
+    return f"  modprobe finds the modules after this command: {shlex.join(_words(root, rules.release))}"
 
 
 def depmod_words(rules: InstallRules, root: str, *, boot: Path = _BOOT) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One module's way: copied, stripped, signed, compressed, and put in its place whole."""
+"""Installs one module: copied, stripped, signed, compressed, and renamed to its place."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _processed(
 
 def _hint(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full: free some space and install again; nothing half-written is left"
+        return "the disk is full: free some space and install again; incomplete files were removed"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "install as root, or below a directory of your own (--root PATH, INSTALL_MOD_PATH=PATH)"
     return ""

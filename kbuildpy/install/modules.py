@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which modules there are to install, and whether they are the ones that the kernel takes."""
+"""Finds the modules to install, and refuses those that the kernel would not load."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def modules_of_build(directory: Path, out: Path) -> list[BuiltModule]:
         lines = order.read_text(errors="surrogateescape").split()
     except OSError as error:
         raise NotBuilt(
-            f"{directory}: no modules for {out.name} there ({order}: {error.strerror})", hint=hint
+            f"{directory}: no modules were built for {out.name} ({order}: {error.strerror})", hint=hint
         ) from error
     # Up to 6.12 modules are named by their whole path, and up to 6.2 as .ko files (scripts/Makefile.build).
     stems = [posixpath.splitext(line.removeprefix(f"{directory}/"))[0] for line in lines]
@@ -49,7 +49,7 @@ def modules_of_build(directory: Path, out: Path) -> list[BuiltModule]:
     modules = [BuiltModule(out / _built_as(name), name) for name in dict.fromkeys(names)]
     missing = [module for module in modules if Path(module.name).is_absolute() or not module.source.is_file()]
     if missing:
-        raise KbuildError(f"{missing[0].source}: not there, and {order} names it", hint=hint)
+        raise KbuildError(f"{missing[0].source}: missing, but {order} names it", hint=hint)
     return modules
 
 
@@ -95,11 +95,11 @@ def check_release(module: Path, release: str) -> None:
     built = built_release(module)
     if not built:
         raise KbuildError(
-            f"{module}: no kernel module (it has no vermagic that names a release)",
+            f"{module}: not a kernel module (no release in its vermagic)",
             hint="name a .ko file, not an object",
         )
     if built != release:
         raise KbuildError(
-            f"{module}: built for {built}, and {release} would not load it",
+            f"{module}: built for {built}, so {release} would not load it",
             hint=f"install it with -k {shlex.quote(built)}, or build it for {release}",
         )

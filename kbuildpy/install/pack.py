@@ -30,8 +30,8 @@ def packer(rules_for: RulesFor, environ: Mapping[str, str]) -> Callable[[bytes, 
     def pack(module: bytes, name: str, source: Path) -> bytes:
         if name not in COMPRESSIONS:
             raise KbuildError(
-                f"it is compressed with {name}, and no kernel compresses modules so",
-                hint="decompress it, and sign what comes out",
+                f"it is compressed with {name}, which no kernel uses for modules",
+                hint="decompress the module, and sign that",
             )
         release = stated_release(module)
         # (locked: make is run for the answer, and many modules come at once)
@@ -43,7 +43,7 @@ def packer(rules_for: RulesFor, environ: Mapping[str, str]) -> Callable[[bytes, 
         if not rules.compress:
             raise KbuildError(
                 f"kernel {rules.release} does not compress modules with {name}",
-                hint="decompress it, sign it, and compress it again",
+                hint="decompress, sign and compress it yourself",
             )
         return compressed(module, rules, env, source)
 

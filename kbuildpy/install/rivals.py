@@ -44,7 +44,7 @@ def tell_rivals(
 def rival_sentence(name: str, paths: Sequence[str], taken: str | None) -> str:
     """Which one of the modules `paths`, all called `name`, modprobe takes; None: the one that depmod reads first."""
     if taken is None:
-        return f"{name}: there are {' and '.join(paths)}, and modprobe takes the one that depmod happens to read first"
+        return f"{name}: there are {' and '.join(paths)}: modprobe takes the one that depmod reads first"
     return f"{name}: modprobe takes {taken}, and not {', '.join(path for path in paths if path != taken)}"
 
 

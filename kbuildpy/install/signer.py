@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who signs what is installed where the caller names no key: the one that the tree names (CONFIG_MODULE_SIG_KEY)."""
+"""The signer of installed modules if the caller names no key: the key that the tree names (CONFIG_MODULE_SIG_KEY)."""
 
 from __future__ import annotations
 

@@ -38,11 +38,11 @@ def install_modules(
 ) -> Iterator[str]:
     """Install `modules` of the kernel `release` below `root` ("" for the running system) as `rules` have it.
 
-    What comes back are the lines that Kbuild prints, for one module after the other as each is installed; `warn` gets,
-    before, what is to be known beside. `signer` signs in place of the tree's own key. `manifest` gets a line for each,
-    in which `root` is called `manifest_root`. `jobs` modules are worked on at a time. Nothing is installed when a
-    module is not as it should be, or would be written outside of `root`; when one fails on its way, those that come
-    after it are not begun. Raises `KbuildError`.
+    What comes back are the lines that Kbuild prints, for one module after the other as each is installed; `warn` gets
+    warnings before that. `signer` signs in place of the tree's own key. `manifest` gets a line for each, in which
+    `root` is called `manifest_root`. `jobs` modules are worked on at a time. Nothing is installed when a module is not
+    as it should be, or would be written outside of `root`; when one fails on its way, those that come after it are not
+    begun. Raises `KbuildError`.
     """
     env = rules.environment_for(environ, root)
     check_modules(modules, release)
@@ -82,13 +82,14 @@ def check_signatures(modules: Sequence[BuiltModule], rules: InstallRules, signer
         return
     if rules.strip and not signer:
         warn(
-            f"kbuildpy: warning: {signed[0].source}: stripping takes the signature away"
+            f"kbuildpy: warning: {signed[0].source}: stripping removes the signature"
             + (f" (and those of {len(signed) - 1} others)" if len(signed) > 1 else "")
-            + "\n  let installing sign, after stripping: --key KEY --cert CERT"
+            + "\n  sign during the installation, after stripping: --key KEY --cert CERT"
         )
     elif signer and not rules.strip:
         raise KbuildError(
-            f"{signed[0].source}: signed already", hint="install it as it is, without --key, or give an unsigned one"
+            f"{signed[0].source}: signed already",
+            hint="install it as it is, without --key, or install an unsigned module",
         )
 
 

@@ -55,7 +55,7 @@ def ask_directory(
         known = _recall_plan(cache, question.key, overlay)
         if known is not None:
             return known
-    from kbuildpy.kbuild.make_plan import make_plan  # (asking imports more than all else here)
+    from kbuildpy.kbuild.make_plan import make_plan  # (slow: imports more than the rest of this file)
 
     began_ns = time.time_ns()
     plan = make_plan(question, overlay)

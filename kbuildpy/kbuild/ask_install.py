@@ -103,7 +103,7 @@ def _rules(
     modlib = facts["modlib"]
     if name != f"{PLACEHOLDER}.ko" or not folder.startswith(f"{modlib}/") or not modlib.startswith(f"{root}/"):
         raise KbuildError(
-            f"{tree.objects}: the tree's makefiles did not say how to install a module",
+            f"{tree.objects}: the tree's makefiles have no command that installs a module",
             hint="install with make -C KDIR M=DIR modules_install",
         )
     compress = next((rules[rule] for rule in _COMPRESSORS if rule in rules), {})

@@ -2,8 +2,8 @@
 """vermagic and `struct module` of a kernel tree, from its compiler: the counterparts are VERMAGIC_STRING
 (include/linux/vermagic.h) and include/linux/module.h.
 
-Both hang on the configuration, the architecture's headers and the compiler's plugins (randomised structures), so one
-probe asks for them. The answer is kept in the user's cache with the state of everything that it was made from; looking
+Both depend on the configuration, the architecture's headers and the compiler's plugins (randomised structures), so one
+probe asks for both. The answer is kept in the user's cache with the state of everything that it was made from; looking
 that up imports next to nothing, because a check of one module does no more.
 """
 
@@ -71,7 +71,7 @@ def _parse(assembly: str, tree: KernelTree) -> ModuleFacts:
     numbers = {name: int(number) for name, number in _NUMBER.findall(assembly)}
     vermagic = _VERMAGIC.search(assembly)
     if vermagic is None or not {"SIZE", "NAME", "NAME_SIZE", "INIT"} <= numbers.keys():
-        raise KbuildError(f"{tree.objects}: the compiler's output carries no vermagic and no layout of struct module")
+        raise KbuildError(f"{tree.objects}: the compiler's output has no vermagic and no layout of struct module")
     layout = ModuleStruct(
         numbers["SIZE"], (numbers["NAME"], numbers["NAME_SIZE"]), numbers["INIT"], numbers.get("EXIT")
     )

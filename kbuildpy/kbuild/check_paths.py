@@ -26,24 +26,24 @@ def check_directory_name(directory: Path) -> None:
     for character, word in _UNBUILDABLE.items():
         if character in str(directory):
             raise UsageError(
-                f"{directory}: the path contains {word}, and Kbuild cannot build there",
+                f"{directory}: the path contains {word}: Kbuild cannot build there",
                 hint="move the module to a path without it: make, the shell or the compiler would take it for syntax",
             )
     check_encoding(str(directory))
 
 
 def check_pattern(directory: Path) -> None:
-    """Refuse a module directory whose path is a pattern that means something else than itself (`UsageError`).
+    """Refuse a module directory whose path is a pattern that matches another path (`UsageError`).
 
-    Up to 6.12 its name is a target of the top Makefile (build-dir), and make expands patterns there: it would build in
-    whatever matches.
+    Up to 6.12 its name is a target of the top Makefile (build-dir), where make expands patterns: it would build in the
+    matching directories.
     """
     if not _PATTERN.isdisjoint(str(directory)):
         found = sorted(glob(str(directory)))  # noqa: PTH207 - an absolute pattern
         if found != [str(directory)]:
             others = ", ".join(name for name in found if name != str(directory)) or "nothing"
             raise UsageError(
-                f"{directory}: to make the path is a pattern, and it matches {others}",
+                f"{directory}: make takes the path for a pattern, which matches {others}",
                 hint="move the module to a path without '*', '?' and '['",
             )
 
@@ -56,7 +56,7 @@ def check_output_name(out: Path) -> None:
     for character, word in _UNBUILDABLE.items():
         if character in str(out) and character not in ":%":
             raise UsageError(
-                f"{out}: the path contains {word}, and Kbuild's commands cannot write there",
+                f"{out}: the path contains {word}: Kbuild's commands cannot write there",
                 hint="name an output directory without it: the shell or the compiler would take it for syntax",
             )
     check_encoding(str(out))
@@ -68,7 +68,9 @@ def check_encoding(name: str) -> None:
         name.encode()
     except UnicodeEncodeError as error:
         shown = name.encode(errors="surrogateescape").decode(errors="replace")
-        raise UsageError(f"{shown}: the name is not UTF-8", hint="rename it; SCons keeps such names only") from error
+        raise UsageError(
+            f"{shown}: the name is not UTF-8", hint="rename it: SCons' database holds UTF-8 names only"
+        ) from error
 
 
 def check_kbuild_file(directory: Path) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs the shell text of Kbuild's commands.
 
-Nearly all of them are plain words joined by `;`: those start as argument lists, without a shell in between.
-What needs a shell (pipes, redirections, variables) gets one, under `set -e` as Kbuild's `cmd` macro does.
-The text is the kernel tree's own, never composed here.
+Nearly all of them are plain words joined by `;`: those start as argument lists, without a shell in between. A command
+that needs a shell (pipes, redirections, variables) gets one, under `set -e` as in Kbuild's `cmd` macro. The text comes
+from the kernel tree, and is never composed here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
-from kbuildpy.errors import CommandError
+from kbuildpy.not_started import not_started_in
 from kbuildpy.run import run_attached
 from kbuildpy.say import say
 from kbuildpy.shell_words import is_operator, shell_words
@@ -77,7 +77,7 @@ def run_command(
             text = text.replace(" -c -o ", f" {shlex.join(extra)} -c -o ", 1)
         argv = ["sh", "-c", f"set -e; {text}"]
         status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose)
-        error = _not_started(text, status, cwd, env) if status in (126, 127) else None
+        error = not_started_in(text, status, cwd=cwd, env=env)
         if error:
             raise error
         return status
@@ -87,9 +87,3 @@ def run_command(
         if status:
             return status
     return 0
-
-
-def _not_started(text: str, status: int, cwd: str, env: Mapping[str, str]) -> CommandError | None:
-    from kbuildpy.not_started import not_started_in  # (slow, and for failures only)
-
-    return not_started_in(text, status, cwd=cwd, env=env)

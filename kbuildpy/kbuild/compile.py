@@ -128,4 +128,4 @@ def _check_local_export(job: Job) -> None:
     if local:
         name = job.layout.relative(job.target)
         lines = [f"{name}: error: local symbol {symbol} was exported" for symbol in local]
-        raise KbuildError("\n".join(lines), hint="EXPORT_SYMBOL is for global symbols: take `static` away")
+        raise KbuildError("\n".join(lines), hint="EXPORT_SYMBOL is for global symbols: remove `static`")

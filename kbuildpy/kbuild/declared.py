@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A module declared in an SConstruct, as the Kbuild file that says the same.
 
-There is one path through the code: what `env.KernelModule()` is told becomes a Kbuild file, and that is
-evaluated like any other.
+The arguments of `env.KernelModule()` become a Kbuild file, which is evaluated like any other.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def kbuild_file_text(
         else:
             raise UsageError(
                 f"module {name}: {source}: Kbuild compiles .c and .S files, and links .o and .o_shipped",
-                hint="leave other files out of the sources; headers are found by themselves",
+                hint="remove other files from the sources; headers are found automatically",
             )
     doubled = {item for item in objects if objects.count(item) > 1}
     if doubled:
@@ -55,7 +54,7 @@ def kbuild_file_text(
     if objects != [f"{name}.o"]:
         if f"{name}.o" in objects:
             raise UsageError(
-                f"module {name}: one of its several sources is called {name} too",
+                f"module {name}: one of its several sources is also called {name}",
                 hint=f"{name}.o is what its objects are linked into: rename the source or the module",
             )
         lines.append(f"{name}-y := {' '.join(map(_make_word, objects))}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`DirectoryQuestion`: what is asked about a module directory, as a value."""
+"""`DirectoryQuestion`: a question about a module directory, as a value."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 
 
 class DirectoryQuestion(NamedTuple):
-    """What is asked about a module directory."""
+    """A question about a module directory."""
 
     answer: TreeAnswer
-    """What the kernel tree decides."""
+    """The decisions of the kernel tree."""
     directory: Path
     """The module directory (absolute, physical)."""
     environ: Mapping[str, str]
@@ -24,7 +24,7 @@ class DirectoryQuestion(NamedTuple):
     below: str = ""
     """The subdirectory that is asked about, "" for the whole directory."""
     kbuild_file: Path | None = None
-    """What stands in for the directory's own Kbuild file."""
+    """The file that replaces the directory's own Kbuild file."""
     coming: tuple[str, ...] = ()
     """The names of sources that will exist when they are needed."""
 

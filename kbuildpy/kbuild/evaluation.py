@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Evaluates a module directory and lets make carry out its Kbuild file's own rules: what there is to build then.
+"""Evaluates a module directory, after make has carried out the Kbuild file's own rules.
 
 A Kbuild file may write among the sources, while it is read and by its own rules. So both happen below an overlay
 (`overlay`); where the system refuses one, in a copy of the directory (`source_copy`).
@@ -41,8 +41,8 @@ class Evaluation:
 
 
 def evaluate(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int) -> Evaluation:
-    """What there is to build in `directory`, with output in `out`, once make has carried out the rules of its Kbuild
-    file's own. Raises `KbuildError` with make's words."""
+    """The evaluation of `directory`, with output in `out`, after make has carried out the Kbuild file's own rules.
+    Raises `KbuildError` with make's words."""
     try:
         return _evaluate_in_overlay(answer, directory, out, environ=environ, jobs=jobs)
     except OverlayRefused as refused:

@@ -37,7 +37,7 @@ def check_extra_symvers(
     if not path.is_file() or not _has_symbols_of_vmlinux(path, tree):
         return ""
     sentence = f"KBUILD_EXTRA_SYMBOLS={name}: symbols of the kernel itself, which Kbuild knows from {tree.symvers}"
-    hint = "leave it out: it is for the Module.symvers of another external module"
+    hint = "remove it: KBUILD_EXTRA_SYMBOLS is for the Module.symvers of other external modules"
     if relative:
         hint += f"; a relative name is one in {cwd}, so give an absolute one"
     if tree.version >= _ERRORS_SINCE:

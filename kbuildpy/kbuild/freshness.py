@@ -142,10 +142,10 @@ class Freshness:
         return False
 
     def why_stale(self, object_file: str) -> str:
-        """Why an object is stale, in words: the headers and CONFIG_ symbols that changed."""
+        """Why an object is stale, a sentence with the headers and CONFIG_ symbols that changed."""
         entry = self._objects.get(object_file)
         if entry is None:
-            return "it is not known what it was made from"
+            return "its dependencies are not known"
         outdated = self._outdated_states().intersection(entry["states"])
         paths = sorted(self._states[number][0] for number in outdated)
         then, now = self._configs.get(entry["config"], {}), self._configs[self._config]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One build at a time in one output: a second one waits, and says for which process.
+"""One build at a time in one output directory: a second one waits, and prints for which process.
 
-A record lock of fcntl(2) is used: it ends with its process however that ends, it tells who holds it without anything
-being written, and two processes that would wait for each other for ever are told so.
+A record lock of fcntl(2) is used: it ends with its process, the kernel knows which process holds it, and two processes
+that wait for each other get an error.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def lock_output(out: Path, *, create: bool = True) -> None:
     except OSError as error:
         if error.errno == errno.EDEADLK:
             raise KbuildError(
-                f"{out}: another build is at work there, which waits for this one",
-                hint="two builds share two outputs and begin with different ones: run one after the other",
+                f"{out}: the build that holds this directory waits for this build",
+                hint="two builds use the same two output directories in different order: run them one after the other",
             ) from error
 
 
@@ -56,7 +56,7 @@ def _wait_for(descriptor: int, out: Path) -> None:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):  # (EACCES: fcntl(2) allows systems to say that, too)
-        complain(f"kbuildpy: {printable(str(out))}: {_holder(descriptor)} builds there: waiting until it has ended")
+        complain(f"kbuildpy: {printable(str(out))}: {_holder(descriptor)} builds there: waiting for its end")
         fcntl.lockf(descriptor, fcntl.LOCK_EX)
 
 

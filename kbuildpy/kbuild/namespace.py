@@ -29,7 +29,7 @@ _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 
 
 class OverlayRefused(Exception):
-    """This system allows no overlay over a directory; the text says why."""
+    """The system refuses an overlay over a directory; the message has the reason."""
 
 
 class Namespace(NamedTuple):
@@ -180,7 +180,7 @@ def _enter(libc: Any, namespace: Namespace, cwd: str, end_with_us: Callable[[], 
         if descriptor is not None:
             _check(libc.setns(descriptor, 0), "setns")
     os.chdir(cwd)
-    # (last: who enters a user namespace is told no more)
+    # (last: entering a user namespace clears the signal of prctl(PR_SET_PDEATHSIG))
     end_with_us()
 
 

@@ -95,7 +95,7 @@ def find_in(overlay: Overlay | None, path: str) -> str:
 
 
 def forget_folders(overlay: Overlay) -> None:
-    """Find out anew where folders lead in `overlay`: something may be written there."""
+    """Forget where folders lead in `overlay`, because files may have been written there."""
     _folders.pop(overlay, None)
 
 

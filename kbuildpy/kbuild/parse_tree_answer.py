@@ -16,7 +16,7 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kbuild.tree_programs import parse_programs, program_files
 from kbuildpy.kernel.tree import KernelTree
 
-# Up to 5.18 a missing symvers file is told by a rule of its own, which `make -n` shows.
+# Up to 5.18 a rule of its own reports a missing symvers file; `make -n` shows it.
 _WARNING = re.compile(r"^echo >&2 '[^']*'$", re.MULTILINE)
 
 
@@ -62,7 +62,7 @@ def parse_tree_answer(
     rules = _rules(output.records)
     if not (rules["modpost"] and rules["mod.o"] and rules["ko"]):
         raise KbuildError(
-            f"{tree.objects}: the tree's makefiles did not say how to run modpost or link a module",
+            f"{tree.objects}: the tree's makefiles have no command that runs modpost or links a module",
             hint="is the tree prepared for external modules? (make modules_prepare)",
         )
     facts, common, modpost = output.facts, rules["common"], rules["modpost"][0]

@@ -37,7 +37,7 @@ class ObjectPlan:
     target: str
     """The object."""
     source: str
-    """What it is made from; the object itself where it came with the sources, "" where nothing says."""
+    """Its source; the object itself if it came with the sources, "" if the source is not known."""
     steps: tuple[BuildStep, ...]
     """How it is made; empty where there is nothing to do, or where make does it."""
 

@@ -64,7 +64,7 @@ def refuse_missing_compiler(
     # (with LLVM=1 all of them are LLVM's: where one is missing, the others are)
     packages = dict.fromkeys(package_of_compiler(word) for word in lost)
     raise CommandError(
-        f"{lost[0]}: not found, and the kernel tree {tree.objects} builds with it",
+        f"{lost[0]}: not found; the kernel tree {tree.objects} builds with it",
         hint=f"apt-get install {' '.join(packages)}, or choose another one with {choice}",
         stderr=stderr,
     )
@@ -80,8 +80,8 @@ def compiler_remark(answer: TreeAnswer) -> str:
     clang = "clang" in Path(words[-1]).name
     if config.get("CONFIG_CC_IS_CLANG") == "y" and not clang:
         return (
-            f"kbuildpy: {answer.tree.release} was built by clang, and {words[-1]} does not know its options: say LLVM=1"
+            f"kbuildpy: {answer.tree.release} was built by clang, and {words[-1]} does not know its options: use LLVM=1"
         )
     if config.get("CONFIG_CC_IS_GCC") == "y" and clang:
-        return f"kbuildpy: {answer.tree.release} was built by gcc: where clang does not know an option, leave LLVM= out"
+        return f"kbuildpy: {answer.tree.release} was built by gcc: if clang does not know an option, remove LLVM="
     return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Variables that nothing reads: a misspelt one would change nothing, and say nothing.
+"""Finds variables that nothing reads: make ignores a misspelt variable silently.
 
 make takes any variable on its command line. Here the text of what could read one is searched for its name: the kernel
 tree's makefiles, the module directory's, and the scripts there, to which make hands its variables on.
@@ -36,8 +36,8 @@ def unread_variables(names: Iterable[str], makefiles: Sequence[str], directory: 
 
 
 def unmentioned(names: Iterable[str], files: Iterable[Path | None]) -> list[str]:
-    """Those of `names` that are a word in none of `files`; none of them where a file is None: there are too many to
-    tell. A file that cannot be read mentions nothing."""
+    """The `names` that do not occur as a word in `files`; empty if a file is None, which means too many files. An
+    unreadable file counts as empty."""
     left = list(names)
     for path in files:
         if path is None or not left:

@@ -38,7 +38,7 @@ def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
         # A directory of another user could feed us commands, and under sudo we would leave root's files in it.
         foreign = found_foreign(wanted)
         if not foreign and _make(wanted):
-            # (made in a directory, or through a link, that nobody else can change meanwhile)
+            # (made in a directory, or through a link, that no other user can change meanwhile)
             foreign = found_foreign(wanted) or (foreign_entry(wanted) if _lets_others_in(wanted) else "")
             if not foreign:
                 return wanted
@@ -113,8 +113,8 @@ def _say_once(directory: Path, foreign: str) -> None:
         _said.add(directory)
         complain(
             f"kbuildpy: warning: the cache {printable(str(directory))} is not used: {printable(foreign)}\n"
-            "  it holds commands that are run, so it has to be yours alone; set KBUILDPY_CACHE to a directory of your "
-            "own, or remove the cache and let it be made anew"
+            "  its commands are run, so no other user may be able to change it; set KBUILDPY_CACHE to a "
+            "directory of your own, or remove the cache, and it is made again"
         )
 
 
@@ -127,14 +127,14 @@ def _private_directory() -> Path:
         found = directory.lstat()
     except OSError as failed:
         raise KbuildError(
-            f"{directory}: no directory for caches: {failed.strerror}",
+            f"{directory}: cannot be the cache directory: {failed.strerror}",
             hint="set KBUILDPY_CACHE to a directory that you can write",
         ) from failed
     private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
     foreign = found_foreign(directory)
     if not private or foreign:
         raise KbuildError(
-            f"{directory}: not a private directory of this user, so no place for caches"
+            f"{directory}: cannot be the cache directory: it is not a private directory of this user"
             f"{f' ({printable(foreign)})' if foreign else ''}",
             hint="set KBUILDPY_CACHE to a directory of your own",
         )

@@ -38,7 +38,7 @@ class ChosenKernel:
     reason: str
     """Why it was chosen: a sentence."""
     by_kdir: bool = False
-    """KDIR names it, so nobody has to be told which kernel was taken."""
+    """KDIR names it, so no message about the choice is needed."""
 
     @property
     def place(self) -> Path:

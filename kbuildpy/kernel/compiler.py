@@ -27,7 +27,7 @@ from kbuildpy.kernel.architecture import (
     srcarch_of,
 )
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import package_of
+from kbuildpy.program_packages import package_of
 
 _CC = re.compile(r"^CC\s*:?=.*?(?:\$\(CROSS_COMPILE\))?([\w.+-]+)\s*$", re.MULTILINE)
 _CROSS_COMPILE = re.compile(r"^override CROSS_COMPILE\s*:?=\s*([^\s$]+)\s*$", re.MULTILINE)
@@ -80,7 +80,7 @@ def cross_variables(tree: KernelTree, variables: Mapping[str, str], environ: Map
     if asked and architecture.srcarch and srcarch_of(asked) != architecture.srcarch:
         raise UsageError(
             f"{tree.objects}: the kernel tree is for {architecture}, not for ARCH={asked}",
-            hint="leave ARCH out, or name a kernel tree of that architecture",
+            hint="remove ARCH, or name a kernel tree of that architecture",
         )
     if not _needs_another_compiler(architecture):
         return {}

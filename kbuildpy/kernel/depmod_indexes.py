@@ -15,6 +15,8 @@ from typing import NamedTuple, TypeVar
 
 from kbuildpy.kernel.module_files import module_name
 
+ALIASES = "modules.alias"
+"""The index of aliases."""
 SYMBOLS = "modules.symbols"
 """The index of exported symbols."""
 
@@ -61,7 +63,7 @@ def listed_modules(directory: Path) -> Mapping[str, ListedModule]:
 
 def aliases(directory: Path) -> tuple[Alias, ...]:
     """`modules.alias`; nothing where depmod has not run."""
-    return _read(directory / "modules.alias", _aliases)
+    return _read(directory / ALIASES, _aliases)
 
 
 def softdeps(directory: Path) -> Mapping[str, Softdeps]:

@@ -38,7 +38,7 @@ def errno_name(number: int) -> str:
 
 
 def errno_number(name: str) -> int:
-    """The number of the errno called `name`. Raises `KeyError` for a name that is none."""
+    """The number of the errno called `name`. Raises `KeyError` for an unknown name."""
     number = _NUMBERS.get(name) or getattr(errnos, name, None)
     if number is None:
         raise KeyError(name)

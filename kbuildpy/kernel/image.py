@@ -76,7 +76,7 @@ def read_kernel(image: Path) -> UnpackedKernel:
         raise KbuildError(f"{image}: {error.message}", hint=error.hint) from error
     banner = _BANNER.search(kernel)
     if banner is None:
-        raise KbuildError(f"{image}: no kernel image, or packed in a way that is not known here")
+        raise KbuildError(f"{image}: not a kernel image, or compressed in an unknown format")
     return UnpackedKernel(kernel, banner[1].decode())
 
 

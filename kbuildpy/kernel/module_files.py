@@ -85,7 +85,11 @@ def read_module(path: Path) -> bytes:
     try:
         return decompress(path.read_bytes())
     except OSError as error:
-        hint = "let this user read it, or run this as one who may" if isinstance(error, PermissionError) else ""
+        hint = (
+            "give this user read permission, or run the command as another user"
+            if isinstance(error, PermissionError)
+            else ""
+        )
         raise KbuildError(f"{path}: {error.strerror}", hint=hint) from error
     except CommandError as error:  # (the program for it did not run: that says nothing of the file)
         raise KbuildError(f"{path}: {error.message}", hint=error.hint) from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A directory -> a kernel tree, or the one reason why it is none.
+"""From a directory to a kernel tree, or to the one reason why the directory cannot be used.
 
 Kbuild finds the two parts of a tree by itself: `make -C OBJECTS` reads the object part's `Makefile`, which is
 the kernel's own one (a tree that was built in place) or a few generated lines that include or call the source
@@ -51,7 +51,7 @@ def open_tree(path: Path | str) -> KernelTree:
     release = read_release(objects)
     if not release:
         raise KbuildError(
-            f"{objects}: the kernel tree does not tell its release (include/generated/utsrelease.h is missing)",
+            f"{objects}: the release of the kernel tree is not known (include/generated/utsrelease.h is missing)",
             hint=f"make -C {objects} modules_prepare",
         )
     try:
@@ -99,7 +99,7 @@ def _directory(given: Path) -> Path:
         hint = "install the kernel's headers package, or name another tree"
         if given.name == "build" and given.parent.parent.name == "modules":
             hint = release_hint(given.parent.name)
-        raise UsageError(f"{given}: no kernel tree there, it links to {given.readlink()}, which is missing", hint=hint)
+        raise UsageError(f"{given}: a link to {given.readlink()}, which does not exist", hint=hint)
     raise UsageError(
         f"{given}: no such directory", hint="`kbuildpy kernels` lists the kernel trees that are installed here"
     )

@@ -49,7 +49,7 @@ class Meaning(NamedTuple):
     """What a name stands for."""
 
     names: tuple[str, ...]
-    """The modules; none: nobody has the name."""
+    """The modules; empty if none has the name."""
     built_in: bool = False
     """They are built into the kernel."""
 

@@ -57,7 +57,7 @@ def reinstall_hint(lost: Path, *, os_release: Path = _OS_RELEASE) -> str:
     """What to do about a part of a headers package that is gone; Debian names packages as their directories."""
     if "debian" in distribution(os_release) and lost.name.startswith(("linux-headers-", "linux-kbuild-")):
         return f"apt-get install --reinstall {lost.name}"
-    return f"put {lost} back, or install the package of kernel headers that it came with again"
+    return f"restore {lost}, or reinstall the package of kernel headers that it belongs to"
 
 
 def distribution(os_release: Path = _OS_RELEASE) -> frozenset[str]:

@@ -33,7 +33,7 @@ def is_release(word: str) -> bool:
 def release_of_vermagic(vermagic: str) -> str:
     """The release that a vermagic begins with (include/linux/vermagic.h: VERMAGIC_STRING); "" if that cannot be one.
 
-    Whoever wrote a module may have written anything there, and callers make paths of it.
+    A module may contain anything there, and callers use the release in paths.
     """
     word = vermagic.split(" ", 1)[0]
     return word if is_release(word) else ""

@@ -48,7 +48,7 @@ def resolve(
         if kdir and [kernel.tree and kernel.tree.objects for kernel in found] != [open_tree(kdir).objects]:
             raise UsageError(
                 f"-k {' -k '.join(words)} and KDIR={kdir} name different kernel trees",
-                hint="give one of them: -k takes a path, too, and may repeat",
+                hint="use one of them: -k also takes a path, and may repeat",
             )
     elif kdir or release:
         found = [_of_variables(kdir, release, situation)]
@@ -83,8 +83,8 @@ def resolve_release(
 ) -> ChosenKernel:
     """The kernel called `release`, as a module says that it was built for it.
 
-    Whoever wrote the module may have written anything: the word is never taken for a path, which could be a tree of
-    theirs, or for anything else that `-k` takes. Raises what `resolve` raises.
+    A module may contain any word there, so it is never taken for a path, which could be a malicious tree, nor for
+    another word of `-k`. Raises what `resolve` raises.
     """
     return kernel_of_release(release, Situation(need, root, running or os.uname().release, fetch))
 
@@ -119,7 +119,7 @@ def _check_release(kernel: ChosenKernel, release: str) -> None:
     if kernel.release != release:
         place = kernel.tree.objects if kernel.tree else kernel.image
         raise UsageError(
-            f"KERNELRELEASE={release}, but the kernel tree that is named is that of {kernel.release} ({place})",
+            f"KERNELRELEASE={release}, but the named kernel tree is for {kernel.release} ({place})",
             hint="name the kernel once: its tree (KDIR, -k) or its release (KERNELRELEASE, -k)",
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel does with modules that nobody, or nobody it knows, has signed (kernel/module/Kconfig: MODULE_SIG)."""
+"""How a kernel treats modules without a signature, or without a trusted one (kernel/module/Kconfig: MODULE_SIG)."""
 
 from __future__ import annotations
 

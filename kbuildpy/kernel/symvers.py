@@ -99,13 +99,14 @@ def read_symvers(path: Path, *, any_license: bool = False) -> Symvers:
         status = path.stat()
         if status.st_size > LARGEST:
             raise KbuildError(
-                f"{path}: {status.st_size >> 20} MiB are too much for a symvers file",
+                f"{path}: {status.st_size >> 20} MiB are too large for a symvers file",
                 hint=f"a kernel's have 2 or 3; {SYMVERS_HINT}",
             )
         return _read(path, any_license, status.st_mtime_ns, status.st_size, status.st_ino)
     except OSError as error:
         raise KbuildError(
-            f"{path}: {error.strerror}", hint="symbol versions come from here; build what should have written it"
+            f"{path}: {error.strerror}",
+            hint="symbol versions come from this file: build the modules or the kernel that write it",
         ) from error
 
 
@@ -172,7 +173,7 @@ def _read_slowly(text: str, path: Path, *, any_license: bool) -> SymversColumns:
         if STRTOUL_16.fullmatch(cells[0]) is None:
             raise KbuildError(f"{path}:{number}: {cells[0]!r} is no CRC", hint=SYMVERS_HINT)
         if cells[1] == "" or cells[2] == "":
-            raise KbuildError(f"{path}:{number}: no symbol or no owner named", hint=SYMVERS_HINT)
+            raise KbuildError(f"{path}:{number}: the symbol or the owner is missing", hint=SYMVERS_HINT)
         if cells[3] not in LICENSES and not any_license:
             skipped.append((cells[1], cells[3]))
             continue

@@ -134,7 +134,8 @@ def no_trees(situation: Situation, installed: InstalledTrees) -> KbuildError:
     if installed.broken:
         return installed.broken[-1][1]
     return KbuildError(
-        f"no kernel tree found: the running kernel {situation.running} has no headers installed, nor has any other",
+        "no kernel tree found: no headers are installed, neither of the running kernel "
+        f"{situation.running} nor of another one",
         hint=f"{headers_hint()} (or name a kernel tree: KDIR=/path/to/tree)",
     )
 
@@ -156,7 +157,7 @@ def _at(path: Path, situation: Situation) -> ChosenKernel:
 def _all(situation: Situation) -> list[ChosenKernel]:
     installed = installed_trees(situation.root)
     if installed.broken:
-        # Somebody who ships a module for all kernels must not find out later that one was left out.
+        # The author of a release for all kernels must see at once that a kernel is left out.
         raise installed.broken[0][1]
     kernels = _installed(installed.trees, situation, "All installed kernels are wanted.")
     if not kernels:
@@ -173,9 +174,7 @@ def _matching(pattern: str, situation: Situation) -> list[ChosenKernel]:
     kernels = _installed(installed.trees, situation, f"Its release matches {pattern}.")
     found = [kernel for kernel in kernels if fnmatchcase(kernel.release or "", pattern)]
     if not found:
-        raise UsageError(
-            f"-k {pattern}: it matches no kernel that is installed; installed: {_releases(situation)}", hint=_WORDS
-        )
+        raise UsageError(f"-k {pattern}: no installed kernel matches; installed: {_releases(situation)}", hint=_WORDS)
     return [kernel if kernel.tree is None else with_image(kernel, situation) for kernel in found]
 
 

@@ -44,8 +44,8 @@ def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[
             release = stated_release(read_module(file))
             if not release:
                 raise KbuildError(
-                    f"{file}: it does not say which kernel it was built for: it has no vermagic that names one",
-                    hint="name one with -k",
+                    f"{file}: the module does not name the kernel that it was built for (no release in its vermagic)",
+                    hint="name a kernel with -k",
                 )
         except Exception as error:
             silent.append((file, [unreadable(file, "own", error)]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Facts about a kernel that may be missing, and checks that were left out for want of one.
+"""Facts about a kernel that may be missing, and the checks that are left out without them.
 
 Each is a value; `Unchecked.sentence` is the one place that puts it into words.
 """

@@ -69,7 +69,7 @@ def load_module(
     """
     if not is_loader_known(kernel.version, kernel.machine):
         raise KbuildError(
-            f"{kernel.release}: the loader of such a kernel is not known here",
+            f"{kernel.release}: the loader of this kernel is not supported",
             hint=f"known are {KNOWN_LOADERS}",
         )
     info = LoadInfo(
@@ -151,7 +151,7 @@ def _refused(info: LoadInfo, file: str, refusal: Refusal) -> Verdict:
 
 
 def _undefined(info: LoadInfo, file: str, undefined: Undefined) -> Verdict:
-    reason = f"the kernel does not look, and would crash or be damaged: {undefined.reason}"
+    reason = f"the kernel does not check this, and would crash or be damaged: {undefined.reason}"
     return replace(_verdict(info, file), stage=undefined.stage, reason=reason, hint=undefined.hint or None)
 
 
@@ -165,7 +165,10 @@ def _blacklisted(info: LoadInfo) -> None:
     if info.name in info.kernel.blacklist:
         line = f"Module {info.name} is blacklisted"
         raise info.refuse(
-            "EPERM", line, "the kernel was started with module_blacklist= and its name", "start it without"
+            "EPERM",
+            line,
+            "the kernel was started with module_blacklist= and its name",
+            "start the kernel without that parameter",
         )
 
 
@@ -230,7 +233,7 @@ def _check_exists(info: LoadInfo) -> None:
     if loaded is not None:
         if loaded.state == "GOING":
             reason = f"a module called {info.mod_name} is being unloaded"
-            raise info.refuse("EBUSY", None, reason, "try again when it is gone")
+            raise info.refuse("EBUSY", None, reason, "try again after that")
         # (for one that is still being loaded the kernel waits)
         raise info.refuse(
             "EEXIST", None, f"a module called {info.mod_name} is loaded already", f"rmmod {info.mod_name}"

@@ -9,9 +9,9 @@ kernel is in `versions` (a `Dialect`), and for section mismatches in `mismatch_r
 in `exports` (`resolve`; up to 5.18 in `named_exports`), and writes (`modc`). `object_facts` is what reading yields,
 `known` keeps it from one run to the next; `diagnostics` has every message.
 
-Device tables become aliases in `aliases`: what a kind of table means is in `device_tables` (regular ones),
-`device_aliases` and `usb`; `table_entry` reads an entry by a struct's layout (`layouts`, which `layout_probe` asks the
-compiler for). A HID alias is made in `device_tables`.
+Device tables become aliases in `aliases`. `device_tables` describes the regular kinds of table (HID is one of them);
+`irregular_tables` and `usb` have functions for the others. `table_entry` reads an entry by the layout of its struct
+(`layouts`, which `layout_probe` asks the compiler for).
 
 The walk over sections is in `sections`, on the state in `walk`; references between sections in `mismatch`, with their
 texts in `mismatch_texts`, the symbols that they name in `nearest`, and SHT_REL's addends in `addends`.

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kinds of device tables: facts of include/linux/mod_devicetable.h and scripts/mod/file2alias.c.
 
-Most tables are a prefix and a run of `Part`s: a letter or two and a member's value in hexadecimal, or `*`
-when the entry leaves that member open. Those are data; what is not that regular is a function in `device_aliases`
-(and `usb`).
+Most tables are a prefix and a run of `Part`s: a letter or two and a member's value in hexadecimal, or `*` when the
+entry leaves that member open. Those are data; irregular tables have functions in `irregular_tables` and `usb`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kbuildpy.modpost.alias_parts import ANY8, ANY16, ANY32, Part, open_ended, uuid_text
-from kbuildpy.modpost.device_aliases import (
+from kbuildpy.modpost.irregular_tables import (
     INPUT_BITS,
     acpi_alias,
     amba_alias,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What modpost says, word for word (scripts/mod/modpost.c: modpost_log).
+"""modpost's messages, word for word (scripts/mod/modpost.c: modpost_log).
 
 The texts are the tree's own, so that an editor or a CI job that knows Kbuild's lines knows ours. Most of
 them were reworded once, when the module's name became a prefix; both wordings stand side by side here.
@@ -19,7 +19,7 @@ class Diagnostic:
 
 
 class Fatal(Exception):
-    """modpost gives up at once: exit(1). What it said is in the log already."""
+    """modpost gives up at once: exit(1). Its messages are in the log already."""
 
 
 OLD: dict[str, str] = {
@@ -102,8 +102,8 @@ NEW: dict[str, str] = {
 class Log:
     """Collects diagnostics in modpost's order; `failed` is its `error_occurred`.
 
-    `module_prefix` selects the newer wording. `fatal_word` is how a fatal error announces itself. `truncates` says
-    what becomes of a line that is too long (see `check_line`).
+    `module_prefix` selects the newer wording. `fatal_word` is how a fatal error announces itself. `truncates` says how
+    a line that is too long is treated (see `check_line`).
     """
 
     module_prefix: bool

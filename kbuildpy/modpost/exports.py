@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who exports what: the symvers files given with -i and the modules at hand (modpost.c: sym_add_exported).
+"""The exports of symvers files (-i) and of the modules that are being built (modpost.c: sym_add_exported).
 
 The newest export of a name is the one that counts.
 """
@@ -20,7 +20,7 @@ class Owner:
 
     @property
     def is_vmlinux(self) -> bool:
-        """Whether this is the kernel itself."""
+        """Whether the owner is the kernel itself."""
         return self.name == "vmlinux"
 
     @property
@@ -44,7 +44,7 @@ class ExportedSymbol:
     namespace: str
     """"" for none."""
     crc: int | None = None
-    """None until a version is known."""
+    """The CRC; None until it is known."""
     is_func: bool = False
     used: bool = False
     """A module uses it, or -t must not drop it."""
@@ -87,7 +87,7 @@ class KnownExports:
         return not symvers.unique or any(_share_a_symbol(symvers, earlier) for _, earlier in self.files)
 
     def add(self, symbol: ExportedSymbol) -> ExportedSymbol:
-        """Add an export of a module at hand; the entry that stands for it now."""
+        """Add an export of a module that is being built; returns the entry for it."""
         earlier = self.find(symbol.name)
         if earlier is not None and self.conflicts(symbol.owner, earlier.owner):
             self.log.module("exported-twice", symbol.owner.name, symbol=symbol.name, owner=earlier.owner.filename)
@@ -107,7 +107,7 @@ class KnownExports:
         return symbol
 
     def symbol_in(self, name: str, line: SymversLine, file: str) -> ExportedSymbol:
-        """The export of `name` that a line of a symvers file tells of."""
+        """The export of `name` in a line of a symvers file."""
         crc, owner, license, namespace = line
         gpl_only = license == "EXPORT_SYMBOL_GPL"
         return ExportedSymbol(name, self._owner(file, owner), gpl_only, namespace, crc_number(crc))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What reading a module found out, kept from one run to the next.
+"""The facts of module objects, kept from one run to the next.
 
-An object that did not change says what it said before; reading 167 of them again costs more than all else that modpost
-does after one source was edited. A module whose reading gave a diagnostic is not kept: it must be said again.
+The facts of an unchanged object are the same; reading 167 objects again takes longer than all other work of modpost
+after an edit of one source. A module with a diagnostic is not kept, because the diagnostic must be printed again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class KnownModules:
         self._used: dict[str, list[Any]] = {}
 
     def find(self, module: ModuleObject, exports: KnownExports) -> ObjectFacts | None:
-        """What was found out about `module`, its exports added to the table; None if it must be read."""
+        """The facts of `module`, whose exports are added to the table; None if the module must be read."""
         entry = self._known.get(module.name)
         if entry is None or entry[0] != _state(module):
             return None
@@ -45,11 +45,11 @@ class KnownModules:
         return facts
 
     def keep(self, module: ModuleObject, facts: ObjectFacts) -> None:
-        """Remember what reading `module` found out."""
+        """Keep the facts of `module`."""
         self._used[module.name] = [_state(module), _plain(facts)]
 
     def save(self) -> None:
-        """Write what the modules of this run are like, if that is not what the file says."""
+        """Write the facts of this run's modules, if they differ from the file."""
         if self._used != self._known:
             write_json(self._path, {"signature": self._signature, "modules": self._used})
             self._known = dict(self._used)

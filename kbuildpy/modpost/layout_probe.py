@@ -47,7 +47,7 @@ def parse(compiled: bytes) -> DeviceTableLayouts:
         else:
             lengths[struct, member] = int(number)
     if not sizes:
-        raise KbuildError("device table layouts: the compiler's output carries no answers")
+        raise KbuildError("device table layouts: the compiler's output has no answers")
     members: dict[str, dict[str, tuple[int, int]]] = {struct: {} for struct in sizes}
     for (struct, member), offset in offsets.items():
         members[struct][member] = (offset, lengths[struct, member])

@@ -45,5 +45,5 @@ class DeviceTableLayouts:
                     size, {member: (int(at), int(long)) for member, (at, long) in members.items()}
                 )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise KbuildError("device table layouts: not what was saved", hint="remove the cache") from error
+            raise KbuildError("device table layouts: the cached value is damaged", hint="remove the cache") from error
         return cls(structs)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What modpost says about mismatches at more than one line's length (scripts/mod/modpost.c: report_sec_mismatch).
+"""modpost's messages about mismatches that take several lines (scripts/mod/modpost.c: report_sec_mismatch).
 
 Before 6.0 each mismatch was explained; what is left of that concerns exception tables.
 """
@@ -24,7 +24,7 @@ from kbuildpy.modpost.mismatch_rules import (
 
 @dataclass(frozen=True)
 class ReferenceEnd:
-    """One end of a reference: its section, the address there, and the symbol that it is told by.
+    """One end of a reference: its section, the address there, and the symbol that messages name.
 
     `symbol` is "" or "(unknown)", and `is_function` None, where there is none; `value` is the symbol's.
     """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who exports what, as modpost kept it up to 5.18 (scripts/mod/modpost.c: sym_add_exported, write_dump).
+"""The table of exports of modpost up to 5.18 (scripts/mod/modpost.c: sym_add_exported, write_dump).
 
-There is one entry for a name, and who exports it again changes that one: owner and macro where that is allowed, CRC
-and namespace always. Two things follow from the hash table that the entries lived in: the order of `Module.symvers`,
-and that of the complaints about static symbols.
+There is one entry for a name. Another export of the name changes it: owner and macro where that is allowed, CRC and
+namespace always. Two things follow from the hash table that the entries lived in: the order of `Module.symvers`, and
+that of the complaints about static symbols.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class NamedExports(KnownExports):
         self.knows_vmlinux = self.knows_vmlinux or "vmlinux" in symvers.columns.owners
 
     def add(self, symbol: ExportedSymbol) -> ExportedSymbol:
-        """Add an export of a module at hand; the entry that stands for it now."""
+        """Add an export of a module that is being built; returns the entry for it."""
         known = self._merge(symbol)
         if known is symbol:
             symbol.static = True
@@ -53,7 +53,7 @@ class NamedExports(KnownExports):
         return known
 
     def symbol_in(self, name: str, line: SymversLine, file: str) -> ExportedSymbol:
-        """The export of `name` that a line of a symvers file tells of, whatever macro it names."""
+        """The export of `name` in a line of a symvers file, whatever macro the line names."""
         symbol = super().symbol_in(name, line, file)
         license = line[2]
         if license not in LICENSES:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What reading a module object finds out about the module itself."""
+"""The facts about a module that reading its object finds."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the reading of all modules of one run shares."""
+"""The state that the reading of all modules of one run shares."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from kbuildpy.modpost.versions import Dialect
 
 @dataclass
 class Mismatches:
-    """What modpost learns about section mismatches across modules."""
+    """The state of section mismatches across modules."""
 
     count: int = 0
-    """How many there were."""
+    """The number of mismatches."""
     extable_entry_size: int = 0
-    """Bytes of an entry of `__ex_table`, 0 until one has told (before 6.0)."""
+    """The size of an entry of `__ex_table`, 0 until it is known (before 6.0)."""
 
 
 @dataclass(frozen=True)

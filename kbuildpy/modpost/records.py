@@ -46,8 +46,8 @@ class ObjectRecord:
         name = PurePath(self.name).name
         return KbuildError(
             f"{self.record}: {error.strerror}",
-            hint=f"modpost reads the record of {name}: an object that comes with the sources takes one beside it (an "
-            "empty file will do), one that was built here must be removed and built again",
+            hint=f"modpost reads the .cmd file of {name}: an object that comes with the sources needs one "
+            "beside it (it may be empty); remove an object that was built here, and build it again",
         )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The walk over a module's sections (scripts/mod/modpost.c: check_sec_ref).
 
-Two checks live here: sections that were not marked allocatable, and `.export_symbol` requests. What
-refers to sections that are discarded at another time is in `mismatch`.
+Two checks live here: sections that were not marked allocatable, and `.export_symbol` requests. References to sections
+that are discarded at another time are checked in `mismatch`.
 """
 
 from __future__ import annotations

@@ -85,10 +85,10 @@ class Dialect:
     section_rules: SectionRules
     """Which sections may not refer to which."""
     explains_mismatches: bool
-    """A section mismatch is told in a paragraph, and a relocation section applies to what it is named after, not
-    to what its header says (before 6.0)."""
+    """The message about a section mismatch is a paragraph, and the name of a relocation section, not its header, says
+    to which section it applies (before 6.0)."""
     locates_mismatches: bool
-    """A section mismatch is told with offsets and addresses, found by one search for all sections (6.5)."""
+    """The message about a section mismatch has offsets and addresses, found by one search for all sections (6.5)."""
     names_by_address: bool
     """Where no symbol is near, a section mismatch tells the address instead of "(unknown)" (6.12)."""
     first_symbol_counts: bool

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who writes the module: git's configuration knows."""
+"""The author of a module, from git's configuration."""
 
 from __future__ import annotations
 

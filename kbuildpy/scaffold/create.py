@@ -14,7 +14,7 @@ from kbuildpy.scaffold.render import ProjectFile
 
 
 def create_directory(directory: Path, files: Iterable[ProjectFile]) -> None:
-    """Make `directory` with `files` in it: under another name first, so that nobody sees half of it.
+    """Make `directory` with `files` in it: under another name first, so that it is never visible incomplete.
 
     Raises `UsageError` when something is there already, OSError when it cannot be written; nothing is left then.
     """

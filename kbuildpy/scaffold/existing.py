@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a directory has already: modules by its Kbuild file, or sources that no Kbuild file names so far."""
+"""Reads an existing directory: the modules of its Kbuild file, or sources without a Kbuild file."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Existing:
     has_kbuild: bool
     # sources that belong to no module, where there is no Kbuild file
     left_out: tuple[str, ...] = ()
-    # what was seen and not taken, for people
+    # messages about files that were seen and ignored
     remarks: tuple[str, ...] = ()
-    # what the sources say of themselves; "" where they do not
+    # from the macros of the sources; "" if they have none
     version: str = ""
     description: str = ""
     license: str = ""
@@ -123,7 +123,7 @@ def _builds(directory: Path, ask: Ask, remarks: list[str]) -> tuple[FoundBuild, 
         where = f"{makefile.name}:{call.line}"
         if below in {build.below for build in found}:
             given = " ".join(f"{name}={value}" for name, value in call.variables)
-            remarks.append(f"{where} calls Kbuild for {below} once more, with {given or 'nothing'}: not taken")
+            remarks.append(f"{where} calls Kbuild for {below} again, with {given or 'nothing'}: ignored")
         elif below is not None and _sets_modules(call.directory):
             modules = _asked(ask, call.directory, dict(call.variables))
             found.append(FoundBuild(below, modules, call.variables, f"{where} calls Kbuild"))
@@ -148,7 +148,7 @@ def _builds_below(directory: Path, ask: Ask, remarks: list[str]) -> tuple[FoundB
             try:
                 modules = _asked(ask, folder, {})
             except KbuildError as error:
-                remarks.append(f"{folder.relative_to(directory)}: not taken: {error.message}")
+                remarks.append(f"{folder.relative_to(directory)}: ignored: {error.message}")
                 continue
             if modules:
                 found.append(FoundBuild(folder.relative_to(directory).as_posix(), modules, (), "its Kbuild file"))

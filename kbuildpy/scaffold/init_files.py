@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The files that `kbuildpy init` writes for modules that are there already."""
+"""The files that `kbuildpy init` writes for existing modules."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def init_changes(existing: Existing, *, force: bool = False) -> list[Change]:
     it."""
     directory = existing.directory
     if (directory / "SConstruct").exists() and not force:
-        raise KbuildError(f"{directory / 'SConstruct'}: there already", hint="--force replaces it")
+        raise KbuildError(f"{directory / 'SConstruct'}: exists already", hint="--force replaces it")
     changes = [Change("SConstruct", "new", _rendered("SConstruct", existing))]
     if not existing.has_kbuild:
         if (directory / "Kbuild").exists():
-            raise KbuildError(f"{directory / 'Kbuild'}: there already, and names no modules", hint="set obj-m in it")
+            raise KbuildError(f"{directory / 'Kbuild'}: exists already, but names no modules", hint="set obj-m in it")
         changes.append(Change("Kbuild", "new", _rendered("Kbuild", existing)))
     kept = (directory / "dkms.conf").exists()
     changes.append(

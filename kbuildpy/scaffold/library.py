@@ -20,7 +20,7 @@ def own_templates() -> Path:
 def all_templates(folders: Sequence[Path] = ()) -> dict[str, Template]:
     """The templates below `folders` (a user's, which come before ours) and our own, by name.
 
-    Raises `UsageError` for a folder that does not exist, `KbuildError` for a manifest that is not right.
+    Raises `UsageError` for a folder that does not exist, `KbuildError` for an invalid manifest.
     """
     found: dict[str, Template] = {}
     for folder in (*folders, own_templates() / "modules"):
@@ -33,7 +33,7 @@ def all_templates(folders: Sequence[Path] = ()) -> dict[str, Template]:
 def find_template(word: str, folders: Sequence[Path] = ()) -> Template:
     """The template that `word` names: its name, or the path of its folder (with a slash in it).
 
-    Raises `UsageError` if there is none, `KbuildError` for a manifest that is not right.
+    Raises `UsageError` if there is none, `KbuildError` for an invalid manifest.
     """
     if "/" in word or word in (".", ".."):
         if not Path(word).is_dir():
@@ -45,7 +45,7 @@ def find_template(word: str, folders: Sequence[Path] = ()) -> Template:
     if word not in places:
         near = difflib.get_close_matches(word, places, n=3, cutoff=0.5)
         known = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UsageError(f"no template is called {word!r}", hint=f"{known}kbuildpy new --list shows all")
+        raise UsageError(f"no template is called {word!r}", hint=f"{known}kbuildpy new --list shows all templates")
     return read_manifest(places[word])
 
 

@@ -41,6 +41,6 @@ def spdx_expression(text: str) -> str:
         if expression.lower() == wanted:
             return expression
     raise UsageError(
-        f"--license {text!r}: not a licence that the kernel takes for compatible with its own",
+        f"--license {text!r}: not a licence that the kernel accepts as compatible with its own",
         hint=f"as SPDX writes them: {', '.join(MODULE_LICENSES)}",
     )

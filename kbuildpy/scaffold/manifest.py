@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A template's manifest, `template.toml`: what the template is, what it consists of, and what its test needs.
+"""A template's manifest, `template.toml`: its summary, files, options, and the requirements of its test.
 
 In names and paths `NAME` stands for the module's name. Keys that are not known are refused: a misspelt one would leave
 a test without what it needs.
@@ -47,7 +47,7 @@ class Test:
 
 @dataclass(frozen=True)
 class Option:
-    """Something that a user may have or not have."""
+    """A part of the template that the user may turn on or off."""
 
     name: str
     summary: str
@@ -56,14 +56,14 @@ class Option:
 
 @dataclass(frozen=True)
 class Mutation:
-    """A mistake that a test must find: `find`, which stands once in `file`, becomes `replace`."""
+    """A mistake that a test must find: `find`, which occurs once in `file`, becomes `replace`."""
 
     file: str
     find: str
     replace: str
-    # the tests that fail then
+    # the tests that must fail with the mistake
     fails: tuple[str, ...]
-    # "" or the option without which there is no such place
+    # the option that the place needs; "" for none
     option: str = ""
 
 
@@ -154,7 +154,7 @@ def parse_version(text: str, what: str) -> tuple[int, int]:
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
-    # (not for those who make no project: it takes longer than all else here)
+    # (slow, and only needed to make a project)
     try:
         import tomllib
     except ImportError:  # Python 3.10
@@ -164,7 +164,7 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         parsed: dict[str, Any] = tomllib.loads(text)
         return parsed
     except RecursionError as error:
-        raise KbuildError(f"{path}: not TOML: its values lie too deep in each other") from error
+        raise KbuildError(f"{path}: not TOML: its values are nested too deeply") from error
     except ValueError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise KbuildError(f"{path}{f':{line[1]}' if line else ''}: not TOML: {error}") from error

@@ -27,9 +27,9 @@ _KEYWORDS = frozenset(
 
 
 def check_name(name: str, *, taken: dict[str, str]) -> str:
-    """`name`, if a module can be called so; `taken` are names that are in use, each with by whom.
+    """`name`, if it is a valid name for a module. `taken` are names that are in use, each with its user.
 
-    Raises `UsageError` that says what is wrong with it.
+    Raises `UsageError` with the reason for an invalid name.
     """
     if not name:
         raise UsageError("a module needs a name", hint="kbuildpy new TEMPLATE NAME")
@@ -59,6 +59,9 @@ def check_name(name: str, *, taken: dict[str, str]) -> str:
 def check_place(directory: Path) -> None:
     """Raise `UsageError` unless a directory can be made at `directory`: nothing is there, and its parent is."""
     if directory.is_symlink() or directory.exists():
-        raise UsageError(f"{directory}: there already", hint="-o DIR names another place; nothing is ever overwritten")
+        raise UsageError(
+            f"{directory}: exists already",
+            hint="choose another directory with -o DIR; existing files are never overwritten",
+        )
     if not directory.parent.is_dir():
         raise UsageError(f"{directory.parent}: no such directory", hint="make it first")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What somebody chose for a new project."""
+"""The user's choices for a new project."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
     signature: bytes
     """The action is up to date as long as it stays."""
     describe: Callable[[], str]
-    """What the signature is made of, in words, for --debug=explain."""
+    """The parts of the signature as text, for --debug=explain."""
     whose: str
     """The kernel that errors are about, where there are several."""
     begin: Callable[[], None]
@@ -165,7 +165,7 @@ def print_error(error: KbuildError, *, whose: str = "") -> None:
 def os_error_hint(error: OSError) -> str:
     """What to do about an error of the operating system's, or nothing."""
     if error.errno == errno.ENOSPC:
-        return "the disk is full: free some space and build again; nothing half-written is kept"
+        return "the disk is full: free some space and build again; incomplete files were removed"
     return "is the output directory writable?" if error.errno in (errno.EACCES, errno.EROFS) else ""
 
 

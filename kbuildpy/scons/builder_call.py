@@ -24,15 +24,16 @@ def modules_of_call(
     example: str,
     verb: str = "",
 ) -> list[Any]:
-    """The nodes of the modules that `builder`, which users know as `call`, is told to work on.
+    """The nodes of the modules for `builder`, which users call as `call`.
 
-    `modules` and `source` are two words for the same, `variables` its other keywords. Raises `UsageError` for an
-    unknown keyword, for modules that are none, and with `verb` for an empty list; `example` shows how to call it.
+    `modules` and `source` are two names of the same argument, `variables` are the other keywords. Raises `UsageError`
+    for an unknown keyword, for files that are not modules, and with `verb` for an empty list; `example` shows how to
+    call it.
     """
     check_names(call, builder, variables)
     nodes = file_nodes(env, call, given_modules(call, modules, source, example=example))
     if verb and not nodes:
-        raise UsageError(f"{call}: no modules to {verb}", hint=f"name one: {call}(ko)")
+        raise UsageError(f"{call}: no modules to {verb}", hint=f"name modules: {call}(ko)")
     return nodes
 
 

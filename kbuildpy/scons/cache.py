@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """SCons' shared cache of built files (`CacheDir`), made right for kernel modules.
 
-SCons names a cached file after its action and its dependencies. Kernel headers are none of those, so their state goes
-into the name here. And which of the module's own headers an object includes is known for sure only once it was
-compiled, so a file from the cache is checked before it is taken.
+SCons names a cached file after its action and its dependencies. Kernel headers are not among these, so their state goes
+into the name here. The headers of the module that an object includes are known only after its compilation, so a file
+from the cache is checked before it is used.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def name_and_sources(env: Any, target: Any, source: Any) -> tuple[str, list[Any]
         if not nodes:
             raise UsageError(f"{_CALL}: no sources", hint=f"name them: {_CALL}('NAME', ['NAME.c'])")
         if len(nodes) > 1:
-            hint = f"give it one: {_CALL}('NAME', {[str(node) for node in nodes]})"
+            hint = f"add a name: {_CALL}('NAME', {[str(node) for node in nodes]})"
             raise UsageError(f"{_CALL}: a module of {len(nodes)} sources needs a name", hint=hint)
         return PurePosixPath(nodes[0].name).stem, nodes
     name = _name(env, target)
@@ -60,7 +60,7 @@ def refuse_missing(name: str, sources: Iterable[Any]) -> None:
         if node.is_derived() or source.exists() or (path.endswith(".o") and os.path.exists(f"{path}_shipped")):  # noqa: PTH110
             continue
         meant = similar_file(path, (*SOURCE_SUFFIXES, ".o_shipped"))
-        hint = meant or "name a source that exists; declare the builder of one that is made before the module"
+        hint = meant or "name an existing source; a source that the build makes must be declared before the module"
         raise UsageError(f"{_CALL}: {name}: there is no source {source.get_internal_path()}", hint=hint)
 
 
@@ -68,13 +68,13 @@ def kbuild_directories(env: Any, value: Any) -> list[Any]:
     """The nodes of the directories in `value`, which may be named by their Kbuild files, too. Raises `UsageError`."""
     found = [_directory(env, item) for item in SCons.Util.flatten(value)] if value is not None else []
     if not found:
-        raise UsageError("Kbuild: no directory", hint="name the one with the Kbuild file: Kbuild('DIR')")
+        raise UsageError("Kbuild: no directory", hint="name the directory with the Kbuild file: Kbuild('DIR')")
     return found
 
 
 def _directory(env: Any, item: Any) -> Any:
     if not isinstance(item, (str, os.PathLike, SCons.Node.FS.Base)):
-        raise UsageError(f"Kbuild: {str(item)!r} is no directory", hint="name directories, as nodes or paths")
+        raise UsageError(f"Kbuild: {str(item)!r} is not a directory", hint="name directories, as nodes or paths")
     try:
         if isinstance(item, SCons.Node.FS.Base):
             is_file = item.name in _KBUILD_FILES and not item.srcnode().isdir()
@@ -84,7 +84,9 @@ def _directory(env: Any, item: Any) -> Any:
         is_file = name in _KBUILD_FILES and env.Entry(path).srcnode().isfile()
         return env.Dir((folder or ".") if is_file else path)
     except TypeError as mismatch:
-        raise UsageError(f"Kbuild: {item} is no directory", hint="name the one with the Kbuild file") from mismatch
+        raise UsageError(
+            f"Kbuild: {item} is no directory", hint="name the directory with the Kbuild file"
+        ) from mismatch
 
 
 def _is_name(target: Any) -> bool:

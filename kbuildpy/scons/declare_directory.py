@@ -80,8 +80,9 @@ def _evaluate(env: Any, project: KernelProject, directory: Path, out: Path, *, l
         found = evaluate(project.answer, directory, out, environ=project.environ, jobs=job_count(env))
     if found.refusal:
         session_of(env).complain_once(
-            f"kbuildpy: no overlay over {directory} on this system ({found.refusal}): the Kbuild file's own rules run"
-            " in a copy of it, and files that they write may name the copy"
+            f"kbuildpy: no overlay over {directory} on this system ({found.refusal}): the Kbuild file's "
+            "own rules run in a copy of the directory, and files that they write may contain the copy's "
+            "path"
         )
     if found.printed.strip():
         say(found.printed.rstrip())

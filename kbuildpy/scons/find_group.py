@@ -28,13 +28,13 @@ def find_group(session: Session, project: KernelProject, directory: str, out: st
     elif group.directory != directory or group.project is not project:
         raise KbuildError(
             f"{out}: modules of {_difference(group, directory, project)} would both be built there",
-            hint="give the two the same variables, or one of them another place (KBUILD_OUT, or a variant directory)",
+            hint="use the same variables for both, or another output directory for one (KBUILD_OUT, VariantDir())",
         )
     return group
 
 
 def _difference(group: Group, directory: str, project: KernelProject) -> str:
-    """How what `group` is built for differs from `directory` and `project`, in words."""
+    """The difference between `group` and a group for `directory` and `project`, a phrase."""
     if group.directory != directory:
         return f"{group.directory} and of {directory}"
     one, other = group.project, project

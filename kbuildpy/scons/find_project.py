@@ -30,7 +30,7 @@ def find_project(env: Any, variables: Mapping[str, Any]) -> KernelProject:
     tree = session.find_tree(kdir, release, quiet=is_silent(env))
     environ = build_environment(env, session.default_environment)
     given = make_variables({**environment_variables(env), **ARGUMENTS}, variables)
-    # To Kbuild CHECK is the program that C=1 runs; 0 is none.
+    # For Kbuild, CHECK is the program that C=1 runs; 0 is not a program.
     check = chosen("CHECK") != "0"
     if not check:
         given.pop("CHECK", None)

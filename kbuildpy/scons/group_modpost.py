@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What modpost finds in the modules of a group, once in a run."""
+"""Runs modpost over the modules of a group, once in a run."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def _prepare(project: KernelProject) -> None:
     if check_is_wanted(project):
         from kbuildpy.scons.post_build_check import project_kernel  # (slow: the loader's rules)
 
-        # (what is wrong is told when a module is checked)
+        # (the check of a module reports the error)
         with suppress(KbuildError):
             project_kernel(project)

@@ -24,7 +24,7 @@ def kbuild(env: Any, directory: Any = None, *, source: Any = None, target: Any =
 
     def declare() -> list[Any]:
         if target is not None:
-            hint = "the Kbuild file names the modules; KBUILD_OUT, or a VariantDir(), says where they come out"
+            hint = "the Kbuild file names the modules; KBUILD_OUT, or a VariantDir(), chooses the output directory"
             raise UsageError(f"Kbuild: target={target!r}: a directory has no target", hint=hint)
         places = kbuild_directories(env, source if directory is None else directory)
         return [node for place in places for node in _kbuild(env, place, variables)]

@@ -42,14 +42,15 @@ def _unknown(call: str, name: str, builder: Callable[..., Any], also: str) -> Us
     known = builder.__kwdefaults__ or {}
     meant = did_you_mean(name, known)
     asked = f"; {meant}" if meant else ""
-    return UsageError(f"{call}: there is no keyword {name}{asked}", hint=f"it takes {', '.join(known)}; and {also}")
+    hint = f"the keywords are {', '.join(known)}; and {also}"
+    return UsageError(f"{call}: there is no keyword {name}{asked}", hint=hint)
 
 
 def given_modules(call: str, modules: Any, source: Any, *, example: str) -> Any:
     """The modules of a declaration: `modules`, or by SCons' word for it `source`. Raises `UsageError` for
     neither and for both."""
     if modules is not None and source is not None:
-        raise UsageError(f"{call}: modules are named twice, the second time as source=", hint="name them once")
+        raise UsageError(f"{call}: modules are named twice, by modules and by source=", hint="name them once")
     if modules is None and source is None:
         raise UsageError(f"{call}: no modules", hint=f"name them: {example}")
     return source if modules is None else modules
@@ -65,7 +66,7 @@ def file_nodes(env: Any, call: str, value: Any) -> list[Any]:
             # (the name of a directory)
             found = [item]
         if not all(_is_file(node) for node in found):
-            raise UsageError(f"{call}: {str(item)!r} is no file", hint="name files, as nodes or paths")
+            raise UsageError(f"{call}: {str(item)!r} is not a file", hint="name files, as nodes or paths")
         nodes += found
     return nodes
 
@@ -93,7 +94,7 @@ def certificate_nodes(env: Any, call: str, value: Any) -> list[Any]:
         source = node if node.is_derived() else node.srcnode()
         if not node.is_derived() and not os.path.isfile(source.get_abspath()):  # noqa: PTH113 - a path of SCons'
             hint = similar_file(source.get_abspath())
-            hint = hint or "name files with certificates (PEM or DER); declare the builder of one that is made before"
+            hint = hint or "name files with certificates (PEM or DER); declare the builder of a generated one first"
             raise UsageError(f"{call}: cert={str(source)!r}: there is no such file", hint=hint)
         found.append(source)
     return found
@@ -126,7 +127,7 @@ def text(call: str, name: str, value: Any) -> str:
             pass
         else:
             return value
-    raise UsageError(f"{call}: {name}={value!r} is no string")
+    raise UsageError(f"{call}: {name}={value!r} is not a string")
 
 
 def texts(call: str, name: str, value: Any) -> tuple[str, ...]:

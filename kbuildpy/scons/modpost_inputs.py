@@ -19,7 +19,7 @@ def modpost_signature(group: Group) -> str:
 
 
 def modpost_description(group: Group) -> str:
-    """The same in words."""
+    """The same as text."""
     symvers = group.project.tree.symvers
     return "\n".join(
         [f"modpost of kbuildpy {__version__} for: {_command(group)}", *described([(str(symvers), stamp(symvers))])]

@@ -32,7 +32,7 @@ def refuse_cycle(mod_c: Mapping[str, str]) -> None:
                 cycle = " -> ".join([*path[path.index(name) :], name])
                 raise KbuildError(
                     f"modules need each other: {cycle}",
-                    hint="none of them can be loaded before the others: move what they share into a module of its own",
+                    hint="none of them can be loaded first: move their shared functions into another module",
                 )
             if name not in done:
                 path.append(name)

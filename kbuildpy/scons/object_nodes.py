@@ -38,7 +38,7 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         source = Path(name).with_suffix(".c")
         meant = similar_file(Path(group.directory, source), (".c", ".S"))
         raise KbuildError(
-            f"{group.directory}: nothing says how to make {name}",
+            f"{group.directory}: no rule to make {name}",
             hint=f"is {source} missing, or misspelled in the Kbuild file? {meant}".rstrip(),
         )
     if not item.steps:

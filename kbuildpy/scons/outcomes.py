@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def result(self) -> str:
-        """In words."""
+        """As text."""
         modules = self.modules or ()
         if self.failed:
             return f"failed: {self.failed}"

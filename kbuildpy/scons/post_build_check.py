@@ -39,8 +39,8 @@ def check_built(group: Group, module: Path, shown: str) -> None:
     if verdict.accepted:
         return
     if group.project.warns_of_symbols and verdict.stage == "simplify_symbols":
-        # (modpost's warning is one of many, and its words are those for symbols that something else will export)
-        complain(f"kbuildpy: warning: {shown}: {verdict.kernel} would not load it as it is: {verdict.reason}")
+        # (modpost's warning is easily overlooked, and also means symbols that another module will export)
+        complain(f"kbuildpy: warning: {shown}: {verdict.kernel} would refuse it: {verdict.reason}")
         return
     module.unlink()
     raise refusal_of(verdict, hint="CHECK=0 builds it without this check")

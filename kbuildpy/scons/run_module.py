@@ -97,7 +97,7 @@ def _parameters(call: str, params: Any, nodes: Sequence[Any]) -> dict[str, str]:
     """The parameters by the names of the modules."""
     found = parameters_by_module(call, params, nodes)
     if isinstance(params, str) and params and len(found) > 1:
-        raise UsageError(f"{call}: params={params!r}: of which module?", hint="say so: params={'NAME': '...'}")
+        raise UsageError(f"{call}: params={params!r}: of which module?", hint="name the module: params={'NAME': '...'}")
     for words in found.values():
         if "\n" in words or "\0" in words:
             raise UsageError(f"{call}: parameters are one line: {words!r}")
@@ -139,7 +139,7 @@ def _declare(
         if group:
             report.attributes.kbuildpy_contents = group.contents
         report.set_nocache()
-        # A directory is built with all that is in it, unless told otherwise.
+        # By default, SCons builds all targets in a directory.
         env.Ignore(report.dir, report)
         failed = env.fs.File(str(failed_report_of(Path(node.get_abspath()))))
         env.Clean(report, failed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs SCons in this process, over an SConstruct of ours (`standalone.scons`), and tells what came of it."""
+"""Runs SCons in this process, with an SConstruct of ours (`standalone.scons`), and reports the results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StandaloneBuild:
     groups: list[Group]
     """The groups that were declared."""
     empty: list[KbuildError]
-    """For each kernel without modules, why there are none."""
+    """The reason for each kernel without modules."""
     refused: int
     """The exit status for a kernel for which nothing could be declared; 0 if there is no such kernel."""
 

@@ -91,6 +91,6 @@ def _declare(
         node.attributes.kbuildpy_contents = group.contents
     node.set_nocache()
     clean_with(env, module, node)
-    # Where it is installed goes by where it was built.
+    # The place of the installed module depends on the place of the built one.
     node.attributes.kbuildpy_built = module.get_abspath()
     return node

@@ -75,7 +75,7 @@ def warn_at_the_end(session: Session, arguments: Mapping[str, Any]) -> None:
 
 
 def _warn_of_place(session: Session, name: str, value: object) -> None:
-    _warn(session, f"{name}={value} changes nothing: directories are named in the call", "")
+    _warn(session, f"{name}={value} has no effect: directories are named in the call", "")
 
 
 def _warn(session: Session, text: str, meant: str) -> None:

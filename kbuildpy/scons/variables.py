@@ -19,12 +19,12 @@ _KBUILD_NAMES = re.compile(
     r"|LDFLAGS_MODULE|CC|LD|AR|NM|STRIP|OBJCOPY|OBJDUMP|READELF|PAHOLE|HOSTCC|HOSTCFLAGS|HOSTLDFLAGS|HOSTLDLIBS"
     r"|DEBUG|EXTRA_CFLAGS|EXTRA_AFLAGS|EXTRA_LDFLAGS|NOSTDINC_FLAGS|(KBUILD|CONFIG|INSTALL_MOD)_[A-Za-z0-9_]+)$"
 )
-# These choose the tree, or the place of the output; make is told by us.
+# These variables choose the tree or the output directory, and are not passed on to make.
 _OURS = frozenset(
     {"KDIR", "KERNELRELEASE", "M", "MO", "O", "KBUILD_OUT", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTMOD_OUTPUT"}
 )
 
-# Such that no makefile need be searched for.
+# Variables that need no search of the makefiles.
 KNOWN_NAMES = frozenset(
     re.findall(
         r"\w+",
@@ -36,7 +36,7 @@ KNOWN_NAMES = frozenset(
         """,
     )
 )
-# These say where things are, which the call does.
+# These variables name directories, which are arguments of the call.
 SET_BY_US = _OURS - KNOWN_NAMES
 
 # What SCons' tools for this system choose by themselves: programs for programs, and no wish of a user's.

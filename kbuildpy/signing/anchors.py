@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What to trust, out of files: certificates, bundles, directories of them, lists of machine owner keys; what not to.
+"""Reads trusted and revoked certificates from files: certificates, bundles, directories of them, lists of machine owner
+keys.
 
 Each file is read and each certificate parsed once, before the first module is looked at.
 """
@@ -25,7 +26,7 @@ _HASH = re.compile(r'"?((?:tbs|bin):[^",\s]*)"?,?')
 
 @dataclass(frozen=True)
 class Revocations:
-    """What a file says is not to be trusted; see `Keyring`."""
+    """The revoked certificates and hashes of a file; see `Keyring`."""
 
     certificates: tuple[Certificate, ...] = ()
     hashes: tuple[str, ...] = ()
@@ -40,7 +41,9 @@ def load_certificates(path: Path) -> tuple[Certificate, ...]:
     contents = read_small_file(path)
     found = _certificates(contents, str(path))
     if not found:
-        raise KbuildError(f"{path}: no X.509 certificate in it", hint="name certificates in PEM, DER or a MOK list")
+        raise KbuildError(
+            f"{path}: the file has no X.509 certificate", hint="name certificates in PEM, DER or a MOK list"
+        )
     return found
 
 
@@ -70,7 +73,7 @@ def load_revocations(path: Path) -> Revocations:
     hashes = () if certificates else _hashes(contents, path)
     if not certificates and not hashes:
         raise KbuildError(
-            f"{path}: neither certificates nor hashes in it",
+            f"{path}: the file has neither certificates nor hashes",
             hint="name revoked certificates (PEM, DER), an EFI signature list, or lines like tbs:HEX and bin:HEX",
         )
     return Revocations(certificates, hashes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Thousands of modules: signed on all cores, each file whole or not at all, whatever happens to the others.
+"""Signs thousands of modules on all processors, each file whole or not at all, independently of the others.
 
 In processes, one per processor, as the library keeps the interpreter locked while it signs; they are forked, so that a
 key gets into them by no other way than memory. In each are threads, as half of the time is waiting for the disk. (4,023
@@ -24,7 +24,7 @@ from kbuildpy.signing.private_key import KeyGoneError
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.trailer import append_signature, is_signed, split_signature, without_signatures
 
-# Signing waits for the disk most of the time (fsync), and one file's wait is another's turn.
+# Signing waits for the disk most of the time (fsync); meanwhile another thread signs.
 _CPUS = os.cpu_count() or 1
 JOBS = 4 * _CPUS
 _PER_PROCESS = 16
@@ -36,13 +36,13 @@ are for."""
 
 @dataclass(frozen=True)
 class SignedFile:
-    """What became of one file."""
+    """The result for one file."""
 
     path: Path
     done: bool = False
-    """It was signed now, not before."""
+    """Whether this run signed it; False if it had the signature already."""
     error: KbuildError | None = None
-    """Why it could not be."""
+    """Why it could not be signed; None if it is."""
     line: ManifestLine | None = None
     """The manifest's line about it."""
 
@@ -57,7 +57,7 @@ def sign_files(
     pack: Pack | None = None,
     jobs: int = 0,
 ) -> Iterator[SignedFile]:
-    """Sign every file of `paths` in place, in any order; what became of each as soon as it is known.
+    """Sign every file of `paths` in place, in any order; yields the result of each file when it is done.
 
     A kernel looks for a signature in what was compressed: a compressed module is unpacked, signed, and compressed again
     by `pack`, without which it is an error.
@@ -92,7 +92,7 @@ def save_detached(paths: Sequence[Path], signer: Signer, *, jobs: int = 0) -> It
 def _signed(
     paths: Sequence[Path], sign: Callable[[Path], SignedFile], jobs: int, *, forks: bool
 ) -> Iterator[SignedFile]:
-    """What `sign` says of each path, from several processes if the key `forks`."""
+    """The result of `sign` for each path, from several processes if the key `forks`."""
     if not forks or len(paths) < 2 * _PER_PROCESS:
         return in_threads(sign, paths, jobs=jobs or JOBS)
     return in_processes(
@@ -104,7 +104,7 @@ def _signed(
         # (a result that waits for an earlier one would be missing in the manifest after a kill)
         in_order=False,
         doing="signs modules",
-        hint="run it again: it goes on where it was",
+        hint="run the command again: it continues with the remaining modules",
     )
 
 
@@ -119,7 +119,7 @@ def attach(path: Path, signature: bytes, *, replace: bool = False, pack: Pack | 
             whole = slot.path.read_bytes()
             module = decompress(whole)
             if is_signed(module) and not replace:
-                raise KbuildError("it is signed already", hint="to put another signature in its place: --replace")
+                raise KbuildError("the module is signed already", hint="use --replace to replace the signature")
             slot.write(_like(path, whole, append_signature(without_signatures(module), signature), pack))
     except (KbuildError, OSError) as error:
         raise _about(path, error) from error
@@ -181,12 +181,12 @@ def _carefully(path: Path, work: Callable[[], SignedFile]) -> SignedFile:
         raise
     except (KbuildError, OSError) as error:
         return SignedFile(path, error=_about(path, error))
-    except Exception as error:  # one bad file must not end a run over many
+    except Exception as error:  # an unreadable file does not end the run over the others
         return SignedFile(path, error=unexpected(path, error))
 
 
 def _about(path: Path, error: KbuildError | OSError) -> KbuildError:
-    """`error` with the name of the file `path`, which some have already."""
+    """`error` with the file `path` in its message, which some errors name already."""
     if isinstance(error, OSError):
         return KbuildError(f"{path}: {error.strerror}")
     named = error.message.startswith(f"{path}: ")

@@ -60,7 +60,7 @@ class Certificate:
     _key: Any = field(repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For another process: cryptography's objects stay here, and are made anew there."""
+        """For other processes: cryptography's objects are not passed on, but made again there."""
         return parse_certificate, (self.der, self.source)
 
     @cached_property
@@ -120,10 +120,10 @@ def parse_certificate(der: bytes, source: str) -> Certificate:
         serial, issuer, subject = _names(parsed.tbs_certificate_bytes)
         subject_key, authority = _key_identifiers(parsed)
     except unreadable_certificate() as error:
-        raise KbuildError(f"{source}: no certificate that can be used: {error}") from error
+        raise KbuildError(f"{source}: the certificate cannot be used: {error}") from error
     algorithm = key_algorithm(key)
     if not algorithm:
-        raise KbuildError(f"{source}: the certificate's key ({type(key).__name__}) is of no kind that verifies modules")
+        raise KbuildError(f"{source}: the certificate's key ({type(key).__name__}) cannot verify modules")
     return Certificate(
         der=der,
         source=source,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who signs, and with which digest: from the names of a key, a certificate and a digest to a signer."""
+"""Chooses the signer: from the names of a key, a certificate and a digest."""
 
 from __future__ import annotations
 

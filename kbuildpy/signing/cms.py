@@ -79,7 +79,7 @@ def message(
 def parse(signature: bytes) -> SignedData:
     """The signed data of a CMS message. Raises `Refused` for anything else.
 
-    As the kernel's decoder does (lib/asn1_decoder.c), it ignores what comes after the message.
+    As the kernel's decoder does (lib/asn1_decoder.c), it ignores bytes behind the message.
     """
     message = _message(signature)
     if _begins_with_another_type(message):
@@ -87,7 +87,7 @@ def parse(signature: bytes) -> SignedData:
     try:
         found = asn1.decode_der(ContentInfo, message)
     except ValueError as error:
-        raise Refused(f"the signature is no CMS message: {error}") from error
+        raise Refused(f"the signature is not a CMS message: {error}") from error
     if found.content_type != SIGNED_DATA:
         raise Refused(
             f"the signature is a CMS message of type {found.content_type.dotted_string}, no signed data",
@@ -97,7 +97,7 @@ def parse(signature: bytes) -> SignedData:
 
 
 def _message(signature: bytes) -> bytes:
-    """`signature` without what comes after its outermost value; the same if that has no definite length."""
+    """`signature` without the bytes behind its outermost value; unchanged if that has no definite length."""
     if len(signature) < 2 or signature[1] == 0x80:
         return signature
     wide = signature[1] & 0x7F if signature[1] > 0x80 else 0
@@ -140,7 +140,7 @@ def key_identifier(certificate: Certificate) -> bytes:
     except x509.ExtensionNotFound:
         raise KbuildError(
             "the certificate has no subject key identifier to name the signer by",
-            hint="name it by issuer and serial number, or make a certificate with subjectKeyIdentifier=hash",
+            hint="name the signer by issuer and serial number, or make a certificate with subjectKeyIdentifier=hash",
         ) from None
     return extension.value.digest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A signature's state in JSON, in a line, and in modinfo's words."""
+"""The state of a signature as JSON, as a line, and as modinfo prints it."""
 
 from __future__ import annotations
 

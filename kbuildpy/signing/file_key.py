@@ -89,7 +89,8 @@ def _open(load: Callable[..., Any], contents: bytes, path: Path, passphrase: Pas
     given = passphrase(str(path))
     if given is None:
         raise KbuildError(
-            f"{path}: the private key has a passphrase", hint="put it into KBUILD_SIGN_PIN, or run this on a terminal"
+            f"{path}: the private key has a passphrase",
+            hint="set KBUILD_SIGN_PIN, or run the command on a terminal, where it asks for the passphrase",
         )
     try:
         return load(contents, os.fsencode(given))

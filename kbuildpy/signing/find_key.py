@@ -43,7 +43,7 @@ def find_pair(key: str, certificate: str, passphrase: Passphrase) -> tuple[Priva
 
 
 def shown_name(name: str) -> str:
-    """What to call a key or certificate in a message: a file by its path, a URI by what it says of the token."""
+    """The name of a key or certificate in messages: the path of a file, the attributes of a URI."""
     return str(parse_pkcs11_uri(name)) if is_pkcs11_uri(name) else name
 
 

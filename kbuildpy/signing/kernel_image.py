@@ -10,11 +10,12 @@ list (certs/revocation_certificates.S) is built alike, with one word.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.depmod_indexes import aliases, plain_name
 from kbuildpy.kernel.image import read_kernel
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.hashes import HASHES
@@ -34,7 +35,7 @@ _ML_DSA_VERIFIER = re.compile(rb"mldsa44-[a-z]")
 
 
 class CertificateList(NamedTuple):
-    """Certificates (DER) as they lie in a kernel; `first` is the length that is told of the first of them."""
+    """Certificates (DER) in a kernel's image; `first` is the length that the image states for the first one."""
 
     certificates: tuple[bytes, ...]
     first: int
@@ -53,8 +54,8 @@ def load_kernel(image: Path) -> Keyring:
             f"{image}: no list of certificates in the kernel",
             hint="it was built without CONFIG_SYSTEM_TRUSTED_KEYRING or without any key, and trusts none",
         )
-    aliases = alias_files(image, release)
-    parses, verifies = curves_in(kernel, aliases)
+    loadable = {alias.pattern for directory in module_directories(image, release) for alias in aliases(directory)}
+    parses, verifies = curves_in(kernel, loadable)
     return Keyring(
         kernel=release,
         parses=parses,
@@ -63,13 +64,14 @@ def load_kernel(image: Path) -> Keyring:
         revoked=_parsed(revoked, str(image)) if revoked else (),
         unknown=_unknown_algorithms(kernel),
         waives_attributes=_WAIVER in kernel,
-        verifies_ml_dsa=_verifies_ml_dsa(kernel, aliases),
+        verifies_ml_dsa=_verifies_ml_dsa(kernel, loadable),
     )
 
 
-def alias_files(image: Path, release: str) -> tuple[Path, ...]:
-    """Where depmod lists which modules a kernel loads for an algorithm; besides `image`, its keyring hangs on them."""
-    return tuple(directory / "modules.alias" for directory in (image.parent, Path("/lib/modules", release)))
+def module_directories(image: Path, release: str) -> tuple[Path, ...]:
+    """The directories whose `modules.alias` names the modules that the kernel in `image` loads for an algorithm. The
+    keyring depends on these files and on `image`."""
+    return image.parent, Path("/lib/modules", release)
 
 
 def find_certificates(kernel: bytes) -> tuple[CertificateList | None, CertificateList | None]:
@@ -146,13 +148,7 @@ def _unknown_algorithms(kernel: bytes) -> frozenset[str]:
     return frozenset(oid for oid in ours if oid.startswith(_NIST_NAME) and oid not in known)
 
 
-def _verifies_ml_dsa(kernel: bytes, aliases: tuple[Path, ...]) -> bool:
-    """Whether a kernel has ML-DSA's verifier built in, or would load it (crypto/api.c: crypto_larval_lookup) as one of
-    these lists of `aliases` has it."""
-    if _ML_DSA_VERIFIER.search(kernel):
-        return True
-    for listing in aliases:
-        with suppress(OSError):
-            if b"alias crypto-mldsa44 " in listing.read_bytes():
-                return True
-    return False
+def _verifies_ml_dsa(kernel: bytes, loadable: Collection[str]) -> bool:
+    """Whether a kernel has ML-DSA's verifier built in, or would load it as a module (crypto/api.c:
+    crypto_larval_lookup), because `loadable` has its alias."""
+    return bool(_ML_DSA_VERIFIER.search(kernel)) or plain_name("crypto-mldsa44") in loadable

@@ -63,7 +63,7 @@ def make_signing_key(
     that it signs code, and kernel modules only. Raises `UsageError` for arguments that make no certificate.
     """
     if algorithm not in ALGORITHMS:
-        raise UsageError(f"{algorithm}: no kind of key that modules are signed with", hint=_choices(ALGORITHMS))
+        raise UsageError(f"{algorithm}: not an algorithm for signing modules", hint=_choices(ALGORITHMS))
     chosen = _hash(algorithm, hash)
     begin = datetime.now(timezone.utc).replace(microsecond=0)
     end = _end(begin, days)
@@ -144,12 +144,10 @@ def _generators() -> dict[str, Callable[[], Any]]:
 def _hash(algorithm: str, name: str) -> Hash | None:
     if algorithm.startswith("ml-dsa"):
         if name:
-            raise UsageError(
-                f"{algorithm} takes no hash: it signs what there is, not a digest of it", hint="leave --hash out"
-            )
+            raise UsageError(f"{algorithm} takes no hash: it signs the contents, not a digest", hint="remove --hash")
         return None
     if name and name not in HASHES:
-        raise UsageError(f"{name}: no hash to sign a certificate with", hint=_choices(HASHES))
+        raise UsageError(f"{name}: not a hash for signing certificates", hint=_choices(HASHES))
     return find_hash(name or "sha256")
 
 
@@ -172,7 +170,7 @@ def _end(begin: datetime, days: int) -> datetime:
         end = None
     if end is None or days < 1:
         raise UsageError(
-            f"{days} days: no time that a certificate can be valid", hint=f"--days {DAYS}, as the kernel's own"
+            f"{days} days: a certificate cannot be valid that long", hint=f"--days {DAYS}, as the kernel's own"
         )
     return end
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which certificates a kernel can load, and with which keys it can verify: crypto/asymmetric_keys/x509_cert_parser.c
-(x509_note_sig_algo, x509_extract_key_data), x509_public_key.c (x509_check_for_self_signed), crypto/rsa.c
-(rsa_check_key_length), crypto/ecdsa.c.
+"""The certificates that a kernel can load, and the keys that it can verify with:
+crypto/asymmetric_keys/x509_cert_parser.c (x509_note_sig_algo, x509_extract_key_data), x509_public_key.c
+(x509_check_for_self_signed), crypto/rsa.c (rsa_check_key_length), crypto/ecdsa.c.
 
 A certificate that cannot be loaded verifies nothing. The surprise: one that signs itself is verified when it is loaded,
 so a kernel without ECDSA does not load one with a key on a curve. It loads one that another certificate has signed,
@@ -11,10 +11,10 @@ although it cannot verify with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
+
+from kbuildpy.kernel.depmod_indexes import plain_name
 
 CURVES = {"secp192r1": "p192", "secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 """The curves that kernels have names for: as cryptography calls them, and as `ecdsa-nist-NAME`."""
@@ -30,29 +30,28 @@ _P521 = (6, 10)
 """From which version on the parser knows P-521."""
 _PARSED = re.compile(rb"ecdsa-nist-(p\d+)\0")
 _VERIFIED = re.compile(rb"ecdsa-nist-(p\d+)-[a-z]")
-_ALIAS = re.compile(rb"^alias crypto-ecdsa-nist-(p\d+) ", re.MULTILINE)
 
 
 class Problem(NamedTuple):
-    """What the kernel answers, and why in words that go on from "its certificate"."""
+    """The kernel's error, and the reason, in words that continue "its certificate"."""
 
     errno: str
     words: str
 
 
-def curves_in(kernel: bytes, aliases: tuple[Path, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """The curves whose names a kernel's parser knows, and those that it has something to verify with: built in, or in
-    a module as one of depmod's lists of `aliases` has it."""
-    verified = set(_VERIFIED.findall(kernel))
-    for listing in aliases:
-        with suppress(OSError):
-            verified.update(_ALIAS.findall(listing.read_bytes()))
-    return _names(_PARSED.findall(kernel)), _names(verified)
+def curves_in(kernel: bytes, loadable: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The curves that a kernel's parser knows, and the curves that it can verify with.
+
+    The code for the latter is built in or in a module; `loadable` are the aliases of the kernel's modules, as
+    `kernel.depmod_indexes` has them.
+    """
+    modular = {curve for curve in CURVES.values() if plain_name(f"crypto-ecdsa-nist-{curve}") in loadable}
+    return _names(_PARSED.findall(kernel)), _names(_VERIFIED.findall(kernel)) | modular
 
 
 def parse_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None:
-    """Why the kernel's parser does not take a certificate (cryptography's object), whose curves are `curves` (None: it
-    is not known which kernel); None if it does."""
+    """Why the kernel's parser refuses a certificate (cryptography's object); None if it accepts it. `curves` are the
+    curves that the parser knows; None for an unknown kernel."""
     signature = parsed.signature_algorithm_oid
     if signature.dotted_string not in _RSA and not signature.dotted_string.startswith(_OTHER_SIGNATURES):
         return Problem("ENOPKG", f"is signed in a way that kernels do not know ({_called(signature)})")
@@ -83,8 +82,8 @@ def verify_problem(parsed: Any, curves: frozenset[str] | None) -> Problem | None
 
 
 def warn_of_kernels(certificate: Any, release: str = "", config: Mapping[str, str] | None = None) -> str:
-    """What is to be said of a certificate (cryptography's object) that a kernel cannot use, "" for one that it can: the
-    kernel `release` with this configuration, without them any kernel."""
+    """The warning about a certificate (cryptography's object) that the kernel `release` with this configuration, or
+    without them any kernel, cannot use; "" for a usable one."""
     parses = verifies = None
     if config is not None:
         parses = frozenset(CURVES.values()) - (frozenset() if _version(release) >= _P521 else {"p521"})
@@ -96,7 +95,7 @@ def warn_of_kernels(certificate: Any, release: str = "", config: Mapping[str, st
 
 
 def needed_for(algorithm: str) -> str:
-    """What a kernel must have for a key of one of `keygen.ALGORITHMS`, "" if all do."""
+    """The configuration that a kernel needs for a key of one of `keygen.ALGORITHMS`; "" if every kernel can use it."""
     if algorithm == "p-521":
         return "CONFIG_CRYPTO_ECDSA, from 6.10 on"
     if algorithm.startswith("p-"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A record of what was signed or installed: one line of JSON per module, added as each is done."""
+"""A record of signed or installed modules: one line of JSON for each, which is appended when the module is done."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def new_line(path: Path, before: bytes, after: bytes, signer: Signer | None) -> 
 
 
 class Manifest:
-    """The file `path`, to which lines are added; what it says already is read first."""
+    """The file `path`, to which lines are added; its existing lines are read first."""
 
     def __init__(self, path: Path) -> None:
         """Raises `KbuildError` for a file that is no manifest, which is left as it is, OSError for one that cannot be
@@ -140,7 +140,7 @@ def _read_lines(file: IO[bytes], path: Path) -> _Lines:
                 if _is_cut(line, error):
                     return _Lines(lines, size, cut=True)
                 raise KbuildError(
-                    f"{path}:{number}: no line of a manifest",
+                    f"{path}:{number}: not a line of a manifest",
                     hint="name a file that `--manifest` of sign or install wrote",
                 ) from error
             size += len(line)

@@ -80,7 +80,7 @@ def load_token_key(name: str, passphrase: Passphrase) -> TokenKey:
     """
     uri = parse_pkcs11_uri(name)
     if uri.type not in (None, "private"):
-        raise UsageError(f"{uri}: type={uri.type} is no private key", hint="write type=private, or leave it out")
+        raise UsageError(f"{uri}: type={uri.type} is not a private key", hint="use type=private, or remove the type")
     keep_out_of_core_dumps()
     with _LOCK:
         library = open_library(uri)
@@ -95,7 +95,9 @@ def load_token_pair(name: str, passphrase: Passphrase) -> tuple[TokenKey, Certif
     key = load_token_key(name, passphrase)
     certificate = key.certificate()
     if certificate is None:
-        raise KbuildError(f"{key.name}: the token has no certificate for this key", hint="name one: --cert CERT")
+        raise KbuildError(
+            f"{key.name}: the token has no certificate for this key", hint="name the certificate: --cert CERT"
+        )
     return key, certificate
 
 
@@ -106,7 +108,7 @@ def load_token_certificate(name: str) -> Certificate:
     """
     uri = parse_pkcs11_uri(name)
     if uri.type not in (None, "cert"):
-        raise UsageError(f"{uri}: type={uri.type} is no certificate", hint="write type=cert, or leave it out")
+        raise UsageError(f"{uri}: type={uri.type} is not a certificate", hint="use type=cert, or remove the type")
     with _LOCK:
         library = open_library(uri)
         token = _calling(str(uri), lambda: _find_token(library, uri))
@@ -228,7 +230,7 @@ def _template(wanted: dict[str, Any]) -> dict[Any, Any]:
 
 
 def _labels(session: Any, kind: str) -> list[str]:
-    """What there is of a kind on a token; labels only."""
+    """The objects of one kind on a token, by their labels."""
     from pkcs11 import Attribute, ObjectClass
 
     found = list(session.get_objects({Attribute.CLASS: ObjectClass[kind]}))
@@ -238,7 +240,7 @@ def _labels(session: Any, kind: str) -> list[str]:
 def _only(found: list[Any], what: str, labels: list[str]) -> Any:
     if len(found) == 1:
         return found[0]
-    listed = f"there are: {', '.join(sorted(labels))}" if labels else "there are none at all"
+    listed = f"there are: {', '.join(sorted(labels))}" if labels else "the token has none"
     if found:
         raise UsageError(f"{what}: {len(found)} match", hint=f"{listed}\nname one by token, serial, object or id")
     raise KbuildError(f"no {what}", hint=listed)
@@ -287,6 +289,6 @@ def _calling(name: str, call: Callable[[], _Result], failed: type[KbuildError] =
         reason = type(error).__name__
     # (Raised here, where no exception is handled: the library's has our arguments in its traceback.)
     raise failed(
-        f"{name}: the token fails ({reason})",
-        hint="was it unplugged? What is done stays done: plug it in and run this again",
+        f"{name}: the token failed ({reason})",
+        hint="was it unplugged? Plug it in and run the command again: it continues with the remaining modules",
     )

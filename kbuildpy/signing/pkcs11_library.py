@@ -43,7 +43,7 @@ def open_library(uri: Pkcs11Uri) -> Any:
         import pkcs11
     except ImportError as error:
         raise KbuildError(
-            "keys on tokens take python-pkcs11, which is not installed", hint="pip install 'kbuildpy[pkcs11]'"
+            "keys on tokens need python-pkcs11, which is not installed", hint="pip install 'kbuildpy[pkcs11]'"
         ) from error
     try:
         # (by one name, whatever links lead to it: a library can be started once only)
@@ -52,7 +52,7 @@ def open_library(uri: Pkcs11Uri) -> Any:
         reason = str(error).rpartition(f"{path.resolve()}: ")[2] or type(error).__name__
         raise KbuildError(
             f"{path}: the PKCS#11 library does not start: {reason}",
-            hint="SoftHSM takes its configuration from the file that SOFTHSM2_CONF names"
+            hint="SoftHSM reads its configuration from the file that SOFTHSM2_CONF names"
             if "soft" in str(path)
             else "",
         ) from error
@@ -71,7 +71,7 @@ def _library(uri: Pkcs11Uri) -> Path:
     if uri.module_name:
         raise KbuildError(f"{name}: no such PKCS#11 library in {', '.join(_LIBRARIES)}", hint=_package(name))
     raise KbuildError(
-        "which PKCS#11 library speaks to the token?",
+        "no PKCS#11 library for the token is known",
         hint="add ?module-path=/path/to/library.so to the URI, or set PKCS11_MODULE_PATH, or install libp11-kit0",
     )
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Logging in to a token, without ever locking it.
+"""Logs in to a token without ever locking it.
 
-A token counts wrong PINs and locks itself, for good, after a few (three on many cards). It tells by flags how near
-that is (PKCS#11, CK_TOKEN_INFO), not how many tries are left.
+A token counts wrong PINs and locks itself, for good, after a few (three on many cards). Its flags (PKCS#11,
+CK_TOKEN_INFO) show that a lock is near, but not the number of tries that are left.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def log_in(token: Any, uri: Pkcs11Uri, passphrase: Passphrase) -> tuple[Any, str
         # (an empty one would be counted as a wrong one)
         if not pin:
             raise KbuildError(
-                f"{name} takes a PIN",
-                hint="put it into KBUILD_SIGN_PIN, name a file with ?pin-source=file:PATH, or run this on a terminal",
+                f"{name} needs a PIN",
+                hint="set KBUILD_SIGN_PIN, name a file with ?pin-source=file:PATH, or run the command on a terminal",
             )
         if any("\ud800" <= letter <= "\udfff" for letter in pin):
             # (how Python holds bytes of the environment that are no text)
@@ -61,8 +61,8 @@ def _refuse_hopeless(token: Any, name: str) -> None:
         raise KbuildError(f"{name} has no user PIN yet", hint="set one up, with pkcs11-tool --init-pin or its own tool")
     if token.flags & TokenFlag.USER_PIN_FINAL_TRY:
         raise KbuildError(
-            f"{name} has one try left before it locks itself; that one is not made here",
-            hint="log in with the right PIN by hand, which makes it count anew: pkcs11-tool --login --list-objects",
+            f"{name} has one try left before it locks itself: no login is tried",
+            hint="log in with the right PIN by hand, which resets the counter: pkcs11-tool --login --list-objects",
         )
 
 
@@ -78,7 +78,7 @@ def _refusal(token: Any, name: str, reason: str) -> KbuildError:
 
 
 def _left(token: Any) -> str:
-    """What the token says now of the tries that are left."""
+    """The token's state after a wrong PIN, as a sentence; "" if it has none."""
     from pkcs11 import PKCS11Error, TokenFlag
 
     try:

@@ -24,7 +24,8 @@ _TYPES = ("private", "cert", "public", "secret-key", "data")
 
 @dataclass(frozen=True)
 class Pkcs11Uri:
-    """What a URI asks for. `token` holds what it says of the token, by RFC 7512's names; None: says nothing."""
+    """What a URI asks for. `token` has the token's attributes, by RFC 7512's names; None for an attribute that is
+    missing."""
 
     token: Mapping[str, str]
     object: str | None = None
@@ -35,7 +36,7 @@ class Pkcs11Uri:
     module_name: str | None = None
 
     def __str__(self) -> str:
-        """What to call it in a message."""
+        """The name for messages."""
         parts = [f"{name}={value}" for name, value in self.token.items()]
         parts += [f"object={self.object}"] if self.object is not None else []
         parts += [f"id={self.id.hex(':')}"] if self.id is not None else []
@@ -90,7 +91,7 @@ def read_pin(path: Path) -> str:
         # (that exception holds the file's contents: it must not become this one's context)
         pass
     if not contents:
-        raise KbuildError(f"{path} (pin-source): there is no PIN in it")
+        raise KbuildError(f"{path} (pin-source): the file has no PIN")
     return contents
 
 
@@ -105,7 +106,7 @@ def _attributes(part: str, separator: str, known: tuple[str, ...]) -> dict[str, 
                 hint=f"known there: {', '.join(item for item in known if item != 'pin-value')}",
             )
         if name in found:
-            raise UsageError(f"{name} is there twice in a pkcs11: URI")
+            raise UsageError(f"{name} occurs twice in a pkcs11: URI")
         found[name] = value
     return found
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the kernel's parser makes of a module's signature (crypto/asymmetric_keys/pkcs7_parser.c).
+"""Parses a module's signature as the kernel does (crypto/asymmetric_keys/pkcs7_parser.c).
 
 Every way to refuse it before a key is looked for is here, with the kernel's error. One difference: the kernel reads
 BER and leaves out what it does not use, and this reads DER, which is what every program that signs modules writes. So
@@ -137,7 +137,7 @@ def _names(info: SignerInfo) -> tuple[bytes, str, int | None]:
     """What the signer's certificate is found by, its issuer's name, its serial number."""
     by_issuer = isinstance(info.sid, IssuerAndSerialNumber)
     if by_issuer != (info.version == 1):
-        # The kernel goes by the version, and then has nothing to search for.
+        # The kernel decides by the version, and then has no identifier to search for.
         raise Refused(f"the signer is not named as version {info.version} names signers", errno="EINVAL")
     if not isinstance(info.sid, IssuerAndSerialNumber):
         return info.sid, "", None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What signs: a private key, wherever it is (`file_key`, `pkcs11`)."""
+"""A private key in a file (`file_key`) or on a token (`pkcs11`)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.signing.hashes import Hash
 
 Passphrase = Callable[[str], str | None]
-"""Asked, with the name of a file, for the passphrase of its key; None when there is none to be had."""
+"""A function that returns the passphrase for the key in a file, by the file's name; None if there is none."""
 
 
 class KeyGoneError(KbuildError):
-    """A key that was there signs no more (its token was unplugged): there is no sense in trying the next file."""
+    """The key is lost (its token was unplugged), so the remaining files cannot be signed either."""
 
 
 class PrivateKey(Protocol):
-    """Something that signs."""
+    """A private key."""
 
     @property
     def algorithm(self) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signs, and how."""
+    """The key, the certificate and the digest that sign."""
 
     key: PrivateKey
     certificate: Certificate
@@ -53,21 +53,20 @@ class Signer:
 
 
 def sign_module(module: bytes, signer: Signer, *, replace: bool = False) -> bytes | None:
-    """`module` with the signature of `signer`; None if it has just that already, so that nothing is to be done.
-
-    With `replace` any other signature gives way. Raises `KbuildError` for a module that is signed otherwise without
-    `replace`: sign-file would put one signature behind the other, and the kernel would look at the last only; and for
-    one that is compressed, which a signature behind it would only damage.
+    """`module` with the signature of `signer`; None if it has this signature already. With `replace` any other
+    signature is replaced. Raises `KbuildError` for a module that is signed otherwise without `replace`: sign-file would
+    put one signature behind the other, and the kernel would look at the last only; and for one that is compressed,
+    which a signature behind it would only damage.
     """
     if name := compression_of(module):
-        raise KbuildError(f"it is compressed ({name})", hint="sign the module that is in it")
+        raise KbuildError(f"it is compressed ({name})", hint="decompress the module first, and sign that")
     contents = module
     signed = split_signature(module)
     if signed is not None:
         if is_by(signed.signature, signer) and is_intact(signed.contents, signed.signature, signer.certificate):
             return None
         if not replace:
-            raise KbuildError("it is signed already", hint="to sign it anew: --replace")
+            raise KbuildError("it is signed already", hint="use --replace to sign it again")
         contents = without_signatures(signed.contents)
     return append_signature(contents, signer.detached(contents))
 
@@ -91,8 +90,8 @@ def is_by(signature: bytes, signer: Signer) -> bool:
 
 
 def warn_of_dates(certificate: Certificate, now: datetime | None = None) -> str:
-    """What is to be said of a certificate that is not valid now, "" for one that is. (Neither sign-file nor the kernel
-    looks at the dates.)"""
+    """The warning about a certificate that is not valid now; "" for a valid one. (Neither sign-file nor the kernel
+    checks the dates.)"""
     moment = now or datetime.now(timezone.utc)
     if certificate.not_valid_after_utc < moment:
         return f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}; the kernel does not mind"

@@ -41,7 +41,7 @@ def checked_certificate(contents: bytes, name: str) -> Certificate:
             hint="name a certificate with a key of RSA, ECDSA or ML-DSA",
         ) from None
     except unreadable_certificate():
-        raise KbuildError(f"{name}: no X.509 certificate", hint="name a certificate in PEM or DER") from None
+        raise KbuildError(f"{name}: not an X.509 certificate", hint="name a certificate in PEM or DER") from None
 
 
 def ignore_serial_numbers() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What stands behind a signed module: the signature, a `struct module_signature`, a marker.
+"""The trailer of a signed module: the signature, a `struct module_signature`, a marker.
 
 The layout is that of include/linux/module_signature.h; the kernel reads it from the end (kernel/module/signing.c:
 module_sig_check, mod_verify_sig; kernel/module_signature.c: mod_check_sig).

@@ -33,7 +33,7 @@ class Judgement:
     """What is found out about a signature for one keyring."""
 
     valid: bool | None
-    """The signature is intact; None where that cannot be told for want of the certificate."""
+    """The signature is intact; None if the certificate that could verify it is missing."""
     certificate: Certificate | None
     """The certificate that it was checked with."""
     rejection: Rejection | None

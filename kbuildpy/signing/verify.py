@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One module: is its signature intact, by which certificate, trusted by which kernel?
+"""Verifies the signature of a module: is it intact, and does a kernel trust it?
 
-The counterpart is kernel/module/signing.c (module_sig_check). What a kernel does about a module that it does not
-trust (refuse it, or taint itself: `module.sig_enforce`, lockdown) is another question; `errno` is what is found out
-about the signature. Times do not matter: the kernel never asks whether a certificate has expired
-(see certificates.py).
+The counterpart is kernel/module/signing.c (module_sig_check). `errno` is the result for the signature. Whether the
+kernel then refuses the module, or only taints itself, depends on `module.sig_enforce` and lockdown. Times do not
+matter: the kernel never asks whether a certificate has expired (see certificates.py).
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ class SignatureState:
     signed: bool
     """The kernel would look for a signature: the module ends with the marker."""
     valid: bool | None
-    """The signature is intact; None where no certificate at hand can tell."""
+    """The signature is intact; None if no known certificate can verify it."""
     trusted: bool
     """The kernel takes it."""
     reason: str | None
-    """Why it does not, None if it does."""
+    """Why the kernel does not trust it; None if it does."""
     errno: str | None = None
-    """What the kernel answers instead: the name of the error."""
+    """The name of the kernel's error; None if it trusts the signature."""
     signer: str | None = None
     """Who issued the signer's certificate, as the signature says; where it names a key, the name of that key's
     certificate, as far as it is known."""

@@ -15,26 +15,3 @@ a line of the console is taken apart in `report`, which of the reports are the g
 Tests in the guest are `programs`; it is furnished for them by `guest_setup.sh`, has `devices`, and runs them in
 `guest_tests.sh`. `guest_tests` says what came of them, for which `tap` reads what they print.
 """
-
-from kbuildpy.kernel.image import find_kernel_image
-from kbuildpy.vm.image import fetch_kernel_image
-from kbuildpy.vm.initramfs import busybox_for, find_busybox, make_initramfs
-from kbuildpy.vm.machine import ARM64, MACHINES, X86_64, Machine, machine_for, machine_of_image
-from kbuildpy.vm.qemu import BootResult, accelerator, boot
-
-__all__ = [
-    "ARM64",
-    "MACHINES",
-    "X86_64",
-    "BootResult",
-    "Machine",
-    "accelerator",
-    "boot",
-    "busybox_for",
-    "fetch_kernel_image",
-    "find_busybox",
-    "find_kernel_image",
-    "machine_for",
-    "machine_of_image",
-    "make_initramfs",
-]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel says of itself while modules are loaded, which has nothing to do with them.
+"""Messages of a kernel that have nothing to do with the modules that are being loaded.
 
 It comes when a timer fires, so it can stand between any two lines, in one boot of a thousand.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest has reported of one boot, as values: what each module and each test went through."""
+"""A guest's reports of one boot as values: the steps of each module and each test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class GuestStep:
     """One call of the kernel for a module, to load or to remove it; or what the kernel did while a test ran."""
 
     errno: int | None = None
-    """0 for success; None where there was no answer: the caller was `killed`, is `late`, or the kernel died."""
+    """The errno; 0 for success; None without an answer: the caller was `killed`, is `late`, or the kernel died."""
     killed: bool = False
     """The kernel killed the process that made the call."""
     late: str = ""
@@ -23,23 +23,23 @@ class GuestStep:
     tainted: int | None = None
     """The kernel's taint mask afterwards."""
     lockdep: bool | None = None
-    """Whether lockdep still looks afterwards; None: the kernel has none."""
+    """Whether lockdep is still active afterwards; None: the kernel has no lockdep."""
     pid: int | None = None
     """The process that made the call."""
 
     @property
     def answered(self) -> bool:
-        """Whether the kernel lived to tell how it went."""
+        """Whether the kernel survived the call and reported its result."""
         return self.errno is not None or self.killed or bool(self.late)
 
 
 @dataclass
 class ModuleSteps:
-    """What one module went through."""
+    """The steps of one module."""
 
     load: GuestStep | None = None
     removal: GuestStep | None = None
-    """None where it was not tried."""
+    """The step of loading it; None if it was not tried."""
     line: str = ""
     """Its line of /proc/modules when it was loaded."""
     held: str = ""
@@ -51,11 +51,11 @@ class ModuleSteps:
     sections: dict[str, str] = field(default_factory=dict)
     """The addresses of its sections in the kernel."""
     remains: list[str] = field(default_factory=list)
-    """What came with it and is still there in the end."""
+    """Things that it created and left behind."""
 
     @property
     def gone(self) -> bool:
-        """Whether the kernel has nothing of it any more: it was removed, or not taken."""
+        """Whether no part of it is left in the kernel: it was removed, or refused."""
         return (self.removal.errno == 0) if self.removal else bool(self.load and self.load.errno)
 
 
@@ -66,16 +66,16 @@ class TestSteps:
     __test__ = False  # (to pytest)
 
     step: GuestStep = field(default_factory=GuestStep)
-    """What the kernel did meanwhile."""
+    """The kernel's step during the test."""
     output: list[str] = field(default_factory=list)
     """Its lines."""
     status: str = ""
-    """How it ended, by the guest's shell: a number, `late`, or `flood`; "" if the guest did not live to tell."""
+    """How it ended, by the guest's shell: an exit status, `late`, or `flood`; "" if the guest ended before."""
     flood: bool = False
-    """It was ended for the amount that it printed."""
+    """It was stopped because it printed too much."""
     seconds: float = 0.0
     remains: list[str] = field(default_factory=list)
-    """What came with it and is still there in the end."""
+    """Things that it created and left behind."""
 
 
 @dataclass
@@ -83,7 +83,7 @@ class BootReport:
     """One boot."""
 
     release: str = ""
-    """What the kernel calls itself; "" if it did not get as far as to start loading."""
+    """The kernel's release; "" if the guest did not start to load modules."""
     modules: dict[int, ModuleSteps] = field(default_factory=dict)
     """By their numbers."""
     last: int | None = None
@@ -95,27 +95,27 @@ class BootReport:
     shell: bool = False
     """It was ended from its shell."""
     hung: bool = False
-    """Nothing came from it any more."""
+    """It stopped responding."""
     leaks: list[str] = field(default_factory=list)
     """What kmemleak lists."""
     remains: list[str] = field(default_factory=list)
-    """What is there in the end and came with one of the modules; it is not known with which."""
+    """Things that one of several modules left behind; it is not known which module."""
     log: list[str] = field(default_factory=list)
-    """All that the kernel said."""
+    """The kernel's whole log."""
     tests: dict[int, TestSteps] = field(default_factory=dict)
     """By their numbers."""
     tested: bool = False
     """The tests are over."""
     untested: str = ""
-    """The names of the modules for want of which no test was run."""
+    """The names of the missing modules because of which no test was run."""
     lockdep: bool | None = None
-    """Whether lockdep looked before anything was loaded; None: the kernel has none."""
+    """Whether lockdep was active before the first module was loaded; None: the kernel has no lockdep."""
     lost: bool = False
     """Reports were lost in a flood of messages."""
     kunit: dict[str, list[str]] = field(default_factory=dict)
-    """What debugfs has of KUnit's suites, by name."""
+    """The results of KUnit's suites in debugfs, by name."""
 
     @property
     def testing(self) -> bool:
-        """Whether it did not get beyond a test."""
+        """Whether a test ended the boot."""
         return bool(self.tests) and not self.tested

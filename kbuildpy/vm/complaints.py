@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel's log complains about, in words.
+"""Finds the complaints in a kernel's log.
 
 Each kind is known by the line that the kernel begins with (the place in the kernel is named with it); the lines that
 follow, up to the end of the trace, belong to it.
@@ -17,10 +17,10 @@ from kbuildpy.vm.report import FORGED
 
 @dataclass(frozen=True)
 class Complaint:
-    """Something that went wrong."""
+    """A defect that the kernel reported."""
 
     kind: str
-    """A word for programs."""
+    """The kind, a word for programs."""
     words: str
     """A sentence for people."""
     log: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Complaint:
 _KINDS = [
     (kind, re.compile(pattern), words)
     for kind, pattern, words in (
-        ("forged", rf"^{re.escape(FORGED)}", "it reported in the guest's name: {0}"),
+        ("forged", rf"^{re.escape(FORGED)}", "the module printed a forged report: {0}"),
         # kernel/panic.c
         ("panic", r"^Kernel panic - not syncing", "the kernel panicked: {0}"),
         # arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c
@@ -70,7 +70,7 @@ _KINDS = [
             r"Slab cache still has objects|Objects remaining (in .* )?on __kmem_cache_shutdown"
             r"|^remove_proc_entry: removing non-empty directory|allocated at module unload|still alive"
             r"|^kmemleak: .* new suspected memory leak|\bleaking at least\b|^unregister_netdevice: waiting for",
-            "something was left behind: {0}",
+            "the module left something behind: {0}",
         ),
         # KASAN, KFENCE, KCSAN, UBSAN, slab debugging, page state, atomic sleep
         ("bug", r"^(BUG|UBSAN|KCSAN): |^BUG |^ODEBUG: ", "the kernel found a bug: {0}"),
@@ -110,7 +110,7 @@ _PLACE = re.compile(r"(?:\+0x[0-9a-f]+/0x[0-9a-f]+|\bat \S+) \[(\w+)")
 
 
 def find_complaints(log: Sequence[str], *, modules: Sequence[str] = ()) -> list[Complaint]:
-    """What `log` (lines without time stamps) complains about, in order.
+    """The complaints in `log` (lines without time stamps), in order.
 
     `modules` are the names that a trace may blame.
     """
@@ -158,7 +158,7 @@ def one_for_each_defect(complaints: Sequence[Complaint]) -> list[Complaint]:
 
 
 def _is_same(first: Complaint, later: Complaint) -> bool:
-    """Whether `later` is only what follows from what `first` tells, or says it again."""
+    """Whether `later` is a consequence or a repetition of `first`."""
     if later.kind == "panic":
         return first.kind in ("oops", "bug", "stall")
     cache = _CACHE.search(first.words)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A debugger for modules in a guest: QEMU is one's remote target, and where the modules are is told to it."""
+"""Support for gdb: QEMU is its remote target, and gdb gets the addresses of the modules."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.printable import printable
 from kbuildpy.vm.trial import Trial
 
-# What is gone when a module is loaded: other code may be there.
+# Sections that are freed when a module is loaded: other code may be at their addresses.
 _FREED = (".init",)
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 
 def how_to_attach(trials: Sequence[Trial], sections: Mapping[int, Mapping[str, str]], port: int, scratch: Path) -> str:
-    """What to type into gdb, for people: `sections` are the addresses of the sections of `trials`, by their numbers;
+    """The commands for gdb, as a text: `sections` are the addresses of the sections of `trials`, by their numbers;
     copies of modules that gdb cannot read as they are go into `scratch`."""
-    lines = ["", "kbuildpy: the guest waits for a debugger, and goes on with its `continue`:"]
+    lines = ["", "kbuildpy: the guest waits for a debugger; gdb's `continue` resumes it:"]
     lines.append(f"gdb -ex 'target remote 127.0.0.1:{port}'")
     for number, trial in enumerate(trials):
         if sections.get(number):

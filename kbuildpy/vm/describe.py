@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A result for people to read."""
+"""The text of a result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LETTERS = {
     "F": "forced",
     "C": "staging",
     "O": "out of tree",
-    "E": "not signed by a key of the kernel's",
+    "E": "not signed by a key of the kernel",
     "K": "live patch",
     "N": "a test",
     "X": "distribution's own",
@@ -22,7 +22,7 @@ _LONGEST = 100  # lines of log for one complaint
 
 
 def as_text(result: Result, *, log: bool = True) -> str:
-    """How a module fared, and why; with the lines of the kernel's log that tell it, unless `log` is False."""
+    """The result of a module with its reasons, and, unless `log` is False, the kernel's lines about them."""
     where = f" ({result.kernel})" if result.kernel else ""
     lines = [f"{result.file}{where}: {_verdict(result)}"]
     if result.needs:
@@ -33,7 +33,7 @@ def as_text(result: Result, *, log: bool = True) -> str:
         meanings = "; ".join(_LETTERS.get(letter, "?") for letter in result.taints)
         lines.append(f"  taints: {result.taints} ({meanings})")
     lines += [f"  dynamic debug: {message}" for message in result.messages]
-    lines += [f"  the kernel remarks: {remark}" for remark in result.remarks]
+    lines += [f"  the kernel's remark: {remark}" for remark in result.remarks]
     for complaint in result.complaints:
         lines.append(f"  {complaint.kind}: {complaint.words}")
         if log:
@@ -44,7 +44,7 @@ def as_text(result: Result, *, log: bool = True) -> str:
 
 
 def describe_test(test: TestResult, kernel: str) -> str:
-    """How a test ended; of one that failed, what failed."""
+    """The result of a test; for a failed one, its failed points."""
     leaves = [leaf for point in test.points for leaf in point.leaves()]
     counted = f", {sum(not leaf.failed for leaf in leaves)} of {len(leaves)}" if leaves else ""
     verdict = "skipped" if test.skipped else "passed" if test.passed else "failed"
@@ -72,4 +72,4 @@ def _verdict(result: Result) -> str:
     if result.removed:
         return "loaded and removed, with complaints"
     tried = any(complaint.kind in ("busy", "hang", "killed", "left") for complaint in result.complaints)
-    return "loaded and not removed" if tried else "loaded; the kernel did not last until its removal"
+    return "loaded and not removed" if tried else "loaded; the kernel died before its removal"

@@ -29,7 +29,8 @@ def check_devices(devices: Sequence[str]) -> None:
             raise UsageError("--device: an empty name")
         if {"help", "?"} & set(device.split(",")):
             raise UsageError(
-                f"--device {device}: this is a question to QEMU", hint=f"qemu-system-x86_64 -device {device}"
+                f"--device {device}: this asks QEMU for help, and boots no guest",
+                hint=f"qemu-system-x86_64 -device {device}",
             )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel inside an x86 image, for QEMU to start directly.
 
-An image unpacks itself when it boots. Where QEMU translates, that can take longer than all that follows (6 of 10 s for
-Debian's 6.1), and here it takes a second, once. QEMU starts an ELF file by the entry point that PVH guests have
+An image unpacks itself when it boots. Where QEMU translates, that can take more than half of the time (6 of 10 s for
+Debian's 6.1); here it takes a second, once. QEMU starts an ELF file by the entry point that PVH guests have
 (arch/x86/platform/pvh/head.S). The one thing that is lost: it is the image's own unpacking that chooses a random place
 for the kernel and its modules, so all starts are as with `nokaslr`.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest while it runs: what comes over its console is shown and read, and it gets no more time than it should.
+"""Follows a running guest: shows and reads its console, and limits its time.
 
-The guest has time limits of its own for what modules do. Those here are for a kernel that does not even keep them.
+The guest has time limits of its own for the functions of modules. The limits here are for a kernel that hangs.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Guest:
     def report(self) -> BootReport:
         """All that was reported."""
         rest = log_line(self._rest)
-        # (half a report is none: of an errno there may be one digit only)
+        # (an incomplete report does not count: its errno may lack digits)
         whole = rest and isinstance(read_line(rest, self._marker), str)
         return boot_of([*self._lines, rest] if whole else self._lines, hung=self._hung)
 
@@ -118,7 +118,7 @@ class Guest:
             self._loaded(boot_of(self._lines))
 
     def _say(self, line: str) -> None:
-        """Show a line that may hold anything: a terminal obeys what it is sent."""
+        """Show a line, with characters that control a terminal escaped."""
         self._show(f"{printable(line)}\n".encode())
 
     def _follow(self, word: str) -> None:

@@ -3,8 +3,8 @@
 # The guest's process 1 for `kbuildpy run` (kbuildpy.vm.reports reads what it reports).
 #
 # Loads what /modules/list names, one line each: NUMBER NAME FLAGS FILE [PARAMETERS], where the flag `d` is for a module
-# that has debug messages and `n` for one that the tests cannot do without; runs tests; removes in reverse what was
-# loaded. It reports through /dev/kmsg, so that its lines stand in the kernel log in order with the kernel's own, and
+# that has debug messages and `n` for one that the tests need; runs the tests; removes the modules in reverse order.
+# It reports through /dev/kmsg, so that its lines stand in the kernel log in order with the kernel's own, and
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
 # may take), console (the serial port), sections, wait, keep and each (1 or nothing), tests (their number, or nothing),
 # test_limit (seconds for each), linger (seconds to go on with the modules loaded), refused (names of modules that are
@@ -12,7 +12,7 @@
 # result, and vouchers: what these end with, a word for each, which no module can know before it is in the log
 # (kbuildpy.vm.vouching).
 #
-# A module may never come back from its init or exit function. So each call runs in the background, and answers
+# An init or exit function may never return. So each call runs in the background, and answers
 # through a pipe that is read with a time limit.
 
 mount -t proc proc /proc
@@ -24,7 +24,7 @@ mkdir -p /run
 . /modules/settings
 : >/modules/settings
 
-# (Those with a voucher are made by this process alone, one after the other.)
+# (Only this process makes reports with a voucher, one after the other.)
 report() {
     reported=$* voucher=
     case " $vouched " in
@@ -33,12 +33,12 @@ report() {
             vouchers=${vouchers#* }
             ;;
     esac
-    # (the kernel takes no more than about 1000 bytes for a line)
+    # (the kernel accepts about 1000 bytes for a line)
     printf '%s%.900s%s\n' "$marker: " "$reported" "$voucher" >/dev/kmsg
     printf '%.900s\n' "$reported" >>/run/reports
 }
 
-# Report all once more if some of it was overwritten before it was printed: a module may flood the log.
+# Repeat all reports if some were overwritten before they were printed: a module may flood the log.
 repeat() {
     dmesg | grep -F "$marker: " | grep -cvF "$marker: out" >/run/logged
     [ "$(cat /run/logged)" -lt "$(grep -c . /run/reports)" ] || return
@@ -80,14 +80,14 @@ call() {
     lockdep
 }
 
-# Whether lockdep still looks: it stops for good at the first mistake, and at taints that make it unreliable.
+# Whether lockdep is active: it stops for good at the first mistake, and at taints that make it unreliable.
 lockdep() {
     [ ! -e /proc/lockdep_stats ] || report "lockdep $(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats)"
 }
 
-# Say where the process $1 hangs. One that keeps a processor busy spoils what comes after it: that ends the boot.
+# Report where the process $1 hangs. One that keeps a processor busy disturbs later steps, so it ends the boot.
 late() {
-    # One that sleeps again and again may be awake just now.
+    # A process that sleeps repeatedly may be awake just now.
     for try in 1 2 3 4 5; do
         state=$(grep '^State:' "/proc/$1/status")
         stack=$(cat "/proc/$1/stack")
@@ -117,7 +117,7 @@ line_of() {
     name=$name awk '$1 == ENVIRON["name"]' /proc/modules
 }
 
-# Have the kernel say again what it says once per boot: of one module it may have said it already.
+# Reset the messages that the kernel prints once per boot: another module may have triggered them already.
 say_again() {
     [ ! -e /sys/kernel/debug/clear_warn_once ] || echo 1 >/sys/kernel/debug/clear_warn_once
 }
@@ -153,8 +153,8 @@ facts() {
     done
 }
 
-# List what modules add to the kernel, a line for each thing. Only names that the kernel has copied: what a module that
-# is gone has registered elsewhere leads into its memory.
+# List the objects that modules add to the kernel, a line for each. Only names that the kernel has copied: other names of
+# a removed module lie in its memory.
 things() {
     printf '%s\n' /proc/[!0-9]* /proc/driver/* /proc/fs/* /proc/irq/*/* /proc/net/* /dev/* /dev/*/* \
         /sys/block/* /sys/bus/* /sys/bus/*/devices/* /sys/bus/*/drivers/* /sys/class/* /sys/class/*/* /sys/devices/* \
@@ -169,7 +169,7 @@ things() {
     done
 }
 
-# Enter in /run/known, each with $1 before it, what there is that is not known yet.
+# Add the objects that are not known yet to /run/known, each with the prefix $1.
 know() {
     (things) >/run/things
     awk -v by="$1" 'NR == FNR { sub(/^[^ ]* /, ""); known[$0]; next } !($0 in known) { print by, $0 }' \
@@ -177,8 +177,8 @@ know() {
     cat /run/new >>/run/known
 }
 
-# Whether $1 is of a device that a driver of the kernel's own has taken only now: what a mouse is takes seconds to find
-# out. (Such a device hangs on one that the kernel has a driver for; one that a module has left behind does not.)
+# Whether $1 belongs to a device that a driver of the kernel has bound only now: to identify a mouse takes seconds. (The
+# parent of such a device has a driver of the kernel; the parent of one that a module has left behind has none.)
 is_late() {
     case $1 in
         /dev/*)
@@ -207,8 +207,8 @@ is_late() {
     return 1
 }
 
-# Report what there is that is not the kernel's, with the number of the module that it came with, or `test` and the
-# number of the test; with - where nobody looked after each of them.
+# Report the objects that do not belong to the kernel, with the number of the module that created them, or `test` and the
+# number of the test; with - if the guest did not search after each step.
 remaining() {
     (things) >/run/things
     awk -v each="$each" 'NR == FNR { by = $1; sub(/^[^ ]* /, ""); known[$0] = by; next }
@@ -245,7 +245,7 @@ while read -r number name flags file parameters; do
     [ -z "$each" ] || know "$number"
 done </modules/list
 
-# What was loaded may go on in a thread, a timer or a work queue: let it begin.
+# A module may continue in a thread, a timer or a work queue: give it time to begin.
 sleep 0.2
 report "loaded"
 if [ -n "$wait" ]; then
@@ -258,7 +258,7 @@ if [ -n "$keep" ]; then
     setsid sh -c "exec env PS1='guest# ' HOME=/ sh <>/dev/$console >&0 2>&1"
     report "left"
 fi
-# What KUnit says of suites that came with the modules, if it says so here: its words in the log may be switched off.
+# KUnit's results of the modules' suites in debugfs, if it has them: its messages in the log may be switched off.
 for suite in $kunit/*; do
     case " $suites " in *" $suite "*) continue ;; esac
     while IFS= read -r line; do
@@ -291,7 +291,7 @@ for module; do
     [ "$errno" = 0 ] || report "held $(line_of)"
 done
 
-# ... and let what was left running behind meet its end: a timer is seldom set for more than a second.
+# ... and give leftovers that still run time to fail: a timer is seldom set for more than a second.
 sleep 2
 kmemleak=/sys/kernel/debug/kmemleak
 if [ -n "$loaded" ] && [ -e $kmemleak ]; then
@@ -306,7 +306,7 @@ fi
 report "tainted $(cat /proc/sys/kernel/tainted)"
 if [ -z "$keep" ]; then
     remaining
-    # What is left in these points at memory that is gone. Who looks there dies of it, and the log tells.
+    # Leftovers here point to freed memory. Reading them kills the reader, and the log shows the oops.
     for table in filesystems crypto ioports iomem; do
         cat /proc/$table
     done >/dev/null 2>&1

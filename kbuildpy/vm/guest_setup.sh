@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What a guest is furnished with for tests and for a shell; guest_run.sh reads this before it loads anything.
+# Sets up a guest for tests and for a shell; guest_run.sh reads this before it loads anything.
 
 busybox --install -s /bin
 mkdir -p /etc /root /tests /tmp

@@ -24,8 +24,8 @@ _POWERED_OFF = ("reboot: Power down", "reboot: System halted", "reboot: Restarti
 def judge_tests(
     tests: Sequence[GuestTest], trials: Sequence[Trial], boot: BootReport, *, limit: float
 ) -> list[TestResult]:
-    """The results of `tests`, in order, as far as the guest lived to run them: of all, where it did not come to the
-    first. `trials` are the modules of the boot, `limit` the seconds that a test had."""
+    """The results of `tests`, in order, as far as the guest ran them; of all tests if it did not run the first one.
+    `trials` are the modules of the boot, `limit` the seconds that a test had."""
     if not boot.tests:
         return [_not_run(test, boot, trials) for test in tests]
     names = [trial.name for trial in trials]
@@ -77,9 +77,11 @@ def _not_run(test: GuestTest, boot: BootReport, trials: Sequence[Trial]) -> Test
             trials[number].name for number, steps in boot.modules.items() if not (steps.load and steps.load.answered)
         ]
     why = (
-        f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} not loaded" if names else "the guest died before"
+        f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} not loaded"
+        if names
+        else "the guest died before the test"
     )
-    return TestResult(test.name, test.kind, passed=False, reason=f"it was not run: {why}")
+    return TestResult(test.name, test.kind, passed=False, reason=f"not run: {why}")
 
 
 def _judge(
@@ -110,13 +112,13 @@ def _judge(
         return replace(result, passed=False, reason=wrong)
     leaves = [leaf for point in result.points for leaf in point.leaves()]
     if tap and (tap.skipped or (leaves and all(leaf.result == "skip" for leaf in leaves))):
-        return replace(result, skipped=True, reason=tap.skipped or leaves[0].reason or "all of it was skipped")
+        return replace(result, skipped=True, reason=tap.skipped or leaves[0].reason or "all points were skipped")
     return result
 
 
 def _ended_badly(steps: TestSteps, boot: BootReport, limit: float) -> str:
     if steps.flood:
-        return "it printed more than 20000 lines or 1 MiB, and was ended"
+        return "stopped: it printed more than 20000 lines or 1 MiB"
     if steps.status == "late":
         return f"it did not end within {limit:g} s"
     if steps.status:

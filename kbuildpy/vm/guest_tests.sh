@@ -2,17 +2,17 @@
 # Runs the tests of a guest, one after the other; guest_run.sh reads this when all modules are loaded.
 #
 # The settings tests and test_limit are their number and the seconds that each may take. /modules/test.NUMBER runs one.
-# What it prints is reported line by line, so that it stands in order with what the kernel says.
+# Its output is reported line by line, so that it is in order with the kernel's messages.
 
 # (configfs may have come with a module)
 mount -t configfs configfs /sys/kernel/config 2>/dev/null
 
-# A thread prints the log of newer kernels (7.3), and what it is too late with is overwritten. While it works, it is not in
-# state S.
+# In newer kernels (7.3) a thread prints the log, and lines that it does not print in time are overwritten. While it
+# works, it is not in state S.
 printer=$(grep -l '^pr/' /proc/[0-9]*/comm 2>/dev/null | head -n 1)
 printer=${printer:+${printer%comm}stat}
 
-# Report what comes, in pieces that the kernel takes in one line each; too much of it is a flood, and ends the test. Runs
+# Report the output in pieces that fit into one line of the kernel; too much output is a flood, and ends the test. Runs
 # in a process of its own.
 pump() {
     exec awk -v marker="$marker: " -v status="$1" -v printer="$printer" '
@@ -46,7 +46,7 @@ pump() {
     }'
 }
 
-# Let the pump come to an end of what was printed. While a process that has left the session keeps the output open, it
+# Wait until the pump has reported all output. While a process that has left the session keeps the output open, it
 # waits (state S) and has nothing left to report; not so while it waits for a program of its own.
 drain() {
     waits=0
@@ -68,7 +68,7 @@ uptime() {
     echo "$seconds"
 }
 
-# The processes of session $1, or without it of all sessions: tests', for what else runs here has none.
+# The processes of session $1, or, without it, of all sessions: only tests have one.
 members() {
     for stat in /proc/[0-9]*/stat; do
         read -r line 2>/dev/null <"$stat" || continue
@@ -82,7 +82,7 @@ members() {
     done
 }
 
-# Where those are in the kernel that no signal has ended.
+# The places in the kernel of the processes that no signal has ended.
 stuck() {
     for pid in $(members "$1"); do
         report "late $(sed -n 's/^State:[[:space:]]*//p' "/proc/$pid/status")"
@@ -110,7 +110,7 @@ run_test() {
     } 2>/dev/null &
     read -r -t "$test_limit" status <&3 || status=late
     ended=$(uptime)
-    # Also what it has left running.
+    # Also its processes that still run.
     session=$(cat "$answer.pid")
     kill -KILL $(members) 2>/dev/null
     case $status in

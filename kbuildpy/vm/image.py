@@ -40,7 +40,7 @@ def _extract(release: str, directory: Path, architecture: str) -> Path:
         _extract_either(f"linux-binary-{release}", f"linux-binary-unsigned-{release}", directory, architecture)
         image = _image_in(directory, release)
     if image is None:
-        raise KbuildError(f"Debian's packages of {release} have no image of the kernel in them")
+        raise KbuildError(f"Debian's packages of {release} have no kernel image")
     return image
 
 

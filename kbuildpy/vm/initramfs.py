@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.run import install_hint
+from kbuildpy.program_packages import install_hint
 from kbuildpy.vm import cpio
 from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
@@ -71,7 +71,7 @@ def busybox_for(machine: Machine) -> Path:
 
 
 def find_busybox() -> Path:
-    """A busybox of this machine that needs no shared library, for there are none in the guest."""
+    """A static busybox of this machine: the guest has no shared libraries."""
     found = shutil.which("busybox")
     if not found:
         raise KbuildError("busybox: program not found", hint=install_hint("busybox"))

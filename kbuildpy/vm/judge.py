@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who is to blame for what in a boot of many modules, and whose turn has to come again in a fresh kernel."""
+"""Assigns the complaints of a boot to its modules, and decides which modules must run again in a fresh kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kbuildpy.vm.trial import Trial, closure
 
 @dataclass(frozen=True)
 class Judged:
-    """What came of one boot."""
+    """The results of one boot."""
 
     final: Mapping[str, Result]
     """The results by module. One that is missing did not come to its end, or not by its own fault: it is to be tried
@@ -32,7 +32,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class _Call:
-    """One step of the boot, with what there is to complain of."""
+    """One step of the boot, with its complaints."""
 
     time: int
     """Its place in the order of all."""
@@ -48,7 +48,7 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Harm:
-    """The first complaint after which the kernel was not what it was."""
+    """The first complaint that means that the kernel is damaged."""
 
     time: int
     blamed: str
@@ -66,7 +66,7 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
     last_heard = next((call for call in calls if boot.lockdep and call.trial and call.step.lockdep is False), None)
     told = [complaint for call in calls for complaint in call.complaints]
     alone = len(boot.modules) == 1
-    # (with one module, it is that one's)
+    # (with one module, the complaint belongs to that one)
     unclear = [] if alone else untold(boot.remains, told)
     memory = _leaked_memory(trials, boot)
     final: dict[str, Result] = {}
@@ -85,11 +85,11 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
             blamed.append((last, leak(things)))
         own = [complaint for time, complaint in blamed if _is_own(complaint, time, trial.name, harm)]
         if steps.removal and (leaks := memory.get(trial.name) or memory.get("")):
-            own.append(Complaint("leak", "kmemleak found memory that nothing points to any more", leaks))
+            own.append(Complaint("leak", "kmemleak found memory that nothing points to", leaks))
         if not own and boot.shell and steps.load and steps.load.errno == 0:
-            own.append(Complaint("left", "it was not removed: the kernel was ended while it was loaded"))
+            own.append(Complaint("left", "it was not removed: the kernel was stopped while it was loaded"))
         result = _result(trial, steps, boot.release, own)
-        # (what was left behind is looked at in the end, and a kernel that did not get there has not told)
+        # (leftovers are searched for at the end, which this kernel did not reach)
         passed = result.content and boot.done and not blamed
         # (a proprietary module is never looked at: it stops lockdep itself)
         unheard = last_heard is not None and last > last_heard.time and "P" not in steps.taints

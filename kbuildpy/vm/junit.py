@@ -13,7 +13,7 @@ from kbuildpy.vm.tap import SKIP
 
 
 def as_junit(results: Sequence[Result]) -> str:
-    """A document; a damaged file is an error, all else that is wrong a failure whose text is the kernel's log."""
+    """A document; a damaged file is an error, everything else a failure whose text is the kernel's log."""
     root = ElementTree.Element("testsuites", name="kbuildpy run")
     for kernel in dict.fromkeys(result.kernel for result in results):
         of_kernel = [result for result in results if result.kernel == kernel]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Leftovers of modules: things that are listed when these are gone, and addresses in memory that they had."""
+"""Leftovers of modules: objects that are still listed after their removal, and uses of their memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMELESS = re.compile(r"^\s*(?:\[<[0-9a-f]+>\] )?0x([0-9a-f]{16})$")
 
 
 def untold(things: Iterable[str], told: Iterable[Complaint]) -> list[str]:
-    """Those of `things` that the kernel itself has not complained about in `told`."""
+    """The `things` that no complaint of the kernel in `told` mentions."""
     words = " ".join(complaint.words for complaint in told if complaint.kind == "leak")
     return [thing for thing in things if not re.search(rf"\b{re.escape(re.split('[/ ]', thing)[-1])}\b", words)]
 
@@ -32,7 +32,7 @@ def untold(things: Iterable[str], told: Iterable[Complaint]) -> list[str]:
 def leak(things: Sequence[str]) -> Complaint:
     """The complaint about `things` that a module left behind."""
     more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
-    words = f"something was left behind: {', '.join(things[:_NAMED])}{more}"
+    words = f"the module left something behind: {', '.join(things[:_NAMED])}{more}"
     return Complaint("leak", words, tuple(things) if more else ())
 
 

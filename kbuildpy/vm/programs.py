@@ -129,9 +129,7 @@ def _contents(file: Path, option: str) -> bytes:
 def _check_script(file: Path, contents: bytes) -> None:
     first, _, _ = contents.partition(b"\n")
     if b"\r" in first:
-        raise UsageError(
-            f"--test {file}: its lines end as on Windows (CR LF)", hint="no shell takes that: save it anew"
-        )
+        raise UsageError(f"--test {file}: its lines end with CR LF", hint="shells do not accept that: save it with LF")
     if first.startswith(b"#!"):
         line = first[2:].decode(errors="replace").strip()
         words = line.split()
@@ -158,10 +156,10 @@ def _check_elf(file: Path, contents: bytes, machine: Machine) -> None:
     if header.e_machine != machine.architecture.elf_machine:
         raise UsageError(
             f"--test {file}: a program for another machine than {machine.name}",
-            hint=f"compile it for the kernel's machine, or name its source (.c): {machine.compiler} compiles it then",
+            hint=f"compile it for the kernel's machine, or name its source (.c), which {machine.compiler} compiles",
         )
     if int.from_bytes(contents[16:18], "little") not in (_ET_EXEC, _ET_DYN):
-        raise UsageError(f"--test {file}: not linked, so it is no program", hint="gcc -static makes one")
+        raise UsageError(f"--test {file}: not linked, so it is no program", hint="link it with gcc -static")
     size = int.from_bytes(contents[54:56], "little")
     count = int.from_bytes(contents[56:58], "little")
     start = int.from_bytes(contents[32:40], "little")

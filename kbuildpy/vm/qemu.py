@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from kbuildpy.errors import CommandError
-from kbuildpy.run import run, run_live
+from kbuildpy.run import run
+from kbuildpy.run_live import run_live
 from kbuildpy.vm.direct import direct_kernel
 from kbuildpy.vm.machine import Machine, machine_of_image
 
@@ -42,14 +43,14 @@ _FIRST_PROGRAM = re.compile(r"Run /\S+ as init process")
 
 @dataclass(frozen=True)
 class BootResult:
-    """What came of a boot."""
+    """The result of a boot."""
 
     log: tuple[str, ...]
-    """What the kernel logged: lines without time stamps."""
+    """The kernel's log: lines without time stamps."""
     seconds: float
-    """How long it ran."""
+    """The duration in seconds."""
     timed_out: bool
-    """It was stopped because its time was up."""
+    """It was stopped at its time limit."""
 
 
 def boot(

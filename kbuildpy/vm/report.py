@@ -10,7 +10,7 @@ import secrets
 from typing import NamedTuple
 
 FORGED = "kbuildpy: not a report of the guest: "
-"""What stands in the log before a report that the guest has not made (see `vouching`)."""
+"""The prefix of a forged report in the log (see `vouching`)."""
 OUTPUT = ("out", "out+", "flood")
 """The first words of reports of what a test printed; these the guest does not make `again`."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How one module fared in one kernel."""
+"""The result of one module in one kernel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kbuildpy.vm.tap import Point
 
 @dataclass(frozen=True)
 class TestResult:
-    """What came of one test."""
+    """The result of one test."""
 
     __test__ = False  # (to pytest)
 
@@ -53,7 +53,7 @@ class TestResult:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one module in one kernel."""
+    """The result of one module in one kernel."""
 
     file: str
     kernel: str
@@ -65,7 +65,7 @@ class Result:
     errno: str | None = None
     """The name of what loading it answered; None for success or no answer."""
     complaints: tuple[Complaint, ...] = ()
-    """What went wrong, the most important first."""
+    """The complaints, the most important first."""
     line: str = ""
     """Its line of /proc/modules."""
     taints: str = ""
@@ -77,7 +77,7 @@ class Result:
     needs: tuple[str, ...] = ()
     """The modules that it needs."""
     remarks: tuple[str, ...] = ()
-    """What the kernel's loader said of it when it took it."""
+    """The messages of the kernel's loader when it accepted the module."""
     log: tuple[str, ...] = ()
     """What the kernel logged while it was loaded and removed."""
     tests: tuple[TestResult, ...] = ()
@@ -123,6 +123,6 @@ class Result:
 
 def damaged(file: Path, error: KbuildError) -> Result:
     """The result of a file that cannot be read as a module, by the `error` that says why."""
-    hint = error.hint or "it was cut off or changed; build or copy it again"
+    hint = error.hint or "the file was truncated or changed: build or copy it again"
     words = f"skipped: {error.message.removeprefix(f'{file}: ')} ({hint})"
     return Result(str(file), "", module_name(file.name), complaints=(Complaint("damaged", words),))

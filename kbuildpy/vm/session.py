@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tries modules in a kernel: as many boots as it takes for each of them to get a result that is its own doing."""
+"""Tries modules in a kernel, with as many boots as it takes until each module has a result of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.printable import printable
-from kbuildpy.run import package_of
+from kbuildpy.program_packages import package_of
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger import how_to_attach, pause
@@ -37,8 +37,8 @@ from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.trial import Trial, asked_modules, closure, with_dependencies
 from kbuildpy.vm.vouching import VOUCHED, new_vouchers
 
-# Else a cache shares its memory with others of its size, and whatever is left in it goes unnoticed.
-# KASAN would say nothing after its first report, and what other modules do would go unnoticed.
+# Otherwise slab caches of one size share memory, and objects that are left in a cache are not found. KASAN would be
+# silent after its first report, also about other modules.
 _KERNEL_PARAMETERS = ("slab_nomerge", "kasan_multi_shot")
 _GUIDE = """
 kbuildpy: this is a shell in the guest, with the modules loaded and their files below /modules, tests below /tests.
@@ -157,8 +157,8 @@ def run_modules(
         looking = bool(judged.remains) and not each and pending == given
         each = each or bool(judged.remains)
         if pending or untested:
-            why = f", to see which left {judged.remains[0]} behind" if judged.remains else ""
-            why = why or (f", for lockdep looked no more after {judged.silencer}" if judged.silencer else "")
+            why = f", to find the module that left {judged.remains[0]} behind" if judged.remains else ""
+            why = why or (f", because lockdep stopped at {judged.silencer}" if judged.silencer else "")
             whom = [test.name for test in untested] or pending
             show(f"kbuildpy: booting again for {', '.join(map(printable, whom))}{why}\n".encode())
 
@@ -182,10 +182,10 @@ def started(boot: Callable[[], BootReport], release: str, memory: int, show: Cal
 
 
 def _drowned(ordered: Sequence[Trial], name: str, report: BootReport) -> Result:
-    """The result of a module that has flooded the log, so that what became of it was lost."""
+    """The result of a module that flooded the log, so that its reports were lost."""
     trial = next(trial for trial in ordered if trial.name == name)
     words = (
-        "it floods the kernel's log, and what became of it was lost: messages are overwritten before they are printed"
+        "it floods the kernel's log: its result was lost, because messages were overwritten before they were printed"
     )
     complaint = Complaint("flood", words, tuple(report.log[-40:]))
     return Result(str(trial.file), report.release, name, trial.parameters, complaints=(complaint,), needs=trial.needs)
@@ -326,4 +326,4 @@ def _write_line(descriptor: int) -> None:
 
 
 def _tail(report: BootReport) -> str:
-    return "The last that it said:\n" + "\n".join(report.log[-15:]) if report.log else "It said nothing at all."
+    return "Its last lines:\n" + "\n".join(report.log[-15:]) if report.log else "It printed nothing."

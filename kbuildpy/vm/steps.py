@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What one call of the kernel for a module came to, in words: an errno, a hang, a death, or nothing at all."""
+"""The result of one step of a module in words: an errno, a hang, or the death of the kernel."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _REFUSAL = re.compile(
     r"|digest memory buffer|^execmem: unable to allocate|^vmap allocation .* failed|vmalloc error: "
     r"|Unknown parameter `|allocate \d+ bytes for module|module PLT section",
 )
-# What it logs of a module that it takes all the same.
+# Messages about a module that it accepts.
 _REMARK = re.compile(
     rf"{_REFUSAL.pattern}|^Kernel module BTF mismatch|per-cpu alignment|gnoring obsolete|no extended symbol version"
 )
 _REFUSALS = ("ENOEXEC", "EEXIST", "EKEYREJECTED", "EPERM")
 
 HARM = {"panic", "oops", "bug", "stall", "hang", "killed"}
-"""The kinds of complaints after which a kernel is not what it was: a lock may be held for ever, a processor lost."""
+"""The kinds of complaints after which a kernel is damaged: a lock may be held for ever, a processor may be lost."""
 _TAINTS = {1 << 5: "B (bad page)", 1 << 7: "D (oops or BUG)", 1 << 9: "W (warning)", 1 << 14: "L (soft lockup)"}
 
 

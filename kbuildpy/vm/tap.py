@@ -20,7 +20,7 @@ _BAIL = re.compile(r"\s*Bail out!\s*(.*)$")
 _DIRECTIVE = re.compile(r"(?:^|\s)#\s*(SKIP|TODO|XFAIL)\b:?\s*(.*)$", re.IGNORECASE)
 
 OK, NOT_OK, SKIP, TODO = "ok", "not ok", "skip", "todo"
-"""What comes of a point; one that is to do may fail."""
+"""The result of a point; one marked TODO may fail."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Point:
     diagnostics: tuple[str, ...] = ()
     """The remarks that stood before it."""
     points: tuple[Point, ...] = ()
-    """Those that it consists of."""
+    """Its subtests."""
 
     @property
     def failed(self) -> bool:
-        """Whether it or a part of it failed that was not to do."""
+        """Whether it failed, or one of its subtests, without being marked TODO."""
         return self.result == NOT_OK or (self.result == OK and any(point.failed for point in self.points))
 
     def leaves(self) -> Iterator[Point]:
@@ -65,13 +65,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Tap:
-    """What a program printed."""
+    """The results of a program."""
 
     points: tuple[Point, ...]
     problems: tuple[str, ...] = ()
-    """What is wrong beside points that failed, in words."""
+    """Errors other than failed points, in words."""
     skipped: str = ""
-    """Why there is nothing to test, "" where there is."""
+    """Why all was skipped; "" if it was not."""
 
 
 @dataclass

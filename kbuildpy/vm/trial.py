@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is loaded to try modules in a kernel, and in which order: themselves, and what they depend on.
+"""Determines the modules to load, and their order: the modules to try, and those that they depend on.
 
 A dependency (modinfo's `depends`) is taken from among the modules given, else from the kernel's own. Of soft
 dependencies those that come before (`softdep: pre:`) are loaded where there are such modules, as modprobe does, and
@@ -74,7 +74,8 @@ def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial
     name = next(iter(image.modinfo_values("name")), module_name(file.name))
     if not is_module_name(name):
         raise KbuildError(
-            f"{file}: no module can be called {name!r}", hint="build it anew: Kbuild takes the name from the file's"
+            f"{file}: no module can be called {name!r}",
+            hint="build it again: Kbuild derives the name from the file's name",
         )
     depends = [name for value in image.modinfo_values("depends") for name in value.split(",") if name]
     # (of several, kmod takes the first)
@@ -103,7 +104,7 @@ def with_dependencies(trials: Sequence[Trial], fetch: Callable[[], OwnModules]) 
         if trial.name in by_name:
             raise UsageError(
                 f"two files of a module called {trial.name}: {by_name[trial.name].file} and {trial.file}",
-                hint="a kernel takes one module of a name: run the two one after the other",
+                hint="a kernel loads one module of a name: run the two one after the other",
             )
         by_name[trial.name] = trial
     own = functools.cache(fetch)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which reports of a guest are its own.
+"""Recognises forged reports of a guest.
 
 A module in the guest can read the log, and with it what reports begin with; and it can write there. So a report that
 decides a result ends with a word that was made for it alone and is in no log before: process 1 has them all, takes one

@@ -20,7 +20,7 @@ SLOWEST = 10.0
 LARGEST = 200 << 20, 4
 """Bytes of memory that it may need: for any input, and more for each byte of it."""
 STATUSES = (0, 1, 2)
-UNFORESEEN = ("Traceback (most recent call last)", "it could not be looked at (", "Error: maximum recursion")
+UNFORESEEN = ("Traceback (most recent call last)", "internal error (", "Error: maximum recursion")
 """What is printed of an exception that nobody foresaw. (The second is the line for one file of many.)"""
 
 

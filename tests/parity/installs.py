@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed
 from tests.parity.both import REPRODUCIBLE, kbuildpy, make
 from tests.parity.languages import WRITTEN_FOR
 from tests.parity.packages import other_compiler

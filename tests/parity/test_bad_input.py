@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed
 from tests.parity.both import kbuildpy, make, trees
 from tests.parity.languages import exporting, module, write_sources
 from tests.parity.scons_project import ALONE, HEAD, SConsProject, private_tree, tree_of, usual_tree
@@ -100,10 +100,10 @@ def test_cleaning_does_not_ask_about_files_that_another_job_may_be_removing(buil
         (["-j", "0"], ["-j 0: at least one job"]),
         (["-j", "x"], ["-j", "invalid int value: 'x'"]),
         (["--frobnicate"], ["usage: kbuildpy build ", "kbuildpy build: error: unknown option --frobnicate"]),
-        (["1X=3"], ["1X=3: not a variable of make's, and no directory", "NAME=VALUE"]),
+        (["1X=3"], ["1X=3: neither a variable of make nor a directory", "NAME=VALUE"]),
         (["-o", "KBUILD/good.c"], ["good.c: not a directory", "name another directory"]),
-        (["-o", "out put"], ["out put: the path contains a space, and Kbuild's commands cannot write there"]),
-        (["-o", "out,put"], ["out,put: the path contains ',', and Kbuild's commands cannot write there"]),
+        (["-o", "out put"], ["out put: the path contains a space: Kbuild's commands cannot write there"]),
+        (["-o", "out,put"], ["out,put: the path contains ',': Kbuild's commands cannot write there"]),
     ],
     ids=" ".join,
 )
@@ -182,7 +182,9 @@ def test_two_modules_of_one_name_are_refused(build: Builder, place: Path) -> Non
 def test_modules_that_need_each_other_are_refused(build: Builder, place: Path) -> None:
     write_sources({"Kbuild": "obj-m := one.o two.o\n"}, place)
     write_sources({"one.c": exporting(NEEDS.format("f", "g")), "two.c": exporting(NEEDS.format("g", "f"))}, place)
-    assert_refused(build(), 1, "modules need each other: one -> two -> one", "move what they share into a module")
+    assert_refused(
+        build(), 1, "modules need each other: one -> two -> one", "move their shared functions into another module"
+    )
     assert list(place.rglob("*.ko")) == []
     assert_mended(
         build, place, {"two.c": exporting("int g(void); int g(void) { return 1; }\nEXPORT_SYMBOL(g);")}, modules=2
@@ -237,7 +239,9 @@ def test_extra_symbols_that_are_not_there(build: Builder, place: Path, tree: Ker
     variable = "KBUILD_EXTRA_SYMBOLS=/gone/Module.symvers"
     assert "/gone/Module.symvers: No such file or directory" in make(tree, place, [variable]).error_text
     make(tree, place, goal="clean")
-    assert_refused(build(variable), 1, "/gone/Module.symvers: No such file or directory", "build what should have")
+    assert_refused(
+        build(variable), 1, "/gone/Module.symvers: No such file or directory", "build the modules or the kernel"
+    )
     assert_mended(build, place, {})
 
 
@@ -250,7 +254,7 @@ def test_a_compiler_that_is_not_there_is_named_with_its_package(build: Builder, 
     variables.unlink()
     variables.write_text(text)
     done = build(f"KDIR={kdir}")
-    assert_refused(done, 1, "gcc-99: not found, and the kernel tree", "apt-get install gcc-99")
+    assert_refused(done, 1, "gcc-99: not found; the kernel tree", "apt-get install gcc-99")
     assert_refused(build("CC=clang-1"), 1, "clang-1: not found", "apt-get install clang-1")
     assert_mended(build, place, {})
 

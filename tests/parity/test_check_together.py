@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed, run
+from kbuildpy.run import run
 from tests.parity.both import kbuildpy
 
 pytestmark = pytest.mark.parity
@@ -159,7 +160,7 @@ def test_own_goes_on_after_a_module_that_does_not_tell(built: Path, tmp_path: Pa
     done = check(silent, packed, module, "-k", "own")
     assert done.returncode == 1
     assert [item["accepted"] for item in verdicts(done)] == [False, False, True]
-    assert f"kbuildpy: {silent}: it does not say which kernel it was built for" in done.error_text
+    assert f"kbuildpy: {silent}: the module does not name the kernel that it was built for" in done.error_text
     assert f"kbuildpy: {packed}: " in done.error_text
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed
 from tests.parity.both import errors, kbuildpy, make
 from tests.parity.languages import module, write_sources
 from tests.parity.scons_project import edit, private_tree, tree_of, usual_tree
@@ -41,7 +41,7 @@ def test_the_kernels_own_symvers_as_an_extra_one_is_one_sentence(tmp_path: Path)
     assert done.returncode == 1
     assert len(done.error_text.splitlines()) < 10
     assert f"{variable}: symbols of the kernel itself, which Kbuild knows" in done.error_text
-    assert "leave it out" in done.error_text
+    assert "remove it: KBUILD_EXTRA_SYMBOLS is for" in done.error_text
     # A copy of it says the same.
     copy = shutil.copy(tree.symvers, tmp_path / "copied.symvers")
     done = build(place, f"KBUILD_EXTRA_SYMBOLS={copy}", tree=tree)
@@ -122,7 +122,7 @@ def test_a_kernel_that_clang_built_is_told_before_gcc_fails(tmp_path: Path) -> N
     done = build(place, tree=kdir)
     assert done.returncode == 1, "gcc builds for it, so there is nothing to say"
     [line] = re.findall(r"^kbuildpy: .* was built by clang, .*$", done.error_text, re.MULTILINE)
-    assert line.endswith("say LLVM=1")
+    assert line.endswith("use LLVM=1")
 
 
 def test_llvm_that_is_not_installed_is_named_with_all_its_packages(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_llvm_that_is_not_installed_is_named_with_all_its_packages(tmp_path: Pat
     path = os.pathsep.join(_without(["clang", "ld.lld", "llvm-nm"], tmp_path / "bin"))
     done = build(place, "LLVM=1", tree=kdir, env={"PATH": path})
     assert done.returncode == 1
-    assert "clang: not found, and the kernel tree" in done.error_text
+    assert "clang: not found; the kernel tree" in done.error_text
     assert "apt-get install clang lld llvm, or " in done.error_text
     done = build(place, "LLVM=-99", tree=kdir)
     assert "clang-99: not found" in done.error_text

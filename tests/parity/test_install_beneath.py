@@ -101,7 +101,7 @@ def test_a_module_beside_its_directory_is_installed_as_by_make_and_that_is_said(
     done = install_with_kbuildpy(built, tmp_path / "ours")
     assert_same_tree(tmp_path / "make", tmp_path / "ours")
     assert "warning: ../common/a.ko: it is installed as " in done.error_text
-    assert "as make does" in done.error_text
+    assert "as by make" in done.error_text
 
 
 @pytest.mark.parametrize("line", ["../../../../etc/x.ko", "a/../../../../x.ko", "../../../6.2/x.ko", "../../x.ko"])
@@ -124,7 +124,7 @@ def test_a_name_beside_the_directory_is_looked_for_where_it_was_built(tmp_path: 
     (tmp_path / "modules.order").write_text("../common/a.o\n")
     assert modules_of_build(tmp_path / "m", tmp_path) == [BuiltModule(tmp_path / "_up/common/a.ko", "../common/a.ko")]
     [said] = check_places(["../common/a.ko", "b.ko"], RULES, "")
-    assert said.endswith("/lib/modules/6.1/common/a.ko.xz, as make does")
+    assert said.endswith("/lib/modules/6.1/common/a.ko.xz, as by make")
 
 
 def test_the_index_is_not_written_through_a_link_either(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_verify_checks_compressed_modules_and_their_signatures(
     install(*modules, "-k", compressing, "--key", pair, cwd=tmp_path)
     assert f"{COUNT} of {COUNT} trusted" in verify("--cert", pair, cwd=tmp_path)
     # Whom to trust is to be said for what is signed: that nothing changed is no answer to that.
-    assert "nothing says whom to trust" in verify(cwd=tmp_path, status=2)
+    assert "no trusted certificates are named" in verify(cwd=tmp_path, status=2)
     first, second, third, *_ = installed_modules(tmp_path)
     # The same module, with the same signature, in another file.
     first.write_bytes(decompress(first.read_bytes()))
@@ -177,7 +177,10 @@ def test_what_is_no_manifest_stops_it_before_anything_is_installed(
     modules: list[Path], hello: Built, tmp_path: Path
 ) -> None:
     (tmp_path / "notes").write_text("for the administrator\n")
-    for name, said in (("notes", "notes:1: no line of a manifest"), ("none/manifest", "none/manifest: No such file")):
+    for name, said in (
+        ("notes", "notes:1: not a line of a manifest"),
+        ("none/manifest", "none/manifest: No such file"),
+    ):
         words: list[str | Path] = [
             "-k",
             hello.tree.objects,

@@ -84,7 +84,7 @@ def test_refuses_what_is_no_module(hello: Built, many: list[Path], tmp_path: Pat
     bad.write_text("no ELF")
     assert str(bad) in refused(many[0], bad, *words)
     shutil.copy(next(hello.ours.glob("hello.o")), bad)
-    assert "no kernel module" in refused(many[0], bad, *words)
+    assert "not a kernel module" in refused(many[0], bad, *words)
     assert not (tmp_path / "root").exists()
 
 
@@ -236,7 +236,7 @@ def test_tells_of_signatures_that_stripping_takes_away(hello: Built, many: list[
     words = [str(many[0]), "-k", str(hello.tree.objects), "--root", str(tmp_path / "root")]
     assert "signed already" in refused(*words, *signing)
     done = kbuildpy("install", *words, "INSTALL_MOD_STRIP=1")
-    assert f"{many[0]}: stripping takes the signature away" in done.error_text
+    assert f"{many[0]}: stripping removes the signature" in done.error_text
     done = kbuildpy("install", *words, *signing, "INSTALL_MOD_STRIP=1")
     assert done.returncode == 0, done.error_text
     [module] = (tmp_path / "root").rglob("*.ko")

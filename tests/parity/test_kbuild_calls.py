@@ -149,7 +149,7 @@ def test_the_kernel_on_the_command_line_goes_before_that_in_the_environment(tmp_
         assert f"KERNELRELEASE names {wanted.release}" in done.text + done.error_text
         refused = run([*argv, *contradicting], cwd=tmp_path, env=environ, check=False)
         assert refused.returncode == 2
-        said = f"{named[0]}, but the kernel tree that is named is that of {other.release} ({other.objects})"
+        said = f"{named[0]}, but the named kernel tree is for {other.release} ({other.objects})"
         assert said in refused.text + refused.error_text
         assert "Traceback" not in refused.error_text
 

@@ -284,7 +284,7 @@ def test_a_directory_whose_name_is_a_pattern_for_another_is_refused(
     assert (tmp_path / "axb/one.o").exists()
     done = kbuildpy("build", tmp_path / name, "-k", tree.objects)
     assert done.returncode == 2
-    said = f"{tmp_path / name}: to make the path is a pattern, and it matches {tmp_path / 'axb'}"
+    said = f"{tmp_path / name}: make takes the path for a pattern, which matches {tmp_path / 'axb'}"
     assert said in done.text + done.error_text
 
 

@@ -153,7 +153,7 @@ def test_what_is_no_object_is_named(driver: Damaged, tmp_path: Path) -> None:
         ("0x1\ta\tvmlinux\tEXPORT_SYMBOL\t\n\n", ":2: empty line"),
         ("0x1\ta\tvmlinux\tEXPORT_SYMBOL\t\nnonsense\n", ":2: 1 fields, 5 expected"),
         ("crc\ta\tvmlinux\tEXPORT_SYMBOL\t\n", ":1: 'crc' is no CRC"),
-        ("0x1\t\tvmlinux\tEXPORT_SYMBOL\t\n", ":1: no symbol or no owner named"),
+        ("0x1\t\tvmlinux\tEXPORT_SYMBOL\t\n", ":1: the symbol or the owner is missing"),
     ],
     ids=["empty line", "one field", "no CRC", "no symbol"],
 )

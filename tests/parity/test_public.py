@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed, run
+from kbuildpy.run import run
 from tests.parity.both import (
     REPRODUCIBLE,
     Build,

@@ -327,7 +327,7 @@ def test_an_expired_certificate_is_warned_of_and_signs(tree: KernelTree, tmp_pat
         (["m.ko", "--key", "m.ko"], 1, "m.ko: no"),
         (["m.ko", "--key", "KEY", "--hash", "md5"], 2, "md5: no such hash"),
         (["empty", "--key", "KEY"], 2, "no modules (.ko) in empty"),
-        (["m.ko", "-s", "m.ko"], 1, "no CMS message"),
+        (["m.ko", "-s", "m.ko"], 1, "not a CMS message"),
         (["m.ko", "-s", "m.ko", "--key", "KEY"], 2, "takes no key"),
         (["m.ko", "--key", "KEY", "--manifest", "m.ko"], 1, "no line of a manifest"),
     ],

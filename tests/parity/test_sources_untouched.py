@@ -19,9 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kbuild.make_output import MAKEFILES
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed, run
+from kbuildpy.run import run
 from tests.parity.both import (
     REPRODUCIBLE,
     assert_equal,

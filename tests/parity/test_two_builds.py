@@ -97,7 +97,7 @@ def test_of_two_builds_that_wait_for_each_other_one_is_told(tmp_path: Path) -> N
     ]
     said = sorted(build.communicate(timeout=60)[0].strip() for build in builds)
     assert said[1] == "both"
-    assert said[0].endswith("another build is at work there, which waits for this one")
+    assert said[0].endswith("the build that holds this directory waits for this build")
 
 
 def test_the_second_of_two_scons_waits_and_says_for_whom(tmp_path: Path) -> None:

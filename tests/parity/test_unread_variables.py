@@ -40,7 +40,7 @@ def test_the_command_line_warns_of_what_no_makefile_and_no_script_reads(tmp_path
     assert sorted(warnings(done.error_text)) == [
         "CONFIG_OTER=m: nothing reads this variable; did you mean CONFIG_OTHER?",
         "HDASP=1: nothing reads this variable; did you mean HDAPS?",
-        "M=there changes nothing: directories are named in the call",
+        "M=there has no effect: directories are named in the call",
         "NOTHING_LIKE_IT=1: nothing reads this variable",
         "WW=1: nothing reads this variable; did you mean W?",
     ]
@@ -86,7 +86,7 @@ def test_what_a_script_or_a_makefile_reads_anywhere_is_no_reason_to_warn(tmp_pat
     os.mkfifo(project.place / "drv/pipe.sh")
     read = ["CONFIG_MINE=y", "O=x", "BY_VARIABLES=1", "BY_SCONSCRIPT=1", "BY_NEIGHBOUR=1", "EXTRA_CFLAGS=-DX"]
     assert warnings(project.scons("-n", *read, "EXTRA_LDFLAGS=-s", "NOBODYS=1", "M=x").output) == [
-        "M=x changes nothing: directories are named in the call",
+        "M=x has no effect: directories are named in the call",
         "NOBODYS=1: nothing reads this variable",
     ]
     for number in range(5100):

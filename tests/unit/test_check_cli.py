@@ -80,7 +80,7 @@ def test_parameters_that_are_given_twice_are_joined(directory: Path, capsys: pyt
 
 
 def test_parameters_of_a_module_that_is_not_given_are_a_wrong_call() -> None:
-    with pytest.raises(UsageError, match=r"no module c_d is given, but a, b"):
+    with pytest.raises(UsageError, match=r"no module c_d was named, only a, b"):
         read_params(["c-d: x=1"], ["a", "b"])
     assert words_of("a", read_params(['x="a: b"'], ["a"])) == 'x="a: b"'
 

@@ -41,7 +41,7 @@ def test_an_error_that_nobody_foresaw_is_said_of_its_file(files: list[Path], mon
         for verdict in verdicts:
             assert verdict.accepted == verdict.readable == (file != files[1])
             if not verdict.readable:
-                assert verdict.reason == f"{file}: it could not be looked at (IndexError: index out of range)"
+                assert verdict.reason == f"{file}: internal error (IndexError: index out of range)"
                 assert verdict.hint is not None and "defect" in verdict.hint
     assert not checker._pending
 

@@ -56,7 +56,7 @@ def test_a_full_disk_is_not_told_as_damage(monkeypatch: pytest.MonkeyPatch) -> N
             compression.decompress(ZSTD + bytes(8192))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert failed.value.message == "zstd: there is no temporary file for what it reads: File too large"
+    assert failed.value.message == "zstd: no temporary file for its input: File too large"
     assert "TMPDIR" in failed.value.hint
 
 

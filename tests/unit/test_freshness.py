@@ -231,7 +231,7 @@ def test_a_long_list_of_reasons_is_cut(build: _Build, letters: str, more: str) -
 
 def test_an_object_that_nobody_knows_is_stale(build: _Build) -> None:
     assert build.is_stale()
-    assert build.why() == "it is not known what it was made from"
+    assert build.why() == "its dependencies are not known"
 
 
 def test_a_cmd_file_that_something_else_wrote_makes_stale(build: _Build) -> None:

@@ -45,7 +45,7 @@ def judged(boot: BootReport, tmp_path: Path) -> list[TestResult]:
 def test_a_flood_fails_a_test(tmp_path: Path) -> None:
     boot = booted(*LOADED, "test 0", "out one", "flood", "ended 0 5.00 6.25", "test 1", "ended late 7 67", *REMOVED)
     assert [test.reason for test in judged(boot, tmp_path)] == [
-        "it printed more than 20000 lines or 1 MiB, and was ended",
+        "stopped: it printed more than 20000 lines or 1 MiB",
         "it did not end within 60 s",
     ]
 
@@ -78,9 +78,9 @@ def test_who_does_not_see_the_end_has_no_result_yet(end: str, hung: bool, reason
 
 def test_without_the_modules_no_test_is_run(tmp_path: Path) -> None:
     refused = booted("ready 6.1", "insmod 0", "errno 19", "tainted 0", "loaded", "untested a", *REMOVED)
-    assert [test.reason for test in judged(refused, tmp_path)] == ["it was not run: a was not loaded"] * 2
+    assert [test.reason for test in judged(refused, tmp_path)] == ["not run: a was not loaded"] * 2
     died = booted("ready 6.1", "insmod 0", ">Kernel panic - not syncing: on purpose")
-    assert [test.reason for test in judged(died, tmp_path)] == ["it was not run: a was not loaded"] * 2
+    assert [test.reason for test in judged(died, tmp_path)] == ["not run: a was not loaded"] * 2
 
 
 def test_a_complaint_counts_for_the_test_in_which_it_came_and_for_the_module_that_it_names(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.run import Completed, run
+from kbuildpy.execute import Completed
+from kbuildpy.run import run
 from kbuildpy.scaffold.existing import Existing, Modules, read_existing
 from kbuildpy.scaffold.init_files import init_changes, write_changes
 from kbuildpy.scaffold.wrapper import kbuild_calls
@@ -108,7 +109,7 @@ def test_the_calls_of_a_makefile_are_builds_with_their_variables(tmp_path: Path)
     symvers = {"KBUILD_EXTRA_SYMBOLS": f"{tmp_path}/one/Module.symvers"}
     assert asked == [("one", {}), ("two", symvers)]
     assert [(build.below, dict(build.variables)) for build in found.builds] == [("one", {}), ("two", symvers)]
-    assert found.remarks == ("Makefile:5 calls Kbuild for one once more, with D=1: not taken",)
+    assert found.remarks == ("Makefile:5 calls Kbuild for one again, with D=1: ignored",)
     write_changes(tmp_path, init_changes(found))
     text = (tmp_path / "SConstruct").read_text()
     assert 'modules += env.Kbuild("one")\n' in text
@@ -197,13 +198,13 @@ def test_nothing_is_lost(tmp_path: Path) -> None:
     assert "dkms.conf: left as it is" in done.text
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     again = init(cwd=tmp_path)
-    assert again.returncode == 1 and "SConstruct: there already" in again.error_text
+    assert again.returncode == 1 and "SConstruct: exists already" in again.error_text
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_kbuild_file_that_names_no_modules_is_not_replaced(tmp_path: Path) -> None:
     write(tmp_path, Kbuild="# to come\n", **{"drv.c": MODULE})
-    with pytest.raises(KbuildError, match="there already, and names no modules"):
+    with pytest.raises(KbuildError, match="exists already, but names no modules"):
         init_changes(read_existing(tmp_path, lambda *_: [], {}))
     assert (tmp_path / "Kbuild").read_text() == "# to come\n"
 

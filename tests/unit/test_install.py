@@ -16,7 +16,8 @@ from kbuildpy.install.beneath import check_places
 from kbuildpy.install.module import install_module, target_of
 from kbuildpy.install.modules import BuiltModule, check_modules, modules_of_build
 from kbuildpy.kernel.installing import InstallRules
-from kbuildpy.run import install_hint, with_sbin
+from kbuildpy.program_packages import install_hint
+from kbuildpy.run import with_sbin
 
 RULES = InstallRules("6.1", "/lib/modules/6.1", "extra", "", (), None, (), "", (), "", "/", {})
 

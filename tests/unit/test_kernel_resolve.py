@@ -129,10 +129,10 @@ def everywhere(text: str, words: list[str]) -> list[tuple[list[str], Need, str]]
         *everywhere(
             f"no kernel none (the running one) is installed, neither headers nor image; {INSTALLED}", ["running"]
         ),
-        *everywhere(f"-k 6.2.*: it matches no kernel that is installed; {INSTALLED}", ["6.2.*"]),
+        *everywhere(f"-k 6.2.*: no installed kernel matches; {INSTALLED}", ["6.2.*"]),
         (["./vmlinuz"], TREE, "vmlinuz: not a directory"),
         ([BARE], TREE, f"the image of kernel {BARE} is installed (ROOT/boot/vmlinuz-{BARE}), but its headers are not"),
-        ([f"{BARE}*"], TREE, f"-k {BARE}*: it matches no kernel that is installed; {INSTALLED}"),
+        ([f"{BARE}*"], TREE, f"-k {BARE}*: no installed kernel matches; {INSTALLED}"),
         (["5.10"], EITHER, "5.10 is installed (ROOT/boot/vmlinuz-5.10), but neither its headers nor its modules are"),
         ([NEW], IMAGE, f"no image of kernel {NEW} is installed, only its headers (ROOT/usr/src/linux-headers-{NEW})"),
     ],

@@ -209,7 +209,7 @@ def test_asks_twice_for_a_passphrase(again: str, status: int, tmp_path: Path, mo
     if child == 0:
         os.execv(argv[0], argv)
     shown = b""
-    for asked, answer in ((b"to be made: ", SECRET), (b"once more: ", again)):
+    for asked, answer in ((b"k.pem: ", SECRET), (b"once more: ", again)):
         while asked not in shown:
             shown += os.read(terminal, 1000)
         os.write(terminal, answer.encode() + b"\n")
@@ -241,7 +241,7 @@ def test_overwrites_nothing_without_being_told(there: str, tmp_path: Path) -> No
     [
         (["-a", "rsa-1024"], 2, "choose one of rsa-2048"),
         (["-a", "p-256", "--hash", "md5"], 2, "choose one of sha256"),
-        (["-a", "ml-dsa-44", "--hash", "sha256"], 2, "leave --hash out"),
+        (["-a", "ml-dsa-44", "--hash", "sha256"], 2, "remove --hash"),
         (["-a", "p-256", "--days", "0"], 2, "--days 36500"),
         (["-a", "p-256", "--days", "9999999999"], 2, "--days 36500"),
         (["-a", "p-256", "--cn", ""], 2, "1 to 64"),

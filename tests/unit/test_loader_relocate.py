@@ -116,7 +116,7 @@ def test_does_not_guess_where_the_kernel_lies() -> None:
     info = info_of(sections, SYMBOLS)
     apply_relocations(info)
     assert sentences(info) == [
-        "whether relocation 0 of .rela.text overflows: that depends on where the kernel lies",
+        "whether relocation 0 of .rela.text overflows: that depends on the kernel's address",
     ]
 
 
@@ -191,7 +191,7 @@ def test_relocates_per_cpu_variables_from_7_0_on(version: Version) -> None:
     if version < (7, 0):
         apply_relocations(info)
     else:
-        with pytest.raises(Refusal, match="there is something already"):
+        with pytest.raises(Refusal, match="at a place that is not zero"):
             apply_relocations(info)
 
 

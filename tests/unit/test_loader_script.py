@@ -114,7 +114,7 @@ def test_modprobe_finds_no_file_of_ones_own_even_when_it_is_loaded(tmp_path: Pat
     steps = go("modprobe widget\ninsmod widget.ko\nmodprobe widget\nmodprobe -r widget", tmp_path)
     assert [step.errno for step in steps] == ["ENOENT", None, "ENOENT", "ENOENT"]
     assert steps[0].reason == "kernel 6.12 has no module widget"
-    assert steps[2].reason == f"{steps[0].reason}: one is loaded, but modprobe looks among the kernel's own only"
+    assert steps[2].reason == f"{steps[0].reason}: one is loaded, but modprobe finds only the kernel's own modules"
 
 
 def test_modprobe_loads_soft_dependencies_and_does_not_mind_that_one_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_lock_that_is_refused_leaves_no_file_open(
     monkeypatch.setattr(fcntl, "lockf", lockf)
     for _ in range(2):
         if number == errno.EDEADLK:
-            with pytest.raises(KbuildError, match="which waits for this one"):
+            with pytest.raises(KbuildError, match="waits for this build"):
                 lock_output(tmp_path)
         else:
             lock_output(tmp_path)

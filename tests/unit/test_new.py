@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.names_in_use import names_in_use
-from kbuildpy.run import Completed, run
+from kbuildpy.run import run
 from kbuildpy.scaffold.library import own_templates
 from kbuildpy.scaffold.licenses import MODULE_LICENSES, spdx_expression
 from kbuildpy.scaffold.render import c_string
@@ -220,7 +221,7 @@ def test_names_are_found_in_each_of_the_places_where_a_kernel_lists_them(tmp_pat
 def test_a_directory_that_is_there_is_left_alone(place: Path) -> None:
     (place / "demo").mkdir()
     done = new("hello", "demo", cwd=place)
-    assert done.returncode == 2 and "demo: there already" in done.error_text
+    assert done.returncode == 2 and "demo: exists already" in done.error_text
     assert list((place / "demo").iterdir()) == []
     (place / "link").symlink_to("nowhere")
     assert new("hello", "demo", "-o", "link", cwd=place).returncode == 2

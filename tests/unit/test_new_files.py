@@ -48,7 +48,7 @@ def test_gives_each_file_its_mode_from_the_first_moment(tmp_path: Path, monkeypa
 @pytest.mark.parametrize("taken", ["key", "cert"])
 def test_leaves_a_file_that_is_there_and_makes_none(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_bytes(b"older")
-    with pytest.raises(KbuildError, match=f"{taken}: there already") as raised:
+    with pytest.raises(KbuildError, match=f"{taken}: exists already") as raised:
         write_new(files(tmp_path))
     assert "--force" in raised.value.hint
     assert contents(tmp_path) == {taken: b"older"}
@@ -56,7 +56,7 @@ def test_leaves_a_file_that_is_there_and_makes_none(tmp_path: Path, taken: str) 
 
 def test_does_not_follow_a_link_that_leads_nowhere(tmp_path: Path) -> None:
     (tmp_path / "key").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(KbuildError, match="there already"):
+    with pytest.raises(KbuildError, match="exists already"):
         write_new(files(tmp_path))
     assert not (tmp_path / "elsewhere").exists()
 
@@ -70,7 +70,7 @@ def test_leaves_a_file_that_somebody_makes_meanwhile(tmp_path: Path, monkeypatch
         real(source, target)
 
     monkeypatch.setattr(os, "link", late)
-    with pytest.raises(KbuildError, match="cert: there already"):
+    with pytest.raises(KbuildError, match="cert: exists already"):
         write_new(files(tmp_path))
     assert contents(tmp_path) == {"cert": b"theirs"}
 

@@ -81,6 +81,16 @@ def test_the_package_of_a_file_is_the_one_that_the_system_knows(tmp_path: Path) 
     assert package_with(tmp_path / "nobody's") == ""
 
 
+def test_a_package_database_that_does_not_answer_has_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = tmp_path / "dpkg-query"
+    query.write_text("not a program")
+    query.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert package_with(tmp_path / "x") == ""
+
+
 def test_a_program_of_a_tree_of_ones_own_is_made_there(tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()
     error = refused("true | scripts/genksyms/genksyms", tmp_path)
@@ -96,7 +106,7 @@ def test_a_program_for_another_machine_is_told_from_one_that_is_damaged(command:
     path.write_bytes(b"\x7fELF\2\1\1" + bytes(9) + b"\2\0" + machine.to_bytes(2, "little") + bytes(44))
     path.chmod(0o755)
     error = refused(command, tmp_path)
-    assert error.message == f"{path}: a program for {name}, and this machine is {os.uname().machine}"
+    assert error.message == f"{path}: a program for {name}, but this machine is {os.uname().machine}"
     assert error.hint.startswith(f"build it anew (make -C {tmp_path} modules_prepare)")
     assert "this machine's" in error.hint
 

@@ -16,13 +16,14 @@ from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve_release
 from kbuildpy.loader.check import built_for
 from kbuildpy.run import run
-from kbuildpy.vm import X86_64, cpio, session
+from kbuildpy.vm import cpio, session
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import find_complaints
 from kbuildpy.vm.debugger import add_symbol_file, how_to_attach
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel, kernels_of_releases
+from kbuildpy.vm.machine import X86_64
 from kbuildpy.vm.report import FORGED
 from kbuildpy.vm.trial import Trial, read_trial
 from kbuildpy.vm.vouching import VOUCHED, new_vouchers

@@ -65,7 +65,7 @@ WRONG = {
     "KernelModule('x', [None])": "KernelModule: x: 'None' is no file",
     "KernelModule('x', folder)": "KernelModule: x: 'known_folder' is no file",
     "KernelModule('x', 'a.c b.c')": "'a.c b.c', with a space\n  a list names several: Split('a.c b.c')",
-    "KernelModule(['a.c', 'b.c'])": "of 2 sources needs a name\n  give it one: KernelModule('NAME', ['a.c', 'b.c'])",
+    "KernelModule(['a.c', 'b.c'])": "of 2 sources needs a name\n  add a name: KernelModule('NAME', ['a.c', 'b.c'])",
     "KernelModule([])": "KernelModule: no sources",
     "KernelModule(['x', 'y'], 'x.c')": "KernelModule: 2 targets",
     "KernelModule('sub/x', 'x.c')": "'sub/x' is not the name of a module\n  give the name alone, 'x'",

@@ -86,7 +86,7 @@ def test_a_file_that_nobody_foresaw_is_one_error_and_the_others_go_on(
     results = dict(verify_files(files, [Keyring()]))
     error = results.pop(files[1])
     assert isinstance(error, KbuildError)
-    assert error.message == f"{files[1]}: it could not be looked at (IndexError: index out of range)"
+    assert error.message == f"{files[1]}: internal error (IndexError: index out of range)"
     assert all(isinstance(result, list) for result in results.values())
     assert len(results) == 2
 
@@ -202,10 +202,10 @@ def test_a_manifest_with_another_kind_of_line_is_refused_with_its_number(
 ) -> None:
     manifest = tmp_path / "manifest"
     manifest.write_text(f"{json.dumps(ENTRY)}\n{line}\n")
-    with pytest.raises(KbuildError, match=":2: no line of a manifest"):
+    with pytest.raises(KbuildError, match=":2: not a line of a manifest"):
         read_manifest(manifest)
     assert main(["verify", "--manifest", str(manifest), "--cert", "none"]) == 1
-    assert f"{manifest}:2: no line of a manifest" in capsys.readouterr().err
+    assert f"{manifest}:2: not a line of a manifest" in capsys.readouterr().err
 
 
 def test_a_path_that_is_no_utf_8_is_one_of_this_system(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ObjectIdentifier, SignatureAlgorithmOID
 
 from kbuildpy import cli
+from kbuildpy.kernel.depmod_indexes import aliases
 from kbuildpy.signing.certificates import parse_certificate
 from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
@@ -115,11 +116,13 @@ def test_each_kind_of_key_says_what_a_kernel_must_have_for_it() -> None:
 
 
 def test_the_curves_are_read_from_the_image_and_depmods_list(tmp_path: Path) -> None:
-    aliases = tmp_path / "modules.alias"
-    aliases.write_text("alias crypto-ecdsa-nist-p384-generic ecdsa\nalias crypto-ecdsa-nist-p384 ecdsa\n")
+    (tmp_path / "modules.alias").write_text(
+        "alias crypto-ecdsa-nist-p384-generic ecdsa\nalias crypto-ecdsa-nist-p384 ecdsa\n"
+    )
     image = b"x\0ecdsa-nist-p256\0ecdsa-nist-p384\0ecdsa-nist-p256-generic\0"
     assert curves_in(image, ()) == (frozenset(("p256", "p384")), frozenset(("p256",)))
-    assert curves_in(image, (aliases,))[1] == frozenset(("p256", "p384"))
+    loadable = {alias.pattern for alias in aliases(tmp_path)}
+    assert curves_in(image, loadable)[1] == frozenset(("p256", "p384"))
 
 
 def test_signing_with_such_a_key_warns(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

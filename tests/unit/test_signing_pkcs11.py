@@ -226,7 +226,7 @@ def test_signs_with_a_key_that_takes_the_pin_each_time(keys: Path, session: Any)
         ("token=release;id=%01;object=p-256", "no private key", "p-256"),
         ("", "token: 2 match", "there are: guarded, release"),
         ("token=release", "private key pkcs11:token=release: \\d match", "object or id"),
-        ("token=release;type=cert", "type=cert is no private key", "type=private"),
+        ("token=release;type=cert", "type=cert is not a private key", "type=private"),
         (
             "token=release?module-path=/none/libykcs11.so",
             "/none/libykcs11.so: no such PKCS#11 library",
@@ -261,7 +261,7 @@ def test_takes_the_pin_from(source: str, keys: Path, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize("answer", [None, ""])
 def test_does_not_try_to_log_in_without_a_pin(keys: Path, answer: str | None) -> None:
     softhsm.restart()
-    with pytest.raises(KbuildError, match="token release takes a PIN") as raised:
+    with pytest.raises(KbuildError, match="token release needs a PIN") as raised:
         find_key("pkcs11:token=release;object=p-256", lambda _: answer)
     assert "KBUILD_SIGN_PIN" in raised.value.hint
 

@@ -18,7 +18,8 @@ from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.image import find_kernel_image
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from kbuildpy.vm import fetch_kernel_image, machine_for
+from kbuildpy.vm.image import fetch_kernel_image
+from kbuildpy.vm.machine import machine_for
 from tests.parity.cross import LINES, arm64_tree
 from tests.parity.packages import newer_kernel
 

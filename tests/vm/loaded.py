@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.vm import boot, cpio, make_initramfs
-from kbuildpy.vm.initramfs import busybox_for
+from kbuildpy.vm import cpio
+from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
+from kbuildpy.vm.qemu import boot
 from tests.vm.kernels import EXPEDITED
 
 SCRIPT = """\

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kbuildpy.elf import ModuleImage
-from kbuildpy.vm import X86_64
+from kbuildpy.vm.machine import X86_64
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.trial import Trial
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.run import run
-from kbuildpy.vm import boot, cpio
+from kbuildpy.vm import cpio
 from kbuildpy.vm.asynchronous import is_asynchronous
+from kbuildpy.vm.qemu import boot
 from tests.vm.kernels import EXPEDITED
 
 _REPORT = "kbuildpy: "

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.vm import boot, make_initramfs
 from kbuildpy.vm.direct import direct_kernel
+from kbuildpy.vm.initramfs import make_initramfs
+from kbuildpy.vm.qemu import boot
 from tests.vm.kernels import image_of, tree_called
 
 PANICS = ("rdinit=/no-such-init", "root=/dev/none")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.vm import fetch_kernel_image, find_kernel_image
+from kbuildpy.kernel.image import find_kernel_image
+from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 
 RELEASE = "0.0.1-none"
@@ -70,7 +71,7 @@ def test_an_image_is_taken_out_of_the_package_that_has_it(
 
 def test_packages_without_an_image_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kbuildpy.vm.image.extract", lambda *words, **options: None)
-    with pytest.raises(KbuildError, match=f"packages of {RELEASE} have no image"):
+    with pytest.raises(KbuildError, match=f"packages of {RELEASE} have no kernel image"):
         fetch_kernel_image(RELEASE)
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.run import run
-from kbuildpy.vm import cpio, find_busybox, make_initramfs
+from kbuildpy.vm import cpio
+from kbuildpy.vm.initramfs import find_busybox, make_initramfs
 
 needs_cpio = pytest.mark.skipif(shutil.which("cpio") is None, reason="cpio is not installed")
 

@@ -24,7 +24,7 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
-from kbuildpy.vm import machine_for
+from kbuildpy.vm.machine import machine_for
 from tests.parity.cross import LINES
 from tests.parity.shipped_kernels import ShippedKernel, shipped_kernel
 from tests.vm.kernels import NEWEST, image_of, swept

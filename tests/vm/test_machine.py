@@ -10,7 +10,7 @@ import pytest
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import Architecture
-from kbuildpy.vm import ARM64, MACHINES, X86_64, Machine, machine_for, machine_of_image
+from kbuildpy.vm.machine import ARM64, MACHINES, X86_64, Machine, machine_for, machine_of_image
 
 
 def image_for(machine: Machine) -> bytes:

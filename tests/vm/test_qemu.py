@@ -11,7 +11,10 @@ import pytest
 
 from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.find import installed_trees
-from kbuildpy.vm import ARM64, X86_64, accelerator, boot, fetch_kernel_image, make_initramfs
+from kbuildpy.vm.image import fetch_kernel_image
+from kbuildpy.vm.initramfs import make_initramfs
+from kbuildpy.vm.machine import ARM64, X86_64
+from kbuildpy.vm.qemu import accelerator, boot
 
 needs_qemu = pytest.mark.skipif(
     os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.run import Completed, run
-from kbuildpy.vm import machine_for
+from kbuildpy.run import run
+from kbuildpy.vm.machine import machine_for
 from tests.parity.cross import LINES
 from tests.vm.bad_modules import SOURCES, build
 from tests.vm.kernels import one_of, tree_called

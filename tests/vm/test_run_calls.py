@@ -34,7 +34,7 @@ def kbuildpy_run(*words: str | Path, path: Path | None = None) -> tuple[int, str
         (["--timeout", "0", "a.ko"], "at least one second"),
         (["--gdb", "99999", "a.ko"], "ports are numbered from 0 to 65535"),
         (["--memory", "1", "a.ko"], "at least 64 MiB"),
-        (["--keep", "a.ko"], "standard input is none"),
+        (["--keep", "a.ko"], "standard input is not a terminal"),
         ([], "arguments are required"),
     ],
 )
@@ -51,5 +51,5 @@ def test_a_damaged_file_is_a_result_of_its_own(tmp_path: Path) -> None:
     assert (done.returncode, done.error_text) == (1, "0 of 2 without complaint\n")
     first, why, *others = done.text.splitlines()
     assert first == f"{cut}: not tried"
-    assert re.match("  damaged: skipped: .*; build or copy it again", why)
+    assert re.match("  damaged: skipped: .*: build or copy it again", why)
     assert "not an ELF file" in others[1]

@@ -12,7 +12,7 @@ import pytest
 
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.run import run
-from kbuildpy.vm import machine_for
+from kbuildpy.vm.machine import machine_for
 from tests.vm.bad_modules import build
 from tests.vm.kernels import one_of, tree_called
 

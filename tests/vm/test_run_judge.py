@@ -69,13 +69,13 @@ def test_a_taint_that_no_line_explains_is_a_complaint() -> None:
 
 def test_a_kernel_that_was_left_in_the_shell_is_nobodys_fault() -> None:
     lines = boot("insmod 0", "errno 0", "tainted 0", "loaded", "shell")
-    assert judged("a", lines) == ({"a": "it was not removed: the kernel was ended while it was loaded"}, "")
+    assert judged("a", lines) == ({"a": "it was not removed: the kernel was stopped while it was loaded"}, "")
 
 
 def test_what_kmemleak_lists_is_a_complaint() -> None:
     lines = boot("insmod 0", "errno 0", "tainted 0", "rmmod 0", "errno 0", "tainted 0")
     lines += boot("leak unreferenced object 0xffff888 (size 64):", "done")[1:]
-    assert judged("a", lines)[0] == {"a": "kmemleak found memory that nothing points to any more"}
+    assert judged("a", lines)[0] == {"a": "kmemleak found memory that nothing points to"}
 
 
 def test_reports_that_a_flood_has_overwritten_are_taken_from_the_guests_second_list() -> None:
@@ -174,7 +174,7 @@ def both(*after: str) -> list[str]:
 
 def test_what_is_left_in_the_end_is_the_fault_of_the_module_that_it_came_with() -> None:
     reasons, deadly = judged("a b", both("remains 1 /proc/left", "remains 1 /proc/slabinfo: left", "done"))
-    assert reasons == {"a": None, "b": "something was left behind: /proc/left, /proc/slabinfo: left"}
+    assert reasons == {"a": None, "b": "the module left something behind: /proc/left, /proc/slabinfo: left"}
     assert deadly == ""
 
 

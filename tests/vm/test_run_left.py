@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.vm import boot, machine_for, make_initramfs
 from kbuildpy.vm.in_tree import fetch_kernel_modules
+from kbuildpy.vm.initramfs import make_initramfs
+from kbuildpy.vm.machine import machine_for
+from kbuildpy.vm.qemu import boot
 from tests.vm.bad_modules import SOURCES, build
 from tests.vm.kernels import image_of, swept, tree_called
 from tests.vm.samples import built_samples
@@ -59,7 +61,7 @@ def test_what_is_left_behind_is_a_complaint_about_the_module_that_it_came_with(f
     assert found.results["good"]["passed"]
     for name, things in LEFT.items():
         reason = found.results[name]["complaints"][-1]["words"]
-        assert reason == f"something was left behind: {', '.join(things)}"
+        assert reason == f"the module left something behind: {', '.join(things)}"
         assert found.kinds(name) == (["init", "leak"] if name == "left_in_vain" else ["leak"])
     assert found.done.error_text.count("kbuildpy: booting again for ") == 1
 

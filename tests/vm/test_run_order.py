@@ -11,8 +11,8 @@ from kbuildpy.cli.run import _parameters
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.depmod_indexes import read_softdeps
 from kbuildpy.kernel.own_modules import OwnModules
-from kbuildpy.vm import X86_64
 from kbuildpy.vm.kernels import Kernel, find_kernels
+from kbuildpy.vm.machine import X86_64
 from kbuildpy.vm.trial import Trial, closure, needed_by, read_trial, with_dependencies
 from tests.elf_objects import elf_object
 from tests.vm.run_boots import trial

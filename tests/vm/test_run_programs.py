@@ -14,8 +14,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import Completed, run
+from kbuildpy.run import run
 from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.junit import as_junit
 from kbuildpy.vm.kernels import kernel_of_tree
@@ -264,7 +265,7 @@ def test_a_program_that_does_not_end_is_ended(ran: Ran) -> None:
 
 def test_a_flood_is_ended(ran: Ran) -> None:
     flood = ran.tests["flood.sh"]
-    assert not flood.passed and flood.reason == "it printed more than 20000 lines or 1 MiB, and was ended"
+    assert not flood.passed and flood.reason == "stopped: it printed more than 20000 lines or 1 MiB"
     assert len(flood.output) == 20000
 
 
@@ -388,9 +389,7 @@ def test_tests_are_not_run_without_all_modules(command: Run) -> None:
     done = command("suite refuses", plain="echo hello")
     assert done.returncode == 1
     # (after what is said of the modules)
-    assert re.search(
-        r"refuses\.ko .*\n(.*\n)*.*plain\.sh \(.*\): failed: it was not run: refuses was not loaded", done.text
-    )
+    assert re.search(r"refuses\.ko .*\n(.*\n)*.*plain\.sh \(.*\): failed: not run: refuses was not loaded", done.text)
     assert "hello" not in done.text + done.error_text
 
 
@@ -403,9 +402,9 @@ def test_tests_are_not_run_without_a_module_that_was_to_come_first_or_cannot_be_
     damaged, result = map(json.loads, done.text.splitlines())
     assert damaged["complaints"][0]["kind"] == "damaged"
     assert result["loaded"] and result["reason"].startswith(
-        "dummy, which was to be loaded first, was not: the kernel refused it with EINVAL"
+        "dummy, which --module names, was not loaded: the kernel refused it with EINVAL"
     )
-    assert result["tests"][-1]["reason"] == "it was not run: cut and dummy were not loaded"
+    assert result["tests"][-1]["reason"] == "not run: cut and dummy were not loaded"
 
 
 def test_a_test_after_which_something_is_left_behind_fails(command: Run) -> None:
@@ -417,7 +416,7 @@ def test_a_test_after_which_something_is_left_behind_fails(command: Run) -> None
     _, plain, ends, makes = results[0]["tests"]
     assert plain["passed"] and not makes["passed"] and ends["reason"].startswith("it ended the guest")
     # (of two modules, it is not known which)
-    assert makes["reason"] == "leak: something was left behind: /proc/made_by_a_test"
+    assert makes["reason"] == "leak: the module left something behind: /proc/made_by_a_test"
     assert [result["complaints"] for result in results] == [[], []] and done.returncode == 1
 
 
@@ -488,12 +487,12 @@ def test_a_test_that_the_guest_cannot_run_is_refused(built: dict[str, Path], tre
         (["--test", "text"], "neither a script", 2),
         (["--test", "bash.sh"], "the guest has no /bin/bash", 2),
         (["--test", "python"], "the guest has no python3", 2),
-        (["--test", "dos.sh"], "as on Windows", 2),
+        (["--test", "dos.sh"], "end with CR LF", 2),
         (["--test", "dynamic"], "linked dynamically", 2),
         (["--test", "other"], "for another machine", 2),
         (["--test", "object"], "not linked", 2),
         (["--test", "cut"], "cut: damaged", 2),
-        (["--device", "edu,help"], "a question to QEMU", 2),
+        (["--device", "edu,help"], "asks QEMU for help", 2),
         (["--test", "bad.c"], "gcc cannot compile it", 1),
         (["--test", "same.sh", "--test", "a/same.sh"], "would both be /tests/same.sh", 2),
         (["--file", "a"], "a: Is a directory", 2),

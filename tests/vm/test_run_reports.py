@@ -13,10 +13,11 @@ import pytest
 
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.errnos import errno_words
-from kbuildpy.run import run, run_live
-from kbuildpy.vm import ARM64, X86_64, Machine
+from kbuildpy.run import run
+from kbuildpy.run_live import run_live
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
+from kbuildpy.vm.machine import ARM64, X86_64, Machine
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.report import new_marker
 from kbuildpy.vm.reports import read_boot

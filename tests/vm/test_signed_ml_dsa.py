@@ -29,7 +29,10 @@ from kbuildpy.kernel.module_files import module_name
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.signing.trailer import split_signature
-from kbuildpy.vm import boot, cpio, fetch_kernel_image, make_initramfs
+from kbuildpy.vm import cpio
+from kbuildpy.vm.image import fetch_kernel_image
+from kbuildpy.vm.initramfs import make_initramfs
+from kbuildpy.vm.qemu import boot
 from tests.parity.both import kbuildpy, trees
 from tests.parity.packages import source_archive
 from tests.parity.signing_keys import authority_certificate, issued_certificate, new_certificate, new_key

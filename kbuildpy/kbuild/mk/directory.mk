@@ -6,7 +6,7 @@
 #      KBUILDPY_KBUILD_FILE: a Kbuild file to read in place of the directory's own.
 # The rest comes through the environment, as Kbuild's top Makefile exports it (see tree.mk).
 
-# What an earlier build in place left behind must not count: neither its saved commands nor its folders.
+# Files of an earlier build in place must not count: neither its saved commands nor its folders.
 override existing-targets :=
 override obj-dirs :=
 

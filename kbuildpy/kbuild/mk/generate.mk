@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Lets make carry out the rules of a Kbuild file's own (generated sources, host programs, always-y) and
-# nothing else; run in place of scripts/Makefile.build. What kbuildpy does itself becomes `:`.
+# Lets make carry out a Kbuild file's own rules (generated sources, host programs, always-y) and nothing else; run in
+# place of scripts/Makefile.build. Commands that kbuildpy carries out itself become `:`.
 #
 # In: obj, KBUILDPY_MK, KBUILDPY_NATIVE (the rules that are ours), KBUILDPY_NEEDED (the targets of such rules
 #     that make must make nevertheless, because a rule of the Kbuild file's own reads them).

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Lets what the compiler said of an option be asked once in a run of make.
+# Caches the compiler's answer about an option during a run of make.
 #
 # cc-option and its kin (scripts/Makefile.compiler; before 5.12, scripts/Kbuild.include) run the compiler by way of
 # try-run wherever a recipe or a recursive variable has them: in a Kbuild file with a rule for each of three hundred
-# tests of the kernel, that is a thousand times the same. What try-run is called with says all that it depends on.
+# tests of the kernel, that is a thousand equal calls. The arguments of try-run are all that its result depends on.
 
 kbuildpy-empty :=
 kbuildpy-space := $(kbuildpy-empty) $(kbuildpy-empty)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether types are sound, each in itself: kernel/bpf/btf.c: btf_check_all_metas, and the check_meta of each kind.
+"""Checks each type by itself: kernel/bpf/btf.c: btf_check_all_metas, and the check_meta of each kind.
 
-Whether the types that a type refers to fit it, a kernel does not check in modules.
+For modules, a kernel does not check the types that a type refers to.
 """
 
 from __future__ import annotations

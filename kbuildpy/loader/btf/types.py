@@ -115,7 +115,7 @@ class BtfTypes:
         return self.words[at + 1] >> 24 & self.masks[0]
 
     def vlen_at(self, at: int) -> int:
-        """How many members or the like it has (btf_type_vlen)."""
+        """The number of its members, values or parameters (btf_type_vlen)."""
         return self.words[at + 1] & self.masks[1]
 
     def name_at(self, offset: int) -> bytes | None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the check knows about a kernel that `kernel.resolve` chose: from its tree, else from its image.
-
-Of a kernel that has both, the tree says what modules are built against, and the image lends its keys.
+"""The facts about a kernel that `kernel.resolve` chose: from its tree, else from its image. If a kernel has both, the
+facts come from the tree, and the keys from the image.
 """
 
 from __future__ import annotations

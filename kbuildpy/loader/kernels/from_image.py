@@ -53,11 +53,11 @@ def kernel_from_image(
     modules = modules or modules_directory(release, root=top)
     settings = _config(known["config"], config, _config_places(image, release, top, modules))
     if settings is None:
-        missing[Fact.CONFIG] = f"neither is it in {image}, nor is there a config-{release} beside it"
+        missing[Fact.CONFIG] = f"it is not in {image}, and there is no config-{release} beside the image"
     shipped = None
     if modules is None:
         missing[Fact.OWN_MODULES] = f"there is no lib/modules/{release}/kernel below {top}"
-        missing[Fact.STRUCT_MODULE] = "it is read from the kernel's own modules, and there are none"
+        missing[Fact.STRUCT_MODULE] = "it is read from the kernel's own modules, which are missing"
     else:
         shipped = _shipped(modules, image, known["vermagic"], missing)
     vermagic = known["vermagic"] or (shipped.facts.vermagic if shipped and shipped.facts else None)
@@ -87,7 +87,7 @@ def _facts_of_image(image: Path) -> dict[str, Any]:
     kernel = read_kernel(image)
     machine = machine_of(kernel.contents)
     if machine not in NAMES:
-        raise KbuildError(f"{image}: a kernel of an architecture that is not known here", hint=f"{KNOWN_MACHINES} are")
+        raise KbuildError(f"{image}: a kernel of an unsupported architecture", hint=f"{KNOWN_MACHINES} are")
     rows = vmlinux_exports(kernel.contents, str(image))
     facts = {
         "release": kernel.release,
@@ -142,10 +142,10 @@ def _config(embedded: str | None, named: Path | None, places: list[Path]) -> dic
 def _shipped(modules: Path, image: Path, vermagic: str | None, missing: dict[Fact, str]) -> Shipped:
     shipped = read_shipped(modules)
     if shipped.facts is None:
-        missing[Fact.STRUCT_MODULE] = f"no module below {modules} tells it"
+        missing[Fact.STRUCT_MODULE] = f"no module below {modules} has it"
     elif vermagic is not None and shipped.facts.vermagic != vermagic:
         raise KbuildError(
-            f"{modules}: the modules are another kernel's than {image}: their vermagic is "
+            f"{modules}: the modules belong to another kernel than {image}: their vermagic is "
             f"'{shipped.facts.vermagic}', the kernel's '{vermagic}'",
             hint="name the modules that came with this kernel",
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.depmod_indexes import ALIASES, state_of
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 
@@ -66,18 +67,10 @@ def with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKern
 
 
 def _aliases(image: Path, release: str) -> list[list[int]]:
-    """The state of the lists of modules that a keyring hangs on, too."""
-    from kbuildpy.signing.kernel_image import alias_files
+    """The states of the lists of aliases, on which a keyring depends as well; [] for a list that does not exist."""
+    from kbuildpy.signing.kernel_image import module_directories
 
-    found = []
-    for listing in alias_files(image, release):
-        try:
-            status = listing.stat()
-        except OSError:
-            found.append([0, 0])
-        else:
-            found.append([status.st_mtime_ns, status.st_size])
-    return found
+    return [list(state_of(directory / ALIASES) or ()) for directory in module_directories(image, release)]
 
 
 def _to_json(keyring: Keyring) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def facts_of_modules(directory: Path) -> ModuleFacts | None:
 
 
 def module_facts_of(image: ModuleImage) -> ModuleFacts | None:
-    """vermagic and layout as a finished module has them; None for one that lacks a function or a name to go by."""
+    """vermagic and layout of a finished module; None for a module without the functions or names that show them."""
     section, name = image.section(THIS_MODULE), image.modinfo_values("name")
     vermagic = image.modinfo_values("vermagic")
     if section is None or len(name) != 1 or len(vermagic) != 1:

@@ -57,7 +57,8 @@ def machine_of(kernel: bytes) -> str:
 
 
 def vermagic_of(kernel: bytes, release: str) -> str | None:
-    """VERMAGIC_STRING of a kernel (kernel/module/main.c: vermagic), None if it cannot be told from other strings."""
+    """VERMAGIC_STRING of a kernel (kernel/module/main.c: vermagic), None if it cannot be distinguished from other
+    strings."""
     words = rb"((?:SMP )?(?:preempt |preempt_rt )?(?:mod_unload )?(?:modversions )?[!-~ ]*)\0"
     found = set(re.findall(rb"\0(" + re.escape(release.encode()) + rb" )" + words, kernel))
     return b"".join(found.pop()).decode() if len(found) == 1 else None

@@ -54,7 +54,7 @@ def _meaning(step: ScriptStep, given: str) -> Meaning | ScriptStep:
         return meaning
     reason = f"kernel {step.kernel.release} has no module {given}"
     if step.modules.find(given.replace("-", "_")) is not None:
-        reason += ": one is loaded, but modprobe looks among the kernel's own only"
+        reason += ": one is loaded, but modprobe finds only the kernel's own modules"
     return replace(step, errno="ENOENT", reason=reason)
 
 

@@ -18,7 +18,7 @@ class Unloading:
     errno: str | None
     """The name of the errno; None: the module is gone."""
     reason: str
-    """Why, in words."""
+    """The reason, a sentence."""
     modules: Modules
     """The modules that are loaded afterwards."""
     lines: tuple[str, ...] = ()

@@ -92,7 +92,7 @@ class Calls:
 
     def target(self, section: int, offset: int) -> str | None:
         """The function whose distance is at `offset` of `section`, measured from the end of these four bytes; None if
-        it is none of them."""
+        it is another function."""
         places = self._places.get(section)
         if places is None:
             places = self._places[section] = self._find(section)

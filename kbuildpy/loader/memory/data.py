@@ -83,7 +83,7 @@ class Memory:
         start, end = section.sh_offset + place.offset, section.sh_offset + section.sh_size
         stop = self.info.contents.find(b"\0", start, end)
         if stop < 0:
-            raise self._undefined(f"a string in {self.shown(place)} has no end there")
+            raise self._undefined(f"a string in {self.shown(place)} has no end")
         return self.info.contents[start:stop]
 
     def pointer(self, place: SectionOffset) -> Pointer:
@@ -102,7 +102,9 @@ class Memory:
         if isinstance(pointer, ImportedAddress):
             if pointer.is_far:
                 raise self._undefined(f"{size} bytes are written to {pointer}, where nothing is")
-            self.info.not_checked(f"whether {pointer.symbol} may be written to", reason="it is not the module's")
+            self.info.not_checked(
+                f"whether {pointer.symbol} may be written to", reason="it does not belong to the module"
+            )
             return
         if isinstance(pointer, int):
             raise self._undefined(f"{size} bytes are written to the address {pointer + shift:#x}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which memory of a module is writable, and until when (kernel/module/strict_rwx.c; main.c: do_init_module).
+"""The memory of a module that is writable, and how long (kernel/module/strict_rwx.c; main.c: do_init_module).
 
 From complete_formation on, read-only memory is protected. When init is over, memory for init only is freed, and memory
 that is read-only after init becomes so. Each function gives the obstacle in words, "" where there is none.

@@ -14,7 +14,8 @@ SPACES = b"\t\n\v\f\r \xa0"
 
 
 class Argument(NamedTuple):
-    """One argument: `value` is None without "=" (an "=" at the very beginning is none), `rest` what follows it."""
+    """One argument: `value` is None without "=" (an "=" at the very beginning does not count), `rest` is the text
+    behind it."""
 
     name: bytes
     value: bytes | None

@@ -91,7 +91,7 @@ def _is_kept(memory: Memory, entry: SectionOffset, place: SectionOffset, what: s
             memory.info.stage,
             f"parameter {as_text(name_at(memory, entry))} is read when the module is removed, and its {what}, "
             f"{memory.shown(place)}, is {obstacle}",
-            hint=f"take __initdata off the {what} of the parameter",
+            hint=f"remove __initdata from the {what} of the parameter",
         )
 
 

@@ -19,7 +19,7 @@ from kbuildpy.loader.verdict import Undefined
 
 
 class Fault(NamedTuple):
-    """Why a value was not taken: the errno's name, and the values that the parameter takes, in words."""
+    """Why a value was refused: the errno's name, and a sentence about the values that the parameter takes."""
 
     errno: str
     takes: str

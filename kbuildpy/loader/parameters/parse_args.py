@@ -136,7 +136,7 @@ def _unknown(info: LoadInfo, argument: Argument) -> None:
         _log(info, "dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds")
         return
     if dynamic_debug:
-        # "MODULE.dyndbg" is understood, too; what comes before the dot is taken for a module in every name.
+        # "MODULE.dyndbg" is accepted as well; in every name, the part before the dot is a module's name.
         before, dot, after = name.partition(b".")
         if (after if dot else name) == b"dyndbg":
             exec_queries(info, b"+p" if argument.value is None else argument.value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verdicts in words: for a terminal, and as a table of files and kernels."""
+"""Verdicts as text: for a terminal, and as a table of files and kernels."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _answer(verdict: Verdict) -> str:
     if verdict.accepted:
         return "accepted"
     if not verdict.readable:
-        return "not read, so not judged,"
+        return "not checked: the file cannot be read,"
     if verdict.errno is None:
         return "not safe to load, though not refused,"
     return f"refused with {errno_words(verdict.errno)}"

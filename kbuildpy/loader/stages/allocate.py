@@ -21,19 +21,24 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
     if blocks.by_type:
         blocks.sizes.update({kind: page_align(size) for kind, size in blocks.sizes.items()})
     if blocks.has_overflowed:
-        raise Undefined(info.stage, "its sections together are larger than the kernel can count", "look at their sizes")
+        raise Undefined(
+            info.stage, "its sections together are larger than the kernel can count", "check the sizes of the sections"
+        )
     if sum(blocks.sizes.values()) > info.machine.modules_size:
         line = "execmem: unable to allocate memory" if info.kernel.version >= since.EXECMEM else None
         if line and _shares_pages(info, _first_without_room(blocks.sizes, info.machine.modules_size)):
             # large pages are tried first
             info.log(line)
         raise info.refuse(
-            "ENOMEM", line, "it is larger than the room that the kernel has for modules", "look at the sections' sizes"
+            "ENOMEM",
+            line,
+            "it is larger than the kernel's address range for modules",
+            "check the sizes of the sections",
         )
     if blocks.by_type and blocks.kind_of.get(info.index.mod, "data") != "data":
         # (free_mod_mem: the data go last, because struct module should be in them)
         raise Undefined(
-            info.stage, "its struct module is not with its data, and is gone when they are freed", "build it again"
+            info.stage, "its struct module is not in its data, and is freed with its init sections", "build it again"
         )
     return MemoryLayout(blocks.sizes, _placed(info, blocks))
 

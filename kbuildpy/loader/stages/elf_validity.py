@@ -85,7 +85,7 @@ def _section_headers(info: LoadInfo) -> None:
         raise info.refuse("ENOEXEC", "Invalid ELF section header size", "its section headers are not of ELF64", DAMAGED)
     if hdr.e_shoff >= info.len or hdr.e_shnum * SHDR_SIZE[True] > info.len - hdr.e_shoff:
         raise info.refuse("ENOEXEC", "Invalid ELF section header overflow", "its section headers are cut off", DAMAGED)
-    # (the kernel reads the first one even where there is none)
+    # (the kernel reads the first header even if the file has none)
     if hdr.e_shnum == 0 and hdr.e_shoff + SHDR_SIZE[True] > len(info.contents):
         raise Undefined(info.stage, "it has no section headers, and the first is read beyond its end", DAMAGED)
 

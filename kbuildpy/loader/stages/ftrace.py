@@ -31,7 +31,7 @@ def _process_locs(info: LoadInfo, number: int, places: TraceSites) -> None:
     others = pointers(info, number, kinds.applied - kinds.absolute)
     size = info.sechdrs[number].sh_size // 8 * 8
     contents = info.data(number)
-    # Where the file has nothing there are zeros, but for what is relocated.
+    # Places without contents in the file are zero, except where relocations write.
     offsets = range(0, size, 8) if contents else sorted(at for at in {*found, *others} if at % 8 == 0 and at < size)
     for offset in offsets:
         pointer = found.get(offset)

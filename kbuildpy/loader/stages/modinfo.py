@@ -64,7 +64,7 @@ def check_vermagic(info: LoadInfo) -> None:
 
 
 def other_headers(info: LoadInfo) -> str:
-    """Why a module does not fit: in words, with the release in its vermagic."""
+    """Why a module does not fit the kernel: a sentence, with the release in its vermagic."""
     release = release_of_vermagic(get_modinfo(info, "vermagic") or "")
     named = f" (its vermagic names {release})" if release else ""
     return f"it was built against other headers than this kernel's{named}"

@@ -49,8 +49,8 @@ def apply_relocations(info: LoadInfo) -> None:
 
 
 def _check_this_module(info: LoadInfo, number: int) -> None:
-    """`__this_module` is in use by now: but for its two functions, a relocation there changes a member that the kernel
-    has filled in, or will. x86 refuses the first; the others it writes to."""
+    """`__this_module` is in use already: except for the pointers to its two functions, a relocation there changes a
+    member that the kernel sets. x86 refuses a member that is set already, and writes to the others."""
     layout = info.kernel.struct_module
     if layout is None:
         return

@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kbuildpy.run import run
-from kbuildpy.vm import boot
 from kbuildpy.vm.asynchronous import is_asynchronous
 from kbuildpy.vm.cpio import archive, character_device, directory, file
+from kbuildpy.vm.qemu import boot
 from tests.vm.kernels import EXPEDITED
 from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
 

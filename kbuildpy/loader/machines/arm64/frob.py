@@ -48,7 +48,9 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
             continue
         target = section.sh_info
         if target >= len(info.sechdrs):
-            raise Undefined(info.stage, f"{info.section_name(relsec)} is for section {target}, of {len(info.sechdrs)}")
+            raise Undefined(
+                info.stage, f"{info.section_name(relsec)} is for section {target}, but there are {len(info.sechdrs)}"
+            )
         if info.sechdrs[target].sh_flags & SHF_EXECINSTR:
             is_init = info.is_init_section(info.section_name(target))
             counts[INIT_PLT if is_init else PLT] += _count_plts(info, relsec, sections)

@@ -15,7 +15,7 @@ BTI = frozenset(bytes([hint, 0x24, 0x03, 0xD5]) for hint in (0x1F, 0x5F, 0x9F, 0
 
 def trace_sites(info: LoadInfo) -> TraceSites | None:
     """A nop where a function begins, behind `bti` if there is one; with call operations two nops come before. The nop
-    is overwritten: for a second entry there is none any more."""
+    is overwritten, so a second entry for the same place finds none."""
     if not info.is_set("DYNAMIC_FTRACE_WITH_REGS", "DYNAMIC_FTRACE_WITH_ARGS"):
         return None
     call_ops = info.kernel.has("DYNAMIC_FTRACE_WITH_CALL_OPS") is True

@@ -173,7 +173,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns) -> None:
         name = info.section_name(relsec)
         if symbol >= len(info.values):
             raise Undefined(
-                info.stage, f"relocation {entry} of {name} names symbol {symbol}, and there are {len(info.values)}"
+                info.stage, f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)}"
             )
         if kind in NONE:
             continue
@@ -198,7 +198,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns) -> None:
             _emit_plt_entry(info, relsec, entry)
         elif overflow is None:
             info.not_checked(
-                f"whether relocation {entry} of {name} overflows", reason="that depends on where the kernel lies"
+                f"whether relocation {entry} of {name} overflows", reason="that depends on the kernel's address"
             )
         elif overflow:
             raise info.refuse(

@@ -14,8 +14,8 @@ _CALL = b"\xe8"
 
 
 def trace_sites(info: LoadInfo) -> TraceSites | None:
-    """At each address a call of `__fentry__`, which is overwritten: for a second entry there is none any more. Where
-    the configuration is not known, nops will do."""
+    """At each address a call of `__fentry__`. It is overwritten, so a second entry for the same place finds none. If
+    the configuration is not known, nops are accepted as well."""
     # Objtool has put nops there already.
     if info.kernel.has("FTRACE_MCOUNT_USE_OBJTOOL"):
         return None

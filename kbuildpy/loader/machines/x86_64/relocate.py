@@ -115,7 +115,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
         name = info.section_name(relsec)
         if symbol >= len(info.values):
             raise Undefined(
-                info.stage, f"relocation {entry} of {name} names symbol {symbol}, and there are {len(info.values)}"
+                info.stage, f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)}"
             )
         if kind == R_X86_64_NONE:
             continue
@@ -130,7 +130,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
         overflow = _overflow(info, kind, symbol, addend) if kind in CHECKED else False
         if overflow is None:
             info.not_checked(
-                f"whether relocation {entry} of {name} overflows", reason="that depends on where the kernel lies"
+                f"whether relocation {entry} of {name} overflows", reason="that depends on the kernel's address"
             )
         if overflow and overflow_first:
             raise _overflows(info, relsec, entry)
@@ -172,7 +172,7 @@ def nonzero_place(info: LoadInfo, relsec: int, entry: int, reason: str = "", hin
         "ENOEXEC",
         f"module: {before} relocation target, existing value is nonzero for {place}type {kind}, loc <loc>, val {value}",
         f"relocation {entry} of {info.section_name(relsec)} is for {offset:#x} of {info.section_name(number)}, "
-        + (reason or "where there is something already"),
+        + (reason or "at a place that is not zero"),
         hint or "link the module with the linker and flags of the kernel tree (ld -r), which leaves zeros there",
     )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The words of a command that takes paths and variables, as make does on its command line."""
+"""Options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and words that are paths or VAR=VALUE."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*=")
 
 
 def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Paths, and variables by name. Raises `UsageError` for a word that can be neither."""
+    """The paths among `words`, and the variables by name. Raises `UsageError` for a word that is neither."""
     paths = [word for word in words if not _VARIABLE.match(word)]
     misnamed = [word for word in paths if "=" in word and not Path(word).exists()]
     if misnamed:
         raise UsageError(
-            f"{misnamed[0]}: not a variable of make's, and no directory",
-            hint="a variable is NAME=VALUE, its name letters, digits and underscores",
+            f"{misnamed[0]}: neither a variable of make nor a directory",
+            hint="a variable is NAME=VALUE; its name has letters, digits and underscores",
         )
     return paths, dict(word.split("=", 1) for word in words if _VARIABLE.match(word))
 
 
 def named_path(word: str) -> Path:
-    """The type of an argument that names a file or a directory. An empty one, as an unset variable of a shell is,
-    would be the directory that one is in."""
+    """The type of an argument that names a file or a directory. An empty argument, such as an unset shell variable, is
+    refused: it would mean the working directory."""
     if not word:
         raise argparse.ArgumentTypeError("an empty name")
     return Path(word)
@@ -40,17 +40,17 @@ _TREES = (
 
 
 def add_kernels(parser: argparse.ArgumentParser, help: str = _TREES) -> None:
-    """`-k KERNEL`, which may repeat: `kernels`, the words that `kernel.resolve` takes."""
+    """Add `-k KERNEL`, which may repeat: `kernels`, the words for `kernel.resolve`."""
     parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels", help=help)
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """`-j N`: `jobs`, which `job_count` reads."""
+    """Add `-j N`: `jobs`, which `job_count` reads."""
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="jobs at a time (default: one per processor)")
 
 
 def job_count(args: argparse.Namespace) -> int:
-    """How many jobs `-j` asks for, 0 where it does not. Raises `UsageError` for less than one."""
+    """The number of jobs of `-j`, 0 without the option. Raises `UsageError` for less than one."""
     jobs: int | None = args.jobs
     if jobs is not None and jobs < 1:
         raise UsageError(f"-j {jobs}: at least one job")
@@ -58,15 +58,15 @@ def job_count(args: argparse.Namespace) -> int:
 
 
 def add_quiet(parser: argparse.ArgumentParser, help: str, *, besides: Sequence[str] = ()) -> None:
-    """`-q`: `quiet`; `besides` are other letters that a command has for it."""
+    """Add `-q`: `quiet`; `besides` are other letters for it."""
     parser.add_argument("-q", "--quiet", *besides, action="store_true", dest="quiet", help=help)
 
 
 def add_verbose(parser: argparse.ArgumentParser, help: str, *, besides: Sequence[str] = ()) -> None:
-    """`-v`: `verbose`; the same."""
+    """Add `-v`: `verbose`; `besides` are other letters for it."""
     parser.add_argument("-v", "--verbose", *besides, action="store_true", dest="verbose", help=help)
 
 
 def add_format(parser: argparse.ArgumentParser, help: str, *, formats: Sequence[str] = ("text", "json")) -> None:
-    """`--format`: `format`, which is text unless another one is asked for."""
+    """Add `--format`: `format`, by default text."""
     parser.add_argument("--format", choices=formats, default="text", help=help)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Aliases of the device tables that are not regular (scripts/mod/file2alias.c: the do_*_entry functions).
 
-Each function turns one entry of a table into its alias, or into several; which table it is for stands in
-`device_tables`.
+Each function turns one entry of a table into its alias, or into several. `device_tables` says which table each function
+is for.
 """
 
 from __future__ import annotations

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The Debian package that has a program: for the hint of an error about a missing one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_PACKAGE_OF_PROGRAM = {
+    "make": "make",
+    "ld": "binutils",
+    "nm": "binutils",
+    "objcopy": "binutils",
+    "strip": "binutils",
+    "pahole": "pahole",
+    "sparse": "sparse",
+    "depmod": "kmod",
+    "modinfo": "kmod",
+    "xz": "xz-utils",
+    "busybox": "busybox-static",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-system-aarch64": "qemu-system-arm",
+}
+
+# `LLVM=-15` appends the version to the names of programs, as Debian does to the names of packages.
+_LLVM_PROGRAM = re.compile(r"(ld\.lld|llvm-[a-z]+)((?:-\d+)?)")
+
+
+def install_hint(program: str) -> str:
+    """The command that installs `program` on a Debian system."""
+    return f"apt-get install {package_of(program)}"
+
+
+def package_of(program: str) -> str:
+    """The Debian package that has `program`; most packages have the name of the program."""
+    name = Path(program).name
+    if name.endswith("-strip"):
+        triplet = name.removesuffix("-strip")
+        return "llvm" if triplet == "llvm" else f"binutils-{triplet.replace('_', '-')}"
+    llvm = _LLVM_PROGRAM.fullmatch(name)
+    if llvm:
+        return ("lld" if llvm[1] == "ld.lld" else "llvm") + llvm[2]
+    return _PACKAGE_OF_PROGRAM.get(name, name)

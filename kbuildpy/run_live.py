@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs a program whose output is read while it runs: QEMU, whose console the caller watches."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from kbuildpy.child import end_with
+from kbuildpy.errors import CommandError
+from kbuildpy.execute import Completed
+from kbuildpy.not_started import not_started
+
+
+def run_live(
+    argv: Sequence[str | Path], *, watch: Callable[[bytes], float | None], stdin: int | None = None
+) -> Completed | None:
+    """Run `argv` and pass its standard output to `watch` as it arrives. Returns None if the program was stopped here.
+
+    `watch` is called with b"" first. It returns the seconds to wait for more output: None for no limit, 0 or less to
+    stop. When the time is over, `watch` is called with b"" once more, and the program is killed. `stdin` is a file
+    descriptor (default: no input). Raises `CommandError` for a program that does not exist, or that fails by itself,
+    with its standard error. An exception of `watch` ends the program, and so does the end of this process.
+    """
+    words = [str(word) for word in argv]
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                preexec_fn=partial(end_with, os.getpid()),
+            )
+        except OSError as error:
+            raise not_started(words[0], "", error.errno or 0) from error
+        assert process.stdout
+        try:
+            with process.stdout as output:
+                if not _watch_output(output.fileno(), watch):
+                    return None
+            status = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+        errors.seek(0)
+        completed = Completed(status, b"", errors.read())
+    if status:
+        said = completed.error_text.strip()
+        raise CommandError(f"{words[0]} failed with status {status}: {said}", stderr=said, returncode=status)
+    return completed
+
+
+def _watch_output(descriptor: int, watch: Callable[[bytes], float | None]) -> bool:
+    """Whether the program closed its output; False if `watch` stopped it."""
+    patience = watch(b"")
+    while patience is None or patience > 0:
+        readable, _, _ = select.select([descriptor], [], [], patience)
+        chunk = os.read(descriptor, 1 << 16) if readable else b""
+        if readable and not chunk:
+            return True
+        patience = watch(chunk)
+        if not readable:
+            break
+    return False
