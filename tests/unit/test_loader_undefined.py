@@ -4,17 +4,18 @@ that a module which is loaded by itself in a kernel of today does not meet."""
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from kbuildpy.elf.constants import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_RELA, STB_WEAK
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_RELA, STB_WEAK
 from kbuildpy.errors import KbuildError
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.load_module import load_module
-from kbuildpy.loader.loaded import Loaded, Modules
+from kbuildpy.loader.loaded import Loaded, ModuleExport, Modules
 from kbuildpy.loader.memory.data import ImportedAddress, Memory, SectionOffset
 from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.parameters.destroy_params import destroy_params
@@ -171,6 +172,27 @@ def test_an_export_whose_name_is_nowhere_is_read_all_the_same(
 ) -> None:
     with pytest.raises(Undefined, match=words):
         own_exports(module(Sec("__ksymtab", RODATA, contents, relocations)))
+
+
+def test_exports_of_a_table_without_contents_are_found_by_its_relocations() -> None:
+    """Such a table claims any size."""
+    strings = Sec("__ksymtab_strings", RODATA, b"first\0second\0SPACE\0")
+    relocations = [Rel(16, R_PC32, 5), Rel(64, R_PC32, 5, 6), Rel(68, R_PC32, 5, 13)]
+    base = (Sec(".text", TEXT), Sec(".data", DATA))
+    table = Sec("__ksymtab", RODATA, b"", relocations, type=SHT_NOBITS)
+    crcs = Sec("__kcrctab", RODATA, bytes(range(64)))
+    info = info_of([*base, strings, table, crcs], [*SYMBOLS, Sym("strings", 3)])
+    info.sechdrs[4].sh_size = 1 << 20
+    tracemalloc.start()
+    found = own_exports(info)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == {
+        "": ModuleExport(0x03020100, False, ""),
+        "first": ModuleExport(0x07060504, False, ""),
+        "second": ModuleExport(0x17161514, False, "SPACE"),
+    }
+    assert peak < 1 << 20
 
 
 # --- Where sections go.

@@ -5,6 +5,9 @@ relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
 from kbuildpy.elf.headers import c_string
 from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL, KSYM_FLAG_GPL_ONLY
@@ -19,44 +22,53 @@ def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
     """The module's exported symbols, in the kernel's order of looking at them."""
     exports: dict[str, ModuleExport] = {}
     if info.kernel.version >= since.FLAGSTAB:
-        flags = info.data(info.find_sec("__kflagstab"))
-        for number, (name, namespace) in enumerate(_table(info, "__ksymtab")):
+        flags, crcs = info.data(info.find_sec("__kflagstab")), _crcs(info, "__kcrctab")
+        for number, name, namespace in _table(info, "__ksymtab"):
             gpl_only = number < len(flags) and bool(flags[number] & KSYM_FLAG_GPL_ONLY)
-            exports.setdefault(name, ModuleExport(_crc(info, "__kcrctab", number), gpl_only, namespace))
+            exports.setdefault(name, ModuleExport(_crc(crcs, number), gpl_only, namespace))
         return exports
     for suffix in ("", "_gpl"):
-        for number, (name, namespace) in enumerate(_table(info, "__ksymtab" + suffix)):
-            crc = _crc(info, "__kcrctab" + suffix, number)
-            exports.setdefault(name, ModuleExport(crc, suffix == "_gpl", namespace))
+        crcs = _crcs(info, "__kcrctab" + suffix)
+        for number, name, namespace in _table(info, "__ksymtab" + suffix):
+            exports.setdefault(name, ModuleExport(_crc(crcs, number), suffix == "_gpl", namespace))
     return exports
 
 
-def _crc(info: LoadInfo, section: str, number: int) -> int | None:
+def _crcs(info: LoadInfo, section: str) -> bytes:
     index = info.find_sec(section)
-    table = info.data(index)[4 * number : 4 * number + 4] if index else b""
-    return int.from_bytes(table, "little") if len(table) == 4 else None
+    return info.data(index) if index else b""
 
 
-def _table(info: LoadInfo, section: str) -> list[tuple[str, str]]:
-    """Name and namespace of each entry; "" for one that no relocation fills in."""
+def _crc(crcs: bytes, number: int) -> int | None:
+    entry = crcs[4 * number : 4 * number + 4]
+    return int.from_bytes(entry, "little") if len(entry) == 4 else None
+
+
+def _table(info: LoadInfo, section: str) -> Iterator[tuple[int, str, str]]:
+    """Number, name and namespace of each entry; "" for one that no relocation fills in. Of those of a table that the
+    file does not contain (SHT_NOBITS), only the first, because its size is a mere claim."""
     index = info.find_sec(section)
     if not index:
-        return []
+        return
     places: dict[int, Relocation] = {}
     for number, header in enumerate(info.sechdrs):
         if header.sh_type == SHT_RELA and header.sh_info == index:
             places.update((entry.offset, entry) for entry in info.relocation_entries(number) if entry.type)
     if any(offset % 4 or entry.type not in info.machine.relocations.relative for offset, entry in places.items()):
         raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an offset, and followed")
-    count = info.sechdrs[index].sh_size // KERNEL_SYMBOL.size
+    size = KERNEL_SYMBOL.size
+    numbers: Sequence[int] = range(info.sechdrs[index].sh_size // size)
     contents = info.data(index)
-    for at in range(0, count * KERNEL_SYMBOL.size, 4):
-        if at % KERNEL_SYMBOL.size and at not in places and any(contents[at : at + 4]):
+    if not contents:
+        relocated = {offset // size for offset in places}
+        others = (number for number in numbers if number not in relocated)
+        numbers = sorted({*(number for number in relocated if number in numbers), *islice(others, 1)})
+    for at in range(0, len(contents) // size * size, 4):
+        if at % size and at not in places and any(contents[at : at + 4]):
             raise Undefined(info.stage, f"an entry of {section} holds an offset to nowhere, and is followed")
-    return [
-        (_string(info, places.get(place + 4)), _string(info, places.get(place + 8)))
-        for place in range(0, count * KERNEL_SYMBOL.size, KERNEL_SYMBOL.size)
-    ]
+    for number in numbers:
+        place = number * size
+        yield number, _string(info, places.get(place + 4)), _string(info, places.get(place + 8))
 
 
 def _string(info: LoadInfo, entry: Relocation | None) -> str:
