@@ -25,6 +25,7 @@ Modules:
 - `module_files`: suffixes, names, finding and reading module files.
 - `stated`: the release and the dependencies that a module states, read without taking it apart.
 - `own_modules`: the modules that a kernel came with, as modprobe sees them.
+- `needs_first`: an order for modules that need each other.
 - `depmod_indexes`: modules.dep, modules.alias and the other indexes, as values.
 - `depmod_order`: which of several files of one name modprobe takes.
 - `names_in_use`: names that a new module should not have.

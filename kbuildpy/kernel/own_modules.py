@@ -31,6 +31,7 @@ from kbuildpy.kernel.depmod_indexes import (
     state_of,
 )
 from kbuildpy.kernel.module_files import module_name, read_module, walk_modules
+from kbuildpy.kernel.needs_first import needs_first
 from kbuildpy.kernel.stated import stated_needs
 
 
@@ -82,13 +83,15 @@ class OwnModules:
         listed = _listed(self.directory)
         if listed is not None:
             return listed[name].needs if name in listed else None
-        path = self.files().get(name)
-        if path is None:
+        files = self.files()
+        if name not in files:
             return None
-        order: list[str] = []
-        for below in _stated_needs(path, state_of(path)):
-            order += [item for item in (*(self.needs(below) or ()), below) if item not in order]
-        return tuple(order)
+
+        def stated(module: str) -> tuple[str, ...]:
+            path = files.get(module)
+            return () if path is None else _stated_needs(path, state_of(path))
+
+        return tuple(needs_first([name], stated)[:-1])
 
     def meaning(self, name: str) -> Meaning:
         """The module that is called `name`, else those that have it for an alias, else what is built into the

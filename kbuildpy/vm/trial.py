@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.depmod_indexes import read_softdeps
 from kbuildpy.kernel.module_files import is_module_name, module_name, read_module
+from kbuildpy.kernel.needs_first import needs_first
 from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.kernel.release import release_of_vermagic
 
@@ -94,10 +95,10 @@ def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial
 def with_dependencies(trials: Sequence[Trial], fetch: Callable[[], OwnModules]) -> list[Trial]:
     """`trials` and all that they need, each after what it needs, else in the order given.
 
-    `fetch` gets the kernel's own modules, and is called only if one of them is needed. In the result `needs` and
-    `likes` name all modules that are loaded for one, also for the sake of another; what is found nowhere is left in
-    `needs`, for the kernel to say what it thinks of that. Raises `UsageError` for two modules of one name,
-    `KbuildError` for a circle, and what `fetch` raises.
+    `fetch` gets the kernel's own modules, and is called only if one of them is needed. In the result `likes` has the
+    names of modules that are loaded; `needs` stays (those that a module needs directly; all, of the kernel's own), also
+    with a name that is found nowhere: the kernel decides what becomes of it. Raises `UsageError` for two modules of one
+    name, `KbuildError` for a circle, and what `fetch` raises.
     """
     by_name: dict[str, Trial] = {}
     for trial in trials:
@@ -169,28 +170,15 @@ def asked_modules(
 
 def closure(trials: Sequence[Trial], wanted: Iterable[str]) -> list[Trial]:
     """Those of `trials` that are called one of `wanted`, and those that they need or like, in order."""
-    by_name = {trial.name: trial for trial in trials}
-    names: set[str] = set()
-
-    def add(name: str) -> None:
-        if name in by_name and name not in names:
-            names.add(name)
-            for needed in (*by_name[name].needs, *by_name[name].likes):
-                add(needed)
-
-    for name in wanted:
-        add(name)
+    below = {trial.name: (*trial.needs, *trial.likes) for trial in trials}
+    names = {*needs_first(wanted, lambda module: below.get(module, ()))}
     return [trial for trial in trials if trial.name in names]
 
 
 def needed_by(trials: Sequence[Trial], name: str) -> set[str]:
     """The modules that `name` cannot be loaded without, and itself."""
-    by_name: Mapping[str, Trial] = {trial.name: trial for trial in trials}
-    found = {name}
-    if name in by_name:
-        for needed in by_name[name].needs:
-            found |= needed_by(trials, needed)
-    return found
+    needs = {trial.name: trial.needs for trial in trials}
+    return {*needs_first([name], lambda module: needs.get(module, ()))}
 
 
 def _named(own: OwnModules, name: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.stages.requires import in_order
 from tests.loader_info import load_info, sentences
 
@@ -45,3 +46,25 @@ def test_a_required_module_that_was_not_given_is_not_said_twice() -> None:
     info.requires, info.absent = ["strange"], ["strange"]
     assert in_order(info) == ("strange",)
     assert sentences(info) == []
+
+
+def test_loaded_modules_with_many_ways_to_each_other_are_walked_through_once() -> None:
+    info = load_info(b"", kernel_with(OwnModules(Path("/nowhere"))))
+    loaded = (Loaded(f"m{number}", uses=(f"m{number - 1}", f"m{number - 2}")) for number in range(2, 1200))
+    info.modules = Modules((Loaded("m0"), Loaded("m1", uses=("m0",)), *loaded))
+    info.requires = ["m1199"]
+    assert in_order(info) == tuple(f"m{number}" for number in range(1200))
+
+
+def test_the_needs_that_are_known_are_said_beside_those_that_are_not() -> None:
+    class OneIsUnreadable(OwnModules):
+        def needs(self, name: str) -> tuple[str, ...]:
+            if name == "bad":
+                raise KbuildError("/lib/modules/bad.ko.xz: cut off")
+            return ()
+
+    info = load_info(b"", kernel_with(OneIsUnreadable(Path())))
+    info.modules = Modules((Loaded("user", uses=("good", "bad")),))
+    info.requires = ["user"]
+    assert in_order(info) == ("good", "bad", "user")
+    assert sentences(info) == ["the modules that bad needs: /lib/modules/bad.ko.xz: cut off"]

@@ -66,6 +66,15 @@ def test_without_depmod_modules_are_walked_through_and_state_their_needs(tmp_pat
     assert exporting_modules(tmp_path) is None
 
 
+def test_modules_with_many_ways_to_each_other_are_walked_through_once(tmp_path: Path) -> None:
+    """Without depmod's list: a chain in which each module needs the two before it, and the last is needed by them."""
+    (tmp_path / "kernel").mkdir()
+    for number in range(1200):
+        needs = ",".join(f"m{below}" for below in (number - 1, number - 2) if below >= 0) or "m1199"
+        (tmp_path / f"kernel/m{number}.ko").write_bytes(b"\0depends=" + needs.encode() + b"\0")
+    assert OwnModules(tmp_path).needs("m1199") == tuple(f"m{number}" for number in range(1199))
+
+
 def test_a_directory_that_is_not_there_has_no_modules_and_none_is_passed_over(tmp_path: Path) -> None:
     assert [*walk_modules(tmp_path / "none")] == []
     for path in ("b/z.ko", "a.ko.zst", "b/build/m.ko.gz", "c.ko.lz4", "d.o"):

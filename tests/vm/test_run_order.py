@@ -56,6 +56,12 @@ def test_a_boot_for_some_has_what_they_need_and_no_more() -> None:
     assert needed_by(all_, "d") == {"d"}
 
 
+def test_modules_with_many_ways_to_each_other_are_walked_through_once() -> None:
+    all_ = [trial(f"m{number}", needs=(f"m{number - 1}", f"m{number - 2}")) for number in range(2, 1200)]
+    assert len(needed_by(all_, "m1199")) == 1200
+    assert closure(all_, ["m1199"]) == all_
+
+
 def test_soft_dependencies_that_come_before_are_told_from_those_after() -> None:
     assert read_softdeps("pre: a b post: c").pre == ("a", "b")
     assert read_softdeps("post: c pre: a").pre == ("a",)
