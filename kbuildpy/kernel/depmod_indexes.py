@@ -21,6 +21,7 @@ SYMBOLS = "modules.symbols"
 """The index of exported symbols."""
 
 _SPECIAL = re.compile(r"[*?\[]")
+_DASH_OR_BRACKETS = re.compile(r"-|\[[^\]]*\]?")
 
 Index = TypeVar("Index")
 State = tuple[int, int, int] | None
@@ -107,9 +108,7 @@ def read_softdeps(text: str) -> Softdeps:
 
 def plain_name(name: str) -> str:
     """A name or pattern as kmod compares it: with - as _, but not in brackets (shared/util.c: alias_normalize)."""
-    start, bracket, rest = name.partition("[")
-    inside, end, after = rest.partition("]")
-    return start.replace("-", "_") + bracket + inside + end + (plain_name(after) if after else "")
+    return _DASH_OR_BRACKETS.sub(lambda found: "_" if found[0] == "-" else found[0], name)
 
 
 def state_of(path: Path) -> State:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kernel.depmod_indexes import Softdeps, exporting_modules
+from kbuildpy.kernel.depmod_indexes import Softdeps, exporting_modules, plain_name
 from kbuildpy.kernel.module_files import module_name, walk_modules
 from kbuildpy.kernel.own_modules import Meaning, OwnModules
 from kbuildpy.kernel.release import release_of_vermagic
@@ -73,6 +73,10 @@ def test_modules_with_many_ways_to_each_other_are_walked_through_once(tmp_path: 
         needs = ",".join(f"m{below}" for below in (number - 1, number - 2) if below >= 0) or "m1199"
         (tmp_path / f"kernel/m{number}.ko").write_bytes(b"\0depends=" + needs.encode() + b"\0")
     assert OwnModules(tmp_path).needs("m1199") == tuple(f"m{number}" for number in range(1199))
+
+
+def test_a_name_may_have_any_number_of_brackets() -> None:
+    assert plain_name("a-[b-c]-" + "[-]-" * 3000 + "[-d") == "a_[b-c]_" + "[-]_" * 3000 + "[-d"
 
 
 def test_a_directory_that_is_not_there_has_no_modules_and_none_is_passed_over(tmp_path: Path) -> None:
