@@ -2,25 +2,28 @@
 """Results of tests as programs print them: TAP and KTAP (Documentation/dev-tools/ktap.rst).
 
 Counterpart: tools/testing/kunit/kunit_parser.py. Lines that are neither are left out, for the kernel may say something
-in between. A point is finished by its own line, so what is indented further and came before it are its parts.
+in between. A point is finished by its own line, so what is indented further and came before it are its parts. A module
+prints what it likes: numbers and nesting have limits.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _VERSION = re.compile(r"(\s*)K?TAP version \d+\s*$")
-_PLAN = re.compile(r"(\s*)1\.\.(\d+)\s*(?:#\s*(.*))?$")
-_POINT = re.compile(r"(\s*)(not )?ok\b(?:\s+(\d+))?(?:\s+-)?(?:\s+(.*))?$")
-_SUBTEST = re.compile(r"(\s*)# Subtest:\s*(.*?)\s*$")
+_PLAN = re.compile(r"(\s*)1\.\.(\d{1,9})\s*(?:#\s*(.*))?$")
+_POINT = re.compile(r"(\s*)(not )?ok\b(?:\s+(\d{1,9}))?(?:\s+-)?(?:\s+(.*))?$")
+_SUBTEST = re.compile(r"(\s*)# Subtest:(.*)$")
 _DIAGNOSTIC = re.compile(r"(\s*)#\s?(.*)$")
 _BAIL = re.compile(r"\s*Bail out!\s*(.*)$")
 _DIRECTIVE = re.compile(r"(?:^|\s)#\s*(SKIP|TODO|XFAIL)\b:?\s*(.*)$", re.IGNORECASE)
 
 OK, NOT_OK, SKIP, TODO = "ok", "not ok", "skip", "todo"
 """The result of a point; one marked TODO may fail."""
+_DEEPEST = 50
+"""Levels of points that are kept apart."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,20 @@ class _Level:
     plan: int | None = None
     skipped: str = ""
     points: list[Point] = field(default_factory=list)
+    depth: int = 0
+    """How deep `points` are nested."""
     diagnostics: list[str] = field(default_factory=list)
+
+    def add(self, point: Point, within: int, problems: list[str]) -> None:
+        """Add `point`, whose parts are nested `within` deep; beside its parts, where that is too deep."""
+        if within >= _DEEPEST:
+            said = f"points are nested more than {_DEEPEST} deep: they are taken out of each other"
+            if problems[-1:] != [said]:
+                problems.append(said)
+            self.points += point.points
+            point = replace(point, points=())
+        self.points.append(point)
+        self.depth = max(self.depth, min(within + 1, _DEEPEST))
 
 
 def read_tap(lines: Iterable[str], *, needs_plan: bool = True) -> Tap | None:
@@ -116,7 +132,7 @@ def read_tap(lines: Iterable[str], *, needs_plan: bool = True) -> Tap | None:
         elif bail := _BAIL.match(line):
             problems.append(f"it bailed out{f': {bail[1]}' if bail[1] else ''}")
         elif subtest := _SUBTEST.match(line):
-            _level(levels, len(subtest[1]), problems).name = subtest[2]
+            _level(levels, len(subtest[1]), problems).name = subtest[2].strip()
         elif diagnostic := _DIAGNOSTIC.match(line):
             remark = len(diagnostic[1])
             _at(levels, remark).diagnostics.append(diagnostic[2])
@@ -125,7 +141,7 @@ def read_tap(lines: Iterable[str], *, needs_plan: bool = True) -> Tap | None:
         level = levels.pop()
         if level.points or level.name:
             problems.append(f"{level.name or 'a subtest'} did not come to its end")
-            levels[-1].points.append(Point(0, level.name, NOT_OK, points=tuple(level.points)))
+            levels[-1].add(Point(0, level.name, NOT_OK, points=tuple(level.points)), level.depth, problems)
     top = levels[0]
     if not (announced or (top.plan is not None and (top.points or top.skipped))):
         return None
@@ -139,12 +155,12 @@ def _at(levels: list[_Level], indent: int) -> _Level:
 
 
 def _level(levels: list[_Level], indent: int, problems: list[str]) -> _Level:
-    """The level of this indentation; a new one if there is none."""
+    """The level of this indentation; a new one if there is none, and there are not too many."""
     while levels[-1].indent > indent:
         level = levels.pop()
         if level.points:
             problems.append(f"{level.name or 'a subtest'} did not come to its end")
-    if levels[-1].indent < indent:
+    if levels[-1].indent < indent and len(levels) <= _DEEPEST:
         levels.append(_Level(indent))
     return levels[-1]
 
@@ -153,11 +169,13 @@ def _add_point(levels: list[_Level], match: re.Match[str], problems: list[str]) 
     indent = len(match[1])
     parts: tuple[Point, ...] = ()
     inner: list[str] = []
+    within = 0
     while levels[-1].indent > indent:
         level = levels.pop()
         problems += _missing(level, needs_plan=False)
         inner += level.diagnostics
         parts = (*parts, *level.points)
+        within = max(within, level.depth)
     level = levels[-1] if levels[-1].indent == indent else _level(levels, indent, problems)
     text = match[4] or ""
     directive = _DIRECTIVE.search(text)
@@ -171,7 +189,7 @@ def _add_point(levels: list[_Level], match: re.Match[str], problems: list[str]) 
         problems.append(f"point {len(level.points) + 1} has the number {number}")
     diagnostics = (*level.diagnostics, *inner)
     level.diagnostics.clear()
-    level.points.append(Point(number, text.strip(), result, reason.strip(), diagnostics, parts))
+    level.add(Point(number, text.strip(), result, reason.strip(), diagnostics, parts), within, problems)
 
 
 def _missing(level: _Level, *, needs_plan: bool) -> list[str]:

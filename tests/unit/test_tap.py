@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +100,36 @@ def test_a_remark_of_kunit_goes_on_in_lines_of_its_own() -> None:
 def test_nothing_to_test_is_skipped() -> None:
     assert read("1..0 # SKIP no device").skipped == "no device"
     assert read("KTAP version 1\n1..0").skipped == "there is nothing to test"
+
+
+def test_a_number_of_any_length_can_be_read() -> None:
+    digits = "9" * 5000
+    tap = read(f"TAP version 13\n1..{digits}\nok {digits}\nok 1\n1..2")
+    assert [(point.number, point.name) for point in tap.points] == [(0, digits), (1, "")]
+
+
+@pytest.mark.parametrize("indents", [range(1100, 0, -1), range(1, 1101)])
+def test_points_that_are_nested_too_deep_are_taken_out_of_each_other(indents: range) -> None:
+    tap = read("\n".join(["KTAP version 1", *(f"{' ' * indent}not ok 1 a" for indent in indents)]))
+    assert sum(leaf.name == "a" for point in tap.points for leaf in point.leaves()) > 1000
+    assert all(json.dumps(point.to_json()) for point in tap.points)
+    assert all(point.failed for point in tap.points if point.points)
+
+
+def test_points_that_are_nested_as_deep_as_can_be_stay_nested() -> None:
+    tap = read("KTAP version 1\n" + "\n".join(f"{' ' * indent}ok 1 a" for indent in range(49, -1, -1)) + "\n1..1")
+    depth, points = 0, tap.points
+    while points:
+        (point,), depth = points, depth + 1
+        points = point.points
+    assert (depth, tap.problems) == (50, ())
+
+
+def test_a_line_of_spaces_is_read_in_little_time() -> None:
+    began = process_time()
+    tap = read(f"KTAP version 1\n1..1\n # Subtest: a{' ' * 30_000}b\n ok 1\nok 1")
+    assert process_time() - began < 2
+    assert tap.problems == ()
 
 
 @given(st.text(alphabet="KTAPversion 1.2#okntSubsSIP:-\n", max_size=200))
