@@ -19,7 +19,7 @@ _ADDRESS = re.compile(r"(?:\baddress:? |^RIP: 0010:0x|^pc : (?:0x)?)([0-9a-f]{16
 
 # Who asked for memory; a place in a trace that has no name: `[<0000000012345678>] 0xffffffffc0000015`, later without
 # what is in brackets
-_PROCESS = re.compile(r'^\s*comm ".*", pid (\d+),')
+_PROCESS = re.compile(r'^\s*comm ".*", pid (\d{1,10}),')
 _NAMELESS = re.compile(r"^\s*(?:\[<[0-9a-f]+>\] )?0x([0-9a-f]{16})$")
 
 

@@ -23,6 +23,7 @@ from kbuildpy.vm.debugger import add_symbol_file, how_to_attach
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel, kernels_of_releases
+from kbuildpy.vm.left_behind import leaked_memory
 from kbuildpy.vm.machine import X86_64
 from kbuildpy.vm.report import FORGED
 from kbuildpy.vm.trial import Trial, read_trial
@@ -215,6 +216,11 @@ def test_what_is_reported_without_a_word_may_be_anything(line: str) -> None:
     boot = heard([*lines, f"m: tainted 0 {WORDS[3]}", *oops])
     trials = [Trial(name, Path(f"{name}.ko"), ModuleImage(elf_object([], []), "x")) for name in ("a", "b")]
     judge(trials, boot, limit=4)
+
+
+def test_a_process_number_of_any_length_in_a_list_of_lost_memory_names_no_process() -> None:
+    lines = ["unreferenced object 0xffff888003a1c000 (size 64):", f'  comm "insmod", pid {"9" * 5000}, jiffies 1']
+    assert leaked_memory(lines, {9: "a"}, {}) == {"": tuple(lines)}
 
 
 @pytest.mark.parametrize("shell", [False, True])
