@@ -119,7 +119,7 @@ def find_complaints(log: Sequence[str], *, modules: Sequence[str] = ()) -> list[
     found = []
     number = 0
     while number < len(log):
-        block = _block(log[number:])
+        block = _block(log[number : number + _LONGEST])
         if block:
             number += len(block)
             found += _complaint_of(block, modules)
