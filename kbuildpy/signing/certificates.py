@@ -93,6 +93,11 @@ class Certificate:
         same = self.identifier == by_issuer or (by_key is not None and self.subject_key == by_key)
         return self.issued_by_itself and (same or not named)
 
+    @cached_property
+    def signs_itself(self) -> bool:
+        """Whether it is signed with its own key (x509_public_key.c: x509_check_for_self_signed)."""
+        return self.names_itself and self.signed is not None and self.verifies(self.signed)
+
     def problem(self, parses: frozenset[str] | None, verifies: frozenset[str] | None) -> Problem | None:
         """Why a kernel cannot load it; None if it can. The curves are those of `Keyring`."""
         return parse_problem(self._parsed, parses) or (self.unverifiable(verifies) if self.names_itself else None)

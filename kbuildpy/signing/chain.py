@@ -23,17 +23,15 @@ class Chain:
 
 def chains_of(message: Message) -> list[Chain]:
     """The chain of each signer of a message, in order; empty where the signer's certificate did not come along."""
-    # (a message may have thousands of signers with one certificate)
+    # (a message may have thousands of signers with one certificate, or with those of one chain)
     walked: dict[int, Chain] = {}
-    return [_chain_of(signer, message, walked) for signer in message.signers]
+    forged: dict[tuple[int, int], bool] = {}
+    return [_chain_of(signer, message, walked, forged) for signer in message.signers]
 
 
-def signs_itself(certificate: Certificate) -> bool:
-    """Whether a certificate is signed with its own key (x509_public_key.c: x509_check_for_self_signed)."""
-    return certificate.names_itself and certificate.signed is not None and certificate.verifies(certificate.signed)
-
-
-def _chain_of(signer: MessageSigner, message: Message, walked: dict[int, Chain]) -> Chain:
+def _chain_of(
+    signer: MessageSigner, message: Message, walked: dict[int, Chain], forged: dict[tuple[int, int], bool]
+) -> Chain:
     # (the kernel compares with the first identifier only here: pkcs7_find_key)
     own = message.by_identifier.get(signer.identifier)
     if own is None:
@@ -41,15 +39,15 @@ def _chain_of(signer: MessageSigner, message: Message, walked: dict[int, Chain])
     if not own.verifies(signer.signed):
         return Chain(problem=BROKEN)
     if id(own) not in walked:
-        walked[id(own)] = _walk_up(own, message)
+        walked[id(own)] = _walk_up(own, message, forged)
     return walked[id(own)]
 
 
-def _walk_up(own: Certificate, message: Message) -> Chain:
+def _walk_up(own: Certificate, message: Message, forged: dict[tuple[int, int], bool]) -> Chain:
     chain = [own]
     seen = {id(own)}
     current = own
-    while not signs_itself(current):
+    while not current.signs_itself:
         by_issuer, by_key = current.authority
         if by_issuer is not None:
             above = message.by_identifier.get(by_issuer)
@@ -59,7 +57,10 @@ def _walk_up(own: Certificate, message: Message) -> Chain:
             above = message.by_subject_key.get(by_key) if by_key else None
         if above is None or id(above) in seen:
             break
-        if current.signed is None or not above.verifies(current.signed):
+        link = id(current), id(above)
+        if link not in forged:
+            forged[link] = current.signed is None or not above.verifies(current.signed)
+        if forged[link]:
             return Chain(tuple(chain), "a certificate that comes with the signature is forged")
         chain.append(above)
         seen.add(id(above))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kbuildpy.signing.certificates import Certificate, KeySignature
-from kbuildpy.signing.chain import BROKEN, Chain, chains_of, signs_itself
+from kbuildpy.signing.chain import BROKEN, Chain, chains_of
 from kbuildpy.signing.hashes import BY_OID
 from kbuildpy.signing.keyring import Keyring, find
 from kbuildpy.signing.loadable import Problem
@@ -166,7 +166,7 @@ def _untrusted_signer(
         found = find(ring, certificate.identifier, certificate.subject_key).certificate
         if found is not None:
             return _unsigned_by(found, below)
-        if signs_itself(certificate):
+        if certificate.signs_itself:
             return _NO_KEY
         below = certificate.signed
     if chain and any(chain[-1].authority):

@@ -31,7 +31,7 @@ from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.manifest import Manifest, ManifestLine, compare_manifest, digest, read_manifest
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.signer import Signer
-from kbuildpy.signing.structures import SIGNED_DATA, ContentInfo, SignedData
+from kbuildpy.signing.structures import SIGNED_DATA, ContentInfo, SignedData, SignerInfo
 from kbuildpy.signing.trailer import append_signature, without_signatures
 from kbuildpy.signing.verify import verify, verify_files
 from tests.unit.test_signing_verify import MODULE, certificate, key, trusted
@@ -140,13 +140,18 @@ def chain_of(count: int) -> list[x509.Certificate]:
     return found
 
 
-def test_a_chain_of_certificates_is_gone_through_once_for_all_signers(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("share", [True, False])
+def test_a_chain_of_certificates_is_gone_through_once_for_all_signers(
+    share: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signers have one certificate, or each has another of the chain."""
     count = 40
     chain = chain_of(count)
     data = cms.parse(Signer(FileKey("ecdsa", key("ec")), chain[0], find_hash("sha256")).detached(MODULE))
     [signer] = cms.signers(data)
+    sids = [signer.sid if share else cms.issuer_and_serial(item) for item in chain]
     embedded = asn1.SetOf([asn1.decode_der(asn1.TLV, item.public_bytes(Encoding.DER)) for item in chain])
-    many = replace_signers(data, [signer] * count, embedded)
+    many = replace_signers(data, [with_sid(signer, sid) for sid in sids], embedded)
     calls: list[object] = []
     real = Certificate.verifies
 
@@ -159,6 +164,18 @@ def test_a_chain_of_certificates_is_gone_through_once_for_all_signers(monkeypatc
     assert (state.valid, state.errno) == (True, "ENOKEY")
     # (each signer's signature twice, once to tell whether it is intact, and each certificate's once)
     assert len(calls) == 2 * count + count - 1
+
+
+def with_sid(signer: SignerInfo, sid: Any) -> SignerInfo:
+    return SignerInfo(
+        version=signer.version,
+        sid=sid,
+        digest_algorithm=signer.digest_algorithm,
+        signed_attributes=signer.signed_attributes,
+        signature_algorithm=signer.signature_algorithm,
+        signature=signer.signature,
+        unsigned_attributes=signer.unsigned_attributes,
+    )
 
 
 def replace_signers(data: Any, signers: list[Any], embedded: Any = None) -> bytes:
