@@ -52,8 +52,8 @@ class Journal:
     """The kernel's log."""
     taint_lines: set[str] = field(default_factory=set)
     """Those of `lines` that are about taints."""
-    unchecked: list[Unchecked] = field(default_factory=list)
-    """Checks that were left out."""
+    unchecked: dict[Unchecked, None] = field(default_factory=dict)
+    """Checks that were left out, in order; the values mean nothing."""
 
 
 class MemoryLayout(NamedTuple):
@@ -151,9 +151,7 @@ class LoadInfo(ModuleFile):
         """Note that `check` is left out, because a fact about the kernel is `missing`, or for another `reason`."""
         if missing is not None and not reason:
             reason = self.kernel.missing.get(missing, "")
-        unchecked = Unchecked(check, missing, reason)
-        if unchecked not in self.journal.unchecked:
-            self.journal.unchecked.append(unchecked)
+        self.journal.unchecked[Unchecked(check, missing, reason)] = None
 
     def is_set(self, *symbols: str) -> bool:
         """Whether the kernel has one of these options (an option and its later names). Taken for set where the

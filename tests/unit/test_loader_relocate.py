@@ -112,11 +112,12 @@ def test_takes_two_relocations_of_one_place_if_the_first_leaves_zero() -> None:
 
 
 def test_does_not_guess_where_the_kernel_lies() -> None:
-    sections = [Sec(".text", TEXT, relocations=[Rel(0, R_32S, KERNEL, -(1 << 30))]), Sec(".data..percpu", DATA)]
+    relocations = [Rel(place, R_32S, KERNEL, -(1 << 30)) for place in (0, 8)]
+    sections = [Sec(".text", TEXT, relocations=relocations), Sec(".data..percpu", DATA)]
     info = info_of(sections, SYMBOLS)
     apply_relocations(info)
     assert sentences(info) == [
-        "whether relocation 0 of .rela.text overflows: that depends on the kernel's address",
+        "whether relocations of .rela.text overflow: that depends on the kernel's address",
     ]
 
 

@@ -129,9 +129,8 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
             )
         overflow = _overflow(info, kind, symbol, addend) if kind in CHECKED else False
         if overflow is None:
-            info.not_checked(
-                f"whether relocation {entry} of {name} overflows", reason="that depends on the kernel's address"
-            )
+            # (in the same words for all of a section: there may be millions)
+            info.not_checked(f"whether relocations of {name} overflow", reason="that depends on the kernel's address")
         if overflow and overflow_first:
             raise _overflows(info, relsec, entry)
         if offset + width > target.sh_size:
