@@ -6,7 +6,7 @@ A stage reads the fields that earlier ones have set, and sets its own: the line 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -116,6 +116,10 @@ class LoadInfo(ModuleFile):
     """The module's CRCs by symbol, decoded when the first is compared (`versions`)."""
     absent: list[str] | None = None
     """Modules in `depends=` that nothing is known of, looked up for the first symbol that is not found (`symbols`)."""
+    refused: str | None = None
+    """The first module in `depends=` that was refused itself, "" for none, looked up in the same way."""
+    namespaces: tuple[set[str], Iterator[str]] | None = None
+    """Namespaces in `import_ns=`: those that were read so far for symbols in namespaces, and the rest (`symbols`)."""
 
     @property
     def shown_name(self) -> str:

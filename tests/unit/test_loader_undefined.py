@@ -5,14 +5,14 @@ that a module which is loaded by itself in a kernel of today does not meet."""
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_RELA, STB_WEAK
 from kbuildpy.errors import KbuildError
-from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.kernel import KernelExport, LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.loaded import Loaded, ModuleExport, Modules
@@ -20,6 +20,7 @@ from kbuildpy.loader.memory.data import ImportedAddress, Memory, SectionOffset
 from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.parameters.destroy_params import destroy_params
 from kbuildpy.loader.parameters.parse_args import parse_args
+from kbuildpy.loader.stages import symbols
 from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
 from kbuildpy.loader.stages.layout import layout_and_allocate
@@ -396,6 +397,35 @@ def test_where_modinfo_ends_within_a_tag_the_next_is_looked_for_behind_it(size: 
         assert next(found) == "B"
     with pytest.raises(Undefined, match="behind it"):
         next(found)
+
+
+def test_modinfo_is_searched_once_for_all_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InSpaces:
+        def find(self, symbol: str) -> KernelExport | None:
+            return None if symbol.startswith("missing") else KernelExport("", None, False, symbol[0])
+
+    searched: list[str] = []
+
+    def counted(info: LoadInfo, tag: str) -> Iterator[str]:
+        searched.append(tag)
+        return modinfo_values(info, tag)
+
+    info = module()
+    monkeypatch.setattr(symbols, "modinfo_values", counted)
+    info.kernel = replace(info.kernel, exports=InSpaces())
+    info.modules = Modules(refused=("b",))
+    said = b"import_ns=A\0import_ns=B\0depends=a,b\0depends=a\0"
+    info.sechdrs[0] = replace(info.sechdrs[0], sh_offset=len(info.contents), sh_size=len(said))
+    info.contents += said
+    # (`module` has looked up its own symbols)
+    vars(info).update(absent=None, refused=None, on_demand=False)
+    for number in range(5):
+        assert [symbols.resolve_symbol(info, f"{space}{number}") for space in "BA"] == [None, None]
+        other, missing = (symbols.resolve_symbol(info, f"{name}{number}") for name in ("C", "missing"))
+        assert other is not None and other.reason == f"C{number} is in namespace C, which the module does not import"
+        assert missing is not None and "b, which the module depends on, is refused itself" in missing.reason
+    assert sorted(searched) == ["depends", "depends", "import_ns"]
+    assert info.absent == ["a"]
 
 
 def namespaces(size: int) -> LoadInfo:

@@ -119,12 +119,7 @@ def resolve_symbol(info: LoadInfo, name: str) -> Unresolvable | None:
         return None
     found = find_symbol(info, name, gplok="P" not in info.taints.module, on_demand=info.on_demand)
     if found is None:
-        absent = [] if info.kernel.exports.find(name) else _absent(info)
-        if absent and info.on_demand:
-            info.not_checked(
-                f"symbols of {', '.join(absent)}", reason="it was not given, and is none of the kernel's own modules"
-            )
-            info.requires += [owner for owner in absent if owner not in info.requires]
+        if info.kernel.exports.find(name) is None and _absent(info) and info.on_demand:
             return None
         return Unresolvable("ENOENT", *_why_unknown(info, name), unknown=True)
     if found.gpl_only:
@@ -146,7 +141,7 @@ def resolve_symbol(info: LoadInfo, name: str) -> Unresolvable | None:
         return Unresolvable("EINVAL", wrong.reason, hint)
     if not _namespace_is_imported(info, name, found.namespace):
         hint = f'import it: MODULE_IMPORT_NS({found.namespace}) (from 6.13 on with quotes: "{found.namespace}")'
-        if f'"{found.namespace}"' in modinfo_values(info, "import_ns"):
+        if _imports(info, f'"{found.namespace}"'):
             hint = f"its import has quotes: before 6.13 write MODULE_IMPORT_NS({found.namespace})"
         return Unresolvable(
             "EINVAL", f"{name} is in namespace {found.namespace}, which the module does not import", hint
@@ -219,10 +214,23 @@ def _namespace_is_imported(info: LoadInfo, name: str, namespace: str) -> bool:
         return True
     if info.kernel.version >= since.MODULE_NAMESPACES and for_module(namespace, info.mod_name):
         return True
-    if namespace in modinfo_values(info, "import_ns"):
+    if _imports(info, namespace):
         return True
     info.log(f"{info.mod_name}: module uses symbol ({name}) from namespace {namespace}, but does not import it.")
     return info.kernel.has("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") is True
+
+
+def _imports(info: LoadInfo, namespace: str) -> bool:
+    """Whether `namespace` is in `import_ns=`; the kernel reads no further than to there."""
+    if info.namespaces is None:
+        info.namespaces = set(), modinfo_values(info, "import_ns")
+    known, rest = info.namespaces
+    while namespace not in known:
+        value = next(rest, None)
+        if value is None:
+            return False
+        known.add(value)
+    return True
 
 
 def for_module(namespace: str, module: str) -> bool:
@@ -238,7 +246,10 @@ def for_module(namespace: str, module: str) -> bool:
 
 
 def _absent(info: LoadInfo) -> list[str]:
-    """The modules in `depends=` of which nothing is known: one of them may export a symbol that is not found."""
+    """The modules in `depends=` of which nothing is known: one of them may export a symbol that is not found.
+
+    With `on_demand` they are required, and their symbols are noted as unchecked.
+    """
     if info.absent is None:
         exports = info.kernel.exports
         assert exports is not None
@@ -248,12 +259,23 @@ def _absent(info: LoadInfo) -> list[str]:
             if number and st_shndx == SHN_UNDEF
         )
         owners = {found.owner for found in map(exports.find, symbols) if found is not None}
-        info.absent = [
-            name
-            for name in _depends(info)
-            if name not in owners and name not in info.modules.refused and info.modules.find(name) is None
-        ]
+        known = {*owners, *info.modules.refused, *(module.name for module in info.modules.loaded)}
+        info.absent = [name for name in dict.fromkeys(_depends(info)) if name not in known]
+        if info.absent and info.on_demand:
+            info.not_checked(
+                f"symbols of {', '.join(info.absent)}",
+                reason="it was not given, and is none of the kernel's own modules",
+            )
+            required = {*info.requires}
+            info.requires += [name for name in info.absent if name not in required]
     return info.absent
+
+
+def _refused(info: LoadInfo) -> str:
+    """The first module in `depends=` that was refused itself; "" for none."""
+    if info.refused is None:
+        info.refused = next((name for name in _depends(info) if name in info.modules.refused), "")
+    return info.refused
 
 
 def _depends(info: LoadInfo) -> list[str]:
@@ -269,7 +291,7 @@ def _why_unknown(info: LoadInfo, name: str) -> tuple[str, str]:
         return reason, "MODULE_LICENSE() decides; otherwise remove the use of the symbol"
     if known is not None and known.owner:
         return f"{name} is exported by {known.owner}, which is not loaded", f"load {known.owner} first: modprobe does"
-    refused = next((owner for owner in _depends(info) if owner in info.modules.refused), "")
+    refused = _refused(info)
     if refused:
         return (
             f"{name} is not exported: {refused}, which the module depends on, is refused itself",
