@@ -79,13 +79,19 @@ def read_sections(image: bytes, ehdr: Ehdr, filename: str) -> tuple[Section, ...
     if table.sh_type == SHT_NOBITS or table.sh_offset + table.sh_size > len(image):
         raise KbuildError(f"{filename}: section names: outside the file")
     names = image[table.sh_offset : table.sh_offset + table.sh_size]
+    # (many sections may share a long name)
+    texts: dict[int, str] = {}
     sections = []
     for index, shdr in enumerate(shdrs):
         name = shdr.sh_name
-        stop = names.find(b"\0", name, name + MAX_NAME)
-        if name >= len(names) > 0 or (stop < 0 and shdr.sh_type != SHT_NULL):
-            raise KbuildError(f"{filename}: section {index}: its name lies outside the name table")
-        text = names[name:stop].decode("utf-8", "surrogateescape") if stop >= 0 else ""
+        text = texts.get(name)
+        if text is None:
+            stop = names.find(b"\0", name, name + MAX_NAME)
+            if name >= len(names) > 0 or (stop < 0 and shdr.sh_type != SHT_NULL):
+                raise KbuildError(f"{filename}: section {index}: its name lies outside the name table")
+            text = names[name:stop].decode("utf-8", "surrogateescape") if stop >= 0 else ""
+            if stop >= 0:
+                texts[name] = text
         if shdr.sh_type not in (SHT_NOBITS, SHT_NULL) and shdr.sh_offset + shdr.sh_size > len(image):
             raise KbuildError(
                 f"{filename}: section {text or index}: {shdr.sh_size} bytes at {shdr.sh_offset:#x} reach beyond the "

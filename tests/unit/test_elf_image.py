@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 import time
+import tracemalloc
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
+from tests.elf_objects import Sec, elf_object
 
 
 @dataclass
@@ -215,6 +217,17 @@ def test_a_name_without_end_is_refused_quickly() -> None:
     image = ModuleImage(bytes(contents), "endless.o")
     with pytest.raises(KbuildError, match=r"endless\.o: symbol table: a name at 0x1 has no end"):
         _ = image.undefined
+
+
+def test_a_long_name_of_many_sections_is_decoded_once() -> None:
+    contents = elf_object([Sec("n" * 8000, contents=b"")] * 1000, [])
+    tracemalloc.start()
+    image = ModuleImage(contents, "many.o")
+    names = [section.name for section in image.sections]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert names.count("n" * 8000) == 1000
+    assert peak < 2 << 20
 
 
 def test_more_sections_than_fit_the_header_are_counted_in_the_first_one() -> None:
