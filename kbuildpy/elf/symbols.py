@@ -78,8 +78,11 @@ class SymbolTable:
         return map(self.__getitem__, range(len(self.rows)))
 
     def name(self, index: int) -> str:
-        """The name of symbol number `index`."""
-        st_name, *_ = self.rows[index]
+        """The name of symbol number `index`. Raises `KbuildError`, which names the file, if there is no such symbol."""
+        try:
+            st_name, *_ = self.rows[index]
+        except IndexError:
+            raise KbuildError(f"{self._filename}: symbol {index} does not exist: there are {len(self.rows)}") from None
         return self.text(st_name)
 
     def text(self, offset: int) -> str:

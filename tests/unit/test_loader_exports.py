@@ -9,9 +9,11 @@ import pytest
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
-from kbuildpy.loader.kernels.shipped import module_exports
+from kbuildpy.kernel.module_facts import ModuleStruct
+from kbuildpy.loader.kernels.shipped import module_exports, module_facts_of
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
-from tests.elf_objects import RODATA, Rel, Sec, Sym, elf_object
+from kbuildpy.loader.module_file import THIS_MODULE
+from tests.elf_objects import DATA, RODATA, Rel, Sec, Sym, elf_object
 
 STRINGS = b"\0first\0second\0SPACE\0"
 FIRST, SECOND, EMPTY, SPACE = 1, 7, 0, 14
@@ -76,6 +78,22 @@ def test_an_entry_without_a_name_is_refused() -> None:
     contents = elf_object([Sec("__ksymtab", RODATA, bytes(12))], [])
     with pytest.raises(KbuildError, match=r"^m\.ko: section __ksymtab: entry 0 has no name"):
         list(module_exports(ModuleImage(contents, "m.ko"), "m"))
+
+
+def test_a_damaged_module_of_the_kernels_own_is_an_error_that_names_it() -> None:
+    table = Sec(THIS_MODULE, DATA, b"m".ljust(64, b"\0"), [Rel(0, 1, 99)])
+    image = ModuleImage(elf_object([table], [], modinfo=b"name=m\0vermagic=6.1\0"), "kernel/m.ko")
+    with pytest.raises(KbuildError, match=r"^kernel/m\.ko: symbol 99 does not exist: there are 1$"):
+        module_facts_of(image)
+
+
+def test_a_module_whose_name_is_no_utf_8_tells_its_facts() -> None:
+    table = Sec(THIS_MODULE, DATA, b"\0\0\xff".ljust(64, b"\0"), [Rel(8, 1, 1), Rel(16, 1, 2)])
+    symbols = [Sym("init_module", 1), Sym("cleanup_module", 1)]
+    image = ModuleImage(elf_object([table], symbols, modinfo=b"name=\xff\0vermagic=6.1\0"), "m.ko")
+    facts = module_facts_of(image)
+    assert facts is not None
+    assert facts.struct_module == ModuleStruct(64, (2, 56), 8, 16)
 
 
 def test_a_kernel_without_sections_tells_no_exports() -> None:

@@ -65,7 +65,7 @@ def module_facts_of(image: ModuleImage) -> ModuleFacts | None:
         return None
     symbols = image.symbols
     places = {symbols.name(item.symbol): item.offset for item in image.relocations_of(section)}
-    start = image.section_data(section).find(name[0].encode() + b"\0")
+    start = image.section_data(section).find(name[0].encode("utf-8", "surrogateescape") + b"\0")
     if start < 0 or not {"init_module", "cleanup_module"} <= places.keys():
         return None
     layout = ModuleStruct(section.size, (start, NAME_LENGTH), places["init_module"], places["cleanup_module"])
