@@ -66,8 +66,8 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
     last_heard = next((call for call in calls if boot.lockdep and call.trial and call.step.lockdep is False), None)
     told = [complaint for call in calls for complaint in call.complaints]
     alone = len(boot.modules) == 1
-    # (with one module, the complaint belongs to that one)
-    unclear = [] if alone else untold(boot.remains, told)
+    # (with one module, the complaint belongs to that one; without any, no boot can tell)
+    unclear = untold(boot.remains, told) if len(boot.modules) > 1 else []
     memory = _leaked_memory(trials, boot)
     final: dict[str, Result] = {}
     silencer = ""

@@ -181,6 +181,8 @@ def test_what_is_left_in_the_end_is_the_fault_of_the_module_that_it_came_with() 
 def test_while_nobody_knows_who_left_something_there_is_no_result() -> None:
     found = judge([trial("a"), trial("b")], read_boot(both("remains - /proc/left", "done"), MARKER), limit=4)
     assert (found.final, found.remains) == ({}, ["/proc/left"])
+    none = judge([trial("a")], read_boot(boot("loaded", "remains - /proc/left", "done"), MARKER), limit=4)
+    assert (none.final, none.remains) == ({}, [])
     alone = boot("insmod 0", "errno 19", "tainted 0", "remains - /proc/left", "done")
     (result,) = judge([trial("a")], read_boot(alone, MARKER), limit=4).final.values()
     assert [complaint.kind for complaint in result.complaints] == ["init", "leak"]
