@@ -21,6 +21,8 @@ from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.parameters.destroy_params import destroy_params
 from kbuildpy.loader.parameters.parse_args import parse_args
 from kbuildpy.loader.stages import symbols
+from kbuildpy.loader.stages.allocate import allocate
+from kbuildpy.loader.stages.blocks import Blocks
 from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
 from kbuildpy.loader.stages.layout import layout_and_allocate
@@ -379,6 +381,15 @@ def test_a_live_patch_takes_a_kernel_that_can_be_patched() -> None:
 def test_a_name_is_taken_until_its_module_is_gone(state: str, errno: str) -> None:
     verdict, _ = load_module(whole(b"vermagic=6.12"), stand_in(), Modules((Loaded("m", state=state),)))
     assert verdict.errno == errno
+
+
+def test_the_sections_before_one_without_a_name_are_shown() -> None:
+    info = module()
+    info.sechdrs[2].sh_name = len(info.contents)
+    blocks = Blocks({"core": 0}, by_type=False, is_strict=True, kind_of={1: "core", 2: "core"})
+    with pytest.raises(Undefined, match="reaches beyond the end of the module"):
+        allocate(info, blocks)
+    assert [item.section for item in info.layout.placed] == [".text"]
 
 
 # --- What is said in .modinfo.

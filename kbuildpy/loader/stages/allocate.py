@@ -46,12 +46,18 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
 def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:
     """Write the sections' addresses into their headers; the sections that are kept."""
     bases = _bases(info, blocks.sizes)
-    placed = []
+    placed: list[Placed] = []
     for number, section in enumerate(info.sechdrs):
         if number in blocks.kind_of:
             kind = blocks.kind_of[number]
             section.sh_addr = bases[kind] + section.sh_entsize
-            placed.append(Placed(info.section_name(number), kind, section.sh_entsize, section.sh_size))
+            try:
+                name = info.section_name(number)
+            except Undefined:
+                # (the sections before it are shown with the verdict)
+                info.layout = MemoryLayout(blocks.sizes, tuple(placed))
+                raise
+            placed.append(Placed(name, kind, section.sh_entsize, section.sh_size))
         elif number:
             section.sh_addr = info.machine.copy_address + section.sh_offset
     if info.index.pcpu:
