@@ -8,6 +8,7 @@ pools are imported when they are used: they take 25 ms, which is more than all o
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,23 +27,28 @@ def in_threads(
 ) -> Iterator[Result]:
     """The results of `work` on `items`, each as soon as it is known, or `in_order` of the items.
 
-    `jobs` items are worked on at a time. Without `in_order` an item is taken from `items` when its turn comes. An
-    exception of `work` is raised here, after the items in progress; the remaining items are not started.
+    `jobs` items are worked on at a time, and an item is taken from `items` when its turn comes. Once `work` has raised
+    an exception, no item is started; the exception is raised here, after the items in progress, and `in_order` after
+    the results of the items before.
     """
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
     rest = iter(items)
+    ordered: deque[Future[Result]] = deque()
+    failed = False
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            if in_order:
-                yield from pool.map(work, rest)
-                return
-            running: set[Future[Result]] = {pool.submit(work, item) for item in islice(rest, jobs)}
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(work, item) for item in islice(rest, len(done))}
-                for future in done:
+            begun = [pool.submit(work, item) for item in islice(rest, jobs)]
+            running: set[Future[Result]] = set()
+            while running or begun:
+                ordered += begun if in_order else ()
+                done, running = wait({*running, *begun}, return_when=FIRST_COMPLETED)
+                failed = failed or any(future.exception() for future in done)
+                begun = [] if failed else [pool.submit(work, item) for item in islice(rest, len(done))]
+                for future in () if in_order else done:
                     yield future.result()
+                while ordered and ordered[0].done():
+                    yield ordered.popleft().result()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise

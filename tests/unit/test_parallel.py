@@ -72,6 +72,28 @@ def test_an_error_ends_the_work(in_order: bool) -> None:
         list(processes(fails, in_order=in_order))
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+def test_after_an_error_no_item_is_begun(in_order: bool) -> None:
+    begun: list[int] = []
+    failed = threading.Event()
+
+    def second_fails(item: int) -> int:
+        begun.append(item)
+        if item == 1:
+            failed.set()
+            raise KbuildError("one")
+        # (the first is under way for long enough to begin all the others)
+        failed.wait(20)
+        time.sleep(0.3 if item == 0 else 0)
+        return item
+
+    found = []
+    with pytest.raises(KbuildError, match="one"):
+        for item in in_threads(second_fails, ITEMS, jobs=2, in_order=in_order):
+            found.append(item)
+    assert (begun, found) == ([0, 1], [0] if in_order else [])
+
+
 def test_few_items_or_one_job_stay_in_this_process() -> None:
     here = os.getpid()
     pid: Callable[[int], int] = lambda item: os.getpid()  # noqa: E731
