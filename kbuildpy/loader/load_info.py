@@ -126,12 +126,15 @@ class LoadInfo(ModuleFile):
         """`info->name`, or what the kernel prints when it has none yet."""
         return self.name if self.name is not None else "(missing .modinfo section or name field)"
 
-    def log(self, line: str, *, taint: bool = False) -> None:
-        """The kernel logs `line` and goes on; `taint`: the line is about a taint."""
+    def log(self, line: str, *, taint: bool = False) -> str:
+        """The kernel logs `line` and goes on; `taint`: the line is about a taint. Returns the line as the log has
+        it."""
+        line = printk(line, self.kernel)
         if len(self.journal.lines) < _LOG_LINES:
-            self.journal.lines.append(printk(line, self.kernel))
+            self.journal.lines.append(line)
             if taint:
-                self.journal.taint_lines.add(self.journal.lines[-1])
+                self.journal.taint_lines.add(line)
+        return line
 
     def warn(self, file: str, function: str, message: str | None = None) -> None:
         """WARN(): `message`, a line that says where, and a trace, which is left out here; the kernel goes on, with
@@ -147,8 +150,7 @@ class LoadInfo(ModuleFile):
     def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:
         """The exception to raise where the kernel refuses the module with `errno`; `line` is logged before."""
         if line is not None:
-            line = printk(line, self.kernel)
-            self.log(line)
+            line = self.log(line)
         return Refusal(self.stage, errno, line, reason, hint)
 
     def not_checked(self, check: str, missing: Fact | None = None, reason: str = "") -> None:

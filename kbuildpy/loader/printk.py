@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How much of a message printk() keeps (kernel/printk/printk.c: vprintk_store, printk_sprint)."""
+"""Messages as printk() keeps and formats them (kernel/printk/printk.c: vprintk_store, printk_sprint)."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def printk(line: str, kernel: LoaderKernel) -> str:
     prefix = 0 if kernel.version >= since.PRINTK_WHOLE_RECORD else 48 if kernel.has("PRINTK_CALLER") else 32
     text = (line + "\n").encode("utf-8", "surrogateescape")[: 1024 - prefix - 1 - _LEVEL]
     return text.removesuffix(b"\n").decode("utf-8", "surrogateescape")
+
+
+def signed(number: int) -> int:
+    """A 32-bit number as `%d` prints it."""
+    return number - (1 << 32) if number >> 31 else number

@@ -10,10 +10,11 @@ from array import array
 from collections.abc import Callable
 
 from kbuildpy.loader import since
-from kbuildpy.loader.btf.env import ENCODINGS, IDENTIFIER, KIND_FLAG, SECTION, Env, signed
+from kbuildpy.loader.btf.env import ENCODINGS, IDENTIFIER, KIND_FLAG, SECTION, Env
 from kbuildpy.loader.btf.header import Parts
 from kbuildpy.loader.btf.invalid import InvalidBtf, verifier_log
 from kbuildpy.loader.btf.types import EACH, ONE, WORDS, BtfTypes, Kind, info_masks, words_of
+from kbuildpy.loader.printk import signed
 from kbuildpy.loader.since import Version
 
 MAX_TYPE = 0xFFFFF

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kbuildpy.loader.btf.header import MAX_NAME_OFFSET
 from kbuildpy.loader.btf.invalid import InvalidBtf, verifier_log
 from kbuildpy.loader.btf.types import WORDS, BtfTypes, Kind
+from kbuildpy.loader.printk import signed
 
 KIND_FLAG = 1 << 31
 ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
@@ -73,11 +74,6 @@ class Env:
         """btf_verifier_log_basic"""
         head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])}"
         return self.log("EINVAL", head, " ", text, "")
-
-
-def signed(word: int) -> int:
-    """A word as a signed number."""
-    return word - (1 << 32) if word >> 31 else word
 
 
 def _details(env: Env, at: int) -> list[str]:

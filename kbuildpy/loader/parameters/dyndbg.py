@@ -15,7 +15,7 @@ from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.data import Memory, SectionOffset
 from kbuildpy.loader.parameters.arguments import SPACES, as_text
 from kbuildpy.loader.parameters.numbers import kstrto
-from kbuildpy.loader.printk import printk
+from kbuildpy.loader.printk import signed
 from kbuildpy.loader.verdict import Undefined
 
 _MAX_WORDS = 9
@@ -44,7 +44,7 @@ def exec_queries(info: LoadInfo, queries: bytes) -> None:
         text = query.lstrip(SPACES)
         if text and not text.startswith(b"#"):
             for line in _complaints(text, info.kernel):
-                info.log(printk("dyndbg: " + as_text(line), info.kernel))
+                info.log("dyndbg: " + as_text(line))
 
 
 def dynamic_debug_setup(info: LoadInfo) -> None:
@@ -153,7 +153,7 @@ def _parse_linerange(lines: tuple[int, int], word: bytes) -> tuple[int, int]:
         return first, first
     last = _parse_lineno(last_word) or _UINT_MAX
     if last < first:
-        raise _Wrong(b"last-line:%d < 1st-line:%d" % (_signed(last), _signed(first)))
+        raise _Wrong(b"last-line:%d < 1st-line:%d" % (signed(last), signed(first)))
     return first, last
 
 
@@ -162,11 +162,6 @@ def _parse_lineno(word: bytes) -> int:
     if isinstance(number, str):
         raise _Wrong(b"bad line-number: " + word)
     return number
-
-
-def _signed(number: int) -> int:
-    """As %d prints it."""
-    return number - (1 << 32) if number >> 31 else number
 
 
 def _unescape(text: bytes) -> bytes:

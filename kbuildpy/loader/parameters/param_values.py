@@ -14,7 +14,7 @@ from kbuildpy.loader.memory.data import Memory, Pointer, SectionOffset
 from kbuildpy.loader.parameters.arguments import as_text
 from kbuildpy.loader.parameters.numbers import RANGES, kstrto, kstrtobool
 from kbuildpy.loader.parameters.param_table import Parameter, array_at, ops_at, string_at
-from kbuildpy.loader.printk import printk
+from kbuildpy.loader.printk import signed
 from kbuildpy.loader.verdict import Undefined
 
 
@@ -155,8 +155,7 @@ def _array(memory: Memory, value: bytes | None, parameter: Parameter, shift: int
         memory.store(array.num, 4)
     for number, element in enumerate(text.split(b",")):
         if number == array.max:
-            shown = array.max - (1 << 32) if array.max >> 31 else array.max
-            _complain(memory, parameter, f"can only take {shown} arguments")
+            _complain(memory, parameter, f"can only take {signed(array.max)} arguments")
             return Fault("EINVAL", f"it takes {array.max} values at most, with commas between them")
         target = parameter._replace(arg=array.elem)
         fault = _set(memory, element, target, array.ops, number * array.elemsize)
@@ -185,4 +184,4 @@ def _not_null(memory: Memory, value: bytes | None, parameter: Parameter) -> byte
 
 
 def _complain(memory: Memory, parameter: Parameter, complaint: str) -> None:
-    memory.info.log(printk(f"{as_text(parameter.name)}: {complaint}", memory.info.kernel))
+    memory.info.log(f"{as_text(parameter.name)}: {complaint}")

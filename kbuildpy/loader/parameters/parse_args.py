@@ -23,7 +23,6 @@ from kbuildpy.loader.parameters.param_table import (
     ops_at,
 )
 from kbuildpy.loader.parameters.param_values import Fault, set_parameter, shortened
-from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Refusal, Undefined
 
 _KMALLOC_MAX = 4 << 20
@@ -60,7 +59,7 @@ def _parse(memory: Memory) -> Refusal | None:
     for argument in arguments(as_bytes(info.args)):
         if argument.name == b"--" and argument.value is None:
             if refusal is None:
-                _log(info, f"{info.mod_name}: parameters '{as_text(argument.rest)}' after `--' ignored")
+                info.log(f"{info.mod_name}: parameters '{as_text(argument.rest)}' after `--' ignored")
             break
         try:
             parameter = find_parameter(memory, argument.name)
@@ -115,10 +114,10 @@ def _lock(memory: Memory, parameter: Parameter) -> None:
 def _check_unsafe(info: LoadInfo, parameter: Parameter) -> bool:
     """Whether the parameter may be set; taints the kernel where that is dangerous (param_check_unsafe)."""
     if parameter.flags & HWPARAM and info.kernel.lockdown:
-        _log(info, "Lockdown: <comm>: unsafe module parameters is restricted; see man kernel_lockdown.7")
+        info.log("Lockdown: <comm>: unsafe module parameters is restricted; see man kernel_lockdown.7")
         return False
     if parameter.flags & UNSAFE:
-        _log(info, f"Setting dangerous option {as_text(parameter.name)} - tainting kernel")
+        info.log(f"Setting dangerous option {as_text(parameter.name)} - tainting kernel")
         info.taints.kernel.add("U")
     return True
 
@@ -133,7 +132,7 @@ def _unknown(info: LoadInfo, argument: Argument) -> None:
         info.not_checked(f"argument {as_text(name)}", Fact.CONFIG)
         return
     if not dynamic_debug and name == b"dyndbg":
-        _log(info, "dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds")
+        info.log("dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds")
         return
     if dynamic_debug:
         # "MODULE.dyndbg" is accepted as well; in every name, the part before the dot is a module's name.
@@ -142,7 +141,7 @@ def _unknown(info: LoadInfo, argument: Argument) -> None:
             exec_queries(info, b"+p" if argument.value is None else argument.value)
             return
         name = before
-    _log(info, f"{module}: unknown parameter '{as_text(name)}' ignored")
+    info.log(f"{module}: unknown parameter '{as_text(name)}' ignored")
 
 
 def _refused(memory: Memory, argument: Argument, parameter: Parameter, fault: Fault) -> Refusal:
@@ -153,7 +152,7 @@ def _refused(memory: Memory, argument: Argument, parameter: Parameter, fault: Fa
         value = value.partition(b",")[0]
     name = as_text(argument.name)
     wrong = "too large" if errno == "ENOSPC" else "invalid"
-    line = _log(info, f"{info.mod_name}: `{as_text(value)}' {wrong} for parameter `{name}'")
+    line = info.log(f"{info.mod_name}: `{as_text(value)}' {wrong} for parameter `{name}'")
     shown = f"does not take the value {shortened(argument.value)}" if argument.value is not None else "needs a value"
     reason = f"parameter {name} {shown}" + (f": {fault.takes}" if fault.takes else "")
     return Refusal(info.stage, errno, line, reason, _HINTS.get(errno, ""))
@@ -161,8 +160,3 @@ def _refused(memory: Memory, argument: Argument, parameter: Parameter, fault: Fa
 
 def _is_array(memory: Memory, parameter: Parameter) -> bool:
     return ops_at(memory, parameter.ops).set == "param_array_set" and array_at(memory, parameter.arg).max > 0
-
-
-def _log(info: LoadInfo, line: str) -> str:
-    info.log(kept := printk(line, info.kernel))
-    return kept

@@ -14,6 +14,7 @@ from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.module_file import THIS_MODULE
+from kbuildpy.loader.printk import signed
 from kbuildpy.loader.stages.modinfo import get_modinfo, other_headers, rebuild
 from kbuildpy.loader.verdict import Undefined
 
@@ -108,11 +109,6 @@ def check_link(info: LoadInfo, link: int) -> None:
             f"({info.hdr.e_shnum})"
         )
         raise info.refuse("ENOEXEC", line, "the symbols' string table is not there", DAMAGED)
-
-
-def signed(number: int) -> int:
-    """A 32-bit number as `%d` prints it."""
-    return number - (1 << 32) if number & 0x80000000 else number
 
 
 def _no_symbols(info: LoadInfo) -> Exception:

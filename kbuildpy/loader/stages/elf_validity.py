@@ -23,6 +23,7 @@ from kbuildpy.elf.constants import (
 from kbuildpy.elf.headers import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.printk import signed
 from kbuildpy.loader.stages.elf_index import (
     DAMAGED,
     cache_index,
@@ -30,7 +31,6 @@ from kbuildpy.loader.stages.elf_index import (
     cache_module,
     check_link,
     setup_load_info,
-    signed,
 )
 from kbuildpy.loader.verdict import Undefined
 
