@@ -28,7 +28,7 @@ def names_in_use(root: Path = Path("/")) -> dict[str, str]:
                 continue
             for name in names:
                 found.setdefault(name.lower(), directory.name)
-    for tree in installed_trees().trees:
+    for tree in installed_trees(root).trees:
         try:
             owners = set(read_symvers(tree.symvers).columns.owners)
         except (KbuildError, OSError):
