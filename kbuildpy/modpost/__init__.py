@@ -15,4 +15,7 @@ Device tables become aliases in `aliases`. `device_tables` describes the regular
 
 The walk over sections is in `sections`, on the state in `walk`; references between sections in `mismatch`, with their
 texts in `mismatch_texts`, the symbols that they name in `nearest`, and SHT_REL's addends in `addends`.
+
+Symbol names are in `names`, the pieces of an alias in `alias_parts`, and in `reading` what the reading of all modules
+shares.
 """

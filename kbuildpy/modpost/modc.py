@@ -113,7 +113,7 @@ def _extended_versions(imports: Sequence[ResolvedImport], module: str, log: Log)
 
 
 def prepare_template() -> None:
-    """ResolvedImport Jinja2 and compile the template."""
+    """Import Jinja2 and compile the template."""
     _template()
 
 

@@ -148,7 +148,7 @@ def _sign_file(path: Path, signer: Signer, job: _Job) -> SignedFile:
         if job.known is not None and packed is not None:
             line = new_line(path, whole, packed, signer)
         elif job.known is not None and signed is not None and job.known.get(str(path)) != digest(whole):
-            # SignedFile by a run that was stopped before it could say so: what was signed stands before the signature.
+            # Signed by a run that was stopped before it could say so: what was signed stands before the signature.
             # (where there is a line, the run that replaced the file knew better what it was)
             line = new_line(path, _like(path, whole, signed.contents, job.pack), whole, signer)
         if job.beside and signed is not None:

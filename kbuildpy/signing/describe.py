@@ -64,8 +64,9 @@ def colons(contents: bytes) -> str:
 def _verdict(state: SignatureState) -> str:
     if state.trusted:
         return "trusted"
-    word = {True: "not trusted", False: "not valid", None: "not trusted"}[state.valid]
-    return f"{word if state.signed else 'not signed'}: {state.reason}" if state.signed else "not signed"
+    if not state.signed:
+        return "not signed"
+    return f"{'not valid' if state.valid is False else 'not trusted'}: {state.reason}"
 
 
 def _lines(contents: bytes) -> str:

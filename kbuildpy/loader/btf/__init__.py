@@ -11,5 +11,6 @@ types of the kernel that loads it.
 - `check_meta`: whether each type is sound in itself: btf_check_all_metas.
 - `modifiers`: whether those that modify others lead to an end: btf_check_type_tags.
 - `relocate`: whether all of `.BTF.base` is found in the kernel: tools/lib/bpf/btf_relocate.c.
+- `members`: where the members of a kernel's struct are.
 - `invalid`: the exceptions for what is not valid.
 """
