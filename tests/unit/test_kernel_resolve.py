@@ -264,7 +264,7 @@ def test_does_not_silently_leave_out_a_broken_tree_that_is_meant(words: list[str
 @pytest.mark.parametrize("words", [["6.1"], ["12"], ["amd64"], ["2.0-*"], ["*-1"], ["linux-*"]])
 def test_a_broken_tree_is_not_meant_by_a_part_of_its_release(words: list[str], tmp_path: Path) -> None:
     (install(tmp_path, NEW) / "Makefile").write_text("include /gone/Makefile\n")
-    with pytest.raises(UsageError, match=r"no kernel .* is installed|matches no kernel"):
+    with pytest.raises(UsageError, match=r"no kernel .* is installed|no installed kernel matches"):
         resolve(words, TREE, root=tmp_path, running="none")
 
 
