@@ -323,7 +323,7 @@ FAULTS = {
     "1 / 0": "exit status 70",
     "time.sleep(60)": "it hangs",
     "bytearray(b'x') * (300 << 20)": "300 MiB of memory",
-    "print('a.ko: it could not be looked at (IndexError: ...)')": "it says",
+    "print('a.ko: internal error (IndexError: ...)')": "it says",
     "None": "",
 }
 

@@ -329,7 +329,7 @@ def test_an_expired_certificate_is_warned_of_and_signs(tree: KernelTree, tmp_pat
         (["empty", "--key", "KEY"], 2, "no modules (.ko) in empty"),
         (["m.ko", "-s", "m.ko"], 1, "not a CMS message"),
         (["m.ko", "-s", "m.ko", "--key", "KEY"], 2, "takes no key"),
-        (["m.ko", "--key", "KEY", "--manifest", "m.ko"], 1, "no line of a manifest"),
+        (["m.ko", "--key", "KEY", "--manifest", "m.ko"], 1, "not a line of a manifest"),
     ],
 )
 def test_wrong_calls(words: list[str], status: int, said: str, pairs: dict[str, Path], tmp_path: Path) -> None:

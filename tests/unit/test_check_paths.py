@@ -40,7 +40,7 @@ def test_a_directory_whose_name_make_or_the_shell_takes_for_syntax_is_refused(
     place = made(made(tmp_path / f"a{character}b") / "drv")
     with pytest.raises(UsageError) as refused:
         check_directory_name(place)
-    assert refused.value.message == f"{place}: the path contains {word}, and Kbuild cannot build there"
+    assert refused.value.message == f"{place}: the path contains {word}: Kbuild cannot build there"
     assert refused.value.hint
 
 
@@ -49,7 +49,7 @@ def test_an_output_that_the_shell_takes_for_syntax_is_refused(character: str, wo
     out = tmp_path / f"a{character}b" / "out"
     with pytest.raises(UsageError) as refused:
         check_output_name(out)
-    assert refused.value.message == f"{out}: the path contains {word}, and Kbuild's commands cannot write there"
+    assert refused.value.message == f"{out}: the path contains {word}: Kbuild's commands cannot write there"
 
 
 @pytest.mark.parametrize("character", [":", "%"])
@@ -98,7 +98,7 @@ def test_a_directory_that_make_would_take_for_others_is_refused(
     with pytest.raises(UsageError) as refused:
         check_pattern(place)
     matches = matches.replace("PLACE", str(tmp_path))
-    assert refused.value.message == f"{place}: to make the path is a pattern, and it matches {matches}"
+    assert refused.value.message == f"{place}: make takes the path for a pattern, which matches {matches}"
 
 
 def test_a_directory_whose_pattern_matches_itself_alone_is_taken(tmp_path: Path) -> None:

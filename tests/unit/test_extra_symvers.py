@@ -60,7 +60,7 @@ def test_a_file_with_a_symbol_of_this_kernel_itself_is_refused(
     assert refused.value.message == (
         f"KBUILD_EXTRA_SYMBOLS={path}: symbols of the kernel itself, which Kbuild knows from {tree.symvers}"
     )
-    assert refused.value.hint == "leave it out: it is for the Module.symvers of another external module"
+    assert refused.value.hint == "remove it: KBUILD_EXTRA_SYMBOLS is for the Module.symvers of other external modules"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_kernels_own_file_is_refused_since_modpost_does(release: str, refuse
     else:
         said = check(path, tree)
         assert said.startswith(f"kbuildpy: warning: KBUILD_EXTRA_SYMBOLS={path}: symbols of the kernel itself")
-        assert said.endswith("\n  leave it out: it is for the Module.symvers of another external module")
+        assert said.endswith("\n  remove it: KBUILD_EXTRA_SYMBOLS is for the Module.symvers of other external modules")
 
 
 def test_lines_that_modpost_would_pass_over_do_not_hide_the_kernels_file(tmp_path: Path) -> None:

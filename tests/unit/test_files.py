@@ -33,7 +33,7 @@ ODD_FILES = [
 def test_a_file_that_is_no_manifest_is_left_as_it_is(contents: bytes, tmp_path: Path) -> None:
     path = tmp_path / "notes"
     path.write_bytes(contents)
-    with pytest.raises(KbuildError, match="no line of a manifest"):
+    with pytest.raises(KbuildError, match="not a line of a manifest"):
         Manifest(path)
     assert path.read_bytes() == contents
 

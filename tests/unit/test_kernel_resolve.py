@@ -264,7 +264,7 @@ def test_does_not_silently_leave_out_a_broken_tree_that_is_meant(words: list[str
 @pytest.mark.parametrize("words", [["6.1"], ["12"], ["amd64"], ["2.0-*"], ["*-1"], ["linux-*"]])
 def test_a_broken_tree_is_not_meant_by_a_part_of_its_release(words: list[str], tmp_path: Path) -> None:
     (install(tmp_path, NEW) / "Makefile").write_text("include /gone/Makefile\n")
-    with pytest.raises(UsageError, match=r"no kernel .* is installed|matches no kernel"):
+    with pytest.raises(UsageError, match=r"no kernel .* is installed|no installed kernel matches"):
         resolve(words, TREE, root=tmp_path, running="none")
 
 
@@ -397,7 +397,7 @@ def test_a_link_that_leads_nowhere_is_told_from_a_path_that_is_not_there(system:
     link = system / "lib/modules" / BARE / "build"
     link.symlink_to("/usr/src/gone")
     for need in Need:
-        with pytest.raises(UsageError, match="no kernel tree there, it links to /usr/src/gone, which is missing"):
+        with pytest.raises(UsageError, match="a link to /usr/src/gone, which does not exist"):
             resolve([str(link)], need, root=system)
 
 
@@ -407,7 +407,7 @@ def test_a_release_and_a_tree_that_contradict_each_other_are_both_named(system: 
         with pytest.raises(UsageError) as refused:
             resolve(words, TREE, variables=variables | {KERNELRELEASE: NEW}, root=system)
         assert refused.value.message == (
-            f"KERNELRELEASE={NEW}, but the kernel tree that is named is that of {OLD} ({link.resolve()})"
+            f"KERNELRELEASE={NEW}, but the named kernel tree is for {OLD} ({link.resolve()})"
         )
 
 
