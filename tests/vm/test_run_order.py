@@ -93,7 +93,7 @@ def test_parameters_go_to_the_module_that_is_named() -> None:
     assert _parameters(["x=a:b"], files[:1]) == {files[0]: "x=a:b"}
 
 
-@pytest.mark.parametrize(("words", "said"), [("x=1", "of which module"), ("d: x=1", "no module d is given")])
+@pytest.mark.parametrize(("words", "said"), [("x=1", "of which module"), ("d: x=1", "no module d was named")])
 def test_parameters_of_nobody_are_a_wrong_call(words: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         _parameters([words], [Path("a.ko"), Path("c.ko")])
