@@ -129,8 +129,9 @@ def test_a_public_module_is_the_same_bytes_as_makes(row: list[str], line: str, t
     if oracle.status != 0:
         # (which of several objects fails first is chance: kbuildpy stops at one, as make does)
         assert ours.status == 1
-        assert errors(ours.output)
-        assert errors(ours.output) <= refusals
+        # (one of an own rule's comes below a line of ours that says so)
+        told = {line for line in errors(ours.output) if not line.startswith("kbuildpy: error: ")}
+        assert told and told <= refusals
         pytest.skip(f"make does not build it, nor does kbuildpy: {complaints(oracle)[:1]}")
     assert_equal(oracle, ours)
     assert complaints(ours) == complaints(oracle)
