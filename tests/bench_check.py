@@ -18,7 +18,7 @@ from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.load_module import load_module
-from tests.parity.packages import unpacked_kernel
+from tests.support.packages import unpacked_kernel
 
 IMPORTS = "import kbuildpy.loader.load_module, kbuildpy.loader.kernels.from_tree"
 RUNS = 15

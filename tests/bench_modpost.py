@@ -27,8 +27,8 @@ from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject, ObjectRecord
 from kbuildpy.modpost.stage import modpost, prepare
 from kbuildpy.run import run
-from tests.parity.packages import unpacked
 from tests.parity.test_modpost_oracle import Built, layouts_of, oracle, usual_options
+from tests.support.packages import unpacked
 
 RUNS = 7
 

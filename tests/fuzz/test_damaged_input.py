@@ -30,8 +30,8 @@ from tests.fuzz.commands import Commands, Outcome, commands
 from tests.fuzz.ders import damaged_der
 from tests.fuzz.rules import kbuild_file
 from tests.fuzz.texts import damaged_bytes, damaged_json
-from tests.parity.both import trees
-from tests.parity.languages import exporting, module, write_sources
+from tests.support.builds import trees
+from tests.support.kbuild_sources import exporting, module, write_sources
 from tests.unit.test_signing_verify import MODULE, certificate, key, signed
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))

@@ -11,7 +11,7 @@ import pytest
 
 from kbuildpy.errors import CommandError
 from kbuildpy.run import run
-from tests.parity.scons_project import ASKING, PAIR, SConsProject, private_tree, usual_tree
+from tests.support.scons_project import ASKING, PAIR, SConsProject, private_tree, usual_tree
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ import pytest
 
 from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import kbuildpy, make, trees
-from tests.parity.languages import exporting, module, write_sources
-from tests.parity.scons_project import ALONE, HEAD, SConsProject, private_tree, tree_of, usual_tree
+from tests.support.builds import kbuildpy, make, trees
+from tests.support.kbuild_sources import exporting, module, write_sources
+from tests.support.scons_project import ALONE, HEAD, SConsProject, private_tree, tree_of, usual_tree
 
 pytestmark = pytest.mark.parity
 

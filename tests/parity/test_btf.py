@@ -12,8 +12,8 @@ import pytest
 from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kernel.btf import btf_of
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import assert_equal, kbuildpy, make, trees
-from tests.parity.languages import both, module, write_sources
+from tests.support.builds import assert_equal, kbuildpy, make, trees
+from tests.support.kbuild_sources import both, module, write_sources
 
 pytestmark = pytest.mark.parity
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.both import kbuildpy, trees
-from tests.parity.scons_project import HEAD, PAIR, SConsProject, private_tree, usual_tree
-from tests.parity.signing_keys import write_pair
+from tests.support.builds import kbuildpy, trees
+from tests.support.keys import write_pair
+from tests.support.scons_project import HEAD, PAIR, SConsProject, private_tree, usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -19,8 +19,8 @@ from kbuildpy.loader.check import Check, check_files
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.verdict import Verdict
-from tests.parity.cross import LINES
-from tests.parity.shipped_kernels import NATIVE, ShippedKernel, others_of, shipped_kernel
+from tests.support.arm64 import LINES
+from tests.support.shipped_kernels import NATIVE, ShippedKernel, others_of, shipped_kernel
 
 pytestmark = pytest.mark.parity
 

@@ -16,7 +16,7 @@ from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import kbuildpy
+from tests.support.builds import kbuildpy
 
 pytestmark = pytest.mark.parity
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from kbuildpy.run import run
-from tests.parity.both import make, newest_tree_first, tree_of_release
-from tests.parity.scons_project import HEAD, PAIR, SConsProject
+from tests.support.builds import make, newest_tree_first, tree_of_release
+from tests.support.scons_project import HEAD, PAIR, SConsProject
 
 pytestmark = pytest.mark.parity
 

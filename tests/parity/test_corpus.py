@@ -10,8 +10,8 @@ import pytest
 
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import assert_equal, assert_refused_alike, build_both, trees
-from tests.parity.packages import unpacked
+from tests.support.builds import assert_equal, assert_refused_alike, build_both, trees
+from tests.support.packages import unpacked
 
 pytestmark = pytest.mark.parity
 

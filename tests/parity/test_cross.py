@@ -12,11 +12,11 @@ import pytest
 from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.layout_probe import parse, probe_source
-from tests.parity.both import REPRODUCIBLE, assert_equal, build_both, collect, kbuildpy, make
-from tests.parity.cross import CROSS, LINES, arm64_tree
-from tests.parity.scons_project import HEAD, SConsProject
 from tests.parity.test_kernel_trees import evaluate
 from tests.parity.test_modpost_oracle import build, compare, usual_options
+from tests.support.arm64 import CROSS, LINES, arm64_tree
+from tests.support.builds import REPRODUCIBLE, assert_equal, build_both, collect, kbuildpy, make
+from tests.support.scons_project import HEAD, SConsProject
 
 SAMPLES = Path(__file__).parents[2] / "sample_modules"
 SAID = dict(word.split("=", 1) for word in CROSS)

@@ -12,8 +12,6 @@ from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import assert_equal, build_both
-from tests.parity.packages import early_tree, kernel_source
 from tests.parity.test_kbuild_language import (
     test_a_makefile_that_calls_kbuild_itself,
     test_a_trace_header_of_the_modules_own,
@@ -39,6 +37,8 @@ from tests.parity.test_kbuild_rules import (
     test_sources_made_by_rules_of_every_spelling,
 )
 from tests.parity.test_samples import SAMPLES
+from tests.support.builds import assert_equal, build_both
+from tests.support.packages import early_tree, kernel_source
 
 __all__ = [
     "test_a_header_made_by_a_host_program",

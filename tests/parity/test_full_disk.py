@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.run import run
-from tests.parity.both import kbuildpy
-from tests.parity.scons_project import usual_tree
+from tests.support.builds import kbuildpy
+from tests.support.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import assert_equal, build_both, trees
-from tests.parity.packages import kernel_source
 from tests.parity.test_modpost_oracle import build, compare, layouts_of, usual_options
+from tests.support.builds import assert_equal, build_both, trees
+from tests.support.packages import kernel_source
 
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.run import run
-from tests.parity.both import trees
-from tests.parity.packages import unpacked
+from tests.support.builds import trees
+from tests.support.packages import unpacked
 
 pytestmark = pytest.mark.parity
 

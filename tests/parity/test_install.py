@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import newest_tree_first, tree_of_release
-from tests.parity.installs import (
+from tests.parity.test_samples import SAMPLES
+from tests.support.builds import newest_tree_first, tree_of_release
+from tests.support.installs import (
     Built,
     assert_same_tree,
     build,
@@ -21,8 +22,7 @@ from tests.parity.installs import (
     installed,
     messages,
 )
-from tests.parity.packages import early_tree, unpacked
-from tests.parity.test_samples import SAMPLES
+from tests.support.packages import early_tree, unpacked
 
 pytestmark = pytest.mark.parity
 # (the oldest line has a makefile of another shape)

@@ -14,8 +14,8 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.install.beneath import check_index, check_places
 from kbuildpy.install.modules import BuiltModule, modules_of_build
 from kbuildpy.kernel.installing import InstallRules
-from tests.parity.both import kbuildpy
-from tests.parity.installs import (
+from tests.support.builds import kbuildpy
+from tests.support.installs import (
     Built,
     assert_same_tree,
     build_sample,
@@ -23,7 +23,7 @@ from tests.parity.installs import (
     install_with_make,
     installed,
 )
-from tests.parity.scons_project import usual_tree
+from tests.support.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
 RULES = InstallRules("6.1", "/lib/modules/6.1", "extra", ".xz", (), None, (), "", (), "", "/", {})

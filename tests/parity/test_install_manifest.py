@@ -13,10 +13,10 @@ import pytest
 from kbuildpy.compression import decompress
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.trailer import is_signed
-from tests.parity.both import kbuildpy
-from tests.parity.installs import Built, build_sample, configured_tree, copies
-from tests.parity.signing_keys import write_pair
-from tests.terminal import run_on_terminal
+from tests.support.builds import kbuildpy
+from tests.support.installs import Built, build_sample, configured_tree, copies
+from tests.support.keys import write_pair
+from tests.support.terminal import run_on_terminal
 
 pytestmark = pytest.mark.parity
 COUNT = 20

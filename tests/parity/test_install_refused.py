@@ -16,9 +16,9 @@ from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.run import run
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.trailer import is_signed, split_signature
-from tests import softhsm
-from tests.parity.both import kbuildpy, trees
-from tests.parity.installs import (
+from tests.support import softhsm
+from tests.support.builds import kbuildpy, trees
+from tests.support.installs import (
     Built,
     build_sample,
     configured_tree,
@@ -27,7 +27,7 @@ from tests.parity.installs import (
     installed,
     make_key,
 )
-from tests.parity.scons_project import usual_tree
+from tests.support.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
 MANY = 60

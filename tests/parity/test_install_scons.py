@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.both import kbuildpy, newest_tree_first, tree_of_release
-from tests.parity.installs import assert_same_tree, configured_tree, installed, make_key
-from tests.parity.scons_project import HEAD, PAIR, SConsProject, usual_tree
+from tests.support.builds import kbuildpy, newest_tree_first, tree_of_release
+from tests.support.installs import assert_same_tree, configured_tree, installed, make_key
+from tests.support.scons_project import HEAD, PAIR, SConsProject, usual_tree
 
 pytestmark = pytest.mark.parity
 

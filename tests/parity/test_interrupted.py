@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.interrupts import can_be_interrupted
-from tests.parity.both import kbuildpy
-from tests.parity.scons_project import HEAD, PAIR, SConsProject, new_project
+from tests.support.builds import kbuildpy
+from tests.support.interrupts import can_be_interrupted
+from tests.support.scons_project import HEAD, PAIR, SConsProject, new_project
 
 pytestmark = pytest.mark.parity
 

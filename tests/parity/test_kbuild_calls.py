@@ -13,9 +13,9 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import REPRODUCIBLE, assert_equal, complaints, kbuildpy, make, trees
-from tests.parity.languages import assert_same, both, exporting, module, write_sources
-from tests.parity.scons_project import HEAD
+from tests.support.builds import REPRODUCIBLE, assert_equal, complaints, kbuildpy, make, trees
+from tests.support.kbuild_sources import assert_same, both, exporting, module, write_sources
+from tests.support.scons_project import HEAD
 
 pytestmark = pytest.mark.parity
 

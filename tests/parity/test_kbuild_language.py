@@ -10,9 +10,17 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import assert_equal, build_both, kbuildpy, make, newest_tree_first, tree_of_release, trees
-from tests.parity.languages import assert_equal_or_refused, assert_same, both, exporting, module, says, write_sources
-from tests.parity.packages import newer_kernel
+from tests.support.builds import assert_equal, build_both, kbuildpy, make, newest_tree_first, tree_of_release, trees
+from tests.support.kbuild_sources import (
+    assert_equal_or_refused,
+    assert_same,
+    both,
+    exporting,
+    module,
+    says,
+    write_sources,
+)
+from tests.support.packages import newer_kernel
 
 pytestmark = pytest.mark.parity
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import assert_equal, collect, kbuildpy, trees
-from tests.parity.languages import assert_same, both, exporting, module, says, write_sources
-from tests.parity.packages import other_compiler
+from tests.support.builds import assert_equal, collect, kbuildpy, trees
+from tests.support.kbuild_sources import assert_same, both, exporting, module, says, write_sources
+from tests.support.packages import other_compiler
 
 pytestmark = pytest.mark.parity
 

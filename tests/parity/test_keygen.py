@@ -11,8 +11,8 @@ from kbuildpy.run import run
 from kbuildpy.signing.intact import is_intact
 from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import split_signature
-from tests.parity.both import kbuildpy
-from tests.parity.scons_project import usual_tree
+from tests.support.builds import kbuildpy
+from tests.support.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -31,10 +31,10 @@ from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.run import run
 from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.vm.debian import extract
-from tests.parity.cross import CROSS, LINES, arm64_tree
-from tests.parity.packages import other_compiler, unpacked_kernel
-from tests.parity.scons_project import private_tree
 from tests.parity.test_modpost_oracle import TREES, each_tree
+from tests.support.arm64 import CROSS, LINES, arm64_tree
+from tests.support.packages import other_compiler, unpacked_kernel
+from tests.support.scons_project import private_tree
 
 pytestmark = pytest.mark.parity
 

@@ -10,7 +10,6 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.layouts import DeviceTableLayouts
-from tests.parity.packages import early_tree
 from tests.parity.test_modpost_device_tables import (
     test_a_bad_entry_is_reported_alike,
     test_a_damaged_table_is_reported_alike,
@@ -27,6 +26,7 @@ from tests.parity.test_modpost_diagnostics import (
     test_version_tables_agree,
 )
 from tests.parity.test_modpost_oracle import Built, build, compare, layouts_of, usual_options
+from tests.support.packages import early_tree
 
 NAMES = [f"{first}_{number}" for first in ("alpha", "beta_gamma") for number in range(300)]
 GPL = '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n'

@@ -40,8 +40,8 @@ from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.stage import modpost
 from kbuildpy.run import run
-from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
 from tests.parity.test_modpost_oracle import build, compare, each_tree, usual_options
+from tests.support.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
 
 pytestmark = pytest.mark.parity
 

@@ -25,7 +25,7 @@ from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject, ObjectRecord
 from kbuildpy.modpost.stage import modpost
 from kbuildpy.run import run
-from tests.parity.packages import other_compiler
+from tests.support.packages import other_compiler
 
 pytestmark = pytest.mark.parity
 

@@ -30,9 +30,9 @@ from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.stage import modpost
 from kbuildpy.vm.debian import extract
-from tests.parity.cross import CROSS, LINES, arm64_tree
-from tests.parity.packages import unpacked
 from tests.parity.test_modpost_oracle import TREES, Built, layouts_of, usual_options
+from tests.support.arm64 import CROSS, LINES, arm64_tree
+from tests.support.packages import unpacked
 
 pytestmark = pytest.mark.parity
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import REPRODUCIBLE, kbuildpy, trees
+from tests.support.builds import REPRODUCIBLE, kbuildpy, trees
 
 SAMPLES = Path(__file__).parents[2] / "sample_modules"
 

@@ -22,7 +22,7 @@ from kbuildpy.execute import Completed
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import (
+from tests.support.builds import (
     REPRODUCIBLE,
     Build,
     assert_equal,
@@ -34,7 +34,7 @@ from tests.parity.both import (
     make,
     trees,
 )
-from tests.parity.packages import newer_kernel, one_at_a_time, other_compiler
+from tests.support.packages import newer_kernel, one_at_a_time, other_compiler
 
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.scons_project import ALONE, HEAD, SConsProject, edit, tree_of, usual_tree
+from tests.support.scons_project import ALONE, HEAD, SConsProject, edit, tree_of, usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -13,8 +13,8 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import kbuildpy, make
-from tests.parity.scons_project import usual_tree
+from tests.support.builds import kbuildpy, make
+from tests.support.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.scons_project import ALONE, HEAD, HEADER, PAIR, SYMBOL, SConsProject, edit, tree_of, usual_tree
+from tests.support.scons_project import ALONE, HEAD, HEADER, PAIR, SYMBOL, SConsProject, edit, tree_of, usual_tree
 
 pytestmark = pytest.mark.parity
 

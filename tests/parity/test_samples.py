@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import assert_equal, build_both, trees
+from tests.support.builds import assert_equal, build_both, trees
 
 SAMPLES = Path(__file__).parents[2] / "sample_modules"
 # One of a single source, and one of several with assembly: the paths differ from a build of the whole directory.

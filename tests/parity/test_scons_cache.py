@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.scons_project import ALONE, HEADER, PAIR, SConsProject, edit, new_project
+from tests.support.scons_project import ALONE, HEADER, PAIR, SConsProject, edit, new_project
 
 pytestmark = pytest.mark.parity
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.both import REPRODUCIBLE, kbuildpy, make
-from tests.parity.languages import module
-from tests.parity.scons_project import HEAD, SConsProject, usual_tree
+from tests.support.builds import REPRODUCIBLE, kbuildpy, make
+from tests.support.kbuild_sources import module
+from tests.support.scons_project import HEAD, SConsProject, usual_tree
 
 pytestmark = pytest.mark.parity
 

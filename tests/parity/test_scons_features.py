@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.both import kbuildpy
-from tests.parity.scons_project import ALONE, HEAD, PAIR, SConsProject, new_project, usual_tree
-from tests.parity.signing_keys import write_pair
+from tests.support.builds import kbuildpy
+from tests.support.keys import write_pair
+from tests.support.scons_project import ALONE, HEAD, PAIR, SConsProject, new_project, usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import kbuildpy, make, trees
-from tests.parity.languages import module, write_sources
+from tests.support.builds import kbuildpy, make, trees
 from tests.support.documents import json_keys
+from tests.support.kbuild_sources import module, write_sources
 
 pytestmark = pytest.mark.parity
 

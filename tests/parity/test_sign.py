@@ -26,11 +26,11 @@ from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import append_signature, split_signature, without_signatures
-from tests.parity.both import kbuildpy
-from tests.parity.installs import configured_tree
-from tests.parity.scons_project import usual_tree
-from tests.parity.signing_keys import new_certificate, new_key, sign_file, write_pair
 from tests.parity.test_modpost_shipped import shipped
+from tests.support.builds import kbuildpy
+from tests.support.installs import configured_tree
+from tests.support.keys import new_certificate, new_key, sign_file, write_pair
+from tests.support.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -18,10 +18,10 @@ import pytest
 from kbuildpy.run import run
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.signer import sign_module
-from tests.interrupts import can_be_interrupted
-from tests.parity.both import kbuildpy
-from tests.parity.signing_keys import write_pair
 from tests.parity.test_sign import CONTENTS, signer_of
+from tests.support.builds import kbuildpy
+from tests.support.interrupts import can_be_interrupted
+from tests.support.keys import write_pair
 
 pytestmark = pytest.mark.parity
 

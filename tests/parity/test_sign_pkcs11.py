@@ -16,10 +16,10 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.signing.intact import is_intact
 from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import is_signed, split_signature
-from tests import softhsm
-from tests.parity.both import kbuildpy
-from tests.parity.scons_project import usual_tree
-from tests.parity.signing_keys import sign_file, write_pair
+from tests.support import softhsm
+from tests.support.builds import kbuildpy
+from tests.support.keys import sign_file, write_pair
+from tests.support.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.scons_project import HEAD, PAIR, SConsProject, usual_tree
-from tests.parity.signing_keys import sign_file, write_pair
+from tests.support.keys import sign_file, write_pair
+from tests.support.scons_project import HEAD, PAIR, SConsProject, usual_tree
 
 pytestmark = pytest.mark.parity
 

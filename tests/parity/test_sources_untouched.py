@@ -23,7 +23,7 @@ from kbuildpy.execute import Completed
 from kbuildpy.kbuild.make_output import MAKEFILES
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.both import (
+from tests.support.builds import (
     REPRODUCIBLE,
     assert_equal,
     assert_refused_alike,
@@ -34,8 +34,8 @@ from tests.parity.both import (
     tree_of_release,
     trees,
 )
-from tests.parity.languages import Sources, assert_same, both, module, says, write_sources
-from tests.parity.packages import other_compiler
+from tests.support.kbuild_sources import Sources, assert_same, both, module, says, write_sources
+from tests.support.packages import other_compiler
 
 pytestmark = pytest.mark.parity
 

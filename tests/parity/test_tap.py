@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kbuildpy.vm.tap import Point, read_tap
-from tests.parity.packages import REVIEWERS_FILES, source_files
+from tests.support.packages import REVIEWERS_FILES, source_files
 
 pytestmark = pytest.mark.parity
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.languages import module, write_sources
-from tests.parity.scons_project import CHECKOUT, HEAD, SConsProject, usual_tree
+from tests.support.kbuild_sources import module, write_sources
+from tests.support.scons_project import CHECKOUT, HEAD, SConsProject, usual_tree
 
 pytestmark = pytest.mark.parity
 

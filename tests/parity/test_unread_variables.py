@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.both import kbuildpy
-from tests.parity.languages import module, write_sources
-from tests.parity.scons_project import HEAD, new_project, usual_tree
+from tests.support.builds import kbuildpy
+from tests.support.kbuild_sources import module, write_sources
+from tests.support.scons_project import HEAD, new_project, usual_tree
 
 pytestmark = pytest.mark.parity
 

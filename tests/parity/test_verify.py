@@ -24,7 +24,7 @@ from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.trailer import append_signature, split_signature
 from kbuildpy.signing.verify import verify, verify_file
-from tests.parity.packages import unpacked
+from tests.support.packages import unpacked
 
 pytestmark = pytest.mark.parity
 

@@ -18,8 +18,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.elf_objects import elf_object
-from tests.parity.shipped_kernels import shipped_kernel
+from tests.support.elf_objects import elf_object
+from tests.support.shipped_kernels import shipped_kernel
 
 pytestmark = pytest.mark.parity
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from kbuildpy.cli.progress import BAR_FROM
-from tests.terminal import run_on_terminal
+from tests.support.terminal import run_on_terminal
 
 SCRIPT = f"""
 from kbuildpy.cli.progress import with_bar

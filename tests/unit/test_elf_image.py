@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
-from tests.elf_objects import Sec, elf_object
+from tests.support.elf_objects import Sec, elf_object
 
 
 @dataclass

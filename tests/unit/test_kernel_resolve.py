@@ -14,7 +14,7 @@ from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.packages import headers_hint, release_hint
 from kbuildpy.kernel.resolve import resolve, resolve_one, resolve_release
 from kbuildpy.kernel.tree import KernelTree
-from tests.elf_objects import elf_object
+from tests.support.elf_objects import elf_object
 from tests.unit.test_open_tree import fake_tree
 
 TREE, IMAGE, EITHER = Need.TREE, Need.IMAGE, Need.EITHER

@@ -19,9 +19,9 @@ from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.since import Version
 from kbuildpy.loader.stages.btf import btf_module_notify
 from kbuildpy.loader.verdict import Refusal, Undefined
-from tests.btf_draft import BtfDraft, Word, drafted, info, places_of
-from tests.elf_objects import Sec, elf_object
-from tests.loader_info import info_of, sentences
+from tests.support.btf_draft import BtfDraft, Word, drafted, info, places_of
+from tests.support.elf_objects import Sec, elf_object
+from tests.support.loader_info import info_of, sentences
 
 HEADER = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, 4, 4, 2)
 BTF = HEADER + bytes(6)

@@ -28,9 +28,9 @@ from kbuildpy.elf.headers import Shdr
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.signing.trailer import without_signatures
-from tests.damage import SHT_RELA, SHT_SYMTAB, damaged, header_place, sections
-from tests.parity.cross import LINES
-from tests.parity.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
+from tests.support.arm64 import LINES
+from tests.support.damage import SHT_RELA, SHT_SYMTAB, damaged, header_place, sections
+from tests.support.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
 
 pytestmark = pytest.mark.parity
 

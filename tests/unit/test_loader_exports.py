@@ -13,7 +13,7 @@ from kbuildpy.kernel.module_facts import ModuleStruct
 from kbuildpy.loader.kernels.shipped import module_exports, module_facts_of
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
 from kbuildpy.loader.module_file import THIS_MODULE
-from tests.elf_objects import DATA, RODATA, Rel, Sec, Sym, elf_object
+from tests.support.elf_objects import DATA, RODATA, Rel, Sec, Sym, elf_object
 
 STRINGS = b"\0first\0second\0SPACE\0"
 FIRST, SECOND, EMPTY, SPACE = 1, 7, 0, 14

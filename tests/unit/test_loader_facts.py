@@ -14,8 +14,8 @@ from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.elf_index import cache_index
 from kbuildpy.loader.stages.modinfo import check_vermagic
 from kbuildpy.loader.stages.versions import check_modstruct_version
-from tests.elf_objects import DATA, Sec, elf_object
-from tests.loader_info import load_info, sentences
+from tests.support.elf_objects import DATA, Sec, elf_object
+from tests.support.loader_info import load_info, sentences
 
 NO_COMPILER = "gcc-12: program not found"
 MISSING = {Fact.VERMAGIC: NO_COMPILER, Fact.STRUCT_MODULE: NO_COMPILER, Fact.EXPORTS: "Module.symvers is not there"}

@@ -15,8 +15,8 @@ from kbuildpy.loader.parameters.numbers import kstrto, kstrtobool
 from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
 from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Refusal, Undefined
-from tests.elf_objects import DATA, RODATA, Rel, Sec, Sym
-from tests.loader_info import Version, info_of, sentences
+from tests.support.elf_objects import DATA, RODATA, Rel, Sec, Sym
+from tests.support.loader_info import Version, info_of, sentences
 
 R_64 = 1
 RODATA_, DATA_, INT, OTHER_SET, STRING, ARRAY, UINT, BOOL, CHARP = range(1, 10)

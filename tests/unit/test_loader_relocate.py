@@ -13,10 +13,10 @@ from kbuildpy.kernel.module_facts import ModuleStruct
 from kbuildpy.loader.btf.types import Kind, read_types
 from kbuildpy.loader.stages.relocate import apply_relocations
 from kbuildpy.loader.verdict import Refusal, Undefined
-from tests.btf_draft import Word, drafted
-from tests.btf_draft import info as info_word
-from tests.elf_objects import DATA, TEXT, Rel, Sec, Sym
-from tests.loader_info import Version, info_of, sentences
+from tests.support.btf_draft import Word, drafted
+from tests.support.btf_draft import info as info_word
+from tests.support.elf_objects import DATA, TEXT, Rel, Sec, Sym
+from tests.support.loader_info import Version, info_of, sentences
 
 R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64 = 1, 2, 4, 10, 11, 24
 ABS64, ABS32, PREL32, PAGE, BRANCH, SHORT_BRANCH, GOT = 257, 258, 261, 275, 283, 279, 311

@@ -10,7 +10,7 @@ from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.stages.requires import in_order
-from tests.loader_info import load_info, sentences
+from tests.support.loader_info import load_info, sentences
 
 
 def kernel_with(own_modules: OwnModules) -> LoaderKernel:

@@ -17,8 +17,8 @@ from kbuildpy.loader.stages.finalize import post_relocation
 from kbuildpy.loader.stages.ftrace import ftrace_module_init
 from kbuildpy.loader.stages.relocate import apply_relocations
 from kbuildpy.loader.verdict import Refusal, Undefined
-from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym
-from tests.loader_info import Version, info_of
+from tests.support.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym
+from tests.support.loader_info import Version, info_of
 
 R_64, R_PC32, R_PLT32, R_PC64 = 1, 2, 4, 24
 NAMES = ("__x86_return_thunk", "__x86_indirect_thunk_rax", "__fentry__", "printk", "__SCK__x", "__SCT__x")

@@ -33,8 +33,8 @@ from kbuildpy.loader.stages.sections import check_export_sections, find_module_s
 from kbuildpy.loader.stages.symbols import simplify_symbols
 from kbuildpy.loader.stages.sysfs import mod_sysfs_setup
 from kbuildpy.loader.verdict import Refusal, Undefined
-from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
-from tests.loader_info import info_of
+from tests.support.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
+from tests.support.loader_info import info_of
 
 R_64, R_PC32, ABS64, BRANCH = 1, 2, 257, 283
 TEXT_, DATA_, EXTERN, WEAK = range(1, 5)

@@ -15,8 +15,8 @@ from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.since import TABLE_TYPES, VALIDITY_SPLIT, Version, has
 from kbuildpy.loader.stages.elf_validity import elf_validity
 from kbuildpy.loader.verdict import Refusal, Undefined
-from tests.elf_objects import DATA, Sec, Sym, elf_object
-from tests.loader_info import load_info
+from tests.support.elf_objects import DATA, Sec, Sym, elf_object
+from tests.support.loader_info import load_info
 
 STRUCT = Sec(THIS_MODULE, DATA, bytes(24) + b"m".ljust(56, b"\0"))
 WHOLE, SPLIT, NEWEST = (6, 12, 111), (6, 12, 117), (7, 3)

@@ -17,8 +17,8 @@ from kbuildpy.loader.stages.elf_index import cache_index
 from kbuildpy.loader.stages.symbols import resolve_symbol
 from kbuildpy.loader.stages.versions import check_modstruct_version
 from kbuildpy.loader.verdict import Refusal
-from tests.elf_objects import DATA, RODATA, Sec
-from tests.loader_info import info_of
+from tests.support.elf_objects import DATA, RODATA, Sec
+from tests.support.loader_info import info_of
 
 MODINFO = b"license=GPL\0vermagic=6.1.0-9 SMP mod_unload modversions \0"
 CRC = 0x11111111

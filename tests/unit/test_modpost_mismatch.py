@@ -21,7 +21,7 @@ from kbuildpy.modpost.layouts import DeviceTableLayouts
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.stage import ModpostResult, modpost
-from tests.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
+from tests.support.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
 
 RELEASES = ("5.10.0", "6.1.0", "6.6.0", "6.12.0", "7.3.0")
 each_release = pytest.mark.parametrize("release", RELEASES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.scaffold.no_modules import no_modules
-from tests.parity.languages import write_sources
+from tests.support.kbuild_sources import write_sources
 
 CONFIG = {"CONFIG_MODULES": "y", "CONFIG_BUILT_IN": "y", "CONFIG_AS_MODULE": "m"}
 WRAPPER = """\

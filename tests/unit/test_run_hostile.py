@@ -29,7 +29,7 @@ from kbuildpy.vm.machine import X86_64
 from kbuildpy.vm.report import FORGED
 from kbuildpy.vm.trial import Trial, read_trial
 from kbuildpy.vm.vouching import VOUCHED, new_vouchers
-from tests.elf_objects import Sec, elf_object
+from tests.support.elf_objects import Sec, elf_object
 
 NAMES = (b"../../x", b"/etc/x", b"..", b"", b"a b", b"a\n1 b - /modules/list", b"a\tb", b"\x1b[2J", b"\xff", b"a" * 56)
 

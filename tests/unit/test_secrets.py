@@ -20,7 +20,7 @@ from kbuildpy.pin import pin_taken, signing_pin
 from kbuildpy.run import run
 from kbuildpy.signing.find_key import find_key, find_pair
 from kbuildpy.signing.private_key import Passphrase
-from tests.parity.signing_keys import write_pair
+from tests.support.keys import write_pair
 
 PIN = "correct horse"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interrupts import can_be_interrupted
+from tests.support.interrupts import can_be_interrupted
 
 # A check of many files in processes, by a loader that takes its time.
 CHECK = """

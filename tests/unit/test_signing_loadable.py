@@ -28,7 +28,7 @@ from kbuildpy.signing.loadable import curves_in, needed_for, warn_of_kernels
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.verify import verify
-from tests.parity.signing_keys import new_certificate
+from tests.support.keys import new_certificate
 
 ECDSA = {"CONFIG_CRYPTO_ECDSA": "y"}
 # What images have of the names: Debian's 6.1 is without ECDSA.

@@ -28,7 +28,7 @@ from kbuildpy.signing.pkcs11 import TokenKey
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri
 from kbuildpy.signing.private_key import KeyGoneError
-from tests import softhsm
+from tests.support import softhsm
 
 KEYS: dict[str, Callable[[], Any]] = {
     "rsa-2048": lambda: rsa.generate_private_key(65537, 2048),

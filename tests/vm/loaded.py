@@ -11,7 +11,7 @@ from kbuildpy.vm import cpio
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
 from kbuildpy.vm.qemu import boot
-from tests.vm.kernels import EXPEDITED
+from tests.support.guest_kernels import EXPEDITED
 
 SCRIPT = """\
 #!/bin/sh

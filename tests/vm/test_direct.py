@@ -14,7 +14,7 @@ import pytest
 from kbuildpy.vm.direct import direct_kernel
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
-from tests.vm.kernels import image_of, tree_called
+from tests.support.guest_kernels import image_of, tree_called
 
 PANICS = ("rdinit=/no-such-init", "root=/dev/none")
 

@@ -15,9 +15,9 @@ import pytest
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.run import run
-from tests.parity.both import trees
-from tests.parity.packages import newer_kernel
-from tests.vm.samples import SAMPLES
+from tests.support.builds import trees
+from tests.support.packages import newer_kernel
+from tests.support.samples import SAMPLES
 
 pytestmark = pytest.mark.vm
 

@@ -25,12 +25,12 @@ from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.vm.machine import machine_for
-from tests.parity.cross import LINES
-from tests.parity.shipped_kernels import ShippedKernel, shipped_kernel
-from tests.vm.kernels import NEWEST, image_of, swept
+from tests.support.arm64 import LINES
+from tests.support.guest_kernels import NEWEST, image_of, swept
+from tests.support.loading import in_dependency_order
+from tests.support.samples import built_samples
+from tests.support.shipped_kernels import ShippedKernel, shipped_kernel
 from tests.vm.loaded import Shown, load_all
-from tests.vm.loading import in_dependency_order
-from tests.vm.samples import built_samples
 
 pytestmark = pytest.mark.vm
 

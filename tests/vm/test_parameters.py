@@ -29,11 +29,11 @@ from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from tests.loader_info import load_info, sentences
-from tests.parity.packages import other_compiler
-from tests.parity.signing_keys import new_key, short_certificate
-from tests.vm.kernels import NEWEST, image_of, swept, tree_called
-from tests.vm.system_calls import Answer, Call, as_logged, make_calls
+from tests.support.guest_kernels import NEWEST, image_of, swept, tree_called
+from tests.support.keys import new_key, short_certificate
+from tests.support.loader_info import load_info, sentences
+from tests.support.packages import other_compiler
+from tests.support.system_calls import Answer, Call, as_logged, make_calls
 from tests.vm.test_signed_modules import KEYS, trusting_kernel
 
 pytestmark = [

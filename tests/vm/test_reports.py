@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.vm.loading import Attempt, ModuleReport, read_reports
+from tests.support.loading import Attempt, ModuleReport, read_reports
 
 
 def test_a_module_that_was_loaded_and_removed() -> None:

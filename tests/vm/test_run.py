@@ -17,9 +17,9 @@ from kbuildpy.execute import Completed
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.run import run
 from kbuildpy.vm.machine import machine_for
-from tests.parity.cross import LINES
-from tests.vm.bad_modules import SOURCES, build
-from tests.vm.kernels import one_of, tree_called
+from tests.support.arm64 import LINES
+from tests.support.bad_modules import SOURCES, build
+from tests.support.guest_kernels import one_of, tree_called
 
 pytestmark = pytest.mark.vm
 

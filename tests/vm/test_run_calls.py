@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.run import run
-from tests.vm.run_boots import EMPTY, PACKAGE
+from tests.support.guest_logs import EMPTY, PACKAGE
 
 
 def kbuildpy_run(*words: str | Path, path: Path | None = None) -> tuple[int, str]:

@@ -10,8 +10,8 @@ import pytest
 from kbuildpy.vm.complaints import find_complaints
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.reports import read_boot
+from tests.support.guest_logs import MARKER, OOPS, SHUTDOWN, boot, trial
 from tests.vm.referee.checks import messages_of
-from tests.vm.run_boots import MARKER, OOPS, SHUTDOWN, boot, trial
 
 # What the loader's sources can say of a module that they do not take: all but taints, remarks, and what comes later.
 _TAKEN = re.compile(

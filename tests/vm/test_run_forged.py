@@ -13,8 +13,8 @@ import pytest
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.run import run
 from kbuildpy.vm.machine import machine_for
-from tests.vm.bad_modules import build
-from tests.vm.kernels import one_of, tree_called
+from tests.support.bad_modules import build
+from tests.support.guest_kernels import one_of, tree_called
 
 pytestmark = pytest.mark.vm
 

@@ -25,9 +25,9 @@ from kbuildpy.vm.debugger import add_symbol_file
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.kernels import find_kernels
 from kbuildpy.vm.trial import read_trial
-from tests.interrupts import can_be_interrupted
-from tests.vm.bad_modules import build, source
-from tests.vm.kernels import one_of, tree_called
+from tests.support.bad_modules import build, source
+from tests.support.guest_kernels import one_of, tree_called
+from tests.support.interrupts import can_be_interrupted
 
 pytestmark = [
     pytest.mark.vm,

@@ -7,7 +7,7 @@ import pytest
 
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.reports import read_boot
-from tests.vm.run_boots import MARKER, OOPS, SHUTDOWN, boot, trial
+from tests.support.guest_logs import MARKER, OOPS, SHUTDOWN, boot, trial
 
 
 def judged(names: str, lines: list[str], **given: bool) -> tuple[dict[str, str | None], str]:

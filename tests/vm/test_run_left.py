@@ -16,9 +16,9 @@ from kbuildpy.vm.in_tree import fetch_kernel_modules
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.machine import machine_for
 from kbuildpy.vm.qemu import boot
-from tests.vm.bad_modules import SOURCES, build
-from tests.vm.kernels import image_of, swept, tree_called
-from tests.vm.samples import built_samples
+from tests.support.bad_modules import SOURCES, build
+from tests.support.guest_kernels import image_of, swept, tree_called
+from tests.support.samples import built_samples
 from tests.vm.test_run import Ran, kbuildpy_run
 
 pytestmark = [

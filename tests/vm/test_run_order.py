@@ -14,8 +14,8 @@ from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.vm.kernels import Kernel, find_kernels
 from kbuildpy.vm.machine import X86_64
 from kbuildpy.vm.trial import Trial, closure, needed_by, read_trial, with_dependencies
-from tests.elf_objects import elf_object
-from tests.vm.run_boots import trial
+from tests.support.elf_objects import elf_object
+from tests.support.guest_logs import trial
 
 NONE = OwnModules(Path("/nowhere"), added=True)
 

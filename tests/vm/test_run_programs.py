@@ -24,9 +24,9 @@ from kbuildpy.vm.programs import read_command, read_test
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import read_trial
-from tests.parity.packages import other_compiler
-from tests.vm.bad_modules import build, source
-from tests.vm.kernels import NEWEST, image_of, one_of, tree_called
+from tests.support.bad_modules import build, source
+from tests.support.guest_kernels import NEWEST, image_of, one_of, tree_called
+from tests.support.packages import other_compiler
 
 pytestmark = pytest.mark.vm
 

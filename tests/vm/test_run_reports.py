@@ -21,7 +21,7 @@ from kbuildpy.vm.machine import ARM64, X86_64, Machine
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.report import new_marker
 from kbuildpy.vm.reports import read_boot
-from tests.vm.run_boots import MARKER, PACKAGE, boot, trial
+from tests.support.guest_logs import MARKER, PACKAGE, boot, trial
 
 
 @pytest.mark.parametrize(("machine", "prefix"), [(X86_64, ""), (ARM64, "aarch64-linux-gnu-")])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.scons_project import HEAD, SConsProject, usual_tree
-from tests.vm.bad_modules import SOURCES
-from tests.vm.kernels import tree_called
+from tests.support.bad_modules import SOURCES
+from tests.support.guest_kernels import tree_called
+from tests.support.scons_project import HEAD, SConsProject, usual_tree
 
 pytestmark = [
     pytest.mark.vm,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.bad_modules import SOURCES, build
-from tests.vm.kernels import one_of, tree_called
+from tests.support.bad_modules import SOURCES, build
+from tests.support.guest_kernels import one_of, tree_called
 from tests.vm.referee.draft import Draft
 from tests.vm.test_run import Ran, kbuildpy_run
 

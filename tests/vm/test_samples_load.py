@@ -10,9 +10,9 @@ import pytest
 
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.vm.machine import machine_for
-from tests.vm.kernels import NEWEST, image_of, swept, tree_called
-from tests.vm.loading import Load, LoadReport, ModuleReport, in_dependency_order, load_modules
-from tests.vm.samples import SAMPLES, built_samples
+from tests.support.guest_kernels import NEWEST, image_of, swept, tree_called
+from tests.support.loading import Load, LoadReport, ModuleReport, in_dependency_order, load_modules
+from tests.support.samples import SAMPLES, built_samples
 
 pytestmark = pytest.mark.vm
 

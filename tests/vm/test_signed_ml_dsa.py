@@ -33,12 +33,12 @@ from kbuildpy.vm import cpio
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
-from tests.parity.both import kbuildpy, trees
-from tests.parity.packages import source_archive
-from tests.parity.signing_keys import authority_certificate, issued_certificate, new_certificate, new_key
 from tests.parity.test_modpost_shipped import plain, shipped
-from tests.vm.loading import INIT, ModuleReport, read_reports
-from tests.vm.samples import built_samples
+from tests.support.builds import kbuildpy, trees
+from tests.support.keys import authority_certificate, issued_certificate, new_certificate, new_key
+from tests.support.loading import INIT, ModuleReport, read_reports
+from tests.support.packages import source_archive
+from tests.support.samples import built_samples
 from tests.vm.test_signed_modules import ENFORCED, REFUSED, damaged, trusting_kernel
 
 pytestmark = [

@@ -23,12 +23,12 @@ from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.kernel_image import find_certificates
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from tests.parity.shipped_kernels import shipped_kernel
-from tests.parity.signing_keys import new_key, short_certificate
 from tests.parity.test_modpost_shipped import plain
-from tests.vm.kernels import NEWEST, image_of, swept
-from tests.vm.loading import Load, LoadReport, ModuleReport, load_modules
-from tests.vm.samples import built_samples
+from tests.support.guest_kernels import NEWEST, image_of, swept
+from tests.support.keys import new_key, short_certificate
+from tests.support.loading import Load, LoadReport, ModuleReport, load_modules
+from tests.support.samples import built_samples
+from tests.support.shipped_kernels import shipped_kernel
 
 pytestmark = [
     pytest.mark.vm,

@@ -13,10 +13,10 @@ import pytest
 from kbuildpy.kernel.image import image_of_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.vm.in_tree import fetch_kernel_modules
-from tests.parity.both import assert_equal, build_both, kbuildpy
-from tests.vm.bad_modules import build
-from tests.vm.loading import Load, load_modules
-from tests.vm.small_kernels import settings_lost, small_kernel
+from tests.support.bad_modules import build
+from tests.support.builds import assert_equal, build_both, kbuildpy
+from tests.support.loading import Load, load_modules
+from tests.support.small_kernels import settings_lost, small_kernel
 
 pytestmark = [
     pytest.mark.vm,

@@ -11,7 +11,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.packages import other_compiler, unpacked_kernel
+from tests.support.packages import other_compiler, unpacked_kernel
 from tests.vm.referee.cases import Bases
 
 MODULES = Path(__file__).with_name("modules")

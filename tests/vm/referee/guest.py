@@ -15,7 +15,7 @@ from kbuildpy.run import run
 from kbuildpy.vm.asynchronous import is_asynchronous
 from kbuildpy.vm.cpio import archive, character_device, directory, file
 from kbuildpy.vm.qemu import boot
-from tests.vm.kernels import EXPEDITED
+from tests.support.guest_kernels import EXPEDITED
 from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
 
 # A kernel that was damaged is not to be asked any more.

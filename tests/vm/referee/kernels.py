@@ -9,7 +9,7 @@ from pathlib import Path
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
-from tests.parity.packages import asking
+from tests.support.packages import asking
 from tests.vm.referee.damage.modinfo import BLOCKED
 
 BLACKLIST = ("first", BLOCKED, "last")

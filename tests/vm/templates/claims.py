@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.parity.both import Build
-from tests.vm.kernels import tree_called
+from tests.support.builds import Build
+from tests.support.guest_kernels import tree_called
 from tests.vm.templates.projects import (
     BROKEN,
     DEFAULT,

@@ -21,10 +21,10 @@ from kbuildpy.scaffold.library import all_templates
 from kbuildpy.scaffold.manifest import Template
 from kbuildpy.scaffold.project import Project
 from kbuildpy.scaffold.render import guest_files, render_project
-from tests.parity.both import REPRODUCIBLE, Build, collect, kbuildpy, make
-from tests.parity.cross import CROSS
-from tests.parity.packages import other_compiler
-from tests.vm.kernels import kernel_to_run
+from tests.support.arm64 import CROSS
+from tests.support.builds import REPRODUCIBLE, Build, collect, kbuildpy, make
+from tests.support.guest_kernels import kernel_to_run
+from tests.support.packages import other_compiler
 from tests.vm.templates.simulator import FOLDER, can_be_simulated, lay_out_simulator
 
 DEFAULT, FLIPPED, BROKEN = "default", "flipped", "broken"

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.packages import REVIEWERS_FILES, source_files
+from tests.support.packages import REVIEWERS_FILES, source_files
 
 FOLDER = "gpio_simulator"
 _LINES = ((6, 1), (6, 12))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.vm.kernels import NEWEST
+from tests.support.guest_kernels import NEWEST
 from tests.vm.templates.claims import (
     built,
     oracle,

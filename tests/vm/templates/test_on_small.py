@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.small_kernels import small_kernel
+from tests.support.small_kernels import small_kernel
 from tests.vm.templates.projects import (
     BROKEN,
     DEFAULT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.kernels import tree_called
+from tests.support.guest_kernels import tree_called
 from tests.vm.templates.projects import (
     BROKEN,
     DEFAULT,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from kbuildpy.loader.btf.types import Kind
-from tests.btf_draft import BtfDraft, Word, drafted, info, places_of
+from tests.support.btf_draft import BtfDraft, Word, drafted, info, places_of
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.damage.ways import case, data, section
 from tests.vm.referee.draft import Draft

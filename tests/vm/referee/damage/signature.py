@@ -16,7 +16,7 @@ from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
 from kbuildpy.signing.trailer import MARKER, append_signature, split_signature
-from tests.parity.signing_keys import new_certificate, new_key, short_certificate
+from tests.support.keys import new_certificate, new_key, short_certificate
 from tests.vm.referee.cases import Bases, Case
 
 # What `struct module_signature` should be, but for the length.

@@ -13,7 +13,7 @@ from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.machines.machine import machine_named
 from kbuildpy.loader.stages.layout import layout_and_allocate
 from kbuildpy.loader.stages.symbols import simplify_symbols
-from tests.elf_objects import Sec, Sym, elf_object
+from tests.support.elf_objects import Sec, Sym, elf_object
 
 Version = tuple[int, ...]
 

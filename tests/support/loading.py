@@ -19,7 +19,7 @@ from kbuildpy.vm.asynchronous import is_asynchronous
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
 from kbuildpy.vm.qemu import boot
-from tests.vm.kernels import EXPEDITED
+from tests.support.guest_kernels import EXPEDITED
 
 INIT = Path(__file__).with_name("guest_init.sh").read_bytes()
 """The guest's process 1."""

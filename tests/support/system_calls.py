@@ -11,7 +11,7 @@ from kbuildpy.run import run
 from kbuildpy.vm import cpio
 from kbuildpy.vm.asynchronous import is_asynchronous
 from kbuildpy.vm.qemu import boot
-from tests.vm.kernels import EXPEDITED
+from tests.support.guest_kernels import EXPEDITED
 
 _REPORT = "kbuildpy: "
 

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kbuildpy.execute import Completed
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import REPRODUCIBLE, kbuildpy, make
-from tests.parity.languages import WRITTEN_FOR
-from tests.parity.packages import other_compiler
-from tests.parity.scons_project import private_tree, usual_tree
-from tests.parity.signing_keys import new_certificate, new_key
 from tests.parity.test_samples import SAMPLES
+from tests.support.builds import REPRODUCIBLE, kbuildpy, make
+from tests.support.kbuild_sources import WRITTEN_FOR
+from tests.support.keys import new_certificate, new_key
+from tests.support.packages import other_compiler
+from tests.support.scons_project import private_tree, usual_tree
 
 COMPRESSORS = {"GZIP": ".gz", "XZ": ".xz", "ZSTD": ".zst"}
 

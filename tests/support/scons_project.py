@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.interrupts import can_be_interrupted
-from tests.parity.both import REPRODUCIBLE, trees
+from tests.support.builds import REPRODUCIBLE, trees
+from tests.support.interrupts import can_be_interrupted
 
 CHECKOUT = Path(__file__).parents[2]
 # SCons starts in a shell of its user's, with kbuildpy installed.

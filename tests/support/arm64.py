@@ -23,7 +23,7 @@ from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.vm.debian import apt_options, extract
-from tests.parity.packages import one_at_a_time
+from tests.support.packages import one_at_a_time
 
 CROSS_COMPILE = "aarch64-linux-gnu-"
 # What is said to make, and to kbuildpy.

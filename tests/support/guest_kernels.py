@@ -20,8 +20,8 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.machine import machine_for
-from tests.parity.cross import LINES, arm64_tree
-from tests.parity.packages import newer_kernel
+from tests.support.arm64 import LINES, arm64_tree
+from tests.support.packages import newer_kernel
 
 NEWEST = "7.3"
 """The line that need not be installed: its packages are unpacked, also on a Debian that has none of it."""

@@ -19,7 +19,7 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.packages import one_at_a_time, source_archive
+from tests.support.packages import one_at_a_time, source_archive
 
 CONFIGURATION = Path(__file__).with_name("small_kernel.config")
 NEEDED = {"bc": "bc", "bison": "bison", "flex": "flex", "gcc": "gcc", "make": "make", "xz": "xz-utils"}

@@ -22,7 +22,7 @@ from kbuildpy.execute import Completed
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.packages import other_compiler
+from tests.support.packages import other_compiler
 
 COMPARED = ("*.ko", "*.mod.c", "Module.symvers", "modules.order")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.both import Build, assert_equal, assert_refused_alike, build_both
+from tests.support.builds import Build, assert_equal, assert_refused_alike, build_both
 
 WRITTEN_FOR = (6, 12)
 

@@ -12,7 +12,7 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.packages import other_compiler
+from tests.support.packages import other_compiler
 
 SAMPLES = Path(__file__).parents[2] / "sample_modules"
 
