@@ -28,8 +28,7 @@ from tests.bench_modpost import modpost_rows
 from tests.bench_new import new_rows
 from tests.bench_sign import sign_rows
 from tests.support.packages import kernel_source, unpacked
-
-SAMPLES = Path(__file__).parents[1] / "sample_modules"
+from tests.support.samples import SAMPLES
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject, ObjectRecord
 from kbuildpy.modpost.stage import modpost, prepare
 from kbuildpy.run import run
-from tests.parity.test_modpost_oracle import Built, layouts_of, oracle, usual_options
+from tests.support.modposts import Built, layouts_of, oracle, usual_options
 from tests.support.packages import unpacked
 
 RUNS = 7

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.signing.trailer import without_signatures
-from tests.parity.test_modpost_shipped import shipped
 from tests.support.keys import write_pair
+from tests.support.shipped_modules import shipped
 
 
 def sign_rows(tree: KernelTree) -> int:

@@ -10,6 +10,9 @@ import pytest
 
 SEED = "1"
 
+# (a helper that asserts says as much as a test: pytest does this by itself for tests only)
+pytest.register_assert_rewrite("tests.support")
+
 # The tests start a command some thousand times, and each would compile kbuildpy anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

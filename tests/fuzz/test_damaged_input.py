@@ -30,9 +30,9 @@ from tests.fuzz.commands import Commands, Outcome, commands
 from tests.fuzz.ders import damaged_der
 from tests.fuzz.rules import kbuild_file
 from tests.fuzz.texts import damaged_bytes, damaged_json
-from tests.support.builds import trees
 from tests.support.kbuild_sources import exporting, module, write_sources
-from tests.unit.test_signing_verify import MODULE, certificate, key, signed
+from tests.support.kernel_trees import trees
+from tests.support.signatures import MODULE, certificate, key, signed
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 # (without being asked for more, every run tries the same)

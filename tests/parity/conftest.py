@@ -11,7 +11,8 @@ import pytest
 
 from kbuildpy.errors import CommandError
 from kbuildpy.run import run
-from tests.support.scons_project import ASKING, PAIR, SConsProject, private_tree, usual_tree
+from tests.support.kernel_trees import private_tree, usual_tree
+from tests.support.scons_project import ASKING, PAIR, SConsProject
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,10 @@ import pytest
 
 from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
-from tests.support.builds import kbuildpy, make, trees
+from tests.support.builds import kbuildpy, make
 from tests.support.kbuild_sources import exporting, module, write_sources
-from tests.support.scons_project import ALONE, HEAD, SConsProject, private_tree, tree_of, usual_tree
+from tests.support.kernel_trees import private_tree, tree_of, trees, usual_tree
+from tests.support.scons_project import ALONE, HEAD, SConsProject
 
 pytestmark = pytest.mark.parity
 

@@ -12,8 +12,9 @@ import pytest
 from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kernel.btf import btf_of
 from kbuildpy.kernel.tree import KernelTree
-from tests.support.builds import assert_equal, kbuildpy, make, trees
+from tests.support.builds import assert_equal, kbuildpy, make
 from tests.support.kbuild_sources import both, module, write_sources
+from tests.support.kernel_trees import trees
 
 pytestmark = pytest.mark.parity
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds import kbuildpy, trees
+from tests.support.builds import kbuildpy
+from tests.support.kernel_trees import private_tree, trees, usual_tree
 from tests.support.keys import write_pair
-from tests.support.scons_project import HEAD, PAIR, SConsProject, private_tree, usual_tree
+from tests.support.scons_project import HEAD, PAIR, SConsProject
 
 pytestmark = pytest.mark.parity
 

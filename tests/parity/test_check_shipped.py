@@ -39,36 +39,36 @@ def test_a_sample_of_shipped_modules_is_accepted(line: str) -> None:
     kernel = shipped_kernel(line)
     odd = [file for file in kernel.modules if file.name.partition(".")[0] in ODD]
     assert odd
-    accepted_by_its_own(kernel, [*kernel.sample(SAMPLE), *odd])
+    assert_accepted_by_its_own(kernel, [*kernel.sample(SAMPLE), *odd])
 
 
 @of_each_line
 def test_a_sample_of_shipped_modules_is_refused_for_the_other_kernels(line: str) -> None:
     kernel = shipped_kernel(line)
-    refused_by_the_others(line, kernel.sample(SAMPLE))
+    assert_refused_by_the_others(line, kernel.sample(SAMPLE))
 
 
 @pytest.mark.sweep
 @of_each_line
 def test_every_shipped_module_is_accepted(line: str) -> None:
     kernel = shipped_kernel(line)
-    accepted_by_its_own(kernel, kernel.modules)
+    assert_accepted_by_its_own(kernel, kernel.modules)
 
 
 @pytest.mark.sweep
 @of_each_line
 def test_every_shipped_module_is_refused_for_the_other_kernels(line: str) -> None:
-    refused_by_the_others(line, shipped_kernel(line).modules)
+    assert_refused_by_the_others(line, shipped_kernel(line).modules)
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("line", LINES)
 def test_every_shipped_module_for_arm64_is_accepted(line: str) -> None:
     kernel = shipped_kernel(line)
-    accepted_by_its_own(kernel, kernel.modules)
+    assert_accepted_by_its_own(kernel, kernel.modules)
 
 
-def accepted_by_its_own(kernel: ShippedKernel, files: Sequence[Path]) -> None:
+def assert_accepted_by_its_own(kernel: ShippedKernel, files: Sequence[Path]) -> None:
     """Check `files` with what the headers tell, and with what the image does."""
     wrong: dict[str, object] = {}
     for file, (by_tree, by_image) in verdicts(files, kernel.by_tree, kernel.by_image):
@@ -91,7 +91,7 @@ def could_be_known(verdict: Verdict, kernel: LoaderKernel) -> list[str]:
     return [item.sentence for item in verdict.unchecked if item.fact not in unknown and OF_CORE not in item.sentence]
 
 
-def refused_by_the_others(line: str, files: Sequence[Path]) -> None:
+def assert_refused_by_the_others(line: str, files: Sequence[Path]) -> None:
     """Check `files`, which are of kernel `line`, for the other kernels."""
     others = [kernel.by_tree for kernel in others_of(line)]
     if not others:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from kbuildpy.run import run
-from tests.support.builds import make, newest_tree_first, tree_of_release
+from tests.support.builds import make
+from tests.support.kernel_trees import newest_tree_first, tree_of_release
 from tests.support.scons_project import HEAD, PAIR, SConsProject
 
 pytestmark = pytest.mark.parity

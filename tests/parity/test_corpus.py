@@ -10,7 +10,8 @@ import pytest
 
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.tree import KernelTree
-from tests.support.builds import assert_equal, assert_refused_alike, build_both, trees
+from tests.support.builds import assert_equal, assert_refused_alike, build_both
+from tests.support.kernel_trees import trees
 from tests.support.packages import unpacked
 
 pytestmark = pytest.mark.parity

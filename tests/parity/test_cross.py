@@ -12,13 +12,13 @@ import pytest
 from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.layout_probe import parse, probe_source
-from tests.parity.test_kernel_trees import evaluate
-from tests.parity.test_modpost_oracle import build, compare, usual_options
 from tests.support.arm64 import CROSS, LINES, arm64_tree
 from tests.support.builds import REPRODUCIBLE, assert_equal, build_both, collect, kbuildpy, make
+from tests.support.modposts import assert_same_modpost, build, usual_options
+from tests.support.samples import SAMPLES
 from tests.support.scons_project import HEAD, SConsProject
+from tests.support.top_makefile import evaluate
 
-SAMPLES = Path(__file__).parents[2] / "sample_modules"
 SAID = dict(word.split("=", 1) for word in CROSS)
 
 pytestmark = pytest.mark.parity
@@ -159,7 +159,7 @@ def test_modpost_does_what_the_trees_does_with_arm64_objects(tree: KernelTree, t
     files = {"tables.c": TABLES, "wrong.c": WRONG, "Kbuild": "obj-m := tables.o wrong.o\n"}
     built = build(tree, tmp_path / "modules", files, "modules", *CROSS)
     layouts = parse(answers.read_bytes())
-    outcome = compare(built, ["tables"], usual_options(built), layouts)
+    outcome = assert_same_modpost(built, ["tables"], usual_options(built), layouts)
     assert "MODULE_ALIAS" in next(iter(outcome.mod_c.values()))
-    outcome = compare(built, ["tables", "wrong"], usual_options(built), layouts)
+    outcome = assert_same_modpost(built, ["tables", "wrong"], usual_options(built), layouts)
     assert outcome.failed and "nobody_has_this" in outcome.messages

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.support.builds import REPRODUCIBLE, assert_equal, kbuildpy, newest_tree_first, tree_of_release
+from tests.support.builds import REPRODUCIBLE, assert_equal, kbuildpy
 from tests.support.kbuild_sources import both, module, write_sources
+from tests.support.kernel_trees import newest_tree_first, tree_of_release
 from tests.support.packages import newer_kernel
 
 pytestmark = pytest.mark.parity

@@ -11,7 +11,7 @@ import pytest
 
 from kbuildpy.run import run
 from tests.support.builds import kbuildpy
-from tests.support.scons_project import usual_tree
+from tests.support.kernel_trees import usual_tree
 
 pytestmark = pytest.mark.parity
 

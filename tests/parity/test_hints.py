@@ -13,8 +13,9 @@ import pytest
 from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
 from tests.support.builds import errors, kbuildpy, make
+from tests.support.edits import edit
 from tests.support.kbuild_sources import module, write_sources
-from tests.support.scons_project import edit, private_tree, tree_of, usual_tree
+from tests.support.kernel_trees import private_tree, tree_of, usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.test_modpost_oracle import build, compare, layouts_of, usual_options
-from tests.support.builds import assert_equal, build_both, trees
+from tests.support.builds import assert_equal, build_both
+from tests.support.kernel_trees import trees
+from tests.support.modposts import assert_same_modpost, build, layouts_of, usual_options
 from tests.support.packages import kernel_source
 
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]
@@ -48,5 +49,5 @@ def test_both_modposts_say_the_same_of_in_tree_objects(
     built = build(tree, place / below, {}, f"-j{os.cpu_count()}", "modules")
     names = sorted(str(path.relative_to(built.directory).with_suffix("")) for path in built.directory.rglob("*.mod"))
     assert len(names) == modules
-    outcome = compare(built, names, usual_options(built), layouts_of(tree, tmp_path / "layouts"))
+    outcome = assert_same_modpost(built, names, usual_options(built), layouts_of(tree, tmp_path / "layouts"))
     assert len(outcome.mod_c) == modules and outcome.messages == ""

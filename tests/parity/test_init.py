@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.run import run
-from tests.support.builds import trees
+from tests.support.kernel_trees import trees
 from tests.support.packages import unpacked
 
 pytestmark = pytest.mark.parity

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kernel.tree import KernelTree
-from tests.parity.test_samples import SAMPLES
-from tests.support.builds import newest_tree_first, tree_of_release
 from tests.support.installs import (
     Built,
     assert_same_tree,
@@ -22,15 +19,13 @@ from tests.support.installs import (
     installed,
     messages,
 )
-from tests.support.packages import early_tree, unpacked
+from tests.support.kernel_trees import EARLY, newest_tree_first, tree_of_release
+from tests.support.packages import unpacked
+from tests.support.samples import SAMPLES
 
 pytestmark = pytest.mark.parity
 # (the oldest line has a makefile of another shape)
-RELEASES = [*newest_tree_first(), "5.10"]
-
-
-def tree_called(release: str) -> KernelTree:
-    return early_tree() if release == "5.10" else tree_of_release(release)
+RELEASES = [*newest_tree_first(), EARLY]
 
 
 def is_early(built: Built) -> bool:
@@ -43,7 +38,7 @@ def samples(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """The sample modules, built."""
     place = tmp_path_factory.mktemp("samples") / "modules"
     shutil.copytree(SAMPLES, place)
-    return build(tree_called(request.param), place)
+    return build(tree_of_release(request.param), place)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +137,7 @@ def test_a_packaged_module_is_installed_as_make_does(release: str, tmp_path: Pat
     [source] = unpacked("acpi-call-dkms").glob("usr/src/*")
     place = tmp_path / "modules"
     shutil.copytree(source, place)
-    built = build(tree_called(release), place)
+    built = build(tree_of_release(release), place)
     for variables in ((), ("INSTALL_MOD_STRIP=1", "INSTALL_MOD_DIR=extra/acpi")):
         theirs, ours = tmp_path / f"make{len(variables)}", tmp_path / f"ours{len(variables)}"
         install_with_make(built, theirs, variables)

@@ -23,7 +23,7 @@ from tests.support.installs import (
     install_with_make,
     installed,
 )
-from tests.support.scons_project import usual_tree
+from tests.support.kernel_trees import usual_tree
 
 pytestmark = pytest.mark.parity
 RULES = InstallRules("6.1", "/lib/modules/6.1", "extra", ".xz", (), None, (), "", (), "", "/", {})

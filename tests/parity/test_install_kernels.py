@@ -14,9 +14,9 @@ import pytest
 from kbuildpy.install.depmod import depmod_words
 from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.run import run
-from tests.support.builds import kbuildpy, trees
+from tests.support.builds import kbuildpy
 from tests.support.kbuild_sources import module, write_sources
-from tests.support.scons_project import usual_tree
+from tests.support.kernel_trees import trees, usual_tree
 
 pytestmark = pytest.mark.parity
 

@@ -17,7 +17,7 @@ from kbuildpy.run import run
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.trailer import is_signed, split_signature
 from tests.support import softhsm
-from tests.support.builds import kbuildpy, trees
+from tests.support.builds import kbuildpy
 from tests.support.installs import (
     Built,
     build_sample,
@@ -27,7 +27,7 @@ from tests.support.installs import (
     installed,
     make_key,
 )
-from tests.support.scons_project import usual_tree
+from tests.support.kernel_trees import trees, usual_tree
 
 pytestmark = pytest.mark.parity
 MANY = 60

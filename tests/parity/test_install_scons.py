@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds import kbuildpy, newest_tree_first, tree_of_release
+from tests.support.builds import kbuildpy
 from tests.support.installs import assert_same_tree, configured_tree, installed, make_key
-from tests.support.scons_project import HEAD, PAIR, SConsProject, usual_tree
+from tests.support.kernel_trees import newest_tree_first, tree_of_release, usual_tree
+from tests.support.scons_project import HEAD, PAIR, SConsProject
 
 pytestmark = pytest.mark.parity
 

@@ -13,8 +13,9 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.support.builds import REPRODUCIBLE, assert_equal, complaints, kbuildpy, make, trees
+from tests.support.builds import REPRODUCIBLE, assert_equal, complaints, kbuildpy, make
 from tests.support.kbuild_sources import assert_same, both, exporting, module, write_sources
+from tests.support.kernel_trees import trees
 from tests.support.scons_project import HEAD
 
 pytestmark = pytest.mark.parity

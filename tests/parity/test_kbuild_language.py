@@ -10,7 +10,7 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.support.builds import assert_equal, build_both, kbuildpy, make, newest_tree_first, tree_of_release, trees
+from tests.support.builds import assert_equal, build_both, kbuildpy, make
 from tests.support.kbuild_sources import (
     assert_equal_or_refused,
     assert_same,
@@ -20,9 +20,13 @@ from tests.support.kbuild_sources import (
     says,
     write_sources,
 )
+from tests.support.kernel_trees import EARLY, newest_tree_first, tree_of_release, trees
 from tests.support.packages import newer_kernel
 
 pytestmark = pytest.mark.parity
+
+
+with_early = pytest.mark.parametrize("tree", [*newest_tree_first(), EARLY], indirect=True)
 
 
 @pytest.fixture(params=newest_tree_first())
@@ -30,6 +34,7 @@ def tree(request: pytest.FixtureRequest) -> KernelTree:
     return tree_of_release(request.param)
 
 
+@with_early
 def test_objects_are_listed_in_every_way(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "Kbuild": """\
@@ -59,6 +64,7 @@ other-one-y += shared.o
     assert ours.names(".ko") == expected
 
 
+@with_early
 def test_subdirectories_through_obj_y_and_obj_m(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "Kbuild": "obj-m := top.o below/\nobj-y += aside/\nsubdir-ccflags-y := -DFROM_TOP=1\n"
@@ -88,6 +94,7 @@ def test_subdirectories_through_obj_y_and_obj_m(tree: KernelTree, tmp_path: Path
     assert b"deepest" in ours.files["aside/aside.mod.c"]
 
 
+@with_early
 def test_flags_of_every_scope(tree: KernelTree, tmp_path: Path) -> None:
     check = "#ifdef ONLY_FIRST\n#error\n#endif\n#ifdef TAKEN_AWAY\n#error\n#endif\n"
     first = "#undef TAKEN_AWAY\n" + module(says("EVERYWHERE", "ONLY_FIRST", "WITH_SPACE", "FROM_KBUILD_CFLAGS"))
@@ -120,6 +127,7 @@ NOSTDINC_FLAGS += -I$(src)/before
     assert_same(tree, tmp_path / "m", sources)
 
 
+@with_early
 def test_flags_from_the_command_line_and_the_old_names(
     tree: KernelTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +161,7 @@ ccflags-y += -DTREE='"$(notdir $(srctree))$(VERSION).$(PATCHLEVEL):$(KERNELRELEA
     assert_same(tree, tmp_path / "m", sources, *variables)
 
 
+@with_early
 def test_a_makefile_that_calls_kbuild_itself(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "Makefile": """\
@@ -183,6 +192,7 @@ endif
     assert_same(tree, tmp_path / "m", sources)
 
 
+@with_early
 def test_assembly_with_exports_and_their_crcs(tree: KernelTree, tmp_path: Path) -> None:
     export = "asm/export.h" if tree.version < (6, 4) else "linux/export.h"
     sources = {
@@ -212,6 +222,7 @@ EXPORT_SYMBOL_GPL(assembly_two)
         assert not any(line.startswith("0x00000000") for line in lines), "no CRC came from the prototypes"
 
 
+@with_early
 def test_objects_that_come_with_the_sources(tree: KernelTree, tmp_path: Path) -> None:
     def lay_out(place: Path) -> None:
         write_sources(
@@ -296,6 +307,7 @@ def test_a_directory_whose_name_is_a_pattern_for_another_is_refused(
     assert said in done.text + done.error_text
 
 
+@with_early
 def test_non_standard_objects_are_left_alone_by_objtool(tree: KernelTree, tmp_path: Path) -> None:
     code = 'void odd(void);\nvoid odd(void) { asm volatile("push %rbp"); }\n'
     sources = {
@@ -389,6 +401,7 @@ def test_the_headers_that_srcversion_counts_are_those_beside_the_objects_as_the_
     assert all(b"srcversion=" in ours.files[name] for name in ("far.ko", "sub/low.ko"))
 
 
+@with_early
 def test_exports_with_namespaces_between_subdirectories(tree: KernelTree, tmp_path: Path) -> None:
     def quoted(name: str) -> str:
         return f'"{name}"' if tree.version >= (6, 13) else name
@@ -415,6 +428,7 @@ def test_exports_with_namespaces_between_subdirectories(tree: KernelTree, tmp_pa
     assert b'MODULE_INFO(depends, "provider")' in ours.files["user/user.mod.c"]
 
 
+@with_early
 def test_extra_symbols_from_another_directory(tree: KernelTree, tmp_path: Path) -> None:
     place = tmp_path / "m"
     named = f"{place}/provider/Module.symvers"
@@ -434,6 +448,7 @@ def test_extra_symbols_from_another_directory(tree: KernelTree, tmp_path: Path) 
         assert "provider.ko" in ours.files or b'MODULE_INFO(depends, "provider")' in texts
 
 
+@with_early
 def test_sources_outside_of_the_module_directory(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "common/shared.c": '#include "shared.h"\nint shared(void) { return SHARED; }\n',
@@ -445,6 +460,7 @@ def test_sources_outside_of_the_module_directory(tree: KernelTree, tmp_path: Pat
     assert_equal(oracle, ours)
 
 
+@with_early
 def test_a_trace_header_of_the_modules_own(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "Kbuild": "obj-m := traced.o\ntraced-y := main.o trace.o\nCFLAGS_trace.o := -I$(src)\n",
@@ -476,6 +492,7 @@ TRACE_EVENT(entered, TP_PROTO(int value), TP_ARGS(value),
     assert b"__tracepoint_entered" in ours.files["traced.ko"]
 
 
+@with_early
 def test_file_and_line_in_messages_are_makes(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "Kbuild": "obj-m := where.o\nwhere-y := main.o sub/other.o\n",
@@ -491,6 +508,7 @@ def test_file_and_line_in_messages_are_makes(tree: KernelTree, tmp_path: Path) -
     assert str(tmp_path).encode() in ours.files["where.ko"]
 
 
+@with_early
 def test_objects_built_in_or_in_libraries_are_no_modules(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "Kbuild": "obj-m := real.o\nobj-y += builtin.o\nlib-y += library.o\nextra-y += extra.o\n",
@@ -503,6 +521,7 @@ def test_objects_built_in_or_in_libraries_are_no_modules(tree: KernelTree, tmp_p
     assert ours.names(".ko") == ["real.ko"]
 
 
+@with_early
 def test_modules_of_many_sources_are_linked_in_order(tree: KernelTree, tmp_path: Path) -> None:
     names = [f"part{number:03}" for number in range(12)]
     sources = {
@@ -513,6 +532,7 @@ def test_modules_of_many_sources_are_linked_in_order(tree: KernelTree, tmp_path:
     assert_same(tree, tmp_path / "m", sources)
 
 
+@with_early
 def test_nothing_to_build_is_an_error_and_leaves_what_make_does(tree: KernelTree, tmp_path: Path) -> None:
     sources = {"Kbuild": "obj-$(CONFIG_NOT_SET) += absent.o\n", "absent.c": "#error"}
     [(oracle, ours)] = both(tree, tmp_path / "m", sources)

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.support.builds import assert_equal, collect, kbuildpy, trees
+from tests.support.builds import assert_equal, collect, kbuildpy
 from tests.support.kbuild_sources import assert_same, both, exporting, module, says, write_sources
+from tests.support.kernel_trees import EARLY, tree_of_release, trees
 from tests.support.packages import other_compiler
 
 pytestmark = pytest.mark.parity
@@ -36,12 +37,16 @@ const char *where(void) { return __FILE__ __BASE_FILE__; }
 """
 
 
-@pytest.fixture(params=trees(), ids=lambda tree: tree.release)
+RELEASES = [tree.release for tree in trees()]
+with_early = pytest.mark.parametrize("tree", [*RELEASES, EARLY], indirect=True)
+
+
+@pytest.fixture(params=RELEASES)
 def tree(request: pytest.FixtureRequest) -> KernelTree:
-    found: KernelTree = request.param
-    return found
+    return tree_of_release(request.param)
 
 
+@with_early
 def test_a_header_made_by_a_host_program(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "Kbuild": """\
@@ -79,6 +84,7 @@ clean-files := generated.h
     assert str(tmp_path / "m/main.c").encode() in ours.files["hosted.ko"]
 
 
+@with_early
 def test_sources_made_by_rules_of_every_spelling(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "Kbuild": """\
@@ -110,6 +116,7 @@ $(obj)/below/by_rule.c: $(src)/template.in
     assert_same(tree, tmp_path / "m", sources)
 
 
+@with_early
 def test_rules_in_subdirectories_and_neighbours_of_the_directory(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "common/shared.h": "#define SHARED 1\n",
@@ -131,6 +138,7 @@ $(obj)/generated.c: $(src)/../words.txt $(src)/../../common/shared.h
     assert_equal(oracle, ours)
 
 
+@with_early
 def test_objects_made_by_rules(tree: KernelTree, tmp_path: Path) -> None:
     sources = {
         "Kbuild": """\

@@ -6,9 +6,7 @@ Only evaluations and builds with `M=` are run: without it, the top Makefile woul
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from kbuildpy.kernel.open_tree import open_tree, source_of
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
+from tests.support.top_makefile import ENVIRONMENT, evaluate
 
 LINKED = [found.parents[2] for found in Path("/lib/modules").glob("*/build/include/config/auto.conf")]
 TREES = [tree for tree in installed_trees().trees if is_native(architecture_of(tree))]
@@ -33,39 +32,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed"),
 ]
 each_tree = pytest.mark.parametrize("tree", TREES, ids=[tree.release for tree in TREES])
-
-# Kbuild listens to these; a test's answer must not depend on them.
-ENVIRONMENT = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in {"ARCH", "CROSS_COMPILE", "CC", "LLVM", "MAKEFLAGS", "KBUILD_OUTPUT"}
-}
-
-
-def evaluate(tree: KernelTree, directory: Path, *names: str, variables: Sequence[str] = ()) -> list[str]:
-    """What the variables `names` are in the tree's top Makefile, for an external module in `directory`.
-
-    `variables` are those on make's command line.
-    """
-    makefile = directory / "print.mk"
-    answers = "".join(f"$(info answer: $({name}))\n" for name in names)
-    makefile.write_text(f"include {tree.objects}/Makefile\n{answers}print-answer: ;\n")
-    # Since 6.13 the top Makefile starts itself again unless it runs where its output goes.
-    where = directory if tree.version >= (6, 13) else tree.objects
-    argv = [
-        "make",
-        "-n",
-        "-C",
-        str(where),
-        "--no-print-directory",
-        "-f",
-        str(makefile),
-        f"M={directory}",
-        *variables,
-        "print-answer",
-    ]
-    lines = run(argv, env=ENVIRONMENT).text.splitlines()
-    return [line.removeprefix("answer:").strip() for line in lines if line.startswith("answer:")]
 
 
 def test_every_linked_tree_is_found_and_one_is_for_this_machine() -> None:

@@ -12,7 +12,7 @@ from kbuildpy.signing.intact import is_intact
 from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import split_signature
 from tests.support.builds import kbuildpy
-from tests.support.scons_project import usual_tree
+from tests.support.kernel_trees import usual_tree
 
 pytestmark = pytest.mark.parity
 

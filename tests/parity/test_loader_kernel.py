@@ -31,10 +31,9 @@ from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.run import run
 from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.vm.debian import extract
-from tests.parity.test_modpost_oracle import TREES, each_tree
 from tests.support.arm64 import CROSS, LINES, arm64_tree
+from tests.support.kernel_trees import TREES, each_tree, private_tree
 from tests.support.packages import other_compiler, unpacked_kernel
-from tests.support.scons_project import private_tree
 
 pytestmark = pytest.mark.parity
 
@@ -54,7 +53,7 @@ def test_a_tree_tells_vermagic_and_struct_module_as_they_are_in_a_built_module(
     tree: KernelTree, tmp_path: Path
 ) -> None:
     kernel = kernel_from_tree(tree, partial(ask, variables=_compiler(tree)))
-    _compare_with_make(kernel, tree, tmp_path, *other_compiler(tree))
+    _assert_like_make(kernel, tree, tmp_path, *other_compiler(tree))
     assert kernel.machine == str(native_architecture())
 
 
@@ -62,14 +61,14 @@ def test_a_tree_tells_vermagic_and_struct_module_as_they_are_in_a_built_module(
 def test_a_tree_for_arm64_tells_the_same(line: str, tmp_path: Path) -> None:
     tree = arm64_tree(line)
     kernel = kernel_from_tree(tree, ask)
-    _compare_with_make(kernel, tree, tmp_path, *CROSS)
+    _assert_like_make(kernel, tree, tmp_path, *CROSS)
     assert kernel.machine == "arm64"
 
 
 @each_tree
 def test_a_tree_exports_what_its_symvers_says(tree: KernelTree) -> None:
     exports = kernel_from_tree(tree).exports
-    _compare_with_symvers(exports, tree)
+    _assert_like_symvers(exports, tree)
     assert exports is not None
     assert exports.find("no_such_symbol_anywhere") is None
 
@@ -77,7 +76,7 @@ def test_a_tree_exports_what_its_symvers_says(tree: KernelTree) -> None:
 @each_tree
 def test_an_image_exports_what_the_headers_say(tree: KernelTree) -> None:
     kernel = kernel_from_image(_image(tree))
-    _compare_with_symvers(kernel.exports, tree)
+    _assert_like_symvers(kernel.exports, tree)
 
 
 @each_tree
@@ -226,7 +225,7 @@ def test_an_image_without_its_modules_is_completed_by_its_headers(tmp_path: Path
     image.write_bytes(_image(tree).read_bytes())
     [chosen] = resolve([str(image)], Need.EITHER)
     kernel = loader_kernel(chosen, ask)
-    _compare_with_symvers(kernel.exports, tree)
+    _assert_like_symvers(kernel.exports, tree)
     assert kernel.keyring is not None
     assert kernel.keyring().kernel == tree.release
 
@@ -242,7 +241,7 @@ def test_a_kernel_that_is_installed_without_headers_is_opened_by_its_release(tmp
         [chosen] = resolve(words, Need.EITHER, root=tmp_path, running=tree.release)
         kernel = loader_kernel(chosen, root=tmp_path)
         assert kernel.release == tree.release
-        _compare_with_symvers(kernel.exports, tree)
+        _assert_like_symvers(kernel.exports, tree)
         assert kernel.missing == {
             Fact.CONFIG: f"it is not in {boot}/vmlinuz-{tree.release}, and there is no config-{tree.release} beside it"
         }
@@ -254,7 +253,7 @@ def test_trees_are_opened_once_each() -> None:
     assert len(set(releases)) == len(releases) >= len(TREES)
 
 
-def _compare_with_make(kernel: LoaderKernel, tree: KernelTree, directory: Path, *variables: str) -> None:
+def _assert_like_make(kernel: LoaderKernel, tree: KernelTree, directory: Path, *variables: str) -> None:
     (directory / "probed.c").write_text(SOURCE)
     (directory / "Kbuild").write_text("obj-m := probed.o\n")
     run(["make", "-C", tree.objects, f"M={directory}", *variables, "modules"])
@@ -271,7 +270,7 @@ def _compare_with_make(kernel: LoaderKernel, tree: KernelTree, directory: Path, 
     assert image.section_data(section)[name : name + length] == b"probed".ljust(length, b"\0")
 
 
-def _compare_with_symvers(exports: Exports | None, tree: KernelTree) -> None:
+def _assert_like_symvers(exports: Exports | None, tree: KernelTree) -> None:
     modversions = tree.config.get("CONFIG_MODVERSIONS") == "y"
     lines = [line.split("\t") for line in tree.symvers.read_text().splitlines()]
     stated = {

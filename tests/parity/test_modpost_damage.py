@@ -21,7 +21,8 @@ from kbuildpy.modpost.layouts import DeviceTableLayouts
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.stage import ModpostResult, modpost
-from tests.parity.test_modpost_oracle import TREES, Built, build, layouts_of, usual_options
+from tests.support.kernel_trees import TREES
+from tests.support.modposts import Built, build, layouts_of, usual_options
 
 pytestmark = [pytest.mark.parity, pytest.mark.skipif(not TREES, reason="no kernel headers here")]
 

@@ -20,7 +20,8 @@ from kbuildpy.modpost.layouts import DeviceTableLayouts, StructLayout
 from kbuildpy.modpost.usb import version_patterns
 from kbuildpy.modpost.versions import dialect_of
 from kbuildpy.run import run
-from tests.parity.test_modpost_oracle import TREES, Built, compare, layouts_of
+from tests.support.kernel_trees import EARLY, TREES, tree_of_release
+from tests.support.modposts import Built, assert_same_modpost, layouts_of
 
 pytestmark = pytest.mark.parity
 
@@ -28,10 +29,9 @@ STRINGS = {"name", "type", "compatible", "id", "sig", "compat", "obj_type", "pro
 LETTERS = b"abcdefgXYZ019-_,: \t.*\xc3\xa9"
 
 
-@pytest.fixture(scope="module", params=TREES, ids=lambda tree: tree.release)
+@pytest.fixture(scope="module", params=[*(tree.release for tree in TREES), EARLY])
 def tree(request: pytest.FixtureRequest) -> KernelTree:
-    found: KernelTree = request.param
-    return found
+    return tree_of_release(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_random_table_gives_the_same_aliases(
         for number, count in enumerate((0, 1, 40))
     }
     make_object(tmp_path / "module.o", symbols)
-    outcome = compare(built, ["module"], ["-e"], layouts)
+    outcome = assert_same_modpost(built, ["module"], ["-e"], layouts)
     aliases = outcome.mod_c[built.nominal("module")].count("MODULE_ALIAS(")
     assert (aliases > 5) == dialect_of(tree).has_table(device_id)
 
@@ -189,7 +189,7 @@ def test_a_bad_entry_is_reported_alike(
             pytest.skip(f"needs a kernel after {since}")
     layout = layouts.structs[TABLES[device_id].struct]
     make_object(tmp_path / "module.o", {symbol_name(tree, device_id, "table"): table(layout, device_id)})
-    outcome = compare(Built(tree, tmp_path), ["module"], ["-e"], layouts)
+    outcome = assert_same_modpost(Built(tree, tmp_path), ["module"], ["-e"], layouts)
     if case == "too many input keys" and dialect_of(tree).truncates_lines:
         assert "\0" in outcome.mod_c[str(tmp_path / "module")]
     else:
@@ -205,7 +205,7 @@ def test_a_damaged_table_is_reported_alike(
     whole = random_table(layout, device_id, random.Random(3), 3).replace(b"\0", b"\1")
     contents = {"no terminator": whole, "cut short": whole[:-1], "empty": whole[:3]}[damage]
     make_object(tmp_path / "module.o", {symbol_name(tree, device_id, "table"): contents})
-    assert compare(Built(tree, tmp_path), ["module"], ["-e"], layouts).failed
+    assert assert_same_modpost(Built(tree, tmp_path), ["module"], ["-e"], layouts).failed
 
 
 def test_usb_version_ranges_agree(tree: KernelTree, layouts: DeviceTableLayouts, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_usb_version_ranges_agree(tree: KernelTree, layouts: DeviceTableLayouts,
     make_object(
         tmp_path / "module.o", {symbol_name(tree, "usb", "table"): b"".join([*entries, bytearray(layout.size)])}
     )
-    compare(Built(tree, tmp_path), ["module"], ["-e"], layouts)
+    assert_same_modpost(Built(tree, tmp_path), ["module"], ["-e"], layouts)
 
 
 def test_a_version_range_matches_exactly_its_versions() -> None:
@@ -244,7 +244,7 @@ def test_a_version_range_matches_exactly_its_versions() -> None:
 def test_all_null_tables_may_live_in_bss(tree: KernelTree, layouts: DeviceTableLayouts, tmp_path: Path) -> None:
     layout = layouts.structs["i2c_device_id"]
     make_object(tmp_path / "module.o", {symbol_name(tree, "i2c", "table"): bytes(3 * layout.size)})
-    compare(Built(tree, tmp_path), ["module"], ["-e"], layouts)
+    assert_same_modpost(Built(tree, tmp_path), ["module"], ["-e"], layouts)
 
 
 def test_layouts_survive_json(layouts: DeviceTableLayouts) -> None:

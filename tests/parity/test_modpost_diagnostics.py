@@ -8,7 +8,9 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.layouts import DeviceTableLayouts
-from tests.parity.test_modpost_oracle import TREES, Built, build, compare, layouts_of, oracle, ours, usual_options
+from tests.support.kbuild_sources import uses
+from tests.support.kernel_trees import EARLY, TREES, tree_of_release
+from tests.support.modposts import Built, assert_same_modpost, build_modules, layouts_of, oracle, ours, usual_options
 
 pytestmark = pytest.mark.parity
 
@@ -20,12 +22,6 @@ LONG = "an_exported_symbol_whose_name_needs_more_room_than_a_version_table_has"
 LONG_MODULE = "a_module_name_that_is_longer_than_the_kernel_can_keep_in_its_struct"
 
 
-def _uses(*symbols: str, attribute: str = "") -> str:
-    lines = [f"extern int {symbol}(void){attribute};" for symbol in symbols]
-    calls = " + ".join(f"{symbol}()" for symbol in symbols)
-    return "\n".join(lines) + f"\nint use_it_{symbols[0]}(void);\nint use_it_{symbols[0]}(void) {{ return {calls}; }}\n"
-
-
 def _exports(symbol: str, macro: str = "EXPORT_SYMBOL({})") -> str:
     return f"int {symbol}(void);\nint {symbol}(void) {{ return 1; }}\n{macro.format(symbol)};\n"
 
@@ -34,11 +30,11 @@ SOURCES = {
     "bare": "",
     "nodescription": 'MODULE_LICENSE("GPL");\n',
     "twolicenses": 'MODULE_LICENSE("GPL");\nMODULE_LICENSE("Proprietary");\nMODULE_DESCRIPTION("x");\n'
-    + _uses("debugfs_create_dir"),
-    "proprietary": 'MODULE_LICENSE("Proprietary");\nMODULE_DESCRIPTION("x");\n' + _uses("debugfs_create_dir", "xp_gpl"),
-    "undefined": GPL + _uses(*(f"nowhere_{number}" for number in range(12))),
-    "undefined_two": GPL + _uses("nowhere_a", "nowhere_b"),
-    "weak": GPL + _uses("nowhere_weak", attribute=" __attribute__((weak))"),
+    + uses("debugfs_create_dir"),
+    "proprietary": 'MODULE_LICENSE("Proprietary");\nMODULE_DESCRIPTION("x");\n' + uses("debugfs_create_dir", "xp_gpl"),
+    "undefined": GPL + uses(*(f"nowhere_{number}" for number in range(12))),
+    "undefined_two": GPL + uses("nowhere_a", "nowhere_b"),
+    "weak": GPL + uses("nowhere_weak", attribute=" __attribute__((weak))"),
     "xp": GPL
     + NS
     + _exports("xp_plain")
@@ -52,10 +48,10 @@ SOURCES = {
     "im": GPL
     + NS
     + "MODULE_IMPORT_NS(NS(XPSPACE));\nMODULE_IMPORT_NS(NS(XPOTHER));\n"
-    + _uses("xp_plain", "xp_gpl", "xp_ns", "xp_ns_gpl"),
-    "im_no_ns": GPL + _uses("xp_ns", "xp_ns_gpl"),
-    "im_long": GPL + _uses("xp_plain", LONG, "xp_gpl", f"{LONG}_too"),
-    "im_weak": GPL + _uses("xp_plain", attribute=" __attribute__((weak))"),
+    + uses("xp_plain", "xp_gpl", "xp_ns", "xp_ns_gpl"),
+    "im_no_ns": GPL + uses("xp_ns", "xp_ns_gpl"),
+    "im_long": GPL + uses("xp_plain", LONG, "xp_gpl", f"{LONG}_too"),
+    "im_weak": GPL + uses("xp_plain", attribute=" __attribute__((weak))"),
     LONG_MODULE: GPL,
     "common": GPL + 'asm(".comm a_common_symbol, 8, 8");\n',
     "section": GPL + 'asm(".section forgotten,\\"\\",@progbits\\n.byte 1\\n.previous");\n',
@@ -72,14 +68,14 @@ asm(".section \\".export_symbol\\",\\"a\\"\\n"
     "__export_symbol_strange_other:\\n .asciz \\"MIT\\"\\n .ascii \\"\\\\0\\"\\n .balign 8\\n .quad strange_other\\n"
     ".previous\\n");
 """,
-    "unversioned_user": GPL + _uses("unversioned_export"),
+    "unversioned_user": GPL + uses("unversioned_export"),
     "restricted": GPL
     + _exports("xp_restricted", "EXPORT_SYMBOL_NS({}, NS(module:allowed,star_*))")
     .replace("NS(module", "NSM(module")
     .join(("#define NSM(...) #__VA_ARGS__\n", "")),
-    "allowed": GPL + _uses("xp_restricted"),
-    "star_gazer": GPL + _uses("xp_restricted"),
-    "refused": GPL + _uses("xp_restricted"),
+    "allowed": GPL + uses("xp_restricted"),
+    "star_gazer": GPL + uses("xp_restricted"),
+    "refused": GPL + uses("xp_restricted"),
     "imports_restricted": GPL + 'MODULE_INFO(import_ns, "module:allowed");\n',
     "usb_unterminated": GPL
     + "#include <linux/mod_devicetable.h>\n"
@@ -135,13 +131,10 @@ def _files(tree: KernelTree) -> dict[str, str]:
 AS_STRING_NAMESPACES = ("restricted", "allowed", "star_gazer", "refused", "imports_restricted")
 
 
-@pytest.fixture(scope="module", params=TREES, ids=lambda tree: tree.release)
+@pytest.fixture(scope="module", params=[*(tree.release for tree in TREES), EARLY])
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    tree: KernelTree = request.param
-    built = build(tree, tmp_path_factory.mktemp("modpost"), _files(tree), "modules")
-    log = (built.directory / "make.log").read_text()
-    assert (built.directory / "modules.order").exists() and "Error 1" not in log.partition("MODPOST")[0], log
-    return built
+    tree = tree_of_release(request.param)
+    return build_modules(tree, tmp_path_factory.mktemp("modpost"), _files(tree))
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +206,7 @@ def test_says_what_the_trees_modpost_says(case: str, built: Built, layouts: Devi
         expected = UP_TO_5_18.get(case, expected)
     if built.tree.version < (5, 12):
         expected = UP_TO_5_11.get(case, expected)
-    assert expected in compare(built, names, options, layouts).messages
+    assert expected in assert_same_modpost(built, names, options, layouts).messages
 
 
 SYMVERS = {
@@ -238,7 +231,7 @@ def test_reads_symvers_as_the_trees_modpost_does(name: str, repeat: int, built: 
     options = [*usual_options(built), "-N", "-w"]
     for _ in range(repeat):
         options += ["-i", str(extra)]
-    compare(built, ["im", "im_no_ns"], options)
+    assert_same_modpost(built, ["im", "im_no_ns"], options)
 
 
 @pytest.mark.parametrize("tables", [["-m"], ["-m", "-b"], ["-m", "-x"], ["-m", "-b", "-x"], ["-b"]])
@@ -261,9 +254,9 @@ def test_version_tables_agree(tables: list[str], built: Built) -> None:
     options = [option for option in usual_options(built) if option not in ("-m", "-b", "-x")]
     del options[options.index("-i") : options.index("-i") + 2]
     options += [*tables, "-w", "-i", str(versions)]
-    short = compare(built, ["im_weak"], options)
+    short = assert_same_modpost(built, ["im_weak"], options)
     assert short.mod_c
-    messages = compare(built, ["im_long"], options).messages
+    messages = assert_same_modpost(built, ["im_long"], options).messages
     assert ("too long symbol" in messages) == (
         tables in (["-m"], ["-m", "-b"], ["-b"]) and not _only_flagged(built, tables)
     )
@@ -278,7 +271,7 @@ def test_a_later_symvers_counts(built: Built) -> None:
     one, two = built.directory / "one.symvers", built.directory / "two.symvers"
     one.write_text("0x00000001\txp_plain\tone/first\tEXPORT_SYMBOL\t\n0x00000001\txp_gpl\tboth/xp\tEXPORT_SYMBOL\t\n")
     two.write_text("0x00000002\txp_plain\ttwo/second\tEXPORT_SYMBOL\t\n0x00000002\txp_ns\tboth/xp\tEXPORT_SYMBOL\t\n")
-    outcome = compare(built, ["im"], [*usual_options(built), "-w", "-i", str(one), "-i", str(two)])
+    outcome = assert_same_modpost(built, ["im"], [*usual_options(built), "-w", "-i", str(one), "-i", str(two)])
     (text,) = outcome.mod_c.values()
     assert "second" in text
     assert "first" not in text

@@ -1,31 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""modpost of 5.10, whose headers only an older Debian has, over the same objects as for the trees installed here."""
+"""What modpost does in 5.10 alone, whose headers only an older Debian has; test_modpost_diagnostics.py has the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import pytest
 
-from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost.layouts import DeviceTableLayouts
-from tests.parity.test_modpost_device_tables import (
-    test_a_bad_entry_is_reported_alike,
-    test_a_damaged_table_is_reported_alike,
-    test_a_random_table_gives_the_same_aliases,
-    test_all_null_tables_may_live_in_bss,
-    test_usb_version_ranges_agree,
-)
-from tests.parity.test_modpost_diagnostics import (
-    _files,
-    _uses,
-    test_a_later_symvers_counts,
-    test_reads_symvers_as_the_trees_modpost_does,
-    test_says_what_the_trees_modpost_says,
-    test_version_tables_agree,
-)
-from tests.parity.test_modpost_oracle import Built, build, compare, layouts_of, usual_options
+from tests.support.kbuild_sources import uses
+from tests.support.modposts import Built, assert_same_modpost, build_modules, usual_options
 from tests.support.packages import early_tree
 
 NAMES = [f"{first}_{number}" for first in ("alpha", "beta_gamma") for number in range(300)]
@@ -67,7 +48,7 @@ int inside(void) { return 1; }
 """,
     "long": GPL + f"int {LONG};\nEXPORT_SYMBOL({LONG});\n",
     **{
-        f"user_{license}": f'#include <linux/module.h>\nMODULE_LICENSE("{license}");\n' + _uses(*names)
+        f"user_{license}": f'#include <linux/module.h>\nMODULE_LICENSE("{license}");\n' + uses(*names)
         for license, names in {
             "GPL": ("r_elsewhere", "r_unused", "r_unused_gpl", "r_future"),
             "Proprietary": ("r_elsewhere", "r_unused", "r_future"),
@@ -103,49 +84,14 @@ RETIRED = (
     "0x00000003\tr_elsewhere\tdrv/a\tEXPORT_NO_SYMBOL\t\n0x00000004\tr_elsewhere\tdrv/b\tEXPORT_NO_SYMBOL\tSPACE\n"
 )
 
-__all__ = [
-    "test_a_bad_entry_is_reported_alike",
-    "test_a_damaged_table_is_reported_alike",
-    "test_a_later_symvers_counts",
-    "test_a_random_table_gives_the_same_aliases",
-    "test_all_null_tables_may_live_in_bss",
-    "test_reads_symvers_as_the_trees_modpost_does",
-    "test_says_what_the_trees_modpost_says",
-    "test_usb_version_ranges_agree",
-    "test_version_tables_agree",
-]
-
 pytestmark = pytest.mark.parity
 
 
 @pytest.fixture(scope="module")
-def tree() -> KernelTree:
-    return early_tree()
-
-
-@pytest.fixture(scope="module")
-def built(tree: KernelTree, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return compiled(tree, tmp_path_factory.mktemp("modpost"), _files(tree))
-
-
-@pytest.fixture(scope="module")
-def layouts(tree: KernelTree, tmp_path_factory: pytest.TempPathFactory) -> DeviceTableLayouts:
-    return layouts_of(tree, tmp_path_factory.mktemp("layouts"))
-
-
-@pytest.fixture(scope="module")
-def early(tree: KernelTree, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def early(tmp_path_factory: pytest.TempPathFactory) -> Built:
     files = {f"{name}.c": text for name, text in SOURCES.items()}
     files["Kbuild"] = "ccflags-y += -Wno-error\n" + "".join(f"obj-m += {name}.o\n" for name in SOURCES)
-    return compiled(tree, tmp_path_factory.mktemp("early"), files)
-
-
-def compiled(tree: KernelTree, place: Path, files: Mapping[str, str]) -> Built:
-    """Modules that make compiled, and whose modpost may have failed."""
-    built = build(tree, place, files, "modules")
-    log = (built.directory / "make.log").read_text()
-    assert (built.directory / "modules.order").exists() and "Error 1" not in log.partition("MODPOST")[0], log
-    return built
+    return build_modules(early_tree(), tmp_path_factory.mktemp("early"), files)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -159,7 +105,7 @@ def test_says_and_writes_what_the_trees_modpost_does(case: str, early: Built) ->
         else:
             extra.write_text(RETIRED if word == "RETIRED" else _many(early))
             options += ["-i", str(extra)]
-    assert expected in compare(early, names, options).messages
+    assert expected in assert_same_modpost(early, names, options).messages
 
 
 def _many(early: Built) -> str:

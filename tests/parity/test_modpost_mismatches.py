@@ -40,8 +40,9 @@ from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.stage import modpost
 from kbuildpy.run import run
-from tests.parity.test_modpost_oracle import build, compare, each_tree, usual_options
 from tests.support.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym, elf_object
+from tests.support.kernel_trees import each_tree
+from tests.support.modposts import assert_same_modpost, build, usual_options
 
 pytestmark = pytest.mark.parity
 
@@ -56,7 +57,7 @@ class Said:
     failed: bool
 
 
-def both(tree: KernelTree, directory: Path, objects: Mapping[str, bytes], *options: str) -> Said:
+def assert_same_messages(tree: KernelTree, directory: Path, objects: Mapping[str, bytes], *options: str) -> Said:
     """Assert that both modposts say the same of `objects`; returns what they say."""
     first = next(iter(objects.values()))
     kind = f"{'lsb' if first[5] == 1 else 'msb'}-{64 if first[4] == 2 else 32}"
@@ -148,7 +149,7 @@ def test_every_pair_of_sections(tree: KernelTree, tmp_path: Path) -> None:
         }
 
     ordinary = [section for section in SECTIONS if section != "__ex_table"]
-    said = both(tree, tmp_path, pairs(ordinary, SECTIONS)).messages
+    said = assert_same_messages(tree, tmp_path, pairs(ordinary, SECTIONS)).messages
     kinds = {
         (source, target)
         for source, target in re.findall(r"\(section: \.?(\w+)[^)]*\) -> \w+ \(section: \.?(\w+)", said)
@@ -164,7 +165,7 @@ def test_every_pair_of_sections(tree: KernelTree, tmp_path: Path) -> None:
 @each_tree
 @pytest.mark.parametrize("target", SECTIONS)
 def test_exception_tables(target: str, tree: KernelTree, tmp_path: Path) -> None:
-    both(tree, tmp_path, {"a": reference("__ex_table", target), "b": reference(".text", ".init.text")})
+    assert_same_messages(tree, tmp_path, {"a": reference("__ex_table", target), "b": reference(".text", ".init.text")})
 
 
 EXTABLE = {
@@ -178,7 +179,7 @@ EXTABLE = {
 @pytest.mark.parametrize("case", EXTABLE)
 def test_an_exception_table_that_names_no_known_code(case: str, tree: KernelTree, tmp_path: Path) -> None:
     target, flags, text = EXTABLE[case]
-    said = both(tree, tmp_path, {"a": reference("__ex_table", target, flags={target: flags})}, "-E")
+    said = assert_same_messages(tree, tmp_path, {"a": reference("__ex_table", target, flags={target: flags})}, "-E")
     assert text in said.messages and "ection mismatch in reference" in said.messages
     assert said.failed
 
@@ -227,7 +228,7 @@ def test_every_name_that_excuses(options: Sequence[str], tree: KernelTree, tmp_p
             for c, name in enumerate(NAMES):
                 objects[f"from{a}_{b}_{c}"] = reference(fromsec, tosec, fromsym=name)
                 objects[f"to{a}_{b}_{c}"] = reference(fromsec, tosec, tosym=name)
-    said = both(tree, tmp_path, objects, *options).messages
+    said = assert_same_messages(tree, tmp_path, objects, *options).messages
     # from .data to .init.text
     excused = {name for number, name in enumerate(NAMES) if not re.search(rf"/from0_0_{number}\b", said)}
     assert {"__param_ops_x", "x_ops", "x_console"} <= excused
@@ -248,18 +249,18 @@ def test_names_shorten_each_other(tree: KernelTree, tmp_path: Path) -> None:
             Sym("2.3.x", 2, within="other.2.3.x"),
         ],
     )
-    assert "-> long.name (section" in both(tree, tmp_path, {"shared": shared}).messages
+    assert "-> long.name (section" in assert_same_messages(tree, tmp_path, {"shared": shared}).messages
 
 
 @each_tree
 def test_an_error_when_the_kernel_does_not_allow_mismatches(tree: KernelTree, tmp_path: Path) -> None:
     objects = {"a": reference(".text", ".init.text"), "b": reference(".text", ".text.x")}
-    assert not both(tree, tmp_path, objects).failed
-    said = both(tree, tmp_path, objects, "-E")
+    assert not assert_same_messages(tree, tmp_path, objects).failed
+    said = assert_same_messages(tree, tmp_path, objects, "-E")
     assert said.failed
     assert said.messages.endswith("Set CONFIG_SECTION_MISMATCH_WARN_ONLY=y to allow them.\n")
     undefined = elf_object([Sec(".text", TEXT)], [Sym(f"u{number}", 0) for number in range(12)])
-    said = both(tree, tmp_path, objects | {"c": undefined}, "-E")
+    said = assert_same_messages(tree, tmp_path, objects | {"c": undefined}, "-E")
     assert said.messages.index("Section mismatches detected") < said.messages.index("suppressed 2 unresolved")
 
 
@@ -280,7 +281,7 @@ def test_more_sections_than_sixteen_bits_count(tree: KernelTree, tmp_path: Path)
         Sym("reserved", SHN_ABS, 4),
         Sym("ordinary", SHN_ABS - 1, 4),
     ]
-    said = both(tree, tmp_path, {"many": elf_object(sections, symbols)}).messages
+    said = assert_same_messages(tree, tmp_path, {"many": elf_object(sections, symbols)}).messages
     assert said.count("mismatch") == 3
 
 
@@ -341,7 +342,9 @@ def _random_object(chance: random.Random, machine: str) -> bytes:
 @pytest.mark.parametrize("machine", MACHINES)
 def test_objects_of_any_machine_at_random(machine: str, tree: KernelTree, tmp_path: Path) -> None:
     chance = random.Random(machine)
-    said = "".join(both(tree, tmp_path, {"m": _random_object(chance, machine)}, "-E").messages for _ in range(40))
+    said = "".join(
+        assert_same_messages(tree, tmp_path, {"m": _random_object(chance, machine)}, "-E").messages for _ in range(40)
+    )
     if machine == "x86-64 without addends" and tree.version >= (6, 5):
         assert "Please add code to calculate addend for this architecture" in said
     else:
@@ -436,7 +439,7 @@ def test_assembled_objects(machine: str, tree: KernelTree, tmp_path: Path) -> No
     if done.returncode and machine in ("i386", "x86-64"):
         pytest.skip(f"as does not know {machine}")
     assert not done.returncode, done.stderr
-    said = both(tree, tmp_path, {"m": (tmp_path / "m.o").read_bytes()}, "-E").messages
+    said = assert_same_messages(tree, tmp_path, {"m": (tmp_path / "m.o").read_bytes()}, "-E").messages
     assert said.count("mismatch in reference") >= least
 
 
@@ -483,7 +486,7 @@ def test_modules_compiled_for_this_kernel(extra: list[str], tree: KernelTree, tm
     if tree.config.get("CONFIG_X86_64") != "y":
         files |= {"jumps.c": '#include <linux/module.h>\nMODULE_LICENSE("GPL");\nMODULE_DESCRIPTION("x");\n'}
     built = build(tree, tmp_path, files, "modules")
-    messages = compare(built, ["wrong", "jumps"], [*usual_options(built), *extra]).messages
+    messages = assert_same_modpost(built, ["wrong", "jumps"], [*usual_options(built), *extra]).messages
     for text in ("> setup (section: .init.text)", "> limits (section: .init.data)", "> leave (section: .exit.text)"):
         assert text in messages
     if tree.config.get("CONFIG_X86_64") == "y":

@@ -12,7 +12,8 @@ import pytest
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.records import ModuleObject, ObjectRecord
 from kbuildpy.run import run
-from tests.parity.test_modpost_oracle import TREES, Built, Outcome, build, compare, ours, relative_names, usual_options
+from tests.support.kernel_trees import TREES
+from tests.support.modposts import Built, Outcome, assert_same_modpost, build, ours, relative_names, usual_options
 
 pytestmark = pytest.mark.parity
 
@@ -81,7 +82,7 @@ NAMES = (
 
 def test_crcs_are_read_alike(tree: KernelTree, tmp_path: Path) -> None:
     built = handmade(tree, tmp_path, {"a.o": SYMVERS, "b.o": "x\n#SYMVER decimal 0x5\n"}, NAMES)
-    outcome = compare(built, ["mod"], ["-e", "-m", "-w"] + (["-M"] if tree.version >= (6, 4) else []))
+    outcome = assert_same_modpost(built, ["mod"], ["-e", "-m", "-w"] + (["-M"] if tree.version >= (6, 4) else []))
     assert "0x12345678\thexadecimal" in (outcome.symvers or "")
     assert "0x00000005\tdecimal" in (outcome.symvers or "")
 
@@ -148,7 +149,7 @@ def test_srcversions_agree(kind: str, tree: KernelTree, tmp_path: Path) -> None:
         "sub/deep/inner.h": "int inner;\n",
     }
     (tmp_path / "sub/sub").mkdir(parents=True)
-    outcome = compare(with_sources(tree, tmp_path, texts), ["mod"], ["-e", "-a"])
+    outcome = assert_same_modpost(with_sources(tree, tmp_path, texts), ["mod"], ["-e", "-a"])
     assert "srcversion" in "".join(outcome.mod_c.values())
 
 
@@ -157,13 +158,13 @@ def test_srcversions_of_random_text_agree(tree: KernelTree, tmp_path: Path) -> N
     (tmp_path / "sub/sub").mkdir(parents=True)
     for length in (10, 100, 1000, 30000):
         texts = {name: "".join(chance.choices('ab"\\/* \n', k=length)) for name in ("sub/a.c", "b.c", "sub/local.h")}
-        compare(with_sources(tree, tmp_path, texts), ["mod"], ["-e", "-a"])
+        assert_same_modpost(with_sources(tree, tmp_path, texts), ["mod"], ["-e", "-a"])
 
 
 def test_a_source_that_vanished_ends_both(tree: KernelTree, tmp_path: Path) -> None:
     built = with_sources(tree, tmp_path, {"b.c": "int b;\n", "sub/a.c": ""})
     (tmp_path / "sub/a.c").unlink()
-    assert "No such file or directory" in compare(built, ["mod"], ["-e", "-a"]).messages
+    assert "No such file or directory" in assert_same_modpost(built, ["mod"], ["-e", "-a"]).messages
 
 
 STRANGE_RECORDS = {
@@ -187,7 +188,7 @@ def test_strange_records_are_read_alike(kind: str, tree: KernelTree, tmp_path: P
     (tmp_path / "s/local.h").write_text("int local;\n")
     directory = "s/" if relative_names(tree) else f"{tmp_path}/s/"
     built = handmade(tree, tmp_path, {"s/b.o": STRANGE_RECORDS[kind].format(dir=directory)})
-    compare(built, ["mod"], ["-e", "-a"])
+    assert_same_modpost(built, ["mod"], ["-e", "-a"])
 
 
 def test_srcversion_is_that_of_the_build_in_place(tree: KernelTree, tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_srcversion_is_that_of_the_build_in_place(tree: KernelTree, tmp_path: Pa
         "int part(void);\nint part(void) { return shared() + LOCAL; }\n",
     }
     built = build(tree, tmp_path / "src", files, "modules")
-    expected = compare(built, ["multi"], usual_options(built))
+    expected = assert_same_modpost(built, ["multi"], usual_options(built))
     assert "srcversion" in "".join(expected.mod_c.values())
     elsewhere = tmp_path / "build"
     elsewhere.mkdir()

@@ -14,25 +14,23 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
-from kbuildpy.errors import CommandError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.stage import modpost
 from kbuildpy.vm.debian import extract
-from tests.parity.test_modpost_oracle import TREES, Built, layouts_of, usual_options
 from tests.support.arm64 import CROSS, LINES, arm64_tree
-from tests.support.packages import unpacked
+from tests.support.kernel_trees import TREES
+from tests.support.modposts import Built, layouts_of, usual_options
+from tests.support.shipped_modules import in_folder, plain, shipped
 
 pytestmark = pytest.mark.parity
 
@@ -59,13 +57,13 @@ class Stated:
 @pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.release)
 def test_a_sample_of_shipped_modules_is_stated_alike(tree: KernelTree, tmp_path: Path) -> None:
     images = list(shipped(tree))
-    compare(tree, images[:: max(len(images) // SAMPLE, 1)], tmp_path)
+    assert_stated_alike(tree, images[:: max(len(images) // SAMPLE, 1)], tmp_path)
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.release)
 def test_every_shipped_module_is_stated_alike(tree: KernelTree, tmp_path: Path) -> None:
-    compare(tree, list(shipped(tree)), tmp_path)
+    assert_stated_alike(tree, list(shipped(tree)), tmp_path)
 
 
 @pytest.mark.sweep
@@ -75,31 +73,12 @@ def test_every_shipped_module_for_arm64_is_stated_alike(line: str, tmp_path: Pat
     package = cache_directory() / "packages" / f"linux-image-{tree.release}"
     if not package.is_dir():
         extract(f"linux-image-{tree.release}", package, architecture="arm64")
-    compare(tree, list(in_folder(next(package.glob(f"**/lib/modules/{tree.release}/kernel")))), tmp_path, *CROSS)
+    assert_stated_alike(
+        tree, list(in_folder(next(package.glob(f"**/lib/modules/{tree.release}/kernel")))), tmp_path, *CROSS
+    )
 
 
-def shipped(tree: KernelTree) -> Iterator[tuple[str, Path]]:
-    """The modules of a kernel's image package: name without suffix (`drivers/usb/serial/option`), and file."""
-    installed = Path("/lib/modules", tree.release, "kernel")
-    yield from in_folder(installed if installed.is_dir() else modules_of_package(tree.release))
-
-
-def in_folder(root: Path) -> Iterator[tuple[str, Path]]:
-    """The modules in a folder, by their names below it."""
-    for path in sorted(root.rglob("*.ko*")):
-        yield str(path.relative_to(root)).partition(".ko")[0], path
-
-
-def modules_of_package(release: str) -> Path:
-    """The folder of the modules in the package of kernel `release`, which is called by either of two names."""
-    for package in (f"linux-modules-{release}", f"linux-image-{release}"):
-        with suppress(CommandError):
-            for folder in unpacked(package).glob(f"**/lib/modules/{release}/kernel"):
-                return folder
-    pytest.fail(f"no package of the modules of {release}")
-
-
-def compare(tree: KernelTree, images: list[tuple[str, Path]], scratch: Path, *variables: str) -> None:
+def assert_stated_alike(tree: KernelTree, images: list[tuple[str, Path]], scratch: Path, *variables: str) -> None:
     """Our modpost over `images`, against what they carry."""
     layouts = layouts_of(tree, scratch / "layouts", *variables)
     modules = [ModuleObject(name, plain(path, scratch / f"{name}.ko"), ()) for name, path in images]
@@ -118,15 +97,6 @@ def compare(tree: KernelTree, images: list[tuple[str, Path]], scratch: Path, *va
     print(f"{tree.release}: {len(modules)} modules, {dict(counted)}")
     assert len(modules) >= SAMPLE
     assert different == {}
-
-
-def plain(path: Path, copy: Path) -> Path:
-    """The uncompressed module: the file itself, or a copy."""
-    if path.suffix == ".ko":
-        return path
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_bytes(decompress(path.read_bytes()))
-    return copy
 
 
 def difference(mod_c: str, image: ModuleImage, counted: Counter[str]) -> str:

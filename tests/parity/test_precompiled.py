@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.support.builds import REPRODUCIBLE, kbuildpy, trees
-
-SAMPLES = Path(__file__).parents[2] / "sample_modules"
+from tests.support.builds import REPRODUCIBLE, kbuildpy
+from tests.support.kernel_trees import trees
+from tests.support.samples import SAMPLES
 
 pytestmark = pytest.mark.parity
 

@@ -22,18 +22,8 @@ from kbuildpy.execute import Completed
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.support.builds import (
-    REPRODUCIBLE,
-    Build,
-    assert_equal,
-    collect,
-    complaints,
-    errors,
-    kbuildpy,
-    listing,
-    make,
-    trees,
-)
+from tests.support.builds import REPRODUCIBLE, Build, assert_equal, collect, complaints, errors, kbuildpy, listing, make
+from tests.support.kernel_trees import trees
 from tests.support.packages import newer_kernel, one_at_a_time, other_compiler
 
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scons_project import ALONE, HEAD, SConsProject, edit, tree_of, usual_tree
+from tests.support.edits import edit
+from tests.support.kernel_trees import tree_of, usual_tree
+from tests.support.scons_project import ALONE, HEAD, SConsProject
 
 pytestmark = pytest.mark.parity
 

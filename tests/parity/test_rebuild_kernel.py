@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scons_project import ALONE, HEAD, HEADER, PAIR, SYMBOL, SConsProject, edit, tree_of, usual_tree
+from tests.support.edits import edit
+from tests.support.kernel_trees import tree_of, usual_tree
+from tests.support.scons_project import ALONE, HEAD, HEADER, PAIR, SYMBOL, SConsProject
 
 pytestmark = pytest.mark.parity
 

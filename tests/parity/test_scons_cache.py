@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scons_project import ALONE, HEADER, PAIR, SConsProject, edit, new_project
+from tests.support.edits import edit
+from tests.support.scons_project import ALONE, HEADER, PAIR, SConsProject, new_project
 
 pytestmark = pytest.mark.parity
 

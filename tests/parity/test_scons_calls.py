@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.builds import REPRODUCIBLE, kbuildpy, make
 from tests.support.kbuild_sources import module
-from tests.support.scons_project import HEAD, SConsProject, usual_tree
+from tests.support.kernel_trees import usual_tree
+from tests.support.scons_project import HEAD, SConsProject
 
 pytestmark = pytest.mark.parity
 

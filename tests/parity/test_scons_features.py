@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds import kbuildpy
+from tests.support.kernel_trees import usual_tree
 from tests.support.keys import write_pair
-from tests.support.scons_project import ALONE, HEAD, PAIR, SConsProject, new_project, usual_tree
+from tests.support.scons_project import ALONE, HEAD, PAIR, SConsProject, new_project
 
 pytestmark = pytest.mark.parity
 

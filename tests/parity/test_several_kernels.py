@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.tree import KernelTree
-from tests.support.builds import kbuildpy, make, trees
+from tests.support.builds import kbuildpy, make
 from tests.support.documents import json_keys
 from tests.support.kbuild_sources import module, write_sources
+from tests.support.kernel_trees import trees
 
 pytestmark = pytest.mark.parity
 

@@ -18,23 +18,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kbuildpy.compression import decompress
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from kbuildpy.signing.file_key import load_key
-from kbuildpy.signing.find_key import environment_passphrase
-from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.intact import is_intact
 from kbuildpy.signing.manifest import digest, read_manifest
-from kbuildpy.signing.signer import Signer, sign_module
+from kbuildpy.signing.signer import sign_module
 from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import append_signature, split_signature, without_signatures
-from tests.parity.test_modpost_shipped import shipped
 from tests.support.builds import kbuildpy
 from tests.support.installs import configured_tree
-from tests.support.keys import new_certificate, new_key, sign_file, write_pair
-from tests.support.scons_project import usual_tree
+from tests.support.kernel_trees import usual_tree
+from tests.support.keys import CONTENTS, new_certificate, new_key, sign_file, signer_of, write_pair
+from tests.support.shipped_modules import shipped
 
 pytestmark = pytest.mark.parity
-
-CONTENTS = b"\x7fELF" + bytes(range(256)) * 20
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +42,6 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Key and certificate of each kind, in one file."""
     place = tmp_path_factory.mktemp("keys")
     return {kind: write_pair(place, kind) for kind in ("rsa2048", "rsa4096", "p256", "p384", "p521")}
-
-
-def signer_of(pair: Path, hash: str, *, use_key_id: bool = False) -> Signer:
-    return Signer(
-        load_key(pair, environment_passphrase()), load_certificate(pair), find_hash(hash), use_key_id=use_key_id
-    )
 
 
 def unsigned_modules(tree: KernelTree, count: int) -> Iterator[tuple[str, bytes]]:

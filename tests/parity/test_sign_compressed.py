@@ -14,10 +14,9 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.run import run
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.signer import sign_module
-from tests.parity.test_sign import signer_of
 from tests.support.builds import kbuildpy
 from tests.support.installs import COMPRESSORS, Built, build_sample, install_with_make
-from tests.support.keys import sign_file, write_pair
+from tests.support.keys import sign_file, signer_of, write_pair
 
 pytestmark = pytest.mark.parity
 

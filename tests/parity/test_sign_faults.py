@@ -18,10 +18,9 @@ import pytest
 from kbuildpy.run import run
 from kbuildpy.signing.manifest import digest, read_manifest
 from kbuildpy.signing.signer import sign_module
-from tests.parity.test_sign import CONTENTS, signer_of
 from tests.support.builds import kbuildpy
 from tests.support.interrupts import can_be_interrupted
-from tests.support.keys import write_pair
+from tests.support.keys import CONTENTS, signer_of, write_pair
 
 pytestmark = pytest.mark.parity
 

@@ -15,9 +15,9 @@ from kbuildpy.run import run
 from kbuildpy.signing.cms import parse, signers
 from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import split_signature
-from tests.parity.test_sign import CONTENTS
-from tests.support.builds import kbuildpy, tree_of_release, trees
-from tests.support.keys import sign_file, write_pair
+from tests.support.builds import kbuildpy
+from tests.support.kernel_trees import tree_of_release, trees
+from tests.support.keys import CONTENTS, sign_file, write_pair
 
 pytestmark = pytest.mark.parity
 

@@ -18,8 +18,8 @@ from kbuildpy.signing.signer_certificate import load_certificate
 from kbuildpy.signing.trailer import is_signed, split_signature
 from tests.support import softhsm
 from tests.support.builds import kbuildpy
+from tests.support.kernel_trees import usual_tree
 from tests.support.keys import sign_file, write_pair
-from tests.support.scons_project import usual_tree
 
 pytestmark = pytest.mark.parity
 

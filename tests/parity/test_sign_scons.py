@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.kernel_trees import usual_tree
 from tests.support.keys import sign_file, write_pair
-from tests.support.scons_project import HEAD, PAIR, SConsProject, usual_tree
+from tests.support.scons_project import HEAD, PAIR, SConsProject
 
 pytestmark = pytest.mark.parity
 

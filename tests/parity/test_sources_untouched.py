@@ -23,18 +23,9 @@ from kbuildpy.execute import Completed
 from kbuildpy.kbuild.make_output import MAKEFILES
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.support.builds import (
-    REPRODUCIBLE,
-    assert_equal,
-    assert_refused_alike,
-    build_both,
-    kbuildpy,
-    listing,
-    newest_tree_first,
-    tree_of_release,
-    trees,
-)
+from tests.support.builds import REPRODUCIBLE, assert_equal, assert_refused_alike, build_both, kbuildpy, listing
 from tests.support.kbuild_sources import Sources, assert_same, both, module, says, write_sources
+from tests.support.kernel_trees import newest_tree_first, tree_of_release, trees
 from tests.support.packages import other_compiler
 
 pytestmark = pytest.mark.parity

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.kbuild_sources import module, write_sources
-from tests.support.scons_project import CHECKOUT, HEAD, SConsProject, usual_tree
+from tests.support.kernel_trees import usual_tree
+from tests.support.scons_project import CHECKOUT, HEAD, SConsProject
 
 pytestmark = pytest.mark.parity
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.builds import kbuildpy
 from tests.support.kbuild_sources import module, write_sources
-from tests.support.scons_project import HEAD, new_project, usual_tree
+from tests.support.kernel_trees import usual_tree
+from tests.support.scons_project import HEAD, new_project
 
 pytestmark = pytest.mark.parity
 

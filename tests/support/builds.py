@@ -14,12 +14,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from kbuildpy.execute import Completed
-from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.packages import other_compiler
@@ -31,26 +27,6 @@ COMPARED = ("*.ko", "*.mod.c", "Module.symvers", "modules.order")
 REPRODUCIBLE = "KBUILD_BUILD_TIMESTAMP=1970-01-01"
 
 _ERROR = re.compile(r"^.*(?: error: |ERROR: modpost: |FAILED).*$", re.MULTILINE)
-
-
-def trees() -> list[KernelTree]:
-    """The kernel trees to compare on: all that are installed for this machine."""
-    return list(installed_trees().trees)
-
-
-def newest_tree_first() -> list[Any]:
-    """The releases of the kernel trees, as parameters of tests that show next to nothing more on the older ones: those
-    are only in the sweep."""
-    newest = max(trees(), key=lambda tree: tree.version, default=None)
-    return [
-        pytest.param(tree.release, marks=[] if tree == newest else [pytest.mark.sweep], id=tree.release)
-        for tree in sorted(trees(), key=lambda tree: tree.version, reverse=True)
-    ]
-
-
-def tree_of_release(release: str) -> KernelTree:
-    """The one of them that is called so."""
-    return next(tree for tree in trees() if tree.release == release)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kbuildpy.execute import Completed
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
-from tests.parity.test_samples import SAMPLES
 from tests.support.builds import REPRODUCIBLE, kbuildpy, make
 from tests.support.kbuild_sources import WRITTEN_FOR
+from tests.support.kernel_trees import private_tree, usual_tree
 from tests.support.keys import new_certificate, new_key
 from tests.support.packages import other_compiler
-from tests.support.scons_project import private_tree, usual_tree
+from tests.support.samples import SAMPLES
 
 COMPRESSORS = {"GZIP": ".gz", "XZ": ".xz", "ZSTD": ".zst"}
 

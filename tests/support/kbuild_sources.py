@@ -40,6 +40,13 @@ def says(*names: str) -> str:
     return "\n".join([*lines, *(f'SAY(say_{name}, "{name}=" AS_TEXT({name}));' for name in names), ""])
 
 
+def uses(*symbols: str, attribute: str = "") -> str:
+    """Code that calls the functions `symbols` of the kernel or of other modules."""
+    lines = [f"extern int {symbol}(void){attribute};" for symbol in symbols]
+    calls = " + ".join(f"{symbol}()" for symbol in symbols)
+    return "\n".join(lines) + f"\nint use_it_{symbols[0]}(void);\nint use_it_{symbols[0]}(void) {{ return {calls}; }}\n"
+
+
 def write_sources(sources: Sources, place: Path) -> None:
     """Lay `sources` out below `place`."""
     for name, text in sources.items():

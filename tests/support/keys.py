@@ -21,6 +21,11 @@ from cryptography.x509.oid import NameOID
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
+from kbuildpy.signing.file_key import load_key
+from kbuildpy.signing.find_key import environment_passphrase
+from kbuildpy.signing.hashes import find_hash
+from kbuildpy.signing.signer import Signer
+from kbuildpy.signing.signer_certificate import load_certificate
 
 _SHA256 = hashes.SHA256()
 
@@ -125,3 +130,12 @@ def sign_file(tree: KernelTree, hash: str, pair: Path, module: Path, *options: s
 
 def _common_name(name: str) -> x509.NameAttribute[str]:
     return x509.NameAttribute(NameOID.COMMON_NAME, name)
+
+
+CONTENTS = b"\x7fELF" + bytes(range(256)) * 20
+
+
+def signer_of(pair: Path, hash: str, *, use_key_id: bool = False) -> Signer:
+    return Signer(
+        load_key(pair, environment_passphrase()), load_certificate(pair), find_hash(hash), use_key_id=use_key_id
+    )

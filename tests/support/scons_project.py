@@ -12,16 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from kbuildpy.kernel.tree import KernelTree
-from tests.support.builds import REPRODUCIBLE, trees
+from tests.support.builds import REPRODUCIBLE
+from tests.support.edits import edit
 from tests.support.interrupts import can_be_interrupted
+from tests.support.kernel_trees import usual_tree
 
 CHECKOUT = Path(__file__).parents[2]
 # SCons starts in a shell of its user's, with kbuildpy installed.
@@ -185,55 +183,9 @@ class SConsProject:
         assert _without_notes(self.listing()) == _without_notes(before)
 
 
-def edit(path: Path, old: str, new: str) -> None:
-    """Replace what stands once in a file."""
-    text = path.read_text()
-    assert text.count(old) == 1, f"{path}: {text.count(old)} times {old!r}"
-    # A file is told from its former self by its time, in ticks of a few milliseconds.
-    time.sleep(0.02)
-    path.unlink()
-    path.write_text(text.replace(old, new))
-
-
-def tree_of(line: str) -> KernelTree:
-    """The installed kernel tree of a line, such as `6.12`; without it the test is skipped."""
-    found = next((tree for tree in trees() if tree.release.startswith(f"{line}.")), None)
-    return found or pytest.skip(f"no kernel headers of {line} here")
-
-
-def usual_tree() -> KernelTree:
-    """The tree for what does not depend on the kernel's line: the oldest one, which builds in the least time."""
-    return min(trees(), key=lambda tree: tree.version)
-
-
 def new_project(tmp_path: Path, files: dict[str, str]) -> SConsProject:
     """A project that was never built."""
     return SConsProject(tmp_path / "project", usual_tree().objects, files)
-
-
-def private_tree(tree: KernelTree, place: Path) -> Path:
-    """A kernel tree whose configuration, symvers and headers in include/pcmcia can be edited; its object part.
-
-    What nobody edits at `place` are links to the original.
-    """
-    objects, source = place / "objects", place / "source"
-    shutil.copytree(tree.objects, objects, symlinks=True, ignore=_no_config_markers)
-    for part, original in ((objects, tree.objects), (source, tree.source)):
-        part.mkdir(exist_ok=True)
-        for name in ("scripts", "tools"):
-            (part / name).unlink(missing_ok=True)
-            (part / name).symlink_to((original / name).resolve())
-    shutil.copy2(tree.source / "Makefile", source)
-    (source / "arch").symlink_to(tree.source / "arch")
-    shutil.copytree(tree.source / "include/pcmcia", source / "include/pcmcia")
-    for path in (tree.source / "include").iterdir():
-        if path.name != "pcmcia":
-            (source / "include" / path.name).symlink_to(path)
-    edit(objects / "Makefile", f"include {tree.source}/Makefile", f"include {source}/Makefile")
-    # Debian's from 7.2 on says where it is.
-    makefile = objects / "Makefile"
-    makefile.write_text(makefile.read_text().replace(f"KBUILD_OUTPUT={tree.objects}\n", f"KBUILD_OUTPUT={objects}\n"))
-    return objects
 
 
 def _is_output(path: Path) -> bool:
@@ -245,12 +197,6 @@ def _is_output(path: Path) -> bool:
 
 def _no_outputs(folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name in ("build", "variant", ".sconsign.dblite")}
-
-
-def _no_config_markers(folder: str, names: list[str]) -> set[str]:
-    """Thousands of empty files, one a symbol, which no plan needs."""
-    markers = folder.endswith("include/config")
-    return {name for name in names if markers and name not in ("auto.conf", "kernel.release")}
 
 
 def _without_notes(listing: dict[str, tuple[int, int, int]]) -> dict[str, tuple[int, int, int]]:

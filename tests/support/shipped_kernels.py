@@ -20,8 +20,8 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_image import kernel_from_image
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.vm.debian import extract
-from tests.parity.test_modpost_oracle import TREES
 from tests.support.arm64 import LINES, arm64_tree
+from tests.support.kernel_trees import TREES
 from tests.support.packages import newer_kernel, unpacked_kernel
 
 NATIVE = ("6.1", "6.12", "7.3")

@@ -13,7 +13,7 @@ from kbuildpy.cli import kernels, main
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.resolve import resolve_one
 from tests.support.documents import json_keys
-from tests.unit.test_open_tree import fake_tree
+from tests.support.fake_trees import fake_tree
 
 PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
 

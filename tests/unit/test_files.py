@@ -16,7 +16,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.files import open_regular, read_regular, replacing
 from kbuildpy.signing import manifest
 from kbuildpy.signing.manifest import Manifest, read_manifest
-from tests.unit.test_signing_hostile import ENTRY
+from tests.support.manifests import ENTRY
 
 ODD_FILES = [
     b"one line, and no newline",

@@ -16,7 +16,7 @@ from kbuildpy.kernel.modversions import modversions_of
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
-from tests.unit.test_open_tree import fake_tree
+from tests.support.fake_trees import fake_tree
 
 PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
 ARM64 = "CONFIG_ARM64=y\nCONFIG_64BIT=y\n"

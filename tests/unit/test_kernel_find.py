@@ -11,7 +11,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.find import installed_tree, installed_trees
 from kbuildpy.kernel.packages import headers_hint, reinstall_hint, release_hint
 from kbuildpy.kernel.release import release_order
-from tests.unit.test_open_tree import fake_source, fake_tree
+from tests.support.fake_trees import fake_source, fake_tree
 
 
 def test_finds_a_tree_that_stands_in_the_modules_directory_itself(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from kbuildpy.kernel.packages import headers_hint, release_hint
 from kbuildpy.kernel.resolve import resolve, resolve_one, resolve_release
 from kbuildpy.kernel.tree import KernelTree
 from tests.support.elf_objects import elf_object
-from tests.unit.test_open_tree import fake_tree
+from tests.support.fake_trees import fake_tree
 
 TREE, IMAGE, EITHER = Need.TREE, Need.IMAGE, Need.EITHER
 OLD, NEW, BARE = "6.1.0-1-amd64", "6.12.0-1-amd64", "6.5.0-1-amd64"

@@ -17,7 +17,7 @@ from kbuildpy.kernel.image import unpack
 from kbuildpy.kernel.module_files import find_modules
 from kbuildpy.signing.anchors import load_certificates, load_directory, load_revocations
 from kbuildpy.signing.kernel_image import find_certificates, load_kernel
-from tests.unit.test_signing_verify import certificate
+from tests.support.signatures import certificate
 
 FIRST = certificate("rsa").public_bytes(Encoding.DER)
 SECOND = certificate("rsa", name="Second").public_bytes(Encoding.DER)

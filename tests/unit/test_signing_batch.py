@@ -19,8 +19,7 @@ from kbuildpy.parallel import in_threads
 from kbuildpy.signing import batch
 from kbuildpy.signing.batch import SignedFile, attach, sign_files
 from kbuildpy.signing.manifest import Manifest, ManifestLine, digest, read_manifest
-from tests.unit.test_signing_hostile import SIGNER
-from tests.unit.test_signing_verify import MODULE
+from tests.support.signatures import MODULE, rsa_signer
 
 RULES = InstallRules("6.1", "/lib/modules/6.1", "extra", ".xz", (), None, ("xz",), "XZ", (), "", "/", {})
 
@@ -38,7 +37,7 @@ def test_no_more_files_are_worked_on_than_there_are_jobs(
 
     # (the processes are forked, and inherit this)
     monkeypatch.setattr(batch, "_sign_file", sign)
-    results = list(sign_files([tmp_path / f"{number}.ko" for number in range(64)], SIGNER, jobs=jobs))
+    results = list(sign_files([tmp_path / f"{number}.ko" for number in range(64)], rsa_signer(), jobs=jobs))
     assert len(results) == 64
     most = max(int(item.error.message.rpartition(" ")[2]) for item in results if item.error)
     assert most <= jobs
@@ -57,7 +56,7 @@ def test_a_signed_module_is_compressed_again_only_for_a_manifest_that_does_not_k
     def sign() -> list[ManifestLine]:
         packed.clear()
         manifest = Manifest(place)
-        (item,) = sign_files([module], SIGNER, manifest=manifest, pack=pack)
+        (item,) = sign_files([module], rsa_signer(), manifest=manifest, pack=pack)
         manifest.close()
         assert item.error is None
         return read_manifest(place)
@@ -94,7 +93,7 @@ def test_what_fails_is_said_of_the_module_and_once(tmp_path: Path) -> None:
     words = ("sh", "-c", 'echo "xz: $0: Write error" >&2; exit 1')
     rules = replace(RULES, compress=words, suffix=".xz")
     pack = packer(lambda *_: rules, os.environ)
-    (item,) = sign_files([module], SIGNER, pack=pack)
+    (item,) = sign_files([module], rsa_signer(), pack=pack)
     wanted = f"{module}: {' '.join(words)} failed with status 1: xz: {module}: Write error"
     assert item.error is not None and item.error.message == wanted
     with pytest.raises(KbuildError) as failed:

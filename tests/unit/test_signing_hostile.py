@@ -28,26 +28,14 @@ from kbuildpy.signing.certificates import Certificate, KeySignature
 from kbuildpy.signing.file_key import FileKey, load_key
 from kbuildpy.signing.hashes import Hash, find_hash
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.manifest import Manifest, ManifestLine, compare_manifest, digest, read_manifest
+from kbuildpy.signing.manifest import Manifest, ManifestLine, compare_manifest, read_manifest
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.signer import Signer
 from kbuildpy.signing.structures import SIGNED_DATA, ContentInfo, SignedData, SignerInfo
 from kbuildpy.signing.trailer import append_signature, without_signatures
 from kbuildpy.signing.verify import verify, verify_files
-from tests.unit.test_signing_verify import MODULE, certificate, key, trusted
-
-SIGNER = Signer(FileKey("rsa", key("rsa")), certificate("rsa"), find_hash("sha256"))
-ENTRY = {
-    "path": "a.ko",
-    "sha256_before": "",
-    "sha256_after": digest(b"a"),
-    "signer": "s",
-    "serial": "1",
-    "key_id": "2",
-    "hash": "sha256",
-    "algorithm": "rsa",
-    "time": "2020-01-01T00:00:00+00:00",
-}
+from tests.support.manifests import ENTRY
+from tests.support.signatures import MODULE, certificate, key, rsa_signer, trusted
 
 
 # (what kernels answer to these: tests/vm/test_signatures.py)
@@ -95,7 +83,7 @@ def test_a_link_that_leads_to_itself_is_one_error_and_the_others_are_signed(tmp_
     (tmp_path / "loop.ko").symlink_to("loop.ko")
     (tmp_path / "nowhere.ko").symlink_to("none")
     (tmp_path / "good.ko").write_bytes(MODULE)
-    done = {item.path.name: item for item in sign_files(sorted(tmp_path.iterdir()), SIGNER)}
+    done = {item.path.name: item for item in sign_files(sorted(tmp_path.iterdir()), rsa_signer())}
     assert done["good.ko"].done
     for name, words in (("loop.ko", "Too many levels of symbolic links"), ("nowhere.ko", "No such file")):
         error = done[name].error
@@ -104,7 +92,7 @@ def test_a_link_that_leads_to_itself_is_one_error_and_the_others_are_signed(tmp_
 
 
 def test_the_contents_are_hashed_once_for_all_signers(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = cms.parse(SIGNER.detached(MODULE))
+    data = cms.parse(rsa_signer().detached(MODULE))
     [signer] = cms.signers(data)
     many = replace_signers(data, [signer] * 500)
     hashed: list[int] = []

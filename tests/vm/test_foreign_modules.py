@@ -16,9 +16,9 @@ import pytest
 
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.verdict import Verdict
-from tests.parity.test_modpost_shipped import plain
 from tests.support.loading import Load, ModuleReport, load_modules
 from tests.support.shipped_kernels import NATIVE, others_of, shipped_kernel
+from tests.support.shipped_modules import plain
 
 pytestmark = [
     pytest.mark.vm,

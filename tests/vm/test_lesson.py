@@ -15,7 +15,7 @@ import pytest
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.run import run
-from tests.support.builds import trees
+from tests.support.kernel_trees import trees
 from tests.support.packages import newer_kernel
 from tests.support.samples import SAMPLES
 

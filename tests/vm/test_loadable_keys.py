@@ -22,8 +22,8 @@ from kbuildpy.signing.certificates import parse_certificate
 from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
+from tests.support.added_keys import with_keys
 from tests.support.guest_kernels import NEWEST, image_of, swept, tree_called
-from tests.vm.test_signed_ml_dsa import with_keys
 
 pytestmark = [
     pytest.mark.vm,

@@ -34,7 +34,7 @@ from tests.support.keys import new_key, short_certificate
 from tests.support.loader_info import load_info, sentences
 from tests.support.packages import other_compiler
 from tests.support.system_calls import Answer, Call, as_logged, make_calls
-from tests.vm.test_signed_modules import KEYS, trusting_kernel
+from tests.support.trusting_kernels import KEYS, trusting_kernel
 
 pytestmark = [
     pytest.mark.vm,

@@ -6,20 +6,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from kbuildpy.execute import Completed
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.run import run
 from kbuildpy.vm.machine import machine_for
 from tests.support.arm64 import LINES
 from tests.support.bad_modules import SOURCES, build
 from tests.support.guest_kernels import one_of, tree_called
+from tests.support.guest_runs import Ran, kbuildpy_run
 
 pytestmark = pytest.mark.vm
 
@@ -37,27 +32,6 @@ MODULES = {
     next(iter(LINES)): ("good", "crc_user", "warns", "no_device", "oops_in_init"),
 }
 PARAMETERS = ("--params", 'parameters: count=7 text="x y"', "--params", "good: unheard_of=1")
-
-
-@dataclass(frozen=True)
-class Ran:
-    """One run: its JSON objects by module, and the program as it ended."""
-
-    results: dict[str, dict[str, Any]]
-    done: Completed
-
-    def kinds(self, name: str) -> list[str]:
-        """The kinds of complaints about a module."""
-        return [complaint["kind"] for complaint in self.results[name]["complaints"]]
-
-    def log(self, name: str) -> str:
-        """The lines that belong to the complaints about a module."""
-        return "\n".join(line for complaint in self.results[name]["complaints"] for line in complaint["log"])
-
-
-def kbuildpy_run(*words: str | Path) -> Completed:
-    """The command as a user calls it."""
-    return run([sys.executable, "-m", "kbuildpy", "run", *words], check=False, timeout=900)
 
 
 @pytest.fixture(scope="module", params=[*one_of("6.1", "6.12"), next(iter(LINES))])

@@ -18,8 +18,8 @@ from kbuildpy.vm.machine import machine_for
 from kbuildpy.vm.qemu import boot
 from tests.support.bad_modules import SOURCES, build
 from tests.support.guest_kernels import image_of, swept, tree_called
+from tests.support.guest_runs import Ran, kbuildpy_run
 from tests.support.samples import built_samples
-from tests.vm.test_run import Ran, kbuildpy_run
 
 pytestmark = [
     pytest.mark.vm,

@@ -13,7 +13,8 @@ import pytest
 
 from tests.support.bad_modules import SOURCES
 from tests.support.guest_kernels import tree_called
-from tests.support.scons_project import HEAD, SConsProject, usual_tree
+from tests.support.kernel_trees import usual_tree
+from tests.support.scons_project import HEAD, SConsProject
 
 pytestmark = [
     pytest.mark.vm,

@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.bad_modules import SOURCES, build
 from tests.support.guest_kernels import one_of, tree_called
+from tests.support.guest_runs import Ran, kbuildpy_run
 from tests.vm.referee.draft import Draft
-from tests.vm.test_run import Ran, kbuildpy_run
 
 pytestmark = [
     pytest.mark.vm,

@@ -27,7 +27,7 @@ from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
 from tests.support.loading import INIT, Attempt, read_reports
 from tests.support.packages import unpacked
-from tests.unit.test_signing_verify import damageable, misnamed, signed
+from tests.support.signatures import damageable, misnamed, signed
 
 RELEASES = [tree.release for tree in installed_trees().trees if is_native(architecture_of(tree))]
 # crypto/asymmetric_keys/x509_loader.c tells of each certificate that it puts into a keyring.

@@ -29,17 +29,18 @@ from kbuildpy.kernel.module_files import module_name
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.signing.trailer import split_signature
-from kbuildpy.vm import cpio
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
-from tests.parity.test_modpost_shipped import plain, shipped
-from tests.support.builds import kbuildpy, trees
+from tests.support.added_keys import with_keys
+from tests.support.builds import kbuildpy
+from tests.support.kernel_trees import trees
 from tests.support.keys import authority_certificate, issued_certificate, new_certificate, new_key
 from tests.support.loading import INIT, ModuleReport, read_reports
 from tests.support.packages import source_archive
 from tests.support.samples import built_samples
-from tests.vm.test_signed_modules import ENFORCED, REFUSED, damaged, trusting_kernel
+from tests.support.shipped_modules import plain, shipped
+from tests.support.trusting_kernels import ENFORCED, REFUSED, damaged, trusting_kernel
 
 pytestmark = [
     pytest.mark.vm,
@@ -222,14 +223,6 @@ def verifier_modules(tree: KernelTree, place: Path) -> list[Path]:
         built / "lib/crypto/libmldsa.ko",
         built / "crypto/mldsa.ko",
     ]
-
-
-def with_keys(certificates: list[bytes], place: Path) -> bytes:
-    """The part of an initramfs with add_keys and what it adds."""
-    program = place / "add_keys"
-    run(["gcc", "-static", "-Wall", "-Werror", "-o", program, Path(__file__).with_name("add_keys.c")])
-    entries = [cpio.file(f"certificates/{number}", der) for number, der in enumerate(certificates)]
-    return cpio.archive([cpio.file("add_keys", program.read_bytes(), executable=True), *entries])
 
 
 def test_the_kernel_adds_no_certificates_but_those_of_its_authority(booted: Booted) -> None:

@@ -10,33 +10,27 @@ from __future__ import annotations
 
 import errno
 import shutil
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from kbuildpy.kernel.image import unpack
 from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
-from kbuildpy.signing.kernel_image import find_certificates
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from tests.parity.test_modpost_shipped import plain
 from tests.support.guest_kernels import NEWEST, image_of, swept
 from tests.support.keys import new_key, short_certificate
 from tests.support.loading import Load, LoadReport, ModuleReport, load_modules
 from tests.support.samples import built_samples
 from tests.support.shipped_kernels import shipped_kernel
+from tests.support.shipped_modules import plain
+from tests.support.trusting_kernels import ENFORCED, KEYS, REFUSED, damaged, trusting_kernel
 
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed"),
 ]
 
-ENFORCED = ("module.sig_enforce=1", "nokaslr")
-REFUSED = "Loading of module with unavailable key is rejected"
 FILES = ("unsigned", "signed", "damaged", "dummy")
 UNSIGNED = "Loading of unsigned module is rejected"
 
@@ -46,11 +40,6 @@ class Boots(NamedTuple):
 
     debian: LoadReport
     ours: LoadReport
-
-
-# As Debian's own: 6.1 verifies nothing but RSA before a module is loaded, and the later ones have no room for an RSA
-# certificate.
-KEYS = {"6.1": "rsa2048", "6.12": "p256", NEWEST: "p256"}
 
 
 @pytest.fixture(scope="module", params=["6.1", "6.12", *swept(NEWEST)])
@@ -76,29 +65,6 @@ def boots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         load_modules(image, loads, parameters=ENFORCED, timeout=120),
         load_modules(trusting_kernel(image, certificate, place), loads, parameters=ENFORCED, timeout=120),
     )
-
-
-def damaged(module: bytes, signed: bytes) -> bytes:
-    """`module` with one byte changed, and the signature that was made before."""
-    changed = bytearray(module)
-    changed[-1] ^= 1
-    return bytes(changed) + signed[len(module) :]
-
-
-def trusting_kernel(image: Path, certificate: x509.Certificate, place: Path) -> Path:
-    """The kernel in `image` with our certificate for its built-in ones (certs/system_certificates.S)."""
-    kernel = bytearray(unpack(image.read_bytes()))
-    system, _ = find_certificates(bytes(kernel))
-    assert system is not None
-    theirs, ours = b"".join(system.certificates), certificate.public_bytes(Encoding.DER)
-    assert len(ours) <= len(theirs), "there is no room for our certificate"
-    start = kernel.index(theirs)
-    lengths = start + (len(theirs) + 7 & ~7)
-    kernel[start : start + len(theirs)] = ours.ljust(len(theirs), b"\0")
-    kernel[lengths : lengths + 16] = len(ours).to_bytes(8, "little") * 2
-    vmlinux = place / "vmlinux"
-    vmlinux.write_bytes(kernel)
-    return vmlinux
 
 
 def attempt(report: LoadReport, name: str) -> ModuleReport:

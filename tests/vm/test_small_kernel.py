@@ -16,6 +16,7 @@ from kbuildpy.vm.in_tree import fetch_kernel_modules
 from tests.support.bad_modules import build
 from tests.support.builds import assert_equal, build_both, kbuildpy
 from tests.support.loading import Load, load_modules
+from tests.support.samples import SAMPLES
 from tests.support.small_kernels import settings_lost, small_kernel
 
 pytestmark = [
@@ -27,7 +28,6 @@ pytestmark = [
     ),
 ]
 
-SAMPLES = Path(__file__).parents[2] / "sample_modules"
 LARGEST = 300 * 1000**2
 """What a tree may take of the disk, in bytes."""
 
