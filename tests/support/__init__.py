@@ -1,1 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
+"""What more than one test file uses; tests import from here, never from each other.
+
+| wanted | file |
+|---|---|
+| a kernel tree: a fake one, an installed one, a copy to edit, one for arm64 | `fake_trees`, `kernel_trees`, `arm64` |
+| what a tree's top Makefile says | `top_makefile` |
+| Debian packages, unpacked | `packages` |
+| kernels with their modules, as distributions ship them | `shipped_kernels`, `shipped_modules` |
+| sources of modules: the samples, a Kbuild file's, modules that go wrong | `samples`, `kbuild_sources`, `bad_modules` |
+| a build by make and by kbuildpy; by SCons; an edit of a source | `builds`, `scons_project`, `edits` |
+| both modposts; both installers | `modposts`, `installs` |
+| ELF objects; what the loader knows of one; types (BTF) | `elf_objects`, `loader_info`, `btf_draft` |
+| keys, certificates, sign-file; signed modules; manifests; a token | `keys`, `signatures`, `manifests`, `softhsm` |
+| kernels to boot: of a line, built small, with our certificate | `guest_kernels`, `small_kernels`, `trusting_kernels` |
+| what a guest does: loads modules, makes system calls, adds keys | `loading`, `system_calls`, `added_keys` |
+| `kbuildpy run`: its answer; what a guest would have said | `guest_runs`, `guest_logs` |
+| a terminal; interrupts; the project's documents | `terminal`, `interrupts`, `documents` |
+
+A helper that compares with an oracle and fails the test is called `assert_...`.
+"""

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[2] / "kbuildpy/vm"
 
 
 def trial(name: str, *, needs: tuple[str, ...] = (), likes: tuple[str, ...] = (), given: bool = True) -> Trial:
+    """The trial of a module `name` that needs and likes other modules; `given`: on the command line."""
     image = ModuleImage(EMPTY, f"{name}.ko")
     return Trial(name, Path(f"{name}.ko"), image, needs=needs, likes=likes, given=given)
 
@@ -33,6 +34,7 @@ OOPS = [
 
 
 def boot(*lines: str) -> list[str]:
+    """The reports of a guest that is ready and then says `lines`."""
     return [f"{MARKER}: {line}" for line in ("ready 6.1", *lines)]
 
 

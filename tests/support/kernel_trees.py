@@ -88,5 +88,7 @@ def native_trees() -> list[KernelTree]:
 
 
 TREES = native_trees()
+"""Installed trees whose modpost and compiler run on this machine, found once."""
 
 each_tree = pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.release)
+"""Runs a test for each of them."""

@@ -133,9 +133,11 @@ def _common_name(name: str) -> x509.NameAttribute[str]:
 
 
 CONTENTS = b"\x7fELF" + bytes(range(256)) * 20
+"""What is signed: sign-file does not look at whether it is a module."""
 
 
 def signer_of(pair: Path, hash: str, *, use_key_id: bool = False) -> Signer:
+    """Signs with the key and the certificate of the file `pair`, as `write_pair()` makes it."""
     return Signer(
         load_key(pair, environment_passphrase()), load_certificate(pair), find_hash(hash), use_key_id=use_key_id
     )

@@ -33,10 +33,12 @@ from kbuildpy.signing.structures import (
 from kbuildpy.signing.trailer import append_signature, split_signature
 
 MODULE = b"\x7fELF" + bytes(range(256)) * 8
+"""What is signed: a signature says nothing of whether it is a module."""
 
 
 @cache
 def key(kind: str) -> Any:
+    """The private key called `kind`: on a curve for `ec`, ML-DSA for `ml-dsa`, else RSA of 2048 bits."""
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
     if kind == "ml-dsa":
@@ -67,14 +69,17 @@ def certificate(kind: str, *, name: str = "A signer", issuer: str = "", expired:
 
 
 def trusted(*certificates: x509.Certificate) -> Keyring:
+    """The keyring of a kernel that trusts these certificates."""
     return Keyring(certificates=tuple(ours(item) for item in certificates))
 
 
 def ours(found: x509.Certificate) -> Certificate:
+    """The certificate as kbuildpy parses it."""
     return parse_certificate(found.public_bytes(Encoding.DER), "a test")
 
 
 def signed(kind: str = "rsa", hash: str = "sha256", **named: Any) -> bytes:
+    """`MODULE` with a signature by the key `kind`; `named` are options of `cms.sign()`."""
     signer = FileKey(key_algorithm(key(kind)), key(kind))
     return append_signature(MODULE, cms.sign(MODULE, signer, certificate(kind), find_hash(hash), **named))
 
@@ -112,6 +117,7 @@ def misnamed(version: int) -> bytes:
 
 @cache
 def damageable() -> dict[str, bytes]:
+    """A signed module of each shape that a signature has, to be damaged."""
     return {
         "rsa": signed(),
         "ec": signed("ec"),

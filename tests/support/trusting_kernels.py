@@ -13,12 +13,14 @@ from kbuildpy.signing.kernel_image import find_certificates
 from tests.support.guest_kernels import NEWEST
 
 ENFORCED = ("module.sig_enforce=1", "nokaslr")
+"""Parameters of a kernel that loads signed modules only."""
 
 REFUSED = "Loading of module with unavailable key is rejected"
+"""What it logs of a signature by a key that it does not trust."""
 
-# As Debian's own: 6.1 verifies nothing but RSA before a module is loaded, and the later ones have no room for an RSA
-# certificate.
 KEYS = {"6.1": "rsa2048", "6.12": "p256", NEWEST: "p256"}
+"""The kind of key for the kernel of each line, as Debian's own: 6.1 verifies nothing but RSA before a module is loaded,
+and the later ones have no room for an RSA certificate."""
 
 
 def damaged(module: bytes, signed: bytes) -> bytes:

@@ -49,6 +49,10 @@ def templates() -> dict[str, Template]:
     return all_templates()
 
 
+EVERY = sorted(templates())
+"""The names of all templates."""
+
+
 def fits(template: Template, tree: KernelTree) -> bool:
     """Whether the kernel of `tree` has what the template's modules and tests need."""
     return str(architecture_of(tree)) in template.architectures and all(

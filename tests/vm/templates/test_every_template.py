@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is claimed of every template on every line of kernels. A file of tests sets LINE and takes these in."""
+"""Every template on every line of kernels: its project builds, make builds the same, its tests pass, and fail when they
+must. 7.3 and arm64 are in the sweep, for they take their time."""
 
 from __future__ import annotations
 
@@ -11,28 +12,34 @@ from typing import Any
 import pytest
 
 from tests.support.builds import Build
-from tests.support.guest_kernels import tree_called
+from tests.support.guest_kernels import NEWEST, swept, tree_called
 from tests.vm.templates.projects import (
     BROKEN,
     DEFAULT,
+    EVERY,
     FLIPPED,
     Together,
     build_by_make,
     build_together,
     run_together,
-    templates,
 )
 
-EVERY = sorted(templates())
+pytestmark = [pytest.mark.parity, pytest.mark.vm]
+
 Built = Callable[[str], Together]
 Oracle = Callable[[str], Build]
 Ran = Callable[[str], dict[str, Any]]
 
 
+@pytest.fixture(scope="module", params=["6.1", "6.12", *swept("arm64", NEWEST)])
+def line(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(line: str, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Builds all projects in a variant, once."""
-    line: str = request.module.LINE
 
     @cache
     def build(variant: str) -> Together:
@@ -108,8 +115,8 @@ def test_passes_its_own_test_in_the_kernel(template: str, variant: str, built: B
         assert result["complaints"] == []
 
 
-@pytest.mark.vm
 @pytest.mark.sweep
+@pytest.mark.parametrize("line", ["6.12", NEWEST], indirect=True)
 @pytest.mark.parametrize("template", EVERY)
 def test_its_test_fails_when_the_module_is_broken(template: str, built: Built, ran: Ran) -> None:
     project = _project(built(BROKEN), template)

@@ -4,7 +4,7 @@
 Modules that a distribution ships are damaged at random for as long as there is time: FUZZ_SECONDS in all, by default
 20, and 40 where CI is set. By hand:
 
-    FUZZ_SECONDS=600 ./run test tests/unit/test_loader_damage.py -s
+    FUZZ_SECONDS=600 ./run test tests/fuzz/test_loader_damage.py -s
 
 What a failure says names the seed (FUZZ_SEED brings it back) and keeps the file.
 """
@@ -28,8 +28,8 @@ from kbuildpy.elf.headers import Shdr
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.signing.trailer import without_signatures
+from tests.fuzz.damage import SHT_RELA, SHT_SYMTAB, damaged, header_place, sections
 from tests.support.arm64 import LINES
-from tests.support.damage import SHT_RELA, SHT_SYMTAB, damaged, header_place, sections
 from tests.support.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
 
 pytestmark = pytest.mark.parity
