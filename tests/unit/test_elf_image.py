@@ -203,9 +203,9 @@ def test_a_hundred_thousand_symbols_take_a_moment() -> None:
     (shoff,) = struct.unpack_from("<Q", contents, 40)
     struct.pack_into("<I", contents, shoff + 3 * 64 + 4, 1)  # the maker's own symbol table becomes PROGBITS
     image = ModuleImage(bytes(contents), "big.o")
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(image.undefined) == 100_000
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_a_name_without_end_is_refused_quickly() -> None:

@@ -174,10 +174,10 @@ def test_many_mismatches_take_no_more_than_their_number(release: str, tmp_path: 
     ]
     symbols = [Sym(f"f{number}", 1, 8 * number) for number in range(count)]
     symbols += [Sym("" if number % 2 else f"i{number}.1", 2, 8 * number) for number in range(count)]
-    began = time.perf_counter()
+    began = time.process_time()
     result = check(elf_object(sections, symbols), tmp_path, release)
     assert len(said(result)) == count
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(("bits", "order", "machine"), list(product((32, 64), "<>", (EM_X86_64, EM_MIPS))))
