@@ -14,7 +14,7 @@ import pytest
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.builds import kbuildpy, make
-from tests.support.scons_project import usual_tree
+from tests.support.kernel_trees import usual_tree
 
 pytestmark = pytest.mark.parity
 

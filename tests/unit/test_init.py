@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.execute import Completed
 from kbuildpy.run import run
 from kbuildpy.scaffold.existing import Existing, Modules, read_existing
 from kbuildpy.scaffold.init_files import init_changes, write_changes
 from kbuildpy.scaffold.wrapper import kbuild_calls
+from tests.support.command_line import Called, call
 
 MODULE = "#include <linux/module.h>\nmodule_init(start);\n"
 
 
-def init(*words: str | Path, cwd: Path) -> Completed:
-    return run([sys.executable, "-m", "kbuildpy", "init", *words], cwd=cwd, check=False)
+def init(*words: str | Path, cwd: Path) -> Called:
+    return call("init", *words, cwd=cwd)
 
 
 def write(place: Path, **files: str) -> Path:

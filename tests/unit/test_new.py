@@ -20,13 +20,14 @@ from kbuildpy.run import run
 from kbuildpy.scaffold.library import own_templates
 from kbuildpy.scaffold.licenses import MODULE_LICENSES, spdx_expression
 from kbuildpy.scaffold.render import c_string
+from tests.support.command_line import Called, call
 
 
-def new(*words: str | Path, cwd: Path, **variables: str) -> Completed:
-    return run([sys.executable, "-m", "kbuildpy", "new", *words], cwd=cwd, check=False, env={**os.environ, **variables})
+def new(*words: str | Path, cwd: Path, **variables: str) -> Called:
+    return call("new", *words, cwd=cwd, **variables)
 
 
-def refused(done: Completed, place: Path, *, status: int = 2) -> str:
+def refused(done: Called | Completed, place: Path, *, status: int = 2) -> str:
     """The error of a call that left nothing behind."""
     assert done.returncode == status, done.error_text
     assert "Traceback" not in done.error_text
