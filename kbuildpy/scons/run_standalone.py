@@ -61,6 +61,8 @@ def run_scons(request: BuildRequest, *, allow_empty: bool, results: list[dict[st
     build = StandaloneBuild(request)
     global_exports["build"] = build  # as SCons' Export() does
     os.chdir(request.directory)
+    # (SCons puts the options in it before ours: -c and -n are not what this build was called with)
+    os.environ.pop("SCONSFLAGS", None)
     sys.argv = ["scons", "-Q", "--no-site-dir", f"-j{request.jobs}", "-f", str(_SCONSTRUCT), *request.options]
     code: Any = 0
     try:

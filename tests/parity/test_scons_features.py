@@ -114,6 +114,14 @@ def test_a_dry_run_of_the_command_line_writes_nothing(tmp_path: Path) -> None:
     assert project.listing() == before
 
 
+@pytest.mark.parametrize("flags", ["-c", "-n"])
+def test_options_for_scons_in_the_environment_do_not_reach_the_command_lines_build(flags: str, tmp_path: Path) -> None:
+    project = new_project(tmp_path, ALONE | {"Kbuild": "obj-m := alone.o\n"})
+    done = kbuildpy("build", project.place, "-k", project.kdir, env={"SCONSFLAGS": flags})
+    assert done.returncode == 0, done.error_text
+    assert project.output("alone.ko").exists()
+
+
 @pytest.mark.parametrize("duplicate", [0, 1])
 @pytest.mark.parametrize("call", ["env.Kbuild('variant/drv')", "env.SConscript('variant/drv/SConscript', 'env')"])
 def test_a_variant_directory_holds_all_output(call: str, duplicate: int, tmp_path: Path) -> None:
