@@ -124,20 +124,21 @@ def _declare(
         boots.setdefault(project.tree.objects, (project, []))[1].append(node)
     reports: dict[Any, Any] = {}
     for project, together in boots.values():
-        first = groups[together[0]]
+        # (a module that was built elsewhere has no group)
+        group = next((groups[node] for node in together if groups[node]), None)
         action = _action(project, together, parameters, settings, programs)
         targets = [env.fs.File(str(report_of(Path(node.get_abspath())))) for node in together]
         bind(
-            first.project.env if first else env,
+            group.project.env if group else env,
             targets,
             sources_unless_cleaning(env, [*together, *programs, *beside]),
             action,
         )
+        if group:
+            for target in targets:
+                target.attributes.kbuildpy_contents = group.contents
         reports.update(zip(together, targets, strict=True))
     for node, report in reports.items():
-        group = groups[node]
-        if group:
-            report.attributes.kbuildpy_contents = group.contents
         report.set_nocache()
         # By default, SCons builds all targets in a directory.
         env.Ignore(report.dir, report)

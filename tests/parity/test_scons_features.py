@@ -241,6 +241,13 @@ def test_symvers_of_another_build_are_there_in_time_and_followed(order: int, tmp
     project.assert_nothing_to_do()
 
 
+@pytest.mark.parametrize("modules", ["[ko, 'other.ko']", "['other.ko', ko]"])
+def test_a_module_that_was_built_elsewhere_runs_beside_a_built_one(modules: str, tmp_path: Path) -> None:
+    sconstruct = ALONE["SConstruct"].replace("env.KernelModule", "ko = env.KernelModule")
+    project = new_project(tmp_path, ALONE | {"SConstruct": f"{sconstruct}env.RunModule({modules})\n", "other.ko": ""})
+    assert {"RUN     alone.ko", "RUN     other.ko"} <= set(project.scons("-n", "run").did)
+
+
 def test_scons_may_be_called_from_anywhere(pair: SConsProject) -> None:
     pair.edit("drv/pair_b.c", "return 2", "return 3")
     assert "CC [M]  pair_b.o" in pair.scons("-D", cwd="drv").did
