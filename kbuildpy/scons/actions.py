@@ -9,6 +9,7 @@ Builder machinery keeps a no-op build over a thousand nodes quick.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,9 +77,9 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
                 print_error(error, whose=self.whose)
             return SCons.Errors.BuildError(node=target, status=error.status, errstr=error.message.splitlines()[0])
         except OSError as error:
-            what = f"{error.filename or target[0]}: {error.strerror}"
-            print_error(KbuildError(what, hint=os_error_hint(error)), whose=self.whose)
-            return SCons.Errors.BuildError(node=target, status=1, errstr=what)
+            failure = of_os_error(error, where=target[0])
+            print_error(failure, whose=self.whose)
+            return SCons.Errors.BuildError(node=target, status=failure.status, errstr=failure.message)
         return 0
 
     def get_presig(self, target: Any, source: Any, env: Any, executor: Any = None) -> bytes:
@@ -160,6 +161,12 @@ def print_error(error: KbuildError, *, whose: str = "") -> None:
     about = f"{whose}: " if whose and whose not in error.message else ""
     lines = [f"kbuildpy: error: {about}{error.message}", *(f"  {line}" for line in error.hint.splitlines())]
     complain("\n".join(lines))
+
+
+def of_os_error(error: OSError, *, where: object) -> KbuildError:
+    """The same as an error that is printed: of the file that it names, else of `where`."""
+    name = where if error.filename is None else os.fsdecode(error.filename)
+    return KbuildError(f"{name}: {error.strerror or error}", hint=os_error_hint(error))
 
 
 def os_error_hint(error: OSError) -> str:

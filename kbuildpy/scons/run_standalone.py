@@ -18,7 +18,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
 from kbuildpy.scons import interrupts
-from kbuildpy.scons.actions import print_error
+from kbuildpy.scons.actions import of_os_error, print_error
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.build_request import BuildRequest
 from kbuildpy.scons.cleaning import remove_empty_below
@@ -87,12 +87,13 @@ def declare(env: Any, build: StandaloneBuild) -> None:
     for tree in request.trees:
         try:
             group = _declare(env, build, tree, several=several)
-        except KbuildError as error:
-            print_error(error, whose=tree.release if several else "")
-            build.refused = error.status
+        except (KbuildError, OSError) as error:
+            failure = of_os_error(error, where=request.directory) if isinstance(error, OSError) else error
+            print_error(failure, whose=tree.release if several else "")
+            build.refused = failure.status
             if "-k" in request.options and several:
                 continue
-            raise SystemExit(error.status) from error
+            raise SystemExit(failure.status) from error
         build.groups.append(group)
         targets += group.default_targets()
     # (SCons' message that it is up to date has this name)
