@@ -99,6 +99,8 @@ def _open_standard_streams() -> None:
         except OSError:
             # (open() returns the lowest free descriptor)
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stdin is None:
+        sys.stdin = open(0)  # noqa: SIM115
     # (SCons restores sys.__stdout__ at its end)
     if sys.stdout is None:
         sys.stdout = sys.__stdout__ = open(1, "w")  # type: ignore[misc]  # noqa: SIM115 - while the process runs
