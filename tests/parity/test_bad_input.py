@@ -316,6 +316,10 @@ def test_no_kernel_tree_at_all(place: Path, tmp_path: Path) -> None:
             {**ALONE, "SConstruct": f"{ALONE['SConstruct']}env['KDIR'] = 3\nenv.Kbuild('.', KDIR='/gone')\n"},
             ["/gone: no"],
         ),
+        (
+            {"SConstruct": f"{HEAD}env.KernelModule('s', ['a b/s.c', 't.c'])\n", "a b/s.c": "", "t.c": ""},
+            ["module s: a b/s.c: the path contains a space"],
+        ),
         ({**ALONE, "build/RELEASE/.kbuildpy": ""}, ["SConstruct:5: ", "/.kbuildpy"]),
         ({"SConstruct": f"{HEAD}env.SignModule('x.ko', key='k')\n", "signed": ""}, ["signed found where directory"]),
         ({"SConstruct": f"{HEAD}env.SignModule('x.ko', key='k')\n", "k/x": ""}, ["key='k' is no file"]),
@@ -327,7 +331,7 @@ def test_no_kernel_tree_at_all(place: Path, tmp_path: Path) -> None:
         ({"SConstruct": f"{HEAD}env.InstallModules('r', 'x.ko')\n", "r/lib": ""}, ["lib found where directory"]),
     ],
     ids=[
-        *("directory", "Kbuild file", "source", "name", "sources", "twice", "tree"),
+        *("directory", "Kbuild file", "source", "name", "sources", "twice", "tree", "space"),
         *("state", "signed", "key", "check", "report", "installed"),
     ],
 )
