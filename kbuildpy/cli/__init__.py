@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 from kbuildpy import __version__
@@ -109,7 +110,7 @@ def _open_standard_streams() -> None:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse `words`. A command with a positional argument `words` accepts it before and after options."""
+    """Parse `words`. A command with a positional argument `words` or `files` accepts it before and after options."""
     command: list[str] | None = None
     if "--" in words and _called(words) in _TAKES_COMMAND:
         # (argparse would take -- for the end of the options)
@@ -122,9 +123,14 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     args, rest = parser.parse_known_args(words)
     args.command = command
     # argparse fills a list of words only once: from `build DIR -k all V=1` it leaves V=1 over.
-    if rest and (not hasattr(args, "words") or any(word.startswith("-") for word in rest)):
+    listed = next((name for name in ("words", "files") if hasattr(args, name)), "")
+    if rest and (not listed or any(word.startswith("-") for word in rest)):
         _refuse(rest, args.parser)
-    if rest:
+    if listed == "files":
+        if "" in rest:
+            args.parser.error("an empty name")
+        args.files += map(Path, rest)
+    elif listed:
         args.words += rest
     return args
 

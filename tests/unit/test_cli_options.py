@@ -68,6 +68,14 @@ def test_no_jobs_are_a_wrong_call(command: str, tmp_path: Path, capsys: pytest.C
         assert f"-j {number}: at least one job" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["check", "sign", "verify", "run"])
+def test_files_may_be_named_before_and_after_options(command: str) -> None:
+    args = cli._parse([command, "a.ko", "-k", "6.1", "b.ko", "-q", "c.ko"])
+    assert args.files == [Path("a.ko"), Path("b.ko"), Path("c.ko")]
+    with pytest.raises(SystemExit):
+        cli._parse([command, "a.ko", "-k", "6.1", ""])
+
+
 def test_run_takes_directories(tmp_path: Path) -> None:
     for name in ("b.ko", "sub/a.ko.xz", "sub/text"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
