@@ -21,6 +21,7 @@ import SCons.Errors
 import SCons.Executor
 
 from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.files import replacing
 from kbuildpy.say import complain
 from kbuildpy.scons.interrupts import INTERRUPTED, is_interruption
 
@@ -180,11 +181,9 @@ def write_text(node: Any, text: str) -> None:
     """Write a target that is text, whole or not at all."""
     path = Path(node.get_abspath())
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        path.write_text(text, errors="surrogateescape")
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+    with replacing(path) as slot:
+        # (like what the compiler writes, it is made again after a power failure)
+        slot.write(text.encode(errors="surrogateescape"), durable=False)
 
 
 _BUILDER = SCons.Builder.BuilderBase(action=KbuildAction(lambda target, source: None, title="", signature=""))
