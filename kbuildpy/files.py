@@ -26,12 +26,13 @@ class Replacement:
         self._beside = beside
         self._descriptor = descriptor
 
-    def write(self, contents: bytes, *, mode: int | None = None) -> None:
+    def write(self, contents: bytes, *, mode: int | None = None, durable: bool = True) -> None:
         """Replace the contents of the file by `contents`. Mode, owner and extended attributes stay, unless `mode` is
         given: then the file is like a new one with that mode.
 
-        The contents are on the disk when this returns: a power failure leaves the old file or the new one. Raises
-        OSError, and then the file is as it was.
+        With `durable` the contents are on the disk when this returns, which takes milliseconds: a power failure leaves
+        the old file or the new one. Without it, it may leave an empty file. Raises OSError, and then the file is as it
+        was.
         """
         os.ftruncate(self._descriptor, 0)
         view = memoryview(contents)
@@ -41,7 +42,8 @@ class Replacement:
             _copy_attributes(self.path, self._descriptor)
         else:
             os.fchmod(self._descriptor, mode)
-        os.fsync(self._descriptor)
+        if durable:
+            os.fsync(self._descriptor)
         self._beside.replace(self.path)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from kbuildpy.errors import CommandError
 from kbuildpy.execute import Completed, execute, execute_begun, execute_limited
 from kbuildpy.not_started import not_started
-from kbuildpy.say import complain
+from kbuildpy.say import complain, write
 
 
 def run(
@@ -89,14 +89,12 @@ def run_attached(
     """
     if renames:
         done = run(argv, cwd=cwd, env=env, check=False, begin=begin)
-        sys.stdout.write(done.stdout.decode(errors="replace").replace(*renames))
-        sys.stdout.flush()
+        write(sys.stdout, done.stdout.decode(errors="replace").replace(*renames))
         errors = done.stderr.decode(errors="replace").replace(*renames)
         if whose and errors.strip():
             complain(errors.rstrip("\n"), whose=whose)
         else:
-            sys.stderr.write(errors)
-            sys.stderr.flush()
+            write(sys.stderr, errors)
         return 128 - done.returncode if done.returncode < 0 else done.returncode
     try:
         stderr = subprocess.PIPE if whose else None

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 from kbuildpy import __version__
@@ -99,6 +100,8 @@ def _open_standard_streams() -> None:
         except OSError:
             # (open() returns the lowest free descriptor)
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stdin is None:
+        sys.stdin = open(0)  # noqa: SIM115
     # (SCons restores sys.__stdout__ at its end)
     if sys.stdout is None:
         sys.stdout = sys.__stdout__ = open(1, "w")  # type: ignore[misc]  # noqa: SIM115 - while the process runs
@@ -107,7 +110,7 @@ def _open_standard_streams() -> None:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse `words`. A command with a positional argument `words` accepts it before and after options."""
+    """Parse `words`. A command with a positional argument `words` or `files` accepts it before and after options."""
     command: list[str] | None = None
     if "--" in words and _called(words) in _TAKES_COMMAND:
         # (argparse would take -- for the end of the options)
@@ -120,9 +123,14 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     args, rest = parser.parse_known_args(words)
     args.command = command
     # argparse fills a list of words only once: from `build DIR -k all V=1` it leaves V=1 over.
-    if rest and (not hasattr(args, "words") or any(word.startswith("-") for word in rest)):
+    listed = next((name for name in ("words", "files") if hasattr(args, name)), "")
+    if rest and (not listed or any(word.startswith("-") for word in rest)):
         _refuse(rest, args.parser)
-    if rest:
+    if listed == "files":
+        if "" in rest:
+            args.parser.error("an empty name")
+        args.files += map(Path, rest)
+    elif listed:
         args.words += rest
     return args
 

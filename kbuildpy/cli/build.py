@@ -18,6 +18,7 @@ from kbuildpy.cli.shared_options import (
     add_quiet,
     add_verbose,
     job_count,
+    named_path,
     split_words,
 )
 from kbuildpy.errors import UsageError
@@ -33,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy build`."""
     parser.add_argument("words", nargs="*", metavar="DIR | VAR=VALUE", help="the module directory (default: here)")
     add_kernels(parser)
-    parser.add_argument("-o", "--output", metavar="OUT", help="the output directory (default: DIR/build)")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=named_path, help="the output directory (default: DIR/build)"
+    )
     add_jobs(parser)
     parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done, and do nothing")
     parser.add_argument("-c", "--clean", action="store_true", help="remove what was built")
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         status = build_directory(
             directory,
             kernels=args.kernels,
-            out=Path(args.output) if args.output else None,
+            out=args.output,
             jobs=jobs,
             variables=variables,
             options=[

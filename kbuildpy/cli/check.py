@@ -124,7 +124,7 @@ def _check_call(args: argparse.Namespace) -> None:
 
 def _installed_directory(word: str) -> Path:
     """The directory that `--installed` names: a path, or a release."""
-    directory = Path(word) if "/" in word else Path("/lib/modules", word)
+    directory = Path(word) if "/" in word or word in (".", "..") else Path("/lib/modules", word)
     if not word or not directory.is_dir():
         raise UsageError(f"--installed {word}: {directory} is no directory", hint="see /lib/modules")
     return directory

@@ -20,6 +20,8 @@ from kbuildpy.cli.shared_options import (
     add_quiet,
     add_verbose,
     job_count,
+    named_path,
+    named_word,
     split_words,
 )
 from kbuildpy.cli.terminal import ask_passphrase
@@ -65,17 +67,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="directories that were built (default: here) or that contain modules; modules; variables, as for make",
     )
     add_kernels(parser)
-    parser.add_argument("-o", "--output", metavar="OUT", help="the output directory of the build (default: DIR/build)")
-    parser.add_argument("--root", metavar="PATH", help="install below PATH, as INSTALL_MOD_PATH=PATH")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=named_path, help="the output directory of the build (default: DIR/build)"
+    )
+    parser.add_argument("--root", metavar="PATH", type=named_path, help="install below PATH, as INSTALL_MOD_PATH=PATH")
     add_jobs(parser)
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
     add_quiet(parser, "print warnings and errors only", besides=["-s", "--silent"])
     add_verbose(parser, "also print the commands that strip and compress")
     add_format(parser, "text (default), or one JSON object for each module that was installed")
     parser.add_argument(
-        "--key", metavar="KEY", help="sign with this key, also if the kernel tree's configuration says otherwise"
+        "--key",
+        metavar="KEY",
+        type=named_word,
+        help="sign with this key, also if the kernel tree's configuration says otherwise",
     )
-    parser.add_argument("--cert", metavar="CERT", help="the key's certificate (default: the one in KEY)")
+    parser.add_argument(
+        "--cert", metavar="CERT", type=named_word, help="the key's certificate (default: the one in KEY)"
+    )
     parser.add_argument("--hash", metavar="ALGO", help="the digest to sign (default: the kernel tree's)")
     parser.add_argument(
         "--depmod",
@@ -83,7 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="run depmod afterwards (default: as the kernel tree does; always for the running system)",
     )
-    parser.add_argument("--manifest", metavar="FILE", help="add a line of JSON for each module that was installed")
+    parser.add_argument(
+        "--manifest",
+        metavar="FILE",
+        type=named_path,
+        help="add a line of JSON for each module that was installed",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     trees = [kernel.the_tree() for kernel in found]
     modules = _modules_of_kernels(trees, directories, files, args)
     with ExitStack() as stack:
-        manifest = Manifest(Path(args.manifest)) if args.manifest and not args.dry_run else None
+        manifest = Manifest(args.manifest) if args.manifest and not args.dry_run else None
         if manifest is not None:
             stack.callback(manifest.close)
         for tree, chosen in modules:
@@ -141,7 +155,7 @@ def _modules_of_kernels(
     return found
 
 
-def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: str | None) -> list[BuiltModule]:
+def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: Path | None) -> list[BuiltModule]:
     found = []
     for directory in directories:
         if not directory.is_dir():
@@ -152,7 +166,7 @@ def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: 
             if loose:
                 found += loose
                 continue
-        place = (Path(out) if out else directory / "build").absolute()
+        place = (out or directory / "build").absolute()
         found += modules_of_build(directory.resolve(), place / tree.release)
     return found + module_files(files)
 

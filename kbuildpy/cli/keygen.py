@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbuildpy.cli.shared_options import add_quiet
+from kbuildpy.cli.shared_options import add_quiet, named_path
 from kbuildpy.cli.terminal import ask_new_passphrase
 from kbuildpy.errors import KbuildError, UsageError
 
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "key",
         nargs="?",
         default="signing_key.pem",
+        type=named_path,
         metavar="KEY",
         help="the private key's file (default: signing_key.pem); the certificate goes beside it, as .crt (PEM) and "
         ".x509 (DER)",
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from kbuildpy.signing.keygen import make_signing_key
     from kbuildpy.signing.loadable import needed_for
 
-    key = Path(args.key)
+    key: Path = args.key
     pem, der = _beside(key)
     if not args.force:
         # (before the user types a passphrase, and before the key is made, which takes a second)

@@ -15,6 +15,8 @@ _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*=")
 
 def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The paths among `words`, and the variables by name. Raises `UsageError` for a word that is neither."""
+    if "" in words:
+        raise UsageError("an empty word is neither a path nor a variable", hint="is a variable of the shell not set?")
     paths = [word for word in words if not _VARIABLE.match(word)]
     misnamed = [word for word in paths if "=" in word and not Path(word).exists()]
     if misnamed:
@@ -28,9 +30,15 @@ def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 def named_path(word: str) -> Path:
     """The type of an argument that names a file or a directory. An empty argument, such as an unset shell variable, is
     refused: it would mean the working directory."""
+    return Path(named_word(word))
+
+
+def named_word(word: str) -> str:
+    """The type of an argument that names a key: a file or an object on a token. An empty argument is refused: it would
+    mean no key."""
     if not word:
         raise argparse.ArgumentTypeError("an empty name")
-    return Path(word)
+    return word
 
 
 _TREES = (

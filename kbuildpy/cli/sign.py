@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import with_bar
-from kbuildpy.cli.shared_options import add_format, add_jobs, add_quiet, add_verbose, job_count
+from kbuildpy.cli.shared_options import add_format, add_jobs, add_quiet, add_verbose, job_count, named_path, named_word
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
@@ -37,10 +37,18 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy sign`."""
     parser.add_argument(
-        "files", nargs="+", metavar="FILE | DIR", help="modules, also compressed ones, or directories of modules"
+        "files",
+        nargs="+",
+        metavar="FILE | DIR",
+        type=named_path,
+        help="modules, also compressed ones, or directories of modules",
     )
-    parser.add_argument("--key", metavar="KEY", help="the private key: a file (PEM or DER), or a pkcs11: URI")
-    parser.add_argument("--cert", metavar="CERT", help="its certificate (default: the one in the key's file)")
+    parser.add_argument(
+        "--key", metavar="KEY", type=named_word, help="the private key: a file (PEM or DER), or a pkcs11: URI"
+    )
+    parser.add_argument(
+        "--cert", metavar="CERT", type=named_word, help="its certificate (default: the one in the key's file)"
+    )
     parser.add_argument(
         "--hash", metavar="ALGO", help="sha256, sha512, sha3-256, ... (default: the hash of the kernel's own modules)"
     )
@@ -56,8 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the signature only to that file, and do not change the module",
     )
-    parser.add_argument("-s", "--attach", metavar="FILE", help="append this signature, which was made elsewhere")
-    parser.add_argument("--manifest", metavar="FILE", help="add a line of JSON for each module that was signed")
+    parser.add_argument(
+        "-s", "--attach", metavar="FILE", type=named_path, help="append this signature, which was made elsewhere"
+    )
+    parser.add_argument(
+        "--manifest", metavar="FILE", type=named_path, help="add a line of JSON for each module that was signed"
+    )
     add_jobs(parser)
     add_verbose(parser, "also print modules that had this signature already")
     add_quiet(parser, "print errors only")
@@ -67,9 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Sign modules; 0 if all of them are signed at the end."""
     jobs = job_count(args)
-    paths = find_modules([Path(name) for name in args.files])
+    paths = find_modules(args.files)
     if not paths:
-        raise UsageError(f"no modules (.ko) in {', '.join(args.files)}")
+        raise UsageError(f"no modules (.ko) in {', '.join(map(str, args.files))}")
     if args.attach:
         return _attach(args, paths)
     signer = _signer(args)
@@ -80,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         if args.detached:
             results = save_detached(paths, signer, jobs=jobs)
         else:
-            manifest = Manifest(Path(args.manifest)) if args.manifest else None
+            manifest = Manifest(args.manifest) if args.manifest else None
             if manifest is not None:
                 stack.callback(manifest.close)
             results = sign_files(
@@ -170,7 +182,7 @@ def _attach(args: argparse.Namespace, paths: list[Path]) -> int:
 
     if len(paths) > 1 or args.key or args.detached or args.save:
         raise UsageError("--attach appends one signature to one module, and takes no key")
-    signature = read_small_file(Path(args.attach))
+    signature = read_small_file(args.attach)
     try:
         parse(signature)
     except KbuildError as error:

@@ -9,10 +9,18 @@ from kbuildpy.errors import KbuildError
 
 
 def ask_passphrase(name: str) -> str | None:
-    """The passphrase that the user types for `name` (a file, a token); None without a terminal."""
+    """The passphrase that the user types for `name` (a file, a token); None without a terminal.
+
+    Raises `KbuildError` where the input ends (Ctrl-D) before the line does.
+    """
     import getpass
 
-    return getpass.getpass(f"Passphrase of {name}: ") if sys.stdin.isatty() else None
+    try:
+        return getpass.getpass(f"Passphrase of {name}: ") if sys.stdin.isatty() else None
+    except EOFError as ended:
+        raise KbuildError(
+            f"{name}: no passphrase was typed", hint="type it and press Enter, or put it into KBUILD_SIGN_PIN"
+        ) from ended
 
 
 def ask_new_passphrase(name: str) -> str | None:

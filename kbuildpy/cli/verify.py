@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         _report_error(path, error, args.format, say)
     for path, result in results:
         if isinstance(result, KbuildError):
-            refused += 1
+            refused += len(keyrings)
             _report_error(path, result, args.format, say)
             continue
         for state in result:

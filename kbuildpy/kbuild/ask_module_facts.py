@@ -62,7 +62,7 @@ def ask_module_facts(
 
         answer = ask_tree(tree, variables=variables or {}, environ=environ)
         probe = compile_probe(answer, _PROBE, environ=environ)
-        return _parse(probe.assembly.decode("latin-1"), tree), {**watched(answer), **stamps(probe.headers)}
+        return _parse(probe.assembly.decode("latin-1"), tree), {**watched(answer, environ), **stamps(probe.headers)}
 
     return cached(cache_directory() / "layouts" / f"{key}.json", ask, read=_from_json)
 

@@ -8,7 +8,6 @@ afterwards, so that one answer serves every module.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -47,7 +46,7 @@ def ask_tree(
         from kbuildpy.kbuild.make_tree_answer import make_tree_answer  # (slow: imports more than the rest of this file)
 
         answer = make_tree_answer(tree, given, environ, btf_threads=btf_threads)
-        seen = watched(answer)
+        seen = watched(answer, environ)
         state = digest(sorted((name, *found) for name, found in seen.items()))
         return answer_to_json(replace(answer, state=state)), seen
 
@@ -56,14 +55,14 @@ def ask_tree(
     return cached(cache_directory() / "trees" / f"{key}.json", ask, read=lambda value: answer_from_json(value, tree))
 
 
-def watched(answer: TreeAnswer) -> dict[str, Stamp]:
-    """The files that `answer` depends on, in their present state."""
+def watched(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, Stamp]:
+    """The files that `answer`, which was asked for in `environ`, depends on, in their present state."""
     tree = answer.tree
     files = [
         *answer.makefiles,
         *(str(tree.objects / name) for name in _WATCHED),
         *answer.link_needs,
-        *program_files(answer.programs, os.environ),
+        *program_files(answer.programs, environ),
     ]
     return stamps(name for name in files if not name.startswith(str(MAKEFILES)))
 

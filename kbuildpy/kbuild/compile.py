@@ -62,6 +62,13 @@ def link_object(job: Job) -> None:
                 run_step(job, step)
 
 
+def check_source(job: Job) -> None:
+    """Run the checker (sparse) over the source of `job`, whose object stays as it is. Raises `CommandError` when the
+    checker fails (it has said why on standard error)."""
+    for step in job.steps:
+        run_step(job, step)
+
+
 @contextmanager
 def _whole_or_not_at_all(*files: Path) -> Iterator[None]:
     """Remove `files`, which are made meanwhile, where that fails or is interrupted."""

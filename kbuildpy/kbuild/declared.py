@@ -38,6 +38,11 @@ def kbuild_file_text(
     objects = []
     for source in sources:
         path = PurePosixPath(source)
+        if re.search(r"\s", source):
+            raise UsageError(
+                f"module {name}: {source}: the path contains a space, and Kbuild cannot build it",
+                hint="rename it: make's lists are words between spaces",
+            )
         if path.suffix == ".o" or source.endswith(".o_shipped"):
             objects.append(source.removesuffix("_shipped"))
         elif path.suffix in SOURCE_SUFFIXES:
@@ -57,11 +62,16 @@ def kbuild_file_text(
                 f"module {name}: one of its several sources is also called {name}",
                 hint=f"{name}.o is what its objects are linked into: rename the source or the module",
             )
-        lines.append(f"{name}-y := {' '.join(map(_make_word, objects))}")
+        lines.append(f"{name}-y := {' '.join(map(_make_name, objects))}")
     for variable, flags in (("ccflags-y", ccflags), ("asflags-y", asflags), ("ldflags-y", ldflags)):
         if flags:
             lines.append(f"{variable} := {' '.join(map(_make_word, flags))}")
     return "\n".join(lines) + "\n"
+
+
+def _make_name(name: str) -> str:
+    """A file's name for a makefile's variable that make itself takes for a list of files."""
+    return name.replace("$", "$$").replace("#", "\\#")
 
 
 def _make_word(word: str) -> str:

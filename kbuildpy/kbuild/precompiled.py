@@ -17,6 +17,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from kbuildpy.kbuild.cmd_file import NOT_A_DEPENDENCY, read_depfile
 from kbuildpy.kbuild.command import split_command
 from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kbuild.prefix_maps import records_macros
-from kbuildpy.kbuild.stamps import changed_since, digest, stamps
+from kbuildpy.kbuild.stamps import changed_since, digest, stamp, stamps
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.run import run
@@ -84,15 +85,26 @@ class Precompiled:
         key = digest(self._answer.identity, self._answer.compiler, options, text, base)
         with self._lock:
             if key not in self._known:
-                place = self.directory / key
-                found = _valid(place, text)
-                if found is None and _asked_often(place):
-                    autoconf = self._answer.tree.objects / "include/generated/autoconf.h"
-                    found = _make(place, options, text, cwd=cwd, env=env, autoconf=str(autoconf))
+                autoconf = self._answer.tree.objects / "include/generated/autoconf.h"
+                found = find_or_make(self.directory / key, options, text, cwd=cwd, env=env, autoconf=str(autoconf))
                 if found is None:
                     return None
                 self._known[key] = found
             return self._known[key]
+
+
+def find_or_make(
+    place: Path, options: Sequence[str], text: str, *, cwd: str, env: Mapping[str, str], autoconf: str
+) -> tuple[Path, tuple[str, ...]] | None:
+    """The precompiled headers of `text` in `place` and their names, made where that was asked for often; None if there
+    are none, also where they cannot be written (a full disk) or another build removes them."""
+    try:
+        found = _valid(place, text)
+        if found is None and _asked_often(place):
+            found = _make(place, options, text, cwd=cwd, env=env, autoconf=autoconf)
+    except OSError:
+        return None
+    return found
 
 
 def _valid(place: Path, text: str) -> tuple[Path, tuple[str, ...]] | None:
@@ -107,7 +119,9 @@ def _valid(place: Path, text: str) -> tuple[Path, tuple[str, ...]] | None:
             return None
     except OSError:
         return None
-    os.utime(place)
+    # (a cache that cannot be written serves as well)
+    with suppress(OSError):
+        os.utime(place)
     return header, tuple(names)
 
 
@@ -128,14 +142,16 @@ def _make(
     began_ns = time.time_ns()
     depfile = beside.with_suffix(".d")
     argv = [*options, f"-Wp,-MMD,{depfile}", "-x", "c-header", "-o", str(beside), str(header)]
-    if run(argv, cwd=cwd, env=env, check=False).returncode != 0:
-        beside.unlink(missing_ok=True)
-        return None
-    _, names = read_depfile(depfile.read_text(errors="surrogateescape"))
-    depfile.unlink()
-    paths = [os.path.normpath(os.path.join(cwd, name)) for name in names]  # noqa: PTH118
     made = place / "module.h.gch"
-    beside.replace(made)
+    try:
+        if run(argv, cwd=cwd, env=env, check=False).returncode != 0:
+            return None
+        _, names = read_depfile(depfile.read_text(errors="surrogateescape"))
+        beside.replace(made)
+    finally:
+        beside.unlink(missing_ok=True)
+        depfile.unlink(missing_ok=True)
+    paths = [os.path.normpath(os.path.join(cwd, name)) for name in names]  # noqa: PTH118
     headers = tuple(path for path in dict.fromkeys(paths) if not path.endswith(NOT_A_DEPENDENCY))
     ours = str(place)
     if any(changed_since(path, began_ns) for path in (*paths, autoconf) if not path.startswith(ours)):
@@ -147,7 +163,7 @@ def _make(
 
 def _forget_old(folder: Path) -> None:
     """Keep the few that were used last: each is 30 MB."""
-    places = sorted(folder.iterdir(), key=lambda place: place.stat().st_mtime, reverse=True)
+    places = sorted(folder.iterdir(), key=lambda place: stamp(place)[0], reverse=True)
     for place in places[_KEPT:]:
         shutil.rmtree(place, ignore_errors=True)
 

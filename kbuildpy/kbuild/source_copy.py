@@ -43,6 +43,11 @@ def changed_sources(directory: Path, out: Path) -> set[str]:
     return {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
 
 
+def holds_output(folder: str) -> bool:
+    """Whether `folder` holds our output, of any build. (One that such folders lie in may hold sources.)"""
+    return os.path.exists(f"{folder}/.kbuildpy/notes")  # noqa: PTH110
+
+
 def note_sources(directory: Path, out: Path) -> None:
     """Note the state of the sources that rules were carried out for, for `changed_sources`.
 
@@ -127,9 +132,8 @@ def _state(path: str) -> list[int] | None:
 
 
 def _is_output(folder: str, name: str, out: str) -> bool:
-    """Whether a folder holds our output, of this build or another one (one that output lies in may hold sources)."""
     path = f"{folder}/{name}"
-    return path == out or name == ".kbuildpy" or os.path.exists(f"{path}/.kbuildpy/notes")  # noqa: PTH110
+    return path == out or name == ".kbuildpy" or holds_output(path)
 
 
 def _copy(source: Path, target: Path, directory: Path) -> None:

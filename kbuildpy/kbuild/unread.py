@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kbuildpy.files import read_regular
+from kbuildpy.kbuild.source_copy import holds_output
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READ = re.compile(rb"\$[({]([A-Za-z_][A-Za-z0-9_]*)|\bifn?def\s+([A-Za-z_][A-Za-z0-9_]*)")
@@ -65,7 +66,7 @@ def variables_in(makefiles: Iterable[str]) -> list[str]:
 def _readers(directory: str) -> Iterator[Path | None]:
     seen = 0
     for folder, names, files in os.walk(directory) if directory else ():
-        names[:] = [name for name in names if not name.startswith(".") and not _is_output(folder, name)]
+        names[:] = [name for name in names if not name.startswith(".") and not holds_output(f"{folder}/{name}")]
         for name in files:
             seen += 1
             if seen > _MOST_FILES:
@@ -81,7 +82,3 @@ def _size(path: str) -> int:
         return os.stat(path).st_size  # noqa: PTH116
     except OSError:
         return 0
-
-
-def _is_output(folder: str, name: str) -> bool:
-    return Path(folder, name, ".kbuildpy").is_dir()

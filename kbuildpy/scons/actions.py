@@ -9,6 +9,7 @@ Builder machinery keeps a no-op build over a thousand nodes quick.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import SCons.Errors
 import SCons.Executor
 
 from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.files import replacing
 from kbuildpy.say import complain
 from kbuildpy.scons.interrupts import INTERRUPTED, is_interruption
 
@@ -76,9 +78,9 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
                 print_error(error, whose=self.whose)
             return SCons.Errors.BuildError(node=target, status=error.status, errstr=error.message.splitlines()[0])
         except OSError as error:
-            what = f"{error.filename or target[0]}: {error.strerror}"
-            print_error(KbuildError(what, hint=os_error_hint(error)), whose=self.whose)
-            return SCons.Errors.BuildError(node=target, status=1, errstr=what)
+            failure = of_os_error(error, where=target[0])
+            print_error(failure, whose=self.whose)
+            return SCons.Errors.BuildError(node=target, status=failure.status, errstr=failure.message)
         return 0
 
     def get_presig(self, target: Any, source: Any, env: Any, executor: Any = None) -> bytes:
@@ -162,6 +164,12 @@ def print_error(error: KbuildError, *, whose: str = "") -> None:
     complain("\n".join(lines))
 
 
+def of_os_error(error: OSError, *, where: object) -> KbuildError:
+    """The same as an error that is printed: of the file that it names, else of `where`."""
+    name = where if error.filename is None else os.fsdecode(error.filename)
+    return KbuildError(f"{name}: {error.strerror or error}", hint=os_error_hint(error))
+
+
 def os_error_hint(error: OSError) -> str:
     """What to do about an error of the operating system's, or nothing."""
     if error.errno == errno.ENOSPC:
@@ -173,11 +181,9 @@ def write_text(node: Any, text: str) -> None:
     """Write a target that is text, whole or not at all."""
     path = Path(node.get_abspath())
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        path.write_text(text, errors="surrogateescape")
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+    with replacing(path) as slot:
+        # (like what the compiler writes, it is made again after a power failure)
+        slot.write(text.encode(errors="surrogateescape"), durable=False)
 
 
 _BUILDER = SCons.Builder.BuilderBase(action=KbuildAction(lambda target, source: None, title="", signature=""))

@@ -9,6 +9,7 @@ from typing import Any
 import SCons.Errors
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.scons.actions import of_os_error
 from kbuildpy.scons.declaration_place import declaration_place
 from kbuildpy.scons.keywords import check_names, file_nodes, given_modules
 
@@ -42,5 +43,11 @@ def stop_on_error(declare: Callable[[], list[Any]]) -> list[Any]:
     try:
         return declare()
     except KbuildError as error:
-        hint = f"\n  {error.hint}" if error.hint else ""
-        raise SCons.Errors.StopError(f"kbuildpy: {declaration_place()}{error.message}{hint}") from error
+        raise _stop(error) from error
+    except OSError as error:
+        raise _stop(of_os_error(error, where="reading the SConstruct")) from error
+
+
+def _stop(error: KbuildError) -> SCons.Errors.StopError:
+    hint = f"\n  {error.hint}" if error.hint else ""
+    return SCons.Errors.StopError(f"kbuildpy: {declaration_place()}{error.message}{hint}")

@@ -29,6 +29,7 @@ from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import modules_of_call, stop_on_error
 from kbuildpy.scons.check_wanted import loader_is_known
 from kbuildpy.scons.cleaning import clean_with
+from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.find_project import find_project
 from kbuildpy.scons.keywords import certificate_nodes, flag, parameters_by_module, texts
 
@@ -93,7 +94,7 @@ def _declare(
             hint=KNOWN_LOADERS,
         )
     suffix = "check" if group else f"{project.tree.release}.check"
-    node = env.fs.File(f"{module.get_abspath()}.{suffix}")
+    node = file_node(env, f"{module.get_abspath()}.{suffix}")
     failed = Path(f"{node.get_abspath()}-failed")
 
     def check(targets: list[Any], sources: list[Any]) -> None:
@@ -121,8 +122,8 @@ def _declare(
     if group:
         node.attributes.kbuildpy_contents = group.contents
     node.set_nocache()
-    env.Clean(node, env.fs.File(str(failed)))
-    clean_with(env, module, node, env.fs.File(str(failed)))
+    env.Clean(node, file_node(env, failed))
+    clean_with(env, module, node, file_node(env, failed))
     return node
 
 

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.check_paths import check_encoding
 from kbuildpy.kbuild.cmd_file import cmd_path_of
 from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
@@ -22,6 +20,7 @@ from kbuildpy.kbuild.overlay import Overlay
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
 from kbuildpy.scons.actions import KbuildAction, write_text
 from kbuildpy.scons.contents import Contents
+from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unfinished import Unfinished
 
@@ -132,13 +131,8 @@ class Group:
         return [*self.targets, self.symvers, self.order]
 
     def file(self, path: str) -> Any:
-        """The node of a file. Raises `KbuildError` if a directory is there, or a file where a directory must be, or
-        the name is not UTF-8."""
-        check_encoding(path)
-        try:
-            return self.project.env.fs.File(path)
-        except TypeError as mismatch:
-            raise KbuildError(str(mismatch).rstrip("."), hint="move it out of the way, and build again") from mismatch
+        """The node of a file, as `file_node`."""
+        return file_node(self.project.env, path)
 
     def input(self, name: str) -> Any:
         """The node of an object of a module: made here, or one that came with the sources."""

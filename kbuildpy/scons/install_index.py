@@ -11,6 +11,7 @@ from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.say import complain
 from kbuildpy.scons.actions import KbuildAction, bind
+from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.session import Session
 
@@ -34,7 +35,7 @@ def declare_index(
         if said:
             complain(said)
 
-    index = session.indexes[place] = env.fs.File(f"{place}/modules.dep")
+    index = session.indexes[place] = file_node(env, f"{place}/modules.dep")
     signature = digest(rules.depmod, stamp(rules.system_map))
     bind(env, [index], [installed], KbuildAction(run, title=depmod_title(rules, root), signature=signature))
     # It tells of other modules as well.

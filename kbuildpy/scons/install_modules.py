@@ -24,13 +24,13 @@ from kbuildpy.install.module import install_module, target_of, titles
 from kbuildpy.install.modules import BuiltModule, check_release
 from kbuildpy.install.stage import check_signatures, stays_signed, unsigned_warning
 from kbuildpy.kbuild.ask_install import ask_install
-from kbuildpy.kbuild.check_paths import check_encoding
 from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.installing import InstallRules
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import stop_on_error
 from kbuildpy.scons.cleaning import sources_unless_cleaning
+from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.find_project import find_project
 from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.install_index import declare_index
@@ -140,9 +140,8 @@ def _declare(env: Any, module: Any, root: str, signing: _Key, variables: Mapping
     rules = _rules(session, project, {**dict(project.answer.variables), **make_variables({}, variables)})
     name = os.path.relpath(built, group.out) if group else module.name
     one = _Installation(name, root, rules, signing)
-    check_encoding(str(one.target))
     keys = made_keys(env, (signing.key, signing.cert))
-    node = env.fs.File(str(one.target))
+    node = file_node(env, one.target)
     bind(
         group.project.env if group else env,
         [node],

@@ -12,6 +12,7 @@ from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import stop_on_error
 from kbuildpy.scons.call_arguments import kbuild_directories
 from kbuildpy.scons.declare_directory import declare_directory
+from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.find_project import find_project, output_root
 
 
@@ -45,4 +46,4 @@ def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:
         below = folder.relative_to(top) if inside else Path(folder.name)
         out = output_root(env, project, variables) / ("" if folder == top else below)
     group = declare_directory(env, folder, out, variables=variables)
-    return [env.fs.File(f"{out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
+    return [file_node(env, f"{out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]

@@ -57,8 +57,9 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     text = _kbuild_file_text(env, name, paths, given)
     below = str(folder.relative_to(directory)) if folder != directory else ""
     group = find_group(session, project, str(directory), str(out))
-    state = out / ".kbuildpy" / below
-    plan = _ask_declared(project, directory, below=below, text=text, state=state / name, coming=coming)
+    # (a module or a folder may be called like any file of ours, or like each other)
+    state = out / ".kbuildpy/declared" / digest(below) / name
+    plan = _ask_declared(project, directory, below=below, text=text, state=state, coming=coming)
     warn_of_unread(session, project, plan, variables)
     layout = Layout(str(directory), str(directory), str(out), project.answer.working_directory(str(directory)))
     return add_plan(group, plan, layout)

@@ -17,6 +17,7 @@ import SCons.Util
 
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.module_files import module_name
+from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.variables import chooses_kernel
 from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
 from kbuildpy.similar import did_you_mean, similar_file
@@ -109,13 +110,18 @@ def key_path(env: Any, call: str, name: str, value: Any) -> str:
         # (not every version's nodes are os.PathLike)
         return str((value if value.is_derived() else value.srcnode()).get_abspath())
     path = text(call, name, os.fspath(value) if isinstance(value, os.PathLike) else value or "")
-    return path if not path or is_pkcs11_uri(path) else str(env.File(path).srcnode().get_abspath())
+    if not path or is_pkcs11_uri(path):
+        return path
+    try:
+        return str(env.File(path).srcnode().get_abspath())
+    except TypeError as mismatch:
+        raise UsageError(f"{call}: {name}={path!r} is no file", hint="name one, as a node or a path") from mismatch
 
 
 def made_keys(env: Any, names: Iterable[str]) -> list[Any]:
     """The nodes of those of `names` (of keys and certificates) that the build makes."""
     paths = [name for name in names if name and not is_pkcs11_uri(name)]
-    return [node for node in map(env.fs.File, paths) if node.is_derived()]
+    return [node for node in (file_node(env, path) for path in paths) if node.is_derived()]
 
 
 def text(call: str, name: str, value: Any) -> str:

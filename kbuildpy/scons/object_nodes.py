@@ -164,9 +164,9 @@ def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:
     node = group.file(f"{job.object_file}.checked")
 
     def check(target: list[Any], source: list[Any]) -> None:
-        from kbuildpy.kbuild.compile import link_object  # (not for a build with nothing to do)
+        from kbuildpy.kbuild.compile import check_source  # (not for a build with nothing to do)
 
-        link_object(job)
+        check_source(job)
 
     action = command_action(group, check, job.steps, job.layout, job.target, title=title)
     attach(group, [node], [source], action)

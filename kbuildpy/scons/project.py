@@ -99,8 +99,8 @@ class KernelProject:
         self._stale[object_file] = True
 
     def _decide(self, dependency: Any, target: Any, prev_ni: Any, repo_node: Any = None) -> bool:
-        """SCons' question whether the file `dependency` changed for `target`; headers of the kernel count as
-        the first source."""
+        """SCons' question whether the file `dependency` changed for `target`: a stale object counts as if its first
+        source had changed."""
         signature = target.attributes.kbuildpy_contents.signature(dependency)
         dependency.get_ninfo().csig = signature
         if signature != getattr(prev_ni, "csig", None):

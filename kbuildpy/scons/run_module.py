@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import UsageError
-from kbuildpy.kbuild.check_paths import check_encoding
 from kbuildpy.kbuild.stamps import digest
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import modules_of_call, stop_on_error
 from kbuildpy.scons.cleaning import clean_with, sources_unless_cleaning
+from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.find_project import find_project
 from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.keywords import file_nodes, flag, parameters_by_module, texts, whole_number
@@ -124,24 +124,25 @@ def _declare(
         boots.setdefault(project.tree.objects, (project, []))[1].append(node)
     reports: dict[Any, Any] = {}
     for project, together in boots.values():
-        first = groups[together[0]]
+        # (a module that was built elsewhere has no group)
+        group = next((groups[node] for node in together if groups[node]), None)
         action = _action(project, together, parameters, settings, programs)
-        targets = [env.fs.File(str(report_of(Path(node.get_abspath())))) for node in together]
+        targets = [file_node(env, report_of(Path(node.get_abspath()))) for node in together]
         bind(
-            first.project.env if first else env,
+            group.project.env if group else env,
             targets,
             sources_unless_cleaning(env, [*together, *programs, *beside]),
             action,
         )
+        if group:
+            for target in targets:
+                target.attributes.kbuildpy_contents = group.contents
         reports.update(zip(together, targets, strict=True))
     for node, report in reports.items():
-        group = groups[node]
-        if group:
-            report.attributes.kbuildpy_contents = group.contents
         report.set_nocache()
         # By default, SCons builds all targets in a directory.
         env.Ignore(report.dir, report)
-        failed = env.fs.File(str(failed_report_of(Path(node.get_abspath()))))
+        failed = file_node(env, failed_report_of(Path(node.get_abspath())))
         env.Clean(report, failed)
         clean_with(env, node, report, failed)
     return [reports[node] for node in groups]
@@ -155,8 +156,6 @@ def _action(
     programs: Sequence[Any],
 ) -> KbuildAction:
     """Runs `nodes` in the kernel of `project`, all in one boot, and `programs` with them."""
-    for node in nodes:
-        check_encoding(str(report_of(Path(node.get_abspath()))))
 
     def run(_: list[Any], sources: list[Any]) -> None:
         from kbuildpy.scons.run_in_kernel import run_in_kernel  # (slow, and not for a build with nothing to do)

@@ -18,7 +18,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
 from kbuildpy.scons import interrupts
-from kbuildpy.scons.actions import print_error
+from kbuildpy.scons.actions import of_os_error, print_error
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.build_request import BuildRequest
 from kbuildpy.scons.cleaning import remove_empty_below
@@ -61,6 +61,8 @@ def run_scons(request: BuildRequest, *, allow_empty: bool, results: list[dict[st
     build = StandaloneBuild(request)
     global_exports["build"] = build  # as SCons' Export() does
     os.chdir(request.directory)
+    # (SCons puts the options in it before ours: -c and -n are not what this build was called with)
+    os.environ.pop("SCONSFLAGS", None)
     sys.argv = ["scons", "-Q", "--no-site-dir", f"-j{request.jobs}", "-f", str(_SCONSTRUCT), *request.options]
     code: Any = 0
     try:
@@ -85,12 +87,13 @@ def declare(env: Any, build: StandaloneBuild) -> None:
     for tree in request.trees:
         try:
             group = _declare(env, build, tree, several=several)
-        except KbuildError as error:
-            print_error(error, whose=tree.release if several else "")
-            build.refused = error.status
+        except (KbuildError, OSError) as error:
+            failure = of_os_error(error, where=request.directory) if isinstance(error, OSError) else error
+            print_error(failure, whose=tree.release if several else "")
+            build.refused = failure.status
             if "-k" in request.options and several:
                 continue
-            raise SystemExit(error.status) from error
+            raise SystemExit(failure.status) from error
         build.groups.append(group)
         targets += group.default_targets()
     # (SCons' message that it is up to date has this name)

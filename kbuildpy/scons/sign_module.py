@@ -13,13 +13,13 @@ from typing import Any
 
 from kbuildpy.errors import UsageError
 from kbuildpy.files import replacing
-from kbuildpy.kbuild.check_paths import check_encoding
 from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import modules_of_call, stop_on_error
 from kbuildpy.scons.cleaning import clean_with
+from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.find_project import find_project
 from kbuildpy.scons.keywords import flag, key_path, made_keys, text
 from kbuildpy.scons.signers import signer_finder
@@ -65,7 +65,6 @@ def _declare(
     project = group.project if group else find_project(env, variables)
     kernel_hash = signing_policy_of(project.tree).hash
     target = Path(module.get_abspath()).parent / "signed" / Path(module.get_abspath()).name
-    check_encoding(str(target))
     find_signer = signer_finder(session, project.tree, *names, hash, key_id=key_id)
 
     def sign(targets: list[Any], sources: list[Any]) -> None:
@@ -84,7 +83,7 @@ def _declare(
     made = made_keys(env, names)
     stamped = [name for name in names if name and name not in {node.get_abspath() for node in made}]
     signature = digest(hash or kernel_hash, key_id, names, [stamp(name) for name in stamped])
-    node = env.fs.File(str(target))
+    node = file_node(env, target)
     action = KbuildAction(sign, title=f"  SIGN    {label}", signature=signature)
     bind(group.project.env if group else env, [node], [module, *made], action)
     if group:

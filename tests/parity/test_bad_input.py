@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -213,7 +214,11 @@ def test_a_file_where_a_directory_must_be_and_the_reverse(build: Builder, place:
     ko.mkdir(parents=True)
     assert_refused(build(), 1, "good.ko found where file expected", "move it out of the way")
     ko.rmdir()
-    (place / "build" / tree.release / "marker").touch()
+    shutil.rmtree(ko.parent / ".kbuildpy")
+    (ko.parent / ".kbuildpy").touch()
+    assert_refused(build(), 1, f"{ko.parent}/.kbuildpy", "Not a directory")
+    (ko.parent / ".kbuildpy").unlink()
+    (ko.parent / "marker").touch()
     assert_mended(build, place, {})
 
 
@@ -312,11 +317,28 @@ def test_no_kernel_tree_at_all(place: Path, tmp_path: Path) -> None:
             {**ALONE, "SConstruct": f"{ALONE['SConstruct']}env['KDIR'] = 3\nenv.Kbuild('.', KDIR='/gone')\n"},
             ["/gone: no"],
         ),
+        (
+            {"SConstruct": f"{HEAD}env.KernelModule('s', ['a b/s.c', 't.c'])\n", "a b/s.c": "", "t.c": ""},
+            ["module s: a b/s.c: the path contains a space"],
+        ),
+        ({**ALONE, "build/RELEASE/.kbuildpy": ""}, ["SConstruct:5: ", "/.kbuildpy"]),
+        ({"SConstruct": f"{HEAD}env.SignModule('x.ko', key='k')\n", "signed": ""}, ["signed found where directory"]),
+        ({"SConstruct": f"{HEAD}env.SignModule('x.ko', key='k')\n", "k/x": ""}, ["key='k' is no file"]),
+        (
+            {"SConstruct": f"{HEAD}env.CheckModule('x.ko')\n", "x.ko.RELEASE.check/x": ""},
+            [".check found where file expected", "move it out of the way"],
+        ),
+        ({"SConstruct": f"{HEAD}env.RunModule('x.ko')\n", "x.run.log/x": ""}, ["x.run.log found where file expected"]),
+        ({"SConstruct": f"{HEAD}env.InstallModules('r', 'x.ko')\n", "r/lib": ""}, ["lib found where directory"]),
     ],
-    ids=["directory", "Kbuild file", "source", "name", "sources", "twice", "tree"],
+    ids=[
+        *("directory", "Kbuild file", "source", "name", "sources", "twice", "tree", "space"),
+        *("state", "signed", "key", "check", "report", "installed"),
+    ],
 )
 def test_scons_stops_with_a_message(files: dict[str, str], said: list[str], tmp_path: Path, tree: KernelTree) -> None:
-    project = SConsProject(tmp_path / "project", tree.objects, files)
+    named = {name.replace("RELEASE", tree.release): text for name, text in files.items()}
+    project = SConsProject(tmp_path / "project", tree.objects, named)
     done = project.scons(status=2)
     for text in said:
         assert text in done.output, done.output

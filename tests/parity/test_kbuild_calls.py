@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.builds import REPRODUCIBLE, assert_equal, complaints, kbuildpy, make
@@ -72,6 +73,30 @@ def make_twice(tree: KernelTree, place: Path) -> str:
     shutil.copytree(place, again, ignore=shutil.ignore_patterns("build"))
     make(tree, again)
     return make(tree, again, ["C=2"]).error_text
+
+
+def test_a_checker_that_fails_leaves_the_objects_that_are_up_to_date_as_under_make(tmp_path: Path) -> None:
+    tree, place = trees()[0], tmp_path / "m"
+    write_sources({"Kbuild": "obj-m := good.o\n", "good.c": module()}, place)
+
+    def ours(*words: str) -> Completed:
+        return kbuildpy("build", place, "-k", tree.objects, *words)
+
+    def oracle(*words: str) -> Completed:
+        return make(tree, place, words)
+
+    for build in (oracle, ours):
+        assert build().returncode == 0
+        before = states(place)
+        assert build("C=2", "CHECK=false").returncode != 0
+        assert states(place) == before != {}
+        make(tree, place, goal="clean")
+
+
+def states(place: Path) -> dict[Path, tuple[int, int]]:
+    """The objects and modules below `place`, with their times and sizes."""
+    found = [path for path in place.rglob("*") if path.suffix in (".o", ".ko")]
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in found}
 
 
 def test_v_1_shows_the_commands(tree: KernelTree, tmp_path: Path) -> None:

@@ -76,6 +76,33 @@ def test_scons_calling_conventions_declare_what_the_kbuild_file_says(tmp_path: P
     assert made_by_scons(project) == oracle
 
 
+def test_sources_may_have_names_that_a_shell_would_quote(tmp_path: Path) -> None:
+    project = SConsProject(
+        tmp_path / "project",
+        usual_tree().objects,
+        {"SConstruct": f"{HEAD}env.KernelModule('named', ['é.c', 'a~b.c', 'c@d.c'])\n", "é.c": module()}
+        | {"a~b.c": "int ab;\n", "c@d.c": "int cd;\n"},
+    )
+    oracle = made_by_make(project, "obj-m := named.o\nnamed-y := é.o a~b.o c@d.o\n")
+    project.build()
+    assert made_by_scons(project) == oracle
+
+
+def test_modules_and_folders_may_be_called_like_files_that_the_build_keeps(tmp_path: Path) -> None:
+    names = ["lock", "notes", "unfinished", "Kbuild", "declared"]
+    declared = "".join(f"env.KernelModule('{name}', ['{name}.c'])\n" for name in names)
+    project = SConsProject(
+        tmp_path / "project",
+        usual_tree().objects,
+        {"SConstruct": f"{HEAD}{declared}SConscript('lock/SConscript', 'env')\n"}
+        | {"lock/SConscript": "Import('env')\nenv.KernelModule('plan')\n", "lock/Kbuild": "obj-m := plan.o\n"}
+        | {f"{name}.c": module() for name in (*names, "lock/plan")},
+    )
+    oracle = made_by_make(project, f"obj-m := {' '.join(f'{name}.o' for name in names)} lock/\n")
+    project.build()
+    assert made_by_scons(project) == oracle
+
+
 def test_kbuild_takes_directories_and_kbuild_files_in_every_form(tmp_path: Path) -> None:
     files = {f"{name}/Makefile" if name == "e" else f"{name}/Kbuild": f"obj-m := {name}.o\n" for name in "abcde"}
     files |= {f"{name}/{name}.c": module() for name in "abcde"} | {"SConstruct": HEAD + DIRECTORIES}

@@ -115,6 +115,14 @@ def test_a_dry_run_of_the_command_line_writes_nothing(tmp_path: Path) -> None:
     assert project.listing() == before
 
 
+@pytest.mark.parametrize("flags", ["-c", "-n"])
+def test_options_for_scons_in_the_environment_do_not_reach_the_command_lines_build(flags: str, tmp_path: Path) -> None:
+    project = new_project(tmp_path, ALONE | {"Kbuild": "obj-m := alone.o\n"})
+    done = kbuildpy("build", project.place, "-k", project.kdir, env={"SCONSFLAGS": flags})
+    assert done.returncode == 0, done.error_text
+    assert project.output("alone.ko").exists()
+
+
 @pytest.mark.parametrize("duplicate", [0, 1])
 @pytest.mark.parametrize("call", ["env.Kbuild('variant/drv')", "env.SConscript('variant/drv/SConscript', 'env')"])
 def test_a_variant_directory_holds_all_output(call: str, duplicate: int, tmp_path: Path) -> None:
@@ -232,6 +240,13 @@ def test_symvers_of_another_build_are_there_in_time_and_followed(order: int, tmp
     assert project.output("user.mod.c").read_text() != user
     project.assert_like_clean("-j8")
     project.assert_nothing_to_do()
+
+
+@pytest.mark.parametrize("modules", ["[ko, 'other.ko']", "['other.ko', ko]"])
+def test_a_module_that_was_built_elsewhere_runs_beside_a_built_one(modules: str, tmp_path: Path) -> None:
+    sconstruct = ALONE["SConstruct"].replace("env.KernelModule", "ko = env.KernelModule")
+    project = new_project(tmp_path, ALONE | {"SConstruct": f"{sconstruct}env.RunModule({modules})\n", "other.ko": ""})
+    assert {"RUN     alone.ko", "RUN     other.ko"} <= set(project.scons("-n", "run").did)
 
 
 def test_scons_may_be_called_from_anywhere(pair: SConsProject) -> None:

@@ -218,7 +218,7 @@ def test_a_keyring_without_the_kernels_own_keys_is_not_complete(
 
 
 def test_installed_modules_are_those_that_modprobe_takes(
-    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     modules = tmp_path / "lib/modules" / "6.1.0-test"
     for path in ("kernel/a/drv.ko", "updates/drv.ko", "kernel/b/lonely.ko", "build/no.ko"):
@@ -230,6 +230,8 @@ def test_installed_modules_are_those_that_modprobe_takes(
     assert sorted(map(str, files)) == ["kernel/b/lonely.ko", "updates/drv.ko"]
     assert "drv: modprobe takes updates/drv.ko, and not kernel/a/drv.ko" in said
     assert "kernel/b/lonely.ko: modprobe does not find it before this runs: depmod 6.1.0-test" in said
+    monkeypatch.chdir(modules)
+    assert checked(capsys, "--installed", ".", "-k", "x", "--format", "json")[1].count("\n") == 2
     status, _, said = checked(capsys, "--installed", "none")
     assert status == 2
     assert "--installed none: /lib/modules/none is no directory" in said

@@ -91,6 +91,7 @@ def test_closed_standard_streams_take_no_file_in_their_place(tmp_path: Path) -> 
         "    with open(f'{place}/file', 'w') as file:\n"
         "        print('a line', flush=True)\n"
         "        print('a complaint', file=sys.stderr, flush=True)\n"
+        "        assert sys.stdin.read() == '' and not sys.stdin.isatty()\n"
         "        return os.system('echo a child; echo complains >&2')\n"
         "command = types.SimpleNamespace(add_arguments=lambda parser: None, run=run, EXAMPLES=())\n"
         "cli.import_module = lambda name: command\n"

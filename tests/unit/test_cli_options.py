@@ -68,6 +68,14 @@ def test_no_jobs_are_a_wrong_call(command: str, tmp_path: Path, capsys: pytest.C
         assert f"-j {number}: at least one job" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["check", "sign", "verify", "run"])
+def test_files_may_be_named_before_and_after_options(command: str) -> None:
+    args = cli._parse([command, "a.ko", "-k", "6.1", "b.ko", "-q", "c.ko"])
+    assert args.files == [Path("a.ko"), Path("b.ko"), Path("c.ko")]
+    with pytest.raises(SystemExit):
+        cli._parse([command, "a.ko", "-k", "6.1", ""])
+
+
 def test_run_takes_directories(tmp_path: Path) -> None:
     for name in ("b.ko", "sub/a.ko.xz", "sub/text"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -77,3 +85,32 @@ def test_run_takes_directories(tmp_path: Path) -> None:
     assert run_command._files([tmp_path, gone]) == [tmp_path / "b.ko", tmp_path / "sub/a.ko.xz", gone]
     with pytest.raises(UsageError, match="no modules below"):
         run_command._files([tmp_path / "empty"])
+
+
+EMPTY = {
+    "build": ["DIR", "-o"],
+    "check": ["FILE", "--script", "--cert"],
+    "sign": ["FILE", "--key", "--cert", "--attach", "--manifest"],
+    "verify": ["FILE", "--cert", "--cert-dir", "--mok", "--revoked", "--manifest"],
+    "install": ["DIR", "-o", "--root", "--key", "--cert", "--manifest"],
+    "run": ["FILE", "--test"],
+    "init": ["DIR"],
+    "keygen": ["KEY"],
+    "new": ["-o", "--template-dir"],
+}
+
+
+@pytest.mark.parametrize(("command", "name"), [(command, name) for command, names in EMPTY.items() for name in names])
+def test_an_empty_name_is_a_wrong_call_and_not_the_directory_one_is_in(
+    command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.ko").touch()
+    words = [name, ""] if name.startswith("-") else [""]
+    try:
+        status = cli.main([command, *words, *(["a.ko"] if name.startswith("-") and command in ON_MODULES else [])])
+    except SystemExit as stopped:
+        status = int(str(stopped.code))
+    assert status == 2
+    assert "empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ko"]

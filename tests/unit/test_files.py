@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from kbuildpy.cli import main
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import open_regular, read_regular, replacing
+from kbuildpy.scons.actions import write_text
 from kbuildpy.signing import manifest
 from kbuildpy.signing.manifest import Manifest, read_manifest
 from tests.support.manifests import ENTRY
@@ -171,3 +173,14 @@ def test_the_replacement_of_somebodys_file_can_be_taken_over(tmp_path: Path) -> 
     assert (tmp_path / "a").read_bytes() == b"after"
     assert (tmp_path / "a").stat().st_uid == 1000
     assert stat.S_ISREG((tmp_path / "a").lstat().st_mode)
+
+
+def test_a_target_that_is_text_stays_as_it_was_when_it_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "folder/a.mod.c"
+    node = SimpleNamespace(get_abspath=lambda: str(path))
+    write_text(node, "caf\udcff\n")
+    assert path.read_bytes() == b"caf\xff\n"
+    with pytest.raises(UnicodeEncodeError):
+        write_text(node, "new \ud800\n")
+    assert path.read_bytes() == b"caf\xff\n"
+    assert [item.name for item in path.parent.iterdir()] == ["a.mod.c"]

@@ -7,14 +7,17 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kbuildpy.kbuild import cached as cached_module
+from kbuildpy.kbuild.ask_tree import watched
 from kbuildpy.kbuild.cached import cached, recall, remember
 from kbuildpy.kbuild.stamps import Stamp, stamp, stamps
 from kbuildpy.kernel.cache import write_json
+from kbuildpy.kernel.tree import KernelTree
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +146,16 @@ def test_looks_no_further_than_the_first_file_that_changed(tmp_path: Path, monke
     monkeypatch.setattr(cached_module, "stamp", noted)
     assert recall(tmp_path / "answer") is None
     assert looked_at == [str(file) for file in files[:2]]
+
+
+def test_programs_are_watched_where_the_environment_of_make_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("ours", "makes"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "cc").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "ours"))
+    tree = KernelTree(objects=tmp_path, source=tmp_path, release="6.1")
+    answer: Any = SimpleNamespace(tree=tree, makefiles=(), link_needs=(), programs={"CC": "cc -m32"})
+    seen = watched(answer, {"PATH": str(tmp_path / "makes")})
+    assert [name for name in seen if name.endswith("/cc")] == [str(tmp_path / "makes/cc")]

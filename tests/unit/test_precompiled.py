@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kbuild.precompiled import _make, _valid
+from kbuildpy.kbuild.precompiled import _KEPT, _forget_old, _make, _valid, find_or_make
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -32,3 +32,31 @@ def test_a_text_that_was_changed_is_not_read_in_place_of_the_headers(tmp_path: P
     assert _valid(place, text) is None
     header.write_text(text)
     assert _valid(place, text) is not None
+
+
+def test_headers_that_cannot_be_kept_are_done_without(tmp_path: Path) -> None:
+    (tmp_path / "autoconf.h").touch()
+    (tmp_path / "own.h").touch()
+    place = tmp_path / "kept"
+    in_the_way = place / "module.h.gch"
+    in_the_way.mkdir(parents=True)
+    text = f'#include "{tmp_path}/own.h"\n'
+
+    def found() -> object:
+        return find_or_make(
+            place, ["gcc"], text, cwd=str(tmp_path), env={"PATH": "/usr/bin:/bin"}, autoconf=f"{tmp_path}/autoconf.h"
+        )
+
+    assert [found() for _ in range(4)] == [None] * 4
+    assert {path.name for path in place.iterdir()} == {"asked.json", "module.h", "module.h.gch"}
+    in_the_way.rmdir()
+    assert found() is not None
+
+
+def test_headers_that_another_build_removes_at_the_same_time_are_not_missed(tmp_path: Path) -> None:
+    for number in range(_KEPT + 2):
+        (tmp_path / str(number)).mkdir()
+    # (gone when it is looked at, as a folder is that was listed before)
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    _forget_old(tmp_path)
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == _KEPT

@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import read_limited
 from kbuildpy.kbuild.make_environment import base_environment, environment_key
@@ -137,3 +139,14 @@ def test_a_process_that_has_a_key_leaves_no_core_dump(pair: Path, tmp_path: Path
     assert os.WIFSIGNALED(status) and not os.WCOREDUMP(status)
     assert said == [b"1", b"1"] or (said == [b"0", b"0"] and os.geteuid() != 0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_input_that_ends_is_no_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", ended)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(KbuildError, match=r"k\.pem: no passphrase was typed") as refused:
+        ask_passphrase("k.pem")
+    assert "KBUILD_SIGN_PIN" in refused.value.hint

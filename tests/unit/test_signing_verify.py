@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kbuildpy import cli
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.certificates import parse_certificate
 from kbuildpy.signing.describe import as_json, as_line
@@ -225,3 +226,13 @@ def test_many_files_come_in_their_order_and_an_unreadable_one_stops_nothing(tmp_
                 assert isinstance(result, Exception) and str(paths[number]) in str(result)
             else:
                 assert isinstance(result, list) and result[0].trusted == bool(number % 3)
+
+
+def test_the_count_of_an_unreadable_file_is_as_that_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kbuildpy.cli.verify._keyrings", lambda args: [trusted(certificate("rsa")), Keyring()])
+    (tmp_path / "cut.ko.xz").write_bytes(b"\xfd7zXZ\0\0\4")
+    (tmp_path / "good.ko").write_bytes(signed())
+    assert cli.main(["verify", str(tmp_path)]) == 1
+    assert "1 of 4 trusted\n" in capsys.readouterr().err

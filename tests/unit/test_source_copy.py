@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kbuild.source_copy import changed_sources, copy_sources, is_written, note_sources
+from kbuildpy.kbuild.unread import unread_variables
 
 
 @pytest.fixture
@@ -58,3 +59,12 @@ def test_a_copy_has_all_sources_and_tells_what_was_written(directory: Path, tmp_
     (directory / "sub/a.h").unlink()
     assert not (copy_sources(directory, out) / "sub/a.h").exists()
     assert (copy / "sub/made.c").exists()
+
+
+def test_a_folder_that_output_lies_in_may_hold_scripts_and_output_does_not(directory: Path) -> None:
+    (directory / "tools/.kbuildpy").mkdir(parents=True)
+    (directory / "tools/6.1/.kbuildpy").mkdir(parents=True)
+    (directory / "tools/6.1/.kbuildpy/notes").touch()
+    (directory / "tools/configure").write_text("echo $READ\n")
+    (directory / "tools/6.1/configure").write_text("echo $COPIED\n")
+    assert unread_variables(["READ", "COPIED"], [], str(directory)) == ["COPIED"]
