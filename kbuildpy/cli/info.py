@@ -94,17 +94,10 @@ def _print_guarded(module: NamedModule, args: argparse.Namespace, kernels: _Kern
             _print_fields(module, args)
         else:
             _print_module(module, args, kernels, found)
-    except BrokenPipeError:
-        raise
-    except UsageError:
-        raise
-    except KbuildError as error:
-        _complain(error)
-        return False
-    except OSError:
+    except OSError:  # (of standard output)
         raise
     except Exception as error:
-        _complain(unexpected(module.shown, error))
+        _complain(error if isinstance(error, KbuildError) else unexpected(module.shown, error))
         return False
     return True
 

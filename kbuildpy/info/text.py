@@ -14,6 +14,7 @@ from kbuildpy.info.memory import ACCESS, Block, ModuleMemory
 from kbuildpy.info.report import ModuleInfo, ModuleParameter
 from kbuildpy.info.symbols import Export, Import
 from kbuildpy.kernel.licenses import GPL_COMPATIBLE
+from kbuildpy.kernel.module_files import module_name
 from kbuildpy.printable import printable
 
 _WIDTH = 16
@@ -142,7 +143,11 @@ def _imports(info: ModuleInfo, *, verbose: bool) -> Iterator[str]:
 def _problem(item: Import, info: ModuleInfo) -> str:
     """What stands in the way of an import in the kernel that was asked."""
     if item.owner == "" and not item.is_weak:
-        return f"{item.name}: neither {info.kernel} nor a module of it exports it"
+        # (modules of one's own are not known here, but depends= names them)
+        owners = {each.owner for each in info.imports}
+        others = [name for name in info.needs.modules if module_name(name) not in owners]
+        of = f"; it may be of {', '.join(others)}, which the module depends on" if others else ""
+        return f"{item.name}: not exported by {info.kernel} and its modules{of}"
     if item.differs:
         return f"{item.name}: version 0x{item.crc:08x}, and {info.kernel} has 0x{item.kernel_crc:08x}"
     if item.namespace and item.namespace not in info.needs.namespaces:

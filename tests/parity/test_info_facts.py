@@ -15,6 +15,7 @@ import pytest
 from kbuildpy import cli
 from kbuildpy.info.devices import match_of
 from kbuildpy.info.report import ModuleInfo, inspect
+from kbuildpy.info.text import as_text
 from kbuildpy.kernel.module_files import module_name, read_module
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.loader.load_module import load_module
@@ -44,7 +45,7 @@ def test_the_layout_is_that_of_the_loader_check(line: str) -> None:
     kernel = shipped_kernel(line)
     per_cpu = 0
     # (which has a variable for each processor)
-    for file in (*kernel.sample(SAMPLE // 3), named(kernel, "ext4")):
+    for file in (*kernel.sample(SAMPLE // (3 if line in NATIVE else 8)), named(kernel, "ext4")):
         verdict, _ = load_module(read_module(file), kernel.by_tree)
         memory = told(file, kernel).memory
         assert verdict.accepted and memory is not None, file
@@ -56,6 +57,16 @@ def test_the_layout_is_that_of_the_loader_check(line: str) -> None:
         assert memory.kept + memory.freed == sum(verdict.memory.values())
         per_cpu += memory.per_cpu > 0
     assert per_cpu
+
+
+@of_two_lines
+def test_without_a_kernel_the_layout_is_that_of_the_usual_options(line: str) -> None:
+    """Debian's kernels have them."""
+    kernel = shipped_kernel(line)
+    for file in kernel.sample(6):
+        known, usual = told(file, kernel).memory, inspect(read_module(file), str(file), None).memory
+        assert known is not None and usual is not None
+        assert (usual.blocks, usual.per_cpu, usual.size) == (known.blocks, known.per_cpu, None)
 
 
 @of_each_line
@@ -130,6 +141,9 @@ def test_tells_of_the_samples_what_is_in_their_sources(tmp_path_factory: pytest.
     expected = {
         (number, text) for number, line in enumerate(lines, 1) for text in re.findall(r'pr_debug\("(.*?)\\n"', line)
     }
+    user = as_text(told(built["exporter_user"], kernel))
+    assert f"exporter_reset: not exported by {kernel.tree.release} and its modules; it may be of exporter, " in user
+    assert "\n                namespaces EXPORTER\n" in user
     messages = told(built["debug_messages"], kernel).debug_messages
     assert {(item.line, item.format.removesuffix("\n")) for item in messages} == expected
     assert {Path(item.file).name for item in messages} == {"debug_messages.c"}
