@@ -172,7 +172,7 @@ def _blacklisted(info: LoadInfo) -> None:
         )
 
 
-def _rewrite_section_headers(info: LoadInfo) -> None:
+def rewrite_section_headers(info: LoadInfo) -> None:
     """Versions and modinfo are read, and not kept. The kernel writes addresses into the headers, in its copy of the
     file."""
     start = info.hdr.e_shoff
@@ -260,7 +260,7 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("module_sig_check", module_sig_check),
     ("elf_validity_check", elf_validity),
     ("blacklisted", _blacklisted),
-    ("rewrite_section_headers", _rewrite_section_headers),
+    ("rewrite_section_headers", rewrite_section_headers),
     ("check_modstruct_version", check_modstruct_version),
     ("check_modinfo", _check_modinfo_late),
     ("layout_and_allocate", layout_and_allocate),
@@ -276,7 +276,7 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("module_sig_check", module_sig_check),
     ("elf_validity_cache_copy", elf_validity),
     ("blacklisted", _blacklisted),
-    ("rewrite_section_headers", _rewrite_section_headers),
+    ("rewrite_section_headers", rewrite_section_headers),
     ("check_modstruct_version", check_modstruct_version),
     ("check_modinfo", _check_modinfo_early),
     ("early_mod_check", _check_exists),

@@ -15,8 +15,16 @@ from kbuildpy.cli import run as run_command
 from kbuildpy.errors import UsageError
 
 MEANINGS = {"-k": {"kernels", "kernel"}, "-j": {"jobs"}, "-q": {"quiet"}, "-v": {"verbose"}}
-# What works on modules; `run` has one guest at a time.
-ON_MODULES = {"build": "kjqv", "check": "kjqv", "sign": "kjqv", "verify": "kjqv", "install": "kjqv", "run": "kqv"}
+# What works on modules; `run` has one guest at a time, and `info` is over at once.
+ON_MODULES = {
+    "build": "kjqv",
+    "check": "kjqv",
+    "sign": "kjqv",
+    "verify": "kjqv",
+    "install": "kjqv",
+    "run": "kqv",
+    "info": "kqv",
+}
 
 
 def options(command: str) -> dict[str, argparse.Action]:

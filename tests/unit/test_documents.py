@@ -10,14 +10,19 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from kbuildpy import __version__, cli
+from kbuildpy.info.as_json import to_json
+from kbuildpy.info.memory import ModuleMemory
+from kbuildpy.info.report import inspect
 from kbuildpy.scons import BUILDERS
 from kbuildpy.vm.result import Result, TestResult
+from tests.elf_objects import elf_object
 from tests.support.documents import (
     DOCUMENTS,
     ROOT,
@@ -203,6 +208,14 @@ def test_explains_each_key_of_sign_and_verify_and_of_manifests(
     assert trusted.keys() | unreadable.keys() == json_keys("kbuildpy verify")
     entry = json.loads(Path("signed.json").read_text())
     assert entry.keys() == json_keys("Manifests of sign and install")
+
+
+def test_explains_each_key_of_info() -> None:
+    info = inspect(elf_object([], []), "a.ko", None)
+    memory = ModuleMemory("6.1", (), None, 0, 0)
+    found = to_json(replace(info, memory=memory))
+    assert isinstance(found["memory"], dict)
+    assert json_keys("kbuildpy info") == found.keys() | found["memory"].keys()
 
 
 def test_explains_each_key_of_templates(capsys: pytest.CaptureFixture[str]) -> None:

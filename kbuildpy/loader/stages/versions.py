@@ -61,6 +61,13 @@ def check_version(info: LoadInfo, symbol: str, crc: int | None) -> Wrong | None:
     return None if of_module == crc else _disagreement(info, symbol)
 
 
+def module_versions(info: LoadInfo) -> dict[str, int]:
+    """The CRCs that the module was built for, by symbol; none without modversions."""
+    if info.index.vers_ext_crc:
+        return _extended(info)
+    return _versions(info) if info.index.vers else {}
+
+
 def _check_extended(info: LoadInfo, symbol: str, crc: int) -> Wrong | None:
     of_module = _extended(info).get(symbol)
     if of_module is None:

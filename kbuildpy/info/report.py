@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that a module file tells, as one value.
+
+What cannot be read, because the file is damaged there or its machine is not known, is left out and named in `unknown`:
+the rest is still worth knowing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from kbuildpy.elf import ModuleImage
+from kbuildpy.errors import KbuildError
+from kbuildpy.info.devices import Match, in_words
+from kbuildpy.info.fields import Field, checked_fields, signature_fields
+from kbuildpy.info.fields_text import Parameter, stated_parameters
+from kbuildpy.info.memory import ModuleMemory, memory_of
+from kbuildpy.info.symbols import Export, Import, imports_of
+from kbuildpy.info.tables import DebugMessage, Tracepoint, debug_messages, permissions, tracepoints
+from kbuildpy.kernel.architecture import ARCHITECTURES
+from kbuildpy.kernel.depmod_indexes import Softdeps, read_softdeps
+from kbuildpy.kernel.release import release_of_vermagic
+from kbuildpy.loader import since
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.known import KNOWN_LOADERS, is_loader_known
+from kbuildpy.loader.lay_out import take_apart
+from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
+from kbuildpy.loader.since import version_of
+from kbuildpy.loader.stages.own_exports import own_exports
+from kbuildpy.loader.stages.versions import module_versions
+from kbuildpy.loader.verdict import Refusal, Undefined
+from kbuildpy.signing.trailer import is_signed
+
+if TYPE_CHECKING:
+    from kbuildpy.signing.verify import SignatureState
+
+Read = TypeVar("Read")
+
+_BTF_MAGIC = 0xEB9F
+
+
+class ModuleParameter(NamedTuple):
+    """A parameter of the module."""
+
+    name: str
+    type: str | None
+    description: str | None
+    mode: int | None
+    """Mode of its file in /sys/module/NAME/parameters, 0 for no file; None where it is not known."""
+
+
+class Btf(NamedTuple):
+    """The module's type information."""
+
+    size: int
+    """Bytes of `.BTF`."""
+    base_size: int
+    """Bytes of `.BTF.base`, a copy of the kernel's types that it refers to; 0 where it has none, and goes on from the
+    types of exactly the kernel that it was built for."""
+    is_sound: bool
+    """Whether it begins as type information does."""
+
+
+class Needs(NamedTuple):
+    """What a module needs, as it states it."""
+
+    modules: tuple[str, ...]
+    """`depends=`"""
+    before: tuple[str, ...]
+    """Soft dependencies that modprobe loads before it."""
+    after: tuple[str, ...]
+    """Those that it loads after it."""
+    weak: tuple[str, ...]
+    """`weakdep=`: modules that it may ask for itself."""
+    firmware: tuple[str, ...]
+    """Files that it may ask for."""
+    namespaces: tuple[str, ...]
+    """Namespaces that it imports."""
+
+
+@dataclass(frozen=True)
+class ModuleInfo:
+    """A module file."""
+
+    file: str
+    """As modinfo prints it."""
+    fields: tuple[Field, ...]
+    """What modinfo prints."""
+    built_for: str
+    """The release in its vermagic; "" where that names none."""
+    machine: str
+    """Its architecture as `kernel.architecture` names it; "" for one that is not known."""
+    kernel: str | None
+    """The release of the kernel that was asked; None where none was."""
+    memory: ModuleMemory | None
+    parameters: tuple[ModuleParameter, ...]
+    exports: tuple[Export, ...]
+    imports: tuple[Import, ...]
+    debug_messages: tuple[DebugMessage, ...]
+    tracepoints: tuple[Tracepoint, ...]
+    matches: tuple[Match, ...]
+    """What its aliases stand for."""
+    signature: SignatureState | None
+    """None for a module that is not signed."""
+    btf: Btf | None
+    """None for a module without type information."""
+    needs: Needs
+    unknown: tuple[tuple[str, str], ...]
+    """What could not be read, and why."""
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values of a field."""
+        return tuple(value for tag, value in self.fields if tag == name)
+
+
+def inspect(contents: bytes, shown: str, kernel: LoaderKernel | None) -> ModuleInfo:
+    """All that is known of the module in `contents`, whose file is called `shown`, in `kernel`.
+
+    Raises `KbuildError` for what is no module: no ELF file, or one without `.modinfo`.
+    """
+    image = ModuleImage(contents, shown)
+    stated = checked_fields(image) + signature_fields(contents)
+    built_for = release_of_vermagic(next((value for tag, value in stated if tag == "vermagic"), ""))
+    machine = _machine(image)
+    reading = _Reading()
+    info = reading.of("its tables", lambda: take_apart(contents, _table_kernel(built_for, machine, kernel)))
+    modes: dict[str, int] = reading.table("its parameters", info, permissions) or {}
+    versions = reading.table("versions of symbols", info, module_versions) or {}
+    return ModuleInfo(
+        file=shown,
+        fields=stated,
+        built_for=built_for,
+        machine=machine,
+        kernel=kernel.release if kernel else None,
+        memory=reading.of("its memory", lambda: _memory(contents, built_for, machine, kernel)),
+        parameters=tuple(_parameters(stated_parameters(stated), modes if info is not None else None)),
+        exports=tuple(reading.table("its exports", info, _exports) or ()),
+        imports=tuple(
+            reading.of("its imports", lambda: imports_of(image, versions, kernel.exports if kernel else None)) or ()
+        ),
+        debug_messages=tuple(reading.table("its debug messages", info, debug_messages) or ()),
+        tracepoints=tuple(reading.table("its tracepoints", info, tracepoints) or ()),
+        matches=tuple(in_words(value for tag, value in stated if tag == "alias")),
+        signature=_signature(contents),
+        btf=_btf(image),
+        needs=_needs(stated),
+        unknown=tuple(reading.unknown),
+    )
+
+
+class _Reading:
+    """Reads parts of a module, and notes those that cannot be read."""
+
+    def __init__(self) -> None:
+        self.unknown: list[tuple[str, str]] = []
+
+    def of(self, what: str, read: Callable[[], Read]) -> Read | None:
+        try:
+            return read()
+        except (Refusal, Undefined) as error:
+            reason = str(error)
+        except KbuildError as error:
+            reason = error.message
+        self.unknown.append((what, reason))
+        return None
+
+    def table(self, what: str, info: LoadInfo | None, read: Callable[[LoadInfo], Read]) -> Read | None:
+        return None if info is None else self.of(what, lambda: read(info))
+
+
+def _machine(image: ModuleImage) -> str:
+    bits = 64 if image.header.is_64bit else 32
+    known = (item for item in ARCHITECTURES if item.elf_machine == image.header.e_machine and item.bits == bits)
+    return next((item.name for item in known), "")
+
+
+def _table_kernel(built_for: str, machine: str, kernel: LoaderKernel | None) -> LoaderKernel:
+    """A kernel by whose rules the module's tables are read: the one it was built for, as far as that is known."""
+    if machine not in NAMES:
+        raise KbuildError(f"modules for {machine or 'such a machine'} are not taken apart here: {KNOWN_MACHINES} are")
+    if kernel is not None and kernel.release == built_for and kernel.machine == machine:
+        return kernel
+    try:
+        version = max(version_of(built_for), since.OLDEST)
+    except ValueError:
+        version = since.OLDEST
+    return LoaderKernel(built_for, version, machine)
+
+
+def _memory(contents: bytes, built_for: str, machine: str, kernel: LoaderKernel | None) -> ModuleMemory:
+    """In `kernel`, else in the one that it was built for, whose configuration is not known then."""
+    if kernel is None and not built_for:
+        raise KbuildError("its vermagic names no kernel", hint="name one with -k")
+    asked = kernel or LoaderKernel(built_for, version_of(built_for), machine)
+    if not is_loader_known(asked.version, asked.machine):
+        raise KbuildError(f"the loader of {asked.release} is not known here: {KNOWN_LOADERS} are")
+    return memory_of(take_apart(contents, asked))
+
+
+def _parameters(stated: list[Parameter], modes: dict[str, int] | None) -> list[ModuleParameter]:
+    """The parameters that are stated, then those that only the table has."""
+    found = [
+        ModuleParameter(item.name, item.type, item.description, None if modes is None else modes.get(item.name))
+        for item in stated
+    ]
+    names = {item.name for item in stated}
+    return found + [
+        ModuleParameter(name, None, None, mode) for name, mode in (modes or {}).items() if name not in names
+    ]
+
+
+def _exports(info: LoadInfo) -> list[Export]:
+    found = own_exports(info).items()
+    return [Export(name, export.gpl_only, export.namespace, export.crc) for name, export in sorted(found)]
+
+
+def _signature(contents: bytes) -> SignatureState | None:
+    if not is_signed(contents):
+        return None
+    # (imports cryptography)
+    from kbuildpy.signing.keyring import Keyring
+    from kbuildpy.signing.verify import verify
+
+    [state] = verify(contents, [Keyring()])
+    return state
+
+
+def _btf(image: ModuleImage) -> Btf | None:
+    section, base = image.section(".BTF"), image.section(".BTF.base")
+    if section is None or not section.size:
+        return None
+    order = "little" if image.header.order == "<" else "big"
+    magic = int.from_bytes(image.section_data(section)[:2], order)  # type: ignore[arg-type]
+    return Btf(section.size, base.size if base else 0, magic == _BTF_MAGIC)
+
+
+def _needs(fields: tuple[Field, ...]) -> Needs:
+    def values(tag: str) -> list[str]:
+        return [value for name, value in fields if name == tag]
+
+    soft: list[Softdeps] = [read_softdeps(value) for value in values("softdep")]
+    return Needs(
+        modules=tuple(name for value in values("depends") for name in value.split(",") if name),
+        before=tuple(name for item in soft for name in item.pre),
+        after=tuple(name for item in soft for name in item.post),
+        weak=tuple(name for value in values("weakdep") for name in value.split()),
+        firmware=tuple(values("firmware")),
+        namespaces=tuple(values("import_ns")),
+    )
