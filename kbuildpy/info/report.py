@@ -21,14 +21,13 @@ from kbuildpy.info.symbols import Export, Import, imports_of
 from kbuildpy.info.tables import DebugMessage, Tracepoint, debug_messages, permissions, tracepoints
 from kbuildpy.kernel.architecture import ARCHITECTURES
 from kbuildpy.kernel.depmod_indexes import Softdeps, read_softdeps
-from kbuildpy.kernel.release import release_of_vermagic
+from kbuildpy.kernel.release import release_of_vermagic, version_of
 from kbuildpy.loader import since
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.known import KNOWN_LOADERS, is_loader_known
 from kbuildpy.loader.lay_out import take_apart
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
-from kbuildpy.loader.since import version_of
 from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.versions import module_versions
 from kbuildpy.loader.verdict import Refusal, Undefined

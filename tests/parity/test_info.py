@@ -22,8 +22,8 @@ from kbuildpy.info.named import BUILT_IN, named_modules
 from kbuildpy.kernel.module_files import read_module
 from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.run import run
-from tests.elf_objects import elf_object
-from tests.parity.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
+from tests.support.elf_objects import elf_object
+from tests.support.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
 
 pytestmark = pytest.mark.parity
 

@@ -21,10 +21,10 @@ from kbuildpy.info.text import as_text, folded
 from kbuildpy.kernel.module_files import module_name, read_module
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.run import run
-from tests.damage import damaged
-from tests.elf_objects import Sec, elf_object
-from tests.parity.shipped_kernels import shipped_kernel
-from tests.terminal import run_on_terminal
+from tests.fuzz.damage import damaged
+from tests.support.elf_objects import Sec, elf_object
+from tests.support.shipped_kernels import shipped_kernel
+from tests.support.terminal import run_on_terminal
 
 pytestmark = pytest.mark.parity
 

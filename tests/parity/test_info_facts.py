@@ -21,9 +21,9 @@ from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.modpost.device_tables import TABLES
 from kbuildpy.run import run
-from tests.parity.cross import LINES
-from tests.parity.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
-from tests.vm.samples import SAMPLES, built_samples
+from tests.support.arm64 import LINES
+from tests.support.samples import SAMPLES, built_samples
+from tests.support.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
 
 pytestmark = pytest.mark.parity
 

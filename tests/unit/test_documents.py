@@ -22,7 +22,6 @@ from kbuildpy.info.memory import ModuleMemory
 from kbuildpy.info.report import inspect
 from kbuildpy.scons import BUILDERS
 from kbuildpy.vm.result import Result, TestResult
-from tests.elf_objects import elf_object
 from tests.support.documents import (
     DOCUMENTS,
     ROOT,
@@ -33,6 +32,7 @@ from tests.support.documents import (
     shell_lines,
     table_rows,
 )
+from tests.support.elf_objects import elf_object
 
 ARCHITECTURE = ROOT / "docs/architecture.md"
 by_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

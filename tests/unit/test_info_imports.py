@@ -12,7 +12,7 @@ from kbuildpy.info.report import ModuleInfo, inspect
 from kbuildpy.info.symbols import Import
 from kbuildpy.info.text import as_text
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
-from tests.elf_objects import Sym, elf_object
+from tests.support.elf_objects import Sym, elf_object
 
 EXPORTS = {
     "free": KernelExport("", 0x1234, False, ""),

@@ -10,13 +10,14 @@ import pytest
 
 from kbuildpy.info.report import ModuleInfo, inspect
 from kbuildpy.kernel.module_files import module_name, read_module
-from kbuildpy.vm import boot, cpio, make_initramfs
-from kbuildpy.vm.initramfs import busybox_for
+from kbuildpy.vm import cpio
+from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
-from tests.parity.shipped_kernels import shipped_kernel
-from tests.vm.kernels import EXPEDITED, NEWEST, image_of, swept
-from tests.vm.loading import in_dependency_order
-from tests.vm.samples import built_samples
+from kbuildpy.vm.qemu import boot
+from tests.support.guest_kernels import EXPEDITED, NEWEST, image_of, swept
+from tests.support.loading import in_dependency_order
+from tests.support.samples import built_samples
+from tests.support.shipped_kernels import shipped_kernel
 
 pytestmark = pytest.mark.vm
 
