@@ -100,7 +100,7 @@ class Manifest:
             yield
         except OSError as error:
             raise KbuildError(
-                f"{self._path}: {error.strerror}: the manifest lacks modules that are done",
+                f"{self._path}: {error.strerror or error}: the manifest lacks modules that are done",
                 hint="make room, and run this again: it goes on with what is left",
             ) from error
 

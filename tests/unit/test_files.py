@@ -92,7 +92,7 @@ def test_a_manifest_is_whole_when_it_is_put_on_the_disk_and_closed_if_that_fails
 
     monkeypatch.setattr(os, "fsync", fsync)
     made = Manifest(path)
-    with pytest.raises(OSError, match="the disk fails"):
+    with pytest.raises(KbuildError, match=f"^{path}: the disk fails"):
         made.close()
     # (with the end that its last line was without)
     assert synced == [len(json.dumps(entry("a"))) + 1]

@@ -36,14 +36,14 @@ def test_finds_modules_by_the_name_that_their_kernels_modules_order_has(line: st
 def test_refuses_modules_of_another_directory(tmp_path: Path) -> None:
     (tmp_path / "drv.ko").touch()
     (tmp_path / "modules.order").write_text(f"{tmp_path}/drv.o\n")
-    with pytest.raises(KbuildError, match="not there"):
+    with pytest.raises(KbuildError, match="missing, but"):
         modules_of_build(tmp_path / "elsewhere", tmp_path)
 
 
 @pytest.mark.parametrize("line", ["/", ".", "..", "{directory}/"])
 def test_refuses_a_damaged_modules_order(line: str, tmp_path: Path) -> None:
     (tmp_path / "modules.order").write_text(line.format(directory=tmp_path) + "\n")
-    with pytest.raises(KbuildError, match="not there, and"):
+    with pytest.raises(KbuildError, match="missing, but"):
         modules_of_build(tmp_path, tmp_path)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,11 @@ from kbuildpy.kbuild.precompiled import _KEPT, _forget_old, _make, _valid, find_
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
 
-def test_a_text_that_was_changed_is_not_read_in_place_of_the_headers(tmp_path: Path) -> None:
+def test_a_text_that_was_changed_is_not_read_in_place_of_the_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # (what was written just before could have been read before that)
+    monkeypatch.setattr(time, "time_ns", lambda: time.clock_gettime_ns(time.CLOCK_REALTIME) + 10**9)
     (tmp_path / "own.h").write_text("struct a { int b; };\n")
     (tmp_path / "autoconf.h").touch()
     text = f'#include "{tmp_path}/own.h"\n'

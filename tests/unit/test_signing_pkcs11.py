@@ -176,7 +176,7 @@ def test_finds_the_certificate_beside_the_key(keys: Path, session: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("damaged", "no X.509 certificate"), ("of an unknown curve", "of a kind that modules")]
+    ("kind", "said"), [("damaged", "not an X.509 certificate"), ("of an unknown curve", "of a kind that modules")]
 )
 def test_a_certificate_that_cannot_be_read_is_named(kind: str, said: str, keys: Path, session: Any) -> None:
     import pkcs11
@@ -369,7 +369,7 @@ def test_stops_when_the_token_is_gone(keys: Path, tmp_path: Path, monkeypatch: p
         key = token_key("k")
         assert key.sign(b"a module", find_hash("sha256"))
         shutil.rmtree(tmp_path / "tokens")
-        with pytest.raises(KeyGoneError, match="object=k: the token fails") as raised:
+        with pytest.raises(KeyGoneError, match="object=k: the token failed") as raised:
             key.sign(b"another module", find_hash("sha256"))
         assert "unplugged" in raised.value.hint
         assert raised.value.__context__ is None
