@@ -68,8 +68,7 @@ def compile_both(place: Path, *options: str, prefix: str = "") -> Path:
     for name, text in (("shared.h", HEADER), ("first.c", FIRST), ("second.c", SECOND)):
         (place / name).write_text(text)
     for name in ("first", "second"):
-        argv = [f"{prefix}gcc", "-O2", "-fno-pic", "-c", *options, place / f"{name}.c", "-o", place / f"{name}.o"]
-        run(argv)
+        run([f"{prefix}gcc", "-O2", "-fno-pic", "-c", *options, place / f"{name}.c", "-o", place / f"{name}.o"])
     emulation = ("-m", "elf_i386") if "-m32" in options else ()
     run([f"{prefix}ld", *emulation, "-r", "-o", place / "all.ko", place / "first.o", place / "second.o"])
     return place / "all.ko"
@@ -148,15 +147,15 @@ def test_every_address_of_a_linked_file_is_addr2lines(options: Sequence[str], tm
     for section in image.sections:
         if section.flags & SHF_EXECINSTR and section.size:
             addresses = range(section.size)
-            argv = ["addr2line", "-i", "-f", "-a", "-e", linked]
             words = "".join(f"{section.address + offset:#x}\n" for offset in addresses)
-            blocks = run(argv, input=words.encode()).text.split("0xffffffff")[1:]
+            shown = run(["addr2line", "-i", "-f", "-a", "-e", linked], input=words.encode()).text
+            blocks = shown.split("0xffffffff")[1:]
             for offset, block in zip(addresses, blocks, strict=True):
                 places = debug.places(section, offset)
                 if places and places[0].function:
                     lines = [line.partition(" (discriminator")[0] for line in block.splitlines()[1:]]
-                    shown = [text for place in places for text in (place.function, f"{place.file}:{place.line or '?'}")]
-                    assert shown == lines
+                    ours = [text for place in places for text in (place.function, f"{place.file}:{place.line or '?'}")]
+                    assert ours == lines
                     compared += 1
     assert compared > 200
 

@@ -26,8 +26,10 @@ class Addr2line(NamedTuple):
 
     def chains(self, section: str, offsets: Sequence[int]) -> list[Chain]:
         """What `addr2line -i -f` says of each of `offsets` in a section; an empty chain where it knows no file."""
-        argv = [f"{self.prefix}addr2line", "-j", section, "-i", "-f", "-a", "-e", self.file]
-        done = run(argv, input="".join(f"{offset:#x}\n" for offset in offsets).encode())
+        done = run(
+            [f"{self.prefix}addr2line", "-j", section, "-i", "-f", "-a", "-e", self.file],
+            input="".join(f"{offset:#x}\n" for offset in offsets).encode(),
+        )
         found: list[list[str]] = []
         for line in done.text.splitlines():
             if line.startswith("0x"):

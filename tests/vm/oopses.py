@@ -24,24 +24,95 @@ FAULTS = {
 
 # {fault} is the line with the bug, {k} the number of the bug. Each is called as NAME_{k}(n).
 SHAPES = {
-    "plain": "static noinline int plain_{k}(int n)\n{{\n\tn += 1;\n\t{fault}\n\treturn n + 1;\n}}\n",
-    "inlined": "static __always_inline int inner_{k}(int n)\n{{\n\tn += 2;\n\t{fault}\n\treturn n;\n}}\n"
-    "static noinline int inlined_{k}(int n)\n{{\n\tn *= 3;\n\treturn inner_{k}(n) + 1;\n}}\n",
-    "deep": "static __always_inline int third_{k}(int n)\n{{\n\t{fault}\n\treturn n;\n}}\n"
-    "static __always_inline int second_{k}(int n)\n{{\n\tif (n)\n\t\tn = third_{k}(n);\n\treturn n;\n}}\n"
-    "static __always_inline int first_{k}(int n)\n{{\n\tfor (int i = 0; i < n; i++)\n\t\tn += second_{k}(i + 1);\n"
-    "\treturn n;\n}}\n"
-    "static noinline int deep_{k}(int n)\n{{\n\tn = first_{k}(n + 1);\n\tn = first_{k}(n + 1);\n\treturn n;\n}}\n",
-    "constprop": "static noinline int const_{k}(int n, int m)\n{{\n\tif (m > 2)\n\t\tn += m;\n\t{fault}\n\treturn n * m;\n}}\n"
-    "static noinline int constprop_{k}(int n)\n{{\n\treturn const_{k}(n, 3) + const_{k}(n + 1, 3);\n}}\n",
-    "isra": "static noinline int part_{k}(const struct many *many)\n{{\n\tint n = many->one;\n\t{fault}\n\treturn n;\n}}\n"
-    "static noinline int isra_{k}(int n)\n{{\n\tstruct many many = {{ .one = n, .two = n }};\n\n"
-    "\treturn part_{k}(&many) + 1;\n}}\n",
-    "cold": "static noinline int cold_{k}(int n)\n{{\n\tif (unlikely(n > 1)) {{\n\t\tnote(n);\n\t\t{fault}\n\t\tnote(n);\n"
-    "\t}}\n\treturn n + 1;\n}}\n",
-    "callback": "static int compare_{k}(const void *key, const void *item)\n{{\n\tint n = *(const int *)item;\n\t{fault}\n"
-    "\treturn n;\n}}\n"
-    "static noinline int callback_{k}(int n)\n{{\n\treturn bsearch(&n, &n, 1, sizeof(n), compare_{k}) != NULL;\n}}\n",
+    "plain": """static noinline int plain_{k}(int n)
+{{
+	n += 1;
+	{fault}
+	return n + 1;
+}}
+""",
+    "inlined": """static __always_inline int inner_{k}(int n)
+{{
+	n += 2;
+	{fault}
+	return n;
+}}
+static noinline int inlined_{k}(int n)
+{{
+	n *= 3;
+	return inner_{k}(n) + 1;
+}}
+""",
+    "deep": """static __always_inline int third_{k}(int n)
+{{
+	{fault}
+	return n;
+}}
+static __always_inline int second_{k}(int n)
+{{
+	if (n)
+		n = third_{k}(n);
+	return n;
+}}
+static __always_inline int first_{k}(int n)
+{{
+	for (int i = 0; i < n; i++)
+		n += second_{k}(i + 1);
+	return n;
+}}
+static noinline int deep_{k}(int n)
+{{
+	n = first_{k}(n + 1);
+	n = first_{k}(n + 1);
+	return n;
+}}
+""",
+    "constprop": """static noinline int const_{k}(int n, int m)
+{{
+	if (m > 2)
+		n += m;
+	{fault}
+	return n * m;
+}}
+static noinline int constprop_{k}(int n)
+{{
+	return const_{k}(n, 3) + const_{k}(n + 1, 3);
+}}
+""",
+    "isra": """static noinline int part_{k}(const struct many *many)
+{{
+	int n = many->one;
+	{fault}
+	return n;
+}}
+static noinline int isra_{k}(int n)
+{{
+	struct many many = {{ .one = n, .two = n }};
+
+	return part_{k}(&many) + 1;
+}}
+""",
+    "cold": """static noinline int cold_{k}(int n)
+{{
+	if (unlikely(n > 1)) {{
+		note(n);
+		{fault}
+		note(n);
+	}}
+	return n + 1;
+}}
+""",
+    "callback": """static int compare_{k}(const void *key, const void *item)
+{{
+	int n = *(const int *)item;
+	{fault}
+	return n;
+}}
+static noinline int callback_{k}(int n)
+{{
+	return bsearch(&n, &n, 1, sizeof(n), compare_{k}) != NULL;
+}}
+""",
 }
 _HEADER = """#include <linux/bsearch.h>
 #include <linux/module.h>
@@ -57,9 +128,29 @@ static int (*volatile absent)(int);
 static noinline __cold void note(int n) { pr_info("note %d\\n", n); }
 """
 # (a function of this name and another size is in main.c)
-_MORE = "static noinline int twin_{k}(int n)\n{{\n\tn ^= 5;\n\t{fault}\n\treturn n - 1;\n}}\nint more_{k}(int n) {{ return twin_{k}(n) + 1; }}\n"
+_MORE = """static noinline int twin_{k}(int n)
+{{
+	n ^= 5;
+	{fault}
+	return n - 1;
+}}
+int more_{k}(int n)
+{{
+	return twin_{k}(n) + 1;
+}}
+"""
 _TWIN = "static noinline int twin_{k}(int n) {{ return zeros[0] + n; }}\n"
-_BESIDE = "static __always_inline int exported_{k}(int n)\n{{\n\t{fault}\n\treturn n;\n}}\nint beside_{k}(int n)\n{{\n\treturn exported_{k}(n) + 1;\n}}\nEXPORT_SYMBOL_GPL(beside_{k});\n"
+_BESIDE = """static __always_inline int exported_{k}(int n)
+{{
+	{fault}
+	return n;
+}}
+int beside_{k}(int n)
+{{
+	return exported_{k}(n) + 1;
+}}
+EXPORT_SYMBOL_GPL(beside_{k});
+"""
 _DECLARED = "int beside_{k}(int n);\nint more_{k}(int n);\n"
 _POKE = """static noinline int bug(int k, int n)
 {{
