@@ -5,7 +5,7 @@ Each command's file has `add_arguments(parser)`, `run(args) -> int` and `EXAMPLE
 when its command is called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography. A new
 command takes a file of its name here and a line in `COMMANDS`.
 
-- Commands: `new`, `init`, `build`, `check`, `keygen`, `sign`, `verify`, `install`, `run`, `info`, `kernels`.
+- Commands: `new`, `init`, `build`, `check`, `keygen`, `sign`, `verify`, `install`, `run`, `info`, `decode`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `check_output`: what `check` prints, in each format.
@@ -45,6 +45,7 @@ COMMANDS = {
     "install": "install modules that were built, as `make -C KDIR M=DIR modules_install` does",
     "run": "load modules in a real kernel, in QEMU, and report complaints of the kernel",
     "info": "show what a module file has: modinfo's fields, memory, imports, devices",
+    "decode": "turn the addresses in a kernel's log into functions, files and lines",
     "kernels": "list the kernel trees that modules can be built against",
 }
 

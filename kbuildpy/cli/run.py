@@ -13,12 +13,15 @@ from pathlib import Path
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.shared_options import add_format, add_kernels, add_quiet, add_verbose, named_path
+from kbuildpy.debug.explain import explainer
+from kbuildpy.debug.subjects import subject_of
 from kbuildpy.errors import KbuildError, UsageError, unexpected
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.printable import printable
 from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.devices import check_devices
 from kbuildpy.vm.kernels import Kernel, find_kernels, kernels_of_releases
+from kbuildpy.vm.located import with_places
 from kbuildpy.vm.programs import GuestTest, read_command, read_test
 from kbuildpy.vm.result import Result, damaged
 from kbuildpy.vm.session import Settings, run_modules
@@ -131,9 +134,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{option} with {len(plan)} kernels: one at a time", hint="name one with -k")
     done: list[Result] = []
     missing = [result.name for result in results]
+    explain = explainer([subject_of(trial.image, trial.file) for trial in trials], Path.cwd())
     for group in chain([results], _run(plan, settings, missing, quiet=args.quiet)):
         of_kernel = []
-        for result in group:
+        for found in group:
+            result = with_places(found, explain)
             of_kernel.append(result)
             if args.format == "text":
                 print(as_text(result), flush=True)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from kbuildpy.debug.explain import explainer
+from kbuildpy.debug.subjects import subject_of
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import replacing
 from kbuildpy.kernel.module_files import module_name
@@ -16,6 +18,7 @@ from kbuildpy.say import complain, say
 from kbuildpy.scons.run_reports import failed_report_of, report_of
 from kbuildpy.vm.describe import as_text, describe_test
 from kbuildpy.vm.kernels import kernel_of_tree
+from kbuildpy.vm.located import with_places
 from kbuildpy.vm.programs import read_test
 from kbuildpy.vm.result import Result
 from kbuildpy.vm.session import Settings, run_modules
@@ -41,7 +44,9 @@ def run_in_kernel(
     kernel = kernel_of_tree(tree)
     tests = tuple(replace(read_test(file), name=name) for file, name in programs)
     ready = replace(settings, tests=tests)
-    results = {result.file: result for result in run_modules(kernel, trials, ready, show=lambda chunk: None)}
+    explain = explainer([subject_of(trial.image, trial.file) for trial in trials], Path.cwd())
+    found = run_modules(kernel, trials, ready, show=lambda chunk: None)
+    results = {result.file: with_places(result, explain) for result in found}
     done = next(iter(results.values())).tests
     for test in done:
         (say if test.passed else complain)(describe_test(test, kernel.release))

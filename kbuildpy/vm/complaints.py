@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from kbuildpy.source_place import NOT_EXPLAINED, Explained
 from kbuildpy.vm.asynchronous import is_asynchronous
 from kbuildpy.vm.report import FORGED
 
@@ -27,10 +28,30 @@ class Complaint:
     """The kernel's lines about it."""
     module: str = ""
     """The module that these lines name, "" if they name none."""
+    explained: Explained = NOT_EXPLAINED
+    """The places in the source that these lines mention."""
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """The kernel's lines with the places, as far as they are known."""
+        return self.explained.lines or self.log
+
+    def title(self) -> list[str]:
+        """What it is, in lines: the place in the module first."""
+        places, problem = self.explained.titles, self.explained.problem
+        if places:
+            return [f"{self.kind}: {places[0]}", *(f"  {text}" for text in (*places[1:], self.words))]
+        return [f"{self.kind}: {self.words}", *([f"  no place: {problem}"] if problem else [])]
 
     def to_json(self) -> dict[str, object]:
         """As `--format json` prints it."""
-        return {"kind": self.kind, "words": self.words, "log": list(self.log)}
+        return {
+            "kind": self.kind,
+            "words": self.words,
+            "where": [place.to_json() for place in self.explained.where],
+            "log": list(self.log),
+            "decoded": list(self.explained.lines),
+        }
 
 
 # kind, what the line looks like, and what it means; the first that fits counts. `{0}` is the line.

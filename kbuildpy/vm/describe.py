@@ -35,11 +35,11 @@ def as_text(result: Result, *, log: bool = True) -> str:
     lines += [f"  dynamic debug: {message}" for message in result.messages]
     lines += [f"  the kernel's remark: {remark}" for remark in result.remarks]
     for complaint in result.complaints:
-        lines.append(f"  {complaint.kind}: {complaint.words}")
+        lines += [f"  {line}" for line in complaint.title()]
         if log:
-            lines += [f"  | {line}" for line in complaint.log[:_LONGEST]]
-            if len(complaint.log) > _LONGEST:
-                lines.append(f"  | ... {len(complaint.log) - _LONGEST} more lines")
+            lines += [f"  | {line}" for line in complaint.text[:_LONGEST]]
+            if len(complaint.text) > _LONGEST:
+                lines.append(f"  | ... {len(complaint.text) - _LONGEST} more lines")
     return "\n".join(map(printable, lines))
 
 
@@ -56,7 +56,8 @@ def describe_test(test: TestResult, kernel: str) -> str:
                 lines.append(f"  not ok: {leaf.name or leaf.number}")
                 lines += [f"    # {remark}" for remark in leaf.diagnostics]
         for complaint in test.complaints:
-            lines += [f"  {complaint.kind}: {complaint.words}", *(f"  | {line}" for line in complaint.log[:_LONGEST])]
+            lines += [f"  {line}" for line in complaint.title()]
+            lines += [f"  | {line}" for line in complaint.text[:_LONGEST]]
         if not leaves:
             lines += [f"  > {line}" for line in test.output[-_LAST:]]
     return "\n".join(map(printable, lines))

@@ -46,7 +46,7 @@ def _add_test(suite: ElementTree.Element, test: TestResult) -> None:
     if test.skipped:
         ElementTree.SubElement(case, "skipped", message=xml_text(test.reason))
     elif not test.passed:
-        lines = [line for complaint in test.complaints for line in complaint.log] or test.output
+        lines = [line for complaint in test.complaints for line in complaint.text] or test.output
         failure = ElementTree.SubElement(case, "failure", type="test", message=xml_text(test.reason))
         failure.text = xml_text("\n".join(lines))
     for point in (leaf for top in test.points for leaf in top.leaves()):
@@ -62,5 +62,5 @@ def _add_test(suite: ElementTree.Element, test: TestResult) -> None:
 def _add_failure(case: ElementTree.Element, tag: str, complaints: Sequence[Complaint]) -> None:
     first = complaints[0]
     failure = ElementTree.SubElement(case, tag, type=first.kind, message=xml_text(first.words))
-    text = [line for complaint in complaints for line in (f"{complaint.kind}: {complaint.words}", *complaint.log)]
+    text = [line for complaint in complaints for line in (*complaint.title(), *complaint.text)]
     failure.text = xml_text("\n".join(text))
