@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -22,17 +22,24 @@ from kbuildpy.cli.shared_options import (
     split_words,
 )
 from kbuildpy.errors import UsageError
+from kbuildpy.kbuild.single_targets import is_single_target
 
 EXAMPLES = (
     "kbuildpy build",
     "kbuildpy build DIR -k all -j2 -o OUT W=1",
     "kbuildpy build DIR -k 6.1.0-56-amd64 --format json",
+    "kbuildpy build DIR x.i x.s drv.ko",
+    "kbuildpy build DIR --compile-commands",
 )
+
+_DATABASE = "compile_commands.json"
+_FORMS = "a target is x.o, x.i, x.s, x.lst, x.ko, x.mod.c, or a subdirectory with a slash"
+_WORDS = f"the module directory (default: here); in place of all modules, single targets in it: {_FORMS}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `kbuildpy build`."""
-    parser.add_argument("words", nargs="*", metavar="DIR | VAR=VALUE", help="the module directory (default: here)")
+    parser.add_argument("words", nargs="*", metavar="DIR | TARGET | VAR=VALUE", help=_WORDS)
     add_kernels(parser)
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=named_path, help="the output directory (default: DIR/build)"
@@ -47,20 +54,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "text (default), or one JSON object for each module and kernel; the build's output goes to standard error",
     )
     parser.add_argument("-K", "--keep-going", action="store_true", help="build what can be built despite errors")
+    parser.add_argument(
+        "--compile-commands",
+        nargs="?",
+        const=_DATABASE,
+        metavar="FILE.json",
+        help=f"write the compile commands for clangd and its kin to this file (default: DIR/{_DATABASE}), now and in "
+        "each later build",
+    )
     parser.add_argument("--allow-empty", action="store_true", help="a Kbuild file without modules is not an error")
 
 
 def run(args: argparse.Namespace) -> int:
     """Build the modules of a directory for one kernel or several; the exit status."""
-    directories, variables = split_words(args.words)
-    if len(directories) > 1:
-        raise UsageError(f"one directory at a time, not {len(directories)}: {', '.join(directories)}")
+    words, database = _database(args)
+    paths, variables = split_words(words)
+    directory, targets = _directory_and_targets(paths)
     jobs = job_count(args) or os.cpu_count() or 1
     if args.format == "json" and (args.dry_run or args.clean):
         raise UsageError("--format json lists the modules that were built: leave out -n and -c")
     if args.verbose:
         variables.setdefault("V", "1")
-    directory = Path(directories[0] if directories else ".")
     from kbuildpy.scons.standalone import build_directory
 
     results: list[dict[str, object]] = []
@@ -79,10 +93,57 @@ def run(args: argparse.Namespace) -> int:
             ],
             allow_empty=args.allow_empty,
             results=results if args.format == "json" else None,
+            targets=targets,
+            compile_commands=_place_of(database, directory),
         )
     for result in results:
         print(json.dumps(result))
     return status
+
+
+def _directory_and_targets(paths: Sequence[str]) -> tuple[Path, list[str]]:
+    """The module directory, and the single targets in it. The first path is the directory if it is one, or no target by
+    its form; every other one is a target.
+
+    Raises `UsageError` for a second directory, and for a word that is no target.
+    """
+    named = bool(paths) and (Path(paths[0]).is_dir() or not is_single_target(paths[0]))
+    directory, targets = (Path(paths[0]), list(paths[1:])) if named else (Path(), list(paths))
+    if targets and not named and not _has_kbuild_file(directory) and _has_kbuild_file(Path(targets[0]).parent):
+        path = Path(targets[0])
+        raise UsageError(f"{path}: no Kbuild file in this directory", hint=f"kbuildpy build {path.parent} {path.name}")
+    others = [word for word in targets if not is_single_target(word)]
+    directories = [word for word in paths if word not in targets or Path(word).is_dir()]
+    if others and Path(others[0]).is_dir():
+        raise UsageError(f"one directory at a time, not {len(directories)}: {', '.join(directories)}")
+    if others:
+        raise UsageError(f"{others[0]}: neither a variable nor a target", hint=_FORMS)
+    return directory, targets
+
+
+def _has_kbuild_file(directory: Path) -> bool:
+    return any((directory / name).is_file() for name in ("Kbuild", "Makefile"))
+
+
+def _database(args: argparse.Namespace) -> tuple[list[str], str | None]:
+    """The words of the call, and the value of --compile-commands: what is no FILE.json is a word that follows it."""
+    value: str | None = args.compile_commands
+    if value is None or value.endswith(".json"):
+        return args.words, value
+    return [value, *args.words], _DATABASE
+
+
+def _place_of(database: str | None, directory: Path) -> Path | None:
+    """The file that `database` names: without a folder, it lies in `directory`, where clangd looks for it. Raises
+    `UsageError` for a folder that is not there."""
+    if database is None:
+        return None
+    place = directory / database if database == _DATABASE else Path(database)
+    if not place.parent.is_dir():
+        raise UsageError(f"{place.parent}: no such directory", hint="--compile-commands=FILE.json names the file")
+    if place.is_dir():
+        raise UsageError(f"{place}: a directory", hint="--compile-commands=FILE.json names the file")
+    return place.absolute()
 
 
 @contextmanager

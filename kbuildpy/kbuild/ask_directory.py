@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,21 +36,23 @@ def ask_directory(
     kbuild_file: Path | None = None,
     coming_sources: Iterable[str] = (),
     overlay: Overlay | None = None,
+    goals: Sequence[str] = (),
 ) -> Plan:
     """What Kbuild would do for `directory` (absolute, physical), or for its subdirectory `below` alone.
 
     `cache` is a file to remember the answer in, unless it is changeable; `kbuild_file` stands in for the directory's
     own Kbuild file; `coming_sources` name sources that will exist when they are needed. What the Kbuild file writes
-    while it is read is written in `overlay`, or else among the sources. Raises `OverlayRefused`, `UsageError` for a
-    directory that Kbuild cannot build in, and `KbuildError` with make's message, file and line for a Kbuild file
-    that make refuses or a source that is missing.
+    while it is read is written in `overlay`, or else among the sources. `goals` are single targets to ask about, in
+    place of all modules. Raises `OverlayRefused`, `UsageError` for a directory that Kbuild cannot build in and for a
+    goal that it cannot make, and `KbuildError` with make's message, file and line for a Kbuild file that make refuses
+    or a source that is missing.
     """
     check_directory_name(directory)
     if not answer.in_directory:
         check_pattern(directory)
     if kbuild_file is None:
         check_kbuild_file(directory)
-    question = DirectoryQuestion(answer, directory, environ, below, kbuild_file, tuple(coming_sources))
+    question = DirectoryQuestion(answer, directory, environ, below, kbuild_file, tuple(coming_sources), tuple(goals))
     if cache is not None:
         known = _recall_plan(cache, question.key, overlay)
         if known is not None:
@@ -66,9 +68,11 @@ def ask_directory(
     return plan
 
 
-def remembered_plan(answer: TreeAnswer, directory: Path, *, environ: Mapping[str, str], cache: Path) -> Plan | None:
+def remembered_plan(
+    answer: TreeAnswer, directory: Path, *, environ: Mapping[str, str], cache: Path, goals: Sequence[str] = ()
+) -> Plan | None:
     """What `ask_directory` remembers in `cache` of its answer for `directory`; None if it would ask."""
-    return _recall_plan(cache, DirectoryQuestion(answer, directory, environ).key, None)
+    return _recall_plan(cache, DirectoryQuestion(answer, directory, environ, goals=tuple(goals)).key, None)
 
 
 def _recall_plan(cache: Path, key: str, overlay: Overlay | None) -> Plan | None:

@@ -16,8 +16,9 @@ from pathlib import Path
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_file_of, depfile_of, format_cmd_file
 from kbuildpy.kbuild.job import Job
+from kbuildpy.kbuild.make_form import make_form
 from kbuildpy.kbuild.plan import BuildStep
-from kbuildpy.kbuild.rules import CHECK_RULES, COMPILE_RULES
+from kbuildpy.kbuild.rules import CHECK_RULES, COMPILE_RULES, SINGLE_RULES
 from kbuildpy.kbuild.run_step import run_step
 from kbuildpy.say import say
 
@@ -35,7 +36,10 @@ def compile_object(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_o
     made_from, exports = CmdFile("", (), frozenset()), False
     with _whole_or_not_at_all(job.object_file, job.cmd_path, depfile_of(job.object_file)):
         for step in job.steps:
-            if step.rule in COMPILE_RULES:
+            if step.rule in SINGLE_RULES:
+                make_form(job, step)
+                made_from = _write_cmd_file(job, step, symbols_of=symbols_of, is_own=is_own)
+            elif step.rule in COMPILE_RULES:
                 made_from = _compile(job, step, symbols_of=symbols_of, is_own=is_own)
                 exports = _exports(job.object_file)
             elif step.rule in CHECK_RULES:
@@ -84,8 +88,20 @@ def _whole_or_not_at_all(*files: Path) -> Iterator[None]:
 def _compile(
     job: Job, step: BuildStep, *, symbols_of: Callable[[str], Iterable[str]], is_own: Callable[[str], bool]
 ) -> CmdFile:
-    """Run the compiler and write the `.cmd` file, from the compiler's depfile."""
+    """Run the compiler and write the `.cmd` file."""
     precompiled = _run_compiler(job, step)
+    return _write_cmd_file(job, step, symbols_of=symbols_of, is_own=is_own, precompiled=precompiled)
+
+
+def _write_cmd_file(
+    job: Job,
+    step: BuildStep,
+    *,
+    symbols_of: Callable[[str], Iterable[str]],
+    is_own: Callable[[str], bool],
+    precompiled: tuple[str, ...] = (),
+) -> CmdFile:
+    """Write the `.cmd` file, from the compiler's depfile."""
     depfile = depfile_of(job.object_file)
     made_from = cmd_file_of(
         depfile,

@@ -27,11 +27,21 @@ class DirectoryQuestion(NamedTuple):
     """The file that replaces the directory's own Kbuild file."""
     coming: tuple[str, ...] = ()
     """The names of sources that will exist when they are needed."""
+    goals: tuple[str, ...] = ()
+    """Single targets (below the directory) that are asked about, in place of all modules."""
 
     @property
     def key(self) -> str:
         """All that the reply depends on, except files."""
         answer, kbuild_file = self.answer, str(self.kbuild_file)
         environment = environment_key(self.environ)
-        question = (answer.variables, str(self.directory), environment, kbuild_file, self.coming, self.below)
+        question = (
+            answer.variables,
+            str(self.directory),
+            environment,
+            kbuild_file,
+            self.coming,
+            self.below,
+            self.goals,
+        )
         return digest(answer.identity, answer.state, question)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,16 +40,27 @@ class Evaluation:
     """Why the system allows no overlay, "" where one was not needed or is there."""
 
 
-def evaluate(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int) -> Evaluation:
-    """The evaluation of `directory`, with output in `out`, after make has carried out the Kbuild file's own rules.
-    Raises `KbuildError` with make's words."""
+def evaluate(
+    answer: TreeAnswer,
+    directory: Path,
+    out: Path,
+    *,
+    environ: Mapping[str, str],
+    jobs: int,
+    goals: Sequence[str] = (),
+) -> Evaluation:
+    """The evaluation of `directory`, with output in `out`, after make has carried out the Kbuild file's own rules; with
+    `goals`, for these single targets alone. Raises `KbuildError` with make's words, `UsageError` for a goal that is
+    none."""
     try:
-        return _evaluate_in_overlay(answer, directory, out, environ=environ, jobs=jobs)
+        return _evaluate_in_overlay(answer, directory, out, environ=environ, jobs=jobs, goals=goals)
     except OverlayRefused as refused:
-        return _evaluate_copy(answer, directory, out, environ=environ, jobs=jobs, refusal=str(refused))
+        return _evaluate_copy(answer, directory, out, environ=environ, jobs=jobs, goals=goals, refusal=str(refused))
 
 
-def look_at(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str]) -> Evaluation:
+def look_at(
+    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], goals: Sequence[str] = ()
+) -> Evaluation:
     """The same for a run that writes nothing: rules of the Kbuild file's own are not carried out, what they made in an
     earlier run is taken."""
     place = out.resolve() / ".kbuildpy/overlay"
@@ -61,7 +72,7 @@ def look_at(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[
             if (place / "upper").is_dir():
                 shutil.copytree(place / "upper", overlay.upper, symlinks=True, ignore=_ignore_special)
             try:
-                plan = ask_directory(answer, directory, environ=environ, overlay=overlay)
+                plan = ask_directory(answer, directory, environ=environ, overlay=overlay, goals=goals)
                 plan = replace(plan, custom=plan.custom or bool(written_files(overlay)))
             finally:
                 leave(overlay)
@@ -69,19 +80,19 @@ def look_at(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[
         layout = Layout(str(directory), str(directory), str(out), cwd, kept)
         return Evaluation(_with_made(plan, layout), layout)
     except OverlayRefused:
-        return _look_at_copy(answer, directory, out, environ=environ)
+        return _look_at_copy(answer, directory, out, environ=environ, goals=goals)
 
 
 def _evaluate_in_overlay(
-    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int
+    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int, goals: Sequence[str]
 ) -> Evaluation:
-    state = out / ".kbuildpy"
+    cache = out / ".kbuildpy" / ("targets.json" if goals else "plan.json")
     real = out.resolve()
     overlay = Overlay(str(directory), str(real / ".kbuildpy/overlay"), str(real))
     forget_outdated(overlay)
 
     def ask() -> Plan:
-        return ask_directory(answer, directory, environ=environ, cache=state / "plan.json", overlay=overlay)
+        return ask_directory(answer, directory, environ=environ, cache=cache, overlay=overlay, goals=goals)
 
     plan = ask()
     layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))
@@ -100,7 +111,7 @@ def _evaluate_in_overlay(
     note_sources(directory, out)
     if made != before:
         # (sources, makefiles or objects may have been made, which the earlier answer does not know)
-        (state / "plan.json").unlink(missing_ok=True)
+        cache.unlink(missing_ok=True)
         plan = ask()
         keep(overlay)
     layout = replace(layout, overlay=overlay)
@@ -119,38 +130,48 @@ def _with_made(plan: Plan, layout: Layout) -> Plan:
 
 
 def _evaluate_copy(
-    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], jobs: int, refusal: str
+    answer: TreeAnswer,
+    directory: Path,
+    out: Path,
+    *,
+    environ: Mapping[str, str],
+    jobs: int,
+    goals: Sequence[str],
+    refusal: str,
 ) -> Evaluation:
     state = out / ".kbuildpy"
-    cache = state / "plan.json"
-    plan = remembered_plan(answer, directory, environ=environ, cache=cache)
+    cache = state / ("targets.json" if goals else "plan.json")
+    generated = state / ("generated_targets.json" if goals else "generated.json")
+    plan = remembered_plan(answer, directory, environ=environ, cache=cache, goals=goals)
     if plan is None:
         # Whether the Kbuild file writes while it is read does not show in its text: the copy tells.
         copy = copy_sources(directory, out)
-        plan = remembered_plan(answer, copy, environ=environ, cache=state / "generated.json")
-        plan = plan or ask_directory(answer, copy, environ=environ)
+        plan = remembered_plan(answer, copy, environ=environ, cache=generated, goals=goals)
+        plan = plan or ask_directory(answer, copy, environ=environ, goals=goals)
         if plan.custom or is_written(directory, out):
             plan = replace(_renamed(plan, Path(plan.directory), directory), custom=True)
         else:
-            plan = ask_directory(answer, directory, environ=environ, cache=cache)
+            plan = ask_directory(answer, directory, environ=environ, cache=cache, goals=goals)
     if not plan.custom:
         layout = Layout(str(directory), str(directory), str(out), answer.working_directory(str(directory)))
         return Evaluation(plan, layout)
     copy, printed = make_sources(answer, plan, out, environ=environ, jobs=jobs)
-    plan = ask_directory(answer, copy, environ=environ, cache=state / "generated.json")
+    plan = ask_directory(answer, copy, environ=environ, cache=generated, goals=goals)
     plan = replace(plan, warnings=plan.warnings.replace(str(copy), str(directory)), custom=True)
     layout = Layout(str(directory), str(copy), str(out), answer.working_directory(str(copy)))
     return Evaluation(plan, layout, printed, refusal)
 
 
-def _look_at_copy(answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str]) -> Evaluation:
+def _look_at_copy(
+    answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], goals: Sequence[str]
+) -> Evaluation:
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         place = Path(scratch).resolve()
         known = copy_path(directory, out)
         if known.is_dir() and (out / ".kbuildpy/sources.json").is_file():
             shutil.copytree(known, copy_path(directory, place), symlinks=True, ignore=_ignore_special)
             shutil.copy2(out / ".kbuildpy/sources.json", place / ".kbuildpy/sources.json")
-        plan = ask_directory(answer, copy_sources(directory, place), environ=environ)
+        plan = ask_directory(answer, copy_sources(directory, place), environ=environ, goals=goals)
         plan = replace(plan, custom=plan.custom or is_written(directory, place))
     evaluated = known if plan.custom and known.is_dir() else directory
     layout = Layout(str(directory), str(evaluated), str(out), answer.working_directory(str(evaluated)))

@@ -16,6 +16,8 @@ from kbuildpy.kbuild.overlay import Overlay
 
 # What Kbuild's commands write beside an object, after its stem.
 _BESIDE = r"\.(?:o|mod|symtypes|symref|usyms|gendwarfksyms\.o|dwo|gcno|ver)"
+# Other forms of a source, which lie beside its object.
+_FORM = re.compile(r"\.(?:i|s|lst|ll|symtypes)$")
 _BEFORE = r"(?<![^\s=,'\"@>(;:])"
 
 
@@ -63,7 +65,8 @@ class Layout:
         return None if self.evaluated in (self.directory, self.out) else (self.evaluated, self.directory)
 
     def relocate(self, command: str, outputs: Iterable[str]) -> str:
-        """`command` with each of `outputs` (nominal objects), and what Kbuild writes beside it, moved to `out`."""
+        """`command` with each of `outputs` (nominal objects, or other forms of a source), and what Kbuild writes beside
+        them, moved to `out`."""
         for name in outputs:
             command = self._move(command, name)
         return command
@@ -81,13 +84,15 @@ class Layout:
 
     def _move(self, command: str, name: str) -> str:
         folder, _, base = name.rpartition("/")
-        stem = base.removesuffix(".o")
+        form = _FORM.search(base)
+        stem = base[: form.start()] if form else base.removesuffix(".o")
+        beside = f"(?:\\.o|{re.escape(form[0])})" if form else _BESIDE
         there = os.path.dirname(self.actual(name))  # noqa: PTH120
         prefix = f"{re.escape(folder)}/" if folder else r"(?:\./)?"
         # (Up to 5.18 CRCs came into an object by way of `.tmp_NAME.ver` and `.tmp_NAME.o`.)
-        hidden = f"{_BEFORE}{prefix}\\.(tmp_)?{re.escape(stem)}(?={_BESIDE})"
-        depfile = f"{_BEFORE}{prefix}\\.{re.escape(stem.replace(',', '_'))}(?=\\.o\\.d)"
-        plain = f"{_BEFORE}{prefix}{re.escape(stem)}(?={_BESIDE}(?![\\w.-]))"
+        hidden = f"{_BEFORE}{prefix}\\.(tmp_)?{re.escape(stem)}(?={beside})"
+        depfile = f"{_BEFORE}{prefix}\\.{re.escape(stem.replace(',', '_'))}(?={beside}\\.d)"
+        plain = f"{_BEFORE}{prefix}{re.escape(stem)}(?={beside}(?![\\w.-]))"
         command = re.sub(hidden, lambda match: f"{there}/.{match[1] or ''}{stem}", command)
         if "," in stem:
             command = re.sub(depfile, lambda _: f"{there}/.{stem.replace(',', '_')}", command)

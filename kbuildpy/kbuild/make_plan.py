@@ -15,6 +15,8 @@ from kbuildpy.kbuild.namespace import entry
 from kbuildpy.kbuild.overlay import Overlay, find_in
 from kbuildpy.kbuild.parse_plan import DirectoryOutput, parse_plan
 from kbuildpy.kbuild.plan import Plan
+from kbuildpy.kbuild.single_targets import goals_for, no_rule
+from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.run import run
 from kbuildpy.similar import similar_file
 
@@ -37,11 +39,19 @@ def make_plan(question: DirectoryQuestion, overlay: Overlay | None) -> Plan:
         if kbuild_file is not None:
             env["KBUILDPY_KBUILD_FILE"] = str(kbuild_file)
         argv = ["make", "-n", "-B", "-f", str(MAKEFILES / "directory.mk"), f"obj={obj}", "need-builtin="]
-        done = run([*argv, "need-modorder=1"], cwd=cwd, env=env, check=False, begin=begin)
+        top = "" if answer.in_directory else f"{directory}/"
+        goals = [f"{top}{goal}" for goal in goals_for(question.goals)]
+        if goals and _knows_singles_by_variable(answer):
+            env["KBUILD_SINGLE_TARGETS"] = " ".join(goals)
+            goals = ["single-build=1"]
+        done = run([*argv, "need-modorder=1", *goals], cwd=cwd, env=env, check=False, begin=begin)
         written = Path(find_in(overlay, str(records)))
         text = written.read_text(errors="surrogateescape") if written.exists() else ""
     if done.returncode != 0:
         said = "what the SConstruct declares" if kbuild_file else "the Kbuild file"
+        unknown = no_rule(directory, done.error_text, base=cwd) if question.goals else None
+        if unknown:
+            raise unknown
         hint = _missing_source_hint(done.error_text, cwd, said)
         raise make_failed(f"{directory}: make refuses {said}", done.error_text, hint=hint)
     output = DirectoryOutput(
@@ -52,9 +62,16 @@ def make_plan(question: DirectoryQuestion, overlay: Overlay | None) -> Plan:
         recipes=done.text,
         warnings=done.error_text,
         overlay=overlay,
+        goals=question.goals,
     )
     plan = parse_plan(answer, output)
     return replace(plan, changeable=True) if asks_anew(dict(answer.variables), question.environ) else plan
+
+
+def _knows_singles_by_variable(answer: TreeAnswer) -> bool:
+    """Whether the tree's Makefile.build takes single targets from a variable, as up to 5.19, and not as goals."""
+    makefile = answer.tree.source / "scripts/Makefile.build"
+    return b"KBUILD_SINGLE_TARGETS" in makefile.read_bytes()
 
 
 def _missing_source_hint(stderr: str, cwd: str, said: str) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.make_output import MAKEFILES
 from kbuildpy.kbuild.modules_order import in_order, order_files
 from kbuildpy.kbuild.overlay import Overlay, find_in
 from kbuildpy.kbuild.plan import BuildStep, ModulePlan, ObjectPlan, Plan, step_of
-from kbuildpy.kbuild.rules import AFTER_COMPILE_RULES, COMPILE_RULES, LINK_RULES, NATIVE_RULES
+from kbuildpy.kbuild.rules import AFTER_COMPILE_RULES, COMPILE_RULES, LINK_RULES, NATIVE_RULES, SINGLE_RULES
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 
 # A Kbuild file that asks the shell or the file system can change its mind without changing its text: by functions, by
@@ -47,6 +47,12 @@ class DirectoryOutput:
     """Standard error."""
     overlay: Overlay | None
     """Where it wrote what the Kbuild file writes while it is read."""
+    goals: tuple[str, ...] = ()
+    """The single targets that it was asked for; none: all modules."""
+
+    def nominal(self, goal: str) -> str:
+        """A goal as make names it."""
+        return f"{self.directory}/{goal}" if self.obj.startswith("/") else goal
 
     @cached_property
     def by_target(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
@@ -68,17 +74,25 @@ def parse_plan(answer: TreeAnswer, output: DirectoryOutput) -> Plan:
     Raises `KbuildError` for two modules of one name, and for modules in Rust.
     """
     directories = [record for record in output.records if "directory" in record]
-    wanted = [name for record in directories for name in record["modules"].split()]
+    wanted = list(dict.fromkeys(name for record in directories for name in record["modules"].split()))
+    files = {goal: _files_of(goal, output, wanted) for goal in output.goals}
+    singles = tuple(_single(name, output) for name in _flat(files) if not name.endswith(".o"))
+    if files:
+        wanted = [name for name in wanted if name in _flat(files)]
     # (make says `modules.order` for `./modules.order`.)
     top = "modules.order" if output.obj == "." else f"{output.obj}/modules.order"
     orders = order_files(output.by_target, top)
-    modules = tuple(_module(target, output) for target in in_order(dict.fromkeys(wanted), orders[0][1]))
+    modules = tuple(_module(target, output) for target in in_order(wanted, orders[0][1]))
     _refuse_two_of_one_name(modules, output.directory)
-    objects = tuple(_object(name, output) for name in dict.fromkeys(name for one in modules for name in one.objects))
+    names = [name for one in modules for name in one.objects]
+    names += [name for name in _flat(files) if name.endswith(".o") and name not in wanted]
+    objects = tuple(_object(name, output) for name in dict.fromkeys(names))
     makefiles = _own_makefiles(answer, output)
     recipes = _raw_recipes(output.recipes)
     foreign = _foreign_records(output, modules)
-    folders = {str(output.directory)} | {str(Path(output.cwd, one.source).parent) for one in objects if one.source}
+    folders = {str(output.directory)} | {
+        str(Path(output.cwd, one.source).parent) for one in (*objects, *singles) if one.source
+    }
     return Plan(
         directory=str(output.directory),
         modules=modules,
@@ -91,7 +105,34 @@ def parse_plan(answer: TreeAnswer, output: DirectoryOutput) -> Plan:
         custom=bool(recipes or foreign),
         needed=_needed(output, foreign, recipes),
         changeable=any(_asks(find_in(output.overlay, name)) for name in makefiles if _is_own(name, answer, output)),
+        goals=tuple(files.items()),
+        singles=singles,
     )
+
+
+def _files_of(goal: str, output: DirectoryOutput, modules: Iterable[str]) -> tuple[str, ...]:
+    """The files that a single target stands for. Raises `UsageError` for a directory without any."""
+    if not goal.endswith("/"):
+        return (output.nominal(goal),)
+    below = f"{os.path.normpath(Path(output.cwd, output.nominal(goal)))}/"
+    found = tuple(name for name in modules if os.path.normpath(Path(output.cwd, name)).startswith(below))
+    if not found:
+        raise UsageError(f"{goal}: no modules there", hint="the Kbuild file descends to no module below it")
+    return found
+
+
+def _flat(files: Mapping[str, Iterable[str]]) -> dict[str, None]:
+    return dict.fromkeys(name for names in files.values() for name in names)
+
+
+def _single(target: str, output: DirectoryOutput) -> ObjectPlan:
+    """Another form of a source. Raises `UsageError` where no rule of Kbuild's makes it."""
+    records = output.of(target, SINGLE_RULES)
+    if not records:
+        raise UsageError(
+            f"{target}: no rule of Kbuild's makes it", hint="ask make: a rule of the Kbuild file's own may"
+        )
+    return ObjectPlan(target, records[0]["source"], tuple(map(step_of, records)))
 
 
 def _module(target: str, output: DirectoryOutput) -> ModulePlan:

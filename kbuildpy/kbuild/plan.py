@@ -98,6 +98,11 @@ class Plan:
     """The objects that make must make because those rules read them."""
     changeable: bool
     """The Kbuild file asks the shell or the file system: the answer can change without its text changing."""
+    goals: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The single targets that were asked for (below the directory), each with the files that it stands for: itself, or
+    the module objects of a subdirectory."""
+    singles: tuple[ObjectPlan, ...] = ()
+    """Those of these files that are another form of a source (`x.i`)."""
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -125,4 +130,6 @@ def plan_from_json(value: dict[str, Any]) -> Plan:
         custom=value["custom"],
         needed=tuple(value["needed"]),
         changeable=value["changeable"],
+        goals=tuple((name, tuple(files)) for name, files in value["goals"]),
+        singles=tuple(ObjectPlan(o["target"], o["source"], steps(o["steps"])) for o in value["singles"]),
     )

@@ -25,8 +25,10 @@ AFTER_COMPILE_RULES = frozenset(
         "warn_shared_object",
     }
 )
+SINGLE_RULES = frozenset({"cpp_i_c", "cc_s_c", "cpp_s_S", "cc_lst_c", "cc_ll_c", "cc_symtypes_c", "cc_symtypes_S"})
+"""Rules that only single targets have: what a source is in another form."""
 LINK_RULES = frozenset({"ld_multi_m", "link_multi-m"})
 _LIST_RULES = frozenset({"mod", "modules_order", "gen_order"})
-NATIVE_RULES = COMPILE_RULES | AFTER_COMPILE_RULES | LINK_RULES | _LIST_RULES
+NATIVE_RULES = COMPILE_RULES | AFTER_COMPILE_RULES | LINK_RULES | SINGLE_RULES | _LIST_RULES
 CHECK_RULES = frozenset({"checksrc", "force_checksrc", "checkdoc"})
 """Rules that only look at the source (sparse, kernel-doc), and say nothing about the object."""

@@ -16,14 +16,14 @@ from kbuildpy.kbuild.job import Job, StandIn
 from kbuildpy.kbuild.namespace import entry
 from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kbuild.prefix_maps import carried_over, records_macros
-from kbuildpy.kbuild.rules import COMPILE_RULES, LINK_RULES
+from kbuildpy.kbuild.rules import COMPILE_RULES, LINK_RULES, SINGLE_RULES
 from kbuildpy.run import how_it_failed
 
 
 def run_step(job: Job, step: BuildStep) -> None:
     """Run `step` of `job`. Raises `CommandError` when it fails; the program has said why on standard error."""
     text = job.layout.relocate(step.command, (job.target, *job.outputs))
-    if step.rule not in COMPILE_RULES:
+    if step.rule not in COMPILE_RULES | SINGLE_RULES:
         # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
         status = _run_text(job, text)
     elif job.stand_in is None or (records_macros(text) and "=" not in job.stand_in.name):
@@ -71,6 +71,6 @@ def _run_text(job: Job, text: str, extra: Sequence[str] = ()) -> int:
 
 
 def _program(step: BuildStep) -> str:
-    if step.rule in COMPILE_RULES:
+    if step.rule in COMPILE_RULES | SINGLE_RULES:
         return "the compiler"
     return "the linker" if step.rule in LINK_RULES else f"Kbuild's {step.rule}"

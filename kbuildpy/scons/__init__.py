@@ -19,8 +19,11 @@ From below:
   `declare_directory` for a whole Kbuild file. What their actions do: `kbuild/compile`, `call_modpost`, `link_module`,
   `post_build_check`.
 
+- `declare_targets`: single targets (`x.i`), which `single_target_words` finds on the command line beside the names of
+  modules (`named_targets`). `compilation_database`: what `env.CompilationDatabase()` writes for them.
+
 `kbuildpy build` has no SConstruct: `standalone` checks the call, `run_standalone` runs SCons over one of ours, and
-`outcomes` tells what came of it.
+`outcomes` tells what came of it. `keep_compile_commands` writes the compile commands that it was asked for.
 """
 
 from __future__ import annotations

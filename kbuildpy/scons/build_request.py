@@ -27,6 +27,10 @@ class BuildRequest(NamedTuple):
     """How many jobs may run at once."""
     options: Sequence[str]
     """Options of SCons: -n, -c, -s, -k."""
+    targets: Sequence[str] = ()
+    """Single targets below the directory; none: all modules."""
+    compile_commands: Path | None = None
+    """The `compile_commands.json` that was asked for (absolute), if one was."""
 
     @property
     def cleans(self) -> bool:

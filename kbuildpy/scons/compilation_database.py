@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`env.CompilationDatabase()`: the commands of module objects for SCons' own `compile_commands.json`.
 
-SCons' tool keeps a list of the objects that its builders make. Kbuild's commands name files from the directory that
-they run in, and SCons writes the project's: so every name is given in full.
+SCons' tool keeps a list of the objects that its builders make, and writes the project's directory as the one that
+commands run in: so every name of Kbuild's is given in full.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ import sys
 from itertools import pairwise
 from typing import Any
 
+from kbuildpy.kbuild.compile_commands import compile_command
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.plan import ObjectPlan
+from kbuildpy.kbuild.tree_answer import TreeAnswer
+
 # Options whose value, a path, is a word of its own.
-_BEFORE_PATH = frozenset({"-I", "-include", "-imacros", "-isystem", "-iquote", "-idirafter", "-o"})
+_BEFORE_PATH = frozenset({"-I", "-include", "-imacros", "-isystem", "-iquote", "-idirafter"})
 
 
-def note_compilation(env: Any, target: Any, source: Any, command: str, *, cwd: str) -> None:
-    """Let the database have `command`, run in `cwd`; the project has loaded SCons' tool for it."""
+def note_compilation(env: Any, target: Any, source: Any, item: ObjectPlan, layout: Layout, answer: TreeAnswer) -> None:
+    """Let the database have the command of the object `item`; the project has loaded SCons' tool for it."""
     entries = vars(sys.modules["SCons.Tool.compilation_db"])["__COMPILATION_DB_ENTRIES"]
-    entries.append((target, source, env, _Command(command, cwd, target, source)))
+    entries.append((target, source, env, _Command(item, layout, answer)))
 
 
 class _Command:
     """A command, for SCons' tool."""
 
-    def __init__(self, command: str, cwd: str, target: Any, source: Any) -> None:
-        self._command, self._cwd, self._target, self._source = command, cwd, target, source
+    def __init__(self, item: ObjectPlan, layout: Layout, answer: TreeAnswer) -> None:
+        self._item, self._layout, self._answer = item, layout, answer
 
     def strfunction(self, *_: Any) -> str:
-        """The command for a database; the compiler's alone, with paths in full."""
-        first = self._command.split(";", 1)[0]
-        words = _with_full_paths(shlex.split(first), self._cwd)
-        words = [word for word in words if not word.startswith("-Wp,-M")]
-        if "-o" in words:
-            words[words.index("-o") + 1] = self._target.get_abspath()
-        node = self._source if self._source.is_derived() else self._source.srcnode()
-        return shlex.join([*words[:-1], node.get_abspath()])
+        """The command for a database, with paths in full."""
+        entry = compile_command(self._item, self._layout, self._answer)
+        return shlex.join(_with_full_paths(entry["arguments"], entry["directory"]))
 
 
 def _with_full_paths(words: list[str], cwd: str) -> list[str]:
@@ -50,8 +50,6 @@ def _with_full_paths(words: list[str], cwd: str) -> list[str]:
             found.append(full(word))
         elif word.startswith("-I") and len(word) > 2:
             found.append(f"-I{full(word[2:])}")
-        elif word.startswith("-fplugin=."):
-            found.append(f"-fplugin={full(word.removeprefix('-fplugin='))}")
         else:
             found.append(word)
     return found

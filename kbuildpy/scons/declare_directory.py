@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from kbuildpy.say import complain, say
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.find_group import find_group
 from kbuildpy.scons.find_project import find_project
-from kbuildpy.scons.group import Group
+from kbuildpy.scons.group import Group, Question
 from kbuildpy.scons.group_nodes import add_plan
 from kbuildpy.scons.object_nodes import declare_unmade
 from kbuildpy.scons.options import is_dry_run, job_count
@@ -42,10 +43,7 @@ def declare_directory(
     project = find_project(env, variables)
     group = find_group(session_of(env), project, str(directory), str(out), label=label)
     plan, layout = _evaluate(env, project, directory, out, label=label)
-    if session_of(env).unread_arguments or not KNOWN_NAMES.issuperset(variables):
-        from kbuildpy.scons.unread import warn_of_unread  # (for variables that are not known)
-
-        warn_of_unread(session_of(env), project, plan, variables)
+    _warn(env, project, plan, variables)
     if not plan.modules:
         empty = _explain_empty(project, directory, plan)
         if on_empty is not None:
@@ -55,7 +53,38 @@ def declare_directory(
     if plan.custom and project.read_only:
         declare_unmade(group, plan, layout, changed=changed_sources(directory, out))
     add_plan(group, plan, layout)
+    group.questions.append(Question(lambda goals: _ask_for_goals(env, group, directory, goals, variables=variables)))
     return group
+
+
+def begin_targets(env: Any, directory: Path, out: Path, *, variables: Mapping[str, Any], label: str = "") -> Group:
+    """The group of `directory` without its modules, to which single targets are added (`declare_targets`). A source or
+    a module that is broken is in the way of no other then."""
+    project = find_project(env, variables)
+    group = find_group(session_of(env), project, str(directory), str(out), label=label)
+    group.unfinished.leave_unknown()
+    group.questions.append(Question(lambda goals: _ask_for_goals(env, group, directory, goals, variables=variables)))
+    return group
+
+
+def _ask_for_goals(
+    env: Any, group: Group, directory: Path, goals: Sequence[str], *, variables: Mapping[str, Any]
+) -> tuple[Plan, Layout]:
+    """The plan for single targets of the directory of `group`."""
+    project, out = group.project, Path(group.out)
+    plan, layout = _evaluate(env, project, directory, out, label=group.label, goals=goals)
+    _warn(env, project, plan, variables)
+    if plan.custom and project.read_only:
+        whole = replace(plan, objects=plan.objects + plan.singles)
+        declare_unmade(group, whole, layout, changed=changed_sources(directory, out))
+    return plan, layout
+
+
+def _warn(env: Any, project: KernelProject, plan: Plan, variables: Mapping[str, Any]) -> None:
+    if session_of(env).unread_arguments or not KNOWN_NAMES.issuperset(variables):
+        from kbuildpy.scons.unread import warn_of_unread  # (for variables that are not known)
+
+        warn_of_unread(session_of(env), project, plan, variables)
 
 
 def _explain_empty(project: KernelProject, directory: Path, plan: Plan) -> KbuildError:
@@ -71,13 +100,16 @@ def _explain_empty(project: KernelProject, directory: Path, plan: Plan) -> Kbuil
     )
 
 
-def _evaluate(env: Any, project: KernelProject, directory: Path, out: Path, *, label: str = "") -> tuple[Plan, Layout]:
+def _evaluate(
+    env: Any, project: KernelProject, directory: Path, out: Path, *, label: str = "", goals: Sequence[str] = ()
+) -> tuple[Plan, Layout]:
     if project.read_only:
-        found = look_at(project.answer, directory, out, environ=project.environ)
+        found = look_at(project.answer, directory, out, environ=project.environ, goals=goals)
         if found.layout.overlay and not is_dry_run(env):
             make_removable(found.layout.overlay)
     else:
-        found = evaluate(project.answer, directory, out, environ=project.environ, jobs=job_count(env))
+        jobs = job_count(env)
+        found = evaluate(project.answer, directory, out, environ=project.environ, jobs=jobs, goals=goals)
     if found.refusal:
         session_of(env).complain_once(
             f"kbuildpy: no overlay over {directory} on this system ({found.refusal}): the Kbuild file's "

@@ -9,9 +9,9 @@ itself with `Module.symvers` and `modules.order`, and the modules of a plan).
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbuildpy.kbuild.cmd_file import cmd_path_of
 from kbuildpy.kbuild.freshness import Freshness
@@ -26,6 +26,15 @@ from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from kbuildpy.modpost.stage import ModpostResult
+
+
+class Question(NamedTuple):
+    """How make is asked for single targets."""
+
+    ask: Callable[[Sequence[str]], tuple[Plan, Layout]]
+    """Answers with the plan for single targets (below the directory), and its layout."""
+    stems: frozenset[str] | None = None
+    """The sources (below the directory, without an ending) that it knows; None: all in the directory."""
 
 
 class Group:
@@ -62,6 +71,13 @@ class Group:
     """The same by their names: the kernel knows a module by its name alone."""
     objects: dict[str, tuple[ObjectPlan, Layout]]
     """The objects of all plans, by their nominal names."""
+    questions: list[Question]
+    """How make is asked for single targets: once for a directory, or once for each declared module."""
+    linked: set[str]
+    """The nominal names of module objects that are linked from others, and of single targets that are another form of a
+    source: those that have nodes."""
+    asked: list[Any] | None
+    """The nodes of the single targets that this run is for; None: it is for all modules."""
     targets: list[Any]
     """The nodes that a build makes unless others are asked for, beside those two."""
     mod_c: list[Any]
@@ -109,6 +125,9 @@ class Group:
         self.modules = []
         self.names = {}
         self.objects = {}
+        self.questions = []
+        self.linked = set()
+        self.asked = None
         self.targets = []
         self.mod_c = []
         self.extra_symbols = {}
@@ -127,7 +146,10 @@ class Group:
         return self.label.rstrip("/")
 
     def default_targets(self) -> list[Any]:
-        """Everything that `make modules` leaves: the modules, `Module.symvers`, each `modules.order`."""
+        """Everything that `make modules` leaves: the modules, `Module.symvers`, each `modules.order`; or the single
+        targets that were asked for."""
+        if self.asked is not None:
+            return self.asked
         return [*self.targets, self.symvers, self.order]
 
     def file(self, path: str) -> Any:

@@ -32,7 +32,7 @@ def modpost_result(group: Group, *, again: bool) -> ModpostResult:
 def prepare_modpost(group: Group) -> None:
     """Do what modpost and the check after the link will need while the first compiler runs: half of their time for a
     small module is that."""
-    if not group.is_prepared:
+    if group.modules and not group.is_prepared:
         group.is_prepared = True
         threading.Thread(target=_prepare, args=(group.project,), daemon=True).start()
 

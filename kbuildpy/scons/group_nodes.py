@@ -66,6 +66,23 @@ def add_plan(group: Group, plan: Plan, layout: Layout) -> list[Any]:
     for *same, nodes in group.plans:
         if same == [plan, layout]:
             return list(nodes)
+    declare_objects(group, plan, layout)
+    for module in plan.modules:
+        _refuse_second(group, module)
+        declare_module_object(group, module, layout)
+        group.modules.append((module, layout))
+    _extend_lists(group, plan, layout)
+    find_extra_symvers(group)
+    made = [declare_module(group, module, layout) for module in plan.modules]
+    group.targets += made
+    group.plans.append((plan, layout, made))
+    _name_targets(group, plan, made)
+    return made
+
+
+def declare_objects(group: Group, plan: Plan, layout: Layout) -> None:
+    """Declare the objects of `plan` that are not linked from others. Raises `KbuildError` for one that is known as
+    another."""
     env = group.project.answer.environment_for(group.project.environ, layout.evaluated)
     for item in plan.objects:
         known = group.objects.get(item.target)
@@ -79,18 +96,15 @@ def add_plan(group: Group, plan: Plan, layout: Layout) -> list[Any]:
             )
     if layout.overlay:
         group.overlays[layout.overlay] = None
-    for module in plan.modules:
-        _refuse_second(group, module)
-        if module.parts:
-            declare_link(group, module, layout, env)
-        group.modules.append((module, layout))
-    _extend_lists(group, plan, layout)
-    find_extra_symvers(group)
-    made = [declare_module(group, module, layout) for module in plan.modules]
-    group.targets += made
-    group.plans.append((plan, layout, made))
-    _name_targets(group, plan, made)
-    return made
+
+
+def declare_module_object(group: Group, module: ModulePlan, layout: Layout) -> None:
+    """Declare the object of a module of several objects."""
+    if module.parts and module.target not in group.linked:
+        group.linked.add(module.target)
+        declare_link(
+            group, module, layout, group.project.answer.environment_for(group.project.environ, layout.evaluated)
+        )
 
 
 def find_extra_symvers(group: Group) -> None:
@@ -113,7 +127,9 @@ def _name_targets(group: Group, plan: Plan, made: Sequence[Any]) -> None:
     if not COMMAND_LINE_TARGETS and not is_help_wanted(env):
         return
     from kbuildpy.scons.named_targets import name_module  # (for targets by name only)
+    from kbuildpy.scons.single_target_words import offer_single_targets
 
+    offer_single_targets(env, group.neighbours)
     for module, node in zip(plan.modules, made, strict=True):
         name = Path(module.name).name
         describe_module(env, name, node.get_internal_path())

@@ -24,6 +24,7 @@ Kernel modules; variables as make and Kbuild know them:
 
 Targets:
   NAME or NAME.ko       one module
+  x.o x.i x.s x.lst     a source compiled, preprocessed, as assembly, as assembly with its lines; DIR/ a subdirectory
 """
 _ALIASES = {
     "install": "install modules below INSTALL_MOD_PATH, and run depmod; -c install takes them away",

@@ -23,6 +23,7 @@ from kbuildpy.scons.call_arguments import name_and_sources, refuse_missing
 from kbuildpy.scons.find_group import find_group
 from kbuildpy.scons.find_project import find_project, output_root
 from kbuildpy.scons.flags import flags_of
+from kbuildpy.scons.group import Question
 from kbuildpy.scons.group_nodes import add_plan
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unread import warn_of_unread
@@ -62,6 +63,16 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     plan = _ask_declared(project, directory, below=below, text=text, state=state, coming=coming)
     warn_of_unread(session, project, plan, variables)
     layout = Layout(str(directory), str(directory), str(out), project.answer.working_directory(str(directory)))
+
+    def ask(goals: Sequence[str]) -> tuple[Plan, Layout]:
+        state_of = state / name
+        return (
+            _ask_declared(project, directory, below=below, text=text, state=state_of, coming=coming, goals=goals),
+            layout,
+        )
+
+    stems = (layout.relative(item.target).removesuffix(".o") for item in plan.objects)
+    group.questions.append(Question(ask, frozenset(stems)))
     return add_plan(group, plan, layout)
 
 
@@ -73,9 +84,16 @@ def _kbuild_file_text(env: Any, name: str, paths: Sequence[str], given: Mapping[
 
 
 def _ask_declared(
-    project: KernelProject, directory: Path, *, below: str, text: str, state: Path, coming: Sequence[str]
+    project: KernelProject,
+    directory: Path,
+    *,
+    below: str,
+    text: str,
+    state: Path,
+    coming: Sequence[str],
+    goals: Sequence[str] = (),
 ) -> Plan:
-    """Evaluate a declared module's Kbuild file, kept as `state`/Kbuild."""
+    """Evaluate a declared module's Kbuild file, kept as `state`/Kbuild, for the module or for single targets."""
     dry = project.read_only
     kbuild_file = (cache_directory() / "declared" / digest(text) if dry else state) / "Kbuild"
     known = kbuild_file.read_text(errors="surrogateescape") if kbuild_file.is_file() else None
@@ -87,9 +105,10 @@ def _ask_declared(
         directory,
         environ=project.environ,
         below=below,
-        cache=None if dry else state / "plan.json",
+        cache=None if dry else state / ("targets.json" if goals else "plan.json"),
         kbuild_file=kbuild_file,
         coming_sources=coming,
+        goals=goals,
     )
 
 

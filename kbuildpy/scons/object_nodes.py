@@ -66,12 +66,30 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         check_line="" if is_silent(group.project.env) else f"  {checks}",
     )
     targets = declare_compile(group, job, source, title=title, headers=lambda: _first_headers(group, item, layout))
-    if "SCons.Tool.compilation_db" in sys.modules:
+    if "SCons.Tool.compilation_db" in sys.modules and item.steps[0].rule == "cc_o_c":
         from kbuildpy.scons.compilation_database import note_compilation
 
-        note_compilation(group.project.env, targets[0], source, item.steps[0].command, cwd=layout.cwd)
+        note_compilation(group.project.env, targets[0], source, item, layout, group.project.answer)
     for step in forced:
         _declare_check(group, replace(job, steps=(step,)), source, title=checks)
+
+
+def declare_form(group: Group, item: ObjectPlan, layout: Layout, env: dict[str, str]) -> None:
+    """The nodes for another form of a source (`x.i`), and its `.cmd` file."""
+    source = group.file(layout.find(layout.absolute(item.source)))
+    job = Job(
+        item.target,
+        item.steps,
+        layout,
+        layout.cwd,
+        env,
+        extra=layout.prefix_map(),
+        verbose=group.project.verbose,
+        whose=group.whose,
+        repeats=group.project.answer.repeats_headers,
+    )
+    title = item.steps[0].quiet
+    declare_compile(group, job, source, title=title, headers=lambda: _first_headers(group, item, layout))
 
 
 def declare_unmade(group: Group, plan: Plan, layout: Layout, *, changed: Collection[str]) -> None:

@@ -19,7 +19,7 @@ _REFUSED = "the Kbuild file, or the kernel tree (above)"
 
 @dataclass(frozen=True)
 class ModuleOutcome:
-    """The result for one module."""
+    """The result for one module, or for a single target."""
 
     file: str
     """The path of the `.ko`."""
@@ -90,6 +90,8 @@ def _outcome(release: str, group: Group | None, failures: Iterable[tuple[str, st
     if group is None:
         return Outcome(release, None, _REFUSED)
     failed = next((text for path, text in failures if path.startswith(f"{group.out}/")), "")
+    if group.asked is not None:
+        return Outcome(release, tuple(map(_module_outcome, group.asked)), failed)
     nodes = [group.file(f"{group.out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
     return Outcome(release, tuple(map(_module_outcome, nodes)), failed)
 

@@ -15,6 +15,7 @@ import SCons.Script.Main
 from SCons.Script.SConscript import global_exports
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.single_targets import is_of_module
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
 from kbuildpy.scons import interrupts
@@ -22,8 +23,9 @@ from kbuildpy.scons.actions import of_os_error, print_error
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.build_request import BuildRequest
 from kbuildpy.scons.cleaning import remove_empty_below
-from kbuildpy.scons.declare_directory import declare_directory
+from kbuildpy.scons.declare_directory import begin_targets, declare_directory
 from kbuildpy.scons.group import Group
+from kbuildpy.scons.keep_compile_commands import keep_compile_commands
 
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
@@ -96,8 +98,19 @@ def declare(env: Any, build: StandaloneBuild) -> None:
             raise SystemExit(failure.status) from error
         build.groups.append(group)
         targets += group.default_targets()
+    if not request.dry:
+        _keep_compile_commands(build)
     # (SCons' message that it is up to date has this name)
     env.Default(env.Alias(request.named, targets))
+
+
+def _keep_compile_commands(build: StandaloneBuild) -> None:
+    try:
+        keep_compile_commands(build.request, build.groups)
+    except KbuildError as error:
+        print_error(error)
+        build.refused = error.status
+        raise SystemExit(error.status) from error
 
 
 def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, *, several: bool) -> Group:
@@ -105,14 +118,17 @@ def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, *, several: boo
     variables = {**request.variables, "KDIR": str(tree.objects)}
     variables.pop("KERNELRELEASE", None)
     session_of(env).use_tree(tree)
-    return declare_directory(
-        env,
-        request.directory,
-        request.out / tree.release,
-        variables=variables,
-        label=f"{tree.release}/" if several else "",
-        on_empty=build.empty.append,
-    )
+    place, label = request.out / tree.release, f"{tree.release}/" if several else ""
+    if request.targets and request.compile_commands is None and not any(map(is_of_module, request.targets)):
+        group = begin_targets(env, request.directory, place, variables=variables, label=label)
+    else:
+        empty = build.empty.append
+        group = declare_directory(env, request.directory, place, variables=variables, label=label, on_empty=empty)
+    if request.targets:
+        from kbuildpy.scons.declare_targets import declare_targets  # (for single targets only)
+
+        group.asked = declare_targets(group, request.targets, group.questions[0].ask)
+    return group
 
 
 def _tell(build: StandaloneBuild, results: list[dict[str, object]] | None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kbuild.lock import lock_output
+from kbuildpy.kbuild.single_targets import target_below
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.say import complain
@@ -28,12 +29,16 @@ def build_directory(
     options: Sequence[str],
     allow_empty: bool,
     results: list[dict[str, object]] | None = None,
+    targets: Sequence[str] = (),
+    compile_commands: Path | None = None,
 ) -> int:
     """Build every module of the Kbuild file in `directory` for `kernels`, into `out`/RELEASE; the exit status.
 
     `variables` are for make; KDIR among them chooses the kernel tree when `kernels` names none. `options` are
     SCons' own. No modules for a kernel are a failure unless `allow_empty`. `results` gets an object for each module and
-    kernel. Raises `KbuildError`.
+    kernel. `targets` are single targets (paths below the directory) to make in place of all modules.
+    `compile_commands` is a file to write compile commands for editors to, by this build and the next ones.
+    Raises `KbuildError`.
     """
     check_directory_name(directory)
     physical = directory.resolve()
@@ -45,7 +50,10 @@ def build_directory(
     trees = tuple(kernel.the_tree() for kernel in found)
     if not kernels and not found[0].by_kdir:
         complain(f"kbuildpy: {found[0].reason}")
-    request = BuildRequest(physical, str(directory), place, trees, dict(variables), jobs, options)
+    below = [target_below(physical, word, base=physical) for word in targets]
+    request = BuildRequest(
+        physical, str(directory), place, trees, dict(variables), jobs, options, below, compile_commands
+    )
     if not (request.dry or request.cleans):
         request.state.mkdir(parents=True, exist_ok=True)
     if not request.dry:

@@ -26,6 +26,7 @@ class Unfinished:
         self._notes = str(top / str(SCons.SConsign.DB_Name))
         self._read_only = read_only
         self._begun = False
+        self._is_partial = False
         self._since = self._found()
 
     def remove_unknown(self, targets: Sequence[Any]) -> None:
@@ -41,6 +42,10 @@ class Unfinished:
             except OSError:
                 continue
 
+    def leave_unknown(self) -> None:
+        """This run does not know all files of the directory: what a killed build left behind stays unknown."""
+        self._is_partial = self._since is not None
+
     def begin(self) -> None:
         """Something is about to be made."""
         if not self._begun and not self._read_only:
@@ -48,11 +53,13 @@ class Unfinished:
             self._marker.parent.mkdir(parents=True, exist_ok=True)
             if not self._marker.exists():
                 self._marker.touch()
-            if self._noted() != self._notes:
+            if self._noted() != self._notes and not self._is_partial:
                 self._owner.write_text(self._notes, errors="surrogateescape")
 
     def end(self) -> None:
         """The run is over; SCons has written its notes, if it could."""
+        if self._is_partial:
+            return
         if (self._begun or self._since is not None) and not self._read_only and _is_noted():
             self._marker.unlink(missing_ok=True)
 

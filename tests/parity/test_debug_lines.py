@@ -14,10 +14,10 @@ from kbuildpy.debug.find_debug_file import find_debug_file
 from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import SHF_EXECINSTR
 from kbuildpy.run import run
-from tests.parity.both import kbuildpy
-from tests.parity.cross import CROSS, CROSS_COMPILE, arm64_tree
 from tests.support.addr2line import Addr2line, Chain, addr2line
-from tests.vm.kernels import one_of, tree_called
+from tests.support.arm64 import CROSS, CROSS_COMPILE, arm64_tree
+from tests.support.builds import kbuildpy
+from tests.support.guest_kernels import one_of, tree_called
 
 pytestmark = pytest.mark.parity
 

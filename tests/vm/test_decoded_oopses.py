@@ -15,17 +15,17 @@ from kbuildpy.debug.explain import explainer
 from kbuildpy.debug.find_modules import Finder
 from kbuildpy.debug.subjects import Subject, read_subject
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.vm import machine_for
 from kbuildpy.vm.describe import describe_test
 from kbuildpy.vm.kernels import kernel_of_tree
 from kbuildpy.vm.located import with_places
+from kbuildpy.vm.machine import machine_for
 from kbuildpy.vm.programs import read_test
 from kbuildpy.vm.result import TestResult
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import read_trial
-from tests.parity.cross import CROSS, CROSS_COMPILE, LINES
 from tests.support.addr2line import Chain, addr2line
-from tests.vm.kernels import tree_called
+from tests.support.arm64 import CROSS, CROSS_COMPILE, LINES
+from tests.support.guest_kernels import tree_called
 from tests.vm.oopses import FAULTS, SHAPES, Bug, build, write_modules
 
 pytestmark = pytest.mark.vm
