@@ -14,6 +14,8 @@
 | keys, certificates, sign-file; signed modules; manifests; a token | `keys`, `signatures`, `manifests`, `softhsm` |
 | kernels to boot: of a line, built small, with our certificate | `guest_kernels`, `small_kernels`, `trusting_kernels` |
 | what a guest does: loads modules, makes system calls, adds keys | `loading`, `system_calls`, `added_keys` |
+| functions and lines by addr2line; clangd's answers; preprocessed sources | `addr2line`, `clangd`, `preprocessed` |
+| a system that refuses namespaces | `no_namespaces` |
 | a command of kbuildpy, called in this process | `command_line` |
 | `kbuildpy run`: its answer; what a guest would have said | `guest_runs`, `guest_logs` |
 | a terminal; interrupts; the project's documents | `terminal`, `interrupts`, `documents` |
