@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kbuildpy.cli.shared_options import add_format, add_kernels, named_path
-from kbuildpy.debug.decode import Decoded, Problem, decode_log, find_among
+from kbuildpy.debug.decode import Decoded, NotDecoded, decode_log, find_among
 from kbuildpy.debug.decoded_text import decoded_lines
 from kbuildpy.debug.find_modules import Finder
 from kbuildpy.debug.subjects import Subject, read_subject, read_vmlinux
@@ -116,7 +116,7 @@ def _as_json(decoded: Decoded, lines: Sequence[str]) -> dict[str, object]:
     }
 
 
-def _told(problems: Sequence[Problem]) -> list[str]:
+def _told(problems: Sequence[NotDecoded]) -> list[str]:
     """Each problem in a line, and each hint once, below the last of its problems."""
     told = []
     for hint in dict.fromkeys(problem.hint for problem in problems):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from kbuildpy.debug.code_symbols import CodeSymbol
 from kbuildpy.debug.find_modules import Finder
-from kbuildpy.debug.log_facts import Kernel, read_facts
+from kbuildpy.debug.log_facts import LoggedKernel, read_facts
 from kbuildpy.debug.log_lines import Mention, read_mentions
 from kbuildpy.debug.subjects import Subject
 from kbuildpy.elf.constants import SHF_EXECINSTR
@@ -25,7 +25,7 @@ _APART = 60
 """Lines between the mentions of two reports."""
 
 
-class Problem(NamedTuple):
+class NotDecoded(NamedTuple):
     """Why a place is not known."""
 
     words: str
@@ -41,11 +41,11 @@ class Decoded(NamedTuple):
     chains: tuple[tuple[Place, ...], ...] = ()
     """The place and those of the calls that it is inlined by, from the innermost on; several such chains where the log
     does not tell which of several functions of one name is meant."""
-    problem: Problem | None = None
+    problem: NotDecoded | None = None
     """Of a module: why there are none."""
 
 
-FindSubject = Callable[[Mention, Kernel], Subject | Problem | None]
+FindSubject = Callable[[Mention, LoggedKernel], Subject | NotDecoded | None]
 """Gets the file that a mention is about; None for the kernel itself, of which nothing is known."""
 
 
@@ -55,10 +55,10 @@ def decode_log(lines: Sequence[str], find: FindSubject, *, release: str = "") ->
     facts = read_facts(lines)
     found: list[Decoded] = []
     for report in _reports(lines, read_mentions(lines)):
-        kernel = Kernel(release) if release else facts.kernel_at(report[0].number)
+        kernel = LoggedKernel(release) if release else facts.kernel_at(report[0].number)
         subjects = [(mention, find(mention, kernel)) for mention in report]
         # (a file of another build can have functions of the same size, at other lines)
-        others: dict[str, Problem] = {}
+        others: dict[str, NotDecoded] = {}
         for mention, subject in subjects:
             if isinstance(subject, Subject) and (problem := _other_build(subject, mention)):
                 others.setdefault(mention.module, problem)
@@ -75,7 +75,7 @@ def decode_log(lines: Sequence[str], find: FindSubject, *, release: str = "") ->
 def find_among(given: Sequence[Subject], finder: Finder, vmlinux: Subject | None = None) -> FindSubject:
     """Takes the `given` modules, those of the right build id or release first; else what `finder` finds."""
 
-    def find(mention: Mention, kernel: Kernel) -> Subject | Problem | None:
+    def find(mention: Mention, kernel: LoggedKernel) -> Subject | NotDecoded | None:
         if not mention.module:
             return vmlinux or finder.kernel(kernel.release, kernel.build_id)
         named = [subject for subject in given if subject.module == mention.module]
@@ -86,19 +86,19 @@ def find_among(given: Sequence[Subject], finder: Finder, vmlinux: Subject | None
         try:
             return finder.module(mention.module, kernel.release) or _no_file(mention.module, kernel.release, finder)
         except KbuildError as error:
-            return Problem(error.message, error.hint)
+            return NotDecoded(error.message, error.hint)
 
     return find
 
 
-def _no_file(module: str, release: str, finder: Finder) -> Problem:
+def _no_file(module: str, release: str, finder: Finder) -> NotDecoded:
     if not release:
-        return Problem(
+        return NotDecoded(
             f"there is no {module}.ko, and the log does not tell the release",
             f"name {module}.ko, or the kernel with -k",
         )
     looked = " and ".join(map(str, finder.places(release)))
-    return Problem(f"there is no {module}.ko", f"name the {module}.ko that was loaded (looked in {looked})")
+    return NotDecoded(f"there is no {module}.ko", f"name the {module}.ko that was loaded (looked in {looked})")
 
 
 def _reports(lines: Sequence[str], mentions: Sequence[Mention]) -> Iterator[list[Mention]]:
@@ -116,23 +116,23 @@ def _reports(lines: Sequence[str], mentions: Sequence[Mention]) -> Iterator[list
         yield report
 
 
-def _other_build(subject: Subject, mention: Mention) -> Problem | None:
+def _other_build(subject: Subject, mention: Mention) -> NotDecoded | None:
     """Why `subject` is not what ran; None if it may be. Of the kernel itself that is no problem worth a word."""
     if not subject.module:
         return None
     hint = f"name the {subject.module}.ko that was loaded"
     if mention.build_id and subject.build_id and not subject.build_id.startswith(mention.build_id):
-        return Problem(
+        return NotDecoded(
             f"{subject.file}: another build: its build id is {subject.build_id}, the log's {mention.build_id}", hint
         )
     if not subject.image.has_symtab:
-        return Problem(f"{subject.file}: it has no symbol table", f"{hint}, before it was stripped")
+        return NotDecoded(f"{subject.file}: it has no symbol table", f"{hint}, before it was stripped")
     symbols = subject.symbols.called(mention.symbol)
     if not symbols:
-        return Problem(f"{subject.file}: another build: it has no {mention.symbol}, which the log names", hint)
+        return NotDecoded(f"{subject.file}: another build: it has no {mention.symbol}, which the log names", hint)
     if not any(symbol.has_size(mention.size) for symbol in symbols):
         sizes = " or ".join(dict.fromkeys(f"{symbol.sizes[0]:#x}" for symbol in symbols))
-        return Problem(
+        return NotDecoded(
             f"{subject.file}: another build: the size of {mention.symbol} is {sizes}, in the log {mention.size:#x}",
             hint,
         )
@@ -147,7 +147,7 @@ def _decode(subject: Subject, mention: Mention) -> Decoded:
         symbols = [symbol for symbol in subject.symbols.called(mention.symbol) if symbol.has_size(mention.size)]
         chains = [_chain(subject, symbol, mention) for symbol in symbols]
     except KbuildError as error:
-        return Decoded(mention, file, problem=Problem(error.message, error.hint))
+        return Decoded(mention, file, problem=NotDecoded(error.message, error.hint))
     known = tuple(dict.fromkeys(chain for chain in chains if chain))
     code = any(symbol.section.flags & SHF_EXECINSTR for symbol in symbols)
     if known or not subject.module or not code:
@@ -155,7 +155,7 @@ def _decode(subject: Subject, mention: Mention) -> Decoded:
     return Decoded(
         mention,
         file,
-        problem=Problem(
+        problem=NotDecoded(
             f"{file}: its debug information does not have {mention.symbol}",
             "build all of its sources with -g (CONFIG_DEBUG_INFO, or KCFLAGS=-g)",
         ),
@@ -169,9 +169,9 @@ def _chain(subject: Subject, symbol: CodeSymbol, mention: Mention) -> tuple[Plac
     return tuple(place if place.function else place._replace(function=mention.symbol) for place in places)
 
 
-def _no_debug_information(subject: Subject) -> Problem:
+def _no_debug_information(subject: Subject) -> NotDecoded:
     if "lib/modules/" in str(subject.file) and "/kernel/" in str(subject.file):
         hint = f"install the debug package of the kernel (Debian: linux-image-{subject.release}-dbg)"
     else:
         hint = "build it with KCFLAGS=-g, or for a kernel with CONFIG_DEBUG_INFO: the code stays the same"
-    return Problem(f"{subject.file}: it has no debug information", hint)
+    return NotDecoded(f"{subject.file}: it has no debug information", hint)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kbuildpy.debug.decode import Decoded, Problem, decode_log
+from kbuildpy.debug.decode import Decoded, NotDecoded, decode_log
 from kbuildpy.debug.decoded_text import chain_texts, decoded_lines
-from kbuildpy.debug.log_facts import Kernel
+from kbuildpy.debug.log_facts import LoggedKernel
 from kbuildpy.debug.log_lines import Mention
 from kbuildpy.debug.subjects import Subject
 from kbuildpy.source_place import Explained
@@ -21,7 +21,7 @@ def explainer(subjects: Sequence[Subject], directory: Path) -> Explain:
     """Explains reports of a kernel in which `subjects` are loaded; paths below `directory` are told from there."""
     by_name = {subject.module: subject for subject in subjects}
 
-    def find(mention: Mention, _: Kernel) -> Subject | Problem | None:
+    def find(mention: Mention, _: LoggedKernel) -> Subject | NotDecoded | None:
         return by_name.get(mention.module)
 
     def explain(lines: Sequence[str], module: str) -> Explained:

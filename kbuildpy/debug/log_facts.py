@@ -22,7 +22,7 @@ _RELEASE = re.compile(
 )
 
 
-class Kernel(NamedTuple):
+class LoggedKernel(NamedTuple):
     """A kernel that wrote lines of a log."""
 
     release: str
@@ -34,20 +34,20 @@ class LogFacts(NamedTuple):
 
     lines: Sequence[int]
     """The numbers of the lines that name a kernel."""
-    kernels: Sequence[Kernel]
+    kernels: Sequence[LoggedKernel]
 
-    def kernel_at(self, number: int) -> Kernel:
+    def kernel_at(self, number: int) -> LoggedKernel:
         """The kernel that wrote line `number`: the last one named before it, else the first of all. Its release is ""
         in a log that names none."""
         if not self.kernels:
-            return Kernel("")
+            return LoggedKernel("")
         return self.kernels[max(bisect_right(self.lines, number) - 1, 0)]
 
 
 def read_facts(lines: Sequence[str]) -> LogFacts:
     """What `lines` tell. A word that cannot be a release counts for nothing: paths are made of it."""
     numbers: list[int] = []
-    kernels: list[Kernel] = []
+    kernels: list[LoggedKernel] = []
     for number, line in enumerate(lines):
         if "ainted" not in line and "Linux version" not in line:
             continue
@@ -57,5 +57,5 @@ def read_facts(lines: Sequence[str]) -> LogFacts:
             build_id = match["build_id"] or ""
             known = next((kernel.build_id for kernel in reversed(kernels) if kernel.release == release), "")
             numbers.append(number)
-            kernels.append(Kernel(release, build_id or known))
+            kernels.append(LoggedKernel(release, build_id or known))
     return LogFacts(numbers, kernels)

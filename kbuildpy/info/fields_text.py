@@ -14,7 +14,7 @@ _COLUMN = 15
 
 
 @dataclass(frozen=True)
-class Parameter:
+class StatedParameter:
     """What `.modinfo` says of a parameter."""
 
     name: str
@@ -22,21 +22,21 @@ class Parameter:
     type: str | None = None
 
 
-def stated_parameters(fields: Iterable[Field]) -> list[Parameter]:
+def stated_parameters(fields: Iterable[Field]) -> list[StatedParameter]:
     """The parameters in `parm` and `parmtype`, in the order in which they are named first; of several descriptions of
     one, the last counts. An entry without a colon is passed over."""
-    found: dict[str, Parameter] = {}
+    found: dict[str, StatedParameter] = {}
     for field in fields:
         if field.name not in ("parm", "parmtype"):
             continue
         name, colon, text = field.value.partition(":")
         if not colon:
             continue
-        known = found.get(name, Parameter(name))
+        known = found.get(name, StatedParameter(name))
         if field.name == "parm":
-            found[name] = Parameter(name, text, known.type)
+            found[name] = StatedParameter(name, text, known.type)
         else:
-            found[name] = Parameter(name, known.description, text)
+            found[name] = StatedParameter(name, known.description, text)
     return list(found.values())
 
 
@@ -63,13 +63,13 @@ def one_field(wanted: str, filename: str, fields: Sequence[Field], *, end: str =
     return "".join(value + end for name, value in fields if name == wanted)
 
 
-def _in_a_list(parameter: Parameter) -> str:
+def _in_a_list(parameter: StatedParameter) -> str:
     if parameter.description is None:
         return f"{parameter.name}:{parameter.type}"
     return _by_itself(parameter)
 
 
-def _by_itself(parameter: Parameter) -> str:
+def _by_itself(parameter: StatedParameter) -> str:
     if parameter.description is None:
         return f"{parameter.name}: ({parameter.type})"
     kind = "" if parameter.type is None else f" ({parameter.type})"

@@ -15,7 +15,7 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.info.devices import Match, in_words
 from kbuildpy.info.fields import Field, checked_fields, signature_fields
-from kbuildpy.info.fields_text import Parameter, stated_parameters
+from kbuildpy.info.fields_text import StatedParameter, stated_parameters
 from kbuildpy.info.memory import ModuleMemory, memory_of
 from kbuildpy.info.symbols import Export, Import, imports_of
 from kbuildpy.info.tables import DebugMessage, Tracepoint, debug_messages, permissions, tracepoints
@@ -51,7 +51,7 @@ class ModuleParameter(NamedTuple):
     """Mode of its file in /sys/module/NAME/parameters, 0 for no file; None where it is not known."""
 
 
-class Btf(NamedTuple):
+class BtfSections(NamedTuple):
     """The module's type information."""
 
     size: int
@@ -104,7 +104,7 @@ class ModuleInfo:
     """What its aliases stand for."""
     signature: SignatureState | None
     """None for a module that is not signed."""
-    btf: Btf | None
+    btf: BtfSections | None
     """None for a module without type information."""
     needs: Needs
     unknown: tuple[tuple[str, str], ...]
@@ -199,7 +199,7 @@ def _memory(contents: bytes, built_for: str, machine: str, kernel: LoaderKernel 
     return memory_of(take_apart(contents, asked))
 
 
-def _parameters(stated: list[Parameter], modes: dict[str, int] | None) -> list[ModuleParameter]:
+def _parameters(stated: list[StatedParameter], modes: dict[str, int] | None) -> list[ModuleParameter]:
     """The parameters that are stated, then those that only the table has."""
     found = [
         ModuleParameter(item.name, item.type, item.description, None if modes is None else modes.get(item.name))
@@ -227,13 +227,13 @@ def _signature(contents: bytes) -> SignatureState | None:
     return state
 
 
-def _btf(image: ModuleImage) -> Btf | None:
+def _btf(image: ModuleImage) -> BtfSections | None:
     section, base = image.section(".BTF"), image.section(".BTF.base")
     if section is None or not section.size:
         return None
     order = "little" if image.header.order == "<" else "big"
     magic = int.from_bytes(image.section_data(section)[:2], order)  # type: ignore[arg-type]
-    return Btf(section.size, base.size if base else 0, magic == _BTF_MAGIC)
+    return BtfSections(section.size, base.size if base else 0, magic == _BTF_MAGIC)
 
 
 def _needs(fields: tuple[Field, ...]) -> Needs:
