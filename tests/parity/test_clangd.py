@@ -12,13 +12,13 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.test_compilation_database import without_markers
 from tests.support.arm64 import CROSS, arm64_tree
 from tests.support.builds import kbuildpy
 from tests.support.clangd import clangd_errors
 from tests.support.kbuild_sources import module, write_sources
 from tests.support.kernel_trees import trees, usual_tree
 from tests.support.packages import unpacked
+from tests.support.preprocessed import without_markers
 from tests.support.samples import SAMPLES
 from tests.support.scons_project import HEAD, PAIR, SConsProject
 

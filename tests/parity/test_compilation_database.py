@@ -13,6 +13,7 @@ import pytest
 from kbuildpy.run import run
 from tests.support.builds import make
 from tests.support.kernel_trees import newest_tree_first, tree_of_release
+from tests.support.preprocessed import without_markers
 from tests.support.scons_project import HEAD, PAIR, SConsProject
 
 pytestmark = pytest.mark.parity
@@ -26,10 +27,6 @@ def preprocessed(entry: dict[str, Any]) -> list[str]:
     where = words.index("-o")
     done = run([*words[:where], *words[where + 2 :], "-E"], cwd=entry["directory"])
     return without_markers(done.text)
-
-
-def without_markers(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 @pytest.mark.parametrize("release", newest_tree_first())

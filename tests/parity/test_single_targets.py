@@ -15,10 +15,10 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from tests.parity.test_sources_untouched import REFUSING
 from tests.support.builds import REPRODUCIBLE, kbuildpy, listing
 from tests.support.kbuild_sources import exporting, module, write_sources
 from tests.support.kernel_trees import newest_tree_first, private_tree, tree_of_release, trees, usual_tree
+from tests.support.namespaces import REFUSING
 from tests.support.packages import early_tree, newer_kernel, other_compiler, unpacked
 from tests.support.samples import SAMPLES
 from tests.support.scons_project import HEAD, PAIR, SConsProject

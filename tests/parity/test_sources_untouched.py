@@ -26,15 +26,11 @@ from kbuildpy.run import run
 from tests.support.builds import REPRODUCIBLE, assert_equal, assert_refused_alike, build_both, kbuildpy, listing
 from tests.support.kbuild_sources import Sources, assert_same, both, module, says, write_sources
 from tests.support.kernel_trees import newest_tree_first, tree_of_release, trees
+from tests.support.namespaces import REFUSING
 from tests.support.packages import other_compiler
 
 pytestmark = pytest.mark.parity
 
-# Runs a program where it can have no mount namespace of its own.
-REFUSING = [
-    *("unshare", "--user", "--map-root-user"),
-    *("sh", "-c", 'echo 0 >/proc/sys/user/max_mnt_namespaces && exec "$@"', "sh"),
-]
 
 NOBODY = 65534
 # Runs a program as an ordinary user; Python and its packages may be in root's home.

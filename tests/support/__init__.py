@@ -9,6 +9,8 @@
 | kernels with their modules, as distributions ship them | `shipped_kernels`, `shipped_modules` |
 | sources of modules: the samples, a Kbuild file's, modules that go wrong | `samples`, `kbuild_sources`, `bad_modules` |
 | a build by make and by kbuildpy; by SCons; an edit of a source | `builds`, `scons_project`, `edits` |
+| a place without mount namespaces | `namespaces` |
+| what the preprocessor or clangd makes of a source | `preprocessed`, `clangd` |
 | both modposts; both installers | `modposts`, `installs` |
 | ELF objects; what the loader knows of one; types (BTF) | `elf_objects`, `loader_info`, `btf_draft` |
 | keys, certificates, sign-file; signed modules; manifests; a token | `keys`, `signatures`, `manifests`, `softhsm` |
