@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "is no module or cannot be read; 2 the call was wrong."
     )
     parser.add_argument(
-        "files",
+        "words",
         nargs="+",
         metavar="FILE | DIR | NAME",
         help="modules, directories of them, or the names or aliases of modules that the kernel has",
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     kernels = _Kernels(args)
     found: list[ModuleInfo] = []
     failed = False
-    for word in args.files:
+    for word in args.words:
         if not word:
             raise UsageError("an empty name")
         try:
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
             for module in named_modules(word, lambda: kernels.own_modules):
                 failed |= not _print_guarded(module, args, kernels, found)
         except UsageError as error:
-            if len(args.files) == 1:
+            if len(args.words) == 1:
                 raise
             _complain(error)
             failed = True

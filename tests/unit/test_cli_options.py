@@ -84,6 +84,10 @@ def test_files_may_be_named_before_and_after_options(command: str) -> None:
         cli._parse([command, "a.ko", "-k", "6.1", ""])
 
 
+def test_info_takes_names_as_they_are_before_and_after_options() -> None:
+    assert cli._parse(["info", "pci:v00008086", "-k", "6.1", "loop"]).words == ["pci:v00008086", "loop"]
+
+
 def test_run_takes_directories(tmp_path: Path) -> None:
     for name in ("b.ko", "sub/a.ko.xz", "sub/text"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
