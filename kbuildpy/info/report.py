@@ -28,6 +28,7 @@ from kbuildpy.loader.known import KNOWN_LOADERS, is_loader_known
 from kbuildpy.loader.lay_out import take_apart
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
+from kbuildpy.loader.since import Version
 from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.versions import module_versions
 from kbuildpy.loader.verdict import Refusal, Undefined
@@ -182,21 +183,25 @@ def _table_kernel(built_for: str, machine: str, kernel: LoaderKernel | None) -> 
         raise KbuildError(f"modules for {machine or 'such a machine'} are not taken apart here: {KNOWN_MACHINES} are")
     if kernel is not None and kernel.release == built_for and kernel.machine == machine:
         return kernel
-    try:
-        version = max(version_of(built_for), since.OLDEST)
-    except ValueError:
-        version = since.OLDEST
-    return LoaderKernel(built_for, version, machine)
+    return LoaderKernel(built_for, max(_version(built_for) or since.OLDEST, since.OLDEST), machine)
 
 
 def _memory(contents: bytes, built_for: str, machine: str, kernel: LoaderKernel | None) -> ModuleMemory:
     """In `kernel`, else in the one that it was built for, whose configuration is not known then."""
-    if kernel is None and not built_for:
-        raise KbuildError("its vermagic names no kernel", hint="name one with -k")
-    asked = kernel or LoaderKernel(built_for, version_of(built_for), machine)
+    version = _version(built_for)
+    if kernel is None and version is None:
+        raise KbuildError("its vermagic names no kernel; name one with -k")
+    asked = kernel or LoaderKernel(built_for, version or since.OLDEST, machine)
     if not is_loader_known(asked.version, asked.machine):
         raise KbuildError(f"the loader of {asked.release} is not known here: {KNOWN_LOADERS} are")
     return memory_of(take_apart(contents, asked))
+
+
+def _version(release: str) -> Version | None:
+    try:
+        return version_of(release)
+    except ValueError:
+        return None
 
 
 def _parameters(stated: list[StatedParameter], modes: dict[str, int] | None) -> list[ModuleParameter]:

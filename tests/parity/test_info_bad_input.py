@@ -125,6 +125,14 @@ def test_strings_that_a_terminal_or_a_browser_would_obey_are_escaped() -> None:
     page.encode()
 
 
+@pytest.mark.parametrize(
+    "vermagic", [b"", b"vermagic=6\0", b"vermagic=6-x SMP\0", b"vermagic=SMP\0", b"vermagic=5.10.0 SMP\0"]
+)
+def test_a_vermagic_without_a_kernel_that_is_known_leaves_the_layout_open(vermagic: bytes) -> None:
+    info = inspect(elf_object([], [], modinfo=b"license=GPL\0" + vermagic), "a.ko", None)
+    assert info.memory is None and "its memory" in dict(info.unknown)
+
+
 def test_a_terminal_gets_nothing_that_it_obeys(tmp_path: Path) -> None:
     """(and many aliases as a few lines)"""
     file = tmp_path / "a.ko"
