@@ -56,7 +56,7 @@ def refused(*words: str | Path, status: int = 1, env: dict[str, str] | None = No
 def test_refuses_a_directory_where_nothing_was_built(tmp_path: Path) -> None:
     tree = usual_tree()
     said = refused(tmp_path, "-k", str(tree.objects), "--root", str(tmp_path / "root"))
-    assert f"no modules for {tree.release} there" in said
+    assert f"no modules were built for {tree.release}" in said
     assert f"kbuildpy build {tmp_path} -k {tree.release}" in said
     assert not (tmp_path / "root").exists()
 
@@ -66,7 +66,7 @@ def test_refuses_a_module_that_modules_order_names_and_is_not_there(hello: Built
     shutil.copytree(hello.ours, out)
     (out / "modules.order").write_text("hello.ko\nmissing.ko\n")
     said = refused(tmp_path, "-k", str(hello.tree.objects), "--root", str(tmp_path / "root"))
-    assert f"{out}/missing.ko: not there" in said
+    assert f"{out}/missing.ko: missing" in said
 
 
 def test_refuses_a_module_of_another_release(hello: Built, many: list[Path], tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_refuses_a_module_of_another_release(hello: Built, many: list[Path], tmp
     if not others:
         pytest.skip("one kernel tree here")
     said = refused(many[0], "-k", str(others[0].objects), "--root", str(tmp_path / "root"))
-    assert f"built for {hello.tree.release}, and {others[0].release} would not load it" in said
+    assert f"built for {hello.tree.release}, so {others[0].release} would not load it" in said
     assert not (tmp_path / "root").exists()
 
 

@@ -243,7 +243,8 @@ def test_a_kernel_that_is_installed_without_headers_is_opened_by_its_release(tmp
         assert kernel.release == tree.release
         _assert_like_symvers(kernel.exports, tree)
         assert kernel.missing == {
-            Fact.CONFIG: f"it is not in {boot}/vmlinuz-{tree.release}, and there is no config-{tree.release} beside it"
+            Fact.CONFIG: f"it is not in {boot}/vmlinuz-{tree.release}, "
+            f"and there is no config-{tree.release} beside the image"
         }
 
 

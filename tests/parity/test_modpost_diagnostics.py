@@ -282,7 +282,7 @@ def test_a_later_symvers_counts(built: Built) -> None:
     [
         ("0x1\tsymbol\towner\tEXPORT_SYMBOL", "4 fields"),
         ("0xyz\tsymbol\towner\tEXPORT_SYMBOL\t", "is no CRC"),
-        ("0x1\t\towner\tEXPORT_SYMBOL\t", "no symbol"),
+        ("0x1\t\towner\tEXPORT_SYMBOL\t", "the symbol or the owner is missing"),
         ("0x1\tsym\0bol\towner\tEXPORT_SYMBOL\t", "2 fields"),
         ("0x1\tsymbol\tow\0ner\tEXPORT_SYMBOL\t", "3 fields"),
         ("", "empty line"),
