@@ -306,5 +306,5 @@ def test_a_shell_sees_the_module_and_leaving_it_removes_that(terminal: Terminal,
 
 def test_a_guest_that_is_ended_from_its_shell_is_a_complaint(terminal: Terminal) -> None:
     terminal.type(b"\x01x")
-    terminal.expect(b"it was not removed: the kernel was ended while it was loaded")
+    terminal.expect(b"it was not removed: the kernel was stopped while it was loaded")
     assert terminal.end() == 1
