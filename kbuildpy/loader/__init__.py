@@ -20,5 +20,5 @@ To add a check that the next kernel's loader makes: name its version in `since`,
 (or a new file, called in `load_module`), and add a case to tests/vm/referee/damage/ that damages a module so that the
 real kernel refuses it: the referee compares errno and line. The kernel's message goes into
 tests/vm/referee/messages.tsv, a refusal without one into tests/vm/referee/silent.py, a new file of damages into
-`STAGES` of its folder. A newer kernel line is named in tests/vm/kernels.py and tests/parity/packages.py.
+`STAGES` of its folder. A newer kernel line is named in tests/support/guest_kernels.py and tests/support/packages.py.
 """
