@@ -424,7 +424,9 @@ def test_an_oops_in_a_test_is_its_modules_fault(command: Run) -> None:
     done = command("trouble", "--timeout", "3", "--", "sh", "-c", f"echo oops >{WRITE}")
     assert done.returncode == 1
     assert re.search(r"^sh -c .*: failed: oops: the kernel oopsed: ", done.text, re.MULTILINE)
-    assert re.search(r"trouble\.ko .*\n(.*\n)*  oops: the kernel oopsed", done.text)
+    # (the place in the source stands before it)
+    assert re.search(r"trouble\.ko .*\n(.*\n)*  oops: \w+ \(trouble\.c:\d+\)", done.text)
+    assert re.search(r"trouble\.ko .*\n(.*\n)*.*the kernel oopsed", done.text)
 
 
 def test_a_guest_goes_on_for_a_while_with_what_is_built_in(command: Run) -> None:
