@@ -20,7 +20,7 @@ def readable(filename: str) -> Iterator[None]:
     `filename`."""
     try:
         yield
-    except (DamagedDebugInfo, IndexError, StructError) as error:
+    except (DamagedDebugInfo, IndexError, OverflowError, StructError) as error:
         what = str(error) if isinstance(error, DamagedDebugInfo) else "a section ends too early"
         raise KbuildError(
             f"{filename}: its debug information is damaged: {what}", hint="build the file again, or copy it again"

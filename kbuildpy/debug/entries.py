@@ -134,7 +134,7 @@ class EntryReader:
             return 0
         before, form = entry.sibling
         size = FIXED.get(form)
-        if size is None or form == forms.FORM_REF_ADDR:
+        if size not in (1, 2, 4, 8):
             return 0
         sibling = self.header.start + self.info.plain(at + before, size)
         return sibling if sibling <= self.header.stop else 0

@@ -109,6 +109,8 @@ def _read_header(
         raise DamagedDebugInfo(f"a line program of version {version} ends at {stop:#x}")
     if version >= 5:
         address_size = section.plain(at, 1)
+        if address_size not in (4, 8):
+            raise DamagedDebugInfo(f"a line program has addresses of {address_size} bytes")
         at += 2
     program = at + offset_size + section.plain(at, offset_size)
     at += offset_size

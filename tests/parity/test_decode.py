@@ -369,3 +369,33 @@ def test_damaged_debug_information_is_one_error(options: tuple[str, ...], tmp_pa
             continue
         outcomes |= {each.problem.words.partition(": ")[2][:20] if each.problem else "" for each in found}
     assert "" in outcomes and any("debug information is" in text or "its debug" in text for text in outcomes), outcomes
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "said"),
+    [
+        # (the size of an address: read_lines)
+        (".debug_line", lambda contents: contents[:6] + b"\5" + contents[7:], "has addresses of 5 bytes"),
+        # (DW_AT_sibling in DW_FORM_ref4, made DW_FORM_flag_present, which has no bytes)
+        (".debug_abbrev", lambda contents: contents.replace(b"\1\x13", b"\1\x19"), ""),
+        # (every number of a list of ranges reaches far beyond the section)
+        (".debug_rnglists", lambda contents: b"\xff" * len(contents), ""),
+    ],
+)
+def test_odd_sizes_in_debug_information_are_one_error(
+    section: str, change: Callable[[bytes], bytes], said: str, tmp_path: Path, decode: Decode
+) -> None:
+    module = compile_module(tmp_path / "drv", "-gdwarf-5")
+    line = f"RIP: 0010:{address(module, 'begin')}"
+    image = ModuleImage.from_path(module)
+    found = image.section(section)
+    assert found is not None
+    before = image.section_data(found)
+    after = change(before)
+    assert len(after) == len(before) and after != before
+    contents = image.contents
+    module.write_bytes(contents[: found.offset] + after + contents[found.offset + found.size :])
+    status, lines, told = decode([line], module)
+    assert lines[0].startswith(line)
+    assert status in ((1,) if said else (0, 1))
+    assert said in told and "Traceback" not in told

@@ -82,11 +82,12 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_every_oops_is_told_with_the_line_of_the_bug(ran: Ran) -> None:
     told = {}
     for bug in ran.bugs:
-        [complaint] = ran.tests[bug.number].complaints
-        # (strlen() is inlined, too)
-        own = [place for place in complaint.explained.where if Path(place.file).parent == bug.file.parent]
-        told[bug] = own and (own[0].function, own[0].file, own[0].line)
-    assert told == {bug: (bug.function, str(bug.file), bug.line) for bug in ran.bugs}
+        # (of a loop that warns there is one for each call; and strlen() is inlined, too)
+        told[bug] = {
+            next((place for place in complaint.explained.where if Path(place.file).parent == bug.file.parent), None)
+            for complaint in ran.tests[bug.number].complaints
+        }
+    assert told == {bug: {(bug.function, str(bug.file), bug.line)} for bug in ran.bugs}
 
 
 def test_the_report_begins_with_the_place(ran: Ran) -> None:

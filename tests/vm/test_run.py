@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +56,12 @@ def ran(line: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     )
     results = {item["name"]: item for item in map(json.loads, done.text.splitlines())}
     return Ran(results, done)
+
+
+def source_line(result: dict[str, Any]) -> str:
+    """The line of the source where the first complaint is."""
+    place, *_ = result["complaints"][0]["where"]
+    return str(Path(place["file"]).read_text().splitlines()[place["line"] - 1].strip())
 
 
 def require(ran: Ran, line: str, *names: str) -> None:
@@ -136,6 +144,7 @@ def test_a_warning_is_a_complaint_with_its_trace(ran: Ran) -> None:
     assert ran.results["warns"]["reason"].startswith("the kernel warned: something is odd (WARNING: ")
     assert "something is odd" in "\n".join(ran.results["warns"]["log"])
     assert "test_init+0x" in ran.log("warns") and "do_one_initcall" in ran.log("warns")
+    assert source_line(ran.results["warns"]).startswith('WARN(1, "something is odd')
 
 
 def test_an_init_function_that_returns_a_positive_number_is_a_complaint(ran: Ran, line: str) -> None:
@@ -151,6 +160,8 @@ def test_an_oops_is_shown_with_its_trace(ran: Ran, line: str, name: str, functio
     assert f"test_{function}+0x" in ran.log(name) and f"[{name}]" in ran.log(name)
     assert ran.results[name]["loaded"] == (function == "exit")
     assert not ran.results[name]["removed"]
+    assert ran.results[name]["complaints"][0]["where"][0]["function"] == f"test_{function}"
+    assert source_line(ran.results[name]).startswith("*nowhere = 1;")
 
 
 @pytest.mark.parametrize(
