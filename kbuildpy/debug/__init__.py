@@ -17,6 +17,6 @@ From the log to an address:
 - `subjects`: the files that a log is decoded with; `find_modules`, `find_debug_file`: where these are looked for.
 - `decode`: both together; `decoded_text`: the log with its places.
 
-The formats are those of DWARF 4 and 5. pyelftools reads them too, but takes a second for what is looked up here in
-20 ms: it decodes every entry on the way.
+The formats are those of DWARF 4 and 5. pyelftools reads them too, but applies all relocations of a module first: for
+one of 2 MB that takes 2 s, and a place takes 20 ms here.
 """
