@@ -13,14 +13,8 @@ def read_aranges(section: DebugSection) -> Iterator[tuple[int, int, int]]:
     """Each range as its first address, the first one behind it, and the offset of its unit in `.debug_info`."""
     at, end = 0, len(section.contents)
     while at < end:
-        start, length, offset_size = at, section.plain(at, 4), 4
-        at += 4
-        if length == 0xFFFFFFFF:
-            length, offset_size = section.plain(at, 8), 8
-            at += 8
-        stop = at + length
-        if stop > end or not length:
-            raise DamagedDebugInfo(f"the set at {start:#x} of .debug_aranges reaches beyond its end")
+        start = at
+        at, stop, offset_size = section.initial_length(at)
         unit = section.number(at + 2, offset_size)
         size = section.plain(at + 2 + offset_size, 1)
         at += 4 + offset_size

@@ -23,6 +23,8 @@ from kbuildpy.elf.relocations import ORDER, decode_entries, entry_size
 
 _SHF_COMPRESSED = 0x800
 _ELFCOMPRESS_ZLIB, _ELFCOMPRESS_ZSTD = 1, 2
+_DWARF_64 = 0xFFFFFFFF
+"""An initial length that stands for one of 8 bytes behind it."""
 _FIRST, _GAP = 1 << 20, 1 << 12
 _NUMBERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
@@ -48,6 +50,16 @@ class DebugSection:
         """The number of `size` bytes at `at`, relocated."""
         number = self.plain(at, size)
         return number if self._relocations is None else self._relocations.apply(at, number)
+
+    def initial_length(self, at: int) -> tuple[int, int, int]:
+        """The initial length at `at` (DWARF 5, section 7.4): where what follows it begins and ends, and the size of an
+        offset there. Raises `DamagedDebugInfo` for an end beyond the section's."""
+        length, offset_size, begin = self.plain(at, 4), 4, at + 4
+        if length == _DWARF_64:
+            length, offset_size, begin = self.plain(begin, 8), 8, begin + 8
+        if not 0 < length <= len(self.contents) - begin:
+            raise DamagedDebugInfo(f"what begins at {at:#x} reaches beyond the end of its section")
+        return begin, begin + length, offset_size
 
     def text(self, at: int) -> str:
         """The string at `at`."""

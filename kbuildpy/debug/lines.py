@@ -97,16 +97,11 @@ def _read_header(
     sections: DebugSections, section: DebugSection, at: int, address_size: int
 ) -> tuple[_Header, LineTable]:
     contents = section.contents
-    length, offset_size = section.plain(at, 4), 4
-    at += 4
-    if length == 0xFFFFFFFF:
-        length, offset_size = section.plain(at, 8), 8
-        at += 8
-    stop = at + length
+    at, stop, offset_size = section.initial_length(at)
     version = section.plain(at, 2)
     at += 2
-    if stop > len(contents) or not 2 <= version <= 5:
-        raise DamagedDebugInfo(f"a line program of version {version} ends at {stop:#x}")
+    if not 2 <= version <= 5:
+        raise DamagedDebugInfo(f"a line program is of DWARF version {version}")
     if version >= 5:
         address_size = section.plain(at, 1)
         if address_size not in (4, 8):

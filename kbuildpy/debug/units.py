@@ -34,14 +34,8 @@ def read_unit_headers(info: DebugSection) -> Iterator[UnitHeader]:
     other than 2 to 5."""
     at, end = 0, len(info.contents)
     while at < end:
-        start, length, offset_size = at, info.plain(at, 4), 4
-        at += 4
-        if length == 0xFFFFFFFF:
-            length, offset_size = info.plain(at, 8), 8
-            at += 8
-        stop = at + length
-        if stop > end or not length:
-            raise DamagedDebugInfo(f"the unit at {start:#x} reaches beyond the end of .debug_info")
+        start = at
+        at, stop, offset_size = info.initial_length(at)
         version = info.plain(at, 2)
         at += 2
         if not 2 <= version <= 5:
