@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import SCons.Environment
 import SCons.Errors
+import SCons.Node.FS
 
 from kbuildpy.scons import generate
 
@@ -85,8 +86,11 @@ def test_a_wrong_call_is_refused_with_its_name_and_the_reason(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kbuildpy.scons.session.Session.find_tree", _no_tree)
+    # (a path is a file or a directory to SCons, whatever named it first)
+    monkeypatch.setattr(SCons.Node.FS, "default_fs", None)
     env: Any = SCons.Environment.Environment(tools=[generate])
     env.Dir(PATHS["folder"])
+    env.File(PATHS["ko"])
     with pytest.raises(SCons.Errors.StopError) as stopped:
         eval(f"env.{call}", {"env": env, **PATHS})
     assert str(stopped.value).startswith(f"kbuildpy: {call.partition('(')[0]}: ")
