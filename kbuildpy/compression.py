@@ -63,6 +63,12 @@ def decompress_first(contents: bytes) -> bytes:
     return _decompress(contents, whole=False)[0]
 
 
+def inflate(contents: bytes) -> bytes:
+    """`contents` in zlib's format, as sections of debug information have it, decompressed. Raises `KbuildError` for a
+    damaged stream, and for one that decompresses to more than `limit_for` its size."""
+    return _by_library("zlib", zlib.decompressobj, contents)[0]
+
+
 def _decompress(contents: bytes, *, whole: bool) -> tuple[bytes, int]:
     """`contents` decompressed, and how many bytes follow the stream. A program decompresses them all; without `whole`,
     only the first stream is given to it."""

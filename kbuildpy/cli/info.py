@@ -208,12 +208,17 @@ class _Kernels:
         self._by_release: dict[str, LoaderKernel | None] = {}
         if self._words and args.field is None and not args.null:
             # (a wrong word is a wrong call, whatever the files are)
-            self._by_release[""] = self._named
+            _ = self._named
 
     @cached_property
     def own_modules(self) -> OwnModules:
         """The modules that names mean, those installed beside the kernel's own included. Raises `KbuildError`."""
-        word = self._words[0] if len(self._words) == 1 else "" if self._words else os.uname().release
+        if len(self._words) == 1:
+            word = self._words[0]
+        else:
+            # (the short way, where nothing names another kernel)
+            is_named = self._words or os.environ.get("KDIR") or os.environ.get("KERNELRELEASE")
+            word = "" if is_named else os.uname().release
         directory = modules_directory(word)
         own = None if directory is None else OwnModules(directory)
         if own is None:
@@ -230,7 +235,7 @@ class _Kernels:
     def kernel_for(self, built_for: str) -> LoaderKernel | None:
         """The kernel that was named, else the one that a module was built for; None where that is not to be had."""
         if self._words:
-            return self._by_release[""]
+            return self._named
         if built_for not in self._by_release:
             self._by_release[built_for] = self._installed(built_for)
         return self._by_release[built_for]

@@ -9,17 +9,17 @@ read. Sections of code get addresses of their own here, far from 0 and from each
 from __future__ import annotations
 
 import struct
-import zlib
 from array import array
 from bisect import bisect_left
 from functools import cached_property
 from operator import le
 
-from kbuildpy.compression import decompress, limit_for
+from kbuildpy.compression import compression_of, decompress, inflate
 from kbuildpy.debug.damage import DamagedDebugInfo
 from kbuildpy.elf import ModuleImage, Section
 from kbuildpy.elf.constants import ET_REL, SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA
 from kbuildpy.elf.relocations import ORDER, decode_entries, entry_size
+from kbuildpy.errors import CommandError, KbuildError
 
 _SHF_COMPRESSED = 0x800
 _ELFCOMPRESS_ZLIB, _ELFCOMPRESS_ZSTD = 1, 2
@@ -157,23 +157,20 @@ class DebugSections:
             layout = struct.Struct(self.image.header.order + ("IIQQ" if self.image.header.is_64bit else "III"))
             kind, *_ = layout.unpack_from(contents)
             packed = contents[layout.size :]
-            if kind == _ELFCOMPRESS_ZSTD:
-                return decompress(packed)
-            if kind != _ELFCOMPRESS_ZLIB:
-                raise DamagedDebugInfo(f"{section.name}: unknown compression {kind}")
-            return _inflated(packed, section.name)
+            return _decompressed(packed, kind, section.name)
         if contents.startswith(b"ZLIB") and section.name.startswith(".zdebug_"):
-            return _inflated(contents[12:], section.name)
+            return _decompressed(contents[12:], _ELFCOMPRESS_ZLIB, section.name)
         return contents
 
 
-def _inflated(packed: bytes, name: str) -> bytes:
-    stream = zlib.decompressobj()
-    limit = limit_for(len(packed))
+def _decompressed(packed: bytes, kind: int, name: str) -> bytes:
     try:
-        contents = stream.decompress(packed, limit)
-    except zlib.error as error:
-        raise DamagedDebugInfo(f"{name}: {error}") from error
-    if not stream.eof:
-        raise DamagedDebugInfo(f"{name}: its compressed contents are cut off, or unpack to more than {limit >> 20} MiB")
-    return contents
+        if kind == _ELFCOMPRESS_ZLIB:
+            return inflate(packed)
+        if kind == _ELFCOMPRESS_ZSTD and compression_of(packed) == "zstd":
+            return decompress(packed)
+    except CommandError:  # (the program for it is missing: that says nothing of the file)
+        raise
+    except KbuildError as error:
+        raise DamagedDebugInfo(f"{name}: {error.message}") from error
+    raise DamagedDebugInfo(f"{name}: its contents are not compressed as its header says ({kind})")

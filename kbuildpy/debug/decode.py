@@ -81,7 +81,12 @@ def find_among(given: Sequence[Subject], finder: Finder, vmlinux: Subject | None
         named = [subject for subject in given if subject.module == mention.module]
         if named:
             return min(
-                named, key=lambda subject: (subject.build_id != mention.build_id, subject.release != kernel.release)
+                named,
+                # (a log may print the beginning of a build id)
+                key=lambda subject: (
+                    not mention.build_id or not subject.build_id.startswith(mention.build_id),
+                    subject.release != kernel.release,
+                ),
             )
         try:
             return finder.module(mention.module, kernel.release) or _no_file(mention.module, kernel.release, finder)

@@ -41,10 +41,8 @@ def find_debug_file(image: ModuleImage, file: Path, *, root: Path = Path("/")) -
         if found is None:
             continue
         contents, debug = found
-        if build_id and build_id_of(debug):
-            right = build_id == build_id_of(debug)
-        else:
-            right = bool(name) and zlib.crc32(contents) == checksum
+        of_file = build_id_of(debug)
+        right = build_id == of_file if build_id and of_file else bool(name) and zlib.crc32(contents) == checksum
         if right and debug.section(".debug_info"):
             return debug
     return None

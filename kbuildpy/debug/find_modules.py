@@ -8,7 +8,6 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kbuildpy.debug.find_debug_file import build_id_of
 from kbuildpy.debug.subjects import Subject, read_subject, read_vmlinux
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.module_files import module_name, walk_modules
@@ -89,6 +88,6 @@ class Finder:
                 subject = read_vmlinux(path, root=self.root)
             except KbuildError:
                 continue
-            if not build_id or build_id_of(subject.image) == build_id:
+            if subject.build_id.startswith(build_id):
                 return subject
         return None

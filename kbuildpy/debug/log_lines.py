@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # What dmesg, journalctl and terminals colour with (ECMA-48: SGR).
 COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
@@ -22,11 +22,13 @@ _MENTION = re.compile(
 # arch/riscv/kernel/process.c, arch/powerpc/kernel/process.c, arch/s390/kernel/dumpstack.c, arch/mips/kernel/traps.c;
 # kernel/panic.c: __warn; mm/kfence/report.c for what it finds by a page fault.
 _EXACT = re.compile(
-    r"(?:\b(?:[RE]?IP|pc|PC|epc|EPC|era|ERA|NIP|TPC|Krnl PSW)\b(?: is at)?[\s:]*(?:[0-9a-f]{4}:)?[\s(]*"
-    r"(?:[0-9a-f]{8,16} )*(?:\[?<?[0-9a-fx]{8,18}>?\]?\s*)*[\s(]*"
+    r"(?:\b(?:[RE]?IP|pc|PC|epc|EPC|era|ERA|NIP|TPC|Krnl PSW)\b(?: is at)?[ :]*(?:[0-9a-f]{4}:)?"
+    # (each a whole run of digits: a line of a module's must not be tried in all ways)
+    r"(?:[ (]*\[?<?[0-9a-fx]{8,18}(?![0-9a-fx])>?\]?)*[ (]*"
     r"|\bWARNING: (?:.* )?at (?:\S+ )?"
     r"|\bBUG: KFENCE: (?:out-of-bounds|use-after-free|invalid) (?:read|write) in )$"
 )
+_SPACES = re.compile(r"\s+")
 _NEAR = 150
 """Lines of a trace that may follow the line that says where the processor was."""
 
@@ -80,7 +82,7 @@ def read_mentions(lines: Sequence[str]) -> list[Mention]:
             if not mention.returns:
                 exact[mention.place] = number
             elif number - exact.get(mention.place, -_NEAR) < _NEAR:
-                mention = _mention(number, match, leading, " (P)")
+                mention = replace(mention, returns=False)
             found.append(mention)
     return found
 
@@ -96,6 +98,6 @@ def _mention(number: int, match: re.Match[str], leading: str, following: str) ->
         module=(match["module"] or "").replace("-", "_"),
         build_id=match["build_id"] or "",
         # (" (P)": arch/arm64/kernel/stacktrace.c, of the frame that was interrupted)
-        returns=offset > 0 and not following.startswith(" (P)") and _EXACT.search(leading) is None,
+        returns=offset > 0 and not following.startswith(" (P)") and _EXACT.search(_SPACES.sub(" ", leading)) is None,
         certain=not leading.rstrip().endswith("?"),
     )

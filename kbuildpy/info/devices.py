@@ -214,7 +214,7 @@ _RUNS: dict[str, tuple[str, tuple[Number, ...], _WordsOf]] = {
 
 
 def _device_tree(rest: str) -> str | None:
-    found = re.fullmatch(r"N(.*?)T(.*?)(?:C(.*?))?(?:C\*)?", rest)
+    found = re.fullmatch(r"N(.*?)T(.*?)(?:C(.*?))?(?:C\*)?", rest, re.DOTALL)
     if found is None:
         return None
     name, kind, compatible = ((text or "").strip("*") for text in found.groups())
@@ -361,7 +361,7 @@ _REQUESTS = {
 
 
 def _family(alias: str) -> Match | None:
-    found = re.fullmatch(r"net-pf-(\d+)(?:-proto-(\w+))?(?:-type-([\w-]+))?(?:-family-(.+))?", alias)
+    found = re.fullmatch(r"net-pf-(\d+)(?:-proto-(\w+))?(?:-type-([\w-]+))?(?:-family-(.+))?", alias, re.DOTALL)
     if found is None:
         return None
     number, protocol, kind, family = found.groups()

@@ -7,6 +7,7 @@ the rest is still worth knowing.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -23,6 +24,7 @@ from kbuildpy.kernel.architecture import ARCHITECTURES
 from kbuildpy.kernel.depmod_indexes import Softdeps, read_softdeps
 from kbuildpy.kernel.release import release_of_vermagic, version_of
 from kbuildpy.loader import since
+from kbuildpy.loader.btf.header import MAGIC
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.known import KNOWN_LOADERS, is_loader_known
 from kbuildpy.loader.lay_out import take_apart
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from kbuildpy.signing.verify import SignatureState
 
 Read = TypeVar("Read")
-
-_BTF_MAGIC = 0xEB9F
 
 
 class ModuleParameter(NamedTuple):
@@ -236,9 +236,8 @@ def _btf(image: ModuleImage) -> BtfSections | None:
     section, base = image.section(".BTF"), image.section(".BTF.base")
     if section is None or not section.size:
         return None
-    order = "little" if image.header.order == "<" else "big"
-    magic = int.from_bytes(image.section_data(section)[:2], order)  # type: ignore[arg-type]
-    return BtfSections(section.size, base.size if base else 0, magic == _BTF_MAGIC)
+    magic = struct.pack(f"{image.header.order}H", MAGIC)
+    return BtfSections(section.size, base.size if base else 0, image.section_data(section).startswith(magic))
 
 
 def _needs(fields: tuple[Field, ...]) -> Needs:

@@ -73,26 +73,30 @@ def debug_messages(info: LoadInfo) -> list[DebugMessage]:
     ]
 
 
+_TRACEPOINT = "__tracepoint_"
+"""What the symbol of a tracepoint begins with (include/linux/tracepoint.h)."""
+
+
 def tracepoints(info: LoadInfo) -> list[Tracepoint]:
     """The tracepoints that the module defines, those with a trace event first. Raises `Undefined`."""
     memory = Memory(info)
     found = {point.name: point for point in _trace_events(info, memory)}
-    for number in info.numbers_of("__tracepoints"):
-        for number_of_symbol, symbol in enumerate(info.symbols):
-            if symbol[3] == number:
-                name = info.symbol_name(number_of_symbol).removeprefix("__tracepoint_")
-                found.setdefault(name, Tracepoint("", name))
+    tables = set(info.numbers_of("__tracepoints"))
+    for number, symbol in enumerate(info.symbols):
+        if symbol[3] in tables and (name := info.symbol_name(number)).startswith(_TRACEPOINT):
+            found.setdefault(name.removeprefix(_TRACEPOINT), Tracepoint("", name.removeprefix(_TRACEPOINT)))
     return list(found.values())
 
 
 def _trace_events(info: LoadInfo, memory: Memory) -> Iterator[Tracepoint]:
     section = info.find_sec("_ftrace_events")
     size = info.sechdrs[section].sh_size if section else 0
+    tables = set(info.numbers_of("__tracepoints"))
     for start in range(0, size // _POINTER * _POINTER, _POINTER):
         event = memory.pointer(SectionOffset(section, start))
         kind = _follow(memory, event, _CLASS)
         point = _follow(memory, event, _EVENT_NAME)
-        if isinstance(point, SectionOffset) and point.section in info.numbers_of("__tracepoints"):
+        if isinstance(point, SectionOffset) and point.section in tables:
             point = memory.pointer(point)
         yield Tracepoint(_string_at(memory, _follow(memory, kind)), _string_at(memory, point))
 

@@ -130,7 +130,10 @@ def _imports(info: ModuleInfo, *, verbose: bool) -> Iterator[str]:
         owners = Counter(item.owner for item in info.imports if item.owner is not None)
         by = ", ".join(f"{count} of {owner or 'nobody'}" for owner, count in owners.most_common())
         yield f"{len(info.imports)}, in {info.kernel}{f': {by}' if by else ', whose exports are not known'}"
-    problems = [text for item in info.imports if (text := _problem(item, info))]
+    # (modules of one's own are not known here, but depends= names them)
+    known = {item.owner for item in info.imports}
+    others = [name for name in info.needs.modules if module_name(name) not in known]
+    problems = [text for item in info.imports if (text := _problem(item, info, others))]
     yield from _cut(problems, verbose=verbose)
     for item in info.imports if verbose else ():
         crc = "" if item.crc is None else f" 0x{item.crc:08x}"
@@ -140,12 +143,9 @@ def _imports(info: ModuleInfo, *, verbose: bool) -> Iterator[str]:
         yield item.name + crc + _in_brackets(words)
 
 
-def _problem(item: Import, info: ModuleInfo) -> str:
-    """What stands in the way of an import in the kernel that was asked."""
+def _problem(item: Import, info: ModuleInfo, others: Sequence[str]) -> str:
+    """What stands in the way of an import in the kernel that was asked; `others` are modules that may export it."""
     if item.owner == "" and not item.is_weak:
-        # (modules of one's own are not known here, but depends= names them)
-        owners = {each.owner for each in info.imports}
-        others = [name for name in info.needs.modules if module_name(name) not in owners]
         of = f"; it may be of {', '.join(others)}, which the module depends on" if others else ""
         return f"{item.name}: not exported by {info.kernel} and its modules{of}"
     if item.differs:

@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from kbuildpy.kernel.depmod_indexes import plain_name
+from kbuildpy.kernel.release import version_of
 
 CURVES = {"secp192r1": "p192", "secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 """The curves that kernels have names for: as cryptography calls them, and as `ecdsa-nist-NAME`."""
@@ -86,7 +87,7 @@ def warn_of_kernels(certificate: Any, release: str = "", config: Mapping[str, st
     without them any kernel, cannot use; "" for a usable one."""
     parses = verifies = None
     if config is not None:
-        parses = frozenset(CURVES.values()) - (frozenset() if _version(release) >= _P521 else {"p521"})
+        parses = frozenset(CURVES.values()) - (frozenset() if version_of(release) >= _P521 else {"p521"})
         verifies = parses if config.get("CONFIG_CRYPTO_ECDSA") in ("y", "m") else frozenset()
     problem = parse_problem(certificate, parses) or verify_problem(certificate, verifies)
     who = f"kernel {release}" if config is not None else "no kernel"
@@ -101,10 +102,6 @@ def needed_for(algorithm: str) -> str:
     if algorithm.startswith("p-"):
         return "CONFIG_CRYPTO_ECDSA"
     return "CONFIG_CRYPTO_MLDSA, from 7.0 on" if algorithm.startswith("ml-dsa") else ""
-
-
-def _version(release: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
 
 
 def _names(found: Any) -> frozenset[str]:

@@ -38,8 +38,9 @@ class ModuleSteps:
     """The steps of one module."""
 
     load: GuestStep | None = None
-    removal: GuestStep | None = None
     """The step of loading it; None if it was not tried."""
+    removal: GuestStep | None = None
+    """The step of removing it; None if it was not tried."""
     line: str = ""
     """Its line of /proc/modules when it was loaded."""
     held: str = ""

@@ -250,6 +250,18 @@ def test_another_build_id_is_another_build(module: Path, tmp_path: Path, decode:
 # --- Without debug information
 
 
+def test_of_several_builds_the_one_whose_build_id_begins_as_in_the_log_is_taken(tmp_path: Path, decode: Decode) -> None:
+    other = compile_module(tmp_path / "other", ending="int changed = 1;\n")
+    module = compile_module(tmp_path / "drv")
+    build_id = read_subject(module).build_id
+    assert read_subject(other).build_id != build_id
+    line = f"RIP: 0010:{address(module, 'begin')}"
+    assert line.endswith("[boom]")
+    for files in ((other, module), (module, other)):
+        _, lines, told = decode([line.replace("[boom]", f"[boom {build_id[:12]}]")], *files)
+        assert "main.c:" in lines[0], told
+
+
 def test_without_debug_information_there_is_one_hint(module: Path, tmp_path: Path, decode: Decode) -> None:
     stripped = tmp_path / "boom.ko"
     run(["objcopy", "--strip-debug", module, stripped])
@@ -369,6 +381,33 @@ def test_damaged_debug_information_is_one_error(options: tuple[str, ...], tmp_pa
             continue
         outcomes |= {each.problem.words.partition(": ")[2][:20] if each.problem else "" for each in found}
     assert "" in outcomes and any("debug information is" in text or "its debug" in text for text in outcomes), outcomes
+
+
+@pytest.mark.parametrize(
+    ("option", "change", "said"),
+    [
+        ("zlib", lambda packed: b"\0" * len(packed), "damaged zlib contents"),
+        ("zlib", lambda packed: packed[:1] + b"\0" * (len(packed) - 1), "damaged zlib contents"),
+        ("zstd", lambda packed: packed[:8] + b"\xff" * (len(packed) - 8), "damaged zstd contents"),
+        ("zstd", lambda packed: b"\0" * len(packed), "are not compressed as its header says"),
+    ],
+)
+def test_damaged_compressed_debug_information_is_one_error(
+    option: str, change: Callable[[bytes], bytes], said: str, tmp_path: Path, decode: Decode
+) -> None:
+    module = compile_module(tmp_path / "drv")
+    objcopy: list[str | Path] = ["objcopy", f"--compress-debug-sections={option}", module]
+    if run(objcopy, check=False).returncode != 0:
+        pytest.skip(f"this objcopy has no {option}")
+    image = ModuleImage.from_path(module)
+    section = image.section(".debug_info")
+    assert section is not None
+    header, contents = 24, image.contents
+    begin, end = section.offset + header, section.offset + section.size
+    module.write_bytes(contents[:begin] + change(contents[begin:end]) + contents[end:])
+    status, _, told = decode([f"RIP: 0010:{address(module, 'begin')}"], module)
+    assert status == 1
+    assert f"{module}: its debug information is damaged: .debug_info: " in told and said in told
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from kbuildpy.debug.log_facts import read_facts
@@ -129,3 +131,16 @@ def test_a_log_tells_the_build_id_of_the_kernel() -> None:
     build_id = "0123456789abcdef0123456789abcdef01234567"
     line = f"CPU: 0 PID: 71 Comm: insmod Not tainted 6.12.0 #1 {build_id}"
     assert read_facts([line]).kernel_at(0) == ("6.12.0", build_id)
+
+
+@pytest.mark.parametrize(
+    "leading",
+    ["RIP: " + "a" * 5000 + "!", "RIP:" + " " * 50_000 + "!", "RIP: " + "[<" * 5000, "pc : " + "0000 " * 5000 + "!"],
+    ids=["digits", "spaces", "brackets", "numbers"],
+)
+def test_a_line_that_was_made_to_take_long_does_not(leading: str) -> None:
+    """A module may print what it likes."""
+    began = time.process_time()
+    [found] = read_mentions([f"{leading} poke+0x1/0x40 [boom]"])
+    assert found.returns
+    assert time.process_time() - began < 1

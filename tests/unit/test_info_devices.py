@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from kbuildpy.info.devices import Match, in_words, match_of
@@ -74,3 +76,11 @@ def test_both_aliases_of_an_entry_of_a_device_tree_are_one_device() -> None:
         Match("device tree", "compatible acme,x"),
         Match("I2C", "x"),
     ]
+
+
+@pytest.mark.parametrize("alias", ["of:N" + "TC" * 3000 + "\n", "net-pf-1-proto-1-family-" + "-family-" * 3000 + "\n"])
+def test_an_alias_that_was_made_to_take_long_does_not(alias: str) -> None:
+    """A module may have any alias."""
+    began = time.process_time()
+    match_of(alias)
+    assert time.process_time() - began < 1

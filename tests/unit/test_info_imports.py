@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import os
+from argparse import Namespace
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from kbuildpy.cli import info
 from kbuildpy.elf.constants import STB_WEAK
 from kbuildpy.info.report import ModuleInfo, inspect
 from kbuildpy.info.symbols import Import
@@ -73,3 +78,22 @@ def test_a_weak_symbol_that_nobody_exports_and_a_version_that_is_the_same_are_no
     )
     assert "free:" not in as_text(same)
     assert "free: version 0x00000001, and 6.1.0-x has 0x00001234" in as_text(other)
+
+
+@pytest.mark.parametrize(
+    ("environ", "release"), [({}, "running"), ({"KDIR": "/tree"}, "chosen"), ({"KERNELRELEASE": "6.1"}, "chosen")]
+)
+def test_names_mean_modules_of_the_kernel_that_the_environment_names(
+    environ: dict[str, str], release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KDIR", "KERNELRELEASE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    for name in ("running", "chosen"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release="running"))
+    monkeypatch.setattr(info, "modules_directory", lambda release: tmp_path / release if release else None)
+    monkeypatch.setattr(info, "resolve_one", lambda *_, **__: SimpleNamespace(release="chosen"))
+    kernels = info._Kernels(Namespace(kernels=[], field="filename", null=False))
+    assert kernels.own_modules.directory == tmp_path / release
