@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -34,3 +35,5 @@ class Explained(NamedTuple):
 
 
 NOT_EXPLAINED = Explained()
+Explain = Callable[[Sequence[str], str], Explained]
+"""Explains the lines of a report that is about the module of that name."""

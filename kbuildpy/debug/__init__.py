@@ -5,17 +5,17 @@ From the bytes of a file to a place in the source:
 
 - `debug_sections`: the `.debug_*` sections, decompressed, with the relocations of a relocatable file.
 - `leb128`, `forms`, `abbreviations`, `units`, `entries`: the entries of `.debug_info`, read sparingly.
-- `address_ranges`: the addresses that an entry covers.
+- `address_ranges`: the addresses that an entry covers; `aranges`: those of each unit.
 - `lines`: the line program of a unit.
 - `inlined`: the function at an address, and the calls that were inlined there.
-- `debug_info`: all of it for one file; `places` asks it.
+- `debug_info`: all of it for one file; `places` asks it. `damage`: the error for what cannot be read.
 
 From the log to an address:
 
 - `log_lines`: what stands in one line of a log; `log_facts`: the release and the build id that a log tells.
 - `code_symbols`: the functions of a file, with the sizes that a kernel prints for them.
 - `subjects`: the files that a log is decoded with; `find_modules`, `find_debug_file`: where these are looked for.
-- `decode`: both together; `decoded_text`: the log with its places.
+- `decode`: both together; `decoded_text`: the log with its places; `explain`: one report of a kernel.
 
 The formats are those of DWARF 4 and 5. pyelftools reads them too, but applies all relocations of a module first: for
 one of 2 MB that takes 2 s, and a place takes 20 ms here.

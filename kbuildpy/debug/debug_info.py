@@ -14,7 +14,7 @@ from kbuildpy.debug.address_ranges import Range, base_of_unit, ranges_of
 from kbuildpy.debug.aranges import read_aranges
 from kbuildpy.debug.damage import readable
 from kbuildpy.debug.debug_sections import DebugSections
-from kbuildpy.debug.entries import EntryReader, Value
+from kbuildpy.debug.entries import EntryReader
 from kbuildpy.debug.inlined import Function, Inlined, calls_at, functions_of, inlined_in, name_of
 from kbuildpy.debug.lines import LineTable, read_lines
 from kbuildpy.debug.units import UnitHeader, read_unit_headers
@@ -27,7 +27,6 @@ class _Unit:
     """A unit whose first entry was read."""
 
     reader: EntryReader
-    attributes: dict[int, Value]
     base: int
     ranges: tuple[Range, ...]
 
@@ -42,7 +41,7 @@ class _Unit:
         return self._text(forms.AT_NAME)
 
     def _text(self, name: int) -> str:
-        found = self.attributes.get(name)
+        found = self.reader.root_attributes.get(name)
         return self.reader.text(found) if found else ""
 
 
@@ -119,7 +118,7 @@ class DebugInfo:
         return best
 
     def _lines_of(self, unit: _Unit) -> LineTable | None:
-        listed = unit.attributes.get(forms.AT_STMT_LIST)
+        listed = unit.reader.root_attributes.get(forms.AT_STMT_LIST)
         if listed is None:
             return None
         if listed.number not in self._lines:
@@ -171,7 +170,5 @@ class DebugInfo:
                 offset_size=header.offset_size,
             )
         reader = EntryReader(self._sections, self._sections["info"], header, self._tables[sizes])
-        root, at = reader.abbreviation(header.entries)
-        attributes = reader.attributes(root, at)[0] if root else {}
-        base = base_of_unit(reader, attributes)
-        return _Unit(reader, attributes, base, ranges_of(reader, attributes, base))
+        base = base_of_unit(reader, reader.root_attributes)
+        return _Unit(reader, base, ranges_of(reader, reader.root_attributes, base))

@@ -17,12 +17,19 @@ from operator import le
 from kbuildpy.compression import compression_of, decompress, inflate
 from kbuildpy.debug.damage import DamagedDebugInfo
 from kbuildpy.elf import ModuleImage, Section
-from kbuildpy.elf.constants import ET_REL, SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA
+from kbuildpy.elf.constants import (
+    ELFCOMPRESS_ZLIB,
+    ELFCOMPRESS_ZSTD,
+    ET_REL,
+    SHF_ALLOC,
+    SHF_COMPRESSED,
+    SHT_NOBITS,
+    SHT_REL,
+    SHT_RELA,
+)
 from kbuildpy.elf.relocations import ORDER, decode_entries, entry_size
 from kbuildpy.errors import CommandError, KbuildError
 
-_SHF_COMPRESSED = 0x800
-_ELFCOMPRESS_ZLIB, _ELFCOMPRESS_ZSTD = 1, 2
 _DWARF_64 = 0xFFFFFFFF
 """An initial length that stands for one of 8 bytes behind it."""
 _FIRST, _GAP = 1 << 20, 1 << 12
@@ -153,21 +160,21 @@ class DebugSections:
 
     def _contents(self, section: Section) -> bytes:
         contents = self.image.section_data(section)
-        if section.flags & _SHF_COMPRESSED:
+        if section.flags & SHF_COMPRESSED:
             layout = struct.Struct(self.image.header.order + ("IIQQ" if self.image.header.is_64bit else "III"))
             kind, *_ = layout.unpack_from(contents)
             packed = contents[layout.size :]
             return _decompressed(packed, kind, section.name)
         if contents.startswith(b"ZLIB") and section.name.startswith(".zdebug_"):
-            return _decompressed(contents[12:], _ELFCOMPRESS_ZLIB, section.name)
+            return _decompressed(contents[12:], ELFCOMPRESS_ZLIB, section.name)
         return contents
 
 
 def _decompressed(packed: bytes, kind: int, name: str) -> bytes:
     try:
-        if kind == _ELFCOMPRESS_ZLIB:
+        if kind == ELFCOMPRESS_ZLIB:
             return inflate(packed)
-        if kind == _ELFCOMPRESS_ZSTD and compression_of(packed) == "zstd":
+        if kind == ELFCOMPRESS_ZSTD and compression_of(packed) == "zstd":
             return decompress(packed)
     except CommandError:  # (the program for it is missing: that says nothing of the file)
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from kbuildpy.debug import forms
@@ -25,11 +26,9 @@ class Value(NamedTuple):
 
     form: int
     number: int
-    at: int
-    """Its offset in `.debug_info`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EntryReader:
     """Reads the entries of one unit."""
 
@@ -51,6 +50,12 @@ class EntryReader:
             raise DamagedDebugInfo(f"the entry at {at:#x} has no abbreviation")
         return found, at
 
+    @cached_property
+    def root_attributes(self) -> dict[int, Value]:
+        """The attributes of the unit's first entry."""
+        root, at = self.abbreviation(self.header.entries)
+        return self.attributes(root, at)[0] if root else {}
+
     def attributes(self, abbreviation: Abbreviation, at: int) -> tuple[dict[int, Value], int]:
         """The attributes that begin at `at`, by their names, and where they end."""
         found = {}
@@ -66,14 +71,14 @@ class EntryReader:
             form, version=header.version, address_size=header.address_size, offset_size=header.offset_size
         )
         if form == forms.FORM_IMPLICIT_CONST:
-            return Value(form, implicit, at), at
+            return Value(form, implicit), at
         if size is not None:
             number = info.number(at, size) if size in (1, 2, 3, 4, 8) else 1 if size == 0 else at
-            return Value(form, number, at), at + size
+            return Value(form, number), at + size
         if form in forms.NUMBERS:
             number, stop = (read_sleb if form == forms.FORM_SDATA else read_uleb)(info.contents, at)
-            return Value(form, number, at), stop
-        return Value(form, at, at), end_of_form(form, info.contents, at, self.sections.image.header.order)
+            return Value(form, number), stop
+        return Value(form, at), end_of_form(form, info.contents, at, self.sections.image.header.order)
 
     def skip(self, abbreviation: Abbreviation, at: int) -> int:
         """Where the attributes end that begin at `at`."""
@@ -185,8 +190,7 @@ class EntryReader:
 
     def base(self, name: int, default: int) -> int:
         """Where the unit's part of another section begins: attribute `name` of its first entry."""
-        root, at = self.abbreviation(self.header.entries)
-        found = self.attributes(root, at)[0].get(name) if root else None
+        found = self.root_attributes.get(name)
         return found.number if found else default
 
     def target(self, value: Value) -> int | None:

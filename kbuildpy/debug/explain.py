@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kbuildpy.debug.decode import Decoded, NotDecoded, decode_log
@@ -11,10 +11,7 @@ from kbuildpy.debug.decoded_text import chain_texts, decoded_lines
 from kbuildpy.debug.log_facts import LoggedKernel
 from kbuildpy.debug.log_lines import Mention
 from kbuildpy.debug.subjects import Subject
-from kbuildpy.source_place import Explained
-
-Explain = Callable[[Sequence[str], str], Explained]
-"""Explains the lines of a report that is about a module."""
+from kbuildpy.source_place import NOT_EXPLAINED, Explain, Explained
 
 
 def explainer(subjects: Sequence[Subject], directory: Path) -> Explain:
@@ -26,6 +23,8 @@ def explainer(subjects: Sequence[Subject], directory: Path) -> Explain:
 
     def explain(lines: Sequence[str], module: str) -> Explained:
         decoded = decode_log(lines, find)
+        if not decoded:
+            return NOT_EXPLAINED
         subject = by_name.get(module)
         roots = [str(directory), *(root for each in subjects for root in each.source_roots())]
         about = [each for each in decoded if each.mention.module == module] if subject else []

@@ -14,17 +14,17 @@ from pathlib import Path
 
 from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
+from kbuildpy.elf.constants import NT_GNU_BUILD_ID
 from kbuildpy.elf.notes import read_notes
 from kbuildpy.errors import KbuildError
 
-_NT_GNU_BUILD_ID = 3
 _GLOBAL = "usr/lib/debug"
 
 
 def build_id_of(image: ModuleImage) -> str:
     """The build id of a file in hexadecimal, "" if it has none."""
     for note in read_notes(image.contents, image.header, image.sections):
-        if note.name == b"GNU" and note.type == _NT_GNU_BUILD_ID:
+        if note.name == b"GNU" and note.type == NT_GNU_BUILD_ID:
             return note.description.hex()
     return ""
 

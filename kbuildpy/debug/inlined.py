@@ -23,8 +23,6 @@ _FUNCTIONS = frozenset({forms.TAG_SUBPROGRAM})
 class Call:
     """A function at an address: the innermost one, or one that another is inlined into."""
 
-    entry: int
-    """The offset of its entry."""
     origin: Value | None
     """Where the function itself is described, if the entry is only a copy of it."""
     name: str
@@ -101,7 +99,7 @@ def _call(reader: EntryReader, entry: int) -> Call:
     def number(name: int) -> int:
         return found[name].number if name in found else 0
 
-    return Call(entry, _origin(found), _name(reader, found), number(forms.AT_CALL_FILE), number(forms.AT_CALL_LINE))
+    return Call(_origin(found), _name(reader, found), number(forms.AT_CALL_FILE), number(forms.AT_CALL_LINE))
 
 
 def name_of(call: Call, reader_at: Callable[[int], EntryReader | None], reader: EntryReader) -> str:

@@ -9,6 +9,7 @@
 - `machines/`: relocations and code patching, a room for each machine, and how to add one.
 - `memory/`: tables of pointers, code and data of the module, which all of these read.
 - `load_info`: the module on its way through the stages, over `module_file`, its bytes. `printk`: the log's lines.
+- `lay_out`: a module's layout without its verdict, for `info`.
 - `kernel`: a kernel as a value, made from a tree or an image by `kernels/`. `facts`: the facts that may be missing, and
   the sentences about checks that were left out. `known`: the kernels whose loader is known.
 - `since`: the versions from which on the loader behaves differently.

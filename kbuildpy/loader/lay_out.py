@@ -22,7 +22,7 @@ def take_apart(contents: bytes, kernel: LoaderKernel) -> LoadInfo:
     """The module in `contents`, its headers read and found sound by `kernel`, whose machine has to be one of
     `machines.NAMES`. Pointers to symbols of others are known by name (`memory.data.Memory`).
 
-    Raises `Refusal` and `Undefined`, as load_module() does.
+    Raises `Refusal` and `Undefined`, as the stages do.
     """
     info = LoadInfo(contents, kernel=kernel, machine=machine_named(kernel.machine).facts, modules=NO_MODULES)
     try:

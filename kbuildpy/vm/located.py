@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from kbuildpy.source_place import Explained
+from kbuildpy.source_place import Explain
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.result import Result
-
-Explain = Callable[[Sequence[str], str], Explained]
-"""Explains the lines of a complaint about a module."""
 
 
 def with_places(result: Result, explain: Explain) -> Result:
@@ -21,9 +18,4 @@ def with_places(result: Result, explain: Explain) -> Result:
 
 
 def _located(complaints: Sequence[Complaint], explain: Explain) -> tuple[Complaint, ...]:
-    return tuple(
-        replace(complaint, explained=explain(complaint.log, complaint.module))
-        if any("+0x" in line for line in complaint.log)
-        else complaint
-        for complaint in complaints
-    )
+    return tuple(replace(complaint, explained=explain(complaint.log, complaint.module)) for complaint in complaints)
