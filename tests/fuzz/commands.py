@@ -7,7 +7,6 @@ No traceback, an exit status that is documented, no hang, and no more memory tha
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,12 +79,6 @@ def commands() -> Iterator[Commands]:
     """The process, for as long as the context lasts."""
     argv = [sys.executable, "-m", "tests.fuzz.server"]
     root = Path(__file__).parents[2]
-    process = subprocess.Popen(
-        argv, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ}
-    )
-    try:
+    with subprocess.Popen(argv, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        # (leaving the context closes the pipes, which ends the process)
         yield Commands(process)
-    finally:
-        assert process.stdin
-        process.stdin.close()
-        process.wait(timeout=20)

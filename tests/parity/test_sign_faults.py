@@ -55,6 +55,12 @@ def start(place: Path, pair: Path, *words: str | Path) -> subprocess.Popen[bytes
     )
 
 
+def finish(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a run that has to succeed."""
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+
+
 def signed(modules: dict[Path, bytes], pair: Path) -> dict[Path, bytes]:
     """What each module is when it is done."""
     signer = signer_of(pair, "sha256")
@@ -65,7 +71,7 @@ def kill_at_moments(count: int, place: Path, pair: Path, manifest: Path) -> None
     modules = lay_out(place)
     after = signed(modules, pair)
     began = time.monotonic()
-    assert start(place, pair).wait() == 0
+    finish(start(place, pair))
     whole = time.monotonic() - began
     seed = random.randrange(10**9)
     print(f"seed {seed}")
@@ -82,9 +88,7 @@ def kill_at_moments(count: int, place: Path, pair: Path, manifest: Path) -> None
         assert halves == []
         done = sum(path.read_bytes() == after[path] for path in modules)
         stopped += 0 < done < COUNT
-        again = start(place, pair, "--manifest", manifest)
-        _, said = again.communicate()
-        assert again.returncode == 0, said
+        finish(start(place, pair, "--manifest", manifest))
         assert {path: path.read_bytes() for path in modules} == after
         assert {path for path in place.rglob("*") if path.is_file()} == set(modules)
         entries = {Path(entry.path): entry for entry in read_manifest(manifest)}
@@ -108,8 +112,7 @@ def test_two_runs_on_one_directory(pair: Path, tmp_path: Path) -> None:
     manifests = [tmp_path / "one", tmp_path / "two"]
     runs = [start(tmp_path / "modules", pair, "--manifest", manifest) for manifest in manifests]
     for process in runs:
-        _, said = process.communicate()
-        assert process.returncode == 0, said
+        finish(process)
     assert {path: path.read_bytes() for path in modules} == signed(modules, pair)
     assert {path for path in (tmp_path / "modules").rglob("*") if path.is_file()} == set(modules)
 
@@ -124,16 +127,16 @@ def test_an_interrupt_ends_the_run_and_the_next_one_finishes(pair: Path, tmp_pat
     _, said = process.communicate()
     assert (process.returncode, said) == (130, b"")
     assert any(path.read_bytes() == before for path, before in modules.items()), "it had nothing left to do"
-    assert start(tmp_path / "modules", pair).wait() == 0
+    finish(start(tmp_path / "modules", pair))
     assert {path: path.read_bytes() for path in modules} == signed(modules, pair)
 
 
 def test_half_a_line_in_the_manifest_is_written_anew(pair: Path, tmp_path: Path) -> None:
     modules, manifest = lay_out(tmp_path / "modules", 3), tmp_path / "manifest"
-    assert start(tmp_path / "modules", pair, "--manifest", manifest).wait() == 0
+    finish(start(tmp_path / "modules", pair, "--manifest", manifest))
     lines = manifest.read_bytes().splitlines(keepends=True)
     manifest.write_bytes(b"".join(lines[:2]) + lines[2][:40])
-    assert start(tmp_path / "modules", pair, "--manifest", manifest).wait() == 0
+    finish(start(tmp_path / "modules", pair, "--manifest", manifest))
     assert manifest.read_bytes().splitlines(keepends=True)[:2] == lines[:2]
     assert {Path(entry.path) for entry in read_manifest(manifest)} == modules.keys()
 

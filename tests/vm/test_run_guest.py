@@ -16,6 +16,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -267,8 +268,13 @@ class Terminal:
     def type(self, words: bytes) -> None:
         os.write(self.descriptor, words)
 
-    def end(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+    def end(self) -> tuple[int, str]:
+        """Wait for the program's end; its exit status, and what it printed until then."""
+        # (a terminal whose other end is closed gives EIO)
+        with suppress(OSError):
+            while more := os.read(self.descriptor, 4096):
+                self.unread += more
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), self.unread.decode(errors="replace")
 
 
 @pytest.fixture
@@ -301,10 +307,11 @@ def test_a_shell_sees_the_module_and_leaving_it_removes_that(terminal: Terminal,
     terminal.type(b"exit\r")
     terminal.expect(b"counter: counted 7")
     terminal.expect(b": loaded and removed")
-    assert terminal.end() == 0
+    status, rest = terminal.end()
+    assert status == 0, rest
 
 
 def test_a_guest_that_is_ended_from_its_shell_is_a_complaint(terminal: Terminal) -> None:
     terminal.type(b"\x01x")
     terminal.expect(b"it was not removed: the kernel was stopped while it was loaded")
-    assert terminal.end() == 1
+    assert terminal.end()[0] == 1
