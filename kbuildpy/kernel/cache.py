@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kbuildpy import __version__
 from kbuildpy.errors import KbuildError
 from kbuildpy.own_paths import foreign_entry, found_foreign
 from kbuildpy.printable import printable
@@ -48,7 +49,8 @@ def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """The value that `write_json` put into `path`; None if there is no such file, or it is not as it was written."""
+    """The value that `write_json` put into `path`; None if there is no such file, or it is not as this version writes
+    it."""
     try:
         text, _, checksum = path.read_bytes().rpartition(b"\n")
         return json.loads(text) if checksum == _checksum(text) else None
@@ -77,7 +79,14 @@ def write_json(path: Path, value: Any) -> bool:
 
 
 def _checksum(text: bytes) -> bytes:
-    return b"%08x" % zlib.crc32(text)
+    """Of `text` and our version, so that a value which another version wrote, in another form, is not there.
+
+    Against a form that nobody wrote it is no guard: who can write here, could write the commands of a build as well.
+    """
+    return b"%08x" % zlib.crc32(text, _VERSION)
+
+
+_VERSION = zlib.crc32(__version__.encode())
 
 
 def _home_cache(variables: Mapping[str, str]) -> Path | None:

@@ -84,7 +84,7 @@ def parse_message(contents: bytes, signature: bytes) -> Message:
     """The `signature` of a module's `contents`. Raises `Refused` as the kernel does."""
     data = cms.parse(signature)
     if data.version not in (1, 3):
-        raise Refused(f"the signature is signed data of version {data.version}, not 1 or 3", errno="EINVAL")
+        raise Refused("the signature is signed data of another version than 1 or 3", errno="EINVAL")
     if data.content.content_type != DATA:
         # (Authenticode's content type gets past the parser, to EKEYREJECTED; it comes with content, which does not)
         raise Refused("the signature is not over plain data", errno="EINVAL")
@@ -102,7 +102,7 @@ def parse_message(contents: bytes, signature: bytes) -> Message:
 
 def _signer(info: SignerInfo, version: int, contents: bytes, digest_of: Callable[[Hash], bytes]) -> MessageSigner:
     if info.version not in (1, 3):
-        raise Refused(f"the signature has a signer of version {info.version}, not 1 or 3", errno="EINVAL")
+        raise Refused("the signature has a signer of another version than 1 or 3", errno="EINVAL")
     if (info.version == 1) != (version == 1):
         raise Refused(f"the signature is of version {version}, and its signer of version {info.version}")
     hash = _hash(info.digest_algorithm.algorithm)

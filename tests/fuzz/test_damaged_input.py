@@ -184,7 +184,7 @@ def damaged_cache(place: Path, chance: Random) -> Case:
     size = 0
     for path in chance.sample(files, min(len(files), chance.choice((1, 1, 2, 5)))):
         contents = path.read_bytes()
-        damaged = damaged_cached(contents, chance)
+        damaged = damaged_bytes(contents, chance)
         path.unlink()
         path.write_bytes(damaged)
         size += max(len(contents), len(damaged))
@@ -194,17 +194,6 @@ def damaged_cache(place: Path, chance: Random) -> Case:
     if chance.random() < 0.2:
         words = ["check", cache / "m/build", "-k", tree_path(), "-j1"]
     return Case(words, size + (30 << 20), {"KBUILDPY_CACHE": str(cache / "cache")})
-
-
-def damaged_cached(contents: bytes, chance: Random) -> bytes:
-    """A file of a cache: damaged as a disk would, or as somebody who knows that a checksum ends it."""
-    from kbuildpy.kernel.cache import _checksum
-
-    text, _, last = contents.rpartition(b"\n")
-    if last == _checksum(text) and len(text) < 1 << 20 and chance.random() < 0.7:
-        text = damaged_json(text, chance)
-        return text + b"\n" + _checksum(text)
-    return damaged_bytes(contents, chance)
 
 
 def tree_path() -> Path:

@@ -110,7 +110,10 @@ def damaged_json(contents: bytes, chance: Random) -> bytes:
     value = json.loads(contents)
     for _ in range(chance.choice((1, 1, 1, 3))):
         value = _replaced(value, chance)
-    return json.dumps(value).encode()
+    try:
+        return json.dumps(value).encode()
+    except RecursionError:  # (what is deep already was made deeper)
+        return contents
 
 
 def _replaced(value: Any, chance: Random) -> Any:

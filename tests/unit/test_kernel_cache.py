@@ -264,6 +264,14 @@ def test_takes_an_edited_file_for_none(tmp_path: Path) -> None:
     assert read_json(path) is None
 
 
+def test_takes_what_another_version_wrote_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_VERSION", 1)
+        assert write_json(tmp_path / "kept.json", {"answer": 1})
+        assert read_json(tmp_path / "kept.json") == {"answer": 1}
+    assert read_json(tmp_path / "kept.json") is None
+
+
 def test_takes_a_missing_file_and_a_directory_for_none(tmp_path: Path) -> None:
     assert read_json(tmp_path / "missing.json") is None
     assert read_json(tmp_path) is None

@@ -134,6 +134,10 @@ def test_the_version_tells_how_the_signer_is_named(version: int) -> None:
     assert one(misnamed(version), trusted(certificate("rsa"))).errno == "EINVAL"
 
 
+def test_a_version_of_thousands_of_digits_is_refused() -> None:
+    assert one(misnamed(1 << 20_000), trusted(certificate("rsa"))).errno == "EINVAL"
+
+
 def test_signed_attributes_are_refused_but_by_kernels_that_waive_it_for_ml_dsa() -> None:
     for kind, waived in (("rsa", False), ("ec", False), ("ml-dsa", True)):
         keyring = trusted(certificate(kind))
