@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from SCons.Script import COMMAND_LINE_TARGETS
+
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.check_paths import check_output_name
 from kbuildpy.scons.group import Group
@@ -23,6 +25,10 @@ def find_group(session: Session, project: KernelProject, directory: str, out: st
     if group is None:
         check_output_name(Path(out))
         group = session.groups[out] = new_group(project, directory, out, label=label, neighbours=session.groups)
+        if COMMAND_LINE_TARGETS:
+            from kbuildpy.scons.single_target_words import offer_single_targets  # (for targets by name only)
+
+            offer_single_targets(project.env, session.groups)
         for other in session.groups.values():
             find_extra_symvers(other)
     elif group.directory != directory or group.project is not project:

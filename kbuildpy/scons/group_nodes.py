@@ -127,9 +127,7 @@ def _name_targets(group: Group, plan: Plan, made: Sequence[Any]) -> None:
     if not COMMAND_LINE_TARGETS and not is_help_wanted(env):
         return
     from kbuildpy.scons.named_targets import name_module  # (for targets by name only)
-    from kbuildpy.scons.single_target_words import offer_single_targets
 
-    offer_single_targets(env, group.neighbours)
     for module, node in zip(plan.modules, made, strict=True):
         name = Path(module.name).name
         describe_module(env, name, node.get_internal_path())

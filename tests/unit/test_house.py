@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,3 +94,24 @@ def test_the_unit_tests_need_neither_a_kernel_tree_nor_a_kernel() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node) in needs
     }
     assert marked == {}
+
+
+def test_no_modules_of_the_program_import_each_other_in_a_circle() -> None:
+    files = {module_name(file): file for file in sorted((ROOT / "kbuildpy").rglob("*.py"))}
+    # (an import inside a function counts: it is there for speed, not to hide a circle)
+    needs = {name: set(imported_by(file)) & files.keys() - {name, *packages_of(name)} for name, file in files.items()}
+    assert sum(map(len, needs.values())) > len(files)
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        raise AssertionError(f"a circle: {' -> '.join(error.args[1])}") from error
+
+
+def module_name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def packages_of(name: str) -> list[str]:
+    """The packages that a module is in."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
