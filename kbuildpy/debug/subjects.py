@@ -13,8 +13,8 @@ from kbuildpy.debug.debug_info import DebugInfo
 from kbuildpy.debug.find_debug_file import build_id_of, find_debug_file
 from kbuildpy.elf import ModuleImage, Section
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.module_files import module_name, read_module
-from kbuildpy.kernel.release import release_of_vermagic
+from kbuildpy.kernel.module_files import read_module
+from kbuildpy.kernel.module_identity import built_for, own_name
 from kbuildpy.source_place import Place
 
 
@@ -31,7 +31,7 @@ class Subject:
     @cached_property
     def release(self) -> str:
         """The release that a module was built for; "" if its vermagic names none."""
-        return release_of_vermagic(next(iter(self.image.modinfo_values("vermagic")), ""))
+        return built_for(self.image)
 
     @cached_property
     def build_id(self) -> str:
@@ -95,7 +95,7 @@ def read_subject(file: Path, *, root: Path = Path("/")) -> Subject:
 
 def subject_of(image: ModuleImage, file: Path, *, root: Path = Path("/")) -> Subject:
     """The module `image`, which was read from `file`."""
-    name = next(iter(image.modinfo_values("name")), module_name(file.name))
+    name = own_name(image, file.name)
     return Subject(name, file, image, root)
 
 

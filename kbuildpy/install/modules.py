@@ -12,7 +12,7 @@ from pathlib import Path
 from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.module_files import walk_modules
-from kbuildpy.kernel.release import release_of_vermagic
+from kbuildpy.kernel.module_identity import built_for
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def check_modules(modules: Sequence[BuiltModule], release: str) -> None:
 def built_release(module: Path) -> str:
     """The release that a module was built for, as its vermagic says; "" if it names none. Raises `KbuildError` for a
     file that is no module."""
-    return release_of_vermagic(next(iter(ModuleImage.from_path(module).modinfo_values("vermagic")), ""))
+    return built_for(ModuleImage.from_path(module))
 
 
 def check_release(module: Path, release: str) -> None:

@@ -23,6 +23,7 @@ A kernel tree:
 
 Modules:
 - `module_files`: suffixes, names, finding and reading module files.
+- `module_identity`: the name, the kernel and the dependencies that a module states.
 - `stated`: the release and the dependencies that a module states, read without taking it apart.
 - `own_modules`: the modules that a kernel came with, as modprobe sees them.
 - `needs_first`: an order for modules that need each other.

@@ -18,10 +18,10 @@ from pathlib import Path
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.depmod_indexes import read_softdeps
-from kbuildpy.kernel.module_files import is_module_name, module_name, read_module
+from kbuildpy.kernel.module_files import is_module_name, read_module
+from kbuildpy.kernel.module_identity import built_for, needed_modules, own_name
 from kbuildpy.kernel.needs_first import needs_first
 from kbuildpy.kernel.own_modules import OwnModules
-from kbuildpy.kernel.release import release_of_vermagic
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Trial:
     @property
     def release(self) -> str:
         """The release that it was built for; "" if its vermagic names none."""
-        return release_of_vermagic(next(iter(self.image.modinfo_values("vermagic")), ""))
+        return built_for(self.image)
 
     @property
     def has_messages(self) -> bool:
@@ -72,13 +72,12 @@ def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial
         raise UsageError(f"{file}: not a kernel module (it has no .modinfo)", hint="name .ko files")
     if "\n" in parameters:
         raise UsageError(f"{file}: parameters are one line: {parameters!r}")
-    name = next(iter(image.modinfo_values("name")), module_name(file.name))
+    name = own_name(image, file.name)
     if not is_module_name(name):
         raise KbuildError(
             f"{file}: no module can be called {name!r}",
             hint="build it again: Kbuild derives the name from the file's name",
         )
-    depends = [name for value in image.modinfo_values("depends") for name in value.split(",") if name]
     # (of several, kmod takes the first)
     likes = [name for value in image.modinfo_values("softdep")[:1] for name in read_softdeps(value).pre]
     return Trial(
@@ -86,7 +85,7 @@ def read_trial(file: Path, parameters: str = "", *, given: bool = True) -> Trial
         file=file,
         image=image,
         parameters=parameters.strip(),
-        needs=tuple(name.replace("-", "_") for name in depends),
+        needs=tuple(name.replace("-", "_") for name in needed_modules(image)),
         likes=tuple(likes),
         given=given,
     )
