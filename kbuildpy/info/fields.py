@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
+from kbuildpy.signing.modinfo_bytes import in_lines, serial_bytes
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.trailer import split_signature
 
-_BYTES_PER_LINE = 20
 SIGNATURE_FIELDS = ("sig_id", "signer", "sig_key", "sig_hashalgo", "signature")
 """The fields that are not in `.modinfo`, in their order."""
 
@@ -66,14 +66,7 @@ def signature_fields(module: bytes) -> tuple[Field, ...]:
         return ()
     issuer, key = "", b""
     if isinstance(first.sid, IssuerAndSerialNumber):
-        number = first.sid.serial_number
         issuer = common_name(bytes(first.sid.issuer.data))
-        key = abs(number).to_bytes((number.bit_length() + 7) // 8, "big")
+        key = serial_bytes(first.sid.serial_number)
     values = ("PKCS#7", issuer, in_lines(key), hash.name, in_lines(first.signature))
     return tuple(map(Field, SIGNATURE_FIELDS, values))
-
-
-def in_lines(contents: bytes) -> str:
-    """`contents` as modinfo writes bytes: twenty a line, with colons."""
-    rows = [contents[start : start + _BYTES_PER_LINE] for start in range(0, len(contents), _BYTES_PER_LINE)]
-    return ":\n\t\t".join(row.hex(":").upper() for row in rows)

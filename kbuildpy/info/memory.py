@@ -17,7 +17,6 @@ from kbuildpy.loader.stages.layout import total_size
 
 ACCESS = ("code", "read-only", "read-only after init", "writable")
 """What a module may do with a section, in the order in which the kernel lays them out."""
-_PLACELESS = 0xFFFFFFFFFFFFFFFF
 _PER_CPU = "percpu"
 
 
@@ -94,12 +93,11 @@ def memory_of(info: LoadInfo) -> ModuleMemory:
     lay_out(info)
     placed: dict[str, list[SectionInMemory]] = {}
     per_cpu = 0
-    rows = iter(section for section in info.sechdrs if section.sh_entsize != _PLACELESS)
     for item in info.layout.placed:
         if item.memory == _PER_CPU:
             per_cpu = item.size
             continue
-        header = next(rows)
+        header = info.sechdrs[item.number]
         found = SectionInMemory(item.section, item.offset, item.size, _access(header), header.sh_type != SHT_NOBITS)
         placed.setdefault(item.memory, []).append(found)
     blocks = (
@@ -111,7 +109,7 @@ def memory_of(info: LoadInfo) -> ModuleMemory:
         tuple(block for block in blocks if block.size),
         total_size(info),
         per_cpu,
-        sum(section.sh_size for section in info.sechdrs if _stays_in_file(section)) - per_cpu,
+        sum(header.sh_size for number, header in enumerate(info.sechdrs) if _stays_in_file(info, number, header)),
     )
 
 
@@ -123,5 +121,6 @@ def _access(section: Shdr) -> str:
     return "writable" if section.sh_flags & SHF_WRITE else "read-only"
 
 
-def _stays_in_file(section: Shdr) -> bool:
-    return not section.sh_flags & SHF_ALLOC and section.sh_type != SHT_NOBITS
+def _stays_in_file(info: LoadInfo, number: int, section: Shdr) -> bool:
+    # (the loader has taken SHF_ALLOC from the per-CPU section, whose memory is not the module's)
+    return not section.sh_flags & SHF_ALLOC and section.sh_type != SHT_NOBITS and number != info.index.pcpu

@@ -41,13 +41,19 @@ class Undefined(Exception):
 
 
 class Placed(NamedTuple):
-    """Where a section goes: the type of memory as the kernel calls it ("text", "rodata", "ro_after_init", "data",
-    "init_text", "init_rodata", "init_data", "percpu"), the offset there and the size, in bytes."""
+    """Where a section goes."""
 
     section: str
+    """Its name."""
     memory: str
+    """The type of memory as the kernel calls it: "text", "rodata", "ro_after_init", "data", "init_text", "init_rodata",
+    "init_data", "percpu"; up to 6.3 "core" and "init"."""
     offset: int
+    """Bytes from the beginning of that memory."""
     size: int
+    """In bytes."""
+    number: int
+    """The section's number in the file."""
 
 
 class Exclusion(NamedTuple):

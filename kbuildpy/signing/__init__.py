@@ -12,7 +12,8 @@ records. `intact` tells whether a module has this very signature already. The me
 Verifying: `verify` says of a module what `trust` makes of its signature, which `pkcs7` has parsed, by the certificates
 in a `keyring`: out of files (`anchors`, `efi`) or out of a kernel (`kernel_image`). `chain` follows those that came
 with the signature. What a kernel makes of a certificate is in `certificates`, and which it cannot load in `loadable`.
-`refused` is the exception for a signature that the kernel's parser refuses; `describe` prints what `verify` found out.
+`refused` is the exception for a signature that the kernel's parser refuses. `describe` prints what `verify` found out,
+and bytes as `modinfo_bytes` writes them.
 
 Digests and their names are in `hashes`, public keys in `public_key`, DER as bytes in `der`; `read_file` reads the small
 files of both: keys, certificates, lists.

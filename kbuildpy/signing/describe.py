@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 from kbuildpy.printable import printable
+from kbuildpy.signing.modinfo_bytes import colons, in_lines
 from kbuildpy.signing.verify import SignatureState
-
-_BYTES_PER_LINE = 20
-_INDENT = "\t\t"
 
 
 def as_json(file: str, state: SignatureState) -> dict[str, object]:
@@ -51,14 +49,9 @@ def as_modinfo(state: SignatureState) -> str:
         "signer": printable(state.signer or ""),
         "sig_key": colons(state.key_id),
         "sig_hashalgo": state.hash,
-        "signature": _lines(state.signature),
+        "signature": in_lines(state.signature),
     }
     return "\n".join(f"{name + ':':<16}{value}" for name, value in fields.items())
-
-
-def colons(contents: bytes) -> str:
-    """`contents` as modinfo writes bytes."""
-    return contents.hex(":").upper()
 
 
 def _verdict(state: SignatureState) -> str:
@@ -67,8 +60,3 @@ def _verdict(state: SignatureState) -> str:
     if not state.signed:
         return "not signed"
     return f"{'not valid' if state.valid is False else 'not trusted'}: {state.reason}"
-
-
-def _lines(contents: bytes) -> str:
-    rows = [contents[start : start + _BYTES_PER_LINE] for start in range(0, len(contents), _BYTES_PER_LINE)]
-    return f":\n{_INDENT}".join(colons(row) for row in rows)

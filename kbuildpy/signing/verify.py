@@ -16,6 +16,7 @@ from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.parallel import in_processes
 from kbuildpy.signing.keyring import Keyring
+from kbuildpy.signing.modinfo_bytes import serial_bytes
 from kbuildpy.signing.pkcs7 import Message, MessageSigner, parse_message
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.trailer import split_signature
@@ -157,4 +158,4 @@ def _key_id(signer: MessageSigner) -> bytes:
     """What modinfo calls sig_key: the serial number, else (where modinfo is silent) the key's identifier."""
     if signer.serial is None:
         return signer.identifier
-    return abs(signer.serial).to_bytes((signer.serial.bit_length() + 7) // 8, "big")
+    return serial_bytes(signer.serial)

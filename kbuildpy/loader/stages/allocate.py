@@ -57,11 +57,12 @@ def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:
                 # (the sections before it are shown with the verdict)
                 info.layout = MemoryLayout(blocks.sizes, tuple(placed))
                 raise
-            placed.append(Placed(name, kind, section.sh_entsize, section.sh_size))
+            placed.append(Placed(name, kind, section.sh_entsize, section.sh_size, number))
         elif number:
             section.sh_addr = info.machine.copy_address + section.sh_offset
     if info.index.pcpu:
-        placed.append(Placed(".data..percpu", "percpu", 0, info.sechdrs[info.index.pcpu].sh_size))
+        number = info.index.pcpu
+        placed.append(Placed(".data..percpu", "percpu", 0, info.sechdrs[number].sh_size, number))
     return tuple(placed)
 
 
