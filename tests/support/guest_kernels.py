@@ -21,10 +21,7 @@ from kbuildpy.run import run
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.machine import machine_for
 from tests.support.arm64 import LINES, arm64_tree
-from tests.support.packages import newer_kernel
-
-NEWEST = "7.3"
-"""The line that need not be installed: its packages are unpacked, also on a Debian that has none of it."""
+from tests.support.packages import NEWEST, newer_kernel
 
 EXPEDITED = "rcupdate.rcu_expedited=1"
 """A kernel's parameter: grace periods, which a removal waits for and a refusal that comes late, end at once."""

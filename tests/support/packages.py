@@ -25,7 +25,9 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 
 # The archive that has a kernel line which the machine's own release has no more, or not yet.
-SUITES = {"5.10": "bullseye-security", "7.3": "trixie-backports"}
+NEWEST = "7.3"
+"""The newest kernel line that is tested with; its packages are unpacked, also on a Debian that has none of it."""
+SUITES = {"5.10": "bullseye-security", NEWEST: "trixie-backports"}
 # Beside a newer kernel's headers: this machine's compiler, which does not know all options of the kernel's own.
 OLDER_COMPILER = "usr/bin/older-compiler"
 _OLDER_COMPILER = """#!/bin/sh
@@ -109,9 +111,9 @@ def newer_kernel() -> tuple[KernelTree, Path]:
     system's root. Its compiler need not be here (`other_compiler()`). Where its archive is out of reach the test is
     skipped."""
     try:
-        return _archived_kernel("7.3")
+        return _archived_kernel(NEWEST)
     except KbuildError as error:
-        pytest.skip(f"no kernel 7.3 to be had: {error}")
+        pytest.skip(f"no kernel {NEWEST} to be had: {error}")
 
 
 @one_at_a_time

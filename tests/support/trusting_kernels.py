@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from kbuildpy.kernel.image import unpack
 from kbuildpy.signing.kernel_image import find_certificates
-from tests.support.guest_kernels import NEWEST
+from tests.support.packages import NEWEST
 
 ENFORCED = ("module.sig_enforce=1", "nokaslr")
 """Parameters of a kernel that loads signed modules only."""

@@ -14,8 +14,9 @@ from kbuildpy.vm import cpio
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
 from kbuildpy.vm.qemu import boot
-from tests.support.guest_kernels import EXPEDITED, NEWEST, image_of, swept
+from tests.support.guest_kernels import EXPEDITED, image_of, swept
 from tests.support.loading import in_dependency_order
+from tests.support.packages import NEWEST
 from tests.support.samples import built_samples
 from tests.support.shipped_kernels import shipped_kernel
 

@@ -18,8 +18,8 @@ from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.lifecycle.script import run_script
 from kbuildpy.loader.lifecycle.step import ScriptStep
 from kbuildpy.run import run
-from tests.support.guest_kernels import NEWEST, image_of, swept, tree_called
-from tests.support.packages import asking, other_compiler
+from tests.support.guest_kernels import image_of, swept, tree_called
+from tests.support.packages import NEWEST, asking, other_compiler
 from tests.support.samples import SAMPLES
 from tests.support.system_calls import Answer, Call, make_calls
 

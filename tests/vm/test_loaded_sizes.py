@@ -26,8 +26,9 @@ from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.vm.machine import machine_for
 from tests.support.arm64 import LINES
-from tests.support.guest_kernels import NEWEST, image_of, swept
+from tests.support.guest_kernels import image_of, swept
 from tests.support.loading import in_dependency_order
+from tests.support.packages import NEWEST
 from tests.support.samples import built_samples
 from tests.support.shipped_kernels import ShippedKernel, shipped_kernel
 from tests.vm.loaded import Shown, load_all

@@ -29,10 +29,10 @@ from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from tests.support.guest_kernels import NEWEST, image_of, swept, tree_called
+from tests.support.guest_kernels import image_of, swept, tree_called
 from tests.support.keys import new_key, short_certificate
 from tests.support.loader_info import load_info, sentences
-from tests.support.packages import other_compiler
+from tests.support.packages import NEWEST, other_compiler
 from tests.support.system_calls import Answer, Call, as_logged, make_calls
 from tests.support.trusting_kernels import KEYS, trusting_kernel
 

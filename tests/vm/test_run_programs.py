@@ -25,8 +25,8 @@ from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import read_trial
 from tests.support.bad_modules import build, source
-from tests.support.guest_kernels import NEWEST, image_of, one_of, tree_called
-from tests.support.packages import other_compiler
+from tests.support.guest_kernels import image_of, one_of, tree_called
+from tests.support.packages import NEWEST, other_compiler
 
 pytestmark = pytest.mark.vm
 

@@ -18,9 +18,10 @@ from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from tests.support.guest_kernels import NEWEST, image_of, swept
+from tests.support.guest_kernels import image_of, swept
 from tests.support.keys import new_key, short_certificate
 from tests.support.loading import Load, LoadReport, ModuleReport, load_modules
+from tests.support.packages import NEWEST
 from tests.support.samples import built_samples
 from tests.support.shipped_kernels import shipped_kernel
 from tests.support.shipped_modules import plain

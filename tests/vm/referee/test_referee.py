@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.loader.verdict import Verdict
-from tests.support.guest_kernels import NEWEST, image_of, tree_called
+from tests.support.guest_kernels import image_of, tree_called
+from tests.support.packages import NEWEST
 from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.checks import UNSEEN, messages_of, pattern

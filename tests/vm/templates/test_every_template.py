@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support.builds import Build
-from tests.support.guest_kernels import NEWEST, swept, tree_called
+from tests.support.guest_kernels import swept, tree_called
+from tests.support.packages import NEWEST
 from tests.vm.templates.projects import (
     BROKEN,
     DEFAULT,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from kbuildpy.elf.constants import SHT_NOBITS
 from tests.vm.referee.cases import THIS_MODULE, Bases, Case
-from tests.vm.referee.damage.relocations import ABS64
+from tests.vm.referee.damage.relocate import ABS64
 from tests.vm.referee.damage.ways import (
     SHF_ALLOC,
     SHF_WRITE,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.vm.referee.cases import THIS_MODULE, Bases, Case
 from tests.vm.referee.damage.coming import ELSEWHERE
-from tests.vm.referee.damage.relocations import ABS64, PC32
+from tests.vm.referee.damage.relocate import ABS64, PC32
 from tests.vm.referee.damage.ways import SHF_ALLOC, Damage, case, leads, new_relocation, relocation, section
 from tests.vm.referee.draft import Draft
 
