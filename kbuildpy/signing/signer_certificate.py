@@ -56,4 +56,5 @@ def unreadable_certificate() -> tuple[type[Exception], ...]:
     from cryptography.exceptions import UnsupportedAlgorithm
 
     odd = (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
-    return (ValueError, UnsupportedAlgorithm, *odd)
+    # (TypeError: of a name with a BIT STRING in it)
+    return (ValueError, TypeError, UnsupportedAlgorithm, *odd)

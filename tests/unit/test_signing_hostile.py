@@ -31,6 +31,7 @@ from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.manifest import Manifest, ManifestLine, compare_manifest, read_manifest
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.signer import Signer
+from kbuildpy.signing.signer_certificate import checked_certificate
 from kbuildpy.signing.structures import SIGNED_DATA, ContentInfo, SignedData, SignerInfo
 from kbuildpy.signing.trailer import append_signature, without_signatures
 from kbuildpy.signing.verify import verify, verify_files
@@ -273,3 +274,12 @@ def test_a_module_that_was_named_itself_is_compared_and_missed(tmp_path: Path) -
     assert (good, list(wrong)) == ([here], [gone])
     good, wrong = compare_manifest(manifest, [tmp_path], [here])
     assert (good, list(wrong)) == ([here], [gone, other])
+
+
+def test_a_certificate_with_a_name_of_another_type_is_unreadable() -> None:
+    whole = certificate("rsa", name="A signer").public_bytes(Encoding.DER)
+    # The issuer's common name, a UTF8String (tag 12), becomes a BIT STRING (tag 3) without unused bits.
+    changed = whole.replace(b"\x0c\x08A signer", b"\x03\x08\x00 signer", 1)
+    assert changed != whole
+    with pytest.raises(KbuildError, match="not an X.509 certificate"):
+        checked_certificate(changed, "odd.der")
