@@ -281,5 +281,5 @@ def test_a_certificate_with_a_name_of_another_type_is_unreadable() -> None:
     # The issuer's common name, a UTF8String (tag 12), becomes a BIT STRING (tag 3) without unused bits.
     changed = whole.replace(b"\x0c\x08A signer", b"\x03\x08\x00 signer", 1)
     assert changed != whole
-    with pytest.raises(KbuildError, match="not an X.509 certificate"):
+    with pytest.raises(KbuildError, match=r"not an X\.509 certificate"):
         checked_certificate(changed, "odd.der")
