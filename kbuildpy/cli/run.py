@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from kbuildpy.cli.shared_options import add_format, add_kernels, add_quiet, add_
 from kbuildpy.debug.explain import explainer
 from kbuildpy.debug.subjects import subject_of
 from kbuildpy.errors import KbuildError, UsageError, unexpected
+from kbuildpy.info.message_places import MessagePlace, message_queries, read_place
+from kbuildpy.info.report import messages_of
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.printable import printable
 from kbuildpy.vm.describe import as_text, describe_test
@@ -50,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_kernels(parser, "a release, a kernel tree's path, an image's path, `running` or `all`")
     add_params(parser, whose="of the only module")
     parser.add_argument("--dyndbg", action="store_true", help="turn on the modules' dynamic debug messages")
+    parser.add_argument(
+        "--dyndbg-at",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="turn on those in a file (x.c), at lines (x.c:12, x.c:10-20), in a function or a module",
+    )
     parser.add_argument(
         "--timeout",
         type=int,
@@ -127,7 +137,11 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args)
     args.files = _files(args.files)
     parameters = _parameters(args.params, args.files)
+    places = [read_place(word) for word in args.dyndbg_at]
+    if places and args.dyndbg:
+        raise UsageError("--dyndbg turns on all messages, --dyndbg-at some of them", hint="remove one of the two")
     trials, results = _read(args.files, parameters)
+    trials = _with_messages(trials, places) if places else trials
     plan = _plan(args.kernels, trials)
     if len(plan) > 1 and (settings.keep or settings.gdb):
         option = "--keep" if settings.keep else "--gdb"
@@ -191,6 +205,13 @@ def _read(files: Sequence[Path], parameters: Mapping[Path, str]) -> tuple[list[T
         except Exception as error:  # an unreadable file does not end the run over the others
             results.append(damaged(file, unexpected(file, error)))
     return trials, results
+
+
+def _with_messages(trials: Sequence[Trial], places: Sequence[MessagePlace]) -> list[Trial]:
+    """`trials` with the messages at `places` switched on."""
+    messages = {trial.name: messages_of(trial.image) for trial in trials}
+    queries = message_queries(places, messages)
+    return [replace(trial, debug_query=queries[trial.name]) for trial in trials]
 
 
 def _settings(args: argparse.Namespace) -> Settings:

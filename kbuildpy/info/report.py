@@ -22,7 +22,8 @@ from kbuildpy.info.symbols import Export, Import, imports_of
 from kbuildpy.info.tables import DebugMessage, Tracepoint, debug_messages, permissions, tracepoints
 from kbuildpy.kernel.architecture import ARCHITECTURES
 from kbuildpy.kernel.depmod_indexes import Softdeps, read_softdeps
-from kbuildpy.kernel.release import release_of_vermagic, version_of
+from kbuildpy.kernel.module_identity import built_for
+from kbuildpy.kernel.release import version_of
 from kbuildpy.loader import since
 from kbuildpy.loader.btf.header import MAGIC
 from kbuildpy.loader.kernel import LoaderKernel
@@ -123,19 +124,19 @@ def inspect(contents: bytes, shown: str, kernel: LoaderKernel | None) -> ModuleI
     """
     image = ModuleImage(contents, shown)
     stated = checked_fields(image) + signature_fields(contents)
-    built_for = release_of_vermagic(next((value for tag, value in stated if tag == "vermagic"), ""))
+    release = built_for(image)
     machine = _machine(image)
     reading = _Reading()
-    info = reading.of("its tables", lambda: take_apart(contents, _table_kernel(built_for, machine, kernel)))
+    info = reading.of("its tables", lambda: take_apart(contents, _table_kernel(release, machine, kernel)))
     modes: dict[str, int] = reading.table("its parameters", info, permissions) or {}
     versions = reading.table("versions of symbols", info, module_versions) or {}
     return ModuleInfo(
         file=shown,
         fields=stated,
-        built_for=built_for,
+        built_for=release,
         machine=machine,
         kernel=kernel.release if kernel else None,
-        memory=reading.of("its memory", lambda: _memory(contents, built_for, machine, kernel)),
+        memory=reading.of("its memory", lambda: _memory(contents, release, machine, kernel)),
         parameters=tuple(_parameters(stated_parameters(stated), modes if info is not None else None)),
         exports=tuple(reading.table("its exports", info, _exports) or ()),
         imports=tuple(
@@ -149,6 +150,14 @@ def inspect(contents: bytes, shown: str, kernel: LoaderKernel | None) -> ModuleI
         needs=_needs(stated),
         unknown=tuple(reading.unknown),
     )
+
+
+def messages_of(image: ModuleImage) -> list[DebugMessage]:
+    """The messages that dynamic debug can switch on. Raises `KbuildError` for a module whose tables cannot be read."""
+    try:
+        return debug_messages(take_apart(image.contents, _table_kernel(built_for(image), _machine(image), None)))
+    except (Refusal, Undefined) as error:
+        raise KbuildError(f"{image.filename}: its debug messages cannot be read: {error}") from error
 
 
 class _Reading:

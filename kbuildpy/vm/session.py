@@ -293,8 +293,9 @@ def _part(name: str) -> bytes:
 
 def _listed(number: int, trial: Trial, settings: Settings) -> str:
     parameters = trial.parameters
-    if settings.dyndbg and trial.given and trial.has_messages:
-        parameters = f"{parameters} dyndbg=+p".strip()
+    query = "+p" if settings.dyndbg and trial.has_messages else trial.debug_query
+    if query and trial.given:
+        parameters = f'{parameters} dyndbg="{query}"'.strip()
     flags = f"{'d' if trial.given and trial.has_messages else ''}{'n' if trial.given or trial.asked else ''}-"
     return f"{number} {trial.name} {flags} /modules/{trial.name}.ko {parameters}\n"
 

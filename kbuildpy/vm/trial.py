@@ -39,6 +39,8 @@ class Trial:
     """The modules that must be loaded before it."""
     likes: tuple[str, ...] = ()
     """The modules that should be loaded before it (soft dependencies)."""
+    debug_query: str = ""
+    """The query of dynamic debug that it is loaded with; "" for none."""
     given: bool = True
     """It is one of the modules to try, not one that they need."""
     asked: bool = False
