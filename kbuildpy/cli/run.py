@@ -123,6 +123,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="wait for a debugger at 127.0.0.1:PORT (default: 1234) once the modules are loaded",
     )
+    parser.add_argument(
+        "--gdb-script",
+        metavar="FILE",
+        type=named_path,
+        help="write the commands for gdb into FILE, for `gdb -x FILE`; with --gdb",
+    )
     add_verbose(parser, "also show the kernel's log of its start")
     add_quiet(parser, "do not show the kernel's log")
     add_format(
@@ -221,6 +227,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise UsageError(f"--memory {args.memory}: a kernel needs at least 64 MiB, and most need 256")
     if not 0 <= args.gdb < 1 << 16:
         raise UsageError(f"--gdb {args.gdb}: ports are numbered from 0 to 65535")
+    if args.gdb_script and not args.gdb:
+        raise UsageError("--gdb-script is for --gdb", hint="add --gdb")
     if args.test_timeout < 1:
         raise UsageError(f"--test-timeout {args.test_timeout}: at least one second")
     if args.wait < 0:
@@ -234,6 +242,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         dyndbg=args.dyndbg,
         keep=args.keep,
         gdb=args.gdb,
+        gdb_script=args.gdb_script,
         verbose=args.verbose,
         tests=_tests(args),
         files=tuple(args.test_files),

@@ -14,6 +14,7 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.addresses import without_addresses
 from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.errors import KbuildError
+from kbuildpy.files import replacing
 from kbuildpy.printable import printable
 from kbuildpy.vm.trial import Trial
 
@@ -22,16 +23,42 @@ _FREED = (".init",)
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 
-def how_to_attach(trials: Sequence[Trial], sections: Mapping[int, Mapping[str, str]], port: int, scratch: Path) -> str:
-    """The commands for gdb, as a text: `sections` are the addresses of the sections of `trials`, by their numbers;
-    copies of modules that gdb cannot read as they are go into `scratch`."""
-    lines = ["", "kbuildpy: the guest waits for a debugger; gdb's `continue` resumes it:"]
-    lines.append(f"gdb -ex 'target remote 127.0.0.1:{port}'")
-    for number, trial in enumerate(trials):
-        if sections.get(number):
-            lines.append(add_symbol_file(symbol_file(trial, scratch), trial.image, sections[number]))
+def symbol_commands(
+    trials: Sequence[Trial], sections: Mapping[int, Mapping[str, str]], scratch: Path
+) -> tuple[str, ...]:
+    """gdb's commands that read the symbols of `trials`: `sections` are the addresses of their sections, by their
+    numbers; copies of modules that gdb cannot read as they are go into `scratch`."""
+    found = (
+        add_symbol_file(symbol_file(trial, scratch), trial.image, sections[number])
+        for number, trial in enumerate(trials)
+        if sections.get(number)
+    )
     # (a line break in a name would begin a command of its own)
-    return "\n".join([*map(printable, lines), "", ""])
+    return tuple(map(printable, found))
+
+
+def how_to_attach(symbols: Sequence[str], port: int, script: Path | None) -> str:
+    """What to type, as a text: gdb with the commands in `script`, else gdb and the commands `symbols`."""
+    lines = ["", "kbuildpy: the guest waits for a debugger; gdb's `continue` resumes it:"]
+    if script is not None:
+        lines.append(printable(f"gdb -x {shlex.quote(str(script))}"))
+    else:
+        lines += [f"gdb -ex '{_attach(port)}'", *symbols]
+    return "\n".join([*lines, "", ""])
+
+
+def write_script(script: Path, symbols: Sequence[str], port: int) -> None:
+    """Write the commands for gdb into the file `script`, whole or not at all. Raises `KbuildError`."""
+    text = "\n".join(["set confirm off", _attach(port), *symbols, ""])
+    try:
+        with replacing(script) as replacement:
+            replacement.write(text.encode())
+    except OSError as error:
+        raise KbuildError(f"--gdb-script {script}: {error.strerror}", hint="name a file that you can write") from error
+
+
+def _attach(port: int) -> str:
+    return f"target remote 127.0.0.1:{port}"
 
 
 def symbol_file(trial: Trial, scratch: Path) -> Path:

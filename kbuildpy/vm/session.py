@@ -20,7 +20,7 @@ from kbuildpy.printable import printable
 from kbuildpy.program_packages import package_of
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import Complaint
-from kbuildpy.vm.debugger import how_to_attach, pause
+from kbuildpy.vm.debugger import how_to_attach, pause, symbol_commands, write_script
 from kbuildpy.vm.devices import raise_for_device, with_controller
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.guest_tests import judge_tests, kunit_results, with_remains
@@ -63,6 +63,8 @@ class Settings:
     """There is a shell on the terminal once all modules are loaded."""
     gdb: int = 0
     """The port where a debugger is waited for then; 0: none."""
+    gdb_script: Path | None = None
+    """The file that gets the commands for gdb; without one they are shown."""
     verbose: bool = False
     """Show also what the kernel says while it starts."""
     tests: tuple[GuestTest, ...] = ()
@@ -250,7 +252,10 @@ def _boot(
             if settings.gdb:
                 pause(control)
                 sections = {number: steps.sections for number, steps in report.modules.items()}
-                show(how_to_attach(batch, sections, settings.gdb, Path(name)).encode())
+                symbols = symbol_commands(batch, sections, Path(name))
+                if settings.gdb_script:
+                    write_script(settings.gdb_script, symbols, settings.gdb)
+                show(how_to_attach(symbols, settings.gdb, settings.gdb_script).encode())
                 go_on()
             if settings.keep:
                 show(_GUIDE.encode())

@@ -20,7 +20,7 @@ from kbuildpy.run import run
 from kbuildpy.vm import cpio, session
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import find_complaints
-from kbuildpy.vm.debugger import add_symbol_file, how_to_attach
+from kbuildpy.vm.debugger import add_symbol_file, how_to_attach, symbol_commands, write_script
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel, kernels_of_releases
@@ -95,9 +95,15 @@ def test_what_a_guest_reports_becomes_no_command_of_the_debugger(tmp_path: Path)
         ".other\nshell touch y": "0x4000",
         "": "",
     }
-    lines = how_to_attach([found], {0: sections}, 1234, tmp_path).splitlines()
-    assert len(lines) == 5
-    assert lines[3].endswith(" 0x1000 -s 'x\\nshell touch y' 0x2000")
+    (line,) = symbols = symbol_commands([found], {0: sections}, tmp_path)
+    assert how_to_attach(symbols, 1234, None).splitlines()[2:] == ["gdb -ex 'target remote 127.0.0.1:1234'", line, ""]
+    write_script(tmp_path / "script", symbols, 1234)
+    assert (tmp_path / "script").read_text().splitlines() == [
+        "set confirm off",
+        "target remote 127.0.0.1:1234",
+        line,
+    ]
+    assert line.endswith(" 0x1000 -s 'x\\nshell touch y' 0x2000")
     (image,) = [ModuleImage.from_path(found.file)]
     assert add_symbol_file(found.file, image, {"": "", ".text": "nonsense"}) == f"add-symbol-file {found.file}"
 

@@ -32,6 +32,7 @@ def kbuildpy_run(*words: str | Path, path: Path | None = None) -> tuple[int, str
         (["none.ko"], "none.ko: No such file or directory"),
         ([sys.executable], "not a kernel module"),
         (["--timeout", "0", "a.ko"], "at least one second"),
+        (["--gdb-script", "x.gdb", "a.ko"], "--gdb-script is for --gdb"),
         (["--gdb", "99999", "a.ko"], "ports are numbered from 0 to 65535"),
         (["--memory", "1", "a.ko"], "at least 64 MiB"),
         (["--keep", "a.ko"], "standard input is not a terminal"),

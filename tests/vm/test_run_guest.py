@@ -187,34 +187,32 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def debugged(module: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, list[str]]]:
-    """A run that waits for a debugger; its port, and what it printed to type into gdb."""
-    port = free_port()
-    words = command("--gdb", port, "--format", "json", module, "--", "cat", "/sys/module/counter/taint")
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    lines = []
+def debugged(
+    module: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
+    """A run that waits for a debugger; its port, and the script for gdb."""
+    port, script = free_port(), tmp_path_factory.mktemp("gdb") / "counter.gdb"
+    words = command("--gdb", port, "--gdb-script", script, "--format", "json", module)
+    process = subprocess.Popen(
+        [*words, "--", "cat", "/sys/module/counter/taint"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stderr
     for line in process.stderr:
-        lines.append(line.decode())
-        if lines[-1].startswith("add-symbol-file "):
+        if line.decode() == f"gdb -x {script}\n":
             break
-    yield process, port, lines
+    yield process, port, script
     process.kill()
     process.communicate()
 
 
 def test_a_debugger_stops_in_the_module_and_shows_its_source_and_data(
-    debugged: tuple[subprocess.Popen[bytes], int, list[str]], module: Path
+    debugged: tuple[subprocess.Popen[bytes], int, Path], module: Path
 ) -> None:
     if shutil.which("gdb") is None:
         pytest.skip("gdb is not installed")
-    process, port, lines = debugged
-    assert any(f"target remote 127.0.0.1:{port}" in line for line in lines)
-    script = [
-        "set pagination off",
-        "set confirm off",
-        f"target remote 127.0.0.1:{port}",
-        lines[-1].strip(),
+    process, port, script = debugged
+    assert f"target remote 127.0.0.1:{port}\n" in script.read_text()
+    commands = [
         "break counted",
         "continue",
         "print by",
@@ -223,8 +221,8 @@ def test_a_debugger_stops_in_the_module_and_shows_its_source_and_data(
         "delete",
         "detach",
     ]
-    words = [word for line in script for word in ("-ex", line)]
-    said = run(["gdb", "-nx", "-batch", *words], timeout=120).text
+    words = [word for line in commands for word in ("-ex", line)]
+    said = run(["gdb", "-nx", "-batch", "-ex", "set pagination off", "-x", script, *words], timeout=120).text
     # counted() is in .text, its caller in .exit.text, the variable in .data.
     assert re.search(r"Breakpoint 1, counted \(by=(2|<optimized out>|by@entry=2)\).*counter\.c:\d+", said)
     assert "= 2" in said and "= 5" in said
