@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_jobs(parser)
     parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done, and do nothing")
     parser.add_argument("-c", "--clean", action="store_true", help="remove what was built")
+    parser.add_argument(
+        "--explain", action="store_true", help="print for each file that is made again the reason; with -n, make none"
+    )
     add_quiet(parser, "print errors only", besides=["-s", "--silent"])
     add_verbose(parser, "print commands in full, as V=1")
     add_format(
@@ -90,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
                 *(["-c"] if args.clean else []),
                 *(["-s"] if args.quiet else []),
                 *(["-k"] if args.keep_going else []),
+                *(["--debug=explain"] if args.explain else []),
             ],
             allow_empty=args.allow_empty,
             results=results if args.format == "json" else None,

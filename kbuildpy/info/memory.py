@@ -93,11 +93,11 @@ def memory_of(info: LoadInfo) -> ModuleMemory:
     lay_out(info)
     placed: dict[str, list[SectionInMemory]] = {}
     per_cpu = 0
-    for item in info.layout.placed:
+    for item, number in zip(info.layout.placed, info.layout.numbers, strict=True):
         if item.memory == _PER_CPU:
             per_cpu = item.size
             continue
-        header = info.sechdrs[item.number]
+        header = info.sechdrs[number]
         found = SectionInMemory(item.section, item.offset, item.size, _access(header), header.sh_type != SHT_NOBITS)
         placed.setdefault(item.memory, []).append(found)
     blocks = (

@@ -6,7 +6,7 @@ A stage reads the fields that earlier ones have set, and sets its own: the line 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -62,7 +62,9 @@ class MemoryLayout(NamedTuple):
     sizes: Mapping[str, int]
     """Bytes of each type of memory, by the kernel's name for it."""
     placed: tuple[Placed, ...] = ()
-    """The sections that are kept, in the file's order."""
+    """The sections that are kept, in the file's order, then the per-CPU section."""
+    numbers: Sequence[int] = ()
+    """The section number of each. (Beside them, as four bytes each: a hostile file has 10^5 sections.)"""
 
 
 NOT_SIGNED = Signature()

@@ -52,8 +52,6 @@ class Placed(NamedTuple):
     """Bytes from the beginning of that memory."""
     size: int
     """In bytes."""
-    number: int
-    """The section's number in the file."""
 
 
 class Exclusion(NamedTuple):

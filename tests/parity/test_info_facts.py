@@ -52,7 +52,7 @@ def test_the_layout_is_that_of_the_loader_check(line: str) -> None:
         assert memory.size == verdict.size == memory.kept
         assert {block.kind: block.size for block in memory.blocks} == {k: v for k, v in verdict.memory.items() if v}
         here = {(item.name, block.kind, item.offset, item.size) for block in memory.blocks for item in block.sections}
-        assert here == {item[:4] for item in verdict.sections if item.memory != "percpu"}
+        assert here == {tuple(item) for item in verdict.sections if item.memory != "percpu"}
         assert memory.per_cpu == sum(item.size for item in verdict.sections if item.memory == "percpu")
         assert memory.kept + memory.freed == sum(verdict.memory.values())
         per_cpu += memory.per_cpu > 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.builds import kbuildpy
 from tests.support.edits import edit
 from tests.support.kernel_trees import tree_of, usual_tree
 from tests.support.scons_project import ALONE, HEAD, HEADER, PAIR, SYMBOL, SConsProject
@@ -43,6 +44,18 @@ def test_explain_names_the_header_the_symbol_and_the_options_that_changed(privat
     assert old.split()[1:3] == new.split()[:2], "the command is not what is shown"
     assert "-DEXPLAINED" not in old
     assert "object at 0x" not in said
+
+
+def test_a_build_without_an_sconstruct_explains_as_well(private: SConsProject) -> None:
+    words = ("build", private.place / "drv", "-k", private.kdir, "-n", "--explain")
+    assert kbuildpy(*words[:4]).returncode == 0
+    assert "because" not in kbuildpy(*words).text
+    edit(private.kdir.parent / "source/include" / HEADER, "#define _LINUX_CISCODE_H", "#define _LINUX_CISCODE_H\n")
+    edit(private.place / "drv/pair_a.c", "return", "return 0 +")
+    said = kbuildpy(*words).text
+    assert re.search(rf"^kbuildpy: \S*pair_b\.o: \S+/include/{HEADER} changed$", said, re.MULTILINE)
+    assert re.search(r"rebuilding `\S*pair_a\.o' because `\S*pair_a\.c' changed", said)
+    assert not re.search(r"rebuilding `\S*user\.o'", said)
 
 
 def test_a_kernel_header_put_back_to_an_older_one_counts_as_changed(private: SConsProject) -> None:

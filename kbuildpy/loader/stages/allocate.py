@@ -6,6 +6,7 @@ They are representative: where the machine's kernel puts modules, one block behi
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from itertools import accumulate
 
@@ -40,7 +41,11 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
         raise Undefined(
             info.stage, "its struct module is not in its data, and is freed with its init sections", "build it again"
         )
-    return MemoryLayout(blocks.sizes, _placed(info, blocks))
+    # (by number, as `_placed` goes through them)
+    numbers = array("I", sorted(blocks.kind_of))
+    if info.index.pcpu:
+        numbers.append(info.index.pcpu)
+    return MemoryLayout(blocks.sizes, _placed(info, blocks), numbers)
 
 
 def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:
@@ -57,12 +62,11 @@ def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:
                 # (the sections before it are shown with the verdict)
                 info.layout = MemoryLayout(blocks.sizes, tuple(placed))
                 raise
-            placed.append(Placed(name, kind, section.sh_entsize, section.sh_size, number))
+            placed.append(Placed(name, kind, section.sh_entsize, section.sh_size))
         elif number:
             section.sh_addr = info.machine.copy_address + section.sh_offset
     if info.index.pcpu:
-        number = info.index.pcpu
-        placed.append(Placed(".data..percpu", "percpu", 0, info.sechdrs[number].sh_size, number))
+        placed.append(Placed(".data..percpu", "percpu", 0, info.sechdrs[info.index.pcpu].sh_size))
     return tuple(placed)
 
 
