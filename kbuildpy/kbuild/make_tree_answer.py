@@ -13,6 +13,7 @@ from kbuildpy.kbuild.make_environment import base_environment
 from kbuildpy.kbuild.make_output import MAKEFILES, make_failed, read_records
 from kbuildpy.kbuild.parse_tree_answer import TreeOutput, parse_tree_answer
 from kbuildpy.kbuild.placeholder import builds_in_directory, make_placeholder
+from kbuildpy.kbuild.trace_makefiles import TracedMakefiles
 from kbuildpy.kbuild.tree_answer import FIXDEP, TreeAnswer
 from kbuildpy.kbuild.tree_programs import refuse_missing_compiler
 from kbuildpy.kernel.tree import KernelTree
@@ -23,14 +24,24 @@ def make_tree_answer(
     tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str], *, btf_threads: bool
 ) -> TreeAnswer:
     """The answer of `tree`, as `ask_tree` has it, but not remembered."""
-    output = _run_make(tree, variables, environ, btf_threads=btf_threads)
+    output = run_tree_make(tree, variables, environ, btf_threads=btf_threads)
     answer = parse_tree_answer(tree, output, variables=variables, repeats_headers=_repeats_headers(tree))
     return answer if btf_threads else without_btf_threads(answer)
 
 
-def _run_make(
-    tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str], *, btf_threads: bool
+def run_tree_make(
+    tree: KernelTree,
+    variables: tuple[tuple[str, str], ...],
+    environ: Mapping[str, str],
+    *,
+    btf_threads: bool = False,
+    traced: TracedMakefiles | None = None,
 ) -> TreeOutput:
+    """What make prints for `mk/tree.mk`; `traced` are copies of makefiles that make reads in their place.
+
+    Raises `KbuildError` with make's message where it fails.
+    """
+    makefiles = traced.folder if traced else MAKEFILES
     in_directory = builds_in_directory(tree)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         placeholder = str(Path(scratch).resolve() / "module")
@@ -39,12 +50,13 @@ def _run_make(
         cwd = placeholder if in_directory else str(tree.objects)
         asked = base_environment(environ, cwd) | {
             "KBUILDPY_TREE": str(tree.objects),
-            "KBUILDPY_MK": str(MAKEFILES),
+            "KBUILDPY_MK": str(makefiles),
             "KBUILDPY_RECORDS": str(records),
             "KBUILDPY_ENVIRONMENT": str(environment),
             "KBUILDPY_BTF_THREADS": "1" if btf_threads else "",
+            **(traced.environment if traced else {}),
         }
-        argv = ["make", "--no-print-directory", "-f", str(MAKEFILES / "tree.mk"), "kbuildpy-tree", f"M={placeholder}"]
+        argv = ["make", "--no-print-directory", "-f", str(makefiles / "tree.mk"), "kbuildpy-tree", f"M={placeholder}"]
         done = run([*argv, *(f"{name}={value}" for name, value in variables)], cwd=cwd, env=asked, check=False)
         text = records.read_text(errors="surrogateescape") if records.exists() else ""
         output = TreeOutput(

@@ -4,6 +4,7 @@
 | wanted | file |
 |---|---|
 | a kernel tree: a fake one, an installed one, a copy to edit, one for arm64 | `fake_trees`, `kernel_trees`, `arm64` |
+| a kernel tree whose makefiles can be edited | `editable_trees` |
 | what a tree's top Makefile says | `top_makefile` |
 | Debian packages, unpacked | `packages` |
 | kernels with their modules, as distributions ship them | `shipped_kernels`, `shipped_modules` |

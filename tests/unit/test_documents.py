@@ -17,9 +17,13 @@ from pathlib import Path
 import pytest
 
 from kbuildpy import __version__, cli
+from kbuildpy.cli.explain_output import object_to_json
 from kbuildpy.info.as_json import to_json
 from kbuildpy.info.memory import ModuleMemory
 from kbuildpy.info.report import inspect
+from kbuildpy.kbuild.explain_object import Flag
+from kbuildpy.kbuild.origin import Origin
+from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.scons import BUILDERS
 from kbuildpy.vm.result import Result, TestResult
 from tests.support.documents import (
@@ -208,6 +212,13 @@ def test_explains_each_key_of_sign_and_verify_and_of_manifests(
     assert trusted.keys() | unreadable.keys() == json_keys("kbuildpy verify")
     entry = json.loads(Path("signed.json").read_text())
     assert entry.keys() == json_keys("Manifests of sign and install")
+
+
+def test_explains_each_key_of_explain() -> None:
+    flag = Flag("-g", Origin("environment", (), "KCFLAGS"))
+    tree = KernelTree(Path("/objects"), Path("/source"), "6.1")
+    found = object_to_json("a.o", "a.c", tree, [flag])
+    assert json_keys("kbuildpy explain") == found.keys() | found["flags"][0].keys()
 
 
 def test_explains_each_key_of_info() -> None:

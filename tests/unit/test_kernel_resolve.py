@@ -436,6 +436,7 @@ COMMANDS = {
     "init": ["init", "-n"],
     "install": ["install", "a.ko"],
     "run": ["run", "a.ko"],
+    "explain": ["explain", "a.o"],
     "info": ["info", "a.ko"],
     "sign": ["sign", "a.ko", "--key", "key.pem", "--hash", "sha256"],
     "verify": ["verify", "a.ko"],
