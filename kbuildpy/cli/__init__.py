@@ -10,7 +10,7 @@ command takes a file of its name here and a line in `COMMANDS`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `check_output`: what `check` prints, in each format.
-- `explain_output`: what `explain` prints of flags.
+- `explain_output`: what `explain` prints of flags; `explain_symbols`: `explain --symbol`.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
 """
 
@@ -40,7 +40,7 @@ COMMANDS = {
     "new": "make a project for a new module, from a template",
     "init": "write the project files of SCons and DKMS for existing modules",
     "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
-    "explain": "say where the flags of an object come from",
+    "explain": "say where the flags of an object come from, or who exports a symbol",
     "check": "say whether a kernel's loader would accept modules, without loading them",
     "keygen": "make a key for signing modules, and its certificate",
     "sign": "sign modules, as scripts/sign-file does",

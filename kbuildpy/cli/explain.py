@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`kbuildpy explain`: where the flags of an object come from."""
+"""`kbuildpy explain`: where the flags of an object come from, and who exports a symbol."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ EXAMPLES = (
     "kbuildpy explain hello.o",
     "kbuildpy explain DIR drv/core.c KCFLAGS=-DDEBUG --format json",
     "kbuildpy explain DIR x.o --diff -k 6.1.0-56-amd64 -k 6.12.117+deb12-amd64",
+    "kbuildpy explain --symbol usb_register_driver",
 )
 
 
@@ -64,11 +65,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--diff", action="store_true", help="of two kernels, or two objects: only the flags that one of them has"
     )
-    add_format(parser, "text (default), or one JSON object for each object and kernel")
+    parser.add_argument(
+        "--symbol",
+        action="append",
+        default=[],
+        dest="symbols",
+        metavar="NAME",
+        help="who exports a symbol, in each kernel (without -k: in all that are installed)",
+    )
+    add_format(parser, "text (default), or one JSON object for each object, or symbol, and kernel")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain the flags of objects."""
+    """Explain the flags of objects, or symbols."""
+    if args.symbols:
+        from kbuildpy.cli.explain_symbols import explain_symbols
+
+        return explain_symbols(args)
     paths, variables = split_words(args.words)
     directory, names = directory_and_objects(paths)
     found = resolve(args.kernels, Need.TREE, variables=variables, environ=os.environ)

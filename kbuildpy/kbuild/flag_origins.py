@@ -202,7 +202,8 @@ class _Inherited:
                 found += [(f"{_PATTERN}.*{re.escape(word)}", made) for word in _named(piece)]
                 continue
             if piece.literal and "$" in piece.text:
-                found.append((_pattern(piece.text), origin_at(here, piece.text, made=True, part=piece.text)))
+                pattern = _pattern(piece.text, lambda inner: self._value(run, inner, segment.number))
+                found.append((pattern, origin_at(here, piece.text, made=True, part=piece.text)))
                 continue
             if piece.literal:
                 found += [(word, origin_at(here, word)) for word in split(piece.text)]
@@ -218,6 +219,8 @@ class _Inherited:
         return found
 
     def _value(self, run: MakeRun, name: str, before: int) -> str:
+        if name in self.follower.config:
+            return self.follower.config[name]
         return " ".join(word for word, _ in self.words(run, name, before))
 
 
@@ -226,9 +229,16 @@ def split(text: str) -> list[str]:
     return _QUOTED_WORD.findall(text)
 
 
-def _pattern(word: str) -> str:
-    """A pattern for what a word with references in it is expanded to."""
-    return _PATTERN + "".join(re.escape(each.text) if each.literal else ".*" for each in pieces(word))
+def _pattern(word: str, value: Callable[[str], str]) -> str:
+    """A pattern for what a word with references in it is expanded to. A reference is what its variable has, if that is
+    known."""
+    parts = []
+    for piece in pieces(word):
+        known = piece.text if piece.literal else ""
+        if not piece.literal and piece.arguments is None and "$" not in piece.name:
+            known = value(piece.name)
+        parts.append(re.escape(known) if known and not known.startswith(_PATTERN) else ".*")
+    return _PATTERN + "".join(parts)
 
 
 def _named(piece: Piece) -> list[str]:
@@ -267,17 +277,18 @@ def _words_of(joined: list[_Part], assignment: Assignment) -> Iterator[Word]:
     """The words of texts that follow each other. A word of several parts is made here."""
     ends = list(accumulate(len(part.text) for part in joined))
     for match in _QUOTED_WORD.finditer("".join(part.text for part in joined)):
-        parts = []
+        parts, raw = [], ""
         for end, part in zip(ends, joined, strict=True):
             start = end - len(part.text)
-            if part.text[max(0, match.start() - start) : max(0, match.end() - start)].strip():
+            inside = part.text[max(0, match.start() - start) : max(0, match.end() - start)]
+            if inside.strip():
                 parts.append(part)
+                raw += inside if part.origin is None else part.raw
         if len(parts) == 1 and parts[0].origin is not None:
             yield match[0], parts[0].origin
         elif len(parts) == 1:
             yield match[0], origin_at(assignment, match[0])
         else:
-            raw = "".join(part.raw for part in parts if part.origin is not None)
             yield match[0], origin_at(assignment, match[0], made=True, part=raw)
 
 

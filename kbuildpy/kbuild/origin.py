@@ -89,7 +89,9 @@ def origin_at(assignment: Assignment, word: str, *, made: bool = False, part: st
     the part that has the word."""
     part = part or next((each for each in spaced(assignment.line.value) if has_word(each, word)), "")
     asked, probes = tuple(_CONFIG.findall(part)), tuple(_PROBE.findall(part))
-    return Origin("makefile", (place_of(assignment, word),), made=made, asked=asked, probes=probes)
+    return Origin(
+        "makefile", (place_of(assignment, part if made and part else word),), made=made, asked=asked, probes=probes
+    )
 
 
 def has_word(text: str, word: str) -> bool:

@@ -17,9 +17,10 @@ import pytest
 from kbuildpy.kbuild.ask_directory import ask_directory
 from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
 from tests.support.command_line import Called, call
 from tests.support.editable_trees import tree_with_own_makefiles
-from tests.support.kernel_trees import newest_tree_first, tree_of, tree_of_release, usual_tree
+from tests.support.kernel_trees import newest_tree_first, tree_of, tree_of_release, trees, usual_tree
 
 pytestmark = pytest.mark.parity
 
@@ -244,6 +245,44 @@ def test_a_wrong_call_says_what_to_do(words: list[str], status: int, message: st
     assert hint in called.error_text
 
 
+# --- Symbols
+
+
+def symvers_lines(tree: KernelTree, symbol: str) -> list[list[str]]:
+    """The lines of a symbol in the tree's symvers file, as grep finds them."""
+    done = run(["grep", "-P", rf"^\S+\t{symbol}\t", tree.symvers], check=False)
+    return [line.split("\t") for line in done.text.splitlines()]
+
+
+def test_who_exports_a_symbol_is_what_the_symvers_files_say(tmp_path: Path) -> None:
+    symbols = ["usb_register_driver", "printk", "_printk", "strlcpy", "dma_buf_get", "class_create", "no_such_thing"]
+    options = [word for name in symbols for word in ("--symbol", name)]
+    called = call("explain", *options, "--format", "json", cwd=tmp_path)
+    assert (called.returncode, called.error_text) == (1, "")
+    found = {(fact["symbol"], fact["kernel"]): fact for fact in map(json.loads, called.text.splitlines())}
+    assert len(found) == len(symbols) * len(trees())
+    for tree in trees():
+        for symbol in symbols:
+            fact = found[symbol, tree.release]
+            line = [fact["crc"], symbol, fact["owner"], fact["license"], fact["namespace"] or ""]
+            assert symvers_lines(tree, symbol) == ([line] if fact["exported"] else [])
+            for place in fact["headers"]:
+                text = (tree.source / place["file"]).read_text().split("\n")[place["line"] - 1]
+                assert symbol in text
+                assert place["text"] == text.strip()
+
+
+def test_says_in_short_since_when_a_symbol_is_gone(tmp_path: Path) -> None:
+    one, other = tree_of("6.1"), tree_of("6.12")
+    kernels = ("-k", other.release, "-k", one.release)
+    lines = call("explain", "--symbol", "strlcpy", *kernels, cwd=tmp_path).text.splitlines()
+    assert lines[0] == f"strlcpy: gone in {other.release}"
+    assert lines[1].startswith(f"  {one.release}        vmlinux, EXPORT_SYMBOL (for every licence), CRC 0x")
+    called = call("explain", "--symbol", "class_create", *kernels, cwd=tmp_path)
+    assert called.text.startswith(f"class_create: new in {other.release}\n")
+    assert "include/linux/device/class.h" in called.text
+
+
 # --- Without the cause, the flag is gone
 
 
@@ -273,11 +312,14 @@ def _parts(line: str) -> Iterator[str]:
 
 
 def _makes(part: str, word: str, flag: dict[str, Any]) -> bool:
-    called = re.fullmatch(r"\$\(call [\w-]+,\s*(\S+)\)", part)
+    called = re.fullmatch(r"\$\(call [\w-]+,\s*([^\s,]+),?\)", part)
     if called:
         return word.endswith(called[1])
     if part.strip("$()") in flag["symbols"]:
         return True
+    chosen = re.fullmatch(r"\$\(if \$\(\w+\),(.*)\)", part)
+    if chosen:
+        return _makes(chosen[1], word, flag)
     literal = re.split(r"\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|\$.", part)
     pattern = ".*".join(re.escape(each) for each in literal)
     return any(each.strip() for each in literal) and re.fullmatch(pattern, word) is not None

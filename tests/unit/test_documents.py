@@ -18,11 +18,13 @@ import pytest
 
 from kbuildpy import __version__, cli
 from kbuildpy.cli.explain_output import object_to_json
+from kbuildpy.cli.explain_symbols import symbol_to_json
 from kbuildpy.info.as_json import to_json
 from kbuildpy.info.memory import ModuleMemory
 from kbuildpy.info.report import inspect
 from kbuildpy.kbuild.explain_object import Flag
 from kbuildpy.kbuild.origin import Origin
+from kbuildpy.kernel.exported_symbol import ExportedSymbol
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.scons import BUILDERS
 from kbuildpy.vm.result import Result, TestResult
@@ -219,6 +221,10 @@ def test_explains_each_key_of_explain() -> None:
     tree = KernelTree(Path("/objects"), Path("/source"), "6.1")
     found = object_to_json("a.o", "a.c", tree, [flag])
     assert json_keys("kbuildpy explain") == found.keys() | found["flags"][0].keys()
+
+
+def test_explains_each_key_of_symbols() -> None:
+    assert json_keys("kbuildpy explain --symbol") == symbol_to_json(ExportedSymbol("a", "6.1")).keys()
 
 
 def test_explains_each_key_of_info() -> None:

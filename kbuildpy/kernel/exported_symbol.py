@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who exports a symbol in a kernel; and where the headers have it, if nobody does.
+
+The facts are in the tree's `Module.symvers` (scripts/mod/modpost.c: write_dump). A function that is in a header and not
+there any more has usually become `static inline` or a macro: a module has to be built again, and needs no other change.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.kernel.symvers import LICENSES, crc_number, read_symvers
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.similar import did_you_mean
+
+_MOST_PLACES = 3
+
+
+@dataclass(frozen=True)
+class HeaderPlace:
+    """A line of a header that names a symbol."""
+
+    file: str
+    """The header, below the tree's source part."""
+    line: int
+    """The line, counted from 1."""
+    text: str
+    """The line."""
+
+
+@dataclass(frozen=True)
+class ExportedSymbol:
+    """A symbol in one kernel."""
+
+    name: str
+    """The symbol."""
+    release: str
+    """The kernel."""
+    owner: str = ""
+    """The module that exports it, as its path in the kernel without a suffix, or `vmlinux`; "" if nobody does."""
+    license: str = ""
+    """`EXPORT_SYMBOL` or `EXPORT_SYMBOL_GPL`."""
+    namespace: str = ""
+    """Its namespace, "" for none."""
+    crc: int = 0
+    """Its CRC; 0 in a kernel without symbol versions."""
+    headers: tuple[HeaderPlace, ...] = ()
+    """Where headers have a symbol that nobody exports: three places at most."""
+    question: str = ""
+    """Which exported symbol may be meant in place of one that nobody exports."""
+
+    @property
+    def exported(self) -> bool:
+        """Whether a module can use it."""
+        return bool(self.owner)
+
+    @property
+    def gpl_only(self) -> bool:
+        """Whether only modules under a licence that is compatible with the GPL can use it."""
+        return LICENSES.get(self.license, False)
+
+
+def exported_symbol(name: str, tree: KernelTree) -> ExportedSymbol:
+    """The symbol `name` in the kernel of `tree`. Raises `KbuildError` for a tree without a sound `Module.symvers`."""
+    symvers = read_symvers(tree.symvers)
+    found = symvers.find(name)
+    if found:
+        crc, owner, license, namespace = found
+        return ExportedSymbol(name, tree.release, owner, license, namespace, crc_number(crc))
+    places: list[HeaderPlace] = []
+    for place in _places_in_headers(name, tree):
+        places.append(place)
+        if len(places) == _MOST_PLACES:
+            break
+    question = did_you_mean(name, symvers.columns.symbols, cutoff=0.8)
+    return ExportedSymbol(name, tree.release, headers=tuple(places), question=question)
+
+
+def _places_in_headers(name: str, tree: KernelTree) -> Iterator[HeaderPlace]:
+    """The lines that define or declare `name`, header by header in alphabetical order."""
+    word = re.compile(rf"\b{re.escape(name)}\b".encode())
+    defines = re.compile(rf"^\s*#\s*define\s+{re.escape(name)}\b|^(?!\s|\*|//).*\b{re.escape(name)}\s*\(".encode())
+    for top in (tree.source / "include", *sorted((tree.source / "arch").glob("*/include"))):
+        for path in _headers(top):
+            content = path.read_bytes()
+            if name.encode() not in content or not word.search(content):
+                continue
+            for number, line in enumerate(content.split(b"\n"), 1):
+                if defines.search(line):
+                    text = line.decode(errors="replace").strip()
+                    yield HeaderPlace(str(path.relative_to(tree.source)), number, text)
+
+
+def _headers(top: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(top):
+        folders.sort()
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith(".h"))
