@@ -83,7 +83,7 @@ def exported_symbol(name: str, tree: KernelTree) -> ExportedSymbol:
 def _places_in_headers(name: str, tree: KernelTree) -> Iterator[HeaderPlace]:
     """The lines that define or declare `name`, header by header in alphabetical order."""
     word = re.compile(rf"\b{re.escape(name)}\b".encode())
-    defines = re.compile(rf"^\s*#\s*define\s+{re.escape(name)}\b|^(?!\s|\*|//).*\b{re.escape(name)}\s*\(".encode())
+    defines = re.compile(rf"^\s*#\s*define\s+{re.escape(name)}\b|^(?!\s|\*|/[*/]).*\b{re.escape(name)}\s*\(".encode())
     for top in (tree.source / "include", *sorted((tree.source / "arch").glob("*/include"))):
         for path in _headers(top):
             content = path.read_bytes()
