@@ -30,6 +30,7 @@ EXAMPLES = (
     "kbuildpy build DIR -k 6.1.0-56-amd64 --format json",
     "kbuildpy build DIR x.i x.s drv.ko",
     "kbuildpy build DIR --compile-commands",
+    "kbuildpy build DIR -n --explain",
 )
 
 _DATABASE = "compile_commands.json"
@@ -78,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--format json lists the modules that were built: leave out -n and -c")
     if args.verbose:
         variables.setdefault("V", "1")
+    if args.explain:
+        variables["V"] = f"{variables.get('V', '').replace('2', '').replace('0', '')}2"
     from kbuildpy.scons.standalone import build_directory
 
     results: list[dict[str, object]] = []
@@ -93,7 +96,6 @@ def run(args: argparse.Namespace) -> int:
                 *(["-c"] if args.clean else []),
                 *(["-s"] if args.quiet else []),
                 *(["-k"] if args.keep_going else []),
-                *(["--debug=explain"] if args.explain else []),
             ],
             allow_empty=args.allow_empty,
             results=results if args.format == "json" else None,

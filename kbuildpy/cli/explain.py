@@ -16,6 +16,7 @@ from kbuildpy.cli.shared_options import add_format, add_kernels, split_words
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file
+from kbuildpy.kbuild.directory_question import DirectoryQuestion
 from kbuildpy.kbuild.evaluation import look_at
 from kbuildpy.kbuild.explain_object import ExplainedObject, explain_objects
 from kbuildpy.kbuild.flag_difference import flag_difference
@@ -152,7 +153,8 @@ def _explained(
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         evaluation = look_at(answer, directory, Path(scratch), environ=os.environ)
     targets = [_target(evaluation.plan, evaluation.layout, name) for name in names]
-    explained = explain_objects(answer, evaluation.plan, targets, environ=os.environ)
+    question = DirectoryQuestion(answer, directory, os.environ)
+    explained = explain_objects(question, evaluation.plan, targets)
     for name, each in zip(names, explained, strict=True):
         yield Subject(tree, each, name)
 

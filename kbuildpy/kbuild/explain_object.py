@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.command_options import first_command, options
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
-from kbuildpy.kbuild.flag_origins import Follower, Word, split, wanted_from
+from kbuildpy.kbuild.flag_origins import Follower, Word, wanted_from
 from kbuildpy.kbuild.make_plan import make_plan
 from kbuildpy.kbuild.make_tree_answer import run_tree_make
 from kbuildpy.kbuild.namespace import OverlayRefused, leave
@@ -27,10 +28,6 @@ from kbuildpy.kbuild.trace_log import MakeRun, read_trace
 from kbuildpy.kbuild.trace_makefiles import TracedMakefiles, read_answers, trace_makefiles, with_questions
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 
-# Options whose value is the next word.
-_WITH_VALUE = frozenset(
-    ("-I", "-include", "-imacros", "-isystem", "-iquote", "-idirafter", "-D", "-U", "-o", "-x", "--param", "-target")
-)
 _ROUNDS = 8
 """How often make is asked at most: a name that has to be expanded is known to have a value only in the next round."""
 
@@ -57,10 +54,8 @@ class ExplainedObject:
     """The options of its compile command, in their order."""
 
 
-def explain_objects(
-    answer: TreeAnswer, plan: Plan, targets: Sequence[str], *, environ: Mapping[str, str]
-) -> list[ExplainedObject]:
-    """The origins of the flags of `targets`, objects of `plan`, which is for the tree of `answer`.
+def explain_objects(question: DirectoryQuestion, plan: Plan, targets: Sequence[str]) -> list[ExplainedObject]:
+    """The origins of the flags of `targets`, objects of `plan`, which answers `question`.
 
     Raises `KbuildError` where make fails, for an object that no command of Kbuild's compiles, and where the system
     allows no overlay over a directory whose Kbuild file may write into it.
@@ -72,10 +67,11 @@ def explain_objects(
             raise KbuildError(f"{item.target}: no command of Kbuild's compiles it", hint="it came with the sources")
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         place = Path(scratch).resolve()
+        answer = question.answer
         makefiles = [*_tree_makefiles(answer), *plan.makefiles]
         traced = trace_makefiles(makefiles, place / "traced", source=answer.tree.source)
-        tree_run = _trace_tree(answer, traced, plan.directory, environ=environ)
-        return _explain(answer, plan, items, traced, tree_run, environ)
+        tree_run = _trace_tree(answer, traced, plan.directory, environ=question.environ)
+        return _explain(question, items, traced, tree_run)
 
 
 def _trace_tree(
@@ -98,27 +94,24 @@ def _tree_makefiles(answer: TreeAnswer) -> Iterator[str]:
 
 
 def _explain(
-    answer: TreeAnswer,
-    plan: Plan,
-    items: Sequence[ObjectPlan],
-    traced: TracedMakefiles,
-    tree_run: MakeRun | None,
-    environ: Mapping[str, str],
+    question: DirectoryQuestion, items: Sequence[ObjectPlan], traced: TracedMakefiles, tree_run: MakeRun | None
 ) -> list[ExplainedObject]:
+    answer = question.answer
+    cwd = answer.working_directory(str(question.directory))
     asked: dict[str, None] = {f"$(cmd_{item.steps[0].rule})": None for item in items}
     found: dict[str, list[Word]] = {}
     targets = [item.target for item in items]
     for _ in range(_ROUNDS):
         traced = with_questions(traced, asked, targets)
-        _run(DirectoryQuestion(answer, Path(plan.directory), environ), traced)
+        _run(question, traced)
         runs = read_trace(_read(traced.records), traced.assignments, parent=tree_run)
         answers = read_answers(_read(traced.answers), list(asked))
         known = len(asked)
         for item in items:
-            run = _run_of(item.target, runs, answer.working_directory(plan.directory))
+            run = _run_of(item.target, runs, cwd)
             if run is not None:
                 given = dict(answer.variables)
-                follower = Follower(run, answers.get(item.target, {}), given, environ, answer.tree.config)
+                follower = Follower(run, answers.get(item.target, {}), given, question.environ, answer.tree.config)
                 found[item.target] = follower.words(f"cmd_{item.steps[0].rule}")
                 asked.update(follower.asked)
         if len(asked) == known:
@@ -127,23 +120,11 @@ def _explain(
 
 
 def _explained(item: ObjectPlan, found: list[Word]) -> ExplainedObject:
-    words = _command_words(item.steps[0].command)
+    words = first_command(item.steps[0].command)
     found = found[: len(words)]
     if [word for word, _ in found] != words:
         found = wanted_from(words, [], otherwise=UNKNOWN)
     return ExplainedObject(item.target, item.source, tuple(_flags(found)))
-
-
-def _command_words(command: str) -> list[str]:
-    """The words of the first command of a shell text."""
-    words = []
-    for word in split(command):
-        if word.endswith(";"):
-            if word != ";":
-                words.append(word[:-1])
-            break
-        words.append(word)
-    return words
 
 
 def _run(question: DirectoryQuestion, traced: TracedMakefiles) -> None:
@@ -179,15 +160,6 @@ def _run_of(target: str, runs: Sequence[MakeRun], cwd: str) -> MakeRun | None:
     return max(around, key=lambda run: len(folders[id(run)]), default=None)
 
 
-def _flags(words: Sequence[Word]) -> Iterator[Flag]:
-    place = 0
-    while place < len(words):
-        word, origin = words[place]
-        place += 1
-        if not word.startswith("-"):
-            continue
-        if word in _WITH_VALUE and place < len(words):
-            yield Flag(f"{word} {words[place][0]}", words[place][1])
-            place += 1
-        else:
-            yield Flag(word, origin)
+def _flags(found: Sequence[Word]) -> Iterator[Flag]:
+    for text, place in options([word for word, _ in found]):
+        yield Flag(text, found[place][1])

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
 
+from kbuildpy.kbuild.command_options import split, words
 from kbuildpy.kbuild.make_text import Piece, pieces, references, spaced
 from kbuildpy.kbuild.origin import UNKNOWN, Origin, has_word, origin_at, place_of
 from kbuildpy.kbuild.trace_log import MakeRun, Segment, State
@@ -21,7 +22,6 @@ from kbuildpy.kbuild.trace_makefiles import Assignment
 
 Word = tuple[str, Origin]
 
-_QUOTED_WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|\\.|[^\s'"\\])+""")
 _AUTOMATIC = frozenset("@<*^?+%|")
 # Functions whose result is words of one of their arguments, by the first of these.
 _PASSES = {"filter": 1, "filter-out": 1, "strip": 0, "sort": 0, "or": 0, "and": 0, "firstword": 0, "lastword": 0}
@@ -224,11 +224,6 @@ class _Inherited:
         return " ".join(word for word, _ in self.words(run, name, before))
 
 
-def split(text: str) -> list[str]:
-    """The words of a command or of a variable; quoted spaces do not end a word."""
-    return _QUOTED_WORD.findall(text)
-
-
 def _pattern(word: str, value: Callable[[str], str]) -> str:
     """A pattern for what a word with references in it is expanded to. A reference is what its variable has, if that is
     known."""
@@ -276,7 +271,7 @@ def _through(origin: Origin, assignment: Assignment) -> Origin:
 def _words_of(joined: list[_Part], assignment: Assignment) -> Iterator[Word]:
     """The words of texts that follow each other. A word of several parts is made here."""
     ends = list(accumulate(len(part.text) for part in joined))
-    for match in _QUOTED_WORD.finditer("".join(part.text for part in joined)):
+    for match in words("".join(part.text for part in joined)):
         parts, raw = [], ""
         for end, part in zip(ends, joined, strict=True):
             start = end - len(part.text)

@@ -141,6 +141,20 @@ class Freshness:
         self._dirty = True
         return False
 
+    def changes(self, object_file: str, *, name: Callable[[str], str] = str) -> list[str]:
+        """What changed since a stale object was made, in words: kernel headers, which `name` gives names to, and
+        CONFIG_ symbols with their values. Empty where that is not known."""
+        entry = self._objects.get(object_file)
+        if entry is None:
+            return []
+        outdated = self._outdated_states().intersection(entry["states"])
+        then, now = self._configs.get(entry["config"], {}), self._configs[self._config]
+        symbols = [name for name in entry["symbols"] if then.get(name) != now.get(name)]
+        return [
+            *(f"{name(path)} changed" for path in sorted(self._states[number][0] for number in outdated)),
+            *(f"CONFIG_{name} was {_in_words(then.get(name))}, is {_in_words(now.get(name))}" for name in symbols),
+        ]
+
     def why_stale(self, object_file: str) -> str:
         """Why an object is stale, a sentence with the headers and CONFIG_ symbols that changed."""
         entry = self._objects.get(object_file)
@@ -257,6 +271,11 @@ class Freshness:
 
     def _paths(self, cmd_file: CmdFile) -> list[str]:
         return [os.path.normpath(os.path.join(self._cwd, name)) for name in cmd_file.headers]  # noqa: PTH118 - hot
+
+
+def _in_words(definition: str | None) -> str:
+    """A CONFIG_ symbol's definition in C as the configuration has it."""
+    return {None: "not set", "1": "y"}.get(definition, str(definition))
 
 
 def _arrival(path: str) -> int:

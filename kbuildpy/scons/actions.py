@@ -43,6 +43,8 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
     """Called before a target is made, or taken out of a shared cache."""
     accept: Callable[[Any], bool]
     """Whether a target that was in the cache may be taken."""
+    reason: Callable[[Any], str]
+    """Why a target is made, for the line that is printed; empty for nothing."""
     headers: Callable[[], list[Any]]
     """The nodes that the targets depend on besides their sources; asked again whenever a source was made."""
 
@@ -55,6 +57,7 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         self.whose = ""
         self.begin = lambda: None
         self.accept = lambda node: True
+        self.reason = lambda node: ""
         self.headers = list
 
     def __str__(self) -> str:
@@ -62,7 +65,10 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
 
     def strfunction(self, target: Any, source: Any, env: Any, executor: Any = None) -> str:
         """What SCons prints before the action runs; nothing for an action without a title."""
-        return self.title
+        if executor is not None:
+            target = executor.get_all_targets()
+        reason = self.reason(target[0]) if self.title else ""
+        return f"{self.title} - {reason}" if reason else self.title
 
     def execute(self, target: Any, source: Any, env: Any, executor: Any = None) -> Any:
         """Run the function; a `KbuildError` becomes the failure of this target, without a traceback."""

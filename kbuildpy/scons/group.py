@@ -25,6 +25,8 @@ from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
+    from kbuildpy.kbuild.directory_question import DirectoryQuestion
+    from kbuildpy.kbuild.explain_object import ExplainedObject
     from kbuildpy.modpost.stage import ModpostResult
 
 
@@ -94,6 +96,10 @@ class Group:
     """The nodes of the module's own headers by path: objects share them, and each is looked up once."""
     cmd_nodes: dict[str, list[Any]]
     """The nodes that tell what a module's objects were made from (`object_nodes.cmd_nodes`), by its object."""
+    declarations: dict[str, tuple[DirectoryQuestion, str]]
+    """Of the objects of declared modules: how make is asked about them, and the place in the SConstruct."""
+    explained: dict[str, ExplainedObject | None]
+    """The objects whose flags' origins were asked for, for reasons; None: they are not known."""
     lock: threading.Lock
     """Held by a thread that runs modpost or changes `freshness`."""
     modpost_result: ModpostResult | None
@@ -136,6 +142,8 @@ class Group:
         self.overlays = {}
         self.header_nodes = {}
         self.cmd_nodes = {}
+        self.declarations = {}
+        self.explained = {}
         self.lock = threading.Lock()
         self.modpost_result = None
         self.is_prepared = False

@@ -12,6 +12,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kbuild.rules import CHECK_RULES
 from kbuildpy.kbuild.stamps import Stamp, digest
+from kbuildpy.printable import printable
 from kbuildpy.scons.actions import ImplicitExecutor, KbuildAction, bind, set_implicit
 from kbuildpy.scons.group import Group
 
@@ -23,6 +24,8 @@ def attach(group: Group, targets: Sequence[Any], sources: Sequence[Any], action:
     """
     bind(group.project.env, targets, sources, action, executor=ImplicitExecutor)
     action.whose = group.whose
+    if group.project.tells_reasons:
+        action.reason = functools.partial(_reason, group, action)
     action.begin = group.unfinished.begin
     group.unfinished.remove_unknown(targets)
     for target in targets:
@@ -52,6 +55,31 @@ def command_action(
     action = KbuildAction(function, title=f"  {shown}" if shown else "", signature=signature)
     action.describe = lambda: "\n".join([*commands, f"by {answer.compiler}", *described([*programs, *facts])])
     return action
+
+
+def _reason(group: Group, action: KbuildAction, node: Any) -> str:
+    from kbuildpy.kbuild.origin_words import short_path  # (for V=2 only)
+    from kbuildpy.scons.origins_of_flags import origins_of_flags
+    from kbuildpy.scons.reasons import reason_for
+
+    def name(path: str) -> str:
+        """A file as Kbuild's lines name it; a `.cmd` file stands for its object."""
+        shown = short_path(path.removeprefix(f"{group.out}/"), group.project.tree)
+        folder, slash, base = shown.rpartition("/")
+        return f"{folder}{slash}{base[1:-4]}" if base.startswith(".") and base.endswith(".cmd") else shown
+
+    def stale(path: str) -> list[str]:
+        return group.freshness.changes(path, name=name) if group.project.is_stale(path) else []
+
+    with group.lock:
+        reason = reason_for(
+            node,
+            description=action.describe(),
+            stale=stale,
+            origin_of=lambda path: origins_of_flags(group, path),
+            name=name,
+        )
+    return printable(reason)
 
 
 def described(facts: Iterable[object]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from kbuildpy.kbuild.ask_directory import ask_directory
 from kbuildpy.kbuild.declared import kbuild_file_text
+from kbuildpy.kbuild.directory_question import DirectoryQuestion
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.stamps import digest
@@ -20,6 +21,7 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import stop_on_error
 from kbuildpy.scons.call_arguments import name_and_sources, refuse_missing
+from kbuildpy.scons.declaration_place import declaration_place
 from kbuildpy.scons.find_group import find_group
 from kbuildpy.scons.find_project import find_project, output_root
 from kbuildpy.scons.flags import flags_of
@@ -71,6 +73,11 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
             layout,
         )
 
+    if project.tells_reasons:
+        kbuild_file = _declared_file(project, state, text)
+        question = DirectoryQuestion(project.answer, directory, project.environ, below, kbuild_file, tuple(coming))
+        place = declaration_place().rstrip(": ")
+        group.declarations.update((item.target, (question, place)) for item in plan.objects)
     stems = (layout.relative(item.target).removesuffix(".o") for item in plan.objects)
     group.questions.append(Question(ask, frozenset(stems)))
     return add_plan(group, plan, layout)
@@ -95,7 +102,7 @@ def _ask_declared(
 ) -> Plan:
     """Evaluate a declared module's Kbuild file, kept as `state`/Kbuild, for the module or for single targets."""
     dry = project.read_only
-    kbuild_file = (cache_directory() / "declared" / digest(text) if dry else state) / "Kbuild"
+    kbuild_file = _declared_file(project, state, text)
     known = kbuild_file.read_text(errors="surrogateescape") if kbuild_file.is_file() else None
     if known != text:
         kbuild_file.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +117,10 @@ def _ask_declared(
         coming_sources=coming,
         goals=goals,
     )
+
+
+def _declared_file(project: KernelProject, state: Path, text: str) -> Path:
+    return (cache_directory() / "declared" / digest(text) if project.read_only else state) / "Kbuild"
 
 
 def _source_paths(nodes: Sequence[Any], folder: Path) -> tuple[list[str], list[str]]:

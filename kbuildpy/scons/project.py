@@ -73,6 +73,11 @@ class KernelProject:
         return "1" in dict(self.answer.variables).get("V", "")
 
     @property
+    def tells_reasons(self) -> bool:
+        """Whether it is said of each target why it is made (V=2)."""
+        return "2" in dict(self.answer.variables).get("V", "")
+
+    @property
     def warns_of_symbols(self) -> bool:
         """Whether symbols that nothing exports are only warned of (KBUILD_MODPOST_WARN=1)."""
         return bool(dict(self.answer.variables).get("KBUILD_MODPOST_WARN") or self.environ.get("KBUILD_MODPOST_WARN"))
@@ -93,6 +98,10 @@ class KernelProject:
             if self._explains and self._stale[object_file] and os.path.exists(object_file):  # noqa: PTH110
                 say(f"kbuildpy: {os.path.relpath(object_file, self.top)}: {freshness.why_stale(object_file)}")
         self._stale[cmd_path] = self._stale[object_file]
+
+    def is_stale(self, path: str) -> bool:
+        """Whether an object that is tracked is stale."""
+        return self._stale.get(path, False)
 
     def outdate(self, object_file: str) -> None:
         """Let an object that will be tracked be stale, whatever its `.cmd` file says."""
