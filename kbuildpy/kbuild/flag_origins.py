@@ -110,6 +110,9 @@ class Follower:
             yield _Part(expanded, None, piece.text)
             return
         here = origin_at(assignment, piece.text, made=True, part=piece.text)
+        if piece.name in _PASSES or piece.name == "if" or _is_plain(piece):
+            # Its words are those of something else: one that is not comes from a target's own variable, or from eval.
+            here = UNKNOWN
         found = self._sources_of(piece, assignment)
         yield _Part(expanded[: len(expanded) - len(expanded.lstrip())], None, "")
         for number, (word, origin) in enumerate(wanted_from(wanted, found, otherwise=here)):
@@ -120,7 +123,7 @@ class Follower:
         """The words that the expansion of `piece` may consist of."""
         if piece.arguments is None:
             name = self._expanded(piece.name) if "$" in piece.name else piece.name
-            if ":" in name or name in _AUTOMATIC:
+            if not _is_plain(piece):
                 return []
             return self._words_of_state(name)
         if piece.name == "if" and len(piece.arguments) > 1:
@@ -187,8 +190,10 @@ class _Inherited:
             earlier = []
         sources = [*earlier, *self._in_text(run, segment, segment.assignment.line.value, without=name)]
         here = segment.assignment
+        # What a function makes is not known; references and words that stand there are.
+        makes = any(piece.arguments is not None for piece in pieces(here.line.value))
         return [
-            (word, origin if origin is not UNKNOWN else origin_at(here, word, made=True))
+            (word, origin_at(here, word, made=True) if makes and origin is UNKNOWN else origin)
             for word, origin in wanted_from(split(segment.text), sources, otherwise=UNKNOWN)
         ]
 
@@ -302,6 +307,11 @@ def _flat(text: str) -> Iterator[Piece]:
                 yield piece
         else:
             yield Piece(word)
+
+
+def _is_plain(piece: Piece) -> bool:
+    """Whether a piece is a reference to a variable of a name: not `$@`, nor `$(X:a=b)`."""
+    return piece.arguments is None and ":" not in piece.name and piece.name not in _AUTOMATIC
 
 
 def _name_of(piece: Piece, value: Callable[[str], str]) -> str:

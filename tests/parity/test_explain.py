@@ -196,6 +196,16 @@ def test_tells_the_command_line_from_the_environment(module: Path) -> None:
     assert [flag["kind"] for flag in given["flags"] if flag["flag"] == "-Wall"] == ["makefile", "command line"]
 
 
+def test_what_no_assignment_tells_is_unknown(module: Path) -> None:
+    text = f"{KBUILD}$(obj)/one.o: ccflags-y += -DTARGETS_OWN\n$(eval ccflags-y += -DEVAL)\nccflags-y += -DAFTER\n"
+    (module / "Kbuild").write_text(text)
+    [one] = explained(call("explain", ".", "one.o", "-k", usual_tree().release, "--format", "json", cwd=module))
+    by_flag = {flag["flag"]: (flag["kind"], flag["line"]) for flag in one["flags"]}
+    assert by_flag["-DTARGETS_OWN"] == by_flag["-DEVAL"] == ("unknown", None)
+    assert by_flag["-DAFTER"] == ("makefile", len(text.splitlines()))
+    assert by_flag["-DALL"] == ("makefile", 3)
+
+
 def test_nothing_is_written_among_the_sources(module: Path) -> None:
     (module / "Kbuild").write_text(KBUILD + "$(shell touch $(src)/written)\n")
     assert call("explain", ".", "one.o", "-k", usual_tree().release, cwd=module).returncode == 0
