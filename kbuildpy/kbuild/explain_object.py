@@ -112,7 +112,8 @@ def _explain(
             if run is not None:
                 given = dict(answer.variables)
                 follower = Follower(run, answers.get(item.target, {}), given, question.environ, answer.tree.config)
-                found[item.target] = follower.words(f"cmd_{item.steps[0].rule}")
+                followed = follower.words(f"cmd_{item.steps[0].rule}")
+                found[item.target] = [(word, follower.with_includes(origin)) for word, origin in followed]
                 asked.update(follower.asked)
         if len(asked) == known:
             break
@@ -142,9 +143,9 @@ def _run_in(overlay: Overlay, question: DirectoryQuestion, traced: TracedMakefil
             leave(overlay)
     except OverlayRefused as refused:
         raise KbuildError(
-            f"{question.directory}: no overlay over this directory: {refused}",
-            hint="the makefiles may write into it while they are read; explain a copy of the directory in a place of "
-            "your own",
+            f"{overlay.directory}: the system allows no overlay over this directory: {refused}",
+            hint="a Kbuild file may write among the sources while it is read; run this where the system allows mount "
+            "namespaces",
         ) from refused
 
 

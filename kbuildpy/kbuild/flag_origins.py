@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -63,6 +63,28 @@ class Follower:
     def words(self, name: str) -> list[Word]:
         """The words that the variable `name` expands to in the recipe, with their origins."""
         return self._words_of_variable(name, self._expanded(f"$({name})"))
+
+    def with_includes(self, origin: Origin) -> Origin:
+        """`origin`, which also depends on the CONFIG_ symbols by which its makefiles are included."""
+        found: dict[str, None] = {}
+        for file in dict.fromkeys(place.file for place in origin.places):
+            for symbol in self._symbols_of_include(file, frozenset()):
+                found[symbol] = None
+        return replace(origin, asked=(*origin.asked, *found)) if found else origin
+
+    def _symbols_of_include(self, file: str, above: frozenset[str]) -> Iterator[str]:
+        run: MakeRun | None = self.run
+        while run is not None:
+            for step, include, names in run.includes:
+                if file not in above and any(file == name or file.endswith(f"/{name}") for name in names):
+                    yield from origin_at(include, "").symbols
+                    segment = Segment(" ".join(names), step, include)
+                    for word, origin in _Inherited(self).in_text(run, segment, include.line.value):
+                        if file.endswith(f"/{word}"):
+                            yield from origin.symbols
+                    yield from self._symbols_of_include(include.file, above | {file})
+                    return
+            run = run.parent
 
     def _expanded(self, text: str) -> str:
         if text not in self.answers:
@@ -161,7 +183,7 @@ class _Inherited:
             return self.words_of_simple(run, name, state)
         found: list[Word] = []
         for segment in state.segments:
-            found += self.words_before(run, name) if segment is None else self._in_text(run, segment, segment.text)
+            found += self.words_before(run, name) if segment is None else self.in_text(run, segment, segment.text)
         return found
 
     def words_before(self, run: MakeRun, name: str) -> list[Word]:
@@ -188,7 +210,7 @@ class _Inherited:
         """The words that an assignment added. Those of `X := $(filter-out -a,$(X))` were there `earlier`."""
         if segment.assignment.line.operator == "+=":
             earlier = []
-        sources = [*earlier, *self._in_text(run, segment, segment.assignment.line.value, without=name)]
+        sources = [*earlier, *self.in_text(run, segment, segment.assignment.line.value, without=name)]
         here = segment.assignment
         # What a function makes is not known; references and words that stand there are.
         makes = any(piece.arguments is not None for piece in pieces(here.line.value))
@@ -197,7 +219,7 @@ class _Inherited:
             for word, origin in wanted_from(split(segment.text), sources, otherwise=UNKNOWN)
         ]
 
-    def _in_text(self, run: MakeRun, segment: Segment, text: str, without: str = "") -> list[Word]:
+    def in_text(self, run: MakeRun, segment: Segment, text: str, without: str = "") -> list[Word]:
         """The words that `text`, in an assignment, may have been expanded to, in order."""
         here = segment.assignment
         found: list[Word] = []

@@ -43,6 +43,8 @@ class MakeRun:
     """The directory that it was asked about (`obj`)."""
     parent: MakeRun | None
     """The run that started it."""
+    includes: list[tuple[int, Assignment, list[str]]] = field(default_factory=list)
+    """The includes that it carried out: the step, where that stands, and the names of the makefiles."""
     variables: dict[str, list[tuple[int, State]]] = field(default_factory=dict)
     """Each variable's states, with the steps from which they hold."""
 
@@ -66,6 +68,9 @@ def read_trace(text: str, assignments: Sequence[Assignment], *, parent: MakeRun 
             stack = [run for run in stack if run.level < level]
             runs.append(MakeRun(level, record.get("obj", ""), stack[-1] if stack else parent))
             stack.append(runs[-1])
+        elif "include" in record and stack:
+            names = record.get("files", "").split()
+            stack[-1].includes.append((step, assignments[int(record["include"])], names))
         elif "note" in record and stack:
             _note(stack[-1], step, record, assignments[int(record["note"])])
     return runs

@@ -23,7 +23,7 @@ _PLAIN_PATH = re.compile(r"[^\s:=#$%()]+")
 
 @dataclass(frozen=True)
 class Assignment:
-    """An assignment in a makefile."""
+    """An assignment in a makefile, or an include."""
 
     file: str
     """The makefile (absolute)."""
@@ -128,7 +128,9 @@ def _traced(text: str, name: str, copy: str, assignments: list[Assignment]) -> s
     for line in makefile_lines(text):
         if line.includes:
             written += lines[done : line.first - 1]
-            written.append(f"{line.operator} $(call kbuildpy-copies,{line.value})")
+            written += [f"kbuildpy-including := {line.value}", f"$(call kbuildpy-note-include,{len(assignments)})"]
+            written.append(f"{line.operator} $(call kbuildpy-copies,$(kbuildpy-including))")
+            assignments.append(Assignment(name, line, lines[line.first - 1]))
         else:
             written += lines[done : line.last]
             written.append(f"$(call kbuildpy-note,{len(assignments)},{line.name})")

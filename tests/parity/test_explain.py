@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,9 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.command_line import Called, call
 from tests.support.editable_trees import tree_with_own_makefiles
-from tests.support.kernel_trees import newest_tree_first, tree_of, tree_of_release, trees, usual_tree
+from tests.support.kernel_trees import EARLY, newest_tree_first, tree_of, tree_of_release, trees, usual_tree
+from tests.support.no_namespaces import REFUSING
+from tests.support.packages import NEWEST, newer_kernel, other_compiler
 
 pytestmark = pytest.mark.parity
 
@@ -62,7 +65,7 @@ BY_HAND = {
         ["CONFIG_GENERIC_CPU", "CONFIG_X86_32"],
     ),
     "-mno-red-zone": ("arch/x86/Makefile", "KBUILD_CFLAGS += -mno-red-zone", ["CONFIG_X86_32"]),
-    "-g": ("scripts/Makefile.debug", "debug-flags-y\t:= -g", []),
+    "-g": ("scripts/Makefile.debug", "debug-flags-y\t:= -g", ["CONFIG_DEBUG_INFO"]),
 }
 
 
@@ -83,10 +86,10 @@ def explained(called: Called) -> list[dict[str, Any]]:
     return [json.loads(line) for line in called.text.splitlines()]
 
 
-def commands(tree: KernelTree, directory: Path, **environment: str) -> dict[str, list[str]]:
-    """The words of the compile command of each object that make plans."""
-    environ = {**os.environ, **environment}
-    plan = ask_directory(ask_tree(tree, variables={}, environ=environ), directory, environ=environ)
+def commands(tree: KernelTree, directory: Path, *variables: str) -> dict[str, list[str]]:
+    """The words of the compile command of each object that make plans under `variables`."""
+    answer = ask_tree(tree, variables=dict(word.split("=", 1) for word in variables), environ=os.environ)
+    plan = ask_directory(answer, directory, environ=os.environ)
     return {
         os.path.relpath(os.path.normpath(directory / item.target), directory): list(_words(item.steps[0].command))
         for item in plan.objects
@@ -255,6 +258,14 @@ def test_a_wrong_call_says_what_to_do(words: list[str], status: int, message: st
     assert hint in called.error_text
 
 
+def test_a_system_without_namespaces_is_one_clear_error(module: Path) -> None:
+    words = [sys.executable, "-m", "kbuildpy", "explain", str(module), "one.o", "-k", usual_tree().release]
+    done = run([*REFUSING, *words], check=False, cwd=module)
+    assert (done.returncode, done.text) == (1, "")
+    assert f"kbuildpy: error: {module}: the system allows no overlay over this directory: " in done.error_text
+    assert "Traceback" not in done.error_text
+
+
 # --- Symbols
 
 
@@ -324,7 +335,7 @@ def _parts(line: str) -> Iterator[str]:
 def _makes(part: str, word: str, flag: dict[str, Any]) -> bool:
     called = re.fullmatch(r"\$\(call [\w-]+,\s*([^\s,]+),?\)", part)
     if called:
-        return word.endswith(called[1])
+        return word.endswith(called[1]) or ("$" in called[1] and _makes(called[1], word, flag))
     if part.strip("$()") in flag["symbols"]:
         return True
     chosen = re.fullmatch(r"\$\(if \$\(\w+\),(.*)\)", part)
@@ -336,12 +347,14 @@ def _makes(part: str, word: str, flag: dict[str, Any]) -> bool:
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("release", newest_tree_first())
-def test_without_its_cause_a_flag_is_gone(release: str, tmp_path: Path, record_property: Any) -> None:
+@pytest.mark.parametrize("release", [*(tree.release for tree in trees()), EARLY, NEWEST])
+def test_without_its_cause_a_flag_is_gone(release: str, tmp_path: Path) -> None:
     directory = write_module(tmp_path / "module")
-    tree = tree_with_own_makefiles(tree_of_release(release), tmp_path / "tree")
-    before = commands(tree, directory)
-    words = ("explain", ".", *OBJECTS, "-k", str(tree.objects), "--format", "json")
+    original_tree = newer_kernel()[0] if release == NEWEST else tree_of_release(release)
+    tree = tree_with_own_makefiles(original_tree, tmp_path / "tree")
+    variables = other_compiler(original_tree)
+    before = commands(tree, directory, *variables)
+    words = ("explain", ".", *OBJECTS, *variables, "-k", str(tree.objects), "--format", "json")
     causes: dict[tuple[str, str], list[tuple[str, str]]] = {}
     kept = []
     for found in explained(call(*words, cwd=directory)):
@@ -356,7 +369,7 @@ def test_without_its_cause_a_flag_is_gone(release: str, tmp_path: Path, record_p
         original = Path(file).read_text()
         Path(file).write_text(text)
         try:
-            after = commands(tree, directory)
+            after = commands(tree, directory, *variables)
         finally:
             Path(file).write_text(original)
         for name, flag in flags:

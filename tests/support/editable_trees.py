@@ -28,6 +28,9 @@ def tree_with_own_makefiles(tree: KernelTree, place: Path) -> KernelTree:
     _link_all(tree.objects, objects, besides=("Makefile",))
     shutil.copy2(tree.objects / "Makefile", objects)
     edit(objects / "Makefile", f"include {tree.source}/Makefile", f"include {source}/Makefile")
+    # (Debian's from 7.2 on says where it is)
+    makefile = objects / "Makefile"
+    makefile.write_text(makefile.read_text().replace(f"KBUILD_OUTPUT={tree.objects}\n", f"KBUILD_OUTPUT={objects}\n"))
     return open_tree(objects)
 
 

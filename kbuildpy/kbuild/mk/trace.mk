@@ -12,6 +12,8 @@
 #   name VARIABLE
 #   flavor FLAVOR
 #   value TEXT         the variable's value after it, not expanded
+#   include NUMBER     the include of that number is carried out
+#   files NAMES        what it includes
 
 define kbuildpy-trace-newline
 
@@ -32,6 +34,13 @@ value $(subst $(kbuildpy-trace-newline), ,$(value $2))
 end
 endef
 
+define kbuildpy-trace-include
+include $1
+files $(kbuildpy-including)
+end
+endef
+
+kbuildpy-note-include = $(file >>$(KBUILDPY_TRACE),$(kbuildpy-trace-include))
 kbuildpy-note = $(file >>$(KBUILDPY_TRACE),$(kbuildpy-trace-note))
 kbuildpy-copy-of = $(firstword $(kbuildpy-at-$(abspath $1)) $(kbuildpy-at-$(abspath $(KBUILDPY_SOURCE)/$1)) $1)
 kbuildpy-copies = $(foreach file,$1,$(call kbuildpy-copy-of,$(file)))
