@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The lines of a makefile as GNU make reads them: assignments and includes, with the conditions around them.
 
-No values are computed here: that is make's. What is in a recipe or between `define` and `endef` is left out.
+No values are computed here: that is make's. What is between `define` and `endef` is left out, and what is in a recipe,
+except for a line that is `$(eval NAME := VALUE)`.
 The language: https://www.gnu.org/software/make/manual/make.html (Makefile contents, Conditionals, Setting).
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 _MODIFIERS = re.compile(r"(?:(?:export|override|private|unexport)\s+)*")
 _OPERATOR = re.compile(r":::=|::=|:=|\+=|\?=|!=|=")
 _INCLUDE = re.compile(r"(-include|sinclude|include)\s+(.*)", re.DOTALL)
+_EVAL = re.compile(r"\$[({]eval\s+(.*)[)}]", re.DOTALL)
 _CONDITION = re.compile(r"(ifdef|ifndef|ifeq|ifneq)\b(.*)", re.DOTALL)
 
 
@@ -45,6 +47,8 @@ class Line:
     """The right side, without comment, on one line."""
     conditions: tuple[Condition, ...] = ()
     """The conditionals around it, outermost first."""
+    in_recipe: bool = False
+    """It is in a recipe: `$(eval NAME += VALUE)`."""
 
     @property
     def includes(self) -> bool:
@@ -62,6 +66,11 @@ def makefile_lines(text: str) -> Iterator[Line]:
             defining += (word == "define") - (word == "endef")
             continue
         if raw.startswith("\t") and in_rule:
+            evaluated = _EVAL.fullmatch(raw.strip())
+            assigned = _assignment(evaluated[1]) if evaluated else None
+            if assigned:
+                around = tuple(each for chain in conditions for each in chain)
+                yield Line(first, last, *assigned, around, in_recipe=True)
             continue
         line = _without_comment(raw).strip()
         if not line:
@@ -79,7 +88,8 @@ def makefile_lines(text: str) -> Iterator[Line]:
         if rest.startswith(("define ", "define\t")):
             defining, in_rule = 1, False
             continue
-        assigned = _assignment(rest)
+        evaluated = _EVAL.fullmatch(rest)
+        assigned = _assignment(evaluated[1] if evaluated else rest)
         if assigned is None:
             in_rule = _is_rule(rest)
             continue

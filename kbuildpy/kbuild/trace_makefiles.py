@@ -133,7 +133,9 @@ def _traced(text: str, name: str, copy: str, assignments: list[Assignment]) -> s
             assignments.append(Assignment(name, line, lines[line.first - 1]))
         else:
             written += lines[done : line.last]
-            written.append(f"$(call kbuildpy-note,{len(assignments)},{line.name})")
+            # (make expands the lines of a recipe in their order, before it runs any)
+            indent = "\t" if line.in_recipe else ""
+            written.append(f"{indent}$(call kbuildpy-note,{len(assignments)},{line.name})")
             assignments.append(Assignment(name, line, "\n".join(lines[line.first - 1 : line.last])))
         done = line.last
     return "\n".join([*written, *lines[done:]])

@@ -19,11 +19,12 @@ from kbuildpy.kbuild.ask_directory import ask_directory
 from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
+from tests.support.arm64 import LINES, arm64_tree
 from tests.support.command_line import Called, call
 from tests.support.editable_trees import tree_with_own_makefiles
 from tests.support.kernel_trees import EARLY, newest_tree_first, tree_of, tree_of_release, trees, usual_tree
 from tests.support.no_namespaces import REFUSING
-from tests.support.packages import NEWEST, newer_kernel, other_compiler
+from tests.support.packages import NEWEST, newer_kernel, other_compiler, unpacked
 
 pytestmark = pytest.mark.parity
 
@@ -145,6 +146,41 @@ def stands_in_its_line(flag: dict[str, Any], tree: KernelTree) -> bool:
     return bool(values) or any(len(name) > 1 and name in text for name in names)
 
 
+@pytest.mark.sweep
+@pytest.mark.parametrize("line", LINES)
+def test_the_flags_of_another_architecture(line: str, module: Path) -> None:
+    tree = arm64_tree(line)
+    called = call("explain", ".", "one.o", "-k", str(tree.objects), "--format", "json", cwd=module)
+    [found] = explained(called)
+    assert all(flag["kind"] == "makefile" and stands_in_its_line(flag, tree) for flag in found["flags"])
+    # What `prepare` adds, by $(eval ...) in a recipe.
+    [guard] = [flag for flag in found["flags"] if flag["flag"].startswith("-mstack-protector-guard-offset=")]
+    assert guard["file"] == str(tree.source / "arch/arm64/Makefile")
+    assert guard["symbols"] == ["CONFIG_STACKPROTECTOR_PER_TASK"]
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("tree", trees(), ids=lambda tree: tree.release)
+@pytest.mark.parametrize(
+    ("package", "folder", "variables"),
+    [
+        ("jool-dkms", "src/mod/common", ()),
+        ("v4l2loopback-dkms", ".", ()),
+        ("xtables-addons-dkms", "extensions", ("XA_ABSTOPSRCDIR=@", "XA_TOPSRCDIR=@")),
+    ],
+)
+def test_the_flags_of_packaged_modules(package: str, folder: str, variables: tuple[str, ...], tree: KernelTree) -> None:
+    [source] = (unpacked(package) / "usr/src").iterdir()
+    given = [word.replace("@", str(source)) for word in variables]
+    planned = commands(tree, source / folder, *given)
+    words = ("explain", ".", *planned, *given, "-k", tree.release, "--format", "json")
+    objects = explained(call(*words, cwd=source / folder))
+    assert {found["object"] for found in objects} == planned.keys()
+    for found in objects:
+        assert planned[found["object"]][1:-1] == flag_words(found["flags"])
+        assert all(flag["kind"] == "makefile" and stands_in_its_line(flag, tree) for flag in found["flags"])
+
+
 @pytest.mark.parametrize("release", newest_tree_first())
 def test_origins_are_those_that_reading_the_makefiles_gives(release: str, module: Path) -> None:
     tree = tree_of_release(release)
@@ -200,7 +236,12 @@ def test_tells_the_command_line_from_the_environment(module: Path) -> None:
 
 
 def test_what_no_assignment_tells_is_unknown(module: Path) -> None:
-    text = f"{KBUILD}$(obj)/one.o: ccflags-y += -DTARGETS_OWN\n$(eval ccflags-y += -DEVAL)\nccflags-y += -DAFTER\n"
+    lines = [
+        "$(obj)/one.o: ccflags-y += -DTARGETS_OWN",
+        "$(foreach x,y,$(eval ccflags-y += -DEVAL))",
+        "ccflags-y += -DAFTER",
+    ]
+    text = KBUILD + "\n".join([*lines, ""])
     (module / "Kbuild").write_text(text)
     [one] = explained(call("explain", ".", "one.o", "-k", usual_tree().release, "--format", "json", cwd=module))
     by_flag = {flag["flag"]: (flag["kind"], flag["line"]) for flag in one["flags"]}

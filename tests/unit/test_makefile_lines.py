@@ -42,9 +42,11 @@ VAR15 := in a definition
 endef
 VAR$(words 1 2 3)$(subst x,4,x) := computed
 VAR16::=posix
+$(eval VAR20 := by eval)
 VAR17 := hash \\# is no comment
 all: other ; VAR18 = in a recipe
 other:
+\t$(eval VAR21 += in a recipe)
 .PHONY: all other
 """
 
