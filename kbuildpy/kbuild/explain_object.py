@@ -17,7 +17,8 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.command_options import first_command, options
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
-from kbuildpy.kbuild.flag_origins import Follower, Word, wanted_from
+from kbuildpy.kbuild.final_words import FinalWords, Word, wanted_from
+from kbuildpy.kbuild.flag_origins import Follower
 from kbuildpy.kbuild.make_plan import make_plan
 from kbuildpy.kbuild.make_tree_answer import run_tree_make
 from kbuildpy.kbuild.namespace import OverlayRefused, leave
@@ -110,8 +111,8 @@ def _explain(
         for item in items:
             run = _run_of(item.target, runs, cwd)
             if run is not None:
-                given = dict(answer.variables)
-                follower = Follower(run, answers.get(item.target, {}), given, question.environ, answer.tree.config)
+                final = FinalWords(dict(answer.variables), question.environ, answer.tree.config)
+                follower = Follower(run, answers.get(item.target, {}), final)
                 followed = follower.words(f"cmd_{item.steps[0].rule}")
                 found[item.target] = [(word, follower.with_includes(origin)) for word, origin in followed]
                 asked.update(follower.asked)
