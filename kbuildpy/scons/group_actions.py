@@ -69,7 +69,9 @@ def _reason(group: Group, action: KbuildAction, node: Any) -> str:
         return f"{folder}{slash}{base[1:-4]}" if base.startswith(".") and base.endswith(".cmd") else shown
 
     def stale(path: str) -> list[str]:
-        return group.freshness.changes(path, name=name) if group.project.is_stale(path) else []
+        if not group.project.is_stale(path):
+            return []
+        return group.freshness.changes(path, name=name) or [group.freshness.why_stale(path)]
 
     with group.lock:
         reason = reason_for(

@@ -82,6 +82,12 @@ def test_a_build_says_the_same_while_it_builds(built: Path) -> None:
     assert "one.o" not in found
 
 
+def test_an_object_whose_record_was_changed(built: Path) -> None:
+    record = built / "build" / usual_tree().release / ".alone.o.cmd"
+    record.write_text("# of somebody else\n")
+    assert reasons(built)["alone.o"].startswith("its .cmd file changed")
+
+
 def test_a_first_build_says_so(built: Path) -> None:
     done = kbuildpy("build", built, "-k", usual_tree().release, "-n", "--explain", "-o", built / "other")
     assert "  CC [M]  one.o - it was not made before\n" in done.text
