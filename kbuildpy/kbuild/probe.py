@@ -2,12 +2,13 @@
 """Compiles a C file of ours with a tree's compiler and the flags of a `.mod.c`: for sizes, offsets, strings of macros.
 
 Kbuild does the same with its `offsets.c` files (scripts/Makefile.lib: sed-offsets). A probe is compiled to assembly,
-which can be read also where an object would be no ELF file (LTO).
+which can be read also where an object would be no ELF file (LTO). For its errors only, it is not compiled to anything.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,14 +37,7 @@ def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]
     """
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         directory = str(Path(scratch).resolve())
-        steps = answer.steps_for(answer.compile_mod_c, directory=directory, module="probe")
-        commands = split_command(steps[0].command) or [[]]
-        argv = commands[0]
-        if "-c" not in argv:
-            raise CommandError(
-                f"{answer.tree.objects}: its compiler's command cannot be used for a probe, because it needs a shell",
-                hint="give KCFLAGS and the like without $ and ` (see the command with V=1)",
-            )
+        argv = _compile_words(answer, directory)
         argv[argv.index("-c")] = "-S"
         Path(directory, "probe.mod.c").write_text(source)
         cwd = answer.working_directory(directory)
@@ -51,3 +45,53 @@ def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]
         _, names = read_depfile(Path(directory, ".probe.mod.o.d").read_text(errors="surrogateescape"))
         headers = tuple(os.path.normpath(os.path.join(cwd, name)) for name in names)  # noqa: PTH118
         return CompiledProbe(Path(directory, "probe.mod.o").read_bytes(), headers)
+
+
+def errors_of(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]) -> str:
+    """What the compiler says about the C text `source`, as one error or warning a line, in English, all of them, and
+    before them the headers that it reads (`-H`), by their full paths.
+
+    The flags are those of a `.mod.c`, but that a warning is no error unless the flags say so of that warning
+    (CONFIG_WERROR), and that a call of an undeclared function is one. An error in a macro's text has the place where
+    the macro is used. Raises `CommandError` for a compiler that does not run to its end.
+    """
+    with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        directory = str(Path(scratch).resolve())
+        argv = [word for word in _compile_words(answer, directory) if not word.startswith(("-Wp,-MMD", "-Wp,-MD"))]
+        at = argv.index("-c")
+        end = argv.index("-o", at)
+        is_gcc = answer.tree.config.get("CONFIG_CC_IS_CLANG") != "y"
+        argv = [*argv[:at], *_ERRORS_ONLY, *(_OF_GCC if is_gcc else _OF_CLANG), *argv[at + 1 : end], *argv[end + 2 :]]
+        Path(directory, "probe.mod.c").write_text(source, errors="surrogateescape")
+        cwd = answer.working_directory(directory)
+        done = run(argv, cwd=cwd, env={**answer.environment_for(environ, directory), "LC_ALL": "C"}, check=False)
+        if done.returncode not in (0, 1):
+            said = done.error_text.strip().splitlines()
+            raise CommandError(
+                f"{argv[0]} failed with status {done.returncode}: {said[-1] if said else 'no message'}",
+                hint="the compiler itself is broken, or was killed: is there enough memory?",
+                stderr=done.error_text,
+                returncode=done.returncode,
+            )
+        return _IN_FULL.sub(lambda match: f"{match[1]}{os.path.normpath(os.path.join(cwd, match[2]))}", done.error_text)  # noqa: PTH118
+
+
+_ERRORS_ONLY = (
+    *("-fsyntax-only", "-H", "-fdiagnostics-color=never", "-fno-diagnostics-show-caret"),
+    *("-Wno-error", "-Werror=implicit-function-declaration", "-Werror=implicit-int"),
+)
+_OF_GCC = ("-fmax-errors=0", "-ftrack-macro-expansion=0")
+_OF_CLANG = ("-ferror-limit=0", "-fno-caret-diagnostics")
+_IN_FULL = re.compile(r"^(\.+ )(.+)$", re.MULTILINE)
+
+
+def _compile_words(answer: TreeAnswer, directory: str) -> list[str]:
+    """The command that compiles `directory`/probe.mod.c."""
+    steps = answer.steps_for(answer.compile_mod_c, directory=directory, module="probe")
+    commands = split_command(steps[0].command) or [[]]
+    if "-c" not in commands[0]:
+        raise CommandError(
+            f"{answer.tree.objects}: its compiler's command cannot be used for a probe, because it needs a shell",
+            hint="give KCFLAGS and the like without $ and ` (see the command with V=1)",
+        )
+    return commands[0]

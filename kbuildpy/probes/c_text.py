@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The text of probes, looked at as words of C: is it whole, which names does it use, and which does it declare?
+
+Probes share a translation unit. So a text must close what it opens, and one that another probe could see the effects of
+must be known. Where that is not certain, the answer here errs to the side of a unit of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
+      |(?P<directive>^[ \t]*\#(?:[^\n\\]|\\.)*)
+      |(?P<literal>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+      |(?P<word>[A-Za-z_]\w*)
+      |(?P<number>\.?\d(?:[eEpP][+-]|[\w.])*)
+      |(?P<mark>.)""",
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+_CLOSES = {")": "(", "]": "[", "}": "{"}
+_KEYWORDS = frozenset(
+    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
+    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
+    "__attribute__ __inline __typeof__ typeof asm".split()
+)
+
+
+class Token(NamedTuple):
+    """A word of C."""
+
+    kind: str
+    text: str
+    line: int
+
+
+class Flaw(NamedTuple):
+    """What is wrong with a text, at a line of it (from 1)."""
+
+    line: int
+    message: str
+
+
+@lru_cache(maxsize=4096)
+def tokens(text: str) -> tuple[Token, ...]:
+    """The words of `text`, without space and comments."""
+    return tuple(_tokens(text))
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    line = 1
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or ""
+        if kind != "space":
+            yield Token(kind, match[0], line)
+        line += match[0].count("\n")
+
+
+def first_flaw(text: str) -> Flaw | None:
+    """Where `text` leaves a bracket, a comment, a literal or an #if open, or closes what it did not open; None for a
+    text that is whole. A probe that is not would swallow the next one."""
+    opened: list[Token] = []
+    conditions: list[Token] = []
+    for token in tokens(text):
+        if token.kind == "directive":
+            word = _directive(token)
+            if word in ("if", "ifdef", "ifndef"):
+                conditions.append(token)
+            elif word in ("elif", "else", "endif") and not conditions:
+                return Flaw(token.line, f"#{word} without #if")
+            elif word == "endif":
+                conditions.pop()
+        elif token.text in "([{":
+            opened.append(token)
+        elif token.text in _CLOSES:
+            if not opened or opened[-1].text != _CLOSES[token.text]:
+                return Flaw(token.line, f"'{token.text}' closes nothing")
+            opened.pop()
+        elif token.text in "\"'":
+            return Flaw(token.line, f"{token.text} is not closed")
+        elif token.kind == "mark" and token.text == "/" and text.count("/*") > text.count("*/"):
+            return Flaw(token.line, "/* is not closed")
+        elif token.text in "\\\0":
+            return Flaw(token.line, f"stray {token.text!r}")
+    for left in (*opened, *conditions):
+        return Flaw(left.line, f"'{left.text.split()[0]}' is not closed")
+    return None
+
+
+def words(text: str) -> frozenset[str]:
+    """The identifiers in `text`, also those in its directives."""
+    found = set()
+    for token in tokens(text):
+        if token.kind == "word":
+            found.add(token.text)
+        elif token.kind == "directive":
+            found.update(re.findall(r"[A-Za-z_]\w*", token.text))
+    return frozenset(found)
+
+
+def needs_own_unit(text: str) -> bool:
+    """Whether `text` has directives that last beyond it: macros, headers, pragmas."""
+    allowed = ("if", "ifdef", "ifndef", "elif", "else", "endif", "error", "warning")
+    return any(token.kind == "directive" and _directive(token) not in allowed for token in tokens(text))
+
+
+def declared_names(text: str) -> frozenset[str]:
+    """The names that `text`, which stands at file scope, may declare: those before `( = [ ; , {` outside of brackets,
+    enumerators, and every word in the arguments of a macro that begins a declaration (DEFINE_X(a, b))."""
+    found: set[str] = set()
+    opened: list[str] = []
+    name, is_first, at_start, after_enum, in_macro = "", False, True, False, False
+    for token in tokens(text):
+        if token.kind == "directive":
+            continue
+        if token.kind == "word":
+            if in_macro:
+                found.add(token.text)
+            after_enum = after_enum or token.text == "enum"
+            name = "" if token.text in _KEYWORDS else token.text
+            is_first, at_start = at_start, False
+            continue
+        if name and (not opened or opened[-1] == "enum") and token.text in "([{=;,}":
+            found.add(name)
+        if token.text in "([{":
+            in_macro = in_macro or (not opened and token.text == "(" and bool(name) and is_first)
+            opened.append("enum" if token.text == "{" and after_enum else token.text)
+            after_enum = False
+        elif token.text in _CLOSES and opened:
+            opened.pop()
+            in_macro = in_macro and bool(opened)
+        at_start = not opened and token.text in ";}"
+        name = ""
+    return frozenset(found)
+
+
+def _directive(token: Token) -> str:
+    match = re.match(r"[ \t]*#\s*(\w*)", token.text)
+    return match[1] if match else ""

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads what GCC and clang say about a translation unit, and sorts it by the part that it is about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kbuildpy.probes.translation_unit import MARK, NO_HEADER, PREFIX
+
+_MESSAGE = re.compile(
+    r"^(?P<file>[^:\n]+):(?:(?P<line>\d+):)?(?:\d+:)? (?P<kind>(?:fatal |internal compiler )?error|warning|note): "
+    r"(?P<text>.*)$"
+)
+_PART = re.compile(rf"{PREFIX}(mark|outside|probe|end)-(\d+)")
+_OF_PROBE = ("outside", "probe", "end")
+_HEADER = re.compile(r"^\.+ (.+)$")
+_IMPLICIT = re.compile(r"(?:implicit declaration of function|call to undeclared (?:library )?function) '(\w+)'")
+
+
+class Message(NamedTuple):
+    """An error or a warning in a probe."""
+
+    text: str
+    """What the compiler says, without its place."""
+    part: str
+    """`outside`, `probe`, or `end` behind it."""
+    line: int
+    """The line in that part, from 1."""
+    is_error: bool
+    """Not a warning."""
+
+
+@dataclass
+class Reading:
+    """What one run of the compiler says."""
+
+    messages: dict[int, list[Message]] = field(default_factory=dict)
+    """Of each probe, in order."""
+    marks: set[int] = field(default_factory=set)
+    """The marks that were reported."""
+    undeclared: dict[str, set[int]] = field(default_factory=dict)
+    """Each function that was called and is not declared, with the probes for which that was reported."""
+    meets: set[tuple[int, int]] = field(default_factory=set)
+    """Pairs of probes: a message about the first names something of the second."""
+    missing: list[str] = field(default_factory=list)
+    """The headers that are not there."""
+    others: list[str] = field(default_factory=list)
+    """Errors that are in no probe: in a header, or the compiler's own."""
+    headers: set[str] = field(default_factory=set)
+    """The headers that were read, as the compiler names them."""
+
+
+def read_messages(text: str) -> Reading:
+    """Sort the compiler's standard error, with `-H`, without source lines and colours."""
+    reading = Reading()
+    latest: int | None = None
+    for line in text.splitlines():
+        header = _HEADER.match(line)
+        if header:
+            reading.headers.add(header[1])
+            continue
+        match = _MESSAGE.match(line)
+        if match is None:
+            continue
+        part = _PART.fullmatch(match["file"])
+        kind, number = (part[1], int(part[2])) if part else ("", -1)
+        if match["kind"] == "note":
+            if kind in _OF_PROBE and latest is not None and latest != number:
+                reading.meets.add((latest, number))
+            continue
+        is_error = match["kind"] != "warning"
+        latest = number if kind in _OF_PROBE else None
+        if latest is not None:
+            message = Message(match["text"], kind, int(match["line"] or 0), is_error)
+            reading.messages.setdefault(number, []).append(message)
+            implicit = _IMPLICIT.search(match["text"])
+            if implicit:
+                reading.undeclared.setdefault(implicit[1], set()).add(number)
+        elif kind == "mark" and f"'{MARK}{number}'" in match["text"]:
+            reading.marks.add(number)
+        elif NO_HEADER in match["text"]:
+            reading.missing.append(match["text"].partition(NO_HEADER)[2].strip(' "'))
+        elif is_error:
+            reading.others.append(line)
+    return reading

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Puts many probes into one C source, each in a function of its own.
+
+Before each probe and after the last one stands a mark: a function with an error that the compiler must report. A probe
+counts as answered only when the marks around it were reported: then the compiler was in step before it, and read on
+behind it. `#line` names every part, so that a message says which part it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kbuildpy.probes.probe import Probe, member_parts
+
+FIRST_INCLUDE = "linux/module.h"
+"""What every probe includes: the control at the beginning needs it."""
+MARK = "kbuildpy_mark_"
+"""The undeclared identifier in a mark, before its number."""
+PREFIX = "kbuildpy-"
+"""How the names of parts begin: `kbuildpy-headers`, `kbuildpy-control`, `kbuildpy-mark-K`, `kbuildpy-outside-K`,
+`kbuildpy-probe-K`."""
+NO_HEADER = "kbuildpy: no header "
+"""What the #error says for a header that is not there."""
+
+
+def translation_unit(probes: Sequence[Probe], includes: Sequence[str], *, apart: frozenset[str] = frozenset()) -> str:
+    """A C source with `probes`, which include `includes`. The names `apart`, which nothing declares, are spelled
+    differently in each probe: the compiler reports an undeclared function only where it is called first."""
+    parts = [f'#line 1 "{PREFIX}headers"', *(_include(name) for name in includes)]
+    parts += [f'#line 1 "{PREFIX}control"', _CONTROL]
+    for number, probe in enumerate(probes):
+        parts += [_mark(number), *(f"#define {name} {name}__{number}" for name in sorted(apart))]
+        if probe.outside:
+            parts += [f'#line 1 "{PREFIX}outside-{number}"', probe.outside]
+        parts += [
+            f'#line 1 "{PREFIX}probe-{number}"',
+            f"static int __attribute__((unused)) kbuildpy_probe_{number}(void) {{",
+            f'#line 1 "{PREFIX}probe-{number}"',
+            _body(probe),
+            f'; return 0; }}\n#line 1 "{PREFIX}end-{number}"',
+            *(f"#undef {name}" for name in sorted(apart)),
+        ]
+    return "\n".join([*parts, _mark(len(probes)), ""])
+
+
+def includes_of(probes: Iterable[Probe]) -> tuple[str, ...]:
+    """The headers of all `probes`, each once, in their order; one that a probe needs is not optional."""
+    needed = [name for probe in probes for name in (FIRST_INCLUDE, *probe.includes)]
+    found = dict.fromkeys(name.removesuffix("?") for name in needed)
+    return tuple(name if name in needed else f"{name}?" for name in found)
+
+
+def _mark(number: int) -> str:
+    return (
+        f'#line 1 "{PREFIX}mark-{number}"\n'
+        f"static int __attribute__((unused)) kbuildpy_marked_{number}(void) {{ return {MARK}{number}; }}"
+    )
+
+
+def _include(name: str) -> str:
+    header = name.removesuffix("?")
+    missing = "" if name.endswith("?") else f"\n#else\n#error {NO_HEADER}{header}"
+    return f"#if __has_include(<{header}>)\n#include <{header}>{missing}\n#endif"
+
+
+def _body(probe: Probe) -> str:
+    """The statements that compile if the answer is yes."""
+    text = probe.text
+    if probe.kind == "header":
+        return f"#if !__has_include(<{text}>)\n#error no such header\n#endif"
+    if probe.kind == "type":
+        return f"(void)sizeof(struct {{ {text} kbuildpy_member; }})"
+    if probe.kind == "member":
+        kind, member = member_parts(probe)
+        return f"(void)(({kind} *)0)->{member}"
+    if probe.kind == "declared":
+        return f"#ifndef {text}\n(void){text};\n#endif"
+    return text
+
+
+_CONTROL = """\
+static unsigned long __attribute__((unused)) kbuildpy_control(struct module *module)
+{
+	return sizeof(*module) + (unsigned long)module->name;
+}"""
