@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.printable import printable
-from kbuildpy.probes.c_text import declared_names, needs_own_unit, words
+from kbuildpy.probes.apart import Apart, compatible
+from kbuildpy.probes.c_text import names_in, needs_own_unit
 from kbuildpy.probes.diagnostics import Reading, read_messages
 from kbuildpy.probes.judge import judge
 from kbuildpy.probes.probe import Probe
@@ -64,27 +65,35 @@ class _Asking:
     def ask(self, probes: Sequence[Probe]) -> None:
         """Answer `probes` with the headers of all of them."""
         includes = includes_of(probes)
-        apart: set[str] = set()
-        strangers: set[frozenset[Probe]] = set()
-        waiting, rounds = list(probes), 0
+        waiting, rounds, apart = list(probes), 0, Apart()
         while waiting:
             rounds += 1
-            batch = _compatible(waiting, strangers) if rounds <= _TOGETHER else waiting[:1]
-            reading = self._read(batch, includes, frozenset(apart))
+            batch = compatible(waiting, apart) if rounds <= _TOGETHER else waiting[:1]
+            apart = apart if len(batch) > 1 else Apart()
+            reading, names = self._read(batch, includes, apart)
             if reading.others:
                 return self._ask_by_headers(waiting, reading)
-            decided = self._decide(batch, reading, frozenset(apart))
-            apart |= reading.undeclared.keys()
-            strangers |= {frozenset((batch[one], batch[other])) for one, other in reading.meets}
+            decided = self._decide(batch, names, reading, apart)
             if not decided and len(batch) == 1:
                 raise _not_read(batch[0], reading)
+            apart = apart.learn(
+                batch,
+                meets=reading.meets,
+                undeclared=reading.undeclared.keys(),
+                known=[name for number, name in enumerate(names) if number not in reading.unknown],
+                altered=[batch[number] for number in reading.altered],
+            )
             waiting = [probe for probe in waiting if probe not in self.answers]
             rounds = rounds if decided else _TOGETHER
         return None
 
-    def _read(self, batch: Sequence[Probe], includes: Sequence[str], apart: frozenset[str]) -> Reading:
+    def _read(self, batch: Sequence[Probe], includes: Sequence[str], apart: Apart) -> tuple[Reading, list[str]]:
+        """What the compiler says about a batch, and the names that the unit asks the headers about."""
         self.units += 1
-        reading = read_messages(self._compile(translation_unit(batch, includes, apart=apart)))
+        renamed = [apart.names(probe) if len(batch) > 1 else frozenset[str]() for probe in batch]
+        names = sorted(frozenset[str]().union(*renamed) - apart.undeclared)
+        unit = translation_unit(batch, includes, apart=renamed, unknown=names)
+        reading = read_messages(self._compile(unit))
         self.headers |= reading.headers
         for name in reading.missing:
             for probe in batch:
@@ -93,31 +102,25 @@ class _Asking:
                         f"{probe.where()}: there is no header {name} in this kernel tree",
                         hint=f"includes='{name}?' includes it where it exists; header='{name}' asks for it",
                     )
-        return reading
+        return reading, names
 
-    def _decide(self, batch: Sequence[Probe], reading: Reading, apart: frozenset[str]) -> int:
+    def _decide(self, batch: Sequence[Probe], names: Sequence[str], reading: Reading, apart: Apart) -> int:
         """Take the answers that are certain; how many."""
+        known = {name for number, name in enumerate(names) if number not in reading.unknown}
         decided = 0
         for number, probe in enumerate(batch):
             messages = reading.messages.get(number, [])
-            in_step = number in reading.marks
             clean = not any(message.is_error for message in messages)
-            if not in_step or (clean and number + 1 not in reading.marks):
+            in_step = number in reading.marks and (not clean or number + 1 in reading.marks)
+            disturbed = number in reading.altered or any(one == number for one, _ in reading.meets)
+            if not in_step or disturbed or (len(batch) > 1 and apart.names(probe) & known):
                 continue
-            if any(one == number for one, _ in reading.meets):
-                continue
-            if self._hidden(number, probe, reading, apart) and (clean or probe.kind in ("call", "source")):
+            may_hide = clean or probe.kind in ("call", "source")
+            if may_hide and _is_hidden(number, probe, reading, apart):
                 continue
             self.answers[probe] = judge(probe, messages)
             decided += 1
         return decided
-
-    def _hidden(self, number: int, probe: Probe, reading: Reading, apart: frozenset[str]) -> bool:
-        """Whether `probe` uses an undeclared function, which was reported for another probe alone."""
-        used = words(f"{probe.outside}\n{probe.text}")
-        return any(
-            name in used and number not in where and name not in apart for name, where in reading.undeclared.items()
-        )
 
     def _ask_by_headers(self, probes: Sequence[Probe], reading: Reading) -> None:
         """Ask once more, each list of headers by itself: an error is in one of them, or headers exclude each other."""
@@ -137,20 +140,13 @@ class _Asking:
             )
 
 
-def _compatible(probes: Sequence[Probe], strangers: set[frozenset[Probe]]) -> list[Probe]:
-    """The probes that may share a unit with the first one: none declares a name that another one uses."""
-    batch: list[Probe] = []
-    declared: set[str] = set()
-    used: set[str] = set()
-    for probe in probes:
-        declares = declared_names(probe.outside)
-        uses = words(f"{probe.outside}\n{probe.text}")
-        if declares & used or uses & declared or any(frozenset((probe, other)) in strangers for other in batch):
-            continue
-        batch.append(probe)
-        declared |= declares
-        used |= uses
-    return batch
+def _is_hidden(number: int, probe: Probe, reading: Reading, apart: Apart) -> bool:
+    """Whether `probe` uses an undeclared function, which was reported for another probe alone."""
+    used = names_in(f"{probe.outside}\n{probe.text}").plain
+    return any(
+        name in used and number not in where and name not in apart.undeclared
+        for name, where in reading.undeclared.items()
+    )
 
 
 def _not_read(probe: Probe, reading: Reading) -> KbuildError:

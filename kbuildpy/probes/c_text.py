@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
-      |(?P<directive>^[ \t]*\#(?:[^\n\\]|\\.)*)
+      |(?P<directive>\#(?:[^\n\\]|\\.)*)
       |(?P<literal>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
       |(?P<word>[A-Za-z_]\w*)
       |(?P<number>\.?\d(?:[eEpP][+-]|[\w.])*)
       |(?P<mark>.)""",
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
+_TAGS = ("struct", "union", "enum")
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 _KEYWORDS = frozenset(
     "auto break case char const continue default do double else enum extern float for goto if inline int long register "
@@ -90,15 +91,33 @@ def first_flaw(text: str) -> Flaw | None:
     return None
 
 
-def words(text: str) -> frozenset[str]:
-    """The identifiers in `text`, also those in its directives."""
-    found = set()
+class Names(NamedTuple):
+    """The identifiers in a text. Those of its directives count as plain ones."""
+
+    plain: frozenset[str]
+    """Of variables, functions, types, macros."""
+    others: frozenset[str]
+    """Of members and labels, and tags (behind struct, union, enum)."""
+    tags: frozenset[str]
+    """The tags among them."""
+
+
+@lru_cache(maxsize=4096)
+def names_in(text: str) -> Names:
+    """The identifiers in `text`, by what stands before them."""
+    plain: set[str] = set()
+    others: set[str] = set()
+    tags: set[str] = set()
+    before = ""
     for token in tokens(text):
-        if token.kind == "word":
-            found.add(token.text)
-        elif token.kind == "directive":
-            found.update(re.findall(r"[A-Za-z_]\w*", token.text))
-    return frozenset(found)
+        if token.kind == "directive":
+            plain.update(re.findall(r"[A-Za-z_]\w*", token.text))
+        elif token.kind == "word":
+            if before in _TAGS:
+                tags.add(token.text)
+            (others if before in (".", ">", "goto", *_TAGS) else plain).add(token.text)
+        before = token.text
+    return Names(frozenset(plain), frozenset(others), frozenset(tags))
 
 
 def needs_own_unit(text: str) -> bool:
@@ -107,21 +126,29 @@ def needs_own_unit(text: str) -> bool:
     return any(token.kind == "directive" and _directive(token) not in allowed for token in tokens(text))
 
 
-def declared_names(text: str) -> frozenset[str]:
-    """The names that `text`, which stands at file scope, may declare: those before `( = [ ; , {` outside of brackets,
-    enumerators, and every word in the arguments of a macro that begins a declaration (DEFINE_X(a, b))."""
+@lru_cache(maxsize=4096)
+def declared_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The plain names and the tags that `text`, which stands at file scope, may declare: names before `( = [ ; , {`
+    outside of brackets, enumerators, and every word in the arguments of a macro that begins a declaration
+    (DEFINE_X(a, b))."""
     found: set[str] = set()
+    tags: set[str] = set()
     opened: list[str] = []
-    name, is_first, at_start, after_enum, in_macro = "", False, True, False, False
+    name, before, is_first, at_start, after_enum, in_macro = "", "", False, True, False, False
     for token in tokens(text):
         if token.kind == "directive":
             continue
         if token.kind == "word":
             if in_macro:
                 found.add(token.text)
+            if before in _TAGS:
+                tags.add(token.text)
+            if name and not opened and token.text.startswith("__"):
+                found.add(name)  # (an attribute stands behind a name)
             after_enum = after_enum or token.text == "enum"
-            name = "" if token.text in _KEYWORDS else token.text
+            name = "" if token.text in _KEYWORDS or before in _TAGS else token.text
             is_first, at_start = at_start, False
+            before = token.text
             continue
         if name and (not opened or opened[-1] == "enum") and token.text in "([{=;,}":
             found.add(name)
@@ -133,8 +160,12 @@ def declared_names(text: str) -> frozenset[str]:
             opened.pop()
             in_macro = in_macro and bool(opened)
         at_start = not opened and token.text in ";}"
-        name = ""
-    return frozenset(found)
+        name, before = "", token.text
+    return frozenset(found), frozenset(tags & _defined_tags(text))
+
+
+def _defined_tags(text: str) -> set[str]:
+    return set(re.findall(r"\b(?:struct|union|enum)\s+(\w+)\s*[{;]", text))
 
 
 def _directive(token: Token) -> str:

@@ -7,16 +7,18 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kbuildpy.probes.translation_unit import MARK, NO_HEADER, PREFIX
+from kbuildpy.probes.translation_unit import MARK, NO_HEADER, PREFIX, name_apart
 
 _MESSAGE = re.compile(
     r"^(?P<file>[^:\n]+):(?:(?P<line>\d+):)?(?:\d+:)? (?P<kind>(?:fatal |internal compiler )?error|warning|note): "
     r"(?P<text>.*)$"
 )
-_PART = re.compile(rf"{PREFIX}(mark|outside|probe|end)-(\d+)")
+_PART = re.compile(rf"{PREFIX}(unknown|mark|outside|probe|end)-(\d+)")
 _OF_PROBE = ("outside", "probe", "end")
 _HEADER = re.compile(r"^\.+ (.+)$")
 _IMPLICIT = re.compile(r"(?:implicit declaration of function|call to undeclared (?:library )?function) '(\w+)'")
+_APART = re.compile(name_apart("", 0)[:-1] + r"\d+")
+_ALTERED = re.compile(rf"(?:member named '|struct |union |enum )\w+{_APART.pattern}|'\w+{_APART.pattern}' undeclared")
 
 
 class Message(NamedTuple):
@@ -40,6 +42,10 @@ class Reading:
     """Of each probe, in order."""
     marks: set[int] = field(default_factory=set)
     """The marks that were reported."""
+    unknown: set[int] = field(default_factory=set)
+    """The names (`unknown` of the unit) that the headers do not declare."""
+    altered: set[int] = field(default_factory=set)
+    """The probes in which a name of a member or a tag was spelled differently by mistake."""
     undeclared: dict[str, set[int]] = field(default_factory=dict)
     """Each function that was called and is not declared, with the probes for which that was reported."""
     meets: set[tuple[int, int]] = field(default_factory=set)
@@ -73,13 +79,18 @@ def read_messages(text: str) -> Reading:
         is_error = match["kind"] != "warning"
         latest = number if kind in _OF_PROBE else None
         if latest is not None:
-            message = Message(match["text"], kind, int(match["line"] or 0), is_error)
+            if _ALTERED.search(match["text"]):
+                reading.altered.add(number)
+            message = Message(_APART.sub("", match["text"]), kind, int(match["line"] or 0), is_error)
             reading.messages.setdefault(number, []).append(message)
-            implicit = _IMPLICIT.search(match["text"])
+            implicit = _IMPLICIT.search(message.text)
             if implicit:
                 reading.undeclared.setdefault(implicit[1], set()).add(number)
         elif kind == "mark" and f"'{MARK}{number}'" in match["text"]:
             reading.marks.add(number)
+        elif kind == "unknown":
+            if "undeclared" in match["text"]:
+                reading.unknown.add(number)
         elif NO_HEADER in match["text"]:
             reading.missing.append(match["text"].partition(NO_HEADER)[2].strip(' "'))
         elif is_error:

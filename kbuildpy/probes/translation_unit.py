@@ -17,19 +17,30 @@ FIRST_INCLUDE = "linux/module.h"
 MARK = "kbuildpy_mark_"
 """The undeclared identifier in a mark, before its number."""
 PREFIX = "kbuildpy-"
-"""How the names of parts begin: `kbuildpy-headers`, `kbuildpy-control`, `kbuildpy-mark-K`, `kbuildpy-outside-K`,
-`kbuildpy-probe-K`."""
+"""How the names of parts begin: `kbuildpy-headers`, `kbuildpy-control`, `kbuildpy-unknown-K`, `kbuildpy-mark-K`,
+`kbuildpy-outside-K`, `kbuildpy-probe-K`, `kbuildpy-end-K`."""
 NO_HEADER = "kbuildpy: no header "
 """What the #error says for a header that is not there."""
 
 
-def translation_unit(probes: Sequence[Probe], includes: Sequence[str], *, apart: frozenset[str] = frozenset()) -> str:
-    """A C source with `probes`, which include `includes`. The names `apart`, which nothing declares, are spelled
-    differently in each probe: the compiler reports an undeclared function only where it is called first."""
+def translation_unit(
+    probes: Sequence[Probe], includes: Sequence[str], *, apart: Sequence[frozenset[str]] = (), unknown: Sequence[str] = ()
+) -> str:
+    """A C source with `probes`, which include `includes`.
+
+    `apart` has for each probe the names that are spelled differently in it (`name_apart`). `unknown` are names that the
+    headers should not declare: each gets an error if that is so (`kbuildpy-unknown-K`).
+    """
     parts = [f'#line 1 "{PREFIX}headers"', *(_include(name) for name in includes)]
     parts += [f'#line 1 "{PREFIX}control"', _CONTROL]
+    for number, name in enumerate(unknown):
+        parts.append(
+            f'#line 1 "{PREFIX}unknown-{number}"\n#ifndef {name}\n'
+            f"static void __attribute__((unused)) kbuildpy_unknown_{number}(void) {{ (void){name}; }}\n#endif"
+        )
     for number, probe in enumerate(probes):
-        parts += [_mark(number), *(f"#define {name} {name}__{number}" for name in sorted(apart))]
+        names = sorted(apart[number]) if apart else []
+        parts += [_mark(number), *(f"#define {name} {name_apart(name, number)}" for name in names)]
         if probe.outside:
             parts += [f'#line 1 "{PREFIX}outside-{number}"', probe.outside]
         parts += [
@@ -37,10 +48,15 @@ def translation_unit(probes: Sequence[Probe], includes: Sequence[str], *, apart:
             f"static int __attribute__((unused)) kbuildpy_probe_{number}(void) {{",
             f'#line 1 "{PREFIX}probe-{number}"',
             _body(probe),
-            f'; return 0; }}\n#line 1 "{PREFIX}end-{number}"',
-            *(f"#undef {name}" for name in sorted(apart)),
+            f'#line 1 "{PREFIX}end-{number}"\n; return 0; }}',
+            *(f"#undef {name}" for name in names),
         ]
     return "\n".join([*parts, _mark(len(probes)), ""])
+
+
+def name_apart(name: str, number: int) -> str:
+    """How `name` is spelled in probe `number` where it is kept apart from other probes' names."""
+    return f"{name}__kbuildpy{number}"
 
 
 def includes_of(probes: Iterable[Probe]) -> tuple[str, ...]:
