@@ -8,6 +8,7 @@ answer of the unit is not taken.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from kbuildpy.probes.probe import Probe
 class Apart(NamedTuple):
     """What earlier units told."""
 
+    shared: frozenset[str] = frozenset()
+    """Names that several probes use."""
     strangers: frozenset[frozenset[Probe]] = frozenset()
     """Pairs that do not go together."""
     undeclared: frozenset[str] = frozenset()
@@ -30,7 +33,7 @@ class Apart(NamedTuple):
     def names(self, probe: Probe) -> frozenset[str]:
         """The names that are spelled differently in `probe`."""
         found = names_in(f"{probe.outside}\n{probe.text}")
-        own = frozenset[str]() if probe in self.altered else declared_names(probe.outside)[0] - self.fixed
+        own = frozenset[str]() if probe in self.altered else (declared_names(probe.outside)[0] & self.shared) - self.fixed
         return ((own | self.undeclared) & found.plain) - found.others
 
     def learn(
@@ -44,11 +47,18 @@ class Apart(NamedTuple):
     ) -> Apart:
         """The same with what the unit of `batch` told."""
         return Apart(
+            self.shared,
             self.strangers | {frozenset((batch[one], batch[other])) for one, other in meets},
             self.undeclared | frozenset(undeclared),
             self.fixed | frozenset(known),
             self.altered | frozenset(altered),
         )
+
+
+def shared_names(probes: Iterable[Probe]) -> frozenset[str]:
+    """The names that more than one of `probes` use."""
+    count = Counter(name for probe in probes for name in names_in(f"{probe.outside}\n{probe.text}").plain)
+    return frozenset(name for name, uses in count.items() if uses > 1)
 
 
 def compatible(probes: Sequence[Probe], apart: Apart) -> list[Probe]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.printable import printable
-from kbuildpy.probes.apart import Apart, compatible
+from kbuildpy.probes.apart import Apart, compatible, shared_names
 from kbuildpy.probes.c_text import names_in, needs_own_unit
 from kbuildpy.probes.diagnostics import Reading, read_messages
 from kbuildpy.probes.judge import judge
@@ -65,7 +65,7 @@ class _Asking:
     def ask(self, probes: Sequence[Probe]) -> None:
         """Answer `probes` with the headers of all of them."""
         includes = includes_of(probes)
-        waiting, rounds, apart = list(probes), 0, Apart()
+        waiting, rounds, apart = list(probes), 0, Apart(shared_names(probes))
         while waiting:
             rounds += 1
             batch = compatible(waiting, apart) if rounds <= _TOGETHER else waiting[:1]

@@ -86,7 +86,7 @@ def read_messages(text: str) -> Reading:
             implicit = _IMPLICIT.search(message.text)
             if implicit:
                 reading.undeclared.setdefault(implicit[1], set()).add(number)
-        elif kind == "mark" and f"'{MARK}{number}'" in match["text"]:
+        elif kind == "mark" and f"{MARK}{number}" in match["text"]:
             reading.marks.add(number)
         elif kind == "unknown":
             if "undeclared" in match["text"]:

@@ -62,7 +62,7 @@ def make_probe(
     shown = printable(name)
     where = f"{place}: {shown}" if place else shown
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{where}: not the name of a macro", hint="capital letters, digits and _, such as HAVE_X")
+        raise UsageError(f"{where}: not the name of a macro", hint="letters, digits and _, such as HAVE_X")
     if name.startswith(_TAKEN) or name in _TAKEN_NAMES:
         raise UsageError(f"{where}: this name has a meaning to Kbuild", hint=f"choose another, such as HAVE_{name}")
     if len(given) != 1:
@@ -107,7 +107,7 @@ def _check(probe: Probe, where: str) -> None:
                 )
 
 
-_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _TAKEN = ("CONFIG_", "KBUILD_", "INSTALL_MOD_", "__")
 _TAKEN_NAMES = frozenset(
     "ARCH CC CF CHECK CROSS_COMPILE C CFLAGS_MODULE EXTRA_CFLAGS HOSTCC KCFLAGS KCPPFLAGS KAFLAGS KDIR KERNELRELEASE "

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Puts many probes into one C source, each in a function of its own.
 
-Before each probe and after the last one stands a mark: a function with an error that the compiler must report. A probe
+Before each probe and after the last one stands a mark: a false assertion, which the compiler must report. A probe
 counts as answered only when the marks around it were reported: then the compiler was in step before it, and read on
 behind it. `#line` names every part, so that a message says which part it is about.
 """
@@ -15,7 +15,7 @@ from kbuildpy.probes.probe import Probe, member_parts
 FIRST_INCLUDE = "linux/module.h"
 """What every probe includes: the control at the beginning needs it."""
 MARK = "kbuildpy_mark_"
-"""The undeclared identifier in a mark, before its number."""
+"""What a mark asserts, before its number."""
 PREFIX = "kbuildpy-"
 """How the names of parts begin: `kbuildpy-headers`, `kbuildpy-control`, `kbuildpy-unknown-K`, `kbuildpy-mark-K`,
 `kbuildpy-outside-K`, `kbuildpy-probe-K`, `kbuildpy-end-K`."""
@@ -67,10 +67,8 @@ def includes_of(probes: Iterable[Probe]) -> tuple[str, ...]:
 
 
 def _mark(number: int) -> str:
-    return (
-        f'#line 1 "{PREFIX}mark-{number}"\n'
-        f"static int __attribute__((unused)) kbuildpy_marked_{number}(void) {{ return {MARK}{number}; }}"
-    )
+    # (for an undeclared name the compiler would search all names for a similar one)
+    return f'#line 1 "{PREFIX}mark-{number}"\n_Static_assert(0, "{MARK}{number}");'
 
 
 def _include(name: str) -> str:

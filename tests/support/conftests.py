@@ -81,7 +81,7 @@ class Conftest:
             if kind in ("symbol", "gpl_symbol"):
                 found.append(make_probe(name, {"symbol": code}, gpl_only=kind == "gpl_symbol"))
             else:
-                found.append(_of_code(name.upper(), kind, code, answers))
+                found.append(_of_code(name, kind, code, answers))
         return list(dict.fromkeys(found))
 
     def _run(self, *words: str) -> str:
@@ -102,7 +102,7 @@ def _of_code(name: str, kind: str, code: str, headers: Mapping[str, bool]) -> Pr
     """The probe for a source of NVIDIA's. One of a function calls it without arguments: it is there where that is
     refused."""
     includes, rest = split_includes(code, headers)
-    called = re.fullmatch(r"\s*\w+\s+\w+\(void\)\s*\{\s*(?:return\s+)?(?:\(void\)\s*)?(\w+)\(\);\s*\}\s*", rest)
+    called = re.search(r"\{[^{}]*?(\w+)\s*\([^()]*\);[^{}()]*\}\s*$", rest)
     if kind == "functions":
         assert called, f"{name}: {rest}"
         return make_probe(name, {"declared": called[1]}, includes=includes)
@@ -146,7 +146,7 @@ def _defines(text: str) -> dict[str, bool]:
     for line in text.splitlines():
         match = re.match(r"#(define|undef) (\w+)(?: (\w+))?", line)
         if match:
-            found[match[2].upper()] = match[1] == "define" and match[3] != "0"
+            found[match[2]] = match[1] == "define" and match[3] != "0"
     return found
 
 
