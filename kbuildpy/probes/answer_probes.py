@@ -3,11 +3,15 @@
 
 They are kept in the user's cache for as long as everything stays that they were made from: the tree's makefiles,
 configuration and compiler, the headers that were read, those that were looked for, and the probes themselves.
+
+Exported symbols come from Module.symvers, all else from the compiler. The kernel's type information (BTF) is not asked:
+it has structs that no header declares, so that a yes of it is none for a module, and reading it takes as long as half
+of a compiler's run that answers everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +23,7 @@ from kbuildpy.kbuild.stamps import Stamp, digest, stamps
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.symvers import read_symvers
-from kbuildpy.probes.probe import Probe, member_parts
-
-FindMembers = Callable[[str], frozenset[str] | None]
-"""The members of a type (`struct x`) by the kernel's own type information; None where that does not tell."""
+from kbuildpy.probes.probe import Probe
 
 
 class ProbeAnswers(NamedTuple):
@@ -39,7 +40,6 @@ def answer_probes(
     probes: Sequence[Probe],
     *,
     environ: Mapping[str, str],
-    members: FindMembers | None = None,
 ) -> ProbeAnswers:
     """The answers of the tree of `answer` under `environ` to `probes`, whose names are different.
 
@@ -47,11 +47,11 @@ def answer_probes(
     cannot be asked.
     """
     questions = [probe.question() for probe in probes]
-    key = digest("probes 1", questions, answer.identity, answer.state, environment_key(environ))
+    key = digest("probes", questions, answer.identity, answer.state, environment_key(environ))
     found: dict[str, bool] = {}
 
     def ask() -> tuple[dict[str, object], dict[str, Stamp]]:
-        answers, units, files = _ask(answer, probes, environ, members)
+        answers, units, files = _ask(answer, probes, environ)
         value = {"answers": [answers[probe] for probe in probes], "units": units}
         return value, {**watched(answer, environ), **stamps(files)}
 
@@ -66,7 +66,7 @@ def answer_probes(
 
 
 def _ask(
-    answer: TreeAnswer, probes: Sequence[Probe], environ: Mapping[str, str], members: FindMembers | None
+    answer: TreeAnswer, probes: Sequence[Probe], environ: Mapping[str, str]
 ) -> tuple[dict[Probe, bool], int, list[str]]:
     """The answers, the runs of the compiler, and the files that the answers depend on."""
     tree = answer.tree
@@ -77,9 +77,8 @@ def _ask(
             found[probe] = _exports(probe, tree.symvers)
             files.append(str(tree.symvers))
     rest = [probe for probe in probes if probe not in found]
-    told = _by_type_information(rest, members)
-    if len(told) == len(rest):
-        return {**found, **told}, 0, [*files, str(tree.objects / "vmlinux")]
+    if not rest:
+        return found, 0, files
     from kbuildpy.kbuild.probe import errors_of  # (not where all is remembered)
     from kbuildpy.probes.ask_compiler import ask_compiler
     from kbuildpy.probes.declaring_headers import include_folders, searched_files, with_headers
@@ -112,19 +111,6 @@ def _exports(probe: Probe, symvers: Path) -> bool:
     except KbuildError as error:
         raise KbuildError(f"{probe.where()}: {error.message}", hint=error.hint) from error
     return line is not None and (not probe.gpl_only or line[2] == "EXPORT_SYMBOL_GPL")
-
-
-def _by_type_information(probes: Iterable[Probe], members: FindMembers | None) -> dict[Probe, bool]:
-    """What type information tells, up to the first probe that it does not answer: the compiler then answers all of
-    them in the same time."""
-    told: dict[Probe, bool] = {}
-    for probe in probes:
-        kind, member = member_parts(probe) if probe.kind == "member" else ("", "")
-        known = members(kind) if members and kind.startswith(("struct ", "union ")) and "." not in member else None
-        if known is None:
-            return told
-        told[probe] = member in known
-    return told
 
 
 def _places(probes: Iterable[Probe], folders: Sequence[str]) -> list[str]:

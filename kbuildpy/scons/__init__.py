@@ -6,7 +6,7 @@ env.KernelModule("hello", ["hello.c"])
 env.Kbuild("third_party/v4l2loopback")
 
 Each builder is a file of its name: `kernel_module`, `kbuild`, `check_module`, `sign_module` (with `signers`),
-`install_modules` (with `install_index`), `run_module` (with `run_in_kernel`). Their arguments are checked in
+`install_modules` (with `install_index`), `run_module` (with `run_in_kernel`), `kernel_probe` (with `probed`). Their arguments are checked in
 `call_arguments`, `keywords` and `builder_call`; `variables` and `flags` say which are Kbuild's.
 
 From below:
@@ -39,6 +39,7 @@ BUILDERS = {
     "SignModule": ("sign_module", "sign_module"),
     "InstallModules": ("install_modules", "install_modules"),
     "RunModule": ("run_module", "run_module"),
+    "KernelProbe": ("kernel_probe", "kernel_probe"),
 }
 """Every builder with the file and the function that do it."""
 

@@ -19,7 +19,15 @@ from kbuildpy.scons.variables import build_environment, environment_variables, m
 
 
 def find_project(env: Any, variables: Mapping[str, Any]) -> KernelProject:
-    """The project that `variables` (a declaration's keywords), the command line and `env` choose."""
+    """The project that `variables` (a declaration's keywords), the command line and `env` choose, with the answers to
+    the probes that were declared for it."""
+    project = find_plain_project(env, variables)
+    probes = session_of(env).probes.get(project)
+    return probes.answered(env) if probes else project
+
+
+def find_plain_project(env: Any, variables: Mapping[str, Any]) -> KernelProject:
+    """The same without its probes: they are asked in it."""
     session = session_of(env)
 
     def chosen(name: str) -> str:

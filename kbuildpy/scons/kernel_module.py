@@ -57,7 +57,7 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     directory = session.top if inside else folder
     out = Path(here.get_abspath(), project.tree.release) if variant else output_root(env, project, variables)
     paths, coming = _source_paths(nodes, folder)
-    text = _kbuild_file_text(env, name, paths, given)
+    text = _kbuild_file_text(env, name, paths, given, probes=project.probes)
     below = str(folder.relative_to(directory)) if folder != directory else ""
     group = find_group(session, project, str(directory), str(out))
     # (a module or a folder may be called like any file of ours, or like each other)
@@ -83,11 +83,13 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     return add_plan(group, plan, layout)
 
 
-def _kbuild_file_text(env: Any, name: str, paths: Sequence[str], given: Mapping[str, Any]) -> str:
+def _kbuild_file_text(env: Any, name: str, paths: Sequence[str], given: Mapping[str, Any], *, probes: str) -> str:
+    found = (f"-I{probes}",) if probes else ()
     if not has_flags(env, given):
-        return kbuild_file_text(name, paths)
+        return kbuild_file_text(name, paths, ccflags=found, asflags=found)
     flags = flags_of(env, given)
-    return kbuild_file_text(name, paths, ccflags=flags.compile, asflags=flags.assemble, ldflags=flags.link)
+    compile, assemble = (*flags.compile, *found), (*flags.assemble, *found)
+    return kbuild_file_text(name, paths, ccflags=compile, asflags=assemble, ldflags=flags.link)
 
 
 def _ask_declared(

@@ -44,12 +44,15 @@ class KernelProject:
     """The CONFIG_ symbols that the tree's headers mention."""
     precompiled: Precompiled
     """The headers that every `.mod.c` begins with."""
+    probes: str
+    """The folder of the header with the answers to its probes; "" where there are none."""
 
     def __init__(self, env: Any, answer: TreeAnswer, environ: Mapping[str, str], top: Path, *, check: bool) -> None:
         self.answer = answer
         self.environ = environ
         self.top = top
         self.check = check
+        self.probes = ""
         self.dry_run = is_dry_run(env)
         self.read_only = self.dry_run or is_cleaning(env)
         self.env = env.Clone()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,12 @@ from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.build_request import BuildRequest
 from kbuildpy.scons.cleaning import remove_empty_below
 from kbuildpy.scons.declare_directory import begin_targets, declare_directory
+from kbuildpy.scons.find_project import find_plain_project
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.keep_compile_commands import keep_compile_commands
 
+PROBES_FILE = "probes.toml"
+"""The file of a module directory that declares its probes."""
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
 
@@ -119,6 +122,7 @@ def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, *, several: boo
     variables.pop("KERNELRELEASE", None)
     session_of(env).use_tree(tree)
     place, label = request.out / tree.release, f"{tree.release}/" if several else ""
+    probes = _declare_probes(env, request, place, variables)
     if request.targets and request.compile_commands is None and not any(map(is_of_module, request.targets)):
         group = begin_targets(env, request.directory, place, variables=variables, label=label)
     else:
@@ -128,7 +132,19 @@ def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, *, several: boo
         from kbuildpy.scons.declare_targets import declare_targets  # (for single targets only)
 
         group.asked = declare_targets(group, request.targets, group.questions[0].ask)
+    group.targets += probes
     return group
+
+
+def _declare_probes(env: Any, request: BuildRequest, place: Path, variables: Mapping[str, Any]) -> list[Any]:
+    """The node of the header with the answers to the probes of the directory, if it has any."""
+    file = request.directory / PROBES_FILE
+    if not file.is_file():
+        return []
+    from kbuildpy.probes.probes_file import read_probes  # (for directories with probes)
+    from kbuildpy.scons.probed import add_probes
+
+    return add_probes(env, find_plain_project(env, variables), read_probes(file), place)
 
 
 def _tell(build: StandaloneBuild, results: list[dict[str, object]] | None) -> None:

@@ -22,6 +22,7 @@ from kbuildpy.scons.project import KernelProject
 
 if TYPE_CHECKING:
     from kbuildpy.kernel.installing import InstallRules
+    from kbuildpy.scons.probed import ProjectProbes
 
 
 class Session:
@@ -50,6 +51,9 @@ class Session:
     signers: dict[Hashable, Callable[[], Any]]
     """Functions that open keys, each once (`signers`)."""
 
+    probes: dict[KernelProject, ProjectProbes]
+    """The probes of a project (`probed`)."""
+
     def __init__(
         self, *, top: Path, default_environment: Mapping[str, str], removes: bool, unread_arguments: set[str]
     ) -> None:
@@ -64,6 +68,7 @@ class Session:
         self.installed = {}
         self.install_rules = {}
         self.signers = {}
+        self.probes = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()
 
