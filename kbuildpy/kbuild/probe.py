@@ -47,13 +47,15 @@ def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]
         return CompiledProbe(Path(directory, "probe.mod.o").read_bytes(), headers)
 
 
-def errors_of(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]) -> str:
+def errors_of(answer: TreeAnswer, source: str, *, environ: Mapping[str, str], generate: bool = False) -> str:
     """What the compiler says about the C text `source`, as one error or warning a line, in English, all of them, and
     before them the headers that it reads (`-H`), by their full paths.
 
     The flags are those of a `.mod.c`, but that a warning is no error unless the flags say so of that warning
-    (CONFIG_WERROR), and that a call of an undeclared function is one. An error in a macro's text has the place where
-    the macro is used. Raises `CommandError` for a compiler that does not run to its end.
+    (CONFIG_WERROR), that a call of an undeclared function is one, and that nothing is said of the style of `source`
+    (missing prototypes, what is unused). An error in a macro's text has the place where the macro is used. With
+    `generate`, code is generated, and thrown away: some errors come as late as that, if there are none before
+    (`__compiletime_error()`). Raises `CommandError` for a compiler that does not run to its end.
     """
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         directory = str(Path(scratch).resolve())
@@ -61,7 +63,15 @@ def errors_of(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]) ->
         at = argv.index("-c")
         end = argv.index("-o", at)
         is_gcc = answer.tree.config.get("CONFIG_CC_IS_CLANG") != "y"
-        argv = [*argv[:at], *_ERRORS_ONLY, *(_OF_GCC if is_gcc else _OF_CLANG), *argv[at + 1 : end], *argv[end + 2 :]]
+        result = ("-S", "-o", os.devnull) if generate else ("-fsyntax-only",)
+        argv = [
+            *argv[:at],
+            *result,
+            *_ALL_ERRORS,
+            *(_OF_GCC if is_gcc else _OF_CLANG),
+            *argv[at + 1 : end],
+            *argv[end + 2 :],
+        ]
         Path(directory, "probe.mod.c").write_text(source, errors="surrogateescape")
         cwd = answer.working_directory(directory)
         done = run(argv, cwd=cwd, env={**answer.environment_for(environ, directory), "LC_ALL": "C"}, check=False)
@@ -76,9 +86,11 @@ def errors_of(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]) ->
         return _IN_FULL.sub(lambda match: f"{match[1]}{os.path.normpath(os.path.join(cwd, match[2]))}", done.error_text)  # noqa: PTH118
 
 
-_ERRORS_ONLY = (
-    *("-fsyntax-only", "-H", "-fdiagnostics-color=never", "-fno-diagnostics-show-caret"),
-    *("-Wno-error", "-Werror=implicit-function-declaration", "-Werror=implicit-int"),
+_ALL_ERRORS = (
+    *("-H", "-fdiagnostics-color=never", "-fno-diagnostics-show-caret"),
+    *("-Wno-error", "-Werror=implicit-function-declaration", "-Werror=implicit-int", "-Wno-error=return-type"),
+    *("-Wno-strict-prototypes", "-Wno-missing-prototypes", "-Wno-missing-declarations", "-Wno-unused"),
+    "-Wno-declaration-after-statement",
 )
 _OF_GCC = ("-fmax-errors=0", "-ftrack-macro-expansion=0")
 _OF_CLANG = ("-ferror-limit=0", "-fno-caret-diagnostics")

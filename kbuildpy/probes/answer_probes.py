@@ -83,8 +83,8 @@ def _ask(
     from kbuildpy.probes.ask_compiler import ask_compiler
     from kbuildpy.probes.declaring_headers import include_folders, searched_files, with_headers
 
-    def compile_unit(source: str) -> str:
-        return errors_of(answer, source, environ=environ)
+    def compile_unit(source: str, *, generate: bool) -> str:
+        return errors_of(answer, source, environ=environ, generate=generate)
 
     replies = ask_compiler(rest, compile_unit)
     found |= replies.answers

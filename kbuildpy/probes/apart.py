@@ -33,7 +33,9 @@ class Apart(NamedTuple):
     def names(self, probe: Probe) -> frozenset[str]:
         """The names that are spelled differently in `probe`."""
         found = names_in(f"{probe.outside}\n{probe.text}")
-        own = frozenset[str]() if probe in self.altered else (declared_names(probe.outside)[0] & self.shared) - self.fixed
+        own = (
+            frozenset[str]() if probe in self.altered else (declared_names(probe.outside)[0] & self.shared) - self.fixed
+        )
         return ((own | self.undeclared) & found.plain) - found.others
 
     def learn(

@@ -8,20 +8,26 @@ with another one's. Each is found and asked again, at worst alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.printable import printable
 from kbuildpy.probes.apart import Apart, compatible, shared_names
 from kbuildpy.probes.c_text import names_in, needs_own_unit
-from kbuildpy.probes.diagnostics import Reading, read_messages
+from kbuildpy.probes.diagnostics import Message, Reading, read_messages
 from kbuildpy.probes.judge import judge
 from kbuildpy.probes.probe import Probe
 from kbuildpy.probes.translation_unit import includes_of, translation_unit
 
-Compile = Callable[[str], str]
-"""Compiles a source, for its errors only, and returns what the compiler says on standard error (see `diagnostics`)."""
+
+class Compile(Protocol):
+    """Compiles a source, for its errors only, and returns what the compiler says on standard error (see `diagnostics`);
+    with `generate`, after it has generated code."""
+
+    def __call__(self, source: str, *, generate: bool) -> str: ...
+
+
 _TOGETHER = 3
 """Rounds in which probes share a unit; then each gets its own."""
 
@@ -85,7 +91,22 @@ class _Asking:
             )
             waiting = [probe for probe in waiting if probe not in self.answers]
             rounds = rounds if decided else _TOGETHER
+        self._generate([probe for probe in probes if probe.strict and self.answers[probe]], includes)
         return None
+
+    def _generate(self, probes: Sequence[Probe], includes: Sequence[str]) -> None:
+        """Let the compiler generate code for `probes`, which compile: what it then warns of means no."""
+        waiting, apart = list(probes), Apart(shared_names(probes))
+        while waiting:
+            batch = compatible(waiting, apart)
+            renamed = [apart.names(probe) for probe in batch]
+            self.units += 1
+            reading = read_messages(
+                self._compile(translation_unit(batch, includes, apart=renamed, marks=False), generate=True)
+            )
+            late = [number for number, messages in reading.messages.items() if any(map(_is_late, messages))]
+            self.answers.update((batch[number], False) for number in late)
+            waiting = [probe for probe in waiting if probe not in batch]
 
     def _read(self, batch: Sequence[Probe], includes: Sequence[str], apart: Apart) -> tuple[Reading, list[str]]:
         """What the compiler says about a batch, and the names that the unit asks the headers about."""
@@ -93,7 +114,7 @@ class _Asking:
         renamed = [apart.names(probe) if len(batch) > 1 else frozenset[str]() for probe in batch]
         names = sorted(frozenset[str]().union(*renamed) - apart.undeclared)
         unit = translation_unit(batch, includes, apart=renamed, unknown=names)
-        reading = read_messages(self._compile(unit))
+        reading = read_messages(self._compile(unit, generate=False))
         self.headers |= reading.headers
         for name in reading.missing:
             for probe in batch:
@@ -138,6 +159,11 @@ class _Asking:
                 f"{probes[0].where()}: its headers do not compile: {printable(reading.others[0])}",
                 hint="the answer would be a guess: name the headers that this one needs before it in includes",
             )
+
+
+def _is_late(message: Message) -> bool:
+    """Whether a message comes from the generation of code: of a function that must not be called."""
+    return "declared with attribute" in message.text or "call to '" in message.text
 
 
 def _is_hidden(number: int, probe: Probe, reading: Reading, apart: Apart) -> bool:

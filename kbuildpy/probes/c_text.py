@@ -24,9 +24,14 @@ _TOKEN = re.compile(
 _TAGS = ("struct", "union", "enum")
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 _KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "__attribute__ __inline __typeof__ typeof asm".split()
+    re.findall(
+        r"\w+",
+        """
+        auto break case char const continue default do double else enum extern float for goto if inline int long
+        register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+        __attribute__ __inline __typeof__ typeof asm
+        """,
+    )
 )
 
 

@@ -73,10 +73,12 @@ def _declaration(name: str) -> re.Pattern[bytes]:
     escaped = re.escape(word)
     if kind:
         return re.compile(rf"^[ \t]*(?:typedef\s+)?{kind}\s+{escaped}\s*(?:\{{|$)".encode(), re.MULTILINE)
-    return re.compile(
-        rf"^(?:[A-Za-z_}}][^\n#]*\W|[ \t]+)?{escaped}\s*[(;\[]|^[ \t]*#\s*define\s+{escaped}\b|^\s+{escaped}\s*[,=]".encode(),
-        re.MULTILINE,
+    forms = (
+        rf"(?:[A-Za-z_}}][^\n#]*\W|[ \t]+)?{escaped}\s*[(;\[]",
+        rf"[ \t]*#\s*define\s+{escaped}\b",
+        rf"\s+{escaped}\s*[,=]",
     )
+    return re.compile(f"^(?:{'|'.join(forms)})".encode(), re.MULTILINE)
 
 
 def _usual_first(name: str) -> tuple[bool, int, str]:

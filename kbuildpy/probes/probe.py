@@ -93,7 +93,9 @@ def _check(probe: Probe, where: str) -> None:
         )
     for name in probe.includes:
         if not re.fullmatch(rf"{_HEADER}\??", name):
-            raise UsageError(f"{where}: {printable(name)!r} is not a header", hint="such as linux/fs.h, without < and >")
+            raise UsageError(
+                f"{where}: {printable(name)!r} is not a header", hint="such as linux/fs.h, without < and >"
+            )
     if probe.outside and probe.kind != "source":
         raise UsageError(f"{where}: outside= goes with source=", hint=f"ask with source= in place of {probe.kind}=")
     if probe.gpl_only and probe.kind != "symbol":
@@ -110,8 +112,13 @@ def _check(probe: Probe, where: str) -> None:
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _TAKEN = ("CONFIG_", "KBUILD_", "INSTALL_MOD_", "__")
 _TAKEN_NAMES = frozenset(
-    "ARCH CC CF CHECK CROSS_COMPILE C CFLAGS_MODULE EXTRA_CFLAGS HOSTCC KCFLAGS KCPPFLAGS KAFLAGS KDIR KERNELRELEASE "
-    "KERNEL_PROBES LD LDFLAGS_MODULE LLVM LLVM_IAS M MO NM O OBJCOPY PAHOLE PWD SRCARCH STRIP V VPATH W".split()
+    re.findall(
+        r"\w+",
+        """
+        ARCH C CC CF CFLAGS_MODULE CHECK CROSS_COMPILE EXTRA_CFLAGS HOSTCC KAFLAGS KCFLAGS KCPPFLAGS KDIR KERNELRELEASE
+        KERNEL_PROBES LD LDFLAGS_MODULE LLVM LLVM_IAS M MO NM O OBJCOPY PAHOLE PATH PWD SRCARCH STRIP V VPATH W
+        """,
+    )
 )
 _WORD = r"[A-Za-z_]\w*"
 _TYPE = rf"(?:(?:struct|union|enum)\s+)?{_WORD}"

@@ -24,12 +24,18 @@ NO_HEADER = "kbuildpy: no header "
 
 
 def translation_unit(
-    probes: Sequence[Probe], includes: Sequence[str], *, apart: Sequence[frozenset[str]] = (), unknown: Sequence[str] = ()
+    probes: Sequence[Probe],
+    includes: Sequence[str],
+    *,
+    apart: Sequence[frozenset[str]] = (),
+    unknown: Sequence[str] = (),
+    marks: bool = True,
 ) -> str:
     """A C source with `probes`, which include `includes`.
 
     `apart` has for each probe the names that are spelled differently in it (`name_apart`). `unknown` are names that the
-    headers should not declare: each gets an error if that is so (`kbuildpy-unknown-K`).
+    headers should not declare: each gets an error if that is so (`kbuildpy-unknown-K`). Without `marks` the source has
+    no errors of its own, so that code can be generated.
     """
     parts = [f'#line 1 "{PREFIX}headers"', *(_include(name) for name in includes)]
     parts += [f'#line 1 "{PREFIX}control"', _CONTROL]
@@ -40,18 +46,21 @@ def translation_unit(
         )
     for number, probe in enumerate(probes):
         names = sorted(apart[number]) if apart else []
-        parts += [_mark(number), *(f"#define {name} {name_apart(name, number)}" for name in names)]
+        parts += [
+            *([_mark(number)] if marks else []),
+            *(f"#define {name} {name_apart(name, number)}" for name in names),
+        ]
         if probe.outside:
             parts += [f'#line 1 "{PREFIX}outside-{number}"', probe.outside]
         parts += [
             f'#line 1 "{PREFIX}probe-{number}"',
-            f"static int __attribute__((unused)) kbuildpy_probe_{number}(void) {{",
+            f"static int __attribute__((used)) kbuildpy_probe_{number}(void) {{",
             f'#line 1 "{PREFIX}probe-{number}"',
             _body(probe),
             f'#line 1 "{PREFIX}end-{number}"\n; return 0; }}',
             *(f"#undef {name}" for name in names),
         ]
-    return "\n".join([*parts, _mark(len(probes)), ""])
+    return "\n".join([*parts, *([_mark(len(probes))] if marks else []), ""])
 
 
 def name_apart(name: str, number: int) -> str:

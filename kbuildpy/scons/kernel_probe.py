@@ -39,10 +39,10 @@ def kernel_probe(
 ) -> list[Any]:
     """Declare the probe that defines the macro `name`, before the modules that use it; the node of the header.
 
-    Exactly one keyword asks: is there this `header`, exported `symbol`, `type`, `member` of a type, `declared` function,
-    variable or macro; does this `call`, or `source` (statements of a function, with text at file scope in `outside`)
-    compile? `includes` are the headers for it. `strict`: a warning means no. `gpl_only`: the symbol is exported to
-    GPL-compatible modules alone. A `name` that ends in `.toml` is a file of probes.
+    Exactly one keyword asks: is there this `header`, exported `symbol`, `type`, `member` of a type, or `declared`
+    function, variable or macro; does this `call` compile, or `source` (statements of a function, with text at file
+    scope in `outside`)? `includes` are the headers for it. `strict`: a warning means no. `gpl_only`: the symbol is
+    exported to GPL-compatible modules alone. A `name` that ends in `.toml` is a file of probes.
     """
     given = {
         "header": header,

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The probes of other projects, read from their own scripts, and what those scripts answer.
 
-Nothing of theirs is kept here: a directory of the user's has the projects' files (see `tests/parity/test_conftests.py`).
+NVIDIA's conftest.sh starts a process and compiles a source for each probe. OpenZFS writes a directory with a module for
+each, and has make build them. Nothing of theirs is kept here: a directory of the user's has the projects' files (see
+`tests/parity/test_conftests.py`).
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from typing import NamedTuple
@@ -31,15 +33,12 @@ def processor_time() -> float:
     return used.ru_utime + used.ru_stime
 
 
-# --- NVIDIA: conftest.sh, one process and one source for each probe
-
-
 class Conftest:
-    """NVIDIA's conftest.sh in the copy `place` of its directory, for `tree`."""
+    """NVIDIA's conftest.sh in the copy `place` of its directory, for `tree`, with the compiler `compiler`."""
 
-    def __init__(self, place: Path, tree: KernelTree) -> None:
+    def __init__(self, place: Path, tree: KernelTree, compiler: str = "cc") -> None:
         self.place = place
-        self._words = ["sh", str(place / "conftest.sh"), "cc", "x86_64", str(tree.source), str(tree.objects)]
+        self._words = ["sh", str(place / "conftest.sh"), compiler, "x86_64", str(tree.source), str(tree.objects)]
         flags = run([*self._words, "build_cflags"], env=self._environ()).stdout.decode().strip()
         self._flags = f"{flags} -std=gnu11 -Wno-pointer-sign -fshort-wchar -Werror=incompatible-pointer-types"
         self._flags += " -fms-extensions -ffreestanding -mno-red-zone -mcmodel=kernel -fno-pie -Wno-error"
@@ -53,7 +52,9 @@ class Conftest:
         """The probes that the modules' Kbuild files ask for."""
         texts = [path.read_text() for path in sorted(self.place.rglob("*.Kbuild"))]
         names = [
-            name for text in texts for name in re.findall(r"^NV_CONFTEST_\w+_COMPILE_TESTS \+= (\w+)", text, re.MULTILINE)
+            name
+            for text in texts
+            for name in re.findall(r"^NV_CONFTEST_\w+_COMPILE_TESTS \+= (\w+)", text, re.MULTILINE)
         ]
         return list(dict.fromkeys(names))
 
@@ -150,11 +151,8 @@ def _defines(text: str) -> dict[str, bool]:
     return found
 
 
-# --- OpenZFS: config/kernel-*.m4, one directory with one module for each probe, built by one call of make
-
-
 class M4Probe(NamedTuple):
-    """A call of ZFS_LINUX_TEST_SRC."""
+    """A call of ZFS_LINUX_TEST_SRC in config/kernel-*.m4 of OpenZFS."""
 
     name: str
     outside: str
@@ -211,7 +209,7 @@ def _unquoted(argument: str) -> str:
     return "".join(kept)
 
 
-def m4_answers(probes: list[M4Probe], tree: KernelTree, place: Path) -> Answers:
+def m4_answers(probes: list[M4Probe], tree: KernelTree, place: Path, variables: Sequence[str] = ()) -> Answers:
     """What make answers, called as their macros call it: once over all to compile, without warnings, once to run
     modpost over those that compiled."""
     for probe in probes:
@@ -224,7 +222,7 @@ def m4_answers(probes: list[M4Probe], tree: KernelTree, place: Path) -> Answers:
         (folder / "Makefile").write_text(f"ccflags-y := -Werror\nccflags-y += {probe.flags}\nobj-m := {probe.name}.o\n")
     began = processor_time()
     environ = {**os.environ, "KBUILD_MODPOST_WARN": "yes"}
-    make = ["make", "modules", "-k", "-j2", "-C", str(tree.objects), f"M={place}"]
+    make = ["make", "modules", "-k", "-j2", "-C", str(tree.objects), f"M={place}", *variables]
     (place / "Makefile").write_text("".join(f"obj-m += {probe.name}/\n" for probe in probes))
     run(make, check=False, env={**environ, "KBUILD_MODPOST_NOFINAL": "yes"})
     compiled = [probe for probe in probes if (place / probe.name / f"{probe.name}.o").exists()]
