@@ -96,6 +96,17 @@ def first_flaw(text: str) -> Flaw | None:
     return None
 
 
+def is_call(text: str) -> bool:
+    """Whether `text`, which is whole, is one call of a name and nothing else."""
+    depth = 0
+    found = tokens(text)
+    for number, token in enumerate(found):
+        depth += (token.text in "([{") - (token.text in ")]}")
+        if number and depth == 0 and number + 1 < len(found):
+            return False
+    return len(found) > 2 and found[0].kind == "word" and found[1].text == "("
+
+
 class Names(NamedTuple):
     """The identifiers in a text. Those of its directives count as plain ones."""
 

@@ -27,6 +27,7 @@ def include_folders(tree: KernelTree) -> list[Path]:
     places += [place / "generated" for place in places]
     places += [place / "uapi" for place in places]
     places += [tree.source / "include", tree.objects / "include", tree.source / "include/uapi"]
+    places += [tree.objects / "include/generated/uapi"]
     return [place for place in dict.fromkeys(places) if place.is_dir()]
 
 
@@ -86,7 +87,11 @@ def _usual_first(name: str) -> tuple[bool, int, str]:
 
 
 def _roots(tree: KernelTree) -> list[Path]:
-    return [place for place in include_folders(tree) if place.name == "include" and tree.source in place.parents]
+    return [
+        place
+        for place in include_folders(tree)
+        if place != tree.objects / "include" or place == tree.source / "include"
+    ]
 
 
 @lru_cache(maxsize=16)
@@ -95,7 +100,7 @@ def _walk(folder: str) -> tuple[str, ...]:
 
 
 def _files(folder: str) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
         yield place
         yield from (f"{place}/{name}" for name in sorted(names) if name.endswith(".h"))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kbuildpy.errors import UsageError
 from kbuildpy.printable import printable
-from kbuildpy.probes.c_text import first_flaw
+from kbuildpy.probes.c_text import first_flaw, is_call
 
 KINDS = ("header", "symbol", "type", "member", "declared", "call", "source")
 """What a probe may ask; each is a keyword of `make_probe`."""
@@ -91,6 +91,8 @@ def _check(probe: Probe, where: str) -> None:
         raise UsageError(
             f"{where}: {probe.kind} {printable(probe.text)!r} cannot be asked for", hint=f"such as {example}"
         )
+    if probe.kind == "call" and first_flaw(probe.text) is None and not is_call(probe.text):
+        raise UsageError(f"{where}: call {printable(probe.text)!r} cannot be asked for", hint=f"such as {example}")
     for name in probe.includes:
         if not re.fullmatch(rf"{_HEADER}\??", name):
             raise UsageError(

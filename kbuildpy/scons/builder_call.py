@@ -50,4 +50,7 @@ def stop_on_error(declare: Callable[[], list[Any]]) -> list[Any]:
 
 def _stop(error: KbuildError) -> SCons.Errors.StopError:
     hint = f"\n  {error.hint}" if error.hint else ""
-    return SCons.Errors.StopError(f"kbuildpy: {declaration_place()}{error.message}{hint}")
+    place = declaration_place()
+    # (an error about an earlier declaration begins with the line of that)
+    elsewhere = bool(place) and error.message.startswith(f"{place.partition(':')[0]}:")
+    return SCons.Errors.StopError(f"kbuildpy: {'' if elsewhere else place}{error.message}{hint}")
