@@ -22,7 +22,6 @@ from kbuildpy.scons.project import KernelProject
 
 if TYPE_CHECKING:
     from kbuildpy.kernel.installing import InstallRules
-    from kbuildpy.scons.probed import ProjectProbes
 
 
 class Session:
@@ -51,8 +50,8 @@ class Session:
     signers: dict[Hashable, Callable[[], Any]]
     """Functions that open keys, each once (`signers`)."""
 
-    probes: dict[KernelProject, ProjectProbes]
-    """The probes of a project (`probed`)."""
+    probes: dict[KernelProject, Any]
+    """The probes that were declared for a project (`probed.ProjectProbes`)."""
 
     def __init__(
         self, *, top: Path, default_environment: Mapping[str, str], removes: bool, unread_arguments: set[str]

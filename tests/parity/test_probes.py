@@ -221,7 +221,7 @@ def test_answers_are_remembered_until_a_header_the_flags_or_a_probe_change(
     monkeypatch.setattr(compiling, "errors_of", counted)
     assert (ask(), ask(), len(runs)) == (False, False, 1)
     assert (ask(KCFLAGS="-DFROM_FLAGS"), len(runs)) == (True, 2)
-    assert (ask(make_probe("HAVE_ADDED", {"declared": "KERNEL_VERSION"})), len(runs)) == (True, 3)
+    assert (ask(make_probe("HAVE_ADDED", {"declared": "MODULE_LICENSE"})), len(runs)) == (True, 3)
     edit(header, "#ifdef FROM_FLAGS", "#ifndef FROM_FLAGS")
     assert (ask(), ask(), len(runs)) == (True, True, 4)
 
