@@ -8,6 +8,7 @@ with another one's. Each is found and asked again, at worst alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -155,10 +156,7 @@ class _Asking:
             for probe in probes:
                 self.ask([probe])
         else:
-            raise KbuildError(
-                f"{probes[0].where()}: its headers do not compile: {printable(reading.others[0])}",
-                hint="the answer would be a guess: name the headers that this one needs before it in includes",
-            )
+            raise _not_compiled(probes[0], reading.others[0])
 
 
 def _is_late(message: Message) -> bool:
@@ -173,6 +171,14 @@ def _is_hidden(number: int, probe: Probe, reading: Reading, apart: Apart) -> boo
         name in used and number not in where and name not in apart.undeclared
         for name, where in reading.undeclared.items()
     )
+
+
+def _not_compiled(probe: Probe, said: str) -> KbuildError:
+    if re.match(r"[^:\s]+:\d+:", said):
+        hint = "the answer would be a guess: name the headers that this one needs before it in includes"
+        return KbuildError(f"{probe.where()}: its headers do not compile: {printable(said)}", hint=hint)
+    hint = "no probe has an answer: is it the compiler that the kernel was built with (CC=)?"
+    return KbuildError(f"{probe.where()}: the compiler does not work: {printable(said)}", hint=hint)
 
 
 def _not_read(probe: Probe, reading: Reading) -> KbuildError:

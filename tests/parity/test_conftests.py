@@ -51,14 +51,9 @@ def sources(name: str, below: str) -> Path:
     return place
 
 
-def compiler_words(tree: KernelTree) -> list[str]:
-    """The make variables for `tree` with the machine's compiler, also where the tree was built with another one."""
-    return ["CC=gcc"] if other_compiler(tree) else []
-
-
 def asked(tree: KernelTree) -> TreeAnswer:
     """The answer of `tree`, which is asked once and for all, like make's own reading of the makefiles in theirs."""
-    variables = dict(word.split("=") for word in compiler_words(tree))
+    variables = dict(word.split("=", 1) for word in other_compiler(tree))
     return ask_tree(tree, variables=variables, environ=os.environ)
 
 
@@ -120,7 +115,7 @@ def test_answers_the_probes_of_nvidia_s_modules(line: str, tmp_path: Path, monke
 def test_answers_the_probes_of_openzfs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = LINES[line]()
     probes = m4_probes(sources("zfs", "config"))
-    theirs = m4_answers(probes, tree, tmp_path / "theirs", compiler_words(tree))
+    theirs = m4_answers(probes, tree, tmp_path / "theirs", other_compiler(tree))
     named = theirs._replace(found={f"HAVE_{name.upper()}": yes for name, yes in theirs.found.items()})
     answer = asked(tree)
     monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))

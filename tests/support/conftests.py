@@ -103,7 +103,8 @@ def _of_code(name: str, kind: str, code: str, headers: Mapping[str, bool]) -> Pr
     """The probe for a source of NVIDIA's. One of a function calls it without arguments: it is there where that is
     refused."""
     includes, rest = split_includes(code, headers)
-    includes = [include for include in includes if not include.startswith("conftest/")]  # (what it generates)
+    # (what it generates, and a header of the compiler's own, which no module finds)
+    includes = [include for include in includes if not include.startswith("conftest/") and include != "stdint.h"]
     called = re.search(r"\{[^{}]*?(\w+)\s*\([^()]*\);[^{}()]*\}\s*$", rest)
     if kind == "functions":
         assert called, f"{name}: {rest}"
