@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,6 @@ def test_an_answer_does_not_depend_on_the_order_of_the_probes() -> None:
     [
         ({"type": "struct inode"}, ["linux/fss.h"], "there is no header linux/fss.h"),
         ({"call": "put_device(dev)"}, ["linux/device.h"], "for another reason than put_device: 'dev' undeclared"),
-        ({"source": "int x = 1 2;"}, [], "line 1 of source: does not compile because of its syntax"),
         ({"source": "int x = 1;\nint y 2;"}, [], "line 2 of source: does not compile because of its syntax"),
         ({"type": "struct inode"}, ["asm-generic/bitops/non-atomic.h", "linux/mod_devicetable.h"], ""),
     ],
@@ -223,6 +223,7 @@ def test_answers_are_remembered_until_a_header_the_flags_or_a_probe_change(
     assert (ask(KCFLAGS="-DFROM_FLAGS"), len(runs)) == (True, 2)
     assert (ask(make_probe("HAVE_ADDED", {"declared": "MODULE_LICENSE"})), len(runs)) == (True, 3)
     edit(header, "#ifdef FROM_FLAGS", "#ifndef FROM_FLAGS")
+    time.sleep(0.1)  # (an answer from files of this very moment is not kept)
     assert (ask(), ask(), len(runs)) == (True, True, 4)
 
 
