@@ -51,7 +51,7 @@ def ask_compiler(probes: Sequence[Probe], compile_unit: Compile) -> Replies:
     compiler that does not work.
     """
     asking = _Asking(compile_unit)
-    together = [probe for probe in probes if not needs_own_unit(f"{probe.outside}\n{probe.text}")]
+    together = [probe for probe in probes if not (probe.alone or needs_own_unit(f"{probe.outside}\n{probe.text}"))]
     asking.ask(together)
     for probe in probes:
         if probe not in asking.answers:

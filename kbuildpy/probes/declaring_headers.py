@@ -40,7 +40,6 @@ def with_headers(tree: KernelTree, probes: Sequence[Probe]) -> dict[Probe, Probe
     """Those of `probes` for whose name headers were found, each with the same probe that includes them."""
     patterns = {probe: _declaration(_name_of(probe)) for probe in probes}
     names = {_name_of(probe).split()[-1].encode() for probe in probes}
-    any_name = re.compile(rb"\b(?:" + b"|".join(sorted(map(re.escape, names))) + rb")\b")
     found: dict[Probe, list[str]] = {probe: [] for probe in probes}
     for folder in _roots(tree):
         for path in _walk(str(folder)):
@@ -50,7 +49,8 @@ def with_headers(tree: KernelTree, probes: Sequence[Probe]) -> dict[Probe, Probe
                 text = Path(path).read_bytes()
             except OSError:
                 continue
-            if any_name.search(text) is None:
+            # (ten times as quick as a pattern, which next to no header needs)
+            if not any(name in text for name in names):
                 continue
             for probe, pattern in patterns.items():
                 if pattern.search(text):

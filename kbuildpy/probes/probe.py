@@ -32,6 +32,8 @@ class Probe(NamedTuple):
     """Text at file scope before the function that has the text of a `source`."""
     strict: bool = False
     """A warning of the compiler means no, as an error does."""
+    alone: bool = False
+    """It is compiled in a source of its own, with no headers but its own."""
     gpl_only: bool = False
     """The symbol must be exported to modules with a GPL-compatible licence alone."""
 
@@ -52,6 +54,7 @@ def make_probe(
     includes: Sequence[str] = (),
     outside: str = "",
     strict: bool = False,
+    alone: bool = False,
     gpl_only: bool = False,
 ) -> Probe:
     """The probe `name` with the one question in `given` (a kind and its text).
@@ -69,7 +72,7 @@ def make_probe(
         asked = f"asks {' and '.join(given)}" if given else "asks nothing"
         raise UsageError(f"{where}: the probe {asked}", hint=f"give one of {', '.join(KINDS)}")
     [(kind, text)] = given.items()
-    probe = Probe(name, kind, text.strip(), place, tuple(includes), outside, strict, gpl_only)
+    probe = Probe(name, kind, text.strip(), place, tuple(includes), outside, strict, alone, gpl_only)
     _check(probe, where)
     return probe
 

@@ -24,7 +24,7 @@ from kbuildpy.probes.probe import KINDS, Probe, make_probe
 from kbuildpy.similar import did_you_mean
 
 _LARGEST = 1 << 20
-_KEYS = (*KINDS, "includes", "outside", "strict", "gpl_only")
+_KEYS = (*KINDS, "includes", "outside", "strict", "alone", "gpl_only")
 
 
 def read_probes(path: Path) -> list[Probe]:
@@ -62,7 +62,7 @@ def checked_probe(name: str, table: Mapping[str, Any], *, place: str, common: An
     includes before its own. Raises `UsageError`."""
     where = f"{place}: {printable(name)}" if place else printable(name)
     for key, value in table.items():
-        is_flag = key in ("strict", "gpl_only")
+        is_flag = key in ("strict", "alone", "gpl_only")
         if key != "includes" and not isinstance(value, bool if is_flag else str):
             wanted = "neither true nor false" if is_flag else "not a string"
             raise UsageError(f"{where}: {key}={value!r} is {wanted}")
@@ -74,6 +74,7 @@ def checked_probe(name: str, table: Mapping[str, Any], *, place: str, common: An
         includes=tuple(dict.fromkeys(includes)),
         outside=table.get("outside", ""),
         strict=table.get("strict", False),
+        alone=table.get("alone", False),
         gpl_only=table.get("gpl_only", False),
     )
 

@@ -34,6 +34,7 @@ def kernel_probe(
     includes: Any = None,
     outside: Any = None,
     strict: Any = None,
+    alone: Any = None,
     gpl_only: Any = None,
     **variables: Any,
 ) -> list[Any]:
@@ -41,8 +42,8 @@ def kernel_probe(
 
     Exactly one keyword asks: is there this `header`, exported `symbol`, `type`, `member` of a type, or `declared`
     function, variable or macro; does this `call` compile, or `source` (statements of a function, with text at file
-    scope in `outside`)? `includes` are the headers for it. `strict`: a warning means no. `gpl_only`: the symbol is
-    exported to GPL-compatible modules alone. A `name` that ends in `.toml` is a file of probes.
+    scope in `outside`)? `includes` are the headers for it. `strict`: a warning means no. `alone`: no headers of
+    other probes are included. `gpl_only`: the symbol is exported to GPL-compatible modules alone. A `name` that ends in `.toml` is a file of probes.
     """
     given = {
         "header": header,
@@ -55,6 +56,7 @@ def kernel_probe(
         "includes": includes,
         "outside": outside,
         "strict": strict,
+        "alone": alone,
         "gpl_only": gpl_only,
     }
     asked = {key: value for key, value in given.items() if value is not None}

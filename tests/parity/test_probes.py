@@ -181,6 +181,15 @@ def test_finds_the_header_that_a_probe_does_not_name() -> None:
 
 
 @pytest.mark.usefixtures("own_cache")
+def test_a_probe_alone_sees_no_headers_of_others() -> None:
+    other = make_probe("HAVE_OTHER", {"type": "struct pci_driver"}, includes=["linux/pci.h"])
+    given = {"source": "(void)sizeof(struct pci_driver);"}
+    probes = [other, make_probe("HAVE_A", given), make_probe("HAVE_B", given, alone=True)]
+    found = answer_probes(answer_of(usual_tree()), probes, environ=os.environ).found
+    assert list(found.values()) == [True, True, False]
+
+
+@pytest.mark.usefixtures("own_cache")
 def test_exported_symbols_are_those_of_module_symvers() -> None:
     tree = usual_tree()
     columns = [line.split("\t") for line in tree.symvers.read_text().splitlines()]

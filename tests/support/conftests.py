@@ -105,6 +105,7 @@ def _of_code(name: str, kind: str, code: str, headers: Mapping[str, bool]) -> Pr
     includes, rest = split_includes(code, headers)
     # (what it generates, and a header of the compiler's own, which no module finds)
     includes = [include for include in includes if not include.startswith("conftest/") and include != "stdint.h"]
+    includes = includes or ["linux/module.h"]
     called = re.search(r"\{[^{}]*?(\w+)\s*\([^()]*\);[^{}()]*\}\s*$", rest)
     if kind == "functions":
         assert called, f"{name}: {rest}"
