@@ -42,8 +42,9 @@ def kernel_probe(
 
     Exactly one keyword asks: is there this `header`, exported `symbol`, `type`, `member` of a type, or `declared`
     function, variable or macro; does this `call` compile, or `source` (statements of a function, with text at file
-    scope in `outside`)? `includes` are the headers for it. `strict`: a warning means no. `alone`: no headers of
-    other probes are included. `gpl_only`: the symbol is exported to GPL-compatible modules alone. A `name` that ends in `.toml` is a file of probes.
+    scope in `outside`)? `includes` are the headers for it. `strict`: a warning means no. `alone`: the headers of other
+    probes are not included. `gpl_only`: the symbol is exported to GPL-compatible modules alone. A `name` that ends in
+    `.toml` is a file of probes.
     """
     given = {
         "header": header,
