@@ -27,12 +27,27 @@ from tests.vm.templates.projects import (
 
 pytestmark = [pytest.mark.parity, pytest.mark.vm]
 
+LINES = ["6.1", "6.12", *swept("arm64", NEWEST)]
+CASES = [
+    ("6.1", DEFAULT),
+    # (the options that this variant turns around do the same on the older line)
+    pytest.param("6.1", FLIPPED, marks=pytest.mark.sweep),
+    *(("6.12", variant) for variant in (DEFAULT, FLIPPED)),
+    *(
+        pytest.param(line, variant, marks=pytest.mark.sweep)
+        for line in ("arm64", NEWEST)
+        for variant in (DEFAULT, FLIPPED)
+    ),
+]
+"""Lines of kernels and variants of projects."""
+of_lines_and_variants = pytest.mark.parametrize(("line", "variant"), CASES, indirect=["line"], scope="module")
+
 Built = Callable[[str], Together]
 Oracle = Callable[[str], Build]
 Ran = Callable[[str], dict[str, Any]]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", *swept("arm64", NEWEST)])
+@pytest.fixture(scope="module", params=LINES)
 def line(request: pytest.FixtureRequest) -> str:
     found: str = request.param
     return found
@@ -78,7 +93,7 @@ def _project(together: Together, template: str) -> Any:
     return together.projects[template]
 
 
-@pytest.mark.parametrize("variant", [DEFAULT, FLIPPED])
+@of_lines_and_variants
 @pytest.mark.parametrize("template", EVERY)
 def test_builds_without_a_warning(template: str, variant: str, built: Built) -> None:
     together = built(variant)
@@ -102,7 +117,7 @@ def test_plain_make_makes_the_same_bytes(template: str, variant: str, built: Bui
     assert [name for name in theirs if theirs[name] != ours[name]] == []
 
 
-@pytest.mark.parametrize("variant", [DEFAULT, FLIPPED])
+@of_lines_and_variants
 @pytest.mark.parametrize("template", EVERY)
 def test_passes_its_own_test_in_the_kernel(template: str, variant: str, built: Built, ran: Ran) -> None:
     project = _project(built(variant), template)
