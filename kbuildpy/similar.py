@@ -9,13 +9,19 @@ from pathlib import Path
 
 
 def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str:
-    """A question that names the one of `names` that is most like `name`; empty when none is like it by `cutoff` (1: all
-    characters are the same)."""
+    """A question with the result of `most_similar`; empty when there is none."""
+    found = most_similar(name, names, cutoff=cutoff)
+    return f"did you mean {found}?" if found else ""
+
+
+def most_similar(name: str, names: Iterable[str], *, cutoff: float = 0.7) -> str:
+    """The one of `names` that is most like `name`; "" when none is like it by `cutoff` (1: all characters are the
+    same)."""
     import difflib  # (for errors only)
 
     by_letters = {other.lower(): other for other in names if other != name}
     found = difflib.get_close_matches(name.lower(), by_letters, n=1, cutoff=cutoff)
-    return f"did you mean {by_letters[found[0]]}?" if found else ""
+    return by_letters[found[0]] if found else ""
 
 
 def similar_file(path: str | Path, suffixes: tuple[str, ...] = ("",)) -> str:

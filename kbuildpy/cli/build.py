@@ -22,6 +22,7 @@ from kbuildpy.cli.shared_options import (
     split_words,
 )
 from kbuildpy.errors import UsageError
+from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kbuild.single_targets import is_single_target
 
 EXAMPLES = (
@@ -115,7 +116,7 @@ def _directory_and_targets(paths: Sequence[str]) -> tuple[Path, list[str]]:
     """
     named = bool(paths) and (Path(paths[0]).is_dir() or not is_single_target(paths[0]))
     directory, targets = (Path(paths[0]), list(paths[1:])) if named else (Path(), list(paths))
-    if targets and not named and not _has_kbuild_file(directory) and _has_kbuild_file(Path(targets[0]).parent):
+    if targets and not named and not has_kbuild_file(directory) and has_kbuild_file(Path(targets[0]).parent):
         path = Path(targets[0])
         raise UsageError(f"{path}: no Kbuild file in this directory", hint=f"kbuildpy build {path.parent} {path.name}")
     others = [word for word in targets if not is_single_target(word)]
@@ -125,10 +126,6 @@ def _directory_and_targets(paths: Sequence[str]) -> tuple[Path, list[str]]:
     if others:
         raise UsageError(f"{others[0]}: neither a variable nor a target", hint=_FORMS)
     return directory, targets
-
-
-def _has_kbuild_file(directory: Path) -> bool:
-    return any((directory / name).is_file() for name in ("Kbuild", "Makefile"))
 
 
 def _database(args: argparse.Namespace) -> tuple[list[str], str | None]:

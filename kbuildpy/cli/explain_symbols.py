@@ -11,7 +11,7 @@ from typing import Any
 
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.chosen import Need
-from kbuildpy.kernel.exported_symbol import ExportedSymbol, exported_symbol
+from kbuildpy.kernel.exported_symbol import SymbolExport, exported_symbol
 from kbuildpy.kernel.release import release_order
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.printable import printable
@@ -36,7 +36,7 @@ def explain_symbols(args: argparse.Namespace) -> int:
     return status
 
 
-def _lines(name: str, facts: Sequence[ExportedSymbol]) -> Iterator[str]:
+def _lines(name: str, facts: Sequence[SymbolExport]) -> Iterator[str]:
     yield f"{name}: {_in_short(facts)}"
     width = max(len(fact.release) for fact in facts)
     for fact in facts:
@@ -45,7 +45,7 @@ def _lines(name: str, facts: Sequence[ExportedSymbol]) -> Iterator[str]:
             yield f"  {'':{width}}  {place.file}:{place.line}: {place.text}"
 
 
-def _in_short(facts: Sequence[ExportedSymbol]) -> str:
+def _in_short(facts: Sequence[SymbolExport]) -> str:
     """Which of the kernels, from old to new, export the symbol."""
     having = [fact for fact in facts if fact.exported]
     if not having:
@@ -60,16 +60,17 @@ def _in_short(facts: Sequence[ExportedSymbol]) -> str:
     return ", ".join(parts)
 
 
-def _words(fact: ExportedSymbol) -> str:
+def _words(fact: SymbolExport) -> str:
     if not fact.exported:
         headers = "headers have it:" if fact.headers else "no header defines or declares it"
-        return ", ".join(filter(None, ["not exported", fact.question, headers]))
+        question = f"did you mean {fact.similar}?" if fact.similar else ""
+        return ", ".join(filter(None, ["not exported", question, headers]))
     licence = "for GPL-compatible modules only" if fact.gpl_only else "for every licence"
     namespace = f", namespace {fact.namespace}" if fact.namespace else ""
     return f"{fact.owner}, {fact.license} ({licence}){namespace}, CRC 0x{fact.crc:08x}"
 
 
-def symbol_to_json(fact: ExportedSymbol) -> dict[str, Any]:
+def symbol_to_json(fact: SymbolExport) -> dict[str, Any]:
     """The object of JSON for one symbol and kernel."""
     return {
         "symbol": fact.name,
@@ -81,5 +82,5 @@ def symbol_to_json(fact: ExportedSymbol) -> dict[str, Any]:
         "namespace": fact.namespace or None,
         "crc": f"0x{fact.crc:08x}" if fact.exported else None,
         "headers": [{"file": each.file, "line": each.line, "text": each.text} for each in fact.headers],
-        "similar": fact.question.removeprefix("did you mean ").removesuffix("?") or None,
+        "similar": fact.similar or None,
     }

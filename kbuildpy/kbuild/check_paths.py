@@ -73,9 +73,14 @@ def check_encoding(name: str) -> None:
         ) from error
 
 
+def has_kbuild_file(directory: Path) -> bool:
+    """Whether `directory` has a file that Kbuild reads (scripts/Makefile.build: kbuild-file)."""
+    return any((directory / name).is_file() for name in ("Kbuild", "Makefile"))
+
+
 def check_kbuild_file(directory: Path) -> None:
     """Refuse a directory without a Kbuild file (`UsageError`)."""
-    if not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
+    if not has_kbuild_file(directory):
         raise UsageError(
             f"{directory}: no Kbuild file here (neither Kbuild nor Makefile)",
             hint="name the directory whose Kbuild file sets obj-m",

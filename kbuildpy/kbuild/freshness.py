@@ -144,29 +144,30 @@ class Freshness:
     def changes(self, object_file: str, *, name: Callable[[str], str] = str) -> list[str]:
         """What changed since a stale object was made, in words: kernel headers, which `name` gives names to, and
         CONFIG_ symbols with their values. Empty where that is not known."""
-        entry = self._objects.get(object_file)
-        if entry is None:
-            return []
-        outdated = self._outdated_states().intersection(entry["states"])
-        then, now = self._configs.get(entry["config"], {}), self._configs[self._config]
-        symbols = [name for name in entry["symbols"] if then.get(name) != now.get(name)]
+        paths, symbols = self._changed(object_file)
         return [
-            *(f"{name(path)} changed" for path in sorted(self._states[number][0] for number in outdated)),
-            *(f"CONFIG_{name} was {_in_words(then.get(name))}, is {_in_words(now.get(name))}" for name in symbols),
+            *(f"{name(path)} changed" for path in paths),
+            *(f"CONFIG_{symbol} was {_in_words(then)}, is {_in_words(now)}" for symbol, then, now in symbols),
         ]
 
     def why_stale(self, object_file: str) -> str:
         """Why an object is stale, a sentence with the headers and CONFIG_ symbols that changed."""
-        entry = self._objects.get(object_file)
-        if entry is None:
+        if object_file not in self._objects:
             return "its dependencies are not known"
-        outdated = self._outdated_states().intersection(entry["states"])
-        paths = sorted(self._states[number][0] for number in outdated)
-        then, now = self._configs.get(entry["config"], {}), self._configs[self._config]
-        symbols = [f"CONFIG_{name}" for name in entry["symbols"] if then.get(name) != now.get(name)]
-        names = [*paths, *symbols]
+        paths, symbols = self._changed(object_file)
+        names = [*paths, *(f"CONFIG_{symbol}" for symbol, _, _ in symbols)]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         return f"{shown} changed" if names else "its .cmd file changed"
+
+    def _changed(self, object_file: str) -> tuple[list[str], list[tuple[str, str | None, str | None]]]:
+        """The headers that changed since an object was made, and the CONFIG_ symbols with both definitions."""
+        entry = self._objects.get(object_file)
+        if entry is None:
+            return [], []
+        outdated = self._outdated_states().intersection(entry["states"])
+        then, now = self._configs.get(entry["config"], {}), self._configs[self._config]
+        symbols = [(name, then.get(name), now.get(name)) for name in entry["symbols"]]
+        return sorted(self._states[number][0] for number in outdated), [item for item in symbols if item[1] != item[2]]
 
     def own_headers(self, object_file: str, cmd_path: str) -> list[str] | None:
         """The module's own headers that the object was made from; None for an object without a `.cmd` file."""

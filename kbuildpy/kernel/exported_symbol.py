@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kbuildpy.kernel.symvers import LICENSES, crc_number, read_symvers
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.similar import did_you_mean
+from kbuildpy.similar import most_similar
 
 _MOST_PLACES = 3
 
@@ -33,7 +33,7 @@ class HeaderPlace:
 
 
 @dataclass(frozen=True)
-class ExportedSymbol:
+class SymbolExport:
     """A symbol in one kernel."""
 
     name: str
@@ -50,8 +50,8 @@ class ExportedSymbol:
     """Its CRC; 0 in a kernel without symbol versions."""
     headers: tuple[HeaderPlace, ...] = ()
     """Where headers have a symbol that nobody exports: three places at most."""
-    question: str = ""
-    """Which exported symbol may be meant in place of one that nobody exports."""
+    similar: str = ""
+    """An exported symbol that may be meant in place of one that nobody exports; "" for none."""
 
     @property
     def exported(self) -> bool:
@@ -64,20 +64,20 @@ class ExportedSymbol:
         return LICENSES.get(self.license, False)
 
 
-def exported_symbol(name: str, tree: KernelTree) -> ExportedSymbol:
+def exported_symbol(name: str, tree: KernelTree) -> SymbolExport:
     """The symbol `name` in the kernel of `tree`. Raises `KbuildError` for a tree without a sound `Module.symvers`."""
     symvers = read_symvers(tree.symvers)
     found = symvers.find(name)
     if found:
         crc, owner, license, namespace = found
-        return ExportedSymbol(name, tree.release, owner, license, namespace, crc_number(crc))
+        return SymbolExport(name, tree.release, owner, license, namespace, crc_number(crc))
     places: list[HeaderPlace] = []
     for place in _places_in_headers(name, tree):
         places.append(place)
         if len(places) == _MOST_PLACES:
             break
-    question = did_you_mean(name, symvers.columns.symbols, cutoff=0.8)
-    return ExportedSymbol(name, tree.release, headers=tuple(places), question=question)
+    similar = most_similar(name, symvers.columns.symbols, cutoff=0.8)
+    return SymbolExport(name, tree.release, headers=tuple(places), similar=similar)
 
 
 def _places_in_headers(name: str, tree: KernelTree) -> Iterator[HeaderPlace]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.toml_text import parse_toml
 
 FILE_NAME = "template.toml"
 OLDEST = (6, 1)
@@ -121,7 +122,7 @@ def read_manifest(folder: Path) -> Template:
         ) from missing
     except (OSError, UnicodeDecodeError) as error:
         raise KbuildError(f"{path}: {error}") from error
-    table = _Table(path, "", _parsed(path, text))
+    table = _Table(path, "", parse_toml(path, text))
     template = Template(
         name=folder.resolve().name,
         folder=folder,
@@ -151,23 +152,6 @@ def parse_version(text: str, what: str) -> tuple[int, int]:
     if not match:
         raise KbuildError(f"{what} {text!r}: not the version of a kernel", hint="such as 6.1")
     return int(match[1]), int(match[2])
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    # (slow, and only needed to make a project)
-    try:
-        import tomllib
-    except ImportError:  # Python 3.10
-        import tomli as tomllib
-
-    try:
-        parsed: dict[str, Any] = tomllib.loads(text)
-        return parsed
-    except RecursionError as error:
-        raise KbuildError(f"{path}: not TOML: its values are nested too deeply") from error
-    except ValueError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise KbuildError(f"{path}{f':{line[1]}' if line else ''}: not TOML: {error}") from error
 
 
 def _module(table: _Table) -> Module:
