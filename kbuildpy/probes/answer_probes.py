@@ -48,7 +48,6 @@ def answer_probes(
     """
     questions = [probe.question() for probe in probes]
     key = digest("probes", questions, answer.identity, answer.state, environment_key(environ))
-    found: dict[str, bool] = {}
 
     def ask() -> tuple[dict[str, object], dict[str, Stamp]]:
         answers, units, files = _ask(answer, probes, environ)
@@ -59,8 +58,7 @@ def answer_probes(
         answers, units = value["answers"], value["units"]
         if not isinstance(answers, list) or len(answers) != len(probes) or not isinstance(units, int):
             raise TypeError
-        found.update((probe.name, bool(yes)) for probe, yes in zip(probes, answers, strict=True))
-        return ProbeAnswers(found, units)
+        return ProbeAnswers({probe.name: bool(yes) for probe, yes in zip(probes, answers, strict=True)}, units)
 
     return cached(cache_directory() / "probes" / f"{key}.json", ask, read=read)
 
@@ -92,13 +90,15 @@ def _ask(
     files += _places(rest, [str(folder) for folder in include_folders(tree)])
     unknown = [probe for probe in rest if not found[probe] and not probe.includes and probe.kind in _SEARCHED]
     if unknown:
-        files += searched_files(tree)
         completed = with_headers(tree, unknown)
         if completed:
             again = ask_compiler(list(completed.values()), compile_unit)
             found |= {probe: again.answers[asked] for probe, asked in completed.items()}
             units += again.units
             headers |= again.headers
+    # (a yes stands by the headers that were read; a no, until one of those that were searched changes)
+    if not all(found[probe] for probe in unknown):
+        files += searched_files(tree)
     return found, units, [*files, *headers]
 
 

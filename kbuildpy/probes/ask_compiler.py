@@ -16,7 +16,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.printable import printable
 from kbuildpy.probes.apart import Apart, compatible, shared_names
 from kbuildpy.probes.c_text import names_in, needs_own_unit
-from kbuildpy.probes.diagnostics import Message, Reading, read_messages
+from kbuildpy.probes.diagnostics import CompilerMessage, CompilerOutput, read_messages
 from kbuildpy.probes.judge import judge
 from kbuildpy.probes.probe import Probe
 from kbuildpy.probes.translation_unit import includes_of, translation_unit
@@ -109,7 +109,7 @@ class _Asking:
             self.answers.update((batch[number], False) for number in late)
             waiting = [probe for probe in waiting if probe not in batch]
 
-    def _read(self, batch: Sequence[Probe], includes: Sequence[str], apart: Apart) -> tuple[Reading, list[str]]:
+    def _read(self, batch: Sequence[Probe], includes: Sequence[str], apart: Apart) -> tuple[CompilerOutput, list[str]]:
         """What the compiler says about a batch, and the names that the unit asks the headers about."""
         self.units += 1
         renamed = [apart.names(probe) if len(batch) > 1 else frozenset[str]() for probe in batch]
@@ -126,7 +126,7 @@ class _Asking:
                     )
         return reading, names
 
-    def _decide(self, batch: Sequence[Probe], names: Sequence[str], reading: Reading, apart: Apart) -> int:
+    def _decide(self, batch: Sequence[Probe], names: Sequence[str], reading: CompilerOutput, apart: Apart) -> int:
         """Take the answers that are certain; how many."""
         known = {name for number, name in enumerate(names) if number not in reading.unknown}
         decided = 0
@@ -144,7 +144,7 @@ class _Asking:
             decided += 1
         return decided
 
-    def _ask_by_headers(self, probes: Sequence[Probe], reading: Reading) -> None:
+    def _ask_by_headers(self, probes: Sequence[Probe], reading: CompilerOutput) -> None:
         """Ask once more, each list of headers by itself: an error is in one of them, or headers exclude each other."""
         lists: dict[tuple[str, ...], list[Probe]] = {}
         for probe in probes:
@@ -159,12 +159,12 @@ class _Asking:
             raise _not_compiled(probes[0], reading.others[0])
 
 
-def _is_late(message: Message) -> bool:
+def _is_late(message: CompilerMessage) -> bool:
     """Whether a message comes from the generation of code: of a function that must not be called."""
     return "declared with attribute" in message.text or "call to '" in message.text
 
 
-def _is_hidden(number: int, probe: Probe, reading: Reading, apart: Apart) -> bool:
+def _is_hidden(number: int, probe: Probe, reading: CompilerOutput, apart: Apart) -> bool:
     """Whether `probe` uses an undeclared function, which was reported for another probe alone."""
     used = names_in(f"{probe.outside}\n{probe.text}").plain
     return any(
@@ -181,7 +181,7 @@ def _not_compiled(probe: Probe, said: str) -> KbuildError:
     return KbuildError(f"{probe.where()}: the compiler does not work: {printable(said)}", hint=hint)
 
 
-def _not_read(probe: Probe, reading: Reading) -> KbuildError:
+def _not_read(probe: Probe, reading: CompilerOutput) -> KbuildError:
     said = next((message.text for message in reading.messages.get(0, [])), "")
     if reading.marks:
         return KbuildError(

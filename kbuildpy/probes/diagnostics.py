@@ -21,7 +21,7 @@ _APART = re.compile(name_apart("", 0)[:-1] + r"\d+")
 _ALTERED = re.compile(rf"(?:member named '|struct |union |enum )\w+{_APART.pattern}|'\w+{_APART.pattern}' undeclared")
 
 
-class Message(NamedTuple):
+class CompilerMessage(NamedTuple):
     """An error or a warning in a probe."""
 
     text: str
@@ -35,10 +35,10 @@ class Message(NamedTuple):
 
 
 @dataclass
-class Reading:
+class CompilerOutput:
     """What one run of the compiler says."""
 
-    messages: dict[int, list[Message]] = field(default_factory=dict)
+    messages: dict[int, list[CompilerMessage]] = field(default_factory=dict)
     """Of each probe, in order."""
     marks: set[int] = field(default_factory=set)
     """The marks that were reported."""
@@ -58,9 +58,9 @@ class Reading:
     """The headers that were read, as the compiler names them."""
 
 
-def read_messages(text: str) -> Reading:
+def read_messages(text: str) -> CompilerOutput:
     """Sort the compiler's standard error, with `-H`, without source lines and colours."""
-    reading = Reading()
+    reading = CompilerOutput()
     latest: int | None = None
     for line in text.splitlines():
         header = _HEADER.match(line)
@@ -81,7 +81,7 @@ def read_messages(text: str) -> Reading:
         if latest is not None:
             if _ALTERED.search(match["text"]):
                 reading.altered.add(number)
-            message = Message(_APART.sub("", match["text"]), kind, int(match["line"] or 0), is_error)
+            message = CompilerMessage(_APART.sub("", match["text"]), kind, int(match["line"] or 0), is_error)
             reading.messages.setdefault(number, []).append(message)
             implicit = _IMPLICIT.search(message.text)
             if implicit:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.probes.diagnostics import Message
+from kbuildpy.probes.diagnostics import CompilerMessage
 from kbuildpy.probes.probe import Probe, called_name
 
 _SYNTAX = re.compile(
@@ -23,7 +23,7 @@ _SYNTAX = re.compile(
 _HINT = "'no' would be a guess: correct the probe. If the macro itself may be missing, ask with declared='NAME'"
 
 
-def judge(probe: Probe, messages: Sequence[Message]) -> bool:
+def judge(probe: Probe, messages: Sequence[CompilerMessage]) -> bool:
     """Whether `probe`, about which the compiler says `messages`, is answered with yes.
 
     Raises `KbuildError` for one that does not compile for another reason than what it asks.
@@ -46,7 +46,7 @@ def judge(probe: Probe, messages: Sequence[Message]) -> bool:
     return False
 
 
-def _other_reason(probe: Probe, message: Message, reason: str) -> KbuildError:
+def _other_reason(probe: Probe, message: CompilerMessage, reason: str) -> KbuildError:
     part = "outside" if message.part == "outside" else probe.kind
     return KbuildError(
         f"{probe.where()}: line {message.line} of {part}: does not compile {reason}: {message.text}", hint=_HINT

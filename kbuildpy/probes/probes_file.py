@@ -22,6 +22,7 @@ from kbuildpy.files import read_limited
 from kbuildpy.printable import printable
 from kbuildpy.probes.probe import KINDS, Probe, make_probe
 from kbuildpy.similar import did_you_mean
+from kbuildpy.toml_text import parse_toml
 
 _LARGEST = 1 << 20
 _KEYS = (*KINDS, "includes", "outside", "strict", "alone", "gpl_only")
@@ -38,7 +39,7 @@ def read_probes(path: Path) -> list[Probe]:
         raise KbuildError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise KbuildError(f"{path}: not UTF-8, as TOML is") from error
-    tables = _parsed(path, text)
+    tables = parse_toml(path, text)
     common = tables.pop("includes", [])
     for name, table in tables.items():
         if not isinstance(table, dict):
@@ -90,20 +91,3 @@ def _line(text: str, name: str) -> int:
     """The line of the table `name`; 1 where it is written in a way that is not looked for."""
     match = re.search(rf"""^[ \t]*(?:\[[ \t]*)?["']?{re.escape(name)}["']?[ \t]*[].=]""", text, re.MULTILINE)
     return text.count("\n", 0, match.start()) + 1 if match else 1
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    # (slow, and only needed where there are probes)
-    try:
-        import tomllib
-    except ImportError:  # Python 3.10
-        import tomli as tomllib
-
-    try:
-        parsed: dict[str, Any] = tomllib.loads(text)
-        return parsed
-    except RecursionError as error:
-        raise KbuildError(f"{path}: not TOML: its values are nested too deeply") from error
-    except ValueError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise KbuildError(f"{path}{f':{line[1]}' if line else ''}: not TOML: {error}") from error
