@@ -15,16 +15,16 @@ from kbuildpy.cli.explain_output import flag_lines, object_to_json
 from kbuildpy.cli.shared_options import add_format, add_kernels, split_words
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_tree import ask_tree
-from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file
+from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, has_kbuild_file
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
 from kbuildpy.kbuild.evaluation import look_at
-from kbuildpy.kbuild.explain_object import ExplainedObject, explain_objects
-from kbuildpy.kbuild.flag_difference import flag_difference
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.origins.explain_object import ExplainedObject, explain_objects
+from kbuildpy.origins.flag_difference import flag_difference
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
 from kbuildpy.similar import did_you_mean
@@ -38,7 +38,7 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True)
-class Subject:
+class KernelObject:
     """An object as one kernel has it compiled."""
 
     tree: KernelTree
@@ -141,13 +141,13 @@ def _object_of(word: str) -> str:
 def _directory_of(path: Path) -> Path:
     """The innermost directory above `path` that Kbuild can be called for."""
     around = [Path(), *path.parents]
-    found = [folder for folder in around if any((folder / name).is_file() for name in ("Kbuild", "Makefile"))]
+    found = [folder for folder in around if has_kbuild_file(folder)]
     return found[0] if found else path.parent
 
 
 def _explained(
     tree: KernelTree, directory: Path, names: Sequence[str], variables: Mapping[str, str]
-) -> Iterator[Subject]:
+) -> Iterator[KernelObject]:
     rest = {name: value for name, value in variables.items() if name not in ("KDIR", "KERNELRELEASE")}
     answer = ask_tree(tree, variables=rest, environ=os.environ)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
@@ -156,7 +156,7 @@ def _explained(
     question = DirectoryQuestion(answer, directory, os.environ)
     explained = explain_objects(question, evaluation.plan, targets)
     for name, each in zip(names, explained, strict=True):
-        yield Subject(tree, each, name)
+        yield KernelObject(tree, each, name)
 
 
 def _target(plan: Plan, layout: Layout, name: str) -> str:
@@ -172,7 +172,7 @@ def _target(plan: Plan, layout: Layout, name: str) -> str:
     raise UsageError(f"{name}: no object of a module in {plan.directory}", hint=hint)
 
 
-def _print_difference(subjects: Sequence[Subject], *, as_json: bool) -> None:
+def _print_difference(subjects: Sequence[KernelObject], *, as_json: bool) -> None:
     one, other = subjects
     both = flag_difference(one.explained.flags, one.tree, other.explained.flags, other.tree)
     for number, (each, flags) in enumerate(zip(subjects, both, strict=True)):
@@ -183,7 +183,7 @@ def _print_difference(subjects: Sequence[Subject], *, as_json: bool) -> None:
             _print_lines(flag_lines(flags, each.tree))
 
 
-def _title(subject: Subject) -> str:
+def _title(subject: KernelObject) -> str:
     return f"{subject.name} for {subject.tree.release}"
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kbuildpy.kbuild.explain_object import Flag
-from kbuildpy.kbuild.flag_difference import name_without_tree
-from kbuildpy.kbuild.origin import origin_to_json
-from kbuildpy.kbuild.origin_words import origin_words
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.origins.explain_object import Flag
+from kbuildpy.origins.flag_difference import name_without_tree
+from kbuildpy.origins.origin import origin_to_json
+from kbuildpy.origins.origin_words import origin_words
 
 _WIDEST = 40
 """Columns of a flag that its origin stands beside; below a longer one it has a line of its own."""

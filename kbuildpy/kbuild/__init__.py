@@ -7,10 +7,6 @@ Questions. Makefiles of ours (`mk/`) include those of the kernel tree, and print
 - `ask_directory`: what Kbuild would do for a module directory (`plan`); likewise `make_plan`, `parse_plan`,
   `modules_order`. A module that an SConstruct declares becomes a Kbuild file first (`declared`).
 - `ask_install`: how the tree installs modules. `ask_module_facts`: its vermagic and `struct module`, by a `probe`.
-- `explain_object`: where the flags of an object come from. `trace_makefiles` copies makefiles so that they note what
-  they assign (`makefile_lines`, `make_text` read their language), `trace_log` reads the notes, `flag_origins` and
-  `final_words` follow the words of a command through them to an `origin`, `origin_words` says it; `flag_difference`
-  compares two objects.
 - `single_targets`: the words for one object, one module, or another form of a source, and their place in a question.
 - `summary`: the modules of a directory, for people. `unread`: variables that no makefile reads.
 - For all of them: `make_environment`, `make_output`, `check_paths` (names that Kbuild cannot work with), `stamps`

@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
 
 # Where the makefiles of ours are (they ship beside this file).
 MAKEFILES = Path(__file__).resolve().parent / "mk"
+
+
+class Makefiles(NamedTuple):
+    """The makefiles of ours that make is started with: themselves, or copies that do more (`kbuildpy.origins`)."""
+
+    folder: Path = MAKEFILES
+    """The folder of `tree.mk` and `directory.mk`."""
+    environment: Mapping[str, str] = MappingProxyType({})
+    """What they need in the environment besides."""
+
+
+OURS = Makefiles()
 
 
 def read_records(text: str) -> Iterator[dict[str, str]]:

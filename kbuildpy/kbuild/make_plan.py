@@ -10,13 +10,12 @@ from pathlib import Path
 
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
 from kbuildpy.kbuild.make_environment import asks_anew
-from kbuildpy.kbuild.make_output import MAKEFILES, make_failed, read_records
+from kbuildpy.kbuild.make_output import OURS, Makefiles, make_failed, read_records
 from kbuildpy.kbuild.namespace import entry
 from kbuildpy.kbuild.overlay import Overlay, find_in
 from kbuildpy.kbuild.parse_plan import DirectoryOutput, parse_plan
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.single_targets import goals_for, no_rule
-from kbuildpy.kbuild.trace_makefiles import TracedMakefiles
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.run import run
 from kbuildpy.similar import similar_file
@@ -24,10 +23,8 @@ from kbuildpy.similar import similar_file
 _NO_SOURCE = re.compile(r"No rule to make target '(.*)\.o', needed by")
 
 
-def make_plan(question: DirectoryQuestion, overlay: Overlay | None, *, traced: TracedMakefiles | None = None) -> Plan:
-    """The plan for the directory, as `ask_directory` has it, but not remembered. `traced` are copies of makefiles that
-    make reads in their place."""
-    makefiles = traced.folder if traced else MAKEFILES
+def make_plan(question: DirectoryQuestion, overlay: Overlay | None, *, makefiles: Makefiles = OURS) -> Plan:
+    """The plan for the directory, as `ask_directory` has it, but not remembered. make is started with `makefiles`."""
     answer, directory, kbuild_file = question.answer, question.directory, question.kbuild_file
     cwd = answer.working_directory(str(directory))
     begin = entry(overlay, cwd) if overlay else None
@@ -35,14 +32,14 @@ def make_plan(question: DirectoryQuestion, overlay: Overlay | None, *, traced: T
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         records = Path(scratch) / "records"
         env = answer.environment_for(question.environ, str(directory)) | {
-            "KBUILDPY_MK": str(makefiles),
+            "KBUILDPY_MK": str(makefiles.folder),
             "KBUILDPY_RECORDS": str(records),
             "KBUILDPY_SOURCES": " ".join(question.coming),
-            **(traced.environment if traced else {}),
+            **makefiles.environment,
         }
         if kbuild_file is not None:
             env["KBUILDPY_KBUILD_FILE"] = str(kbuild_file)
-        argv = ["make", "-n", "-B", "-f", str(makefiles / "directory.mk"), f"obj={obj}", "need-builtin="]
+        argv = ["make", "-n", "-B", "-f", str(makefiles.folder / "directory.mk"), f"obj={obj}", "need-builtin="]
         top = "" if answer.in_directory else f"{directory}/"
         goals = [f"{top}{goal}" for goal in goals_for(question.goals)]
         if goals and _knows_singles_by_variable(answer):

@@ -10,10 +10,9 @@ from pathlib import Path
 from kbuildpy.errors import CommandError
 from kbuildpy.kbuild.btf_threads import without_btf_threads
 from kbuildpy.kbuild.make_environment import base_environment
-from kbuildpy.kbuild.make_output import MAKEFILES, make_failed, read_records
+from kbuildpy.kbuild.make_output import OURS, Makefiles, make_failed, read_records
 from kbuildpy.kbuild.parse_tree_answer import TreeOutput, parse_tree_answer
 from kbuildpy.kbuild.placeholder import builds_in_directory, make_placeholder
-from kbuildpy.kbuild.trace_makefiles import TracedMakefiles
 from kbuildpy.kbuild.tree_answer import FIXDEP, TreeAnswer
 from kbuildpy.kbuild.tree_programs import refuse_missing_compiler
 from kbuildpy.kernel.tree import KernelTree
@@ -35,13 +34,12 @@ def run_tree_make(
     environ: Mapping[str, str],
     *,
     btf_threads: bool = False,
-    traced: TracedMakefiles | None = None,
+    makefiles: Makefiles = OURS,
 ) -> TreeOutput:
-    """What make prints for `mk/tree.mk`; `traced` are copies of makefiles that make reads in their place.
+    """What make prints for `tree.mk` of `makefiles`.
 
     Raises `KbuildError` with make's message where it fails.
     """
-    makefiles = traced.folder if traced else MAKEFILES
     in_directory = builds_in_directory(tree)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         placeholder = str(Path(scratch).resolve() / "module")
@@ -50,13 +48,14 @@ def run_tree_make(
         cwd = placeholder if in_directory else str(tree.objects)
         asked = base_environment(environ, cwd) | {
             "KBUILDPY_TREE": str(tree.objects),
-            "KBUILDPY_MK": str(makefiles),
+            "KBUILDPY_MK": str(makefiles.folder),
             "KBUILDPY_RECORDS": str(records),
             "KBUILDPY_ENVIRONMENT": str(environment),
             "KBUILDPY_BTF_THREADS": "1" if btf_threads else "",
-            **(traced.environment if traced else {}),
+            **makefiles.environment,
         }
-        argv = ["make", "--no-print-directory", "-f", str(makefiles / "tree.mk"), "kbuildpy-tree", f"M={placeholder}"]
+        top = str(makefiles.folder / "tree.mk")
+        argv = ["make", "--no-print-directory", "-f", top, "kbuildpy-tree", f"M={placeholder}"]
         done = run([*argv, *(f"{name}={value}" for name, value in variables)], cwd=cwd, env=asked, check=False)
         text = records.read_text(errors="surrogateescape") if records.exists() else ""
         output = TreeOutput(

@@ -26,8 +26,8 @@ from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from kbuildpy.kbuild.directory_question import DirectoryQuestion
-    from kbuildpy.kbuild.explain_object import ExplainedObject
     from kbuildpy.modpost.stage import ModpostResult
+    from kbuildpy.origins.explain_object import ExplainedObject
 
 
 class Question(NamedTuple):

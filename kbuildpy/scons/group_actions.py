@@ -58,7 +58,7 @@ def command_action(
 
 
 def _reason(group: Group, action: KbuildAction, node: Any) -> str:
-    from kbuildpy.kbuild.origin_words import short_path  # (for V=2 only)
+    from kbuildpy.origins.origin_words import short_path  # (for V=2 only)
     from kbuildpy.scons.origins_of_flags import origins_of_flags
     from kbuildpy.scons.reasons import reason_for
 

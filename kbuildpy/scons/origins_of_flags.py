@@ -9,9 +9,9 @@ from pathlib import Path
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
-from kbuildpy.kbuild.explain_object import ExplainedObject, explain_objects
-from kbuildpy.kbuild.origin_words import origin_words
 from kbuildpy.kbuild.plan import Plan
+from kbuildpy.origins.explain_object import ExplainedObject, explain_objects
+from kbuildpy.origins.origin_words import origin_words
 from kbuildpy.scons.group import Group
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import SCons.Node
 
-from kbuildpy.kbuild.command_options import first_command, options
+from kbuildpy.origins.command_options import first_command, options
 
 OriginOf = Callable[[str], Sequence[tuple[str, str]]]
 """Gives, for an object (path), its flags with their origins in words."""

@@ -22,10 +22,10 @@ from kbuildpy.cli.explain_symbols import symbol_to_json
 from kbuildpy.info.as_json import to_json
 from kbuildpy.info.memory import ModuleMemory
 from kbuildpy.info.report import inspect
-from kbuildpy.kbuild.explain_object import Flag
-from kbuildpy.kbuild.origin import Origin
-from kbuildpy.kernel.exported_symbol import ExportedSymbol
+from kbuildpy.kernel.exported_symbol import SymbolExport
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.origins.explain_object import Flag
+from kbuildpy.origins.origin import Origin
 from kbuildpy.scons import BUILDERS
 from kbuildpy.vm.result import Result, TestResult
 from tests.support.documents import (
@@ -224,7 +224,7 @@ def test_explains_each_key_of_explain() -> None:
 
 
 def test_explains_each_key_of_symbols() -> None:
-    assert json_keys("kbuildpy explain --symbol") == symbol_to_json(ExportedSymbol("a", "6.1")).keys()
+    assert json_keys("kbuildpy explain --symbol") == symbol_to_json(SymbolExport("a", "6.1")).keys()
 
 
 def test_explains_each_key_of_info() -> None:

@@ -115,3 +115,13 @@ def packages_of(name: str) -> list[str]:
     """The packages that a module is in."""
     parts = name.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def test_no_two_classes_of_the_program_have_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for file in sorted((ROOT / "kbuildpy").rglob("*.py")):
+        for node in public(file):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module_name(file))
+    assert len(places) > 100
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

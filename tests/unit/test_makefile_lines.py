@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kbuild.make_text import pieces, references
-from kbuildpy.kbuild.makefile_lines import makefile_lines
+from kbuildpy.origins.make_text import pieces, references
+from kbuildpy.origins.makefile_lines import makefile_lines
 from kbuildpy.run import run
 
 MAKEFILE = """\

@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from kbuildpy.kbuild.origin import Origin, Place
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.origins.origin import MakefilePlace, Origin
 
 
 def origin_words(origin: Origin, tree: KernelTree, *, names: Mapping[str, str] | None = None) -> str:
@@ -42,7 +42,7 @@ def short_path(path: str, tree: KernelTree) -> str:
     return path[len(here) :] if path.startswith(here) else path
 
 
-def _place_words(place: Place, tree: KernelTree) -> str:
+def _place_words(place: MakefilePlace, tree: KernelTree) -> str:
     shown = short_path(place.file, tree)
     # (the tree and the module both have a Makefile)
     own = not os.path.isabs(shown) and not place.file.startswith((f"{tree.source}/", f"{tree.objects}/"))  # noqa: PTH117

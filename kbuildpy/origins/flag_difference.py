@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from kbuildpy.kbuild.explain_object import Flag
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.origins.explain_object import Flag
 
 # They name the object, and differ always.
 _OWN_NAMES = ("-o ", "-Wp,-MMD,", "-Wp,-MD,")

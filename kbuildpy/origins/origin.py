@@ -7,15 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from kbuildpy.kbuild.make_text import spaced
-from kbuildpy.kbuild.trace_makefiles import Assignment
+from kbuildpy.origins.make_text import spaced
+from kbuildpy.origins.trace_makefiles import Assignment
 
 _CONFIG = re.compile(r"\bCONFIG_\w+")
 _PROBE = re.compile(r"\$[({]call\s+((?:cc|as|ld|hostcc|rustc)-[\w-]+)")
 
 
 @dataclass(frozen=True)
-class Place:
+class MakefilePlace:
     """An assignment in a makefile."""
 
     file: str
@@ -36,7 +36,7 @@ class Origin:
 
     kind: str
     """`makefile`, `command line`, `environment`, or `unknown`."""
-    places: tuple[Place, ...] = ()
+    places: tuple[MakefilePlace, ...] = ()
     """The assignment that has the word, then the ones through which it came, up to the command."""
     variable: str = ""
     """The variable of the command line or of the environment."""
@@ -48,12 +48,12 @@ class Origin:
     """The questions to the compiler that it depends on there: `cc-option`."""
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> MakefilePlace | None:
         """The assignment that has the word."""
         return self.places[0] if self.places and self.kind == "makefile" else None
 
     @property
-    def way(self) -> tuple[Place, ...]:
+    def way(self) -> tuple[MakefilePlace, ...]:
         """The assignments through which the word came from there."""
         return self.places[1:] if self.kind == "makefile" else self.places
 
@@ -66,7 +66,7 @@ class Origin:
                 found.update(dict.fromkeys(_CONFIG.findall(text)))
         return tuple(found | dict.fromkeys(self.asked))
 
-    def through(self, place: Place) -> Origin:
+    def through(self, place: MakefilePlace) -> Origin:
         """The same origin of a word that came through another assignment."""
         if self.kind == "unknown":
             return self
@@ -76,12 +76,13 @@ class Origin:
 UNKNOWN = Origin("unknown")
 
 
-def place_of(assignment: Assignment, word: str) -> Place:
+def place_of(assignment: Assignment, word: str) -> MakefilePlace:
     """The place of an assignment whose text has `word`."""
     rows = assignment.text.split("\n")
     row = next((number for number, text in enumerate(rows) if word and (has_word(text, word) or word in text)), 0)
     conditions = tuple(f"{'' if each.holds else 'not '}{each.text}" for each in assignment.line.conditions)
-    return Place(assignment.file, assignment.line.first + row, assignment.line.name, rows[row].strip(), conditions)
+    line = assignment.line
+    return MakefilePlace(assignment.file, line.first + row, line.name, rows[row].strip(), conditions)
 
 
 def origin_at(assignment: Assignment, word: str, *, made: bool = False, part: str = "") -> Origin:

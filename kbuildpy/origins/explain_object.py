@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.command_options import first_command, options
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
-from kbuildpy.kbuild.final_words import FinalWords, Word, wanted_from
-from kbuildpy.kbuild.flag_origins import Follower
 from kbuildpy.kbuild.make_plan import make_plan
 from kbuildpy.kbuild.make_tree_answer import run_tree_make
 from kbuildpy.kbuild.namespace import OverlayRefused, leave
-from kbuildpy.kbuild.origin import UNKNOWN, Origin
 from kbuildpy.kbuild.overlay import Overlay
 from kbuildpy.kbuild.plan import ObjectPlan, Plan
-from kbuildpy.kbuild.trace_log import MakeRun, read_trace
-from kbuildpy.kbuild.trace_makefiles import TracedMakefiles, read_answers, trace_makefiles, with_questions
 from kbuildpy.kbuild.tree_answer import TreeAnswer
+from kbuildpy.origins.command_options import first_command, options
+from kbuildpy.origins.final_words import FinalWords, Word, wanted_from
+from kbuildpy.origins.flag_origins import Follower
+from kbuildpy.origins.origin import UNKNOWN, Origin
+from kbuildpy.origins.trace_log import MakeRun, read_trace
+from kbuildpy.origins.trace_makefiles import TracedMakefiles, read_answers, trace_makefiles, with_questions
 
 _ROUNDS = 8
 """How often make is asked at most: a name that has to be expanded is known to have a value only in the next round."""
@@ -78,7 +78,7 @@ def explain_objects(question: DirectoryQuestion, plan: Plan, targets: Sequence[s
 def _trace_tree(
     answer: TreeAnswer, traced: TracedMakefiles, directory: str, *, environ: Mapping[str, str]
 ) -> MakeRun | None:
-    output = run_tree_make(answer.tree, answer.variables, environ, traced=traced)
+    output = run_tree_make(answer.tree, answer.variables, environ, makefiles=traced.ours)
     text = _read(traced.records).replace(output.placeholder, directory)
     runs = read_trace(text, traced.assignments)
     return runs[-1] if runs else None
@@ -139,7 +139,7 @@ def _run(question: DirectoryQuestion, traced: TracedMakefiles) -> None:
 def _run_in(overlay: Overlay, question: DirectoryQuestion, traced: TracedMakefiles) -> None:
     try:
         try:
-            make_plan(question, overlay, traced=traced)
+            make_plan(question, overlay, makefiles=traced.ours)
         finally:
             leave(overlay)
     except OverlayRefused as refused:

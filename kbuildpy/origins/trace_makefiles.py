@@ -8,12 +8,12 @@ same: a copy has the name of its original in MAKEFILE_LIST, from which the kerne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kbuildpy.kbuild.make_output import MAKEFILES, read_records
-from kbuildpy.kbuild.makefile_lines import Line, makefile_lines
+from kbuildpy.kbuild.make_output import MAKEFILES, Makefiles, read_records
+from kbuildpy.origins.makefile_lines import Line, makefile_lines
 
 _TRACED = ("tree.mk", "directory.mk")
 """The makefiles of ours that make is started with, and whose includes lead to copies."""
@@ -37,22 +37,20 @@ class Assignment:
 class TracedMakefiles:
     """Copies of makefiles."""
 
-    folder: Path
+    ours: Makefiles
     """The copies of `mk/`, which make is started with."""
-    environment: Mapping[str, str]
-    """What they need in the environment."""
     assignments: tuple[Assignment, ...]
     """By the numbers of their notes."""
 
     @property
     def records(self) -> Path:
         """Where they write down what they carry out."""
-        return Path(self.environment["KBUILDPY_TRACE"])
+        return Path(self.ours.environment["KBUILDPY_TRACE"])
 
     @property
     def answers(self) -> Path:
         """Where they write down what questions expand to."""
-        return Path(self.environment["KBUILDPY_ANSWERS"])
+        return Path(self.ours.environment["KBUILDPY_ANSWERS"])
 
 
 def trace_makefiles(makefiles: Iterable[str], place: Path, *, source: Path) -> TracedMakefiles:
@@ -82,7 +80,7 @@ def trace_makefiles(makefiles: Iterable[str], place: Path, *, source: Path) -> T
         "KBUILDPY_QUESTIONS": str(place / "questions.mk"),
         "KBUILDPY_SOURCE": str(source),
     }
-    return TracedMakefiles(mk, environment, tuple(assignments))
+    return TracedMakefiles(Makefiles(mk, environment), tuple(assignments))
 
 
 def with_questions(traced: TracedMakefiles, questions: Iterable[str], targets: Iterable[str]) -> TracedMakefiles:
@@ -90,8 +88,10 @@ def with_questions(traced: TracedMakefiles, questions: Iterable[str], targets: I
     for path in (traced.records, traced.answers):
         path.unlink(missing_ok=True)
     text = _questions_text(questions)
-    Path(traced.environment["KBUILDPY_QUESTIONS"]).write_text(text, errors="surrogateescape")
-    return replace(traced, environment={**traced.environment, "KBUILDPY_TARGETS": " ".join(targets)})
+    environment = traced.ours.environment
+    Path(environment["KBUILDPY_QUESTIONS"]).write_text(text, errors="surrogateescape")
+    asked = {**environment, "KBUILDPY_TARGETS": " ".join(targets)}
+    return replace(traced, ours=traced.ours._replace(environment=asked))
 
 
 def _text_of(name: str) -> str | None:

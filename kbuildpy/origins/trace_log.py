@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kbuildpy.kbuild.make_output import read_records
-from kbuildpy.kbuild.trace_makefiles import Assignment
+from kbuildpy.origins.trace_makefiles import Assignment
 
 
 @dataclass(frozen=True)

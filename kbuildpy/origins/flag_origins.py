@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import NamedTuple
 
-from kbuildpy.kbuild.command_options import split, words
-from kbuildpy.kbuild.final_words import FinalWords, Word, wanted_from
-from kbuildpy.kbuild.make_text import Piece, pieces
-from kbuildpy.kbuild.origin import UNKNOWN, Origin, origin_at, place_of
-from kbuildpy.kbuild.trace_log import MakeRun, Segment
-from kbuildpy.kbuild.trace_makefiles import Assignment
+from kbuildpy.origins.command_options import split, words
+from kbuildpy.origins.final_words import FinalWords, Word, wanted_from
+from kbuildpy.origins.make_text import Piece, pieces
+from kbuildpy.origins.origin import UNKNOWN, Origin, origin_at, place_of
+from kbuildpy.origins.trace_log import MakeRun, Segment
+from kbuildpy.origins.trace_makefiles import Assignment
 
 _AUTOMATIC = frozenset("@<*^?+%|")
 # Functions whose result is words of one of their arguments, by the first of these.

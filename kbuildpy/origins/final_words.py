@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from kbuildpy.kbuild.command_options import split
-from kbuildpy.kbuild.make_text import Piece, pieces, references, spaced
-from kbuildpy.kbuild.origin import UNKNOWN, Origin, has_word, origin_at, place_of
-from kbuildpy.kbuild.trace_log import MakeRun, Segment, State
+from kbuildpy.origins.command_options import split
+from kbuildpy.origins.make_text import Piece, pieces, references, spaced
+from kbuildpy.origins.origin import UNKNOWN, Origin, has_word, origin_at, place_of
+from kbuildpy.origins.trace_log import MakeRun, Segment, State
 
 Word = tuple[str, Origin]
 """A word, or a pattern for words, and where it comes from."""
