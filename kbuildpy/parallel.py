@@ -11,12 +11,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kbuildpy.errors import KbuildError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,14 +84,15 @@ def in_processes(
     from multiprocessing import get_context
 
     chunks = [items[start : start + per_process] for start in range(0, len(items), per_process)]
-    begin = os.getpid(), work, threads, in_order
+    begin = os.getpid(), pthread_sigmask(SIG_BLOCK, ()), work, threads, in_order
     pool = ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_begin, initargs=begin)
     try:
         if in_order:
-            for results in pool.map(_work_on, chunks):
-                yield from results
+            futures = deque(_submitted(pool, chunks))
+            while futures:
+                yield from futures.popleft().result()
         else:
-            for future in as_completed([pool.submit(_work_on, chunk) for chunk in chunks]):
+            for future in as_completed(_submitted(pool, chunks)):
                 yield from future.result()
     except BrokenProcessPool as broken:
         raise KbuildError(f"a process that {doing} was killed", hint=hint) from broken
@@ -98,14 +100,25 @@ def in_processes(
         pool.shutdown(cancel_futures=True)
 
 
+def _submitted(pool: ProcessPoolExecutor, chunks: Sequence[Sequence[Any]]) -> list[Future[list[Any]]]:
+    """The work on `chunks`, begun. The first one starts all processes: a signal at that moment must not reach this
+    one's handlers in them, and stays pending until they have their own."""
+    mask = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGTERM, SIGHUP))
+    try:
+        return [pool.submit(_work_on, chunk) for chunk in chunks]
+    finally:
+        pthread_sigmask(SIG_SETMASK, mask)
+
+
 _work_here: list[Callable[[Sequence[Any]], list[Any]]] = []
 """In a process of a pool: its work on some items. (A pool can hand over no closure together with the items.)"""
 
 
-def _begin(parent: int, work: Callable[[Any], Any], threads: int, in_order: bool) -> None:
+def _begin(parent: int, mask: set[int], work: Callable[[Any], Any], threads: int, in_order: bool) -> None:
     from kbuildpy.child import begin_worker
 
     begin_worker(parent)
+    pthread_sigmask(SIG_SETMASK, mask)
 
     def work_on(items: Sequence[Any]) -> list[Any]:
         results = in_threads(work, items, jobs=threads, in_order=in_order) if threads > 1 else map(work, items)

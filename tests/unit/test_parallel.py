@@ -159,6 +159,31 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     until(lambda: not any(is_alive(worker) for worker in workers))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_signal_in_the_moment_of_the_fork_is_not_handled_as_the_parent_does(
+    number: signal.Signals, in_order: bool
+) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from kbuildpy.parallel import in_processes\n"
+        "def handle(*_):\n"
+        "    os.write(2, b'handled in a worker')\n"
+        f"signal.signal({number}, handle)\n"
+        # (a worker that SIGTERM ends, as a pool ends it, would break the pool: here it only must not be handled)
+        f"os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), {number}))\n"
+        f"options = dict(jobs=2, per_process=1, doing='counts', hint='', in_order={in_order})\n"
+        "try:\n"
+        "    print(sorted(in_processes(lambda item: item, range(8), **options)))\n"
+        "except Exception as broken:\n"
+        "    print(broken)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ended = "a process that counts was killed"
+    assert done.stderr == ""
+    assert done.stdout.strip() == (str(list(range(8))) if number == signal.SIGINT else ended)
+
+
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
