@@ -148,8 +148,8 @@ facts() {
             done
             ;;
     esac
-    [ -z "$sections" ] || for file in "/sys/module/$name/sections/"* "/sys/module/$name/sections/".[!.]*; do
-        [ ! -f "$file" ] || report "section ${file##*/} $(cat "$file")"
+    [ -z "$sections" ] || (cd "/sys/module/$name/sections" && grep -s . .[!.]* [!.]*) | while IFS=: read -r section at; do
+        report "section $section $at"
     done
 }
 

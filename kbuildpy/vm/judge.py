@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kbuildpy.kernel.errnos import errno_name
 from kbuildpy.vm.boot_report import BootReport, GuestStep, ModuleSteps
 from kbuildpy.vm.complaints import Complaint
-from kbuildpy.vm.left_behind import leak, leaked_memory, untold, with_address
+from kbuildpy.vm.left_behind import MemoryOwners, leak, leaked_memory, section_ranges, untold, with_address
 from kbuildpy.vm.result import Result
 from kbuildpy.vm.steps import HARM, complaints_in_test, complaints_of, remarks_in, with_death
 from kbuildpy.vm.trial import Trial, closure
@@ -125,11 +125,16 @@ def _leaked_memory(trials: Sequence[Trial], boot: BootReport) -> dict[str, tuple
         for step in (steps.load, steps.removal)
         if step and step.pid
     }
-    return leaked_memory(boot.leaks, callers, _lines_by_name(trials, boot))
+    return leaked_memory(boot.leaks, callers, _memory(trials, boot))
 
 
-def _lines_by_name(trials: Sequence[Trial], boot: BootReport) -> dict[str, str]:
-    return {trials[number].name: steps.line for number, steps in boot.modules.items()}
+def _memory(trials: Sequence[Trial], boot: BootReport) -> MemoryOwners:
+    lines, sections = {}, {}
+    for number, steps in boot.modules.items():
+        trial = trials[number]
+        lines[trial.name] = steps.line
+        sections[trial.name] = section_ranges(trial.image, steps.sections)
+    return MemoryOwners(lines, sections)
 
 
 def _calls(trials: Sequence[Trial], boot: BootReport, limit: float) -> Iterator[_Call]:
@@ -157,8 +162,9 @@ def _complaints(
     last = number == boot.last and (removal or steps.removal is None)
     if last and not (boot.testing or boot.lost or boot.done or boot.over or boot.shell):
         found = with_death(found, step, removal=removal, hung=boot.hung)
-    lines = _lines_by_name(trials, boot)
-    found = [each if each.module else with_address(each, lines) for each in found]
+    if not all(each.module for each in found):
+        memory = _memory(trials, boot)
+        found = [each if each.module else with_address(each, memory) for each in found]
     # (what kmemleak counts in the end it lists as well)
     return [each for each in found if not (boot.leaks and "kmemleak: " in each.words)]
 

@@ -40,6 +40,8 @@ from kbuildpy.vm.vouching import VOUCHED, new_vouchers
 # Otherwise slab caches of one size share memory, and objects that are left in a cache are not found. KASAN would be
 # silent after its first report, also about other modules.
 _KERNEL_PARAMETERS = ("slab_nomerge", "kasan_multi_shot")
+_FEW = 64
+"""Modules in one boot up to which the guest reports the addresses of their sections: there are twenty of each."""
 _GUIDE = """
 kbuildpy: this is a shell in the guest, with the modules loaded and their files below /modules, tests below /tests.
 kbuildpy: `exit` removes the modules and ends the guest; Ctrl-A X ends it at once.
@@ -221,9 +223,10 @@ def _boot(
     listed = "".join(_listed(number, trial, settings) for number, trial in enumerate(batch))
     contents["modules/list"] = os.fsencode(listed)
     marker, vouchers = new_marker(), new_vouchers(len(batch), len(tests))
+    places = settings.gdb or len(batch) <= _FEW
     waits = bool(settings.gdb) and not settings.keep
     chosen = (
-        f"marker={marker} limit={settings.limit} console={kernel.machine.console} sections={1 if settings.gdb else ''}"
+        f"marker={marker} limit={settings.limit} console={kernel.machine.console} sections={1 if places else ''}"
         f" wait={1 if waits else ''} keep={1 if settings.keep else ''} each={1 if each else ''}"
         f" tests={len(tests) or ''} test_limit={settings.test_limit} linger={settings.linger or ''}"
         f" refused={shlex.quote(''.join(f' {name}' for name in missing))}"

@@ -24,7 +24,7 @@ from kbuildpy.vm.debugger import add_symbol_file, how_to_attach, symbol_commands
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel, kernels_of_releases
-from kbuildpy.vm.left_behind import leaked_memory
+from kbuildpy.vm.left_behind import MemoryOwners, leaked_memory
 from kbuildpy.vm.machine import X86_64
 from kbuildpy.vm.report import FORGED
 from kbuildpy.vm.trial import Trial, read_trial
@@ -235,7 +235,7 @@ def test_a_long_log_is_searched_for_complaints_in_one_go() -> None:
 
 def test_a_process_number_of_any_length_in_a_list_of_lost_memory_names_no_process() -> None:
     lines = ["unreferenced object 0xffff888003a1c000 (size 64):", f'  comm "insmod", pid {"9" * 5000}, jiffies 1']
-    assert leaked_memory(lines, {9: "a"}, {}) == {"": tuple(lines)}
+    assert leaked_memory(lines, {9: "a"}, MemoryOwners({})) == {"": tuple(lines)}
 
 
 @pytest.mark.parametrize("shell", [False, True])
