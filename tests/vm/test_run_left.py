@@ -76,7 +76,7 @@ def test_a_module_that_is_alone_needs_one_boot_for_that(files: dict[str, Path]) 
 def test_what_still_uses_the_memory_of_a_module_is_blamed_on_it(files: dict[str, Path], name: str) -> None:
     # (the last to be removed is the first)
     found = ran(files["good"], files[name])
-    assert found.results["good"]["passed"]
+    assert found.results["good"]["passed"], found.done.text
     assert (found.results[name]["removed"], found.kinds(name)) == (True, ["oops"])
     assert f"(in memory that was {name}'s)" in found.results[name]["reason"]
 
