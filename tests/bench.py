@@ -124,12 +124,12 @@ def _cases(tree: KernelTree) -> list[Case]:
     )
     serial = Sources("usb/serial", _source(tree) / "drivers/usb/serial", "", "belkin_sa.c")
     return [
-        Case("nothing to do: hello", hello, _leave, 0.5, 11),
-        Case("nothing to do: xtables-addons", xtables, _leave, 0.5, 9),
-        Case("nothing to do: usb/serial", serial, _leave, 0.5, 9),
-        Case("one touched source: hello", hello, _touch, 0.7, 7),
-        Case("one touched source: xtables-addons", xtables, _touch, 0.7, 7),
-        Case("one touched source: usb/serial", serial, _touch, 0.7, 7),
+        Case("nothing to do: hello", hello, _leave, 0.2, 11),
+        Case("nothing to do: xtables-addons", xtables, _leave, 0.2, 9),
+        Case("nothing to do: usb/serial", serial, _leave, 0.2, 9),
+        Case("one touched source: hello", hello, _touch, 0.5, 7),
+        Case("one touched source: xtables-addons", xtables, _touch, 0.5, 7),
+        Case("one touched source: usb/serial", serial, _touch, 0.5, 7),
         Case("clean: hello", hello, _clean, 1.0, 9),
         Case("clean: usb/serial", serial, _clean, 0.95, 3),
     ]
@@ -150,8 +150,8 @@ def _measure(case: Case, tree: KernelTree, jobs: int, runs: int) -> tuple[list[f
         times: dict[str, list[float]] = {"make": [], "kbuildpy": []}
         if case.prepare is not _clean:
             for peer in peers:
-                peer.build()
-                peer.build()
+                for _ in range(3):  # (ours notes in the second build that nothing is left to do)
+                    peer.build()
         for number in range(runs):
             for peer in peers if number % 2 == 0 else peers[::-1]:
                 if case.prepare is _clean:

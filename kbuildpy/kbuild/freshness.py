@@ -203,6 +203,10 @@ class Freshness:
         }
         self._dirty = True
 
+    def files(self) -> set[str]:
+        """The files outside the build's graph that any object was made from."""
+        return {path for path, _, _ in self._states}
+
     def save(self) -> None:
         """Write the index, if anything changed; states that no object refers to any more are left out."""
         if not self._dirty:

@@ -21,7 +21,7 @@ def stamp(path: str | Path) -> Stamp:
     return (status.st_mtime_ns, status.st_size)
 
 
-_GRAIN = 20_000_000
+GRAIN_NS = 20_000_000
 """Nanoseconds by which a file's times may be behind the clock (the kernel's tick, up to 10 ms)."""
 
 
@@ -31,7 +31,7 @@ def changed_since(path: str | Path, began_ns: int) -> bool:
         status = os.stat(path)  # noqa: PTH116 - as in `stamp`
     except OSError:
         return False
-    return max(status.st_mtime_ns, status.st_ctime_ns) >= began_ns - _GRAIN
+    return max(status.st_mtime_ns, status.st_ctime_ns) >= began_ns - GRAIN_NS
 
 
 def stamps(paths: Iterable[str | Path]) -> dict[str, Stamp]:

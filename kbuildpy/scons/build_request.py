@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kbuildpy import __version__
+from kbuildpy.kbuild.make_environment import environment_key
+from kbuildpy.kbuild.stamps import digest
 from kbuildpy.kernel.tree import KernelTree
+
+PROBES_FILE = "probes.toml"
+"""The file of a module directory that declares its probes."""
 
 
 class BuildRequest(NamedTuple):
@@ -51,3 +58,13 @@ class BuildRequest(NamedTuple):
     def state(self) -> Path:
         """Where SCons' database of this output is kept."""
         return self.out / ".kbuildpy"
+
+    @property
+    def finished(self) -> Path:
+        """The file that says when nothing is left to do for these kernels (`finished_build`)."""
+        return self.state / f"finished-{digest([str(tree.objects) for tree in self.trees])[:16]}"
+
+    def key(self, environ: Mapping[str, str]) -> str:
+        """All that the outcome depends on, except files: this call, the environment, the programs that run."""
+        call = (self.directory, self.named, self.out, self.trees, sorted(self.variables.items()), self.options)
+        return digest(call, environment_key(environ), sys.version, __version__)

@@ -65,6 +65,12 @@ def keep_compile_commands(request: BuildRequest, groups: Sequence[Group]) -> Non
         complain(f"kbuildpy: warning: compile commands are out of date: {failure.message}")
 
 
+def compile_commands_files(request: BuildRequest) -> list[str]:
+    """The files that `keep_compile_commands` looks at in a build that does not ask for one."""
+    note = _read_note(request)
+    return [str(_note_path(request)), *([note.file] if note else [])]
+
+
 def _keep(request: BuildRequest, group: Group, file: Path, note: _Note | None) -> None:
     release, key = group.project.tree.release, _key(group)
     if note == _Note(str(file), release, key, stamp(file)):

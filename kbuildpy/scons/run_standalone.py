@@ -21,15 +21,14 @@ from kbuildpy.say import complain, say
 from kbuildpy.scons import interrupts
 from kbuildpy.scons.actions import of_os_error, print_error
 from kbuildpy.scons.begin_session import session_of
-from kbuildpy.scons.build_request import BuildRequest
+from kbuildpy.scons.build_request import PROBES_FILE, BuildRequest
 from kbuildpy.scons.cleaning import remove_empty_below
 from kbuildpy.scons.declare_directory import begin_targets, declare_directory
 from kbuildpy.scons.find_project import find_plain_project
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.keep_compile_commands import keep_compile_commands
+from kbuildpy.scons.note_finished import RunInProgress
 
-PROBES_FILE = "probes.toml"
-"""The file of a module directory that declares its probes."""
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
 
@@ -58,10 +57,13 @@ class StandaloneBuild:
         return str(state / "sconsign") if state.is_dir() else None
 
 
-def run_scons(request: BuildRequest, *, allow_empty: bool, results: list[dict[str, object]] | None) -> int:
+def run_scons(
+    request: BuildRequest, *, allow_empty: bool, results: list[dict[str, object]] | None, run: RunInProgress | None
+) -> int:
     """Build (or clean) as `request` says; the exit status.
 
     No modules for a kernel are a failure unless `allow_empty`. `results` gets an object for each module and kernel.
+    `run` gets to know what may make the next one shorter.
     """
     build = StandaloneBuild(request)
     global_exports["build"] = build  # as SCons' Export() does
@@ -77,10 +79,15 @@ def run_scons(request: BuildRequest, *, allow_empty: bool, results: list[dict[st
             return 128 + interrupts.ending_signal()
         code = stop.code
     finally:
+        if run is not None:
+            run.listen()
         _tell(build, results)
     # (an error before the build began has a status of its own)
     status = build.refused or _status(code)
-    return status if request.cleans else max(status, _report_empty(build.empty, allowed=allow_empty))
+    status = status if request.cleans else max(status, _report_empty(build.empty, allowed=allow_empty))
+    if run is not None:
+        run.groups, run.succeeded = build.groups, status == 0
+    return status
 
 
 def declare(env: Any, build: StandaloneBuild) -> None:

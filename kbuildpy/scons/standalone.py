@@ -6,16 +6,20 @@ Here is what can be said before SCons is needed; `run_standalone` runs it, in th
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_output_name
+from kbuildpy.kbuild.finished_build import find_finished, is_answered_alike
 from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.single_targets import target_below
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
-from kbuildpy.say import complain
+from kbuildpy.say import complain, write
 from kbuildpy.scons.build_request import BuildRequest
 
 
@@ -54,11 +58,35 @@ def build_directory(
     request = BuildRequest(
         physical, str(directory), place, trees, dict(variables), jobs, options, below, compile_commands
     )
+    began_ns = time.time_ns()
     if not (request.dry or request.cleans):
         request.state.mkdir(parents=True, exist_ok=True)
     if not request.dry:
         # (SCons' notes of several kernels are one file)
         lock_output(place, create=not request.cleans)
-    from kbuildpy.scons.run_standalone import run_scons  # (slow: SCons)
+    key = request.key(os.environ) if _may_be_finished(request) and results is None else ""
+    if key and _is_finished(request, key):
+        return 0
+    from kbuildpy.scons.note_finished import RunInProgress  # (slow: SCons)
+    from kbuildpy.scons.run_standalone import run_scons
 
-    return run_scons(request, allow_empty=allow_empty, results=results)
+    run = RunInProgress(request, key, began_ns=began_ns) if key else None
+    if run is not None:
+        atexit.register(run.end)  # (SCons' own, and the end of the session, come before)
+    return run_scons(request, allow_empty=allow_empty, results=results, run=run)
+
+
+def _may_be_finished(request: BuildRequest) -> bool:
+    """Whether `request` asks for no more than the modules."""
+    return not (request.dry or request.cleans or request.targets or request.compile_commands)
+
+
+def _is_finished(request: BuildRequest, key: str) -> bool:
+    """Whether nothing is left to do, as an earlier build of the same call has found; it is said as that one did."""
+    build = find_finished(request.finished, key)
+    if build is None or not all(is_answered_alike(item, os.environ) for item in build.asked_again):
+        return False
+    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+    for name, text in build.printed:
+        write(streams[name], text)
+    return True
