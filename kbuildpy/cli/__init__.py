@@ -5,8 +5,8 @@ Each command's file has `add_arguments(parser)`, `run(args) -> int` and `EXAMPLE
 when its command is called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography. A new
 command takes a file of its name here and a line in `COMMANDS`.
 
-- Commands: `new`, `init`, `build`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`, `info`, `decode`,
-  `kernels`.
+- Commands: `new`, `init`, `build`, `watch`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`, `info`,
+  `decode`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `check_output`: what `check` prints, in each format.
@@ -40,6 +40,7 @@ COMMANDS = {
     "new": "make a project for a new module, from a template",
     "init": "write the project files of SCons and DKMS for existing modules",
     "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
+    "watch": "build the modules of a directory again whenever a file changes, and check or run them",
     "explain": "say where the flags of an object come from, or who exports a symbol",
     "check": "say whether a kernel's loader would accept modules, without loading them",
     "keygen": "make a key for signing modules, and its certificate",
@@ -52,8 +53,8 @@ COMMANDS = {
     "kernels": "list the kernel trees that modules can be built against",
 }
 
-_TAKES_COMMAND = ("run",)
-"""Commands that take another command behind --, which they run in a guest."""
+_TAKES_COMMAND = ("run", "watch")
+"""Commands that take another command behind --: `run` runs it in a guest, `watch` after each build."""
 
 _INTERRUPTED = 128 + 2  # the exit status by which a shell reports a program that was ended by SIGINT
 _NO_READER = 128 + 13  # the same for SIGPIPE

@@ -78,6 +78,16 @@ def note_finished(path: Path, key: str, build: FinishedBuild) -> None:
     write_json(path, {"key": key, **build._asdict()})
 
 
+def noted_files(state: Path) -> set[str]:
+    """The files that all builds looked at whose notes are in the folder `state`."""
+    found: set[str] = set()
+    for path in sorted(state.glob("finished-*")):
+        value: Any = read_json(path)
+        if isinstance(value, dict):
+            found.update(value.get("files", ()))
+    return found
+
+
 def find_finished(path: Path, key: str) -> FinishedBuild | None:
     """The build that `path` has of the call `key`, if all files are as they were; None if anything differs."""
     value: Any = read_json(path)

@@ -17,7 +17,7 @@ import kbuildpy
 from kbuildpy.kbuild.ask_tree import watched
 from kbuildpy.kbuild.finished_build import AskedAgain, FinishedBuild, note_finished, states_before
 from kbuildpy.kbuild.make_environment import asks_anew
-from kbuildpy.kbuild.source_copy import holds_output
+from kbuildpy.kbuild.sources import files_below
 from kbuildpy.kbuild.stamps import digest
 from kbuildpy.scons.build_request import PROBES_FILE, BuildRequest
 from kbuildpy.scons.group import Group
@@ -94,14 +94,19 @@ def _finished(run: RunInProgress) -> FinishedBuild | None:
         if group.overlays or dict(project.environ) != environ or asks_anew(dict(project.answer.variables), environ):
             return None
     # (where a variable is in no makefile, all scripts are searched for it)
-    searched = () if KNOWN_NAMES.issuperset(request.variables) else _tree_below(request.directory)
-    if searched is None:
+    searched = None if KNOWN_NAMES.issuperset(request.variables) else files_below(request.directory, limit=_MOST_FILES)
+    if searched is None and not KNOWN_NAMES.issuperset(request.variables):
         return None
     changeable = [(group, plan) for group in groups for plan, _, _ in group.plans if plan.changeable]
     if changeable and {"BTF_THREADS", "CHECK"} & (request.variables.keys() | environ.keys()):
         return None
-    folders = {*searched, *(folder for plan in plans for folder in plan.listed)}
-    files = {*_paths(request, groups), *(makefile for plan in plans for makefile in plan.makefiles)} - folders
+    searched_folders, searched_files = searched or ([], [])
+    folders = {*searched_folders, *(folder for plan in plans for folder in plan.listed)}
+    files = {
+        *_paths(request, groups),
+        *searched_files,
+        *(makefile for plan in plans for makefile in plan.makefiles),
+    } - folders
     states = states_before(run.began_ns, files, folders)
     if states is None:
         return None
@@ -144,15 +149,3 @@ def _paths(request: BuildRequest, groups: Iterable[Group]) -> Iterator[str]:
         file = getattr(module, "__file__", None)
         if file and file.startswith(places):
             yield file
-
-
-def _tree_below(directory: Path) -> set[str] | None:
-    """The files and folders of a module directory, without output; None if they are too many."""
-    found: set[str] = set()
-    for folder, names, files in os.walk(directory):
-        names[:] = [name for name in names if not name.startswith(".") and not holds_output(f"{folder}/{name}")]
-        found.add(folder)
-        found.update(f"{folder}/{name}" for name in files)
-        if len(found) > _MOST_FILES:
-            return None
-    return found
