@@ -123,7 +123,7 @@ def _write_cmd_file(
 def _run_compiler(job: Job, step: BuildStep) -> tuple[str, ...]:
     """Compile, with precompiled headers where they serve; the headers that were among those."""
     if job.precompiled is not None:
-        source = job.object_file.with_suffix(".c")
+        source = Path(job.source) if job.source else job.object_file.with_suffix(".c")
         quicker, headers = job.precompiled.options(step, source, cwd=job.cwd, env=job.env)
         if quicker is not step:
             try:

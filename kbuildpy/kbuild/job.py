@@ -48,7 +48,9 @@ class Job:
     whose: str = ""
     """The kernel that messages are about, where others are built for as well."""
     precompiled: Precompiled | None = field(default=None, repr=False, compare=False)
-    """The headers that a `.mod.c` begins with, compiled beforehand."""
+    """The headers that its source begins with, compiled beforehand."""
+    source: str = field(default="", compare=False)
+    """Where the source is, if not beside the object."""
     stand_in: StandIn | None = None
     """What the compiler reads in place of the source."""
     repeats: bool = False

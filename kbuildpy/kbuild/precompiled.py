@@ -7,6 +7,9 @@ again. The precompiled file (about 30 MB) is kept in the user's cache, and made 
 for repeatedly: making it costs as much as three `.mod.c`.
 
 Nothing depends on it: where GCC does not want the file it reads the same headers as text.
+
+With FAST=1 the same is done for a module's sources, and there the object differs: GCC schedules the code otherwise. So
+it is for the time of development alone.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from kbuildpy.kbuild.cached import recall, remember
 from kbuildpy.kbuild.cmd_file import NOT_A_DEPENDENCY, read_depfile
@@ -31,19 +35,59 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.run import run
 
-# Fewer modules than this do not pay for making the file (counted over all builds).
-_WORTH_IT = 3
-_KEPT = 6
 _PREFIX = re.compile(rb"\A(?:#include <[^>\n]+>\n|#define [A-Z_]+\n)+")
-# Options that differ from one module to the next; the headers use none of these macros.
-_OF_THE_MODULE = re.compile(r"-D(?:__)?KBUILD_(?:MODNAME|BASENAME|MODFILE)=|-Wp,-MMD,")
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_HEAD_LINE = re.compile(r"\s*#\s*(?:include\s*<[^>]+>|define\s.*[^\\])\s*")
+
+
+class PrecompiledKind(NamedTuple):
+    """A kind of sources that begin with headers which are compiled beforehand."""
+
+    folder: str
+    """The folder in the cache."""
+    prefix: Callable[[bytes], str]
+    """Finds the text that a source begins with, as far as it is `#include <...>` and `#define`; "" for none."""
+    left_out: re.Pattern[str]
+    """Options that differ from one source to the next, and that the headers do not depend on."""
+    worth_it: int
+    """So many compilations pay for making the file (counted over all builds)."""
+    kept: int
+    """So many files are kept: each is 30 MB."""
+
+
+def mod_c_prefix(text: bytes) -> str:
+    """The lines that a `.mod.c` begins with; "" for none."""
+    found = _PREFIX.match(text)
+    return found.group().decode() if found else ""
+
+
+def source_prefix(text: bytes) -> str:
+    """The lines with `#include <...>` and `#define` that a source begins with, without comments; "" without a header
+    among them."""
+    plain = _COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), text.decode(errors="surrogateescape"))
+    lines: list[str] = []
+    for line in plain.splitlines():
+        if line.strip() and not _HEAD_LINE.fullmatch(line):
+            break
+        lines += [line.strip()] if line.strip() else []
+    while lines and "include" not in lines[-1].split("<")[0]:
+        lines.pop()
+    return "".join(f"{line}\n" for line in lines)
+
+
+MOD_C = PrecompiledKind(
+    "precompiled", mod_c_prefix, re.compile(r"-D(?:__)?KBUILD_(?:MODNAME|BASENAME|MODFILE)=|-Wp,-MMD,"), 3, 6
+)
+# (the headers may print messages, with the name of the module)
+SOURCES = PrecompiledKind("precompiled_sources", source_prefix, re.compile(r"-DKBUILD_BASENAME=|-Wp,-MMD,"), 2, 12)
 
 
 class Precompiled:
-    """The precompiled headers of one tree's `.mod.c`s; good for one run, to be asked from several threads."""
+    """The precompiled headers of one tree's sources of a kind; good for one run, to be asked from several threads."""
 
-    def __init__(self, answer: TreeAnswer) -> None:
+    def __init__(self, answer: TreeAnswer, kind: PrecompiledKind = MOD_C) -> None:
         self._answer = answer
+        self._kind = kind
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Path, tuple[str, ...]]] = {}
         self._usable = answer.tree.config.get("CONFIG_CC_IS_GCC") == "y"
@@ -51,7 +95,7 @@ class Precompiled:
     @cached_property
     def directory(self) -> Path:
         """Where the files are kept."""
-        return cache_directory() / "precompiled"
+        return cache_directory() / self._kind.folder
 
     def options(
         self, step: BuildStep, source: Path, *, cwd: str, env: Mapping[str, str]
@@ -63,11 +107,11 @@ class Precompiled:
         """
         usable = self._usable and not records_macros(step.command)
         commands = split_command(step.command) if usable else None
-        prefix = _PREFIX.match(source.read_bytes())
-        if not commands or len(commands) != 1 or prefix is None or "-c" not in commands[0] or _wrapped(commands[0]):
+        prefix = self._kind.prefix(source.read_bytes())
+        if not commands or not prefix or "-c" not in commands[0] or _wrapped(commands[0]):
             return step, ()
         argv, included = _without_includes(commands[0])
-        text = "".join(f'#include "{name}"\n' for name in included) + prefix.group().decode()
+        text = "".join(f'#include "{name}"\n' for name in included) + prefix
         found = self._find(argv, text, cwd=cwd, env=env)
         if found is None:
             return step, ()
@@ -79,14 +123,15 @@ class Precompiled:
     def _find(
         self, argv: Sequence[str], text: str, *, cwd: str, env: Mapping[str, str]
     ) -> tuple[Path, tuple[str, ...]] | None:
-        options = [word for word in argv[: argv.index("-c")] if not _OF_THE_MODULE.match(word)]
+        options = [word for word in argv[: argv.index("-c")] if not self._kind.left_out.match(word)]
         # Relative names of headers mean the same to every module where Kbuild runs in the tree.
         base = "" if self._answer.in_directory else cwd
         key = digest(self._answer.identity, self._answer.compiler, options, text, base)
         with self._lock:
             if key not in self._known:
                 autoconf = self._answer.tree.objects / "include/generated/autoconf.h"
-                found = find_or_make(self.directory / key, options, text, cwd=cwd, env=env, autoconf=str(autoconf))
+                place = self.directory / key
+                found = find_or_make(place, options, text, cwd=cwd, env=env, autoconf=str(autoconf), kind=self._kind)
                 if found is None:
                     return None
                 self._known[key] = found
@@ -94,14 +139,22 @@ class Precompiled:
 
 
 def find_or_make(
-    place: Path, options: Sequence[str], text: str, *, cwd: str, env: Mapping[str, str], autoconf: str
+    place: Path,
+    options: Sequence[str],
+    text: str,
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    autoconf: str,
+    kind: PrecompiledKind = MOD_C,
 ) -> tuple[Path, tuple[str, ...]] | None:
     """The precompiled headers of `text` in `place` and their names, made where that was asked for often; None if there
     are none, also where they cannot be written (a full disk) or another build removes them."""
     try:
         found = _valid(place, text)
-        if found is None and _asked_often(place):
+        if found is None and _asked_often(place, kind.worth_it):
             found = _make(place, options, text, cwd=cwd, env=env, autoconf=autoconf)
+            _forget_old(place.parent, kind.kept)
     except OSError:
         return None
     return found
@@ -125,12 +178,12 @@ def _valid(place: Path, text: str) -> tuple[Path, tuple[str, ...]] | None:
     return header, tuple(names)
 
 
-def _asked_often(place: Path) -> bool:
-    """Count the modules that would have used the file; whether they are enough."""
+def _asked_often(place: Path, worth_it: int) -> bool:
+    """Count the sources that would have used the file; whether they are enough."""
     known = read_json(place / "asked.json")
     count = known + 1 if isinstance(known, int) else 1
     write_json(place / "asked.json", count)
-    return count >= _WORTH_IT
+    return count >= worth_it
 
 
 def _make(
@@ -157,14 +210,13 @@ def _make(
     if any(changed_since(path, began_ns) for path in (*paths, autoconf) if not path.startswith(ours)):
         return None
     remember(place / "made-from.json", headers, stamps((*paths, autoconf, made)), began_ns=None)
-    _forget_old(place.parent)
     return header, headers
 
 
-def _forget_old(folder: Path) -> None:
-    """Keep the few that were used last: each is 30 MB."""
+def _forget_old(folder: Path, kept: int) -> None:
+    """Keep the few that were used last."""
     places = sorted(folder.iterdir(), key=lambda place: stamp(place)[0], reverse=True)
-    for place in places[_KEPT:]:
+    for place in places[kept:]:
         shutil.rmtree(place, ignore_errors=True)
 
 

@@ -44,9 +44,11 @@ def find_plain_project(env: Any, variables: Mapping[str, Any]) -> KernelProject:
         given.pop("CHECK", None)
         environ.pop("CHECK", None)
     btf_threads = chosen("BTF_THREADS") not in ("", "0")
+    fast = chosen("FAST") not in ("", "0")
     for place in (given, environ):
         place.pop("BTF_THREADS", None)
-    return session.project(env, tree, given, environ, check=check, btf_threads=btf_threads)
+        place.pop("FAST", None)
+    return session.project(env, tree, given, environ, check=check, btf_threads=btf_threads, fast=fast)
 
 
 def _named_kernel(env: Any, variables: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[str, str]:

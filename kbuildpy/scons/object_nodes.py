@@ -64,6 +64,8 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         whose=group.whose,
         repeats=group.project.answer.repeats_headers,
         check_line="" if is_silent(group.project.env) else f"  {checks}",
+        precompiled=group.project.precompiled_sources if item.steps[0].rule == "cc_o_c" else None,
+        source=source.get_abspath(),
     )
     targets = declare_compile(group, job, source, title=title, headers=lambda: _first_headers(group, item, layout))
     if "SCons.Tool.compilation_db" in sys.modules and item.steps[0].rule == "cc_o_c":
@@ -143,7 +145,9 @@ def declare_compile(
             _set_included(targets, _own_nodes(group, made_from, job.layout))
         return True
 
-    action = command_action(group, compile_it, job.steps, job.layout, job.target, title=title, facts=job.extra)
+    action = command_action(
+        group, compile_it, job.steps, job.layout, job.target, title=title, facts=[*job.extra, *group.project.made_fast]
+    )
     action.accept = accept
     action.headers = headers
     attach(group, targets, [source], action)

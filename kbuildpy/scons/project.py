@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
-from kbuildpy.kbuild.precompiled import Precompiled
+from kbuildpy.kbuild.precompiled import SOURCES, Precompiled
 from kbuildpy.kbuild.stamps import Stamp, stamp
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kbuild.tree_programs import named_programs
@@ -44,10 +44,14 @@ class KernelProject:
     """The CONFIG_ symbols that the tree's headers mention."""
     precompiled: Precompiled
     """The headers that every `.mod.c` begins with."""
+    precompiled_sources: Precompiled | None
+    """With FAST=1, the headers that sources begin with."""
     probes: str
     """The folder of the header with the answers to its probes; "" where there are none."""
 
-    def __init__(self, env: Any, answer: TreeAnswer, environ: Mapping[str, str], top: Path, *, check: bool) -> None:
+    def __init__(
+        self, env: Any, answer: TreeAnswer, environ: Mapping[str, str], top: Path, *, check: bool, fast: bool = False
+    ) -> None:
         self.answer = answer
         self.environ = environ
         self.top = top
@@ -61,6 +65,7 @@ class KernelProject:
         self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class(), state)
         self.headers = HeaderSymbols(answer.tree)
         self.precompiled = Precompiled(answer)
+        self.precompiled_sources = Precompiled(answer, SOURCES) if fast else None
         self._programs = {name: stamp(path) for name, path in named_programs(answer, environ).items()}
         self._stale: dict[str, bool] = {}
         self._explains = bool(env.GetOption("debug_explain"))
@@ -79,6 +84,11 @@ class KernelProject:
     def tells_reasons(self) -> bool:
         """Whether it is said of each target why it is made (V=2)."""
         return "2" in dict(self.answer.variables).get("V", "")
+
+    @property
+    def made_fast(self) -> Sequence[str]:
+        """For the signatures of objects: how sources are compiled with FAST=1."""
+        return ["precompiled headers (FAST=1)"] if self.precompiled_sources else []
 
     @property
     def warns_of_symbols(self) -> bool:

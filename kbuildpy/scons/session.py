@@ -23,6 +23,8 @@ from kbuildpy.scons.project import KernelProject
 if TYPE_CHECKING:
     from kbuildpy.kernel.installing import InstallRules
 
+_FAST = "kbuildpy: FAST=1: objects are not byte for byte make's; leave it out of a release"
+
 
 class Session:
     """Everything that is declared in one run of SCons."""
@@ -97,16 +99,20 @@ class Session:
         *,
         check: bool = True,
         btf_threads: bool = False,
+        fast: bool = False,
     ) -> KernelProject:
         """The project for `tree` under `variables` (for make) and `environ`; `check`: modules are checked after their
-        link; `btf_threads`: pahole runs as under make."""
-        key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())), check, btf_threads)
+        link; `btf_threads`: pahole runs as under make; `fast`: sources are compiled behind precompiled headers."""
+        settings = (check, btf_threads, fast)
+        key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())), *settings)
         if key not in self.projects:
             answer = ask_tree(tree, variables=variables, environ=environ, btf_threads=btf_threads)
             whose = tree.release if self.builds_for_several else ""
             for text in (answer.warnings, compiler_remark(answer)):
                 self.complain_once(text, whose=whose)
-            self.projects[key] = KernelProject(env, answer, environ, self.top, check=check)
+            if fast:
+                self.complain_once(_FAST, whose=whose)
+            self.projects[key] = KernelProject(env, answer, environ, self.top, check=check, fast=fast)
         return self.projects[key]
 
     def group_of(self, path: str) -> Group | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kbuild.precompiled import _KEPT, _forget_old, _make, _valid, find_or_make
+from kbuildpy.kbuild.precompiled import MOD_C, _forget_old, _make, _valid, find_or_make, source_prefix
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -59,9 +59,31 @@ def test_headers_that_cannot_be_kept_are_done_without(tmp_path: Path) -> None:
 
 
 def test_headers_that_another_build_removes_at_the_same_time_are_not_missed(tmp_path: Path) -> None:
-    for number in range(_KEPT + 2):
+    for number in range(MOD_C.kept + 2):
         (tmp_path / str(number)).mkdir()
     # (gone when it is looked at, as a folder is that was listed before)
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    _forget_old(tmp_path)
-    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == _KEPT
+    _forget_old(tmp_path, MOD_C.kept)
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == MOD_C.kept
+
+
+@pytest.mark.parametrize(
+    ("source", "prefix"),
+    [
+        ("#include <a.h>\nint x;\n", "#include <a.h>\n"),
+        ("// a word\n/* more\n * of them */\n\n#include <a.h> // why\n", "#include <a.h>\n"),
+        ('#define pr_fmt(fmt) "x: " fmt\n#include <a.h>\n', '#define pr_fmt(fmt) "x: " fmt\n#include <a.h>\n'),
+        ("#include <a.h>\n# include  <b/c.h>\n", "#include <a.h>\n# include  <b/c.h>\n"),
+        # What follows the last header is the source's own.
+        ("#include <a.h>\n#define X 1\nint x;\n", "#include <a.h>\n"),
+        ('#include <a.h>\n#include "own.h"\n#include <b.h>\n', "#include <a.h>\n"),
+        ("#include <a.h>\n#ifdef X\n#include <b.h>\n#endif\n", "#include <a.h>\n"),
+        ("#define LONG \\\n 1\n#include <a.h>\n", ""),
+        ("#define X 1\nint x;\n", ""),
+        ('#include "own.h"\n#include <a.h>\n', ""),
+        ("", ""),
+        ("/* never ends\n#include <a.h>\n", ""),
+    ],
+)
+def test_a_source_begins_with_its_includes_and_defines(source: str, prefix: str) -> None:
+    assert source_prefix(source.encode()) == prefix
