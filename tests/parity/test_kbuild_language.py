@@ -298,9 +298,9 @@ def test_a_directory_whose_name_is_a_pattern_for_another_is_refused(
         pytest.skip("Kbuild runs in the directory")
     for place in (tmp_path / name, tmp_path / "axb"):
         write_sources({"Kbuild": "obj-m := one.o\n", "one.c": module()}, place)
-    # make builds the other one.
+    # make builds the other one, or this one, as the file system lists the two.
     make(tree, tmp_path / name)
-    assert (tmp_path / "axb/one.o").exists()
+    assert [place for place in (tmp_path / name, tmp_path / "axb") if (place / "one.o").exists()]
     done = kbuildpy("build", tmp_path / name, "-k", tree.objects)
     assert done.returncode == 2
     said = f"{tmp_path / name}: make takes the path for a pattern, which matches {tmp_path / 'axb'}"
