@@ -10,7 +10,6 @@ command takes a file of its name here and a line in `COMMANDS`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `check_output`: what `check` prints, in each format.
-- `lint_output`: what `lint` prints.
 - `explain_output`: what `explain` prints of flags; `explain_symbols`: `explain --symbol`.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
 """

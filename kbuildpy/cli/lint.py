@@ -6,13 +6,15 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from kbuildpy.cli.lint_output import LintPrinter, print_checkers
+from kbuildpy.cli.explain import directory_and_objects
+from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, job_count, named_path, split_words
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file
 from kbuildpy.kbuild.evaluation import Evaluation, evaluate
@@ -21,12 +23,13 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.lint.choose import CheckerWish, KernelScripts, choose_checkers, read_wishes
+from kbuildpy.lint.checkers import CHECKERS, USUAL
+from kbuildpy.lint.choose import KernelScripts, read_wishes
 from kbuildpy.lint.finding import LEVELS
-from kbuildpy.lint.gather import GatheredRun, gather
-from kbuildpy.lint.own_files import is_own_file
-from kbuildpy.lint.run_checkers import plan_runs, run_checkers
+from kbuildpy.lint.lint_objects import LintSettings, lint_objects
+from kbuildpy.lint.printer import LintPrinter
 from kbuildpy.lint.sarif import read_baseline
+from kbuildpy.lint.source_checker import SourceChecker, program_words
 from kbuildpy.lint.subjects import ASKED_WITH, LintSubject, lint_subjects
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
@@ -48,18 +51,10 @@ class LintCall(NamedTuple):
     """The module directory (physical)."""
     objects: frozenset[str]
     """The objects below it that are checked; none stands for all."""
-    wishes: Sequence[CheckerWish]
-    """The checkers."""
-    scripts: KernelScripts
-    """Where the kernel's scripts are, if the call says so."""
+    settings: LintSettings
+    """How they are checked."""
     variables: Mapping[str, str]
     """The variables for make."""
-    baseline: Collection[str]
-    """The fingerprints of findings that are known."""
-    kernel_headers: bool
-    """Findings in kernel headers are told as well."""
-    jobs: int
-    """How many programs run at a time."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,14 +118,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run checkers over a directory's sources for one kernel or several; the exit status."""
     if args.list:
-        print_checkers()
+        _print_checkers()
         return 0
     call = _read_call(args)
     found = resolve(args.kernels, Need.TREE, variables=call.variables, environ=os.environ)
     if not args.kernels and not found[0].by_kdir and not args.quiet:
         complain(f"kbuildpy: {found[0].reason}")
     trees = [kernel.the_tree() for kernel in found]
-    printer = LintPrinter(args.format, quiet=args.quiet, baseline=args.baseline, several=len(trees) > 1)
+    show = partial(with_bar, quiet=args.quiet, unit=" runs")
+    printer = LintPrinter(args.format, quiet=args.quiet, several=len(trees) > 1, show=show)
     for tree in trees:
         _check(call, tree, printer)
     printer.end(args.sarif)
@@ -151,36 +147,29 @@ def _read_call(args: argparse.Namespace) -> LintCall:
         if not path.exists():
             raise UsageError(f"{path}: no such file or directory")
     directory, objects = _directory_and_objects(paths)
-    return LintCall(
-        directory,
-        objects,
+    settings = LintSettings(
         read_wishes(args.checkers),
         KernelScripts(args.scripts and args.scripts.resolve(), tuple(path.resolve() for path in args.cocci)),
-        variables,
         read_baseline(args.baseline) if args.baseline else frozenset(),
         args.kernel_headers,
         job_count(args) or os.cpu_count() or 1,
     )
+    return LintCall(directory, objects, settings, variables)
 
 
 def _directory_and_objects(paths: Sequence[str]) -> tuple[Path, frozenset[str]]:
     """The module directory (physical), and the objects below it that the call names."""
-    named = bool(paths) and not paths[0].endswith((".c", ".S", ".o"))
-    base = Path(paths[0]) if named else Path()
-    check_directory_name(base)
-    directory = base.resolve()
+    if paths and (len(paths) > 1 or paths[0].endswith((".c", ".S", ".o"))):
+        if not paths[0].endswith((".c", ".S", ".o")):
+            check_directory_name(Path(paths[0]))
+        directory, objects = directory_and_objects(paths)
+        return directory, frozenset(objects)
+    named = Path(*paths)
+    check_directory_name(named)
+    directory = named.resolve()
     check_directory_name(directory)
     check_kbuild_file(directory)
-    objects = set()
-    for word in paths[1:] if named else paths:
-        stem, ending = os.path.splitext(word)  # noqa: PTH122
-        if ending not in (".c", ".S", ".o"):
-            raise UsageError(f"{word}: neither a source (x.c, x.S) nor an object (x.o)")
-        inside = os.path.normpath(directory / f"{stem}.o")
-        if not inside.startswith(f"{directory}/"):
-            raise UsageError(f"{word}: not below {directory}", hint="name the module directory first")
-        objects.add(os.path.relpath(inside, directory))
-    return directory, frozenset(objects)
+    return directory, frozenset()
 
 
 def _check(call: LintCall, tree: KernelTree, printer: LintPrinter) -> None:
@@ -189,34 +178,14 @@ def _check(call: LintCall, tree: KernelTree, printer: LintPrinter) -> None:
         place = Path(scratch).resolve()
         rest = {name: value for name, value in call.variables.items() if name not in ("KDIR", "KERNELRELEASE")}
         answer = ask_tree(tree, variables={**rest, **ASKED_WITH}, environ=os.environ)
-        evaluation = evaluate(answer, call.directory, place / "plan", environ=os.environ, jobs=call.jobs)
+        evaluation = evaluate(answer, call.directory, place / "plan", environ=os.environ, jobs=call.settings.jobs)
         try:
             _tell(evaluation)
-            _run_all(call, answer, evaluation, str(place), printer)
+            subjects = _chosen_subjects(call, answer, evaluation)
+            lint_objects(subjects, tree, str(call.directory), call.settings, printer, scratch=str(place))
         finally:
             if evaluation.layout.overlay:
                 leave(evaluation.layout.overlay)
-
-
-def _run_all(call: LintCall, answer: TreeAnswer, evaluation: Evaluation, scratch: str, printer: LintPrinter) -> None:
-    tree = answer.tree
-    subjects = _chosen_subjects(call, answer, evaluation)
-    choice = choose_checkers(call.wishes, subjects, tree, scratch=scratch, scripts=call.scripts)
-    for line in choice.left_out:
-        printer.tell(line)
-    runs = plan_runs(choice.chosen, subjects)
-    directory = str(call.directory)
-
-    def gathered() -> Iterator[GatheredRun]:
-        return gather(
-            run_checkers(runs, jobs=call.jobs),
-            is_own=is_own_file(tree, directory),
-            kernel_headers=call.kernel_headers,
-            baseline=call.baseline,
-            shown=lambda path: os.path.relpath(path, directory),
-        )
-
-    printer.print_kernel(tree.release, [checker.name for checker, _ in choice.chosen], gathered(), len(runs))
 
 
 def _chosen_subjects(call: LintCall, answer: TreeAnswer, evaluation: Evaluation) -> list[LintSubject]:
@@ -253,3 +222,18 @@ def _tell(evaluation: Evaluation) -> None:
     for text in (evaluation.printed, evaluation.plan.warnings):
         if text.strip():
             complain("\n".join(map(printable, text.rstrip().splitlines())))
+
+
+def _print_checkers() -> None:
+    width = max(map(len, CHECKERS))
+    for name, checker in CHECKERS.items():
+        usual = " (usual)" if name in USUAL else ""
+        print(f"{name:{width}}  {checker.summary}{usual}{_obstacle(checker)}")
+
+
+def _obstacle(checker: SourceChecker) -> str:
+    try:
+        program_words(checker, (), os.environ)
+    except KbuildError as error:
+        return f"; not here: {error.hint}"
+    return f"; takes scripts/{checker.script} of kernel sources" if checker.script else ""

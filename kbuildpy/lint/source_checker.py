@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,14 +75,16 @@ def program_words(checker: SourceChecker, given: Sequence[str], env: Mapping[str
     """The words that start the program of `checker`, `given` or its own. Raises `KbuildError` for one that is not
     there, with what to do about it."""
     words = tuple(given) or ((checker.program,) if checker.program else ())
+    if words and "/" in words[0]:
+        # (it is started elsewhere)
+        words = (os.path.abspath(words[0]), *words[1:])  # noqa: PTH100 - a link stays one: smatch looks beside itself
     if not words or shutil.which(words[0], path=env.get("PATH")):
         return words
     if "/" in words[0]:
         what = "not a program" if Path(words[0]).exists() else "no such file"
         raise KbuildError(f"{words[0]}: {what}", hint=f"--checker {checker.name}=PROGRAM names the program")
-    raise KbuildError(
-        f"{words[0]}: program not found, which the checker {checker.name} runs", hint=install_hint(words[0])
-    )
+    whose = "" if words[0] == checker.name else f", which the checker {checker.name} runs"
+    raise KbuildError(f"{words[0]}: program not found{whose}", hint=install_hint(words[0]))
 
 
 def of_c(subjects: Sequence[LintSubject]) -> Iterator[LintSubject]:

@@ -8,6 +8,7 @@ spatch takes most of its time to start, so each run has one script and several s
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,9 +72,8 @@ def _obstacle(text: str, version: tuple[int, ...], *, has_ocaml: bool) -> str:
 @functools.lru_cache(maxsize=4)
 def _version(program: tuple[str, ...], path: str) -> tuple[int, ...]:
     """spatch's version, as found in the search path `path`."""
-    done = run([*program, "--version"], env={"PATH": path}, check=False)
-    # (1.1.1 prints it on standard error)
-    found = _VERSION.search(done.text + done.error_text)
+    # (it takes HOME from the environment, and ends without)
+    found = _VERSION.search(run([*program, "--version"], env={**os.environ, "PATH": path}, check=False).text)
     return _numbers(found[1]) if found else ()
 
 

@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `kbuildpy lint` prints: findings in each of its formats, the SARIF file, and a line that counts them."""
+"""Prints findings, as text or JSON, counts them, and makes the SARIF document of all."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from kbuildpy.cli.progress import Say, with_bar
-from kbuildpy.errors import KbuildError
 from kbuildpy.files import replacing
-from kbuildpy.lint.checkers import CHECKERS, USUAL
 from kbuildpy.lint.finding import LEVELS, Finding, from_directory
 from kbuildpy.lint.gather import GatheredRun
 from kbuildpy.lint.sarif import CheckerReport, as_sarif
-from kbuildpy.lint.source_checker import program_words
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
+
+
+class SayFinding(Protocol):
+    """A function that prints a line; an `error` on standard error."""
+
+    def __call__(self, line: str, /, *, error: bool = False) -> None: ...
+
+
+ShowRuns = Callable[[Iterator[GatheredRun], int], tuple[Iterator[GatheredRun], SayFinding]]
+"""Shows how many of so many runs are done, while they are read; gives them, and the function that prints meanwhile."""
 
 
 class LintPrinter:
@@ -27,9 +34,9 @@ class LintPrinter:
     failed: bool
     """A checker did not run to its end."""
 
-    def __init__(self, format: str, *, quiet: bool, baseline: Path | None, several: bool) -> None:
+    def __init__(self, format: str, *, quiet: bool, several: bool, show: ShowRuns) -> None:
         self.failed = False
-        self._format, self._quiet, self._baseline, self._several = format, quiet, baseline, several
+        self._format, self._quiet, self._several, self._show = format, quiet, several, show
         self._levels: Counter[str] = Counter()
         self._in_headers = self._known = 0
         self._reports: list[CheckerReport] = []
@@ -45,7 +52,7 @@ class LintPrinter:
             print(f"# {release}")
         findings: dict[str, list[tuple[Finding, str]]] = {name: [] for name in checkers}
         failures: dict[str, list[str]] = {name: [] for name in checkers}
-        shown, say = with_bar(runs, count, quiet=self._quiet, unit=" runs")
+        shown, say = self._show(runs, count)
         for each in shown:
             findings[each.checker] += each.findings
             self._in_headers += each.in_headers
@@ -71,44 +78,28 @@ class LintPrinter:
                 with replacing(file) as slot:
                     slot.write(text.encode())
         if not self._quiet:
-            complain(f"kbuildpy: {self._counts()}")
+            complain(f"kbuildpy: {self.counts()}")
 
     def has_found(self, level: str | None) -> bool:
         """Whether a finding is of `level`, or worse; None: of no level."""
         return level is not None and any(self._levels[worse] for worse in LEVELS[LEVELS.index(level) :])
 
-    def _print(self, finding: Finding, release: str, say: Say) -> None:
-        if self._format == "json":
-            say(json.dumps(finding.to_json(release, from_directory)))
-        elif self._format == "text":
-            for line in finding.lines(from_directory):
-                say(printable(line))
-
-    def _counts(self) -> str:
+    def counts(self) -> str:
+        """How many findings there are of each level, and how many were left out."""
         counts = [_counted(self._levels[level], level) for level in reversed(LEVELS) if self._levels[level]]
         parts = [", ".join(counts) or "no findings"]
         if self._in_headers:
             parts.append(f"{self._in_headers} in kernel headers left out (--kernel-headers shows them)")
         if self._known:
-            parts.append(f"{self._known} known from {self._baseline}")
+            parts.append(f"{self._known} known from the baseline")
         return printable("; ".join(parts))
 
-
-def print_checkers() -> None:
-    """Print each checker with what it looks for."""
-    width = max(map(len, CHECKERS))
-    for name, checker in CHECKERS.items():
-        usual = " (usual)" if name in USUAL else ""
-        print(f"{name:{width}}  {checker.summary}{usual}{_obstacle(name)}")
-
-
-def _obstacle(name: str) -> str:
-    try:
-        program_words(CHECKERS[name], (), os.environ)
-    except KbuildError as error:
-        return f"; not here: {error.hint}"
-    script = CHECKERS[name].script
-    return f"; takes scripts/{script} of kernel sources" if script else ""
+    def _print(self, finding: Finding, release: str, say: SayFinding) -> None:
+        if self._format == "json":
+            say(json.dumps(finding.to_json(release, from_directory)))
+        elif self._format == "text":
+            for line in finding.lines(from_directory):
+                say(printable(line))
 
 
 def _counted(number: int, word: str) -> str:
