@@ -15,7 +15,7 @@ from kbuildpy.lint.finding import LEVELS, Finding, from_directory
 from kbuildpy.lint.gather import GatheredRun
 from kbuildpy.lint.sarif import CheckerReport, as_sarif
 from kbuildpy.printable import printable
-from kbuildpy.say import complain
+from kbuildpy.say import complain, say
 
 
 class SayFinding(Protocol):
@@ -39,7 +39,8 @@ class LintPrinter:
         self._format, self._quiet, self._several, self._show = format, quiet, several, show
         self._levels: Counter[str] = Counter()
         self._in_headers = self._known = 0
-        self._reports: list[CheckerReport] = []
+        self._reports: dict[tuple[str, str], CheckerReport] = {}
+        self._release = ""
 
     def tell(self, line: str) -> None:
         """Print a line about the checkers."""
@@ -48,13 +49,14 @@ class LintPrinter:
 
     def print_kernel(self, release: str, checkers: Sequence[str], runs: Iterator[GatheredRun], count: int) -> None:
         """Print what `runs`, of which there are `count`, find for a kernel."""
-        if self._several and self._format == "text":
-            print(f"# {release}")
-        findings: dict[str, list[tuple[Finding, str]]] = {name: [] for name in checkers}
-        failures: dict[str, list[str]] = {name: [] for name in checkers}
+        if self._several and self._format == "text" and release != self._release:
+            print(f"# {release}", flush=True)
+        self._release = release
+        # (of modules that are checked apart, one checker has one report)
+        reports = {name: self._reports.setdefault((name, release), CheckerReport(name, release)) for name in checkers}
         shown, say = self._show(runs, count)
         for each in shown:
-            findings[each.checker] += each.findings
+            reports[each.checker].findings.extend(each.findings)
             self._in_headers += each.in_headers
             self._known += each.known
             for finding, _ in each.findings:
@@ -62,16 +64,15 @@ class LintPrinter:
                 self._print(finding, release, say)
             if each.failure:
                 self.failed = True
-                failures[each.checker].append(each.failure)
+                reports[each.checker].failures.append(each.failure)
                 first, *others = each.failure.splitlines()
                 for line in (f"kbuildpy: error: {each.checker}: {first}", *(f"  {line}" for line in others)):
                     say(printable(line), error=True)
-        self._reports += [CheckerReport(name, release, findings[name], failures[name]) for name in checkers]
 
     def end(self, file: Path | None) -> None:
         """Write the SARIF file, if one is wanted, and count."""
         if file is not None or self._format == "sarif":
-            text = as_sarif(self._reports, top=os.getcwd(), shown=from_directory)  # noqa: PTH109
+            text = as_sarif([*self._reports.values()], top=os.getcwd(), shown=from_directory)  # noqa: PTH109
             if self._format == "sarif":
                 print(text, end="")
             if file is not None:
@@ -104,3 +105,12 @@ class LintPrinter:
 
 def _counted(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def plainly(runs: Iterator[GatheredRun], _: int) -> tuple[Iterator[GatheredRun], SayFinding]:
+    """Shows nothing of how many runs are done."""
+
+    def print_line(line: str, /, *, error: bool = False) -> None:
+        (complain if error else say)(line)
+
+    return runs, print_line

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,9 +38,9 @@ class CheckerReport:
     """The checker."""
     kernel: str
     """The kernel's release."""
-    findings: Sequence[tuple[Finding, str]]
+    findings: list[tuple[Finding, str]] = field(default_factory=list)
     """Each finding with its fingerprint."""
-    failures: Sequence[str] = ()
+    failures: list[str] = field(default_factory=list)
     """What went wrong with the program itself."""
 
 
@@ -78,7 +78,7 @@ def _run(report: CheckerReport, shown: Callable[[str], str], lines: SourceLines,
             "driver": {
                 "name": report.checker,
                 "informationUri": _MANUALS.get(report.checker, _MANUALS[""]),
-                "rules": [_described(rule, numbers) for rule, numbers in rules.items()],
+                "rules": [_described(rule, report.checker, numbers) for rule, numbers in rules.items()],
                 "properties": {"startedBy": f"kbuildpy {__version__}"},
             }
         },
@@ -115,9 +115,11 @@ def _rule(finding: Finding) -> str:
     return finding.rule or finding.checker
 
 
-def _described(rule: str, weaknesses: set[str]) -> dict[str, object]:
+def _described(rule: str, checker: str, weaknesses: set[str]) -> dict[str, object]:
     tags = [f"external/cwe/cwe-{number}" for number in sorted(weaknesses, key=int)]
-    return {"id": rule, "shortDescription": {"text": rule}, **({"properties": {"tags": tags}} if tags else {})}
+    text = {"text": f"{rule}, as {checker} calls it" if rule != checker else f"what {checker} finds"}
+    described = {"id": rule, "shortDescription": text, "fullDescription": text, "help": text}
+    return {**described, **({"properties": {"tags": tags}} if tags else {})}
 
 
 def _result(
