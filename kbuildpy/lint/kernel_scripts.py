@@ -7,6 +7,7 @@ which takes as long as unpacking it (half a minute), and kept in the user's cach
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import tarfile
@@ -84,7 +85,8 @@ def _from_archive(archive: Path) -> Path:
 def _take_out(archive: Path, place: Path) -> None:
     place.mkdir()
     try:
-        with tarfile.open(archive, "r|xz") as files:
+        # (tarfile's own decompression takes an archive that is cut off for one that ends there)
+        with lzma.open(archive) as plain, tarfile.open(fileobj=plain, mode="r|") as files:
             for member in files:
                 name = str(PurePosixPath(*PurePosixPath(member.name).parts[1:]))
                 content = files.extractfile(member) if member.isreg() and member.size <= _LIMIT else None
@@ -92,7 +94,7 @@ def _take_out(archive: Path, place: Path) -> None:
                     (place / name).parent.mkdir(parents=True, exist_ok=True)
                     with (place / name).open("wb") as file:
                         shutil.copyfileobj(content, file)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
         raise KbuildError(
             f"{archive}: cannot be read: {error}", hint="apt-get install --reinstall its package"
         ) from error
