@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from kbuildpy.lint.finding import Finding, FindingNote, full_path
 
 _PLACE = r"(?P<file>[^:\n]+):(?P<line>\d+)(?::(?P<column>\d+))?"
-_LINE = re.compile(rf"{_PLACE}: (?P<level>fatal error|error|warning|note|info): (?P<text>.*)", re.IGNORECASE)
+# (GCC gives a macro of the command line no line)
+_LINE = re.compile(
+    rf"(?:{_PLACE}|(?P<made><[\w -]+>)): (?P<level>fatal error|error|warning|note|info): (?P<text>.*)", re.IGNORECASE
+)
 _DETAIL = re.compile(rf"{_PLACE}: {{2,}}(?P<text>\S.*)")
 _INLINED = re.compile(rf"\s+inlined from (?P<function>.+?) at {_PLACE}[,:;]?")
 _RULE = re.compile(r"(?P<text>.*\S) \[(?P<rule>[\w.+=,-]+)\]")
@@ -68,6 +71,8 @@ class _Draft:
 
 
 def _note(match: re.Match[str], text: str, cwd: str) -> FindingNote:
+    if match["file"] is None or match["file"].startswith("<"):
+        return FindingNote(match["file"] or match["made"], int(match["line"] or 0), int(match["column"] or 0), text)
     return FindingNote(full_path(cwd, match["file"]), int(match["line"]), int(match["column"] or 0), text)
 
 

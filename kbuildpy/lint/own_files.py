@@ -24,6 +24,8 @@ def is_own_file(tree: KernelTree, directory: str) -> Callable[[str], bool]:
     foreign = (f"{tree.source}/", f"{tree.objects}/", *_SYSTEM)
 
     def is_own(path: str) -> bool:
+        if path.startswith("<"):
+            return False  # (a macro of the command line)
         real = path if path.startswith(f"{directory}/") else os.path.realpath(path)
         return real.startswith(f"{directory}/") or not real.startswith(foreign)
 

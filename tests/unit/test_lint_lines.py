@@ -92,6 +92,15 @@ def test_a_finding_in_a_header_that_no_line_of_the_module_uses_stays_there() -> 
     assert at_own_place(found, own, kernel_headers=False) == found
 
 
+def test_a_finding_in_a_macro_of_the_command_line_belongs_to_the_line_that_uses_it() -> None:
+    text = "<command-line>: warning: no previous prototype for 'x' [-Wmissing-prototypes]\n"
+    [alone] = read_compiler_lines(text, checker="cc", cwd="/m")
+    assert (alone.file, alone.line) == ("<command-line>", 0)
+    [found] = read_compiler_lines(f"{text}a.c:2:6: note: in expansion of macro 'NAME'\n", checker="cc", cwd="/m")
+    found = at_own_place(found, is_own_file(KernelTree(Path("/k"), Path("/k"), "6.1"), "/m"), kernel_headers=False)
+    assert (found.file, found.line, found.column, found.notes) == ("/m/a.c", 2, 6, ())
+
+
 def test_joins_the_lines_of_sparse_and_prints_them_again() -> None:
     found = read_compiler_lines(SPARSE, checker="sparse", cwd="/m", names_rules=False)
     printed = [line for each in found for line in each.lines(lambda path: path.removeprefix("/m/"))]
