@@ -135,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _read_call(args: argparse.Namespace) -> LintCall:
     """Raises `UsageError` for a wrong call."""
+    jobs = job_count(args) or os.cpu_count() or 1
     paths, variables = split_words(args.words)
     wrong = next((name for name in ("C", "CHECK") if name in variables), "")
     if wrong:
@@ -152,7 +153,7 @@ def _read_call(args: argparse.Namespace) -> LintCall:
         KernelScripts(args.scripts and args.scripts.resolve(), tuple(path.resolve() for path in args.cocci)),
         read_baseline(args.baseline) if args.baseline else frozenset(),
         args.kernel_headers,
-        job_count(args) or os.cpu_count() or 1,
+        jobs,
     )
     return LintCall(directory, objects, settings, variables)
 

@@ -183,7 +183,9 @@ def test_sparse_finds_what_it_finds_under_make(place: Path, tree: KernelTree) ->
     assert sorted(path.name for path in place.iterdir()) == sorted(SOURCES)
 
 
-@pytest.mark.parametrize("level", ["1", "12", "123e", "e"])
+@pytest.mark.parametrize(
+    "level", ["12", "123e", pytest.param("1", marks=pytest.mark.sweep), pytest.param("e", marks=pytest.mark.sweep)]
+)
 def test_the_compiler_warns_as_under_make(level: str, place: Path, tree: KernelTree) -> None:
     expected = main_lines(oracle(tree, place, f"W={level}"))
     found = main_lines(lint(place, tree, "--checker", "cc", f"W={level}", "--kernel-headers").text)
@@ -300,7 +302,7 @@ exit {status}
 """
 
 
-@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize("status", [0, pytest.param(1, marks=pytest.mark.sweep)])
 def test_a_build_runs_any_program_as_check_with_the_words_and_the_environment_of_make(
     status: int, place: Path, tree: KernelTree, tmp_path: Path
 ) -> None:
@@ -326,12 +328,11 @@ def test_a_build_runs_any_program_as_check_with_the_words_and_the_environment_of
     assert any("<-p=kernel><two words>" in line for line in said["ours"][0])
 
 
+@pytest.mark.sweep
 def test_the_kernels_coccicheck_runs_as_check(place: Path, tmp_path: Path) -> None:
     needs("spatch")
     tree = usual_tree()
     scripts = kernel_scripts(tree) / "scripts"
-    if not scripts.is_dir():
-        pytest.skip("no sources of this kernel's line are unpacked")
     words = ["C=2", f"CHECK={scripts}/coccicheck", "MODE=report", f"COCCI={scripts}/coccinelle/free/ifnullfree.cocci"]
     expected = re.findall(r"^(\S+ WARNING: .*)$", make(tree, place, words).text, re.MULTILINE)
     make(tree, place, goal="clean")
