@@ -12,7 +12,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.lint.checkers import CHECKERS, USUAL
 from kbuildpy.lint.kernel_scripts import kernel_script
-from kbuildpy.lint.source_checker import LintTools, SourceChecker, program_words
+from kbuildpy.lint.source_checker import LintTools, SourceChecker, of_c, program_words
 from kbuildpy.lint.subjects import LintSubject
 from kbuildpy.similar import did_you_mean
 
@@ -94,9 +94,10 @@ def choose_checkers(
     """
     found: list[tuple[SourceChecker, LintTools]] = []
     left_out: list[str] = []
+    subject = next(of_c(subjects), subjects[0])
     for wish in wishes:
         try:
-            tools = _tools(wish, subjects[0], tree, scratch, scripts)
+            tools = _tools(wish, subject, tree, scratch, scripts)
         except KbuildError as error:
             if wish.needed:
                 raise
@@ -104,7 +105,7 @@ def choose_checkers(
             left_out.append(f"{wish.checker.name} is left out: {error.message}{hint}")
         else:
             found.append((wish.checker, tools))
-            left_out += _missing_parts(wish.checker, tools, subjects[0])
+            left_out += _missing_parts(wish.checker, tools, subject)
     if not found:
         raise KbuildError("no checker can run here", hint="\n".join(left_out))
     return ChosenCheckers(found, left_out)

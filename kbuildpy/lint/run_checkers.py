@@ -53,7 +53,8 @@ def run_checkers(runs: Sequence[PlannedRun], *, jobs: int) -> Iterator[CheckOutc
 def _outcome(planned: PlannedRun) -> CheckOutcome:
     checker, this = planned
     about = this.about
-    done = run(this.argv, cwd=this.cwd or about.cwd, env=about.env, check=False, begin=about.begin())
+    cwd = this.cwd or about.cwd
+    done = run(this.argv, cwd=cwd, env=about.env, check=False, begin=about.begin(cwd))
     if this.argv[:2] == ("sh", "-c") and done.returncode in (126, 127):
         raise CommandError(f"{checker.name}: {done.error_text.strip()}", hint="the command is the kernel tree's")
     text = "\n".join(part.decode(errors="surrogateescape") for part in (done.stderr, done.stdout))

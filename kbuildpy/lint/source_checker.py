@@ -87,6 +87,12 @@ def program_words(checker: SourceChecker, given: Sequence[str], env: Mapping[str
     raise KbuildError(f"{words[0]}: program not found{whose}", hint=install_hint(words[0]))
 
 
+def no_check_command(subject: LintSubject) -> str:
+    """Why an object made from C cannot be given to what Kbuild starts as CHECK; "" if it can."""
+    lacks = subject.clang is not None and not subject.checker
+    return "its makefiles have no command for C=1" if lacks else ""
+
+
 def of_c(subjects: Sequence[LintSubject]) -> Iterator[LintSubject]:
     """Those of `subjects` that are made from C."""
     return (subject for subject in subjects if subject.clang is not None)

@@ -20,8 +20,9 @@ from kbuildpy.kbuild.plan import ObjectPlan
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 
 _PROGRAM = "kbuildpy-checker"
-ASKED_WITH = {"C": "1", "CHECK": _PROGRAM}
-"""The make variables that a tree is asked with for the subjects of checkers."""
+ASKED_WITH = {"KBUILD_CHECKSRC": "1", "CHECK": _PROGRAM}
+"""The make variables that a tree is asked with for the subjects of checkers. KBUILD_CHECKSRC is what C becomes; since
+7.0 C has no effect where a script of the kernel's sources, which headers packages lack, does not accept the program."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class LintSubject:
     """How far a tab counts in the columns that the compiler names: GCC's display columns, since version 11."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """The environment that Kbuild gives commands, with messages in English."""
-    begin: Callable[[], Callable[[], None] | None] = field(default=lambda: None, repr=False, compare=False)
-    """Gives the function that a new process calls before it becomes the program."""
+    begin: Callable[[str], Callable[[], None] | None] = field(default=lambda _: None, repr=False, compare=False)
+    """Gives the function that a new process calls before it becomes a program that runs in that folder."""
     renames: tuple[str, str] | None = None
     """A path, and what it stands for, in what programs print."""
 
@@ -77,8 +78,8 @@ def _subjects(evaluation: Evaluation, answer: TreeAnswer, environ: Mapping[str, 
     layout = evaluation.layout
     env = {**answer.environment_for(environ, layout.evaluated), "LC_ALL": "C"}
 
-    def begin() -> Callable[[], None] | None:
-        return entry(layout.overlay, layout.cwd) if layout.overlay else None
+    def begin(cwd: str) -> Callable[[], None] | None:
+        return entry(layout.overlay, cwd) if layout.overlay else None
 
     for item in evaluation.plan.objects:
         if not item.steps or item.steps[0].rule not in ("cc_o_c", "as_o_S"):

@@ -15,11 +15,12 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
+from tests.support.arm64 import arm64_tree
 from tests.support.builds import kbuildpy, make
 from tests.support.command_line import Called, call
 from tests.support.kernel_trees import newest_tree_first, tree_of_release, trees, usual_tree
 from tests.support.no_namespaces import REFUSING
-from tests.support.packages import source_archive
+from tests.support.packages import newer_kernel, other_compiler, source_archive
 from tests.support.scons_project import HEAD, SConsProject
 
 pytestmark = pytest.mark.parity
@@ -338,6 +339,27 @@ def test_the_kernels_coccicheck_runs_as_check(place: Path, tmp_path: Path) -> No
     make(tree, place, goal="clean")
     ours = kbuildpy("build", place, "-k", tree.objects, *words)
     assert re.findall(r"^(\S+ WARNING: .*)$", ours.text, re.MULTILINE) == expected != []
+
+
+@pytest.mark.sweep
+def test_a_tree_that_does_not_accept_the_program_for_c_1_gives_its_words_all_the_same(
+    place: Path, tmp_path: Path
+) -> None:
+    tree, _ = newer_kernel()
+    checker = tmp_path / "checker"
+    checker.write_text('#!/bin/sh\nfor source; do :; done\necho "$source:1:1: warning: $1" >&2\n')
+    checker.chmod(0o755)
+    done = lint(place, tree, "--checker", f"sparse={checker}", "--format", "json", *other_compiler(tree))
+    assert places(done.text) == {("first.c", 1), ("second.c", 1)}, done.error_text
+    assert {json.loads(line)["message"] for line in done.text.splitlines()} == {"-D__linux__"}
+
+
+@pytest.mark.sweep
+def test_clang_reads_the_sources_of_another_architecture(place: Path) -> None:
+    needs("clang-tidy", "aarch64-linux-gnu-gcc")
+    done = lint(place, arm64_tree(), "--checker", "clang-analyzer", "--format", "json")
+    assert places(done.text) >= marked("clang-analyzer")
+    assert "error" not in {json.loads(line)["level"] for line in done.text.splitlines()}
 
 
 # --- Programs that not every machine has

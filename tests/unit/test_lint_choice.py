@@ -93,6 +93,19 @@ def test_leaves_out_what_nobody_asked_for_by_name_and_says_why(tmp_path: Path) -
     assert "apt-get install sparse" in choice.left_out[1]
 
 
+@pytest.mark.parametrize("checker", ["sparse", "smatch"])
+def test_a_tree_without_a_command_for_c_1_is_no_tree_in_which_nothing_is_found(checker: str, tmp_path: Path) -> None:
+    path = program(tmp_path / "mine", "exit 0")
+    wishes = read_wishes([f"{checker}={path}"])
+    start = subject(tmp_path, checker=(), clang=None)
+    about = [start, subject(tmp_path, checker=())]
+    with pytest.raises(KbuildError, match=r"its makefiles have no command for C=1"):
+        choose_checkers(wishes, about, tree(tmp_path), scratch="", scripts=KernelScripts())
+    # (assembly has none in any tree)
+    about = [start, subject(tmp_path)]
+    assert choose_checkers(wishes, about, tree(tmp_path), scratch="", scripts=KernelScripts()).left_out == []
+
+
 def test_a_program_of_a_path_is_started_from_where_the_call_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     program(tmp_path / "mine", 'echo "a.c:1:2: warning: $1 $2 $PWD" >&2')

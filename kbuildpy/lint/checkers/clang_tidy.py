@@ -6,6 +6,7 @@ Where a `.clang-tidy` lies above a source, that chooses the checks of `clang-tid
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,19 +21,23 @@ _CHECKS = {
     "clang-tidy": "-*,linuxkernel-*",
     "clang-analyzer": "-*,clang-analyzer-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling",
 }
+_PLAIN = ("-fno-caret-diagnostics", "-fno-color-diagnostics")
 
 
 def _runs(subjects: Sequence[LintSubject], tools: LintTools, *, name: str) -> Iterator[CheckRun]:
-    for subject in subjects:
+    for number, subject in enumerate(subjects):
         if subject.clang is None:
             continue
+        # (the name of the compiler there says for which machine, which a command line of clang-tidy's cannot)
+        folder = Path(tools.scratch, f"{name}-{number}")
+        folder.mkdir()
         words = subject.clang["arguments"]
-        at = words.index("-o")
+        entry = {**subject.clang, "arguments": [*words[:-1], *_PLAIN, words[-1]]}
+        (folder / "compile_commands.json").write_text(json.dumps([entry]))
         source = subject.clang["file"]
-        flags = [*words[1:at], *words[at + 2 : -1], "-fno-caret-diagnostics", "-fno-color-diagnostics"]
-        own = name == "clang-tidy" and any((folder / ".clang-tidy").exists() for folder in Path(source).parents)
+        own = name == "clang-tidy" and any((place / ".clang-tidy").exists() for place in Path(source).parents)
         checks = () if own else (f"-checks={_CHECKS[name]}",)
-        yield CheckRun((*tools.program, "-quiet", *checks, source, "--", *flags), subject, subject.name)
+        yield CheckRun((*tools.program, "-quiet", *checks, "-p", str(folder), source), subject, subject.name)
 
 
 def _read(text: str, run: CheckRun, *, name: str) -> list[Finding]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from kbuildpy.lint.compiler_lines import read_compiler_lines
 from kbuildpy.lint.finding import Finding, full_path
-from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker, of_c
+from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker, no_check_command, of_c
 from kbuildpy.lint.subjects import LintSubject
 
 _LINE = re.compile(r"([^:\n]+):(\d+) (\S+\(\)) (parse error|error|warn|warning|info): (.*)", re.MULTILINE)
@@ -32,4 +32,6 @@ def _read(text: str, run: CheckRun) -> list[Finding]:
     return found
 
 
-SMATCH = SourceChecker("smatch", "flow through functions: null pointers, locks, errors", "smatch", _runs, _read)
+SMATCH = SourceChecker(
+    "smatch", "flow through functions: null pointers, locks, errors", "smatch", _runs, _read, unfit=no_check_command
+)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from kbuildpy.lint.compiler_lines import read_compiler_lines
 from kbuildpy.lint.finding import Finding
-from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker, of_c
+from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker, no_check_command, of_c
 from kbuildpy.lint.subjects import LintSubject
 
 
@@ -20,4 +20,6 @@ def _read(text: str, run: CheckRun) -> list[Finding]:
     return read_compiler_lines(text, checker=SPARSE.name, cwd=run.about.cwd, tab_width=8, names_rules=False)
 
 
-SPARSE = SourceChecker("sparse", "address spaces, endianness, locks, as C=1 does it", "sparse", _runs, _read)
+SPARSE = SourceChecker(
+    "sparse", "address spaces, endianness, locks, as C=1 does it", "sparse", _runs, _read, unfit=no_check_command
+)
