@@ -36,7 +36,8 @@ def read_compiler_lines(
         match = _LINE.fullmatch(line)
         if match and match["level"].lower() == "note":
             if found:
-                found[-1].notes.append(_note(match, match["text"], cwd))
+                found[-1].notes += [_note(match, match["text"], cwd), *inlined]
+            inlined.clear()
         elif match:
             message, named = _rule_of(match["text"]) if names_rules else (match["text"], "")
             level = _LEVELS[match["level"].lower()]
@@ -45,7 +46,8 @@ def read_compiler_lines(
         elif (detail := _DETAIL.fullmatch(line)) and found and found[-1].is_at(_note(detail, "", cwd)):
             found[-1].details.append(detail[0][detail.start("text") - 3 :])
         elif within := _INLINED.fullmatch(line):
-            inlined.append(_note(within, f"inlined from {within['function']}", cwd))
+            # (GCC counts columns in another way there)
+            inlined.append(_note(within, f"inlined from {within['function']}", cwd)._replace(column=0))
         elif not line.startswith(" "):
             inlined.clear()
     return [draft.finding(checker, tab_width) for draft in found]

@@ -27,7 +27,8 @@ def is_own_file(tree: KernelTree, directory: str) -> Callable[[str], bool]:
         if path.startswith("<"):
             return False  # (a macro of the command line)
         real = path if path.startswith(f"{directory}/") else os.path.realpath(path)
-        return real.startswith(f"{directory}/") or not real.startswith(foreign)
+        # (`#line 7 "parser.y"` names a file from nowhere: Kbuild's commands run in the kernel tree)
+        return real.startswith(f"{directory}/") or not (real.startswith(foreign) and os.path.exists(real))  # noqa: PTH110
 
     return is_own
 

@@ -1,9 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lines of the files that findings are in, each file read once."""
+"""Lines of the files that findings are in, each file read once.
+
+A source may say that its lines are of any file (`#line 1 "/dev/zero"`), so only regular files of a source's size are
+read.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from kbuildpy.files import open_regular
+
+_LIMIT = 1 << 24
+"""Bytes of the largest source that is read."""
 
 
 class SourceLines:
@@ -32,6 +42,8 @@ class SourceLines:
 
 def _lines_of(path: str) -> list[str]:
     try:
-        return Path(path).read_text(errors="surrogateescape").split("\n")
+        with os.fdopen(open_regular(Path(path)), "rb") as file:
+            content = file.read(_LIMIT + 1)
     except OSError:
         return []
+    return content.decode(errors="surrogateescape").split("\n") if len(content) <= _LIMIT else []

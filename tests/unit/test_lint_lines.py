@@ -66,13 +66,26 @@ def test_reads_a_compilers_lines() -> None:
 
 
 def test_a_finding_in_an_inlined_function_of_the_kernel_belongs_to_the_line_that_calls_it() -> None:
-    found = [
-        at_own_place(each, own, kernel_headers=False) for each in read_compiler_lines(INLINED, checker="cc", cwd="/m")
-    ]
-    assert (found[0].file, found[0].line, found[0].column) == ("/m/a.c", 11, 9)
+    read_lines = read_compiler_lines(INLINED, checker="cc", cwd="/m")
+    found = [at_own_place(each, own, kernel_headers=False) for each in read_lines]
+    assert (found[0].file, found[0].line, found[0].column) == ("/m/a.c", 11, 0)
     assert found[0].notes == ()
     # (and what follows is not in that function)
     assert (found[1].file, found[1].line) == ("/m/a.c", 48)
+    assert [note.text for note in read_lines[0].notes] == ["inlined from 'copy_it'", "inlined from 'init'"]
+    assert read_lines[1].notes == ()
+
+
+def test_a_step_in_an_inlined_function_is_at_the_line_that_calls_it() -> None:
+    text = (
+        "/m/a.c:1:1: warning: x [-Wanalyzer-x]\n"
+        "In function 'inner',\n    inlined from 'f' at /m/a.c:5:6:\n/k/x.h:9:9: note: (1) into\n"
+        "In function 'lost',\n    inlined from 'g' at /m/a.c:7:8:\n/m/a.c: In function 'g':\n"
+        "/k/x.h:2:2: warning: y\n"
+    )
+    first, second = read_compiler_lines(text, checker="fanalyzer", cwd="/m")
+    assert at_own_place(first, own, kernel_headers=False).notes == (FindingNote("/m/a.c", 5, 0, "(1) into"),)
+    assert second.notes == ()
 
 
 def test_a_finding_in_a_macro_of_the_kernel_belongs_to_the_line_that_uses_it() -> None:
@@ -162,16 +175,33 @@ def test_fanalyzer_leaves_the_compilers_warnings_to_cc_and_tells_errors() -> Non
     ]
 
 
-def test_sources_beside_the_module_directory_are_the_modules_and_headers_of_kernel_and_system_are_not() -> None:
-    is_own = is_own_file(KernelTree(Path("/k/objects"), Path("/k/source"), "6.1"), "/work/drv")
-    assert is_own("/work/drv/a.c")
-    assert is_own("/work/common/a.c")
-    assert not is_own("/k/source/include/linux/slab.h")
-    assert not is_own("/k/objects/include/generated/autoconf.h")
-    assert not is_own("/usr/lib/gcc/x86_64-linux-gnu/12/include/stdarg.h")
-    inside = is_own_file(KernelTree(Path("/k"), Path("/k"), "6.1"), "/k/drivers/usb")
-    assert inside("/k/drivers/usb/core.c")
-    assert not inside("/k/drivers/base/core.c")
+def test_sources_beside_the_module_directory_are_the_modules_and_headers_of_kernel_and_system_are_not(
+    tmp_path: Path,
+) -> None:
+    names = ("k/source/slab.h", "k/objects/autoconf.h", "k/source/drivers/usb/core.c", "common/a.c")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    tree = KernelTree(tmp_path / "k/objects", tmp_path / "k/source", "6.1")
+    is_own = is_own_file(tree, f"{tmp_path}/drv")
+    slab, autoconf, core, common = (str(tmp_path / name) for name in names)
+    assert is_own(f"{tmp_path}/drv/a.c")
+    assert is_own(common)
+    assert not is_own(slab)
+    assert not is_own(autoconf)
+    assert not is_own("/usr/lib/os-release")
+    (tmp_path / "link.h").symlink_to(slab)
+    assert not is_own(f"{tmp_path}/link.h")
+    inside = is_own_file(tree, f"{tmp_path}/k/source/drivers/usb")
+    assert inside(core)
+    assert not inside(slab)
+
+
+def test_a_file_that_a_line_directive_names_from_nowhere_is_the_modules(tmp_path: Path) -> None:
+    is_own = is_own_file(KernelTree(tmp_path, tmp_path, "6.1"), f"{tmp_path}/elsewhere")
+    assert is_own(f"{tmp_path}/parser.y")
+    (tmp_path / "parser.y").touch()
+    assert not is_own(f"{tmp_path}/parser.y")
 
 
 def test_a_compile_command_of_a_checker_writes_nothing_but_its_output() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,14 @@ def test_the_column_of_a_line_that_is_gone_stays(source: Path) -> None:
     assert SourceLines().character("/nowhere/a.c", 1, 7, 8) == 7
 
 
+def test_a_line_of_a_device_a_pipe_or_a_large_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(1 << 30)
+    for path in ("/dev/zero", tmp_path / "pipe", tmp_path / "large", tmp_path):
+        assert SourceLines().text(str(path), 1) == ""
+
+
 def test_a_baseline_knows_findings_whose_lines_moved_and_no_others(source: Path, tmp_path: Path) -> None:
     before = [finding(source), finding(source, 5)]
     file = tmp_path / "before.sarif"
@@ -130,8 +139,9 @@ def test_a_second_finding_of_a_kind_is_new(source: Path, tmp_path: Path) -> None
 def test_tells_each_finding_once_and_of_kernel_headers_only_errors(source: Path) -> None:
     header = finding(source, file="/k/x.h")
     error = finding(source, file="/k/x.h", level="error")
-    found = gathered(source, [finding(source), header, error, finding(source), header])
-    assert [each for each, _ in found.findings] == [finding(source), error]
+    other = finding(source, 5)
+    found = gathered(source, [finding(source), header, error, finding(source), header, other])
+    assert [each for each, _ in found.findings] == [finding(source), error, other]
     assert found.in_headers == 1
 
 
