@@ -14,6 +14,7 @@ _PACKAGE_OF_PROGRAM = {
     "strip": "binutils",
     "pahole": "pahole",
     "sparse": "sparse",
+    "spatch": "coccinelle",
     "depmod": "kmod",
     "modinfo": "kmod",
     "xz": "xz-utils",
@@ -26,9 +27,14 @@ _PACKAGE_OF_PROGRAM = {
 _LLVM_PROGRAM = re.compile(r"(ld\.lld|llvm-[a-z]+)((?:-\d+)?)")
 
 
+# Programs that Debian has no package of, and where they come from.
+_NOT_PACKAGED = {"smatch": "Debian has no package of it: build https://github.com/error27/smatch with make"}
+
+
 def install_hint(program: str) -> str:
-    """The command that installs `program` on a Debian system."""
-    return f"apt-get install {package_of(program)}"
+    """The command that installs `program` on a Debian system, or where it comes from."""
+    elsewhere = _NOT_PACKAGED.get(Path(program).name)
+    return elsewhere or f"apt-get install {package_of(program)}"
 
 
 def package_of(program: str) -> str:

@@ -5,8 +5,8 @@ Each command's file has `add_arguments(parser)`, `run(args) -> int` and `EXAMPLE
 when its command is called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography. A new
 command takes a file of its name here and a line in `COMMANDS`.
 
-- Commands: `new`, `init`, `build`, `watch`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`, `info`,
-  `decode`, `kernels`.
+- Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`,
+  `info`, `decode`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `check_output`: what `check` prints, in each format.
@@ -41,6 +41,7 @@ COMMANDS = {
     "init": "write the project files of SCons and DKMS for existing modules",
     "build": "build the modules of a directory, as `make -C KDIR M=DIR modules` does",
     "watch": "build the modules of a directory again whenever a file changes, and check or run them",
+    "lint": "run checkers (sparse, smatch, -fanalyzer, ...) over the sources of modules",
     "explain": "say where the flags of an object come from, or who exports a symbol",
     "check": "say whether a kernel's loader would accept modules, without loading them",
     "keygen": "make a key for signing modules, and its certificate",

@@ -19,9 +19,9 @@ class Say(Protocol):
     def __call__(self, line: str, /, *, error: bool = False) -> None: ...
 
 
-def with_bar(results: Iterator[Item], count: int, *, quiet: bool) -> tuple[Iterator[Item], Say]:
-    """`results`, of which there are `count`, with a progress bar on standard error if that is a terminal; and the
-    function that prints a line above the bar (an `error` on standard error)."""
+def with_bar(results: Iterator[Item], count: int, *, quiet: bool, unit: str = " modules") -> tuple[Iterator[Item], Say]:
+    """`results`, of which there are `count`, with a progress bar (in `unit`) on standard error if that is a terminal;
+    and the function that prints a line above the bar (an `error` on standard error)."""
 
     if quiet or count < BAR_FROM or not sys.stderr.isatty():
         return results, print_line
@@ -29,7 +29,7 @@ def with_bar(results: Iterator[Item], count: int, *, quiet: bool) -> tuple[Itera
 
     # (tqdm's monitor is a thread, and signing forks)
     tqdm.monitor_interval = 0
-    bar = tqdm(results, total=count, unit=" modules", leave=False, file=sys.stderr)
+    bar = tqdm(results, total=count, unit=unit, leave=False, file=sys.stderr)
 
     def print_above(line: str, /, *, error: bool = False) -> None:
         if error or sys.stdout.isatty():

@@ -22,5 +22,6 @@ step (`run_step`, `command` for the shell text, `rules` for their names, `prefix
 what the compiler is told, as far as clang reads it (`clang_options`). `lock` keeps two builds out of one output.
 
 Is an object up to date? Its `.cmd` file (`cmd_file`) says what it was made from; `freshness` finds the objects that a
-changed kernel header or CONFIG_ symbol makes stale. SCons asks `scons.project`, which adds changed sources.
+changed kernel header or CONFIG_ symbol makes stale. SCons asks `scons.project`, which adds changed sources. Which of a
+module's own headers a source includes: `included_headers`.
 """

@@ -5,10 +5,10 @@ env = Environment(tools=["default", "kbuild"])
 env.KernelModule("hello", ["hello.c"])
 env.Kbuild("third_party/v4l2loopback")
 
-Each builder is a file of its name: `kernel_module`, `kbuild`, `check_module`, `sign_module` (with `signers`),
-`install_modules` (with `install_index`), `run_module` (with `run_in_kernel`), `kernel_probe` (with `probed`). Their
-arguments are checked in `call_arguments`, `keywords` and `builder_call`; `variables` and `flags` say which are
-Kbuild's.
+Each builder is a file of its name: `kernel_module`, `kbuild`, `lint_module`, `check_module`, `sign_module` (with
+`signers`), `install_modules` (with `install_index`), `run_module` (with `run_in_kernel`), `kernel_probe` (with
+`probed`). Their arguments are checked in `call_arguments`, `keywords` and `builder_call`; `variables` and `flags` say
+which are Kbuild's.
 
 From below:
 - `actions`: an action with a signature, and how it gets on a node. `contents`: signatures of files. `sconsign`: SCons'
@@ -36,6 +36,7 @@ from typing import Any
 BUILDERS = {
     "KernelModule": ("kernel_module", "kernel_module"),
     "Kbuild": ("kbuild", "kbuild"),
+    "LintModule": ("lint_module", "lint_module"),
     "CheckModule": ("check_module", "check_module"),
     "SignModule": ("sign_module", "sign_module"),
     "InstallModules": ("install_modules", "install_modules"),

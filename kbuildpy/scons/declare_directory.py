@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.evaluation import evaluate, look_at
+from kbuildpy.kbuild.evaluation import Evaluation, evaluate, look_at
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.overlay_files import make_removable
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.source_copy import changed_sources
+from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.say import complain, say
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.find_group import find_group
@@ -53,7 +54,14 @@ def declare_directory(
     if plan.custom and project.read_only:
         declare_unmade(group, plan, layout, changed=changed_sources(directory, out))
     add_plan(group, plan, layout)
-    group.questions.append(Question(lambda goals: _ask_for_goals(env, group, directory, goals, variables=variables)))
+
+    def ask(goals: Sequence[str]) -> tuple[Plan, Layout]:
+        return _ask_for_goals(env, group, directory, goals, variables=variables)
+
+    def evaluate_for(answer: TreeAnswer, place: Path) -> Evaluation:
+        return evaluate(answer, directory, place, environ=project.environ, jobs=job_count(env))
+
+    group.questions.append(Question(ask, None, plan, evaluate_for))
     return group
 
 

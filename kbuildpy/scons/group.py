@@ -26,17 +26,23 @@ from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from kbuildpy.kbuild.directory_question import DirectoryQuestion
+    from kbuildpy.kbuild.evaluation import Evaluation
+    from kbuildpy.kbuild.tree_answer import TreeAnswer
     from kbuildpy.modpost.stage import ModpostResult
     from kbuildpy.origins.explain_object import ExplainedObject
 
 
 class Question(NamedTuple):
-    """How make is asked for single targets."""
+    """How make is asked about a directory, or about a declared module, once more: for single targets, for checkers."""
 
     ask: Callable[[Sequence[str]], tuple[Plan, Layout]]
     """Answers with the plan for single targets (below the directory), and its layout."""
     stems: frozenset[str] | None = None
     """The sources (below the directory, without an ending) that it knows; None: all in the directory."""
+    plan: Plan | None = None
+    """The plan for all of its modules."""
+    evaluate: Callable[[TreeAnswer, Path], Evaluation] | None = None
+    """Makes the plan for another answer of the same kernel tree, with files in a folder of its own."""
 
 
 class Group:
@@ -74,7 +80,7 @@ class Group:
     objects: dict[str, tuple[ObjectPlan, Layout]]
     """The objects of all plans, by their nominal names."""
     questions: list[Question]
-    """How make is asked for single targets: once for a directory, or once for each declared module."""
+    """How make is asked once more: a question for a directory, or one for each declared module."""
     linked: set[str]
     """The nominal names of module objects that are linked from others, and of single targets that are another form of a
     source: those that have nodes."""

@@ -75,7 +75,8 @@ def add_plan(group: Group, plan: Plan, layout: Layout) -> list[Any]:
     find_extra_symvers(group)
     made = [declare_module(group, module, layout) for module in plan.modules]
     group.targets += made
-    group.plans.append((plan, layout, made))
+    # (the caller may add to the list that it gets)
+    group.plans.append((plan, layout, list(made)))
     _name_targets(group, plan, made)
     return made
 

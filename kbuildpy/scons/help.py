@@ -30,6 +30,7 @@ _ALIASES = {
     "install": "install modules below INSTALL_MOD_PATH, and run depmod; -c install takes them away",
     "run": "load and remove modules in their kernel, in QEMU",
     "test": "the same with their tests",
+    "lint": "run checkers over the sources of modules",
 }
 
 

@@ -14,9 +14,11 @@ from typing import Any
 from kbuildpy.kbuild.ask_directory import ask_directory
 from kbuildpy.kbuild.declared import kbuild_file_text
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
+from kbuildpy.kbuild.evaluation import Evaluation
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.stamps import digest
+from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import stop_on_error
@@ -73,13 +75,23 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
             layout,
         )
 
+    kbuild_file = _declared_file(project, state, text)
+
+    def evaluate_for(answer: TreeAnswer, _: Path) -> Evaluation:
+        environ = project.environ
+        return Evaluation(
+            ask_directory(
+                answer, directory, environ=environ, below=below, kbuild_file=kbuild_file, coming_sources=coming
+            ),
+            layout,
+        )
+
     if project.tells_reasons:
-        kbuild_file = _declared_file(project, state, text)
         question = DirectoryQuestion(project.answer, directory, project.environ, below, kbuild_file, tuple(coming))
         place = declaration_place().rstrip(": ")
         group.declarations.update((item.target, (question, place)) for item in plan.objects)
     stems = (layout.relative(item.target).removesuffix(".o") for item in plan.objects)
-    group.questions.append(Question(ask, frozenset(stems)))
+    group.questions.append(Question(ask, frozenset(stems), plan, evaluate_for))
     return add_plan(group, plan, layout)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, own_contents, parse_cmd_file
+from kbuildpy.kbuild.included_headers import include_folders, own_headers, search_headers
 from kbuildpy.kbuild.job import Job
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
@@ -21,7 +22,6 @@ from kbuildpy.scons.actions import KbuildAction, set_implicit
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_actions import attach, command_action
 from kbuildpy.scons.group_modpost import prepare_modpost
-from kbuildpy.scons.headers import include_folders, own_headers, search_headers
 from kbuildpy.scons.options import is_silent
 from kbuildpy.similar import similar_file
 

@@ -18,6 +18,7 @@ MEANINGS = {"-k": {"kernels", "kernel"}, "-j": {"jobs"}, "-q": {"quiet"}, "-v": 
 # What works on modules; `run` has one guest at a time, and `info` is over at once.
 ON_MODULES = {
     "build": "kjqv",
+    "lint": "kjq",
     "check": "kjqv",
     "sign": "kjqv",
     "verify": "kjqv",
@@ -72,7 +73,7 @@ def test_each_help_has_two_examples_that_are_right(command: str, capsys: pytest.
 def test_no_jobs_are_a_wrong_call(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.ko").touch()
     for number in ("0", "-1"):
-        assert cli.main([command, str(tmp_path / ("." if command == "build" else "a.ko")), "-j", number]) == 2
+        assert cli.main([command, str(tmp_path / ("." if command in ("build", "lint") else "a.ko")), "-j", number]) == 2
         assert f"-j {number}: at least one job" in capsys.readouterr().err
 
 
@@ -101,6 +102,7 @@ def test_run_takes_directories(tmp_path: Path) -> None:
 
 EMPTY = {
     "build": ["DIR", "-o"],
+    "lint": ["DIR", "--sarif", "--baseline", "--scripts", "--cocci"],
     "check": ["FILE", "--script", "--cert"],
     "sign": ["FILE", "--key", "--cert", "--attach", "--manifest"],
     "verify": ["FILE", "--cert", "--cert-dir", "--mok", "--revoked", "--manifest"],

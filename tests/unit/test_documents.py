@@ -24,6 +24,7 @@ from kbuildpy.info.memory import ModuleMemory
 from kbuildpy.info.report import inspect
 from kbuildpy.kernel.exported_symbol import SymbolExport
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.lint.finding import Finding, FindingNote
 from kbuildpy.origins.explain_object import Flag
 from kbuildpy.origins.origin import Origin
 from kbuildpy.scons import BUILDERS
@@ -221,6 +222,13 @@ def test_explains_each_key_of_explain() -> None:
     tree = KernelTree(Path("/objects"), Path("/source"), "6.1")
     found = object_to_json("a.o", "a.c", tree, [flag])
     assert json_keys("kbuildpy explain") == found.keys() | found["flags"][0].keys()
+
+
+def test_explains_each_key_of_lint() -> None:
+    note = FindingNote("a.h", 1, 2, "there")
+    found = Finding("sparse", "a.c", 1, 2, "warning", "odd", "", notes=(note,)).to_json("6.1", str)
+    assert isinstance(found["notes"], list)
+    assert json_keys("kbuildpy lint") == found.keys() | found["notes"][0].keys()
 
 
 def test_explains_each_key_of_symbols() -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A module's own headers as nodes.
+"""A module's own headers: those of a `.cmd` file, and those that reading the sources finds.
 
-Kernel headers never become nodes (`kbuild.freshness`); a module's own few do, as everywhere in SCons. Which ones
-an object includes stands in its record. Before there is one, the sources are searched for `#include`s, so
-that headers which SCons itself generates are there in time and a shared cache of objects is asked rightly.
+Kernel headers are `freshness`'s; a module's own few are nodes, as everywhere in SCons. Which ones an object includes
+stands in its record. Before there is one, the sources are searched for `#include`s, so that headers which SCons itself
+generates are there in time and a shared cache of objects is asked rightly.
 """
 
 from __future__ import annotations

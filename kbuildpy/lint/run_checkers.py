@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs checkers over objects, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from kbuildpy.errors import CommandError
+from kbuildpy.lint.finding import Finding
+from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker
+from kbuildpy.lint.subjects import LintSubject
+from kbuildpy.parallel import in_threads
+from kbuildpy.run import run
+
+_TOLD = 4
+"""How many lines of a program that failed are told."""
+
+
+class PlannedRun(NamedTuple):
+    """A run that is to be made."""
+
+    checker: SourceChecker
+    """Whose it is."""
+    run: CheckRun
+    """The program to start."""
+
+
+class CheckOutcome(NamedTuple):
+    """What one run of a checker brought."""
+
+    checker: str
+    """The checker."""
+    findings: tuple[Finding, ...]
+    """What it found, in its order."""
+    failure: str = ""
+    """What went wrong with the program itself; "" for nothing."""
+
+
+def plan_runs(chosen: Sequence[tuple[SourceChecker, LintTools]], subjects: Sequence[LintSubject]) -> list[PlannedRun]:
+    """Every run of the `chosen` checkers over `subjects`."""
+    return [PlannedRun(checker, each) for checker, tools in chosen for each in checker.runs(subjects, tools)]
+
+
+def run_checkers(runs: Sequence[PlannedRun], *, jobs: int) -> Iterator[CheckOutcome]:
+    """The outcome of each of `runs`, in their order; `jobs` are made at a time.
+
+    Raises `KbuildError` for a program that cannot be started.
+    """
+    return in_threads(_outcome, runs, jobs=jobs, in_order=True)
+
+
+def _outcome(planned: PlannedRun) -> CheckOutcome:
+    checker, this = planned
+    about = this.about
+    cwd = this.cwd or about.cwd
+    done = run(this.argv, cwd=cwd, env=about.env, check=False, begin=about.begin(cwd))
+    if this.argv[:2] == ("sh", "-c") and done.returncode in (126, 127):
+        raise CommandError(f"{checker.name}: {done.error_text.strip()}", hint="the command is the kernel tree's")
+    text = "\n".join(part.decode(errors="surrogateescape") for part in (done.stderr, done.stdout))
+    if about.renames:
+        text = text.replace(*about.renames)
+    found = tuple(dict.fromkeys(checker.read(text, this)))
+    if done.returncode == 0 or (found and done.returncode > 0):
+        return CheckOutcome(checker.name, found)
+    how = f"was ended by signal {-done.returncode}" if done.returncode < 0 else f"failed with status {done.returncode}"
+    said = [line for line in text.splitlines() if line.strip()][-_TOLD:]
+    return CheckOutcome(checker.name, found, "\n".join([f"{this.shown}: {this.argv[0]} {how}", *said]))
