@@ -20,6 +20,7 @@ from kbuildpy.scons.find_group import find_group
 from kbuildpy.scons.find_project import find_project
 from kbuildpy.scons.group import Group, Question
 from kbuildpy.scons.group_nodes import add_plan
+from kbuildpy.scons.instruments import finish_instrumented, instrumented_plan
 from kbuildpy.scons.object_nodes import declare_unmade
 from kbuildpy.scons.options import is_dry_run, job_count
 from kbuildpy.scons.project import KernelProject
@@ -52,7 +53,8 @@ def declare_directory(
             complain("\n  ".join([f"kbuildpy: {empty.message}", *empty.hint.split("\n")]), whose=label.rstrip("/"))
     if plan.custom and project.read_only:
         declare_unmade(group, plan, layout, changed=changed_sources(directory, out))
-    add_plan(group, plan, layout)
+    plan = instrumented_plan(group, plan)
+    finish_instrumented(group, plan, layout, add_plan(group, plan, layout))
     group.questions.append(Question(lambda goals: _ask_for_goals(env, group, directory, goals, variables=variables)))
     return group
 

@@ -52,6 +52,8 @@ class Session:
 
     probes: dict[KernelProject, Any]
     """The probes that were declared for a project (`probed.ProjectProbes`)."""
+    instruments: dict[KernelProject, Any]
+    """What instrumented modules of a project are built with (`instruments.Instruments`)."""
 
     def __init__(
         self, *, top: Path, default_environment: Mapping[str, str], removes: bool, unread_arguments: set[str]
@@ -68,6 +70,7 @@ class Session:
         self.install_rules = {}
         self.signers = {}
         self.probes = {}
+        self.instruments = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()
 
@@ -97,16 +100,18 @@ class Session:
         *,
         check: bool = True,
         btf_threads: bool = False,
+        coverage: bool = False,
     ) -> KernelProject:
         """The project for `tree` under `variables` (for make) and `environ`; `check`: modules are checked after their
-        link; `btf_threads`: pahole runs as under make."""
-        key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())), check, btf_threads)
+        link; `btf_threads`: pahole runs as under make; `coverage`: modules are instrumented."""
+        given = (tuple(sorted(variables.items())), tuple(sorted(environ.items())))
+        key = (tree.objects, *given, check, btf_threads, coverage)
         if key not in self.projects:
             answer = ask_tree(tree, variables=variables, environ=environ, btf_threads=btf_threads)
             whose = tree.release if self.builds_for_several else ""
             for text in (answer.warnings, compiler_remark(answer)):
                 self.complain_once(text, whose=whose)
-            self.projects[key] = KernelProject(env, answer, environ, self.top, check=check)
+            self.projects[key] = KernelProject(env, answer, environ, self.top, check=check, coverage=coverage)
         return self.projects[key]
 
     def group_of(self, path: str) -> Group | None:
