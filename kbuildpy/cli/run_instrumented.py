@@ -46,8 +46,8 @@ class InstrumentedResults:
     results: Sequence[Result]
     """Those of the run without a failure."""
     faults: Sequence[FaultResult]
-    coverage: Coverage
-    """Empty unless it was asked for."""
+    coverage: Coverage | None
+    """None where it was not asked for; empty where all counters are lost."""
     place: Path | None
     """The folder with the files about it."""
 
@@ -61,16 +61,18 @@ class InstrumentedResults:
         objects = []
         for result in self.results:
             keys = result.to_json()
-            if result.name in self.coverage:
-                files = self.coverage[result.name]
-                keys["coverage"] = {
-                    **totals(files).to_json(),
-                    "files": [file.to_json() for file in files],
-                    "lcov": str(self.place / LCOV) if self.place else None,
-                    "html": str(self.place / PAGE) if self.place else None,
-                }
+            if self.coverage is not None:
+                keys["coverage"] = self._of(result.name)
             objects.append(keys)
         return [*objects, *(fault.to_json() for fault in self.faults)]
+
+    def _of(self, name: str) -> dict[str, object] | None:
+        """The coverage of one module; None where its counters are lost."""
+        files = (self.coverage or {}).get(name)
+        if files is None or self.place is None:
+            return None
+        paths = {"lcov": str(self.place / LCOV), "html": str(self.place / PAGE)}
+        return {**totals(files).to_json(), "files": [file.to_json() for file in files], **paths}
 
 
 def read_fail_nth(word: str | None) -> int | None:
@@ -144,6 +146,8 @@ def run_instrumented(
             tell(fault.as_text())
     _complain_of(seen, kernel)
     if not asked.coverage:
+        return InstrumentedResults(results, faults, None, None)
+    if not seen.counters:
         return InstrumentedResults(results, faults, {}, None)
     coverage, place = coverage_of(seen, builds), asked.place / kernel.release
     for line in write_coverage(coverage, place, kernel=kernel.release, base=Path.cwd()):
@@ -188,7 +192,8 @@ def _complain_of(seen: Seen, kernel: Kernel) -> None:
     """Say which counters are lost."""
     if seen.blind:
         boots = "a boot" if seen.blind == 1 else f"{seen.blind} boots"
-        complain(f"kbuildpy: {boots} of {kernel.release} ended before the counters were read: they are lost")
+        rest = "" if seen.counters else "; there are no others, so no coverage is told"
+        complain(f"kbuildpy: {boots} of {kernel.release} ended before the counters were read: they are lost{rest}")
     for name in seen.incomplete:
         complain(f"kbuildpy: {printable(name)}: some counters are lost: the guest had no memory for them (--memory)")
 

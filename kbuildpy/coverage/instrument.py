@@ -41,11 +41,6 @@ RULE = "kbuildpy_instrument"
 """The name of the step that links the object of a module once more."""
 
 
-def instrumented_place(out: Path) -> Path:
-    """Where instrumented modules go in place of the output directory `out`."""
-    return out.with_name(f"{out.name}-coverage")
-
-
 class Tools(NamedTuple):
     """What the objects of modules are linked with once more."""
 

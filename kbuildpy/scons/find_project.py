@@ -11,7 +11,7 @@ from typing import Any
 
 from SCons.Script import ARGUMENTS
 
-from kbuildpy.coverage.instrument import instrumented_place
+from kbuildpy.coverage.place import instrumented_place
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.keywords import directory_path
 from kbuildpy.scons.options import is_silent

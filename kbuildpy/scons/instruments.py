@@ -4,20 +4,20 @@ watches them in the guest, which is one more group."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kbuildpy.coverage.guest_module import check_compiler, gcov_of, make_tools, wrapped_in, write_sources
 from kbuildpy.coverage.instrument import Tools, instrumented
 from kbuildpy.coverage.record import GUEST, InstrumentedBuild, write_record
-from kbuildpy.kbuild.evaluation import evaluate
+from kbuildpy.kbuild.check_paths import has_kbuild_file
+from kbuildpy.kbuild.evaluation import evaluate, look_at
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.find_group import find_group
 from kbuildpy.scons.group import Group
-from kbuildpy.scons.group_nodes import add_plan, find_extra_symvers
+from kbuildpy.scons.group_nodes import add_plan
 from kbuildpy.scons.options import job_count
 from kbuildpy.scons.project import KernelProject
 
@@ -28,7 +28,7 @@ class Instruments:
     tools: Tools
     """What their objects are linked with."""
     group: Group | None
-    """The group of the module that watches; None in a run that makes nothing."""
+    """The group of the module that watches; None in a run that makes nothing, before one that does."""
     node: Any
     """The node of that module."""
 
@@ -42,44 +42,39 @@ class Instruments:
         self.group, self.node = None, None
         if makes:
             write_sources(place / "source", wrapped)
+        if has_kbuild_file(place / "source"):
             self.group = _declare(project, place / "source", place / "built")
             self.node = self.group.file(f"{self.group.out}/{GUEST}.ko")
 
 
-def instrumented_plan(group: Group, plan: Plan) -> Plan:
-    """`plan`, instrumented if the project of `group` is, with what that needs declared. Raises `KbuildError` for a
-    compiler that cannot."""
+def add_instrumented(group: Group, plan: Plan, layout: Layout) -> list[Any]:
+    """Declare the modules of `plan`, instrumented, with the module that watches them; their nodes. Raises `KbuildError`
+    for a compiler that cannot instrument."""
     project = group.project
-    if not project.coverage:
-        return plan
-    place = Path(group.out) / ".kbuildpy/instruments"
     known = session_of(project.env).instruments
     if project not in known:
-        known[project] = Instruments(project, place)
+        known[project] = Instruments(project, Path(group.out) / ".kbuildpy/instruments")
     instruments = known[project]
     if instruments.group is not None:
         group.extra_symbols[f"{instruments.group.out}/Module.symvers"] = None
-        find_extra_symvers(group)
-        write_record(_record(group, instruments))
-    return instrumented(plan, instruments.tools)
-
-
-def finish_instrumented(group: Group, plan: Plan, layout: Layout, made: Sequence[Any]) -> None:
-    """Let the modules of `plan`, whose nodes are `made`, come with the module that watches them, and the notes that the
-    compiler writes go and stay with their objects."""
-    if not group.project.coverage:
-        return
-    watching = session_of(group.project.env).instruments[group.project].node
-    if watching is not None:
-        group.project.env.Depends(list(made), watching)
+        if not project.read_only:
+            write_record(_record(group, instruments))
+    made = add_plan(group, instrumented(plan, instruments.tools), layout)
+    if instruments.node is not None:
+        project.env.Depends(made, instruments.node)
     for item in plan.objects:
+        # (the compiler writes notes beside the object, which a shared cache would not have)
         node = group.file(layout.actual(item.target))
-        group.project.env.Clean(node, f"{layout.actual(item.target).removesuffix('.o')}.gcno")
+        project.env.Clean(node, f"{layout.actual(item.target).removesuffix('.o')}.gcno")
         node.set_nocache()
+    return made
 
 
 def _declare(project: KernelProject, source: Path, out: Path) -> Group:
-    found = evaluate(project.answer, source, out, environ=project.environ, jobs=job_count(project.env))
+    if project.read_only:
+        found = look_at(project.answer, source, out, environ=project.environ)
+    else:
+        found = evaluate(project.answer, source, out, environ=project.environ, jobs=job_count(project.env))
     group = find_group(session_of(project.env), project, str(source), str(out))
     add_plan(group, found.plan, found.layout)
     return group

@@ -18,6 +18,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.stamps import digest
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.scons.add_modules import add_modules
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import stop_on_error
 from kbuildpy.scons.call_arguments import name_and_sources, refuse_missing
@@ -26,8 +27,6 @@ from kbuildpy.scons.find_group import find_group
 from kbuildpy.scons.find_project import find_project, output_root, variant_output
 from kbuildpy.scons.flags import flags_of
 from kbuildpy.scons.group import Question
-from kbuildpy.scons.group_nodes import add_plan
-from kbuildpy.scons.instruments import finish_instrumented, instrumented_plan
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unread import warn_of_unread
 from kbuildpy.scons.variables import FLAG_NAMES, has_flags
@@ -81,10 +80,7 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
         group.declarations.update((item.target, (question, place)) for item in plan.objects)
     stems = (layout.relative(item.target).removesuffix(".o") for item in plan.objects)
     group.questions.append(Question(ask, frozenset(stems)))
-    plan = instrumented_plan(group, plan)
-    made = add_plan(group, plan, layout)
-    finish_instrumented(group, plan, layout, made)
-    return made
+    return add_modules(group, plan, layout)
 
 
 def _kbuild_file_text(env: Any, name: str, paths: Sequence[str], given: Mapping[str, Any], *, probes: str) -> str:

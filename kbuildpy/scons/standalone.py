@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kbuildpy.coverage.instrument import instrumented_place
+from kbuildpy.coverage.place import instrumented_place
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kbuild.finished_build import find_finished, is_answered_alike
 from kbuildpy.kbuild.lock import lock_output

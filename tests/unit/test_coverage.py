@@ -15,7 +15,7 @@ from kbuildpy.coverage.faults import MOST, AllocatorCalls, chosen_calls, held_mo
 from kbuildpy.coverage.gcda import data_file, gcc_version
 from kbuildpy.coverage.gcov import measured
 from kbuildpy.coverage.guest_module import check_compiler, gcov_of
-from kbuildpy.coverage.instrument import Tools, instrumented, instrumented_place
+from kbuildpy.coverage.instrument import Tools, instrumented
 from kbuildpy.coverage.lcov import as_lcov
 from kbuildpy.coverage.observations import (
     AllocatorCall,
@@ -26,6 +26,7 @@ from kbuildpy.coverage.observations import (
     read_observations,
 )
 from kbuildpy.coverage.page import as_page
+from kbuildpy.coverage.place import instrumented_place
 from kbuildpy.coverage.record import InstrumentedBuild, build_of, write_record
 from kbuildpy.coverage.report import Counted, FileCoverage, FunctionCoverage, as_text, together
 from kbuildpy.errors import KbuildError, UsageError

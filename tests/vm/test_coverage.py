@@ -46,7 +46,7 @@ _FIRST, *_ = one_of("6.1", "6.12")
 
 
 def _params() -> list[Any]:
-    all_calls = [pytest.param((line, "all"), marks=pytest.mark.sweep) for line in ("6.1", "6.12", "arm64-6.1")]
+    all_calls = [pytest.param((line, "all"), marks=pytest.mark.sweep) for line in ("6.1", "6.12", "arm64")]
     return [pytest.param((_FIRST, _LEAKS), id=f"{_FIRST}-{_LEAKS}"), *all_calls]
 
 
@@ -135,20 +135,20 @@ def test_files_about_coverage_say_the_same(covered: Covered) -> None:
     assert not re.search(r"(src|href)=\"(?!#)", page)
 
 
-def test_a_second_run_builds_nothing_and_an_instrumented_module_is_for_run_alone(
-    covered: Covered, tmp_path: Path
-) -> None:
-    if "arm64" in covered.module["kernel"]:
-        pytest.skip("one machine is enough")
-    ko = covered.place / covered.module["file"]
-    assert ko.parent.parent.name == "build-coverage"
-    for words, said in (
-        (["run", ko], "instrumented"),
-        (["install", ko, "--root", tmp_path, "--no-depmod", "-k", covered.module["kernel"]], "not installed"),
-    ):
-        argv = [sys.executable, "-m", "kbuildpy", *words]
-        done = run(argv, cwd=covered.place, check=False)
-        assert done.returncode in (1, 2)
-        assert said in done.error_text
-        assert "Traceback" not in done.error_text
-    assert not list(tmp_path.rglob("*.ko"))
+@pytest.mark.sweep
+def test_scons_leaves_the_files_beside_the_module(tmp_path: Path) -> None:
+    tree = tree_called(_FIRST)
+    place = write_covered(tmp_path / "project")
+    (place / "Kbuild").unlink()
+    (place / "SConstruct").write_text(
+        'env = Environment(tools=["default", "kbuild"])\n'
+        'env.RunModule(env.KernelModule("covered", ["main.c", "pure.c"]), tests=["covered.sh"])\n'
+    )
+    done = run(["scons", "-Q", "COVERAGE=1", f"KDIR={tree.objects}", "test"], cwd=place, check=False, timeout=600)
+    assert done.returncode == 0, done.text + done.error_text
+    assert re.search(r"^coverage \(.*\): \d+ of \d+ lines", done.text, re.MULTILINE)
+    beside = place / "build-coverage" / tree.release / "covered.coverage"
+    counts = dict(re.findall(r"^DA:(\d+),(\d+)$", (beside / "lcov.info").read_text().split("pure.c")[1], re.MULTILINE))
+    expected = counts_in_a_program(tmp_path / "program")
+    assert {int(number): int(count) for number, count in counts.items()} == expected
+    assert (beside / "index.html").is_file()
