@@ -11,6 +11,7 @@ from pathlib import Path
 from kbuildpy.cli.build import on_standard_error
 from kbuildpy.coverage.faults import AllocatorCalls, FaultResult, chosen_calls, held_more
 from kbuildpy.coverage.files import LCOV, PAGE, Coverage, coverage_of, write_coverage
+from kbuildpy.coverage.gcov import require_gcov
 from kbuildpy.coverage.observations import Observations
 from kbuildpy.coverage.report import totals
 from kbuildpy.coverage.watched_run import Seen, builds_of, guest_of, run_watched
@@ -132,6 +133,8 @@ def run_instrumented(
             )
     build = next(iter(builds.values()))
     guest, seen = guest_of(build), Seen()
+    if asked.coverage:
+        require_gcov(build)
 
     def run(fail_nth: int) -> Iterator[Result]:
         found = run_watched(kernel, trials, settings, guest, seen, show=show, missing=missing, fail_nth=fail_nth)

@@ -38,6 +38,11 @@ def measured(objects: Sequence[CountedObject], build: InstrumentedBuild) -> list
     return together(files)
 
 
+def require_gcov(build: InstrumentedBuild) -> None:
+    """Raise `KbuildError` with what to install where gcov is missing."""
+    run([build.gcov, "--version"])
+
+
 def _notes(counted: CountedObject, build: InstrumentedBuild) -> bytes:
     """The notes of an object, which lie among the build's output. (The path comes from the guest.)"""
     path = Path(counted.path.removesuffix(".gcda") + ".gcno")
@@ -57,12 +62,16 @@ def _notes(counted: CountedObject, build: InstrumentedBuild) -> bytes:
 
 def _run(build: InstrumentedBuild, names: Sequence[str], place: Path) -> list[dict[str, Any]]:
     argv = [build.gcov, "--json-format", "--stdout", "--branch-probabilities", "--branch-counts", *names]
-    done = run(argv, cwd=place, env={**os.environ, "LC_ALL": "C"}, timeout=600)
-    said = done.error_text
-    if "mismatch" in said:
+    done = run(argv, cwd=place, env={**os.environ, "LC_ALL": "C"}, timeout=600, check=False)
+    said = done.error_text.strip()
+    if "mismatch" in said or "unexpected" in said:
         raise KbuildError(
-            f"{build.out}: {build.gcov} finds notes of another build than the module's: {said.strip().splitlines()[0]}",
+            f"{build.out}: {build.gcov} finds notes of another build than the module's: {said.splitlines()[0]}",
             hint="build again with --coverage, and run the modules from there",
+        )
+    if done.returncode:
+        raise KbuildError(
+            f"{build.gcov} failed with status {done.returncode}: {said}", hint="is it the compiler's own?"
         )
     if len(done.stdout) > _LARGEST:
         raise KbuildError(f"{build.gcov} printed {len(done.stdout) >> 20} MiB")

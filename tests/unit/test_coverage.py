@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import struct
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from kbuildpy.coverage.page import as_page
 from kbuildpy.coverage.place import instrumented_place
 from kbuildpy.coverage.record import InstrumentedBuild, build_of, write_record
 from kbuildpy.coverage.report import Counted, FileCoverage, FunctionCoverage, as_text, together
+from kbuildpy.coverage.watched_run import Seen
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.plan import BuildStep, ModulePlan, ObjectPlan, Plan
 from kbuildpy.kernel.instrumented import refuse_instrumented
@@ -51,6 +53,15 @@ call 2 vmalloc m_init+0x43/0x100 [m]
 failed 2 vmalloc m_init+0x43/0x100 [m]
 held 1
 unwatched 0""".splitlines()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program in a directory, the data file that it wrote, and what that says."""
+
+    place: Path
+    written: bytes
+    counted: CountedObject
 
 
 # --- What the guest saw
@@ -113,8 +124,11 @@ def test_adds_the_counters_of_two_boots() -> None:
 # --- Data files
 
 
-@pytest.mark.skipif(shutil.which("gcov-dump") is None, reason="needs gcc")
-def test_a_data_file_has_the_bytes_that_a_program_writes(tmp_path: Path) -> None:
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """A program that has counted."""
+    if shutil.which("gcov-dump") is None:
+        pytest.skip("needs gcc")
     source = "int twice(int x) { return x > 2 ? 2 * x : 0; }\nint not_called(void) { return 1; }\n"
     main = "int main(int c, char **v) { for (int i = 0; i < 300; i++) twice(i); return v[0] == 0; }\n"
     (tmp_path / "a.c").write_text(source + main)
@@ -128,28 +142,68 @@ def test_a_data_file_has_the_bytes_that_a_program_writes(tmp_path: Path) -> None
     functions = []
     for piece in text.split("FUNCTION ident=")[1:]:
         head = re.match(r"(\d+), lineno_checksum=0x(\w+), cfg_checksum=0x(\w+)", piece)
+        number = re.search(r"COUNTERS arcs (\d+) counts", piece)
         assert head
-        number = re.search(r"COUNTERS arcs (\d+) counts( \(all zero\))?", piece)
         assert number
         lines = re.findall(r": +\d+: ((?:\d+ )+)$", piece, re.MULTILINE)
-        counts = [int(word) for line in lines for word in line.split()]
-        counters = tuple(counts) or (0,) * int(number[1])
+        counters = tuple(int(word) for line in lines for word in line.split())
+        assert len(counters) == int(number[1])
         functions.append(CountedFunction(int(head[1]), int(head[2], 16), int(head[3], 16), counters))
-    made = data_file(CountedObject(version, stamp, checksum, "", tuple(functions)))
+    path = str(tmp_path / "program-a.gcda")
+    return Program(tmp_path, written, CountedObject(version, stamp, checksum, path, tuple(functions)))
+
+
+def test_a_data_file_means_to_gcov_what_a_program_writes(program: Program) -> None:
+    assert sum(any(function.counters) for function in program.counted.functions) == 2
+    argv = ["gcov", "--json-format", "--stdout", "program-a.gcda"]
+    expected = run(argv, cwd=program.place).stdout
+    made = data_file(program.counted)
+    (program.place / "program-a.gcda").write_bytes(made)
+    done = run(argv, cwd=program.place)
+    assert (done.stdout, done.error_text) == (expected, "")
     # (gcc writes a record of zeros as its negative length alone, and its summary has the largest counter)
-    assert run(["gcov", "--json-format", "--stdout", "program-a.gcda"], cwd=tmp_path).stdout == _gcov_of(made, tmp_path)
-    called = [function for function in functions if any(function.counters)]
-    assert len(called) == 2
-    for function in called:
+    assert made[:16] == program.written[:16]
+    for function in program.counted.functions:
         record = struct.pack(f"<{len(function.counters)}Q", *function.counters)
-        assert record in written
         assert record in made
-    assert made[:16] == written[:16]
+        assert record in program.written or not any(function.counters)
 
 
-def _gcov_of(contents: bytes, place: Path) -> bytes:
-    (place / "program-a.gcda").write_bytes(contents)
-    return run(["gcov", "--json-format", "--stdout", "program-a.gcda"], cwd=place).stdout
+def test_measures_the_files_that_are_not_the_kernels(program: Program) -> None:
+    build = InstrumentedBuild(program.place, Path("/elsewhere"), "gcov", (), Path("guest.ko"))
+    [file] = measured([program.counted], build)
+    assert file.path == str(program.place / "a.c")
+    assert {function.name: function.count for function in file.functions} == {"twice": 300, "not_called": 0, "main": 1}
+    assert {number: count > 0 for number, count in file.lines.items()} == {1: True, 2: False, 3: True}
+    assert sorted(file.branches[1]) == [3, 297]
+    assert measured([], build) == []
+    below = InstrumentedBuild(program.place, Path("/elsewhere"), "gcov", (program.place,), Path("guest.ko"))
+    assert measured([program.counted], below) == []
+    # (a module directory may lie in a kernel tree)
+    inside = InstrumentedBuild(program.place, program.place, "gcov", (program.place.parent,), Path("guest.ko"))
+    assert measured([program.counted], inside) == [file]
+
+
+def test_notes_of_another_build_are_an_error(program: Program) -> None:
+    build = InstrumentedBuild(program.place, program.place, "gcov", (), Path("guest.ko"))
+    other = replace(program.counted, stamp=program.counted.stamp + 1)
+    with pytest.raises(KbuildError, match="notes of another build"):
+        measured([other], build)
+    missing = InstrumentedBuild(program.place, program.place, "aarch64-linux-gnu-gcov-77", (), Path("guest.ko"))
+    with pytest.raises(KbuildError, match="aarch64-linux-gnu-gcov-77: program not found") as error:
+        measured([program.counted], missing)
+    assert error.value.hint == "apt-get install gcc-77-aarch64-linux-gnu"
+
+
+def test_a_boot_that_told_nothing_is_counted() -> None:
+    seen = Seen()
+    seen.take(None)
+    assert (seen.blind, seen.last, seen.counters) == (1, None, {})
+    seen.take([*SEEN, "module m", "lost"])
+    seen.take(SEEN)
+    assert list(seen.incomplete) == ["m"]
+    assert seen.counters["m"][0].functions[0].counters == (10, 0, 0, 510)
+    assert seen.last is not None
 
 
 def test_knows_the_version_of_gcc() -> None:
@@ -192,10 +246,11 @@ def test_counts_lines_functions_and_branches() -> None:
 
 
 def test_adds_what_several_objects_tell_of_a_file() -> None:
-    other = FileCoverage(FILE.path, {2: 1, 9: 1}, (FunctionCoverage("g", 7, 2),), {1: (0, 4)})
+    more = (FunctionCoverage("f", 1, 4), FunctionCoverage("g", 7, 2))
+    other = FileCoverage(FILE.path, {2: 1, 9: 1}, more, {1: (0, 4)})
     [both] = together([FILE, other])
     assert both.lines == {1: 1, 2: 1, 4: 0, 5: 3, 7: 0, 9: 1}
-    assert [(item.name, item.count) for item in both.functions] == [("f", 1), ("g", 2)]
+    assert [(item.name, item.count) for item in both.functions] == [("f", 5), ("g", 2)]
     assert both.branches == {1: (1, 4), 4: (0, 0)}
 
 
@@ -210,12 +265,15 @@ def test_a_tracefile_has_a_record_for_each_file() -> None:
 def test_a_page_escapes_what_comes_from_sources(tmp_path: Path) -> None:
     source = tmp_path / "a.c"
     source.write_text('int f;\n\t"<script>alert(1)</script>" \x1b[31m\n')
-    page = as_page([FileCoverage(str(source), {2: 0}, (), {})], kernel="<6.1>", modules=["m"], base=str(tmp_path))
+    page = as_page(
+        [FileCoverage(str(source), {2: 0}, (), {2: (0, 3, 0)})], kernel="<6.1>", modules=["m"], base=str(tmp_path)
+    )
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "&lt;6.1&gt;" in page
     assert "\x1b" not in page
     assert page.count('<tr class="missed"') == 1
+    assert "<td>2</td><td>0</td><td>1/3</td>" in page
     assert page.count('<tr class="none"') == 1
     missing = as_page([FILE], kernel="6.1", modules=["m"], base="/")
     assert "No such file or directory" in missing
