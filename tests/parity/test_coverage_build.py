@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_scons_puts_instrumented_modules_in_the_same_place(built: Built, tmp_pat
     declared = 'env.KernelModule("covered", ["main.c", "pure.c"])'
     (place / "SConstruct").write_text(f'env = Environment(tools=["default", "kbuild"])\n{declared}\n')
     (place / "Kbuild").unlink()
-    argv = ["scons", "-Q", "COVERAGE=1", f"KDIR={built.tree.objects}"]
+    argv = [sys.executable, "-m", "SCons", "-Q", "COVERAGE=1", f"KDIR={built.tree.objects}"]
     done = run(argv, cwd=place, check=False, timeout=300)
     assert done.returncode == 0, done.error_text
     [module] = (path for path in place.rglob("covered.ko"))

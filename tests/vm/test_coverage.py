@@ -144,7 +144,12 @@ def test_scons_leaves_the_files_beside_the_module(tmp_path: Path) -> None:
         'env = Environment(tools=["default", "kbuild"])\n'
         'env.RunModule(env.KernelModule("covered", ["main.c", "pure.c"]), tests=["covered.sh"])\n'
     )
-    done = run(["scons", "-Q", "COVERAGE=1", f"KDIR={tree.objects}", "test"], cwd=place, check=False, timeout=600)
+    done = run(
+        [sys.executable, "-m", "SCons", "-Q", "COVERAGE=1", f"KDIR={tree.objects}", "test"],
+        cwd=place,
+        check=False,
+        timeout=600,
+    )
     assert done.returncode == 0, done.text + done.error_text
     assert re.search(r"^coverage \(.*\): \d+ of \d+ lines", done.text, re.MULTILINE)
     beside = place / "build-coverage" / tree.release / "covered.coverage"
