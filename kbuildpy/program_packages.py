@@ -25,6 +25,8 @@ _PACKAGE_OF_PROGRAM = {
 
 # `LLVM=-15` appends the version to the names of programs, as Debian does to the names of packages.
 _LLVM_PROGRAM = re.compile(r"(ld\.lld|llvm-[a-z]+)((?:-\d+)?)")
+# Each compiler comes with its gcov.
+_GCOV = re.compile(r"(?:(?P<triplet>\w+-linux-gnu\w*)-)?gcov(?P<version>(?:-\d+)?)")
 
 
 # Programs that Debian has no package of, and where they come from.
@@ -46,4 +48,8 @@ def package_of(program: str) -> str:
     llvm = _LLVM_PROGRAM.fullmatch(name)
     if llvm:
         return ("lld" if llvm[1] == "ld.lld" else "llvm") + llvm[2]
+    gcov = _GCOV.fullmatch(name)
+    if gcov:
+        triplet = f"-{gcov['triplet'].replace('_', '-')}" if gcov["triplet"] else ""
+        return f"gcc{gcov['version']}{triplet}"
     return _PACKAGE_OF_PROGRAM.get(name, name)

@@ -32,6 +32,7 @@ EXAMPLES = (
     "kbuildpy build DIR x.i x.s drv.ko",
     "kbuildpy build DIR --compile-commands",
     "kbuildpy build DIR -n --explain",
+    "kbuildpy build DIR --coverage",
 )
 
 _DATABASE = "compile_commands.json"
@@ -67,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"write the compile commands for clangd and its kin to this file (default: DIR/{_DATABASE}), now and in "
         "each later build",
     )
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="build instrumented modules for `kbuildpy run --coverage`, in OUT-coverage (default: DIR/build-coverage)",
+    )
     parser.add_argument("--allow-empty", action="store_true", help="a Kbuild file without modules is not an error")
 
 
@@ -78,6 +84,10 @@ def run(args: argparse.Namespace) -> int:
     jobs = job_count(args) or os.cpu_count() or 1
     if args.format == "json" and (args.dry_run or args.clean):
         raise UsageError("--format json lists the modules that were built: leave out -n and -c")
+    if args.coverage and targets:
+        raise UsageError(f"--coverage instruments modules, not single targets ({targets[0]})", hint="leave one out")
+    if args.coverage and database:
+        raise UsageError("--compile-commands are those of a build without --coverage", hint="leave one out")
     if args.verbose:
         variables.setdefault("V", "1")
     if args.explain:
@@ -85,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     from kbuildpy.scons.standalone import build_directory
 
     results: list[dict[str, object]] = []
-    with _on_standard_error() if args.format == "json" else nullcontext():
+    with on_standard_error() if args.format == "json" else nullcontext():
         status = build_directory(
             directory,
             kernels=args.kernels,
@@ -102,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
             results=results if args.format == "json" else None,
             targets=targets,
             compile_commands=_place_of(database, directory),
+            coverage=args.coverage,
         )
     for result in results:
         print(json.dumps(result))
@@ -150,7 +161,7 @@ def _place_of(database: str | None, directory: Path) -> Path | None:
 
 
 @contextmanager
-def _on_standard_error() -> Iterator[None]:
+def on_standard_error() -> Iterator[None]:
     """Redirect standard output, also that of programs, to standard error."""
     sys.stdout.flush()
     kept = os.dup(1)

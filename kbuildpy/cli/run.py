@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.shared_options import add_format, add_kernels, add_quiet, add_verbose, named_path
@@ -19,6 +20,7 @@ from kbuildpy.debug.subjects import subject_of
 from kbuildpy.errors import KbuildError, UsageError, unexpected
 from kbuildpy.info.message_places import MessagePlace, message_queries, read_place
 from kbuildpy.info.report import messages_of
+from kbuildpy.kernel.instrumented import is_instrumented
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.printable import printable
 from kbuildpy.vm.describe import as_text, describe_test
@@ -30,10 +32,14 @@ from kbuildpy.vm.result import Result, damaged
 from kbuildpy.vm.session import Settings, run_modules
 from kbuildpy.vm.trial import Trial, read_trial
 
+if TYPE_CHECKING:
+    from kbuildpy.cli.run_instrumented import Asked
+
 EXAMPLES = (
     "kbuildpy run hello.ko -k 6.1.0-56-amd64",
     "kbuildpy run BUILD --test tests/demo.sh --format junit",
     "kbuildpy run drv.ko --module 'i2c-stub chip_addr=0x48' -- ls /dev",
+    "kbuildpy run DIR --coverage --fail-nth all --test tests/demo.sh",
 )
 
 
@@ -129,6 +135,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=named_path,
         help="write the commands for gdb into FILE, for `gdb -x FILE`; with --gdb",
     )
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="tell which lines of the modules were reached; of a directory with a Kbuild file, instrumented modules "
+        "are built, and a FILE is one of `kbuildpy build --coverage`",
+    )
+    parser.add_argument(
+        "--coverage-output",
+        metavar="DIR",
+        type=named_path,
+        help="where lcov.info and index.html go, in a folder for each kernel (default: coverage)",
+    )
+    parser.add_argument(
+        "--fail-nth",
+        metavar="N|all",
+        help="let the modules' Nth call of an allocator fail, or all of them, one after the other, each in a boot of "
+        "its own; for the same modules as --coverage",
+    )
     add_verbose(parser, "also show the kernel's log of its start")
     add_quiet(parser, "do not show the kernel's log")
     add_format(
@@ -141,40 +165,113 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the modules, each in its kernels; 0 if there were no complaints."""
     settings = _settings(args)
-    args.files = _files(args.files)
+    asked = _asked(args)
+    if asked:
+        from kbuildpy.cli.run_instrumented import instrumented_files  # (for --coverage and --fail-nth only)
+
+        args.files = instrumented_files(args.files, args.kernels, quiet=args.quiet)
+    else:
+        args.files = _files(args.files)
     parameters = _parameters(args.params, args.files)
     places = [read_place(word) for word in args.dyndbg_at]
     if places and args.dyndbg:
         raise UsageError("--dyndbg turns on all messages, --dyndbg-at some of them", hint="remove one of the two")
     trials, results = _read(args.files, parameters)
     trials = _with_messages(trials, places) if places else trials
+    if not asked:
+        _refuse_instrumented(trials)
     plan = _plan(args.kernels, trials)
     if len(plan) > 1 and (settings.keep or settings.gdb):
         option = "--keep" if settings.keep else "--gdb"
         raise UsageError(f"{option} with {len(plan)} kernels: one at a time", hint="name one with -k")
-    done: list[Result] = []
     missing = [result.name for result in results]
     explain = explainer([subject_of(trial.image, trial.file) for trial in trials], Path.cwd())
-    for group in chain([results], _run(plan, settings, missing, quiet=args.quiet)):
-        of_kernel = []
-        for found in group:
-            result = with_places(found, explain)
-            of_kernel.append(result)
-            if args.format == "text":
-                print(as_text(result), flush=True)
-            elif args.format == "json":
-                print(json.dumps(result.to_json()), flush=True)
-        if args.format == "text" and of_kernel:
-            for test in of_kernel[0].tests:
-                print(describe_test(test, of_kernel[0].kernel), flush=True)
-        done += of_kernel
+    done = _print_results(results, args.format)
+    sound = True
+    for kernel, chosen in plan:
+        show = _begin(kernel, settings, quiet=args.quiet)
+        if asked:
+            from kbuildpy.cli.run_instrumented import run_instrumented
+
+            # (an object of JSON has what was reached in all boots)
+            own = "" if args.format == "json" else args.format
+            found = run_instrumented(
+                kernel,
+                chosen,
+                settings,
+                asked,
+                explain=explain,
+                show=show,
+                missing=missing,
+                take=functools.partial(_print_results, form=own),
+                tell=_tell if args.format == "text" else lambda text: None,
+            )
+            sound = sound and found.passed
+            done += found.results
+            if args.format == "json":
+                _tell("\n".join(map(json.dumps, found.to_json())))
+        else:
+            ran = run_modules(kernel, chosen, settings, show=show, missing=missing)
+            done += _print_results((with_places(each, explain) for each in ran), args.format)
     if args.format == "junit":
         from kbuildpy.vm.junit import as_junit
 
         print(as_junit(done))
     elif args.format == "text" and len(done) > 1:
         print(f"{sum(result.content for result in done)} of {len(done)} without complaint", file=sys.stderr)
-    return 0 if all(result.passed for result in done) else 1
+    return 0 if sound and all(result.passed for result in done) else 1
+
+
+def _print_results(results: Iterable[Result], form: str) -> list[Result]:
+    """`results` of one kernel, each printed in a format when there is one; the tests' last, in text."""
+    found = []
+    for result in results:
+        found.append(result)
+        if form == "text":
+            _tell(as_text(result))
+        elif form == "json":
+            _tell(json.dumps(result.to_json()))
+    if form == "text" and found:
+        for test in found[0].tests:
+            _tell(describe_test(test, found[0].kernel))
+    return found
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)
+
+
+def _begin(kernel: Kernel, settings: Settings, *, quiet: bool) -> Callable[[bytes], None]:
+    """Where the log of `kernel` goes; says that it is booted."""
+    show: Callable[[bytes], None] = (lambda chunk: None) if quiet and not (settings.keep or settings.gdb) else _show
+    show(f"kbuildpy: booting {printable(kernel.release)} ({printable(str(kernel.image))})\n".encode())
+    return show
+
+
+def _asked(args: argparse.Namespace) -> Asked | None:
+    """What is asked of instrumented modules, if anything is."""
+    if not args.coverage and args.fail_nth is None:
+        if args.coverage_output:
+            raise UsageError("--coverage-output is for --coverage", hint="add --coverage")
+        return None
+    from kbuildpy.cli.run_instrumented import Asked, read_fail_nth
+
+    fail_nth = read_fail_nth(args.fail_nth)
+    if fail_nth is not None and (args.keep or args.gdb):
+        raise UsageError("--fail-nth boots again and again: leave out --keep and --gdb")
+    if args.coverage_output and not args.coverage:
+        raise UsageError("--coverage-output is for --coverage", hint="add --coverage")
+    return Asked(args.coverage, fail_nth, args.coverage_output or Path("coverage"))
+
+
+def _refuse_instrumented(trials: Sequence[Trial]) -> None:
+    """Refuse modules that cannot be loaded without the module that watches them (`UsageError`)."""
+    for trial in trials:
+        if is_instrumented(trial.image):
+            raise UsageError(
+                f"{trial.file}: instrumented: it cannot be loaded without the module that watches it",
+                hint="add --coverage or --fail-nth, or name the module of a build without --coverage",
+            )
 
 
 def _files(named: Sequence[Path]) -> list[Path]:
@@ -186,16 +283,6 @@ def _files(named: Sequence[Path]) -> list[Path]:
     if not found:
         raise UsageError(f"no modules below {', '.join(map(str, named))}")
     return list(dict.fromkeys(found))
-
-
-def _run(
-    plan: Sequence[tuple[Kernel, list[Trial]]], settings: Settings, missing: Sequence[str], *, quiet: bool
-) -> Iterator[Iterable[Result]]:
-    """The results of each kernel, one after the other; `missing` are modules that could not be read."""
-    for kernel, chosen in plan:
-        say = (lambda chunk: None) if quiet and not (settings.keep or settings.gdb) else _show
-        say(f"kbuildpy: booting {printable(kernel.release)} ({printable(str(kernel.image))})\n".encode())
-        yield run_modules(kernel, chosen, settings, show=say, missing=missing)
 
 
 def _read(files: Sequence[Path], parameters: Mapping[Path, str]) -> tuple[list[Trial], list[Result]]:

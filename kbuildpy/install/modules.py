@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.instrumented import refuse_instrumented
 from kbuildpy.kernel.module_files import walk_modules
 from kbuildpy.kernel.module_identity import built_for
 
@@ -91,8 +92,10 @@ def built_release(module: Path) -> str:
 
 def check_release(module: Path, release: str) -> None:
     """Refuse a file that is no module, or one of another release (`KbuildError`), as the kernel would
-    (kernel/module/main.c: check_modinfo)."""
-    built = built_release(module)
+    (kernel/module/main.c: check_modinfo); and an instrumented module."""
+    image = ModuleImage.from_path(module)
+    refuse_instrumented(image.contents, module, doing="installed")
+    built = built_for(image)
     if not built:
         raise KbuildError(
             f"{module}: not a kernel module (no release in its vermagic)",

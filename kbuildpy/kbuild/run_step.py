@@ -19,6 +19,8 @@ from kbuildpy.kbuild.prefix_maps import carried_over, records_macros
 from kbuildpy.kbuild.rules import COMPILE_RULES, LINK_RULES, SINGLE_RULES
 from kbuildpy.run import how_it_failed
 
+_DISABLED = re.compile(r"(?<!\S)-fdisable-tree-(\w+)")
+
 
 def run_step(job: Job, step: BuildStep) -> None:
     """Run `step` of `job`. Raises `CommandError` when it fails; the program has said why on standard error."""
@@ -65,8 +67,18 @@ def _run_text(job: Job, text: str, extra: Sequence[str] = ()) -> int:
         extra=extra,
         verbose=job.verbose,
         begin=entry(layout.overlay, job.cwd) if layout.overlay else None,
-        renames=layout.renames,
+        renames=layout.renames or _without_note(text),
         whose=job.whose,
+    )
+
+
+def _without_note(text: str) -> tuple[str, str] | None:
+    """What GCC says in every compilation in which a pass is disabled, to be left out."""
+    found = _DISABLED.search(text)
+    return (
+        (f"cc1: note: disable pass tree-{found[1]} for functions in the range of [0, 4294967295]\n", "")
+        if found
+        else None
     )
 
 

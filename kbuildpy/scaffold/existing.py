@@ -183,7 +183,12 @@ def _in_order(directory: Path, builds: list[FoundBuild]) -> tuple[FoundBuild, ..
 
 
 def _is_looked_into(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and path.name not in ("build", "debian") and path.name[0] != "."
+    return (
+        path.is_dir()
+        and not path.is_symlink()
+        and path.name not in ("build", "build-coverage", "debian")
+        and path.name[0] != "."
+    )
 
 
 def _below(directory: Path, call: KbuildCall) -> str | None:

@@ -42,7 +42,9 @@ def init_changes(existing: Existing, *, force: bool = False) -> list[Change]:
         Change("dkms.conf", "kept") if kept else Change("dkms.conf", "new", _rendered("dkms.conf", existing))
     )
     changes.append(_added(directory, "README.md", _rendered("README.md", existing), marker=_HEADING, gap="\n"))
-    changes.append(_added(directory, ".gitignore", b"/build/\n.sconsign*\n", marker="/build/"))
+    changes.append(
+        _added(directory, ".gitignore", b"/build/\n/build-coverage/\n/coverage/\n.sconsign*\n", marker="/build/")
+    )
     return changes
 
 

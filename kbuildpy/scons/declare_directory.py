@@ -16,11 +16,11 @@ from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.source_copy import changed_sources
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.say import complain, say
+from kbuildpy.scons.add_modules import add_modules
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.find_group import find_group
 from kbuildpy.scons.find_project import find_project
 from kbuildpy.scons.group import Group, Question
-from kbuildpy.scons.group_nodes import add_plan
 from kbuildpy.scons.object_nodes import declare_unmade
 from kbuildpy.scons.options import is_dry_run, job_count
 from kbuildpy.scons.project import KernelProject
@@ -53,7 +53,7 @@ def declare_directory(
             complain("\n  ".join([f"kbuildpy: {empty.message}", *empty.hint.split("\n")]), whose=label.rstrip("/"))
     if plan.custom and project.read_only:
         declare_unmade(group, plan, layout, changed=changed_sources(directory, out))
-    add_plan(group, plan, layout)
+    add_modules(group, plan, layout)
 
     def ask(goals: Sequence[str]) -> tuple[Plan, Layout]:
         return _ask_for_goals(env, group, directory, goals, variables=variables)

@@ -11,6 +11,7 @@ from typing import Any
 
 from SCons.Script import ARGUMENTS
 
+from kbuildpy.coverage.place import instrumented_place
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.keywords import directory_path
 from kbuildpy.scons.options import is_silent
@@ -43,12 +44,13 @@ def find_plain_project(env: Any, variables: Mapping[str, Any]) -> KernelProject:
     if not check:
         given.pop("CHECK", None)
         environ.pop("CHECK", None)
-    btf_threads = chosen("BTF_THREADS") not in ("", "0")
-    fast = chosen("FAST") not in ("", "0")
+    btf_threads, fast, coverage = (chosen(name) not in ("", "0") for name in ("BTF_THREADS", "FAST", "COVERAGE"))
     for place in (given, environ):
-        place.pop("BTF_THREADS", None)
-        place.pop("FAST", None)
-    return session.project(env, tree, given, environ, check=check, btf_threads=btf_threads, fast=fast)
+        for name in ("BTF_THREADS", "FAST", "COVERAGE"):
+            place.pop(name, None)
+    return session.project(
+        env, tree, given, environ, check=check, btf_threads=btf_threads, fast=fast, coverage=coverage
+    )
 
 
 def _named_kernel(env: Any, variables: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[str, str]:
@@ -65,10 +67,17 @@ def _named_kernel(env: Any, variables: Mapping[str, Any], arguments: Mapping[str
 
 
 def output_root(env: Any, project: KernelProject, variables: Mapping[str, Any]) -> Path:
-    """Where modules for the kernel of `project` come out: KBUILD_OUT, or build/, and the release."""
+    """Where modules for the kernel of `project` come out: KBUILD_OUT, or build/, and the release. Instrumented modules
+    never mix with others."""
     given, typed = variables.get("KBUILD_OUT"), ARGUMENTS.get("KBUILD_OUT")
     if given is None and typed is not None:
         root = directory_path(env, typed, typed=True, call="KBUILD_OUT")
     else:
         root = directory_path(env, given or env.get("KBUILD_OUT") or "#build", typed=False, call="KBUILD_OUT")
-    return Path(root) / project.tree.release
+    return (instrumented_place(Path(root)) if project.coverage else Path(root)) / project.tree.release
+
+
+def variant_output(folder: Any, project: KernelProject) -> Path:
+    """The same for modules of a VariantDir(), whose node is `folder`."""
+    place = Path(folder.get_abspath())
+    return (instrumented_place(place) if project.coverage else place) / project.tree.release

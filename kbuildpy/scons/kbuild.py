@@ -13,7 +13,7 @@ from kbuildpy.scons.builder_call import stop_on_error
 from kbuildpy.scons.call_arguments import kbuild_directories
 from kbuildpy.scons.declare_directory import declare_directory
 from kbuildpy.scons.file_node import file_node
-from kbuildpy.scons.find_project import find_project, output_root
+from kbuildpy.scons.find_project import find_project, output_root, variant_output
 
 
 def kbuild(env: Any, directory: Any = None, *, source: Any = None, target: Any = None, **variables: Any) -> list[Any]:
@@ -40,7 +40,7 @@ def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:
     folder = Path(source.get_abspath())
     folder = folder.resolve() if folder.is_dir() else folder
     if source != node:
-        out = Path(node.get_abspath()) / project.tree.release
+        out = variant_output(node, project)
     else:
         inside = top in folder.parents
         below = folder.relative_to(top) if inside else Path(folder.name)

@@ -20,15 +20,15 @@ from kbuildpy.kbuild.plan import Plan
 from kbuildpy.kbuild.stamps import digest
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.scons.add_modules import add_modules
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import stop_on_error
 from kbuildpy.scons.call_arguments import name_and_sources, refuse_missing
 from kbuildpy.scons.declaration_place import declaration_place
 from kbuildpy.scons.find_group import find_group
-from kbuildpy.scons.find_project import find_project, output_root
+from kbuildpy.scons.find_project import find_project, output_root, variant_output
 from kbuildpy.scons.flags import flags_of
 from kbuildpy.scons.group import Question
-from kbuildpy.scons.group_nodes import add_plan
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unread import warn_of_unread
 from kbuildpy.scons.variables import FLAG_NAMES, has_flags
@@ -57,7 +57,7 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     folder = Path(here.srcnode().get_abspath()).resolve()
     inside = not variant and (folder == session.top or session.top in folder.parents)
     directory = session.top if inside else folder
-    out = Path(here.get_abspath(), project.tree.release) if variant else output_root(env, project, variables)
+    out = variant_output(here, project) if variant else output_root(env, project, variables)
     paths, coming = _source_paths(nodes, folder)
     text = _kbuild_file_text(env, name, paths, given, probes=project.probes)
     below = str(folder.relative_to(directory)) if folder != directory else ""
@@ -92,7 +92,7 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
         group.declarations.update((item.target, (question, place)) for item in plan.objects)
     stems = (layout.relative(item.target).removesuffix(".o") for item in plan.objects)
     group.questions.append(Question(ask, frozenset(stems), plan, evaluate_for))
-    return add_plan(group, plan, layout)
+    return add_modules(group, plan, layout)
 
 
 def _kbuild_file_text(env: Any, name: str, paths: Sequence[str], given: Mapping[str, Any], *, probes: str) -> str:

@@ -98,7 +98,7 @@ def _finished(run: RunInProgress) -> FinishedBuild | None:
     if searched is None and not KNOWN_NAMES.issuperset(request.variables):
         return None
     changeable = [(group, plan) for group in groups for plan, _, _ in group.plans if plan.changeable]
-    if changeable and {"BTF_THREADS", "CHECK", "FAST"} & (request.variables.keys() | environ.keys()):
+    if changeable and {"BTF_THREADS", "CHECK", "COVERAGE", "FAST"} & (request.variables.keys() | environ.keys()):
         return None
     searched_folders, searched_files = searched or ([], [])
     folders = {*searched_folders, *(folder for plan in plans for folder in plan.listed)}

@@ -89,7 +89,7 @@ class ProjectProbes:
                     raise
                 variables = {}
             answer = _with_variables(plain.answer, variables, unset=[probe.name for probe in self.probes])
-            project = KernelProject(env, answer, plain.environ, plain.top, check=plain.check)
+            project = KernelProject(env, answer, plain.environ, plain.top, check=plain.check, coverage=plain.coverage)
             project.probes = str(self.out / FOLDER)
             session_of(env).projects[digest(str(self.out)), plain] = project
             if not plain.read_only:

@@ -48,14 +48,25 @@ class KernelProject:
     """With FAST=1, the headers that sources begin with."""
     probes: str
     """The folder of the header with the answers to its probes; "" where there are none."""
+    coverage: bool
+    """Its modules are instrumented (COVERAGE=1)."""
 
     def __init__(
-        self, env: Any, answer: TreeAnswer, environ: Mapping[str, str], top: Path, *, check: bool, fast: bool = False
+        self,
+        env: Any,
+        answer: TreeAnswer,
+        environ: Mapping[str, str],
+        top: Path,
+        *,
+        check: bool,
+        fast: bool = False,
+        coverage: bool = False,
     ) -> None:
         self.answer = answer
         self.environ = environ
         self.top = top
         self.check = check
+        self.coverage = coverage
         self.probes = ""
         self.dry_run = is_dry_run(env)
         self.read_only = self.dry_run or is_cleaning(env)

@@ -12,6 +12,7 @@ from kbuildpy.debug.explain import explainer
 from kbuildpy.debug.subjects import subject_of
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import replacing
+from kbuildpy.kernel.instrumented import is_instrumented
 from kbuildpy.kernel.module_files import module_name
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
@@ -45,7 +46,12 @@ def run_in_kernel(
     tests = tuple(replace(read_test(file), name=name) for file, name in programs)
     ready = replace(settings, tests=tests)
     explain = explainer([subject_of(trial.image, trial.file) for trial in trials], Path.cwd())
-    found = run_modules(kernel, trials, ready, show=lambda chunk: None)
+    if any(is_instrumented(trial.image) for trial in trials):
+        from kbuildpy.scons.run_covered import run_covered  # (for instrumented modules only)
+
+        found = run_covered(kernel, trials, ready)
+    else:
+        found = run_modules(kernel, trials, ready, show=lambda chunk: None)
     results = {result.file: with_places(result, explain) for result in found}
     done = next(iter(results.values())).tests
     for test in done:

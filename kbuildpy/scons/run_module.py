@@ -22,7 +22,7 @@ from kbuildpy.scons.find_project import find_project
 from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.keywords import file_nodes, flag, parameters_by_module, texts, whole_number
 from kbuildpy.scons.project import KernelProject
-from kbuildpy.scons.run_reports import failed_report_of, report_of
+from kbuildpy.scons.run_reports import coverage_place, failed_report_of, report_of
 
 if TYPE_CHECKING:
     from kbuildpy.vm.session import Settings
@@ -143,8 +143,9 @@ def _declare(
         # By default, SCons builds all targets in a directory.
         env.Ignore(report.dir, report)
         failed = file_node(env, failed_report_of(Path(node.get_abspath())))
-        env.Clean(report, failed)
-        clean_with(env, node, report, failed)
+        covered = str(coverage_place(Path(node.get_abspath())))
+        env.Clean(report, [failed, covered])
+        clean_with(env, node, report, failed, covered)
     return [reports[node] for node in groups]
 
 

@@ -14,3 +14,9 @@ def report_of(module: Path) -> Path:
 def failed_report_of(module: Path) -> Path:
     """The report of one that something was wrong with."""
     return module.with_suffix(".run-failed.log")
+
+
+def coverage_place(module: Path) -> Path:
+    """The folder with the files about coverage of instrumented modules that run together, of which this is the first
+    one."""
+    return module.with_suffix(".coverage")

@@ -54,6 +54,8 @@ class Session:
 
     probes: dict[KernelProject, Any]
     """The probes that were declared for a project (`probed.ProjectProbes`)."""
+    instruments: dict[KernelProject, Any]
+    """What instrumented modules of a project are built with (`instruments.Instruments`)."""
 
     def __init__(
         self, *, top: Path, default_environment: Mapping[str, str], removes: bool, unread_arguments: set[str]
@@ -70,6 +72,7 @@ class Session:
         self.install_rules = {}
         self.signers = {}
         self.probes = {}
+        self.instruments = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
         self._told: set[str] = set()
 
@@ -100,10 +103,12 @@ class Session:
         check: bool = True,
         btf_threads: bool = False,
         fast: bool = False,
+        coverage: bool = False,
     ) -> KernelProject:
         """The project for `tree` under `variables` (for make) and `environ`; `check`: modules are checked after their
-        link; `btf_threads`: pahole runs as under make; `fast`: sources are compiled behind precompiled headers."""
-        settings = (check, btf_threads, fast)
+        link; `btf_threads`: pahole runs as under make; `fast`: sources are compiled behind precompiled headers;
+        `coverage`: modules are instrumented."""
+        settings = (check, btf_threads, fast, coverage)
         key = (tree.objects, tuple(sorted(variables.items())), tuple(sorted(environ.items())), *settings)
         if key not in self.projects:
             answer = ask_tree(tree, variables=variables, environ=environ, btf_threads=btf_threads)
@@ -112,7 +117,9 @@ class Session:
                 self.complain_once(text, whose=whose)
             if fast:
                 self.complain_once(_FAST, whose=whose)
-            self.projects[key] = KernelProject(env, answer, environ, self.top, check=check, fast=fast)
+            self.projects[key] = KernelProject(
+                env, answer, environ, self.top, check=check, fast=fast, coverage=coverage
+            )
         return self.projects[key]
 
     def group_of(self, path: str) -> Group | None:

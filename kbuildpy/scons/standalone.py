@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kbuildpy.coverage.place import instrumented_place
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_output_name
 from kbuildpy.kbuild.finished_build import find_finished, is_answered_alike
 from kbuildpy.kbuild.lock import lock_output
@@ -35,13 +36,15 @@ def build_directory(
     results: list[dict[str, object]] | None = None,
     targets: Sequence[str] = (),
     compile_commands: Path | None = None,
+    coverage: bool = False,
 ) -> int:
     """Build every module of the Kbuild file in `directory` for `kernels`, into `out`/RELEASE; the exit status.
 
     `variables` are for make; KDIR among them chooses the kernel tree when `kernels` names none. `options` are
     SCons' own. No modules for a kernel are a failure unless `allow_empty`. `results` gets an object for each module and
     kernel. `targets` are single targets (paths below the directory) to make in place of all modules.
-    `compile_commands` is a file to write compile commands for editors to, by this build and the next ones.
+    `compile_commands` is a file to write compile commands for editors to, by this build and the next ones. With
+    `coverage` the modules are instrumented, and go to another place (`instrumented_place`).
     Raises `KbuildError`.
     """
     check_directory_name(directory)
@@ -49,15 +52,15 @@ def build_directory(
     check_directory_name(physical)
     check_kbuild_file(physical)
     place = (out or physical / "build").absolute()
+    place = instrumented_place(place) if coverage else place
     check_output_name(place)
     found = resolve(kernels, Need.TREE, variables=variables, environ=os.environ)
     trees = tuple(kernel.the_tree() for kernel in found)
     if not kernels and not found[0].by_kdir:
         complain(f"kbuildpy: {found[0].reason}")
+    given = {**variables, **({"COVERAGE": "1"} if coverage else {})}
     below = [target_below(physical, word, base=physical) for word in targets]
-    request = BuildRequest(
-        physical, str(directory), place, trees, dict(variables), jobs, options, below, compile_commands
-    )
+    request = BuildRequest(physical, str(directory), place, trees, given, jobs, options, below, compile_commands)
     began_ns = time.time_ns()
     if not (request.dry or request.cleans):
         request.state.mkdir(parents=True, exist_ok=True)

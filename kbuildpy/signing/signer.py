@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.compression import compression_of
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.instrumented import refuse_instrumented
 from kbuildpy.signing.cms import issuer_and_serial, key_identifier, parse, sign, signers
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.intact import is_intact
@@ -56,10 +57,11 @@ def sign_module(module: bytes, signer: Signer, *, replace: bool = False) -> byte
     """`module` with the signature of `signer`; None if it has this signature already. With `replace` any other
     signature is replaced. Raises `KbuildError` for a module that is signed otherwise without `replace`: sign-file would
     put one signature behind the other, and the kernel would look at the last only; and for one that is compressed,
-    which a signature behind it would only damage.
+    which a signature behind it would only damage, or instrumented.
     """
     if name := compression_of(module):
         raise KbuildError(f"it is compressed ({name})", hint="decompress the module first, and sign that")
+    refuse_instrumented(module, doing="signed")
     contents = module
     signed = split_signature(module)
     if signed is not None:

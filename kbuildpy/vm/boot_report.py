@@ -113,6 +113,10 @@ class BootReport:
     """Whether lockdep was active before the first module was loaded; None: the kernel has no lockdep."""
     lost: bool = False
     """Reports were lost in a flood of messages."""
+    seen: list[str] = field(default_factory=list)
+    """What the module saw that watches the others."""
+    watched: bool = False
+    """It has told all of that."""
     kunit: dict[str, list[str]] = field(default_factory=dict)
     """The results of KUnit's suites in debugfs, by name."""
 

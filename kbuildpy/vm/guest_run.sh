@@ -8,7 +8,7 @@
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
 # may take), console (the serial port), sections, wait, keep and each (1 or nothing), tests (their number, or nothing),
 # test_limit (seconds for each), linger (seconds to go on with the modules loaded), refused (names of modules that are
-# missing for the tests), marker: what a report begins with, vouched: the first words of those reports that decide a
+# missing for the tests), watcher (a module that watches the others, and its parameters, or nothing), marker: what a report begins with, vouched: the first words of those reports that decide a
 # result, and vouchers: what these end with, a word for each, which no module can know before it is in the log
 # (kbuildpy.vm.vouching).
 #
@@ -221,6 +221,9 @@ remaining() {
 
 [ -z "$tests$keep" ] || . /modules/setup.sh
 
+# (it counts as a part of the kernel)
+[ -z "$watcher" ] || insmod $watcher || echo "kbuildpy: the module that watches was refused" >/dev/kmsg
+
 report "ready $(uname -r)"
 lockdep
 echo "kernel" >/run/known
@@ -302,6 +305,13 @@ if [ -n "$loaded" ] && [ -e $kmemleak ]; then
     while read -r line; do
         report "leak $line"
     done <$kmemleak
+fi
+if [ -n "$watcher" ]; then
+    seen=${watcher%% *}
+    seen=${seen##*/}
+    while IFS= read -r line; do
+        report "seen $line"
+    done <"/proc/${seen%.ko}" && report "watched"
 fi
 report "tainted $(cat /proc/sys/kernel/tainted)"
 if [ -z "$keep" ]; then

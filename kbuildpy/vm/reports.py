@@ -150,6 +150,10 @@ class _Reader:
                 boot.kunit.setdefault(suite, []).append(text)
             case "leak":
                 boot.leaks.append(rest)
+            case "seen":
+                boot.seen.append(rest)
+            case "watched":
+                boot.watched = True
             case "remains":
                 owner, _, thing = rest.partition(" ")
                 self._remains_of(owner).append(thing)

@@ -36,6 +36,7 @@ from kbuildpy.vm.report import new_marker
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.trial import Trial, asked_modules, closure, with_dependencies
 from kbuildpy.vm.vouching import VOUCHED, new_vouchers
+from kbuildpy.vm.watcher import Watcher, without_watcher
 
 # Otherwise slab caches of one size share memory, and objects that are left in a cache are not found. KASAN would be
 # silent after its first report, also about other modules.
@@ -81,6 +82,8 @@ class Settings:
     """QEMU's, as its -device has them."""
     modules: tuple[str, ...] = ()
     """The kernel's own modules that are loaded first, each a name and maybe parameters."""
+    watcher: Watcher | None = None
+    """A module that watches the others."""
 
 
 def run_modules(
@@ -102,6 +105,8 @@ def run_modules(
     """
     _require_programs(kernel)
     files = guest_files(settings.tests, settings.files, kernel.machine)
+    if settings.watcher:
+        trials = without_watcher(trials, settings.watcher)
     devices, modules = with_controller(settings.devices)
     settings = replace(settings, devices=devices, modules=(*modules, *settings.modules))
     own = functools.cache(lambda: fetch_kernel_modules(kernel.release, machine=kernel.machine))
@@ -127,6 +132,8 @@ def run_modules(
             _boot, kernel, batch, settings, show, each=each, tests=tests, files=files, missing=missing
         )
         report = started(boot, kernel.release, settings.memory, show)
+        if settings.watcher:
+            settings.watcher.take(report.seen if report.watched else None)
         judged = judge(batch, report, limit=settings.limit)
         deadly |= {judged.deadly} - {""}
         for suite in kunit_results(report):
@@ -230,9 +237,12 @@ def _boot(
         f" wait={1 if waits else ''} keep={1 if settings.keep else ''} each={1 if each else ''}"
         f" tests={len(tests) or ''} test_limit={settings.test_limit} linger={settings.linger or ''}"
         f" refused={shlex.quote(''.join(f' {name}' for name in missing))}"
+        f" watcher={shlex.quote(settings.watcher.words) if settings.watcher else ''}"
         f" vouched='{' '.join(sorted(VOUCHED))}' vouchers='{' '.join(vouchers)} '\n"
     )
     contents["modules/settings"] = os.fsencode(chosen)
+    if settings.watcher:
+        contents[settings.watcher.path] = settings.watcher.contents
     if tests or settings.keep:
         contents |= scripts(tests)
         contents["modules/setup.sh"] = _part("guest_setup.sh")

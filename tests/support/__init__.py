@@ -16,6 +16,7 @@
 | kernels to boot: of a line, built small, with our certificate | `guest_kernels`, `small_kernels`, `trusting_kernels` |
 | what a guest does: loads modules, makes system calls, adds keys | `loading`, `system_calls`, `added_keys` |
 | functions and lines by addr2line; clangd's answers; preprocessed sources | `addr2line`, `clangd`, `preprocessed` |
+| a module for coverage, with mistakes in its error paths | `covered_module` |
 | probes of other projects, and what their scripts answer | `conftests` |
 | a system that refuses namespaces | `no_namespaces` |
 | a command of kbuildpy, called in this process | `command_line` |

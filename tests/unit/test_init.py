@@ -193,7 +193,7 @@ def test_nothing_is_lost(tmp_path: Path) -> None:
     done = init(cwd=tmp_path)
     assert done.returncode == 0, done.error_text
     assert (tmp_path / "README.md").read_text().startswith("# Mine\n\n## Building with kbuildpy\n")
-    assert (tmp_path / ".gitignore").read_text() == "*.bak\n/build/\n.sconsign*\n"
+    assert (tmp_path / ".gitignore").read_text() == "*.bak\n/build/\n/build-coverage/\n/coverage/\n.sconsign*\n"
     assert (tmp_path / "dkms.conf").read_text() == "MINE=1\n"
     assert "dkms.conf: left as it is" in done.text
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
