@@ -15,6 +15,7 @@ from typing import Any
 from kbuildpy.kbuild.cached import cached
 from kbuildpy.kbuild.make_environment import asks_anew, environment_key
 from kbuildpy.kbuild.make_output import MAKEFILES
+from kbuildpy.kbuild.make_tree_answer import make_tree_answer
 from kbuildpy.kbuild.stamps import Stamp, digest, stamp, stamps
 from kbuildpy.kbuild.tree_answer import FIXDEP, TreeAnswer, answer_from_json, answer_to_json
 from kbuildpy.kbuild.tree_programs import program_files
@@ -43,8 +44,6 @@ def ask_tree(
     key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), own_version(), btf_threads)
 
     def ask() -> tuple[dict[str, Any], dict[str, Stamp]]:
-        from kbuildpy.kbuild.make_tree_answer import make_tree_answer  # (slow: imports more than the rest of this file)
-
         answer = make_tree_answer(tree, given, environ, btf_threads=btf_threads)
         seen = watched(answer, environ)
         state = digest(sorted((name, *found) for name, found in seen.items()))

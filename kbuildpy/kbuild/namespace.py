@@ -7,6 +7,7 @@ directory. (Documentation/filesystems/overlayfs.rst, mount_namespaces(7), user_n
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import re
@@ -20,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kbuildpy.child import end_with
 from kbuildpy.kbuild.overlay import Overlay, forget_folders
 from kbuildpy.kbuild.overlay_files import VERSION_CONTROL
 
@@ -48,8 +50,6 @@ def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
     namespace = _namespaces[overlay]
     if isinstance(namespace, OverlayRefused):
         raise namespace
-    from kbuildpy.child import end_with  # (not for builds that have nothing to run: it takes ctypes)
-
     # What is killed with us, SIGTERM tells to end: make hands that on to the recipes, which else would go on writing.
     return partial(_enter, _libc(), namespace, cwd, partial(end_with, os.getpid(), signal.SIGTERM))
 
@@ -186,16 +186,12 @@ def _enter(libc: Any, namespace: Namespace, cwd: str, end_with_us: Callable[[], 
 
 def _check(result: int, what: str) -> None:
     if result != 0:
-        import ctypes
-
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
 
 
 @functools.cache
 def _libc() -> Any:
-    import ctypes  # (not for builds that have nothing to run: it takes 5 ms)
-
     libc = ctypes.CDLL(None, use_errno=True)
     # (looked up here, and kept by `libc`: between fork and exec is no place for that)
     _ = libc.mount, libc.setns, libc.unshare

@@ -13,6 +13,7 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from kbuildpy.compression import compression_of, decompress_first
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
@@ -82,8 +83,6 @@ def read_kernel(image: Path) -> UnpackedKernel:
 
 def unpack(image: bytes) -> bytes:
     """A kernel image without what is wrapped around it."""
-    from kbuildpy.compression import compression_of, decompress_first  # (bz2 and lzma cost more than a look for a path)
-
     for _ in range(4):  # a compressed file of an image with a compressed payload, and one to spare
         if image[0x202:0x206] == b"HdrS":
             image = _bzimage_payload(image)
@@ -99,8 +98,6 @@ def unpack(image: bytes) -> bytes:
 
 def _bzimage_payload(image: bytes) -> bytes:
     """The compressed kernel in a bzImage, without the length that is put behind what is not gzip's."""
-    from kbuildpy.compression import compression_of
-
     sectors = image[0x1F1] or 4
     start, length = (int.from_bytes(image[offset : offset + 4], "little") for offset in (0x248, 0x24C))
     if not length:

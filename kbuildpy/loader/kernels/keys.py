@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +95,6 @@ def _from_json(value: dict[str, Any], image: Path) -> Keyring:
 def image_state(kind: str, image: Path) -> str:
     """A key for facts of one `kind` about the file `image` in its present state. Raises `KbuildError` if it does not
     exist."""
-    from hashlib import blake2b
-
     try:
         status = image.stat()
     except OSError as error:
