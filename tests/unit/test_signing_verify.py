@@ -235,7 +235,7 @@ def test_many_files_come_in_their_order_and_an_unreadable_one_stops_nothing(tmp_
 def test_the_count_of_an_unreadable_file_is_as_that_of_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("kbuildpy.cli.verify._keyrings", lambda args: [trusted(certificate("rsa")), Keyring()])
+    monkeypatch.setattr("kbuildpy.cli.verify_modules._keyrings", lambda args: [trusted(certificate("rsa")), Keyring()])
     (tmp_path / "cut.ko.xz").write_bytes(b"\xfd7zXZ\0\0\4")
     (tmp_path / "good.ko").write_bytes(signed())
     assert cli.main(["verify", str(tmp_path)]) == 1
