@@ -23,7 +23,8 @@ from kbuildpy.signing.certificates import parse_certificate
 from kbuildpy.signing.describe import as_json, as_line
 from kbuildpy.signing.hashes import HASHES, find_hash
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.verify import SignatureState, verify, verify_file, verify_files
+from kbuildpy.signing.signature_state import SignatureState
+from kbuildpy.signing.verify import verify, verify_file, verify_files
 from tests.support.signatures import (
     MODULE,
     certificate,

@@ -22,7 +22,8 @@ from kbuildpy.kernel.symvers import format_symvers, parse_symvers
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
-from kbuildpy.loader.kernels.keys import image_state, keyring_of_image
+from kbuildpy.loader.kernels.image_state import image_state
+from kbuildpy.loader.kernels.keys import keyring_of_image
 from kbuildpy.loader.kernels.own_types import types_of_image
 from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports

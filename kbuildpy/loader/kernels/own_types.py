@@ -18,7 +18,7 @@ from kbuildpy.kernel.image import read_kernel
 from kbuildpy.loader.btf.header import parse_header
 from kbuildpy.loader.btf.invalid import InvalidBtf
 from kbuildpy.loader.btf.types import BtfTypes, read_types
-from kbuildpy.loader.kernels.keys import image_state
+from kbuildpy.loader.kernels.image_state import image_state
 from kbuildpy.loader.since import Version
 
 

@@ -14,7 +14,6 @@ from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.machine import machine_of
 from kbuildpy.loader.stages.modinfo import other_headers
-from kbuildpy.loader.stages.struct_module import is_filled, is_freed, member_at, struct_members
 from kbuildpy.loader.verdict import Undefined
 
 KLP_SECTION = re.compile(r"\.klp\.rela\.([^.]{1,55})")
@@ -59,6 +58,9 @@ def _check_this_module(info: LoadInfo, number: int) -> None:
     odd = [entry for entry, offset in enumerate(columns.offsets) if offset not in (layout.init, layout.exit)]
     if not odd:
         return
+    # (slow: type information)
+    from kbuildpy.loader.stages.struct_module import is_filled, is_freed, member_at, struct_members
+
     members = struct_members(info)
     hint = f"build the module for this kernel: kbuildpy build -k {info.kernel.release}"
     unseen: Undefined | None = None
