@@ -20,7 +20,8 @@ from kbuildpy.info.fields_text import all_fields, one_field
 from kbuildpy.info.named import NamedModule, named_modules
 from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.module_files import read_module
-from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.kernel.resolve import resolve_one, resolve_release
 from kbuildpy.printable import printable_error
 

@@ -17,7 +17,8 @@ From below:
   run) are data. `find_project` and `find_group` choose them for a declaration; `begin_session` and `end_session` frame
   the run.
 - `object_nodes`, `module_nodes`, `group_nodes`: from sources to objects, to `.ko`s, and to `Module.symvers`;
-  `declare_directory` for a whole Kbuild file. What their actions do: `kbuild/compile`, `call_modpost`, `link_module`,
+  `declare_directory` for a whole Kbuild file. Why a target is made (`V=2`): `group_reasons`, with `reasons` and
+  `origins_of_flags`. What their actions do: `kbuild/compile`, `call_modpost`, `link_module`,
   `post_build_check`.
 
 - `declare_targets`: single targets (`x.i`), which `single_target_words` finds on the command line beside the names of

@@ -20,7 +20,7 @@ from kbuildpy.files import replacing
 from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.kernel.image import image_of_tree
 from kbuildpy.kernel.module_files import module_name
-from kbuildpy.kernel.own_modules import modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.known import KNOWN_LOADERS
 from kbuildpy.scons.actions import KbuildAction, bind

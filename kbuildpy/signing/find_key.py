@@ -11,7 +11,8 @@ from cryptography.x509 import Certificate
 from kbuildpy.errors import KbuildError
 from kbuildpy.pin import signing_pin
 from kbuildpy.signing.file_key import load_key
-from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri, parse_pkcs11_uri
+from kbuildpy.signing.key_name import is_pkcs11_uri
+from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri
 from kbuildpy.signing.private_key import Passphrase, PrivateKey
 from kbuildpy.signing.public_key_info import public_bytes
 from kbuildpy.signing.read_file import read_small_file

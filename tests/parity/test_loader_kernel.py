@@ -17,8 +17,8 @@ from kbuildpy.kernel.architecture import native_architecture
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.image import find_kernel_image, unpack
+from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.open_tree import open_tree
-from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.facts import Fact

@@ -16,7 +16,8 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.config import parse_config
 from kbuildpy.kernel.image import read_kernel
-from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.kernel.release import version_of
 from kbuildpy.kernel.symvers import format_symvers, parse_symvers
 from kbuildpy.loader.facts import Fact

@@ -17,7 +17,8 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
-from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.kernel.release import release_of_vermagic, version_of
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
