@@ -14,8 +14,8 @@ Questions. Makefiles of ours (`mk/`) include those of the kernel tree, and print
   (states of files, digests) and `cached` (an answer that holds while those stay).
 
 A Kbuild file's own rules. `evaluation` asks for the plan and lets make carry them out (`own_rules`): below an overlay
-(`overlay`: where names lead; `namespace`: the mounts; `overlay_files`: the files that were written), or in a copy of
-the directory (`source_copy`).
+(`overlay`: where names lead; `namespace`: the mounts, by `libc`; `overlay_files`: the files that were written), or in a
+copy of the directory (`source_copy`).
 
 Steps. `layout` says where the files of a plan really are. A `job` is one object to make, `compile` makes it step by
 step (`run_step`, `command` for the shell text, `rules` for their names, `prefix_maps` for names in debug information,

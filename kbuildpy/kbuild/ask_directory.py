@@ -18,7 +18,6 @@ from typing import Any
 from kbuildpy.kbuild.cached import recall, remember
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_pattern
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
-from kbuildpy.kbuild.make_plan import make_plan
 from kbuildpy.kbuild.overlay import Overlay, find_in
 from kbuildpy.kbuild.plan import Plan, plan_from_json, plan_to_json
 from kbuildpy.kbuild.stamps import digest, stamps
@@ -58,6 +57,8 @@ def ask_directory(
         known = _recall_plan(cache, question.key, overlay)
         if known is not None:
             return known
+    from kbuildpy.kbuild.make_plan import make_plan  # (slow, and not for what is remembered)
+
     began_ns = time.time_ns()
     plan = make_plan(question, overlay)
     if cache is not None and not plan.changeable:

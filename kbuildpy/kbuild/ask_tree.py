@@ -15,7 +15,6 @@ from typing import Any
 from kbuildpy.kbuild.cached import cached
 from kbuildpy.kbuild.make_environment import asks_anew, environment_key
 from kbuildpy.kbuild.make_output import MAKEFILES
-from kbuildpy.kbuild.make_tree_answer import make_tree_answer
 from kbuildpy.kbuild.stamps import Stamp, digest, stamp, stamps
 from kbuildpy.kbuild.tree_answer import FIXDEP, TreeAnswer, answer_from_json, answer_to_json
 from kbuildpy.kbuild.tree_programs import program_files
@@ -44,6 +43,8 @@ def ask_tree(
     key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), own_version(), btf_threads)
 
     def ask() -> tuple[dict[str, Any], dict[str, Stamp]]:
+        from kbuildpy.kbuild.make_tree_answer import make_tree_answer  # (slow, and not for what is remembered)
+
         answer = make_tree_answer(tree, given, environ, btf_threads=btf_threads)
         seen = watched(answer, environ)
         state = digest(sorted((name, *found) for name, found in seen.items()))

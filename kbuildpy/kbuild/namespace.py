@@ -7,7 +7,6 @@ directory. (Documentation/filesystems/overlayfs.rst, mount_namespaces(7), user_n
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import re
@@ -19,9 +18,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
-from kbuildpy.child import end_with
 from kbuildpy.kbuild.overlay import Overlay, forget_folders
 from kbuildpy.kbuild.overlay_files import VERSION_CONTROL
 
@@ -51,7 +50,8 @@ def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
     if isinstance(namespace, OverlayRefused):
         raise namespace
     # What is killed with us, SIGTERM tells to end: make hands that on to the recipes, which else would go on writing.
-    return partial(_enter, _libc(), namespace, cwd, partial(end_with, os.getpid(), signal.SIGTERM))
+    libc = _libc()
+    return partial(_enter, libc, namespace, cwd, partial(libc.end_with, os.getpid(), signal.SIGTERM))
 
 
 def leave(overlay: Overlay) -> None:
@@ -186,15 +186,15 @@ def _enter(libc: Any, namespace: Namespace, cwd: str, end_with_us: Callable[[], 
 
 def _check(result: int, what: str) -> None:
     if result != 0:
-        number = ctypes.get_errno()
+        number = _libc().get_errno()
         raise OSError(number, os.strerror(number), what)
 
 
 @functools.cache
-def _libc() -> Any:
-    libc = ctypes.CDLL(None, use_errno=True)
-    # (looked up here, and kept by `libc`: between fork and exec is no place for that)
-    _ = libc.mount, libc.setns, libc.unshare
+def _libc() -> ModuleType:
+    """Calls of the C library."""
+    from kbuildpy.kbuild import libc  # (ctypes: not for builds that have nothing to run)
+
     return libc
 
 
