@@ -34,6 +34,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from kbuildpy.scons import variables
+
 BUILDERS = {
     "KernelModule": ("kernel_module", "kernel_module"),
     "Kbuild": ("kbuild", "kbuild"),
@@ -48,7 +50,7 @@ BUILDERS = {
 
 def generate(env: Any, **_: Any) -> None:
     """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
-    from kbuildpy.scons import help, sconsign, variables  # (slow: SCons)
+    from kbuildpy.scons import help, sconsign  # (slow: SCons)
 
     sconsign.use_database()
     variables.mark_tool_choices(env)
