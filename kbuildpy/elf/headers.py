@@ -19,6 +19,8 @@ EHDR = {False: "HHIIIIIHHHHHH", True: "HHIQQQIHHHHHH"}
 """`struct` layout of the ELF header behind e_ident, by whether the class is ELFCLASS64."""
 SHDR = {False: "IIIIIIIIII", True: "IIQQQQIIQQ"}
 """`struct` layout of a section header, by whether the class is ELFCLASS64."""
+CHDR = {False: "III", True: "IIQQ"}
+"""`struct` layout of a compression header, by whether the class is ELFCLASS64."""
 EHDR_SIZE = {False: 52, True: 64}
 SHDR_SIZE = {False: 40, True: 64}
 
@@ -54,6 +56,23 @@ class Shdr:
     sh_info: int
     sh_addralign: int
     sh_entsize: int
+
+
+class Chdr(NamedTuple):
+    """The beginning of a section with SHF_COMPRESSED: Elf64_Chdr or Elf32_Chdr, without the alignment."""
+
+    ch_type: int
+    ch_size: int
+    """Bytes of the section's contents, unpacked."""
+    packed_at: int
+    """Where behind this header they begin."""
+
+
+def read_chdr(contents: bytes, ehdr: Ehdr) -> Chdr:
+    """The header of a compressed section's `contents`. Raises `struct.error` for contents that are shorter."""
+    layout = struct.Struct(ehdr.order + CHDR[ehdr.is_64bit])
+    kind, *_, size, _align = layout.unpack_from(contents)
+    return Chdr(kind, size, layout.size)
 
 
 def read_ehdr(contents: bytes | mmap, *, order: str = "<", is_64bit: bool = True) -> Ehdr:
