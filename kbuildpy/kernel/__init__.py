@@ -11,7 +11,7 @@ Which kernel is meant:
 What is installed:
 - `find`: kernel trees.
 - `installed`: images of kernels that are installed with their modules.
-- `image`: where a release's image is, and unpacking one.
+- `find_image`: where a release's image is; `image`: unpacking one.
 
 A kernel tree:
 - `tree`: the value; `open_tree`: a directory -> a tree, or the reason why it is none.

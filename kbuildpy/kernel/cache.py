@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 import threading
 import time
 import zlib
@@ -129,6 +128,8 @@ def _say_once(directory: Path, foreign: str) -> None:
 
 
 def _private_directory() -> Path:
+    import tempfile  # (costs more than the rest of this file, and is seldom needed)
+
     directory = Path(tempfile.gettempdir()) / f"kbuildpy-{os.geteuid()}"
     try:
         directory.mkdir(mode=0o700, exist_ok=True)

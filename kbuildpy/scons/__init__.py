@@ -15,7 +15,7 @@ From below:
   database. `cache`: SCons' CacheDir. `unfinished`, `interrupts`, `cleaning`, `options`: what a run may meet.
 - `project` (a kernel tree under one set of variables), `group` (the modules of one output directory) and `session` (a
   run) are data. `find_project` and `find_group` choose them for a declaration; `begin_session` and `end_session` frame
-  the run.
+  the run. `begin_tool`: what each environment gets besides its builders.
 - `object_nodes`, `module_nodes`, `group_nodes`: from sources to objects, to `.ko`s, and to `Module.symvers`;
   `declare_directory` for a whole Kbuild file. Why a target is made (`V=2`): `group_reasons`, with `reasons` and
   `origins_of_flags`. What their actions do: `kbuild/compile`, `call_modpost`, `link_module`,
@@ -34,8 +34,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from kbuildpy.scons import variables
-
 BUILDERS = {
     "KernelModule": ("kernel_module", "kernel_module"),
     "Kbuild": ("kbuild", "kbuild"),
@@ -50,11 +48,9 @@ BUILDERS = {
 
 def generate(env: Any, **_: Any) -> None:
     """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
-    from kbuildpy.scons import help, sconsign  # (slow: SCons)
+    from kbuildpy.scons.begin_tool import begin_tool  # (slow: SCons)
 
-    sconsign.use_database()
-    variables.mark_tool_choices(env)
-    help.describe_variables(env)
+    begin_tool(env)
     for name, (file, function) in BUILDERS.items():
         env.AddMethod(_imported_when_called(file, function), name)
 

@@ -18,7 +18,7 @@ from kbuildpy import __version__
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import replacing
 from kbuildpy.kbuild.stamps import digest, stamp
-from kbuildpy.kernel.image import image_of_tree
+from kbuildpy.kernel.find_image import image_of_tree
 from kbuildpy.kernel.module_files import module_name
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree

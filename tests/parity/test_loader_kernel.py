@@ -16,7 +16,8 @@ from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.architecture import native_architecture
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.chosen import Need
-from kbuildpy.kernel.image import find_kernel_image, unpack
+from kbuildpy.kernel.find_image import find_kernel_image
+from kbuildpy.kernel.image import unpack
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.resolve import resolve

@@ -52,10 +52,9 @@ GATES = (
         "SCons",
         "--help, a finished build",
         (
-            "kbuildpy.scons.help",
+            "kbuildpy.scons.begin_tool",
             "kbuildpy.scons.note_finished",
             "kbuildpy.scons.run_standalone",
-            "kbuildpy.scons.sconsign",
         ),
     ),
     Gates(
@@ -73,6 +72,7 @@ GATES = (
     Gates("concurrent", "a single module", ("concurrent.futures", "kbuildpy.process_pool")),
     Gates("xml", "every format but JUnit", ("kbuildpy.loader.reports.junit", "kbuildpy.vm.junit")),
     Gates("difflib", "names without a mistake", ("difflib",)),
+    Gates("tempfile", "a home directory with a cache", ("tempfile",)),
     Gates("ctypes", "a build with nothing to do", ("kbuildpy.kbuild.libc",)),
     Gates(
         "kbuildpy.loader.load_info",
@@ -282,7 +282,7 @@ def test_a_gate_leads_to_its_slow_part(gate: Gates) -> None:
 
 
 def test_no_command_imports_a_slow_package_before_it_is_run() -> None:
-    slow = {gate.part for gate in GATES if not gate.part.startswith("kbuildpy.")} - {"ctypes", "difflib"}
+    slow = {gate.part for gate in GATES if not gate.part.startswith("kbuildpy.")} - {"ctypes", "difflib", "tempfile"}
     assert {"cryptography", "SCons", "jinja2", "tqdm"} <= slow
     for name in ("kbuildpy.__main__", *(f"kbuildpy.cli.{command}" for command in COMMANDS)):
         assert {found for found in imported_at_the_top(name) if found.partition(".")[0] in slow} == set(), name

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.kernel.image import image_of_tree
+from kbuildpy.kernel.find_image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.own_modules import OwnModules
