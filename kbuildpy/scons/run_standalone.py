@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
@@ -60,13 +61,17 @@ class StandaloneBuild:
 
 
 def run_scons(
-    request: BuildRequest, *, allow_empty: bool, results: list[dict[str, object]] | None, run: RunInProgress | None
+    request: BuildRequest, *, allow_empty: bool, results: list[dict[str, object]] | None, key: str, began_ns: int
 ) -> int:
     """Build (or clean) as `request` says; the exit status.
 
     No modules for a kernel are a failure unless `allow_empty`. `results` gets an object for each module and kernel.
-    `run` gets to know what may make the next one shorter.
+    `key` is the call's, and `began_ns` when it began: a run with nothing to do is noted with them; "" for one that is
+    not.
     """
+    run = RunInProgress(request, key, began_ns=began_ns) if key else None
+    if run is not None:
+        atexit.register(run.end)  # (SCons' own, and the end of the session, come before)
     build = StandaloneBuild(request)
     global_exports["build"] = build  # as SCons' Export() does
     os.chdir(request.directory)

@@ -53,7 +53,6 @@ GATES = (
         "--help, a finished build",
         (
             "kbuildpy.scons.begin_tool",
-            "kbuildpy.scons.note_finished",
             "kbuildpy.scons.run_standalone",
         ),
     ),
@@ -101,7 +100,7 @@ GATES = (
             "kbuildpy.kbuild.probe_tree",
         ),
     ),
-    Gates("kbuildpy.kbuild.plan", "a finished build", ("kbuildpy.kbuild.ask_tree", "kbuildpy.kbuild.evaluation")),
+    Gates("kbuildpy.kbuild.plan", "a finished build", ("kbuildpy.kbuild.answered_alike",)),
     Gates("kbuildpy.vm", "a build with nothing to do", ("kbuildpy.scons.run_in_kernel",)),
     Gates("kbuildpy.origins", "a build without V=2", ("kbuildpy.scons.group_reasons",)),
     Gates("kbuildpy.probes", "a directory without probes", ("kbuildpy.scons.probed",)),
