@@ -10,7 +10,9 @@ own (Debian's sshd: user-group-modes).
 from __future__ import annotations
 
 import functools
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,9 +92,6 @@ def _writable(place: Path, status: os.stat_result) -> str:
 
 def _is_own_group(status: os.stat_result) -> bool:
     """Whether a group has the owner's name and no other member."""
-    import grp
-    import pwd
-
     if status.st_gid == 0 and status.st_uid == 0:
         return True
     try:
@@ -117,8 +116,6 @@ def _roots() -> tuple[int, ...]:
 
 
 def _user(uid: int) -> str:
-    import pwd
-
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

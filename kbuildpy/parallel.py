@@ -2,7 +2,8 @@
 """The same work on many items, in threads or in processes.
 
 Threads for work that waits (for the disk, for programs); processes for work that keeps the interpreter locked. The
-pools are imported when they are used: they take 25 ms, which is more than all other work of a command with one file.
+pools (`process_pool`) are imported when they are used: they take 25 ms, which is more than all other work of a command
+with one file.
 """
 
 from __future__ import annotations
@@ -11,13 +12,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from kbuildpy.errors import KbuildError
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures import Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -79,54 +77,10 @@ def in_processes(
     if processes < 2:
         yield from in_threads(work, items, jobs=threads, in_order=in_order) if threads > 1 else map(work, items)
         return
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
+    from kbuildpy.process_pool import results_of_chunks
+
+    def work_on(chunk: Sequence[Item]) -> list[Result]:
+        return list(in_threads(work, chunk, jobs=threads, in_order=in_order) if threads > 1 else map(work, chunk))
 
     chunks = [items[start : start + per_process] for start in range(0, len(items), per_process)]
-    begin = os.getpid(), pthread_sigmask(SIG_BLOCK, ()), work, threads, in_order
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_begin, initargs=begin)
-    try:
-        if in_order:
-            futures = deque(_submitted(pool, chunks))
-            while futures:
-                yield from futures.popleft().result()
-        else:
-            for future in as_completed(_submitted(pool, chunks)):
-                yield from future.result()
-    except BrokenProcessPool as broken:
-        raise KbuildError(f"a process that {doing} was killed", hint=hint) from broken
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _submitted(pool: ProcessPoolExecutor, chunks: Sequence[Sequence[Any]]) -> list[Future[list[Any]]]:
-    """The work on `chunks`, begun. The first one starts all processes: a signal at that moment must not reach this
-    one's handlers in them, and stays pending until they have their own."""
-    mask = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGTERM, SIGHUP))
-    try:
-        return [pool.submit(_work_on, chunk) for chunk in chunks]
-    finally:
-        pthread_sigmask(SIG_SETMASK, mask)
-
-
-_work_here: list[Callable[[Sequence[Any]], list[Any]]] = []
-"""In a process of a pool: its work on some items. (A pool can hand over no closure together with the items.)"""
-
-
-def _begin(parent: int, mask: set[int], work: Callable[[Any], Any], threads: int, in_order: bool) -> None:
-    from kbuildpy.child import begin_worker
-
-    begin_worker(parent)
-    pthread_sigmask(SIG_SETMASK, mask)
-
-    def work_on(items: Sequence[Any]) -> list[Any]:
-        results = in_threads(work, items, jobs=threads, in_order=in_order) if threads > 1 else map(work, items)
-        return list(results)
-
-    _work_here.append(work_on)
-
-
-def _work_on(items: Sequence[Any]) -> list[Any]:
-    [work_on] = _work_here
-    return work_on(items)
+    yield from results_of_chunks(work_on, chunks, processes=processes, in_order=in_order, doing=doing, hint=hint)

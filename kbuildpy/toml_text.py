@@ -9,15 +9,14 @@ from typing import Any
 
 from kbuildpy.errors import KbuildError
 
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    import tomli as tomllib
+
 
 def parse_toml(path: Path, text: str) -> dict[str, Any]:
     """The tables of `text`, the contents of `path`. Raises `KbuildError`, with the line, for what is not TOML."""
-    # (slow, and seldom needed)
-    try:
-        import tomllib
-    except ImportError:  # Python 3.10
-        import tomli as tomllib
-
     try:
         parsed: dict[str, Any] = tomllib.loads(text)
         return parsed

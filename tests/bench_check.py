@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.module_files import walk_modules
-from kbuildpy.kernel.own_modules import modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.load_module import load_module

@@ -27,6 +27,8 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 _ROOT = Path(__file__).resolve().parents[1]
 _COMPARISONS = {
     ast.Eq: "!=",
@@ -193,8 +195,6 @@ def _status(place: Path, tests: Sequence[str], *, timeout: float) -> int:
             sys.path[:] = [str(place), *(name for name in sys.path if name not in ("", str(_ROOT)))]
             for name in [name for name in sys.modules if name.partition(".")[0] in ("kbuildpy", "tests")]:
                 del sys.modules[name]
-            import pytest
-
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
             os._exit(status)
@@ -212,6 +212,6 @@ def _status(place: Path, tests: Sequence[str], *, timeout: float) -> int:
 
 if __name__ == "__main__":
     import cryptography.x509  # noqa: F401 - once, for all that are forked
-    import pytest  # noqa: F401
+    import pytest
 
     sys.exit(main())

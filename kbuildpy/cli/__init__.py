@@ -9,7 +9,9 @@ command takes a file of its name here and a line in `COMMANDS`.
   `info`, `decode`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
-- `check_output`: what `check` prints, in each format.
+- `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
+- `check_output`: what `check` prints, in each format; `check_script`: `check --script`.
+- `info_reports`, `fields_output`: what `info` prints.
 - `explain_output`: what `explain` prints of flags; `explain_symbols`: `explain --symbol`.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
 """

@@ -24,6 +24,7 @@ from kbuildpy.cli.shared_options import (
 from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kbuild.single_targets import is_single_target
+from kbuildpy.scons.standalone import build_directory
 
 EXAMPLES = (
     "kbuildpy build",
@@ -92,8 +93,6 @@ def run(args: argparse.Namespace) -> int:
         variables.setdefault("V", "1")
     if args.explain:
         variables["V"] = f"{variables.get('V', '').replace('2', '').replace('0', '')}2"
-    from kbuildpy.scons.standalone import build_directory
-
     results: list[dict[str, object]] = []
     with on_standard_error() if args.format == "json" else nullcontext():
         status = build_directory(

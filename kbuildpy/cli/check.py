@@ -11,22 +11,23 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kbuildpy.cli.check_output import print_steps, print_verdicts
+from kbuildpy.cli.check_output import print_verdicts
 from kbuildpy.cli.parameters import add_params, read_params, words_of
 from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.install.rivals import rival_sentence
+from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.depmod_order import installed_modules
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.kernel.resolve import resolve, resolve_release
 from kbuildpy.kernel.words import OWN
+from kbuildpy.loader.check import Check, Result, built_for, check_files, unreadable
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.kernels.from_chosen import loader_kernel
+from kbuildpy.loader.kernels.keys import with_certificates
 from kbuildpy.printable import printable
-
-if TYPE_CHECKING:
-    from kbuildpy.loader.check import Result
-    from kbuildpy.loader.kernel import LoaderKernel
 
 EXAMPLES = (
     "kbuildpy check hello.ko -k all",
@@ -88,7 +89,9 @@ def run(args: argparse.Namespace) -> int:
     jobs = job_count(args)
     _check_call(args)
     if args.script is not None:
-        return _run_script(args, _kernels(args, args.kernels))
+        from kbuildpy.cli.check_script import check_script  # (slow, and seldom)
+
+        return check_script(args, _kernels(args, args.kernels))
     files = find_modules(args.files)
     if args.files and not files:
         raise UsageError(f"no modules below {', '.join(map(str, args.files))}")
@@ -132,8 +135,6 @@ def _installed_directory(word: str) -> Path:
 
 def _installed_files(directory: Path) -> list[Path]:
     """The modules below `directory` that modprobe would take. Prints which modules hide others of the same name."""
-    from kbuildpy.install.rivals import rival_sentence
-
     release = directory.resolve().name
     found = []
     for module in installed_modules(directory, release):
@@ -155,8 +156,6 @@ def _results(
     args: argparse.Namespace, files: Sequence[Path], words: Sequence[str], jobs: int
 ) -> Iterator[tuple[Path, Result]]:
     """The result of each of `files` with the kernels that `words` (`-k`) name."""
-    from kbuildpy.loader.check import Check, built_for, check_files, unreadable
-
     parameters = _parameters(args.params, files)
     if words != [OWN]:
         return check_files(Check(tuple(files), tuple(_kernels(args, words)), parameters), jobs=jobs)
@@ -188,10 +187,6 @@ def _kernels(args: argparse.Namespace, words: Sequence[str]) -> list[LoaderKerne
 
 def _open(args: argparse.Namespace, chosen: Iterable[ChosenKernel]) -> list[LoaderKernel]:
     """The `chosen` kernels, started as `args` say."""
-    from kbuildpy.kbuild.ask_module_facts import ask_module_facts
-    from kbuildpy.loader.kernels.from_chosen import loader_kernel
-    from kbuildpy.loader.kernels.keys import with_certificates
-
     kernels = []
     for item in chosen:
         kernel = replace(
@@ -212,23 +207,3 @@ def _parameters(given: Sequence[str], files: Sequence[Path]) -> dict[str, str]:
     names = list(dict.fromkeys(module_name(file.name) for file in files))
     found = read_params(given, names)
     return {name: words_of(name, found) for name in names} if found else {}
-
-
-def _run_script(args: argparse.Namespace, kernels: Sequence[LoaderKernel]) -> int:
-    """Print the result of each step of the script with each kernel; 0 if all steps succeed."""
-    from kbuildpy.loader.lifecycle.script import read_script, run_script
-
-    try:
-        text = args.script.read_text(errors="surrogateescape")
-        read_script(text)
-    except OSError as error:
-        raise UsageError(f"{args.script}: {error.strerror}") from error
-    except KbuildError as error:
-        raise UsageError(f"{args.script}: {error.message}", hint=error.hint) from error
-    done = True
-    for kernel in kernels:
-        if len(kernels) > 1 and args.format == "text":
-            print(f"# {kernel.release}")
-        steps = run_script(text, kernel, args.script.parent)
-        done &= print_steps(steps, kernel.release, format=args.format, quiet=args.quiet)
-    return 0 if done else 1

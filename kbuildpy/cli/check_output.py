@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `kbuildpy check` prints: verdicts in each of its formats, and the steps of a script."""
+"""What `kbuildpy check` prints: verdicts in each of its formats."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kbuildpy.cli.progress import Say, with_bar
+from kbuildpy.loader.check import Result
+from kbuildpy.loader.exclusions import with_exclusions
+from kbuildpy.loader.reports.describe import as_matrix, as_text
+from kbuildpy.loader.reports.sarif import as_sarif
+from kbuildpy.loader.verdict import Verdict
 from kbuildpy.printable import printable_error
-
-if TYPE_CHECKING:
-    from kbuildpy.loader.check import Result
-    from kbuildpy.loader.lifecycle.step import ScriptStep
-    from kbuildpy.loader.verdict import Verdict
 
 
 def print_verdicts(
@@ -25,8 +24,6 @@ def print_verdicts(
 
     JSON is printed as results arrive, the other formats at the end.
     """
-    from kbuildpy.loader.exclusions import with_exclusions
-
     shown, say = with_bar(results, count, quiet=quiet)
     rows: list[Sequence[Verdict]] = []
     printed = 0
@@ -49,20 +46,6 @@ def print_verdicts(
     return all(verdict.accepted for row in rows for verdict in row)
 
 
-def print_steps(steps: Iterable[ScriptStep], release: str, *, format: str, quiet: bool) -> bool:
-    """Print the results of a script's steps with kernel `release`; returns whether all succeeded."""
-    from kbuildpy.loader.lifecycle.step import as_text
-
-    done = True
-    for step in steps:
-        done &= step.done
-        if format == "json":
-            print(json.dumps({"kernel": release, **step.to_json()}))
-        elif not (quiet and step.done):
-            print(as_text(step))
-    return done
-
-
 def _print_json(row: Sequence[Verdict], say: Say, *, quiet: bool) -> None:
     for verdict in row:
         if not (quiet and verdict.accepted):
@@ -71,8 +54,6 @@ def _print_json(row: Sequence[Verdict], say: Say, *, quiet: bool) -> None:
 
 def _print_text(rows: Sequence[Sequence[Verdict]], *, quiet: bool, verbose: bool) -> None:
     """A table if there are several kernels, then a text for each verdict that has details."""
-    from kbuildpy.loader.reports.describe import as_matrix, as_text
-
     verdicts = [verdict for row in rows for verdict in row]
     several_kernels = len(rows[0]) > 1
     if several_kernels and not quiet:
@@ -89,9 +70,7 @@ def _print_text(rows: Sequence[Sequence[Verdict]], *, quiet: bool, verbose: bool
 
 def _document(format: str, verdicts: Sequence[Verdict]) -> str:
     if format == "sarif":
-        from kbuildpy.loader.reports.sarif import as_sarif
-
         return as_sarif(verdicts)
-    from kbuildpy.loader.reports.junit import as_junit
+    from kbuildpy.loader.reports.junit import as_junit  # (slow: xml)
 
     return as_junit(verdicts)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.cli.explain_output import flag_lines, object_to_json
+from kbuildpy.cli.explain_symbols import explain_symbols
 from kbuildpy.cli.shared_options import add_format, add_kernels, split_words
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_tree import ask_tree
@@ -80,8 +81,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Explain the flags of objects, or symbols."""
     if args.symbols:
-        from kbuildpy.cli.explain_symbols import explain_symbols
-
         return explain_symbols(args)
     paths, variables = split_words(args.words)
     directory, names = directory_and_objects(paths)

@@ -4,23 +4,28 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from kbuildpy.cli.fields_output import write_fields
 from kbuildpy.cli.shared_options import add_format, add_kernels, add_quiet, add_verbose
+from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError, unexpected
+from kbuildpy.info.fields import SIGNATURE_FIELDS, Field, checked_fields, signature_fields
+from kbuildpy.info.fields_text import all_fields, one_field
+from kbuildpy.info.named import NamedModule, named_modules
 from kbuildpy.kernel.chosen import ChosenKernel, Need
-from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.module_files import read_module
+from kbuildpy.kernel.modules_directory import modules_directory
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.kernel.resolve import resolve_one, resolve_release
 from kbuildpy.printable import printable_error
 
 if TYPE_CHECKING:
-    from kbuildpy.info.fields import Field
-    from kbuildpy.info.named import NamedModule
     from kbuildpy.info.report import ModuleInfo
     from kbuildpy.loader.kernel import LoaderKernel
 
@@ -68,32 +73,37 @@ def run(args: argparse.Namespace) -> int:
     if (args.field is not None or args.null) and args.format != "text":
         raise UsageError(f"-F and -0 print fields as modinfo does: no --format {args.format}")
     kernels = _Kernels(args)
-    found: list[ModuleInfo] = []
+    print_module, print_documents = _printers(args, kernels)
     failed = False
     for word in args.words:
         if not word:
             raise UsageError("an empty name")
         try:
-            from kbuildpy.info.named import named_modules
-
             for module in named_modules(word, lambda: kernels.own_modules):
-                failed |= not _print_guarded(module, args, kernels, found)
+                failed |= not _is_printed(module, print_module)
         except UsageError as error:
             if len(args.words) == 1:
                 raise
             _complain(error)
             failed = True
-    _print_documents(found, args.format)
+    print_documents()
     return 1 if failed else 0
 
 
-def _print_guarded(module: NamedModule, args: argparse.Namespace, kernels: _Kernels, found: list[ModuleInfo]) -> bool:
-    """Print one module, or keep it in `found` for a document; whether that went well. The others go on."""
+def _printers(args: argparse.Namespace, kernels: _Kernels) -> tuple[Callable[[NamedModule], None], Callable[[], None]]:
+    """The functions that print one module, and a document of all of them, as `args` say."""
+    if args.field is not None or args.null:
+        return partial(_print_fields, args), lambda: None
+    from kbuildpy.cli.info_reports import print_documents, print_module  # (slow: the loader)
+
+    found: list[ModuleInfo] = []
+    return partial(print_module, args, kernels.kernel_for, found), partial(print_documents, found, args.format)
+
+
+def _is_printed(module: NamedModule, print_module: Callable[[NamedModule], None]) -> bool:
+    """Print one module; whether that went well. The others go on."""
     try:
-        if args.field is not None or args.null:
-            _print_fields(module, args)
-        else:
-            _print_module(module, args, kernels, found)
+        print_module(module)
     except OSError:  # (of standard output)
         raise
     except Exception as error:
@@ -102,97 +112,22 @@ def _print_guarded(module: NamedModule, args: argparse.Namespace, kernels: _Kern
     return True
 
 
-def _print_fields(module: NamedModule, args: argparse.Namespace) -> None:
-    from kbuildpy.info.fields_text import all_fields, one_field
-
+def _print_fields(args: argparse.Namespace, module: NamedModule) -> None:
     end = "\0" if args.null else "\n"
     if args.field is not None:
         fields = () if args.field == "filename" else _fields(module, args.field)
-        _write(one_field(args.field, module.shown, fields, end=end))
+        write_fields(one_field(args.field, module.shown, fields, end=end))
     else:
-        _write(all_fields(module.shown, _fields(module), end=end, built_in=module.built_in))
+        write_fields(all_fields(module.shown, _fields(module), end=end, built_in=module.built_in))
 
 
 def _fields(module: NamedModule, wanted: str = "") -> tuple[Field, ...]:
     """The module's fields; those of the signature only where they may be `wanted`."""
-    from kbuildpy.elf import ModuleImage
-    from kbuildpy.info.fields import SIGNATURE_FIELDS, checked_fields, signature_fields
-    from kbuildpy.kernel.module_files import read_module
-
     if module.path is None:
         return module.stated
     image = ModuleImage(read_module(module.path), module.shown)
     signed = not wanted or wanted in SIGNATURE_FIELDS
     return checked_fields(image) + (signature_fields(image.contents) if signed else ())
-
-
-def _print_module(module: NamedModule, args: argparse.Namespace, kernels: _Kernels, found: list[ModuleInfo]) -> None:
-    from kbuildpy.info.fields_text import all_fields
-    from kbuildpy.info.report import inspect
-    from kbuildpy.info.text import as_text, folded
-    from kbuildpy.kernel.module_files import read_module
-    from kbuildpy.kernel.stated import stated_release
-
-    if module.path is None:
-        _print_built_in(module, args.format)
-        return
-    contents = read_module(module.path)
-    info = inspect(contents, module.shown, kernels.kernel_for(stated_release(contents)))
-    if args.format == "json":
-        from kbuildpy.info.as_json import to_json
-
-        print(json.dumps(to_json(info)))
-    elif args.format == "text":
-        if not args.quiet:
-            fields = all_fields(module.shown, info.fields)
-            if sys.stdout.isatty():
-                print(folded(fields, whole=args.verbose), end="")
-            else:
-                _write(fields)
-        print(as_text(info, verbose=args.verbose), end="")
-    else:
-        found.append(info)
-
-
-def _print_built_in(module: NamedModule, format: str) -> None:
-    from kbuildpy.info.fields_text import all_fields
-
-    if format == "json":
-        fields = [list(field) for field in module.stated]
-        print(json.dumps({"file": None, "name": module.built_in, "fields": fields}))
-    elif format == "text":
-        _write(all_fields(module.shown, module.stated, built_in=module.built_in))
-    else:
-        raise KbuildError(f"{module.built_in} is built into the kernel: there is no file to draw")
-
-
-def _print_documents(found: list[ModuleInfo], format: str) -> None:
-    if format == "svg" and len(found) > 1:
-        raise UsageError("--format svg: one module at a time", hint="--format html takes several")
-    if format == "svg" and found:
-        from kbuildpy.info.picture import as_svg
-
-        [info] = found
-        if info.memory is None:
-            why = dict(info.unknown).get("its memory", "")
-            raise KbuildError(f"{info.file}: its memory is not known: {why}", hint="name another kernel with -k")
-        print(as_svg(info.memory))
-    elif format == "html" and found:
-        from kbuildpy.info.page import as_page
-
-        print(as_page(found))
-
-
-def _write(text: str) -> None:
-    """Print modinfo's bytes as they are; for a terminal, which would obey some of them, printable."""
-    if sys.stdout.isatty():
-        from kbuildpy.printable import printable
-
-        print("\n".join(map(printable, text.split("\n"))), end="")
-        return
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
 
 
 def _complain(error: KbuildError) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kbuildpy.cli.shared_options import add_kernels, add_quiet, split_words
 from kbuildpy.errors import UsageError
+from kbuildpy.kbuild.summary import summarize_directory
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.printable import printable
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     existing = read_existing(directory.resolve(), _asking(args.kernels), variables)
     for line in () if args.quiet else _understood(existing):
         print(printable(line))
-    from kbuildpy.scaffold.init_files import init_changes, write_changes
+    from kbuildpy.scaffold.init_files import init_changes, write_changes  # (slow: Jinja2)
 
     changes = init_changes(existing, force=args.force)
     if not args.dry_run:
@@ -73,8 +74,6 @@ def _asking(kernels: list[str]) -> Ask:
     """The function that evaluates a Kbuild file. The kernel tree is looked for at the first call."""
 
     def ask(directory: Path, variables: Mapping[str, str]) -> Modules:
-        from kbuildpy.kbuild.summary import summarize_directory
-
         kernel = resolve_one(kernels, Need.TREE, environ=os.environ)
         summary = summarize_directory(directory, kernel.the_tree(), variables=variables, environ=os.environ)
         if summary.warnings.strip():

@@ -4,21 +4,8 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shlex
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kbuildpy.cli.shared_options import add_quiet, named_path
-from kbuildpy.cli.terminal import ask_new_passphrase
-from kbuildpy.errors import KbuildError, UsageError
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
-
-    from kbuildpy.signing.keygen import SigningKey
-
 
 EXAMPLES = ("kbuildpy keygen", "kbuildpy keygen release.pem --mok --encrypt -a rsa-4096 --cn 'Release key'")
 
@@ -61,84 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files. Prints their names, and how to enrol the certificate for Secure Boot."""
-    from cryptography.hazmat.primitives.serialization import Encoding
+    from kbuildpy.cli.make_key import make_key  # (slow: cryptography)
 
-    from kbuildpy.new_files import NewFile, require_absent, write_new
-    from kbuildpy.signing.keygen import make_signing_key
-    from kbuildpy.signing.loadable import needed_for
-
-    key: Path = args.key
-    pem, der = _beside(key)
-    if not args.force:
-        # (before the user types a passphrase, and before the key is made, which takes a second)
-        require_absent([key, pem, der])
-    passphrase = _passphrase(key) if args.encrypt else None
-    made = make_signing_key(args.algorithm, common_name=args.cn, days=args.days, hash=args.hash, mok=args.mok)
-    certificate = made.certificate.public_bytes(Encoding.PEM)
-    private = made.pem(passphrase) + (certificate if args.combined else b"")
-    write_new(
-        [
-            NewFile(key, private, 0o600),
-            NewFile(pem, certificate),
-            NewFile(der, made.certificate.public_bytes(Encoding.DER)),
-        ],
-        force=args.force,
-    )
-    if needed := needed_for(args.algorithm):
-        note = f"kernels verify with it only if they have {needed}"
-        print(f"kbuildpy: note: {args.algorithm}: {note}", file=sys.stderr)
-    if args.quiet:
-        return 0
-    print("\n".join((*_files(made, key, pem, der, args), "", *_enrolment(made.certificate, der))))
-    return 0
-
-
-def _beside(key: Path) -> tuple[Path, Path]:
-    """The files of the certificate for the key in file `key`: PEM and DER."""
-    if str(key).lower().startswith("pkcs11:"):
-        raise UsageError("keygen makes keys in files only, not on tokens", hint="use the token's own tool")
-    if not key.name or key.suffix in (".crt", ".x509"):
-        raise UsageError(f"{key}: not a name for a private key", hint="use a name such as signing_key.pem")
-    return key.with_suffix(".crt"), key.with_suffix(".x509")
-
-
-def _passphrase(key: Path) -> str:
-    from kbuildpy.signing.find_key import environment_passphrase
-
-    given = environment_passphrase(ask_new_passphrase)(str(key))
-    if not given:
-        raise KbuildError(
-            "--encrypt needs a passphrase",
-            hint="set KBUILD_SIGN_PIN, or run the command on a terminal, where it asks for one",
-        )
-    if len(os.fsencode(given)) > 1023:
-        # (the limit of openssl, and so of sign-file)
-        raise KbuildError("the passphrase is longer than 1023 bytes")
-    return given
-
-
-def _files(made: SigningKey, key: Path, pem: Path, der: Path, args: argparse.Namespace) -> list[str]:
-    width = max(len(str(path)) for path in (key, pem, der))
-    kind = f"{made.algorithm.upper()} private key{', encrypted' if args.encrypt else ''}"
-    end = made.certificate.not_valid_after_utc
-    return [
-        f"{key!s:{width}}  {kind}{' and certificate' if args.combined else ''}; keep it secret",
-        f"{pem!s:{width}}  certificate (PEM), valid until {end:%Y-%m-%d}",
-        f"{der!s:{width}}  certificate (DER)",
-    ]
-
-
-def _enrolment(certificate: Certificate, der: Path) -> list[str]:
-    from cryptography.hazmat.primitives import hashes
-
-    path = shlex.quote(str(der.absolute()))
-    return [
-        f"SHA-256 fingerprint: {certificate.fingerprint(hashes.SHA256()).hex(':')}",
-        # (shown by MokManager and `mokutil --list-enrolled`)
-        f"SHA-1 fingerprint:   {certificate.fingerprint(hashes.SHA1()).hex(':')}",
-        "",
-        "To make Secure Boot trust the certificate:",
-        f"  1. mokutil --import {path}    # as root; asks for a password that is used once",
-        "  2. reboot; in MokManager choose Enroll MOK, compare the fingerprint, enter that password",
-        f"  3. mokutil --test-key {path}    # prints that it is already enrolled",
-    ]
+    return make_key(args)

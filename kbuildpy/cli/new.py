@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kbuildpy.cli.shared_options import add_format, add_quiet, named_path
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.names_in_use import names_in_use
 from kbuildpy.printable import printable
 from kbuildpy.scaffold.author import check_line, default_author
 from kbuildpy.scaffold.library import all_templates, find_template
@@ -76,14 +77,12 @@ def run(args: argparse.Namespace) -> int:
         options=options,
     )
     check_place(directory)
-    from kbuildpy.scaffold.create import create_directory
-    from kbuildpy.scaffold.render import render_project
+    from kbuildpy.scaffold.create import create_project  # (slow: Jinja2)
 
-    files = render_project(project)
-    create_directory(directory, files)
+    count = create_project(directory, project)
     if args.quiet:
         return 0
-    print(printable(f"{directory}: {template.summary} ({len(files)} files)"))
+    print(printable(f"{directory}: {template.summary} ({count} files)"))
     print(
         printable(f"  cd {directory} && scons test    builds the module and tests it in a real kernel; see README.md")
     )
@@ -95,8 +94,6 @@ _USAGE = "kbuildpy new TEMPLATE NAME; kbuildpy new --list shows the templates"
 
 def _checked_name(name: str, template: Template) -> str:
     """`name`, if it is allowed for the template's modules, also with the suffixes that the template appends to it."""
-    from kbuildpy.kernel.names_in_use import names_in_use
-
     taken = names_in_use()
     for module in template.modules:
         check_name(module.name.replace("NAME", name), taken=taken)

@@ -29,7 +29,8 @@ from kbuildpy.vm.kernels import Kernel, find_kernels, kernels_of_releases
 from kbuildpy.vm.located import with_places
 from kbuildpy.vm.programs import GuestTest, read_command, read_test
 from kbuildpy.vm.result import Result, damaged
-from kbuildpy.vm.session import Settings, run_modules
+from kbuildpy.vm.session import run_modules
+from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import Trial, read_trial
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from kbuildpy.source_place import Explain
 from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.located import with_places
 from kbuildpy.vm.result import Result
-from kbuildpy.vm.session import Settings
+from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import Trial
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 
 from kbuildpy.errors import KbuildError
@@ -13,8 +14,6 @@ def ask_passphrase(name: str) -> str | None:
 
     Raises `KbuildError` where the input ends (Ctrl-D) before the line does.
     """
-    import getpass
-
     try:
         return getpass.getpass(f"Passphrase of {name}: ") if sys.stdin.isatty() else None
     except EOFError as ended:

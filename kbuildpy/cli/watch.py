@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from kbuildpy.child import end_with
 from kbuildpy.cli.shared_options import (
     add_jobs,
     add_kernels,
@@ -152,8 +153,6 @@ def _kbuildpy(words: Sequence[str]) -> int:
 
 
 def _end_with(parent: int) -> None:
-    from kbuildpy.child import end_with  # (ctypes)
-
     end_with(parent, signal.SIGTERM)
 
 

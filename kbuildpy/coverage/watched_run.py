@@ -13,7 +13,8 @@ from kbuildpy.files import read_regular
 from kbuildpy.kernel.instrumented import is_instrumented
 from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.result import Result
-from kbuildpy.vm.session import Settings, run_modules
+from kbuildpy.vm.session import run_modules
+from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import Trial
 from kbuildpy.vm.watcher import Watcher
 

@@ -27,7 +27,8 @@ from kbuildpy.elf.constants import (
     SHT_REL,
     SHT_RELA,
 )
-from kbuildpy.elf.relocations import ORDER, decode_entries, entry_size
+from kbuildpy.elf.headers import read_chdr
+from kbuildpy.elf.relocations import decode_entries, relocation_offsets
 from kbuildpy.errors import CommandError, KbuildError
 
 _DWARF_64 = 0xFFFFFFFF
@@ -82,12 +83,7 @@ class _Relocations:
     def __init__(self, image: ModuleImage, section: Section, addresses: dict[int, int]) -> None:
         self._image, self._section, self._addresses = image, section, addresses
         self._table = image.section_data(section)
-        size = entry_size(section, image.header)
-        word = "Q" if image.header.is_64bit else "I"
-        words = array(word, self._table[: len(self._table) // size * size])
-        offsets = words[:: size // words.itemsize]
-        if image.header.order != ORDER:
-            offsets.byteswap()
+        offsets = relocation_offsets(self._table, section, image.header)
         self._offsets: array[int] | list[int] = offsets
         self._indices: list[int] | None = None
         if not all(map(le, offsets, offsets[1:])):
@@ -161,10 +157,8 @@ class DebugSections:
     def _contents(self, section: Section) -> bytes:
         contents = self.image.section_data(section)
         if section.flags & SHF_COMPRESSED:
-            layout = struct.Struct(self.image.header.order + ("IIQQ" if self.image.header.is_64bit else "III"))
-            kind, *_ = layout.unpack_from(contents)
-            packed = contents[layout.size :]
-            return _decompressed(packed, kind, section.name)
+            compressed = read_chdr(contents, self.image.header)
+            return _decompressed(contents[compressed.packed_at :], compressed.ch_type, section.name)
         if contents.startswith(b"ZLIB") and section.name.startswith(".zdebug_"):
             return _decompressed(contents[12:], ELFCOMPRESS_ZLIB, section.name)
         return contents

@@ -11,7 +11,8 @@ from pathlib import Path
 from kbuildpy.debug.subjects import Subject, read_subject, read_vmlinux
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.module_files import module_name, walk_modules
-from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
+from kbuildpy.kernel.own_modules import OwnModules
 
 # scripts/decode_stacktrace.sh, and where a kernel tree was built.
 _VMLINUX = (

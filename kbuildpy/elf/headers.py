@@ -10,12 +10,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mmap import mmap
 
 EHDR = {False: "HHIIIIIHHHHHH", True: "HHIQQQIHHHHHH"}
 """`struct` layout of the ELF header behind e_ident, by whether the class is ELFCLASS64."""
 SHDR = {False: "IIIIIIIIII", True: "IIQQQQIIQQ"}
 """`struct` layout of a section header, by whether the class is ELFCLASS64."""
+CHDR = {False: "III", True: "IIQQ"}
+"""`struct` layout of a compression header, by whether the class is ELFCLASS64."""
 EHDR_SIZE = {False: 52, True: 64}
 SHDR_SIZE = {False: 40, True: 64}
 
@@ -53,7 +58,24 @@ class Shdr:
     sh_entsize: int
 
 
-def read_ehdr(contents: bytes, *, order: str = "<", is_64bit: bool = True) -> Ehdr:
+class Chdr(NamedTuple):
+    """The beginning of a section with SHF_COMPRESSED: Elf64_Chdr or Elf32_Chdr, without the alignment."""
+
+    ch_type: int
+    ch_size: int
+    """Bytes of the section's contents, unpacked."""
+    packed_at: int
+    """Where behind this header they begin."""
+
+
+def read_chdr(contents: bytes, ehdr: Ehdr) -> Chdr:
+    """The header of a compressed section's `contents`. Raises `struct.error` for contents that are shorter."""
+    layout = struct.Struct(ehdr.order + CHDR[ehdr.is_64bit])
+    kind, *_, size, _align = layout.unpack_from(contents)
+    return Chdr(kind, size, layout.size)
+
+
+def read_ehdr(contents: bytes | mmap, *, order: str = "<", is_64bit: bool = True) -> Ehdr:
     """The ELF header of `contents`, which must have `EHDR_SIZE` bytes at least. Class and byte order are the reader's,
     whatever e_ident says."""
     fields = struct.unpack_from(order + EHDR[is_64bit], contents, 16)
@@ -73,12 +95,12 @@ def read_ehdr(contents: bytes, *, order: str = "<", is_64bit: bool = True) -> Eh
     )
 
 
-def read_shdrs(contents: bytes, ehdr: Ehdr) -> list[Shdr]:
+def read_shdrs(contents: bytes | mmap, ehdr: Ehdr) -> list[Shdr]:
     """The section headers, which must lie within `contents`."""
     return list(iter_shdrs(contents, ehdr))
 
 
-def iter_shdrs(contents: bytes, ehdr: Ehdr) -> Iterator[Shdr]:
+def iter_shdrs(contents: bytes | mmap, ehdr: Ehdr) -> Iterator[Shdr]:
     """The section headers one by one: a list of all of them takes five times their size in the file."""
     layout = struct.Struct(ehdr.order + SHDR[ehdr.is_64bit])
     table = memoryview(contents)[ehdr.e_shoff : ehdr.e_shoff + ehdr.e_shnum * layout.size]

@@ -66,6 +66,16 @@ def relocation_symbols(table: bytes, section: Section, header: Ehdr) -> array[in
     return column if header.is_64bit else [info >> 8 for info in column]
 
 
+def relocation_offsets(table: bytes, section: Section, header: Ehdr) -> array[int]:
+    """The offset of every entry of `table`, likewise."""
+    size = entry_size(section, header)
+    words = array("Q" if header.is_64bit else "I", table[: len(table) // size * size])
+    column = words[:: size // words.itemsize]
+    if header.order != ORDER:
+        column.byteswap()
+    return column
+
+
 def decode_entries(table: bytes, indices: Iterable[int], section: Section, header: Ehdr) -> list[Relocation]:
     """Decode only the entries `indices` of `table`."""
     size = entry_size(section, header)

@@ -2,7 +2,7 @@
 """What a module file tells: `kbuildpy info`.
 
 - `named`: the words of the call -> files, or what is built into the kernel.
-- `fields`, `fields_text`: what modinfo prints, and its layout.
+- `fields`, `fields_text`: what modinfo prints, and its layout. `signature`: what a signature tells.
 - `report`: everything else as one value, put together from:
   `memory` (the loader's layout over the module's life), `tables` (modes of parameters, debug messages, tracepoints),
   `symbols` (exports, and imports with their owners), `devices` (aliases in words, with the names in `alias_names`).

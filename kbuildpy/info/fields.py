@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
-from kbuildpy.signing.modinfo_bytes import in_lines, serial_bytes
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.trailer import split_signature
 
@@ -52,21 +51,8 @@ def signature_fields(module: bytes) -> tuple[Field, ...]:
         taken = split_signature(module)
         if taken is None:
             return ()
-        # (imports cryptography)
-        from kbuildpy.signing.cms import parse, signers
-        from kbuildpy.signing.der import common_name
-        from kbuildpy.signing.hashes import BY_OID
-        from kbuildpy.signing.structures import IssuerAndSerialNumber
+        from kbuildpy.info.signature import signature_values  # (slow: cryptography)
 
-        first = next(iter(signers(parse(taken.signature))), None)
+        return tuple(map(Field, SIGNATURE_FIELDS, signature_values(taken.signature)))
     except Refused:
         return ()
-    hash = None if first is None else BY_OID.get(first.digest_algorithm.algorithm.dotted_string)
-    if first is None or hash is None:
-        return ()
-    issuer, key = "", b""
-    if isinstance(first.sid, IssuerAndSerialNumber):
-        issuer = common_name(bytes(first.sid.issuer.data))
-        key = serial_bytes(first.sid.serial_number)
-    values = ("PKCS#7", issuer, in_lines(key), hash.name, in_lines(first.signature))
-    return tuple(map(Field, SIGNATURE_FIELDS, values))

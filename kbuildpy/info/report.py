@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
@@ -35,10 +35,8 @@ from kbuildpy.loader.since import Version
 from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.versions import module_versions
 from kbuildpy.loader.verdict import Refusal, Undefined
+from kbuildpy.signing.signature_state import SignatureState
 from kbuildpy.signing.trailer import is_signed
-
-if TYPE_CHECKING:
-    from kbuildpy.signing.verify import SignatureState
 
 Read = TypeVar("Read")
 
@@ -233,12 +231,9 @@ def _exports(info: LoadInfo) -> list[Export]:
 def _signature(contents: bytes) -> SignatureState | None:
     if not is_signed(contents):
         return None
-    # (imports cryptography)
-    from kbuildpy.signing.keyring import Keyring
-    from kbuildpy.signing.verify import verify
+    from kbuildpy.info.signature import state_without_keys  # (slow: cryptography)
 
-    [state] = verify(contents, [Keyring()])
-    return state
+    return state_without_keys(contents)
 
 
 def _btf(image: ModuleImage) -> BtfSections | None:

@@ -6,15 +6,16 @@ Questions. Makefiles of ours (`mk/`) include those of the kernel tree, and print
   `parse_tree_answer` reads its output; `placeholder` is the directory that it is asked about.
 - `ask_directory`: what Kbuild would do for a module directory (`plan`); likewise `make_plan`, `parse_plan`,
   `modules_order`. A module that an SConstruct declares becomes a Kbuild file first (`declared`).
-- `ask_install`: how the tree installs modules. `ask_module_facts`: its vermagic and `struct module`, by a `probe`.
+- `ask_install`: how the tree installs modules. `ask_module_facts`: its vermagic and `struct module`, by a `probe`
+  (`probe_tree`: from the question to make on).
 - `single_targets`: the words for one object, one module, or another form of a source, and their place in a question.
 - `summary`: the modules of a directory, for people. `unread`: variables that no makefile reads.
 - For all of them: `make_environment`, `make_output`, `check_paths` (names that Kbuild cannot work with), `stamps`
   (states of files, digests) and `cached` (an answer that holds while those stay).
 
 A Kbuild file's own rules. `evaluation` asks for the plan and lets make carry them out (`own_rules`): below an overlay
-(`overlay`: where names lead; `namespace`: the mounts; `overlay_files`: the files that were written), or in a copy of
-the directory (`source_copy`).
+(`overlay`: where names lead; `namespace`: the mounts, by `libc`; `overlay_files`: the files that were written), or in a
+copy of the directory (`source_copy`).
 
 Steps. `layout` says where the files of a plan really are. A `job` is one object to make, `compile` makes it step by
 step (`run_step`, `command` for the shell text, `rules` for their names, `prefix_maps` for names in debug information,

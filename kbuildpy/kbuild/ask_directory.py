@@ -57,7 +57,7 @@ def ask_directory(
         known = _recall_plan(cache, question.key, overlay)
         if known is not None:
             return known
-    from kbuildpy.kbuild.make_plan import make_plan  # (slow: imports more than the rest of this file)
+    from kbuildpy.kbuild.make_plan import make_plan  # (slow, and not for what is remembered)
 
     began_ns = time.time_ns()
     plan = make_plan(question, overlay)

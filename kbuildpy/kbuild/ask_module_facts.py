@@ -16,7 +16,7 @@ from typing import Any
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.cached import cached
 from kbuildpy.kbuild.make_environment import environment_key
-from kbuildpy.kbuild.stamps import Stamp, digest, stamps
+from kbuildpy.kbuild.stamps import Stamp, digest
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.module_facts import ModuleFacts, ModuleStruct
 from kbuildpy.kernel.tree import KernelTree
@@ -56,13 +56,10 @@ def ask_module_facts(
     key = digest("module facts", _PROBE, str(tree.objects), str(tree.source), given, environment_key(environ))
 
     def ask() -> tuple[ModuleFacts, dict[str, Stamp]]:
-        # (asking imports five times as much as remembering)
-        from kbuildpy.kbuild.ask_tree import ask_tree, watched
-        from kbuildpy.kbuild.probe import compile_probe
+        from kbuildpy.kbuild.probe_tree import probe_tree  # (slow, and seldom asked)
 
-        answer = ask_tree(tree, variables=variables or {}, environ=environ)
-        probe = compile_probe(answer, _PROBE, environ=environ)
-        return _parse(probe.assembly.decode("latin-1"), tree), {**watched(answer, environ), **stamps(probe.headers)}
+        assembly, seen = probe_tree(tree, _PROBE, variables=variables or {}, environ=environ)
+        return _parse(assembly, tree), seen
 
     return cached(cache_directory() / "layouts" / f"{key}.json", ask, read=_from_json)
 

@@ -43,7 +43,7 @@ def ask_tree(
     key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), own_version(), btf_threads)
 
     def ask() -> tuple[dict[str, Any], dict[str, Stamp]]:
-        from kbuildpy.kbuild.make_tree_answer import make_tree_answer  # (slow: imports more than the rest of this file)
+        from kbuildpy.kbuild.make_tree_answer import make_tree_answer  # (slow, and not for what is remembered)
 
         answer = make_tree_answer(tree, given, environ, btf_threads=btf_threads)
         seen = watched(answer, environ)

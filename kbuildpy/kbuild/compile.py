@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kbuildpy import elf
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_file_of, depfile_of, format_cmd_file
 from kbuildpy.kbuild.job import Job
@@ -143,9 +144,7 @@ def _exports(object_file: Path) -> bool:
 
 def _check_local_export(job: Job) -> None:
     """Refuse EXPORT_SYMBOL of a static symbol (scripts/check-local-export; since 6.4 modpost does it)."""
-    from kbuildpy.elf import ModuleImage  # (slow: elftools; an object that exports is the exception)
-
-    symbols = {symbol.name: symbol for symbol in ModuleImage.from_path(job.object_file).symbols if symbol.shndx}
+    symbols = {symbol.name: symbol for symbol in elf.ModuleImage.from_path(job.object_file).symbols if symbol.shndx}
     exported = (name.removeprefix("__ksymtab_") for name in symbols if name.startswith("__ksymtab_"))
     local = [name for name in exported if name in symbols and symbols[name].bind == 0]
     if local:

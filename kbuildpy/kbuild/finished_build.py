@@ -14,10 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kbuildpy.errors import KbuildError
-from kbuildpy.kbuild.stamps import GRAIN_NS, digest
+from kbuildpy.kbuild.stamps import GRAIN_NS
 from kbuildpy.kernel.cache import read_json, write_json
-from kbuildpy.kernel.open_tree import open_tree
 
 FileState = tuple[int, int, int, int]
 """Of a file: the times of its last modification and of its last change (ns), its size in bytes, and its inode. Of a
@@ -100,22 +98,6 @@ def find_finished(path: Path, key: str) -> FinishedBuild | None:
     except (KeyError, TypeError):
         return None
     return build if is_unchanged(build) else None
-
-
-def is_answered_alike(item: AskedAgain, environ: Mapping[str, str]) -> bool:
-    """Whether the Kbuild file of `item`, asked in `environ`, still answers with the same plan, and without a rule of
-    its own to carry out."""
-    from kbuildpy.kbuild.ask_tree import ask_tree  # (slow, and for few directories)
-    from kbuildpy.kbuild.evaluation import evaluate
-
-    try:
-        answer = ask_tree(
-            open_tree(item.objects), variables={item[0]: item[1] for item in item.variables}, environ=environ
-        )
-        found = evaluate(answer, Path(item.directory), Path(item.out), environ=environ, jobs=1)
-    except KbuildError:
-        return False  # (the build tells)
-    return not found.layout.overlay and not found.refusal and digest(found.plan) == item.plan
 
 
 def is_unchanged(build: FinishedBuild) -> bool:

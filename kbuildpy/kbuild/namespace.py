@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from kbuildpy.kbuild.overlay import Overlay, forget_folders
@@ -48,10 +49,9 @@ def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
     namespace = _namespaces[overlay]
     if isinstance(namespace, OverlayRefused):
         raise namespace
-    from kbuildpy.child import end_with  # (not for builds that have nothing to run: it takes ctypes)
-
     # What is killed with us, SIGTERM tells to end: make hands that on to the recipes, which else would go on writing.
-    return partial(_enter, _libc(), namespace, cwd, partial(end_with, os.getpid(), signal.SIGTERM))
+    libc = _libc()
+    return partial(_enter, libc, namespace, cwd, partial(libc.end_with, os.getpid(), signal.SIGTERM))
 
 
 def leave(overlay: Overlay) -> None:
@@ -186,19 +186,15 @@ def _enter(libc: Any, namespace: Namespace, cwd: str, end_with_us: Callable[[], 
 
 def _check(result: int, what: str) -> None:
     if result != 0:
-        import ctypes
-
-        number = ctypes.get_errno()
+        number = _libc().get_errno()
         raise OSError(number, os.strerror(number), what)
 
 
 @functools.cache
-def _libc() -> Any:
-    import ctypes  # (not for builds that have nothing to run: it takes 5 ms)
+def _libc() -> ModuleType:
+    """Calls of the C library."""
+    from kbuildpy.kbuild import libc  # (ctypes: not for builds that have nothing to run)
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    # (looked up here, and kept by `libc`: between fork and exec is no place for that)
-    _ = libc.mount, libc.setns, libc.unshare
     return libc
 
 

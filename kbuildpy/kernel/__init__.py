@@ -11,7 +11,7 @@ Which kernel is meant:
 What is installed:
 - `find`: kernel trees.
 - `installed`: images of kernels that are installed with their modules.
-- `image`: where a release's image is, and unpacking one.
+- `find_image`: where a release's image is; `image`: unpacking one.
 
 A kernel tree:
 - `tree`: the value; `open_tree`: a directory -> a tree, or the reason why it is none.
@@ -25,7 +25,7 @@ Modules:
 - `module_files`: suffixes, names, finding and reading module files.
 - `module_identity`: the name, the kernel and the dependencies that a module states.
 - `stated`: the release and the dependencies that a module states, read without taking it apart.
-- `own_modules`: the modules that a kernel came with, as modprobe sees them.
+- `own_modules`: the modules that a kernel came with, as modprobe sees them; `modules_directory`: where they are.
 - `needs_first`: an order for modules that need each other.
 - `depmod_indexes`: modules.dep, modules.alias and the other indexes, as values.
 - `depmod_order`: which of several files of one name modprobe takes.

@@ -128,7 +128,7 @@ def _say_once(directory: Path, foreign: str) -> None:
 
 
 def _private_directory() -> Path:
-    import tempfile  # costs more than the rest of this file, and is seldom needed
+    import tempfile  # (costs more than the rest of this file, and is seldom needed)
 
     directory = Path(tempfile.gettempdir()) / f"kbuildpy-{os.geteuid()}"
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel's image: where it is on this machine, and the kernel inside.
+"""The kernel inside an image. (`find_image`: where the images are.)
 
 An image is unpacked as a boot loader would: an x86 bzImage (Documentation/arch/x86/boot.rst), an EFI zboot image
 (drivers/firmware/efi/libstub/zboot-header.S), an arm64 `Image`, plain or compressed, or a `vmlinux`.
@@ -7,20 +7,13 @@ An image is unpacked as a boot loader would: an x86 bzImage (Documentation/arch/
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from kbuildpy.compression import compression_of, decompress_first
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.kernel.tree import KernelTree
 
-INSTALLED_IMAGES = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz", "usr/lib/modules/{release}/vmlinuz")
-"""Where a kernel's image is: of Debian and most others; of Fedora, Arch, and Debian's packages from 7.0 on."""
-# Where a tree that was built here has its own (arch/*/boot/Makefile).
-_BUILT = ("arch/x86/boot/bzImage", "arch/arm64/boot/Image")
 _BANNER = re.compile(rb"Linux version ([!-~]+) \(")
 
 
@@ -30,38 +23,6 @@ class UnpackedKernel(NamedTuple):
 
     contents: bytes
     release: str
-
-
-def find_kernel_image(release: str, *, root: Path = Path("/")) -> Path:
-    """The kernel image of `release` on this machine, installed or fetched earlier.
-
-    Raises `KbuildError` if there is none that we may read.
-    """
-    candidates = [root / place.format(release=release) for place in INSTALLED_IMAGES]
-    candidates.append(fetched_image(release))
-    for image in candidates:
-        if image.is_file() and os.access(image, os.R_OK):
-            return image
-    raise KbuildError(
-        f"there is no image of kernel {release} here", hint=f"apt-get install linux-image-{shlex.quote(release)}"
-    )
-
-
-def image_of_tree(tree: KernelTree, *, root: Path = Path("/")) -> Path:
-    """The image of the kernel that `tree` belongs to: a tree that was built here has its own. (Of the packaged ones
-    some have a `vmlinux`, for its types only.)
-
-    Raises `KbuildError` if there is none that we may read.
-    """
-    for name in _BUILT:
-        if (tree.objects / name).is_file():
-            return tree.objects / name
-    return find_kernel_image(tree.release, root=root)
-
-
-def fetched_image(release: str) -> Path:
-    """Where an image is kept that was taken out of a package; it may not be there."""
-    return cache_directory() / "images" / f"vmlinuz-{release}"
 
 
 def read_kernel(image: Path) -> UnpackedKernel:
@@ -82,8 +43,6 @@ def read_kernel(image: Path) -> UnpackedKernel:
 
 def unpack(image: bytes) -> bytes:
     """A kernel image without what is wrapped around it."""
-    from kbuildpy.compression import compression_of, decompress_first  # (bz2 and lzma cost more than a look for a path)
-
     for _ in range(4):  # a compressed file of an image with a compressed payload, and one to spare
         if image[0x202:0x206] == b"HdrS":
             image = _bzimage_payload(image)
@@ -99,8 +58,6 @@ def unpack(image: bytes) -> bytes:
 
 def _bzimage_payload(image: bytes) -> bytes:
     """The compressed kernel in a bzImage, without the length that is put behind what is not gzip's."""
-    from kbuildpy.compression import compression_of
-
     sectors = image[0x1F1] or 4
     start, length = (int.from_bytes(image[offset : offset + 4], "little") for offset in (0x248, 0x24C))
     if not length:

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.image import find_kernel_image
-from kbuildpy.kernel.own_modules import modules_directory
+from kbuildpy.kernel.find_image import find_kernel_image
+from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.release import release_order
 
 

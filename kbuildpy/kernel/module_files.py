@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from kbuildpy.compression import compression_of, decompress
 from kbuildpy.errors import CommandError, KbuildError, UsageError
 
 MODULE_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
@@ -80,8 +81,6 @@ def find_modules(paths: Iterable[Path]) -> list[Path]:
 
 def read_module(path: Path) -> bytes:
     """The module in the file `path`, decompressed. Raises `KbuildError` naming the file."""
-    from kbuildpy.compression import decompress
-
     try:
         return decompress(path.read_bytes())
     except OSError as error:
@@ -100,8 +99,6 @@ def read_module(path: Path) -> bytes:
 def packed_head(path: Path) -> bytes:
     """The beginning of the module file `path` if it is compressed, else nothing; what a kernel that unpacks modules
     itself looks at first. Nothing also for a file that cannot be read."""
-    from kbuildpy.compression import compression_of
-
     try:
         with path.open("rb") as file:
             head = file.read(2048)

@@ -35,17 +35,6 @@ from kbuildpy.kernel.needs_first import needs_first
 from kbuildpy.kernel.stated import stated_needs
 
 
-def modules_directory(release: str, *, root: Path = Path("/")) -> Path | None:
-    """The directory `lib/modules/RELEASE` below `root` (or `usr/lib`) that has the modules of kernel `release`."""
-    if "/" in release or release in {"", ".", ".."}:
-        return None
-    for top in ("lib/modules", "usr/lib/modules"):
-        directory = root / top / release
-        if (directory / "kernel").is_dir():
-            return directory
-    return None
-
-
 class Meaning(NamedTuple):
     """What a name stands for."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, FetchImage, Need
 from kbuildpy.kernel.find import InstalledTrees, installed_tree, installed_trees, releases_of_broken
-from kbuildpy.kernel.image import find_kernel_image, image_of_tree
+from kbuildpy.kernel.find_image import find_kernel_image, image_of_tree
 from kbuildpy.kernel.installed import installed_image, installed_images
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.packages import headers_hint, release_hint

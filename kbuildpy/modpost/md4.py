@@ -10,6 +10,7 @@ libcrypto still has it.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from array import array
 from functools import cache
@@ -40,8 +41,6 @@ def _digest_libcrypto(blocks: bytes) -> tuple[int, int, int, int] | None:
     libcrypto = _libcrypto()
     if libcrypto is None:
         return None
-    import ctypes
-
     context = ctypes.create_string_buffer(256)
     if libcrypto.MD4_Init(context) != 1 or libcrypto.MD4_Update(context, blocks, len(blocks)) != 1:
         return None
@@ -52,8 +51,6 @@ def _digest_libcrypto(blocks: bytes) -> tuple[int, int, int, int] | None:
 @cache
 def _libcrypto() -> Any:
     """OpenSSL's library with its MD4 functions declared, or None."""
-    import ctypes
-
     try:
         libcrypto = ctypes.CDLL("libcrypto.so.3")
         libcrypto.MD4_Init.argtypes = [ctypes.c_void_p]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+
+import jinja2
 
 from kbuildpy.modpost.aliases import alias_line
 from kbuildpy.modpost.diagnostics import Log, check_line
@@ -18,9 +19,6 @@ from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.resolve import ResolvedImport, ResolvedModule
 from kbuildpy.modpost.versions import Dialect
 from kbuildpy.template_path import template_path
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 
 def render_mod_c(module: ResolvedModule, options: ModpostOptions, dialect: Dialect, name_limit: int, log: Log) -> str:
@@ -113,14 +111,12 @@ def _extended_versions(imports: Sequence[ResolvedImport], module: str, log: Log)
 
 
 def prepare_template() -> None:
-    """Import Jinja2 and compile the template."""
+    """Compile the template."""
     _template()
 
 
 @cache
-def _template() -> Template:
-    import jinja2
-
+def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         trim_blocks=True,
         lstrip_blocks=True,

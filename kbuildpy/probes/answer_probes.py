@@ -19,10 +19,13 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.ask_tree import watched
 from kbuildpy.kbuild.cached import cached
 from kbuildpy.kbuild.make_environment import environment_key
+from kbuildpy.kbuild.probe import errors_of
 from kbuildpy.kbuild.stamps import Stamp, digest, stamps
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.symvers import read_symvers
+from kbuildpy.probes.ask_compiler import ask_compiler
+from kbuildpy.probes.declaring_headers import include_folders, searched_files, with_headers
 from kbuildpy.probes.probe import Probe
 
 
@@ -77,9 +80,6 @@ def _ask(
     rest = [probe for probe in probes if probe not in found]
     if not rest:
         return found, 0, files
-    from kbuildpy.kbuild.probe import errors_of  # (not where all is remembered)
-    from kbuildpy.probes.ask_compiler import ask_compiler
-    from kbuildpy.probes.declaring_headers import include_folders, searched_files, with_headers
 
     def compile_unit(source: str, *, generate: bool) -> str:
         return errors_of(answer, source, environ=environ, generate=generate)

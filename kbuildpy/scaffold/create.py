@@ -10,7 +10,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kbuildpy.scaffold.names import check_place
-from kbuildpy.scaffold.render import ProjectFile
+from kbuildpy.scaffold.project import Project
+from kbuildpy.scaffold.render import ProjectFile, render_project
+
+
+def create_project(directory: Path, project: Project) -> int:
+    """Make `directory` with the files of `project`; returns their number. Raises as `create_directory`."""
+    files = render_project(project)
+    create_directory(directory, files)
+    return len(files)
 
 
 def create_directory(directory: Path, files: Iterable[ProjectFile]) -> None:

@@ -12,16 +12,15 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import jinja2
 
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError
 from kbuildpy.scaffold.library import own_templates
 from kbuildpy.scaffold.manifest import FILE_NAME
 from kbuildpy.scaffold.project import Project
-
-if TYPE_CHECKING:
-    import jinja2
 
 _PARTS = frozenset({FILE_NAME, "about.md.j2"})
 _HELPERS = "tests"
@@ -137,8 +136,6 @@ def _values(project: Project) -> dict[str, Any]:
 
 def environment_for(folders: list[Path]) -> jinja2.Environment:
     """Jinja2 as templates of projects take it: strict, and with filters for C, Python and the shell."""
-    import jinja2
-
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         trim_blocks=True,
@@ -154,8 +151,6 @@ def environment_for(folders: list[Path]) -> jinja2.Environment:
 
 
 def _rendered(environment: jinja2.Environment, folder: Path, source: str, values: dict[str, Any]) -> str:
-    import jinja2
-
     # (the loader would find a template's own file of that path before a shared one)
     path = folder / source
     try:

@@ -15,9 +15,10 @@ From below:
   database. `cache`: SCons' CacheDir. `unfinished`, `interrupts`, `cleaning`, `options`: what a run may meet.
 - `project` (a kernel tree under one set of variables), `group` (the modules of one output directory) and `session` (a
   run) are data. `find_project` and `find_group` choose them for a declaration; `begin_session` and `end_session` frame
-  the run.
+  the run. `begin_tool`: what each environment gets besides its builders.
 - `object_nodes`, `module_nodes`, `group_nodes`: from sources to objects, to `.ko`s, and to `Module.symvers`;
-  `declare_directory` for a whole Kbuild file. What their actions do: `kbuild/compile`, `call_modpost`, `link_module`,
+  `declare_directory` for a whole Kbuild file. Why a target is made (`V=2`): `group_reasons`, with `reasons` and
+  `origins_of_flags`. What their actions do: `kbuild/compile`, `call_modpost`, `link_module`,
   `post_build_check`.
 
 - `declare_targets`: single targets (`x.i`), which `single_target_words` finds on the command line beside the names of
@@ -48,11 +49,9 @@ BUILDERS = {
 
 def generate(env: Any, **_: Any) -> None:
     """Add the builders to a construction environment (SCons calls this for `tools=["kbuild"]`)."""
-    from kbuildpy.scons import help, sconsign, variables  # (slow: SCons)
+    from kbuildpy.scons.begin_tool import begin_tool  # (slow: SCons)
 
-    sconsign.use_database()
-    variables.mark_tool_choices(env)
-    help.describe_variables(env)
+    begin_tool(env)
     for name, (file, function) in BUILDERS.items():
         env.AddMethod(_imported_when_called(file, function), name)
 

@@ -11,7 +11,6 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from kbuildpy import __version__
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import replacing
 from kbuildpy.kbuild.stamps import digest, stamp
-from kbuildpy.kernel.image import image_of_tree
-from kbuildpy.kernel.module_files import module_name, packed_head, read_module
-from kbuildpy.kernel.own_modules import modules_directory
+from kbuildpy.kernel.find_image import image_of_tree
+from kbuildpy.kernel.module_files import module_name
+from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.known import KNOWN_LOADERS
 from kbuildpy.scons.actions import KbuildAction, bind
@@ -98,17 +97,11 @@ def _declare(
     failed = Path(f"{node.get_abspath()}-failed")
 
     def check(targets: list[Any], sources: list[Any]) -> None:
-        # (slow, and not for a build with nothing to do)
-        from kbuildpy.loader.kernels.keys import with_certificates
-        from kbuildpy.loader.load_module import load_module
-        from kbuildpy.scons.post_build_check import group_kernel, project_kernel, refusal_of
+        from kbuildpy.scons.post_build_check import refusal_of, verdict_on  # (not for a build with nothing to do)
 
         path, *files = (Path(source.get_abspath()) for source in sources)
         failed.unlink(missing_ok=True)
-        kernel = replace(group_kernel(group) if group else project_kernel(project), **started)
-        kernel = with_certificates(kernel, files)
-        packed = packed_head(path)
-        verdict, _ = load_module(read_module(path), kernel, args=params, file=str(sources[0]), packed=packed)
+        verdict = verdict_on(path, str(sources[0]), params, group or project, files, started)
         with replacing(Path(targets[0].get_abspath()) if verdict.accepted else failed) as slot:
             slot.write(json.dumps(verdict.to_json()).encode() + b"\n")
         if not verdict.accepted:

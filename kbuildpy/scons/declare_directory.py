@@ -24,6 +24,7 @@ from kbuildpy.scons.group import Group, Question
 from kbuildpy.scons.object_nodes import declare_unmade
 from kbuildpy.scons.options import is_dry_run, job_count
 from kbuildpy.scons.project import KernelProject
+from kbuildpy.scons.unread import warn_of_unread
 from kbuildpy.scons.variables import KNOWN_NAMES
 
 
@@ -90,8 +91,6 @@ def _ask_for_goals(
 
 def _warn(env: Any, project: KernelProject, plan: Plan, variables: Mapping[str, Any]) -> None:
     if session_of(env).unread_arguments or not KNOWN_NAMES.issuperset(variables):
-        from kbuildpy.scons.unread import warn_of_unread  # (for variables that are not known)
-
         warn_of_unread(session_of(env), project, plan, variables)
 
 

@@ -10,14 +10,13 @@ from SCons.Script import ARGUMENTS
 from kbuildpy.scons import interrupts
 from kbuildpy.scons.cleaning import remove_empty_folders, remove_empty_parents
 from kbuildpy.scons.session import Session
+from kbuildpy.scons.unread import warn_at_the_end
 from kbuildpy.scons.variables import KNOWN_NAMES
 
 
 def end_session(session: Session) -> None:
     """Called when the run of `session` is over."""
     if ARGUMENTS and session.groups and (session.unread_arguments or not KNOWN_NAMES.issuperset(ARGUMENTS)):
-        from kbuildpy.scons.unread import warn_at_the_end  # (for variables that are not known)
-
         warn_at_the_end(session, ARGUMENTS)
     interrupts.tell()
     for project in session.projects.values():

@@ -13,6 +13,7 @@ from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_nodes import find_extra_symvers, new_group
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.session import Session
+from kbuildpy.scons.single_target_words import offer_single_targets
 
 
 def find_group(session: Session, project: KernelProject, directory: str, out: str, *, label: str = "") -> Group:
@@ -26,8 +27,6 @@ def find_group(session: Session, project: KernelProject, directory: str, out: st
         check_output_name(Path(out))
         group = session.groups[out] = new_group(project, directory, out, label=label, neighbours=session.groups)
         if COMMAND_LINE_TARGETS:
-            from kbuildpy.scons.single_target_words import offer_single_targets  # (for targets by name only)
-
             offer_single_targets(project.env, session.groups)
         for other in session.groups.values():
             find_extra_symvers(other)

@@ -12,7 +12,6 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kbuild.rules import CHECK_RULES
 from kbuildpy.kbuild.stamps import Stamp, digest
-from kbuildpy.printable import printable
 from kbuildpy.scons.actions import ImplicitExecutor, KbuildAction, bind, set_implicit
 from kbuildpy.scons.group import Group
 
@@ -58,30 +57,9 @@ def command_action(
 
 
 def _reason(group: Group, action: KbuildAction, node: Any) -> str:
-    from kbuildpy.origins.origin_words import short_path  # (for V=2 only)
-    from kbuildpy.scons.origins_of_flags import origins_of_flags
-    from kbuildpy.scons.reasons import reason_for
+    from kbuildpy.scons.group_reasons import reason_in_group  # (slow, and for V=2 only)
 
-    def name(path: str) -> str:
-        """A file as Kbuild's lines name it; a `.cmd` file stands for its object."""
-        shown = short_path(path.removeprefix(f"{group.out}/"), group.project.tree)
-        folder, slash, base = shown.rpartition("/")
-        return f"{folder}{slash}{base[1:-4]}" if base.startswith(".") and base.endswith(".cmd") else shown
-
-    def stale(path: str) -> list[str]:
-        if not group.project.is_stale(path):
-            return []
-        return group.freshness.changes(path, name=name) or [group.freshness.why_stale(path)]
-
-    with group.lock:
-        reason = reason_for(
-            node,
-            description=action.describe(),
-            stale=stale,
-            origin_of=lambda path: origins_of_flags(group, path),
-            name=name,
-        )
-    return printable(reason)
+    return reason_in_group(group, action, node)
 
 
 def described(facts: Iterable[object]) -> list[str]:

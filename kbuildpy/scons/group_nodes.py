@@ -27,6 +27,7 @@ from kbuildpy.scons.group_modpost import modpost_result
 from kbuildpy.scons.help import describe_module
 from kbuildpy.scons.modpost_inputs import find_symvers, modpost_description, modpost_signature
 from kbuildpy.scons.module_nodes import declare_common_object, declare_module
+from kbuildpy.scons.named_targets import name_module
 from kbuildpy.scons.object_nodes import cmd_nodes, declare_link, declare_object
 from kbuildpy.scons.options import is_help_wanted
 from kbuildpy.scons.project import KernelProject
@@ -127,8 +128,6 @@ def _name_targets(group: Group, plan: Plan, made: Sequence[Any]) -> None:
     env = group.project.env
     if not COMMAND_LINE_TARGETS and not is_help_wanted(env):
         return
-    from kbuildpy.scons.named_targets import name_module  # (for targets by name only)
-
     for module, node in zip(plan.modules, made, strict=True):
         name = Path(module.name).name
         describe_module(env, name, node.get_internal_path())

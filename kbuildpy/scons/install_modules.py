@@ -48,7 +48,7 @@ from kbuildpy.scons.session import Session
 from kbuildpy.scons.signers import signer_finder, tree_signer_finder
 from kbuildpy.scons.unread import warn_of_unread_install
 from kbuildpy.scons.variables import make_variables
-from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
+from kbuildpy.signing.key_name import is_pkcs11_uri
 
 if TYPE_CHECKING:
     from kbuildpy.signing.signer import Signer

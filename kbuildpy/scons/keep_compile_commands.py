@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from kbuildpy import __version__
 from kbuildpy.errors import KbuildError
+from kbuildpy.files import replacing
+from kbuildpy.kbuild.compile_commands import compile_commands
 from kbuildpy.kbuild.overlay_files import written_files
 from kbuildpy.kbuild.stamps import Stamp, digest, stamp
 from kbuildpy.kernel.cache import read_json, write_json
@@ -75,9 +77,6 @@ def _keep(request: BuildRequest, group: Group, file: Path, note: _Note | None) -
     release, key = group.project.tree.release, _key(group)
     if note == _Note(str(file), release, key, stamp(file)):
         return
-    from kbuildpy.files import replacing  # (not for a build with nothing to do)
-    from kbuildpy.kbuild.compile_commands import compile_commands
-
     entries = [
         entry for plan, layout, _ in group.plans for entry in compile_commands(plan, layout, group.project.answer)
     ]

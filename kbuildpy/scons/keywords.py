@@ -19,7 +19,7 @@ from kbuildpy.errors import UsageError
 from kbuildpy.kernel.module_files import module_name
 from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.variables import chooses_kernel
-from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri
+from kbuildpy.signing.key_name import is_pkcs11_uri
 from kbuildpy.similar import did_you_mean, similar_file
 
 

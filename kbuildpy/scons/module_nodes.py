@@ -25,6 +25,7 @@ from kbuildpy.scons.check_wanted import check_is_wanted
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_actions import attach, command_action
 from kbuildpy.scons.group_modpost import modpost_result
+from kbuildpy.scons.link_module import link_module
 from kbuildpy.scons.modpost_inputs import modpost_description, modpost_signature
 from kbuildpy.scons.object_nodes import cmd_nodes, declare_compile
 from kbuildpy.scons.options import is_silent
@@ -89,8 +90,6 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
     facts.append(f"the kernel's answer: {'asked' if checked else 'not asked'}")
 
     def link(target: list[Any], source: list[Any]) -> None:
-        from kbuildpy.scons.link_module import link_module  # (not for a build with nothing to do)
-
         link_module(
             steps,
             out=group.out,

@@ -14,11 +14,13 @@ from typing import Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, own_contents, parse_cmd_file
+from kbuildpy.kbuild.compile import check_source, compile_object, link_object
 from kbuildpy.kbuild.included_headers import include_folders, own_headers, search_headers
 from kbuildpy.kbuild.job import Job
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
 from kbuildpy.scons.actions import KbuildAction, set_implicit
+from kbuildpy.scons.compilation_database import note_compilation
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_actions import attach, command_action
 from kbuildpy.scons.group_modpost import prepare_modpost
@@ -69,8 +71,6 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
     )
     targets = declare_compile(group, job, source, title=title, headers=lambda: _first_headers(group, item, layout))
     if "SCons.Tool.compilation_db" in sys.modules and item.steps[0].rule == "cc_o_c":
-        from kbuildpy.scons.compilation_database import note_compilation
-
         note_compilation(group.project.env, targets[0], source, item, layout, group.project.answer)
     for step in forced:
         _declare_check(group, replace(job, steps=(step,)), source, title=checks)
@@ -122,8 +122,6 @@ def declare_compile(
     targets = [group.file(str(job.object_file)), group.file(str(job.cmd_path))]
 
     def compile_it(target: list[Any], _: list[Any]) -> None:
-        from kbuildpy.kbuild.compile import compile_object  # (not for a build with nothing to do)
-
         prepare_modpost(group)
         began = time.time_ns()
         made_from = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
@@ -167,8 +165,6 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
     job = Job(module.target, module.steps, layout, layout.cwd, env, outputs=ours, verbose=verbose, whose=group.whose)
 
     def link(target: list[Any], source: list[Any]) -> None:
-        from kbuildpy.kbuild.compile import link_object  # (not for a build with nothing to do)
-
         listing.parent.mkdir(parents=True, exist_ok=True)
         listing.write_text("".join(f"{name}\n" for name in names))
         link_object(job)
@@ -186,8 +182,6 @@ def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:
     node = group.file(f"{job.object_file}.checked")
 
     def check(target: list[Any], source: list[Any]) -> None:
-        from kbuildpy.kbuild.compile import check_source  # (not for a build with nothing to do)
-
         check_source(job)
 
     action = command_action(group, check, job.steps, job.layout, job.target, title=title)

@@ -9,7 +9,7 @@ module that was just linked has none.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kbuild.stamps import Stamp, stamp
 from kbuildpy.kernel.licenses import GPL_COMPATIBLE
-from kbuildpy.kernel.module_files import module_name
+from kbuildpy.kernel.module_files import module_name, packed_head, read_module
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
+from kbuildpy.loader.kernels.keys import with_certificates
 from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.verdict import Verdict
 from kbuildpy.say import complain
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.project import KernelProject
@@ -44,6 +46,22 @@ def check_built(group: Group, module: Path, shown: str) -> None:
         return
     module.unlink()
     raise refusal_of(verdict, hint="CHECK=0 builds it without this check")
+
+
+def verdict_on(
+    path: Path,
+    shown: str,
+    params: str,
+    built_for: Group | KernelProject,
+    certificates: Sequence[Path],
+    started: Mapping[str, Any],
+) -> Verdict:
+    """The verdict on the module file `path`, loaded with `params`, by the kernel of a group or a project that was
+    `started` so (attributes of a `LoaderKernel`), with these files of `certificates` enrolled."""
+    kernel = group_kernel(built_for) if isinstance(built_for, Group) else project_kernel(built_for)
+    kernel = with_certificates(replace(kernel, **started), certificates)
+    verdict, _ = load_module(read_module(path), kernel, args=params, file=shown, packed=packed_head(path))
+    return verdict
 
 
 def refusal_of(verdict: Any, *, hint: str = "") -> KbuildError:

@@ -17,6 +17,7 @@ from kbuildpy.kbuild.stamps import digest
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.probes.answer_probes import answer_probes
 from kbuildpy.probes.probe import Probe
+from kbuildpy.probes.probes_file import read_probes
 from kbuildpy.probes.results import FOLDER, HEADER, header_text, kbuild_variables
 from kbuildpy.scons.actions import KbuildAction, bind, write_text
 from kbuildpy.scons.begin_session import session_of
@@ -111,6 +112,11 @@ def add_probes(env: Any, project: KernelProject, probes: Sequence[Probe], out: P
     if probes:
         known[project].add(probes)
     return [known[project].node]
+
+
+def add_probes_of(file: Path, env: Any, project: KernelProject, out: Path) -> list[Any]:
+    """The same for the probes that `file` names (probes.toml)."""
+    return add_probes(env, project, read_probes(file), out)
 
 
 def _with_variables(answer: TreeAnswer, variables: Mapping[str, str], *, unset: Iterable[str]) -> TreeAnswer:

@@ -13,7 +13,7 @@ from kbuildpy.say import say
 from kbuildpy.scons.run_reports import coverage_place
 from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.result import Result
-from kbuildpy.vm.session import Settings
+from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import Trial
 
 

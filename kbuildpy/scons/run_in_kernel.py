@@ -22,7 +22,8 @@ from kbuildpy.vm.kernels import kernel_of_tree
 from kbuildpy.vm.located import with_places
 from kbuildpy.vm.programs import read_test
 from kbuildpy.vm.result import Result
-from kbuildpy.vm.session import Settings, run_modules
+from kbuildpy.vm.session import run_modules
+from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import read_trial
 
 

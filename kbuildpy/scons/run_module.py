@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.stamps import digest
@@ -23,9 +23,7 @@ from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.keywords import file_nodes, flag, parameters_by_module, texts, whole_number
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.run_reports import coverage_place, failed_report_of, report_of
-
-if TYPE_CHECKING:
-    from kbuildpy.vm.session import Settings
+from kbuildpy.vm.settings import Settings
 
 
 def run_module(
@@ -62,8 +60,6 @@ def run_module(
     """
 
     def declare() -> list[Any]:
-        from kbuildpy.vm.session import Settings  # (slow)
-
         call = "RunModule"
         nodes = modules_of_call(env, call, run_module, modules, source, variables, example="RunModule(ko)", verb="run")
         parameters = _parameters(call, params, nodes)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
@@ -24,10 +25,12 @@ from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.build_request import PROBES_FILE, BuildRequest
 from kbuildpy.scons.cleaning import remove_empty_below
 from kbuildpy.scons.declare_directory import begin_targets, declare_directory
+from kbuildpy.scons.declare_targets import declare_targets
 from kbuildpy.scons.find_project import find_plain_project
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.keep_compile_commands import keep_compile_commands
 from kbuildpy.scons.note_finished import RunInProgress
+from kbuildpy.scons.outcomes import as_json, as_table, build_outcomes
 
 _SCONSTRUCT = Path(__file__).resolve().parent / "standalone.scons"
 
@@ -58,13 +61,17 @@ class StandaloneBuild:
 
 
 def run_scons(
-    request: BuildRequest, *, allow_empty: bool, results: list[dict[str, object]] | None, run: RunInProgress | None
+    request: BuildRequest, *, allow_empty: bool, results: list[dict[str, object]] | None, key: str, began_ns: int
 ) -> int:
     """Build (or clean) as `request` says; the exit status.
 
     No modules for a kernel are a failure unless `allow_empty`. `results` gets an object for each module and kernel.
-    `run` gets to know what may make the next one shorter.
+    `key` is the call's, and `began_ns` when it began: a run with nothing to do is noted with them; "" for one that is
+    not.
     """
+    run = RunInProgress(request, key, began_ns=began_ns) if key else None
+    if run is not None:
+        atexit.register(run.end)  # (SCons' own, and the end of the session, come before)
     build = StandaloneBuild(request)
     global_exports["build"] = build  # as SCons' Export() does
     os.chdir(request.directory)
@@ -136,8 +143,6 @@ def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, *, several: boo
         empty = build.empty.append
         group = declare_directory(env, request.directory, place, variables=variables, label=label, on_empty=empty)
     if request.targets:
-        from kbuildpy.scons.declare_targets import declare_targets  # (for single targets only)
-
         group.asked = declare_targets(group, request.targets, group.questions[0].ask)
     group.targets += probes
     return group
@@ -148,10 +153,9 @@ def _declare_probes(env: Any, request: BuildRequest, place: Path, variables: Map
     file = request.directory / PROBES_FILE
     if not file.is_file():
         return []
-    from kbuildpy.probes.probes_file import read_probes  # (for directories with probes)
-    from kbuildpy.scons.probed import add_probes
+    from kbuildpy.scons.probed import add_probes_of  # (slow, and for directories with probes)
 
-    return add_probes(env, find_plain_project(env, variables), read_probes(file), place)
+    return add_probes_of(file, env, find_plain_project(env, variables), place)
 
 
 def _tell(build: StandaloneBuild, results: list[dict[str, object]] | None) -> None:
@@ -159,8 +163,6 @@ def _tell(build: StandaloneBuild, results: list[dict[str, object]] | None) -> No
     request = build.request
     shows_table = len(request.trees) > 1 and not (request.dry or request.cleans or "-s" in request.options)
     if shows_table or results is not None:
-        from kbuildpy.scons.outcomes import as_json, as_table, build_outcomes  # (for several kernels, and for JSON)
-
         outcomes = build_outcomes(request.releases, build.groups)
         if shows_table:
             say("\n".join(as_table(outcomes)))

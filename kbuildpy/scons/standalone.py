@@ -6,7 +6,6 @@ Here is what can be said before SCons is needed; `run_standalone` runs it, in th
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from kbuildpy.coverage.place import instrumented_place
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_output_name
-from kbuildpy.kbuild.finished_build import find_finished, is_answered_alike
+from kbuildpy.kbuild.finished_build import AskedAgain, find_finished
 from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.single_targets import target_below
 from kbuildpy.kernel.chosen import Need
@@ -70,13 +69,9 @@ def build_directory(
     key = request.key(os.environ) if _may_be_finished(request) and results is None else ""
     if key and _is_finished(request, key):
         return 0
-    from kbuildpy.scons.note_finished import RunInProgress  # (slow: SCons)
-    from kbuildpy.scons.run_standalone import run_scons
+    from kbuildpy.scons.run_standalone import run_scons  # (slow: SCons)
 
-    run = RunInProgress(request, key, began_ns=began_ns) if key else None
-    if run is not None:
-        atexit.register(run.end)  # (SCons' own, and the end of the session, come before)
-    return run_scons(request, allow_empty=allow_empty, results=results, run=run)
+    return run_scons(request, allow_empty=allow_empty, results=results, key=key, began_ns=began_ns)
 
 
 def _may_be_finished(request: BuildRequest) -> bool:
@@ -87,9 +82,18 @@ def _may_be_finished(request: BuildRequest) -> bool:
 def _is_finished(request: BuildRequest, key: str) -> bool:
     """Whether nothing is left to do, as an earlier build of the same call has found; it is said as that one did."""
     build = find_finished(request.finished, key)
-    if build is None or not all(is_answered_alike(item, os.environ) for item in build.asked_again):
+    if build is None or not _are_answered_alike(build.asked_again):
         return False
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
     for name, text in build.printed:
         write(streams[name], text)
     return True
+
+
+def _are_answered_alike(directories: Sequence[AskedAgain]) -> bool:
+    """Whether the Kbuild files of `directories` still answer with the same plans."""
+    if not directories:
+        return True
+    from kbuildpy.kbuild.answered_alike import is_answered_alike  # (slow, and for few directories)
+
+    return all(is_answered_alike(item, os.environ) for item in directories)

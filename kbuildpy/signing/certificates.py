@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.der import common_name, element, elements, integer
 from kbuildpy.signing.hashes import HASHES, Hash
@@ -71,8 +74,6 @@ class Certificate:
     @cached_property
     def signed(self) -> KeySignature | None:
         """The signature that the certificate itself bears; None for one that no kernel knows."""
-        from cryptography.exceptions import UnsupportedAlgorithm
-
         contents = self._parsed.tbs_certificate_bytes
         oid = self._parsed.signature_algorithm_oid.dotted_string
         algorithm = _ML_DSA_KINDS.get(oid) or ("rsa" if oid.startswith("1.2.840.113549.1.1.") else "ecdsa")
@@ -116,8 +117,6 @@ class Certificate:
 
 def parse_certificate(der: bytes, source: str) -> Certificate:
     """The certificate `der`, found in `source`. Raises `KbuildError` for one that the kernel could not load."""
-    from cryptography import x509
-
     try:
         ignore_serial_numbers()
         parsed = x509.load_der_x509_certificate(der)
@@ -157,8 +156,6 @@ def _names(contents: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _key_identifiers(parsed: Any) -> tuple[bytes | None, tuple[bytes | None, bytes | None]]:
-    from cryptography import x509
-
     subject_key, by_issuer, by_key = None, None, None
     for extension in parsed.extensions:
         value = extension.value

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Chooses the signer: from the names of a key, a certificate and a digest."""
+"""Chooses the signer: from the names of a key, a certificate and a digest.
+
+The gate to the files that import cryptography, for those that may sign and may not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kbuildpy.signing.find_key import environment_passphrase, find_pair
-from kbuildpy.signing.hashes import find_hash
-from kbuildpy.signing.private_key import Passphrase
-
 if TYPE_CHECKING:
+    from kbuildpy.signing.private_key import Passphrase
     from kbuildpy.signing.signer import Signer
 
 
@@ -30,11 +30,6 @@ def choose_signer(
     `passphrase` is asked where KBUILD_SIGN_PIN does not tell. Raises `UsageError` for a digest or a key that modules
     are not signed with, `KbuildError` for what holds no key or certificate, or not one that belongs to the other.
     """
-    # (cryptography takes its time to import)
-    from kbuildpy.signing.signer import Signer
+    from kbuildpy.signing.open_signer import open_signer  # (slow: cryptography)
 
-    chosen = find_hash(hash) if hash else None
-    opened, loaded = find_pair(key, certificate, environment_passphrase(passphrase))
-    if chosen is None:
-        chosen = find_hash("sha512" if opened.algorithm.startswith("ml-dsa") else kernel_hash() or "sha256")
-    return Signer(opened, loaded, chosen, use_key_id)
+    return open_signer(key, certificate, hash, kernel_hash=kernel_hash, use_key_id=use_key_id, passphrase=passphrase)

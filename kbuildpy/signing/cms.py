@@ -8,10 +8,10 @@ signature (crypto/asymmetric_keys/pkcs7_verify.c: pkcs7_verify).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat import asn1
+from cryptography.x509 import Certificate, ObjectIdentifier
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.hashes import Hash
@@ -29,9 +29,6 @@ from kbuildpy.signing.structures import (
     SignedData,
     SignerInfo,
 )
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, ObjectIdentifier
 
 
 def sign(contents: bytes, key: PrivateKey, certificate: Certificate, hash: Hash, *, use_key_id: bool = False) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from kbuildpy.printable import printable
 from kbuildpy.signing.modinfo_bytes import colons, in_lines
-from kbuildpy.signing.verify import SignatureState
+from kbuildpy.signing.signature_state import SignatureState
 
 
 def as_json(file: str, state: SignatureState) -> dict[str, object]:

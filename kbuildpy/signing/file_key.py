@@ -13,11 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.pin import keep_out_of_core_dumps
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.private_key import Passphrase
-from kbuildpy.signing.public_key import key_algorithm, public_bytes
+from kbuildpy.signing.public_key import key_algorithm
+from kbuildpy.signing.public_key_info import public_bytes
 from kbuildpy.signing.read_file import read_small_file
 
 
@@ -30,8 +35,6 @@ class FileKey:
 
     def sign(self, contents: bytes, hash: Hash) -> bytes:
         """See `PrivateKey`."""
-        from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
-
         if self.algorithm == "rsa":
             # The digest is taken first: hashlib lets other threads run while it reads a large module.
             digest = utils.Prehashed(hash.algorithm())
@@ -58,9 +61,6 @@ def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) 
     Raises `KbuildError` when the file cannot be read, holds no key, one that modules cannot be signed with, or one
     that `passphrase` does not open: it is asked once.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-
     keep_out_of_core_dumps()
     contents = read_small_file(path) if contents is None else contents
     load: Callable[..., Any] = (

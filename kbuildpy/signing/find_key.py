@@ -4,27 +4,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+
+from cryptography.x509 import Certificate
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.pin import signing_pin
 from kbuildpy.signing.file_key import load_key
-from kbuildpy.signing.pkcs11 import load_token_certificate, load_token_key, load_token_pair
-from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri, parse_pkcs11_uri
+from kbuildpy.signing.key_name import is_pkcs11_uri
+from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri
 from kbuildpy.signing.private_key import Passphrase, PrivateKey
-from kbuildpy.signing.public_key import public_bytes
+from kbuildpy.signing.public_key_info import public_bytes
 from kbuildpy.signing.read_file import read_small_file
 from kbuildpy.signing.signer_certificate import load_certificate
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 
 def find_key(name: str, passphrase: Passphrase) -> PrivateKey:
     """The private key that `name` names: a file, or by a `pkcs11:` URI one on a token. Raises as `load_key` and
     `load_token_key`."""
     if is_pkcs11_uri(name):
-        return load_token_key(name, passphrase)
+        key: PrivateKey = _tokens(name).load_token_key(name, passphrase)
+        return key
     return load_key(Path(name), passphrase)
 
 
@@ -32,7 +32,8 @@ def find_pair(key: str, certificate: str, passphrase: Passphrase) -> tuple[Priva
     """The private key and the certificate that these names name; without `certificate` ("") the one that is in the
     key's file, or on its token. Raises `KbuildError` when they do not belong together, and as `find_key`."""
     if is_pkcs11_uri(key) and not certificate:
-        return load_token_pair(key, passphrase)
+        pair: tuple[PrivateKey, Certificate] = _tokens(key).load_token_pair(key, passphrase)
+        return pair
     # A pipe, as a shell's <(...) is one, can be read once.
     both = read_small_file(Path(key)) if not is_pkcs11_uri(key) and certificate in ("", key) else None
     # (the certificate first: a passphrase is asked for only if there is one)
@@ -50,7 +51,8 @@ def shown_name(name: str) -> str:
 def find_certificate(name: str) -> Certificate:
     """The certificate that `name` names: a file, or by a `pkcs11:` URI one on a token."""
     if is_pkcs11_uri(name):
-        return load_token_certificate(name)
+        found: Certificate = _tokens(name).load_token_certificate(name)
+        return found
     return load_certificate(Path(name))
 
 
@@ -61,6 +63,19 @@ def require_match(key: PrivateKey, certificate: Certificate, names: str) -> None
             f"{names}: the private key does not belong to the certificate",
             hint="name the certificate that was made for this key",
         )
+
+
+def _tokens(uri: str) -> ModuleType:
+    """The file of this room that reads what `uri` names on a token. Raises `UsageError` for a malformed URI, and
+    `KbuildError` where python-pkcs11 is not installed."""
+    parse_pkcs11_uri(uri)
+    try:
+        from kbuildpy.signing import pkcs11
+    except ImportError as error:
+        raise KbuildError(
+            "keys on tokens need python-pkcs11, which is not installed", hint="pip install 'kbuildpy[pkcs11]'"
+        ) from error
+    return pkcs11
 
 
 def environment_passphrase(prompt: Passphrase | None = None) -> Passphrase:

@@ -6,12 +6,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 from kbuildpy.errors import UsageError
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class Hash:
 
     def algorithm(self) -> HashAlgorithm:
         """cryptography's object for this digest."""
-        from cryptography.hazmat.primitives import hashes
-
         found: HashAlgorithm = getattr(hashes, self.name.upper().replace("-", "_"))()
         return found
 

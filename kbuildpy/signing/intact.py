@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from cryptography.x509 import Certificate
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.cms import parse, signers
 from kbuildpy.signing.hashes import BY_OID
 from kbuildpy.signing.public_key import ML_DSA_OIDS, is_signature_by, key_algorithm
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 
 def is_intact(contents: bytes, signature: bytes, certificate: Certificate) -> bool:

@@ -11,14 +11,17 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
+from cryptography.x509 import Certificate, ExtensionType
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kbuildpy.errors import UsageError
 from kbuildpy.pin import keep_out_of_core_dumps
 from kbuildpy.signing.hashes import Hash, find_hash
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, ExtensionType
 
 ALGORITHMS = ("rsa-2048", "rsa-3072", "rsa-4096", "p-256", "p-384", "p-521", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
 HASHES = ("sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512")
@@ -41,8 +44,6 @@ class SigningKey:
 
     def pem(self, passphrase: str | None) -> bytes:
         """The private key as PKCS#8 in PEM, encrypted if there is a `passphrase`."""
-        from cryptography.hazmat.primitives import serialization
-
         return bytes(
             self._key.private_bytes(
                 serialization.Encoding.PEM,
@@ -75,8 +76,6 @@ def make_signing_key(
 
 
 def _certify(key: Any, subject: Any, begin: datetime, end: datetime, hash: Hash | None, *, mok: bool) -> Certificate:
-    from cryptography import x509
-
     builder = x509.CertificateBuilder(
         issuer_name=subject,
         subject_name=subject,
@@ -95,9 +94,6 @@ def _extensions(public_key: Any, *, mok: bool) -> list[tuple[ExtensionType, bool
 
     Of its authorityKeyIdentifier=keyid openssl makes nothing, since 3.0, where a certificate signs itself.
     """
-    from cryptography import x509
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
     usages = (
         "content_commitment",
         "key_encipherment",
@@ -119,15 +115,11 @@ def _extensions(public_key: Any, *, mok: bool) -> list[tuple[ExtensionType, bool
 
 
 def _generators() -> dict[str, Callable[[], Any]]:
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
     def generate_rsa(size: int) -> Callable[[], Any]:
         return lambda: rsa.generate_private_key(public_exponent=65537, key_size=size)
 
     def generate_ml_dsa(size: int) -> Callable[[], Any]:
         def generate() -> Any:
-            from cryptography.hazmat.primitives.asymmetric import mldsa
-
             return getattr(mldsa, f"MLDSA{size}PrivateKey").generate()
 
         return generate
@@ -152,8 +144,6 @@ def _hash(algorithm: str, name: str) -> Hash | None:
 
 
 def _name(common_name: str) -> Any:
-    from cryptography import x509
-
     # ub-common-name of RFC 5280; openssl refuses more as well
     if not 0 < len(common_name) <= 64 or not common_name.isprintable():
         raise UsageError(

@@ -15,7 +15,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.x509 import Certificate, ObjectIdentifier
+from pkcs11 import (
+    Attribute,
+    AttributeSensitive,
+    AttributeTypeInvalid,
+    KeyType,
+    Mechanism,
+    ObjectClass,
+    PKCS11Error,
+    TokenFlag,
+    TokenNotPresent,
+    TokenNotRecognised,
+)
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.pin import keep_out_of_core_dumps
@@ -24,11 +41,10 @@ from kbuildpy.signing.pkcs11_library import open_library
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, parse_pkcs11_uri
 from kbuildpy.signing.private_key import KeyGoneError, Passphrase
-from kbuildpy.signing.public_key import key_algorithm, public_bytes
+from kbuildpy.signing.public_key import key_algorithm
+from kbuildpy.signing.public_key_info import public_bytes
 from kbuildpy.signing.signer_certificate import checked_certificate
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+from kbuildpy.signing.structures import AlgorithmIdentifier, DigestInfo
 
 _Result = TypeVar("_Result")
 _LOCK = threading.RLock()
@@ -47,8 +63,6 @@ class TokenKey:
 
     def sign(self, contents: bytes, hash: Hash) -> bytes:
         """See `PrivateKey`. Raises `KeyGoneError` when the token does not sign, or is there no more."""
-        from pkcs11 import Mechanism
-
         # Only the digest goes to the token. (Outside the lock: hashlib lets other threads run.)
         digest = hash.of(contents)
         if self.algorithm == "rsa":
@@ -127,8 +141,6 @@ def _read_certificates(token: Any, uri: Pkcs11Uri) -> tuple[list[Certificate], l
 
 
 def _find_token(library: Any, uri: Pkcs11Uri) -> Any:
-    from pkcs11 import TokenFlag, TokenNotPresent, TokenNotRecognised
-
     tokens = []
     for slot in library.get_slots(token_present=True):
         try:
@@ -155,8 +167,6 @@ def _says(token: Any, name: str) -> str:
 
 
 def _find_key(session: Any, uri: Pkcs11Uri, pin: str | None) -> TokenKey:
-    from pkcs11 import Attribute, KeyType, ObjectClass
-
     found = list(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY, **_template(_wanted(uri))}))
     key = _only(found, f"private key {uri}", _labels(session, "PRIVATE_KEY"))
     if key.key_type not in (KeyType.RSA, KeyType.EC):
@@ -182,9 +192,6 @@ def _find_key(session: Any, uri: Pkcs11Uri, pin: str | None) -> TokenKey:
 def _public_key(session: Any, key: Any, name: str) -> Any:
     """The public key of a private key, as cryptography's object: out of the private key's own attributes (RSA), its
     public key (same id), its certificate."""
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from pkcs11 import Attribute, KeyType, ObjectClass
-
     beside = list(session.get_objects({Attribute.CLASS: ObjectClass.PUBLIC_KEY, Attribute.ID: key.id}))
     for item in (key, *beside):
         if key.key_type == KeyType.RSA:
@@ -197,10 +204,6 @@ def _public_key(session: Any, key: Any, name: str) -> Any:
 
 
 def _point(parameters: bytes, point: bytes) -> Any:
-    from cryptography.hazmat import asn1
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509 import ObjectIdentifier
-
     try:
         curve = ec.get_curve_for_oid(asn1.decode_der(ObjectIdentifier, parameters))()
     except (ValueError, LookupError):
@@ -213,8 +216,6 @@ def _point(parameters: bytes, point: bytes) -> Any:
 
 
 def _certificates(session: Any, wanted: dict[str, Any], name: str) -> list[Certificate]:
-    from pkcs11 import Attribute, ObjectClass
-
     found = session.get_objects({Attribute.CLASS: ObjectClass.CERTIFICATE, **_template(wanted)})
     return [checked_certificate(value, name) for item in list(found) if (value := _attribute(item, "VALUE"))]
 
@@ -224,15 +225,11 @@ def _wanted(uri: Pkcs11Uri) -> dict[str, Any]:
 
 
 def _template(wanted: dict[str, Any]) -> dict[Any, Any]:
-    from pkcs11 import Attribute
-
     return {Attribute[name]: value for name, value in wanted.items()}
 
 
 def _labels(session: Any, kind: str) -> list[str]:
     """The objects of one kind on a token, by their labels."""
-    from pkcs11 import Attribute, ObjectClass
-
     found = list(session.get_objects({Attribute.CLASS: ObjectClass[kind]}))
     return [str(_attribute(item, "LABEL") or "(no label)") for item in found]
 
@@ -248,8 +245,6 @@ def _only(found: list[Any], what: str, labels: list[str]) -> Any:
 
 def _attribute(item: Any, name: str) -> Any:
     """An attribute of an object; None where a token does not have it, or does not tell."""
-    from pkcs11 import Attribute, AttributeSensitive, AttributeTypeInvalid
-
     try:
         return item[Attribute[name]]
     except (AttributeTypeInvalid, AttributeSensitive, KeyError):
@@ -258,19 +253,12 @@ def _attribute(item: Any, name: str) -> Any:
 
 def _digest_info(hash: Hash, digest: bytes) -> bytes:
     """What is signed with RSA (RFC 8017, section 9.2): CKM_RSA_PKCS only adds the padding."""
-    from cryptography.hazmat import asn1
-    from cryptography.x509 import ObjectIdentifier
-
-    from kbuildpy.signing.structures import AlgorithmIdentifier, DigestInfo
-
     algorithm = AlgorithmIdentifier(algorithm=ObjectIdentifier(hash.oid), parameters=asn1.Null())
     return bytes(asn1.encode_der(DigestInfo(digest_algorithm=algorithm, digest=digest)))
 
 
 def _ecdsa_der(signature: bytes) -> bytes:
     """r and s as DER; PKCS#11 has them side by side."""
-    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
     half = len(signature) // 2
     return encode_dss_signature(_number(signature[:half]), _number(signature[half:]))
 
@@ -281,8 +269,6 @@ def _number(value: bytes) -> int:
 
 def _calling(name: str, call: Callable[[], _Result], failed: type[KbuildError] = KbuildError) -> _Result:
     """What `call` returns; `failed` is raised when the library or the token fails, by PKCS#11's name of the error."""
-    from pkcs11 import PKCS11Error
-
     try:
         return call()
     except PKCS11Error as error:

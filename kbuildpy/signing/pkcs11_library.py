@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pkcs11
+
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri
 
@@ -36,15 +38,9 @@ _PACKAGES = {
 def open_library(uri: Pkcs11Uri) -> Any:
     """python-pkcs11's object for the library that `uri` names, or that is to be used for one that names none.
 
-    Raises `KbuildError` when python-pkcs11 is not installed, when there is no such library, or when it does not start.
+    Raises `KbuildError` when there is no such library, or when it does not start.
     """
     path = _library(uri)
-    try:
-        import pkcs11
-    except ImportError as error:
-        raise KbuildError(
-            "keys on tokens need python-pkcs11, which is not installed", hint="pip install 'kbuildpy[pkcs11]'"
-        ) from error
     try:
         # (by one name, whatever links lead to it: a library can be started once only)
         return pkcs11.lib(str(path.resolve()))

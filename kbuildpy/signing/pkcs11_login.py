@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pkcs11 import PROTECTED_AUTH, PKCS11Error, TokenFlag, UserAlreadyLoggedIn
+
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, read_pin
 from kbuildpy.signing.private_key import Passphrase
@@ -20,8 +22,6 @@ def log_in(token: Any, uri: Pkcs11Uri, passphrase: Passphrase) -> tuple[Any, str
     There is one attempt, and none when one more wrong PIN would lock the token. Raises `KbuildError` when the PIN is
     wrong, or cannot be had.
     """
-    from pkcs11 import PROTECTED_AUTH, PKCS11Error, TokenFlag, UserAlreadyLoggedIn
-
     name = f"token {token.label}"
     if not token.flags & TokenFlag.LOGIN_REQUIRED:
         return token.open(), None
@@ -53,8 +53,6 @@ def log_in(token: Any, uri: Pkcs11Uri, passphrase: Passphrase) -> tuple[Any, str
 
 
 def _refuse_hopeless(token: Any, name: str) -> None:
-    from pkcs11 import TokenFlag
-
     if token.flags & TokenFlag.USER_PIN_LOCKED:
         raise KbuildError(f"{name} is locked: too many wrong PINs", hint="its security officer can unlock it")
     if not token.flags & TokenFlag.USER_PIN_INITIALIZED:
@@ -79,8 +77,6 @@ def _refusal(token: Any, name: str, reason: str) -> KbuildError:
 
 def _left(token: Any) -> str:
     """The token's state after a wrong PIN, as a sentence; "" if it has none."""
-    from pkcs11 import PKCS11Error, TokenFlag
-
     try:
         flags = token.slot.get_token().flags
     except PKCS11Error:

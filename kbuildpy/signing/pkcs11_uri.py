@@ -13,8 +13,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import read_limited
-
-SCHEME = "pkcs11:"
+from kbuildpy.signing.key_name import SCHEME
 
 _TOKEN = ("token", "serial", "manufacturer", "model", "slot-id", "slot-description", "slot-manufacturer")
 _OBJECT = ("object", "id", "type")
@@ -41,11 +40,6 @@ class Pkcs11Uri:
         parts += [f"object={self.object}"] if self.object is not None else []
         parts += [f"id={self.id.hex(':')}"] if self.id is not None else []
         return SCHEME + ";".join(parts)
-
-
-def is_pkcs11_uri(name: str) -> bool:
-    """Whether `name` is meant as the URI of something on a token, not as a path."""
-    return name[: len(SCHEME)].lower() == SCHEME
 
 
 def parse_pkcs11_uri(uri: str) -> Pkcs11Uri:

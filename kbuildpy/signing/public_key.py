@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Public keys, as cryptography's objects: their kinds, their encoding, and the one place that verifies with them."""
+"""Public keys, as cryptography's objects: their kinds, and the one place that verifies with them."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 
 from kbuildpy.signing.hashes import Hash
 
@@ -28,20 +31,10 @@ def key_algorithm(key: Any) -> str:
     return ""
 
 
-def public_bytes(key: Any) -> bytes:
-    """A public key as SubjectPublicKeyInfo (DER)."""
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-
-
 def is_signature_by(key: Any, signature: bytes, message: bytes, hash: Hash | None) -> bool:
     """Whether `signature` was made with the private key of `key`: over `message`, the digest that `hash` makes of the
     contents, or without `hash` (ML-DSA) over the contents themselves
     (crypto/asymmetric_keys/public_key.c: public_key_verify_signature)."""
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
-
     kind = key_algorithm(key)
     try:
         if hash is None:

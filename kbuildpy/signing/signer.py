@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+
+from cryptography.x509 import Certificate
+from cryptography.x509.oid import NameOID
 
 from kbuildpy.compression import compression_of
 from kbuildpy.errors import KbuildError
@@ -15,9 +17,6 @@ from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.intact import is_intact
 from kbuildpy.signing.private_key import PrivateKey
 from kbuildpy.signing.trailer import append_signature, split_signature, without_signatures
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,5 @@ def warn_of_dates(certificate: Certificate, now: datetime | None = None) -> str:
 
 def subject_name(certificate: Certificate) -> str:
     """How a certificate's subject is shown."""
-    from cryptography.x509.oid import NameOID
-
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if names else certificate.subject.rfc4514_string()

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import Certificate
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.signing.read_file import read_small_file
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 
 def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
@@ -22,9 +22,6 @@ def load_certificate(path: Path, contents: bytes | None = None) -> Certificate:
 def checked_certificate(contents: bytes, name: str) -> Certificate:
     """The X.509 certificate in `contents`, PEM or DER, every part of which that is asked for later can be read. Raises
     `KbuildError`, which calls it `name`."""
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-
     try:
         ignore_serial_numbers()
         if b"-----BEGIN CERTIFICATE-----" in contents:
@@ -52,9 +49,6 @@ def ignore_serial_numbers() -> None:
 
 def unreadable_certificate() -> tuple[type[Exception], ...]:
     """What cryptography raises for a certificate, or a part of one, that it cannot read."""
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-
     odd = (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
     # (TypeError: of a name with a BIT STRING in it)
     return (ValueError, TypeError, UnsupportedAlgorithm, *odd)

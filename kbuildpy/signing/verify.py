@@ -9,7 +9,6 @@ matter: the kernel never asks whether a certificate has expired (see certificate
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.compression import decompress
@@ -19,44 +18,12 @@ from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.modinfo_bytes import serial_bytes
 from kbuildpy.signing.pkcs7 import Message, MessageSigner, parse_message
 from kbuildpy.signing.refused import Refused
+from kbuildpy.signing.signature_state import SignatureState
 from kbuildpy.signing.trailer import split_signature
 from kbuildpy.signing.trust import Judgement, judge
 
 _PER_PROCESS = 32
 """Files that are handed to a process at a time; fewer are not worth a second process."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignatureState:
-    """A module's signature, looked at with one keyring."""
-
-    kernel: str
-    """The release of the keyring's kernel, "" for none."""
-    signed: bool
-    """The kernel would look for a signature: the module ends with the marker."""
-    valid: bool | None
-    """The signature is intact; None if no known certificate can verify it."""
-    trusted: bool
-    """The kernel takes it."""
-    reason: str | None
-    """Why the kernel does not trust it; None if it does."""
-    errno: str | None = None
-    """The name of the kernel's error; None if it trusts the signature."""
-    signer: str | None = None
-    """Who issued the signer's certificate, as the signature says; where it names a key, the name of that key's
-    certificate, as far as it is known."""
-    serial: int | None = None
-    """The serial number of that certificate."""
-    hash: str | None = None
-    """The digest; None where the signature could not be read."""
-    algorithm: str | None = None
-    """The kind of key."""
-    key_id: bytes = b""
-    """What modinfo calls `sig_key`."""
-    signature: bytes = b""
-    """The signature by the key, as modinfo prints it."""
-    anchor: str | None = None
-    """Where the certificate was found that the signature was checked with."""
 
 
 def verify(module: bytes, keyrings: Sequence[Keyring]) -> list[SignatureState]:

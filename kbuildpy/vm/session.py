@@ -10,7 +10,7 @@ import shutil
 import termios
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,9 +34,10 @@ from kbuildpy.vm.programs import GuestFile, GuestTest, guest_files, scripts
 from kbuildpy.vm.qemu import again_after_early_panic, boot_live
 from kbuildpy.vm.report import new_marker
 from kbuildpy.vm.result import Result, TestResult
+from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import Trial, asked_modules, closure, with_dependencies
 from kbuildpy.vm.vouching import VOUCHED, new_vouchers
-from kbuildpy.vm.watcher import Watcher, without_watcher
+from kbuildpy.vm.watcher import without_watcher
 
 # Otherwise slab caches of one size share memory, and objects that are left in a cache are not found. KASAN would be
 # silent after its first report, also about other modules.
@@ -48,42 +49,6 @@ kbuildpy: this is a shell in the guest, with the modules loaded and their files 
 kbuildpy: `exit` removes the modules and ends the guest; Ctrl-A X ends it at once.
 
 """
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How modules are tried."""
-
-    limit: int = 20
-    """Seconds that an init or exit function may take."""
-    memory: int = 512
-    """The guest's, in MiB."""
-    append: tuple[str, ...] = ()
-    """What goes on the kernel's command line."""
-    dyndbg: bool = False
-    """Dynamic debug messages are switched on."""
-    keep: bool = False
-    """There is a shell on the terminal once all modules are loaded."""
-    gdb: int = 0
-    """The port where a debugger is waited for then; 0: none."""
-    gdb_script: Path | None = None
-    """The file that gets the commands for gdb; without one they are shown."""
-    verbose: bool = False
-    """Show also what the kernel says while it starts."""
-    tests: tuple[GuestTest, ...] = ()
-    """What runs when all modules are loaded."""
-    files: tuple[Path, ...] = ()
-    """What lies beside the tests."""
-    test_limit: int = 60
-    """Seconds that a test may take."""
-    linger: int = 0
-    """Seconds that the guest goes on after the tests."""
-    devices: tuple[str, ...] = ()
-    """QEMU's, as its -device has them."""
-    modules: tuple[str, ...] = ()
-    """The kernel's own modules that are loaded first, each a name and maybe parameters."""
-    watcher: Watcher | None = None
-    """A module that watches the others."""
 
 
 def run_modules(

@@ -15,6 +15,7 @@ import os
 import shutil
 import struct
 import time
+from base64 import encodebytes
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -122,8 +123,6 @@ def as_pem(der: bytes, label: str, chance: Random) -> bytes:
     """The same in base64, now and then."""
     if chance.random() < 0.6:
         return der
-    from base64 import encodebytes
-
     text = f"-----BEGIN {label}-----\n".encode() + encodebytes(der) + f"-----END {label}-----\n".encode()
     return damaged_bytes(text, chance) if chance.random() < 0.3 else text
 

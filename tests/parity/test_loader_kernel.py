@@ -16,9 +16,10 @@ from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.architecture import native_architecture
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.chosen import Need
-from kbuildpy.kernel.image import find_kernel_image, unpack
+from kbuildpy.kernel.find_image import find_kernel_image
+from kbuildpy.kernel.image import unpack
+from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.open_tree import open_tree
-from kbuildpy.kernel.own_modules import modules_directory
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.facts import Fact
@@ -26,7 +27,7 @@ from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
 from kbuildpy.loader.kernels.from_chosen import loader_kernel
 from kbuildpy.loader.kernels.from_image import kernel_from_image
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
-from kbuildpy.loader.kernels.keys import keyring_of_image
+from kbuildpy.loader.kernels.keyrings import image_keyring
 from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.run import run
 from kbuildpy.signing.kernel_image import load_kernel
@@ -94,7 +95,7 @@ def test_an_image_tells_what_the_tree_tells(tree: KernelTree) -> None:
 def test_the_keys_are_the_images_also_when_they_were_kept(tree: KernelTree) -> None:
     stated = load_kernel(_image(tree))
     for _ in range(2):
-        keyring_of_image.cache_clear()
+        image_keyring.cache_clear()
         keyring = kernel_from_image(_image(tree)).keyring
         assert keyring is not None
         assert keyring() == stated
@@ -103,10 +104,10 @@ def test_the_keys_are_the_images_also_when_they_were_kept(tree: KernelTree) -> N
 def test_keys_that_were_kept_are_not_taken_when_depmod_lists_another_verifier(tmp_path: Path) -> None:
     image = tmp_path / "vmlinuz"
     image.write_bytes(_image(_tree()).read_bytes())
-    assert not keyring_of_image(image).verifies_ml_dsa
+    assert not image_keyring(image).verifies_ml_dsa
     (tmp_path / "modules.alias").write_text("alias crypto-mldsa44 mldsa\n")
-    keyring_of_image.cache_clear()
-    assert keyring_of_image(image).verifies_ml_dsa
+    image_keyring.cache_clear()
+    assert image_keyring(image).verifies_ml_dsa
 
 
 @each_tree

@@ -12,7 +12,8 @@ import pytest
 from kbuildpy.errors import CommandError
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.module_files import module_name
-from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.lifecycle.script import run_script

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -232,8 +233,6 @@ def test_usb_version_ranges_agree(tree: KernelTree, layouts: DeviceTableLayouts,
 
 
 def test_a_version_range_matches_exactly_its_versions() -> None:
-    from fnmatch import fnmatchcase
-
     for low, high in ((0x0100, 0x0199), (0x0, 0x0105), (0x0095, 0x1204), (0x9999, 0x9999)):
         patterns = list(version_patterns(low, high))
         for number in range(10000):

@@ -15,7 +15,7 @@ import pytest
 from kbuildpy.cli import main
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.find import installed_trees
-from kbuildpy.kernel.image import find_kernel_image
+from kbuildpy.kernel.find_image import find_kernel_image
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.signing.anchors import load_certificates

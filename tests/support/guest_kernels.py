@@ -15,7 +15,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.find import installed_trees
-from kbuildpy.kernel.image import find_kernel_image
+from kbuildpy.kernel.find_image import find_kernel_image
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from kbuildpy.vm.image import fetch_kernel_image

@@ -13,8 +13,8 @@ import pytest
 
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.cache import cache_directory
-from kbuildpy.kernel.image import INSTALLED_IMAGES
-from kbuildpy.kernel.own_modules import modules_directory
+from kbuildpy.kernel.find_image import INSTALLED_IMAGES
+from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_image import kernel_from_image

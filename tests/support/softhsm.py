@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pkcs11
 import pytest
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -45,8 +46,6 @@ def import_key(token: str, key: Path, label: str, id: str) -> None:
 
 def restart() -> None:
     """Have the library, if this process has it already, look for tokens anew."""
-    import pkcs11
-
     pkcs11.lib(str(MODULE.resolve())).reinitialize()
 
 

@@ -4,17 +4,108 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from kbuildpy.cli import COMMANDS
 from tests.support.documents import ROOT
 
 TESTS = ROOT / "tests"
 FILES = sorted(TESTS.rglob("*.py"))
 HELPERS = sorted((TESTS / "support").glob("*.py"))
+PROGRAM = sorted((ROOT / "kbuildpy").rglob("*.py"))
+
+
+class Gates(NamedTuple):
+    """Imports inside functions (decision 16): they keep a slow part from calls that need nothing of it."""
+
+    part: str
+    """The slow part: a package, or a file or a room of the program."""
+    spared: str
+    """The calls that do without."""
+    names: tuple[str, ...]
+    """What a function may import therefore: the package itself, or a file of the program that leads there."""
+
+
+GATES = (
+    Gates(
+        "cryptography",
+        "--help, modules without a signature, a build with nothing to do",
+        (
+            "kbuildpy.cli.make_key",
+            "kbuildpy.cli.sign_modules",
+            "kbuildpy.cli.verify_modules",
+            "kbuildpy.info.signature",
+            "kbuildpy.loader.kernels.keyrings",
+            "kbuildpy.signing.open_signer",
+            "kbuildpy.signing.signer",
+            "kbuildpy.signing.verify",
+        ),
+    ),
+    Gates("pkcs11", "keys in files (and it may not be installed)", ("kbuildpy.signing.pkcs11",)),
+    Gates(
+        "SCons",
+        "--help, a finished build",
+        (
+            "kbuildpy.scons.begin_tool",
+            "kbuildpy.scons.run_standalone",
+        ),
+    ),
+    Gates(
+        "jinja2",
+        "--help, new --list, a build with nothing to do",
+        (
+            "jinja2",
+            "kbuildpy.scaffold.create",
+            "kbuildpy.scaffold.init_files",
+            "kbuildpy.modpost.stage",
+            "kbuildpy.scons.call_modpost",
+        ),
+    ),
+    Gates("tqdm", "few modules, output that is no terminal", ("tqdm",)),
+    Gates("concurrent", "a single module", ("concurrent.futures", "kbuildpy.process_pool")),
+    Gates("xml", "every format but JUnit", ("kbuildpy.loader.reports.junit", "kbuildpy.vm.junit")),
+    Gates("difflib", "names without a mistake", ("difflib",)),
+    Gates("tempfile", "a home directory with a cache", ("tempfile",)),
+    Gates("ctypes", "a build with nothing to do", ("kbuildpy.kbuild.libc",)),
+    Gates(
+        "kbuildpy.loader.load_info",
+        "info -F, a build with nothing to do",
+        ("kbuildpy.cli.info_reports", "kbuildpy.scons.post_build_check"),
+    ),
+    Gates("kbuildpy.loader.kernels", "info -F", ("kbuildpy.loader.kernels.from_chosen",)),
+    Gates("kbuildpy.loader.lifecycle", "check without --script", ("kbuildpy.cli.check_script",)),
+    Gates(
+        "kbuildpy.loader.btf",
+        "modules without type information, kernels with a tree",
+        (
+            "kbuildpy.loader.kernels.from_image",
+            "kbuildpy.loader.kernels.own_types",
+            "kbuildpy.loader.stages.btf",
+            "kbuildpy.loader.stages.struct_module",
+        ),
+    ),
+    Gates(
+        "kbuildpy.kbuild.make_output",
+        "what is remembered of a kernel tree and of a directory",
+        (
+            "kbuildpy.kbuild.ask_install",
+            "kbuildpy.kbuild.make_plan",
+            "kbuildpy.kbuild.make_tree_answer",
+            "kbuildpy.kbuild.probe_tree",
+        ),
+    ),
+    Gates("kbuildpy.kbuild.plan", "a finished build", ("kbuildpy.kbuild.answered_alike",)),
+    Gates("kbuildpy.vm", "a build with nothing to do", ("kbuildpy.scons.run_in_kernel",)),
+    Gates("kbuildpy.origins", "a build without V=2", ("kbuildpy.scons.group_reasons",)),
+    Gates("kbuildpy.probes", "a directory without probes", ("kbuildpy.scons.probed",)),
+    Gates("kbuildpy.scaffold", "a directory with modules", ("kbuildpy.scaffold.no_modules",)),
+)
 
 
 def imported(text: str, folder: tuple[str, ...]) -> Iterator[str]:
@@ -27,6 +118,55 @@ def imported(text: str, folder: tuple[str, ...]) -> Iterator[str]:
             module = ".".join((*above, *filter(None, [node.module])))
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def imported_in_functions(text: str) -> Iterator[str]:
+    """The modules that functions of Python code import. Of `from package import name` it is `package.name` where that
+    is a file of the program."""
+    inside = {
+        node
+        for function in ast.walk(ast.parse(text))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    for node in inside:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        else:
+            files = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in PROGRAM_NAMES else node.module or "" for name in files)
+
+
+def imported_at_the_top(name: str) -> set[str]:
+    """All modules that are imported when the program's module `name` is, as far as the program's own code says so."""
+    found: set[str] = set()
+    rest = [name]
+    while rest:
+        module = rest.pop()
+        found.add(module)
+        rest += _imported_at_the_top(module) - found
+    return found
+
+
+@functools.cache
+def _imported_at_the_top(name: str) -> set[str]:
+    if name not in PROGRAM_NAMES:
+        return set()
+    tree = ast.parse(PROGRAM_NAMES[name].read_text())
+    run = ast.unparse(WithoutBodies().visit(tree))
+    return {*imported(run, PROGRAM_NAMES[name].relative_to(ROOT).parent.parts), *packages_of(name)}
+
+
+class WithoutBodies(ast.NodeTransformer):
+    """Removes what is not run when a file is imported: bodies of functions, and imports for annotations."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.body = [ast.Pass()]
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        return ast.Pass() if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
 
 def imported_by(file: Path) -> Iterator[str]:
@@ -97,10 +237,12 @@ def test_the_unit_tests_need_neither_a_kernel_tree_nor_a_kernel() -> None:
 
 
 def test_no_modules_of_the_program_import_each_other_in_a_circle() -> None:
-    files = {module_name(file): file for file in sorted((ROOT / "kbuildpy").rglob("*.py"))}
     # (an import inside a function counts: it is there for speed, not to hide a circle)
-    needs = {name: set(imported_by(file)) & files.keys() - {name, *packages_of(name)} for name, file in files.items()}
-    assert sum(map(len, needs.values())) > len(files)
+    needs = {
+        name: set(imported_by(file)) & PROGRAM_NAMES.keys() - {name, *packages_of(name)}
+        for name, file in PROGRAM_NAMES.items()
+    }
+    assert sum(map(len, needs.values())) > len(PROGRAM_NAMES)
     try:
         graphlib.TopologicalSorter(needs).prepare()
     except graphlib.CycleError as error:
@@ -117,9 +259,50 @@ def packages_of(name: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
+PROGRAM_NAMES = {module_name(file): file for file in PROGRAM}
+
+
+def test_functions_import_only_what_has_a_gate() -> None:
+    gates = {name for gate in GATES for name in gate.names}
+    found = {name: [*imported_in_functions(file.read_text())] for name, file in PROGRAM_NAMES.items()}
+    without = {name: others for name, names in found.items() if (others := {*names} - gates)}
+    assert without == {}, "import it at the top, or, if that makes a common call slow, add it to GATES"
+    assert gates == {other for names in found.values() for other in names}, "there are gates that nothing passes"
+
+
+def test_tests_import_at_the_top() -> None:
+    assert {file.name: names for file in FILES if (names := [*imported_in_functions(file.read_text())])} == {}
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.part)
+def test_a_gate_leads_to_its_slow_part(gate: Gates) -> None:
+    for name in gate.names:
+        assert any(found == gate.part or found.startswith(f"{gate.part}.") for found in imported_at_the_top(name)), name
+
+
+def test_no_command_imports_a_slow_package_before_it_is_run() -> None:
+    slow = {gate.part for gate in GATES if not gate.part.startswith("kbuildpy.")} - {"ctypes", "difflib", "tempfile"}
+    assert {"cryptography", "SCons", "jinja2", "tqdm"} <= slow
+    for name in ("kbuildpy.__main__", *(f"kbuildpy.cli.{command}" for command in COMMANDS)):
+        assert {found for found in imported_at_the_top(name) if found.partition(".")[0] in slow} == set(), name
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("def f():\n    import jinja2", ["jinja2"]),
+        ("async def f():\n    if x:\n        from kbuildpy.files import replacing", ["kbuildpy.files"]),
+        ("class A:\n    def f(self):\n        from kbuildpy import files, __version__", ["kbuildpy.files", "kbuildpy"]),
+        ("import json\nif x:\n    import os\ndef f():\n    return json", []),
+    ],
+)
+def test_finds_an_import_in_a_function_however_it_is_written(text: str, names: list[str]) -> None:
+    assert sorted(imported_in_functions(text)) == sorted(names)
+
+
 def test_no_two_classes_of_the_program_have_one_name() -> None:
     places: dict[str, list[str]] = {}
-    for file in sorted((ROOT / "kbuildpy").rglob("*.py")):
+    for file in PROGRAM:
         for node in public(file):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(module_name(file))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 
 import pytest
@@ -118,8 +119,6 @@ def test_vermagic_is_found_where_it_is_told_from_other_strings(strings: bytes, v
 
 
 def test_a_configuration_in_the_kernel_is_read() -> None:
-    import gzip
-
     packed = gzip.compress(b"CONFIG_A=y\n")
     assert embedded_config(b"..IKCFG_ST" + packed + b"IKCFG_ED..") == "CONFIG_A=y\n"
     assert embedded_config(b"..IKCFG_ST\x1f\x8bIKCFG_ED..") is None

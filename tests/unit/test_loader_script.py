@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.cli.check import _run_script
+from kbuildpy.cli.check_script import check_script
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.depmod_indexes import Softdeps
 from kbuildpy.kernel.own_modules import Meaning, OwnModules
@@ -271,9 +271,9 @@ def test_a_script_that_cannot_be_read_is_a_wrong_call(tmp_path: Path, capsys: py
     script.write_text("lsmod\nbogus\n")
     args = argparse.Namespace(script=script, files=[], params=[], format="text", quiet=False)
     with pytest.raises(UsageError, match="script: line 2: bogus: not a command"):
-        _run_script(args, [KERNEL])
+        check_script(args, [KERNEL])
     script.write_text("lsmod\nrmmod x\n")
-    assert _run_script(args, [KERNEL]) == 1
+    assert check_script(args, [KERNEL]) == 1
     assert "rmmod x: refused with ENOENT" in capsys.readouterr().out
     script.write_text("lsmod\n")
-    assert _run_script(args, [KERNEL]) == 0
+    assert check_script(args, [KERNEL]) == 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import EM_386, EM_ARM, EM_MIPS, EM_X86_64, SHN_XINDEX, STT_FUNC, STT_SECTION
-from kbuildpy.elf.relocations import decode_entries, decode_relocations, relocation_symbols
+from kbuildpy.elf.relocations import decode_entries, decode_relocations, relocation_offsets, relocation_symbols
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.layouts import DeviceTableLayouts
@@ -182,7 +182,7 @@ def test_many_mismatches_take_no_more_than_their_number(release: str, tmp_path: 
 
 @pytest.mark.parametrize(("bits", "order", "machine"), list(product((32, 64), "<>", (EM_X86_64, EM_MIPS))))
 @pytest.mark.parametrize("rela", [True, False])
-def test_the_column_of_symbols_is_that_of_the_entries(rela: bool, machine: int, order: str, bits: int) -> None:
+def test_the_columns_are_those_of_the_entries(rela: bool, machine: int, order: str, bits: int) -> None:
     relocations = [Rel(number, number % 7, number * 1000 + 1) for number in range(20)]
     contents = elf_object(
         [Sec(".text", TEXT, relocations=relocations, rela=rela)], [], bits=bits, order=order, machine=machine
@@ -193,6 +193,7 @@ def test_the_column_of_symbols_is_that_of_the_entries(rela: bool, machine: int, 
     entries = decode_relocations(table, section, image.header)
     assert [entry.symbol for entry in entries] == [relocation.symbol for relocation in relocations]
     assert list(relocation_symbols(table, section, image.header)) == [entry.symbol for entry in entries]
+    assert list(relocation_offsets(table, section, image.header)) == [entry.offset for entry in entries]
     assert decode_entries(table, [3, 17], section, image.header) == [entries[3], entries[17]]
 
 

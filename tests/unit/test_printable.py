@@ -16,7 +16,7 @@ from kbuildpy.loader.reports.describe import as_text as verdict_text
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.printable import printable, printable_error
 from kbuildpy.signing.describe import as_line, as_modinfo
-from kbuildpy.signing.verify import SignatureState
+from kbuildpy.signing.signature_state import SignatureState
 from kbuildpy.vm.describe import as_text as result_text
 from kbuildpy.vm.result import Result
 

@@ -27,6 +27,7 @@ from kbuildpy.vm.kernels import Kernel, kernels_of_releases
 from kbuildpy.vm.left_behind import MemoryOwners, leaked_memory
 from kbuildpy.vm.machine import X86_64
 from kbuildpy.vm.report import FORGED
+from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import Trial, read_trial
 from kbuildpy.vm.vouching import VOUCHED, new_vouchers
 from tests.support.elf_objects import Sec, elf_object
@@ -260,7 +261,7 @@ def test_names_and_parameters_that_are_no_utf_8_get_into_the_guest_as_they_are(
     found = read_trial(module(tmp_path, b"name=a\0", "\udcfe.ko"), "text=\udcfd")
     # (a damaged file, whose own name is all that is known of it)
     boots = session.run_modules(
-        Kernel("6.1", tmp_path, X86_64), [found], session.Settings(), show=lambda chunk: None, missing=["\udcff"]
+        Kernel("6.1", tmp_path, X86_64), [found], Settings(), show=lambda chunk: None, missing=["\udcff"]
     )
     with pytest.raises(KbuildError, match="did not start in QEMU"):
         list(boots)

@@ -14,11 +14,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pkcs11
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_public_key,
+    load_pem_private_key,
+)
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing.file_key import load_key
@@ -58,8 +65,6 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def session(keys: Path) -> Iterator[Any]:
     """A session of python-pkcs11's that may write to the token."""
-    import pkcs11
-
     softhsm.restart()  # no session of another test is logged in
     opened = (
         pkcs11.lib(str(softhsm.MODULE.resolve())).get_token(token_label="release").open(rw=True, user_pin=softhsm.PIN)
@@ -143,16 +148,12 @@ def test_calls_the_library_from_one_thread_at_a_time(keys: Path) -> None:
 
 
 def test_finds_a_key_by_its_id_and_by_what_the_token_says_of_itself(keys: Path) -> None:
-    import pkcs11
-
     serial = pkcs11.lib(str(softhsm.MODULE.resolve())).get_token(token_label="release").serial.decode().strip()
     found = find_key(f"pkcs11:model=SoftHSM%20v2;serial={serial};id=%03;type=private", lambda _: softhsm.PIN)
     assert found.public_bytes() == load_key(keys / "p-256.pem", lambda _: None).public_bytes()
 
 
 def test_finds_the_certificate_beside_the_key(keys: Path, session: Any) -> None:
-    import pkcs11
-
     certificate = self_signed(keys / "rsa-2048.pem", keys)
     session.create_object(
         {
@@ -179,8 +180,6 @@ def test_finds_the_certificate_beside_the_key(keys: Path, session: Any) -> None:
     ("kind", "said"), [("damaged", "not an X.509 certificate"), ("of an unknown curve", "of a kind that modules")]
 )
 def test_a_certificate_that_cannot_be_read_is_named(kind: str, said: str, keys: Path, session: Any) -> None:
-    import pkcs11
-
     der = self_signed(keys / "p-256.pem", keys)
     # (the last arc of prime256v1 makes no curve that anybody knows)
     damaged = der[:-200] if kind == "damaged" else der.replace(b"\xce\x3d\3\1\7", b"\xce\x3d\3\1\x63")
@@ -197,8 +196,6 @@ def test_a_certificate_that_cannot_be_read_is_named(kind: str, said: str, keys: 
 
 
 def test_signs_with_a_key_that_takes_the_pin_each_time(keys: Path, session: Any) -> None:
-    import pkcs11
-
     attributes = pkcs11.util.rsa.decode_rsa_private_key(
         load_der(keys / "rsa-2048.pem").private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     )
@@ -293,12 +290,10 @@ class FakeToken:
     label = "card"
 
     def __init__(self, *flags: str, after: tuple[str, ...] = (), answer: str = "PinIncorrect") -> None:
-        from pkcs11 import TokenFlag
-
         def value(names: tuple[str, ...]) -> Any:
-            found = TokenFlag.LOGIN_REQUIRED | TokenFlag.USER_PIN_INITIALIZED
+            found = pkcs11.TokenFlag.LOGIN_REQUIRED | pkcs11.TokenFlag.USER_PIN_INITIALIZED
             for name in names:
-                found |= TokenFlag[name]
+                found |= pkcs11.TokenFlag[name]
             return found
 
         self.flags = value(flags)
@@ -307,8 +302,6 @@ class FakeToken:
         self.answer = answer
 
     def open(self, *, user_pin: object) -> object:
-        import pkcs11
-
         self.tries.append(user_pin)
         raise getattr(pkcs11, self.answer)
 
@@ -352,8 +345,6 @@ def test_says_why_a_token_refuses_to_log_in(answer: str, said: str, keys: Path) 
 
 
 def test_leaves_the_pin_to_a_token_with_a_keypad(keys: Path) -> None:
-    import pkcs11
-
     token = FakeToken("PROTECTED_AUTHENTICATION_PATH")
     with pytest.raises(KbuildError, match="wrong"):
         log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: pytest.fail("asked for a PIN"))
@@ -392,8 +383,6 @@ def test_keys_in_files_do_without_the_pkcs11_library(keys: Path) -> None:
 
 
 def test_refuses_a_kind_of_key_that_no_kernel_takes(keys: Path, session: Any) -> None:
-    import pkcs11
-
     curve = pkcs11.util.ec.encode_named_curve_parameters("secp256k1")
     parameters = session.create_domain_parameters(pkcs11.KeyType.EC, {pkcs11.Attribute.EC_PARAMS: curve}, local=True)
     parameters.generate_keypair(store=True, label="bitcoin", id=b"\x77")
@@ -424,6 +413,4 @@ def self_signed(key: Path, directory: Path) -> bytes:
 
 def load_der(key: Path) -> Any:
     """cryptography's object for a key in a file."""
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
     return load_pem_private_key(key.read_bytes(), None)

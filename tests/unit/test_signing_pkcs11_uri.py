@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.signing.pkcs11_uri import is_pkcs11_uri, parse_pkcs11_uri, read_pin
+from kbuildpy.signing.key_name import is_pkcs11_uri
+from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri, read_pin
 
 
 def test_understands_what_p11tool_prints() -> None:

@@ -27,6 +27,7 @@ from kbuildpy.signing.keyring import Keyring, find
 from kbuildpy.signing.manifest import digest, new_line
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.read_file import read_small_file
+from kbuildpy.signing.signature_state import SignatureState
 from kbuildpy.signing.signer import Signer
 from kbuildpy.signing.structures import (
     CONTENT_TYPE,
@@ -39,7 +40,7 @@ from kbuildpy.signing.structures import (
     SignerInfo,
 )
 from kbuildpy.signing.trailer import append_signature, split_signature
-from kbuildpy.signing.verify import SignatureState, verify
+from kbuildpy.signing.verify import verify
 
 MODULE = b"\x7fELF" + bytes(500)
 SHA256 = find_hash("sha256")

@@ -23,7 +23,8 @@ from kbuildpy.signing.certificates import parse_certificate
 from kbuildpy.signing.describe import as_json, as_line
 from kbuildpy.signing.hashes import HASHES, find_hash
 from kbuildpy.signing.keyring import Keyring
-from kbuildpy.signing.verify import SignatureState, verify, verify_file, verify_files
+from kbuildpy.signing.signature_state import SignatureState
+from kbuildpy.signing.verify import verify, verify_file, verify_files
 from tests.support.signatures import (
     MODULE,
     certificate,
@@ -235,7 +236,7 @@ def test_many_files_come_in_their_order_and_an_unreadable_one_stops_nothing(tmp_
 def test_the_count_of_an_unreadable_file_is_as_that_of_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("kbuildpy.cli.verify._keyrings", lambda args: [trusted(certificate("rsa")), Keyring()])
+    monkeypatch.setattr("kbuildpy.cli.verify_modules._keyrings", lambda args: [trusted(certificate("rsa")), Keyring()])
     (tmp_path / "cut.ko.xz").write_bytes(b"\xfd7zXZ\0\0\4")
     (tmp_path / "good.ko").write_bytes(signed())
     assert cli.main(["verify", str(tmp_path)]) == 1

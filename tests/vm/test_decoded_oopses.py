@@ -21,7 +21,8 @@ from kbuildpy.vm.located import with_places
 from kbuildpy.vm.machine import machine_for
 from kbuildpy.vm.programs import read_test
 from kbuildpy.vm.result import TestResult
-from kbuildpy.vm.session import Settings, run_modules
+from kbuildpy.vm.session import run_modules
+from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import read_trial
 from tests.support.addr2line import Chain, addr2line
 from tests.support.arm64 import CROSS, CROSS_COMPILE, LINES

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.image import find_kernel_image
+from kbuildpy.kernel.find_image import find_kernel_image
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 

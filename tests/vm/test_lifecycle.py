@@ -15,6 +15,7 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
+from kbuildpy.loader.lifecycle.procfs import proc_modules
 from kbuildpy.loader.lifecycle.script import run_script
 from kbuildpy.loader.lifecycle.step import ScriptStep
 from kbuildpy.run import run
@@ -203,8 +204,6 @@ def test_every_step_ends_with_the_errno_of_the_kernel(lives: Lives) -> None:
 
 
 def test_the_list_of_modules_is_that_of_the_kernel_after_every_step(lives: Lives) -> None:
-    from kbuildpy.loader.lifecycle.procfs import proc_modules
-
     for step, (_, lines) in zip(*lives, strict=True):
         predicted = [_ADDRESS.sub("", line) for line in proc_modules(step.modules, step.kernel)]
         assert predicted == [_ADDRESS.sub("", line) for line in lines], step.command.text

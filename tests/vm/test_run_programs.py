@@ -22,7 +22,8 @@ from kbuildpy.vm.junit import as_junit
 from kbuildpy.vm.kernels import kernel_of_tree
 from kbuildpy.vm.programs import read_command, read_test
 from kbuildpy.vm.result import Result, TestResult
-from kbuildpy.vm.session import Settings, run_modules
+from kbuildpy.vm.session import run_modules
+from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import read_trial
 from tests.support.bad_modules import build, source
 from tests.support.guest_kernels import image_of, one_of, tree_called

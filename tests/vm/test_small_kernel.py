@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kernel.image import image_of_tree
+from kbuildpy.kernel.find_image import image_of_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 from tests.support.bad_modules import build

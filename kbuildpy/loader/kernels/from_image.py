@@ -10,26 +10,26 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.config import parse_config
 from kbuildpy.kernel.image import read_kernel
-from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.kernel.release import version_of
 from kbuildpy.kernel.symvers import format_symvers, parse_symvers
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
-from kbuildpy.loader.kernels.keys import image_state, keyring_of_image
+from kbuildpy.loader.kernels.image_state import image_state
+from kbuildpy.loader.kernels.keys import keyring_of_image
+from kbuildpy.loader.kernels.own_types import types_of_image
 from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
 from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
 from kbuildpy.loader.since import Version
-
-if TYPE_CHECKING:
-    from kbuildpy.loader.btf.types import BtfTypes
 
 OLDEST = (5, 19)
 """Older kernels keep CRCs apart from their table, where the architecture has CONFIG_MODULE_REL_CRCS."""
@@ -73,7 +73,7 @@ def kernel_from_image(
         exports=_exports(known["symvers"], shipped, image, version, missing, vermagic),
         keyring=partial(keyring_of_image, image),
         own_modules=OwnModules(modules) if modules else None,
-        own_types=partial(_own_types, image, version),
+        own_types=partial(types_of_image, image, version),
         missing=missing,
     )
 
@@ -150,12 +150,6 @@ def _shipped(modules: Path, image: Path, vermagic: str | None, missing: dict[Fac
             hint="name the modules that came with this kernel",
         )
     return shipped
-
-
-def _own_types(image: Path, version: Version) -> BtfTypes | None:
-    from kbuildpy.loader.kernels.own_types import types_of_image
-
-    return types_of_image(image, version)
 
 
 def _exports(

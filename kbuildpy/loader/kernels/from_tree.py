@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import architecture_of
-from kbuildpy.kernel.image import image_of_tree
+from kbuildpy.kernel.find_image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
-from kbuildpy.kernel.own_modules import OwnModules, modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
+from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.kernel.release import release_of_vermagic, version_of
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
@@ -25,6 +26,7 @@ from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.keys import keyring_of_image
+from kbuildpy.loader.kernels.shipped import facts_of_modules
 from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
@@ -84,8 +86,6 @@ def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing:
         except KbuildError as error:
             reason = error.message.partition("\n")[0]  # (a compiler's message may be long)
     if modules is not None:
-        from kbuildpy.loader.kernels.shipped import facts_of_modules
-
         facts = facts_of_modules(modules)
         if facts is not None and release_of_vermagic(facts.vermagic) == tree.release:
             return facts
@@ -95,7 +95,7 @@ def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing:
 
 def _own_types(vmlinux: Path, image: Path | None, version: Version) -> BtfTypes | None:
     """From the tree's `vmlinux`, which modules get their types with; else from the image."""
-    from kbuildpy.loader.kernels.own_types import types_of_image, types_of_vmlinux
+    from kbuildpy.loader.kernels.own_types import types_of_image, types_of_vmlinux  # (few modules have types)
 
     found = types_of_vmlinux(vmlinux, version) if vmlinux.is_file() else None
     return types_of_image(image, version) if found is None and image is not None else found

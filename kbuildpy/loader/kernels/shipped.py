@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,8 +133,6 @@ def _read_all(directory: Path, files: list[str]) -> Shipped:
 
 
 def _cached(directory: Path, files: list[str]) -> Path:
-    from hashlib import blake2b
-
     seen = blake2b(f"shipped 1\n{directory}\n".encode(errors="surrogateescape"), digest_size=16)
     listing = directory / SYMBOLS
     for file in [*files, str(listing)] if listing.is_file() else files:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from kbuildpy.compression import decompress_first
 from kbuildpy.elf.constants import ELFMAG
 from kbuildpy.elf.headers import Ehdr
 from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL, KSYM_FLAG_GPL_ONLY
@@ -66,8 +67,6 @@ def vermagic_of(kernel: bytes, release: str) -> str | None:
 
 def embedded_config(kernel: bytes) -> str | None:
     """The configuration that a kernel carries (CONFIG_IKCONFIG), None if it has none."""
-    from kbuildpy.compression import decompress_first  # (bz2 and lzma take their time to import)
-
     found = _IKCONFIG.search(kernel)
     with suppress(KbuildError):
         return decompress_first(found[1]).decode(errors="surrogateescape") if found else None

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader import since
+from kbuildpy.loader.btf.check_meta import check_all_metas
 from kbuildpy.loader.btf.header import parse_header
 from kbuildpy.loader.btf.invalid import BeyondTypes, InvalidBtf
+from kbuildpy.loader.btf.modifiers import check_modifiers
+from kbuildpy.loader.btf.relocate import relocate
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.pointers import has_address
@@ -55,11 +58,6 @@ def _parse_module(info: LoadInfo, number: int) -> None:
     base_number = info.find_any_sec(".BTF.base")
     has_base = version >= since.BTF_BASE and (base_number or has_address(info, 0))
     base = parse_header(info.data(base_number), version, is_split=False) if has_base else None
-    # (few modules have types where the headers are without vmlinux, and patterns take their time to be compiled)
-    from kbuildpy.loader.btf.check_meta import check_all_metas
-    from kbuildpy.loader.btf.modifiers import check_modifiers
-    from kbuildpy.loader.btf.relocate import relocate
-
     distilled = None
     if base is not None:
         distilled = check_all_metas(base, version)

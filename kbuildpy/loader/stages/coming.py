@@ -67,8 +67,8 @@ def prepare_coming_module(info: LoadInfo) -> None:
         info.stage = "ddebug_module_notify"
         ddebug_add_module(info)
     info.stage = "btf_module_notify"
-    if info.is_set("DEBUG_INFO_BTF_MODULES"):
-        from kbuildpy.loader.stages.btf import btf_module_notify
+    if info.is_set("DEBUG_INFO_BTF_MODULES") and info.find_any_sec(".BTF"):
+        from kbuildpy.loader.stages.btf import btf_module_notify  # (few modules have types)
 
         btf_module_notify(info)
 

@@ -58,6 +58,7 @@ def _check_this_module(info: LoadInfo, number: int) -> None:
     odd = [entry for entry, offset in enumerate(columns.offsets) if offset not in (layout.init, layout.exit)]
     if not odd:
         return
+    # (slow: type information)
     from kbuildpy.loader.stages.struct_module import is_filled, is_freed, member_at, struct_members
 
     members = struct_members(info)

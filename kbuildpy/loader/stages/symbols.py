@@ -15,6 +15,7 @@ from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.modinfo import modinfo_values, rebuild
+from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.taints import letters
 from kbuildpy.loader.stages.versions import check_version
 from kbuildpy.loader.verdict import Refusal, Undefined
@@ -177,8 +178,6 @@ def find_symbol(info: LoadInfo, name: str, *, gplok: bool, on_demand: bool) -> F
 
 def verify_exported_symbols(info: LoadInfo) -> None:
     """A symbol that the module exports must not be exported already."""
-    from kbuildpy.loader.stages.own_exports import own_exports
-
     if not info.find_sec("__ksymtab") and not info.find_sec("__ksymtab_gpl"):
         return
     info.exports = own_exports(info)

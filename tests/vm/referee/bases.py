@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.own_modules import modules_directory
+from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.packages import other_compiler, unpacked_kernel

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Asks again a directory whose Kbuild file is evaluated in each build (`finished_build`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.ask_tree import ask_tree
+from kbuildpy.kbuild.evaluation import evaluate
+from kbuildpy.kbuild.finished_build import AskedAgain
+from kbuildpy.kbuild.stamps import digest
+from kbuildpy.kernel.open_tree import open_tree
+
+
+def is_answered_alike(item: AskedAgain, environ: Mapping[str, str]) -> bool:
+    """Whether the Kbuild file of `item`, asked in `environ`, still answers with the same plan, and without a rule of
+    its own to carry out."""
+    try:
+        answer = ask_tree(
+            open_tree(item.objects), variables={item[0]: item[1] for item in item.variables}, environ=environ
+        )
+        found = evaluate(answer, Path(item.directory), Path(item.out), environ=environ, jobs=1)
+    except KbuildError:
+        return False  # (the build tells)
+    return not found.layout.overlay and not found.refusal and digest(found.plan) == item.plan

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Calls of the C library, for `namespace`. They are looked up at import: between fork and exec is no place for that."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import get_errno
+
+from kbuildpy.child import end_with
+
+__all__ = ["end_with", "get_errno", "mount", "setns", "unshare"]
+
+_library = ctypes.CDLL(None, use_errno=True)
+mount, setns, unshare = _library.mount, _library.setns, _library.unshare

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where a kernel's image is on this machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.tree import KernelTree
+
+INSTALLED_IMAGES = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz", "usr/lib/modules/{release}/vmlinuz")
+"""Where a kernel's image is: of Debian and most others; of Fedora, Arch, and Debian's packages from 7.0 on."""
+# Where a tree that was built here has its own (arch/*/boot/Makefile).
+_BUILT = ("arch/x86/boot/bzImage", "arch/arm64/boot/Image")
+
+
+def find_kernel_image(release: str, *, root: Path = Path("/")) -> Path:
+    """The kernel image of `release` on this machine, installed or fetched earlier.
+
+    Raises `KbuildError` if there is none that we may read.
+    """
+    candidates = [root / place.format(release=release) for place in INSTALLED_IMAGES]
+    candidates.append(fetched_image(release))
+    for image in candidates:
+        if image.is_file() and os.access(image, os.R_OK):
+            return image
+    raise KbuildError(
+        f"there is no image of kernel {release} here", hint=f"apt-get install linux-image-{shlex.quote(release)}"
+    )
+
+
+def image_of_tree(tree: KernelTree, *, root: Path = Path("/")) -> Path:
+    """The image of the kernel that `tree` belongs to: a tree that was built here has its own. (Of the packaged ones
+    some have a `vmlinux`, for its types only.)
+
+    Raises `KbuildError` if there is none that we may read.
+    """
+    for name in _BUILT:
+        if (tree.objects / name).is_file():
+            return tree.objects / name
+    return find_kernel_image(tree.release, root=root)
+
+
+def fetched_image(release: str) -> Path:
+    """Where an image is kept that was taken out of a package; it may not be there."""
+    return cache_directory() / "images" / f"vmlinuz-{release}"

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the modules are that a kernel came with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def modules_directory(release: str, *, root: Path = Path("/")) -> Path | None:
+    """The directory `lib/modules/RELEASE` below `root` (or `usr/lib`) that has the modules of kernel `release`."""
+    if "/" in release or release in {"", ".", ".."}:
+        return None
+    for top in ("lib/modules", "usr/lib/modules"):
+        directory = root / top / release
+        if (directory / "kernel").is_dir():
+            return directory
+    return None

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Keyrings of kernels: the keys that are built into an image, and certificates that are enrolled.
+
+Those of an image are kept in the user's cache: unpacking one takes up to a second, and a check of one signed module
+would do little else. Imports cryptography; `keys` leads here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.depmod_indexes import ALIASES, state_of
+from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.kernels.image_state import image_state
+from kbuildpy.signing.anchors import load_certificates
+from kbuildpy.signing.certificates import parse_certificate
+from kbuildpy.signing.kernel_image import load_kernel, module_directories
+from kbuildpy.signing.keyring import Keyring
+
+_CERTIFICATES = ("certificates", "revoked")
+
+
+@lru_cache(maxsize=8)
+def image_keyring(image: Path) -> Keyring:
+    """See `keys.keyring_of_image`."""
+    cached = cache_directory() / "shipped" / f"{image_state('keys 3', image)}.json"
+    known = read_json(cached)
+    names = {field.name for field in fields(Keyring)}
+    if isinstance(known, dict) and known.keys() == names | {"aliases"}:
+        aliases = known.pop("aliases")
+        if aliases == _aliases(image, known["kernel"]):
+            return _from_json(known, image)
+    keyring = load_kernel(image)
+    write_json(cached, _to_json(keyring) | {"aliases": _aliases(image, keyring.kernel)})
+    return keyring
+
+
+def enroll(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKernel:
+    """See `keys.with_certificates`."""
+    certificates = [item for file in files for item in load_certificates(file)]
+    built_in = None
+    missing = kernel.missing
+    if kernel.keyring is not None:
+        try:
+            built_in = kernel.keyring()
+        except KbuildError as error:
+            missing = {**missing, Fact.CERTIFICATES: error.message}
+    keyring = (built_in or Keyring(kernel.release)).plus(certificates)
+    return replace(kernel, keyring=lambda: keyring, keyring_complete=built_in is not None, missing=missing)
+
+
+def _aliases(image: Path, release: str) -> list[list[int]]:
+    """The states of the lists of aliases, on which a keyring depends as well; [] for a list that does not exist."""
+    return [list(state_of(directory / ALIASES) or ()) for directory in module_directories(image, release)]
+
+
+def _to_json(keyring: Keyring) -> dict[str, Any]:
+    value = {field.name: getattr(keyring, field.name) for field in fields(keyring)}
+    for name, item in value.items():
+        if isinstance(item, frozenset):
+            value[name] = sorted(item)
+    return value | {name: [item.der.hex() for item in value[name]] for name in _CERTIFICATES}
+
+
+def _from_json(value: dict[str, Any], image: Path) -> Keyring:
+    for name in _CERTIFICATES:
+        value[name] = tuple(parse_certificate(bytes.fromhex(der), str(image)) for der in value[name])
+    values: dict[str, Any] = {name: frozenset(item) if isinstance(item, list) else item for name, item in value.items()}
+    return Keyring(**values)

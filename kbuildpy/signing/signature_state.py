@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The result of verifying a signature (`verify`). Imports no cryptography: reports name it, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignatureState:
+    """A module's signature, looked at with one keyring."""
+
+    kernel: str
+    """The release of the keyring's kernel, "" for none."""
+    signed: bool
+    """The kernel would look for a signature: the module ends with the marker."""
+    valid: bool | None
+    """The signature is intact; None if no known certificate can verify it."""
+    trusted: bool
+    """The kernel takes it."""
+    reason: str | None
+    """Why the kernel does not trust it; None if it does."""
+    errno: str | None = None
+    """The name of the kernel's error; None if it trusts the signature."""
+    signer: str | None = None
+    """Who issued the signer's certificate, as the signature says; where it names a key, the name of that key's
+    certificate, as far as it is known."""
+    serial: int | None = None
+    """The serial number of that certificate."""
+    hash: str | None = None
+    """The digest; None where the signature could not be read."""
+    algorithm: str | None = None
+    """The kind of key."""
+    key_id: bytes = b""
+    """What modinfo calls `sig_key`."""
+    signature: bytes = b""
+    """The signature by the key, as modinfo prints it."""
+    anchor: str | None = None
+    """Where the certificate was found that the signature was checked with."""
