@@ -20,6 +20,7 @@ from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kernel.module_files import find_modules
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
+from kbuildpy.scons.standalone import build_directory
 from kbuildpy.source_place import Explain
 from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.located import with_places
@@ -203,8 +204,6 @@ def _complain_of(seen: Seen, kernel: Kernel) -> None:
 
 def _built(directory: Path, kernels: Sequence[str], *, quiet: bool) -> list[Path]:
     """Build `directory`, and return its modules."""
-    from kbuildpy.scons.standalone import build_directory  # (slow: SCons)
-
     built: list[dict[str, object]] = []
     here = Path.cwd()
     try:

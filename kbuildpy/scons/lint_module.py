@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kbuild.ask_tree import ask_tree
+from kbuildpy.kbuild.namespace import leave
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import modules_of_call, stop_on_error
@@ -150,8 +152,6 @@ def _settings(env: Any, wishes: Sequence[CheckerWish], given: Mapping[str, Any])
 def _subjects(group: Group, nodes: Sequence[Any]) -> Iterator[tuple[list[LintSubject], str]]:
     """The objects of the modules `nodes` of `group`, as long as the context lasts, and a folder for files that are
     thrown away."""
-    from kbuildpy.kbuild.ask_tree import ask_tree
-    from kbuildpy.kbuild.namespace import leave
     from kbuildpy.lint.subjects import ASKED_WITH, lint_subjects
 
     project = group.project

@@ -104,6 +104,23 @@ GATES = (
     Gates("kbuildpy.vm", "a build with nothing to do", ("kbuildpy.scons.run_in_kernel",)),
     Gates("kbuildpy.origins", "a build without V=2", ("kbuildpy.scons.group_reasons",)),
     Gates("kbuildpy.probes", "a directory without probes", ("kbuildpy.scons.probed",)),
+    Gates(
+        "kbuildpy.lint",
+        "a build in which nothing is linted",
+        (
+            "kbuildpy.lint.choose",
+            "kbuildpy.lint.finding",
+            "kbuildpy.lint.lint_objects",
+            "kbuildpy.lint.printer",
+            "kbuildpy.lint.sarif",
+            "kbuildpy.lint.subjects",
+        ),
+    ),
+    Gates(
+        "kbuildpy.coverage",
+        "a build and a run without instruments",
+        ("kbuildpy.cli.run_instrumented", "kbuildpy.scons.instruments", "kbuildpy.scons.run_covered"),
+    ),
     Gates("kbuildpy.scaffold", "a directory with modules", ("kbuildpy.scaffold.no_modules",)),
 )
 
