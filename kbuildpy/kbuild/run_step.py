@@ -67,6 +67,7 @@ def _run_text(job: Job, text: str, extra: Sequence[str] = ()) -> int:
         begin=entry(layout.overlay, job.cwd) if layout.overlay else None,
         renames=layout.renames,
         whose=job.whose,
+        hear_objtool=job.hear_objtool,
     )
 
 
