@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from kbuildpy.advice.advice import MOST_SUBJECTS, Advice, place_text
 from kbuildpy.advice.undefined import ModpostModule
-from kbuildpy.advice.uses import ModuleSources
+from kbuildpy.advice.uses import ModuleSources, source_name
 from kbuildpy.elf.constants import EM_X86_64
 from kbuildpy.modpost.diagnostics import DiagnosticTopic, SectionReference
 
@@ -23,19 +23,23 @@ def mismatch_advice(
     found = [
         _mismatch(modules[topic.module], topic.reference)
         for topic in wanted[:MOST_SUBJECTS]
-        if topic.reference is not None
+        if topic.reference is not None and _is_sound(modules[topic.module], topic.reference)
     ]
-    return found, len(wanted) - len(found)
+    return found, max(len(wanted) - MOST_SUBJECTS, 0)
+
+
+def _is_sound(module: ModpostModule, reference: SectionReference) -> bool:
+    return max(reference.section, reference.to_section) < len(module.opened.image.sections)
 
 
 def _mismatch(module: ModpostModule, reference: SectionReference) -> Advice:
     opened = module.opened
     sections = opened.image.sections
     source_section, target_section = sections[reference.section], sections[reference.to_section]
-    target_name = _target_name(opened, reference)
+    target_name = source_name(_target_name(opened, reference))
     target = opened.definition(target_section, reference.to_offset, target_name)
     source = opened.at(source_section, reference.offset, reference.source, target_name)
-    source_name = (source.function if source else "") or reference.source
+    source_symbol = (source.function if source else "") or source_name(reference.source)
     lines = []
     if source is not None and source.file:
         lines.append(f"the reference is at {place_text(source)}")
@@ -44,7 +48,7 @@ def _mismatch(module: ModpostModule, reference: SectionReference) -> Advice:
         lines.append(f"{target_name or 'the target'} ({target_section.name}) is defined at {said}")
     lines.append(_consequence(source_section.name, target_section.name, target_name or "it"))
     places = tuple(place for place in (source, target) if place is not None and place.file)
-    subject = f"{source_name or source_section.name} -> {target_name or target_section.name}"
+    subject = f"{source_symbol or source_section.name} -> {target_name or target_section.name}"
     return Advice("mismatch", subject, (module.file,), tuple(lines), places)
 
 

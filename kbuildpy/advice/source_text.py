@@ -132,7 +132,7 @@ def _defined(text: bytes, start: int, end: int) -> Iterator[Definition]:
         if called:  # (DEFINE_MUTEX(name), module_init(name))
             yield Definition(called[2].decode(), start + called.start(2), end, is_function=False, is_static=is_static)
         return
-    pointer = re.search(rb"\(\s*\*+\s*(?:const\s+)?([A-Za-z_]\w*)", head)
+    pointer = re.search(rb"\(\s*\*+\s*(?:(?:const|volatile)\s+)*([A-Za-z_]\w*)", head)
     # (attributes such as __initdata stand behind the name or before it)
     plain = re.search(rb"\b([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*(?:(?:__\w+)(?:\s*\([^)]*\))?\s*)*;?\s*$", head)
     found = pointer or plain

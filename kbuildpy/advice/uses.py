@@ -34,6 +34,7 @@ from kbuildpy.source_place import Place
 
 _MOST_LOOKED_AT = 24
 """References to one symbol that are looked at: one line often has several."""
+_ALIASES = ("init_module", "cleanup_module")
 
 
 class Reference(NamedTuple):
@@ -99,7 +100,7 @@ class ModuleSources:
     def definition(self, section: Section, offset: int, name: str) -> Place | None:
         """Where the sources define the function or variable `name`, which lies at `offset` of `section`."""
         symbol = self.symbol_at(section, offset)
-        name = name if name and not name.startswith("(") else symbol.name if symbol else ""
+        name = source_name(name if name and not name.startswith("(") else symbol.name if symbol else "")
         for source, definition in self._definitions(name):
             return Place(name, self.shown(source.path), source.line(definition.start))
         if section.flags & SHF_EXECINSTR and symbol is not None:
@@ -109,10 +110,10 @@ class ModuleSources:
         return Place(name, "", None) if name else None
 
     def at(self, section: Section, offset: int, name: str, word: str) -> Place | None:
-        """The place of the reference at `offset` of `section` (in the symbol `name`) to the symbol `word`."""
-        return next(iter(self._places(word, Reference(section, offset))), None) or self.definition(
-            section, offset, name
-        )
+        """The place of the reference at `offset` of `section` (in the symbol `name`) to the symbol `word`; "" for none,
+        which is the code there itself."""
+        found = self._places(word, Reference(section, offset)) if word or section.flags & SHF_EXECINSTR else []
+        return found[0] if found else self.definition(section, offset, name)
 
     def symbol_at(self, section: Section, offset: int) -> _Symbol | None:
         """The function or variable that has `offset` of `section`; without sizes, the one that begins before it."""
@@ -127,19 +128,31 @@ class ModuleSources:
             own = self._own(self._debug_places(section, offset))
             if own is not None:
                 return [own]
-        name = symbol.name if symbol else ""
+        name = source_name(symbol.name) if symbol else ""
+        defined = list(self._definitions(name))
         lines = [
             Place(name, self.shown(source.path), line)
-            for source, definition in self._definitions(name)
+            for source, definition in defined
             for line in source.uses(word, within=definition)
         ]
-        return lines or self._anywhere(word, name)
-
-    def _anywhere(self, word: str, name: str) -> list[Place]:
-        """Uses of `word` in the sources where nothing is known of the place; else the symbol alone."""
-        for source, definition in self._definitions(name):
+        # (else it is in a function that was inlined there)
+        lines = lines or list(self._in_bodies(word))
+        if lines or not name:
+            return lines
+        for source, definition in defined:
             return [Place(name, self.shown(source.path), source.line(definition.start))]
-        return [Place(name, "", None)] if name else []
+        return [Place(name, "", None)]
+
+    def _in_bodies(self, word: str) -> Iterator[Place]:
+        """The lines with `word` in the functions and initializers of all sources."""
+        for path in self.sources:
+            source = read_source(path)
+            if source is None or word.encode() not in source.text:
+                continue
+            for definition in source.definitions:
+                if definition.name != word:
+                    for line in source.uses(word, within=definition):
+                        yield Place(definition.name, self.shown(path), line)
 
     def _debug_places(self, section: Section, offset: int) -> tuple[Place, ...]:
         try:
@@ -161,13 +174,12 @@ class ModuleSources:
         return None
 
     def _definitions(self, name: str) -> Iterator[tuple[SourceText, Definition]]:
-        """The sources that define `name`. Compilers add to a name what no source has: `f.part.0`, `x.12`."""
-        plain = name.partition(".")[0]
-        if not plain:
+        """The sources that define `name`."""
+        if not name:
             return
         for path in self.sources:
             source = read_source(path)
-            definition = source.definition(plain) if source else None
+            definition = source.definition(name) if source else None
             if source is not None and definition is not None:
                 yield source, definition
 
@@ -191,9 +203,14 @@ class ModuleSources:
             if not name.startswith((".L", "$", "__pfx_", "__cfi_")):
                 found.setdefault(shndx, []).append(_Symbol(value, value + size, name))
         for symbols in found.values():
-            # (of several at one place the one with the largest size, which is the function)
-            symbols.sort(key=lambda symbol: (symbol.start, symbol.stop))
+            # (of several at one place the last counts: the function, by the name that the source gives it)
+            symbols.sort(key=lambda symbol: (symbol.start, symbol.stop, symbol.name not in _ALIASES))
         return found
+
+
+def source_name(symbol: str) -> str:
+    """A symbol by the name that the source has for it: without what compilers add (`f.part.0`, `x.12`)."""
+    return symbol.partition(".")[0] or symbol
 
 
 def _is_bookkeeping(name: str) -> bool:

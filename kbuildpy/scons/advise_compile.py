@@ -9,6 +9,7 @@ from pathlib import Path
 from kbuildpy.advice.compile_errors import CompileScene, compile_advice
 from kbuildpy.advice.compiler_messages import missing_names
 from kbuildpy.advice.other_kernels import OtherKernels
+from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.compile_again import messages_of, preprocessed
 from kbuildpy.kbuild.job import Job
 from kbuildpy.kbuild.rules import COMPILE_RULES, SINGLE_RULES
@@ -32,7 +33,10 @@ def advise_compile(group: Group, job: Job) -> None:
         others=OtherKernels(tree),
         directory=Path(layout.find(layout.evaluated)),
     )
-    advice, left_out = compile_advice(scene, missing)
+    try:
+        advice, left_out = compile_advice(scene, missing)
+    except (KbuildError, OSError):
+        return  # (the compiler's own error stands)
     found = [
         replace(each, places=tuple(place._replace(file=_shown(place.file, job)) for place in each.places))
         for each in advice

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from kbuildpy.advice.mismatches import mismatch_advice
@@ -39,8 +40,11 @@ def advise_modpost(group: Group, result: ModpostResult, objects: Sequence[Module
         others=OtherKernels(tree),
         quotes_namespaces=tree.version >= (6, 13),
     )
-    tell_advice(group, *mismatch_advice(modules, topics))
-    tell_advice(group, *symbol_advice(scene, topics))
+    # (an object that cannot be read, or is gone, must not hide modpost's own error)
+    with suppress(KbuildError, OSError):
+        tell_advice(group, *mismatch_advice(modules, topics))
+    with suppress(KbuildError, OSError):
+        tell_advice(group, *symbol_advice(scene, topics))
 
 
 def _extra(group: Group) -> Iterator[Path]:
