@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kbuildpy.printable import printable
 from kbuildpy.source_place import Place
@@ -35,6 +35,12 @@ class Advice:
     """Other kernels that are installed and have it."""
     configs: tuple[str, ...] = ()
     """The CONFIG_ symbols whose values here exclude it."""
+
+    def with_files_of(self, other: Advice) -> Advice:
+        """The same, about the files and places of `other`, too."""
+        files = dict.fromkeys((*self.files, *other.files))
+        places = dict.fromkeys((*self.places, *other.places))
+        return replace(self, files=tuple(files), places=tuple(places))
 
     def to_json(self) -> dict[str, object]:
         """As `--format json` prints it."""

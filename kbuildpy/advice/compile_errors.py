@@ -47,6 +47,7 @@ class CompileScene:
     others: OtherKernels
     directory: Path
     """The module directory."""
+    _near: dict[MissingName, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def exported(self) -> NearNames:
@@ -63,21 +64,50 @@ class CompileScene:
         """What the source sees."""
         return VisibleText(self.preprocess())
 
+    def candidates(self, each: MissingName) -> tuple[str, ...]:
+        """The names that are spelled like a missing one, among those that the source sees and those that are
+        exported."""
+        if each not in self._near and each.kind in ("function", "name", "type"):
+            near = self.names_for(each.kind).nearest(each.name, most=4)
+            if each.kind == "function":
+                near = NearNames((*near, *self.exported.nearest(each.name))).nearest(each.name, most=4)
+            self._near[each] = near
+        return self._near.get(each, ())
+
+    def names_for(self, kind: str) -> NearNames:
+        """The names that the source sees, of a kind of missing names."""
+        if kind == "function":
+            return self._functions
+        return self._types if kind == "type" else self._constants
+
+    @cached_property
+    def _functions(self) -> NearNames:
+        return NearNames(self.visible.names)
+
+    @cached_property
+    def _types(self) -> NearNames:
+        return NearNames(self.visible.types)
+
+    @cached_property
+    def _constants(self) -> NearNames:
+        return near_names((*self.visible.constants, *self.visible.names))
+
 
 def compile_advice(scene: CompileScene, missing: Sequence[MissingName]) -> tuple[list[Advice], int]:
     """What is known about the first names of `missing`, nothing where nothing is known; and how many names are left
     out."""
     shown = [_with_type(each, scene) for each in missing[:MOST_SUBJECTS]]
     named = [each.name for each in shown if each.kind in ("function", "name", "type", "arguments")]
-    here = find_declarations(scene.tree, named)
-    there = _in_others(
-        scene, [name for name in named if not _usable(here[name], scene.tree) or _shows_change(shown, name)]
-    )
+    tags = {each: _tag(each, scene) for each in shown if each.kind in ("member", "callback")}
+    # (the headers of a tree are read once for all names)
+    here = find_declarations(scene.tree, [*named, *filter(None, tags.values())])
+    unknown = [name for name in named if not _usable(here[name], scene.tree) or _shows_change(shown, name)]
+    there = _in_others(scene, unknown, [*filter(None, tags.values())])
+    find_declarations(scene.tree, [name for each in shown if each.name in unknown for name in scene.candidates(each)])
     found = []
     for each in shown:
         if each.kind in ("member", "callback"):
-            tag = each.of if each.kind == "member" else scene.visible.type_of_variable(each.of)
-            advice = member_facts(each, tag, scene.visible, scene.tree, scene.others) if tag else None
+            advice = member_facts(each, tags[each], scene.visible, scene.tree, scene.others) if tags[each] else None
         elif each.kind == "header":
             advice = missing_header(each.name, scene.tree, scene.others, scene.directory)
         elif each.kind == "arguments":
@@ -87,6 +117,11 @@ def compile_advice(scene: CompileScene, missing: Sequence[MissingName]) -> tuple
         if advice is not None and advice.lines:
             found.append(_placed(advice, each, scene))
     return found, len(missing) - len(shown)
+
+
+def _tag(each: MissingName, scene: CompileScene) -> str:
+    """The tag of the struct whose member is meant; "" where that is not found."""
+    return each.of if each.kind == "member" else scene.visible.type_of_variable(each.of)
 
 
 def _with_type(each: MissingName, scene: CompileScene) -> MissingName:
@@ -109,11 +144,13 @@ def _usable(declarations: Iterable[Declaration], tree: KernelTree) -> list[Decla
     return [each for each in declarations if each.excluded_by(tree.config) is None]
 
 
-def _in_others(scene: CompileScene, names: Sequence[str]) -> list[tuple[KernelTree, dict[str, list[Declaration]]]]:
+def _in_others(
+    scene: CompileScene, names: Sequence[str], tags: Sequence[str]
+) -> list[tuple[KernelTree, dict[str, list[Declaration]]]]:
     """What the other kernels declare, the newest first."""
-    if not names:
+    if not names and not tags:
         return []
-    return [(tree, find_declarations(tree, names)) for tree in reversed(scene.others.trees)]
+    return [(tree, find_declarations(tree, [*names, *tags])) for tree in reversed(scene.others.trees)]
 
 
 def _missing(
@@ -185,17 +222,14 @@ def _near(
     """Names here that are spelled like the missing one. `old` is its declaration in another kernel: what takes another
     number of arguments is not meant."""
     visible = scene.visible
-    names = {"function": visible.names, "type": visible.types}.get(each.kind, (*visible.constants, *visible.names))
-    near = NearNames(names).nearest(each.name, most=4)
-    if each.kind == "function":
-        near = NearNames((*near, *scene.exported.nearest(each.name))).nearest(each.name, most=4)
-    places = find_declarations(scene.tree, near) if near else {}
+    near = scene.candidates(each)
+    places = find_declarations(scene.tree, near)
     found: list[str] = []
     for name in near:
         item = next((item for item in _usable(places[name], scene.tree) if _is_kind(item, each)), None)
         if name in known or not _takes_as_many(item, old) or len(found) == _MOST_NEAR:
             continue
-        if item is None and name not in names:
+        if item is None and name not in scene.names_for(each.kind).names:
             continue  # (exported, and no header says how it is called)
         found.append(name)
         unseen = item is not None and item.included_as and not visible.includes(item.file) and item.kind != "name"

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from kbuildpy.advice.conditions import HeaderCondition, conditions_at, unmet
@@ -26,7 +26,8 @@ _MOST = 8
 """Places of one name."""
 _LEFT_OUT = frozenset({"dt-bindings", "config"})
 _TAG = r"(?:struct|union|enum)"
-_LIKELY = r"^(?:[ \t]*#[ \t]*define[ \t]+|(?![ \t*#/])[^\n]*?\b|[ \t]+(?=\w+\s*[,=}}])){word}\b"
+_BEFORE = re.compile(rb"[ \t]*#[ \t]*define[ \t]+$|(?![ \t*#/]).*(?<!\w)$|$|[ \t]+$")
+"""What stands before a name in a line that may declare it: only then is the whole header looked at."""
 _STATEMENT = re.compile(r"\s*(?:return|else|if|while|for|do|goto|case|default|sizeof)\b")
 
 
@@ -87,6 +88,21 @@ def find_declarations(
 ) -> dict[str, list[Declaration]]:
     """Where the tree's headers declare each of `names` (functions, macros, types, variables, enumerators), those of
     include/linux first."""
+    known = _known(tree)
+    new = [name for name in names if name not in known]
+    if new:
+        known.update(_search(tree, new, patience))
+    return {name: known[name] for name in names}
+
+
+@lru_cache(maxsize=8)
+def _known(tree: KernelTree) -> dict[str, list[Declaration]]:
+    """The names that were looked for in this process: what one object does not find, the next one does not find
+    either."""
+    return {}
+
+
+def _search(tree: KernelTree, names: Collection[str], patience: float) -> dict[str, list[Declaration]]:
     found: dict[str, list[Declaration]] = {name: [] for name in names}
     wanted = {name: name.encode() for name in names}
     deadline = time.monotonic() + patience
@@ -94,10 +110,13 @@ def find_declarations(
         if not wanted or time.monotonic() > deadline:
             break
         try:
-            contents = path.read_bytes()
+            with open(path, "rb") as file:  # noqa: PTH123 - hot: a tree has 6,600
+                contents = file.read()
         except OSError:
             continue
         names_here = [name for name, word in wanted.items() if word in contents]
+        if not names_here:
+            continue
         header = HeaderText(_below(path, tree), contents)
         for name in names_here:
             found[name] += declarations_in(header, name)
@@ -117,7 +136,7 @@ def header_roots(tree: KernelTree) -> list[Path]:
 def declarations_in(header: HeaderText, name: str) -> list[Declaration]:
     """The declarations of `name` in a header."""
     word = re.escape(name)
-    if not re.search(_LIKELY.format(word=word).encode(), header.contents, re.MULTILINE):
+    if not _is_likely(header.contents, name.encode()):
         return []
     text, plain = header.text, header.plain
     found = [*_macros(text, word), *_types(plain, word), *_others(plain, word)]
@@ -128,6 +147,18 @@ def declarations_in(header: HeaderText, name: str) -> list[Declaration]:
         said, body = " ".join(said.split()), " ".join(body.split())
         made.append(Declaration(name, header.file, line, kind, said, body, conditions))
     return made
+
+
+def _is_likely(contents: bytes, word: bytes) -> bool:
+    """Whether a line of a header may declare `word`."""
+    at = contents.find(word)
+    while at >= 0:
+        start = contents.rfind(b"\n", 0, at) + 1
+        following = contents[at + len(word) : at + len(word) + 1]
+        if not (following.isalnum() or following == b"_") and _BEFORE.match(contents[start:at]):
+            return True
+        at = contents.find(word, at + 1)
+    return False
 
 
 _Found = tuple[int, str, str, str]
@@ -210,7 +241,7 @@ def _unescaped(word: str) -> str:
     return word.replace("\\", "")
 
 
-def _headers(tree: KernelTree) -> Iterator[Path]:
+def _headers(tree: KernelTree) -> Iterator[str]:
     seen = set()
     for root in header_roots(tree):
         for folder, folders, names in os.walk(root):
@@ -219,11 +250,11 @@ def _headers(tree: KernelTree) -> Iterator[Path]:
                 path = f"{folder}/{name}"
                 if name.endswith(".h") and path not in seen:
                     seen.add(path)
-                    yield Path(path)
+                    yield path
 
 
-def _below(path: Path, tree: KernelTree) -> str:
-    for top in (tree.source, tree.objects):
-        if path.is_relative_to(top):
-            return str(path.relative_to(top))
-    return str(path)
+def _below(path: str, tree: KernelTree) -> str:
+    for top in (f"{tree.source}/", f"{tree.objects}/"):
+        if path.startswith(top):
+            return path.removeprefix(top)
+    return path

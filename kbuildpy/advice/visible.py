@@ -81,10 +81,10 @@ class VisibleText:
 
     def type_of_variable(self, name: str) -> str:
         """The tag of the struct that the variable `name` is one of, by its definition; "" if that is not found."""
-        match = re.search(
-            rf"\bstruct\s+(\w+)\s+(?:\w+\s+)*{re.escape(name)}\s*(?:\[[^\]]*\])?\s*(?:=|;|__)", self._code
-        )
-        return match[1] if match else ""
+        pattern = rf"\bstruct\s+(\w+)\s+(?:\w+\s+)*{re.escape(name)}\s*(?:\[[^\]]*\])?\s*(?:=|;|__)"
+        tags = re.findall(pattern, self._code)
+        # (headers stand before the source, and may have members of that name)
+        return tags[-1] if tags else ""
 
     def place(self, offset: int) -> tuple[str, int]:
         """File and line of an offset into the text."""

@@ -14,11 +14,16 @@ _MOST = 60
 
 
 def tell_advice(group: Group, found: Sequence[Advice], left_out: int = 0) -> None:
-    """Print those of `found` that were not told in this run."""
-    known = {(advice.kind, advice.subject, advice.lines) for advice in group.advice}
-    new = [advice for advice in found if (advice.kind, advice.subject, advice.lines) not in known]
-    new = new[: max(_MOST - len(group.advice), 0)]
-    group.advice += new
+    """Print those of `found` that were not told in this run; the others are about further files."""
+    told = {(advice.kind, advice.subject, advice.lines): number for number, advice in enumerate(group.advice)}
+    new = []
+    for advice in found:
+        number = told.get((advice.kind, advice.subject, advice.lines))
+        if number is not None:
+            group.advice[number] = group.advice[number].with_files_of(advice)
+        elif len(group.advice) < _MOST:
+            new.append(advice)
+            group.advice.append(advice)
     text = advice_text(new, left_out=left_out)
     if text:
         complain(text, whose=group.whose)
