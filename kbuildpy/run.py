@@ -79,13 +79,15 @@ def run_attached(
     begin: Callable[[], None] | None = None,
     renames: tuple[str, str] | None = None,
     whose: str = "",
+    hear: Callable[[str], None] | None = None,
 ) -> int:
     """Run a program of a build with our own standard output and error; returns its exit status.
 
     The new process calls `begin` before it becomes the program. Raises `CommandError` for a program that does not
     exist; one killed by a signal returns 128 plus the signal's number. With `renames`, the output is printed when the
     program ends, with the first string replaced by the second. With `whose`, the name of a kernel, standard error is
-    printed when the program ends, below that name.
+    printed when the program ends, below that name. With `hear`, it is printed when the program ends, and `hear` is
+    called with it, if there is any.
     """
     if renames:
         done = run(argv, cwd=cwd, env=env, check=False, begin=begin)
@@ -95,18 +97,22 @@ def run_attached(
             complain(errors.rstrip("\n"), whose=whose)
         else:
             write(sys.stderr, errors)
+        if hear and errors.strip():
+            hear(errors)
         return 128 - done.returncode if done.returncode < 0 else done.returncode
     try:
-        stderr = subprocess.PIPE if whose else None
+        stderr = subprocess.PIPE if whose or hear else None
         process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stderr=stderr, preexec_fn=begin)
     except OSError as error:
         raise not_started(argv[0], cwd, error.errno or 0) from error
     except subprocess.SubprocessError as failed:
         raise CommandError(f"{argv[0]}: could not be started: {failed}", returncode=126) from failed
-    said = process.communicate()[1] if whose else b""
+    said = (process.communicate()[1] or b"").decode(errors="surrogateescape")
     status = process.wait()
     if said.strip():
-        complain(said.decode(errors="surrogateescape").rstrip("\n"), whose=whose)
+        complain(said.rstrip("\n"), whose=whose)
+        if hear:
+            hear(said)
     return 128 - status if status < 0 else status
 
 

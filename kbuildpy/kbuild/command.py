@@ -61,13 +61,15 @@ def run_command(
     begin: Callable[[], None] | None = None,
     renames: tuple[str, str] | None = None,
     whose: str = "",
+    hear_objtool: Callable[[str], None] | None = None,
 ) -> int:
     """Run a command of Kbuild's and return its exit status (of the first part that fails).
 
     `extra` are options for its first program (the compiler), given last; each new process calls `begin` before it
     becomes its program. Output goes where ours goes; of `renames`, the first is replaced by the second in it;
-    `whose` is the kernel that it is about, where there are several. Raises
-    `CommandError` for a program that cannot be started, with what to do about it.
+    `whose` is the kernel that it is about, where there are several. `hear_objtool` is called with what objtool says,
+    after that was printed, if it is a part of the command. Raises `CommandError` for a program that cannot be started,
+    with what to do about it.
     """
     if verbose:
         say(f"  {text}")
@@ -83,7 +85,8 @@ def run_command(
         return status
     for number, command in enumerate(commands):
         argv = [*command, *extra] if number == 0 else command
-        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose)
+        hear = hear_objtool if command[0].endswith("/objtool") else None
+        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose, hear=hear)
         if status:
             return status
     return 0

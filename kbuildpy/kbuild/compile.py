@@ -130,7 +130,10 @@ def _run_compiler(job: Job, step: BuildStep) -> tuple[str, ...]:
             try:
                 run_step(job, quicker)
             except CommandError:
-                pass  # GCC may be unable to map the precompiled file where it was made: then as Kbuild does it
+                # GCC may be unable to map the precompiled file where it was made: then as Kbuild does it. (An error in
+                # a user's source was printed.)
+                if not job.precompiled.kind.is_ours:
+                    raise
             else:
                 return headers
     run_step(job, step)

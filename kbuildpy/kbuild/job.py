@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -55,6 +55,8 @@ class Job:
     """What the compiler reads in place of the source."""
     repeats: bool = False
     """The `.cmd` file names a header as often as the compiler does (`TreeAnswer.repeats_headers`)."""
+    hear_objtool: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+    """Called with what objtool says of the object."""
     check_line: str = field(default="", compare=False)
     """What to say before the source is checked (sparse), if anything."""
 

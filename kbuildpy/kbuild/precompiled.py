@@ -53,6 +53,8 @@ class PrecompiledKind(NamedTuple):
     """So many compilations pay for making the file (counted over all builds)."""
     kept: int
     """So many files are kept: each is 30 MB."""
+    is_ours: bool
+    """The sources are generated, so that no error in them is expected."""
 
 
 def mod_c_prefix(text: bytes) -> str:
@@ -76,10 +78,12 @@ def source_prefix(text: bytes) -> str:
 
 
 MOD_C = PrecompiledKind(
-    "precompiled", mod_c_prefix, re.compile(r"-D(?:__)?KBUILD_(?:MODNAME|BASENAME|MODFILE)=|-Wp,-MMD,"), 3, 6
+    "precompiled", mod_c_prefix, re.compile(r"-D(?:__)?KBUILD_(?:MODNAME|BASENAME|MODFILE)=|-Wp,-MMD,"), 3, 6, True
 )
 # (the headers may print messages, with the name of the module)
-SOURCES = PrecompiledKind("precompiled_sources", source_prefix, re.compile(r"-DKBUILD_BASENAME=|-Wp,-MMD,"), 2, 12)
+SOURCES = PrecompiledKind(
+    "precompiled_sources", source_prefix, re.compile(r"-DKBUILD_BASENAME=|-Wp,-MMD,"), 2, 12, False
+)
 
 
 class Precompiled:
@@ -87,7 +91,7 @@ class Precompiled:
 
     def __init__(self, answer: TreeAnswer, kind: PrecompiledKind = MOD_C) -> None:
         self._answer = answer
-        self._kind = kind
+        self.kind = kind
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Path, tuple[str, ...]]] = {}
         self._usable = answer.tree.config.get("CONFIG_CC_IS_GCC") == "y"
@@ -95,7 +99,7 @@ class Precompiled:
     @cached_property
     def directory(self) -> Path:
         """Where the files are kept."""
-        return cache_directory() / self._kind.folder
+        return cache_directory() / self.kind.folder
 
     def options(
         self, step: BuildStep, source: Path, *, cwd: str, env: Mapping[str, str]
@@ -107,7 +111,7 @@ class Precompiled:
         """
         usable = self._usable and not records_macros(step.command)
         commands = split_command(step.command) if usable else None
-        prefix = self._kind.prefix(source.read_bytes())
+        prefix = self.kind.prefix(source.read_bytes())
         if not commands or not prefix or "-c" not in commands[0] or _wrapped(commands[0]):
             return step, ()
         argv, included = _without_includes(commands[0])
@@ -123,7 +127,7 @@ class Precompiled:
     def _find(
         self, argv: Sequence[str], text: str, *, cwd: str, env: Mapping[str, str]
     ) -> tuple[Path, tuple[str, ...]] | None:
-        options = [word for word in argv[: argv.index("-c")] if not self._kind.left_out.match(word)]
+        options = [word for word in argv[: argv.index("-c")] if not self.kind.left_out.match(word)]
         # Relative names of headers mean the same to every module where Kbuild runs in the tree.
         base = "" if self._answer.in_directory else cwd
         key = digest(self._answer.identity, self._answer.compiler, options, text, base)
@@ -131,7 +135,7 @@ class Precompiled:
             if key not in self._known:
                 autoconf = self._answer.tree.objects / "include/generated/autoconf.h"
                 place = self.directory / key
-                found = find_or_make(place, options, text, cwd=cwd, env=env, autoconf=str(autoconf), kind=self._kind)
+                found = find_or_make(place, options, text, cwd=cwd, env=env, autoconf=str(autoconf), kind=self.kind)
                 if found is None:
                     return None
                 self._known[key] = found

@@ -69,6 +69,7 @@ def _run_text(job: Job, text: str, extra: Sequence[str] = ()) -> int:
         begin=entry(layout.overlay, job.cwd) if layout.overlay else None,
         renames=layout.renames or _without_note(text),
         whose=job.whose,
+        hear_objtool=job.hear_objtool,
     )
 
 

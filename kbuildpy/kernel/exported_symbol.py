@@ -66,11 +66,10 @@ class SymbolExport:
 
 def exported_symbol(name: str, tree: KernelTree) -> SymbolExport:
     """The symbol `name` in the kernel of `tree`. Raises `KbuildError` for a tree without a sound `Module.symvers`."""
+    export = find_export(name, tree)
+    if export is not None:
+        return export
     symvers = read_symvers(tree.symvers)
-    found = symvers.find(name)
-    if found:
-        crc, owner, license, namespace = found
-        return SymbolExport(name, tree.release, owner, license, namespace, crc_number(crc))
     places: list[HeaderPlace] = []
     for place in _places_in_headers(name, tree):
         places.append(place)
@@ -78,6 +77,15 @@ def exported_symbol(name: str, tree: KernelTree) -> SymbolExport:
             break
     similar = most_similar(name, symvers.columns.symbols, cutoff=0.8)
     return SymbolExport(name, tree.release, headers=tuple(places), similar=similar)
+
+
+def find_export(name: str, tree: KernelTree) -> SymbolExport | None:
+    """The export of the symbol `name` in the kernel of `tree`, None if there is none. Raises `KbuildError` as above."""
+    found = read_symvers(tree.symvers).find(name)
+    if found is None:
+        return None
+    crc, owner, license, namespace = found
+    return SymbolExport(name, tree.release, owner, license, namespace, crc_number(crc))
 
 
 def _places_in_headers(name: str, tree: KernelTree) -> Iterator[HeaderPlace]:

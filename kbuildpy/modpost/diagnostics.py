@@ -11,11 +11,40 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class SectionReference:
+    """A reference between two sections of a module object, by their indices; addresses are offsets in them."""
+
+    section: int
+    offset: int
+    source: str
+    """The symbol that `offset` lies in, as modpost names it; "" or "(unknown)" for none."""
+    to_section: int
+    to_offset: int
+    target: str
+    """The symbol there, in the same way."""
+
+
+@dataclass(frozen=True)
+class DiagnosticTopic:
+    """What a message is about."""
+
+    kind: str
+    """The key of the tables below; also for the longer messages about mismatches."""
+    module: str
+    """The module's nominal name."""
+    symbol: str = ""
+    namespace: str = ""
+    reference: SectionReference | None = None
+
+
+@dataclass(frozen=True)
 class Diagnostic:
     """One message: its severity and the text as modpost prints it, newline included where it prints one."""
 
     severity: str
     text: str
+    topic: DiagnosticTopic | None = field(default=None, compare=False)
+    """None for a message that is about no module."""
 
 
 class Fatal(Exception):
@@ -112,18 +141,18 @@ class Log:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     failed: bool = False
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, *, topic: DiagnosticTopic | None = None) -> None:
         """A plain warning; `text` without the "WARNING: modpost: "."""
-        self.diagnostics.append(Diagnostic("warning", f"WARNING: modpost: {text}"))
+        self.diagnostics.append(Diagnostic("warning", f"WARNING: modpost: {text}", topic))
 
-    def error(self, text: str, *, fails: bool = True) -> None:
+    def error(self, text: str, *, fails: bool = True, topic: DiagnosticTopic | None = None) -> None:
         """A plain error: modpost goes on, writes nothing more and (unless `fails` is false) fails in the end."""
-        self.diagnostics.append(Diagnostic("error", f"ERROR: modpost: {text}"))
+        self.diagnostics.append(Diagnostic("error", f"ERROR: modpost: {text}", topic))
         self.failed = self.failed or fails
 
-    def fatal(self, text: str, *, before: str = "") -> Fatal:
+    def fatal(self, text: str, *, before: str = "", topic: DiagnosticTopic | None = None) -> Fatal:
         """Record a fatal error (`before`: unprefixed lines ahead of it) and return what to raise."""
-        self.diagnostics.append(Diagnostic("fatal", f"{before}{self.fatal_word}: modpost: {text}"))
+        self.diagnostics.append(Diagnostic("fatal", f"{before}{self.fatal_word}: modpost: {text}", topic))
         self.failed = True
         return Fatal()
 
@@ -137,13 +166,23 @@ class Log:
         """An unprefixed line that changes nothing."""
         self.diagnostics.append(Diagnostic("warning", text))
 
-    def module(self, kind: str, module: str, *, error: bool = True, is_vmlinux: bool = False, **facts: str) -> None:
+    def module(
+        self,
+        kind: str,
+        module: str,
+        *,
+        error: bool = True,
+        is_vmlinux: bool = False,
+        topic: DiagnosticTopic | None = None,
+        **facts: str,
+    ) -> None:
         """A message about `module` (its nominal name without suffix) out of the tables above."""
         text = self.text(kind, module, is_vmlinux=is_vmlinux, **facts)
+        about = topic or DiagnosticTopic(kind, module, facts.get("symbol", ""), facts.get("namespace", ""))
         if error:
-            self.error(text)
+            self.error(text, topic=about)
         else:
-            self.warn(text)
+            self.warn(text, topic=about)
 
     def text(self, kind: str, module: str, *, is_vmlinux: bool = False, **facts: str) -> str:
         """The wording of a message about `module`."""

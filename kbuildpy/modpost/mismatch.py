@@ -19,11 +19,13 @@ from kbuildpy.elf.constants import (
     SHT_REL,
     SHT_RELA,
     STT_FUNC,
+    STT_SECTION,
 )
 from kbuildpy.elf.relocation_types import R_LARCH_ALIGN, R_LARCH_RELAX, R_LARCH_SUB32, R_RISCV_SUB32
 from kbuildpy.elf.relocations import decode_entries, entry_size, relocation_symbols
 from kbuildpy.errors import KbuildError
 from kbuildpy.modpost.addends import REL_MACHINES, old_rel_addend, rel_address
+from kbuildpy.modpost.diagnostics import DiagnosticTopic, SectionReference
 from kbuildpy.modpost.mismatch_rules import (
     DATA,
     EXPORT_TO_INIT_EXIT,
@@ -157,31 +159,64 @@ def _check_reference(walk: Walk, section: Section, fromsec: str, relocation: Rel
     if (dialect.locates_mismatches or not is_extable) and _is_excused(walk, check, source, target):
         return
     walk.mismatches.count += 1
+    topic = _topic(walk, section, relocation, source, target)
     if is_extable:
         shndx = image.symbols.section_index(relocation.symbol)
         executable = bool(image.sections[shndx].flags & SHF_EXECINSTR)
-        _report_extable(walk, check, source, target, executable=executable)
+        _report_extable(walk, check, source, target, topic, executable=executable)
     elif dialect.explains_mismatches:
-        walk.log.warn(long_text(f"{walk.owner.name}.o", check, source, target, rules))
+        walk.log.warn(long_text(f"{walk.owner.name}.o", check, source, target, rules), topic=topic)
     elif check.mismatch == EXPORT_TO_INIT_EXIT:
-        walk.log.module("export-discarded", f"{walk.owner.name}.o", error=False, symbol=target.symbol, section=tosec)
+        name, symbol = f"{walk.owner.name}.o", target.symbol
+        walk.log.module("export-discarded", name, error=False, topic=topic, symbol=symbol, section=tosec)
     else:
-        _report(walk, source, target)
+        _report(walk, source, target, topic)
 
 
-def _report(walk: Walk, source: ReferenceEnd, target: ReferenceEnd) -> None:
+def _topic(
+    walk: Walk, section: Section, relocation: Relocation, source: ReferenceEnd, target: ReferenceEnd
+) -> DiagnosticTopic:
+    """What a message about the reference of `relocation` is about. Where modpost finds no symbol, the address is that
+    of the symbol and the addend all the same."""
+    _, info, _, _, value, _ = walk.image.symbols.rows[relocation.symbol]
+    to_offset = value + (relocation.addend if info & 15 == STT_SECTION else 0)
+    reference = SectionReference(
+        section.info,
+        relocation.offset,
+        source.symbol,
+        walk.image.symbols.section_index(relocation.symbol),
+        to_offset,
+        target.symbol,
+    )
+    return DiagnosticTopic("mismatch", walk.owner.name, reference=reference)
+
+
+def _report(walk: Walk, source: ReferenceEnd, target: ReferenceEnd, topic: DiagnosticTopic) -> None:
     module, start, end = f"{walk.owner.name}.o", source.symbol, target.symbol
     if walk.dialect.locates_mismatches:
         module = walk.owner.name
         start = f"{source.symbol}+{source.distance:#x}" if source.symbol else f"{source.address & 0xFFFFFFFF:#x}"
         end = target.symbol or f"{target.address & 0xFFFFFFFF:#x}"
     walk.log.module(
-        "mismatch", module, error=False, source=start, fromsec=source.section, target=end, tosec=target.section
+        "mismatch",
+        module,
+        error=False,
+        topic=topic,
+        source=start,
+        fromsec=source.section,
+        target=end,
+        tosec=target.section,
     )
 
 
 def _report_extable(
-    walk: Walk, check: SectionCheck, source: ReferenceEnd, target: ReferenceEnd, *, executable: bool
+    walk: Walk,
+    check: SectionCheck,
+    source: ReferenceEnd,
+    target: ReferenceEnd,
+    topic: DiagnosticTopic,
+    *,
+    executable: bool,
 ) -> None:
     """The kernel jumps to what an exception table names: a place outside of code is worse than a mismatch."""
     log, dialect, section = walk.log, walk.dialect, target.section
@@ -189,12 +224,13 @@ def _report_extable(
     black_listed = match(section, check.bad_tosec)
     unknown_code = executable and not black_listed
     if dialect.locates_mismatches:
-        _report(walk, source, target)
+        _report(walk, source, target, topic)
         if unknown_code:
             log.warn(extable_not_authorized(where, section, trailing_space=False))
     else:
         text = one_line(f"{walk.owner.name}.o", source, target)
-        log.warn(text + extable_not_authorized(where, section, trailing_space=True) if unknown_code else text)
+        more = extable_not_authorized(where, section, trailing_space=True) if unknown_code else ""
+        log.warn(text + more, topic=topic)
     if black_listed:
         module = walk.owner.name if dialect.locates_mismatches else f"{walk.owner.name}.o"
         raise log.fatal(extable_black_listed(where, section, module))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kbuildpy.modpost.diagnostics import Log
+from kbuildpy.modpost.diagnostics import DiagnosticTopic, Log
 from kbuildpy.modpost.exports import ExportedSymbol, KnownExports, Owner
 from kbuildpy.modpost.named_exports import NamedExports
 from kbuildpy.modpost.object_facts import ObjectFacts
@@ -119,7 +119,8 @@ class Resolver:
         elif export.macro.endswith("_GPL"):
             kind = "gpl-only-unused" if "UNUSED" in export.macro else "gpl-only"
             if self.dialect.early_errors:
-                raise self.log.fatal(self.log.text(kind, module, symbol=export.name))
+                text = self.log.text(kind, module, symbol=export.name)
+                raise self.log.fatal(text, topic=DiagnosticTopic(kind, module, export.name))
             self.log.module(kind, module, symbol=export.name)
 
 

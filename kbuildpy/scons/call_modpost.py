@@ -59,6 +59,9 @@ def call_modpost(group: Group) -> ModpostResult:
     said = "".join(diagnostic.text for diagnostic in result.diagnostics)
     if said:
         complain(said.removesuffix("\n"), whose=group.whose)
+        from kbuildpy.scons.advise_modpost import advise_modpost  # (for messages only)
+
+        advise_modpost(group, result, objects)
     if result.failed:
         raise CommandError("modpost found errors", hint="\n".join(result.hints))
     for hint in result.hints:

@@ -25,6 +25,7 @@ from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
+    from kbuildpy.advice.advice import Advice
     from kbuildpy.kbuild.directory_question import DirectoryQuestion
     from kbuildpy.kbuild.evaluation import Evaluation
     from kbuildpy.kbuild.tree_answer import TreeAnswer
@@ -110,6 +111,8 @@ class Group:
     """Held by a thread that runs modpost or changes `freshness`."""
     modpost_result: ModpostResult | None
     """What modpost found in this run."""
+    advice: list[Advice]
+    """What was told beside the messages of this run's programs."""
     is_prepared: bool
     """modpost's preparations have begun (`group_modpost.prepare_modpost`)."""
 
@@ -152,6 +155,7 @@ class Group:
         self.explained = {}
         self.lock = threading.Lock()
         self.modpost_result = None
+        self.advice = []
         self.is_prepared = False
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kbuildpy.errors import CommandError
@@ -29,10 +29,12 @@ def link_module(
     verbose: bool,
     whose: str,
     display: str,
+    hear_objtool: Callable[[str], None],
 ) -> None:
     """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure no file is left.
 
-    `display` is the module's name in the line that announces BTF, "" for no line.
+    `display` is the module's name in the line that announces BTF, "" for no line. `hear_objtool` is called with what
+    objtool says.
     """
     ko = Path(f"{out}/{below}.ko")
     nominal = f"{below}.o" if in_directory else f"{directory}/{below}.o"
@@ -44,7 +46,7 @@ def link_module(
                 text = text.replace(f"{out}/{os.path.relpath(module_object, directory)}", module_object)
             if step.rule == "btf_ko" and display and _has_vmlinux(text, cwd):
                 say(f"  BTF [M] {display}")
-            status = run_command(text, cwd=cwd, env=env, verbose=verbose, whose=whose)
+            status = run_command(text, cwd=cwd, env=env, verbose=verbose, whose=whose, hear_objtool=hear_objtool)
             if status:
                 raise CommandError(f"{below}.ko: Kbuild's {step.rule} {how_it_failed(status)}", returncode=status)
     except BaseException:

@@ -25,6 +25,7 @@ from kbuildpy.scons.check_wanted import check_is_wanted
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_actions import attach, command_action
 from kbuildpy.scons.group_modpost import modpost_result
+from kbuildpy.scons.hear_objtool import hear_objtool
 from kbuildpy.scons.link_module import link_module
 from kbuildpy.scons.modpost_inputs import modpost_description, modpost_signature
 from kbuildpy.scons.object_nodes import cmd_nodes, declare_compile
@@ -102,6 +103,7 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
             verbose=group.project.verbose,
             whose=group.whose,
             display="" if quiet else f"{group.label}{below}.ko",
+            hear_objtool=hear_objtool(group, f"{module.name}.ko", layout),
         )
         if checked:
             from kbuildpy.scons.post_build_check import check_built  # (slow: the loader's rules)

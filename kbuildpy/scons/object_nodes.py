@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, own_contents, parse_cmd_file
 from kbuildpy.kbuild.compile import check_source, compile_object, link_object
 from kbuildpy.kbuild.included_headers import include_folders, own_headers, search_headers
@@ -24,6 +24,8 @@ from kbuildpy.scons.compilation_database import note_compilation
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_actions import attach, command_action
 from kbuildpy.scons.group_modpost import prepare_modpost
+from kbuildpy.scons.hear_objtool import hear_objtool
+from kbuildpy.scons.interrupts import is_interruption
 from kbuildpy.scons.options import is_silent
 from kbuildpy.similar import similar_file
 
@@ -65,6 +67,7 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         verbose=verbose,
         whose=group.whose,
         repeats=group.project.answer.repeats_headers,
+        hear_objtool=hear_objtool(group, item.target, layout),
         check_line="" if is_silent(group.project.env) else f"  {checks}",
         precompiled=group.project.precompiled_sources if item.steps[0].rule == "cc_o_c" else None,
         source=source.get_abspath(),
@@ -124,7 +127,14 @@ def declare_compile(
     def compile_it(target: list[Any], _: list[Any]) -> None:
         prepare_modpost(group)
         began = time.time_ns()
-        made_from = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
+        try:
+            made_from = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
+        except CommandError as error:
+            if not is_interruption(error.returncode):
+                from kbuildpy.scons.advise_compile import advise_compile  # (for errors only)
+
+                advise_compile(group, job)
+            raise
         with group.lock:
             group.freshness.note(str(job.object_file), str(job.cmd_path), made_from, began_ns=began)
             # The headers that the compiler read replace those that were guessed; SCons stores them with the target.
@@ -162,7 +172,17 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
     verbose = group.project.verbose
     # (Up to 5.18 the command names the parts. Some come with the sources, or a rule made them beside those.)
     ours = tuple(name for name, path in zip(module.parts, names, strict=True) if path == layout.actual(name))
-    job = Job(module.target, module.steps, layout, layout.cwd, env, outputs=ours, verbose=verbose, whose=group.whose)
+    job = Job(
+        module.target,
+        module.steps,
+        layout,
+        layout.cwd,
+        env,
+        outputs=ours,
+        verbose=verbose,
+        whose=group.whose,
+        hear_objtool=hear_objtool(group, module.target, layout),
+    )
 
     def link(target: list[Any], source: list[Any]) -> None:
         listing.parent.mkdir(parents=True, exist_ok=True)

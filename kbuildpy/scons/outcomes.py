@@ -27,6 +27,8 @@ class ModuleOutcome:
     """It is there as it should be."""
     made: bool
     """It was made in this run."""
+    help: tuple[dict[str, object], ...] = ()
+    """What was told beside the messages about it, as JSON (`Advice.to_json`)."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,19 @@ def as_table(outcomes: Sequence[Outcome]) -> list[str]:
 
 def as_json(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
     """For each module and kernel an object: its `file`, `kernel` and `name`, whether it is `built` (there as it should
-    be), whether it was `made` in this run, and the `error`. A kernel that could not be asked has one without a file."""
+    be), whether it was `made` in this run, the `error`, and the `help` with it. A kernel that could not be asked
+    has one without a file."""
     found: list[dict[str, object]] = []
     for outcome in outcomes:
         for module in outcome.modules or ():
             said = {"file": module.file, "kernel": outcome.release, "name": module_name(module.file)}
             error = None if module.built else outcome.failed or "not finished"
-            found.append({**said, "built": module.built, "made": module.made, "error": error})
+            found.append(
+                {**said, "built": module.built, "made": module.made, "error": error, "help": list(module.help)}
+            )
         if outcome.modules is None:
             blank = {"file": None, "kernel": outcome.release, "name": None}
-            found.append({**blank, "built": False, "made": False, "error": outcome.failed})
+            found.append({**blank, "built": False, "made": False, "error": outcome.failed, "help": []})
     return found
 
 
@@ -91,14 +96,20 @@ def _outcome(release: str, group: Group | None, failures: Iterable[tuple[str, st
         return Outcome(release, None, _REFUSED)
     failed = next((text for path, text in failures if path.startswith(f"{group.out}/")), "")
     if group.asked is not None:
-        return Outcome(release, tuple(map(_module_outcome, group.asked)), failed)
-    nodes = [group.file(f"{group.out}/{layout.relative(module.name)}.ko") for module, layout in group.modules]
-    return Outcome(release, tuple(map(_module_outcome, nodes)), failed)
+        return Outcome(release, tuple(_module_outcome(group, node) for node in group.asked), failed)
+    outcomes = []
+    for module, layout in group.modules:
+        ko = f"{layout.relative(module.name)}.ko"
+        outcomes.append(_module_outcome(group, group.file(f"{group.out}/{ko}"), map(layout.relative, module.objects)))
+    return Outcome(release, tuple(outcomes), failed)
 
 
-def _module_outcome(node: Any) -> ModuleOutcome:
+def _module_outcome(group: Group, node: Any, objects: Iterable[str] = ()) -> ModuleOutcome:
     made = node.get_state() == SCons.Node.executed
-    return ModuleOutcome(node.get_abspath(), made or node.get_state() == SCons.Node.up_to_date, made)
+    path = node.get_abspath()
+    own = {path.removeprefix(f"{group.out}/"), *objects} if group.advice else set()
+    help = tuple(advice.to_json() for advice in group.advice if own.intersection(advice.files))
+    return ModuleOutcome(path, made or node.get_state() == SCons.Node.up_to_date, made, help)
 
 
 def _node_path(failure: Any) -> Path:

@@ -98,3 +98,15 @@ def parameter_of(module: Path) -> int:
     section = ModuleImage.from_path(module).section(".data")
     assert section is not None
     return int.from_bytes(module.read_bytes()[section.offset :][:4], "little")
+
+
+def test_an_error_of_the_compiler_is_told_once(tmp_path: Path) -> None:
+    tree, cache = tree_of("6.1"), tmp_path / "cache"
+    for name, text in FILES.items():
+        (tmp_path / "drv" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "drv" / name).write_text(text)
+    for error in ("first", "second", "third"):
+        (tmp_path / "drv/near.h").write_text(f"#error {error}\n#define NEAR 1\n")
+        done = kbuildpy("build", tmp_path / "drv", "-k", tree.objects, "FAST=1", env={"KBUILDPY_CACHE": str(cache)})
+        assert done.returncode == 1
+        assert done.error_text.count(f"#error {error}") == 2  # (the message, and the line that it quotes)

@@ -9,6 +9,7 @@
 | Debian packages, unpacked | `packages` |
 | kernels with their modules, as distributions ship them | `shipped_kernels`, `shipped_modules` |
 | sources of modules: the samples, a Kbuild file's, modules that go wrong | `samples`, `kbuild_sources`, `bad_modules` |
+| sources with planted faults, and the help that a build gives | `planted` |
 | a build by make and by kbuildpy; by SCons; an edit of a source | `builds`, `scons_project`, `edits` |
 | both modposts; both installers | `modposts`, `installs` |
 | ELF objects; what the loader knows of one; types (BTF) | `elf_objects`, `loader_info`, `btf_draft` |

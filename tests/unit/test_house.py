@@ -105,6 +105,17 @@ GATES = (
     Gates("kbuildpy.origins", "a build without V=2", ("kbuildpy.scons.group_reasons",)),
     Gates("kbuildpy.probes", "a directory without probes", ("kbuildpy.scons.probed",)),
     Gates(
+        "kbuildpy.advice",
+        "a build without an error",
+        (
+            "kbuildpy.advice.objtool",
+            "kbuildpy.scons.advise_compile",
+            "kbuildpy.scons.advise_modpost",
+            "kbuildpy.scons.module_sources",
+            "kbuildpy.scons.tell_advice",
+        ),
+    ),
+    Gates(
         "kbuildpy.lint",
         "a build in which nothing is linted",
         (
