@@ -9,7 +9,8 @@
 - `constants`, `relocation_types`: numbers of the specifications. Machine numbers (`EM_*`), section and symbol types
   stand in `constants`; the relocation types of all machines in `relocation_types`.
 
-The names below are imported on first use: the loader check needs few of these files.
+The names below are imported on first use: the loader check needs few of these files, and only
+`ModuleImage.elffile()` imports pyelftools.
 """
 
 from importlib import import_module

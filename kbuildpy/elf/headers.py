@@ -10,10 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from mmap import mmap
+from typing import NamedTuple
 
 EHDR = {False: "HHIIIIIHHHHHH", True: "HHIQQQIHHHHHH"}
 """`struct` layout of the ELF header behind e_ident, by whether the class is ELFCLASS64."""
@@ -75,7 +72,7 @@ def read_chdr(contents: bytes, ehdr: Ehdr) -> Chdr:
     return Chdr(kind, size, layout.size)
 
 
-def read_ehdr(contents: bytes | mmap, *, order: str = "<", is_64bit: bool = True) -> Ehdr:
+def read_ehdr(contents: bytes, *, order: str = "<", is_64bit: bool = True) -> Ehdr:
     """The ELF header of `contents`, which must have `EHDR_SIZE` bytes at least. Class and byte order are the reader's,
     whatever e_ident says."""
     fields = struct.unpack_from(order + EHDR[is_64bit], contents, 16)
@@ -95,12 +92,12 @@ def read_ehdr(contents: bytes | mmap, *, order: str = "<", is_64bit: bool = True
     )
 
 
-def read_shdrs(contents: bytes | mmap, ehdr: Ehdr) -> list[Shdr]:
+def read_shdrs(contents: bytes, ehdr: Ehdr) -> list[Shdr]:
     """The section headers, which must lie within `contents`."""
     return list(iter_shdrs(contents, ehdr))
 
 
-def iter_shdrs(contents: bytes | mmap, ehdr: Ehdr) -> Iterator[Shdr]:
+def iter_shdrs(contents: bytes, ehdr: Ehdr) -> Iterator[Shdr]:
     """The section headers one by one: a list of all of them takes five times their size in the file."""
     layout = struct.Struct(ehdr.order + SHDR[ehdr.is_64bit])
     table = memoryview(contents)[ehdr.e_shoff : ehdr.e_shoff + ehdr.e_shnum * layout.size]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kbuildpy.elf.constants import (
     ELFCLASS32,
@@ -20,9 +19,6 @@ from kbuildpy.elf.constants import (
 )
 from kbuildpy.elf.headers import EHDR_SIZE, SHDR_SIZE, Ehdr, read_ehdr, read_shdrs
 from kbuildpy.errors import KbuildError
-
-if TYPE_CHECKING:
-    from mmap import mmap
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Section:
     entsize: int
 
 
-def read_sound_ehdr(image: bytes | mmap, filename: str) -> Ehdr:
+def read_sound_ehdr(image: bytes, filename: str) -> Ehdr:
     """The ELF header of `image`, read in the class and byte order that it names. Raises `KbuildError`, which names
     `filename`, for a file that is not ELF or ends within the header."""
     if image[:4] != ELFMAG:
@@ -59,7 +55,7 @@ def read_sound_ehdr(image: bytes | mmap, filename: str) -> Ehdr:
     return read_ehdr(image, order="<" if ident[5] == ELFDATA2LSB else ">", is_64bit=is_64bit)
 
 
-def read_sections(image: bytes | mmap, ehdr: Ehdr, filename: str) -> tuple[Section, ...]:
+def read_sections(image: bytes, ehdr: Ehdr, filename: str) -> tuple[Section, ...]:
     """Every section; raises `KbuildError`, which names the section, for one that reaches outside the file.
 
     More than 65,279 sections keep their number, and the index of the name table, in the first header.

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import time
 import tracemalloc
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-from elftools.elf.elffile import ELFFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -127,7 +124,7 @@ def test_reads_every_class_and_byte_order(bits: int, order: str) -> None:
 
 def test_pyelftools_sees_the_same() -> None:
     image = ModuleImage(sample().bytes(), "sample.o")
-    elffile: Any = ELFFile(io.BytesIO(image.contents))
+    elffile = image.elffile()
     assert [section.name for section in elffile.iter_sections()] == [section.name for section in image.sections]
     names = [symbol.name for symbol in elffile.get_section_by_name(".symtab").iter_symbols()]
     assert names == [symbol.name for symbol in image.symbols]

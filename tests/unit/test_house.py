@@ -67,6 +67,11 @@ GATES = (
             "kbuildpy.scons.call_modpost",
         ),
     ),
+    Gates(
+        "elftools",
+        "every call but those that read a vmlinux of a self-built kernel",
+        ("elftools.common.exceptions", "elftools.elf.elffile"),
+    ),
     Gates("tqdm", "few modules, output that is no terminal", ("tqdm",)),
     Gates("concurrent", "a single module", ("concurrent.futures", "kbuildpy.process_pool")),
     Gates("xml", "every format but JUnit", ("kbuildpy.loader.reports.junit", "kbuildpy.vm.junit")),

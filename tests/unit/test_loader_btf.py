@@ -364,10 +364,9 @@ def test_a_vmlinux_without_types_tells_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("contents", "words"),
     [
-        (b"", "empty file"),
-        (b"no ELF file", "not an ELF file"),
+        (b"no ELF file", "no sound ELF file"),
         (elf_object([Sec(".BTF", 0, b"\x9f\xeb")], []), "section .BTF: hdr_len not found"),
-        (elf_object([Sec(".BTF", 0, drafted(BASE).contents())], [])[:200], "beyond the end of the file"),
+        (elf_object([Sec(".BTF", 0, drafted(BASE).contents())], [])[:200], "no sound ELF file"),
     ],
 )
 def test_a_damaged_vmlinux_is_one_error(contents: bytes, words: str, tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 import zlib
 from base64 import b64decode, b64encode
 from functools import lru_cache
-from mmap import ACCESS_READ, mmap
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 from kbuildpy.elf.constants import ELFMAG
-from kbuildpy.elf.sections import read_sections, read_sound_ehdr
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.image import read_kernel
@@ -26,13 +26,10 @@ from kbuildpy.loader.since import Version
 def types_of_vmlinux(vmlinux: Path, version: Version) -> BtfTypes | None:
     """The types in the ELF file `vmlinux`; None if it has none. Raises `KbuildError` if it cannot be read."""
     try:
-        # (a vmlinux that was built here has gigabytes of debug information: it is not read as a whole)
-        with vmlinux.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
-            contents = _section(mapped, str(vmlinux))
+        with vmlinux.open("rb") as file:
+            contents = _section(file, str(vmlinux))
     except OSError as error:
         raise KbuildError(f"{vmlinux}: {error.strerror}") from error
-    except ValueError as error:  # (of mmap)
-        raise KbuildError(f"{vmlinux}: empty file") from error
     return _types(contents, version, vmlinux)
 
 
@@ -45,16 +42,21 @@ def types_of_image(image: Path, version: Version) -> BtfTypes | None:
     if isinstance(known, str):
         return _types(zlib.decompress(b64decode(known)), version, image)
     kernel = read_kernel(image).contents
-    contents = _section(kernel, str(image)) if kernel[:4] == ELFMAG else b""
+    contents = _section(BytesIO(kernel), str(image)) if kernel[:4] == ELFMAG else b""
     write_json(cached, b64encode(zlib.compress(contents, 1)).decode())
     return _types(contents, version, image)
 
 
-def _section(contents: bytes | mmap, filename: str) -> bytes:
-    """The section .BTF of an ELF file; empty where there is none. Raises `KbuildError` for a damaged file."""
-    ehdr = read_sound_ehdr(contents, filename)
-    section = next((each for each in read_sections(contents, ehdr, filename) if each.name == ".BTF"), None)
-    return b"" if section is None else contents[section.offset : section.offset + section.size]
+def _section(file: IO[bytes], filename: str) -> bytes:
+    # (a vmlinux that was built here has gigabytes of debug information: it is not read as a whole)
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        section = ELFFile(file).get_section_by_name(".BTF")
+        return b"" if section is None else bytes(section.data())
+    except (ELFError, ValueError) as error:
+        raise KbuildError(f"{filename}: no sound ELF file: {error}") from error
 
 
 def _types(contents: bytes, version: Version, file: Path) -> BtfTypes | None:
