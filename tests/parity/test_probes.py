@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from kbuildpy.errors import CommandError, KbuildError
-from kbuildpy.kbuild import probe as compiling
 from kbuildpy.kbuild.ask_tree import ask_tree
-from kbuildpy.kbuild.probe import compile_probe
+from kbuildpy.kbuild.probe import compile_probe, errors_of
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.probes import answer_probes as answering
 from kbuildpy.probes.answer_probes import answer_probes
 from kbuildpy.probes.probe import Probe, make_probe
 from tests.support.builds import kbuildpy
@@ -221,13 +221,12 @@ def test_answers_are_remembered_until_a_header_the_flags_or_a_probe_change(
         return answer_probes(answer, asked or probes, environ=os.environ).found["HAVE_ADDED"]
 
     runs = []
-    really = compiling.errors_of
 
     def counted(*args: Any, **keywords: Any) -> str:
         runs.append(args)
-        return really(*args, **keywords)
+        return errors_of(*args, **keywords)
 
-    monkeypatch.setattr(compiling, "errors_of", counted)
+    monkeypatch.setattr(answering, "errors_of", counted)
     assert (ask(), ask(), len(runs)) == (False, False, 1)
     assert (ask(KCFLAGS="-DFROM_FLAGS"), len(runs)) == (True, 2)
     assert (ask(make_probe("HAVE_ADDED", {"declared": "MODULE_LICENSE"})), len(runs)) == (True, 3)

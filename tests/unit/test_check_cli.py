@@ -205,7 +205,7 @@ def test_a_keyring_without_the_kernels_own_keys_is_not_complete(
     def damaged() -> Keyring:
         raise KbuildError("vmlinuz: cut off")
 
-    monkeypatch.setattr("kbuildpy.signing.anchors.load_certificates", lambda file: [])
+    monkeypatch.setattr("kbuildpy.loader.kernels.enroll.load_certificates", lambda file: [])
     kernel = KERNELS[0]
     assert with_certificates(kernel, []) is kernel
     complete = with_certificates(replace(kernel, keyring=lambda: Keyring("6.1")), [tmp_path])

@@ -41,6 +41,7 @@ GATES = (
             "kbuildpy.cli.sign_modules",
             "kbuildpy.cli.verify_modules",
             "kbuildpy.info.signature",
+            "kbuildpy.loader.kernels.enroll",
             "kbuildpy.loader.kernels.keyrings",
             "kbuildpy.signing.open_signer",
             "kbuildpy.signing.signer",

@@ -5,6 +5,6 @@
 - `from_tree`: from a kernel tree; `from_image`: from an image and the modules that came with it.
 - `shipped`: what those modules tell; `vmlinux`: what an unpacked kernel tells itself.
 - `exports`: the symbols that a kernel exports; `keys`: the certificates that are built in, by
-  `keyrings`.
+  `keyrings`, and those that are enrolled, by `enroll`.
 - `own_types`: the kernel's own BTF. `image_state`: the state of a file that facts were read from.
 """

@@ -1,25 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Keyrings of kernels: the keys that are built into an image, and certificates that are enrolled.
-
-Those of an image are kept in the user's cache: unpacking one takes up to a second, and a check of one signed module
-would do little else. Imports cryptography; `keys` leads here.
+"""The keyring of a kernel image, kept in the user's cache: unpacking an image takes up to a second, and a check of one
+signed module would do little else. Imports cryptography; `keys` leads here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.depmod_indexes import ALIASES, state_of
-from kbuildpy.loader.facts import Fact
-from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.image_state import image_state
-from kbuildpy.signing.anchors import load_certificates
 from kbuildpy.signing.certificates import parse_certificate
 from kbuildpy.signing.kernel_image import load_kernel, module_directories
 from kbuildpy.signing.keyring import Keyring
@@ -40,20 +33,6 @@ def image_keyring(image: Path) -> Keyring:
     keyring = load_kernel(image)
     write_json(cached, _to_json(keyring) | {"aliases": _aliases(image, keyring.kernel)})
     return keyring
-
-
-def enroll(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKernel:
-    """See `keys.with_certificates`."""
-    certificates = [item for file in files for item in load_certificates(file)]
-    built_in = None
-    missing = kernel.missing
-    if kernel.keyring is not None:
-        try:
-            built_in = kernel.keyring()
-        except KbuildError as error:
-            missing = {**missing, Fact.CERTIFICATES: error.message}
-    keyring = (built_in or Keyring(kernel.release)).plus(certificates)
-    return replace(kernel, keyring=lambda: keyring, keyring_complete=built_in is not None, missing=missing)
 
 
 def _aliases(image: Path, release: str) -> list[list[int]]:

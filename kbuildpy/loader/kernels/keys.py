@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The keys of a kernel: the gate to `keyrings`, which imports cryptography. Most checks need no key."""
+"""The keys of a kernel: the gate to `keyrings` and `enroll`, which import cryptography. Most checks need no key."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKern
     """
     if not files:
         return kernel
-    from kbuildpy.loader.kernels.keyrings import enroll
+    from kbuildpy.loader.kernels.enroll import enroll
 
     return enroll(kernel, files)
