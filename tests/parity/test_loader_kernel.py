@@ -14,7 +14,6 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.architecture import native_architecture
-from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.find_image import find_kernel_image
 from kbuildpy.kernel.image import unpack
@@ -31,10 +30,9 @@ from kbuildpy.loader.kernels.keyrings import image_keyring
 from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.run import run
 from kbuildpy.signing.kernel_image import load_kernel
-from kbuildpy.vm.debian import extract
 from tests.support.arm64 import CROSS, LINES, arm64_tree
 from tests.support.kernel_trees import TREES, each_tree, private_tree
-from tests.support.packages import other_compiler, unpacked_kernel
+from tests.support.packages import other_compiler, unpacked_for_arm64, unpacked_kernel
 
 pytestmark = pytest.mark.parity
 
@@ -124,9 +122,7 @@ def test_own_modules_are_given_decompressed(tree: KernelTree) -> None:
 
 def test_an_image_for_arm64_says_what_it_cannot_tell() -> None:
     tree = arm64_tree()
-    package = cache_directory() / "packages" / f"linux-image-{tree.release}"
-    if not package.is_dir():
-        extract(package.name, package, architecture="arm64")
+    package = unpacked_for_arm64(f"linux-image-{tree.release}")
     by_image, by_tree = kernel_from_image(next(package.glob("boot/vmlinuz-*"))), kernel_from_tree(tree, ask)
     assert (by_image.machine, by_image.vermagic) == ("arm64", by_tree.vermagic)
     assert by_image.struct_module == by_tree.struct_module

@@ -21,15 +21,14 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.elf import ModuleImage
-from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.stage import modpost
-from kbuildpy.vm.debian import extract
 from tests.support.arm64 import CROSS, LINES, arm64_tree
 from tests.support.kernel_trees import TREES
 from tests.support.modposts import Built, layouts_of, usual_options
+from tests.support.packages import unpacked_for_arm64
 from tests.support.shipped_modules import in_folder, plain, shipped
 
 pytestmark = pytest.mark.parity
@@ -70,9 +69,7 @@ def test_every_shipped_module_is_stated_alike(tree: KernelTree, tmp_path: Path) 
 @pytest.mark.parametrize("line", LINES)
 def test_every_shipped_module_for_arm64_is_stated_alike(line: str, tmp_path: Path) -> None:
     tree = arm64_tree(line)
-    package = cache_directory() / "packages" / f"linux-image-{tree.release}"
-    if not package.is_dir():
-        extract(f"linux-image-{tree.release}", package, architecture="arm64")
+    package = unpacked_for_arm64(f"linux-image-{tree.release}")
     assert_stated_alike(
         tree, list(in_folder(next(package.glob(f"**/lib/modules/{tree.release}/kernel")))), tmp_path, *CROSS
     )

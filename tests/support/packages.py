@@ -23,6 +23,7 @@ from kbuildpy.kernel.module_facts import ModuleFacts
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
+from kbuildpy.vm.debian import extract
 
 # The archive that has a kernel line which the machine's own release has no more, or not yet.
 NEWEST = "7.3"
@@ -82,6 +83,18 @@ def unpacked_kernel(release: str) -> Path:
             _unpack([f"linux-{part}-{release}" for part in ("base", "binary", "modules")], place)
         except CommandError:
             _unpack([f"linux-image-{release}"], place)
+    return place
+
+
+@one_at_a_time
+def unpacked_for_arm64(package: str) -> Path:
+    """The directory that `package` of Debian's arm64 is unpacked in, whole."""
+    place = cache_directory() / "packages" / package
+    if not place.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+            extract(package, Path(scratch, "root"), architecture="arm64")
+            shutil.move(f"{scratch}/root", place)
     return place
 
 

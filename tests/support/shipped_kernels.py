@@ -12,17 +12,15 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
-from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.find_image import INSTALLED_IMAGES
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_image import kernel_from_image
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
-from kbuildpy.vm.debian import extract
 from tests.support.arm64 import LINES, arm64_tree
 from tests.support.kernel_trees import TREES
-from tests.support.packages import newer_kernel, unpacked_kernel
+from tests.support.packages import newer_kernel, unpacked_for_arm64, unpacked_kernel
 
 NATIVE = ("6.1", "6.12", "7.3")
 
@@ -67,9 +65,7 @@ def shipped_kernel(line: str) -> ShippedKernel:
     """The kernel of a line of `NATIVE`, or of one of `LINES` for arm64; skips the test where it is not to be had."""
     if line in LINES:
         tree = arm64_tree(line)
-        package = cache_directory() / "packages" / f"linux-image-{tree.release}"
-        if not package.is_dir():
-            extract(package.name, package, architecture="arm64")
+        package = unpacked_for_arm64(f"linux-image-{tree.release}")
         return ShippedKernel(tree, package)
     for installed in TREES:
         if "{}.{}".format(*installed.version) == line:
