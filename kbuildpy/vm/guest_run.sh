@@ -8,9 +8,9 @@
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
 # may take), console (the serial port), sections, wait, keep and each (1 or nothing), tests (their number, or nothing),
 # test_limit (seconds for each), linger (seconds to go on with the modules loaded), refused (names of modules that are
-# missing for the tests), watcher (a module that watches the others, and its parameters, or nothing), marker: what a report begins with, vouched: the first words of those reports that decide a
-# result, and vouchers: what these end with, a word for each, which no module can know before it is in the log
-# (kbuildpy.vm.vouching).
+# missing for the tests), watcher (a module that watches the others, and its parameters, or nothing), marker: what a
+# report begins with, vouched: the first words of those reports that decide a result, and vouchers: what these end
+# with, a word for each, which no module can know before it is in the log (kbuildpy.vm.vouching).
 #
 # An init or exit function may never return. So each call runs in the background, and answers
 # through a pipe that is read with a time limit.
