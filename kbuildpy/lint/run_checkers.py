@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from kbuildpy.errors import CommandError
 from kbuildpy.lint.finding import Finding
 from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker
 from kbuildpy.lint.subjects import LintSubject
+from kbuildpy.not_started import not_started_in
 from kbuildpy.parallel import in_threads
 from kbuildpy.run import run
 
@@ -55,8 +55,10 @@ def _outcome(planned: PlannedRun) -> CheckOutcome:
     about = this.about
     cwd = this.cwd or about.cwd
     done = run(this.argv, cwd=cwd, env=about.env, check=False, begin=about.begin(cwd))
-    if this.argv[:2] == ("sh", "-c") and done.returncode in (126, 127):
-        raise CommandError(f"{checker.name}: {done.error_text.strip()}", hint="the command is the kernel tree's")
+    if this.argv[:2] == ("sh", "-c"):
+        missing = not_started_in(this.argv[2], done.returncode, cwd=cwd, env=about.env)
+        if missing:
+            raise missing
     text = "\n".join(part.decode(errors="surrogateescape") for part in (done.stderr, done.stdout))
     if about.renames:
         text = text.replace(*about.renames)

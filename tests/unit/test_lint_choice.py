@@ -136,6 +136,28 @@ def test_tells_a_program_that_fails_from_one_that_finds_something(text: str, fai
     assert outcome.failure == failure.format(path)
 
 
+def test_kernel_doc_is_read_and_one_that_the_tree_lacks_is_an_error(tmp_path: Path) -> None:
+    compiler = program(tmp_path / "gcc", "exit 0")
+    words = (str(compiler), "-c", "-o", "a.o", "a.c")
+    chosen = [(CHECKERS["cc"], LintTools((), str(tmp_path)))]
+
+    def about(text: str) -> LintSubject:
+        return LintSubject("a.o", "/m", "/m/a.c", str(tmp_path), words, documented=(text,), env={**os.environ})
+
+    said = about("echo 'a.c:7: warning: not described' >&2")
+    _, outcome = run_checkers(plan_runs(chosen, [said]), jobs=1)
+    assert [(each.line, each.rule) for each in outcome.findings] == [(7, "kernel-doc")]
+    with pytest.raises(KbuildError, match=r"scripts/kernel-doc: program not found"):
+        list(run_checkers(plan_runs(chosen, [about("scripts/kernel-doc -none a.c")]), jobs=1))
+
+
+def test_names_in_a_copy_of_the_directory_are_those_of_the_directory(tmp_path: Path) -> None:
+    path = program(tmp_path / "checker", "echo '/copy/a.c:1:1: warning: see /copy/b.h'")
+    about = subject(tmp_path, renames=("/copy", "/m"))
+    [outcome] = run_checkers(plan_runs([(CHECKERS["sparse"], LintTools((str(path),), ""))], [about]), jobs=1)
+    assert [(each.file, each.message) for each in outcome.findings] == [("/m/a.c", "see /m/b.h")]
+
+
 # --- The kernel's scripts
 
 
