@@ -18,6 +18,7 @@ _DEFINE = re.compile(r"^#define (\w+)(\([^)\n]*\))?", re.MULTILINE)
 _LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
 _MARK = re.compile(r"[{}]|\b([A-Za-z_]\w*)\s*\(")
 _ENUM = re.compile(r"\benum\b[^;{}()]*\{([^{}]*)\}")
+_DECLARATOR = re.compile(r"(\w+)\s*(?:\[[^\]]*\]\s*)*(?::[^:]*)?$")
 _KEYWORDS = frozenset(
     {"if", "for", "while", "switch", "return", "sizeof", "typeof", "__typeof__", "__attribute__", "asm"}
 )
@@ -117,21 +118,24 @@ class VisibleText:
         code = _without_markers(self._code[start:stop])
         body_end = code.rfind("}")
         tail = code[body_end + 1 :] if opened else code
-        tail = re.sub(r"__attribute__\s*\(\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\)", " ", tail)
+        tail = _without_attributes(tail)
         head = re.sub(r"\s+", " ", code[: code.find("{")]).strip() + " {...}" if opened else ""
         names = re.findall(r"\(\s*\*+\s*(?:const\s+)?(\w+)[^)]*\)\s*\(", tail)[:1]
         if not names:
             parts = tail.split(",")
-            names = [
-                found[1] for part in parts if (found := re.search(r"(\w+)\s*(?:\[[^\]]*\]\s*)*(?::[^:]*)?$", part))
-            ]
+            found = [_DECLARATOR.search(part) for part in parts]
+            # (`unsigned :0` has no name)
+            if found[0] and not opened and not parts[0][: found[0].start()].strip():
+                found = found[1:]
+            names = [match[1] for match in found if match]
         if opened and not tail.strip():
             yield from self._members(opened + 1)  # (an unnamed struct or union)
             return
         for name in names:
             if name.isdigit():
                 continue
-            offset = start + max(self._code[start:stop].rfind(name), 0)
+            places = [match.start() for match in re.finditer(rf"\b{name}\b", self._code[start:stop])]
+            offset = start + places[-1]
             file, line = self.place(offset)
             yield VisibleMember(name, " ".join(f"{head} {tail}".split()), file, line)
 
@@ -148,6 +152,20 @@ class VisibleText:
     @cached_property
     def _marker_ends(self) -> list[int]:
         return [match.end() for match in self._markers]
+
+
+def _without_attributes(code: str) -> str:
+    """A declaration without `__attribute__((...))`, however deep brackets are in it."""
+    while (at := code.find("__attribute__")) >= 0:
+        depth, stop = 0, len(code)
+        begin = code.find("(", at)
+        for place in range(begin, len(code)) if begin >= 0 else ():
+            depth += {"(": 1, ")": -1}.get(code[place], 0)
+            if not depth:
+                stop = place + 1
+                break
+        code = f"{code[:at]} {code[stop:]}"
+    return code
 
 
 def _without_markers(code: str) -> str:

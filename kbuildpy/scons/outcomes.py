@@ -100,7 +100,8 @@ def _outcome(release: str, group: Group | None, failures: Iterable[tuple[str, st
     outcomes = []
     for module, layout in group.modules:
         ko = f"{layout.relative(module.name)}.ko"
-        outcomes.append(_module_outcome(group, group.file(f"{group.out}/{ko}"), map(layout.relative, module.objects)))
+        objects = map(layout.relative, (module.target, *module.objects))
+        outcomes.append(_module_outcome(group, group.file(f"{group.out}/{ko}"), objects))
     return Outcome(release, tuple(outcomes), failed)
 
 
