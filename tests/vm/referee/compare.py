@@ -63,6 +63,7 @@ ONCE = (
     r"WARNING: .* apply_returns\+",
     r"Kernel module BTF mismatch detected",
     r"WARNING: .* __layout_sections\+",
+    r"WARNING: .* unwind_module_init\+",
     *FTRACE,
 )
 """Lines that a kernel says once, of whichever module is the first."""
