@@ -56,7 +56,7 @@ class Watcher:
             found.append(line)
         return found
 
-    def end(self, number: int = signal.SIGINT) -> int:
+    def end(self, number: int) -> int:
         self.process.send_signal(number)
         status = self.process.wait(timeout=20)
         self.reader.join()
@@ -120,8 +120,8 @@ def test_a_change_while_the_build_runs_is_built_next(drv: Path) -> None:
         assert watching.until(WAITS)[-1]
         assert watching.until(WAITS)[0].endswith(" drv.h changed")
     finally:
-        status = watching.end()
-    assert status == 130
+        status = watching.end(signal.SIGTERM)
+    assert status == 143
 
 
 @pytest.mark.parametrize(
