@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 import time
@@ -26,7 +27,7 @@ from kbuildpy.cli.shared_options import (
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.check_paths import check_kbuild_file
 from kbuildpy.kbuild.finished_build import FileState, file_state, noted_files
-from kbuildpy.kbuild.sources import files_below
+from kbuildpy.kbuild.sources import walk_sources
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
@@ -50,6 +51,8 @@ _POLL = 0.2
 """Seconds between two looks at the files of the directory."""
 _REST = 5
 """Every so many looks, the kernel's files are looked at too: there are a thousand of them."""
+_OF_EDITORS = re.compile(r"^[.#]|~$")
+"""Hidden files, and those that editors keep beside a file."""
 _NAMED = 3
 """Changed files that are named."""
 
@@ -68,6 +71,11 @@ class Watch:
     """The words of the command that follows; none: no command."""
     trees: Sequence[KernelTree]
     """The kernel trees that it is built for."""
+
+    @property
+    def tests(self) -> list[str]:
+        """The files that the command names, such as tests."""
+        return [path for path in map(os.path.abspath, self.command[1:]) if os.path.isfile(path)]  # noqa: PTH113
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -172,12 +180,12 @@ def _wait(watch: Watch, own: States, rest: dict[str, FileState | None]) -> list[
 
 
 def _own_states(watch: Watch) -> States:
-    """The states of the files of the directory."""
+    """The states of the files of the directory, and of those that the command names."""
     if not watch.directory.is_dir():
         raise KbuildError(f"{printable(str(watch.directory))}: the directory is gone", hint="the watch ends with it")
-    found = files_below(watch.directory, hidden=False)
-    assert found is not None
-    return {path: file_state(path) for path in found[1]}
+    files = (path for _, paths in walk_sources(watch.directory) for path in paths)
+    own = (path for path in files if not _OF_EDITORS.search(path.rpartition("/")[2]))
+    return {path: file_state(path) for path in (*own, *watch.tests)}
 
 
 def _rest_states(watch: Watch) -> States:

@@ -44,6 +44,13 @@ def program_files(programs: Mapping[str, str], environ: Mapping[str, str]) -> li
     return [os.path.realpath(path) for _, path in _in_search_path(programs, environ)]
 
 
+def searched_for_programs(programs: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
+    """Where `programs` are looked for: a program that comes to one of these places may be taken in place of another."""
+    folders = os.get_exec_path(dict(environ))
+    words = {word for command in programs.values() for word in command.split()}
+    return [f"{folder}/{word}" for folder in folders for word in sorted(words) if "/" not in word]
+
+
 def _in_search_path(programs: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for command in programs.values():
         for word in command.split():

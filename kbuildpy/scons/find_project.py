@@ -16,7 +16,7 @@ from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.keywords import directory_path
 from kbuildpy.scons.options import is_silent
 from kbuildpy.scons.project import KernelProject
-from kbuildpy.scons.variables import build_environment, environment_variables, make_variables, text_of
+from kbuildpy.scons.variables import NOT_FOR_MAKE, build_environment, environment_variables, make_variables, text_of
 
 
 def find_project(env: Any, variables: Mapping[str, Any]) -> KernelProject:
@@ -44,9 +44,9 @@ def find_plain_project(env: Any, variables: Mapping[str, Any]) -> KernelProject:
     if not check:
         given.pop("CHECK", None)
         environ.pop("CHECK", None)
-    btf_threads, fast, coverage = (chosen(name) not in ("", "0") for name in ("BTF_THREADS", "FAST", "COVERAGE"))
+    btf_threads, coverage, fast = (chosen(name) not in ("", "0") for name in NOT_FOR_MAKE)
     for place in (given, environ):
-        for name in ("BTF_THREADS", "FAST", "COVERAGE"):
+        for name in NOT_FOR_MAKE:
             place.pop(name, None)
     return session.project(
         env, tree, given, environ, check=check, btf_threads=btf_threads, fast=fast, coverage=coverage

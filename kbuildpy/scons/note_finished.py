@@ -17,12 +17,13 @@ import kbuildpy
 from kbuildpy.kbuild.ask_tree import watched
 from kbuildpy.kbuild.finished_build import AskedAgain, FinishedBuild, note_finished, states_before
 from kbuildpy.kbuild.make_environment import asks_anew
-from kbuildpy.kbuild.sources import files_below
+from kbuildpy.kbuild.sources import walk_sources
 from kbuildpy.kbuild.stamps import digest
+from kbuildpy.kbuild.tree_programs import searched_for_programs
 from kbuildpy.scons.build_request import PROBES_FILE, BuildRequest
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.keep_compile_commands import compile_commands_files
-from kbuildpy.scons.variables import KNOWN_NAMES
+from kbuildpy.scons.variables import KNOWN_NAMES, NOT_FOR_MAKE
 
 _LARGEST = 1 << 16
 """The length of the printed text up to which a run is noted."""
@@ -93,15 +94,15 @@ def _finished(run: RunInProgress) -> FinishedBuild | None:
         project = group.project
         if group.overlays or dict(project.environ) != environ or asks_anew(dict(project.answer.variables), environ):
             return None
-    # (where a variable is in no makefile, all scripts are searched for it)
-    searched = None if KNOWN_NAMES.issuperset(request.variables) else files_below(request.directory, limit=_MOST_FILES)
-    if searched is None and not KNOWN_NAMES.issuperset(request.variables):
-        return None
     changeable = [(group, plan) for group in groups for plan, _, _ in group.plans if plan.changeable]
-    if changeable and {"BTF_THREADS", "CHECK", "COVERAGE", "FAST"} & (request.variables.keys() | environ.keys()):
+    if changeable and {*NOT_FOR_MAKE, "CHECK"} & (request.variables.keys() | environ.keys()):
         return None
-    searched_folders, searched_files = searched or ([], [])
-    folders = {*searched_folders, *(folder for plan in plans for folder in plan.listed)}
+    # (where a variable is in no makefile, all scripts are searched for it)
+    searched = {} if KNOWN_NAMES.issuperset(request.variables) else dict(walk_sources(request.directory))
+    searched_files = [path for paths in searched.values() for path in paths]
+    if len(searched) + len(searched_files) > _MOST_FILES:
+        return None
+    folders = {*searched, *(folder for plan in plans for folder in plan.listed)}
     files = {
         *_paths(request, groups),
         *searched_files,
@@ -142,6 +143,7 @@ def _paths(request: BuildRequest, groups: Iterable[Group]) -> Iterator[str]:
     for group in groups:
         yield from group.freshness.files()
         yield from watched(group.project.answer, group.project.environ)
+        yield from searched_for_programs(group.project.answer.programs, group.project.environ)
     yield str(request.directory / PROBES_FILE)
     yield from compile_commands_files(request)
     places = tuple(str(Path(str(module.__file__)).parent) for module in (kbuildpy, SCons))

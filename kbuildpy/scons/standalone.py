@@ -66,7 +66,9 @@ def build_directory(
     if not request.dry:
         # (SCons' notes of several kernels are one file)
         lock_output(place, create=not request.cleans)
-    key = request.key(os.environ) if _may_be_finished(request) and results is None else ""
+    # (a note is of modules: where there may be none, or more is asked for, the graph tells)
+    may_be_finished = _asks_for_modules_alone(request) and results is None and not allow_empty
+    key = request.key(os.environ) if may_be_finished else ""
     if key and _is_finished(request, key):
         return 0
     from kbuildpy.scons.run_standalone import run_scons  # (slow: SCons)
@@ -74,7 +76,7 @@ def build_directory(
     return run_scons(request, allow_empty=allow_empty, results=results, key=key, began_ns=began_ns)
 
 
-def _may_be_finished(request: BuildRequest) -> bool:
+def _asks_for_modules_alone(request: BuildRequest) -> bool:
     """Whether `request` asks for no more than the modules."""
     return not (request.dry or request.cleans or request.targets or request.compile_commands)
 

@@ -40,6 +40,9 @@ KNOWN_NAMES = frozenset(
 # These variables name directories, which are arguments of the call.
 SET_BY_US = _OURS - KNOWN_NAMES
 
+# These variables say how we build, and are not passed on to make.
+NOT_FOR_MAKE = ("BTF_THREADS", "COVERAGE", "FAST")
+
 # What SCons' tools for this system choose by themselves: programs for programs, and no wish of a user's.
 _TOOL_CHOICES = {"CC": ("gcc", "cc"), "AR": ("ar",)}
 _TOOLS = frozenset({"cc", "gcc", "ar"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.execute import Completed
+from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kbuild.finished_build import FinishedBuild, is_unchanged
 from kbuildpy.run import run
 from tests.support.edits import edit
@@ -68,11 +70,11 @@ class Project:
     def notes(self) -> list[Path]:
         return list((self.place / "build/.kbuildpy").glob("finished-*"))
 
-    def is_finished(self) -> None:
+    def is_finished(self, env: dict[str, str] | None = None) -> None:
         """Build until only the note is asked."""
         for _ in range(4):
             time.sleep(0.03)  # (a note is of files that did not change while the build ran)
-            if self.build().asked == "note":
+            if self.build(env=env).asked == "note":
                 return
         raise AssertionError("the graph was asked each time")
 
@@ -208,6 +210,25 @@ def test_another_environment_asks_the_graph(project: Project) -> None:
     assert project.build(env={**os.environ, "TERM": "dumb"}).asked == "graph"  # (a.o has to be made again)
     project.is_finished()
     assert project.build(env={**os.environ, "TERM": "other"}).asked == "note"
+
+
+def test_a_compiler_that_comes_first_in_the_search_path_is_seen(project: Project, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    project.build(env=environ)
+    project.is_finished(environ)
+    compiler = ask_tree(usual_tree(), variables={}, environ=os.environ).programs["CC"].split()[-1]
+    (programs / compiler).write_text(f'#!/bin/sh\nexec {shutil.which(compiler)} "$@"\n')
+    (programs / compiler).chmod(0o755)
+    built = project.build(env=environ)
+    assert (built.asked, "  CC [M]  a.o" in built.did) == ("graph", True)
+
+
+def test_a_build_that_may_be_empty_says_nothing_of_one_that_may_not(tmp_path: Path) -> None:
+    project = Project(tmp_path / "drv", usual_tree().objects, files={"Kbuild": "obj-$(CONFIG_NO_SUCH) := a.o\n"})
+    assert [project.build("--allow-empty").done.returncode for _ in range(3)] == [0] * 3
+    assert [project.build().done.returncode for _ in range(2)] == [1] * 2
 
 
 def test_compile_commands_that_were_asked_for_once_come_back(project: Project) -> None:

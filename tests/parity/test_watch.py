@@ -112,6 +112,18 @@ def test_each_change_is_built_and_checked(drv: Path, watcher: Watcher) -> None:
     assert watcher.process.wait(timeout=20) == 1
 
 
+def test_a_file_that_the_command_names_is_watched(drv: Path, tmp_path: Path) -> None:
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_text("none")
+    watching = Watcher(drv, "-k", usual_tree().objects, "--", "check", "--cert", certificate)
+    try:
+        watching.until(WAITS)
+        edit(certificate, "none", "more")
+        assert watching.until(WAITS)[0].endswith("certificate.pem changed")
+    finally:
+        watching.end(signal.SIGKILL)
+
+
 def test_a_change_while_the_build_runs_is_built_next(drv: Path) -> None:
     watching = Watcher(drv, "-k", usual_tree().objects)
     try:
