@@ -19,13 +19,13 @@ from tests.support.installs import (
     installed,
     messages,
 )
-from tests.support.kernel_trees import EARLY, newest_tree_first, tree_of_release
+from tests.support.kernel_trees import EARLY, newest_tree_first, swept, tree_of_release
 from tests.support.packages import unpacked
 from tests.support.samples import SAMPLES
 
 pytestmark = pytest.mark.parity
 # (the oldest line has a makefile of another shape)
-RELEASES = [*newest_tree_first(), EARLY]
+RELEASES = [*newest_tree_first(), *swept(EARLY)]
 
 
 def is_early(built: Built) -> bool:

@@ -81,7 +81,11 @@ def signalled(process: subprocess.Popen[str], send: Callable[[int], None]) -> tu
     return process.returncode, rest
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.sweep)],
+    ids=["INT", "TERM", "HUP"],
+)
 @pytest.mark.parametrize("command", ["scons", "kbuildpy"])
 def test_a_signal_is_not_told_as_the_compilers_failure(command: str, number: signal.Signals, tmp_path: Path) -> None:
     project = new_project(tmp_path, PAIR)

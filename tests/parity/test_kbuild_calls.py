@@ -16,7 +16,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.builds import REPRODUCIBLE, assert_equal, complaints, kbuildpy, make
 from tests.support.kbuild_sources import assert_same, both, exporting, module, write_sources
-from tests.support.kernel_trees import trees
+from tests.support.kernel_trees import newest_tree_first, tree_of_release, trees
 from tests.support.scons_project import HEAD
 
 pytestmark = pytest.mark.parity
@@ -32,10 +32,9 @@ SUSPICIOUS = {
 }
 
 
-@pytest.fixture(params=trees(), ids=lambda tree: tree.release)
+@pytest.fixture(params=newest_tree_first())
 def tree(request: pytest.FixtureRequest) -> KernelTree:
-    found: KernelTree = request.param
-    return found
+    return tree_of_release(request.param)
 
 
 @pytest.mark.parametrize("variables", ["W=1 C=1", "W=2 C=2"])

@@ -20,13 +20,13 @@ from tests.support.kbuild_sources import (
     says,
     write_sources,
 )
-from tests.support.kernel_trees import EARLY, newest_tree_first, tree_of_release, trees
+from tests.support.kernel_trees import EARLY, newest_tree_first, swept, tree_of_release, trees
 from tests.support.packages import newer_kernel
 
 pytestmark = pytest.mark.parity
 
 
-with_early = pytest.mark.parametrize("tree", [*newest_tree_first(), EARLY], indirect=True)
+with_early = pytest.mark.parametrize("tree", [*newest_tree_first(), *swept(EARLY)], indirect=True)
 
 
 @pytest.fixture(params=newest_tree_first())

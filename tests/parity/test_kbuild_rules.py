@@ -17,7 +17,7 @@ import pytest
 from kbuildpy.kernel.tree import KernelTree
 from tests.support.builds import assert_equal, collect, kbuildpy
 from tests.support.kbuild_sources import assert_same, both, exporting, module, says, write_sources
-from tests.support.kernel_trees import EARLY, tree_of_release, trees
+from tests.support.kernel_trees import EARLY, newest_tree_first, swept, tree_of_release, trees
 from tests.support.packages import other_compiler
 
 pytestmark = pytest.mark.parity
@@ -37,8 +37,8 @@ const char *where(void) { return __FILE__ __BASE_FILE__; }
 """
 
 
-RELEASES = [tree.release for tree in trees()]
-with_early = pytest.mark.parametrize("tree", [*RELEASES, EARLY], indirect=True)
+RELEASES = newest_tree_first()
+with_early = pytest.mark.parametrize("tree", [*RELEASES, *swept(EARLY)], indirect=True)
 
 
 @pytest.fixture(params=RELEASES)

@@ -21,15 +21,11 @@ from kbuildpy.run import run
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.machine import machine_for
 from tests.support.arm64 import LINES, arm64_tree
+from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST, newer_kernel
 
 EXPEDITED = "rcupdate.rcu_expedited=1"
 """A kernel's parameter: grace periods, which a removal waits for and a refusal that comes late, end at once."""
-
-
-def swept(*lines: str) -> list[Any]:
-    """Parameters for tests of `lines` that are not in every run: what they do there is done on others as well."""
-    return [pytest.param(line, marks=pytest.mark.sweep) for line in lines]
 
 
 def one_of(*lines: str) -> list[Any]:

@@ -24,6 +24,11 @@ def trees() -> list[KernelTree]:
     return list(installed_trees().trees)
 
 
+def swept(*lines: str) -> list[Any]:
+    """Parameters for tests of `lines` that are not in every run: what they do there is done on others as well."""
+    return [pytest.param(line, marks=pytest.mark.sweep) for line in lines]
+
+
 def newest_tree_first() -> list[Any]:
     """The releases of the kernel trees, as parameters of tests that show next to nothing more on the older ones: those
     are only in the sweep."""

@@ -14,7 +14,8 @@ from kbuildpy.vm import cpio
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
 from kbuildpy.vm.qemu import boot
-from tests.support.guest_kernels import EXPEDITED, image_of, swept
+from tests.support.guest_kernels import EXPEDITED, image_of
+from tests.support.kernel_trees import swept
 from tests.support.loading import in_dependency_order
 from tests.support.packages import NEWEST
 from tests.support.samples import built_samples

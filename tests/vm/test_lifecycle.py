@@ -19,7 +19,8 @@ from kbuildpy.loader.lifecycle.procfs import proc_modules
 from kbuildpy.loader.lifecycle.script import run_script
 from kbuildpy.loader.lifecycle.step import ScriptStep
 from kbuildpy.run import run
-from tests.support.guest_kernels import image_of, swept, tree_called
+from tests.support.guest_kernels import image_of, tree_called
+from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST, asking, other_compiler
 from tests.support.samples import SAMPLES
 from tests.support.system_calls import Answer, Call, make_calls
@@ -128,7 +129,7 @@ class Lives(NamedTuple):
     kernel: list[tuple[list[Answer], tuple[str, ...]]]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", *swept(NEWEST)])
+@pytest.fixture(scope="module", params=["6.12", *swept("6.1", NEWEST)])
 def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lives:
     tree, place = tree_called(request.param), tmp_path_factory.mktemp("lifecycle")
     modules = build_modules(tree, place)

@@ -23,7 +23,8 @@ from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
 from tests.support.added_keys import with_keys
-from tests.support.guest_kernels import image_of, swept, tree_called
+from tests.support.guest_kernels import image_of, tree_called
+from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST
 
 pytestmark = [

@@ -26,7 +26,8 @@ from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.vm.machine import machine_for
 from tests.support.arm64 import LINES
-from tests.support.guest_kernels import image_of, swept
+from tests.support.guest_kernels import image_of
+from tests.support.kernel_trees import swept
 from tests.support.loading import in_dependency_order
 from tests.support.packages import NEWEST
 from tests.support.samples import built_samples
@@ -59,7 +60,7 @@ class Boot(NamedTuple):
     shipped: list[Pair]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", "6.12-arm64", *swept(NEWEST, "arm64")])
+@pytest.fixture(scope="module", params=["6.12", "6.12-arm64", *swept("6.1", NEWEST, "arm64")])
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boot:
     """One boot of a kernel with samples and, where it is this machine's, with shipped modules."""
     kernel = shipped_kernel(request.param)

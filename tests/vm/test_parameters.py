@@ -29,7 +29,8 @@ from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from tests.support.guest_kernels import image_of, swept, tree_called
+from tests.support.guest_kernels import image_of, tree_called
+from tests.support.kernel_trees import swept
 from tests.support.keys import new_key, short_certificate
 from tests.support.loader_info import load_info, sentences
 from tests.support.packages import NEWEST, other_compiler
@@ -265,7 +266,7 @@ class Trial(NamedTuple):
     answers: dict[tuple[str, str], Answer]
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", *swept(NEWEST)])
+@pytest.fixture(scope="module", params=["6.12", *swept("6.1", NEWEST)])
 def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trial:
     tree, place = tree_called(request.param), tmp_path_factory.mktemp("parameters")
     contents = build_modules(tree, place)

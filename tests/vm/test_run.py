@@ -17,6 +17,7 @@ from tests.support.arm64 import LINES
 from tests.support.bad_modules import SOURCES, build
 from tests.support.guest_kernels import one_of, tree_called
 from tests.support.guest_runs import Ran, kbuildpy_run
+from tests.support.kernel_trees import swept
 
 pytestmark = pytest.mark.vm
 
@@ -36,7 +37,7 @@ MODULES = {
 PARAMETERS = ("--params", 'parameters: count=7 text="x y"', "--params", "good: unheard_of=1")
 
 
-@pytest.fixture(scope="module", params=[*one_of("6.1", "6.12"), next(iter(LINES))])
+@pytest.fixture(scope="module", params=[*one_of("6.1", "6.12"), *swept(next(iter(LINES)))])
 def line(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if shutil.which(machine_for(architecture_of(tree_called(name))).qemu) is None:

@@ -17,8 +17,9 @@ from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.machine import machine_for
 from kbuildpy.vm.qemu import boot
 from tests.support.bad_modules import SOURCES, build
-from tests.support.guest_kernels import image_of, swept, tree_called
+from tests.support.guest_kernels import image_of, tree_called
 from tests.support.guest_runs import Ran, kbuildpy_run
+from tests.support.kernel_trees import swept
 from tests.support.samples import built_samples
 
 pytestmark = [
@@ -81,7 +82,7 @@ def test_what_still_uses_the_memory_of_a_module_is_blamed_on_it(files: dict[str,
     assert f"(in memory that was {name}'s)" in found.results[name]["reason"]
 
 
-@pytest.mark.parametrize("line", ["6.12", *swept("6.1")])
+@pytest.mark.parametrize("line", swept("6.12", "6.1"))
 def test_samples_and_the_kernels_own_modules_leave_nothing_behind(
     line: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

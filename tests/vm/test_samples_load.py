@@ -10,7 +10,8 @@ import pytest
 
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.vm.machine import machine_for
-from tests.support.guest_kernels import image_of, swept, tree_called
+from tests.support.guest_kernels import image_of, tree_called
+from tests.support.kernel_trees import swept
 from tests.support.loading import Load, LoadReport, ModuleReport, in_dependency_order, load_modules
 from tests.support.packages import NEWEST
 from tests.support.samples import SAMPLES, built_samples

@@ -18,7 +18,8 @@ from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from tests.support.guest_kernels import image_of, swept
+from tests.support.guest_kernels import image_of
+from tests.support.kernel_trees import swept
 from tests.support.keys import new_key, short_certificate
 from tests.support.loading import Load, LoadReport, ModuleReport, load_modules
 from tests.support.packages import NEWEST

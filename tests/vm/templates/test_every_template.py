@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Every template on every line of kernels: its project builds, make builds the same, its tests pass, and fail when they
-must. 7.3 and arm64, and on 6.1 the flipped options, are in the sweep: they take their time."""
+must. Every run does it all for the default options on 6.1, and builds the flipped ones on 6.12; the sweep the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support.builds import Build
-from tests.support.guest_kernels import swept, tree_called
+from tests.support.guest_kernels import tree_called
+from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST
 from tests.vm.templates.projects import (
     BROKEN,
@@ -28,19 +29,17 @@ from tests.vm.templates.projects import (
 pytestmark = [pytest.mark.parity, pytest.mark.vm]
 
 LINES = ["6.1", "6.12", *swept("arm64", NEWEST)]
-CASES = [
-    ("6.1", DEFAULT),
-    # (the options that this variant turns around do the same on the older line)
-    pytest.param("6.1", FLIPPED, marks=pytest.mark.sweep),
-    *(("6.12", variant) for variant in (DEFAULT, FLIPPED)),
-    *(
-        pytest.param(line, variant, marks=pytest.mark.sweep)
-        for line in ("arm64", NEWEST)
+
+
+def _in_every_run(*chosen: tuple[str, str]) -> pytest.MarkDecorator:
+    """Parametrizes a test with every line and variant; all but `chosen` are in the sweep."""
+    cases = [
+        pytest.param(line, variant, marks=[] if (line, variant) in chosen else [pytest.mark.sweep])
+        for line in ("6.1", "6.12", "arm64", NEWEST)
         for variant in (DEFAULT, FLIPPED)
-    ),
-]
-"""Lines of kernels and variants of projects."""
-of_lines_and_variants = pytest.mark.parametrize(("line", "variant"), CASES, indirect=["line"], scope="module")
+    ]
+    return pytest.mark.parametrize(("line", "variant"), cases, indirect=["line"], scope="module")
+
 
 Built = Callable[[str], Together]
 Oracle = Callable[[str], Build]
@@ -93,7 +92,7 @@ def _project(together: Together, template: str) -> Any:
     return together.projects[template]
 
 
-@of_lines_and_variants
+@_in_every_run(("6.1", DEFAULT), ("6.12", FLIPPED))
 @pytest.mark.parametrize("template", EVERY)
 def test_builds_without_a_warning(template: str, variant: str, built: Built) -> None:
     together = built(variant)
@@ -105,7 +104,7 @@ def test_builds_without_a_warning(template: str, variant: str, built: Built) -> 
         assert f"{project.name}/{module.name}.ko" in made
 
 
-@pytest.mark.parametrize("variant", [DEFAULT, pytest.param(FLIPPED, marks=pytest.mark.sweep)])
+@_in_every_run(("6.1", DEFAULT))
 @pytest.mark.parametrize("template", EVERY)
 def test_plain_make_makes_the_same_bytes(template: str, variant: str, built: Built, oracle: Oracle) -> None:
     together = built(variant)
@@ -117,7 +116,7 @@ def test_plain_make_makes_the_same_bytes(template: str, variant: str, built: Bui
     assert [name for name in theirs if theirs[name] != ours[name]] == []
 
 
-@of_lines_and_variants
+@_in_every_run(("6.1", DEFAULT))
 @pytest.mark.parametrize("template", EVERY)
 def test_passes_its_own_test_in_the_kernel(template: str, variant: str, built: Built, ran: Ran) -> None:
     project = _project(built(variant), template)

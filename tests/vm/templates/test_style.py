@@ -13,7 +13,7 @@ import pytest
 from kbuildpy.run import run
 from kbuildpy.scaffold.create import create_directory
 from kbuildpy.scaffold.render import render_project
-from tests.support.guest_kernels import swept
+from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST, REVIEWERS_FILES, source_files
 from tests.vm.templates.projects import DEFAULT, FLIPPED, project_of, templates
 
