@@ -128,7 +128,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=1234,
         default=0,
         metavar="PORT",
-        help="wait for a debugger at 127.0.0.1:PORT (default: 1234) once the modules are loaded",
+        help="wait for a debugger at 127.0.0.1:PORT (default: 1234) once the modules are loaded (--gdb-at)",
+    )
+    parser.add_argument(
+        "--gdb-at",
+        choices=("init", "loaded"),
+        default="loaded",
+        help="where --gdb stops the guest: before the first init function of the given modules, or when all are loaded "
+        "(default)",
     )
     parser.add_argument(
         "--gdb-script",
@@ -317,6 +324,10 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise UsageError(f"--gdb {args.gdb}: ports are numbered from 0 to 65535")
     if args.gdb_script and not args.gdb:
         raise UsageError("--gdb-script is for --gdb", hint="add --gdb")
+    if args.gdb_at == "init" and not args.gdb:
+        raise UsageError("--gdb-at init is for --gdb", hint="add --gdb")
+    if args.gdb_at == "init" and args.keep:
+        raise UsageError("--gdb-at init and --keep both need the guest's console", hint="leave one of them out")
     if args.test_timeout < 1:
         raise UsageError(f"--test-timeout {args.test_timeout}: at least one second")
     if args.wait < 0:
@@ -330,6 +341,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         dyndbg=args.dyndbg,
         keep=args.keep,
         gdb=args.gdb,
+        gdb_at_init=args.gdb_at == "init",
         gdb_script=args.gdb_script,
         verbose=args.verbose,
         tests=_tests(args),

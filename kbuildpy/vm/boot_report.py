@@ -85,6 +85,8 @@ class BootReport:
 
     release: str = ""
     """The kernel's release; "" if the guest did not start to load modules."""
+    functions: dict[str, int] = field(default_factory=dict)
+    """The addresses of functions of the kernel that a debugger needs, by name."""
     modules: dict[int, ModuleSteps] = field(default_factory=dict)
     """By their numbers."""
     last: int | None = None

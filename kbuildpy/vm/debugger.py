@@ -24,12 +24,13 @@ _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 
 def symbol_commands(
-    trials: Sequence[Trial], sections: Mapping[int, Mapping[str, str]], scratch: Path
+    trials: Sequence[Trial], sections: Mapping[int, Mapping[str, str]], scratch: Path, *, coming: int | None = None
 ) -> tuple[str, ...]:
     """gdb's commands that read the symbols of `trials`: `sections` are the addresses of their sections, by their
-    numbers; copies of modules that gdb cannot read as they are go into `scratch`."""
+    numbers; copies of modules that gdb cannot read as they are go into `scratch`. `coming` is the number of a module
+    whose init function has not run."""
     found = (
-        add_symbol_file(symbol_file(trial, scratch), trial.image, sections[number])
+        add_symbol_file(symbol_file(trial, scratch), trial.image, sections[number], is_live=number != coming)
         for number, trial in enumerate(trials)
         if sections.get(number)
     )
@@ -71,16 +72,17 @@ def symbol_file(trial: Trial, scratch: Path) -> Path:
     return copy
 
 
-def add_symbol_file(file: Path, image: ModuleImage, sections: Mapping[str, str]) -> str:
+def add_symbol_file(file: Path, image: ModuleImage, sections: Mapping[str, str], *, is_live: bool = True) -> str:
     """gdb's command for `image` in `file`, whose sections are at these addresses (/sys/module/NAME/sections); what is
-    no address, or is that of a section which the file does not have, is left out: a guest may report anything."""
+    no address, or is that of a section which the file does not have, is left out: a guest may report anything. The init
+    sections of a module that `is_live` are left out, too."""
     words = ["add-symbol-file", str(file)]
     in_memory = {section.name for section in image.sections if section.flags & SHF_ALLOC}
     known = {name: value for name, value in sections.items() if name in in_memory and _ADDRESS.fullmatch(value)}
     if ".text" in known:
         words.append(known[".text"])
     for name, address in sorted(known.items(), key=lambda item: int(item[1], 16)):
-        if name != ".text" and not name.startswith(_FREED):
+        if name != ".text" and not (is_live and name.startswith(_FREED)):
             words += ["-s", name, address]
     return " ".join(shlex.quote(word) for word in words)
 

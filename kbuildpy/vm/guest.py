@@ -7,7 +7,8 @@ The guest has time limits of its own for the functions of modules. The limits he
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from kbuildpy.printable import printable
 from kbuildpy.vm.boot_report import BootReport
@@ -30,10 +31,11 @@ class Guest:
     `names` are the modules by number and `tests` the tests, `marker` is what the guest's reports begin with, `vouchers`
     what some of them end with (see `kbuildpy.vm.vouching`; with none, all are taken for the guest's), `limit`
     what it was told, as `test_limit` and `linger` for tests and after them. `show`
-    gets what people should see, as bytes; with `verbose` also what the kernel says while it starts. When all modules
-    are loaded, `loaded` is called with the report so far if it is given, and there is no time limit from then on to the
-    end of `wait`ing. With `shell` people get a shell then, and all of its output as it is: without, whatever a guest
-    reports, nothing of it gets to a terminal but as lines of printable text.
+    gets what people should see, as bytes; with `verbose` also what the kernel says while it starts. `stops` are called
+    with the report so far, when a report with their word comes (see `debugger_stops`). There is no time limit from
+    `coming`, or from `loaded` if that is one of them, to the end of `wait`ing. With `shell` people get a shell when the
+    modules are loaded, and all of its output as it is: without, whatever a guest reports, nothing of it gets to a
+    terminal but as lines of printable text.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Guest:
         limit: float,
         show: Callable[[bytes], None],
         verbose: bool = False,
-        loaded: Callable[[BootReport], None] | None = None,
+        stops: Mapping[str, Callable[[BootReport], None]] = MappingProxyType({}),
         tests: Sequence[str] = (),
         test_limit: float = 0,
         linger: float = 0,
@@ -58,7 +60,7 @@ class Guest:
         self._limit = limit
         self._show = show
         self._shown = verbose
-        self._loaded = loaded
+        self._stops = stops
         self._shell = shell
         self._lines: list[Report | str] = []
         self._rest = b""
@@ -114,8 +116,8 @@ class Guest:
             if report.word == "out":
                 self._say(printed(self._pieces))
                 self._pieces = ""
-        elif report.word == "loaded" and self._loaded:
-            self._loaded(boot_of(self._lines))
+        elif report.word in self._stops:
+            self._stops[report.word](boot_of(self._lines))
 
     def _say(self, line: str) -> None:
         """Show a line, with characters that control a terminal escaped."""
@@ -126,11 +128,11 @@ class Guest:
         self._shown = True
         if word in ("done", "over"):
             self._deadline = 0
-        elif (word == "shell" and self._shell) or (word == "loaded" and self._loaded):
+        elif (word == "shell" and self._shell) or (word in ("coming", "loaded") and word in self._stops):
             self._deadline = None
         elif word in ("insmod", "rmmod"):
             # (a debugger may stop a function for as long as it likes)
-            waits = self._deadline is None and self._loaded
+            waits = self._deadline is None and self._stops
             self._deadline = None if waits else time.monotonic() + self._limit + _GRACE
         elif word in OUTPUT:
             # (a test has its time from its beginning; what it has printed may come after its end)

@@ -3,7 +3,8 @@
 # The guest's process 1 for `kbuildpy run` (kbuildpy.vm.reports reads what it reports).
 #
 # Loads what /modules/list names, one line each: NUMBER NAME FLAGS FILE [PARAMETERS], where the flag `d` is for a module
-# that has debug messages and `n` for one that the tests need; runs the tests; removes the modules in reverse order.
+# that has debug messages, `n` for one that the tests need, and `s` for one
+# before whose init function a debugger wants to stop; runs the tests; removes the modules in reverse order.
 # It reports through /dev/kmsg, so that its lines stand in the kernel log in order with the kernel's own, and
 # the console shows both. Settings are variables in /modules/settings: limit (seconds that an init or exit function
 # may take), console (the serial port), sections, wait, keep and each (1 or nothing), tests (their number, or nothing),
@@ -68,6 +69,7 @@ call() {
         read -r errno <"$answer.errno"
         echo "${errno:-killed}" >&3
     } &
+    [ -z "$stops" ] || wait_for_init
     if read -r -t "$limit" errno <&3; then
         report "pid $(cat "$answer.pid")"
         report "errno $errno"
@@ -78,6 +80,26 @@ call() {
     exec 3>&-
     report "tainted $(cat /proc/sys/kernel/tainted)"
     lockdep
+}
+
+# Let the debugger's side set its breakpoint: tell it where the functions are that it needs, and wait for a line.
+ask_to_stop() {
+    report "stop $(awk '$2 == "T" && ($3 == "do_one_initcall" || $3 == "msleep") { printf "%s %s ", $3, $1 }' /proc/kallsyms)"
+    read -r reply <"/dev/$console"
+}
+
+# Report the addresses of the sections of the module $name once it is about to be initialised, unless it never is. The
+# debugger's side delays the call of its init function until then.
+wait_for_init() {
+    while [ ! -s "$answer.errno" ]; do
+        if [ "$(cat "/sys/module/$name/initstate" 2>/dev/null)" = coming ] && [ -d "/sys/module/$name/sections" ]; then
+            section_addresses
+            stops= stopped=1 limit=1000000
+            report "coming"
+            return
+        fi
+        sleep 0.1
+    done
 }
 
 # Whether lockdep is active: it stops for good at the first mistake, and at taints that make it unreliable.
@@ -148,7 +170,12 @@ facts() {
             done
             ;;
     esac
-    [ -z "$sections" ] || (cd "/sys/module/$name/sections" && grep -s . .[!.]* [!.]*) | while IFS=: read -r section at; do
+    [ -z "$sections" ] || section_addresses
+}
+
+# Report the addresses of the sections of the module $name.
+section_addresses() {
+    (cd "/sys/module/$name/sections" && grep -s . .[!.]* [!.]*) | while IFS=: read -r section at; do
         report "section $section $at"
     done
 }
@@ -234,11 +261,14 @@ echo "kernel" >/run/known
 
 kunit=/sys/kernel/debug/kunit
 suites=$(echo $kunit/*)
-loaded=
+loaded= stops= stopped=
 while read -r number name flags file parameters; do
     report "insmod $number"
     say_again
+    stops=
+    case $flags in *s*) [ -n "$stopped" ] || { stops=1 && ask_to_stop; } ;; esac
     call "$file" "$parameters"
+    stops=
     if [ "$errno" = 0 ]; then
         loaded="$number:$name $loaded"
         facts

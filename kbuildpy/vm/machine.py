@@ -22,6 +22,19 @@ _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
+class CallRegisters:
+    """gdb's numbers of the registers that a call uses, each of 64 bits."""
+
+    argument: int
+    """The first argument."""
+    stack: int
+    counter: int
+    """The address of the next instruction."""
+    link: int | None = None
+    """The return address; None where the stack has it."""
+
+
+@dataclass(frozen=True)
 class Machine:
     """How kernels of one architecture are booted."""
 
@@ -35,6 +48,8 @@ class Machine:
     """The serial port, as the kernel calls it."""
     compiler_package: str
     """Debian's packages with the compiler for programs of the machine, where the host is another."""
+    call_registers: CallRegisters
+    """For a debugger; gdb's features i386/64bit-core.xml and aarch64-core.xml number them."""
     options: tuple[str, ...] = ()
     """Options without which QEMU does not start."""
     translated: str = ""
@@ -68,6 +83,7 @@ X86_64 = Machine(
     qemu="qemu-system-x86_64",
     console="ttyS0",
     compiler_package="gcc-x86-64-linux-gnu libc6-dev-amd64-cross",
+    call_registers=CallRegisters(argument=5, stack=7, counter=16),
     # Without it a kernel that QEMU translates on a busy machine may take the timer for broken, and panic
     # (arch/x86/kernel/apic/io_apic.c: timer_irq_works; KVM's guests skip that check, too).
     parameters=("no_timer_check",),
@@ -80,6 +96,7 @@ ARM64 = Machine(
     qemu="qemu-system-aarch64",
     console="ttyAMA0",
     compiler_package="gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    call_registers=CallRegisters(argument=0, stack=31, counter=32, link=30),
     # There is no default machine. KVM has the interrupt controller of the processor that it runs on.
     options=("-machine", "virt,gic-version=max"),
     # Pointer authentication by the architecture's own cipher takes three quarters of a boot's time, when translated.

@@ -17,6 +17,7 @@ from kbuildpy.vm.report import OUTPUT, Report, printed, read_line, read_report
 
 # kernel/printk/printk.c
 _DROPPED = re.compile(r"\*\* \d+ printk messages dropped \*\*")
+_FUNCTION = re.compile(r"(\w+) ([0-9a-f]{1,16})(?= |$)")
 
 
 def read_boot(lines: Sequence[str], marker: str, *, hung: bool = False) -> BootReport:
@@ -143,6 +144,8 @@ class _Reader:
         match report.word:
             case "ready":
                 boot.release = rest
+            case "stop":
+                boot.functions = {name: int(at, 16) for name, at in _FUNCTION.findall(rest)}
             case "untested":
                 boot.untested = rest
             case "kunit":

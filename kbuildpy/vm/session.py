@@ -20,7 +20,7 @@ from kbuildpy.printable import printable
 from kbuildpy.program_packages import package_of
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import Complaint
-from kbuildpy.vm.debugger import how_to_attach, pause, symbol_commands, write_script
+from kbuildpy.vm.debugger_stops import Stops, debugger_stops
 from kbuildpy.vm.devices import raise_for_device, with_controller
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.guest_tests import judge_tests, kunit_results, with_remains
@@ -223,21 +223,14 @@ def _boot(
     with TemporaryDirectory(prefix="kbuildpy-vm-") as name, _keyboard(settings) as (stdin, go_on):
         control = Path(name) / "control"
         options = tuple(word for device in settings.devices for word in ("-device", device))
+        stops: Stops = {}
         if settings.gdb:
             options += ("-gdb", f"tcp:127.0.0.1:{settings.gdb}", "-qmp", f"unix:{control},server=on,wait=off")
-
-        def loaded(report: BootReport) -> None:
-            if settings.gdb:
-                pause(control)
-                sections = {number: steps.sections for number, steps in report.modules.items()}
-                symbols = symbol_commands(batch, sections, Path(name))
-                if settings.gdb_script:
-                    write_script(settings.gdb_script, symbols, settings.gdb)
-                show(how_to_attach(symbols, settings.gdb, settings.gdb_script).encode())
-                go_on()
-            if settings.keep:
-                show(_GUIDE.encode())
-
+            stops = debugger_stops(
+                settings, kernel.machine, batch, scratch=Path(name), control=control, show=show, go_on=go_on
+            )
+        if settings.keep:
+            stops["loaded"] = _with_guide(stops.get("loaded"), show)
         guest = Guest(
             [trial.name for trial in batch],
             marker=marker,
@@ -245,7 +238,7 @@ def _boot(
             limit=settings.limit,
             show=show,
             verbose=settings.verbose,
-            loaded=loaded if settings.gdb or settings.keep else None,
+            stops=stops,
             tests=[test.name for test in tests],
             test_limit=settings.test_limit,
             linger=settings.linger,
@@ -269,6 +262,19 @@ def _boot(
     return guest.report()
 
 
+def _with_guide(
+    stop: Callable[[BootReport], None] | None, show: Callable[[bytes], None]
+) -> Callable[[BootReport], None]:
+    """Does what `stop` does, and says what a shell in the guest is for."""
+
+    def loaded(report: BootReport) -> None:
+        if stop:
+            stop(report)
+        show(_GUIDE.encode())
+
+    return loaded
+
+
 def _part(name: str) -> bytes:
     """A script for the guest."""
     return resources.files("kbuildpy.vm").joinpath(name).read_bytes()
@@ -279,7 +285,11 @@ def _listed(number: int, trial: Trial, settings: Settings) -> str:
     query = "+p" if settings.dyndbg and trial.has_messages else trial.debug_query
     if query and trial.given:
         parameters = f'{parameters} dyndbg="{query}"'.strip()
-    flags = f"{'d' if trial.given and trial.has_messages else ''}{'n' if trial.given or trial.asked else ''}-"
+    stops = trial.given and settings.gdb_at_init
+    flags = (
+        f"{'d' if trial.given and trial.has_messages else ''}{'n' if trial.given or trial.asked else ''}"
+        f"{'s' if stops else ''}-"
+    )
     return f"{number} {trial.name} {flags} /modules/{trial.name}.ko {parameters}\n"
 
 

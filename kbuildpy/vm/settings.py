@@ -28,6 +28,8 @@ class Settings:
     """There is a shell on the terminal once all modules are loaded."""
     gdb: int = 0
     """The port where a debugger is waited for then; 0: none."""
+    gdb_at_init: bool = False
+    """The guest is stopped for the debugger before the first init function of a given module, not after all."""
     gdb_script: Path | None = None
     """The file that gets the commands for gdb; without one they are shown."""
     verbose: bool = False

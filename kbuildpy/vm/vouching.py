@@ -16,7 +16,7 @@ from kbuildpy.vm.report import Report
 
 VOUCHED = frozenset(
     (
-        *("ready", "insmod", "rmmod", "errno", "tainted", "loaded", "test", "ended", "tested"),
+        *("ready", "insmod", "rmmod", "errno", "tainted", "stop", "coming", "loaded", "test", "ended", "tested"),
         *("untested", "linger", "shell", "left", "repeated", "over", "done"),
     )
 )
@@ -25,8 +25,8 @@ VOUCHED = frozenset(
 
 def new_vouchers(modules: int, tests: int) -> list[str]:
     """Enough words for a boot with so many modules and tests."""
-    # (for a module three when it is loaded and three when it is removed, for a test three)
-    return [secrets.token_hex(6) for _ in range(16 + 6 * modules + 3 * tests)]
+    # (for a module five when it is loaded and three when it is removed, for a test three)
+    return [secrets.token_hex(6) for _ in range(16 + 8 * modules + 3 * tests)]
 
 
 class Vouching:

@@ -22,7 +22,7 @@
 | a system that refuses namespaces | `no_namespaces` |
 | a command of kbuildpy, called in this process | `command_line` |
 | `kbuildpy run`: its answer; what a guest would have said | `guest_runs`, `guest_logs` |
-| a terminal; interrupts; the project's documents | `terminal`, `interrupts`, `documents` |
+| a terminal; interrupts; a free port; the project's documents | `terminal`, `interrupts`, `free_port`, `documents` |
 
 A helper that compares with an oracle and fails the test is called `assert_...`.
 """

@@ -27,6 +27,7 @@ from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.kernels import find_kernels
 from kbuildpy.vm.trial import read_trial
 from tests.support.bad_modules import build, source
+from tests.support.free_port import free_port
 from tests.support.guest_kernels import one_of, tree_called
 from tests.support.interrupts import can_be_interrupted
 
@@ -178,12 +179,6 @@ def test_a_port_that_is_taken_is_named(module: Path) -> None:
 
 
 # --- A debugger.
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
