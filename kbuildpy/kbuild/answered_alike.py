@@ -15,13 +15,13 @@ from kbuildpy.kernel.open_tree import open_tree
 
 
 def is_answered_alike(item: AskedAgain, environ: Mapping[str, str]) -> bool:
-    """Whether the Kbuild file of `item`, asked in `environ`, still answers with the same plan, and without a rule of
-    its own to carry out."""
+    """Whether evaluating the directory of `item` in `environ` gives the same plan as before, needs no overlay, and the
+    system refuses none. False for a Kbuild file that cannot be evaluated."""
     try:
         answer = ask_tree(
             open_tree(item.objects), variables={item[0]: item[1] for item in item.variables}, environ=environ
         )
         found = evaluate(answer, Path(item.directory), Path(item.out), environ=environ, jobs=1)
     except KbuildError:
-        return False  # (the build tells)
+        return False  # the build, which then runs, prints the error
     return not found.layout.overlay and not found.refusal and digest(found.plan) == item.plan

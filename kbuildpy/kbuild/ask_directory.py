@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Asks what Kbuild would do for one module directory (`mk/directory.mk`), and remembers the answer.
 
-The counterpart is scripts/Makefile.build. It runs under `make -n -B`: nothing is executed, everything is
-named. An answer takes 10 to 60 ms; remembering it saves a no-op build that time and the start of make.
+The counterpart is scripts/Makefile.build. It runs under `make -n -B`, which prints the command of every target and
+runs none. An answer takes 10 to 60 ms; remembering it saves a no-op build that time and the start of make.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def ask_directory(
 ) -> Plan:
     """What Kbuild would do for `directory` (absolute, physical), or for its subdirectory `below` alone.
 
-    `cache` is a file to remember the answer in, unless it is changeable; `kbuild_file` stands in for the directory's
-    own Kbuild file; `coming_sources` name sources that will exist when they are needed. What the Kbuild file writes
-    while it is read is written in `overlay`, or else among the sources. `goals` are single targets to ask about, in
-    place of all modules. Raises `OverlayRefused`, `UsageError` for a directory that Kbuild cannot build in and for a
-    goal that it cannot make, and `KbuildError` with make's message, file and line for a Kbuild file that make refuses
-    or a source that is missing.
+    The file `cache` keeps the answer, unless the plan is `changeable`. `kbuild_file` replaces the directory's own
+    Kbuild file. `coming_sources` are the names of sources that other steps of the build create. Files that the Kbuild
+    file writes while make reads it go to `overlay`; without one, into the directory. `goals` are single targets to ask
+    about, in place of all modules. Raises `OverlayRefused`; `UsageError` for a directory that Kbuild cannot build in
+    and for a goal that it cannot make; `KbuildError` with make's message, file and line for a Kbuild file that make
+    refuses or a source that is missing.
     """
     check_directory_name(directory)
     if not answer.in_directory:
@@ -57,7 +57,7 @@ def ask_directory(
         known = _recall_plan(cache, question.key, overlay)
         if known is not None:
             return known
-    from kbuildpy.kbuild.make_plan import make_plan  # (slow, and not for what is remembered)
+    from kbuildpy.kbuild.make_plan import make_plan  # gate: slow to import, not needed for a remembered plan
 
     began_ns = time.time_ns()
     plan = make_plan(question, overlay)
@@ -71,7 +71,7 @@ def ask_directory(
 def remembered_plan(
     answer: TreeAnswer, directory: Path, *, environ: Mapping[str, str], cache: Path, goals: Sequence[str] = ()
 ) -> Plan | None:
-    """What `ask_directory` remembers in `cache` of its answer for `directory`; None if it would ask."""
+    """The plan for `directory` that `ask_directory` kept in `cache`; None if `ask_directory` would run make."""
     return _recall_plan(cache, DirectoryQuestion(answer, directory, environ, goals=tuple(goals)).key, None)
 
 
@@ -85,7 +85,8 @@ def _recall_plan(cache: Path, key: str, overlay: Overlay | None) -> Plan | None:
 
 
 def _listing(plan: Plan, overlay: Overlay | None) -> str:
-    """A digest of the names that make's rules choose among, in every directory that the plan looked into."""
+    """A digest of the names of source files and makefiles in every directory of `plan.listed`: a new `x.S` beside
+    `x.c` can change the rule that make chooses."""
     names = []
     for folder in plan.listed:
         found: set[str] = set()

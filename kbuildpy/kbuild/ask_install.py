@@ -2,8 +2,8 @@
 """Asks a kernel tree how it installs external modules (`mk/install.mk`), and remembers the answer.
 
 The counterpart is scripts/Makefile.modinst, and the rule `modules_install` of the top Makefile. As with `ask_tree`, a
-placeholder stands for the module; another one for INSTALL_MOD_PATH: the makefile of later kernels makes the directories
-while make only reads it, so they are made in a temporary directory.
+placeholder stands for the module. A temporary directory stands for INSTALL_MOD_PATH, because the makefile of later
+kernels creates the directories while make reads it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _COMPRESSORS = {"gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
 
 
 def ask_install(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping[str, str]) -> InstallRules:
-    """How `tree` installs modules under the make variables `variables` and `environ`; INSTALL_MOD_PATH is no matter.
+    """How `tree` installs modules under the make variables `variables` and `environ`; INSTALL_MOD_PATH is ignored.
 
-    The answer is remembered while the tree's makefiles and its configuration are what they were. Raises `UsageError`
-    for variables that name another place than below lib/modules, `KbuildError` with make's message when the tree's
-    makefiles fail, and for a tree that does not say.
+    The answer is remembered until the tree's makefiles or its configuration change. Raises `UsageError` for variables
+    with MODLIB; `KbuildError` with make's message when the tree's makefiles fail, and for makefiles without a command
+    that installs a module.
     """
     if "MODLIB" in variables:
         raise UsageError(
@@ -58,7 +58,7 @@ def ask_install(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapp
 def _ask(
     tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str]
 ) -> tuple[InstallRules, list[str]]:
-    """The rules, and the files that decided them."""
+    """The install rules, and the files that the answer depends on (makefiles, auto.conf)."""
     in_directory = builds_in_directory(tree)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as folder:
         scratch = Path(folder).resolve()
@@ -127,7 +127,7 @@ def _rules(
 
 
 def _early_rules(command: str) -> dict[str, dict[str, str]]:
-    """The one command of 5.10, `mkdir; cp; STRIP; SIGN; COMPRESS`, as the rules that it became."""
+    """The single command of 5.10, `mkdir; cp; STRIP; SIGN; COMPRESS`, split into the rules of later kernels."""
     folder, _, strip, sign, compress = (part.strip() for part in command.split(" ; "))
     installed = f"{shlex.split(folder)[-1]}/{PLACEHOLDER}.ko"
     rules = {"install": {"target": installed}, "strip": {"command": strip}, "sign": {"command": sign}}
@@ -139,13 +139,14 @@ def _early_rules(command: str) -> dict[str, dict[str, str]]:
 
 
 def _words_before(command: str, file: str) -> tuple[str, ...]:
-    """A command that ends with `file`, without it; empty for one that does nothing (`:`, `true`)."""
+    """The words of `command` without `file` at its end; empty for a command that has no `file` there (`:`), and for
+    `true`."""
     words = shlex.split(command)
     return tuple(words[:-1]) if words[-1:] == [file] and words[0] != "true" else ()
 
 
 def _signature(command: str, cwd: str) -> TreeSignature | None:
-    """`sign-file HASH KEY CERTIFICATE FILE || true`, taken apart."""
+    """The arguments of `sign-file HASH KEY CERTIFICATE FILE || true`; None for a shorter command."""
     words = shlex.split(command)
     if len(words) < 5:
         return None

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""vermagic and `struct module` of a kernel tree, from its compiler: the counterparts are VERMAGIC_STRING
-(include/linux/vermagic.h) and include/linux/module.h.
+"""Asks a kernel tree's compiler for vermagic and the layout of `struct module`.
 
-Both depend on the configuration, the architecture's headers and the compiler's plugins (randomised structures), so one
-probe asks for both. The answer is kept in the user's cache with the state of everything that it was made from; looking
-that up imports next to nothing, because a check of one module does no more.
+The counterparts are VERMAGIC_STRING (include/linux/vermagic.h) and include/linux/module.h. Both depend on the
+configuration, the architecture's headers and the compiler's plugins (randomised structures), so one probe asks for
+both. The user's cache keeps the answer with the stamps of the files that it depends on. Reading the cache imports few
+modules, because checking a single module needs only that.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ _VERMAGIC = re.compile(r"->VERMAGIC \[([^\]\n]*)\]")
 def ask_module_facts(
     tree: KernelTree, *, variables: Mapping[str, str] | None = None, environ: Mapping[str, str]
 ) -> ModuleFacts:
-    """vermagic and layout as `tree` has them under the make variables `variables` and `environ`.
+    """The vermagic and the layout of `struct module` (offsets and sizes in bytes) that modules of `tree` have under the
+    make variables `variables` and `environ`.
 
-    Raises `KbuildError` when the tree cannot be asked (its makefiles fail, its compiler is not installed) or the probe
-    does not compile.
+    Raises `KbuildError` when the tree's makefiles fail, its compiler is not installed, or the probe does not compile.
     """
     given = sorted((variables or {}).items())
     key = digest("module facts", _PROBE, str(tree.objects), str(tree.source), given, environment_key(environ))
 
     def ask() -> tuple[ModuleFacts, dict[str, Stamp]]:
-        from kbuildpy.kbuild.probe_tree import probe_tree  # (slow, and seldom asked)
+        from kbuildpy.kbuild.probe_tree import probe_tree  # gate: slow to import, not needed for a cached answer
 
         assembly, seen = probe_tree(tree, _PROBE, variables=variables or {}, environ=environ)
         return _parse(assembly, tree), seen

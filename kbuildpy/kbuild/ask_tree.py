@@ -2,7 +2,7 @@
 """Asks a kernel tree what it decides for every external module (`mk/tree.mk`), and remembers the answer.
 
 The counterpart is the top Makefile up to the point where it calls scripts/Makefile.build, Makefile.modpost
-and Makefile.modfinal. The surprise: it is asked for a placeholder directory, whose name is replaced in the answer
+and Makefile.modfinal. The surprise: make is asked about a placeholder directory, whose name is replaced in the answer
 afterwards, so that one answer serves every module.
 """
 
@@ -22,8 +22,8 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import cross_variables
 from kbuildpy.kernel.tree import KernelTree
 
-# What of a tree an answer depends on, besides its makefiles. (Some architectures' makefiles take a compiler option
-# from the offsets.)
+# The files of a tree that an answer depends on, besides its makefiles. asm-offsets.h is one of them because the
+# makefiles of some architectures take a compiler option from it.
 _WATCHED = (FIXDEP, "include/generated/autoconf.h", "include/generated/asm-offsets.h", "Module.symvers", "vmlinux")
 
 
@@ -32,18 +32,19 @@ def ask_tree(
 ) -> TreeAnswer:
     """What `tree` decides under the make variables `variables` (as on make's command line) and `environ`.
 
-    Modules get the BTF that Kbuild makes where KBUILD_BUILD_TIMESTAMP is set, the same every time; with `btf_threads`
-    as it makes it otherwise: threads number the types, in the order in which they finish.
-    The answer comes from the user's cache while the tree's makefiles, its configuration and the programs that it names
-    are what they were, unless a variable's value asks the shell. Raises `KbuildError` with make's own message when the
-    tree's makefiles fail, or when a compiler that the tree wants is not installed; `UsageError` for an `ARCH` that it
-    is not for.
+    pahole runs in one thread, so that BTF is reproducible, as in Kbuild with KBUILD_BUILD_TIMESTAMP. With
+    `btf_threads` it runs in several, as in Kbuild without that variable: type numbers then depend on which thread
+    finishes first.
+    The answer comes from the user's cache until the tree's makefiles, its configuration or the programs that it names
+    change. It is not cached if a variable's value asks the shell or the file system. Raises `KbuildError` with make's
+    own message when the tree's makefiles fail, or when a compiler that the tree wants is not installed; `UsageError`
+    for an `ARCH` that the tree was not configured for.
     """
     given = tuple(sorted({**cross_variables(tree, variables, environ), **variables}.items()))
     key = digest(str(tree.objects), str(tree.source), given, environment_key(environ), own_version(), btf_threads)
 
     def ask() -> tuple[dict[str, Any], dict[str, Stamp]]:
-        from kbuildpy.kbuild.make_tree_answer import make_tree_answer  # (slow, and not for what is remembered)
+        from kbuildpy.kbuild.make_tree_answer import make_tree_answer  # gate: slow to import, not for a cached answer
 
         answer = make_tree_answer(tree, given, environ, btf_threads=btf_threads)
         seen = watched(answer, environ)
@@ -56,7 +57,7 @@ def ask_tree(
 
 
 def watched(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, Stamp]:
-    """The files that `answer`, which was asked for in `environ`, depends on, in their present state."""
+    """The present stamps of the files that `answer` depends on; `environ` is the environment it was asked in."""
     tree = answer.tree
     files = [
         *answer.makefiles,
@@ -68,5 +69,5 @@ def watched(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, Stamp]:
 
 
 def own_version() -> list[tuple[str, Stamp]]:
-    """The state of the makefiles that ask: another version's answers are not ours."""
+    """The stamps of the makefiles in `mk/`: answers that another version of kbuildpy cached are not used."""
     return [(name.name, stamp(name)) for name in sorted(MAKEFILES.glob("*.mk"))]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The same BTF every time: one thread of pahole, because threads number types in the order in which they finish.
+"""Makes BTF reproducible: pahole runs in one thread, because several number types in the order in which they finish.
 
-Kbuild asks for that where KBUILD_BUILD_TIMESTAMP is set, in later kernels (scripts/Makefile.btf).
+Later kernels do the same where KBUILD_BUILD_TIMESTAMP is set (scripts/Makefile.btf).
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from dataclasses import replace
 
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 
-# pahole as Kbuild starts it, up to the file; its option for threads; and the feature that makes those harmless.
+# The command of pahole up to the module's file, its option for threads, and the feature that numbers types in order
+# whatever the number of threads.
 _PAHOLE = re.compile(r" -J [^;]*?--btf_base ")
 _THREADS = re.compile(r"(?<!\S)(?:-j\d*|--jobs(?:=\d+)?)(?:\s+|$)")
 _ORDERED = "reproducible_build"
 
 
 def without_btf_threads(answer: TreeAnswer) -> TreeAnswer:
-    """`answer` where pahole runs in one thread, unless it has the option that makes threads number types in order.
+    """`answer` without pahole's option for threads, unless pahole has the option `reproducible_build`.
 
-    Before 6.9 Kbuild always gives it threads (scripts/pahole-flags.sh), and with pahole 1.26 a time stamp does not
-    take them away (scripts/Makefile.btf).
+    Before 6.9 Kbuild always passes the option for threads (scripts/pahole-flags.sh), and for pahole 1.26 also where
+    KBUILD_BUILD_TIMESTAMP is set (scripts/Makefile.btf).
     """
     link = tuple(
         replace(step, command=_PAHOLE.sub(lambda match: _serial(match[0]), step.command))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Values that are kept in files for as long as the files that they were made from stay as they are."""
+"""Caches JSON values in files until a file that the value was made from changes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 def cached(path: Path, ask: Callable[[], tuple[Any, Mapping[str, Stamp]]], *, read: Callable[[Any], T]) -> T:
-    """What `read` makes of the JSON value in `path`; where that does not hold any more, of what `ask` answers.
+    """`read` of the JSON value that is cached in `path`, or else of the value that `ask` returns.
 
-    `ask` returns the value and the stamps of the files that it was made from; both are kept in `path`. Raises what
-    `ask` raises.
+    `ask` is called if nothing is cached, if a file changed since, or if `read` cannot read the cached value. It returns
+    the value and the stamps of the files that it was made from; both are kept in `path`. Raises what `ask` raises.
     """
     known = recall(path)
     if known is not None:
@@ -35,8 +35,8 @@ def cached(path: Path, ask: Callable[[], tuple[Any, Mapping[str, Stamp]]], *, re
 def remember(path: Path, value: Any, seen: Mapping[str, Stamp], *, began_ns: int | None, key: str = "") -> None:
     """Keep `value` (JSON, not None) in `path`: the answer to the question `key`, while files have the stamps `seen`.
 
-    `began_ns` is when the question was asked: a file that changed since may have been read before, and then the value
-    is not kept. None: the caller has looked.
+    `began_ns` is when the question was asked. If a file changed after it, the value may be of the file's former
+    content, and is not kept. None: the caller has checked that no file changed.
     """
     if began_ns is not None and any(changed_since(name, began_ns) for name in seen):
         return
@@ -44,10 +44,7 @@ def remember(path: Path, value: Any, seen: Mapping[str, Stamp], *, began_ns: int
 
 
 def recall(path: Path, *, key: str = "") -> Any:
-    """The value that `remember` kept in `path` for `key`; None if there is no such value, or a file has another stamp.
-
-    Looks at files up to the first one that changed.
-    """
+    """The value that `remember` kept in `path` for `key`; None if there is none, or if a file has another stamp."""
     known = read_json(path)
     try:
         if known["key"] == key and all(list(stamp(name)) == seen for name, seen in known["stamps"].items()):

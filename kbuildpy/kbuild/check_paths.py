@@ -9,8 +9,8 @@ from pathlib import Path
 from kbuildpy.errors import UsageError
 from kbuildpy.similar import similar_file
 
-# The top Makefile refuses the first ones itself (the checks of KBUILD_EXTMOD); the others reach the shell, make's
-# own syntax or the compiler's options (`-Wp,`) unquoted.
+# The top Makefile itself refuses white space and ':' (the checks of KBUILD_EXTMOD). The other characters reach the
+# shell, make's own syntax or the compiler's options (`-Wp,`) unquoted.
 _UNBUILDABLE = {" ": "a space", "\t": "a tab", "\n": "a newline"}
 _UNBUILDABLE |= {character: f"'{character}'" for character in ":%,$#()<>;&|`'\"\\"}
 _PATTERN = frozenset("*?[")
@@ -35,8 +35,8 @@ def check_directory_name(directory: Path) -> None:
 def check_pattern(directory: Path) -> None:
     """Refuse a module directory whose path is a pattern that matches another path (`UsageError`).
 
-    Up to 6.12 its name is a target of the top Makefile (build-dir), where make expands patterns: it would build in the
-    matching directories.
+    Up to 6.12 the path is a target of the top Makefile (build-dir), where make expands patterns: make would build in
+    the matching directories.
     """
     if not _PATTERN.isdisjoint(str(directory)):
         found = sorted(glob(str(directory)))  # noqa: PTH207 - an absolute pattern
@@ -49,7 +49,7 @@ def check_pattern(directory: Path) -> None:
 
 
 def check_output_name(out: Path) -> None:
-    """Refuse an output directory that Kbuild's commands cannot write to, or that is no directory (`UsageError`)."""
+    """Refuse an output path that Kbuild's commands cannot write to, or that leads through a file (`UsageError`)."""
     found = next((place for place in (out, *out.parents) if place.exists()), out)
     if not found.is_dir():
         raise UsageError(f"{found}: not a directory, so nothing can be built in {out}", hint="name another directory")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The options of a GCC command that clang's tools (clangd, clang-tidy, include-what-you-use) can read a source by.
+"""Keeps the options of a GCC command that clang's tools (clangd, clang-tidy, include-what-you-use) understand.
 
-To clang an option of GCC's that it does not know is an error, in every source, and each version knows others. But what
-generates code, such as `-mindirect-branch=` or `-fconserve-stack`, decides nothing about how a source is read. So the
-options of those families (-f, -m, -g, -p, -W with an argument for the assembler) are left out, but for the ones here:
-they choose the language, or define macros. (`-mabi` is none of them: to clang the values have other names.)
+clang reports an unknown option as an error in every source, and each version of clang knows other options of GCC. An
+option for code generation, such as `-mindirect-branch=` or `-fconserve-stack`, does not change how a source is parsed.
+So options of the families -f, -m, -g, -p, --param, -Wa, and -Wp,-M are left out, except those in `_LANGUAGE`, which
+choose the language or define macros. `-mabi` is left out too: clang has other names for its values.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _LANGUAGE = re.compile(
     r"|delete-null-pointer-checks)"
     r"|-fcf-protection(?:=.*)?"
     r"|-f(?:macro|debug|file)-prefix-map=.*"
-    # (the sanitizers that headers ask for)
+    # headers test whether these sanitizers are on
     r"|-fsanitize=(?:kernel-address|kernel-hwaddress|thread)"
     r"|-m(?:no-)?(?:sse\S*|ssse3|mmx|avx\S*|3dnow|80387|soft-float|strict-align|unaligned-access)"
     r"|-m(?:16|32|64|x32|thumb|arm|(?:big|little)-endian|general-regs-only)"
     r"|-m(?:cmodel|arch|cpu|fpu|float-abi|regparm)=.*"
 )
-# Two words.
+# Options whose value is the next word.
 _WITH_VALUE = frozenset({"--param"})
 
 
 def options_for_clang(words: Sequence[str]) -> list[str]:
-    """`words` of a GCC command, with those options alone that clang's tools take, and that say how to read the source.
+    """`words` of a GCC command without the options that clang may not know and that do not change parsing.
 
-    Warnings stay, but none is an error just because it is one (`-Werror`): clang has others. Those that it does not
-    know are no complaint.
+    Options for warnings stay; `-Werror` is removed, because clang has warnings that GCC does not have. The result ends
+    with `-Wno-unknown-warning-option`, so that clang accepts warnings that only GCC has.
     """
     return [*_kept(words), "-Wno-unknown-warning-option"]
 

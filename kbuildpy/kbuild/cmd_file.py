@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The `.NAME.o.cmd` file that Kbuild writes beside a compiled object: the command, and all that the compiler read.
+"""The `.NAME.o.cmd` file that Kbuild writes beside a compiled object: the command, and the files the compiler read.
 
 The counterpart is scripts/basic/fixdep.c: it reads the compiler's depfile, leaves autoconf.h out, and names
-each CONFIG_ symbol that the sources mention instead, so that a changed configuration rebuilds exactly the
-objects that mention what changed. We write the same format, so that the kernel's own scripts can read it.
+each CONFIG_ symbol that the sources mention instead, so that a changed configuration rebuilds only the objects that
+mention a changed symbol. kbuildpy writes the same format, so that the kernel's own scripts can read it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOT_A_DEPENDENCY = ("include/generated/autoconf.h", "include/generated/autoksyms
 
 @dataclass(frozen=True)
 class CmdFile:
-    """What an object was made from, as its `.cmd` file tells."""
+    """What an object was made from, as its `.cmd` file says."""
 
     source: str
     """The source, as the compiler names it."""
@@ -31,15 +31,15 @@ class CmdFile:
     symbols: frozenset[str]
     """The CONFIG_ symbols (without the prefix) that those files mention."""
     contents: str = ""
-    """A digest of the contents of the module's own files. It can change while the object stays the same,
-    because the srcversion of its module may."""
+    """A digest of the contents of the module's own files. With it the `.cmd` file changes whenever they do, also where
+    the object stays the same, because the srcversion of the module may change."""
 
 
 def read_depfile(text: str, *, repeats: bool = False) -> tuple[str, list[str]]:
-    """The source and the other dependencies of a compiler's depfile.
+    """The source and the headers that a compiler's depfile names, without autoconf.h; ("", []) for an empty one.
 
-    GCC names a header once for each way that it was found (`"x.h"`, and `<x.h>` by -I). fixdep writes that down as it
-    is (`repeats`) or, since 6.3, names each file once.
+    GCC names a header once for each way that it was found (`"x.h"`, and `<x.h>` by -I). With `repeats` the list keeps
+    the repetitions, as fixdep does up to 6.2; else it names each header once, as fixdep does since 6.3.
     """
     words = text.replace("\\\n", " ").replace("\\ ", "\0").split()
     names = [word.replace("\0", " ").replace("$$", "$").replace("\\#", "#") for word in words]
@@ -62,12 +62,13 @@ def mentioned_symbols(content: bytes) -> frozenset[str]:
 
 
 def cmd_path_of(object_file: Path) -> Path:
-    """Where the `.cmd` file of an object is: beside it."""
+    """The path of the `.cmd` file of an object, in the object's directory."""
     return object_file.with_name(f".{object_file.name}.cmd")
 
 
 def depfile_of(object_file: Path) -> Path:
-    """Where the compiler leaves its depfile (scripts/Kbuild.include: depfile): `-Wp,` ends at a comma."""
+    """The path of the compiler's depfile (scripts/Kbuild.include: depfile). Commas become underscores, because a comma
+    ends the argument of `-Wp,`."""
     return object_file.with_name(f".{object_file.name.replace(',', '_')}.d")
 
 
@@ -83,14 +84,18 @@ def cmd_file_of(
     source: str = "",
     repeats: bool = False,
 ) -> CmdFile:
-    """The `.cmd` file of the object that left `depfile`; `symbols_of` gives the CONFIG_ symbols of a file, `is_own`
-    says whether a file belongs to the module, `find` which file the compiler found at a path, `besides` are headers
-    that the compiler had precompiled in the folder `without`, `source` is the source where the compiler read something
-    in its place, `repeats` is as for `read_depfile`."""
+    """The `.cmd` file of the object whose compilation wrote `depfile`.
+
+    `cwd` is the directory that names in `depfile` are relative to. `symbols_of` returns the CONFIG_ symbols that a file
+    mentions, `is_own` says whether a file belongs to the module, `find` returns the file that the compiler found at a
+    path. `besides` are the headers that were precompiled; the precompiled file lies in the folder `without`, and is
+    left out. `source` replaces the source of the depfile where the compiler read a copy of it. `repeats` is as for
+    `read_depfile`. Raises OSError for a depfile that cannot be read.
+    """
     read, headers = read_depfile(depfile.read_text(errors="surrogateescape"), repeats=repeats)
     source = source or read
     if besides:
-        # (the precompiled file itself is named, too; it is only another form of these)
+        # the depfile names the precompiled file, whose headers are in `besides`
         headers = [name for name in dict.fromkeys([*headers, *besides]) if not (without and name.startswith(without))]
     symbols: set[str] = set()
     for name in (source, *headers):
@@ -107,8 +112,9 @@ def own_contents(
     is_own: Callable[[str], bool],
     find: Callable[[str], str] = str,
 ) -> str:
-    """A digest of the contents of a source and of those of its headers that are the module's own; `find` says which
-    file the compiler found at a path."""
+    """A digest of the contents of `source` and of those of its `headers` that are the module's own (`is_own`); names
+    are relative to `cwd`, and `find` returns the file that the compiler found at a path. A file that cannot be read
+    counts as empty."""
     found = hashlib.sha256()
     for name in (source, *headers):
         path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
@@ -133,7 +139,7 @@ def format_cmd_file(cmd_file: CmdFile, *, target: str, command: str) -> str:
 
 
 def parse_cmd_file(text: str) -> CmdFile:
-    """The inverse of `format_cmd_file`, for files that we wrote."""
+    """The inverse of `format_cmd_file`, for files that kbuildpy wrote."""
     source, headers, symbols, contents, inside = "", [], set(), "", False
     for line in text.splitlines():
         if inside:

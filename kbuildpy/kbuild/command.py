@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs the shell text of Kbuild's commands.
 
-Nearly all of them are plain words joined by `;`: those start as argument lists, without a shell in between. A command
-that needs a shell (pipes, redirections, variables) gets one, under `set -e` as in Kbuild's `cmd` macro. The text comes
-from the kernel tree, and is never composed here.
+Nearly all of them are plain words joined by `;`: those are run as argument lists, without a shell. A command that needs
+a shell (pipes, redirections, variables) gets one, under `set -e` as in Kbuild's `cmd` macro. The text comes from the
+kernel tree, and is never composed here.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ _QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""", re.DOTALL)
 
 
 def _expanded(quoted: re.Match[str]) -> str:
-    """What a shell would expand in a quoted part of a command: variables and commands between double quotes."""
+    """The `$` and backquotes that a shell would expand in a quoted part of a command: those between double quotes."""
     return "".join(character for character in quoted[0] if quoted[0][0] == '"' and character in "$`")
 
 
 def split_command(text: str) -> list[list[str]] | None:
-    """The argument lists of a command of plain words joined by `;`; None when it needs a shell."""
+    """The argument lists of a command of plain words joined by `;`, without `true`; None for a command that needs a
+    shell."""
     if not _SHELL_CHARACTERS.isdisjoint(text) and not _SHELL_CHARACTERS.isdisjoint(_QUOTED.sub(_expanded, text)):
         return None
     try:
@@ -63,13 +64,13 @@ def run_command(
     whose: str = "",
     hear_objtool: Callable[[str], None] | None = None,
 ) -> int:
-    """Run a command of Kbuild's and return its exit status (of the first part that fails).
+    """Run a command of Kbuild's; returns its exit status, or that of the first of its parts that fails.
 
-    `extra` are options for its first program (the compiler), given last; each new process calls `begin` before it
-    becomes its program. Output goes where ours goes; of `renames`, the first is replaced by the second in it;
-    `whose` is the kernel that it is about, where there are several. `hear_objtool` is called with what objtool says,
-    after that was printed, if it is a part of the command. Raises `CommandError` for a program that cannot be started,
-    with what to do about it.
+    `extra` are options that are added at the end of the compiler's command, which is the first part. Each new process
+    calls `begin` before it executes its program. Output goes to the standard output and error of this process;
+    `renames` is a text that is replaced in it, and the replacement; `whose` names the kernel that the output is about,
+    where the build is for several. `hear_objtool` is called with the messages of objtool after they were printed, if
+    objtool is a part of the command. Raises `CommandError`, with a hint, for a program that cannot be started.
     """
     if verbose:
         say(f"  {text}")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Carries out the steps that Kbuild has for one object.
 
-The counterparts are rule_cc_o_c, rule_as_o_S and rule_ld_multi_m of scripts/Makefile.build. The compiler, objtool
-and genksyms run as the plan says; three small scripts between them are done here, because starting
-them costs more than their work: fixdep (`cmd_file`), scripts/check-local-export, and the question whether
-the object exports anything.
+The counterparts are rule_cc_o_c, rule_as_o_S and rule_ld_multi_m of scripts/Makefile.build. The compiler, objtool and
+genksyms run as the plan says. Three small programs between them are replaced by code here, because starting them takes
+longer than their work: fixdep (`cmd_file`), scripts/check-local-export, and the nm command that finds out whether the
+object exports symbols.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from kbuildpy.kbuild.run_step import run_step
 from kbuildpy.say import say
 
 _GENSYMVERSIONS = frozenset({"gen_symversions_c", "gen_symversions_S", "modversions_c", "modversions_S"})
-# Bookkeeping of Kbuild's own that has no meaning here.
+# Rules whose output only Kbuild itself reads, or that only warn.
 _IGNORED = frozenset({"gen_objtooldep", "gen_ksymdeps", "warn_shared_object", "undefined_syms"})
 
 
 def compile_object(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_own: Callable[[str], bool]) -> CmdFile:
-    """Make the object of `job` and its `.cmd` file; what it was made from.
+    """Make the object of `job` and its `.cmd` file; returns the content of the latter.
 
-    `symbols_of` gives the CONFIG_ symbols that a file mentions, `is_own` says whether a file belongs to the module.
-    Raises `CommandError` when a program fails (it has said why on standard error); then neither file exists.
+    `symbols_of` returns the CONFIG_ symbols that a file mentions, `is_own` says whether a file belongs to the module.
+    Raises `CommandError` when a program fails (its message is on standard error already), and `KbuildError` for
+    EXPORT_SYMBOL of a static symbol; then neither file exists.
     """
     made_from, exports = CmdFile("", (), frozenset()), False
     with _whole_or_not_at_all(job.object_file, job.cmd_path, depfile_of(job.object_file)):
@@ -60,7 +61,8 @@ def compile_object(job: Job, *, symbols_of: Callable[[str], Iterable[str]], is_o
 
 
 def link_object(job: Job) -> None:
-    """Link a composite module's object from its parts; on failure no object is left (`CommandError`)."""
+    """Link a composite module's object from its parts. Raises `CommandError` when a program fails; then no object is
+    left."""
     with _whole_or_not_at_all(job.object_file):
         for step in job.steps:
             if step.rule not in _IGNORED:
@@ -68,15 +70,15 @@ def link_object(job: Job) -> None:
 
 
 def check_source(job: Job) -> None:
-    """Run the checker (sparse) over the source of `job`, whose object stays as it is. Raises `CommandError` when the
-    checker fails (it has said why on standard error)."""
+    """Run the checker (sparse) over the source of `job`; the object is not touched. Raises `CommandError` when the
+    checker fails (its message is on standard error already)."""
     for step in job.steps:
         run_step(job, step)
 
 
 @contextmanager
 def _whole_or_not_at_all(*files: Path) -> Iterator[None]:
-    """Remove `files`, which are made meanwhile, where that fails or is interrupted."""
+    """Remove `files` if the body of the `with` statement, which makes them, fails or is interrupted."""
     files[0].parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
@@ -122,7 +124,7 @@ def _write_cmd_file(
 
 
 def _run_compiler(job: Job, step: BuildStep) -> tuple[str, ...]:
-    """Compile, with precompiled headers where they serve; the headers that were among those."""
+    """Compile, with precompiled headers where there are any; returns the headers that were precompiled."""
     if job.precompiled is not None:
         source = Path(job.source) if job.source else job.object_file.with_suffix(".c")
         quicker, headers = job.precompiled.options(step, source, cwd=job.cwd, env=job.env)
@@ -130,8 +132,8 @@ def _run_compiler(job: Job, step: BuildStep) -> tuple[str, ...]:
             try:
                 run_step(job, quicker)
             except CommandError:
-                # GCC may be unable to map the precompiled file where it was made: then as Kbuild does it. (An error in
-                # a user's source was printed.)
+                # GCC may be unable to map the precompiled file at its address: then compile without it. Not for a
+                # user's source: its error was printed already, and would be printed twice.
                 if not job.precompiled.kind.is_ours:
                     raise
             else:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the compiler of an object that did not compile once more: for its messages alone, or for preprocessed text.
+"""Runs the compiler once more for an object that did not compile: for its messages, or for the preprocessed text.
 
-Nothing is written. The messages are those in English and without colours, whatever the terminal got.
+No file is written. The messages are in English and without colours, whatever was printed on the terminal.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _PREPROCESSED = ("-E", "-dD", "-w")
 
 
 def messages_of(job: Job, step: BuildStep) -> str:
-    """What the compiler says of `step` of `job`; "" where its command is none of plain words."""
+    """The compiler's messages for `step` of `job`; "" if the command needs a shell or the compiler cannot start."""
     return _again(job, step, _MESSAGES)[1]
 
 
 def preprocessed(job: Job, step: BuildStep) -> str:
-    """The source of `step` after the preprocessor, with its macros (`#define`); "" as above."""
+    """The preprocessed source of `step`, with the macros' `#define` lines; "" as for `messages_of`."""
     return _again(job, step, _PREPROCESSED)[0]
 
 

@@ -2,9 +2,9 @@
 """`compile_commands.json`: the commands of a plan's objects for editors and for clang's tools.
 
 The counterpart is scripts/clang-tools/gen_compile_commands.py, which reads the `.cmd` files of objects that were built
-and writes GCC's commands as they are. Here nothing need be built, names lead to real files (not to an overlay, nor to a
-copy of the directory), and GCC's commands keep what clang can read (`clang_options`): every tool that reads such a file
-is made of clang, and a `.clangd` would serve only one of them.
+and writes GCC's commands unchanged. Here the module need not be built, and paths name the user's files (not an overlay,
+nor a copy of the directory). GCC's commands keep only the options that clang knows (`clang_options`), because every
+tool that reads `compile_commands.json` is built on clang; a `.clangd` file would help clangd alone.
 
 The format: https://clang.llvm.org/docs/JSONCompilationDatabase.html
 """
@@ -21,7 +21,7 @@ from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import ObjectPlan, Plan
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 
-# Options for folders of headers; the value may be a word of its own.
+# Options whose value is a folder of headers, in the same word or in the next one.
 _FOLDERS = ("-I", "-isystem", "-iquote", "-idirafter")
 # Options whose value is a file.
 _FILES = ("-include", "-imacros")
@@ -41,18 +41,18 @@ class CompileCommand(TypedDict):
 
 
 def compile_commands(plan: Plan, layout: Layout, answer: TreeAnswer) -> list[CompileCommand]:
-    """An entry for each object of `plan` that is made from C, in the order of the plan."""
+    """An entry for each object of `plan` that is compiled from C, in the order of the plan."""
     return [compile_command(item, layout, answer) for item in plan.objects if has_compile_command(item)]
 
 
 def has_compile_command(item: ObjectPlan) -> bool:
-    """Whether the object has an entry: clang's tools cannot read assembly, and complain of each such source."""
+    """Whether the object has an entry. One compiled from assembly has none: clang's tools report errors for it."""
     return bool(item.steps) and item.steps[0].rule == "cc_o_c"
 
 
 def compile_command(item: ObjectPlan, layout: Layout, answer: TreeAnswer) -> CompileCommand:
     """The entry for one object, whose first step compiles it."""
-    # (what follows the compiler is objtool's)
+    # the command of objtool may follow after `;`
     words = shlex.split(item.steps[0].command.split(";", 1)[0])
     source, output = real_file(layout, layout.absolute(item.source)), layout.actual(item.target)
     arguments = list(_with_real_names(words[:-1], layout, output))
@@ -65,7 +65,8 @@ def compile_command(item: ObjectPlan, layout: Layout, answer: TreeAnswer) -> Com
 
 
 def real_file(layout: Layout, path: str) -> str:
-    """The file that a nominal one (absolute) is for the user: of a copy of the directory, the original."""
+    """The user's file for the nominal `path` (absolute): the file found in an overlay, or the original of a copied
+    file."""
     found = layout.find(path)
     return next((place for place in _originals(layout, found) if os.path.isfile(place)), found)  # noqa: PTH113
 
@@ -87,8 +88,8 @@ def _with_real_names(words: list[str], layout: Layout, output: str) -> Iterator[
 
 
 def _split(word: str, before: str) -> tuple[str, str]:
-    """The option of a file or folder, and its value, where `word` follows the word `before`; the value is "" where it
-    is the next word."""
+    """The option of `_FOLDERS` or `_FILES` that `word` holds, and its value. If the word `before` is such an option,
+    `word` is its value. The option is "" if there is none, the value "" if it is the next word."""
     if before:
         return before, word
     option = next((name for name in (*_FOLDERS, *_FILES) if word.startswith(name)), "")
@@ -96,7 +97,8 @@ def _split(word: str, before: str) -> tuple[str, str]:
 
 
 def _folder_options(layout: Layout, option: str, word: str, value: str, *, own_word: bool) -> Iterator[str]:
-    """The words for one folder of headers: of an overlay or a copy, the folder that was written to as well."""
+    """The words for one folder of headers. In an overlay or a copy they name two folders: the user's, and the one with
+    the files that make wrote."""
     path = layout.absolute(value)
     places = _places(layout, path)
     if places == [path]:
@@ -109,14 +111,14 @@ def _folder_options(layout: Layout, option: str, word: str, value: str, *, own_w
 
 
 def _beside_the_source(layout: Layout, path: str, source: str) -> Iterator[str]:
-    """Options for what `#include "..."` finds beside the source, where that is in two places."""
+    """Options for the other folder in which `#include "..."` finds headers beside the source, in an overlay or copy."""
     for place in _places(layout, os.path.dirname(path)):  # noqa: PTH120
         if place != os.path.dirname(source):  # noqa: PTH120
             yield from ("-iquote", place)
 
 
 def _places(layout: Layout, path: str) -> list[str]:
-    """The folders that files of the nominal folder `path` (absolute) are in, the user's own first."""
+    """The folders that hold files of the nominal folder `path` (absolute), the user's own first."""
     if layout.overlay is not None:
         first, *others = layout.overlay.folders(path)
         return [first, *(place for place in others if os.path.isdir(place))]  # noqa: PTH112
@@ -125,7 +127,7 @@ def _places(layout: Layout, path: str) -> list[str]:
 
 
 def _originals(layout: Layout, path: str) -> list[str]:
-    """What `path` is a copy of, if it is in a copy of the directory."""
+    """The path (one at most) that `path` was copied from, if it lies in a copy of the directory."""
     if layout.evaluated == layout.directory or not f"{path}/".startswith(f"{layout.evaluated}/"):
         return []
     return [f"{layout.directory}{path[len(layout.evaluated) :]}"]

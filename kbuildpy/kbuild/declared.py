@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A module declared in an SConstruct, as the Kbuild file that says the same.
+"""Writes the Kbuild file for a module that an SConstruct declares with `env.KernelModule()`.
 
-The arguments of `env.KernelModule()` become a Kbuild file, which is evaluated like any other.
+That Kbuild file is then evaluated like any other.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ def kbuild_file_text(
 ) -> str:
     """The Kbuild file for module `name` made from `sources` (paths below the module directory).
 
-    Raises `UsageError` for a name that is no module name, for no sources, for a source of a kind that Kbuild
-    does not compile, and for a composite module that has an object of its own name.
+    `ccflags`, `asflags` and `ldflags` are single words, quoted here for the shell. Raises `UsageError` for an invalid
+    module name, for no sources, for a source that Kbuild can neither compile nor link or whose path has a space, for
+    two sources of the same object, and for a composite module with an object of the module's name.
     """
     if not _NAME.match(name) or name.endswith((*SOURCE_SUFFIXES, ".o", ".ko")):
         raise UsageError(
@@ -70,12 +71,12 @@ def kbuild_file_text(
 
 
 def _make_name(name: str) -> str:
-    """A file's name for a makefile's variable that make itself takes for a list of files."""
+    """`name` escaped for a makefile's variable that holds a list of files, which no shell reads."""
     return name.replace("$", "$$").replace("#", "\\#")
 
 
 def _make_word(word: str) -> str:
-    """A word for a makefile's variable whose value ends up on a shell's command line."""
+    """`word` quoted and escaped for a makefile's variable whose value becomes part of a shell command."""
     if not re.fullmatch(r"[A-Za-z0-9_@%+=:,./\"'\\()-]+", word):
         if any(character in word for character in " \t\n$#"):
             quoted = "'" + word.replace("'", "'\\''") + "'"

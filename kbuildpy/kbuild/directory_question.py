@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`DirectoryQuestion`: a question about a module directory, as a value."""
+"""`DirectoryQuestion`: the question to make what Kbuild would do for a module directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 
 
 class DirectoryQuestion(NamedTuple):
-    """A question about a module directory."""
+    """The question what Kbuild would do for a module directory."""
 
     answer: TreeAnswer
     """The decisions of the kernel tree."""
@@ -32,7 +32,7 @@ class DirectoryQuestion(NamedTuple):
 
     @property
     def key(self) -> str:
-        """All that the reply depends on, except files."""
+        """A digest of everything except files that the plan depends on."""
         answer, kbuild_file = self.answer, str(self.kbuild_file)
         environment = environment_key(self.environ)
         question = (

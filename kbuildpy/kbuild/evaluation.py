@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Evaluates a module directory, after make has carried out the Kbuild file's own rules.
 
-A Kbuild file may write among the sources, while it is read and by its own rules. So both happen below an overlay
+A Kbuild file may write beside the sources, while make reads it and in its own rules. So make does both below an overlay
 (`overlay`); where the system refuses one, in a copy of the directory (`source_copy`).
 """
 
@@ -31,13 +31,13 @@ class Evaluation:
     """The plan for a directory, once make has carried out the Kbuild file's own rules."""
 
     plan: Plan
-    """What is left to do."""
+    """The plan; an object that make has made already has no steps in it."""
     layout: Layout
-    """Where its files are."""
+    """Maps the plan's nominal names to files."""
     printed: str = ""
     """The output of those rules."""
     refusal: str = ""
-    """Why the system allows no overlay, "" where one was not needed or is there."""
+    """Why the system refuses an overlay; "" where none was needed or one is used."""
 
 
 def evaluate(
@@ -49,9 +49,9 @@ def evaluate(
     jobs: int,
     goals: Sequence[str] = (),
 ) -> Evaluation:
-    """The evaluation of `directory`, with output in `out`, after make has carried out the Kbuild file's own rules; with
-    `goals`, for these single targets alone. Raises `KbuildError` with make's words, `UsageError` for a goal that is
-    none."""
+    """The evaluation of `directory`, with output in `out`, after make has carried out the Kbuild file's own rules in up
+    to `jobs` processes; with `goals`, for these single targets alone. Raises `KbuildError` with make's message,
+    `UsageError` for a goal that Kbuild cannot make."""
     try:
         return _evaluate_in_overlay(answer, directory, out, environ=environ, jobs=jobs, goals=goals)
     except OverlayRefused as refused:
@@ -61,8 +61,8 @@ def evaluate(
 def look_at(
     answer: TreeAnswer, directory: Path, out: Path, *, environ: Mapping[str, str], goals: Sequence[str] = ()
 ) -> Evaluation:
-    """The same for a run that writes nothing: rules of the Kbuild file's own are not carried out, what they made in an
-    earlier run is taken."""
+    """The evaluation of `directory`, without writing to `directory` or `out`: the Kbuild file's own rules are not
+    carried out; files that they made in an earlier run are used. Raises as `evaluate`."""
     place = out.resolve() / ".kbuildpy/overlay"
     cwd = answer.working_directory(str(directory))
     try:
@@ -103,14 +103,14 @@ def _evaluate_in_overlay(
     try:
         printed = run_own_rules(answer, plan, directory, environ=environ, jobs=jobs, overlay=overlay)
     except MakeKilledError:
-        raise  # (the next run removes the files that were written since)
+        raise  # no `keep`: the next run must remove the files that the killed make wrote
     except KbuildError:
         keep(overlay)
         raise
     made = keep(overlay)
     note_sources(directory, out)
     if made != before:
-        # (sources, makefiles or objects may have been made, which the earlier answer does not know)
+        # make may have made sources, makefiles or objects that the plan depends on: ask again
         cache.unlink(missing_ok=True)
         plan = ask()
         keep(overlay)
@@ -119,8 +119,8 @@ def _evaluate_in_overlay(
 
 
 def _with_made(plan: Plan, layout: Layout) -> Plan:
-    """`plan` without the steps of objects that make has made already, for the Kbuild file's own rules: they are at the
-    place where an in-place build makes them, and so the same."""
+    """`plan` without the steps of objects that make has already made because the Kbuild file's own rules read them.
+    make compiled them at the path of an in-place build, so they are the same."""
     if layout.overlay is None:
         return plan
     upper = f"{layout.overlay.upper}/"
@@ -144,7 +144,8 @@ def _evaluate_copy(
     generated = state / ("generated_targets.json" if goals else "generated.json")
     plan = remembered_plan(answer, directory, environ=environ, cache=cache, goals=goals)
     if plan is None:
-        # Whether the Kbuild file writes while it is read does not show in its text: the copy tells.
+        # The text of a Kbuild file does not show whether it writes while make reads it. So ask about a copy first, and
+        # look for new files there.
         copy = copy_sources(directory, out)
         plan = remembered_plan(answer, copy, environ=environ, cache=generated, goals=goals)
         plan = plan or ask_directory(answer, copy, environ=environ, goals=goals)
@@ -179,13 +180,13 @@ def _look_at_copy(
 
 
 def _renamed(plan: Plan, asked: Path, directory: Path) -> Plan:
-    """`plan`, which is for the directory `asked`, for `directory` with the same contents."""
+    """`plan` with the path `asked` of the directory replaced by `directory`, which has the same contents."""
     text = json.dumps(plan_to_json(plan), ensure_ascii=False)
     return plan_from_json(json.loads(text.replace(str(asked), str(directory))))
 
 
 def _ignore_special(folder: str, names: list[str]) -> list[str]:
-    """Those of `names` that cannot be copied: marks of removed files, pipes."""
+    """Those of `names` that cannot be copied: an overlay's marks of removed files (whiteouts), pipes."""
     return [name for name in names if not (path := Path(folder, name)).is_symlink() and _is_special(path)]
 
 

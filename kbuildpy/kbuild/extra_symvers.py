@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Refuses files of KBUILD_EXTRA_SYMBOLS that are missing or the kernel's own (scripts/Makefile.modpost).
 
-modpost itself prints a line for each symbol that it has met before (scripts/mod/modpost.c: sym_add_exported); for the
-kernel's own file these are tens of thousands.
+modpost itself prints a line for each symbol that another symvers file has too (scripts/mod/modpost.c:
+sym_add_exported); for the kernel's own Module.symvers these are tens of thousands of lines.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
 
 _ERRORS_SINCE = (5, 19)
-"""Up to 5.18 modpost warns of a symbol that is exported twice, and goes on."""
+"""Up to 5.18 modpost only warns of a symbol that is exported twice."""
 
 
 def check_extra_symvers(
     name: str, path: Path, *, tree: KernelTree, cwd: str, looked_for: Iterable[str | Path] = ()
 ) -> str:
-    """Refuse (`KbuildError`) the file `path`, which KBUILD_EXTRA_SYMBOLS calls `name` and Kbuild looks for in `cwd`,
-    where it is missing or the kernel's own. Where modpost would only warn of the latter: what to say, and the file is
-    not to be read again; else "".
+    """Check the symvers file `path`, which KBUILD_EXTRA_SYMBOLS calls `name`; a relative `name` is a path below `cwd`.
 
-    A relative name may have meant a file in one of the directories `looked_for`.
+    Raises `KbuildError` for a relative name without a file, and for a file with symbols of the kernel itself. Where
+    modpost would only warn of the latter, returns the warning to print, and the caller must not read the file; else "".
+    The error's hint names a file `name` in one of the directories `looked_for`, if there is one.
     """
     relative = not Path(name).is_absolute()
     if relative and not path.exists():
@@ -46,7 +46,7 @@ def check_extra_symvers(
 
 
 def _has_symbols_of_vmlinux(path: Path, tree: KernelTree) -> bool:
-    """Whether `path` has a symbol of vmlinux that the tree's symvers has as well."""
+    """Whether the symvers file `path` has a symbol of vmlinux that the tree's Module.symvers has as well."""
     if not tree.symvers.is_file():
         return False
     columns = read_symvers(path, any_license=True).columns

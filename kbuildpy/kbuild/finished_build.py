@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Knows a build in which nothing is left to do, without a look at its graph.
+"""Recognizes a build with nothing to do, without building SCons' graph.
 
-A build that found nothing to do notes all that it looked at: the files with their states, what it printed, and the
-directories whose Kbuild files have to be asked anew each time. While all of that is as it was, the next build of the
-same call would find nothing to do either; it prints the same, and is done. Nothing else follows from the note: where
-anything differs, or the note is lost, the graph decides.
+A build that found nothing to do writes a note: the states of the files that it depends on, its output, and the
+directories whose Kbuild files must be evaluated in each build. If all of these are unchanged, the next build of the
+same call has nothing to do either: it prints the same output and ends. If anything differs, or the note is missing,
+SCons builds its graph and decides.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from kbuildpy.kbuild.stamps import GRAIN_NS
 from kbuildpy.kernel.cache import read_json, write_json
 
 FileState = tuple[int, int, int, int]
-"""Of a file: the times of its last modification and of its last change (ns), its size in bytes, and its inode. Of a
-directory that is only there: zeros and its inode. Zeros for what is not there."""
+"""For a file: its modification time and status-change time (ns), its size in bytes, and its inode. For a directory
+whose list of names does not matter: three zeros and its inode. For a missing file: zeros."""
 _ABSENT: FileState = (0, 0, 0, 0)
 
 
 class AskedAgain(NamedTuple):
-    """A directory that is evaluated in each build, as its Kbuild file asks the shell or the file system."""
+    """A directory that must be evaluated in each build, because its Kbuild file asks the shell or the file system."""
 
     objects: str
     """The object part of the kernel tree."""
     variables: Sequence[Sequence[str]]
-    """The variables for make, names and values."""
+    """The variables for make, as pairs of name and value."""
     directory: str
     """The module directory (physical)."""
     out: str
     """Its output directory."""
     plan: str
-    """The digest of the plan."""
+    """The digest of the plan that the noted build got."""
 
 
 class FinishedBuild(NamedTuple):
-    """What a build with nothing to do looked at."""
+    """What a build with nothing to do depended on."""
 
     printed: Sequence[Sequence[str]]
-    """What it printed, each text after the name of its stream: `stdout` or `stderr`."""
+    """Its output, as pairs of the stream's name (`stdout` or `stderr`) and the text."""
     files: Mapping[str, Sequence[int]]
-    """The files whose states decided."""
+    """The `FileState` of each file and directory that the build depended on."""
     folders: Sequence[str]
-    """Those of `files` that are directories whose list of names decided."""
+    """Those of `files` that are directories whose list of names matters."""
     asked_again: Sequence[AskedAgain]
     """The directories that are evaluated in each build."""
 
 
 def file_state(path: str, *, names_count: bool = False) -> FileState:
-    """The present state of the file `path`; of a directory, its times count only if the `names_count` in it."""
+    """The present state of the file `path`. The times of a directory are part of its state only with `names_count`."""
     try:
         found = os.stat(path)  # noqa: PTH116 - a thousand calls a build; Path costs more than the call
     except (OSError, ValueError):
@@ -63,8 +63,8 @@ def file_state(path: str, *, names_count: bool = False) -> FileState:
 
 
 def states_before(began_ns: int, files: Iterable[str], folders: Iterable[str]) -> dict[str, FileState] | None:
-    """The states of `files`, and of `folders` with the names in them; None if one of them may have changed since
-    `began_ns`: what the build saw may have been another state."""
+    """The states of `files`, and of `folders` with the names in them. None if one of them may have changed since
+    `began_ns`, the start of the build: the build may have read an earlier state."""
     states = {path: file_state(path) for path in files}
     states.update((path, file_state(path, names_count=True)) for path in folders)
     changed = max((max(state[:2]) for state in states.values()), default=0)
@@ -72,12 +72,12 @@ def states_before(began_ns: int, files: Iterable[str], folders: Iterable[str]) -
 
 
 def note_finished(path: Path, key: str, build: FinishedBuild) -> None:
-    """Keep `build` in the file `path`, as the outcome of the call `key`."""
+    """Write the note `path` for `build`; `key` identifies the call (the build request and the environment)."""
     write_json(path, {"key": key, **build._asdict()})
 
 
 def noted_files(state: Path) -> set[str]:
-    """The files that all builds looked at whose notes are in the folder `state`."""
+    """The files and directories that the notes in the folder `state` name."""
     found: set[str] = set()
     for path in sorted(state.glob("finished-*")):
         value: Any = read_json(path)
@@ -87,7 +87,7 @@ def noted_files(state: Path) -> set[str]:
 
 
 def find_finished(path: Path, key: str) -> FinishedBuild | None:
-    """The build that `path` has of the call `key`, if all files are as they were; None if anything differs."""
+    """The build in the note `path`, if it is of the call `key` and all files are unchanged; else None."""
     value: Any = read_json(path)
     try:
         if value["key"] != key:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Knows which objects a changed kernel header or a changed CONFIG_ symbol makes stale.
+"""Finds the objects that a changed kernel header or a changed CONFIG_ symbol makes stale.
 
-An object depends on about a thousand kernel headers. They are no nodes of the build's graph: one stat of
-each file of their union per run finds what changed, and only then the objects that it concerns are looked up.
-What every object was made from stands in its `.cmd` file (`cmd_file`); the index here is a digest of those,
-kept because reading them all would cost more than the rest of a no-op build.
+An object depends on about a thousand kernel headers. They are not nodes of SCons' graph: each header that any object
+reads is stat'ed once per run, and only then the objects that read a changed one are looked up. The `.cmd` file of each
+object names its headers (`cmd_file`). The index here summarizes these files, because reading them all would cost more
+than the rest of a no-op build.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _FORMAT = 6
 class HeaderSymbols:
     """The CONFIG_ symbols that each source file mentions.
 
-    Those of the kernel tree's own files are remembered in the user's cache, one file per tree. Modules' files are
-    not: there is no end to them, and reading one again costs less than carrying all along in every build.
+    The user's cache keeps the symbols of the kernel tree's files, in one file per tree. It does not keep those of
+    modules' files: the cache would grow with every module that is ever built, and every build would load it.
     """
 
     def __init__(self, tree: KernelTree) -> None:
@@ -45,7 +45,8 @@ class HeaderSymbols:
         return seen
 
     def load(self) -> dict[str, list[Any]]:
-        """Read the symbols that earlier builds found; a thread can do it while the first compiler runs."""
+        """Read the symbols that earlier builds found, and return them; a thread can call it while the first compiler
+        runs."""
         if self._known is None:
             value = read_json(self._path)
             self._known = value if isinstance(value, dict) else {}
@@ -82,7 +83,8 @@ def _read_symbols(path: str) -> list[str] | None:
 
 
 def read_autoconf(path: Path) -> dict[str, str]:
-    """The configuration as C code sees it: symbol (no prefix, no `_MODULE`) to its definition."""
+    """The configuration as C code sees it: symbol (without `CONFIG_` and `_MODULE`) to its definition, "m" for one with
+    `_MODULE`; empty if `path` cannot be read."""
     values: dict[str, str] = {}
     try:
         text = path.read_text(errors="surrogateescape")
@@ -98,12 +100,13 @@ def read_autoconf(path: Path) -> dict[str, str]:
 
 
 class Freshness:
-    """The index of one build directory: in which state each object saw its kernel headers and CONFIG_ symbols.
+    """The index of one output directory: the state that each kernel header and CONFIG_ symbol had when an object was
+    made from it.
 
-    `path` is where it is kept; `autoconf` the tree's generated autoconf.h, names in `.cmd` files are
-    relative to `cwd`; files that `is_own` are left to the build's graph. An entry of `_states` is a file in one
-    state; an object refers to the states that it was made from, so that an object left over from before a change
-    stays stale until it is made.
+    `path` is the file that keeps the index, `autoconf` the tree's generated autoconf.h. Names in `.cmd` files are
+    relative to `cwd`. Files for which `is_own` is true are nodes of SCons' graph, and are ignored here. An entry of
+    `_states` is a file in one state (modification time in ns, size in bytes). An object refers to the states that it
+    was made from, so that it stays stale until it is made again.
     """
 
     def __init__(self, path: Path, *, autoconf: Path, cwd: str, is_own: Callable[[str], bool]) -> None:
@@ -124,7 +127,8 @@ class Freshness:
         self._outdated: frozenset[int] | None = None
 
     def is_stale(self, object_file: str, cmd_path: str) -> bool:
-        """Whether something outside the build's graph changed since the object was made."""
+        """Whether a kernel header or CONFIG_ symbol of `object_file` changed since the object was made. True if its
+        headers are not known."""
         entry = self._objects.get(object_file)
         if entry is None or tuple(entry["record"]) != stamp(cmd_path):
             entry = self._adopt(object_file, cmd_path)
@@ -142,8 +146,8 @@ class Freshness:
         return False
 
     def changes(self, object_file: str, *, name: Callable[[str], str] = str) -> list[str]:
-        """What changed since a stale object was made, in words: kernel headers, which `name` gives names to, and
-        CONFIG_ symbols with their values. Empty where that is not known."""
+        """Sentences about the changes since a stale object was made: kernel headers, as `name` shows their paths, and
+        CONFIG_ symbols with both values. Empty if the changes are not known."""
         paths, symbols = self._changed(object_file)
         return [
             *(f"{name(path)} changed" for path in paths),
@@ -151,7 +155,7 @@ class Freshness:
         ]
 
     def why_stale(self, object_file: str) -> str:
-        """Why an object is stale, a sentence with the headers and CONFIG_ symbols that changed."""
+        """Why an object is stale: a sentence with up to three of the headers and CONFIG_ symbols that changed."""
         if object_file not in self._objects:
             return "its dependencies are not known"
         paths, symbols = self._changed(object_file)
@@ -160,7 +164,8 @@ class Freshness:
         return f"{shown} changed" if names else "its .cmd file changed"
 
     def _changed(self, object_file: str) -> tuple[list[str], list[tuple[str, str | None, str | None]]]:
-        """The headers that changed since an object was made, and the CONFIG_ symbols with both definitions."""
+        """The headers that changed since an object was made, and the CONFIG_ symbols that changed, each with its
+        definition then and now."""
         entry = self._objects.get(object_file)
         if entry is None:
             return [], []
@@ -181,9 +186,10 @@ class Freshness:
         return [path for path in self._paths(cmd_file) if self._is_own(path)]
 
     def note(self, object_file: str, cmd_path: str, cmd_file: CmdFile, *, began_ns: int) -> None:
-        """An object was made just now, as `cmd_file` says; `began_ns` is when its compiler started.
+        """Record that an object was made just now, from what `cmd_file` says; `began_ns` is when its compiler started.
 
-        A header written after that moment may have been read before it: then the next build looks again.
+        The compiler may have read the former content of a header that was written after that moment. The object is then
+        stale in the next build.
         """
         states, own = [], []
         for path in self._paths(cmd_file):
@@ -204,11 +210,11 @@ class Freshness:
         self._dirty = True
 
     def files(self) -> set[str]:
-        """The files outside the build's graph that any object was made from."""
+        """The files that objects were made from and that are not nodes of SCons' graph."""
         return {path for path, _, _ in self._states}
 
     def save(self) -> None:
-        """Write the index, if anything changed; states that no object refers to any more are left out."""
+        """Write the index if it changed, without states that no object refers to any more."""
         if not self._dirty:
             return
         used = sorted({number for entry in self._objects.values() for number in entry["states"]})
@@ -249,7 +255,7 @@ class Freshness:
         return self._outdated
 
     def _current_config(self, known: list[Any]) -> str:
-        # (of what is read now: it may change while the build runs)
+        # stamp before reading: autoconf.h may change while the build runs
         now = self._autoconf_stamp = stamp(self._autoconf)
         if known[:2] == [now[0], now[1]] and known[2] in self._configs:
             return str(known[2])
@@ -260,9 +266,9 @@ class Freshness:
         return name
 
     def _adopt(self, object_file: str, cmd_path: str) -> dict[str, Any] | None:
-        """Take an object that is not indexed (the index was lost) at its `.cmd` file's word: good if nothing that it
-        was made from came after it. A package's headers are older than the day they are installed: not when
-        they were written counts, but when they came here."""
+        """Add an object that the index does not have (the index was lost), by its `.cmd` file. Returns the entry, or
+        None if a file that it was made from is newer than the `.cmd` file. The status-change time decides, because a
+        package installs headers with an older modification time."""
         made = stamp(cmd_path)[0]
         if not 0 < _arrival(str(self._autoconf)) < made:
             return None
@@ -279,7 +285,7 @@ class Freshness:
 
 
 def _in_words(definition: str | None) -> str:
-    """A CONFIG_ symbol's definition in C as the configuration has it."""
+    """A CONFIG_ symbol's definition in C as .config writes it: `y` for 1, "not set" for none."""
     return {None: "not set", "1": "y"}.get(definition, str(definition))
 
 

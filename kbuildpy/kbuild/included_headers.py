@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A module's own headers: those of a `.cmd` file, and those that reading the sources finds.
+"""Finds the module's own headers that an object includes, in its `.cmd` file or in the sources.
 
-Kernel headers are `freshness`'s; a module's own few are nodes, as everywhere in SCons. Which ones an object includes
-stands in its record. Before there is one, the sources are searched for `#include`s, so that headers which SCons itself
-generates are there in time and a shared cache of objects is asked rightly.
+`freshness` handles kernel headers; the module's own headers are nodes of SCons' graph. The `.cmd` file of an object
+names them. Before it exists, the sources are searched for `#include`, so that SCons makes generated headers before the
+object, and finds the right object in a shared cache.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULT
 
 
 def own_headers(names: Iterable[str], *, cwd: str, is_own: Callable[[str], bool]) -> list[str]:
-    """Those of a record's headers (relative to `cwd`) that belong to the module, as absolute paths."""
+    """Those of `names` (headers in a `.cmd` file, relative to `cwd`) that belong to the module, as absolute paths."""
     found = []
     for name in names:
         path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
@@ -29,10 +29,11 @@ def own_headers(names: Iterable[str], *, cwd: str, is_own: Callable[[str], bool]
 def search_headers(
     source: str, folders: Sequence[str], *, exists: Callable[[str], bool], find: Callable[[str], str] = str
 ) -> list[str]:
-    """The headers that `source` may include from its own folder and from `folders`, found by reading; `find` says
-    which file the compiler finds at a path.
+    """The headers that `source` may include, also through other headers, from the folder of the including file and from
+    `folders`; absolute and sorted. `exists` says whether there is, or will be, a header at a path; `find` returns the
+    file that the compiler finds at a path.
 
-    Conditions are not looked at: a header too many costs a needless rebuild once, one too few a wrong build.
+    `#if` is ignored: a header too many costs one needless rebuild, a header too few makes a wrong build.
     """
     seen: dict[str, None] = {}
     waiting = [source]

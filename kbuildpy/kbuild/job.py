@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`Job`: one object that is to be made, as a value."""
+"""`Job`: an object to make, with the commands that make it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kbuildpy.kbuild.precompiled import Precompiled
 
 
 class StandIn(NamedTuple):
-    """A copy of a source, which tells the compiler that it has another name."""
+    """A copy of a source that the compiler reads in its place, with a `#line` directive that gives another name."""
 
     source: str
-    """The source."""
+    """The path of the source."""
     path: str
-    """The copy."""
+    """The path of the copy."""
     name: str
-    """The name that the copy says it has."""
+    """The file name in the `#line` directive."""
 
 
 @dataclass(frozen=True)
@@ -34,38 +34,38 @@ class Job:
     steps: tuple[BuildStep, ...]
     """Kbuild's commands for it, in their order."""
     layout: Layout
-    """Where files really are."""
+    """Maps nominal names to files."""
     cwd: str
-    """Where Kbuild runs the commands."""
+    """The directory in which Kbuild runs the commands."""
     env: Mapping[str, str] = field(repr=False)
-    """The environment that it gives them."""
+    """The environment that Kbuild gives to the commands."""
     outputs: tuple[str, ...] = ()
-    """Other nominal names in the commands that lie among the output."""
+    """Nominal names of other outputs that the commands name, which must be replaced too."""
     extra: tuple[str, ...] = ()
-    """Compiler options of ours, for the end of the command."""
+    """Compiler options that kbuildpy adds at the end of the command."""
     verbose: bool = False
-    """Show commands in full."""
+    """Print commands in full (V=1)."""
     whose: str = ""
-    """The kernel that messages are about, where others are built for as well."""
+    """The kernel that messages name, in a build for several kernels; "" in a build for one."""
     precompiled: Precompiled | None = field(default=None, repr=False, compare=False)
-    """The headers that its source begins with, compiled beforehand."""
+    """Finds precompiled headers for the source; None to compile without."""
     source: str = field(default="", compare=False)
-    """Where the source is, if not beside the object."""
+    """The path of the source; "" if it lies beside the object."""
     stand_in: StandIn | None = None
-    """What the compiler reads in place of the source."""
+    """The copy that the compiler reads in place of the source."""
     repeats: bool = False
     """The `.cmd` file names a header as often as the compiler does (`TreeAnswer.repeats_headers`)."""
     hear_objtool: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
-    """Called with what objtool says of the object."""
+    """Called with objtool's messages about the object."""
     check_line: str = field(default="", compare=False)
-    """What to say before the source is checked (sparse), if anything."""
+    """The line to print before the source is checked (sparse); "" for none."""
 
     @property
     def object_file(self) -> Path:
-        """Where the object goes."""
+        """The path of the object to write."""
         return Path(self.layout.actual(self.target))
 
     @property
     def cmd_path(self) -> Path:
-        """Where its `.cmd` file goes."""
+        """The path of the object's `.cmd` file."""
         return cmd_path_of(self.object_file)

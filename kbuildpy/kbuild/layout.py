@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the files of a plan really are.
+"""Maps the nominal names of a plan to files.
 
-Kbuild's names are nominal: they lie beside the sources. Output goes to a directory of its own, so every name
-of an output that stands in a command is replaced before the command runs. Inputs stay where they are.
+A nominal name is the one that Kbuild gives to a file; outputs then lie beside the sources. kbuildpy writes output to a
+directory of its own, so it replaces the names of outputs in a command before the command runs. Names of inputs stay.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kbuildpy.kbuild.overlay import Overlay
 
 # What Kbuild's commands write beside an object, after its stem.
 _BESIDE = r"\.(?:o|mod|symtypes|symref|usyms|gendwarfksyms\.o|dwo|gcno|ver)"
-# Other forms of a source, which lie beside its object.
+# Suffixes of the other forms of a source, which Kbuild writes beside the object.
 _FORM = re.compile(r"\.(?:i|s|lst|ll|symtypes)$")
 _BEFORE = r"(?<![^\s=,'\"@>(;:])"
 
@@ -28,13 +28,13 @@ class Layout:
     directory: str
     """The module directory that the user named."""
     evaluated: str
-    """The directory that Kbuild was asked about: the same, or a copy, which the Kbuild file's own rules write into."""
+    """The directory that Kbuild was asked about: `directory`, or a copy for the Kbuild file's own rules to write in."""
     out: str
-    """Where output goes."""
+    """The output directory."""
     cwd: str
-    """Where Kbuild runs commands for `evaluated`."""
+    """The directory in which Kbuild runs commands for `evaluated`."""
     overlay: Overlay | None = None
-    """Commands run below it, if there is one."""
+    """The overlay below which commands run; None for none."""
 
     def absolute(self, name: str) -> str:
         """The nominal file that `name` means, as an absolute path in `evaluated`."""
@@ -45,41 +45,42 @@ class Layout:
         return self.overlay.find(path) if self.overlay else path
 
     def relative(self, name: str) -> str:
-        """`name` below the module directory; a name outside of it is folded in, `..` becoming `_up`."""
+        """`name` as a path below the module directory; for a file outside of it, `_up` replaces each `..`."""
         path = os.path.relpath(self.absolute(name), self.evaluated)
         return path.replace("../", "_up/") if path.startswith("../") else path
 
     def actual(self, name: str) -> str:
-        """Where the output that Kbuild calls `name` goes."""
+        """The path of the output whose nominal name is `name`."""
         return f"{self.out}/{self.relative(name)}"
 
     def nominal(self, text: str) -> str:
-        """`text` (a name, or a whole modules.order) as Kbuild would write it for the user's directory."""
+        """`text` (a name, or the text of a modules.order) with the user's directory in place of its copy."""
         if self.evaluated == self.directory:
             return text
         return text.replace(self.evaluated, self.directory)
 
     @property
     def renames(self) -> tuple[str, str] | None:
-        """The path of the copy and the path of the user's directory, for messages of programs that work in a copy."""
+        """The path of the copy, and the path of the user's directory that replaces it in messages of programs that work
+        in the copy. None where there is no copy."""
         return None if self.evaluated in (self.directory, self.out) else (self.evaluated, self.directory)
 
     def relocate(self, command: str, outputs: Iterable[str]) -> str:
-        """`command` with each of `outputs` (nominal objects, or other forms of a source), and what Kbuild writes beside
-        them, moved to `out`."""
+        """`command` with the paths in `out` for `outputs` (nominal names of objects, or of other forms of a source) and
+        for the files that Kbuild writes beside them."""
         for name in outputs:
             command = self._move(command, name)
         return command
 
     def prefix_map(self) -> tuple[str, ...]:
-        """Compiler options that make `evaluated` look like `directory` in debug information; compilers do not record
-        them there."""
+        """Compiler options that replace `evaluated` by `directory` in debug information. Compilers do not record these
+        options there."""
         if self.evaluated == self.directory:
             return ()
         return (f"-ffile-prefix-map={self.evaluated}={self.directory}",)
 
     def out_prefix_map(self) -> tuple[str, ...]:
-        """The same for sources that lie among the output (`.mod.c`)."""
+        """Compiler options that replace `out` by `directory` in debug information, for sources in `out` (`.mod.c`)."""
         return (f"-fdebug-prefix-map={self.out}={self.directory}",)
 
     def _move(self, command: str, name: str) -> str:
@@ -89,7 +90,7 @@ class Layout:
         beside = f"(?:\\.o|{re.escape(form[0])})" if form else _BESIDE
         there = os.path.dirname(self.actual(name))  # noqa: PTH120
         prefix = f"{re.escape(folder)}/" if folder else r"(?:\./)?"
-        # (Up to 5.18 CRCs came into an object by way of `.tmp_NAME.ver` and `.tmp_NAME.o`.)
+        # Up to 5.18 Kbuild writes `.tmp_NAME.ver` and `.tmp_NAME.o` to add CRCs to an object.
         hidden = f"{_BEFORE}{prefix}\\.(tmp_)?{re.escape(stem)}(?={beside})"
         depfile = f"{_BEFORE}{prefix}\\.{re.escape(stem.replace(',', '_'))}(?={beside}\\.d)"
         plain = f"{_BEFORE}{prefix}{re.escape(stem)}(?={beside}(?![\\w.-]))"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Calls of the C library, for `namespace`. They are looked up at import: between fork and exec is no place for that."""
+"""Functions of the C library, for `namespace`. They are loaded at import, because loading between fork and exec can
+deadlock."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One build at a time in one output directory: a second one waits, and prints for which process.
+"""Lets one build at a time use an output directory: a second one waits, and prints the process that it waits for.
 
-A record lock of fcntl(2) is used: it ends with its process, the kernel knows which process holds it, and two processes
-that wait for each other get an error.
+The lock is a record lock of fcntl(2): the kernel releases it when the process ends, says which process holds it, and
+reports an error to one of two processes that wait for each other.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ _held: dict[str, int] = {}
 
 
 def lock_output(out: Path, *, create: bool = True) -> None:
-    """Keep other builds out of `out` until this process ends; waits for one that is at work there.
+    """Lock the output directory `out` until this process ends; waits while another build holds the lock.
 
-    Where nothing is built yet, this is noted only with `create`. Where files cannot be locked (some network file
-    systems), or `out` cannot be written, nothing is done. Raises `KbuildError` where that one waits for this process.
+    If `out` has no output yet, it is created and locked only with `create`. Does nothing where files cannot be locked
+    (some network file systems) or `out` cannot be written. Raises `KbuildError` where the other build waits for this
+    process (a deadlock).
     """
     path = out / ".kbuildpy" / "lock"
     if str(path) in _held or not (create or path.parent.is_dir()):
@@ -39,7 +40,7 @@ def lock_output(out: Path, *, create: bool = True) -> None:
             with ExitStack() as stack:
                 stack.callback(os.close, descriptor)
                 _wait_for(descriptor, out)
-                # (the one that was waited for may have removed the output, and this file)
+                # the build that held the lock may have removed the output with the locked file: open the new one
                 if _is_there(descriptor, path):
                     stack.pop_all()
                     break
@@ -55,7 +56,7 @@ def lock_output(out: Path, *, create: bool = True) -> None:
 def _wait_for(descriptor: int, out: Path) -> None:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # (EACCES: fcntl(2) allows systems to say that, too)
+    except (BlockingIOError, PermissionError):  # fcntl(2) allows EACCES for a held lock as well as EAGAIN
         complain(f"kbuildpy: {printable(str(out))}: {_holder(descriptor)} builds there: waiting for its end")
         fcntl.lockf(descriptor, fcntl.LOCK_EX)
 

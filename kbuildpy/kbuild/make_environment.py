@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The environment in which GNU make is asked.
+"""The environment in which GNU make runs, and the part of it that belongs into a cache's key.
 
-GNU make turns every environment variable into a makefile variable, so an answer depends on the whole environment; only
-names that certainly say nothing to a build are left out of a cache's key.
+GNU make turns every environment variable into a makefile variable, so an answer depends on the whole environment. A
+cache's key leaves out only variables that no build reads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-# Where a terminal, a session or a shell is, says nothing about a build. (PWD: set by us for every program.)
+# Variables about the terminal, the session or the shell do not change a build. PWD is among them because
+# `base_environment` sets it.
 _SESSION_VARIABLES = re.compile(
     r"^(_|PWD|OLDPWD|SHLVL|TERM|TERM_.*|COLORTERM|COLUMNS|LINES|DISPLAY|WAYLAND_DISPLAY|WINDOWID|XAUTHORITY"
     r"|SSH_.*|TMUX.*|STY|LS_COLORS|HISTFILE|HISTSIZE|PS1|PS2|PROMPT_COMMAND|LESS.*|PAGER|EDITOR|VISUAL|MAIL"
@@ -18,9 +19,9 @@ _SESSION_VARIABLES = re.compile(
     r"|KBUILD_SIGN_PIN|PYTEST_CURRENT_TEST|VIRTUAL_ENV_PROMPT|MAKELEVEL|MFLAGS|MAKEFLAGS|MAKEOVERRIDES|GNUMAKEFLAGS)$"
 )
 
-# What Kbuild never expects in its environment: a surrounding make's own state, and the loop guard of the
-# top Makefile (a build started from inside a kernel build would take itself for its own sub-make). And a passphrase,
-# which no answer depends on.
+# A surrounding make's state must not reach Kbuild, nor the loop guard of the top Makefile (sub_make_done): inside a
+# kernel build, the top Makefile would run as if it were its own sub-make. The passphrase is removed because no answer
+# depends on it.
 _NEVER_PASSED = (
     *("MAKELEVEL", "MFLAGS", "MAKEFLAGS", "MAKEOVERRIDES", "GNUMAKEFLAGS", "sub_make_done"),
     "KBUILD_SIGN_PIN",
@@ -28,7 +29,7 @@ _NEVER_PASSED = (
 
 
 def base_environment(environ: Mapping[str, str], directory: str) -> dict[str, str]:
-    """`environ` without a surrounding make's state, with PWD naming `directory`."""
+    """`environ` without a surrounding make's state and without the passphrase; PWD is `directory`."""
     env = {name: value for name, value in environ.items() if name not in _NEVER_PASSED}
     env["PWD"] = directory
     env.pop("OLDPWD", None)
@@ -36,8 +37,8 @@ def base_environment(environ: Mapping[str, str], directory: str) -> dict[str, st
 
 
 def asks_anew(variables: Mapping[str, str], environ: Mapping[str, str]) -> bool:
-    """Whether the value of one of make's `variables`, or of one in `environ`, asks the shell or the file system when
-    make expands it: then an answer can change while nothing that it was made from does."""
+    """Whether make, when it expands the value of one of `variables` or of one in `environ`, asks the shell or the file
+    system. Then an answer can change although no file that it depends on changes."""
     values = [*variables.values(), *(value for _, value in environment_key(environ))]
     return any("$" in value and _ASKS.search(value) for value in values)
 
@@ -46,5 +47,5 @@ _ASKS = re.compile(r"\$[({]\s*(shell|wildcard|realpath|file)\b")
 
 
 def environment_key(environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What of `environ` an answer may depend on, sorted."""
+    """The variables of `environ` that an answer may depend on, as sorted pairs of name and value."""
     return sorted((name, value) for name, value in environ.items() if not _SESSION_VARIABLES.match(name))

@@ -21,8 +21,8 @@ _OBJECT = re.compile(r" -c -o (\S+)")
 
 
 def make_form(job: Job, step: BuildStep) -> None:
-    """Run `step` of `job`, and let the file have the names that it has under make; the compiler's depfile is left
-    beside it. Raises `CommandError` when a program fails."""
+    """Run `step` of `job`, and replace names in the file that it writes by those that make's would have; the compiler's
+    depfile stays beside the file. Raises `CommandError` when a program fails."""
     if step.rule == "cc_lst_c":
         _make_listing(job, step)
     else:
@@ -33,9 +33,10 @@ def make_form(job: Job, step: BuildStep) -> None:
 
 
 def _make_listing(job: Job, step: BuildStep) -> None:
-    """Compile the object aside, and let the listing begin with the name that Kbuild gives it (objdump does).
+    """Make a listing: compile an object to another folder, run objdump, and put Kbuild's name of the object into the
+    listing's first line.
 
-    Kbuild's name (`$*.o`) is relative to where it runs: make leaves that object in the kernel tree.
+    Kbuild's name (`$*.o`) is relative to the directory it runs in, so that make writes that object in the kernel tree.
     """
     layout = job.layout
     aside = replace(job, layout=replace(layout, out=f"{layout.out}/.kbuildpy/listings"))

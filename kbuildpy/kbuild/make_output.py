@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads what the makefiles in `mk/` print: records, environments, and the errors of make itself.
+"""Reads what the makefiles in `mk/` print: records, environments, and make's errors.
 
 A record is a block of `KEY VALUE` lines that ends with the line `end` (`mk/record.mk`).
 """
@@ -13,24 +13,24 @@ from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
 
-# Where the makefiles of ours are (they ship beside this file).
+# The folder of kbuildpy's own makefiles, which are installed beside this file.
 MAKEFILES = Path(__file__).resolve().parent / "mk"
 
 
 class Makefiles(NamedTuple):
-    """The makefiles of ours that make is started with: themselves, or copies that do more (`kbuildpy.origins`)."""
+    """The makefiles that make is started with: those in `mk/`, or extended copies (`kbuildpy.origins`)."""
 
     folder: Path = MAKEFILES
     """The folder of `tree.mk` and `directory.mk`."""
     environment: Mapping[str, str] = MappingProxyType({})
-    """What they need in the environment besides."""
+    """Additional environment variables that they need."""
 
 
 OURS = Makefiles()
 
 
 def read_records(text: str) -> Iterator[dict[str, str]]:
-    """Each block as a dictionary; a key that stands alone has an empty value."""
+    """Each record of `text` as a dictionary; a key without a value has the value ""."""
     record: dict[str, str] = {}
     for line in text.splitlines():
         if line == "end":
@@ -42,7 +42,8 @@ def read_records(text: str) -> Iterator[dict[str, str]]:
 
 
 def environment_difference(before: Mapping[str, str], exported: bytes) -> dict[str, str | None]:
-    """What make changed in the environment `before`; a recipe's `env -0` printed `exported` (None: taken away)."""
+    """The variables that make changed in the environment `before`: their values for recipes, None for a removed one.
+    `exported` is the environment of a recipe, as `env -0` prints it."""
     after = dict(entry.split("=", 1) for entry in exported.decode(errors="surrogateescape").split("\0") if "=" in entry)
     skip = {"_", "PWD", "OLDPWD", "SHLVL", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "MAKE_TERMOUT", "MAKE_TERMERR"}
     changed: dict[str, str | None] = {
@@ -55,6 +56,6 @@ def environment_difference(before: Mapping[str, str], exported: bytes) -> dict[s
 
 
 def make_failed(what: str, stderr: str, *, hint: str = "") -> KbuildError:
-    """The error for a make that failed: its own message (with file and line) is the news."""
+    """The error for a make that failed: `what`, and make's own message, which has file and line."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     return KbuildError(f"{what}:\n" + "\n".join(lines) if lines else what, hint=hint)

@@ -24,7 +24,8 @@ _NO_SOURCE = re.compile(r"No rule to make target '(.*)\.o', needed by")
 
 
 def make_plan(question: DirectoryQuestion, overlay: Overlay | None, *, makefiles: Makefiles = OURS) -> Plan:
-    """The plan for the directory, as `ask_directory` has it, but not remembered. make is started with `makefiles`."""
+    """Run make with `makefiles` for the plan of the directory; nothing is cached. Returns and raises as
+    `ask_directory`."""
     answer, directory, kbuild_file = question.answer, question.directory, question.kbuild_file
     cwd = answer.working_directory(str(directory))
     begin = entry(overlay, cwd) if overlay else None
@@ -70,7 +71,7 @@ def make_plan(question: DirectoryQuestion, overlay: Overlay | None, *, makefiles
 
 
 def _knows_singles_by_variable(answer: TreeAnswer) -> bool:
-    """Whether the tree's Makefile.build takes single targets from a variable, as up to 5.19, and not as goals."""
+    """Whether the tree's Makefile.build reads single targets from KBUILD_SINGLE_TARGETS (up to 5.19), not goals."""
     makefile = answer.tree.source / "scripts/Makefile.build"
     return b"KBUILD_SINGLE_TARGETS" in makefile.read_bytes()
 

@@ -22,7 +22,7 @@ from kbuildpy.run import run
 def make_tree_answer(
     tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str], *, btf_threads: bool
 ) -> TreeAnswer:
-    """The answer of `tree`, as `ask_tree` has it, but not remembered."""
+    """Run make for the answer of `tree`. Returns and raises as `ask_tree`; keeps no cache."""
     output = run_tree_make(tree, variables, environ, btf_threads=btf_threads)
     answer = parse_tree_answer(tree, output, variables=variables, repeats_headers=_repeats_headers(tree))
     return answer if btf_threads else without_btf_threads(answer)
@@ -36,9 +36,9 @@ def run_tree_make(
     btf_threads: bool = False,
     makefiles: Makefiles = OURS,
 ) -> TreeOutput:
-    """What make prints for `tree.mk` of `makefiles`.
+    """Run make over `tree.mk` of `makefiles`; returns what it printed.
 
-    Raises `KbuildError` with make's message where it fails.
+    Raises `KbuildError` with make's message where make fails, `CommandError` for a missing compiler.
     """
     in_directory = builds_in_directory(tree)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
@@ -76,8 +76,8 @@ def run_tree_make(
 
 
 def _repeats_headers(tree: KernelTree) -> bool:
-    """Whether the tree's fixdep writes down a header twice that a depfile has twice; where it cannot run (it is another
-    machine's) the version tells."""
+    """Whether the tree's fixdep writes a header twice that a depfile names twice. If fixdep cannot run (it may be for
+    another architecture), the kernel's version decides."""
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         for name, text in (("x.d", "x.o: x.c x.h x.h\n"), ("x.c", ""), ("x.h", "")):
             Path(scratch, name).write_text(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every `modules.order` that Kbuild writes, and the order that it gives to modules.
+"""The text of each `modules.order` that Kbuild writes, and the order of modules in it.
 
 The counterparts are cmd_modules_order (cmd_gen_order) of scripts/Makefile.build.
 """
@@ -17,8 +17,8 @@ _LINE = re.compile(r"(?<!\S)(echo|cat)\s+([^\s;]+)")
 
 
 def order_files(by_target: Mapping[str, Sequence[Mapping[str, str]]], top: str) -> tuple[tuple[str, str], ...]:
-    """Every modules.order with its text, as the recipes among the records `by_target` would write it; `top`, the module
-    directory's own, first."""
+    """Each modules.order (its name and its text) that the recipes in the records `by_target` would write; `top`, the
+    module directory's own, comes first."""
 
     @functools.cache
     def lines(target: str) -> tuple[str, ...]:
@@ -34,9 +34,9 @@ def order_files(by_target: Mapping[str, Sequence[Mapping[str, str]]], top: str) 
 
 
 def in_order(targets: Iterable[str], order: str) -> list[str]:
-    """Module objects as the text of modules.order has them, which modpost reads.
+    """The module objects `targets` in the order of `order`, the text of the modules.order that modpost reads.
 
-    A subdirectory's stand where Kbuild descends to it, not after the directory's own.
+    The modules of a subdirectory come where Kbuild descends into it, not after the directory's own.
     """
     names = dict.fromkeys(PurePath(name).with_suffix("") for name in order.split("\n") if name)
     place = {name: number for number, name in enumerate(names)}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lets processes write in a module directory while nothing is written among the sources.
+"""Lets processes write in a module directory without changing it: they run below an overlay mounted over it.
 
-In a mount namespace of its own, and where we are not root in a user namespace, too, an overlay lies over the
-directory. (Documentation/filesystems/overlayfs.rst, mount_namespaces(7), user_namespaces(7).)
+The overlay is mounted in a new mount namespace, and for a user who is not root in a new user namespace too. Sources:
+Documentation/filesystems/overlayfs.rst, mount_namespaces(7), user_namespaces(7).
 """
 
 from __future__ import annotations
@@ -30,32 +30,34 @@ _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 
 
 class OverlayRefused(Exception):
-    """The system refuses an overlay over a directory; the message has the reason."""
+    """The system refuses an overlay over a directory; the message says why."""
 
 
 class Namespace(NamedTuple):
-    """Open descriptors of a mount namespace, and of the user namespace that it belongs to if that is not ours."""
+    """Open file descriptors of the namespaces in which an overlay is mounted."""
 
     user: int | None
+    """The user namespace; None for that of this process."""
     mount: int
+    """The mount namespace."""
 
 
 def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
-    """A function for a new process, to be called before it becomes another program: it enters the namespace of
-    `overlay`, in the folder `cwd`. Raises `OverlayRefused`."""
+    """A function for a new process to call before it executes a program: the process enters the namespace of `overlay`
+    and changes to the folder `cwd`. Mounts the overlay if it is not mounted yet. Raises `OverlayRefused`."""
     forget_folders(overlay)
     if overlay not in _namespaces:
         _namespaces[overlay] = _begin(overlay)
     namespace = _namespaces[overlay]
     if isinstance(namespace, OverlayRefused):
         raise namespace
-    # What is killed with us, SIGTERM tells to end: make hands that on to the recipes, which else would go on writing.
+    # If this process is killed, make gets SIGTERM and passes it to its recipes, which would otherwise go on writing.
     libc = _libc()
     return partial(_enter, libc, namespace, cwd, partial(libc.end_with, os.getpid(), signal.SIGTERM))
 
 
 def leave(overlay: Overlay) -> None:
-    """End `overlay`, in which nothing was written, and remove its folders."""
+    """Unmount `overlay` (close its namespaces) and remove its folders. For an overlay in which nothing was written."""
     forget_folders(overlay)
     namespace = _namespaces.pop(overlay, None)
     if isinstance(namespace, Namespace):
@@ -93,7 +95,8 @@ def _mount(overlay: Overlay) -> Namespace | OverlayRefused:
 
 
 def _mount_in_thread(overlay: Overlay) -> Namespace | None:
-    """The mount namespace of a thread that ends at once, for root: a process would take 8 ms to begin and to end."""
+    """Mount the overlay in the mount namespace of a thread that then ends; None if that fails. Only for root, to save
+    the 8 ms that a process takes to start and to end."""
     libc = _libc()
     found: list[Namespace] = []
 
@@ -113,7 +116,7 @@ def _mount_in_process(overlay: Overlay) -> Namespace | OverlayRefused:
     libc = _libc()
     reading, writing = os.pipe()
     try:
-        # (A namespace lasts as long as a descriptor of it: the process in which it begins need not stay.)
+        # The process may end: an open descriptor keeps a namespace alive.
         process = subprocess.Popen(
             ["cat"],
             stdin=subprocess.PIPE,
@@ -135,8 +138,8 @@ def _mount_in_process(overlay: Overlay) -> Namespace | OverlayRefused:
 
 
 def _leave_namespaces(libc: Any, overlay: Overlay, report: int) -> None:
-    """In a new process: leave the namespaces for new ones, and mount the overlay; tells `report` which are new, or
-    what went wrong."""
+    """In a new process: enter new namespaces and mount the overlay. Writes the kinds of the new namespaces, or the
+    error, to the descriptor `report`. Raises OSError."""
     try:
         user, group = os.geteuid(), os.getegid()
         own_user = user != 0 or libc.unshare(_CLONE_NEWNS) != 0
@@ -154,9 +157,9 @@ def _leave_namespaces(libc: Any, overlay: Overlay, report: int) -> None:
 
 
 def _lay_over(libc: Any, overlay: Overlay, *, own_user: bool) -> None:
-    """In a mount namespace of its own: mount the overlay. Raises OSError."""
+    """Mount the overlay; the calling thread must be in a new mount namespace. Raises OSError."""
     _check(libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None), "mount")
-    # Names in mount's options would have to be quoted; descriptors have none. (They must be of this namespace.)
+    # Paths in mount's options would need escaping; paths of descriptors do not. They must be opened in this namespace.
     descriptors: list[int] = []
     try:
         for path in (overlay.directory, overlay.upper, f"{overlay.place}/work", overlay.out):
@@ -166,7 +169,7 @@ def _lay_over(libc: Any, overlay: Overlay, *, own_user: bool) -> None:
         target = os.fsencode(overlay.directory)
         _check(libc.mount(b"overlay", target, b"overlay", 0, options.encode()), "mount overlay")
         with suppress(OSError):
-            os.chmod(f"{work}/work", 0o700)  # noqa: PTH101 - else only root could remove it
+            os.chmod(f"{work}/work", 0o700)  # noqa: PTH101 - the kernel makes it 0o000: only root could remove it
         if overlay.out.startswith(f"{overlay.directory}/"):
             beneath = os.fsencode(overlay.out)
             _check(libc.mount(out.encode(), beneath, None, _MS_BIND | _MS_REC, None), "mount the output")
@@ -180,7 +183,7 @@ def _enter(libc: Any, namespace: Namespace, cwd: str, end_with_us: Callable[[], 
         if descriptor is not None:
             _check(libc.setns(descriptor, 0), "setns")
     os.chdir(cwd)
-    # (last: entering a user namespace clears the signal of prctl(PR_SET_PDEATHSIG))
+    # last, because entering a user namespace clears the signal of prctl(PR_SET_PDEATHSIG)
     end_with_us()
 
 
@@ -192,14 +195,14 @@ def _check(result: int, what: str) -> None:
 
 @functools.cache
 def _libc() -> ModuleType:
-    """Calls of the C library."""
-    from kbuildpy.kbuild import libc  # (ctypes: not for builds that have nothing to run)
+    """The functions of the C library."""
+    from kbuildpy.kbuild import libc  # gate: ctypes is slow to import, not needed by a build that runs no command
 
     return libc
 
 
 def _mounts_below(overlay: Overlay) -> list[str]:
-    """Other file systems below the directory: an overlay does not show their files."""
+    """The mount points below the directory: an overlay does not show the files of other file systems."""
     found = []
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split()[4])
@@ -209,8 +212,8 @@ def _mounts_below(overlay: Overlay) -> list[str]:
 
 
 def _own_folders(overlay: Overlay) -> None:
-    """Give folders of another owner a counterpart of our own: the kernel can make none for an owner that the user
-    namespace does not know (EOVERFLOW), and then nothing could be written there."""
+    """Create, in the upper folder, a counterpart of each folder that belongs to another user. The kernel cannot create
+    one for an owner that the user namespace does not map (EOVERFLOW), so that writing in the folder would fail."""
     own = (os.geteuid(), os.getegid())
     for folder, names, _ in os.walk(overlay.directory):
         below = folder[len(overlay.directory) :]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where names lead in an overlay over a module directory (Documentation/filesystems/overlayfs.rst).
+"""Resolves paths in an overlay over a module directory (Documentation/filesystems/overlayfs.rst).
 
-Processes below an overlay (`namespace`) find the directory at its own path, with its links and neighbours; what they
-write goes to a folder of the output (`overlay_files`). Here it is found from outside what they find.
+Processes below an overlay (`namespace`) see the directory at its own path, with its links and neighbours; the files
+that they write go to a folder of the output (`overlay_files`). The functions here give a process outside of the overlay
+the files that those processes see.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ class Overlay:
     place: str
     """The folder of the output that holds the overlay's files."""
     out: str
-    """Where output goes; that is not covered, also where it is below `directory`."""
+    """The output directory. The overlay does not cover it, even if it is below `directory`."""
 
     @property
     def upper(self) -> str:
-        """The folder that files are written to."""
+        """The folder that holds the files written in the overlay."""
         return f"{self.place}/upper"
 
     def find(self, path: str) -> str:
-        """The file that processes in the overlay find at `path` (absolute)."""
+        """The file that processes in the overlay see at `path` (absolute)."""
         folder, _, name = path.rpartition("/")
         place, written = self._resolved(folder)
         place = f"{place}/{name}"
@@ -43,7 +44,7 @@ class Overlay:
         return place if written else path
 
     def folders(self, path: str) -> list[str]:
-        """The folders whose files processes in the overlay find in the folder `path` (absolute)."""
+        """The folders, one or two, whose files processes in the overlay see in the folder `path` (absolute)."""
         place, written = self._resolved(path)
         found = [place if written else path]
         return [*found, self._over(place)] if self._covers(place) else found
@@ -56,8 +57,9 @@ class Overlay:
         return known[folder]
 
     def _resolve(self, path: str) -> tuple[str, bool]:
-        """Where `path` leads in the overlay, in names without links; and whether a file or link that was written there
-        decides that. Such a link may lead to files of either folder, which the kernel would not see from outside."""
+        """The path without symbolic links that `path` leads to in the overlay, and whether a file or link written there
+        decides it. A link written there may lead to a file of either folder; outside the overlay the kernel would not
+        resolve it so."""
         place, written, links = "/", False, 0
         rest = path.split("/")[::-1]
         while rest:
@@ -90,14 +92,14 @@ class Overlay:
 
 
 def find_in(overlay: Overlay | None, path: str) -> str:
-    """The file that processes in `overlay`, if there is one, find at `path` (absolute)."""
+    """The file that processes in `overlay` see at `path` (absolute); `path` itself without an overlay."""
     return overlay.find(path) if overlay else path
 
 
 def forget_folders(overlay: Overlay) -> None:
-    """Forget where folders lead in `overlay`, because files may have been written there."""
+    """Forget the resolved folders of `overlay`: files and links may have been written there since."""
     _folders.pop(overlay, None)
 
 
 _folders: dict[Overlay, dict[str, tuple[str, bool]]] = {}
-"""Where folders lead in each overlay (`Overlay._resolved`)."""
+"""The resolved folders of each overlay (`Overlay._resolved`)."""

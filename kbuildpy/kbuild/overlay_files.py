@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The files that were written in an overlay over a module directory, from one build to the next."""
+"""Keeps track of the files that were written in an overlay over a module directory, from one build to the next."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from kbuildpy.kbuild.overlay import Overlay, forget_folders
 from kbuildpy.kbuild.stamps import stamp
 from kbuildpy.kernel.cache import read_json, write_json
 
-# Files of a version control system in the overlay must not hide its later ones among the sources.
+# Folders of version control systems: their files in the overlay must not hide newer ones of the module directory.
 VERSION_CONTROL = frozenset({".git", ".hg", ".svn"})
 
 
 def written_files(overlay: Overlay) -> dict[str, list[int]]:
-    """The files that were written in `overlay`, below the directory: the state of each here and among the sources.
+    """The files that were written in `overlay`, by their path below the directory: modification time (ns) and size
+    (bytes) of the file in the overlay, then of the file that it hides (zeros for none).
 
-    A file that was removed there counts, too; files of a version control system do not.
+    The mark of a removed file (whiteout) counts as a file; files of a version control system are left out.
     """
     found = {}
     for name in _names(overlay.upper):
@@ -31,7 +32,7 @@ def written_files(overlay: Overlay) -> dict[str, list[int]]:
 
 
 def keep(overlay: Overlay) -> dict[str, list[int]]:
-    """Note that the files that were written in `overlay` until now are whole; returns their states."""
+    """Note that the files written in `overlay` so far are complete; returns `written_files`."""
     forget_folders(overlay)
     files = written_files(overlay)
     if (read_json(_note(overlay)) or {}) != files:
@@ -40,7 +41,8 @@ def keep(overlay: Overlay) -> dict[str, list[int]]:
 
 
 def forget_outdated(overlay: Overlay) -> None:
-    """Before `overlay` is used: remove files that a killed run wrote, or that hide a source that changed since."""
+    """Remove files from `overlay` that a killed run wrote, or that hide a source that changed since. Must be called
+    before the overlay is used."""
     forget_folders(overlay)
     value = read_json(_note(overlay))
     noted: Mapping[str, Any] = value if isinstance(value, dict) else {}
@@ -51,7 +53,8 @@ def forget_outdated(overlay: Overlay) -> None:
 
 
 def make_removable(overlay: Overlay) -> None:
-    """Remove marks of removed files, and pipes, from the folders of `overlay`: no tool that cleans expects them."""
+    """Remove marks of removed files (whiteouts) and pipes from the folders of `overlay`, because tools that clean the
+    output do not expect them."""
     for folder, _, files in os.walk(overlay.place):
         for path in (Path(folder, name) for name in files):
             if not stat.S_ISREG(path.lstat().st_mode) and not path.is_symlink():

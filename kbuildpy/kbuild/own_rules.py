@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lets make carry out the rules of a Kbuild file's own: generated sources, host programs, `always-y`.
+"""Lets make carry out the Kbuild file's own rules: generated sources, host programs, `always-y`.
 
 Such rules write beside the sources, and only make can carry them out (`mk/generate.mk`). They run below an overlay of
-the module directory; where the system allows none, in a copy of it (`source_copy`). `evaluation` chooses.
+the module directory; where the system refuses one, in a copy of it (`source_copy`). `evaluation` chooses.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class MakeKilledError(KbuildError):
 def make_sources(
     answer: TreeAnswer, plan: Plan, out: Path, *, environ: Mapping[str, str], jobs: int
 ) -> tuple[Path, str]:
-    """Bring the copy of the directory that `plan` is for up to date and let make carry out its own rules there; the
-    copy, and what make printed.
+    """Update the copy in `out` of the directory that `plan` is for, and let make carry out the Kbuild file's own rules
+    there, in up to `jobs` processes. Returns the path of the copy, and what make printed.
 
-    Raises `KbuildError` with make's message when a rule fails.
+    Raises `KbuildError` with make's message when a rule fails, `MakeKilledError` when a signal ends make.
     """
     state = out / ".kbuildpy"
     marker = state / "making"
     if marker.exists():
-        # A killed make leaves half-written files that look made.
+        # A killed make leaves incomplete files that make would take for finished ones.
         shutil.rmtree(state / "sources", ignore_errors=True)
         (state / "sources.json").unlink(missing_ok=True)
     state.mkdir(parents=True, exist_ok=True)
@@ -63,12 +63,11 @@ def run_own_rules(
     jobs: int,
     overlay: Overlay | None = None,
 ) -> str:
-    """Let make carry out in `copy` (which may be the directory itself, below `overlay`) the own rules of the Kbuild
-    file that `plan` is for; what it printed.
+    """Let make carry out in `copy` (the directory itself, if there is an `overlay`) the own rules of the Kbuild file
+    that `plan` is for. Returns make's output, with the path of the user's directory in place of that of the copy.
 
-    Raises `KbuildError` with make's message when one of them fails (make has then removed what it was making, as
-    Kbuild's .DELETE_ON_ERROR has it), `MakeKilledError`, and `OverlayRefused`. The output names the user's
-    directory.
+    Raises `KbuildError` with make's message when a rule fails (make has then removed the rule's target, because of
+    Kbuild's .DELETE_ON_ERROR), `MakeKilledError`, and `OverlayRefused`.
     """
     cwd = answer.working_directory(str(copy))
     begin = entry(overlay, cwd) if overlay else None
@@ -79,7 +78,7 @@ def run_own_rules(
         "KBUILDPY_NEEDED": " ".join(plan.needed).replace(plan.directory, str(copy)),
     }
     if overlay is None:
-        # Objects that make compiles must name the user's directory as well.
+        # The debug information of objects that make compiles must name the user's directory, not the copy.
         env["KBUILD_CPPFLAGS"] = f"{env.get('KBUILD_CPPFLAGS', '')} -ffile-prefix-map={copy}={plan.directory}"
     obj = "." if answer.in_directory else str(copy)
     argv = ["make", f"-j{jobs}", "-f", str(MAKEFILES / "generate.mk"), f"obj={obj}"]

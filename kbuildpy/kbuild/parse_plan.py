@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what make printed for `mk/directory.mk` to a `Plan`."""
+"""Turns what make printed for `mk/directory.mk` into a `Plan`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from kbuildpy.kbuild.plan import BuildStep, ModulePlan, ObjectPlan, Plan, step_o
 from kbuildpy.kbuild.rules import AFTER_COMPILE_RULES, COMPILE_RULES, LINK_RULES, NATIVE_RULES, SINGLE_RULES
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 
-# A Kbuild file that asks the shell or the file system can change its mind without changing its text: by functions, by
-# an include of what need not be there, or of all files of a pattern.
+# Text of a Kbuild file that asks the shell or the file system, so that the plan can change while the text does not:
+# functions, `!=`, an include of a file that may be missing, an include of a pattern.
 _ASKS = re.compile(
     rb"\$[({]\s*(shell|wildcard|realpath|file)\b|!="
     rb"|(^|\$[({]\s*eval\b)\s*(-include|sinclude)\b|^\s*include\b[^\n]*[*?[]",
@@ -31,24 +31,24 @@ _WORD_ENDS = re.compile(r"[\s'\";,=()<>|&`]+")
 
 @dataclass(frozen=True)
 class DirectoryOutput:
-    """What make printed for `mk/directory.mk`, and where it was asked."""
+    """What make printed for `mk/directory.mk`, and where make ran."""
 
     directory: Path
     """The module directory."""
     cwd: str
-    """Where make ran."""
+    """The directory in which make ran."""
     obj: str
-    """The directory as Kbuild names it there, as `obj` of scripts/Makefile.build."""
+    """The directory as Kbuild names it there (scripts/Makefile.build: obj)."""
     records: Sequence[Mapping[str, str]]
-    """The records that it wrote."""
+    """The records that the makefiles wrote."""
     recipes: str
-    """The recipes that it would run besides (standard output)."""
+    """Other recipes that make would run (its standard output)."""
     warnings: str
-    """Standard error."""
+    """The standard error of make."""
     overlay: Overlay | None
-    """Where it wrote what the Kbuild file writes while it is read."""
+    """The overlay below which make ran: it holds the files that the Kbuild file wrote while make read it."""
     goals: tuple[str, ...] = ()
-    """The single targets that it was asked for; none: all modules."""
+    """The single targets that make was asked for; empty for all modules."""
 
     def nominal(self, goal: str) -> str:
         """A goal as make names it."""
@@ -69,9 +69,10 @@ class DirectoryOutput:
 
 
 def parse_plan(answer: TreeAnswer, output: DirectoryOutput) -> Plan:
-    """What Kbuild would do for the directory, by `answer` of the tree.
+    """What Kbuild would do for the directory, from the `output` of make and the `answer` of the tree.
 
-    Raises `KbuildError` for two modules of one name, and for modules in Rust.
+    Raises `KbuildError` for two modules of one name and for a module in Rust, `UsageError` for a single target that
+    Kbuild cannot make.
     """
     directories = [record for record in output.records if "directory" in record]
     wanted = list(dict.fromkeys(name for record in directories for name in record["modules"].split()))
@@ -79,7 +80,7 @@ def parse_plan(answer: TreeAnswer, output: DirectoryOutput) -> Plan:
     singles = tuple(_single(name, output) for name in _flat(files) if not name.endswith(".o"))
     if files:
         wanted = [name for name in wanted if name in _flat(files)]
-    # (make says `modules.order` for `./modules.order`.)
+    # make removes "./" from the name of a target
     top = "modules.order" if output.obj == "." else f"{output.obj}/modules.order"
     orders = order_files(output.by_target, top)
     modules = tuple(_module(target, output) for target in in_order(wanted, orders[0][1]))
@@ -111,7 +112,7 @@ def parse_plan(answer: TreeAnswer, output: DirectoryOutput) -> Plan:
 
 
 def _files_of(goal: str, output: DirectoryOutput, modules: Iterable[str]) -> tuple[str, ...]:
-    """The files that a single target stands for. Raises `UsageError` for a directory without any."""
+    """The files that the single target `goal` stands for. Raises `UsageError` for a directory without modules."""
     if not goal.endswith("/"):
         return (output.nominal(goal),)
     below = f"{os.path.normpath(Path(output.cwd, output.nominal(goal)))}/"
@@ -126,7 +127,7 @@ def _flat(files: Mapping[str, Iterable[str]]) -> dict[str, None]:
 
 
 def _single(target: str, output: DirectoryOutput) -> ObjectPlan:
-    """Another form of a source. Raises `UsageError` where no rule of Kbuild's makes it."""
+    """The plan for `target`, another form of a source. Raises `UsageError` if no rule of Kbuild's makes it."""
     records = output.of(target, SINGLE_RULES)
     if not records:
         raise UsageError(
@@ -137,7 +138,7 @@ def _single(target: str, output: DirectoryOutput) -> ObjectPlan:
 
 def _module(target: str, output: DirectoryOutput) -> ModulePlan:
     links = output.of(target, LINK_RULES)
-    # (make leaves out the "./" of a target, the command that writes the .mod file does not)
+    # The names of targets have no "./" (make removes it), those in the .mod file may have it.
     lists = output.by_target.get(f"{target.removesuffix('.o')}.mod", ())
     prefix = "./" if any(_PRINTS_DOT.search(record["command"]) for record in lists) else ""
     if not links:
@@ -165,7 +166,8 @@ def _object(target: str, output: DirectoryOutput) -> ObjectPlan:
 
 
 def _refuse_two_of_one_name(modules: tuple[ModulePlan, ...], directory: Path) -> None:
-    """Two modules of one name cannot both be loaded (scripts/modules-check.sh; its words)."""
+    """Refuse two modules of one name (`KbuildError`): the kernel cannot load both. The counterpart is
+    scripts/modules-check.sh."""
     by_name: dict[str, list[str]] = {}
     for module in modules:
         by_name.setdefault(Path(module.name).name, []).append(f"{module.name}.ko")
@@ -178,7 +180,7 @@ def _refuse_two_of_one_name(modules: tuple[ModulePlan, ...], directory: Path) ->
 
 
 def _own_makefiles(answer: TreeAnswer, output: DirectoryOutput) -> set[str]:
-    """The makefiles that were read (absolute) and that the tree's answer does not depend on already, without ours."""
+    """The makefiles that make read (absolute), without those of the tree's answer, of the tree's scripts/ and `mk/`."""
     found = {
         os.path.normpath(Path(output.cwd, name))
         for record in output.records
@@ -190,7 +192,8 @@ def _own_makefiles(answer: TreeAnswer, output: DirectoryOutput) -> set[str]:
 
 
 def _is_own(makefile: str, answer: TreeAnswer, output: DirectoryOutput) -> bool:
-    """Whether a makefile is the module's: a module's directory may be in the tree, whose own makefiles all ask."""
+    """Whether a makefile is the module's and not the kernel tree's. The module directory may lie in the tree, whose own
+    makefiles must not count: they all ask the shell."""
     tree = (f"{answer.tree.source}/", f"{answer.tree.objects}/")
     return makefile.startswith(f"{output.directory}/") or not makefile.startswith(tree)
 
@@ -203,7 +206,7 @@ def _asks(makefile: str) -> bool:
 
 
 def _raw_recipes(text: str) -> list[str]:
-    """The commands that make printed and that are neither ours (`:`) nor a descent into a subdirectory."""
+    """The commands that make printed, without those of `mk/` (`:`) and those that descend into a subdirectory."""
     descending = False
     found = []
     for line in map(str.strip, text.splitlines()):
@@ -227,7 +230,7 @@ def _foreign_records(output: DirectoryOutput, modules: Iterable[ModulePlan]) -> 
 
 
 def _needed(output: DirectoryOutput, foreign: Iterable[Mapping[str, str]], recipes: Iterable[str]) -> tuple[str, ...]:
-    """What make must make by Kbuild's rules because rules of the Kbuild file's own read it."""
+    """The targets of Kbuild's rules that make must make, because the Kbuild file's own rules read them."""
     waiting = [word for record in foreign for word in record["needs"].split()]
     waiting += [word for recipe in recipes for word in _WORD_ENDS.split(recipe)]
     found: dict[str, None] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what make printed for `mk/tree.mk` to a `TreeAnswer`."""
+"""Turns what make printed for `mk/tree.mk` into a `TreeAnswer`."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kbuild.tree_programs import parse_programs, program_files
 from kbuildpy.kernel.tree import KernelTree
 
-# Up to 5.18 a rule of its own reports a missing symvers file; `make -n` shows it.
+# Up to 5.18 a separate rule warns of a missing symvers file; `make -n` prints its command.
 _WARNING = re.compile(r"^echo >&2 '[^']*'$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class TreeOutput:
-    """What make printed for `mk/tree.mk`, and what it was asked in."""
+    """What make printed for `mk/tree.mk`, and where make ran."""
 
     placeholder: str
-    """The module directory that it was asked about."""
+    """The module directory that make was asked about."""
     in_directory: bool
-    """It ran there, and not in the tree's object part."""
+    """make ran in the module directory, not in the tree's object part."""
     cwd: str
-    """Where it ran."""
+    """The directory in which make ran."""
     environment: Mapping[str, str]
-    """The environment that it was given."""
+    """The environment of make."""
     exported: bytes
-    """The environment that it gives to commands, as `env -0` prints it."""
+    """The environment that make gives to recipes, as `env -0` prints it."""
     records: Sequence[Mapping[str, str]]
-    """The records that it wrote."""
+    """The records that the makefiles wrote."""
     stdout: str
-    """The recipes that it would run besides."""
+    """Other recipes that make would run."""
     stderr: str
-    """Its warnings and errors."""
+    """The warnings and errors of make."""
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """The record of the tree's programs, compiler and makefiles; empty where make did not get that far."""
+        """The record of the tree's programs, compiler and makefiles; empty if make failed before it."""
         return next((record for record in self.records if "programs" in record), {})
 
     @property
@@ -55,9 +55,9 @@ class TreeOutput:
 def parse_tree_answer(
     tree: KernelTree, output: TreeOutput, *, variables: tuple[tuple[str, str], ...], repeats_headers: bool
 ) -> TreeAnswer:
-    """The answer of `tree` under `variables`; the tree's fixdep tells `repeats_headers`.
+    """The answer of `tree` under `variables`, from the `output` of make; `repeats_headers` is as in `TreeAnswer`.
 
-    Raises `KbuildError` for a tree that does not say how to make a module.
+    Raises `KbuildError` for a tree whose makefiles have no command for modpost, for a `.mod.c` or for a `.ko`.
     """
     rules = _rules(output.records)
     if not (rules["modpost"] and rules["mod.o"] and rules["ko"]):
@@ -83,7 +83,7 @@ def parse_tree_answer(
         programs=output.programs,
         makefiles=tuple(str(Path(output.cwd, name)) for name in facts["makefiles"].split()),
         variables=variables,
-        # The placeholder has another name each time.
+        # without the placeholder's path, which differs each time
         identity=digest(
             repr((facts, [sorted(record.items()) for record in output.records])).replace(output.placeholder, ""),
             stamps(program_files(output.programs, output.environment)),
@@ -104,7 +104,7 @@ class _Rule:
 
 
 def _rules(records: Sequence[Mapping[str, str]]) -> dict[str, list[_Rule]]:
-    """The commands of each stage after the module objects."""
+    """The commands after the module objects, by stage."""
     found: dict[str, list[_Rule]] = {"modpost": [], "mod.o": [], "common": [], "ko": []}
     for record in records:
         stage = _stage(record.get("rule", ""), record.get("target", ""))
@@ -127,6 +127,6 @@ def _tree_files(needs: Sequence[str], output: TreeOutput) -> tuple[str, ...]:
 
 
 def _warnings(stderr: str) -> str:
-    # make's own (a clock that is ahead) are of this run and not of the tree.
+    # make's own warnings (such as that of clock skew) concern this run, not the tree.
     lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith(("make: ", "make["))]
     return "\n".join(lines)

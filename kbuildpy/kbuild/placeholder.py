@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The module directory that a kernel tree is asked about in place of a user's.
 
-It has the files that modpost and the final link look for, all empty. Its module's name holds a dash, so that the answer
-shows how the tree spells dashes (`-DKBUILD_MODNAME`).
+It has the files that modpost and the final link look for; all but modules.order are empty. The name of its module has a
+dash, so that the answer shows where Kbuild replaces dashes by underscores (`-DKBUILD_MODNAME`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from kbuildpy.kernel.tree import KernelTree
 PLACEHOLDER = "zz-kbuildpy-zz"
 """The name of the module; it is replaced in the tree's answer."""
 PLACEHOLDER_FIXED = "zz_kbuildpy_zz"
-"""The same as C code and the kernel spell it."""
+"""The name with underscores, as C code and the kernel spell it."""
 
 
 def make_placeholder(tree: KernelTree, directory: Path, *, in_directory: bool) -> None:
-    """Make the module directory `directory` with all files that modpost and the final link stat.
+    """Create the module directory `directory` with the files that modpost and the final link look for.
 
-    `in_directory`: Kbuild runs there (`builds_in_directory`), and names files relative to it.
+    With `in_directory` Kbuild runs there (`builds_in_directory`), and names files relative to it.
     """
     directory.mkdir()
     for name in ("Kbuild", f"{PLACEHOLDER}.o", f"{PLACEHOLDER}.mod.c"):
@@ -36,7 +36,7 @@ def make_placeholder(tree: KernelTree, directory: Path, *, in_directory: bool) -
 def builds_in_directory(tree: KernelTree) -> bool:
     """Whether Kbuild runs in the module's directory and not in the tree's object part.
 
-    It does since 6.13; the top Makefile then knows KBUILD_EXTMOD_OUTPUT. Raises `KbuildError` for a tree without one.
+    It does since 6.13, whose top Makefile has KBUILD_EXTMOD_OUTPUT. Raises `KbuildError` for a tree without a Makefile.
     """
     try:
         text = (tree.source / "Makefile").read_text(errors="replace")

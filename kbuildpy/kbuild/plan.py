@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What Kbuild would do for a module directory, as values.
+"""`Plan`: what Kbuild would do for a module directory.
 
-A `Plan` is what evaluation answers: modules, their objects, and for each object the commands, in Kbuild's
-order. Names in it are nominal: the files that `make -C KDIR M=DIR modules` would write, spelled as Kbuild
-spells them (absolute up to 6.12, relative to the directory since). Where files really go is `layout`'s.
+It has the modules, their objects, and for each object the commands in Kbuild's order. Names in it are nominal: the
+files that `make -C KDIR M=DIR modules` would write, spelled as Kbuild spells them (absolute up to 6.12, relative to the
+directory since). `layout` maps nominal names to files.
 """
 
 from __future__ import annotations
@@ -18,47 +18,47 @@ class BuildStep:
     """One command of a target."""
 
     rule: str
-    """Kbuild's name of it: `cc_o_c` for `cmd_cc_o_c`."""
+    """Kbuild's name of the command: `cc_o_c` for `cmd_cc_o_c`."""
     quiet: str
-    """What Kbuild prints for it, `CC [M]  hello.o`; empty when it prints nothing."""
+    """The line that Kbuild prints for it, `CC [M]  hello.o`; "" for none."""
     command: str
     """The expanded shell text."""
 
 
 def step_of(record: Mapping[str, str]) -> BuildStep:
-    """The command that a record of `mk/record.mk` tells."""
+    """The command in a record of `mk/record.mk`."""
     return BuildStep(record["rule"], record["quiet"], record["command"])
 
 
 @dataclass(frozen=True)
 class ObjectPlan:
-    """An object file."""
+    """An object file (or another form of a source), and how it is made."""
 
     target: str
-    """The object."""
+    """The object's nominal name."""
     source: str
     """Its source; the object itself if it came with the sources, "" if the source is not known."""
     steps: tuple[BuildStep, ...]
-    """How it is made; empty where there is nothing to do, or where make does it."""
+    """The commands that make it; empty where there is nothing to do, or where make makes it."""
 
 
 @dataclass(frozen=True)
 class ModulePlan:
-    """A module."""
+    """A module, and how its object is linked."""
 
     target: str
-    """Its object before modpost."""
+    """The nominal name of the module's object, which modpost reads."""
     parts: tuple[str, ...]
     """The objects of a composite module in link order; empty for a module of a single object."""
     steps: tuple[BuildStep, ...]
-    """How those are linked."""
+    """The commands that link the parts."""
     prefix: str = ""
-    """What Kbuild's `.mod` file writes before the name of each object: "./" since 6.13, which decides the headers that
-    srcversion counts."""
+    """What precedes the name of each object in Kbuild's `.mod` file: "./" since 6.13. The srcversion depends on it,
+    because modpost counts only headers whose names begin like the object's."""
 
     @property
     def name(self) -> str:
-        """The module as modpost names it: its object without `.o`."""
+        """The module's name as modpost prints it: the name of its object without `.o`."""
         return self.target[: -len(".o")]
 
     @property
@@ -68,7 +68,7 @@ class ModulePlan:
 
     @property
     def listed_objects(self) -> tuple[str, ...]:
-        """The same, as the `.mod` file names them."""
+        """The names of these objects in the `.mod` file."""
         return tuple(f"{self.prefix}{name}" for name in self.objects)
 
 
@@ -87,22 +87,22 @@ class Plan:
     extra_symbols: tuple[str, ...]
     """The words of KBUILD_EXTRA_SYMBOLS."""
     makefiles: tuple[str, ...]
-    """The makefiles outside the tree that were read, sorted."""
+    """The makefiles outside the tree that make read, sorted."""
     listed: tuple[str, ...]
-    """The directories whose contents decided: make looked for sources there."""
+    """The directories in which make looked for sources, sorted: the plan depends on the names of files there."""
     warnings: str
-    """What make printed on standard error."""
+    """The standard error of make."""
     custom: bool
-    """Rules of the Kbuild file's own must be carried out by make."""
+    """The Kbuild file has rules of its own, which make must carry out."""
     needed: tuple[str, ...]
     """The objects that make must make because those rules read them."""
     changeable: bool
-    """The Kbuild file asks the shell or the file system: the answer can change without its text changing."""
+    """The Kbuild file asks the shell or the file system: the plan can change while the Kbuild file does not."""
     goals: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The single targets that were asked for (below the directory), each with the files that it stands for: itself, or
     the module objects of a subdirectory."""
     singles: tuple[ObjectPlan, ...] = ()
-    """Those of these files that are another form of a source (`x.i`)."""
+    """The files of `goals` that are another form of a source (`x.i`)."""
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:

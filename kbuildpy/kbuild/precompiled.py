@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compiles the headers that every `.mod.c` of a kernel tree begins with once, and not once for each module.
+"""Compiles the headers that every `.mod.c` of a kernel tree begins with once per tree, not once per module.
 
-A `.mod.c` is a page of text behind a thousand kernel headers: compiling those is four fifths of its cost, and a
-quarter of a whole build. GCC's precompiled headers give the same object, to the byte, without reading them
-again. The precompiled file (about 30 MB) is kept in the user's cache, and made when a tree was seen to be built
-for repeatedly: making it costs as much as three `.mod.c`.
+A `.mod.c` is a page of text after about a thousand kernel headers. Compiling the headers takes four fifths of the time
+for a `.mod.c`, and a quarter of the time of a whole build. With GCC's precompiled headers the object is the same, byte
+for byte. The user's cache keeps the precompiled file (about 30 MB). It is made only for a tree that is used repeatedly,
+because making it takes as long as compiling three `.mod.c`.
 
-Nothing depends on it: where GCC does not want the file it reads the same headers as text.
+The build does not depend on the file: if GCC rejects it, GCC reads the same headers as text.
 
-With FAST=1 the same is done for a module's sources, and there the object differs: GCC schedules the code otherwise. So
-it is for the time of development alone.
+FAST=1 does the same for the module's sources. There the object differs, because GCC schedules the code differently; so
+it is meant for development only.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ _HEAD_LINE = re.compile(r"\s*#\s*(?:include\s*<[^>]+>|define\s.*[^\\])\s*")
 
 
 class PrecompiledKind(NamedTuple):
-    """A kind of sources that begin with headers which are compiled beforehand."""
+    """A kind of sources whose first headers are compiled beforehand."""
 
     folder: str
-    """The folder in the cache."""
+    """The name of the folder in the user's cache."""
     prefix: Callable[[bytes], str]
-    """Finds the text that a source begins with, as far as it is `#include <...>` and `#define`; "" for none."""
+    """Returns the `#include <...>` and `#define` lines at the beginning of a source; "" for none."""
     left_out: re.Pattern[str]
-    """Options that differ from one source to the next, and that the headers do not depend on."""
+    """Matches options that differ between sources and do not change the headers."""
     worth_it: int
-    """So many compilations pay for making the file (counted over all builds)."""
+    """The number of compilations (over all builds) from which on the file is made."""
     kept: int
-    """So many files are kept: each is 30 MB."""
+    """The number of files that the cache keeps; each has about 30 MB."""
     is_ours: bool
-    """The sources are generated, so that no error in them is expected."""
+    """kbuildpy generates the sources, so they have no errors."""
 
 
 def mod_c_prefix(text: bytes) -> str:
-    """The lines that a `.mod.c` begins with; "" for none."""
+    """The `#include <...>` and `#define` lines at the beginning of a `.mod.c`; "" for none."""
     found = _PREFIX.match(text)
     return found.group().decode() if found else ""
 
 
 def source_prefix(text: bytes) -> str:
-    """The lines with `#include <...>` and `#define` that a source begins with, without comments; "" without a header
-    among them."""
+    """The `#include <...>` and `#define` lines at the beginning of a source, up to the last `#include`, without
+    comments; "" if there is no `#include` among them."""
     plain = _COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), text.decode(errors="surrogateescape"))
     lines: list[str] = []
     for line in plain.splitlines():
@@ -80,14 +80,14 @@ def source_prefix(text: bytes) -> str:
 MOD_C = PrecompiledKind(
     "precompiled", mod_c_prefix, re.compile(r"-D(?:__)?KBUILD_(?:MODNAME|BASENAME|MODFILE)=|-Wp,-MMD,"), 3, 6, True
 )
-# (the headers may print messages, with the name of the module)
+# Here -DKBUILD_MODNAME= is not left out: functions in the headers may print messages with the module's name.
 SOURCES = PrecompiledKind(
     "precompiled_sources", source_prefix, re.compile(r"-DKBUILD_BASENAME=|-Wp,-MMD,"), 2, 12, False
 )
 
 
 class Precompiled:
-    """The precompiled headers of one tree's sources of a kind; good for one run, to be asked from several threads."""
+    """Finds or makes the precompiled headers for one tree and one kind of sources, in one run. Threads may share it."""
 
     def __init__(self, answer: TreeAnswer, kind: PrecompiledKind = MOD_C) -> None:
         self._answer = answer
@@ -98,16 +98,16 @@ class Precompiled:
 
     @cached_property
     def directory(self) -> Path:
-        """Where the files are kept."""
+        """The folder that keeps the precompiled files."""
         return cache_directory() / self.kind.folder
 
     def options(
         self, step: BuildStep, source: Path, *, cwd: str, env: Mapping[str, str]
     ) -> tuple[BuildStep, tuple[str, ...]]:
-        """`step` (which compiles `source`) as it uses the precompiled headers, and the headers that are in them.
+        """`step` (which compiles `source`) changed to use the precompiled headers, and the headers that are in them.
 
-        Where there are none, `step` itself, and nothing. (Debug information with macros names the header that is
-        compiled beforehand.)
+        Without precompiled headers: `step` itself, and (). A step that records macros in debug information (-g3) does
+        not use them, because the debug information would name the precompiled file.
         """
         usable = self._usable and not records_macros(step.command)
         commands = split_command(step.command) if usable else None
@@ -128,7 +128,7 @@ class Precompiled:
         self, argv: Sequence[str], text: str, *, cwd: str, env: Mapping[str, str]
     ) -> tuple[Path, tuple[str, ...]] | None:
         options = [word for word in argv[: argv.index("-c")] if not self.kind.left_out.match(word)]
-        # Relative names of headers mean the same to every module where Kbuild runs in the tree.
+        # Kbuild runs in the tree up to 6.12: relative names of headers then mean the same files for every module.
         base = "" if self._answer.in_directory else cwd
         key = digest(self._answer.identity, self._answer.compiler, options, text, base)
         with self._lock:
@@ -152,8 +152,9 @@ def find_or_make(
     autoconf: str,
     kind: PrecompiledKind = MOD_C,
 ) -> tuple[Path, tuple[str, ...]] | None:
-    """The precompiled headers of `text` in `place` and their names, made where that was asked for often; None if there
-    are none, also where they cannot be written (a full disk) or another build removes them."""
+    """The path of the header with `text` in the folder `place`, beside its precompiled file, and the headers in it.
+    Makes them if they were asked for often enough (`kind.worth_it`). None if there are none, also if they cannot be
+    written (a full disk) or another build removes them."""
     try:
         found = _valid(place, text)
         if found is None and _asked_often(place, kind.worth_it):
@@ -165,9 +166,9 @@ def find_or_make(
 
 
 def _valid(place: Path, text: str) -> tuple[Path, tuple[str, ...]] | None:
-    """The headers in `place` and their names; None if they were not made of `text`, or changed since.
+    """As `find_or_make`, for an existing file; None if it was not made from `text`, or if a header changed since.
 
-    The text counts, too: GCC reads it in place of a precompiled file that it does not want.
+    The text in `place` must be right too, because GCC reads it if it rejects the precompiled file.
     """
     header = place / "module.h"
     names = recall(place / "made-from.json")
@@ -176,14 +177,14 @@ def _valid(place: Path, text: str) -> tuple[Path, tuple[str, ...]] | None:
             return None
     except OSError:
         return None
-    # (a cache that cannot be written serves as well)
+    # a cache that cannot be written can still be used
     with suppress(OSError):
         os.utime(place)
     return header, tuple(names)
 
 
 def _asked_often(place: Path, worth_it: int) -> bool:
-    """Count the sources that would have used the file; whether they are enough."""
+    """Count one more source that would have used the file; returns whether the count has reached `worth_it`."""
     known = read_json(place / "asked.json")
     count = known + 1 if isinstance(known, int) else 1
     write_json(place / "asked.json", count)
@@ -218,19 +219,19 @@ def _make(
 
 
 def _forget_old(folder: Path, kept: int) -> None:
-    """Keep the few that were used last."""
+    """Remove all precompiled files from `folder` except the `kept` ones that were used last."""
     places = sorted(folder.iterdir(), key=lambda place: stamp(place)[0], reverse=True)
     for place in places[kept:]:
         shutil.rmtree(place, ignore_errors=True)
 
 
 def _wrapped(argv: Sequence[str]) -> bool:
-    """Whether the compiler is called by another program (ccache, distcc), which has ideas of its own."""
+    """Whether another program (ccache, distcc) calls the compiler; it may not support precompiled headers."""
     return len(argv) < 2 or not argv[1].startswith("-")
 
 
 def _without_includes(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words without `-include FILE`, and the files: a precompiled header must be the first to be included."""
+    """The words without `-include FILE`, and the files: GCC uses a precompiled header only if it is included first."""
     words, included = [], []
     rest = iter(argv)
     for word in rest:

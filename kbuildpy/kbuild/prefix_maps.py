@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The names of files in debug information: what `-fdebug-prefix-map=OLD=NEW` and its kin make of them.
+"""Combines the prefix maps of kbuildpy with those of the user (`-fdebug-prefix-map=OLD=NEW`, -ffile-, -fmacro-).
 
-A compiler takes the last map whose OLD the name begins with, and that one only (GCC's file-prefix-map.cc:
-remap_filename). So a map of ours, from where a file is to where Kbuild would have it, hides a map of the user's for
-the latter (`KCFLAGS=-ffile-prefix-map=$PWD=.`, as reproducible builds want it), unless that is carried over.
+A compiler applies only the last map whose OLD is a prefix of the name (GCC's file-prefix-map.cc: remap_filename).
+kbuildpy maps the path of a file to the path that Kbuild would give it. That hides the user's map of Kbuild's path
+(`KCFLAGS=-ffile-prefix-map=$PWD=.` for reproducible builds), unless both maps are combined into one.
 
-The surprise: to GCC every `-ffile-prefix-map` comes after every `-fmacro-prefix-map` (the former is deferred by
-opts-global.cc, the latter is not by c-family/c-opts.cc). To Clang they come as they stand on the command line
+The surprise: GCC applies every `-ffile-prefix-map` after every `-fmacro-prefix-map` (opts-global.cc defers the former,
+c-family/c-opts.cc does not defer the latter). Clang applies them in the order of the command line
 (Driver/ToolChains/Clang.cpp: addMacroPrefixMapArg).
 """
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 _MAP = re.compile(r"-f(debug|file|macro|profile)-prefix-map=(.*)=([^=]*)", re.DOTALL)
 _CLANG = re.compile(r"(?<!\S)(?:\S*/)?clang(?:-\d+)?(?!\S)")
-# -g3, -ggdb3: with macros, whose debug information names the source once more.
+# -g3, -ggdb3: debug information with macros, which names the source once more.
 _WITH_MACROS = re.compile(r"(?<!\S)-g(?:gdb|stabs|xcoff|vms)?3(?!\S)")
 
 
@@ -30,10 +30,10 @@ class _Map(NamedTuple):
 
 
 def carried_over(ours: Iterable[str], command: str) -> tuple[str, ...]:
-    """The options `ours` (-fdebug-prefix-map, -ffile-prefix-map) for the end of `command`, with the maps that it has
-    for what they lead to."""
+    """The options `ours` (-fdebug-prefix-map, -ffile-prefix-map) for the end of `command`, combined with the maps that
+    `command` has for the paths they lead to."""
     maps = list(_maps(ours))
-    # (taking a command apart costs milliseconds, and most have a map of macros at most)
+    # Splitting a command takes milliseconds, and most commands have only a -fmacro-prefix-map.
     kinds = {kind for one in maps for kind in ("file", "debug", *(["macro"] if one.kind == "file" else []))}
     given = list(_maps(_words(command))) if any(f"-f{kind}-prefix-map=" in command for kind in kinds) else []
     if _CLANG.search(command) is None:
@@ -42,14 +42,14 @@ def carried_over(ours: Iterable[str], command: str) -> tuple[str, ...]:
 
 
 def records_macros(command: str) -> bool:
-    """Whether the compiler is to write macros into the debug information."""
+    """Whether `command` tells the compiler to record macros in debug information (-g3)."""
     return _WITH_MACROS.search(command) is not None
 
 
 def _options(one: _Map, given: Iterable[_Map]) -> Iterator[str]:
     debug = _followed(one, (item for item in given if item.kind in ("debug", "file")))
     if one.kind == "file":
-        # (GCC writes down that it was called with -fmacro-prefix-map, so it is left to the last of the other maps)
+        # GCC records an option -fmacro-prefix-map in debug information, but not -ffile-prefix-map: use the latter
         macro = _followed(one, (item for item in given if item.kind in ("macro", "file")))
         yield from (f"-ffile-prefix-map={old}={new}" for old, new in macro.items())
         if list(debug.items()) == list(macro.items()):
@@ -58,7 +58,8 @@ def _options(one: _Map, given: Iterable[_Map]) -> Iterator[str]:
 
 
 def _followed(one: _Map, given: Iterable[_Map]) -> dict[str, str]:
-    """From OLD to NEW: `one`, and `given` maps of what it leads to; the last that fits is to count."""
+    """OLD to NEW of the map `one`, and of its combinations with those `given` maps that change its NEW. In the order of
+    options: the compiler applies the last one that fits."""
     found = {one.old: one.new}
     for item in given:
         if item.old.startswith(one.new):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compiles a C file of ours with a tree's compiler and the flags of a `.mod.c`: for sizes, offsets, strings of macros.
+"""Compiles a probe, a C text of kbuildpy's, with a tree's compiler and the flags of a `.mod.c`.
 
-Kbuild does the same with its `offsets.c` files (scripts/Makefile.lib: sed-offsets). A probe is compiled to assembly,
-which can be read also where an object would be no ELF file (LTO). For its errors only, it is not compiled to anything.
+The compiled probe has sizes, offsets and strings of macros. Kbuild does the same with its `offsets.c` files
+(scripts/Makefile.lib: sed-offsets). A probe is compiled to assembly, which is text even where an object would not be an
+ELF file (LTO). `errors_of` asks only for the compiler's errors, and no file is written.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ class CompiledProbe(NamedTuple):
     """A compiled probe."""
 
     assembly: bytes
-    """The assembly."""
+    """The text of the compiler's output (`-S`)."""
     headers: tuple[str, ...]
-    """The headers that it is made from (absolute), without autoconf.h."""
+    """The headers that the compiler read (absolute), without autoconf.h."""
 
 
 def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]) -> CompiledProbe:
@@ -48,14 +49,14 @@ def compile_probe(answer: TreeAnswer, source: str, *, environ: Mapping[str, str]
 
 
 def errors_of(answer: TreeAnswer, source: str, *, environ: Mapping[str, str], generate: bool = False) -> str:
-    """What the compiler says about the C text `source`, as one error or warning a line, in English, all of them, and
-    before them the headers that it reads (`-H`), by their full paths.
+    """The compiler's standard error for the C text `source`: the full paths of the headers that it reads (`-H`), and
+    all its errors and warnings in English, one a line.
 
-    The flags are those of a `.mod.c`, but that a warning is no error unless the flags say so of that warning
-    (CONFIG_WERROR), that a call of an undeclared function is one, and that nothing is said of the style of `source`
-    (missing prototypes, what is unused). An error in a macro's text has the place where the macro is used. With
-    `generate`, code is generated, and thrown away: some errors come as late as that, if there are none before
-    (`__compiletime_error()`). Raises `CommandError` for a compiler that does not run to its end.
+    The flags are those of a `.mod.c`, with three changes. A warning is an error only where the flags name that warning.
+    A call of an undeclared function is an error. Warnings about the style of `source` (missing prototypes, unused
+    variables) are off. GCC reports an error in a macro at the place where the macro is used. With `generate` the
+    compiler also generates code, which is thrown away: it reports some errors only then, if there are no earlier ones
+    (`__compiletime_error()`). Raises `CommandError` for a compiler that crashes or is killed.
     """
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         directory = str(Path(scratch).resolve())

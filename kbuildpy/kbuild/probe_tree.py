@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Asks a kernel tree's compiler about its headers, from the question to make on."""
+"""Compiles a probe for a kernel tree: asks make for the tree's answer first (`ask_tree`), then runs its compiler."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from kbuildpy.kernel.tree import KernelTree
 def probe_tree(
     tree: KernelTree, source: str, *, variables: Mapping[str, str], environ: Mapping[str, str]
 ) -> tuple[str, dict[str, Stamp]]:
-    """The assembly that `tree` makes of the C text `source`, and the files that it depends on, in their present state.
+    """The assembly that the compiler of `tree` makes from the C text `source`, and the stamps of the files that it
+    depends on.
 
-    Raises `KbuildError` when the tree cannot be asked or `source` does not compile.
+    Raises `KbuildError` when the tree's makefiles fail or `source` does not compile.
     """
     answer = ask_tree(tree, variables=variables, environ=environ)
     probe = compile_probe(answer, source, environ=environ)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names of the rules that are carried out here (`rule_NAME`, `cmd_NAME` of scripts/Makefile.build).
+"""Names of the rules of Kbuild that kbuildpy carries out (`rule_NAME`, `cmd_NAME` of scripts/Makefile.build).
 
-A Kbuild file that needs any other has rules of its own, which make must carry out.
+make must carry out any other rule: the Kbuild file then counts as one with rules of its own.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ AFTER_COMPILE_RULES = frozenset(
     }
 )
 SINGLE_RULES = frozenset({"cpp_i_c", "cc_s_c", "cpp_s_S", "cc_lst_c", "cc_ll_c", "cc_symtypes_c", "cc_symtypes_S"})
-"""Rules that only single targets have: what a source is in another form."""
+"""Rules that make another form of a source; only single targets have them."""
 LINK_RULES = frozenset({"ld_multi_m", "link_multi-m"})
 _LIST_RULES = frozenset({"mod", "modules_order", "gen_order"})
 NATIVE_RULES = COMPILE_RULES | AFTER_COMPILE_RULES | LINK_RULES | SINGLE_RULES | _LIST_RULES
 CHECK_RULES = frozenset({"checksrc", "force_checksrc", "checkdoc"})
-"""Rules that only look at the source (sparse, kernel-doc), and say nothing about the object."""
+"""Rules that check the source (sparse, kernel-doc) and do not change the object."""

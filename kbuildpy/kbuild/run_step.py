@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs one of Kbuild's commands for an object, with output where it goes and names as Kbuild would have them."""
+"""Runs one of Kbuild's commands for an object, with output in the output directory and Kbuild's names in debug
+information."""
 
 from __future__ import annotations
 
@@ -23,10 +24,10 @@ _DISABLED = re.compile(r"(?<!\S)-fdisable-tree-(\w+)")
 
 
 def run_step(job: Job, step: BuildStep) -> None:
-    """Run `step` of `job`. Raises `CommandError` when it fails; the program has said why on standard error."""
+    """Run `step` of `job`. Raises `CommandError` when it fails; the program's message is on standard error already."""
     text = job.layout.relocate(step.command, (job.target, *job.outputs))
     if step.rule not in COMPILE_RULES | SINGLE_RULES:
-        # (__FILE__ and friends do not reach a CRC: genksyms needs no maps of names.)
+        # no prefix maps: CRCs by genksyms do not depend on __FILE__
         status = _run_text(job, text)
     elif job.stand_in is None or (records_macros(text) and "=" not in job.stand_in.name):
         status = _run_text(job, text, carried_over(job.extra, text))
@@ -38,16 +39,18 @@ def run_step(job: Job, step: BuildStep) -> None:
 
 
 def _compile_stand_in(job: Job, stand_in: StandIn, text: str) -> int:
-    """Compile with the name that the source would have beside the module's sources.
+    """Compile a copy of the source under the name that the source would have beside the module's sources; returns the
+    exit status.
 
-    A map of its real name would not do: GCC lists a source that it finds under a mapped name twice in DWARF 2 to 4. A
-    line directive gives all but the compilation unit its name, and a map gives it to that. (Macros, which -g3 writes
-    down, belong to the file that was read, whatever its lines say.)
+    A prefix map alone is not enough: in DWARF 2 to 4 GCC lists a source with a mapped name twice. So a `#line`
+    directive sets the name everywhere except in the compilation unit, and a prefix map sets it there. Macros in debug
+    information (-g3) belong to the file that the compiler read, whatever `#line` says.
     """
     with ExitStack() as stack:
         path, place, name = Path(stand_in.path), stand_in.path, stand_in.name
         if "=" in stand_in.path or "=" in stand_in.name:
-            # A map cannot hold a name with such a character: the part that has it is the same here and there.
+            # A map cannot hold a name with "=". So it maps only the part before: the folders behind it have the same
+            # names in the temporary directory.
             place = stack.enter_context(TemporaryDirectory(prefix="kbuildpy-"))
             name = stand_in.name.partition("=")[0].rpartition("/")[0]
             path = Path(f"{place}{stand_in.name[len(name) :]}")
@@ -74,7 +77,8 @@ def _run_text(job: Job, text: str, extra: Sequence[str] = ()) -> int:
 
 
 def _without_note(text: str) -> tuple[str, str] | None:
-    """What GCC says in every compilation in which a pass is disabled, to be left out."""
+    """The note that GCC prints in every compilation with a disabled pass, and "" to replace it; None without such a
+    pass."""
     found = _DISABLED.search(text)
     return (
         (f"cc1: note: disable pass tree-{found[1]} for functions in the range of [0, 4294967295]\n", "")

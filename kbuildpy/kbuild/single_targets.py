@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Single targets: one file that Kbuild makes of a source, or one module, asked for by name (`make M=DIR x.i`).
+"""Single targets: one file that Kbuild makes from a source, or one module, asked for by name (`make M=DIR x.i`).
 
-The counterparts are `single-targets` of the top Makefile, and the rules of scripts/Makefile.build that its endings
-stand for. `x.mod.c`, which modpost writes, is none of make's.
+The counterparts are `single-targets` of the top Makefile, and the rules of scripts/Makefile.build for its suffixes.
+make has no target `x.mod.c`, which modpost writes; kbuildpy has.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ _OF_SOURCES = {
     ".ll": "as clang's intermediate code",
     ".symtypes": "the types of its symbols, for their CRCs",
 }
-"""Endings of what is made of one source, and what each is."""
+"""Suffixes of the files that are made from one source, and what each is."""
 _OF_MODULES = (".ko", ".mod.c")
-# GNU make's words for a goal; a prerequisite has "needed by" behind it.
+# GNU make's message about a goal; about a prerequisite, "needed by" follows the name.
 _NO_RULE = re.compile(r"No rule to make target '([^']*)'\.\s+Stop")
 
 
 def is_single_target(word: str) -> bool:
-    """Whether `word` has the form of a single target: an ending of one, or of a directory (`/`)."""
+    """Whether `word` has the form of a single target: it ends in the suffix of one, or in `/` (all modules of a
+    directory)."""
     name = os.path.basename(word.rstrip("/"))  # noqa: PTH119
     if word.endswith("/"):
         return name not in ("", ".", "..")
@@ -38,13 +39,13 @@ def is_single_target(word: str) -> bool:
 
 
 def is_of_module(word: str) -> bool:
-    """Whether `word` names what is made of a whole module, after modpost."""
+    """Whether `word` names a file that is made from a whole module (`.ko`, `.mod.c`)."""
     name = os.path.basename(word)  # noqa: PTH119
     return any(name.endswith(ending) and name != ending for ending in _OF_MODULES)
 
 
 def module_of(word: str) -> str:
-    """The module of a target `is_of_module`, below the directory: `sub/drv` of `sub/drv.mod.c`."""
+    """The name of the module, below the directory, for a target `is_of_module`: `sub/drv` for `sub/drv.mod.c`."""
     return next(word.removesuffix(ending) for ending in _OF_MODULES if word.endswith(ending))
 
 
@@ -60,10 +61,10 @@ def target_below(directory: Path, word: str, *, base: Path) -> str:
 
 
 def goals_for(targets: Sequence[str]) -> list[str]:
-    """The goals for make: `targets`, and after each that is made of a source, the object of that source.
+    """The goals for make: `targets`, and the object of each source that a target is made from.
 
-    What a Kbuild file says about an object (`$(obj)/x.o: $(obj)/table.h`) holds for its other forms too: else a header
-    that a rule makes would be missing.
+    A Kbuild file names prerequisites only for the object (`$(obj)/x.o: $(obj)/table.h`). Without the object as a goal,
+    make would not make such a header for `x.i`.
     """
     found: dict[str, None] = dict.fromkeys(targets)
     for name in targets:
@@ -74,8 +75,8 @@ def goals_for(targets: Sequence[str]) -> list[str]:
 
 
 def no_rule(directory: Path, stderr: str, *, base: str) -> UsageError | None:
-    """The error for a goal that make has no rule for, by its words in `stderr`; None where it said something else.
-    `base` is the directory that make's names are relative to."""
+    """The error for a goal that make has no rule for, from make's message in `stderr`; None for another message.
+    Names in the message are relative to the directory `base`."""
     match = _NO_RULE.search(stderr)
     if not match:
         return None

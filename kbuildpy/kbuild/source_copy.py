@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A copy of a module directory among the output, for rules of a Kbuild file's own that write beside the sources.
+"""A copy of a module directory in the output, for a Kbuild file's own rules, which write beside the sources.
 
-It is used where the system allows no overlay; Kbuild is then asked about the copy. Objects name the user's
-directory in their debug information, as after an in-place build; files that the rules themselves write name the copy.
+It is used where the system refuses an overlay; Kbuild is then asked about the copy. The debug information of objects
+names the user's directory, as after an in-place build; files that the rules themselves write may name the copy.
 
-Paths that climb out of the module directory (`$(src)/../common`) must still lead somewhere: the folders above
-the copy hold links to the neighbours of the originals.
+Paths that leave the module directory (`$(src)/../common`) work in the copy too: the folders above the copy hold links
+to the neighbours of the original folders.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEFT_OUT = frozenset({".git", ".hg", ".svn", ".sconsign.dblite"})
 
 
 def is_written(directory: Path, out: Path) -> bool:
-    """Whether anything in the copy of `directory` was written there, and not copied."""
+    """Whether the copy of `directory` has a file that was written there and not copied."""
     copied, copy = _noted_sources(out), copy_path(directory, out)
     return any(
         name not in copied or (copied[name] != seen and not (copy / name).is_symlink())
@@ -33,25 +33,27 @@ def is_written(directory: Path, out: Path) -> bool:
 
 
 def copy_path(directory: Path, out: Path) -> Path:
-    """Where the copy of `directory` is, or will be."""
+    """The path of the copy of `directory`, whether it exists or not."""
     return Path(f"{out}/.kbuildpy/sources{directory}")
 
 
 def changed_sources(directory: Path, out: Path) -> set[str]:
-    """The files (relative to `directory`) that are not what they were when they were copied."""
+    """The files and folders (relative to `directory`) that were added, changed or removed since the sources were copied
+    or noted."""
     before, now = _noted_sources(out), _sources(directory, out)
     return {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
 
 
 def holds_output(folder: str) -> bool:
-    """Whether `folder` holds our output, of any build. (One that such folders lie in may hold sources.)"""
+    """Whether `folder` is an output directory of any kbuildpy build. False for a folder that only contains one, because
+    that may hold sources."""
     return os.path.exists(f"{folder}/.kbuildpy/notes")  # noqa: PTH110
 
 
 def note_sources(directory: Path, out: Path) -> None:
-    """Note the state of the sources that rules were carried out for, for `changed_sources`.
+    """Note the state of the sources after make carried out the Kbuild file's own rules, for `changed_sources`.
 
-    A copy of the sources, which a run without an overlay has left, goes: the note would no longer be about it.
+    Removes a copy of the sources that a run without an overlay left, because the note no longer describes it.
     """
     copies = out / ".kbuildpy" / "sources"
     if copies.exists():
@@ -62,10 +64,10 @@ def note_sources(directory: Path, out: Path) -> None:
 
 
 def copy_sources(directory: Path, out: Path) -> Path:
-    """Bring the copy of `directory` below `out` up to date and return it.
+    """Update the copy of `directory` in `out`; returns its path.
 
-    Files keep their modification time, so that make's own rules see what changed; files that
-    vanished from the sources vanish from the copy, files that rules made there stay.
+    Files keep their modification time, so that make sees which ones changed. Files that were removed from the sources
+    are removed from the copy; files that rules made in the copy stay.
     """
     root = out / ".kbuildpy" / "sources"
     copy = copy_path(directory, out)
@@ -98,10 +100,11 @@ def _manifest(out: Path) -> Path:
 
 
 def _sources(directory: Path, out: Path) -> dict[str, list[int]]:
-    """Every file below `directory` that is not output, with its stamp; and every folder, with a slash, before it.
+    """Every file below `directory` that is not output, with its stamp, and every folder (its name ends in a slash)
+    before its files.
 
-    A link to a folder, or to nothing, counts as a file; pipes, sockets and devices are no sources. (Strings in place of
-    paths: there may be tens of thousands of files, in every build.)
+    A link to a folder and a dangling link count as files; pipes, sockets and devices are left out. Paths are strings
+    for speed: there may be tens of thousands of files, and every build calls this.
     """
     found: dict[str, list[int]] = {}
     top, output = str(directory), str(out)
@@ -119,7 +122,7 @@ def _sources(directory: Path, out: Path) -> dict[str, list[int]]:
 
 
 def _state(path: str) -> list[int] | None:
-    """The stamp of a file, or of a link to a folder or to nothing; None for a pipe, a socket or a device."""
+    """The stamp of a file, of a link to a folder or of a dangling link; None for a pipe, a socket or a device."""
     with suppress(OSError):
         status = os.stat(path)  # noqa: PTH116
         if stat.S_ISREG(status.st_mode):
@@ -137,7 +140,8 @@ def _is_output(folder: str, name: str, out: str) -> bool:
 
 
 def _copy(source: Path, target: Path, directory: Path) -> None:
-    """Copy a file, or a link to a folder or to nothing: what it leads to outside `directory` is not copied."""
+    """Copy a file, or a link to a folder or a dangling link as a link. A link that leads outside of `directory` becomes
+    absolute, because its target is not copied."""
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
     target.unlink(missing_ok=True)

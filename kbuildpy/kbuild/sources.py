@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The files of a module directory, without the output of builds in it."""
+"""Lists the files of a module directory without the output of builds in it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The states of files, cheap to ask for: they tell whether an answer, an object or a verdict still holds."""
+"""Stamps of files (modification time and size): they show whether an answer or an object is still up to date."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 Stamp = tuple[int, int]
-"""Modification time in ns and size in bytes; (0, 0) stands for a file that is not there."""
+"""Modification time in ns and size in bytes; (0, 0) for a missing file."""
 
 
 def stamp(path: str | Path) -> Stamp:
@@ -22,11 +22,11 @@ def stamp(path: str | Path) -> Stamp:
 
 
 GRAIN_NS = 20_000_000
-"""Nanoseconds by which a file's times may be behind the clock (the kernel's tick, up to 10 ms)."""
+"""Nanoseconds by which a file's times may lag behind the clock: twice the kernel's tick of up to 10 ms."""
 
 
 def changed_since(path: str | Path, began_ns: int) -> bool:
-    """Whether a file was written, moved here or removed since `began_ns`, or may have been."""
+    """Whether a file was or may have been written or moved here since `began_ns`; False for a missing file."""
     try:
         status = os.stat(path)  # noqa: PTH116 - as in `stamp`
     except OSError:
@@ -40,5 +40,5 @@ def stamps(paths: Iterable[str | Path]) -> dict[str, Stamp]:
 
 
 def digest(*parts: object) -> str:
-    """A short name for anything with a stable `repr`."""
+    """A digest of `parts`, whose `repr` must be stable: 32 hexadecimal digits of SHA-256, for a file name or a key."""
     return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:32]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The modules of a directory and their sources, for people: Kbuild is asked, and nothing is built."""
+"""Lists the modules of a directory and their sources for the user; nothing is built."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class DirectoryModule:
     """A module of a directory."""
 
     name: str
-    """Its name as modpost has it, below the directory: `sub/drv`."""
+    """Its path below the directory, without a suffix: `sub/drv`."""
     sources: tuple[str, ...]
-    """Its sources, below the directory; an object without a known source stands for itself."""
+    """Its sources as paths below the directory; the object, if its source is not known."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class DirectorySummary:
 def summarize_directory(
     directory: Path, tree: KernelTree, *, variables: Mapping[str, str], environ: Mapping[str, str]
 ) -> DirectorySummary:
-    """The modules that Kbuild would make in `directory` for `tree`. Raises `KbuildError` with make's words."""
+    """The modules that Kbuild would make in `directory` for `tree`. Raises `KbuildError` with make's message."""
     answer = ask_tree(tree, variables=variables, environ=environ)
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         found = look_at(answer, directory, Path(scratch).resolve(), environ=environ)

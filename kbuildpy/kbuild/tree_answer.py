@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`TreeAnswer`: what a kernel tree decides for every external module, as a value.
+"""`TreeAnswer`: what a kernel tree decides for every external module.
 
-`ask_tree` makes it, `parse_tree_answer` out of make's output. A placeholder stands in it for the module directory
-(`placeholder`), so that one answer serves every module.
+`ask_tree` returns it; `parse_tree_answer` makes it from make's output. It has a placeholder in place of the module
+directory (`placeholder`), so that one answer serves every module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kernel.tree import KernelTree
 
 COMMON_OBJECT = ".module-common.o"
-"""What each module is linked with since 6.13 (scripts/Makefile.modfinal)."""
+"""The object that Kbuild links into each module since 6.12 (scripts/Makefile.modfinal)."""
 FIXDEP = "scripts/basic/fixdep"
 """The tree's program that writes `.cmd` files."""
 
@@ -31,9 +31,9 @@ class TreeAnswer:
     placeholder: str
     """The path that stands for the module directory in everything below."""
     environment: Mapping[str, str | None]
-    """What the top Makefile exports, as far as it differs from the environment it was asked in (None: removed)."""
+    """The variables that the top Makefile changes in the environment; None for a removed one."""
     in_directory: bool
-    """Kbuild runs in the module's directory (since 6.13) and not in the tree's object part."""
+    """Kbuild runs in the module directory (since 6.13) and not in the tree's object part."""
     modpost: BuildStep
     """The command that runs modpost over the module objects."""
     compile_mod_c: tuple[BuildStep, ...]
@@ -41,11 +41,11 @@ class TreeAnswer:
     common_object: str
     """The name of `.module-common.o`, which kernels since 6.12 link into every module; "" where there is none."""
     common_source: str
-    """The source of that, as Kbuild names it from its working directory."""
+    """The source of `.module-common.o`, relative to Kbuild's working directory."""
     compile_common: tuple[BuildStep, ...]
-    """The commands that compile that."""
+    """The commands that compile `.module-common.o`."""
     link: tuple[BuildStep, ...]
-    """The commands that make the `.ko`: the final link, and what follows (BTF)."""
+    """The commands that make the `.ko`: the final link, and those after it (BTF)."""
     link_needs: tuple[str, ...]
     """The files of the tree that the final link reads (absolute)."""
     compiler: str
@@ -55,19 +55,19 @@ class TreeAnswer:
     makefiles: tuple[str, ...]
     """The makefiles that were read (absolute)."""
     variables: tuple[tuple[str, str], ...]
-    """The make variables that the tree was asked under, sorted."""
+    """The make variables that were given with the question, sorted."""
     identity: str
-    """A digest of all that the tree answered, and of its programs: equal identities have the same commands."""
+    """A digest of the tree's answer and of its programs: answers of the same identity have the same commands."""
     repeats_headers: bool = False
-    """The tree's fixdep writes a header down as often as the compiler names it."""
+    """The tree's fixdep writes a header to the `.cmd` file as often as the compiler's depfile names it."""
     warnings: str = ""
-    """What the makefiles say to every build on standard error (another compiler than the kernel's)."""
+    """The warnings that the makefiles print in every build, such as that of another compiler than the kernel's."""
     state: str = ""
-    """A digest of the makefiles' and the configuration's stamps: in another state, other questions about the tree may
-    have other answers."""
+    """A digest of the stamps of the makefiles, the configuration and the programs. If it changes, cached plans of
+    module directories no longer hold."""
 
     def working_directory(self, directory: str) -> str:
-        """Where Kbuild runs its commands for the module directory `directory`."""
+        """The directory in which Kbuild runs its commands for the module directory `directory`."""
         return directory if self.in_directory else str(self.tree.objects)
 
     def environment_for(self, environ: Mapping[str, str], directory: str) -> dict[str, str]:
@@ -108,7 +108,7 @@ def answer_to_json(answer: TreeAnswer) -> dict[str, Any]:
 
 
 def answer_from_json(value: Mapping[str, Any], tree: KernelTree) -> TreeAnswer:
-    """The inverse of `answer_to_json`. Raises KeyError or TypeError for a value of another version's."""
+    """The inverse of `answer_to_json`. Raises KeyError or TypeError for a value that another version wrote."""
 
     def steps(items: list[dict[str, str]]) -> tuple[BuildStep, ...]:
         return tuple(BuildStep(**item) for item in items)

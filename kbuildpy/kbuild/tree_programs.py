@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The programs that a kernel tree's commands start: where they are, and what to say of one that is missing."""
+"""The programs that a kernel tree's commands start: finds them, and reports a missing one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.compiler import package_of_compiler
 from kbuildpy.kernel.tree import KernelTree
 
-# Programs of the tree's own that decide what an object or a module holds.
+# Programs of the kernel tree whose output becomes part of an object or a module.
 _TREE_PROGRAMS = (
     "scripts/gendwarfksyms/gendwarfksyms",
     "scripts/genksyms/genksyms",
@@ -23,12 +23,12 @@ _TREE_PROGRAMS = (
     "tools/bpf/resolve_btfids/resolve_btfids",
     "tools/objtool/objtool",
 )
-# As `mk/tree.mk` prints them.
+# The variables in the order in which `mk/tree.mk` prints their values.
 _NAMES = ("CC", "LD", "NM", "OBJCOPY", "PAHOLE", "AR", "HOSTCC", "CHECK")
 
 
 def named_programs(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, str]:
-    """The programs that commands of this tree may start: as a command names each, and where it is."""
+    """The programs that commands of this tree may start: the name that a command has for each, and its path."""
     found = {name: str(answer.tree.objects / name) for name in _TREE_PROGRAMS}
     found.update(_in_search_path(answer.programs, environ))
     return found
@@ -40,12 +40,14 @@ def parse_programs(text: str) -> dict[str, str]:
 
 
 def program_files(programs: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
-    """The files of `programs` (commands by name) that the search path of `environ` leads to, links resolved."""
+    """The files that the words of `programs` (commands by variable) lead to in the search path of `environ`, with links
+    resolved."""
     return [os.path.realpath(path) for _, path in _in_search_path(programs, environ)]
 
 
 def searched_for_programs(programs: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
-    """Where `programs` are looked for: a program that comes to one of these places may be taken in place of another."""
+    """The paths at which the search path of `environ` may have `programs`: a program that is installed at one of them
+    may replace the one that is used now."""
     folders = os.get_exec_path(dict(environ))
     words = {word for command in programs.values() for word in command.split()}
     return [f"{folder}/{word}" for folder in folders for word in sorted(words) if "/" not in word]
@@ -62,13 +64,13 @@ def _in_search_path(programs: Mapping[str, str], environ: Mapping[str, str]) -> 
 def refuse_missing_compiler(
     tree: KernelTree, programs: Mapping[str, str], environ: Mapping[str, str], *, stderr: str
 ) -> None:
-    """Refuse (`CommandError`) to build with a compiler or linker that is not installed; `stderr` is what make said."""
+    """Raise `CommandError` for a compiler or linker (CC, LD) that is not installed; `stderr` is make's message."""
     words = {name: programs[name].split()[-1] for name in ("CC", "LD", "NM", "OBJCOPY", "AR") if programs.get(name)}
     lost = [word for word in words.values() if shutil.which(word, path=environ.get("PATH")) is None]
     if not {words.get("CC"), words.get("LD")}.intersection(lost):
         return
     choice = "CC=" if is_native(architecture_of(tree)) else "CC= or CROSS_COMPILE="
-    # (with LLVM=1 all of them are LLVM's: where one is missing, the others are)
+    # name the packages of all missing programs: with LLVM=1 they are several
     packages = dict.fromkeys(package_of_compiler(word) for word in lost)
     raise CommandError(
         f"{lost[0]}: not found; the kernel tree {tree.objects} builds with it",
@@ -78,8 +80,8 @@ def refuse_missing_compiler(
 
 
 def compiler_remark(answer: TreeAnswer) -> str:
-    """What to say where the kernel was built by GCC and `answer` compiles with clang, or the reverse: each has options
-    that the other does not know. "" where they fit."""
+    """A remark for the user if the kernel was built by GCC and `answer` compiles with clang, or the reverse: each has
+    options that the other does not know. "" if both are the same compiler."""
     config = answer.tree.config
     words = answer.programs.get("CC", "").split()
     if not words:

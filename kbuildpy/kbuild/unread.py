@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Finds variables that nothing reads: make ignores a misspelt variable silently.
+"""Finds make variables that no makefile reads, because make ignores a misspelt variable silently.
 
-make takes any variable on its command line. Here the text of what could read one is searched for its name: the kernel
-tree's makefiles, the module directory's, and the scripts there, to which make hands its variables on.
+make accepts any variable on its command line. The name of each is searched for in the makefiles of the kernel tree, in
+those of the module directory, and in the scripts there, which get make's variables in their environment.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from kbuildpy.kbuild.source_copy import holds_output
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READ = re.compile(rb"\$[({]([A-Za-z_][A-Za-z0-9_]*)|\bifn?def\s+([A-Za-z_][A-Za-z0-9_]*)")
-# What may be a makefile or a script that one of them starts.
+# Matches names of files that may be makefiles, or scripts that a makefile starts.
 _READERS = re.compile(
     r"^(Kbuild|Makefile|GNUmakefile|configure)|\.(mk|mak|sh|bash|pl|py|awk|include)$|^(?!(?i:scons))[^.]+$"
 )
 _MOST_FILES = 2000
 _LARGEST = 1 << 20
-"""The size in bytes up to which a file is searched: a larger one (without a suffix) is no makefile and no script."""
+"""The size in bytes up to which a file is searched: a larger file is neither a makefile nor a script."""
 
 
 def unread_variables(names: Iterable[str], makefiles: Sequence[str], directory: str) -> list[str]:
-    """Those of `names` that neither `makefiles` nor the makefiles and scripts below `directory` (none: "") mention.
+    """Those of `names` that neither `makefiles` nor the makefiles and scripts below `directory` ("" for none) mention.
 
-    A name that is computed in a makefile (`CFLAGS_NAME.o`) is taken for read, as are all where there are too many files
-    to tell.
+    Names that a makefile may compute (`CFLAGS_NAME.o`) count as read. If `directory` has too many files, all count as
+    read.
     """
     words = [name for name in names if _WORD.fullmatch(name)]
     return unmentioned(words, (*map(Path, makefiles), *_readers(directory))) if words else []
 
 
 def unmentioned(names: Iterable[str], files: Iterable[Path | None]) -> list[str]:
-    """The `names` that do not occur as a word in `files`; empty if a file is None, which means too many files. An
-    unreadable file counts as empty."""
+    """The `names` that do not occur as a word in `files`. Empty if one of `files` is None, which stands for too many
+    files. An unreadable file counts as empty."""
     left = list(names)
     for path in files:
         if path is None or not left:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a relocation points to, within the section of its symbol (scripts/mod/modpost.c: addend_*_rel).
+"""Computes the address that a relocation refers to, as an offset in the section of its symbol.
 
-SHT_RELA says it in the entry. SHT_REL keeps the addend in the section's contents, where each architecture encodes
-it in its instructions. Until 6.4 modpost knew few relocation types, and took 0 for the addend of others.
+The counterpart is scripts/mod/modpost.c: addend_386_rel, addend_arm_rel, addend_mips_rel. An entry of SHT_RELA has the
+addend. An entry of SHT_REL has none: the addend is in the section that the relocation applies to, where each
+architecture encodes it in instructions. Until 6.4 modpost knew few relocation types, and took 0 for the addend of
+others.
 """
 
 from __future__ import annotations
@@ -35,14 +37,14 @@ from kbuildpy.errors import KbuildError
 
 REL_MACHINES = (EM_386, EM_ARM, EM_MIPS)
 NOWHERE = -0x40000000
-"""An address that no symbol is near. For Thumb branches, modpost until 6.4 computed one from where the file happened
-to lie in its own memory."""
+"""An address far from every symbol. It stands for the address of a Thumb branch, which modpost until 6.4 computed from
+the address of the file in its own memory."""
 
 
 def rel_address(image: ModuleImage, section: Section, relocation: Relocation) -> int:
-    """The address that an entry of SHT_REL refers to, from 6.5 on; all ones for a relocation type it does not know.
+    """The address that an entry of SHT_REL refers to, from 6.5 on; all bits are one for an unknown relocation type.
 
-    `section` is the one that the relocation applies to. `KbuildError` if it lies outside of that.
+    The relocation applies to `section`. Raises `KbuildError` if its offset lies outside of that section.
     """
     machine, kind = image.header.e_machine, relocation.type
     _, _, _, _, value, _ = image.symbols.rows[relocation.symbol]
@@ -70,7 +72,8 @@ def rel_address(image: ModuleImage, section: Section, relocation: Relocation) ->
 
 
 def old_rel_addend(image: ModuleImage, section: Section, relocation: Relocation) -> int | None:
-    """The addend of an entry of SHT_REL until 6.4; None where modpost passes over the entry."""
+    """The addend of an entry of SHT_REL until 6.4; None where modpost skips the entry. Raises `KbuildError` as
+    `rel_address`."""
     machine, kind = image.header.e_machine, relocation.type
     if machine == EM_386:
         if kind in (R_386_32, R_386_PC32):

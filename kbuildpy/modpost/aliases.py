@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Device tables to module aliases: the engine (scripts/mod/file2alias.c: handle_moddevtable, do_table).
+"""Turns device tables into module aliases (scripts/mod/file2alias.c: handle_moddevtable, do_table).
 
-A driver's MODULE_DEVICE_TABLE leaves an array of device-id structs with a telling symbol name. Each entry but
-the last, which must be all zeros, becomes one alias or a few. What a table means is in `device_tables`.
+MODULE_DEVICE_TABLE() in a driver gives an array of device-id structs a symbol whose name has the kind of the table.
+Each entry becomes one alias or several; the last entry, the terminator, must be all zeros. `device_tables` describes
+the kinds of tables.
 """
 
 from __future__ import annotations
@@ -24,23 +25,27 @@ Layouts = Callable[[], DeviceTableLayouts]
 
 @dataclass(frozen=True)
 class TableName:
-    """What a device table's symbol says: the kind of table, and the array's name in the driver."""
+    """The parts of the name of a device table's symbol."""
 
     device_id: str
+    """The kind of the table: `pci`."""
     array: str
+    """The name of the array in the driver."""
 
 
 @dataclass
 class Aliases:
-    """The aliases of one module, in order; `unique` drops one that is there already (7.3)."""
+    """Collects the aliases of one module."""
 
     unique: bool
+    """Drop an alias that was added before (7.3)."""
     log: Log
     found: list[str] = field(default_factory=list)
+    """The aliases, in the order of the tables."""
     _seen: set[str] = field(default_factory=set)
 
     def add(self, alias: str) -> None:
-        """Append `alias`."""
+        """Append `alias`. Raises `Fatal` if its line in the `.mod.c` is too long (`check_line`), unless `unique`."""
         if not self.unique:
             check_line(self.log, alias_line(alias))
         elif alias in self._seen:
@@ -51,12 +56,13 @@ class Aliases:
 
 
 def alias_line(alias: str) -> str:
-    """An alias as the `.mod.c` has it."""
+    """The line of the `.mod.c` for `alias`."""
     return f'MODULE_ALIAS("{alias}");\n'
 
 
 def table_name(symbol: str, *, with_modname: bool) -> TableName | None:
-    """Take a device table's symbol name apart; None for the name of another symbol."""
+    """Parse the name of a device table's symbol (handle_moddevtable); None for the name of another symbol.
+    `with_modname` selects the names of `Dialect.device_table_modname`."""
     if with_modname:
         if not symbol.startswith(PREFIX_MODNAME):
             return None
@@ -78,10 +84,10 @@ def add_table(
     dialect: Dialect,
     layouts: Layouts,
 ) -> None:
-    """Add the aliases of the device table that `symbol` marks, if it marks one that this kernel knows.
+    """Add the aliases of the device table that `symbol` names, if this kernel knows a table of that kind.
 
-    `layouts` is called only then. A table of the wrong size or without its terminator ends modpost up
-    to 6.18 and is an error later.
+    `layouts` is called only for a known table. For a table of a wrong size or without terminator, up to 6.18 raises
+    `Fatal`, later logs an error (device_id_check). Raises `KbuildError` for a table that reaches beyond its section.
     """
     if not 0 < symbol.shndx < len(image.sections) or symbol.type != STT_OBJECT:
         return

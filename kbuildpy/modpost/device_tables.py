@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kinds of device tables: facts of include/linux/mod_devicetable.h and scripts/mod/file2alias.c.
+"""The kinds of device tables (include/linux/mod_devicetable.h, scripts/mod/file2alias.c).
 
-Most tables are a prefix and a run of `Part`s: a letter or two and a member's value in hexadecimal, or `*` when the
-entry leaves that member open. Those are data; irregular tables have functions in `irregular_tables` and `usb`.
+The aliases of a regular table are a prefix and a series of `Part`s: each has letters and the value of a member in
+hexadecimal, or `*` if the entry leaves the member open. Irregular tables have functions in `irregular_tables` and
+`usb`.
 """
 
 from __future__ import annotations
@@ -39,16 +40,21 @@ from kbuildpy.modpost.usb import usb_aliases
 
 @dataclass(frozen=True)
 class Table:
-    """One kind of table: its struct, the members that count, and how an entry turns into aliases."""
+    """One kind of device table."""
 
     struct: str
+    """The name of the struct of an entry."""
     members: tuple[str, ...]
+    """The members of the struct that the aliases depend on."""
     aliases: Callable[[TableEntry], Iterable[str]]
+    """Returns the aliases of an entry."""
     label: str = ""
+    """The name of the kind in messages, if it differs."""
 
 
 def regular(struct: str, prefix: str, parts: tuple[Part, ...], *, wildcard: bool = False) -> Table:
-    """A table of regular aliases; `wildcard` ends them in `*`, for members of the future."""
+    """A table of regular aliases. With `wildcard` they end in `*`, so that they still match when a later kernel adds
+    parts to device names."""
 
     def aliases(entry: TableEntry) -> Iterator[str]:
         text = prefix + "".join(part.text(entry) for part in parts)
@@ -66,7 +72,7 @@ def formatted(struct: str, members: tuple[str, ...], alias: Callable[[TableEntry
 
 
 def named(struct: str, prefix: str, member: str = "name") -> Table:
-    """A table whose entries are names."""
+    """A table whose aliases are `prefix` and the text of `member`."""
     return formatted(struct, (member,), lambda entry: prefix + entry.string(member))
 
 

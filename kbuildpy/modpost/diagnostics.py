@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """modpost's messages, word for word (scripts/mod/modpost.c: modpost_log).
 
-The texts are the tree's own, so that an editor or a CI job that knows Kbuild's lines knows ours. Most of
-them were reworded once, when the module's name became a prefix; both wordings stand side by side here.
+The texts are those of the kernel tree, so that editors and CI jobs that parse Kbuild's messages parse these too. Most
+of them were reworded when the module's name became a prefix (6.19): `OLD` and `NEW` have the two wordings.
 """
 
 from __future__ import annotations
@@ -12,43 +12,52 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class SectionReference:
-    """A reference between two sections of a module object, by their indices; addresses are offsets in them."""
+    """A reference between two sections of a module object."""
 
     section: int
+    """The index of the section that refers."""
     offset: int
+    """The offset of the reference in it, in bytes."""
     source: str
-    """The symbol that `offset` lies in, as modpost names it; "" or "(unknown)" for none."""
+    """The symbol at or before `offset`, as modpost names it; "" or "(unknown)" for none."""
     to_section: int
+    """The index of the section that is referred to."""
     to_offset: int
+    """The offset in that section, in bytes."""
     target: str
-    """The symbol there, in the same way."""
+    """The symbol at `to_offset`, as modpost names it; "" or "(unknown)" for none."""
 
 
 @dataclass(frozen=True)
 class DiagnosticTopic:
-    """What a message is about."""
+    """The module, symbol and reference that a message is about."""
 
     kind: str
-    """The key of the tables below; also for the longer messages about mismatches."""
+    """The key of the message in `OLD` and `NEW`; "mismatch" for every message about a section mismatch."""
     module: str
     """The module's nominal name."""
     symbol: str = ""
+    """The symbol; "" for none."""
     namespace: str = ""
+    """The namespace; "" for none."""
     reference: SectionReference | None = None
+    """The reference of a section mismatch."""
 
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One message: its severity and the text as modpost prints it, newline included where it prints one."""
+    """One message of modpost."""
 
     severity: str
+    """"warning", "error" or "fatal"."""
     text: str
+    """The text as modpost prints it, with the newline if modpost prints one."""
     topic: DiagnosticTopic | None = field(default=None, compare=False)
-    """None for a message that is about no module."""
+    """The module that the message is about; None for a message about no module."""
 
 
 class Fatal(Exception):
-    """modpost gives up at once: exit(1). Its messages are in the log already."""
+    """modpost ends at once, with exit(1). Its messages are in the log already."""
 
 
 OLD: dict[str, str] = {
@@ -129,41 +138,42 @@ NEW: dict[str, str] = {
 
 @dataclass
 class Log:
-    """Collects diagnostics in modpost's order; `failed` is its `error_occurred`.
-
-    `module_prefix` selects the newer wording. `fatal_word` is how a fatal error announces itself. `truncates` says how
-    a line that is too long is treated (see `check_line`).
-    """
+    """Collects diagnostics in modpost's order."""
 
     module_prefix: bool
+    """Use the wording of `NEW`, with the module's name as a prefix."""
     fatal_word: str
+    """The first word of a fatal error: FATAL or ERROR."""
     truncates: bool = False
+    """Truncate a line that is too long; else it is a fatal error (`check_line`)."""
     diagnostics: list[Diagnostic] = field(default_factory=list)
     failed: bool = False
+    """An error occurred (modpost.c: error_occurred)."""
 
     def warn(self, text: str, *, topic: DiagnosticTopic | None = None) -> None:
-        """A plain warning; `text` without the "WARNING: modpost: "."""
+        """Record a warning; `text` is without "WARNING: modpost: "."""
         self.diagnostics.append(Diagnostic("warning", f"WARNING: modpost: {text}", topic))
 
     def error(self, text: str, *, fails: bool = True, topic: DiagnosticTopic | None = None) -> None:
-        """A plain error: modpost goes on, writes nothing more and (unless `fails` is false) fails in the end."""
+        """Record an error after which modpost goes on. Unless `fails` is false it sets `failed`: modpost then exits
+        with an error, and from 5.19 on writes no more files."""
         self.diagnostics.append(Diagnostic("error", f"ERROR: modpost: {text}", topic))
         self.failed = self.failed or fails
 
     def fatal(self, text: str, *, before: str = "", topic: DiagnosticTopic | None = None) -> Fatal:
-        """Record a fatal error (`before`: unprefixed lines ahead of it) and return what to raise."""
+        """Record a fatal error; returns the exception to raise. `before` are lines before it, without a prefix."""
         self.diagnostics.append(Diagnostic("fatal", f"{before}{self.fatal_word}: modpost: {text}", topic))
         self.failed = True
         return Fatal()
 
     def perror(self, filename: str, error: OSError) -> Fatal:
-        """Record a file that could not be read, as perror(3) does, and return what to raise."""
+        """Record that a file could not be read, with the text of perror(3); returns the exception to raise."""
         self.diagnostics.append(Diagnostic("fatal", f"{filename}: {error.strerror}\n"))
         self.failed = True
         return Fatal()
 
     def note(self, text: str) -> None:
-        """An unprefixed line that changes nothing."""
+        """Record a line without a prefix, as a warning."""
         self.diagnostics.append(Diagnostic("warning", text))
 
     def module(
@@ -176,7 +186,8 @@ class Log:
         topic: DiagnosticTopic | None = None,
         **facts: str,
     ) -> None:
-        """A message about `module` (its nominal name without suffix) out of the tables above."""
+        """Record the message `kind` of `OLD` or `NEW` about `module` (its nominal name without a suffix), as an error
+        or a warning. `facts` fill the placeholders in its text."""
         text = self.text(kind, module, is_vmlinux=is_vmlinux, **facts)
         about = topic or DiagnosticTopic(kind, module, facts.get("symbol", ""), facts.get("namespace", ""))
         if error:
@@ -185,7 +196,7 @@ class Log:
             self.warn(text, topic=about)
 
     def text(self, kind: str, module: str, *, is_vmlinux: bool = False, **facts: str) -> str:
-        """The wording of a message about `module`."""
+        """The text of the message `kind` about `module`, in this kernel's wording."""
         if self.module_prefix:
             suffix = "" if is_vmlinux else ".ko"
             return f"{module}{suffix}: " + NEW[kind].format(module=module, **facts)
@@ -193,9 +204,10 @@ class Log:
 
 
 def check_line(log: Log, line: str) -> str:
-    """`line`, unless it is longer than the buffer that modpost formats a line in (modpost.c: buf_printf).
+    """`line`, if it fits into the buffer in which modpost formats a line (modpost.c: buf_printf).
 
-    Then modpost gives up, or (`Log.truncates`) writes what fits and as many NUL bytes as did not.
+    For a longer line raises `Fatal`. With `Log.truncates` returns what fits, followed by a NUL byte for each byte that
+    does not fit.
     """
     size = len(line.encode("utf-8", "surrogateescape"))
     if size >= LINE_SIZE:

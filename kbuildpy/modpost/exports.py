@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The exports of symvers files (-i) and of the modules that are being built (modpost.c: sym_add_exported).
+"""The table of exports: of symvers files (-i) and of the modules that are built.
 
-The newest export of a name is the one that counts.
+The counterpart is scripts/mod/modpost.c: sym_add_exported, find_symbol, read_dump. Of several exports of one name, the
+newest is used.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from kbuildpy.modpost.diagnostics import Log
 
 @dataclass(frozen=True, eq=False)
 class Owner:
-    """A module (or vmlinux) that exports symbols; two owners of the same name may be different modules."""
+    """A module (or vmlinux) that exports symbols. Two owners of the same name may be different modules."""
 
     name: str
+    """The module's nominal name: its path without a suffix."""
 
     @property
     def is_vmlinux(self) -> bool:
@@ -25,42 +27,47 @@ class Owner:
 
     @property
     def basename(self) -> str:
-        """The module's own name."""
+        """The last component of the module's path."""
         return self.name.rpartition("/")[2]
 
     @property
     def filename(self) -> str:
-        """The name as messages show it."""
+        """The name in messages: with `.ko` for a module."""
         return self.name if self.is_vmlinux else f"{self.name}.ko"
 
 
 @dataclass(eq=False)
 class ExportedSymbol:
-    """One export."""
+    """One export of a symbol."""
 
     name: str
     owner: Owner
     gpl_only: bool
     namespace: str
-    """"" for none."""
+    """The namespace; "" for none."""
     crc: int | None = None
     """The CRC; None until it is known."""
     is_func: bool = False
+    """The symbol is a function."""
     used: bool = False
-    """A module uses it, or -t must not drop it."""
+    """A module uses the symbol, or -t must not drop it."""
     kind: str = ""
-    """The macro, where `gpl_only` does not tell it (EXPORT_UNUSED_SYMBOL and others, up to 5.11)."""
+    """The macro, if it is not one of EXPORT_SYMBOL and EXPORT_SYMBOL_GPL (up to 5.11); else ""."""
     static: bool = False
-    """No object is known yet in which the symbol is global (up to 5.18)."""
+    """The symbol is global in no object that was read so far (up to 5.18)."""
 
     @property
     def macro(self) -> str:
-        """The macro that exports it, as symvers files have it."""
+        """The macro that exports the symbol, as in symvers files."""
         return self.kind or f"EXPORT_SYMBOL{'_GPL' if self.gpl_only else ''}"
 
 
 class KnownExports:
-    """All exports that modpost knows."""
+    """The table of all exports that modpost knows.
+
+    `external` is the option -e: modules may then replace exports of other modules. `owner_by_file`: owners of the same
+    name in two symvers files are two modules.
+    """
 
     def __init__(self, log: Log, *, external: bool, owner_by_file: bool) -> None:
         self.log = log
@@ -71,9 +78,9 @@ class KnownExports:
         self._owners: dict[tuple[str, str], Owner] = {}
 
     def load(self, symvers: Symvers, name: str) -> None:
-        """Add a symvers file, which the command line calls `name`.
+        """Add a symvers file, which the command line calls `name` (read_dump).
 
-        Its symbols become objects only when they are looked up.
+        An `ExportedSymbol` is created only when `find` looks it up, because most symbols of vmlinux are never used.
         """
         for symbol, license in symvers.skipped:
             self.log.error(f"{symbol}: unknown license {license}. skip")
@@ -83,11 +90,12 @@ class KnownExports:
         self.files.append((name, symvers))
 
     def repeats(self, symvers: Symvers) -> bool:
-        """Whether a symvers file names a symbol twice, or one that an earlier file has."""
+        """Whether a symvers file names a symbol twice, or has a symbol of an earlier file."""
         return not symvers.unique or any(_share_a_symbol(symvers, earlier) for _, earlier in self.files)
 
     def add(self, symbol: ExportedSymbol) -> ExportedSymbol:
-        """Add an export of a module that is being built; returns the entry for it."""
+        """Add an export of a module that is built; returns its entry in the table (sym_add_exported). Logs an error if
+        the export conflicts with an earlier one."""
         earlier = self.find(symbol.name)
         if earlier is not None and self.conflicts(symbol.owner, earlier.owner):
             self.log.module("exported-twice", symbol.owner.name, symbol=symbol.name, owner=earlier.owner.filename)
@@ -95,7 +103,8 @@ class KnownExports:
         return symbol
 
     def find(self, name: str) -> ExportedSymbol | None:
-        """The export of `name`. A leading dot (function descriptors of PPC64) does not count."""
+        """The newest export of `name`, or None (find_symbol). A leading dot (function descriptors of PPC64) is
+        ignored."""
         name = name[1:] if name.startswith(".") else name
         symbol = self.found.get(name)
         if symbol is None:
@@ -113,7 +122,8 @@ class KnownExports:
         return ExportedSymbol(name, self._owner(file, owner), gpl_only, namespace, crc_number(crc))
 
     def conflicts(self, owner: Owner, earlier: Owner) -> bool:
-        """Whether `owner` must not export what `earlier` does: modules may replace one another, but not vmlinux."""
+        """Whether `owner` must not export a symbol that `earlier` exports. With -e a module may replace exports of
+        other modules, but not of vmlinux."""
         return not self._external or earlier.is_vmlinux or earlier is owner
 
     def _owner(self, file: str, name: str) -> Owner:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Aliases of the device tables that are not regular (scripts/mod/file2alias.c: the do_*_entry functions).
 
-Each function turns one entry of a table into its alias, or into several. `device_tables` says which table each function
-is for.
+Each function returns the alias, or the aliases, for one entry of a table. `device_tables` says for which table each
+function is. A name in parentheses is that of the function in file2alias.c.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ def _underscores(text: str) -> str:
 
 
 def pci_aliases(entry: TableEntry) -> Iterator[str]:
-    """PCI: each byte of the class is either given or open; VFIO drivers that must be asked for have a prefix."""
+    """PCI (do_pci_entry): numbers, and a class whose bytes are each given or open. An entry for VFIO, which matches
+    only with driver_override, has the prefix `vfio_pci:`."""
     prefix = "pci:"
-    override = entry["override_only"] if "override_only" in entry.table.layout.members else 0  # (since 5.15)
+    override = entry["override_only"] if "override_only" in entry.table.layout.members else 0  # member since 5.15
     if override == 1:
         prefix = "vfio_pci:"
     elif override:
@@ -40,7 +41,7 @@ def pci_aliases(entry: TableEntry) -> Iterator[str]:
 
 
 def cdx_aliases(entry: TableEntry) -> Iterator[str]:
-    """CDX (AMD's bus of FPGAs): vendor, device and, in full, class."""
+    """CDX (do_cdx_entry), AMD's bus for FPGAs: vendor, device, and the class, which is given or open as a whole."""
     if entry["override_only"] > 1:
         entry.table.log.warn(f"Unknown CDX driver_override alias {entry['override_only']:08X}\n")
         return
@@ -49,7 +50,8 @@ def cdx_aliases(entry: TableEntry) -> Iterator[str]:
 
 
 def of_aliases(entry: TableEntry) -> Iterator[str]:
-    """Device tree: name, type and compatible, once by itself and once with more compatibles to follow."""
+    """Device tree (do_of_entry_multi): name, type and compatible string, in two aliases; the second one matches devices
+    with more compatible strings."""
     name, type_, compatible = entry.string("name"), entry.string("type"), entry.string("compatible")
     alias = f"of:N{name or '*'}T{type_ or '*'}"
     if compatible:
@@ -60,7 +62,7 @@ def of_aliases(entry: TableEntry) -> Iterator[str]:
 
 
 def acpi_alias(entry: TableEntry) -> str:
-    """ACPI: an identifier, or a class byte by byte."""
+    """ACPI (do_acpi_entry): an identifier, or a class whose bytes are each given or open."""
     name = entry.string("id")
     if not name:
         for shift in (16, 8, 0):
@@ -75,7 +77,7 @@ def _pnp_id(name: str, size: int) -> Iterator[str]:
 
 
 def pnp_aliases(entry: TableEntry) -> Iterator[str]:
-    """PNP: the identifier as PNP spells it, and as ACPI does."""
+    """PNP (do_pnp_device_entry): two aliases, with the identifier as PNP and as ACPI spells it."""
     yield from _pnp_id(entry.string("id"), entry.size_of("id"))
 
 
@@ -91,7 +93,7 @@ def _pnp_card_ids(entry: TableEntry) -> list[str]:
 
 
 def pnp_card_aliases(entry: TableEntry) -> Iterator[str]:
-    """PNP cards: each device of the card, unless an earlier card had it."""
+    """PNP cards (do_pnp_card_entries): aliases for each device of the card that is in no earlier entry."""
     known = {name for earlier in entry.earlier() for name in _pnp_card_ids(earlier)}
     length = entry.size_of("devs") // PNP_MAX_DEVICES
     for name in _pnp_card_ids(entry):
@@ -100,12 +102,12 @@ def pnp_card_aliases(entry: TableEntry) -> Iterator[str]:
 
 
 def vio_alias(entry: TableEntry) -> str:
-    """IBM's virtual devices: type and compatibility."""
+    """VIO (do_vio_entry), IBM's virtual devices: type and compatible string."""
     return open_ended(_underscores(f"vio:T{entry.string('type') or '*'}S{entry.string('compat') or '*'}"))
 
 
 def pcmcia_alias(entry: TableEntry) -> str:
-    """PCMCIA: numbers, and checksums of up to four strings."""
+    """PCMCIA (do_pcmcia_entry): numbers, and hashes of up to four strings."""
     text = "pcmcia:" + "".join(part.text(entry) for part in PCMCIA_PARTS)
     hashes = entry.bytes_of("prod_id_hash")
     for number, letter in enumerate("abcd"):
@@ -116,14 +118,14 @@ def pcmcia_alias(entry: TableEntry) -> str:
 
 
 class AliasBuffer:
-    """An alias that grows piece by piece; newer kernels give it `ALIAS_BUFFER` bytes (alias_append)."""
+    """An alias to which pieces are appended. Newer kernels limit it to `ALIAS_BUFFER` bytes (alias_append)."""
 
     def __init__(self, entry: TableEntry, start: str = "") -> None:
         self._table = entry.table
         self.text = start
 
     def append(self, piece: str) -> None:
-        """Add `piece`."""
+        """Append `piece`. Raises `Fatal` if it does not fit (`Dialect.alias_buffers`)."""
         left = ALIAS_BUFFER - len(self.text)
         if self._table.dialect.alias_buffers and len(piece) >= left:
             raise self._table.log.fatal(
@@ -132,7 +134,7 @@ class AliasBuffer:
         self.text += piece
 
     def append_visible(self, pattern: str) -> None:
-        """Add the characters of `pattern` that may stand in an alias (dmi_ascii_filter)."""
+        """Append the characters of `pattern` that are allowed in an alias (dmi_ascii_filter). Raises as `append`."""
         visible = "".join(c for c in pattern if " " < c < "\x7f" and c != ":")
         if self._table.dialect.alias_buffers and len(self.text) + len(visible) >= ALIAS_BUFFER:
             raise self._table.log.fatal("dmi_ascii_filter: alias buffer overflow\n")
@@ -140,7 +142,7 @@ class AliasBuffer:
 
 
 def input_alias(entry: TableEntry) -> str:
-    """Input devices: which keys, axes, lights, ... one must have."""
+    """Input devices (do_input_entry): bus, numbers, and the keys, axes, LEDs, ... that a device must have."""
     buffer = AliasBuffer(entry, "".join(part.text(entry) for part in INPUT_PARTS))
     flags = entry["flags"]
     for start, member, flag, first, last in INPUT_BITS:
@@ -154,18 +156,19 @@ def input_alias(entry: TableEntry) -> str:
 
 
 def _bitmap(entry: TableEntry, member: str) -> int:
-    """An array of longs as one number, bit for bit."""
+    """The bits of a member that is an array of longs, as one number."""
     octets, size = entry.bytes_of(member), entry.table.long_size
     words = (int.from_bytes(octets[at : at + size], entry.table.order) << 8 * at for at in range(0, len(octets), size))
     return sum(words)
 
 
 def dmi_alias(entry: TableEntry) -> str:
-    """DMI: patterns for strings of the firmware, field by field in a fixed order."""
+    """DMI (do_dmi_entry): patterns for strings of the firmware, in a fixed order of fields."""
     offset, length = entry.offset_of("matches"), entry.size_of("matches") // 4
     matches = []
     for start in range(offset, offset + 4 * length, length):
-        # seven bits of a byte; modpost takes its own machine's bit order, also for a big-endian target
+        # The slot is a bit field of seven bits. modpost reads it in the bit order of the machine that it runs on, also
+        # for a big-endian target.
         slot = entry.table.contents[entry.start + start] & 0x7F
         matches.append((slot, entry.string_at(start + 1)))
     buffer = AliasBuffer(entry)
@@ -179,7 +182,7 @@ def dmi_alias(entry: TableEntry) -> str:
 
 
 def mdio_alias(entry: TableEntry) -> str:
-    """MDIO (Ethernet PHYs): 32 bits, each 0, 1 or open."""
+    """MDIO (do_mdio_entry), Ethernet PHYs: 32 bits, each 0, 1 or open."""
     identity, mask = entry["phy_id"], entry["phy_id_mask"]
     return "mdio:" + "".join(
         "?" if not mask >> bit & 1 else "1" if identity >> bit & 1 else "0" for bit in range(31, -1, -1)
@@ -187,7 +190,7 @@ def mdio_alias(entry: TableEntry) -> str:
 
 
 def isapnp_alias(entry: TableEntry) -> str:
-    """ISA PNP: vendor and function in the compressed form of EISA."""
+    """ISA PNP (do_isapnp_entry): vendor and function, decoded from the compressed form of EISA identifiers."""
     vendor, function = entry["vendor"], entry["function"]
     letters = ((vendor >> 2 & 0x3F), (vendor & 3) << 3 | vendor >> 13 & 7, vendor >> 8 & 0x1F)
     digits = (function >> 4 & 15, function & 15, function >> 12 & 15, function >> 8 & 15)
@@ -195,7 +198,8 @@ def isapnp_alias(entry: TableEntry) -> str:
 
 
 def amba_alias(entry: TableEntry) -> str:
-    """AMBA: eight hexadecimal digits, each given, open, or one of a set."""
+    """AMBA (do_amba_entry): eight hexadecimal digits, each given, open, or one of a set. Raises `Fatal` for an identity
+    with bits outside of the mask."""
     identity, mask = entry["id"], entry["mask"]
     if identity & mask != identity:
         raise entry.table.log.fatal(
@@ -215,25 +219,25 @@ def amba_alias(entry: TableEntry) -> str:
 
 
 def x86cpu_alias(entry: TableEntry) -> str:
-    """x86 processors: vendor, family, model and one feature."""
+    """x86 processors (do_x86cpu_entry): vendor, family, model and one feature."""
     text = "cpu:type:x86," + "".join(part.text(entry) for part in X86CPU_PARTS) + ":feature:*"
     return text + f"{entry['feature']:04X}*" if entry["feature"] else text
 
 
 def mei_alias(entry: TableEntry) -> str:
-    """Intel's management engine: name, UUID, version."""
+    """Intel's management engine (do_mei_entry): name, UUID, version."""
     version = "*" if entry["version"] == 0xFF else entry.hexadecimal("version")
     return f"mei:{entry.string('name') or '*'}:{uuid_text(entry.bytes_of('uuid'))}:{version}:*"
 
 
 def tbsvc_alias(entry: TableEntry) -> str:
-    """Thunderbolt services: a protocol's key, and numbers."""
+    """Thunderbolt services (do_tbsvc_entry): the protocol's key, and numbers."""
     key = entry.string("protocol_key") if entry["match_flags"] & 1 else "*"
     return open_ended(f"tbsvc:k{key}" + "".join(part.text(entry) for part in TBSVC_PARTS))
 
 
 def typec_alias(entry: TableEntry) -> str:
-    """USB Type-C alternate modes: SVID and (until that was left out) mode."""
+    """USB Type-C alternate modes (do_typec_entry): SVID and, up to 6.18, mode."""
     alias = f"typec:id{entry['svid']:04X}"
     if entry.table.dialect.typec_mode:
         alias += "m" + ("*" if entry["mode"] == 7 else entry.hexadecimal("mode"))
@@ -241,7 +245,7 @@ def typec_alias(entry: TableEntry) -> str:
 
 
 def wmi_aliases(entry: TableEntry) -> Iterator[str]:
-    """WMI: a GUID in text."""
+    """WMI (do_wmi_entry): a GUID, which the table has as text. No alias for an invalid GUID, but a warning."""
     guid = entry.string("guid_string")
     octets = guid.encode("utf-8", "surrogateescape")
     if len(octets) != 36:
@@ -260,7 +264,7 @@ def wmi_aliases(entry: TableEntry) -> Iterator[str]:
 
 
 def ssam_alias(entry: TableEntry) -> str:
-    """Surface devices: domain and category, and what else is given."""
+    """Surface devices (do_ssam_entry): domain, category, and target, instance and function, each given or open."""
     return f"ssam:d{entry['domain']:02X}c{entry['category']:02X}" + "".join(part.text(entry) for part in SSAM_PARTS)
 
 
@@ -268,7 +272,7 @@ def _upper(text: str) -> str:
     return text.translate(UPPER)
 
 
-# C's isspace() and toupper() in the C locale: ASCII only.
+# These act as C's isspace() and toupper() in the C locale: on ASCII characters only.
 SPACES = str.maketrans(dict.fromkeys(" \t\n\v\f\r", "_"))
 UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The facts of module objects, kept from one run to the next.
+"""Keeps the facts of module objects from one run to the next.
 
-The facts of an unchanged object are the same; reading 167 objects again takes longer than all other work of modpost
-after an edit of one source. A module with a diagnostic is not kept, because the diagnostic must be printed again.
+An unchanged object has the same facts, and after an edit of one source, reading 167 objects takes longer than all other
+work of modpost. The facts of a module with a diagnostic are not kept, because the diagnostic must be printed again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from kbuildpy.modpost.records import ModuleObject
 class KnownModules:
     """The facts of modules by their nominal names, kept in the file `path`.
 
-    They hold for one way of reading, which `signature` tells apart from others (the kernel tree, the options,
-    our own version), and for as long as a module's object and the records of its objects are the same files. A
-    record names the digest of its object's sources: of these srcversion is made.
+    The facts of a module are valid while `signature` (the kernel tree, the options, kbuildpy's version) is the same,
+    and the module's object and the `.cmd` files of its objects are the same files. A `.cmd` file has a digest of the
+    sources, so it also changes when the srcversion does.
     """
 
     def __init__(self, path: Path, signature: str) -> None:
@@ -34,7 +34,7 @@ class KnownModules:
         self._used: dict[str, list[Any]] = {}
 
     def find(self, module: ModuleObject, exports: KnownExports) -> ObjectFacts | None:
-        """The facts of `module`, whose exports are added to the table; None if the module must be read."""
+        """The facts of `module`, or None if the module must be read. Adds its exports to the table `exports`."""
         entry = self._known.get(module.name)
         if entry is None or entry[0] != _state(module):
             return None

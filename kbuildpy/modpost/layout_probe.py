@@ -2,9 +2,9 @@
 """Asks the target's compiler for the layouts of the device-id structs.
 
 Kbuild compiles scripts/mod/devicetable-offsets.c for them, once per tree, and builds modpost with the result. A headers
-package has neither, so the same question is put to the compiler here: `probe_source` is a C file whose
-assembly (or object) carries a line `->NAME NUMBER` for each answer, `parse` reads them. Structs and
-members that a tree's headers do not declare are not asked about.
+package has neither the source nor the result, so kbuildpy compiles a C file of its own (`probe_source`). Its assembly
+or object has a text `->NAME NUMBER` for each size and offset, which `parse` reads. Structs and members that the tree's
+headers do not declare are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from kbuildpy.modpost.layouts import DeviceTableLayouts, StructLayout
 
 
 def probe_source(tree: KernelTree) -> str:
-    """A C source to compile with the tree's flags for a module, to assembly (`-S`) or to an object."""
+    """The C source of the probe, to be compiled with the tree's flags for a module, to assembly (`-S`) or to an object.
+    Raises `KbuildError` for a header of the tree that cannot be read."""
     declared = _declarations(tree)
     lines = []
     for struct, members in STRUCTS.items():
@@ -34,7 +35,8 @@ def probe_source(tree: KernelTree) -> str:
 
 
 def parse(compiled: bytes) -> DeviceTableLayouts:
-    """Read the answers out of what the compiler made of `probe_source`."""
+    """The layouts in the assembly or object that the compiler made from `probe_source`. Raises `KbuildError` if there
+    are none."""
     sizes: dict[str, int] = {}
     offsets: dict[tuple[str, str], int] = {}
     lengths: dict[tuple[str, str], int] = {}
@@ -55,7 +57,7 @@ def parse(compiled: bytes) -> DeviceTableLayouts:
 
 
 def _declarations(tree: KernelTree) -> dict[str, str]:
-    """Struct bodies in mod_devicetable.h, or (from 7.2 on) in the headers that it collects."""
+    """The bodies of structs, by name, in mod_devicetable.h and (from 7.2 on) in the headers that it includes."""
     include = tree.source / "include/linux"
     headers = [include / "mod_devicetable.h", *sorted(include.glob("device-id/*.h"))]
     declared: dict[str, str] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sizes and member offsets of the device-id structs, as the target's compiler sees them (see `layout_probe`)."""
+"""Sizes and member offsets of the device-id structs, from the target's compiler (`layout_probe`)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from kbuildpy.errors import KbuildError
 
 @dataclass(frozen=True)
 class StructLayout:
-    """One struct."""
+    """The layout of one struct."""
 
     size: int
-    """In bytes."""
+    """The size of the struct in bytes."""
     members: Mapping[str, tuple[int, int]]
-    """Offset and size of each, in bytes."""
+    """The offset and the size of each member, in bytes."""
 
 
 @dataclass(frozen=True)
 class DeviceTableLayouts:
-    """The device-id structs that a tree has, by name."""
+    """The layouts of all device-id structs of a tree."""
 
     structs: Mapping[str, StructLayout]
+    """The layouts by the struct's name."""
 
     def to_json(self) -> dict[str, object]:
         """A value for `json.dump`."""
@@ -34,7 +35,7 @@ class DeviceTableLayouts:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Mapping[str, object]]) -> DeviceTableLayouts:
-        """The inverse of `to_json`; raises `KbuildError` when `value` is something else."""
+        """The inverse of `to_json`. Raises `KbuildError` for a `value` of another form."""
         structs = {}
         try:
             for name, layout in value.items():

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The digest of a srcversion: MD4 with its input words in big-endian order (scripts/mod/sumversion.c).
+"""The digest of a srcversion: MD4 with input words in big-endian order (scripts/mod/sumversion.c).
 
-Real MD4 reads little-endian words. The kernel's copy swaps them, the two words of the length excepted, so
-no library's finished MD4 gives this number (and Python's hashlib often has none at all). OpenSSL's block
-function does fit, when it is fed the swapped and padded message: 400 times as fast as the arithmetic in
-Python, which a srcversion of a few kilobytes does not notice and one of megabytes does. It is used where
-libcrypto still has it.
+Standard MD4 reads little-endian words. The kernel's copy reads big-endian words, except the two words of the length. So
+the MD4 of a library gives another digest (and Python's hashlib often has no MD4). But OpenSSL's MD4_Update gives the
+right state for a message that was padded and byte-swapped before. It is 400 times as fast as the arithmetic in Python,
+which matters for megabytes of sources, not for kilobytes. It is used for longer messages, if libcrypto has it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ WORTH_LOADING_LIBCRYPTO = 8 * 1024
 
 
 def srcversion_digest(message: bytes) -> str:
-    """The srcversion of `message`: 23 of the digest's 32 upper-case hexadecimal digits, as modpost keeps them."""
+    """The srcversion of `message`: the first 23 of the digest's 32 upper-case hexadecimal digits, because modpost's
+    buffer holds no more (sumversion.c: md4_final_ascii)."""
     length = len(message)
     padded = message + b"\x80" + bytes((55 - length) % 64)
     size = struct.pack("<Q", length << 3 & 0xFFFFFFFFFFFFFFFF)
@@ -50,7 +50,7 @@ def _digest_libcrypto(blocks: bytes) -> tuple[int, int, int, int] | None:
 
 @cache
 def _libcrypto() -> Any:
-    """OpenSSL's library with its MD4 functions declared, or None."""
+    """OpenSSL's library with its MD4 functions declared; None if it has none."""
     try:
         libcrypto = ctypes.CDLL("libcrypto.so.3")
         libcrypto.MD4_Init.argtypes = [ctypes.c_void_p]

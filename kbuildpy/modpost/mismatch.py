@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""References between sections that are discarded at different times (scripts/mod/modpost.c: section_rel, section_rela).
+"""Section mismatches: references between sections that are discarded at different times.
 
-`__init` code is gone once a module is loaded, `__exit` code is never there in a built-in driver; code that refers
-to them from elsewhere crashes some day. An object has up to 10^6 relocations and next to none of them matters:
-which symbols could matter is worked out first, per kind of section, and only relocations that name one of these are
-decoded. Nothing is looked up for a message before there is one to write.
+The counterpart is scripts/mod/modpost.c: section_rel, section_rela, check_section_mismatch. The kernel frees `__init`
+code after a module's init function, and discards `__exit` code of built-in drivers; a reference from elsewhere may then
+lead to freed memory. An object has up to 10^6 relocations, and nearly all are harmless. For speed, the symbols whose
+references may be mismatches are collected first, for each set of checks, and only relocations with these symbols are
+decoded. Names for a message are looked up only when there is a message.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ EXTABLE = "__ex_table"
 
 
 def refuse_unknown_machine(walk: Walk, section: Section) -> None:
-    """Give up on SHT_REL where modpost cannot find the addend (from 6.5 on)."""
+    """Raise `Fatal` for a SHT_REL section of a machine whose addends modpost cannot decode (section_rel, since 6.5)."""
     image = walk.image
     if section.type != SHT_REL or image.header.e_machine in REL_MACHINES or not walk.dialect.locates_mismatches:
         return
@@ -57,7 +58,8 @@ def refuse_unknown_machine(walk: Walk, section: Section) -> None:
 
 
 def check_references(walk: Walk, section: Section) -> None:
-    """Report the references of one relocation section that are mismatches (check_section_mismatch)."""
+    """Report the mismatches among the references of one relocation section (check_section_mismatch). Raises `Fatal`
+    where modpost ends, `KbuildError` for a damaged section."""
     if section.type not in (SHT_REL, SHT_RELA):
         return
     image, dialect = walk.image, walk.dialect
@@ -80,7 +82,7 @@ def check_references(walk: Walk, section: Section) -> None:
 
 
 def _relocations_to(image: ModuleImage, section: Section, targets: frozenset[int]) -> list[tuple[int, Relocation]]:
-    """The entries of a relocation section that name one of the symbols `targets`, and their places in it."""
+    """The entries of a relocation section that name one of the symbols `targets`, as pairs of index and entry."""
     if not targets:
         return []
     table = image.section_data(section)
@@ -99,7 +101,7 @@ def _relocations_to(image: ModuleImage, section: Section, targets: frozenset[int
 
 
 def _checks_from(walk: Walk, name: str) -> tuple[int, ...]:
-    """The numbers of the checks for references from sections `name`."""
+    """The numbers of the checks for references from sections of the name `name`."""
     numbers = walk.checks_of.get(name)
     if numbers is None:
         numbers = ()
@@ -111,7 +113,7 @@ def _checks_from(walk: Walk, name: str) -> tuple[int, ...]:
 
 
 def _targets(walk: Walk, numbers: tuple[int, ...]) -> frozenset[int]:
-    """The symbols that may not be referred to where the checks `numbers` hold."""
+    """The numbers of the symbols that the checks `numbers` forbid to refer to."""
     targets = walk.targets_of.get(numbers)
     if targets is None:
         checks = [walk.dialect.section_rules.checks[number] for number in numbers]
@@ -120,7 +122,7 @@ def _targets(walk: Walk, numbers: tuple[int, ...]) -> frozenset[int]:
         symbols, rows = image.symbols, image.symbols.rows
         places = bad | {SHN_XINDEX} if bad else bad
         found = [(number, shndx) for number, (_, _, _, shndx, _, _) in enumerate(rows) if shndx in places]
-        # a section's number may also be one that means something else in st_shndx
+        # a section's index may equal a reserved value of st_shndx (SHN_ABS and others), which names no section
         targets = walk.targets_of[numbers] = frozenset(
             number
             for number, shndx in found
@@ -130,7 +132,7 @@ def _targets(walk: Walk, numbers: tuple[int, ...]) -> frozenset[int]:
 
 
 def _mismatch(checks: list[SectionCheck], tosec: str) -> SectionCheck | None:
-    """The first check that forbids `tosec` (section_mismatch); undefined symbols lie in a section without a name."""
+    """The first check that forbids `tosec` (section_mismatch). None for "", the section of undefined symbols."""
     if tosec:
         for check in checks:
             if match(tosec, check.bad_tosec) or (check.good_tosec and not match(tosec, check.good_tosec)):
@@ -176,8 +178,8 @@ def _check_reference(walk: Walk, section: Section, fromsec: str, relocation: Rel
 def _topic(
     walk: Walk, section: Section, relocation: Relocation, source: ReferenceEnd, target: ReferenceEnd
 ) -> DiagnosticTopic:
-    """What a message about the reference of `relocation` is about. Where modpost finds no symbol, the address is that
-    of the symbol and the addend all the same."""
+    """The topic of a message about `relocation`. Its `to_offset` is computed from the symbol and the addend, also where
+    modpost finds no symbol to name."""
     _, info, _, _, value, _ = walk.image.symbols.rows[relocation.symbol]
     to_offset = value + (relocation.addend if info & 15 == STT_SECTION else 0)
     reference = SectionReference(
@@ -218,7 +220,8 @@ def _report_extable(
     *,
     executable: bool,
 ) -> None:
-    """The kernel jumps to what an exception table names: a place outside of code is worse than a mismatch."""
+    """Report a reference from `__ex_table` to a section other than code; the kernel would jump there. Raises `Fatal`
+    where modpost ends (default_mismatch_handler; before 6.5 extable_mismatch_handler)."""
     log, dialect, section = walk.log, walk.dialect, target.section
     where = f"{source.section}+{source.address:#x}"
     black_listed = match(section, check.bad_tosec)
@@ -246,7 +249,8 @@ def _report_extable(
 
 
 def is_no_reference(walk: Walk, fromsec: str, relocation: Relocation) -> bool:
-    """Whether `relocation` is one that names a symbol without referring to it."""
+    """Whether `relocation` names a symbol without referring to its address, so that modpost ignores it
+    (section_rela)."""
     machine, version = walk.image.header.e_machine, walk.dialect.version
     if machine == EM_RISCV:
         return version >= (5, 17) and fromsec == EXTABLE and relocation.type == R_RISCV_SUB32
@@ -258,7 +262,8 @@ def is_no_reference(walk: Walk, fromsec: str, relocation: Relocation) -> bool:
 
 
 def _address(walk: Walk, section: Section, relocation: Relocation) -> int | None:
-    """What address is referred to; until 6.4 only the addend counted. None to pass over the relocation."""
+    """The address that `relocation` refers to, an offset in the section of its symbol; until 6.4 the addend alone. None
+    where modpost skips the relocation."""
     image = walk.image
     old = not walk.dialect.locates_mismatches
     if section.type == SHT_RELA:
@@ -279,7 +284,7 @@ def _place(walk: Walk, number: int | None, section: str, address: int) -> Refere
 
 
 def _is_excused(walk: Walk, check: SectionCheck, source: ReferenceEnd, target: ReferenceEnd) -> bool:
-    """Whether one of modpost's exceptions holds (secref_whitelist)."""
+    """Whether modpost allows the reference by one of its exceptions (secref_whitelist)."""
     rules, fromsym, tosec = walk.dialect.section_rules, source.symbol, target.section
     to_init = match(tosec, rules.init)
     if match(source.section, DATA):
@@ -304,7 +309,7 @@ def _is_excused(walk: Walk, check: SectionCheck, source: ReferenceEnd, target: R
 
 
 def _learn_entry_size(walk: Walk, section: Section) -> None:
-    """The second relocation of `__ex_table` tells how large half an entry is (find_extable_entry_size)."""
+    """Set the size of an entry of `__ex_table`: twice the offset of the second relocation (find_extable_entry_size)."""
     image, state = walk.image, walk.mismatches
     table = image.section_data(section)
     if state.extable_entry_size or len(table) < 2 * entry_size(section, image.header):

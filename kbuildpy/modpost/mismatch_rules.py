@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which sections may not refer to which (scripts/mod/modpost.c: sectioncheck, secref_whitelist).
+"""The rules for references between sections (scripts/mod/modpost.c: sectioncheck, secref_whitelist).
 
-Data only. A kernel's own set is put together from its dialect: the tables grew shorter over time, as
-`__devinit`, `__cpuinit`, `__memexit` and `__meminit` went. Patterns are those of fnmatch(3).
+`section_rules` composes the rules of one kernel. They became fewer over time, when the kernel dropped `__devinit`,
+`__cpuinit`, `__memexit` and `__meminit`. Patterns of names are those of fnmatch(3).
 """
 
 from __future__ import annotations
@@ -28,42 +28,50 @@ Patterns = tuple[str, ...]
 
 @dataclass(frozen=True)
 class SectionCheck:
-    """One row of the table: a reference from `fromsec` to `bad_tosec`, or not to `good_tosec`, is a mismatch.
-
-    `names` are those that a variable may have to be excused; kernels before 6.0 print them too.
-    """
+    """One row of modpost's table of mismatches."""
 
     mismatch: str
+    """The kind of mismatch, by modpost's name for it."""
     fromsec: Patterns
+    """The sections that refer."""
     bad_tosec: Patterns
+    """The sections that they must not refer to."""
     good_tosec: Patterns = ()
+    """If not empty, the only sections that they may refer to."""
     names: Patterns = ()
+    """The names of variables that may refer to init and exit sections; before 6.0, where messages list them too."""
 
 
 @dataclass(frozen=True)
 class NameExcuse:
-    """A variable in a data section whose name matches one of `names` may refer to sections `tosec`.
-
-    `quiet_only`: not when -W asks for more warnings.
-    """
+    """An exception: some variables in data sections may refer to some sections."""
 
     names: Patterns
+    """The names of the variables."""
     tosec: Patterns
+    """The sections that they may refer to."""
     quiet_only: bool = False
+    """The exception does not apply with -W (extra warnings)."""
 
 
 @dataclass(frozen=True)
 class SectionRules:
-    """A kernel's rules. The last five groups of sections are what the exceptions to them are made of."""
+    """The rules of one kernel, and the sections that its exceptions name."""
 
     checks: tuple[SectionCheck, ...]
+    """The mismatches, in modpost's order: the first that applies is reported."""
     excuses: tuple[NameExcuse, ...]
+    """The exceptions by names of variables, from 6.0 on."""
     init: Patterns
+    """The init sections."""
     exit: Patterns
+    """The exit sections."""
     init_data: Patterns
+    """The init sections with data."""
     text: Patterns
+    """The sections with code."""
     local_labels: bool
-    """References from symbols `.L*` do not count (before 6.5)."""
+    """References from symbols `.L*` are ignored (before 6.5)."""
 
 
 @lru_cache(maxsize=256)
@@ -72,13 +80,14 @@ def _compiled(patterns: Patterns) -> re.Pattern[str]:
 
 
 def match(name: str, patterns: Patterns) -> bool:
-    """Whether `name` is one of `patterns` (modpost.c: match)."""
+    """Whether `name` matches one of `patterns` (modpost.c: match)."""
     return _compiled(patterns).match(name) is not None
 
 
 @lru_cache(maxsize=8)
 def section_rules(version: tuple[int, int], *, meminit: bool, memexit: bool) -> SectionRules:
-    """The rules of kernel `version`; `meminit` and `memexit` say whether its headers have such sections."""
+    """The rules of kernel `version`; `meminit` and `memexit` say whether its headers have `.meminit.*` and `.memexit.*`
+    sections."""
     text = OLD_TEXT if version < (6, 0) else TEXT
     mem_init = (".meminit.*",) if meminit else ()
     mem_exit = (".memexit.*",) if memexit else ()
@@ -106,7 +115,7 @@ def section_rules(version: tuple[int, int], *, meminit: bool, memexit: bool) -> 
         SectionCheck(INIT_TO_EXIT, PCI_FIXUPS, INIT),
     ]
     if version < (6, 5):
-        # later, check_export_symbol looks at what is exported
+        # from 6.5 on check_export_symbol reports exports of init and exit symbols
         checks.append(SectionCheck(EXPORT_TO_INIT_EXIT, ("___ksymtab*",), (*INIT, *EXIT), names=names))
     checks.append(SectionCheck(EXTABLE_TO_NON_TEXT, ("__ex_table",), (".altinstr_replacement",), any_text))
     return SectionRules(

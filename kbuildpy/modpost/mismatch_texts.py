@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""modpost's messages about mismatches that take several lines (scripts/mod/modpost.c: report_sec_mismatch).
+"""modpost's messages about section mismatches that have several lines (scripts/mod/modpost.c: report_sec_mismatch).
 
-Before 6.0 each mismatch was explained; what is left of that concerns exception tables.
+Before 6.0 the message about every mismatch explains it; from 6.0 on, only messages about exception tables do.
 """
 
 from __future__ import annotations
@@ -24,37 +24,39 @@ from kbuildpy.modpost.mismatch_rules import (
 
 @dataclass(frozen=True)
 class ReferenceEnd:
-    """One end of a reference: its section, the address there, and the symbol that messages name.
-
-    `symbol` is "" or "(unknown)", and `is_function` None, where there is none; `value` is the symbol's.
-    """
+    """One end of a reference between sections."""
 
     section: str
+    """The section's name."""
     address: int
+    """The offset in the section, in bytes."""
     symbol: str
+    """The symbol that messages name; "" or "(unknown)" for none."""
     value: int
+    """The symbol's value; 0 for none."""
     is_function: bool | None
+    """The symbol is a function; None for no symbol."""
 
     @property
     def distance(self) -> int:
-        """How far behind the symbol the address lies, in C's 32 bits without a sign."""
+        """The distance from the symbol to the address in bytes, as an unsigned number of 32 bits."""
         return self.address - self.value & 0xFFFFFFFF
 
     @property
     def kind(self) -> str:
-        """What the symbol is called."""
+        """The word for the symbol in messages: function or variable (get_pretty_name, before 6.5)."""
         if self.is_function is None:
             return "(unknown reference)"
         return "function" if self.is_function else "variable"
 
     @property
     def called(self) -> str:
-        """The symbol with what marks a function."""
+        """The symbol's name, with `()` for a function."""
         return f"{self.symbol}()" if self.is_function else self.symbol
 
 
 def one_line(module: str, source: ReferenceEnd, target: ReferenceEnd) -> str:
-    """The mismatch as kernels before 6.0 put it, and kernels before 6.5 for exception tables."""
+    """The first line of the message before 6.0; for exception tables before 6.5."""
     return (
         f"{module}({source.section}+{source.address:#x}): Section mismatch in reference from the {source.kind} "
         f"{source.called} to the {target.kind} {target.section}:{target.called}\n"
@@ -62,7 +64,7 @@ def one_line(module: str, source: ReferenceEnd, target: ReferenceEnd) -> str:
 
 
 def long_text(module: str, check: SectionCheck, source: ReferenceEnd, target: ReferenceEnd, rules: SectionRules) -> str:
-    """The mismatch and what to do about it, before 6.0."""
+    """The message before 6.0: the mismatch and how to fix it."""
     mark_from, mark_to = _annotation(source.section, rules), _annotation(target.section, rules)
     to = f"{target.kind} {mark_to}{target.called}"
     if check.mismatch == TEXT_TO_INIT:
@@ -115,7 +117,8 @@ def long_text(module: str, check: SectionCheck, source: ReferenceEnd, target: Re
 
 
 def _annotation(section: str, rules: SectionRules) -> str:
-    """The macro of linux/init.h that puts things into `section`, and a space (sec2annotation)."""
+    """The macro of linux/init.h that puts a symbol into `section`, and a space; "" for other sections
+    (sec2annotation)."""
     if not match(section, (*rules.init, *rules.exit)):
         return ""
     name, _, rest = section.removeprefix(".").partition(".")
@@ -123,7 +126,8 @@ def _annotation(section: str, rules: SectionRules) -> str:
 
 
 def extable_black_listed(where: str, section: str, module: str) -> str:
-    """An exception table names code that is never run where it stands."""
+    """The message about an exception table that names code in a section where it is never executed
+    (default_mismatch_handler; before 6.5 extable_mismatch_handler)."""
     return (
         f"The relocation at {where} references\n"
         f'section "{section}" which is black-listed.\n'
@@ -134,7 +138,7 @@ def extable_black_listed(where: str, section: str, module: str) -> str:
 
 
 def extable_not_authorized(where: str, section: str, *, trailing_space: bool) -> str:
-    """An exception table names code in a section that modpost does not know."""
+    """The message about an exception table that names code in a section that modpost does not know."""
     return (
         f"The relocation at {where} references\n"
         f'section "{section}" which is not in the list of\n'
@@ -147,7 +151,8 @@ def extable_not_authorized(where: str, section: str, *, trailing_space: bool) ->
 
 
 def extable_not_code(where: str, section: str, *, faults: bool) -> str:
-    """An exception table names data (before 6.0): where the kernel shall have faulted, or where it shall go on."""
+    """The message about an exception table that names data (before 6.0): as the address of a fault (`faults`), or as
+    the address to continue at after a fault."""
     consequence = (
         "it is not possible for the kernel to fault\nat that address.  Something is seriously wrong\n"
         if faults

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The `.mod.c` of a module (scripts/mod/modpost.c: write_mod_c_file), from a Jinja2 template.
+"""Renders the `.mod.c` of a module from a Jinja2 template (scripts/mod/modpost.c: write_mod_c_file).
 
-Jinja2 is imported when the first `.mod.c` is rendered: 20 ms in a process that has SCons loaded already,
-which shares most of its imports.
+Importing this module imports Jinja2: 20 ms in a process that has loaded SCons, which shares most of its imports.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ from kbuildpy.template_path import template_path
 
 
 def render_mod_c(module: ResolvedModule, options: ModpostOptions, dialect: Dialect, name_limit: int, log: Log) -> str:
-    """The text of `module`'s `.mod.c`; complains about CRCs that are missing on the way."""
+    """The text of the `.mod.c` of `module`. Logs missing CRCs, and names of symbols that do not fit into `name_limit`
+    bytes with a NUL byte. Raises `Fatal` for a line that is too long (`check_line`)."""
     facts = module.facts
     name = facts.owner.name
     exports = [export for export in facts.exports if export.used or not options.trim_unused_exports]
@@ -51,7 +51,8 @@ def render_mod_c(module: ResolvedModule, options: ModpostOptions, dialect: Diale
 
 
 def depends(imports: Sequence[ResolvedImport]) -> list[Owner]:
-    """The modules that must be loaded first, in the order in which they are first needed."""
+    """The modules that export symbols to this one, in the order of its first import of each (modpost.c:
+    add_depends)."""
     return [owner for owner in dict.fromkeys(entry.owner for entry in imports) if not owner.is_vmlinux]
 
 
@@ -78,7 +79,7 @@ def _export_crcs(exports: Sequence[ExportedSymbol], module: str, dialect: Dialec
 def _versions(
     imports: Sequence[ResolvedImport], module: str, name_limit: int, options: ModpostOptions, dialect: Dialect, log: Log
 ) -> list[str]:
-    """The entries of `____versions`, whose struct has room for names up to a limit."""
+    """The entries of `____versions` (modpost.c: add_versions), whose struct has room for names below `name_limit`."""
     lines = []
     for entry in imports:
         if entry.crc is None:
@@ -92,14 +93,14 @@ def _versions(
         if dialect.separate_version_tables:
             crc = f"0x{entry.crc:08x}"
         else:
-            # printf's %#8x: the prefix counts, and zero has none
+            # as printf's %#8x: the width includes the prefix 0x, and zero has no prefix
             crc = f"{entry.crc:#8x}" if entry.crc else f"{0:8x}"
         lines.append(check_line(log, f'\t{{ {crc}, "{entry.name}" }},\n'))
     return lines
 
 
 def _extended_versions(imports: Sequence[ResolvedImport], module: str, log: Log) -> list[tuple[str, str]]:
-    """The lines of `____version_ext_crcs` and `____version_ext_names`, index by index."""
+    """The lines of `____version_ext_crcs` and `____version_ext_names`, as one pair per import."""
     lines = []
     for entry in imports:
         if entry.crc is None:
@@ -111,7 +112,7 @@ def _extended_versions(imports: Sequence[ResolvedImport], module: str, log: Log)
 
 
 def prepare_template() -> None:
-    """Compile the template."""
+    """Compile the template before it is needed."""
     _template()
 
 

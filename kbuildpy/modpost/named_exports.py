@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The table of exports of modpost up to 5.18 (scripts/mod/modpost.c: sym_add_exported, write_dump).
 
-There is one entry for a name. Another export of the name changes it: owner and macro where that is allowed, CRC and
-namespace always. Two things follow from the hash table that the entries lived in: the order of `Module.symvers`, and
-that of the complaints about static symbols.
+There is one entry for each name. A second export of the name changes the entry: the owner and the macro only if there
+is no conflict, the CRC and the namespace always. modpost keeps the entries in a hash table, which decides the order of
+`Module.symvers` and of the messages about static symbols.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ BUCKETS = 1024
 
 
 class NamedExports(KnownExports):
-    """All exports that modpost knows, one for each name; `macros` are those that this kernel knows."""
+    """The table of all exports that modpost knows, one for each name.
+
+    `retired`: this kernel has the macros `RETIRED_MACROS`. `macros` are the macros that it knows in symvers files, and
+    `knows_vmlinux` says whether a symvers file has symbols of vmlinux.
+    """
 
     def __init__(self, log: Log, *, external: bool, retired: bool) -> None:
         super().__init__(log, external=external, owner_by_file=False)
@@ -34,7 +38,7 @@ class NamedExports(KnownExports):
         self._new: dict[str, ExportedSymbol] = {}
 
     def load(self, symvers: Symvers, name: str) -> None:
-        """Add a symvers file, which the command line calls `name`."""
+        """Add a symvers file, which the command line calls `name` (read_dump)."""
         if self.repeats(symvers):
             columns = symvers.columns
             for row, found in enumerate(columns.symbols):
@@ -45,7 +49,7 @@ class NamedExports(KnownExports):
         self.knows_vmlinux = self.knows_vmlinux or "vmlinux" in symvers.columns.owners
 
     def add(self, symbol: ExportedSymbol) -> ExportedSymbol:
-        """Add an export of a module that is being built; returns the entry for it."""
+        """Add an export of a module that is built; returns the entry of its name (sym_add_exported)."""
         known = self._merge(symbol)
         if known is symbol:
             symbol.static = True
@@ -53,7 +57,8 @@ class NamedExports(KnownExports):
         return known
 
     def symbol_in(self, name: str, line: SymversLine, file: str) -> ExportedSymbol:
-        """The export of `name` in a line of a symvers file, whatever macro the line names."""
+        """The export of `name` in a line of a symvers file; its macro is `UNKNOWN_MACRO` if this kernel does not know
+        the one in the line."""
         symbol = super().symbol_in(name, line, file)
         license = line[2]
         if license not in LICENSES:
@@ -61,7 +66,7 @@ class NamedExports(KnownExports):
         return symbol
 
     def note_globals(self, symbols: SymbolTable) -> None:
-        """Take note of what is global in an object, be it only that it is used there."""
+        """Mark exports as not static if an object has a global or weak symbol of the name, defined or undefined."""
         static = {symbol.name: symbol for symbol in self._new.values() if symbol.static}
         if not static:
             return
@@ -73,7 +78,7 @@ class NamedExports(KnownExports):
                     found.static = False
 
     def in_order(self, symbols: Iterable[ExportedSymbol]) -> list[ExportedSymbol]:
-        """`symbols`, each once, in the order of the hash table: in one place of it the newest comes first."""
+        """`symbols`, each once, in the order of the hash table; in one bucket the newest comes first (write_dump)."""
         ages = {name: (len(self.files), age) for age, name in enumerate(self._new)}
         for number, (_, symvers) in enumerate(self.files):
             columns = symvers.columns
@@ -106,7 +111,7 @@ class NamedExports(KnownExports):
 
 
 def bucket(name: str) -> int:
-    """The place of `name` in the hash table (modpost.c: tdb_hash)."""
+    """The index of the bucket of `name` in the hash table (modpost.c: tdb_hash)."""
     octets = name.encode("utf-8", "surrogateescape")
     value = 0x238F13AF * len(octets)
     for at, octet in enumerate(octets):

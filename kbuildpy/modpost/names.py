@@ -5,7 +5,8 @@ from __future__ import annotations
 
 
 def without_suffix(name: str) -> str:
-    """`name` without a compiler's `.123` (modpost.c: remove_dot); only the first dot is looked at."""
+    """`name` without a suffix `.123` that the compiler added (modpost.c: remove_dot). Only the first dot can begin such
+    a suffix."""
     stem, dot, rest = name.partition(".")
     if stem and dot:
         digits = rest.partition(".")[0]

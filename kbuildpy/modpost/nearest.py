@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The symbol that lies nearest to an address (scripts/mod/symsearch.c; before 6.7 modpost.c itself).
+"""Finds the symbol nearest to an address (scripts/mod/symsearch.c: symsearch_find_nearest; before 6.7 modpost.c).
 
-Messages name symbols, and relocations often name none: they refer to a section and an offset. Three ways of
-choosing among candidates exist, and differ where symbols share an address or lie equally near. The tables are
-only made when a message must be written.
+Messages name symbols, but many relocations name only a section and an offset. Kernels choose the symbol in three ways
+(before 6.5, before 6.7, later), which differ where symbols have the same address or the same distance. The tables of
+symbols are built only when there is a message.
 """
 
 from __future__ import annotations
@@ -24,27 +24,31 @@ NEAR = 20
 
 @dataclass(frozen=True)
 class _Places:
-    """Where symbols lie: addresses in order, and at each the first and the last symbol of the symbol table."""
+    """The symbols of a section by their addresses."""
 
     addresses: list[int]
+    """The addresses, sorted."""
     first: dict[int, int]
+    """By address: the number of the first symbol there, in the order of the symbol table."""
     last: dict[int, int]
+    """By address: the number of the last symbol there."""
 
 
 @dataclass
 class NearestSymbols:
-    """Searches in one module."""
+    """Searches for symbols of one module by address."""
 
     image: ModuleImage
     dialect: Dialect
     _tables: dict[tuple[int | str, bool], _Places] = field(default_factory=dict)
 
     def name(self, number: int) -> str:
-        """The name of symbol `number` as it is when sections are checked: without a compiler's `.123`."""
+        """The name of symbol `number` as modpost has it when it checks sections: without a compiler's suffix `.123`."""
         return self._names.name(number)
 
     def before(self, address: int, section: int, section_name: str) -> int | None:
-        """The symbol at or before `address` of a section (find_fromsym); before 6.5 of all that have this name."""
+        """The number of the symbol at or before `address` in a section, or None (find_fromsym; before 6.5
+        find_elf_symbol2, in all sections of this name)."""
         dialect = self.dialect
         places = self._places(section if dialect.locates_mismatches else section_name)
         place = bisect_right(places.addresses, address) - 1
@@ -56,7 +60,8 @@ class NearestSymbols:
         return places.last[found]
 
     def around(self, address: int, number: int) -> int | None:
-        """What symbol `number` of a relocation stands for, at `address` of its section (find_tosym)."""
+        """The number of the symbol to name for a relocation with symbol `number` that refers to `address` of its
+        section, or None (find_tosym; before 6.5 find_elf_symbol)."""
         section = self.image.symbols.section_index(number)
         if not self.dialect.locates_mismatches:
             st_name, *_ = self.image.symbols.rows[number]
@@ -77,7 +82,8 @@ class NearestSymbols:
         return min((abs(value - address), -places.last[value]) for value in near)[1] * -1
 
     def _closest(self, address: int, places: _Places) -> int | None:
-        """Before 6.5: addresses are signed numbers of 32 bits, and the first symbol of the symbol table wins."""
+        """The nearest symbol before 6.5: addresses are signed numbers of 32 bits, and of equally near symbols the first
+        of the symbol table is chosen."""
         address = _signed(address)
         exact = places.first.get(address & (1 << (64 if self.image.header.is_64bit else 32)) - 1)
         if exact is not None:
@@ -90,7 +96,8 @@ class NearestSymbols:
         return bool(name) and self._mapping.match(name) is None
 
     def _places(self, section: int | str, *, no_sections: bool = False) -> _Places:
-        """The table of a section, or of all sections of one name."""
+        """The symbols of a section (by index), or of all sections of one name; `no_sections` leaves out section
+        symbols."""
         key = section, no_sections
         places = self._tables.get(key)
         if places is None:
@@ -146,9 +153,9 @@ class NearestSymbols:
 
 
 def _cut_suffixes(symbols: SymbolTable) -> bytes:
-    """The string table after modpost has taken every symbol's `.123` off it (remove_dot works in place).
+    """The string table after modpost removed the suffix `.123` of every symbol in it (remove_dot writes a NUL byte).
 
-    Names share their ends: `a.b.1` becomes `a.b` if there is also a symbol `b.1`.
+    Names can share their ends in a string table: `a.b.1` becomes `a.b` if there is also a symbol `b.1`.
     """
     strings = symbols.strings
     starts = sorted({st_name for st_name, *_ in symbols.rows})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The facts about a module that reading its object finds."""
+"""`ObjectFacts`: what modpost reads from a module object."""
 
 from __future__ import annotations
 
@@ -10,30 +10,34 @@ from kbuildpy.modpost.exports import ExportedSymbol, Owner
 
 
 class Unresolved(NamedTuple):
-    """A symbol that the module needs."""
+    """An undefined symbol of a module."""
 
     name: str
     weak: bool
-    """It may be missing."""
+    """The symbol is weak: no module need export it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectFacts:
-    """One module object, as far as it goes into a `.mod.c` and into `Module.symvers`."""
+    """The facts about a module object that its `.mod.c` and `Module.symvers` depend on."""
 
     owner: Owner
+    """The module."""
     exports: tuple[ExportedSymbol, ...]
+    """The symbols that it exports."""
     unresolved: tuple[Unresolved, ...]
-    """In the order in which modpost looks for them."""
+    """Its undefined symbols, in the order in which modpost looks for them."""
     imported_namespaces: tuple[str, ...]
     """The values of `import_ns` in its modinfo."""
     gpl_compatible: bool
-    """All its licenses are; it may use GPL-only symbols."""
+    """All its licenses are compatible with the GPL: it may use GPL-only symbols."""
     has_init: bool
+    """It defines `init_module`."""
     has_cleanup: bool
+    """It defines `cleanup_module`."""
     aliases: tuple[str, ...]
-    """Of its device tables."""
+    """The aliases of its device tables."""
     srcversion: str
-    """"" where none is asked for."""
+    """Its srcversion; "" if the options and its modinfo ask for none."""
     no_trim: tuple[str, ...] = ()
-    """Exports of any module that -t must not drop (`.no_trim_symbol`)."""
+    """Exports, also of other modules, that -t must not drop (`.no_trim_symbol`)."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""modpost's command line (scripts/mod/modpost.c: main; scripts/Makefile.modpost puts it together)."""
+"""modpost's command line (scripts/mod/modpost.c: main), which scripts/Makefile.modpost composes."""
 
 from __future__ import annotations
 
@@ -12,37 +12,50 @@ from kbuildpy.errors import UsageError
 
 @dataclass(frozen=True)
 class ModpostOptions:
-    """What the tree asks of modpost; the option's letter stands behind each field.
+    """The options of modpost; the option's letter follows each field.
 
-    `extended_versions` and `basic_versions` exist from 6.14 on; before, `modversions` alone asks for the
-    table of CRCs. `modules_enabled` exists from 6.4 on. 5.10 and 5.15 know none of these, nor `extra_warnings`,
-    `trim_unused_exports` and its white list; their makefiles do not ask for them. `warn_unresolved` is the user's
-    wish (KBUILD_MODPOST_WARN); 5.15 and 6.1 ask for it themselves where a symvers file is missing.
-    `mismatch_is_error` means a fatal error up to 5.10, a plain one later.
+    5.10 and 5.15 have none of -M, -b, -x, -W, -t and -u, and their makefiles do not pass them.
     """
 
     external: bool = False  # -e
+    """The modules are external ones."""
     symvers: tuple[Path, ...] = ()  # -i
+    """The symvers files to read."""
     modules_enabled: bool = False  # -M
+    """The kernel has CONFIG_MODULES (since 6.4): read `.export_symbol`."""
     modversions: bool = False  # -m
+    """The kernel has CONFIG_MODVERSIONS. Before 6.14 this alone asks for the table of CRCs."""
     basic_versions: bool = False  # -b
+    """Write the table `____versions` (since 6.14)."""
     extended_versions: bool = False  # -x
+    """Write the tables `____version_ext_crcs` and `____version_ext_names` (since 6.14)."""
     ignore_missing_files: bool = False  # -n
+    """Skip a module whose object is missing."""
     all_srcversions: bool = False  # -a
+    """Give every module a srcversion, not only those with MODULE_VERSION()."""
     extra_warnings: bool = False  # -W
+    """Print additional warnings."""
     warn_unresolved: bool = False  # -w
+    """Warn of undefined symbols in place of an error. The user asks for it by KBUILD_MODPOST_WARN; the makefiles of
+    5.15 and 6.1 also where a symvers file is missing."""
     mismatch_is_error: bool = False  # -E
+    """Section mismatches are an error; up to 5.10 a fatal one."""
     allow_missing_namespaces: bool = False  # -N
+    """Warn of a namespace that is not imported in place of an error."""
     namespace_deps: Path | None = None  # -d
+    """The file to write for missing namespaces."""
     trim_unused_exports: bool = False  # -t
+    """Drop exports that no module uses."""
     unused_exports_white_list: Path | None = None  # -u
+    """The file with the names of exports that -t must not drop."""
 
     @classmethod
     def parse(cls, argv: Sequence[str]) -> ModpostOptions:
-        """Read the words after the program's name, as getopt(3) does: letters may be joined, `-iFILE` too.
+        """Parse the words after the program's name as getopt(3) does: letters may be joined, and a value may follow
+        its letter (`-iFILE`).
 
-        `-o` and `-T` are accepted and ignored: where the result goes, and which modules there are, is the
-        caller's affair. Objects named directly (`vmlinux.o`) are how the kernel itself is built: refused.
+        `-o` and `-T` are accepted and ignored: the caller knows the modules, and writes the result. Raises `UsageError`
+        for an unknown option, a missing value, and for an object (`vmlinux.o`): only a build of the kernel passes one.
         """
         flags: set[str] = set()
         symvers: list[Path] = []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading one module object (scripts/mod/modpost.c: read_symbols).
+"""Reads one module object (scripts/mod/modpost.c: read_symbols).
 
-Everything that a `.mod.c` will say about the module itself is gathered here; what concerns other modules waits
-until all of them are read. The order of the stages is the order of modpost's messages.
+`ObjectFacts` has everything that the `.mod.c` says about the module itself. What depends on other modules is resolved
+after all modules were read (`resolve`). The checks run in the order of modpost's messages.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from kbuildpy.modpost.srcversion import srcversion
 
 
 def read_module(module: ModuleObject, reading: Reading) -> ObjectFacts | None:
-    """Read `module` and add its exports to the table; None when the file is missing and may be (-n).
+    """Read `module`, and add its exports to the table; None for a missing file with -n.
 
-    Raises `Fatal` where modpost gives up, `KbuildError` for a damaged file or a record that is missing.
+    Raises `Fatal` where modpost ends, `KbuildError` for a damaged file or a missing `.cmd` file.
     """
     log, dialect, options = reading.log, reading.dialect, reading.options
     if options.ignore_missing_files and not module.path.exists():
@@ -44,7 +44,7 @@ def read_module(module: ModuleObject, reading: Reading) -> ObjectFacts | None:
     version = srcversion(module.objects, reading.sources, log) if wants_srcversion else ""
     unresolved = symbols.unresolved
     if options.modversions:
-        # never passed to an exported function, yet every module depends on its layout
+        # modpost adds this import: its CRC depends on the layout of `struct module`, which every module uses
         unresolved = [*unresolved, Unresolved("module_layout", weak=False)]
         if not dialect.crcs_in_objects:
             _set_crcs(module, exports)
@@ -87,9 +87,10 @@ def _wants_description(reading: Reading) -> bool:
 
 
 def _set_crcs(module: ModuleObject, exports: list[ExportedSymbol]) -> None:
-    """Take the CRCs of `exports` from the records (modpost.c: mod_set_crcs); of two equal names the newer gets it.
+    """Set the CRCs of `exports` from the `.cmd` files of the module's objects (modpost.c: mod_set_crcs). Of two exports
+    of one name the newer gets the CRC.
 
-    There must be a record also where it is not asked for any CRC.
+    Raises `KbuildError` for a missing `.cmd` file, also if the module has no exports.
     """
     by_name = {export.name: export for export in exports}
     for object in module.objects:

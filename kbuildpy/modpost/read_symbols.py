@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The symbol table of a module object (scripts/mod/modpost.c: handle_symbol; file2alias.c: handle_moddevtable)."""
+"""Reads a module object's symbol table (scripts/mod/modpost.c: handle_symbol; file2alias.c: handle_moddevtable)."""
 
 from __future__ import annotations
 
@@ -30,28 +30,33 @@ STT_SPARC_REGISTER = 13
 
 @dataclass
 class SymbolFacts:
-    """What the symbol table of one module says, in its order."""
+    """The facts in the symbol table of one module; lists are in its order."""
 
     exports: list[ExportedSymbol] = field(default_factory=list)
-    """Those that have `__ksymtab_NAME` symbols, up to 6.3."""
+    """The exports that have `__ksymtab_NAME` symbols (up to 6.3)."""
     unresolved: list[Unresolved] = field(default_factory=list)
+    """The undefined symbols that another module must export."""
     aliases: tuple[str, ...] = ()
+    """The aliases of the device tables."""
     has_init: bool = False
+    """It has a symbol `init_module`."""
     has_cleanup: bool = False
+    """It has a symbol `cleanup_module`."""
 
 
 def read_symbols(image: ModuleImage, owner: Owner, reading: Reading) -> SymbolFacts:
-    """Walk the symbol table: what is needed, what is exported, device tables; the exports get into `reading.exports`.
+    """The undefined symbols, exports and device tables of `image`; adds the exports to `reading.exports`.
 
-    Of the defined symbols only those count whose name begins in one of a few ways; they are found by
-    searching the string table, so that a thousand local symbols cost nothing.
+    modpost reads only those defined symbols whose names have one of a few prefixes. A search in the string table finds
+    them, so that thousands of local symbols are not looked at. Raises `Fatal` where modpost ends, `KbuildError` for a
+    damaged file.
     """
     symbols, dialect = image.symbols, reading.dialect
     found = SymbolFacts()
     aliases = Aliases(dialect.device_table_modname, reading.log)
     wanted = symbols.starting_with(b"init_module", b"cleanup_module", b"__mod_", b"__ksymtab_", b"__kstrtabns_")
     crcs = symbols.starting_with(b"__crc_") if dialect.crcs_in_objects else set()
-    # About exports, which may come later in the table.
+    # Symbols with the CRC or namespace of an export; the export itself may come later in the table.
     notes: list[Symbol] = []
     for number, (st_name, st_info, _, st_shndx, _, _) in enumerate(symbols.rows):
         if st_name in crcs:
@@ -83,7 +88,8 @@ def read_symbols(image: ModuleImage, owner: Owner, reading: Reading) -> SymbolFa
 
 
 def _needed_name(name: str, type: int, machine: int, dialect: Dialect) -> str:
-    """What an undefined symbol stands for, "" for one that another module need not export."""
+    """The name to look for in the exports for an undefined symbol; "" if no module need export it
+    (ignore_undef_symbol)."""
     name = without_suffix(name)
     if name in ("__this_module", "_GLOBAL_OFFSET_TABLE_") or name.startswith(dialect.ignored_prefixes.get(machine, ())):
         return ""
@@ -118,7 +124,8 @@ def _add_ksymtab(symbol: str, section: str, owner: Owner, found: SymbolFacts, re
 
 
 def _early_macro(section: str, dialect: Dialect) -> str:
-    """What exports a symbol whose `__ksymtab_NAME` lies in none of the usual sections (export_from_secname)."""
+    """The macro that exports a symbol whose `__ksymtab_NAME` is in neither of the sections of EXPORT_SYMBOL and
+    EXPORT_SYMBOL_GPL (export_from_secname)."""
     for macro in RETIRED_MACROS if dialect.retired_exports else ():
         flags = macro.removeprefix("EXPORT_").replace("SYMBOL_GPL", "gpl").replace("_SYMBOL", "").lower()
         if section.startswith(f"___ksymtab_{flags}+"):
@@ -127,7 +134,7 @@ def _early_macro(section: str, dialect: Dialect) -> str:
 
 
 def _apply_note(symbol: Symbol, image: ModuleImage, owner: Owner, reading: Reading) -> None:
-    """Give an export its CRC (`__crc_NAME`) or its namespace (`__kstrtabns_NAME`)."""
+    """Set the CRC (`__crc_NAME`) or the namespace (`__kstrtabns_NAME`) of an export."""
     kind, _, name = without_suffix(symbol.name).removeprefix("__").partition("_")
     if kind == "crc":
         _set_crc(name, symbol, image, owner, reading)
@@ -136,7 +143,8 @@ def _apply_note(symbol: Symbol, image: ModuleImage, owner: Owner, reading: Readi
 
 
 def _set_crc(name: str, symbol: Symbol, image: ModuleImage, owner: Owner, reading: Reading) -> None:
-    """Take a CRC from the object: the value of `__crc_NAME`, or what that marks (handle_modversion)."""
+    """Set the CRC of an export from the object: the value of `__crc_NAME` if that is absolute, else the four bytes that
+    it points to (handle_modversion)."""
     if symbol.shndx == SHN_UNDEF:
         kind = "unversioned" if reading.dialect.prototype_hint else "unversioned-early"
         reading.log.module(kind, owner.name, error=False, symbol=name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The state that the reading of all modules of one run shares."""
+"""`Reading`: the options and the state that are shared while all modules of one run are read."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from kbuildpy.modpost.versions import Dialect
 
 @dataclass
 class Mismatches:
-    """The state of section mismatches across modules."""
+    """What modpost remembers about section mismatches from one module to the next."""
 
     count: int = 0
-    """The number of mismatches."""
+    """The number of mismatches in all modules (modpost.c: sec_mismatch_count)."""
     extable_entry_size: int = 0
-    """The size of an entry of `__ex_table`, 0 until it is known (before 6.0)."""
+    """The size of an entry of `__ex_table` in bytes; 0 until it is known (before 6.0)."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How modules are read, and where what they have in common is collected."""
+    """The options for reading modules, and the tables and counters that each module adds to."""
 
     options: ModpostOptions
     dialect: Dialect
     exports: KnownExports
-    """Gets the exports of each module."""
+    """The table to which the exports of each module are added."""
     sources: SourceReader
+    """Reads the sources for srcversions."""
     layouts: Layouts
-    """Asks for the device-id structs; called when the first device table turns up."""
+    """Returns the layouts of the device-id structs; called for the first device table."""
     log: Log
     mismatches: Mismatches = field(default_factory=Mismatches)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The `.X.o.cmd` file of an object: what Kbuild recorded when it compiled it.
+"""Reads the `.NAME.o.cmd` file of an object, the record that Kbuild writes when it compiles the object.
 
-Two things in it concern modpost: `#SYMVER NAME CRC` lines (scripts/mod/modpost.c: extract_crcs_for_object)
-and the list of source files (scripts/mod/sumversion.c: parse_source_files).
+modpost reads the `#SYMVER NAME CRC` lines in it (scripts/mod/modpost.c: extract_crcs_for_object) and the list of
+sources and headers (scripts/mod/sumversion.c: parse_source_files).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from kbuildpy.errors import KbuildError
 
 @dataclass(frozen=True)
 class ObjectRecord:
-    """One object file of a module, as the build recorded it.
-
-    `name` is the object's nominal path as the `.mod` file names it ("/home/u/drv/sub/a.o" up to 6.12, "./sub/a.o"
-    from 6.13 on); `record` is the file in Kbuild's own format, wherever our build keeps it.
-    """
+    """An object of a module, and its `.cmd` file."""
 
     name: str
+    """The object's nominal path as the `.mod` file names it ("/home/u/drv/sub/a.o" up to 6.12, "./sub/a.o" from 6.13
+    on)."""
     record: Path
+    """The path of the `.cmd` file, which may be elsewhere than beside the nominal object."""
 
     def read(self) -> str:
-        """The record's text up to a NUL byte, where the C code would see its end; raises `KbuildError` without one."""
+        """The text of the `.cmd` file up to the first NUL byte, where modpost's C code ends too. Raises `KbuildError`
+        if the file cannot be read."""
         try:
             text = self.record.read_bytes()
         except OSError as error:
@@ -36,7 +36,7 @@ class ObjectRecord:
         return text.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
     def require(self) -> None:
-        """Raise `KbuildError` if there is no record."""
+        """Raise `KbuildError` if there is no `.cmd` file."""
         try:
             os.stat(self.record)  # noqa: PTH116 - one for each object of each module
         except OSError as error:
@@ -53,19 +53,18 @@ class ObjectRecord:
 
 @dataclass(frozen=True)
 class ModuleObject:
-    """A module before modpost.
-
-    `name` is the nominal path without ".o" ("/home/u/drv/hello" up to 6.12, "hello" later), `path` the file to
-    read, wherever that is; `objects` come in the order of the `.mod` file.
-    """
+    """A module object, the input of modpost."""
 
     name: str
+    """The nominal path without ".o" ("/home/u/drv/hello" up to 6.12, "hello" later)."""
     path: Path
+    """The path of the object."""
     objects: tuple[ObjectRecord, ...]
+    """The objects that it was linked from, in the order of the `.mod` file."""
 
 
 def recorded_crcs(text: str) -> Iterator[tuple[str, int]]:
-    """The (symbol, CRC) pairs in a record; a line whose number is malformed is passed over."""
+    """The pairs of symbol and CRC in the text of a `.cmd` file; a line with a malformed number is skipped."""
     for match in SYMVER_LINE.finditer(text):
         name, digits = match.groups()
         if digits[:2] in ("0x", "0X"):
@@ -78,12 +77,12 @@ def recorded_crcs(text: str) -> Iterator[tuple[str, int]]:
 
 
 def recorded_sources(text: str, name: str) -> Iterator[str]:
-    """The files that count for the srcversion of object `name`, as the record spells them, in its order.
+    """The files whose contents the srcversion covers, for the object `name`, from the `text` of its `.cmd` file.
 
-    That is the source itself and every dependency in the object's own directory, and only there: not in
-    a directory below it. An object without a directory in its name has no such dependencies; one named "./sub/a.o"
-    (from 6.13 on) has those that are written "./sub/x.h", not "sub/x.h".
-    A line `source_X` that names no file is yielded as "" followed by the line.
+    They are the source and the headers in the object's own directory, not those in directories below. If `name` has no
+    directory, there are no such headers; for "./sub/a.o" (from 6.13 on) they are those written "./sub/x.h", not
+    "sub/x.h". Names and order are those of the `.cmd` file. A line `source_X` that names no file is yielded as "",
+    followed by the line.
     """
     directory = name[: name.rfind("/") + 1]
     deps = _line_starting(text, "deps_", 0)
@@ -114,7 +113,8 @@ def recorded_sources(text: str, name: str) -> Iterator[str]:
 
 
 def line_by_line(text: str, directory: str) -> Iterator[str]:
-    """What `recorded_sources` yields, by the C code's own steps: for records that fixdep did not write."""
+    """As `recorded_sources`, but reads one line after the other as the C code does: slower, and right also for `.cmd`
+    files that fixdep did not write."""
     in_deps = False
     for line in text.split("\n"):
         line = line.lstrip(SPACE)
@@ -144,7 +144,7 @@ def _lies_in(path: str, directory: str) -> bool:
 
 
 def _line_starting(text: str, word: str, at: int) -> int:
-    """Where the next line begins with `word` (after white space), from `at` on; -1 if none does."""
+    """The index of `word` in the first line, from `at` on, that begins with it (after white space); -1 for none."""
     at = text.find(word, at)
     while at >= 0:
         if not text[text.rfind("\n", 0, at) + 1 : at].strip(SPACE):
@@ -156,8 +156,8 @@ def _line_starting(text: str, word: str, at: int) -> int:
 def _continued_lines(text: str, start: int) -> str:
     """The lines from `start` on that end in a backslash, up to the first that does not.
 
-    fixdep ends the list with an empty line; counting proves that it is the first such line without
-    looking at each.
+    fixdep ends the list with an empty line. If there are as many newlines as backslashes before newlines, every line
+    before it ends in a backslash, and need not be looked at.
     """
     end = text.find("\n\n", start - 1) + 1 or len(text)
     block = text[start:end]

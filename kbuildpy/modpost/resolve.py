@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who provides what a module needs (scripts/mod/modpost.c: check_exports)."""
+"""Finds the exports for the undefined symbols of a module (scripts/mod/modpost.c: check_exports)."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from kbuildpy.modpost.object_facts import ObjectFacts
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.versions import Dialect
 
-# Beyond this many undefined symbols the tree's Module.symvers is probably missing.
+# modpost reports only so many undefined symbols: if there are more, the tree's Module.symvers is probably missing.
 MAX_UNRESOLVED_REPORTS = 10
 MODULE_NAME_SIZE = 64
 
 
 @dataclass(frozen=True)
 class ResolvedImport:
-    """A needed symbol and the export that provides it."""
+    """An undefined symbol of a module, and the export that was found for it."""
 
     name: str
     owner: Owner
+    """The module that exports the symbol."""
     crc: int | None
+    """The CRC of the export; None if it has none."""
 
 
 @dataclass(frozen=True)
 class ResolvedModule:
-    """A module with what it needs of others."""
+    """A module and its imports."""
 
     facts: ObjectFacts
     imports: tuple[ResolvedImport, ...]
-    """In the module's own order."""
+    """The imports, in the order of `facts.unresolved`."""
     missing_namespaces: tuple[str, ...]
-    """Those that it ought to import."""
+    """The namespaces of imports that the module does not import."""
 
 
 @dataclass
@@ -46,12 +48,14 @@ class Resolver:
     dialect: Dialect
     log: Log
     name_limit: int
-    """Bytes of a module's name, with the NUL at its end."""
+    """The size in bytes of a module's name with its NUL byte, which a name must not exceed."""
     unresolved: int = 0
-    """How many symbols stayed undefined so far."""
+    """The number of undefined symbols so far for which there is no export."""
 
     def resolve(self, facts: ObjectFacts) -> ResolvedModule:
-        """Find a provider for everything that `facts` needs, and complain about what must not be."""
+        """Find the export for each undefined symbol of `facts`. Logs missing exports, missing namespaces, and GPL-only
+        symbols in a module of another licence; for the latter, raises `Fatal` up to 5.10 (check_exports,
+        check_modname_len)."""
         module, log = facts.owner.name, self.log
         if len(facts.owner.basename.encode("utf-8", "surrogateescape")) >= self.name_limit:
             log.module("name-too-long", module)
@@ -75,12 +79,12 @@ class Resolver:
         return ResolvedModule(facts, tuple(imports), tuple(namespaces))
 
     def start(self) -> None:
-        """Complain where undefined symbols cannot be found."""
+        """Log a warning if undefined symbols will not be reported, because no symvers file has symbols of vmlinux."""
         if not self._reports_undefined:
             self.log.warn("Symbol info of vmlinux is missing. Unresolved symbol check will be entirely skipped.\n")
 
     def finish(self) -> None:
-        """Say how many undefined symbols were not reported."""
+        """Log the number of undefined symbols that were not reported, if there are any."""
         if self.unresolved > MAX_UNRESOLVED_REPORTS and not self.dialect.needs_vmlinux:
             self.log.warn(
                 f"suppressed {self.unresolved - MAX_UNRESOLVED_REPORTS} unresolved symbol warnings "
@@ -125,7 +129,7 @@ class Resolver:
 
 
 def _is_meant(namespace: str, module: str) -> bool:
-    """Whether `module` is among the names of a namespace `module:NAME,PREFIX*` (verify_module_namespace)."""
+    """Whether a namespace `module:NAME,PREFIX*` names `module` (verify_module_namespace)."""
     if not namespace.startswith("module:"):
         return False
     return any(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The walk over a module's sections (scripts/mod/modpost.c: check_sec_ref).
+"""Walks over a module's sections (scripts/mod/modpost.c: check_sec_ref).
 
-Two checks live here: sections that were not marked allocatable, and `.export_symbol` requests. References to sections
-that are discarded at another time are checked in `mismatch`.
+Two checks are here: that of sections without SHF_ALLOC, and that of exports in `.export_symbol`. `mismatch` checks
+references to sections that are discarded at another time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ EXPORT_LABEL = "__export_symbol_"
 
 
 def check_sections(image: ModuleImage, owner: Owner, reading: Reading) -> list[ExportedSymbol]:
-    """Run every stage over every section; returns what `.export_symbol` asks to be exported."""
+    """Run all checks over all sections of `image`; returns the exports in `.export_symbol`. Raises `Fatal` where
+    modpost ends, `KbuildError` for a damaged file."""
     requests = None
     if reading.dialect.exports_by_section and reading.options.modules_enabled and image.sections:
         requests = image.section(".export_symbol") or image.sections[0]
@@ -54,17 +55,17 @@ def check_sections(image: ModuleImage, owner: Owner, reading: Reading) -> list[E
 
 
 def check_allocatable(walk: Walk, section: Section) -> None:
-    """Warn about a PROGBITS section without SHF_ALLOC that is not known to need none (check_section)."""
+    """Warn of a PROGBITS section without SHF_ALLOC, unless it is one of `Dialect.white_sections` (check_section)."""
     if section.type != SHT_PROGBITS or section.flags & SHF_ALLOC:
         return
     if not match(section.name, walk.dialect.white_sections):
-        # 6.1 says the object here, later kernels the module
+        # up to 6.3 the message names the object, later the module
         name = walk.owner.name if walk.dialect.exports_by_section else f"{walk.owner.name}.o"
         walk.log.module("non-allocatable", name, error=False, section=section.name)
 
 
 def check_export_requests(walk: Walk, section: Section) -> None:
-    """Follow the references of `.export_symbol` to what shall be exported (check_export_symbol)."""
+    """Add the exports that the relocations of `.export_symbol` refer to (check_export_symbol)."""
     target = walk.export_section
     if target is None or section.type not in (SHT_REL, SHT_RELA) or section.info != target.index:
         return

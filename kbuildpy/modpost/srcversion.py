@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The srcversion of a module (scripts/mod/sumversion.c): a checksum over its own sources.
+"""The srcversion of a module: a checksum over its own sources (scripts/mod/sumversion.c: get_src_version).
 
-White space, comments and line continuations do not count, strings do to the letter. The surprises are the C
-code's: a `//` comment counts, `/*/` is a whole comment, a quote in a character constant opens a string,
-and a file ends at its first NUL byte.
+The checksum ignores white space, comments and line continuations outside of strings. The surprises are those of the C
+code: a `//` comment is not ignored, `/*/` is a whole comment, a quote in a character constant begins a string, and a
+file ends at its first NUL byte.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from kbuildpy.modpost.records import ObjectRecord, recorded_sources
 
 
 class SourceReader:
-    """Reads sources and keeps what counts of them: headers are shared by the objects of a directory. `find` says
-    where the source at a path really is."""
+    """Reads sources, and keeps their significant text, because the objects of a directory share headers.
+
+    Names of sources are relative to `cwd`; `find` returns the file for the nominal path of a source.
+    """
 
     def __init__(self, cwd: Path, find: Callable[[str], str] = str) -> None:
         self._cwd = cwd
@@ -27,7 +29,7 @@ class SourceReader:
         self._read: dict[str, bytes] = {}
 
     def significant(self, name: str) -> bytes:
-        """What counts of the file that a record calls `name`; raises OSError when it cannot be read."""
+        """The significant text of the file that a `.cmd` file calls `name`. Raises OSError if it cannot be read."""
         found = self._read.get(name)
         if found is None:
             contents = Path(self._find(str(self._cwd / name))).read_bytes().partition(b"\0")[0]
@@ -36,7 +38,7 @@ class SourceReader:
 
 
 def significant(source: bytes) -> bytes:
-    """What of `source` goes into the checksum (sumversion.c: parse_file)."""
+    """The text of `source` that the checksum covers (sumversion.c: parse_file, parse_string, parse_comment)."""
     parts = []
     start = 0
     for match in STRING_OR_COMMENT.finditer(source):
@@ -49,9 +51,10 @@ def significant(source: bytes) -> bytes:
 
 
 def srcversion(objects: Sequence[ObjectRecord], sources: SourceReader, log: Log) -> str:
-    """The srcversion of a module made of `objects`, or "" where a record is malformed.
+    """The srcversion of a module that is linked from `objects`; "" if a `.cmd` file is malformed.
 
-    Members of a static library (`.a`) do not count. A source that cannot be read ends modpost.
+    Static libraries (`.a`) are ignored. Raises `Fatal` for a source that cannot be read, `KbuildError` for a missing
+    `.cmd` file.
     """
     parts: list[bytes] = []
     for object in objects:

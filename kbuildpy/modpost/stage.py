@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The stage as a whole (scripts/mod/modpost.c: main): read everything, resolve, write.
+"""Runs the modpost stage (scripts/mod/modpost.c: main): reads all modules, resolves their imports, renders `.mod.c`.
 
-An error never stops modpost at once; from 5.19 on it stops it from writing. Up to 6.3 a module is checked and written
-before the next one is checked, so that the modules before an error have their `.mod.c`; later all are checked first.
+After an error modpost goes on, but from 5.19 on it writes no more files. Up to 6.3 it checks and writes one module
+after the other, so that the modules before the one with an error have a `.mod.c`; later it checks all modules first.
 """
 
 from __future__ import annotations
@@ -33,20 +33,22 @@ from kbuildpy.modpost.versions import Dialect, dialect_of
 
 @dataclass(frozen=True)
 class ModpostResult:
-    """What modpost would have written and said."""
+    """What modpost would write and print."""
 
     mod_c: dict[str, str]
-    """The text of each `.mod.c` that it would write, by the module's nominal name; not those after an error."""
+    """The text of each `.mod.c` that modpost would write, by the module's nominal name."""
     symvers: str
-    """The text for `-o`, "" also when it would write none."""
+    """The text for `-o`; "" if modpost would not write the file."""
     diagnostics: tuple[Diagnostic, ...]
+    """The messages, in order."""
     failed: bool
+    """modpost would exit with an error."""
     wrote_symvers: bool = True
-    """It would write `-o`."""
+    """modpost would write the file of `-o`."""
     namespace_deps: str | None = None
-    """The text for `-d`, None when there is nothing to write."""
+    """The text for `-d`; None if modpost would not write the file."""
     hints: tuple[str, ...] = ()
-    """Ours: what to do about it."""
+    """Hints of kbuildpy on how to fix errors; modpost does not print them."""
 
 
 def modpost(
@@ -59,12 +61,12 @@ def modpost(
     known: KnownModules | None = None,
     find: Callable[[str], str] = str,
 ) -> ModpostResult:
-    """Do what `tree`'s modpost would do with `modules`.
+    """Returns what the modpost of `tree` would write and print for `modules`; no file is written.
 
-    `cwd` is where Kbuild runs it: the names in symvers options and in the objects' records are relative to
-    that; `find` says where the source at a path really is. `layouts` is called when the first device table turns up, if
-    any. What `known` says of a module is not read again; what is read is kept there. Raises `KbuildError` for input
-    that is no module object, a record that is missing, or a malformed symvers file.
+    `cwd` is the directory in which Kbuild runs modpost: names in `options` and in `.cmd` files are relative to it.
+    `find` returns the file for the nominal path of a source. `layouts` is called for the first device table, if any.
+    `known` has the facts of modules that need not be read again, and keeps those of the modules that are read. Raises
+    `KbuildError` for a file that is not a module object, a missing `.cmd` file, or a malformed symvers file.
     """
     dialect = dialect_of(tree)
     log = Log(dialect.module_prefix, dialect.fatal_word, dialect.truncates_lines)
@@ -120,10 +122,10 @@ def modpost(
 
 
 def prepare(*symvers: Path) -> None:
-    """Do beforehand what every modpost needs: compile the template, read `symvers`.
+    """Compile the template and read the files `symvers`, which `modpost` then finds in memory.
 
-    With the import of this file, that is 60 of the 70 ms that a small module's modpost takes. A thread can do it while
-    a compiler runs. A file that cannot be read is left for modpost to complain about.
+    Together with the import of this file, this takes 60 of the 70 ms of modpost for a small module. A thread can do it
+    while a compiler runs. A symvers file that cannot be read is ignored here: `modpost` raises its error.
     """
     prepare_template()
     for path in symvers:
@@ -133,7 +135,7 @@ def prepare(*symvers: Path) -> None:
 
 def _read(module: ModuleObject, reading: Reading, known: KnownModules | None) -> ObjectFacts | None:
     if reading.dialect.one_export_per_name:
-        known = None  # what one module exports may change what another one did
+        known = None  # an export of one module may change the entry of another module
     facts = known.find(module, reading.exports) if known is not None else None
     if facts is None:
         said = len(reading.log.diagnostics)
@@ -144,7 +146,8 @@ def _read(module: ModuleObject, reading: Reading, known: KnownModules | None) ->
 
 
 def _keep_used(read: Sequence[ObjectFacts], exports: KnownExports, options: ModpostOptions, cwd: Path) -> None:
-    """Mark exports that -t must not drop: named in the -u file, or in a module's `.no_trim_symbol`."""
+    """Mark the exports that -t must not drop: those named in the file of -u (handle_white_list_exports) or in the
+    `.no_trim_symbol` of a module. Raises `KbuildError` if the file cannot be read."""
     names = [name for facts in read for name in facts.no_trim]
     if options.unused_exports_white_list is not None:
         try:
@@ -166,7 +169,7 @@ def _namespace_deps(modules: Sequence[ResolvedModule]) -> str:
 
 
 def _quoted_namespaces(module: ResolvedModule) -> list[str]:
-    """What to do about namespaces that are imported with quotes in a kernel that adds them itself (before 6.13)."""
+    """Hints for namespaces that a module imports with quotes, for kernels whose macro adds the quotes (before 6.13)."""
     quoted = [name for name in module.missing_namespaces if f'"{name}"' in module.facts.imported_namespaces]
     return [
         f'{module.facts.owner.basename}: MODULE_IMPORT_NS("{name}"): before 6.13 write it without quotes: '

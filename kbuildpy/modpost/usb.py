@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""USB device tables: the one kind with a numeric range, of bcdDevice (scripts/mod/file2alias.c: do_usb_entry_multi).
+"""Aliases of USB device tables, whose entries have a range of bcdDevice (scripts/mod/file2alias.c: do_usb_entry_multi).
 
-fnmatch knows no numeric ranges, so that a range turns into patterns digit by digit: from the right the ends of
-the range are cut off as `[lo-9]` and `[0-hi]` until what is left in the middle ends in `*`. The number is decimal
-digits in hexadecimal clothes (BCD) unless one of its digits says otherwise.
+Patterns of fnmatch(3) have no numeric ranges, so a range becomes several patterns. From the right, digit by digit, the
+ends of the range get patterns with `[lo-9]` and `[0-hi]`, until the rest is a pattern with `*` at its end. The number
+is binary-coded decimal (BCD); it is hexadecimal if one of the digits of the range's ends is above 9.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ TAIL = (
 
 
 def usb_aliases(entry: TableEntry) -> Iterator[str]:
-    """The aliases of one usb_device_id; none for a placeholder that matches nothing in particular."""
+    """The aliases of one usb_device_id (do_usb_entry_multi, do_usb_entry); none for an entry without vendor, product
+    and class, which would match every device."""
     if not (entry["idVendor"] or entry["idProduct"] or entry["bDeviceClass"] or entry["bInterfaceClass"]):
         return
     flags = entry["match_flags"]
@@ -77,7 +78,7 @@ def _pattern(initial: int, digits: int, low: int, high: int, largest: int) -> st
 
 
 def _step(number: int, by: int, largest: int) -> int:
-    """The next or previous number, decimal when the digits are (file2alias.c: incbcd)."""
+    """`number` plus `by` (1 or -1): in BCD if the `largest` digit is 9, else as an integer (file2alias.c: incbcd)."""
     if largest > 9:
         return number + by & 0xFFFFFFFF
     decimal = sum(min(number >> 4 * digit & 15, 9) * 10**digit for digit in range(DIGITS)) + by

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What varies by kernel version, all of it.
+"""All differences between the modposts of kernel versions, except those of section mismatches (`mismatch_rules`).
 
-The tree is asked first: the macros in its `export-internal.h` say which calls a `.mod.c` must consist of,
-its `module.h` how a device table is named, and whether `scripts/module-common.c` exists who carries the
-vermagic. Only what no file of a headers package tells is looked up by version.
+The files of the kernel tree decide where they can: the macros in `export-internal.h` decide which macros a `.mod.c`
+uses, `module.h` decides the names of device tables' symbols, and `scripts/module-common.c`, if it exists, has the
+vermagic in place of the `.mod.c`. Differences that no file of a headers package shows depend on the version number.
 """
 
 from __future__ import annotations
@@ -19,93 +19,101 @@ from kbuildpy.modpost.mismatch_rules import SectionRules, section_rules
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one kernel's modpost reads, speaks and writes."""
+    """The differences of one kernel's modpost. Versions in parentheses are the first or last kernel of a behaviour."""
 
     crcs_in_objects: bool
-    """`__crc_NAME` symbols of the object are the CRCs of its exports; later Kbuild's records have them (5.19)."""
+    """The CRCs of exports are the `__crc_NAME` symbols of the object (up to 5.18); later `.cmd` files have them."""
     newest_first: bool
-    """Each module, import and missing namespace comes before the ones that were met earlier (up to 5.18)."""
+    """Modules, imports and missing namespaces are in reverse order: the newest comes first (up to 5.18)."""
     one_export_per_name: bool
-    """A second export of a name alters the first, or is warned of and changes only its CRC and namespace;
-    `Module.symvers` comes in the order of a hash table (up to 5.18)."""
+    """A second export of a name changes the first. In a conflict there is a warning, and only CRC and namespace change.
+    `Module.symvers` is in the order of a hash table (up to 5.18)."""
     writes_in_spite_of_errors: bool
-    """Only a fatal error keeps modpost from writing (up to 5.18)."""
+    """modpost writes its files also after an error, unless the error is fatal (up to 5.18)."""
     static_exports: Literal["", "warning", "error"]
-    """What an exported symbol is that is not global in any object; from 5.19 on other programs look for that."""
+    """The severity of an export that is global in no object; "" from 5.19 on, where modpost does not check it."""
     early_errors: bool
-    """Up to 5.10 a missing licence is warned of and the use of a GPL-only symbol is fatal."""
+    """A missing licence is a warning, and the use of a GPL-only symbol is fatal (up to 5.10)."""
     needs_vmlinux: bool
-    """Undefined symbols are reported only when a symvers file knows vmlinux, but then all of them (up to 5.11)."""
+    """Undefined symbols are reported only if a symvers file has symbols of vmlinux, but then all of them (up to
+    5.11)."""
     retired_exports: bool
-    """EXPORT_UNUSED_SYMBOL() and EXPORT_SYMBOL_GPL_FUTURE() exist."""
+    """EXPORT_UNUSED_SYMBOL() and EXPORT_SYMBOL_GPL_FUTURE() exist (up to 5.11)."""
     prototype_hint: bool
-    """A missing CRC is explained."""
+    """The message about a missing CRC has a second line, about <asm/asm-prototypes.h> (since 5.13)."""
     truncates_lines: bool
-    """A line that is too long is cut off and filled up with NUL bytes; later that is fatal."""
+    """A line that is too long is truncated and padded with NUL bytes (up to 5.18); later it is a fatal error."""
     test_flag: bool
-    """Modules below tools/testing are marked (6.0)."""
+    """The `.mod.c` of a module below tools/testing has MODULE_INFO(test) (since 6.0)."""
     exports_by_section: bool
-    """`.export_symbol` requests instead of the compiler's own `___ksymtab+NAME` sections (6.4)."""
+    """Exports are in `.export_symbol` (since 6.4), not in the `___ksymtab+NAME` sections of EXPORT_SYMBOL()."""
     symbol_flags: bool
-    """KSYMTAB_FUNC(name, ns) and SYMBOL_FLAGS(); before, GPL-only exports had sections of their own."""
+    """The `.mod.c` has KSYMTAB_FUNC(name, ns) and SYMBOL_FLAGS(); before, GPL-only exports had their own section."""
     carries_vermagic: bool
-    """The `.mod.c` has build salt and vermagic; later every module links `.module-common.o`."""
+    """The `.mod.c` has build salt and vermagic; later `.module-common.o` has them, which every module links."""
     headers: tuple[str, ...]
-    """The headers that a `.mod.c` includes, in order; `define` marks where INCLUDE_VERMAGIC goes."""
+    """The headers that a `.mod.c` includes, in order."""
     retpoline_config: str
-    """The symbol that guards MODULE_INFO(retpoline) in a `.mod.c`, "" where that moved to module-common."""
+    """The CONFIG_ symbol that guards MODULE_INFO(retpoline) in a `.mod.c`; "" where `.module-common.o` has it."""
     device_table_modname: bool
-    """Device tables are named __mod_device_table__kmod_MODULE__TYPE__TABLE and duplicate aliases dropped."""
+    """Symbols of device tables are named __mod_device_table__kmod_MODULE__TYPE__TABLE, and duplicate aliases are
+    dropped."""
     separate_version_tables: bool
-    """-b and -x choose the CRC tables; before, -m stood for the basic one (6.14)."""
+    """-b and -x choose the tables of CRCs (since 6.14); before, -m asks for the basic one."""
     module_prefix: bool
-    """Messages start with the module's name."""
+    """Messages start with the module's name (since 6.19)."""
     fatal_word: str
-    """How a fatal error begins."""
+    """The first word of a fatal error: FATAL up to 6.11, ERROR later."""
     checks_before_writing: bool
-    """Every module is checked before the first `.mod.c` is written, so that an error prevents all (6.4)."""
+    """Every module is checked before the first `.mod.c` is written, so that after an error none is (since 6.4)."""
     description: str
     """When a missing MODULE_DESCRIPTION() is reported: "never", "extra" (with -W) or "always"."""
     module_namespaces: bool
-    """A namespace `module:a,b*` names the modules that may use a symbol."""
+    """A namespace `module:a,b*` names the modules that may use a symbol (since 6.16)."""
     ignores_section_bounds: bool
-    """Undefined __start_SECTION and __stop_SECTION are the linker's to define."""
+    """Undefined __start_SECTION and __stop_SECTION are ignored, because the linker defines them (since 6.16)."""
     symvers_owner_by_file: bool
-    """The same owner in two symvers files counts as two modules."""
+    """Owners of the same name in two symvers files are two modules (since 6.14)."""
     typec_mode: bool
-    """A Type-C alias names the mode."""
+    """A Type-C alias has the mode (up to 6.18)."""
     wmi_upper_case: bool
-    """A WMI GUID is checked letter by letter and turned to upper case."""
+    """The characters of a WMI GUID are checked, and converted to upper case (since 6.19)."""
     alias_buffers: bool
-    """Input and DMI aliases that outgrow 256 bytes are fatal; an unknown PCI override is only warned of."""
+    """Input and DMI aliases that do not fit into 256 bytes are fatal errors, and an entry with an unknown PCI override
+    gets an alias after the warning (since 6.19)."""
     ignored_prefixes: dict[int, tuple[str, ...]]
-    """By e_machine: undefined symbols that the final link of a module provides."""
+    """By e_machine: prefixes of undefined symbols that the final link of a module defines."""
     white_sections: tuple[str, ...]
-    """Patterns of sections that may lack SHF_ALLOC."""
+    """Patterns of the names of sections that need no SHF_ALLOC and whose references are not checked."""
     section_rules: SectionRules
-    """Which sections may not refer to which."""
+    """The rules for references between sections."""
     explains_mismatches: bool
-    """The message about a section mismatch is a paragraph, and the name of a relocation section, not its header, says
-    to which section it applies (before 6.0)."""
+    """The message about a section mismatch has several lines, and the name of a relocation section, not its header,
+    decides the section it applies to (before 6.0)."""
     locates_mismatches: bool
-    """The message about a section mismatch has offsets and addresses, found by one search for all sections (6.5)."""
+    """The message about a section mismatch has offsets and addresses; one search finds the symbols of all sections
+    (since 6.5)."""
     names_by_address: bool
-    """Where no symbol is near, a section mismatch tells the address instead of "(unknown)" (6.12)."""
+    """If no symbol is near, the message about a section mismatch has the address in place of "(unknown)" (since
+    6.12)."""
     first_symbol_counts: bool
-    """Of symbols at one address the first names it, always; before, the first only on a direct hit (6.7)."""
+    """Of several symbols at one address, messages name the first (since 6.7). In 6.5 and 6.6 they name it only for an
+    exact match, else the last."""
     mapping_symbols: str
-    """Matches names that no message uses, such as ARM's `$a`."""
+    """A regular expression for the names of symbols that messages do not use, such as ARM's `$a`."""
     mismatch_is_fatal: bool
-    """With -E, modpost gives up in the end instead of reporting an error (before 5.11)."""
+    """With -E, section mismatches are a fatal error (up to 5.10), later an error."""
     version: tuple[int, int]
+    """The kernel's version."""
 
     def has_table(self, device_id: str) -> bool:
-        """Whether file2alias.c knows `device_id`; some structs are older than their aliases."""
+        """Whether this kernel's file2alias.c makes aliases for tables of the kind `device_id`; some structs are older
+        than that."""
         return self.version >= TABLE_SINCE.get(device_id, (0, 0))
 
 
 def dialect_of(tree: KernelTree) -> Dialect:
-    """The dialect of `tree`."""
+    """The `Dialect` of the modpost of `tree`."""
     include = tree.source / "include/linux"
     export_internal = _text(include / "export-internal.h")
     init_header = _text(include / "init.h")
@@ -168,7 +176,8 @@ def _retpoline(version: tuple[int, int]) -> str:
 
 
 def _mapping_symbols(header: str) -> str:
-    """From 6.5 on the kernel's own is_mapping_symbol() decides; it went from four letters after `$` to any."""
+    """`Dialect.mapping_symbols`, from the text of module_symbol.h: from 6.5 on its is_mapping_symbol() decides, which
+    first accepted four letters after `$`, later any."""
     dollar = r"\$" if "return str[0] == '$';" in header else r"\$[adtx](?:\.|\Z)"
     return rf"{dollar}|\.L|L0" if "'L'" in header else dollar
 
