@@ -144,6 +144,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the commands for gdb into FILE, for `gdb -x FILE`; with --gdb",
     )
     parser.add_argument(
+        "--drgn-script",
+        metavar="FILE",
+        type=named_path,
+        help="write a script for drgn (0.3 or later) into FILE, for `drgn --qemu SOCKET FILE`; with --gdb",
+    )
+    parser.add_argument(
         "--coverage",
         action="store_true",
         help="tell which lines of the modules were reached; of a directory with a Kbuild file, instrumented modules "
@@ -324,6 +330,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise UsageError(f"--gdb {args.gdb}: ports are numbered from 0 to 65535")
     if args.gdb_script and not args.gdb:
         raise UsageError("--gdb-script is for --gdb", hint="add --gdb")
+    if args.drgn_script and not args.gdb:
+        raise UsageError("--drgn-script is for --gdb", hint="add --gdb")
     if args.gdb_at == "init" and not args.gdb:
         raise UsageError("--gdb-at init is for --gdb", hint="add --gdb")
     if args.gdb_at == "init" and args.keep:
@@ -343,6 +351,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         gdb=args.gdb,
         gdb_at_init=args.gdb_at == "init",
         gdb_script=args.gdb_script,
+        drgn_script=args.drgn_script,
         verbose=args.verbose,
         tests=_tests(args),
         files=tuple(args.test_files),

@@ -11,7 +11,8 @@ calls `module_call`): a line of the console is taken apart in `report`, which of
 `vouching` decides, and `reports` makes a `boot_report` of them. `steps` (with `complaints`, less what is
 `asynchronous`) says what went wrong, `left_behind` what is left of modules, `judge` and `needs` by whose fault.
 `result` is what comes of it, put in words by `describe` and in XML by `junit`; `located` adds places in the source.
-`debugger` and `debugger_stops` are for `--gdb`, `gdb_stub` and `stop_at_init` for `--gdb-at init`.
+`debugger` and `debugger_stops` are for `--gdb`, `gdb_stub` and `stop_at_init` for
+`--gdb-at init`, `drgn_script` for `--drgn-script`.
 
 Tests in the guest are `programs`; it is furnished for them by `guest_setup.sh`, has `devices`, and runs them in
 `guest_tests.sh`. `guest_tests` says what came of them, for which `tap` reads what they print.

@@ -38,13 +38,16 @@ def symbol_commands(
     return tuple(map(printable, found))
 
 
-def how_to_attach(symbols: Sequence[str], port: int, script: Path | None) -> str:
-    """What to type, as a text: gdb with the commands in `script`, else gdb and the commands `symbols`."""
+def how_to_attach(symbols: Sequence[str], port: int, script: Path | None, drgn: Sequence[str | Path] = ()) -> str:
+    """What to type, as a text: gdb with the commands in `script`, else gdb and the commands `symbols`; and the command
+    for `drgn`."""
     lines = ["", "kbuildpy: the guest waits for a debugger; gdb's `continue` resumes it:"]
     if script is not None:
         lines.append(printable(f"gdb -x {shlex.quote(str(script))}"))
     else:
         lines += [f"gdb -ex '{_attach(port)}'", *symbols]
+    if drgn:
+        lines.append(printable(shlex.join(map(str, drgn))))
     return "\n".join([*lines, "", ""])
 
 
@@ -77,14 +80,23 @@ def add_symbol_file(file: Path, image: ModuleImage, sections: Mapping[str, str],
     no address, or is that of a section which the file does not have, is left out: a guest may report anything. The init
     sections of a module that `is_live` are left out, too."""
     words = ["add-symbol-file", str(file)]
-    in_memory = {section.name for section in image.sections if section.flags & SHF_ALLOC}
-    known = {name: value for name, value in sections.items() if name in in_memory and _ADDRESS.fullmatch(value)}
+    known = known_sections(image, sections, is_live=is_live)
     if ".text" in known:
-        words.append(known[".text"])
-    for name, address in sorted(known.items(), key=lambda item: int(item[1], 16)):
-        if name != ".text" and not (is_live and name.startswith(_FREED)):
-            words += ["-s", name, address]
+        words.append(f"{known['.text']:#x}")
+    for name, address in sorted(known.items(), key=lambda item: item[1]):
+        if name != ".text":
+            words += ["-s", name, f"{address:#x}"]
     return " ".join(shlex.quote(word) for word in words)
+
+
+def known_sections(image: ModuleImage, sections: Mapping[str, str], *, is_live: bool) -> dict[str, int]:
+    """The addresses that are usable among `sections`, as `add_symbol_file` says."""
+    in_memory = {section.name for section in image.sections if section.flags & SHF_ALLOC}
+    return {
+        name: int(value, 16)
+        for name, value in sections.items()
+        if name in in_memory and _ADDRESS.fullmatch(value) and not (is_live and name.startswith(_FREED))
+    }
 
 
 def pause(control: Path) -> None:

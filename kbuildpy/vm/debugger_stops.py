@@ -9,6 +9,7 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.debugger import how_to_attach, pause, symbol_commands, write_script
+from kbuildpy.vm.drgn_script import write_drgn_script
 from kbuildpy.vm.machine import Machine
 from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.stop_at_init import KernelFunctions, StopAtInit
@@ -38,12 +39,17 @@ def debugger_stops(
 
     def attach(report: BootReport, init_function: int = 0) -> None:
         sections = {number: steps.sections for number, steps in report.modules.items()}
-        commands = symbol_commands(batch, sections, scratch, coming=report.last if init_function else None)
+        coming = report.last if init_function else None
+        commands = symbol_commands(batch, sections, scratch, coming=coming)
         if init_function:
             commands += (f"tbreak *{init_function:#x}", "continue")
         if settings.gdb_script:
             write_script(settings.gdb_script, commands, settings.gdb)
-        show(how_to_attach(commands, settings.gdb, settings.gdb_script).encode())
+        drgn: tuple[str | Path, ...] = ()
+        if settings.drgn_script:
+            write_drgn_script(settings.drgn_script, batch, sections, scratch, coming=coming)
+            drgn = ("drgn", "--qemu", control, settings.drgn_script)
+        show(how_to_attach(commands, settings.gdb, settings.gdb_script, drgn).encode())
 
     def stop(report: BootReport) -> None:
         if not watches:

@@ -22,6 +22,7 @@ from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.debugger_stops import Stops, debugger_stops
 from kbuildpy.vm.devices import raise_for_device, with_controller
+from kbuildpy.vm.drgn_script import DEVICE, DRIVER
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.guest_tests import judge_tests, kunit_results, with_remains
 from kbuildpy.vm.in_tree import fetch_kernel_modules
@@ -73,6 +74,8 @@ def run_modules(
     if settings.watcher:
         trials = without_watcher(trials, settings.watcher)
     devices, modules = with_controller(settings.devices)
+    if settings.drgn_script:
+        devices, modules = (*devices, DEVICE), (*modules, DRIVER)
     settings = replace(settings, devices=devices, modules=(*modules, *settings.modules))
     own = functools.cache(lambda: fetch_kernel_modules(kernel.release, machine=kernel.machine))
     asked = asked_modules(settings.modules, trials, own, kernel.release)

@@ -32,6 +32,8 @@ class Settings:
     """The guest is stopped for the debugger before the first init function of a given module, not after all."""
     gdb_script: Path | None = None
     """The file that gets the commands for gdb; without one they are shown."""
+    drgn_script: Path | None = None
+    """The file that gets a script for drgn, where a debugger is waited for."""
     verbose: bool = False
     """Show also what the kernel says while it starts."""
     tests: tuple[GuestTest, ...] = ()

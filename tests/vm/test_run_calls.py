@@ -34,6 +34,7 @@ def kbuildpy_run(*words: str | Path, path: Path | None = None) -> tuple[int, str
         (["--timeout", "0", "a.ko"], "at least one second"),
         (["--gdb-script", "x.gdb", "a.ko"], "--gdb-script is for --gdb"),
         (["--gdb", "99999", "a.ko"], "ports are numbered from 0 to 65535"),
+        (["--drgn-script", "x.py", "a.ko"], "--drgn-script is for --gdb"),
         (["--gdb-at", "init", "a.ko"], "--gdb-at init is for --gdb"),
         (["--gdb", "--gdb-at", "init", "--keep", "a.ko"], "both need the guest's console"),
         (["--memory", "1", "a.ko"], "at least 64 MiB"),
