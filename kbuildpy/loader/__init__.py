@@ -6,8 +6,8 @@
 - `stages/`: a file for each stage of the kernel's load_module(). Vermagic, licence and taints by tags are checked in
   `stages/modinfo`, CRCs in `stages/versions`, signatures in `stages/signature_check`.
 - `parameters/`: the stage that sets parameters. `btf/`: the verifier of type information.
-- `machines/`: relocations and code patching, a room for each machine, and how to add one.
-- `memory/`: tables of pointers, code and data of the module, which all of these read.
+- `machines/`: relocations and code patching, a package for each machine, and how to add one.
+- `memory/`: the module's tables of pointers, its code and its data; the stages and machines read them.
 - `load_info`: the module on its way through the stages, over `module_file`, its bytes. `printk`: the log's lines.
 - `lay_out`: a module's layout without its verdict, for `info`.
 - `kernel`: a kernel as a value, made from a tree or an image by `kernels/`. `facts`: the facts that may be missing, and

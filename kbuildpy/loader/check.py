@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Checks many module files for many kernels: reads them, resolves their needs among each other, uses all processors."""
+"""Checks many module files for many kernels, in several processes; a module may need another one of the files."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Check:
     files: tuple[Path, ...]
     """The module files, compressed or not."""
     kernels: tuple[LoaderKernel, ...]
-    """The kernels that are asked."""
+    """The kernels that each file is checked for."""
     parameters: Mapping[str, str]
-    """The parameters, by module name."""
+    """The argument string of init_module(2), by module name."""
 
 
 def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[Path, Result]]]:
-    """The `files` by the release in their vermagic, and the results of those that name no release."""
+    """Return the `files` by the release in their vermagic, and a result for each file that names none."""
     found: dict[str, list[Path]] = {}
     silent: list[tuple[Path, Result]] = []
     for file in files:
@@ -55,11 +55,11 @@ def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[
 
 
 def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]:
-    """A result for each file, in order; `jobs` at a time (0: one per processor).
+    """Yield a result for each file, in order; `jobs` at a time (0: one per processor).
 
-    The files may need each other: where one uses what another exports, the other counts as loaded before it, if the
-    kernel would load it. Of several files of one name the nearest counts. Uses processes (the work is Python's own),
-    which have the kernels' facts because they are forked.
+    If a module uses a symbol that another one of the files exports, the exporting module counts as loaded, provided
+    that the kernel would load it. If several files have that module's name, the one in the same directory counts. The
+    work is done in processes, because threads share one interpreter lock; they are forked and have the kernels' facts.
     """
     checker = Checker(check)
     results = in_processes(
@@ -74,7 +74,7 @@ def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]
 
 
 class Checker:
-    """Checks files one after the other, and keeps the modules that each would leave loaded for those that need it."""
+    """Checks files one after the other, and keeps the modules that are loaded after each for the files that need it."""
 
     def __init__(self, check: Check) -> None:
         self._check = check
@@ -85,7 +85,7 @@ class Checker:
         self._pending: set[Path] = set()
 
     def check(self, file: Path) -> Result:
-        """The verdict of each kernel on `file`."""
+        """Return the verdict of each kernel on `file`. Raises nothing: a failure becomes a verdict that says so."""
         try:
             contents = read_module(file)
             return [self._verdict(file, contents, number) for number in range(len(self._check.kernels))]
@@ -102,7 +102,7 @@ class Checker:
         return verdict
 
     def _before(self, file: Path, contents: bytes, number: int) -> Modules:
-        """The modules among the files that `file` needs, loaded, with what those need in turn."""
+        """The modules that are loaded before `file`: those of the files that it needs, directly or indirectly."""
         if len(self._check.files) == 1:
             return NO_MODULES
         loaded: dict[str, Loaded] = {}
@@ -114,7 +114,7 @@ class Checker:
             for module in reversed(before.loaded):
                 if module.name in loaded:
                     continue
-                # (of two that export one symbol the second is refused, and with it what needs it)
+                # If two modules export the same symbol, the kernel refuses the second one, and each that needs it.
                 if exported.isdisjoint(module.exports) and not {*module.uses} & {*refused}:
                     loaded[module.name] = module
                     exported.update(module.exports)
@@ -123,7 +123,8 @@ class Checker:
         return Modules(tuple(reversed(loaded.values())), tuple(refused))
 
     def _needed(self, file: Path, contents: bytes, number: int) -> Iterator[Path]:
-        """The files that `file` needs, each checked; without those that need it, and those that cannot be checked."""
+        """Check and yield the files that `file` needs; leaves out files that need `file` themselves (a cycle), and
+        files that cannot be read."""
         self._pending.add(file)
         try:
             for name in stated_needs(contents):
@@ -133,7 +134,7 @@ class Checker:
                 if (needed, number) not in self._loaded:
                     try:
                         self._verdict(needed, read_module(needed), number)
-                    except Exception:  # (what was wrong is said of that file)
+                    except Exception:  # The result of the needed file reports this error.
                         continue
                 yield needed
         finally:
@@ -146,8 +147,8 @@ class Checker:
 
 
 def unreadable(file: Path, kernel: str, failed: Exception) -> Verdict:
-    """The result for `file` where there is no verdict, because `failed` was raised before the loader's checks."""
-    # (one bad file must not end a check of many)
+    """Return the verdict for a `file` that could not be judged, because `failed` was raised."""
+    # An unexpected exception about one file must not end the check of the others.
     error = failed if isinstance(failed, KbuildError) else unexpected(file, failed)
     name = module_name(file.name)
     hint = error.hint or None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Modules that a kernel loads one by one, but not together: both export one symbol.
+"""Modules that a kernel loads alone, but not together, because they export the same symbol.
 
-Counterpart: kernel/module/main.c: verify_exported_symbols, which compares with the modules that are
-loaded already. Two files of one module are left out: only one of them is ever loaded.
+Counterpart: kernel/module/main.c: verify_exported_symbols, which compares with the loaded modules. Two files of the
+same module name are not compared: the kernel never has both loaded.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from kbuildpy.loader.verdict import Exclusion, Verdict
 
 
 def with_exclusions(rows: Sequence[Sequence[Verdict]]) -> list[list[Verdict]]:
-    """`rows` of verdicts, one for each file, where those that accept a module name the other files that cannot be
-    loaded while it is."""
+    """Return `rows` (one of verdicts for each file) with `excludes` set: the other files that the same kernel refuses
+    while the module is loaded."""
     exporting: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in (verdict for row in rows for verdict in row):
         for symbol in verdict.exports:
@@ -28,7 +28,7 @@ def _with_others(verdict: Verdict, exporting: dict[tuple[str, str], list[Verdict
     for symbol in verdict.exports:
         for other in exporting[verdict.kernel, symbol]:
             if other.name != verdict.name and other.file not in found:
-                # (the kernel goes through the exports of the second one, and names the first that is taken)
+                # The kernel checks the exports of the second module in order; its message names the first duplicate.
                 named = next(each for each in other.exports if each in verdict.exports)
                 line = f"{other.name}: exports duplicate symbol {named} (owned by {verdict.name})"
                 found[other.file] = Exclusion(other.file, named, line)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Facts about a kernel that may be missing, and the checks that are left out without them.
 
-Each is a value; `Unchecked.sentence` is the one place that puts it into words.
+`Unchecked.sentence` makes the message for a check that was left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Fact(Enum):
-    """A fact about a kernel, by the words that messages have for it."""
+    """A fact about a kernel; the value is its name in messages."""
 
     CONFIG = "the kernel's configuration"
     VERMAGIC = "the kernel's vermagic"
@@ -22,7 +22,7 @@ class Fact(Enum):
     TYPES = "the kernel's own types"
 
     def not_known(self, reason: str = "") -> str:
-        """The statement that the fact is not known, and the reason where there is one."""
+        """Return the message that the fact is not known, with `reason` in parentheses if it is not empty."""
         verb = "are" if self.value.endswith("s") else "is"
         return f"{self.value} {verb} not known" + (f" ({reason})" if reason else "")
 
@@ -33,9 +33,9 @@ class Unchecked(NamedTuple):
     check: str
     """The check, or the question that stays open."""
     fact: Fact | None = None
-    """The fact about the kernel that is missing; None where something else is in the way."""
+    """The fact about the kernel that is missing; None if the check was left out for another reason."""
     reason: str = ""
-    """Why the fact is missing, or what else is in the way; "" where that is not known."""
+    """Why the fact is missing, or the other reason; "" if it is not known."""
 
     @property
     def sentence(self) -> str:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel as the loader check knows it: a value that is made from a kernel tree or from an image (`kernels/`).
+"""The facts about a kernel that the loader check needs, read from a kernel tree or from an image (`kernels/`).
 
-Each fact may be missing (None): a stage that needs it then notes the check as left out (`LoadInfo.not_checked`).
-Nothing is guessed.
+A fact may be missing (None): a stage that needs it then records the check as left out (`LoadInfo.not_checked`). No fact
+is guessed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class KernelExport(NamedTuple):
     owner: str
     """The module that exports it; "" for the kernel itself."""
     crc: int | None
-    """Its version; None without modversions."""
+    """The CRC of its version; None without modversions."""
     gpl_only: bool
     """Whether only GPL-compatible modules may use it."""
     namespace: str
@@ -40,21 +40,21 @@ class Exports(Protocol):
     """The symbols that the kernel and its own modules export."""
 
     def find(self, symbol: str) -> KernelExport | None:
-        """The export called `symbol`, None if there is none."""
+        """Return the export called `symbol`; None if there is none."""
 
 
 @dataclass(frozen=True)
 class LoaderKernel:
-    """A kernel, as far as its loader's answers depend on it."""
+    """The facts about a kernel that its loader's results depend on."""
 
     release: str
     """UTS_RELEASE."""
     version: Version
-    """Decides between variants of a stage (`since`)."""
+    """The version, which selects the variant of a stage (`since`)."""
     machine: str
-    """Its architecture as `str(kernel.architecture.Architecture)` names it; those of `machines.NAMES` are known."""
+    """The architecture, named as by `str(kernel.architecture.Architecture)`; supported: `machines.NAMES`."""
     config: Mapping[str, str] | None = None
-    """The configuration."""
+    """The values of the configuration, by symbol with `CONFIG_`."""
     vermagic: str | None = None
     """VERMAGIC_STRING."""
     struct_module: ModuleStruct | None = None
@@ -62,27 +62,28 @@ class LoaderKernel:
     exports: Exports | None = None
     """The symbols that the kernel and its own modules export."""
     keyring: Callable[[], Keyring] | None = None
-    """The keys that signatures are verified with. The first call unpacks the image, which takes a second; it may raise
-    `KbuildError` for a damaged one."""
+    """Returns the keys that the kernel verifies signatures with. The first call unpacks the image, which takes a
+    second; it raises `KbuildError` for a damaged image."""
     keyring_complete: bool = True
-    """Whether these are all keys: if not, the kernel may accept a signature that none of them verifies."""
+    """Whether the keyring has all of the kernel's keys. If not, the kernel may accept a signature that no known key
+    verifies."""
     sees_signatures: bool = True
-    """False: the module is signed later, and no signature is looked for."""
+    """Whether signatures are checked; False if the module will be signed later."""
     sig_enforce: bool = False
     """Whether the kernel was started with module.sig_enforce=1."""
     lockdown: bool = False
     """Whether the kernel is locked down."""
     blacklist: tuple[str, ...] = ()
-    """Its `module_blacklist=`."""
+    """The module names of the kernel parameter `module_blacklist=`."""
     tainted: str = ""
-    """The letters of the taints that it has already."""
+    """The letters of the taints that are set before the module is loaded."""
     own_modules: OwnModules | None = None
-    """The modules that came with it."""
+    """The modules that were built with the kernel."""
     own_types: Callable[[], BtfTypes | None] | None = None
-    """Gives its type information, None if it has none. The first call takes a second."""
+    """Returns the kernel's BTF, None if it has none. The first call takes a second."""
     missing: Mapping[Fact, str] = field(default_factory=dict)
-    """Why facts are not known."""
+    """The reason why a fact is not known, by fact."""
 
     def has(self, symbol: str) -> bool | None:
-        """Whether `CONFIG_symbol` is y; None where the configuration is not known."""
+        """Return whether `CONFIG_symbol` is y; None if the configuration is not known."""
         return None if self.config is None else self.config.get(f"CONFIG_{symbol}") == "y"

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The answer of the loader check, and the exceptions with which a stage ends it.
+"""The result of the loader check (`Verdict`), and the exceptions that a stage raises to end it.
 
-A stage returns, or raises `Refusal`: the kernel's own errno and the line that it logs. It raises `Undefined` where the
-kernel does not check something and would read or write outside the module: the result then depends on the machine.
-Such a module is not accepted, and there is no errno to promise.
+A stage raises `Refusal`, with the kernel's errno and log line, if the kernel refuses the module. It raises `Undefined`
+if the kernel would read or write outside of the module without a check: the result then depends on the memory contents.
+Such a module is not accepted, and its verdict has no errno.
 
-In the lines, a number that only the running kernel knows (an address) is written as its name in angle brackets,
-`<loc>`.
+A number in a log line that only the running kernel knows (an address) is written as a name in angle brackets: `<loc>`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from kbuildpy.loader.facts import Unchecked
 
 
 class Refusal(Exception):
-    """The kernel refuses the module in `stage` with `errno` (its name), logging `line` (None: it says nothing)."""
+    """The kernel refuses the module in `stage` with `errno` (its name), and logs `line` (None: it logs nothing)."""
 
     def __init__(self, stage: str, errno: str, line: str | None, reason: str, hint: str = "") -> None:
         super().__init__(reason)
@@ -31,7 +30,7 @@ class Refusal(Exception):
 
 
 class Undefined(Exception):
-    """In `stage` the kernel would use memory or a value that is not there, without a check."""
+    """In `stage` the kernel would use memory outside of the module or an invalid value, without a check."""
 
     def __init__(self, stage: str, reason: str, hint: str = "") -> None:
         super().__init__(reason)
@@ -41,7 +40,7 @@ class Undefined(Exception):
 
 
 class Placed(NamedTuple):
-    """Where a section goes."""
+    """The place of a section in memory."""
 
     section: str
     """Its name."""
@@ -55,24 +54,26 @@ class Placed(NamedTuple):
 
 
 class Exclusion(NamedTuple):
-    """Another file that is refused with ENOEXEC while a module is loaded, the symbol that both export, and what the
-    kernel logs then."""
+    """Another module file that the kernel refuses with ENOEXEC while the module is loaded."""
 
     file: str
+    """The path of the other file."""
     symbol: str
+    """The first symbol that both export."""
     log: str
+    """The line that the kernel logs."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer of one kernel to one module."""
+    """The result of loading one module into one kernel."""
 
     file: str
     """The path as it was given."""
     kernel: str
     """The kernel's release."""
     name: str
-    """The module's name; "" where the file does not tell it."""
+    """The module's name; "" if it cannot be read from the file."""
     accepted: bool
     """Whether the kernel would load it."""
     errno: str | None = None
@@ -84,19 +85,19 @@ class Verdict:
     reason: str | None = None
     """Why it is refused, or why the file could not be read."""
     hint: str | None = None
-    """What to do about it."""
+    """What the user can do about it."""
     taints: str = ""
-    """The letters that loading sets in the kernel."""
+    """The letters of the taints that loading sets in the kernel."""
     module_taints: str = ""
-    """The letters of the module, as /proc/modules shows them."""
+    """The letters of the module's taints, as /proc/modules shows them."""
     requires: tuple[str, ...] = ()
-    """The modules that must be loaded before, in an order that works."""
+    """The modules that must be loaded before, each after those that it needs."""
     unchecked: tuple[Unchecked, ...] = ()
     """The checks that were not made."""
     lines: tuple[str, ...] = ()
-    """Everything that the kernel logs."""
+    """All lines that the kernel logs."""
     warnings: tuple[str, ...] = ()
-    """Of an accepted module, those of `lines` that are not about taints."""
+    """The `lines` that are not about taints; () for a module that is not accepted."""
     exports: tuple[str, ...] = ()
     """The symbols that an accepted module exports."""
     excludes: tuple[Exclusion, ...] = ()
@@ -111,7 +112,7 @@ class Verdict:
     """Whether the file was judged at all: False for one that cannot be read."""
 
     def to_json(self) -> dict[str, object]:
-        """The verdict as a line of `--format json`."""
+        """Return the object that `--format json` prints for the verdict."""
         return {
             "file": self.file,
             "kernel": self.kernel,

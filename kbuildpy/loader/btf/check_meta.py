@@ -26,7 +26,8 @@ _VAR_LINKAGES = (0, 1)
 
 
 def check_all_metas(parts: Parts, version: Version, base: BtfTypes | None = None) -> BtfTypes:
-    """The types in `parts`, which go on from those of `base`. Raises `InvalidBtf` for the first that is not sound."""
+    """Return the types in `parts`, whose numbers continue those of `base`. Raises `InvalidBtf` for the first invalid
+    type."""
     starts = array("I")
     types = BtfTypes(words_of(parts.types), starts, parts.strings, info_masks(version), base)
     env = Env(

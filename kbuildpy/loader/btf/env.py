@@ -13,71 +13,77 @@ from kbuildpy.loader.printk import signed
 
 KIND_FLAG = 1 << 31
 ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
-"""Of an int, as the kernel prints them."""
+"""Names of the encodings of an int, as the kernel prints them (kernel/bpf/btf.c: btf_int_encoding_str)."""
 
-# KSYM_NAME_LEN characters at most; letters are those of Latin-1 (lib/ctype.c), and a full stop.
+# A name has at most KSYM_NAME_LEN characters. The kernel's isalpha() accepts the letters of Latin-1 (lib/ctype.c); BTF
+# allows a full stop, too.
 _LETTERS = rb"A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff"
 IDENTIFIER = re.compile(rb"[" + _LETTERS + rb"][0-9" + _LETTERS + rb"]{0,511}\0")
 SECTION = re.compile(rb"[\x20-\x7e\xa0-\xff]{1,512}\0")
-_ARGUMENTS = 10_000  # more than the kernel's log has room for
+_ARGUMENTS = 10_000
+"""Parameters of a function type that a message lists at most; the kernel's log buffer holds fewer."""
 
 
 @dataclass(eq=False)
 class Env:
-    """struct btf_verifier_env: the types so far, and the rules of the kernel's version."""
+    """The verifier's state: the types that were checked so far, and the rules of the kernel's version."""
 
     types: BtfTypes
+    """The types that were checked so far."""
     size: int
+    """Bytes of all types, checked or not."""
     tag_flags: bool
+    """Whether tags may have the kind_flag (`since.BTF_TAG_FLAGS`)."""
     section_name: re.Pattern[bytes]
+    """The pattern of a valid name of a DATASEC."""
 
     def has_name_at(self, offset: int) -> bool:
-        """btf_name_offset_valid"""
+        """Whether `offset` is inside the strings (btf_name_offset_valid)."""
         types = self.types
         return offset <= MAX_NAME_OFFSET and offset < types.start_str_off + len(types.strings)
 
     def is_identifier(self, offset: int) -> bool:
-        """btf_name_valid_identifier"""
+        """Whether the name at `offset` is a valid identifier (btf_name_valid_identifier)."""
         return self.fits(IDENTIFIER, offset)
 
     def fits(self, pattern: re.Pattern[bytes], offset: int) -> bool:
-        """Whether the name at `offset` looks like that."""
+        """Whether the name at `offset` in the strings, with its NUL, matches `pattern`."""
         types = self.types
         while offset < types.start_str_off and types.base:
             types = types.base
         return pattern.match(types.strings, offset - types.start_str_off) is not None
 
     def name(self, offset: int) -> str:
-        """As it is printed (__btf_name_by_offset)."""
+        """The name at `offset` as the kernel prints it (__btf_name_by_offset)."""
         name = self.types.name_at(offset) if offset else b"(anon)"
         return "(invalid-name-offset)" if name is None else name.decode("utf-8", "surrogateescape")
 
     @property
     def number(self) -> int:
-        """The type that is checked."""
+        """The number of the type that is being checked."""
         return self.types.count
 
     def left_after(self, at: int) -> int:
-        """The bytes of the types behind the three words of the one at `at`."""
+        """The bytes that remain after the struct btf_type at word `at`; negative if it is cut off."""
         return self.size - 4 * (at + WORDS)
 
     def log(self, errno: str, *said: str) -> InvalidBtf:
-        """The exception where the verifier logs `said` about a type, or about a member of one."""
+        """Return the exception for a failure that the verifier logs with `said`, a message about a type or a member."""
         return verifier_log(errno, *said, of_split=self.types.base is not None)
 
     def log_type(self, at: int, text: str, *, errno: str = "EINVAL") -> InvalidBtf:
-        """btf_verifier_log_type"""
+        """Return the exception for the type at word `at`, with its details in the message (btf_verifier_log_type)."""
         head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])} "
         return self.log(errno, head, *_details(self, at), " ", text, "")
 
     def log_basic(self, at: int, text: str) -> InvalidBtf:
-        """btf_verifier_log_basic"""
+        """Return the exception for the type at word `at`, with kind and name only (btf_verifier_log_basic)."""
         head = f"[{self.number}] {Kind(self.types.kind_at(at)).name} {self.name(self.types.words[at])}"
         return self.log("EINVAL", head, " ", text, "")
 
 
 def _details(env: Env, at: int) -> list[str]:
-    """The part of a message behind kind and name of a type: log_details of its kind."""
+    """The part of a message that follows kind and name of a type (`log_details` of struct btf_kind_operations)."""
     words, kind = env.types.words, env.types.kind_at(at)
     size = words[at + 2]
     if kind == Kind.INT:
@@ -103,7 +109,7 @@ def _details(env: Env, at: int) -> list[str]:
 
 
 def _arguments(env: Env, at: int) -> list[str]:
-    """btf_func_proto_log"""
+    """The return type and parameters of the function type at word `at`, as messages list them (btf_func_proto_log)."""
     words, count = env.types.words, env.types.vlen_at(at)
     said = [f"return={words[at + 2]} args=("]
     first = at + WORDS

@@ -17,7 +17,7 @@ MAX_NAME_OFFSET = 0xFFFFFF
 
 
 class BtfHeader(NamedTuple):
-    """struct btf_header; offsets are from its end."""
+    """struct btf_header; its offsets count from the end of the header."""
 
     magic: int
     version: int
@@ -35,14 +35,19 @@ LAYOUT = "<HBBIIIIIII"
 
 
 class Parts(NamedTuple):
-    """The bytes of the types, not copied, and of the strings."""
+    """The two sections of type information."""
 
     types: memoryview
+    """The bytes of the types, not copied."""
     strings: bytes
+    """The NUL-terminated names."""
 
 
 def parse_header(contents: bytes, version: Version, *, is_split: bool) -> Parts:
-    """The parts of type information; `is_split`: it goes on from another's. Raises `InvalidBtf`."""
+    """Return the types and strings in `contents`; `is_split`: their numbers and offsets continue those of a base.
+
+    Raises `InvalidBtf` for an invalid header.
+    """
     size = struct.calcsize(LAYOUT) if version >= since.BTF_LAYOUT else struct.calcsize(LAYOUT) - 8
     if len(contents) < 8:
         raise verifier_log("EINVAL", "hdr_len not found")
@@ -67,7 +72,8 @@ def parse_header(contents: bytes, version: Version, *, is_split: bool) -> Parts:
 
 
 def _compared(one: tuple[int, int], other: tuple[int, int]) -> int:
-    """(btf_sec_info_cmp; differences are taken for signed numbers of 32 bits)"""
+    """Compare two sections by offset, then length, as btf_sec_info_cmp does: the kernel takes the difference of two
+    unsigned 32-bit numbers for a signed one, so a difference of 2 GiB or more is negative."""
     offset, length = ((a - b) & 0xFFFFFFFF for a, b in zip(one, other, strict=True))
     difference = offset or length
     return difference - (1 << 32) if difference >> 31 else difference

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 
 class InvalidBtf(Exception):
-    """The verifier ends with `errno` (its name) after logging `lines`; `reason` is the last thing it said in words.
+    """The verifier fails with `errno` (its name) after it logged `lines`; `reason` is the last line that has text.
 
-    `of_split`: the lines are about a type that goes on from others, or a member of one: from 6.3 on kernels that take
-    modules whose types do not fit leave them out (kernel/bpf/btf.c: __btf_verifier_log_type, btf_verifier_log_member).
+    `of_split`: the lines are about a type of split BTF, or about a member of one. From 6.3 on, kernels that load a
+    module with mismatched BTF do not log these lines (kernel/bpf/btf.c: __btf_verifier_log_type,
+    btf_verifier_log_member).
     """
 
     def __init__(self, errno: str, lines: tuple[str, ...], reason: str, *, of_split: bool = False) -> None:
@@ -20,10 +21,11 @@ class InvalidBtf(Exception):
 
 
 class BeyondTypes(Exception):
-    """The kernel would follow a number that no type has, or never stop following them."""
+    """The kernel would look up a type number that does not exist, or follow a cycle of types for ever."""
 
 
 def verifier_log(errno: str, *said: str, of_split: bool = False) -> InvalidBtf:
-    """The exception where the verifier logs `said`, a line each (kernel/bpf/log.c: bpf_verifier_vlog)."""
+    """Return the exception for a failure that the verifier logs with `said`, each item as one line (kernel/bpf/log.c:
+    bpf_verifier_vlog)."""
     reason = next((text.strip() for text in reversed(said) if text.strip()), "")
     return InvalidBtf(errno, tuple(f"BPF: {text}" for text in said), reason, of_split=of_split)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the members of a kernel's struct are, by its own type information."""
+"""The offsets and sizes of the members of a kernel's struct, read from the kernel's BTF."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from kbuildpy.loader.btf.types import MODIFIERS, WORDS, BtfTypes, Kind
 
 _POINTER = 8
 _ELEMENTS = 16
-"""An array of structs of up to so many elements has a member for each; a longer one is one member."""
+"""An array of structs is divided into its elements up to this length; a longer array is one member."""
 _DEPTH = 8
+"""Levels of nested structs that are divided into members."""
 
 
 class Member(NamedTuple):
-    """A member that is no struct itself: its path (`list.next`, `mem[1].base`), offset and size in bytes."""
+    """A member that is not divided further."""
 
     path: str
+    """Its name, with the names of the members that contain it: `list.next`, `mem[1].base`."""
     offset: int
+    """Bytes from the beginning of the outermost struct."""
     size: int
+    """In bytes."""
 
 
 def members_of(types: BtfTypes, name: bytes) -> list[Member]:
-    """The members of `struct name`, those of structs in it by their own; none if `types` have no such struct.
+    """Return the members of `struct name`, with nested structs divided into theirs; [] if `types` have no such struct.
 
-    Bit-fields and unions are not divided: the union, or the bytes of the field, are one member.
+    A union is one member, and so are the bytes of a bit-field.
     """
     for number in types.named.get(name, []):
         if types.kind_of(number) == Kind.STRUCT:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether types that modify others lead to one that does not: kernel/bpf/btf.c: btf_check_type_tags, and from 7.1 on
-btf_check_modifier_chain_length."""
+"""Checks that each chain of modifiers (const, volatile, typedef, ...) ends at a type of another kind.
+
+Counterpart: kernel/bpf/btf.c: btf_check_type_tags, and from 7.1 on btf_check_modifier_chain_length.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ MAX_CHAIN = 32
 
 
 def check_modifiers(types: BtfTypes, version: Version) -> None:
-    """Follow each chain of modifiers: it must end within `MAX_CHAIN`. Raises `InvalidBtf`."""
+    """Raise `InvalidBtf` for a chain of more than `MAX_CHAIN` modifiers, and for one that refers to a missing type."""
     ordered = version < since.BTF_TAG_ORDER
     checked = types.start_id - 1
     for own, start in enumerate(types.starts, types.start_id):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Finds the types of `.BTF.base` in the kernel: tools/lib/bpf/btf_relocate.c.
 
-`.BTF.base` has names and sizes of those types of a kernel that a module refers to. Each must be in the kernel that
-loads the module, and only once.
+`.BTF.base` (distilled base BTF) has names and sizes of the kernel types that a module refers to. The kernel that loads
+the module must have exactly one fitting type for each.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from kbuildpy.loader.btf.types import COMPOSITE, EACH, MODIFIERS, WORDS, BtfType
 
 _DISTILLED = frozenset((Kind.INT, Kind.FLOAT, Kind.ENUM, *COMPOSITE, Kind.FWD))
 _SIZED = frozenset((Kind.INT, Kind.FLOAT, Kind.ENUM, Kind.ENUM64))
-_SIZE = 0x7FFFFFFF  # (struct btf_name_info has 31 bits for it)
+_SIZE = 0x7FFFFFFF  # struct btf_name_info keeps a size in 31 bits, and only these are compared.
 
 
 def relocate(types: BtfTypes, kernel: BtfTypes) -> None:
-    """Look whether the types that `types` go on from are in the kernel's. Raises `InvalidBtf` for one that is not, and
-    `BeyondTypes`."""
+    """Look each type of the base of `types` up in `kernel` (btf_relocate).
+
+    Raises `InvalidBtf` for a type that is missing or ambiguous, `BeyondTypes` for a reference to a missing type.
+    """
     distilled = types.base
     assert distilled is not None
     _validate_distilled_base(distilled)
@@ -58,9 +60,10 @@ def _validate_distilled_base(distilled: BtfTypes) -> None:
 
 
 def _map_distilled_base(types: BtfTypes, distilled: BtfTypes, kernel: BtfTypes) -> Sequence[int]:
-    """The kernel's number for each type of the distilled base, in order.
+    """The kernel's number for each type of the distilled base, in order (btf_relocate_map_distilled_base).
 
-    (The kernel goes through its own types, and looks for each in the base; it is quicker the other way round.)
+    The kernel looks each of its own types up in the base. This function looks each type of the base up in the kernel,
+    which is faster and finds the same.
     """
     embedded = _embedded(types, distilled)
     found = array("I")
@@ -97,7 +100,7 @@ def _is_compatible(ours: BtfTypes, at: int, kernel: BtfTypes, number: int, *, is
     _, info, size = ours.words[at : at + WORDS]
     kernel_name, kernel_info, kernel_size = kernel.words[start : start + WORDS]
     kind, kernel_kind = ours.kind_at(at), kernel.kind_at(start)
-    # Of structs and unions the size is asked for where there are several of that name.
+    # The kernel compares sizes of structs and unions only if it has several of that name.
     needs_size = kernel_kind in _SIZED or (kernel_kind in COMPOSITE and kernel.composites[kernel_name] > 1)
     if needs_size and (size ^ kernel_size) & _SIZE:
         return False
@@ -113,15 +116,15 @@ def _is_compatible(ours: BtfTypes, at: int, kernel: BtfTypes, number: int, *, is
         return kernel_kind == Kind.FLOAT
     if kind == Kind.ENUM:
         return kernel_kind in (Kind.ENUM, Kind.ENUM64)
-    # (whether a struct is a struct there, too, the kernel does not ask)
+    # The kernel does not compare kinds here: a struct may match a union.
     return not is_embedded or size == kernel_size
 
 
 def _embedded(types: BtfTypes, distilled: BtfTypes) -> bytearray:
-    """Marks for the types of the base that are in a struct or union itself, not by a pointer: their size matters
-    (btf_mark_embedded_composite_type_ids)."""
+    """A mark, by number, for each struct or union of the base that a struct or union of the module contains by value:
+    its size must match (btf_mark_embedded_composite_type_ids)."""
     marks = bytearray(distilled.count)
-    followed = bytearray(types.count)  # 1: to its end, 2: on the way
+    followed = bytearray(types.count)  # 1: followed to the end of its chain; 2: part of the current chain
     for start in types.starts:
         if types.kind_at(start) not in COMPOSITE:
             continue

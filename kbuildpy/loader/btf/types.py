@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Types as BTF keeps them: include/uapi/linux/btf.h.
+"""The types of BTF in their binary form: include/uapi/linux/btf.h.
 
-Each is three words (struct btf_type: the offset of its name, its kind with a count and a flag, its size or the number
-of another type), and the words that its kind adds.
+A type has three words of 32 bits (struct btf_type): the offset of its name; its kind with a count and a flag; its size
+or the number of another type. Some kinds append more words.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _FOUND: frozenset[int] = frozenset((Kind.INT, Kind.FLOAT, Kind.ENUM, Kind.ENUM64
 _LONG_NAME = 1024
 
 WORDS = 3
-"""Of a struct btf_type."""
+"""The number of words of a struct btf_type."""
 ONE: dict[int, int] = {Kind.INT: 1, Kind.ARRAY: 3, Kind.VAR: 1, Kind.DECL_TAG: 1}
-"""Words that follow a type of such a kind."""
+"""Words that a kind appends to struct btf_type, whatever its count."""
 EACH: dict[int, int] = {
     Kind.STRUCT: 3,
     Kind.UNION: 3,
@@ -61,28 +61,33 @@ EACH: dict[int, int] = {
     Kind.DATASEC: 3,
     Kind.ENUM64: 3,
 }
-"""Words that follow for each of its members, values, parameters or variables."""
+"""Words that a kind appends for each member, value, parameter or variable."""
 
 
 def info_masks(version: Version) -> tuple[int, int]:
-    """The bits of the kind (from 24 on) and of the count in the second word (BTF_INFO_KIND, BTF_INFO_VLEN)."""
+    """Return the masks of the kind (after a shift by 24 bits) and of the count in the second word of a type
+    (BTF_INFO_KIND, BTF_INFO_VLEN)."""
     return (0x7F, 0xFFFFFF) if version >= since.BTF_WIDE_INFO else (0x1F, 0xFFFF)
 
 
 @dataclass(frozen=True, eq=False)
 class BtfTypes:
-    """`words` are the types, `starts` where each begins in them, `strings` the names; `base` has the types before them.
-
-    Type 0 is void. Numbers below `start_id`, and offsets of names below `start_str_off`, are the base's.
-    """
+    """Types and their names (struct btf). Type 0 is void."""
 
     words: Sequence[int]
+    """The words of all types, one type after the other."""
     starts: Sequence[int]
+    """The index in `words` at which each type begins."""
     strings: bytes
+    """The NUL-terminated names."""
     masks: tuple[int, int]
+    """The masks of kind and count (`info_masks`)."""
     base: BtfTypes | None = None
+    """The types whose numbers and string offsets these continue; None for the kernel's own."""
     start_id: int = field(init=False)
+    """The number of the first type; lower numbers are those of the base."""
     start_str_off: int = field(init=False)
+    """The offset of the first name; lower offsets are those of the base."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start_id", self.base.count if self.base else 1)
@@ -90,21 +95,21 @@ class BtfTypes:
 
     @property
     def count(self) -> int:
-        """The number of types, void and the base's among them (btf_nr_types)."""
+        """The number of types, including void and those of the base (btf_nr_types)."""
         return self.start_id + len(self.starts)
 
     def holder(self, number: int) -> BtfTypes | None:
-        """The types that have number `number`: these, or the base; None if there is none, and for void."""
+        """The object that has type `number`: this one or its base. None for void and for a type that does not exist."""
         if number >= self.start_id:
             return self if number < self.count else None
         return self.base.holder(number) if self.base else None
 
     def start_of(self, number: int) -> int:
-        """Where in `words` the type `number` begins, which is one of its own."""
+        """The index in `words` at which type `number` begins; the type must not be one of the base."""
         return self.starts[number - self.start_id]
 
     def kind_of(self, number: int) -> int | None:
-        """The kind of type `number` (void: 0); None if there is none."""
+        """The kind of type `number` (void: 0); None if the type does not exist."""
         holder = self.holder(number)
         if holder is None:
             return None if number else 0
@@ -115,12 +120,12 @@ class BtfTypes:
         return self.words[at + 1] >> 24 & self.masks[0]
 
     def vlen_at(self, at: int) -> int:
-        """The number of its members, values or parameters (btf_type_vlen)."""
+        """The number of members, values or parameters of the type at `at` in `words` (btf_type_vlen)."""
         return self.words[at + 1] & self.masks[1]
 
     def name_at(self, offset: int) -> bytes | None:
-        """The name at `offset`, None if it is beyond all strings (btf_str_by_offset). Of one that is longer than a line
-        of the kernel's log, the rest is left out."""
+        """The name at `offset`; None if `offset` is beyond all strings (btf_str_by_offset). A name that is longer than
+        a line of the kernel's log is cut off."""
         if offset < self.start_str_off and self.base:
             return self.base.name_at(offset)
         start = offset - self.start_str_off
@@ -131,8 +136,8 @@ class BtfTypes:
 
     @cached_property
     def named(self) -> dict[bytes, list[int]]:
-        """The numbers of its own types that can be looked for by name, those of typedefs and functions not among them,
-        in order."""
+        """The numbers of the types without the base's, in ascending order, by name; only kinds that `.BTF.base` can
+        refer to, thus neither typedefs nor functions."""
         found: dict[bytes, list[int]] = {}
         for number, at in enumerate(self.starts, self.start_id):
             if self.words[at] and self.kind_at(at) in _FOUND:
@@ -141,12 +146,12 @@ class BtfTypes:
 
     @cached_property
     def composites(self) -> Counter[int]:
-        """How many structs and unions there are of a name, by its offset."""
+        """The number of structs and unions of the same name, by the offset of the name."""
         return Counter(self.words[at] for at in self.starts if self.kind_at(at) in COMPOSITE)
 
 
 def words_of(types: memoryview) -> array[int]:
-    """The whole words in `types`."""
+    """Return the words in `types`, without an incomplete last one."""
     words = array("I")
     words.frombytes(types[: len(types) // 4 * 4])
     if sys.byteorder == "big":
@@ -155,7 +160,7 @@ def words_of(types: memoryview) -> array[int]:
 
 
 def read_types(types: memoryview, strings: bytes, version: Version) -> BtfTypes:
-    """The types of a kernel, which are taken to be sound; reading ends at one that is cut off."""
+    """Return the types of a kernel, without checking them; a last type that is cut off is left out."""
     words = words_of(types)
     masks = kinds, counts = info_masks(version)
     starts = array("I")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Enrolls certificates in a kernel. Imports cryptography; `keys` leads here."""
+"""Adds certificates to a kernel's keyring. Imports cryptography; only `keys` imports this module, when it needs it."""
 
 from __future__ import annotations
 

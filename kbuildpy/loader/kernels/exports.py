@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The exports of a kernel and its modules, looked up in a symvers file: a tree's own, or one made from an image."""
+"""Looks up the exports of a kernel and its modules in symvers: a tree's Module.symvers, or one made from an image."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from kbuildpy.loader.kernel import KernelExport
 
 @dataclass(frozen=True)
 class SymversExports:
-    """`symvers` as the kernel's loader sees it; without `modversions` its CRCs do not count."""
+    """The exports in `symvers`."""
 
     symvers: Symvers
+    """The symbols with CRC, owner, licence and namespace."""
     modversions: bool
-    # A few hundred symbols are asked for by module after module.
+    """Whether the kernel compares CRCs; if not, each export has the CRC None."""
+    # A cache: most modules use the same few hundred symbols.
     _found: dict[str, KernelExport] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, symbol: str) -> KernelExport | None:
-        """The export called `symbol`, None if there is none."""
+        """Return the export called `symbol`; None if there is none."""
         try:
             return self._found[symbol]
         except KeyError:
-            # (a damaged module may name any number of symbols that do not exist: these are not kept)
+            # Missing symbols are not cached: a damaged module may name any number of them.
             found = self._look_up(symbol)
             if found is not None:
                 self._found[symbol] = found

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The facts about a kernel that `kernel.resolve` chose: from its tree, else from its image. If a kernel has both, the
-facts come from the tree, and the keys from the image.
+"""Reads the facts about a kernel that `kernel.resolve` chose: from its tree, else from its image. If a kernel has both,
+the facts come from the tree, and the keys from the image.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from kbuildpy.loader.kernels.from_tree import AskTree, kernel_from_tree
 
 
 def loader_kernel(chosen: ChosenKernel, ask: AskTree | None = None, *, root: Path = Path("/")) -> LoaderKernel:
-    """The kernel `chosen` as its loader sees a module.
+    """Return the facts about the kernel `chosen`.
 
-    `ask` is how `kernel_from_tree` asks a tree's compiler. Headers and images of the same release that are installed
-    below `root` complete it. Raises `KbuildError` for a tree or an image that is damaged, `UsageError` for a file that
-    was named and is no kernel image.
+    `ask` gets vermagic and the layout of struct module from a tree's compiler. Missing facts come from the headers or
+    the image of the same release that are installed below `root`. Raises `KbuildError` for a damaged tree or image,
+    `UsageError` if the user named a file that is no kernel image.
     """
     if chosen.tree is not None:
         return kernel_from_tree(chosen.tree, ask, image=chosen.image, root=root)
@@ -37,6 +37,6 @@ def _from_image(image: Path, ask: AskTree | None, root: Path) -> LoaderKernel:
     kernel = kernel_from_image(image)
     if kernel.exports is not None:
         return kernel
-    # An image alone says little; its headers, where they are installed, say the rest.
+    # Without its modules, an image has no exports of modules and no layout of struct module: the headers have them.
     tree = installed_tree(kernel.release, root)
     return kernel if tree is None else kernel_from_tree(tree, ask, image=image, root=root)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel from its image and its modules, without headers.
+"""Reads the facts about a kernel from its image and its modules, without headers.
 
-The image has the keys, vermagic and the kernel's own exports; the exports of its modules, and the layout of `struct
-module`, are in the modules that it came with. The kernel may be installed here or unpacked anywhere.
+The image has the keys, vermagic and the exports of vmlinux. The modules that were built with it have their own exports
+and the layout of `struct module`. The kernel may be installed on this system or unpacked in any directory.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
 from kbuildpy.loader.since import Version
 
 OLDEST = (5, 19)
-"""Older kernels keep CRCs apart from their table, where the architecture has CONFIG_MODULE_REL_CRCS."""
+"""The oldest kernel whose exports are read from an image: in an older one with CONFIG_MODULE_REL_CRCS, the table
+__kcrctab has offsets of CRCs, not CRCs."""
 
 
 def kernel_from_image(
     image: Path, modules: Path | None = None, *, config: Path | None = None, root: Path | None = None
 ) -> LoaderKernel:
-    """The kernel in the file `image`.
+    """Return the facts about the kernel in the file `image`.
 
-    `modules` is its `lib/modules/RELEASE`, `config` its configuration; without them they are looked for where the
-    kernel's package has them, below `root` (default: where the image is, in `ROOT/boot` or `ROOT/lib/modules/RELEASE`,
-    else this system). Raises `KbuildError` for an image that is none or damaged, for a damaged module, and for modules
-    of another kernel.
+    `modules` is its `lib/modules/RELEASE`, `config` its configuration. Both default to the places where distributions
+    install them below `root`. `root` defaults to ROOT if `image` is in `ROOT/boot` or `ROOT/lib/modules/RELEASE`, else
+    to `/`. Raises `KbuildError` if `image` is damaged or no kernel image, for a damaged module, and for modules of
+    another kernel.
     """
     known = _facts_of_image(image)
     release = str(known["release"])
@@ -79,7 +80,7 @@ def kernel_from_image(
 
 
 def _facts_of_image(image: Path) -> dict[str, Any]:
-    """The facts in the image, kept in the user's cache: unpacking takes a second."""
+    """The facts in the image. They are kept in the user's cache, because unpacking takes a second."""
     cached = cache_directory() / "shipped" / f"{image_state('image 1', image)}.json"
     known = read_json(cached)
     if isinstance(known, dict) and known.keys() == {"release", "machine", "vermagic", "config", "symvers"}:
@@ -101,7 +102,7 @@ def _facts_of_image(image: Path) -> dict[str, Any]:
 
 
 def _root_of(image: Path) -> Path:
-    """The root of the system that `image` belongs to, by the place where it is."""
+    """The root directory of the system that `image` is installed in, derived from its path."""
     parent = image.absolute().parent
     if parent.name == "boot":
         return parent.parent
@@ -125,7 +126,8 @@ def _config_places(image: Path, release: str, top: Path, modules: Path | None) -
 
 
 def _config(embedded: str | None, named: Path | None, places: list[Path]) -> dict[str, str] | None:
-    """The configuration: the one that was named, else the kernel's own, else the first in `places`."""
+    """The configuration: from the file `named`, else the one `embedded` in the image (CONFIG_IKCONFIG), else from the
+    first readable file of `places`; None if there is none."""
     try:
         if named is not None:
             return parse_config(named.read_text(errors="surrogateescape"))

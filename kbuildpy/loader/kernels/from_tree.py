@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel from its kernel tree: all facts but the keys, which are in the image only.
+"""Reads the facts about a kernel from its kernel tree: all but the keys, which only the image has.
 
-Where the image and the modules of the same release are installed, the facts that the tree lacks come from them. The
-layout of `struct module` is known to the compiler; the caller passes the function that asks it
-(`kbuild.ask_module_facts`).
+Facts that the tree lacks come from the image and the modules of the same release, if they are installed. The layout of
+`struct module` comes from the compiler; the caller passes a function that runs it (`kbuild.ask_module_facts`).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from kbuildpy.loader.btf.types import BtfTypes
 
 AskTree = Callable[[KernelTree], ModuleFacts]
-"""Asks a tree's compiler; raises `KbuildError` where it cannot be asked."""
+"""Returns vermagic and the layout of struct module by running a tree's compiler; raises `KbuildError` if that fails."""
 
 
 def kernel_from_tree(
@@ -44,11 +43,11 @@ def kernel_from_tree(
     modules: Path | None = None,
     root: Path = Path("/"),
 ) -> LoaderKernel:
-    """The kernel that `tree` builds modules for.
+    """Return the facts about the kernel that `tree` builds modules for.
 
-    `ask` gives vermagic and layout. `image` is the kernel's image and `modules` its `lib/modules/RELEASE`; without
-    them, those of the tree's release are taken where they are installed below `root`. Raises `KbuildError` for a
-    `Module.symvers` that modpost did not write.
+    `ask` returns vermagic and the layout of struct module. `image` is the kernel's image and `modules` its
+    `lib/modules/RELEASE`; both default to those of the tree's release that are installed below `root`. Raises
+    `KbuildError` for a malformed `Module.symvers`.
     """
     missing: dict[Fact, str] = {}
     modules = modules or modules_directory(tree.release, root=root)
@@ -78,13 +77,13 @@ def kernel_from_tree(
 
 
 def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing: dict[Fact, str]) -> ModuleFacts | None:
-    """From the tree's compiler; where it cannot be asked, from a module that came with the kernel."""
+    """Vermagic and the layout of struct module: from the tree's compiler, else from a module built with the kernel."""
     reason = "the kernel tree's compiler was not asked"
     if ask is not None:
         try:
             return ask(tree)
         except KbuildError as error:
-            reason = error.message.partition("\n")[0]  # (a compiler's message may be long)
+            reason = error.message.partition("\n")[0]  # The other lines are the compiler's output.
     if modules is not None:
         facts = facts_of_modules(modules)
         if facts is not None and release_of_vermagic(facts.vermagic) == tree.release:
@@ -94,8 +93,8 @@ def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing:
 
 
 def _own_types(vmlinux: Path, image: Path | None, version: Version) -> BtfTypes | None:
-    """From the tree's `vmlinux`, which modules get their types with; else from the image."""
-    from kbuildpy.loader.kernels.own_types import types_of_image, types_of_vmlinux  # (few modules have types)
+    """The kernel's BTF: from the tree's `vmlinux`, which a module's BTF is made against; else from the image."""
+    from kbuildpy.loader.kernels.own_types import types_of_image, types_of_vmlinux  # Few modules have BTF.
 
     found = types_of_vmlinux(vmlinux, version) if vmlinux.is_file() else None
     return types_of_image(image, version) if found is None and image is not None else found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The state of a kernel's file, for what is remembered of it."""
+"""The cache key for facts that were read from a kernel image."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from kbuildpy.errors import KbuildError
 
 
 def image_state(kind: str, image: Path) -> str:
-    """A key for facts of one `kind` about the file `image` in its present state. Raises `KbuildError` if it does not
-    exist."""
+    """Return a cache key (hexadecimal) for facts of one `kind` about `image`. It changes with the file's path, inode,
+    size or modification time. Raises `KbuildError` if the file does not exist."""
     try:
         status = image.stat()
     except OSError as error:

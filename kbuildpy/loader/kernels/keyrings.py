@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The keyring of a kernel image, kept in the user's cache: unpacking an image takes up to a second, and a check of one
-signed module would do little else. Imports cryptography; `keys` leads here.
+"""The keyring of a kernel image, kept in the user's cache: unpacking an image takes up to a second, which is most of
+the time for a check of one signed module. Imports cryptography; only `keys` imports this module, when it needs it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def image_keyring(image: Path) -> Keyring:
 
 
 def _aliases(image: Path, release: str) -> list[list[int]]:
-    """The states of the lists of aliases, on which a keyring depends as well; [] for a list that does not exist."""
+    """The states of the files modules.alias, because the keyring depends on them, too; [] for a missing file."""
     return [list(state_of(directory / ALIASES) or ()) for directory in module_directories(image, release)]
 
 

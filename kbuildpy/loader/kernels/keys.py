@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The keys of a kernel: the gate to `keyrings` and `enroll`, which import cryptography. Most checks need no key."""
+"""The keys of a kernel. Imports `keyrings` and `enroll`, which import cryptography, only when a key is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def keyring_of_image(image: Path) -> Keyring:
-    """The keyring that the kernel in `image` has when it starts. Raises `KbuildError` for an image that is damaged or
+    """Return the keys that are built into the kernel in `image`. Raises `KbuildError` for an image that is damaged or
     has no keys."""
     from kbuildpy.loader.kernels.keyrings import image_keyring
 
@@ -22,10 +22,10 @@ def keyring_of_image(image: Path) -> Keyring:
 
 
 def with_certificates(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKernel:
-    """A kernel in which the certificates of `files` are enrolled, beside those that it has.
+    """Return `kernel` with the certificates of `files` added to its keyring.
 
-    Where those are not known (there is no image of it, or a damaged one), the keyring is not complete: a signature that
-    it does not verify may be trusted by the kernel. Raises `KbuildError` for a file that has no certificates.
+    If its built-in keys are not known (the image is missing or damaged), the result has `keyring_complete=False`.
+    Raises `KbuildError` for a file without certificates.
     """
     if not files:
         return kernel

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The sections that the kernel must find in a module, and their numbers: `.modinfo`, struct module, symbols, versions.
+"""Finds the numbers of the sections that the loader needs: `.modinfo`, `__this_module`, symbols, strings, versions.
 
-Counterparts: kernel/module/main.c of 6.1 (setup_load_info); from 6.4 on elf_validity_cache_copy(), and what it was
-divided into later (elf_validity_cache_index_info and the like).
+Counterparts: kernel/module/main.c of 6.1 (setup_load_info); from 6.4 on elf_validity_cache_copy(), later divided into
+elf_validity_cache_index() and the functions that it calls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ DAMAGED = "the file is damaged; build it again"
 
 
 def setup_load_info(info: LoadInfo) -> None:
-    """6.1: the first symbol table counts, and the number of `__this_module` sections is not checked."""
+    """Set `index` and `name` as 6.1 does: it takes the first symbol table, and does not count `__this_module` sections.
+
+    Raises `Refusal`."""
     info.index.info = info.find_sec(".modinfo")
     if info.index.info:
         info.name = get_modinfo(info, "name")
@@ -43,7 +45,8 @@ def setup_load_info(info: LoadInfo) -> None:
 
 
 def cache_index_whole(info: LoadInfo) -> None:
-    """6.4 until it was divided: sections without contents are passed over, and symbols come before `__this_module`."""
+    """Set `index` and `name` as 6.4 does until elf_validity_cache_copy() was divided: `.modinfo` and `__this_module`
+    sections of type SHT_NOBITS are ignored, and symbols are checked before `__this_module`. Raises `Refusal`."""
     _cache_index_info(info, _with_contents(info, ".modinfo"))
     _cache_index_sym(info)
     info.index.str = info.sechdrs[info.index.sym].sh_link
@@ -74,7 +77,10 @@ def cache_index(info: LoadInfo) -> None:
 
 
 def cache_module(info: LoadInfo) -> None:
-    """`info->mod` is a struct module in the file: its name is the module's."""
+    """Set `mod_name` from the struct module in the file (`info->mod`), and the numbers of the optional sections.
+
+    Raises `Undefined` for a struct module without contents, or with a name that is not terminated.
+    """
     section = info.sechdrs[info.index.mod]
     known = info.kernel.struct_module
     at, length = known.name if known else (24, 56)
@@ -91,7 +97,8 @@ def cache_module(info: LoadInfo) -> None:
 
 
 def check_struct_size(info: LoadInfo) -> None:
-    """Up to 6.3 the size of the struct module is not checked, and the kernel writes to a whole one from here on."""
+    """Raise `Undefined` if `__this_module` is smaller than the kernel's struct module: up to 6.3 the kernel does not
+    check its size, and writes to members behind its end."""
     known, section = info.kernel.struct_module, info.sechdrs[info.index.mod]
     if known and section.sh_size < known.size:
         raise Undefined(
@@ -181,7 +188,7 @@ def _cache_index_versions(info: LoadInfo) -> None:
 
 def _cache_strtab(info: LoadInfo) -> None:
     table = info.sechdrs[info.index.str]
-    # (up to 7.1 it may be of a type whose offset was not checked)
+    # Up to 7.1 the section may have a type whose offset the kernel does not check (SHT_NOBITS).
     info.data_in_file(info.index.str)
     if table.sh_size == 0:
         raise info.refuse("ENOEXEC", "empty symbol string table", "the symbols' string table is empty", DAMAGED)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether the file is sound ELF as far as the kernel checks it.
+"""Checks the ELF header, the section headers and their names as the kernel does.
 
 Counterparts: kernel/module/main.c of 6.1 (elf_validity_check, setup_load_info); from 6.4 on elf_validity_cache_copy(),
-at first one function, later one for each concern. The order of the checks differs, and with it which of several defects
-the kernel names.
+first one function, later divided. The order of the checks depends on the version; for a file with several defects, so
+does the defect that the kernel reports.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from kbuildpy.loader.verdict import Undefined
 
 
 def elf_validity(info: LoadInfo) -> None:
-    """Set `hdr`, `sechdrs`, `index`, `name` and `mod_name`, or refuse with ENOEXEC."""
+    """Set `hdr`, `sechdrs`, `index`, `name` and `mod_name`. Raises `Refusal` (ENOEXEC) or `Undefined`."""
     _check_ehdr(info)
     if info.kernel.version < since.EARLY_MOD_CHECK:
         info.stage = "elf_validity_check"
@@ -85,7 +85,7 @@ def _section_headers(info: LoadInfo) -> None:
         raise info.refuse("ENOEXEC", "Invalid ELF section header size", "its section headers are not of ELF64", DAMAGED)
     if hdr.e_shoff >= info.len or hdr.e_shnum * SHDR_SIZE[True] > info.len - hdr.e_shoff:
         raise info.refuse("ENOEXEC", "Invalid ELF section header overflow", "its section headers are cut off", DAMAGED)
-    # (the kernel reads the first header even if the file has none)
+    # The kernel reads section header 0 even if e_shnum is 0.
     if hdr.e_shnum == 0 and hdr.e_shoff + SHDR_SIZE[True] > len(info.contents):
         raise Undefined(info.stage, "it has no section headers, and the first is read beyond its end", DAMAGED)
 
@@ -98,20 +98,21 @@ def _first_is_null(info: LoadInfo) -> None:
 
 
 def _row(info: LoadInfo, number: int) -> Shdr:
-    """A section header by itself, also one that is not counted."""
+    """Read one section header; `number` may be e_shnum or more."""
     hdr = info.hdr
     return read_shdrs(info.contents, hdr._replace(e_shoff=hdr.e_shoff + number * SHDR_SIZE[True], e_shnum=1))[0]
 
 
 def _after_the_first(info: LoadInfo) -> Iterator[tuple[int, Shdr]]:
-    """The section headers from 1 on, none of which is kept: most files that are damaged end here."""
+    """Number and header of each section from 1 on. They are read one by one, because most damaged files are refused
+    before the last one."""
     rows = enumerate(iter_shdrs(info.contents, info.hdr))
     next(rows, None)
     return rows
 
 
 def _inside(info: LoadInfo, section: Shdr) -> bool:
-    """(validate_section_offset; sums wrap around at 64 bits)"""
+    """Whether the section is inside the file (validate_section_offset). The sum wraps around at 64 bits, as there."""
     end = (section.sh_offset + section.sh_size) & 0xFFFFFFFFFFFFFFFF
     return section.sh_offset <= end <= info.len
 
@@ -147,7 +148,7 @@ def _bad_name(info: LoadInfo, number: int, section: Shdr) -> Exception:
 
 
 def _sections_whole(info: LoadInfo) -> None:
-    """Before the checks were divided: the names first, then section by section."""
+    """The checks before elf_validity_cache_copy() was divided: first the section names, then each section."""
     _section_headers(info)
     _names_whole(info)
     _first_is_null(info)
@@ -183,7 +184,7 @@ def _names(info: LoadInfo) -> None:
     if names.sh_type != SHT_STRTAB and since.has(info.kernel.version, since.TABLE_TYPES):
         line = f"Invalid ELF section name table type: {names.sh_type}"
         raise info.refuse("ENOEXEC", line, "the table of its section names is not one of strings", DAMAGED)
-    # (up to 7.1 it may be of a type whose offset was not checked)
+    # Up to 7.1 the section may have a type whose offset the kernel does not check (SHT_NOBITS).
     info.data_in_file(info.hdr.e_shstrndx)
     _check_names(info, names)
     for number, section in enumerate(info.sechdrs):

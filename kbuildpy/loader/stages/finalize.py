@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""After relocation: kernel/module/main.c: post_relocation, and module_finalize of each machine.
+"""What the kernel does after relocation: kernel/module/main.c: post_relocation, and module_finalize of each machine.
 
-The exception table is sorted, which cannot go wrong. Per-CPU variables are copied, and the code is patched.
+The kernel copies per-CPU variables and patches the code. It also sorts the exception table, which cannot fail.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from kbuildpy.loader.machines.machine import machine_of
 
 def post_relocation(info: LoadInfo) -> None:
     """Patch the module's code for the machine. Raises `Refusal` or `Undefined`, and logs the kernel's warnings."""
-    # The variables' first values are in the file, even if the section says that it has none there.
+    # The kernel copies the initial values from the file, even if the section is of type SHT_NOBITS.
     if info.index.pcpu:
         info.data_in_file(info.index.pcpu)
-    # The kernel reads the name of the first section here, too.
+    # module_finalize() compares the name of section 0, too.
     info.section_name(0)
     machine_of(info).module_finalize(info)

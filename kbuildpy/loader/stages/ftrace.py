@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where functions can be traced: kernel/trace/ftrace.c: ftrace_module_init.
+"""Checks the calls that ftrace patches: kernel/trace/ftrace.c: ftrace_module_init.
 
-The compiler lists where each function begins. The kernel checks the code there before it overwrites it; if the code is
-another, the kernel logs a "ftrace bug" and traces nothing any more until it is started again, but loads the module.
+The compiler lists the address of such a call in each function. The kernel compares the code there before it overwrites
+it. If the code differs, the kernel logs an "ftrace bug" and disables ftrace until the next boot, but loads the module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from kbuildpy.loader.verdict import Undefined
 
 
 def ftrace_module_init(info: LoadInfo) -> None:
-    """Check each place as the kernel does; logs the kernel's lines about the first one that is wrong."""
+    """Check each listed address, and log the kernel's lines about the first one with unexpected code.
+
+    Raises `Undefined` if the kernel would read or write outside of a section.
+    """
     if not info.is_set("DYNAMIC_FTRACE") or not info.is_set("FUNCTION_TRACER"):
         return
     places = machine_of(info).trace_sites(info)
@@ -24,14 +27,14 @@ def ftrace_module_init(info: LoadInfo) -> None:
 
 
 def _process_locs(info: LoadInfo, number: int, places: TraceSites) -> None:
-    """Entries are addresses; zeros are skipped. The first wrong one ends it for all (ftrace_process_locs)."""
+    """Check the addresses in section `number`, without zeros, up to the first wrong one (ftrace_process_locs)."""
     kinds = info.machine.relocations
     found = pointers(info, number, kinds.absolute)
-    # Other types of relocation make something that is not an address.
+    # A relocation of another type does not store an absolute address.
     others = pointers(info, number, kinds.applied - kinds.absolute)
     size = info.sechdrs[number].sh_size // 8 * 8
     contents = info.data(number)
-    # Places without contents in the file are zero, except where relocations write.
+    # A section without contents in the file (SHT_NOBITS) is zero, except for relocated entries.
     offsets = range(0, size, 8) if contents else sorted(at for at in {*found, *others} if at % 8 == 0 and at < size)
     for offset in offsets:
         pointer = found.get(offset)
@@ -47,7 +50,7 @@ def _process_locs(info: LoadInfo, number: int, places: TraceSites) -> None:
         if pointer.symbol == 0:
             if not pointer.offset:
                 continue
-            # an address far from everything
+            # The symbol is the null symbol: the addend alone is an address outside of the module.
             _bug(info, "ftrace faulted on modifying ", places)
             return
         if 0 < pointer.section < len(info.sechdrs):
@@ -62,7 +65,7 @@ def _process_locs(info: LoadInfo, number: int, places: TraceSites) -> None:
 
 
 def _bug(info: LoadInfo, message: str, places: TraceSites) -> None:
-    """(ftrace_bug)"""
+    """Log what the kernel logs for an address that it cannot patch (kernel/trace/ftrace.c: ftrace_bug)."""
     if places.warning:
         info.warn(*places.warning)
     info.log("------------[ ftrace bug ]------------")

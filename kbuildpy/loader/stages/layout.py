@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where each section goes in memory, and how large the module becomes.
+"""Lays the sections out in memory, and computes the size of the module.
 
 Counterparts: kernel/module/main.c (layout_and_allocate, layout_sections), kernel/module/strict_rwx.c
 (module_enforce_rwx_sections). Up to 6.3 there are two blocks of memory, core and init; from 6.4 on one for each type.
@@ -31,7 +31,7 @@ from kbuildpy.loader.stages.layout_symtab import layout_symtab
 from kbuildpy.loader.verdict import Undefined
 
 _ENTSIZE_UNSET = 0xFFFFFFFFFFFFFFFF
-"""`sh_entsize` of a section that has no place yet."""
+"""`sh_entsize` of a section that has no offset yet; the kernel keeps the offset there."""
 _TYPES = ("text", "data", "rodata", "ro_after_init", "init_text", "init_data", "init_rodata")
 """enum mod_mem_type, in its order."""
 _RO_AFTER_INIT = (".data..ro_after_init", "__jump_table")
@@ -42,15 +42,15 @@ class SectionGroup(NamedTuple):
     """Sections that are laid out together (a row of `masks` in __layout_sections)."""
 
     required: int
-    """Flags that a section of the group has, all of them."""
+    """Section flags that a section of the group has, all of them."""
     excluded: int
-    """Flags that it does not have."""
+    """Section flags that a section of the group does not have."""
     core: str
-    """The type of memory for it, from 6.4 on."""
+    """The type of memory of the group, from 6.4 on."""
     init: str
-    """The same for sections that are for init only; "": the kernel warns and leaves them without a place."""
+    """The type of memory of its init sections; "": the kernel warns and does not place them."""
     ends_page: bool
-    """Up to 6.3: whether the block is filled up to a page behind the group."""
+    """Up to 6.3: whether the size of the block is rounded up to a page after the group."""
 
 
 _GROUPS = (
@@ -60,11 +60,15 @@ _GROUPS = (
     SectionGroup(SHF_WRITE | SHF_ALLOC, 0, "data", "init_data", ends_page=False),
     SectionGroup(SHF_ALLOC, 0, "data", "init_data", ends_page=True),
 )
-"""In the kernel's order: a section belongs to the first group that it fits."""
+"""In the kernel's order: a section belongs to the first group whose flags it has."""
 
 
 def layout_and_allocate(info: LoadInfo) -> None:
-    """Refuse sections that are both writable and executable, then place every section: `info.layout`, `sh_addr`."""
+    """Place every section: set `info.layout`, and `sh_addr` of each.
+
+    Raises `Refusal` for a section that is both writable and executable, `Undefined` for a struct module that is not
+    blank or overlaps with another section.
+    """
     info.stage = "module_frob_arch_sections"
     frob = machine_of(info).module_frob_arch_sections
     if frob is not None:
@@ -82,7 +86,7 @@ def layout_and_allocate(info: LoadInfo) -> None:
         by_type=by_type,
         is_strict=info.kernel.has("STRICT_MODULE_RWX") is not False,
     )
-    # (shown with a refusal, too)
+    # A verdict shows the sizes even if a later step raises.
     info.layout = MemoryLayout(blocks.sizes)
     for section in info.sechdrs:
         section.sh_entsize = _ENTSIZE_UNSET
@@ -93,7 +97,8 @@ def layout_and_allocate(info: LoadInfo) -> None:
 
 
 def check_struct_is_writable(info: LoadInfo) -> None:
-    """`struct module` is within the module, and the kernel writes to it when read-only memory has become so."""
+    """Raise `Undefined` if section `__this_module` is read-only: the kernel writes to struct module after it has made
+    the module's read-only memory read-only."""
     flags = info.sechdrs[info.index.mod].sh_flags
     writable = flags & SHF_WRITE and not flags & SHF_RO_AFTER_INIT
     if not writable and info.kernel.has("STRICT_MODULE_RWX") is not False:
@@ -101,15 +106,15 @@ def check_struct_is_writable(info: LoadInfo) -> None:
 
 
 def total_size(info: LoadInfo) -> int | None:
-    """The size that /proc/modules shows once init is over: all memory but that for init only (procfs.c:
-    module_total_size). It depends on the kernel's configuration: None where that is not known."""
+    """Return the bytes that /proc/modules shows after init: all memory but the init memory (kernel/module/procfs.c:
+    module_total_size); None if the kernel's configuration, on which they depend, is not known."""
     if info.kernel.config is None:
         return None
     return sum(size for kind, size in info.layout.sizes.items() if not kind.startswith("init"))
 
 
 def _check_struct_is_blank(info: LoadInfo) -> None:
-    """The kernel relies on zeros where it will fill in sizes, lists and flags."""
+    """Raise `Undefined` if a member of struct module except its name is not zero: the kernel relies on zeros there."""
     known = info.kernel.struct_module
     if known is None:
         return
@@ -120,7 +125,8 @@ def _check_struct_is_blank(info: LoadInfo) -> None:
 
 
 def _check_struct_is_alone(info: LoadInfo) -> None:
-    """The kernel enters the sizes of the module's memory in the struct in the file, before it copies anything."""
+    """Raise `Undefined` if a section overlaps with struct module in the file: the kernel writes sizes of memory to
+    struct module before it copies the sections."""
     start, size = info.sechdrs[info.index.mod].sh_offset, info.sechdrs[info.index.mod].sh_size
     read = {info.index.sym, info.index.str, info.index.vers, info.index.info}
     for number, section in enumerate(info.sechdrs):
@@ -159,7 +165,7 @@ def _mark_ro_after_init(info: LoadInfo) -> None:
 
 
 def _layout_sections(info: LoadInfo, blocks: Blocks, *, is_init: bool) -> None:
-    """Give a place to each section that is for init only, or to each that is not (__layout_sections)."""
+    """Reserve memory for the init sections, or for all others (__layout_sections)."""
     candidates = [
         (number, section)
         for number, section in enumerate(info.sechdrs)
@@ -182,5 +188,5 @@ def _layout_sections(info: LoadInfo, blocks: Blocks, *, is_init: bool) -> None:
 
 
 def _has_flags(section: Shdr, required: int) -> bool:
-    """Whether a section has these flags, and no place yet."""
+    """Whether a section has all `required` flags, and no offset yet."""
     return section.sh_flags & required == required and section.sh_entsize == _ENTSIZE_UNSET

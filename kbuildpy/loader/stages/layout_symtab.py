@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Room for the module's symbols, which kallsyms looks up (kernel/module/kallsyms.c: layout_symtab).
+"""Reserves memory for the module's symbols, which kallsyms looks up (kernel/module/kallsyms.c: layout_symtab).
 
-All symbols are there during init; those that is_core_symbol() picks stay, with their names.
+Init memory has all symbols; core memory has those for which is_core_symbol() is true, with their names.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ _MOD_KALLSYMS = 32
 
 
 class CoreSymbols(NamedTuple):
-    """The symbols that stay when init is over."""
+    """The symbols that the kernel keeps after init."""
 
     symbols: int
+    """Their number."""
     name_bytes: int
     """Bytes of their names, with the NUL after each."""
 
 
 def layout_symtab(info: LoadInfo, blocks: Blocks) -> None:
-    """Make room for symbol table and string table. Raises `Undefined` for a name behind the string table."""
+    """Reserve memory for symbol table and string table. Raises `Undefined` for a name behind the string table."""
     if info.kernel.has("KALLSYMS") is False:
         return
     core, init = ("data", "init_data") if blocks.by_type else ("core", "init")
@@ -38,7 +39,7 @@ def layout_symtab(info: LoadInfo, blocks: Blocks) -> None:
     kept = _core_symbols(info, blocks)
     start = align(blocks.sizes[core], symtab.sh_addralign)
     blocks.has_overflowed = blocks.has_overflowed or start < blocks.sizes[core]
-    # (and a byte for the type of each symbol)
+    # Each symbol takes one more byte, for its type (struct mod_kallsyms: typetab).
     blocks.sizes[core] = start + kept.symbols * (_SYM_SIZE + 1) + kept.name_bytes
     blocks.end_page(core)
     strtab.sh_flags |= SHF_ALLOC
@@ -57,11 +58,11 @@ def _core_symbols(info: LoadInfo, blocks: Blocks) -> CoreSymbols:
     begin, stop = 1, 0
     for number, (st_name, _, _, st_shndx, _, _) in enumerate(info.symbols):
         if st_name >= strings.sh_size and st_shndx:
-            # (in the copy that is kept, which kallsyms looks for names in)
+            # kallsyms reads names in the loaded copy of the string table, which ends with the section.
             raise Undefined(info.stage, f"the name of symbol {number} is behind the string table, and is read there")
         if number == 0 or info.is_livepatch or (st_name and st_shndx in kept and st_shndx < last):
             at = strings.sh_offset + st_name
-            if not begin <= at <= stop:  # (names may share their ends)
+            if not begin <= at <= stop:  # A name may be the end of another name, whose NUL is found already.
                 begin, stop = at, find(b"\0", at)
                 if stop < 0:
                     info.symbol_name(number)
@@ -71,7 +72,8 @@ def _core_symbols(info: LoadInfo, blocks: Blocks) -> CoreSymbols:
 
 
 def _core_sections(info: LoadInfo, blocks: Blocks) -> set[int]:
-    """The sections whose symbols stay: those with code, or with CONFIG_KALLSYMS_ALL all that are kept."""
+    """The sections whose symbols the kernel keeps after init: the executable core sections, or all core sections with
+    CONFIG_KALLSYMS_ALL."""
     all_kept = info.kernel.has("KALLSYMS_ALL") is not False
     kept = {
         number

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`.modinfo`: reading it, and the checks of its tags (vermagic is compared in `check_vermagic`).
+"""Reads `.modinfo`, and checks its tags (`check_vermagic` compares vermagic).
 
 Counterparts: kernel/module/main.c (get_next_modinfo, check_modinfo; from 6.4 on module_augment_kernel_taints) and
 kernel/module/version.c (same_magic).
@@ -17,22 +17,22 @@ from kbuildpy.loader.stages.taints import add_taint_module, is_tainted, try_to_f
 from kbuildpy.loader.verdict import Undefined
 
 _OFFENDERS = ("driverloader", "lve")
-"""Modules that say GPL and are not."""
+"""Names of modules that declare a GPL licence but are proprietary."""
 
 
 def get_modinfo(info: LoadInfo, tag: str) -> str | None:
-    """The first value of `tag`, None if there is none."""
+    """Return the first value of `tag`, None if there is none. Raises `Undefined` as `modinfo_values` does."""
     return next(iter(modinfo_values(info, tag)), None)
 
 
 def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
-    """Every value of `tag`, of the entries that begin in `.modinfo` (the first section header stands for one that is
-    not there, as in the kernel). Raises `Undefined` where the kernel searches for the next one behind the section."""
+    """Yield every value of `tag`, in the entries that begin in `.modinfo`. Without that section, section header 0 is
+    used, as in the kernel. Raises `Undefined` if the kernel would search for the next entry behind the section."""
     section = info.sechdrs[info.index.info]
-    # (the first entry is read even in an empty section)
+    # The kernel reads the first entry even if the section is empty.
     start, end = section.sh_offset, section.sh_offset + max(section.sh_size, 1)
     wanted, contents = tag.encode() + b"=", info.contents
-    # (an entry that begins in the section may end behind it)
+    # An entry that begins in the section may end behind it.
     at = contents.find(wanted, start, end + len(wanted) - 1)
     while at >= 0:
         value = at + len(wanted)
@@ -40,7 +40,7 @@ def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
             stop = contents.find(b"\0", value)
             yield contents[value : stop if stop >= 0 else len(contents)].decode("utf-8", "surrogateescape")
             if value > start + section.sh_size:
-                # (the kernel's count of the bytes left is unsigned, and wraps around)
+                # The kernel's count of the remaining bytes is unsigned, and wraps around.
                 raise Undefined(
                     info.stage, f".modinfo ends within {tag}=, and the kernel searches for more of these behind it"
                 )
@@ -48,7 +48,8 @@ def modinfo_values(info: LoadInfo, tag: str) -> Iterator[str]:
 
 
 def check_vermagic(info: LoadInfo) -> None:
-    """A module is for one version and configuration; where there are CRCs the version does not count."""
+    """Raise `Refusal` (ENOEXEC) if the module's vermagic is missing or differs from the kernel's. If the module has
+    CRCs, the release in vermagic is not compared."""
     magic = get_modinfo(info, "vermagic")
     kernel = info.kernel.vermagic
     if magic is None:
@@ -64,26 +65,26 @@ def check_vermagic(info: LoadInfo) -> None:
 
 
 def other_headers(info: LoadInfo) -> str:
-    """Why a module does not fit the kernel: a sentence, with the release in its vermagic."""
+    """Return the reason for a module that does not fit the kernel's headers, with the release in its vermagic."""
     release = release_of_vermagic(get_modinfo(info, "vermagic") or "")
     named = f" (its vermagic names {release})" if release else ""
     return f"it was built against other headers than this kernel's{named}"
 
 
 def rebuild(info: LoadInfo) -> str:
-    """The hint for a module that was built for another kernel."""
+    """Return the hint for a module that was built for another kernel."""
     return f"build it for this kernel: kbuildpy build -k {info.kernel.release}"
 
 
 def same_magic(module: str, kernel: str, *, has_crcs: bool) -> bool:
-    """Whether two vermagics agree; the first word is the version."""
+    """Return whether two vermagics are equal; with `has_crcs` without their first word, which is the release."""
     if has_crcs:
         module, kernel = (text[len(text.split(" ", 1)[0]) :] for text in (module, kernel))
     return module == kernel
 
 
 def check_out_of_tree(info: LoadInfo) -> None:
-    """Taint: not from the kernel's own source."""
+    """Set taint O if the module was not built in the kernel's source tree."""
     if get_modinfo(info, "intree") is None:
         if not is_tainted(info, "O"):
             info.log(f"{info.mod_name}: loading out-of-tree module taints kernel.", taint=True)
@@ -91,7 +92,7 @@ def check_out_of_tree(info: LoadInfo) -> None:
 
 
 def check_retpoline(info: LoadInfo) -> None:
-    """Without retpolines the kernel warns, if the machine needs them: that is not known here."""
+    """Record retpolines as unchecked for a module without them: whether the kernel warns depends on the machine."""
     built_with = info.kernel.has("RETPOLINE") or info.kernel.has("MITIGATION_RETPOLINE")
     if built_with and get_modinfo(info, "retpoline") is None:
         info.not_checked(
@@ -101,7 +102,7 @@ def check_retpoline(info: LoadInfo) -> None:
 
 
 def check_staging(info: LoadInfo) -> None:
-    """Taint: from drivers/staging."""
+    """Set taint C if the module is from drivers/staging."""
     if get_modinfo(info, "staging") is not None:
         add_taint_module(info, "C")
         info.log(
@@ -111,7 +112,7 @@ def check_staging(info: LoadInfo) -> None:
 
 
 def check_livepatch(info: LoadInfo) -> None:
-    """A live patch needs a kernel that can be patched."""
+    """Raise `Refusal` for a livepatch module if the kernel has no CONFIG_LIVEPATCH; else set `is_livepatch`."""
     if get_modinfo(info, "livepatch") is None:
         return
     enabled = info.kernel.has("LIVEPATCH")
@@ -126,7 +127,7 @@ def check_livepatch(info: LoadInfo) -> None:
 
 
 def taint_livepatch(info: LoadInfo) -> None:
-    """Taint: live patched; said once."""
+    """Set taint K, for a livepatch module; the kernel logs it once a boot."""
     said = is_tainted(info, "K")
     add_taint_module(info, "K")
     if not said:
@@ -134,7 +135,7 @@ def taint_livepatch(info: LoadInfo) -> None:
 
 
 def check_license(info: LoadInfo) -> None:
-    """Taint: not GPL-compatible."""
+    """Set taint P if the licence is not GPL-compatible."""
     license = get_modinfo(info, "license")
     license = "unspecified" if license is None else license
     if license not in GPL_COMPATIBLE:
@@ -144,7 +145,7 @@ def check_license(info: LoadInfo) -> None:
 
 
 def check_test(info: LoadInfo) -> None:
-    """Taint: a test."""
+    """Set taint N if the module is a test."""
     if get_modinfo(info, "test") is not None:
         if not is_tainted(info, "N"):
             info.log(f"{info.mod_name}: loading test module taints kernel.", taint=True)
@@ -152,7 +153,7 @@ def check_test(info: LoadInfo) -> None:
 
 
 def check_sig_ok(info: LoadInfo) -> None:
-    """Taint: no signature by a key that the kernel trusts; logged once."""
+    """Set taint E if no key that the kernel trusts has signed the module; the kernel logs it once a boot."""
     if info.kernel.has("MODULE_SIG") and not info.signature.is_trusted and info.signature.is_judged:
         if not is_tainted(info, "E"):
             info.log(
@@ -163,7 +164,8 @@ def check_sig_ok(info: LoadInfo) -> None:
 
 
 def check_offenders(info: LoadInfo, *, tainted_before: bool) -> None:
-    """Taint: names that are known to lie about their license."""
+    """Set taint P for modules by name that are known to declare a wrong licence; `tainted_before`: whether the kernel
+    had taint P before this module."""
     if info.mod_name == "ndiswrapper":
         add_taint_module(info, "P", lockdep_ok=False, of_module=False)
     if info.mod_name in _OFFENDERS:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The module's own exports, read as the kernel reads them: from `__ksymtab`, whose entries are offsets that
-relocations fill in (include/linux/export-internal.h; kernel/module/main.c: find_exported_symbol_in_section).
+"""Reads the module's own exports from `__ksymtab`, whose entries are offsets that relocations fill in
+(include/linux/export-internal.h; kernel/module/main.c: find_exported_symbol_in_section).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from kbuildpy.loader.verdict import Undefined
 
 
 def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
-    """The module's exported symbols, in the kernel's order of looking at them."""
+    """Return the module's exports by symbol, in the order in which the kernel checks them. Raises `Undefined` for an
+    entry that leads out of the module."""
     exports: dict[str, ModuleExport] = {}
     if info.kernel.version >= since.FLAGSTAB:
         flags, crcs = info.data(info.find_sec("__kflagstab")), _crcs(info, "__kcrctab")
@@ -45,8 +46,11 @@ def _crc(crcs: bytes, number: int) -> int | None:
 
 
 def _table(info: LoadInfo, section: str) -> Iterator[tuple[int, str, str]]:
-    """Number, name and namespace of each entry; "" for one that no relocation fills in. Of those of a table that the
-    file does not contain (SHT_NOBITS), only the first, because its size is a mere claim."""
+    """Number, name and namespace of each entry; name and namespace are "" if no relocation fills them in.
+
+    In a table without contents in the file (SHT_NOBITS), only the first entry without relocation is yielded: its size
+    may be arbitrarily large.
+    """
     index = info.find_sec(section)
     if not index:
         return
@@ -72,7 +76,7 @@ def _table(info: LoadInfo, section: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _string(info: LoadInfo, entry: Relocation | None) -> str:
-    """The string that a relocated offset leads to; "" where there is no offset."""
+    """The string at the target of a relocation; "" without a relocation."""
     if entry is None:
         return ""
     symbol = info.symbol(entry.symbol) if entry.symbol < len(info.symbols) else None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Relocating the module: kernel/module/main.c: apply_relocations, kernel/livepatch/core.c: klp_write_section_relocs.
+"""Relocates the module: kernel/module/main.c: apply_relocations, kernel/livepatch/core.c: klp_write_section_relocs.
 
-The kernel does not check that a place lies in its section or a symbol in the table: it writes and reads there.
+The kernel does not check that a relocation's offset is inside its section, nor that its symbol is in the symbol table.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ KLP_SYMBOL = re.compile(r"\.klp\.sym\.([^.]{1,55})\.([^,]{1,511}),\s*[+-]?\d")
 
 
 def apply_relocations(info: LoadInfo) -> None:
-    """Apply each relocation section whose target is kept in memory; fills `info.relocated`.
+    """Apply each relocation section whose target is loaded; fills `info.relocated`.
 
-    Raises `Refusal` for what the kernel refuses, `Undefined` for a place outside of its section or a symbol outside of
-    the table.
+    Raises `Refusal` for a relocation that the kernel refuses, `Undefined` for an offset outside of the section or a
+    symbol outside of the symbol table.
     """
     sections = [number for number in range(1, len(info.sechdrs)) if _is_applied(info, number)]
     sharing = Counter(info.sechdrs[number].sh_info for number in sections)
@@ -58,7 +58,7 @@ def _check_this_module(info: LoadInfo, number: int) -> None:
     odd = [entry for entry, offset in enumerate(columns.offsets) if offset not in (layout.init, layout.exit)]
     if not odd:
         return
-    # (slow: type information)
+    # The import is slow: it reads the kernel's BTF.
     from kbuildpy.loader.stages.struct_module import is_filled, is_freed, member_at, struct_members
 
     members = struct_members(info)
@@ -96,8 +96,8 @@ def _is_applied(info: LoadInfo, number: int) -> bool:
 
 
 def _is_for_vmlinux(info: LoadInfo, number: int) -> bool:
-    """Whether livepatch applies section `number` now: those for other modules wait for these (klp_write_section_relocs,
-    klp_resolve_symbols)."""
+    """Whether livepatch applies section `number` on loading: the kernel applies a section for another module when that
+    module is loaded (klp_write_section_relocs, klp_resolve_symbols)."""
     if info.kernel.has("LIVEPATCH") is False:
         return False
     name = info.section_name(number)

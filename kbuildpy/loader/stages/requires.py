@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The modules that a module needs before it.
+"""The modules that must be loaded before a module.
 
-The kernel does not load them (that is modprobe's work); it finds the owners of the symbols among the modules that are
-loaded, and holds them.
+The kernel does not load them (modprobe does). It finds the owners of the symbols among the loaded modules, and takes a
+reference to each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from kbuildpy.loader.load_info import LoadInfo
 
 
 def in_order(info: LoadInfo) -> tuple[str, ...]:
-    """The owners of the symbols that the module uses, and what those need in turn, each after its own needs."""
+    """Return the names of the modules that export symbols to this one, and of those that they need, directly or
+    indirectly; each comes after the modules that it needs."""
     direct = {*info.requires}
     listed: set[str] = set()
     unknown: set[str] = set()
@@ -25,7 +26,7 @@ def in_order(info: LoadInfo) -> tuple[str, ...]:
         if loaded is not None:
             return loaded.uses
         if name in listed:
-            # (the list that it is in has all that it needs)
+            # `name` is in the transitive list of another module, which has the needs of `name`, too.
             return ()
         try:
             below = info.kernel.own_modules.needs(name) if info.kernel.own_modules else None
@@ -38,7 +39,7 @@ def in_order(info: LoadInfo) -> tuple[str, ...]:
         return below or ()
 
     order = needs_first(info.requires, needs)
-    # (a module that was not given is noted already)
+    # `symbols` has recorded the absent modules as unchecked already.
     if unknown - {*(info.absent or ())}:
         info.not_checked("the modules that those it requires need", Fact.OWN_MODULES)
     return tuple(order)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Particular sections that the loader reads before symbols are resolved.
+"""Checks of single sections that the kernel makes before it resolves symbols.
 
 Counterparts: kernel/module/main.c (percpu_modalloc, find_module_sections, check_module_license_and_versions and its
 later halves, setup_modinfo).
@@ -23,7 +23,8 @@ _PERCPU_RESERVE_PROFILED = 8 << 13
 
 
 def percpu_modalloc(info: LoadInfo) -> None:
-    """Per-CPU variables of modules share a small reserve (include/linux/percpu.h: PERCPU_MODULE_RESERVE)."""
+    """Raise `Refusal` (ENOMEM) if the module's per-CPU variables do not fit the reserve that all modules share
+    (include/linux/percpu.h: PERCPU_MODULE_RESERVE)."""
     section = info.sechdrs[info.index.pcpu]
     size, align = section.sh_size, section.sh_addralign
     if not info.index.pcpu or not size:
@@ -55,13 +56,13 @@ def percpu_modalloc(info: LoadInfo) -> None:
 
 
 def find_module_sections(info: LoadInfo) -> None:
-    """Sections that contradict each other, or are of the past."""
+    """Raise `Refusal` (EINVAL) for a module with both .ctors and .init_array; log obsolete sections."""
     if info.kernel.version >= since.FLAGSTAB:
         for name in ("__ksymtab_gpl", "__kcrctab_gpl"):
             if info.find_sec(name):
                 info.log(f"{info.mod_name}: ignoring obsolete section {name}")
     if info.is_set("DEBUG_INFO_BTF_MODULES"):
-        # The kernel searches all sections for it, also those whose names were not checked.
+        # The kernel compares the name of each section with .BTF, also names that it has not checked.
         any(info.section_name(number) == ".BTF" for number in range(1, len(info.sechdrs)))
     if info.kernel.has("CONSTRUCTORS") and info.find_sec(".ctors") and info.find_sec(".init_array"):
         line = f"{info.mod_name}: has both .ctors and .init_array."
@@ -71,7 +72,8 @@ def find_module_sections(info: LoadInfo) -> None:
 
 
 def check_export_sections(info: LoadInfo) -> None:
-    """Exported symbols need versions where the kernel has them, and flags from 7.1 on."""
+    """Raise `Refusal` (ENOEXEC) for exports without CRCs if the kernel has CONFIG_MODVERSIONS, and from 7.1 on for
+    exports without flags (check_export_symbol_versions)."""
     flagged = info.kernel.version >= since.FLAGSTAB
     if flagged and _count(info, "__ksymtab") and not info.find_sec("__kflagstab"):
         line = f"{info.mod_name}: no flags for exported symbols"
@@ -86,7 +88,7 @@ def check_export_sections(info: LoadInfo) -> None:
 
 
 def setup_modinfo(info: LoadInfo) -> None:
-    """A namespace for particular modules (`module:`) cannot be imported."""
+    """Raise `Refusal` (EPERM) for an import of a namespace `module:...`, which lists the modules that may use it."""
     if info.kernel.version >= since.MODULE_NAMESPACES:
         for namespace in modinfo_values(info, "import_ns"):
             if namespace.startswith("module:"):

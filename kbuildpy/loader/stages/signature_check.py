@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether the module has a signature, and the kernel trusts it.
+"""Checks whether the module has a signature that the kernel trusts.
 
-Counterpart: kernel/module/signing.c (module_sig_check). The signature is cut off here, trusted or not, if its
-trailer is sound.
+Counterpart: kernel/module/signing.c (module_sig_check). A signature with a valid trailer is cut off, trusted or not.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ _LOCKED_DOWN = ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "LOCK_DOWN_KERNEL_FORCE_CONF
 
 
 def module_sig_check(info: LoadInfo) -> None:
-    """Sets `len` and `signature`. Refuses a broken signature always, a missing or
-    foreign one where signatures are enforced."""
+    """Set `len` and `signature`. Raises `Refusal` for a malformed signature; if signatures are enforced, also for a
+    missing signature and for one by an unknown key."""
     info.len = len(info.contents)
     if info.kernel.has("MODULE_SIG") is False or not info.kernel.sees_signatures:
         return
@@ -50,7 +49,8 @@ def module_sig_check(info: LoadInfo) -> None:
 
 
 def _verdict(info: LoadInfo) -> tuple[str | None, str]:
-    """The errno of the verification, None for a trusted signature (or one that cannot be judged)."""
+    """Errno and reason of a failed verification; errno is None for a signature that is trusted or cannot be verified
+    here. Sets `len`."""
     if not is_signed(info.contents):
         return "ENODATA", "the module is not signed"
     info.len -= len(MARKER)
@@ -65,7 +65,7 @@ def _verdict(info: LoadInfo) -> tuple[str | None, str]:
     if info.kernel.keyring is None:
         info.not_checked("the signature", Fact.CERTIFICATES)
         return None, ""
-    # (cryptography takes longer to import than an unsigned module to check)
+    # The import of cryptography takes longer than the check of an unsigned module.
     from kbuildpy.signing.verify import verify
 
     try:
@@ -82,7 +82,7 @@ def _verdict(info: LoadInfo) -> tuple[str | None, str]:
 
 
 def _line(errno: str, info: LoadInfo) -> str | None:
-    """The kernel's line about a trailer (kernel/module_signature.c: mod_check_sig); there is none about the rest."""
+    """The kernel's line about an invalid trailer (kernel/module_signature.c: mod_check_sig); None for another error."""
     trailer = info.contents[-len(MARKER) - 12 : -len(MARKER)]
     length = int.from_bytes(trailer[8:12], "big")
     sound = len(trailer) == 12 and length < len(info.contents) - len(MARKER) - 12

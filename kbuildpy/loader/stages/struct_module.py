@@ -84,15 +84,15 @@ _LATER = (
     *("bug_list", "bug_table", "kallsyms", "core_kallsyms", "sect_attrs", "notes_attrs", "args", "klp_alive"),
     *("klp_info", "its_num_pages", "its_page_array"),
 )
-"""Members that are filled in when all is relocated."""
+"""Members that the kernel sets only after relocations are applied."""
 _FREED = ("version", "srcversion", "imported_namespaces", "percpu")
-"""Members whose memory is freed when the module is refused: an address that a relocation has left there is no such."""
+"""Pointers whose memory the kernel frees if it refuses the module; after a relocation they point elsewhere."""
 _KINDS = ("text", "data", "rodata", "ro_after_init", "init_text", "init_data", "init_rodata")
 """The elements of `mem`, in order (enum mod_mem_type)."""
 
 
 def struct_members(info: LoadInfo) -> list[Member]:
-    """The members of the kernel's struct module; none where its types are not known."""
+    """Return the members of the kernel's struct module; [] if the kernel's BTF is not known."""
     try:
         types = info.kernel.own_types() if info.kernel.own_types else None
     except KbuildError:
@@ -101,7 +101,8 @@ def struct_members(info: LoadInfo) -> list[Member]:
 
 
 def is_filled(info: LoadInfo, members: list[Member], offset: int, width: int) -> bool | None:
-    """Whether the kernel has something else than zero in these bytes of struct module; None if that is not known."""
+    """Return whether `width` bytes at `offset` of struct module are non-zero before relocations are applied; None if
+    that is not known."""
     states: set[bool | None] = set()
     for member in members:
         if member.offset < offset + width and offset < member.offset + member.size:
@@ -112,12 +113,12 @@ def is_filled(info: LoadInfo, members: list[Member], offset: int, width: int) ->
 
 
 def member_at(members: list[Member], offset: int) -> str:
-    """The path of the member at `offset`, "" for padding."""
+    """Return the path of the member at byte `offset`, "" for padding."""
     return next((item.path for item in members if item.offset <= offset < item.offset + item.size), "")
 
 
 def is_freed(path: str) -> bool:
-    """Whether the kernel frees the memory that a member points to when it refuses the module after all."""
+    """Return whether the kernel frees the memory that the member points to when it refuses the module."""
     return path in _FREED
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every symbol gets its value: one of the module's from its section's address, an undefined one from its exporter.
+"""Computes the value of each symbol, and resolves undefined symbols to exports of the kernel and of other modules.
 
-Counterpart: kernel/module/main.c (simplify_symbols, resolve_symbol, verify_exported_symbols). The kernel goes on
-after a symbol that it cannot resolve, and ends with the errno of the last.
+Counterpart: kernel/module/main.c (simplify_symbols, resolve_symbol, verify_exported_symbols). The kernel continues
+after a symbol that it cannot resolve, and returns the errno of the last one.
 """
 
 from __future__ import annotations
@@ -21,18 +21,24 @@ from kbuildpy.loader.stages.versions import check_version
 from kbuildpy.loader.verdict import Refusal, Undefined
 
 _PERCPU = 0x20000
-"""Where a module's per-CPU variables may be in the area of a processor."""
+"""A plausible offset of the module's variables in the per-CPU area; only the running kernel knows the real one."""
 
 
 class FoundSymbol(NamedTuple):
-    """An export that was found; `owner` is "" for the kernel itself."""
+    """An export that a symbol is resolved to."""
 
     owner: str
+    """The module that exports it; "" for the kernel itself."""
     crc: int | None
+    """The CRC of its version; None without modversions."""
     gpl_only: bool
+    """Whether only GPL-compatible modules may use it."""
     namespace: str
+    """Its namespace, or ""."""
     proprietary: bool = False
+    """Whether the owner has taint P."""
     state: str = "LIVE"
+    """The state of the owner: LIVE, COMING or GOING."""
 
 
 class Problems:
@@ -43,13 +49,17 @@ class Problems:
         self.last = ""
 
     def add(self, errno: str, line: str, reason: str, hint: str) -> None:
-        """One more."""
+        """Add the error of one symbol; `errno` is a name."""
         self.first = self.first or (line, reason, hint)
         self.last = errno
 
 
 def simplify_symbols(info: LoadInfo) -> None:
-    """Fill `info.values`; refuse with the errno of the last symbol that is wrong, and the line of the first."""
+    """Set `info.values`, the value of each symbol.
+
+    Raises `Refusal` with the errno of the last symbol in error and the line of the first, `Undefined` for a symbol 0 in
+    a section that does not exist.
+    """
     bases = [section.sh_addr for section in info.sechdrs]
     if info.index.pcpu:
         bases[info.index.pcpu] = _PERCPU
@@ -74,7 +84,7 @@ def simplify_symbols(info: LoadInfo) -> None:
 
 
 def _undefined(info: LoadInfo, number: int, problems: Problems) -> int | None:
-    """The value of an undefined symbol."""
+    """The value of an undefined symbol; None for an export, whose address is not known. Adds an error to `problems`."""
     name = info.symbol_name(number)
     before = len(info.journal.lines)
     missing = resolve_symbol(info, name)
@@ -110,11 +120,11 @@ class Unresolvable(NamedTuple):
     reason: str
     hint: str
     unknown: bool = False
-    """Whether it is not exported at all, which is no error for a weak symbol."""
+    """Whether the kernel finds no usable export, which is no error for a weak symbol."""
 
 
 def resolve_symbol(info: LoadInfo, name: str) -> Unresolvable | None:
-    """None if `name` is exported and this module may use it."""
+    """Return None if `name` is exported and this module may use it, else the error. Adds the owner to `requires`."""
     if info.kernel.exports is None:
         info.not_checked("symbols", Fact.EXPORTS)
         return None
@@ -137,7 +147,7 @@ def resolve_symbol(info: LoadInfo, name: str) -> Unresolvable | None:
         known = info.kernel.exports.find(name)
         hint = rebuild(info)
         if found.owner and (known is None or known.owner != found.owner):
-            # (the kernel tree's own Module.symvers does not know it)
+            # The owner is an external module: the kernel tree's Module.symvers does not have the symbol.
             hint += f" KBUILD_EXTRA_SYMBOLS=DIR/Module.symvers, where {found.owner} was built in DIR"
         return Unresolvable("EINVAL", wrong.reason, hint)
     if not _namespace_is_imported(info, name, found.namespace):
@@ -159,8 +169,11 @@ def resolve_symbol(info: LoadInfo, name: str) -> Unresolvable | None:
 
 
 def find_symbol(info: LoadInfo, name: str, *, gplok: bool, on_demand: bool) -> FoundSymbol | None:
-    """The export of `name`: the kernel's first, then the loaded modules', then, `on_demand`, those of the kernel's own
-    modules that could be loaded. Without `gplok` GPL-only exports do not count."""
+    """Return the export of `name`, None if there is none (kernel/module/main.c: find_symbol).
+
+    The order is: the kernel, the loaded modules, and with `on_demand` the kernel's own modules that are not loaded.
+    Without `gplok`, GPL-only exports are ignored.
+    """
     assert info.kernel.exports is not None
     known = info.kernel.exports.find(name)
     if known is not None and not known.owner and (gplok or not known.gpl_only):
@@ -177,7 +190,7 @@ def find_symbol(info: LoadInfo, name: str, *, gplok: bool, on_demand: bool) -> F
 
 
 def verify_exported_symbols(info: LoadInfo) -> None:
-    """A symbol that the module exports must not be exported already."""
+    """Set `info.exports`. Raises `Refusal` (ENOEXEC) if the kernel or a loaded module exports one of them already."""
     if not info.find_sec("__ksymtab") and not info.find_sec("__ksymtab_gpl"):
         return
     info.exports = own_exports(info)
@@ -185,7 +198,7 @@ def verify_exported_symbols(info: LoadInfo) -> None:
         info.not_checked("duplicate exports", Fact.EXPORTS)
         return
     for name in info.exports:
-        # (only modules that are loaded count)
+        # The kernel compares with loaded modules only.
         found = find_symbol(info, name, gplok=True, on_demand=False)
         if found is not None:
             owner = found.owner or "kernel"
@@ -203,7 +216,7 @@ def _inherit_taint(info: LoadInfo, owner: str, name: str) -> bool:
             f"{info.mod_name}: module uses symbols {name} from proprietary module {owner}, inheriting taint.",
             taint=True,
         )
-        # (of the module alone: the kernel has it already)
+        # The kernel has taint P already, from the other module.
         info.taints.module.add("P")
     return True
 
@@ -220,7 +233,8 @@ def _namespace_is_imported(info: LoadInfo, name: str, namespace: str) -> bool:
 
 
 def _imports(info: LoadInfo, namespace: str) -> bool:
-    """Whether `namespace` is in `import_ns=`; the kernel reads no further than to there."""
+    """Whether an `import_ns=` names `namespace`. As in the kernel, entries after the match are not read: an error in
+    them has no effect."""
     if info.namespaces is None:
         info.namespaces = set(), modinfo_values(info, "import_ns")
     known, rest = info.namespaces
@@ -233,7 +247,8 @@ def _imports(info: LoadInfo, namespace: str) -> bool:
 
 
 def for_module(namespace: str, module: str) -> bool:
-    """Whether a namespace is `module:` and names `module` (verify_module_namespace): patterns end in `*` or not."""
+    """Return whether `namespace` is `module:` with a list of names or prefixes (`NAME*`) of which one matches `module`
+    (verify_module_namespace)."""
     prefix, colon, patterns = namespace.partition(":")
     if prefix != "module" or not colon:
         return False
@@ -245,7 +260,7 @@ def for_module(namespace: str, module: str) -> bool:
 
 
 def _absent(info: LoadInfo) -> list[str]:
-    """The modules in `depends=` of which nothing is known: one of them may export a symbol that is not found.
+    """The modules in `depends=` whose exports are not known: one of them may export a symbol that is not found.
 
     With `on_demand` they are required, and their symbols are noted as unchecked.
     """

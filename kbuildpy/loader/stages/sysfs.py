@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The module gets its directory below /sys/module: kernel/module/sysfs.c: mod_sysfs_setup.
+"""Creates the module's directory below /sys/module: kernel/module/sysfs.c: mod_sysfs_setup.
 
-Code in the kernel itself has directories there, too (`printk`). No kernel tree lists them; the list of built-in modules
-has names that may have one.
+Built-in code has directories there, too (`printk`). No kernel tree lists them; a name in the list of built-in modules
+may have one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _MODES = 0o10664
 
 
 def mod_sysfs_setup(info: LoadInfo) -> None:
-    """A file for each section that is kept: their names must differ. So must the module have one."""
+    """Raise `Refusal` for a module without a name (EINVAL), and for two files of one name in its directory (EEXIST):
+    each parameter and each loaded section has a file."""
     if not info.mod_name:
         message = "kobject: (<kobject>): attempted to be registered with empty name!"
         info.warn("lib/kobject.c", "kobject_add_internal", message)
@@ -39,10 +40,9 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
 
 
 def _check_parameters(info: LoadInfo) -> None:
-    """Of each parameter the name is followed, if it is to have a file; the rest when the module goes, now or later.
-
-    (kernel/params.c: module_param_sysfs_setup, fs/sysfs/group.c: create_files)
-    """
+    """Read the name of each parameter that has a file, and check names and modes (kernel/params.c:
+    module_param_sysfs_setup, fs/sysfs/group.c: create_files). `destroy_params` reads the pointers that the kernel
+    follows when it removes the module."""
     memory = Memory(info)
     destroy_params(memory)
     seen = set()
@@ -87,5 +87,5 @@ def _check_sections(info: LoadInfo) -> None:
 
 def _duplicate(info: LoadInfo, path: str) -> str:
     """The kernel's line about a file that exists already (fs/sysfs/dir.c: sysfs_warn_dup)."""
-    # (a slash in the module's name would be a directory)
+    # kobject_set_name_vargs() replaces slashes, because a name must not contain a directory.
     return f"sysfs: cannot create duplicate filename '/module/{info.mod_name.replace('/', '!')}/{path}'"

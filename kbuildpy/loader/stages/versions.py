@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """CRCs of the symbols that a module uses (kernel/module/version.c).
 
-They are in `__versions`, one entry of 64 bytes each, or from 6.14 on, if so configured, in two sections of CRCs and
-names. The first entry of a name counts.
+Section `__versions` has an entry of 64 bytes for each. From 6.14 on, a kernel may be configured to use two sections
+instead, of CRCs and of names. If a name has several entries, the first one counts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _ENTRY = 64
 
 
 def check_modstruct_version(info: LoadInfo) -> None:
-    """The CRC of `module_layout` stands for the layout of struct module and of the structs in it."""
+    """Raise `Refusal` (ENOEXEC) if the module has another CRC of `module_layout` than the kernel; that CRC covers
+    struct module and the types of its members."""
     exports = info.kernel.exports
     if exports is None:
         info.not_checked("versions of symbols", Fact.EXPORTS)
@@ -36,14 +37,17 @@ def check_modstruct_version(info: LoadInfo) -> None:
 
 
 class Wrong(NamedTuple):
-    """Why a version is not accepted; `differs`: the module has another one, and not none."""
+    """Why the kernel does not accept the module's version of a symbol."""
 
     reason: str
+    """The reason, for people."""
     differs: bool
+    """Whether the module has another CRC; False if it has none."""
 
 
 def check_version(info: LoadInfo, symbol: str, crc: int | None) -> Wrong | None:
-    """None if the module was built for this version of `symbol`; logs when not."""
+    """Return None if the module has the CRC `crc` for `symbol`, or the kernel does not compare it; else log and return
+    the error."""
     if crc is None or info.kernel.has("MODVERSIONS") is False:
         return None
     if info.index.vers_ext_crc:
@@ -62,7 +66,7 @@ def check_version(info: LoadInfo, symbol: str, crc: int | None) -> Wrong | None:
 
 
 def module_versions(info: LoadInfo) -> dict[str, int]:
-    """The CRCs that the module was built for, by symbol; none without modversions."""
+    """Return the CRCs in the module, by symbol; {} if it has none."""
     if info.index.vers_ext_crc:
         return _extended(info)
     return _versions(info) if info.index.vers else {}
@@ -71,7 +75,7 @@ def module_versions(info: LoadInfo) -> dict[str, int]:
 def _check_extended(info: LoadInfo, symbol: str, crc: int) -> Wrong | None:
     of_module = _extended(info).get(symbol)
     if of_module is None:
-        # (said once per boot, of whatever module)
+        # The kernel logs this line once a boot, for the first module concerned.
         info.log(f"{info.name}: no extended symbol version for {symbol}")
         return None
     return None if of_module == crc else _disagreement(info, symbol)
