@@ -4,23 +4,17 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kbuildpy.elf import ModuleImage
+from kbuildpy.debug.gdb_commands import add_symbol_file
 from kbuildpy.elf.addresses import without_addresses
-from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import replacing
 from kbuildpy.printable import printable
 from kbuildpy.vm.trial import Trial
-
-# Sections that are freed when a module is loaded: other code may be at their addresses.
-_FREED = (".init",)
-_ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 
 def symbol_commands(
@@ -69,20 +63,6 @@ def symbol_file(trial: Trial, scratch: Path) -> Path:
     copy = scratch / f"{trial.name}.ko"
     copy.write_bytes(plain)
     return copy
-
-
-def add_symbol_file(file: Path, image: ModuleImage, sections: Mapping[str, str]) -> str:
-    """gdb's command for `image` in `file`, whose sections are at these addresses (/sys/module/NAME/sections); what is
-    no address, or is that of a section which the file does not have, is left out: a guest may report anything."""
-    words = ["add-symbol-file", str(file)]
-    in_memory = {section.name for section in image.sections if section.flags & SHF_ALLOC}
-    known = {name: value for name, value in sections.items() if name in in_memory and _ADDRESS.fullmatch(value)}
-    if ".text" in known:
-        words.append(known[".text"])
-    for name, address in sorted(known.items(), key=lambda item: int(item[1], 16)):
-        if name != ".text" and not name.startswith(_FREED):
-            words += ["-s", name, address]
-    return " ".join(shlex.quote(word) for word in words)
 
 
 def pause(control: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kbuildpy.debug.gdb_commands import add_symbol_file
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
@@ -20,7 +21,7 @@ from kbuildpy.run import run
 from kbuildpy.vm import cpio, session
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import find_complaints
-from kbuildpy.vm.debugger import add_symbol_file, how_to_attach, symbol_commands, write_script
+from kbuildpy.vm.debugger import how_to_attach, symbol_commands, write_script
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel, kernels_of_releases
