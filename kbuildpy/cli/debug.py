@@ -132,8 +132,10 @@ def _as_text(debuggee: Debuggee, found: Sequence[ToolPart]) -> Iterator[str]:
         yield ""
         yield part.heading
         yield from (f"    {line}" for line in part.commands)
-        yield from (f"    {part.prompt} {line}" for line in part.inside)
-        yield from (f"    # {note}" for note in part.notes)
+        if part.inside:
+            yield f"  at {part.prompt}"
+        yield from (f"    {line}" for line in part.inside)
+        yield from (f"  {note}" for note in part.notes)
 
 
 def _about(debuggee: Debuggee) -> str:

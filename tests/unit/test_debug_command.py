@@ -25,6 +25,7 @@ from kbuildpy.debug.live_tools import Site, TraceEvent, debug_message_commands, 
 from kbuildpy.debug.running_kernel import RunningKernel, read_running_kernel
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOTE, STB_LOCAL, STT_FILE, STT_FUNC, STT_OBJECT
 from kbuildpy.errors import KbuildError, UsageError
+from tests.support.documents import json_keys
 from tests.support.elf_objects import DATA, TEXT, Sec, Sym, elf_object
 
 RELEASE = "6.1.0-made-up"
@@ -173,6 +174,10 @@ def test_without_vmlinux_gdb_has_the_module_alone_and_drgn_names_the_kernels_pac
     assert shlex.split(said.tool("gdb")["commands"][0]) == ["gdb", "-ex", "core-file /proc/kcore"]
     assert RELEASE in said.tool("drgn")["notes"][0]
     assert said.tool("drgn")["commands"] == []
+
+
+def test_the_documents_explain_each_key(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(system, capsys, "hello").answer.keys() == json_keys("kbuildpy debug")
 
 
 def test_a_script_has_the_commands_and_is_written_as_a_whole(
@@ -383,7 +388,7 @@ def test_names_of_files_and_sections_are_no_commands(
     assert called(system, str(place / "hello.ko")) == 0
     text = capsys.readouterr().out
     assert "\x1b" not in text and "\nshell" not in text
-    [line] = [line.strip().removeprefix("(gdb) ") for line in text.splitlines() if "add-symbol-file" in line]
+    [line] = [line.strip() for line in text.splitlines() if "add-symbol-file" in line]
     escaped = str(place / "hello.ko").replace("\n", "\\n").replace("\x1b", "\\x1b")
     assert shlex.split(line) == ["add-symbol-file", escaped, ADDRESSES[".text"]]
     for line in text.splitlines():
