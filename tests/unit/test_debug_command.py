@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import lzma
 import os
@@ -13,7 +14,7 @@ import struct
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,8 +24,10 @@ import pytest
 from kbuildpy.cli.debug import add_arguments, print_commands
 from kbuildpy.debug.live_tools import Site, TraceEvent, debug_message_commands, trace_commands
 from kbuildpy.debug.running_kernel import RunningKernel, read_running_kernel
+from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOTE, STB_LOCAL, STT_FILE, STT_FUNC, STT_OBJECT
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kernel.packages import debug_kernel_hint
 from tests.support.documents import json_keys
 from tests.support.elf_objects import DATA, TEXT, Sec, Sym, elf_object
 
@@ -37,18 +40,30 @@ def note(build_id: bytes) -> bytes:
     return struct.pack("=III4s", 4, len(build_id), 3, b"GNU\0") + build_id
 
 
-def module(*, build_id: bytes = BUILD_ID, srcversion: str = "ABC", debug: bool = True, name: str = "hello") -> bytes:
-    """A module with a function and a variable."""
+def module(
+    *,
+    build_id: bytes = BUILD_ID,
+    srcversion: str = "ABC",
+    debug: bool = True,
+    name: str = "hello",
+    variable: str = "count",
+    section: str = ".data",
+) -> bytes:
+    """A module with a function, and a variable in `section`."""
     sections = [
         Sec(".text", TEXT),
-        Sec(".data", DATA),
+        Sec(section, DATA),
         Sec(".init.text", TEXT),
         Sec(".note.gnu.build-id", SHF_ALLOC, note(build_id), type=SHT_NOTE),
         *([Sec(".debug_info", 0)] if debug else []),
     ]
     symbols = [
         Sym("hello.c", 0xFFF1, type=STT_FILE, bind=STB_LOCAL),
-        Sym("count", 2, 8, type=STT_OBJECT, bind=STB_LOCAL),
+        Sym(variable, 2, 8, type=STT_OBJECT, bind=STB_LOCAL),
+        Sym("init_module", 3, 0, type=STT_FUNC),
+        Sym("begin", 3, 4, type=STT_FUNC),
+        Sym("cleanup_module", 1, 8, type=STT_FUNC),
+        Sym("last", 1, 32, type=STT_FUNC),
         Sym("greet", 1, 16, type=STT_FUNC),
     ]
     fields = f"name={name}\0srcversion={srcversion}\0vermagic={RELEASE} SMP\0license=GPL\0"
@@ -134,6 +149,16 @@ def without_rights() -> Iterator[None]:
     finally:
         if before == 0:
             os.seteuid(0)
+
+
+def with_address(contents: bytes, name: str) -> bytes:
+    """The module, with an address in the header of section `name`."""
+    image = ModuleImage(contents, "hello.ko")
+    section = image.section(name)
+    assert section
+    changed = bytearray(contents)
+    struct.pack_into("<Q", changed, image.header.e_shoff + section.index * image.header.e_shentsize + 16, 0x60)
+    return bytes(changed)
 
 
 # --- gdb
@@ -270,6 +295,23 @@ def test_without_build_ids_the_digests_of_the_sources_decide(
     assert (said.status, said.answer["same_build"]) == (0, None)
 
 
+def test_a_section_with_an_address_costs_a_copy_and_the_copy_has_none(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = system.install(with_address(module(), ".data"))
+    said = asked(system, capsys, "hello")
+    copy = Path.cwd() / "hello.gdb.ko"
+    assert said.tool("gdb")["commands"][:-1] == [f"objcopy --change-section-address '*=0' {file} {copy}"]
+    assert f"add-symbol-file {copy} 0x" in said.tool("gdb")["inside"][1]
+    assert said.tool("drgn")["commands"][-1].endswith(f" -s {copy}")
+    file = system.write("packed/hello.ko.xz", lzma.compress(with_address(module(), ".data")))
+    said = asked(system, capsys, str(file))
+    assert said.tool("gdb")["commands"][:-1] == [
+        f"xz -dc {file} > {copy}",
+        f"objcopy --change-section-address '*=0' {copy}",
+    ]
+
+
 def test_of_two_files_the_one_that_is_loaded_is_taken(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     built = Path("build", RELEASE, "hello.ko").absolute()
     built.parent.mkdir(parents=True)
@@ -345,6 +387,45 @@ def test_kgdb_is_told_where_the_kernel_has_it(system: System, capsys: pytest.Cap
     assert any("no kgdb" in each for each in said.tool("gdb")["notes"])
 
 
+def test_a_damaged_file_is_passed_over_for_one_that_is_whole(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built = Path("build", RELEASE, "hello.ko")
+    built.parent.mkdir(parents=True)
+    built.write_bytes(b"\x7fELF")
+    assert asked(system, capsys, "hello").answer["file"].startswith(str(system.root))
+    system.install(b"\x7fELF")
+    with pytest.raises(KbuildError, match=r"build/.*hello\.ko"):
+        called(system, "hello")
+
+
+def test_a_loaded_module_without_a_file_is_said_with_where_it_was_looked_for(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    system.install(b"").unlink()
+    said = asked(system, capsys, "hello")
+    assert (said.status, said.answer["file"], said.answer["same_build"]) == (1, None, None)
+    assert f"no file of the module hello in build/{RELEASE}, nor in /lib/modules/{RELEASE}" in said.error
+    assert said.tool("dyndbg")["commands"][0] == "echo 'module hello +p' > /proc/dynamic_debug/control"
+    assert said.tool("log")["commands"] == ["journalctl -k -f -g hello"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("ID=debian", "apt-get install linux-image-6.1-x-dbg"),
+        ("ID=ubuntu\nID_LIKE=debian", "apt-get install linux-image-6.1-x-dbgsym (from ddebs.ubuntu.com)"),
+        ("ID=fedora", "dnf debuginfo-install kernel-core-6.1-x"),
+        ("", "install the debug information of kernel 6.1-x"),
+    ],
+)
+def test_the_package_of_the_kernel_is_named_in_the_distributions_words(words: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "os-release").write_text(words)
+    assert debug_kernel_hint("6.1-x", os_release=tmp_path / "os-release") == hint
+    with_id = debug_kernel_hint("6.1-x", "abc", os_release=tmp_path / "os-release")
+    assert with_id == f"{hint}, or: debuginfod-find debuginfo abc"
+
+
 # --- drgn
 
 
@@ -355,6 +436,34 @@ def test_drgn_gets_both_files_and_two_lines_that_show_a_variable(
     words = shlex.split(part["commands"][0])
     assert [words[0], words[1], words[3]] == ["drgn", "-s", "-s"]
     assert part["inside"] == ['count = prog.variable("count", "hello.c")', "print(count)"]
+
+
+def test_drgn_shows_the_module_itself_where_it_has_no_variable(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    system.install(module(variable="__key", section=".data"))
+    assert 'b"hello"' in asked(system, capsys, "hello").tool("drgn")["inside"][1]
+    system.install(module(section=".rodata"))
+    assert 'b"hello"' in asked(system, capsys, "hello").tool("drgn")["inside"][1]
+
+
+# --- The text
+
+
+def test_the_text_has_what_is_pasted_on_lines_of_their_own(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    said = asked(system, capsys, "hello")
+    assert called(system, "hello") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"hello: loaded in the running kernel {RELEASE}; {said.answer['file']}, the same build"
+    for tool in said.answer["tools"]:
+        assert {f"    {line}" for line in (*tool["commands"], *tool["inside"])} <= {*lines}
+        assert {f"  {line}" for line in tool["notes"]} <= {*lines}
+    (system.root / "sys/module/hello/initstate").unlink()
+    called(system, "hello")
+    assert capsys.readouterr().out.startswith(f"hello: not loaded in the running kernel {RELEASE}; ")
+    system.write(f"lib/modules/{RELEASE}/modules.builtin", "kernel/drivers/hello.ko\n")
+    called(system, "hello")
+    assert capsys.readouterr().out.startswith(f"hello: built into the running kernel {RELEASE}")
 
 
 # --- Names that somebody made up
@@ -449,6 +558,51 @@ def test_dynamic_debug_is_in_debugfs_where_proc_does_not_have_it(system: System)
     system.write("proc/mounts", "debugfs /d debugfs rw 0 0\n")
     system.write("d/dynamic_debug/control", "")
     assert read_running_kernel(root=system.root).debug_control == "/d/dynamic_debug/control"
+
+
+def test_a_directory_that_is_closed_to_this_user_is_taken_to_have_dynamic_debug(system: System) -> None:
+    (system.root / "proc/dynamic_debug/control").unlink()
+    system.write("proc/mounts", "debugfs /sys/kernel/debug debugfs rw 0 0\n")
+    system.write("sys/kernel/debug/closed", "").parent.chmod(0o700)
+    with TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        shutil.copytree(system.root, Path(place, "root"))
+        with without_rights():
+            found = read_running_kernel(root=Path(place, "root")).debug_control
+    assert found == ("/sys/kernel/debug/dynamic_debug/control" if os.geteuid() == 0 else "")
+
+
+@pytest.mark.parametrize("lockdown", ["", "integrity"])
+def test_a_kernel_that_is_locked_down_refuses_writing_into_debugfs(lockdown: str) -> None:
+    kernel = replace(KERNEL, lockdown=lockdown, debug_control="/d/dynamic_debug/control")
+    part = debug_message_commands("hello", kernel, None, None)
+    assert any("refuses to write" in note for note in part.notes) == bool(lockdown)
+    part = debug_message_commands("hello", replace(KERNEL, lockdown=lockdown), None, None)
+    assert not any("refuses to write" in note for note in part.notes)
+
+
+def test_what_the_kernel_does_not_have_is_no_command() -> None:
+    lacking = replace(KERNEL, config={"CONFIG_MODULES": "y"})
+    assert debug_message_commands("hello", lacking, None, None).commands == ()
+    assert debug_message_commands("hello", KERNEL, [], None).commands == ()
+    part = trace_commands("hello", lacking, "greet", [], Path("/hello.ko"))
+    assert not any("kprobe" in line or ":mod:" in line for line in part.commands)
+    part = trace_commands("hello", KERNEL, "greet", [], Path("/hello.ko"))
+    assert "echo 'p:hello_greet hello:greet' >> /sys/kernel/tracing/kprobe_events" in part.commands
+    assert "perf probe -m /hello.ko --add greet" in part.commands
+
+
+def test_the_probe_is_at_the_first_function_that_stays(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = asked(system, capsys, "hello").tool("trace")["commands"]
+    assert any("hello:greet" in line for line in commands)
+
+
+def test_the_configuration_is_read_where_it_is(system: System) -> None:
+    assert read_running_kernel(root=system.root).config == {}
+    system.write("proc/config.gz", gzip.compress(b"CONFIG_A=y\n"))
+    assert read_running_kernel(root=system.root).config == {"CONFIG_A": "y"}
+    system.write(f"boot/config-{RELEASE}", "CONFIG_B=m\n# CONFIG_C is not set\n")
+    assert read_running_kernel(root=system.root).config == {"CONFIG_B": "m"}
 
 
 def test_nothing_is_changed(system: System, capsys: pytest.CaptureFixture[str]) -> None:
