@@ -6,7 +6,7 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`,
-  `info`, `decode`, `kernels`.
+  `info`, `decode`, `debug`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
@@ -53,6 +53,7 @@ COMMANDS = {
     "run": "load modules in a real kernel, in QEMU, and report complaints of the kernel",
     "info": "show what a module file has: modinfo's fields, memory, imports, devices",
     "decode": "turn the addresses in a kernel's log into functions, files and lines",
+    "debug": "print the commands that debug a module on this machine: gdb, drgn, dynamic debug, tracing",
     "kernels": "list the kernel trees that modules can be built against",
 }
 

@@ -17,6 +17,12 @@ From the log to an address:
 - `subjects`: the files that a log is decoded with; `find_modules`, `find_debug_file`: where these are looked for.
 - `decode`: both together; `decoded_text`: the log with its places; `explain`: one report of a kernel.
 
+Commands for a module that runs on this machine, or in a guest:
+
+- `running_module`, `running_kernel`: what sysfs and /proc tell; `loaded_file`: the module's file, and its build.
+- `gdb_commands`: gdb's own commands; `commands`: those of debuggers; `live_tools`: dynamic debug, tracing, the log;
+  `tool_part`: what each of them is.
+
 The formats are those of DWARF 4 and 5. pyelftools reads them too, but applies all relocations of a module first: for
 one of 2 MB that takes 2 s, and a place takes 20 ms here.
 """

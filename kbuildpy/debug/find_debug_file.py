@@ -14,8 +14,7 @@ from pathlib import Path
 
 from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
-from kbuildpy.elf.constants import NT_GNU_BUILD_ID
-from kbuildpy.elf.notes import read_notes
+from kbuildpy.elf.notes import build_id_in, read_notes
 from kbuildpy.errors import KbuildError
 
 _GLOBAL = "usr/lib/debug"
@@ -23,10 +22,7 @@ _GLOBAL = "usr/lib/debug"
 
 def build_id_of(image: ModuleImage) -> str:
     """The build id of a file in hexadecimal, "" if it has none."""
-    for note in read_notes(image.contents, image.header, image.sections):
-        if note.name == b"GNU" and note.type == NT_GNU_BUILD_ID:
-            return note.description.hex()
-    return ""
+    return build_id_in(read_notes(image.contents, image.header, image.sections))
 
 
 def find_debug_file(image: ModuleImage, file: Path, *, root: Path = Path("/")) -> ModuleImage | None:

@@ -48,6 +48,12 @@ class Finder:
             self._subjects[path] = read_subject(path, root=self.root)
         return self._subjects[path]
 
+    def candidates(self, name: str, release: str) -> list[Path]:
+        """All files of a module called `name` for kernel `release`: one that was built here, one that is installed."""
+        if not release:
+            return []
+        return [files[name] for files in (self._built(release), self._installed(release)) if name in files]
+
     def kernel(self, release: str, build_id: str) -> Subject | None:
         """The vmlinux of kernel `release`, whose build id must be `build_id` if that is known; None without one."""
         if (release, build_id) not in self._kernels:
@@ -63,18 +69,20 @@ class Finder:
         return self.directory / "build" / release, self.root / "lib/modules" / release
 
     def _module_files(self, release: str) -> dict[str, Path]:
-        if not release:
-            return {}
-        found: dict[str, Path] = {}
+        return self._installed(release) | self._built(release) if release else {}
+
+    def _built(self, release: str) -> dict[str, Path]:
+        return {module_name(path): Path(path) for path in walk_modules(self.places(release)[0])}
+
+    def _installed(self, release: str) -> dict[str, Path]:
         installed = modules_directory(release, root=self.root)
-        if installed is not None:
-            try:
-                found |= OwnModules(installed, added=True).files()
-            except KbuildError:
-                # (a list of depmod's that is damaged: the files are there all the same)
-                found |= {module_name(path): Path(path) for path in walk_modules(installed)}
-        built = self.places(release)[0]
-        return found | {module_name(path): Path(path) for path in walk_modules(built)}
+        if installed is None:
+            return {}
+        try:
+            return dict(OwnModules(installed, added=True).files())
+        except KbuildError:
+            # (a list of depmod's that is damaged: the files are there all the same)
+            return {module_name(path): Path(path) for path in walk_modules(installed)}
 
     def _find_kernel(self, release: str, build_id: str) -> Subject | None:
         if not release:

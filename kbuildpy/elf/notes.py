@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from kbuildpy.elf.constants import SHT_NOTE
+from kbuildpy.elf.constants import NT_GNU_BUILD_ID, SHT_NOTE
 from kbuildpy.elf.headers import Ehdr
 from kbuildpy.elf.sections import Section
 
@@ -22,18 +22,30 @@ class Note(NamedTuple):
 
 def read_notes(image: bytes, header: Ehdr, sections: Sequence[Section]) -> Iterator[Note]:
     """The notes in all sections of type SHT_NOTE, in order; a note that the section's end cuts off is left out."""
-    layout = struct.Struct(header.order + "III")
     for section in sections:
-        if section.type != SHT_NOTE:
-            continue
-        at, stop = section.offset, section.offset + section.size
-        while at + layout.size <= stop:
-            name_size, size, kind = layout.unpack_from(image, at)
-            name = at + layout.size
-            description = name + _aligned(name_size)
-            at = description + _aligned(size)
-            if at <= stop:
-                yield Note(image[name : name + name_size].rstrip(b"\0"), kind, image[description : description + size])
+        if section.type == SHT_NOTE:
+            yield from notes_in(image[section.offset : section.offset + section.size], header.order)
+
+
+def notes_in(contents: bytes, order: str) -> Iterator[Note]:
+    """The notes of one section, or of a file of sysfs that has one's contents."""
+    layout = struct.Struct(order + "III")
+    at = 0
+    while at + layout.size <= len(contents):
+        name_size, size, kind = layout.unpack_from(contents, at)
+        name = at + layout.size
+        description = name + _aligned(name_size)
+        at = description + _aligned(size)
+        if at <= len(contents):
+            yield Note(
+                contents[name : name + name_size].rstrip(b"\0"), kind, contents[description : description + size]
+            )
+
+
+def build_id_in(notes: Iterable[Note]) -> str:
+    """The build id among `notes` in hexadecimal, "" for none."""
+    found = (note for note in notes if note.name == b"GNU" and note.type == NT_GNU_BUILD_ID)
+    return next((note.description.hex() for note in found), "")
 
 
 def _aligned(size: int) -> int:

@@ -152,10 +152,19 @@ def inspect(contents: bytes, shown: str, kernel: LoaderKernel | None) -> ModuleI
 
 def messages_of(image: ModuleImage) -> list[DebugMessage]:
     """The messages that dynamic debug can switch on. Raises `KbuildError` for a module whose tables cannot be read."""
+    return _table_of(image, "debug messages", debug_messages)
+
+
+def trace_events_of(image: ModuleImage) -> list[Tracepoint]:
+    """The tracepoints that have a trace event. Raises `KbuildError` for a module whose tables cannot be read."""
+    return [point for point in _table_of(image, "tracepoints", tracepoints) if point.system]
+
+
+def _table_of(image: ModuleImage, what: str, read: Callable[[LoadInfo], Read]) -> Read:
     try:
-        return debug_messages(take_apart(image.contents, _table_kernel(built_for(image), _machine(image), None)))
+        return read(take_apart(image.contents, _table_kernel(built_for(image), _machine(image), None)))
     except (Refusal, Undefined) as error:
-        raise KbuildError(f"{image.filename}: its debug messages cannot be read: {error}") from error
+        raise KbuildError(f"{image.filename}: its {what} cannot be read: {error}") from error
 
 
 class _Reading:

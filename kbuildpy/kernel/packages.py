@@ -53,6 +53,21 @@ def release_hint(release: str, *, os_release: Path = _OS_RELEASE) -> str:
     return f"install the kernel headers of {release}, or name a prepared kernel tree with KDIR"
 
 
+def debug_kernel_hint(release: str, build_id: str = "", *, os_release: Path = _OS_RELEASE) -> str:
+    """How to get the kernel `release` with debug information; `build_id` is what debuginfod knows it by."""
+    words = distribution(os_release)
+    quoted = shlex.quote(release)
+    if "ubuntu" in words:
+        hint = f"apt-get install linux-image-{quoted}-dbgsym (from ddebs.ubuntu.com)"
+    elif "debian" in words:
+        hint = f"apt-get install linux-image-{quoted}-dbg"
+    elif words & {"fedora", "rhel", "centos"}:
+        hint = f"dnf debuginfo-install kernel-core-{quoted}"
+    else:
+        hint = f"install the debug information of kernel {quoted}"
+    return f"{hint}, or: debuginfod-find debuginfo {build_id}" if build_id else hint
+
+
 def reinstall_hint(lost: Path, *, os_release: Path = _OS_RELEASE) -> str:
     """What to do about a part of a headers package that is gone; Debian names packages as their directories."""
     if "debian" in distribution(os_release) and lost.name.startswith(("linux-headers-", "linux-kbuild-")):

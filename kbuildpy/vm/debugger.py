@@ -4,23 +4,16 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kbuildpy.elf import ModuleImage
+from kbuildpy.debug.gdb_commands import add_symbol_file
 from kbuildpy.elf.addresses import without_addresses
-from kbuildpy.elf.constants import SHF_ALLOC
 from kbuildpy.errors import KbuildError
-from kbuildpy.files import replacing
 from kbuildpy.printable import printable
 from kbuildpy.vm.trial import Trial
-
-# Sections that are freed when a module is loaded: other code may be at their addresses.
-_FREED = (".init",)
-_ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 
 
 def symbol_commands(
@@ -51,14 +44,9 @@ def how_to_attach(symbols: Sequence[str], port: int, script: Path | None, drgn: 
     return "\n".join([*lines, "", ""])
 
 
-def write_script(script: Path, symbols: Sequence[str], port: int) -> None:
-    """Write the commands for gdb into the file `script`, whole or not at all. Raises `KbuildError`."""
-    text = "\n".join(["set confirm off", _attach(port), *symbols, ""])
-    try:
-        with replacing(script) as replacement:
-            replacement.write(text.encode())
-    except OSError as error:
-        raise KbuildError(f"--gdb-script {script}: {error.strerror}", hint="name a file that you can write") from error
+def attached(symbols: Sequence[str], port: int) -> tuple[str, ...]:
+    """gdb's commands that attach to the guest and read the symbols."""
+    return ("set confirm off", _attach(port), *symbols)
 
 
 def _attach(port: int) -> str:
@@ -73,30 +61,6 @@ def symbol_file(trial: Trial, scratch: Path) -> Path:
     copy = scratch / f"{trial.name}.ko"
     copy.write_bytes(plain)
     return copy
-
-
-def add_symbol_file(file: Path, image: ModuleImage, sections: Mapping[str, str], *, is_live: bool = True) -> str:
-    """gdb's command for `image` in `file`, whose sections are at these addresses (/sys/module/NAME/sections); what is
-    no address, or is that of a section which the file does not have, is left out: a guest may report anything. The init
-    sections of a module that `is_live` are left out, too."""
-    words = ["add-symbol-file", str(file)]
-    known = known_sections(image, sections, is_live=is_live)
-    if ".text" in known:
-        words.append(f"{known['.text']:#x}")
-    for name, address in sorted(known.items(), key=lambda item: item[1]):
-        if name != ".text":
-            words += ["-s", name, f"{address:#x}"]
-    return " ".join(shlex.quote(word) for word in words)
-
-
-def known_sections(image: ModuleImage, sections: Mapping[str, str], *, is_live: bool) -> dict[str, int]:
-    """The addresses that are usable among `sections`, as `add_symbol_file` says."""
-    in_memory = {section.name for section in image.sections if section.flags & SHF_ALLOC}
-    return {
-        name: int(value, 16)
-        for name, value in sections.items()
-        if name in in_memory and _ADDRESS.fullmatch(value) and not (is_live and name.startswith(_FREED))
-    }
 
 
 def pause(control: Path) -> None:

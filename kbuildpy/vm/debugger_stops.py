@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from kbuildpy.debug.script_file import write_script
 from kbuildpy.errors import KbuildError
 from kbuildpy.vm.boot_report import BootReport
-from kbuildpy.vm.debugger import how_to_attach, pause, symbol_commands, write_script
-from kbuildpy.vm.drgn_script import write_drgn_script
+from kbuildpy.vm.debugger import attached, how_to_attach, pause, symbol_commands
+from kbuildpy.vm.drgn_script import drgn_script
 from kbuildpy.vm.machine import Machine
 from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.stop_at_init import KernelFunctions, StopAtInit
@@ -44,10 +45,11 @@ def debugger_stops(
         if init_function:
             commands += (f"tbreak *{init_function:#x}", "continue")
         if settings.gdb_script:
-            write_script(settings.gdb_script, commands, settings.gdb)
+            write_script(settings.gdb_script, attached(commands, settings.gdb), option="--gdb-script")
         drgn: tuple[str | Path, ...] = ()
         if settings.drgn_script:
-            write_drgn_script(settings.drgn_script, batch, sections, scratch, coming=coming)
+            lines = drgn_script(batch, sections, scratch, coming=coming)
+            write_script(settings.drgn_script, lines, option="--drgn-script")
             drgn = ("drgn", "--qemu", control, settings.drgn_script)
         show(how_to_attach(commands, settings.gdb, settings.gdb_script, drgn).encode())
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kbuildpy.errors import KbuildError
-from kbuildpy.files import replacing
-from kbuildpy.vm.debugger import known_sections, symbol_file
+from kbuildpy.debug.gdb_commands import known_sections
+from kbuildpy.vm.debugger import symbol_file
 from kbuildpy.vm.trial import Trial
 
 DEVICE = "vmcoreinfo"
@@ -21,10 +20,6 @@ DEVICE = "vmcoreinfo"
 DRIVER = "qemu_fw_cfg"
 """The kernel's module that hands the note over."""
 
-_BEGINNING = """\
-# drgn --qemu SOCKET FILE: the modules of a guest of `kbuildpy run --gdb`.
-for name, file, sections in (
-"""
 _END = """\
 ):
     ranges = [(start, start + size) for start, size in sections.values() if size]
@@ -37,31 +32,28 @@ _END = """\
 if __name__ == "__main__":
     from drgn.cli import run_interactive
 
-    run_interactive(prog)
-"""
+    run_interactive(prog)"""
 
 
-def write_drgn_script(
-    script: Path,
+def drgn_script(
     trials: Sequence[Trial],
     sections: Mapping[int, Mapping[str, str]],
     scratch: Path,
     *,
     coming: int | None = None,
-) -> None:
-    """Write the script for `trials` into the file `script`, whole or not at all: `sections` are the addresses of their
-    sections, by their numbers; copies of modules that drgn cannot read as they are go into `scratch`. `coming` is the
-    number of a module whose init function has not run. Raises `KbuildError`."""
-    modules = []
+) -> list[str]:
+    """The lines of the script for `trials`: `sections` are the addresses of their sections, by their numbers; copies of
+    modules that drgn cannot read as they are go into `scratch`. `coming` is the number of a module whose init function
+    has not run."""
+    lines = [
+        "# drgn --qemu SOCKET FILE: the modules of a guest of `kbuildpy run --gdb`.",
+        "for name, file, sections in (",
+    ]
     for number, trial in enumerate(trials):
         known = known_sections(trial.image, sections.get(number, {}), is_live=number != coming)
         if known:
             sizes = {section.name: section.size for section in trial.image.sections}
-            rows = "".join(f"        {name!r}: ({at:#x}, {sizes[name]}),\n" for name, at in known.items())
-            file = str(symbol_file(trial, scratch))
-            modules.append(f"    ({trial.name!r}, {file!r}, {{\n{rows}    }}),\n")
-    try:
-        with replacing(script) as replacement:
-            replacement.write("".join([_BEGINNING, *modules, _END]).encode(errors="surrogateescape"))
-    except OSError as error:
-        raise KbuildError(f"--drgn-script {script}: {error.strerror}", hint="name a file that you can write") from error
+            lines.append(f"    ({trial.name!r}, {str(symbol_file(trial, scratch))!r}, {{")
+            lines += [f"        {name!r}: ({address:#x}, {sizes[name]})," for name, address in known.items()]
+            lines.append("    }),")
+    return [*lines, *_END.splitlines()]

@@ -108,6 +108,7 @@ EMPTY = {
     "verify": ["FILE", "--cert", "--cert-dir", "--mok", "--revoked", "--manifest"],
     "install": ["DIR", "-o", "--root", "--key", "--cert", "--manifest"],
     "run": ["FILE", "--test"],
+    "debug": ["NAME", "--script", "--vmlinux"],
     "init": ["DIR"],
     "keygen": ["KEY"],
     "new": ["-o", "--template-dir"],

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from kbuildpy.debug.gdb_commands import add_symbol_file
+from kbuildpy.debug.script_file import write_script
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
@@ -20,7 +22,7 @@ from kbuildpy.run import run
 from kbuildpy.vm import cpio, session
 from kbuildpy.vm.boot_report import BootReport
 from kbuildpy.vm.complaints import find_complaints
-from kbuildpy.vm.debugger import add_symbol_file, how_to_attach, symbol_commands, write_script
+from kbuildpy.vm.debugger import attached, how_to_attach, symbol_commands
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
 from kbuildpy.vm.kernels import Kernel, kernels_of_releases
@@ -98,7 +100,7 @@ def test_what_a_guest_reports_becomes_no_command_of_the_debugger(tmp_path: Path)
     }
     (line,) = symbols = symbol_commands([found], {0: sections}, tmp_path)
     assert how_to_attach(symbols, 1234, None).splitlines()[2:] == ["gdb -ex 'target remote 127.0.0.1:1234'", line, ""]
-    write_script(tmp_path / "script", symbols, 1234)
+    write_script(tmp_path / "script", attached(symbols, 1234), option="--gdb-script")
     assert (tmp_path / "script").read_text().splitlines() == [
         "set confirm off",
         "target remote 127.0.0.1:1234",

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.debug.gdb_commands import add_symbol_file
 from kbuildpy.run import run
-from kbuildpy.vm.debugger import add_symbol_file
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.kernels import find_kernels
 from kbuildpy.vm.trial import read_trial
