@@ -19,8 +19,10 @@ _LEVELS = {"error": "error", "parse error": "error", "info": "note"}
 
 
 def _runs(subjects: Sequence[LintSubject], tools: LintTools) -> Iterator[CheckRun]:
+    fails_for = "note" if "--fatal-checks" in tools.program else "error"
     for subject in of_c(subjects):
-        yield CheckRun((*tools.program, "-p=kernel", *subject.checker), subject, subject.name)
+        words = (*tools.program, "-p=kernel", *subject.checker)
+        yield CheckRun(words, subject, subject.name, fails_for=fails_for)
 
 
 def _read(text: str, run: CheckRun) -> list[Finding]:
