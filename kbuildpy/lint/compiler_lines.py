@@ -79,10 +79,10 @@ def _note(match: re.Match[str], text: str, cwd: str) -> FindingNote:
 
 
 def _rule_of(text: str) -> tuple[str, str]:
-    """A message without its rule, and the rule, as a warning's option: GCC names that as `-Werror=` where it is an
-    error."""
+    """A message without its rule, and the rule, as a warning's option: where it is an error, GCC names that as
+    `-Werror=`, and clang has `-Werror` before it."""
     match = _RULE.fullmatch(text)
     if not match:
         return text, ""
-    rule = match["rule"].split(",")[0].replace("-Werror=", "-W").rstrip("=")
-    return match["text"], rule
+    names = [name for name in match["rule"].split(",") if name != "-Werror"]
+    return match["text"], names[0].replace("-Werror=", "-W").rstrip("=") if names else ""
