@@ -15,7 +15,8 @@ _MESSAGE = re.compile(
 )
 _TAG = r"(?:struct|union) (\w+)"
 _DECLARED_HERE = re.compile(r"'(\w+)' (?:has been explicitly marked \w+ here|declared here)|macro '(\w+)' defined here")
-_NEAR = re.compile(r"near initialization for '((\w+)[^']*\.(\w+))'")
+_NEAR = re.compile(r"near initialization for '(\w+)(?:\[\d+\])*(?:\.<anonymous>)*\.(\w+)'")
+"""A member of the variable itself, or of an unnamed struct or union in it."""
 
 
 @dataclass(frozen=True)
@@ -119,5 +120,5 @@ def _recognise(error: _Error) -> MissingName | None:
         for note in error.notes:
             match = _NEAR.search(note)
             if match:
-                return MissingName("callback", match[3], file, line, match[2])
+                return MissingName("callback", match[2], file, line, match[1])
     return None

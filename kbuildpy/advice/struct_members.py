@@ -35,11 +35,12 @@ def member_facts(
         return None
     name = each.name
     by_name = {member.name: member for member in members}
+    here = by_name.get(name)
     lines: list[str] = []
     configs: list[str] = []
     similar: list[str] = []
-    if each.kind == "callback" and name in by_name:
-        lines.append(f"here it is {_shown(by_name[name], tree)}")
+    if each.kind == "callback" and here is not None:
+        lines.append(f"here it is {_shown(here, tree)}")
     else:
         excluded = _excluded(_written(tree, tag), name, tree)
         if excluded is not None:
@@ -52,7 +53,7 @@ def member_facts(
     for other in reversed(others.trees):
         there = _written(other, tag)
         old = next((item.member for item in there if item.member.name == name), None)
-        if old is None or (each.kind == "callback" and old.text == by_name[name].text):
+        if old is None or (each.kind == "callback" and (here is None or old.text == here.text)):
             continue
         kernels.append(other.release)
         if len(kernels) > 1:

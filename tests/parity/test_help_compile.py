@@ -97,6 +97,12 @@ INTERFACE = {
     "blk_crypto_init_key": module("\tblk_crypto_init_key(NULL);", "linux/blk-crypto.h"),
     "struct task_struct.css_set_rarely": module("\tcurrent->css_set_rarely = NULL;", "linux/sched.h"),
     "struct task_struct.kmsan_ctx": module("\tcurrent->kmsan_ctx.depth = 1;", "linux/sched.h"),
+    # (the last variable of that name is of a struct that has such a member in 6.1 only)
+    "nothing": (
+        f"{HEAD}#include <linux/device.h>\nstruct mine {{ int (*owner)(int); }};\nint wrong(char *text);\n"
+        "int begin(void);\nint begin(void)\n{\n\tstruct mine it = { .owner = wrong };\n\treturn it.owner(1);\n}\n"
+        f"struct class it;\n{TAIL}"
+    ),
 }
 
 
@@ -114,6 +120,10 @@ def test_tells_what_the_interface_was_and_is(tmp_path: Path) -> None:
     assert found.status == 1
     for subject in ("struct class.owner", "class_create", "strlcpy", "struct platform_driver.remove"):
         assert found.about(subject)["kernels"] == [older.release], subject
+    silent = f"m{list(INTERFACE).index('nothing')}.o"
+    assert f"{silent}] {silent}: the compiler failed" in found.output
+    assert "Traceback" not in found.output
+    assert silent not in {file for help in found.help for file in help["files"]}
     for help in found.help:
         for text in help["text"]:
             assert_in_header(text, older if older.release in text else newer)
@@ -221,6 +231,8 @@ def test_recognises_what_gcc_says_of_callbacks_and_variables(tmp_path: Path) -> 
     text = (
         "struct ops { int (*end)(int); }; void wrong(int *p);\nstruct ops mine = { .end = wrong };\n"
         "struct gone;\nvoid f(void)\n{\n\tstruct gone g;\n}\n"
+        "struct outer { struct ops ops; };\nstruct outer nested = { .ops.end = wrong };\n"
+        "struct ops many[2] = {\n{ .end = wrong } };\n"
     )
     (tmp_path / "x.c").write_text(text)
     options = ["-Werror=incompatible-pointer-types", "-fsyntax-only"]
@@ -228,6 +240,8 @@ def test_recognises_what_gcc_says_of_callbacks_and_variables(tmp_path: Path) -> 
     assert missing_names(done.error_text) == [
         MissingName("callback", "end", "x.c", 2, "mine"),
         MissingName("storage", "g", "x.c", 6),
+        # (of a nested one, the struct would have to be found first)
+        MissingName("callback", "end", "x.c", 11, "many"),
     ]
 
 
