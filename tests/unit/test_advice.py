@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What help below errors reads in sources and in small kernel trees, against the compiler and the preprocessor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.advice.source_text import read_source
+from kbuildpy.elf import ModuleImage
+from kbuildpy.run import run
+
+DEFINED = {
+    "a comment that begins in a directive": "#define A 1 /* one\nint wrong(void) { return 1; }\n*/\nint right = A;\n",
+    "marks of comments in a directive": '#define A "/*"\n#define B 1 // /*\nint right = B; const char *also = A;\n',
+    "an attribute before the name": (
+        "#define __printf(a, b) __attribute__((format(printf, a, b)))\n"
+        "static __printf(1, 2) void say(const char *format, ...)\n{\n}\nvoid (*used)(const char *, ...) = say;\n"
+    ),
+    "attributes behind the name": (
+        "#define __must_hold(x)\n#define __other(x)\nvoid one(int n) __must_hold(n)\n{\n}\n"
+        "void __two(int n) __other(n)\n{\n}\nvoid three(int n) __other(n)\n{\n}\n"
+    ),
+    "a type in brackets": "int x;\n__typeof__(x) get(void)\n{\n\treturn x;\n}\n",
+    "a tag that is a variable's name, too": "struct dev { int a; };\nstruct dev;\nstruct dev dev;\n",
+    "a variable behind a struct": "struct dev {\n\tint a[2];\n\tstruct { int b; } c;\n}\nmine = { { 1 } };\n",
+    "an array of an unnamed struct": "static struct {\n\tint a;\n} many[2];\nvoid *use(void)\n{\n\treturn many;\n}\n",
+    "enumerators": "enum kind { ONE, TWO };\nenum kind kind = ONE;\n",
+}
+
+
+@pytest.mark.parametrize("text", DEFINED.values(), ids=DEFINED)
+def test_definitions_are_those_of_the_compiler(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.c"
+    path.write_text(text)
+    run(["gcc", "-g", "-w", "-c", "a.c"], cwd=tmp_path)
+    source = read_source(str(path))
+    assert source
+    assert {
+        each.name: (source.line(each.start), each.is_function, each.is_static)
+        for each in (source.definition(name) for name in {each.name for each in source.definitions})
+        if each is not None
+    } == defined_in_dwarf(tmp_path / "a.o")
+
+
+def defined_in_dwarf(path: Path) -> dict[str, tuple[int, bool, bool]]:
+    """The functions and variables of a file: line, whether it is a function, whether it is static."""
+    found = {}
+    for unit in ModuleImage.from_path(path).elffile().get_dwarf_info().iter_CUs():
+        for entry in unit.get_top_DIE().iter_children():
+            if entry.tag in ("DW_TAG_subprogram", "DW_TAG_variable"):
+                name, line = (entry.attributes[key].value for key in ("DW_AT_name", "DW_AT_decl_line"))
+                is_static = "DW_AT_external" not in entry.attributes
+                found[name.decode()] = (line, entry.tag == "DW_TAG_subprogram", is_static)
+    return found
