@@ -185,14 +185,20 @@ def test_tells_the_new_name_of_a_function_by_the_wrapper_of_an_older_kernel(tmp_
     assert again.status == 0, again.output
 
 
-def test_names_the_folder_of_a_header_of_the_module(tmp_path: Path) -> None:
-    files = {"Kbuild": "obj-m := x.o\n", "x.c": f'{HEAD}#include "own.h"\n{TAIL}', "inc/deep/own.h": "#define OWN 1\n"}
+@pytest.mark.parametrize("place", ["inc/deep/own.h", "inc/deep/own.h in deep", "inc/own.h in old", "own.h in old"])
+def test_names_the_folder_of_a_header_of_the_module(place: str, tmp_path: Path) -> None:
+    header, _, folder = place.partition(" in ")
+    name = f"{folder}/own.h" if folder else "own.h"
+    files = {"Kbuild": "obj-m := sub/x.o\n", "sub/x.c": f'{HEAD}#include "{name}"\n{TAIL}', header: "#define OWN 1\n"}
     plant(tmp_path, files)
     found = build_planted(usual_tree(), tmp_path)
-    [text] = found.about("own.h")["text"]
+    [text] = found.about(name)["text"]
     line = re.search(r"ccflags-y \+= \S+", text)
     assert line
-    (tmp_path / "Kbuild").write_text(f"obj-m := x.o\n{line[0]}\n")
+    (tmp_path / "Kbuild").write_text(f"obj-m := sub/x.o\n{line[0]}\n")
+    _, renamed, other = text.partition(" finds it as ")
+    if renamed:
+        (tmp_path / "sub/x.c").write_text(files["sub/x.c"].replace(name, other))
     assert build_planted(usual_tree(), tmp_path).status == 0
 
 
