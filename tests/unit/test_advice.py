@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.advice.kbuild_symbols import switched_off
 from kbuildpy.advice.source_text import read_source
 from kbuildpy.elf import ModuleImage
+from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
+from tests.support.fake_trees import fake_tree
 
 DEFINED = {
     "a comment that begins in a directive": "#define A 1 /* one\nint wrong(void) { return 1; }\n*/\nint right = A;\n",
@@ -54,3 +57,19 @@ def defined_in_dwarf(path: Path) -> dict[str, tuple[int, bool, bool]]:
                 is_static = "DW_AT_external" not in entry.attributes
                 found[name.decode()] = (line, entry.tag == "DW_TAG_subprogram", is_static)
     return found
+
+
+def tree_with(place: Path, files: dict[str, str], config: str = "") -> KernelTree:
+    """A kernel tree with these files."""
+    fake_tree(place, config=f"CONFIG_X86=y\nCONFIG_64BIT=y\n{config}")
+    for name, text in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    return KernelTree(place, place, "6.1.0-56-amd64")
+
+
+def test_names_the_line_of_a_makefile_that_leaves_an_object_out(tmp_path: Path) -> None:
+    text = "obj-$(CONFIG_A) += one.o \\\n\tmore.o\nobj-$(CONFIG_A) += two.o\n"
+    tree = tree_with(tmp_path, {"drivers/Makefile": text})
+    [found] = switched_off(tree, "f", ["drivers/two"])
+    assert found.text.startswith("drivers/Makefile:3: obj-$(CONFIG_A) has two.o")
