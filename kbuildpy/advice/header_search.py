@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Looks for names in the headers of a kernel tree, for many names at a time.
 
-A tree has 6,600 headers of 44 MB. They are read once for all names of a message, and not longer than `_PATIENCE`: help
-that comes late is no help. What was not found by then is not told.
+A tree has 6,600 headers of 44 MB. They are read once for all names of a message, and those of all trees not longer than
+`_PATIENCE`: help that comes late is no help. What was not found by then is not told, and looked for again next time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.tree import KernelTree
 
 _PATIENCE = 3.0
-"""Seconds."""
+"""Seconds that headers are read for one message."""
 _MOST = 8
 """Places of one name."""
 _LEFT_OUT = frozenset({"dt-bindings", "config"})
@@ -83,32 +83,41 @@ class HeaderText:
         return blank(self.contents).decode("latin-1")
 
 
-def find_declarations(
-    tree: KernelTree, names: Collection[str], *, patience: float = _PATIENCE
-) -> dict[str, list[Declaration]]:
+def search_deadline() -> float:
+    """When (`time.monotonic()`) the search for a message that is explained from now on ends."""
+    return time.monotonic() + _PATIENCE
+
+
+def find_declarations(tree: KernelTree, names: Collection[str], *, deadline: float) -> dict[str, list[Declaration]]:
     """Where the tree's headers declare each of `names` (functions, macros, types, variables, enumerators), those of
-    include/linux first."""
+    include/linux first, as far as that is known at the `deadline`."""
     known = _known(tree)
-    new = [name for name in names if name not in known]
-    if new:
-        known.update(_search(tree, new, patience))
-    return {name: known[name] for name in names}
+    found: dict[str, list[Declaration]] = {name: [] for name in names if name not in known}
+    if found and _search(tree, found, deadline):
+        known.update(found)
+    return {name: known[name] if name in known else found[name] for name in names}
+
+
+def is_searched(tree: KernelTree, name: str) -> bool:
+    """Whether `find_declarations` has read all that the tree's headers say of `name`."""
+    return name in _known(tree)
 
 
 @lru_cache(maxsize=8)
 def _known(tree: KernelTree) -> dict[str, list[Declaration]]:
-    """The names that were looked for in this process: what one object does not find, the next one does not find
-    either."""
+    """The names that were looked for to the end in this process: what one object does not find, the next one does not
+    find either."""
     return {}
 
 
-def _search(tree: KernelTree, names: Collection[str], patience: float) -> dict[str, list[Declaration]]:
-    found: dict[str, list[Declaration]] = {name: [] for name in names}
-    wanted = {name: name.encode() for name in names}
-    deadline = time.monotonic() + patience
+def _search(tree: KernelTree, found: dict[str, list[Declaration]], deadline: float) -> bool:
+    """Add to the lists of `found`; whether that was done before the deadline."""
+    wanted = {name: name.encode() for name in found}
     for path in _headers(tree):
-        if not wanted or time.monotonic() > deadline:
+        if not wanted:
             break
+        if time.monotonic() > deadline:
+            return False
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - hot: a tree has 6,600
                 contents = file.read()
@@ -122,7 +131,7 @@ def _search(tree: KernelTree, names: Collection[str], patience: float) -> dict[s
             found[name] += declarations_in(header, name)
             if len(found[name]) >= _MOST:
                 del wanted[name]
-    return found
+    return True
 
 
 def header_roots(tree: KernelTree) -> list[Path]:

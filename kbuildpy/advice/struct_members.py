@@ -27,9 +27,10 @@ class _WrittenMember(NamedTuple):
 
 
 def member_facts(
-    each: MissingName, tag: str, visible: VisibleText, tree: KernelTree, others: OtherKernels
+    each: MissingName, tag: str, visible: VisibleText, tree: KernelTree, others: OtherKernels, *, deadline: float
 ) -> Advice | None:
-    """What is known of member `each.name` of `struct tag`; None for a struct whose definition is not found."""
+    """What is known of member `each.name` of `struct tag`; None for a struct whose definition is not found. Headers are
+    read until the `deadline`."""
     members = visible.members(tag)
     if not members:
         return None
@@ -42,7 +43,7 @@ def member_facts(
     if each.kind == "callback" and here is not None:
         lines.append(f"here it is {_shown(here, tree)}")
     else:
-        excluded = _excluded(_written(tree, tag), name, tree)
+        excluded = _excluded(_written(tree, tag, deadline), name, tree)
         if excluded is not None:
             symbols = symbols_in(excluded.conditions[-1])
             values = ", ".join(setting(symbol, tree.config) for symbol in symbols)
@@ -51,7 +52,7 @@ def member_facts(
             configs += symbols
     kernels: list[str] = []
     for other in reversed(others.trees):
-        there = _written(other, tag)
+        there = _written(other, tag, deadline)
         old = next((item.member for item in there if item.member.name == name), None)
         if old is None or (each.kind == "callback" and (here is None or old.text == here.text)):
             continue
@@ -91,9 +92,9 @@ def _excluded(written: list[_WrittenMember], name: str, tree: KernelTree) -> _Wr
     return None
 
 
-def _written(tree: KernelTree, tag: str) -> list[_WrittenMember]:
+def _written(tree: KernelTree, tag: str, deadline: float) -> list[_WrittenMember]:
     """The members that the tree's headers write for `struct tag`."""
-    for place in find_declarations(tree, [tag])[tag]:
+    for place in find_declarations(tree, [tag], deadline=deadline)[tag]:
         if place.kind != "type" or not place.text.startswith(("struct", "union", "typedef")):
             continue
         header = _read(tree, place.file)

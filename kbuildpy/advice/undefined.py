@@ -9,7 +9,7 @@ from functools import cached_property
 
 from kbuildpy.advice.advice import MOST_SUBJECTS, Advice, place_text
 from kbuildpy.advice.conditions import setting, symbols_in
-from kbuildpy.advice.header_search import Declaration, find_declarations
+from kbuildpy.advice.header_search import Declaration, find_declarations, is_searched, search_deadline
 from kbuildpy.advice.kbuild_symbols import switched_off
 from kbuildpy.advice.near_names import NearNames, near_names
 from kbuildpy.advice.other_kernels import OtherKernels
@@ -57,6 +57,8 @@ class ModpostScene:
     others: OtherKernels
     quotes_namespaces: bool
     """MODULE_IMPORT_NS() takes a string (from 6.13 on)."""
+    deadline: float = field(default_factory=search_deadline)
+    """Until when headers are read."""
 
     @cached_property
     def exported(self) -> NearNames:
@@ -76,7 +78,7 @@ def symbol_advice(scene: ModpostScene, topics: Iterable[DiagnosticTopic]) -> tup
         by_symbol.setdefault(topic.symbol, []).append(topic)
     shown = list(by_symbol)[:MOST_SUBJECTS]
     undefined = [name for name in shown if by_symbol[name][0].kind == _UNDEFINED]
-    declared = find_declarations(scene.tree, undefined) if undefined else {}
+    declared = find_declarations(scene.tree, undefined, deadline=scene.deadline)
     found = [
         _undefined(scene, name, by_symbol[name], declared[name])
         if name in declared
@@ -89,7 +91,8 @@ def symbol_advice(scene: ModpostScene, topics: Iterable[DiagnosticTopic]) -> tup
 def _undefined(
     scene: ModpostScene, name: str, topics: Sequence[DiagnosticTopic], declared: Sequence[Declaration]
 ) -> Advice:
-    places, lines = _used_at(scene, name, topics)
+    places, used = _used_at(scene, name, topics)
+    lines = []
     own = _defined_here(scene, name)
     if own:
         lines.append(own)
@@ -120,9 +123,10 @@ def _undefined(
         similar = scene.exported.nearest(name)
         lines += [f"did you mean {other}? {_export_text(scene, other)}" for other in similar]
     releases = tuple(export.release for export in kernels)
-    if not lines[1:] and not declared:
+    if not lines and not declared and is_searched(scene.tree, name):
         lines.append("no module, no header here and no other installed kernel has it")
-    return Advice("undefined", name, _files(scene, topics), tuple(lines), places, similar, releases, tuple(configs))
+    told = (*used, *lines)
+    return Advice("undefined", name, _files(scene, topics), told, places, similar, releases, tuple(configs))
 
 
 def _used_at(scene: ModpostScene, name: str, topics: Sequence[DiagnosticTopic]) -> tuple[tuple[Place, ...], list[str]]:

@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
+from kbuildpy.advice.advice import Advice
+from kbuildpy.advice.header_search import find_declarations
 from kbuildpy.advice.kbuild_symbols import switched_off
+from kbuildpy.advice.other_kernels import OtherKernels
 from kbuildpy.advice.source_text import read_source
+from kbuildpy.advice.undefined import ModpostModule, ModpostScene, symbol_advice
+from kbuildpy.advice.uses import ModuleSources
 from kbuildpy.elf import ModuleImage
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.modpost.diagnostics import DiagnosticTopic
 from kbuildpy.run import run
 from tests.support.fake_trees import fake_tree
 
@@ -73,3 +80,29 @@ def test_names_the_line_of_a_makefile_that_leaves_an_object_out(tmp_path: Path) 
     tree = tree_with(tmp_path, {"drivers/Makefile": text})
     [found] = switched_off(tree, "f", ["drivers/two"])
     assert found.text.startswith("drivers/Makefile:3: obj-$(CONFIG_A) has two.o")
+
+
+def test_a_search_that_ran_out_of_time_says_nothing_and_is_made_again(tmp_path: Path) -> None:
+    tree = tree_with(tmp_path, {"include/linux/a.h": "int f(void);\n"})
+    assert find_declarations(tree, ["f"], deadline=0) == {"f": []}
+    nowhere = "no module, no header here and no other installed kernel has it"
+    for deadline, expected in ((0, False), (math.inf, True)):
+        help = help_with(tree, "g", tmp_path, "int g(void);\nint f(void) { return g(); }\n", deadline=deadline)
+        assert (nowhere in help.lines) == expected
+    [found] = find_declarations(tree, ["f"], deadline=math.inf)["f"]
+    assert found.place == "include/linux/a.h:1"
+
+
+def help_with(
+    tree: KernelTree, symbol: str, place: Path, text: str, *, more: str = "", deadline: float = math.inf
+) -> Advice:
+    """The help with an undefined symbol of a module that is made from `text`, and from `more`, which has no object."""
+    (place / "a.c").write_text(text)
+    (place / "more.c").write_text(more)
+    run(["gcc", "-c", "a.c"], cwd=place)
+    opened = ModuleSources(ModuleImage.from_path(place / "a.o"), (f"{place}/a.c", f"{place}/more.c"))
+    modules = {"x": ModpostModule("x.ko", lambda: opened)}
+    others = OtherKernels(tree, place / "none")
+    scene = ModpostScene(tree, modules, (), (), others, quotes_namespaces=False, deadline=deadline)
+    [help], _ = symbol_advice(scene, [DiagnosticTopic("undefined", "x", symbol)])
+    return help
