@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from kbuildpy.advice.advice import MOST_SUBJECTS, Advice, place_text
-from kbuildpy.advice.conditions import setting, symbols_in
+from kbuildpy.advice.conditions import conditions_at, holds, setting, symbols_in
 from kbuildpy.advice.header_search import Declaration, find_declarations, is_searched, search_deadline
 from kbuildpy.advice.kbuild_symbols import switched_off
 from kbuildpy.advice.near_names import NearNames, near_names
@@ -161,13 +162,24 @@ def _defined_here(scene: ModpostScene, name: str) -> str:
                     return f"static in {module.file}{where}: other objects do not see it; remove `static`"
                 return f"defined in {module.file}{where}, but not exported: add EXPORT_SYMBOL_GPL({name})"
         for path in opened.sources:
-            source = read_source(path)
-            definition = source.definition(name) if source else None
-            if source and definition and definition.is_static:
-                # (one that is not used, or is inlined everywhere, has no symbol)
-                where = f"{opened.shown(path)}:{source.line(definition.start)}"
+            line = _static_line(path, name, scene.tree.config)
+            if line:
+                where = f"{opened.shown(path)}:{line}"
                 return f"static in {module.file} at {where}: other objects do not see it; remove `static`"
     return ""
+
+
+def _static_line(path: str, name: str, config: Mapping[str, str]) -> int:
+    """The line in which a source defines `name` as static, where it is sure to be compiled; 0 for none. (One that is
+    not used, or is inlined everywhere, has no symbol.)"""
+    source = read_source(path)
+    for each in source.definitions if source else ():
+        if source and each.name == name and each.is_static:
+            line = source.line(each.start)
+            text = Path(path).read_bytes().decode("latin-1")
+            if all(holds(condition.text, config) for condition in conditions_at(text, line)):
+                return line
+    return 0
 
 
 def _kernels_text(kernels: Sequence[SymbolExport], tree: KernelTree, declared: Sequence[Declaration]) -> str:

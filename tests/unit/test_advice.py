@@ -93,6 +93,28 @@ def test_a_search_that_ran_out_of_time_says_nothing_and_is_made_again(tmp_path: 
     assert found.place == "include/linux/a.h:1"
 
 
+@pytest.mark.parametrize(
+    ("condition", "is_told"),
+    [
+        ("#if 1", True),
+        ("#ifdef CONFIG_ON", True),
+        ("#ifdef NOPE", False),
+        ("#if 0", False),
+        ("#ifdef CONFIG_OFF", False),
+        ("#ifndef CONFIG_ON\n#else", True),
+        ("#ifdef CONFIG_ON\n#else", False),
+    ],
+)
+def test_a_static_function_that_is_not_compiled_is_not_told(condition: str, is_told: bool, tmp_path: Path) -> None:
+    text = f"{condition}\nstatic int g(void) {{ return 1; }}\n#endif\n"
+    compiled = run(["gcc", "-E", "-P", "-DCONFIG_ON", "-x", "c", "-"], input=text.encode()).text
+    assert ("static" in compiled) == is_told
+    tree = tree_with(tmp_path / "tree", {}, "CONFIG_ON=y\n")
+    other = "int g(void);\nint f(void) { return g(); }\n"
+    help = help_with(tree, "g", tmp_path, other, more=text)
+    assert (f"static in x.ko at {tmp_path}/more.c:" in " ".join(help.lines)) == is_told
+
+
 def help_with(
     tree: KernelTree, symbol: str, place: Path, text: str, *, more: str = "", deadline: float = math.inf
 ) -> Advice:
