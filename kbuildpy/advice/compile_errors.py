@@ -114,7 +114,7 @@ def compile_advice(scene: CompileScene, missing: Sequence[MissingName]) -> tuple
         elif each.kind == "header":
             advice = missing_header(each.name, scene.tree, scene.others, scene.directory)
         elif each.kind == "arguments":
-            advice = _signature(each, here[each.name], there)
+            advice = _signature(each, here[each.name], there, scene)
         else:
             advice = _missing(each, here[each.name], there, scene)
         if advice is not None and advice.lines:
@@ -270,12 +270,13 @@ def _signature(
     each: MissingName,
     declared: Sequence[Declaration],
     there: Sequence[tuple[KernelTree, dict[str, list[Declaration]]]],
+    scene: CompileScene,
 ) -> Advice:
     """A function that is called with other arguments than it has."""
-    callable_ = [item for item in declared if item.kind in _KINDS["arguments"]]
+    callable_ = [item for item in _usable(declared, scene.tree) if item.kind in _KINDS["arguments"]]
     if not callable_:
         return Advice("compiler", each.name, (), ())
-    now = callable_[0]
+    now = next((item for item in callable_ if scene.visible.includes(item.file)), callable_[0])
     lines = [f"here it is {declared_as(now)}"]
     kernels = []
     for other, found in there:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.advice.advice import Advice
+from kbuildpy.advice.compile_errors import CompileScene, compile_advice
+from kbuildpy.advice.compiler_messages import missing_names
 from kbuildpy.advice.header_search import find_declarations
 from kbuildpy.advice.kbuild_symbols import switched_off
 from kbuildpy.advice.other_kernels import OtherKernels
@@ -128,3 +131,22 @@ def help_with(
     scene = ModpostScene(tree, modules, (), (), others, quotes_namespaces=False, deadline=deadline)
     [help], _ = symbol_advice(scene, [DiagnosticTopic("undefined", "x", symbol)])
     return help
+
+
+def test_a_signature_is_that_of_the_declaration_that_the_source_sees(tmp_path: Path) -> None:
+    headers = {
+        "include/linux/a.h": "#ifdef CONFIG_OFF\nint f(void);\n#else\nint f(int a, int b);\n#endif\nint g(void);\n",
+        "include/linux/b.h": "int g(int a, int b, int c);\n",
+    }
+    tree = tree_with(tmp_path, headers)
+    for name, header, line in (("f", "a", 4), ("g", "b", 1)):
+        (tmp_path / "x.c").write_text(f"#include <linux/{header}.h>\nint x(void) {{ return {name}(1); }}\n")
+        words = ["gcc", f"-I{tmp_path}/include", "x.c"]
+        environ = {**os.environ, "LC_ALL": "C"}
+        said = run([*words, "-fsyntax-only"], cwd=tmp_path, check=False, env=environ).error_text
+        seen = run([*words, "-E", "-dD"], cwd=tmp_path).text
+        assert f"include/linux/{header}.h:{line}:5: note: declared here" in said
+        others = OtherKernels(tree, tmp_path / "none")
+        scene = CompileScene(tree, "x.o", lambda seen=seen: seen, others, tmp_path)  # type: ignore[misc]
+        [help], _ = compile_advice(scene, missing_names(said))
+        assert help.lines[0].startswith(f"here it is include/linux/{header}.h:{line}: ")
