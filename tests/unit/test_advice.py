@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import math
 import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +26,8 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.diagnostics import DiagnosticTopic
 from kbuildpy.run import run
+from kbuildpy.scons.hear_objtool import hear_objtool
+from kbuildpy.scons.tell_advice import tell_advice
 from tests.support.fake_trees import fake_tree
 
 DEFINED = {
@@ -150,3 +156,50 @@ def test_a_signature_is_that_of_the_declaration_that_the_source_sees(tmp_path: P
         scene = CompileScene(tree, "x.o", lambda seen=seen: seen, others, tmp_path)  # type: ignore[misc]
         [help], _ = compile_advice(scene, missing_names(said))
         assert help.lines[0].startswith(f"here it is include/linux/{header}.h:{line}: ")
+
+
+class HeardGroup:
+    """As much of a group as help needs."""
+
+    def __init__(self) -> None:
+        self.advice: list[Advice] = []
+        self.lock = threading.Lock()
+        self.whose = ""
+
+
+SAID = "a.o: warning: objtool: f+0x6: return with DF set\n"
+
+
+def hear(group: HeardGroup, monkeypatch: pytest.MonkeyPatch, open_object: Callable[[], None]) -> None:
+    layout = SimpleNamespace(relative=str, actual=str)
+    monkeypatch.setattr("kbuildpy.scons.module_sources.module_sources", lambda *_: open_object())
+    hear_objtool(group, "a.o", layout)(SAID)  # type: ignore[arg-type]
+
+
+def test_an_object_that_is_gone_is_no_error_of_objtool_and_no_other_thread_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group, locked = HeardGroup(), []
+
+    def open_object() -> None:
+        locked.append(group.lock.locked())
+        raise FileNotFoundError("a.o")
+
+    hear(group, monkeypatch, open_object)
+    assert locked == [False]
+    assert "help: f: C code expects the direction flag clear" in capsys.readouterr().err
+
+
+def test_with_enough_help_no_object_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    group, opened = HeardGroup(), []
+    group.advice = [Advice("objtool", f"f{number}", (), ()) for number in range(60)]
+    hear(group, monkeypatch, lambda: opened.append("a.o"))
+    assert opened == []
+
+
+def test_counts_nothing_more_below_help_that_was_told_before(capsys: pytest.CaptureFixture[str]) -> None:
+    group, found = HeardGroup(), [Advice("objtool", "f", ("a.o",), ("a fact",))]
+    for file, expected in (("a.o", "kbuildpy: help: f: a fact\nkbuildpy: help: and 5 more\n"), ("b.o", "")):
+        tell_advice(group, [replace(each, files=(file,)) for each in found], 5)  # type: ignore[arg-type]
+        assert capsys.readouterr().err == expected
+    assert group.advice[0].files == ("a.o", "b.o")
