@@ -70,7 +70,10 @@ def holds(text: str, config: Mapping[str, str]) -> bool | None:
     """Whether a condition holds for a module; None where more than the configuration decides."""
     words = [match[1] or match[2] or match[3] for match in _TOKEN.finditer(text) if match[0].strip()]
     reader = _Reader(words, config)
-    value = reader.either()
+    try:
+        value = reader.either()
+    except RecursionError:  # (a thousand brackets)
+        return None
     return value if reader.at == len(words) else None
 
 

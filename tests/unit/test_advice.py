@@ -16,6 +16,7 @@ import pytest
 from kbuildpy.advice.advice import Advice
 from kbuildpy.advice.compile_errors import CompileScene, compile_advice
 from kbuildpy.advice.compiler_messages import missing_names
+from kbuildpy.advice.conditions import holds
 from kbuildpy.advice.header_search import find_declarations
 from kbuildpy.advice.kbuild_symbols import switched_off
 from kbuildpy.advice.other_kernels import OtherKernels
@@ -156,6 +157,16 @@ def test_a_signature_is_that_of_the_declaration_that_the_source_sees(tmp_path: P
         scene = CompileScene(tree, "x.o", lambda seen=seen: seen, others, tmp_path)  # type: ignore[misc]
         [help], _ = compile_advice(scene, missing_names(said))
         assert help.lines[0].startswith(f"here it is include/linux/{header}.h:{line}: ")
+
+
+def test_a_symbol_that_is_defined_is_not_said_to_be_nowhere(tmp_path: Path) -> None:
+    help = help_with(tree_with(tmp_path / "tree", {}), "f", tmp_path, "int f(void) { return 0; }\n")
+    assert help.lines == (f"defined in x.ko at {tmp_path}/a.c:1, but not exported: add EXPORT_SYMBOL_GPL(f)",)
+
+
+@pytest.mark.parametrize("text", ["(" * 100_000, "!" * 100_000 + "defined(CONFIG_X)"])
+def test_a_condition_of_very_many_brackets_is_left_open(text: str) -> None:
+    assert holds(text, {}) is None
 
 
 class HeardGroup:
