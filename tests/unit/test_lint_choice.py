@@ -132,6 +132,11 @@ WARNED = "echo 'a.c:1:1: warning: x' >&2; "
         ("sparse", "echo out of memory >&2; exit 3", "failed with status 3\nout of memory"),
         ("sparse", "kill -9 $$", "was ended by signal 9"),
         ("sparse", f"{WARNED}exit 1", "failed with status 1\na.c:1:1: warning: x"),
+        (
+            "sparse",
+            "echo 'a.c:1:1: internal compiler error: x' >&2; exit 1",
+            "failed with status 1\na.c:1:1: internal compiler error: x",
+        ),
         ("smatch", "echo 'a.c:1 f() parse error: x'; exit 1", ""),
         ("smatch", "echo 'a.c:1 f() warn: x'; exit 1", "failed with status 1\na.c:1 f() warn: x"),
         ("smatch --fatal-checks", "echo 'a.c:1 f() warn: x'; exit 1", ""),
