@@ -270,7 +270,10 @@ def test_coccinelle_gets_a_scripts_options_and_leaves_out_what_cannot_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spatch = program(tmp_path / "spatch", "echo 'spatch version 1.1.1 compiled with OCaml version 4.13.1'")
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    # (what this process finds is not what counts)
+    program(tmp_path / "ocamlopt", "exit 0")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    environ = {"PATH": f"{tmp_path}/coccinelle"}
     place = tmp_path / "coccinelle/free"
     place.mkdir(parents=True)
     texts = {
@@ -284,15 +287,14 @@ def test_coccinelle_gets_a_scripts_options_and_leaves_out_what_cannot_run(
         (place / f"{name}.cocci").write_text(text)
     tools = LintTools((str(spatch),), "", place.parent)
     checker = CHECKERS["coccinelle"]
-    about = [subject(tmp_path) for _ in range(9)]
-    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    about = [subject(tmp_path, env=environ) for _ in range(9)]
     runs = list(checker.runs(about, tools))
     # Two runs of each, as there are nine sources.
     assert [run.rule for run in runs] == ["free/a", "free/a", "free/b", "free/b"]
     words = list(runs[0].argv)
     assert words[7:13] == ["--no-includes", "--include-headers", "-I", "/k/include", "--include", "/k/kconfig.h"]
     assert words[13:] == [f"{tmp_path}/a.c"] * 8
-    assert checker.left_out(tools, {"PATH": "/usr/bin:/bin"}) == [
+    assert checker.left_out(tools, environ) == [
         "free/c.cocci needs coccinelle 1.10",
         "free/d.cocci needs an OCaml compiler",
     ]
