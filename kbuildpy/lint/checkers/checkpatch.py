@@ -17,7 +17,7 @@ from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker
 from kbuildpy.lint.subjects import LintSubject
 
 _OPTIONS = ("--no-tree", "--terse", "--showfile", "--show-types", "--no-summary", "--color=never", "--file")
-_LINE = re.compile(r"([^:\n]+):(\d+): (ERROR|WARNING|CHECK):([A-Z0-9_]+): (.*)", re.MULTILINE)
+_LINE = re.compile(r"([^:\n]+):(\d+): (ERROR|WARNING|CHECK):([A-Z0-9_]+): (.*)")
 _LEVELS = {"ERROR": "error", "WARNING": "warning", "CHECK": "note"}
 
 

@@ -14,7 +14,7 @@ from kbuildpy.lint.finding import Finding, full_path
 from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker, no_check_command, of_c
 from kbuildpy.lint.subjects import LintSubject
 
-_LINE = re.compile(r"([^:\n]+):(\d+) (\S+\(\)) (parse error|error|warn|warning|info): (.*)", re.MULTILINE)
+_LINE = re.compile(r"([^:\n]+):(\d+) (\S+\(\)) (parse error|error|warn|warning|info): (.*)")
 _LEVELS = {"error": "error", "parse error": "error", "info": "note"}
 
 
