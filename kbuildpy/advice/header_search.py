@@ -144,11 +144,10 @@ def header_roots(tree: KernelTree) -> list[Path]:
 
 def declarations_in(header: HeaderText, name: str) -> list[Declaration]:
     """The declarations of `name` in a header."""
-    word = re.escape(name)
     if not _is_likely(header.contents, name.encode()):
         return []
     text, plain = header.text, header.plain
-    found = [*_macros(text, word), *_types(plain, word), *_others(plain, word)]
+    found = [*_macros(text, name), *_types(plain, name), *_others(plain, name)]
     made = []
     for at, kind, said, body in sorted(found):
         line = text.count("\n", 0, at) + 1
@@ -173,25 +172,27 @@ def _is_likely(contents: bytes, word: bytes) -> bool:
 _Found = tuple[int, str, str, str]
 
 
-def _macros(text: str, word: str) -> Iterator[_Found]:
+def _macros(text: str, name: str) -> Iterator[_Found]:
+    word = re.escape(name)
     pattern = rf"^[ \t]*#[ \t]*define[ \t]+{word}\b(?P<parameters>\([^)\n]*\))?(?P<body>(?:[^\n\\]|\\.)*)"
     for match in re.finditer(pattern, text, re.MULTILINE | re.DOTALL):
         body = re.sub(r"/\*.*?\*/|//.*|\\\n", " ", match["body"], flags=re.DOTALL)
-        yield match.start(), "macro", f"#define {_unescaped(word)}{match['parameters'] or ''} {body}", body
+        yield match.start(), "macro", f"#define {name}{match['parameters'] or ''} {body}", body
 
 
-def _types(plain: str, word: str) -> Iterator[_Found]:
+def _types(plain: str, name: str) -> Iterator[_Found]:
+    word = re.escape(name)
     for match in re.finditer(rf"^(?:typedef\s+)?({_TAG})\s+{word}\b[^;{{}}()=]*\{{", plain, re.MULTILINE):
-        yield match.start(), "type", f"{match[1]} {_unescaped(word)}", ""
+        yield match.start(), "type", f"{match[1]} {name}", ""
     for match in re.finditer(rf"^typedef\b[^;{{}}]*\b{word}\s*(?:\)\s*\([^;]*)?;", plain, re.MULTILINE):
         yield match.start(), "type", match[0], ""
     for match in re.finditer(rf"^\}}\s*{word}\s*;", plain, re.MULTILINE):
-        yield match.start(), "type", f"typedef {_unescaped(word)}", ""
+        yield match.start(), "type", f"typedef {name}", ""
 
 
-def _others(plain: str, word: str) -> Iterator[_Found]:
+def _others(plain: str, name: str) -> Iterator[_Found]:
     """Functions, variables and enumerators, by what stands around a word that is not in a body."""
-    for match in re.finditer(rf"\b{word}\b", plain):
+    for match in re.finditer(rf"\b{re.escape(name)}\b", plain):
         before = plain.rfind("\n", 0, match.start()) + 1
         head = _statement_head(plain, match.start())
         if _STATEMENT.match(head) or re.match(r"\s*(?:typedef\b|#)", head) or re.search(rf"\b{_TAG}\s*$", head):
@@ -200,7 +201,7 @@ def _others(plain: str, word: str) -> Iterator[_Found]:
         if re.match(r"\s*\(", rest):
             stop = _closing(rest)
             if stop and re.search(r"[\w*]\s*$", head) and "=" not in head and "(" not in _without_attributes(head):
-                said = f"{head.strip()} {_unescaped(word)}{rest[:stop]}".replace("* ", "*")
+                said = f"{head.strip()} {name}{rest[:stop]}".replace("* ", "*")
                 is_body = re.match(r"\s*(?:__\w+(?:\([^)]*\))?\s*)*\{", rest[stop:])
                 if is_body:
                     start = match.end() + stop + is_body.end()
@@ -208,13 +209,13 @@ def _others(plain: str, word: str) -> Iterator[_Found]:
                 else:
                     yield match.start(), "function", said, ""
         elif re.match(r"\s*(?:\[[^\]]*\]\s*)?;", rest) and re.match(r"\s*extern\b", head):
-            yield match.start(), "name", f"{head.strip()} {_unescaped(word)}", ""
+            yield match.start(), "name", f"{head.strip()} {name}", ""
         elif (
             re.match(r"\s*(?:=[^,;{}]*)?(?:,|\})", rest)
             and not plain[before : match.start()].strip()
             and re.search(r"\benum\b[^;{}()]*\{[^{}]*$", plain[max(0, match.start() - 20000) : match.start()])
         ):
-            yield match.start(), "name", _unescaped(word), ""
+            yield match.start(), "name", name, ""
 
 
 def _statement_head(plain: str, at: int) -> str:
@@ -244,10 +245,6 @@ def _end_of_body(text: str, at: int) -> int:
         if not depth:
             return at + match.start()
     return at + 4000
-
-
-def _unescaped(word: str) -> str:
-    return word.replace("\\", "")
 
 
 def _headers(tree: KernelTree) -> Iterator[str]:
