@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kbuildpy.advice.advice import MOST_SUBJECTS, Advice
 from kbuildpy.advice.compiler_messages import MissingName
-from kbuildpy.advice.conditions import setting, symbols_in
+from kbuildpy.advice.conditions import only_where, symbols_in
 from kbuildpy.advice.header_search import Declaration, find_declarations, search_deadline
 from kbuildpy.advice.missing_headers import missing_header
 from kbuildpy.advice.near_names import NearNames, near_names
@@ -183,8 +183,7 @@ def _missing(
         condition = item.excluded_by(tree.config)
         symbols = symbols_in(condition) if condition else []
         if condition and symbols:
-            values = ", ".join(setting(symbol, tree.config) for symbol in symbols)
-            lines.append(f"{item.place} declares it only where {condition.text} holds: {values}")
+            lines.append(f"{item.place} declares it {only_where(condition, tree.config)}")
             configs += [symbol for symbol in symbols if symbol not in configs]
     kernels = []
     latest: Declaration | None = None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kbuildpy.advice.advice import Advice
 from kbuildpy.advice.compiler_messages import MissingName
-from kbuildpy.advice.conditions import HeaderCondition, conditions_at, setting, symbols_in, unmet
+from kbuildpy.advice.conditions import HeaderCondition, conditions_at, only_where, symbols_in, unmet
 from kbuildpy.advice.header_search import HeaderText, find_declarations
 from kbuildpy.advice.near_names import NearNames
 from kbuildpy.advice.other_kernels import OtherKernels
@@ -45,11 +45,10 @@ def member_facts(
     else:
         excluded = _excluded(_written(tree, tag, deadline), name, tree)
         if excluded is not None:
-            symbols = symbols_in(excluded.conditions[-1])
-            values = ", ".join(setting(symbol, tree.config) for symbol in symbols)
+            [condition] = excluded.conditions
             place = f"{excluded.member.file}:{excluded.member.line}"
-            lines.append(f"{place} has it only where {excluded.conditions[-1].text} holds: {values}")
-            configs += symbols
+            lines.append(f"{place} has it {only_where(condition, tree.config)}")
+            configs += symbols_in(condition)
     kernels: list[str] = []
     for other in reversed(others.trees):
         there = _written(other, tag, deadline)

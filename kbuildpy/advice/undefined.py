@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kbuildpy.advice.advice import MOST_SUBJECTS, Advice, place_text
-from kbuildpy.advice.conditions import conditions_at, holds, setting, symbols_in
+from kbuildpy.advice.conditions import conditions_at, holds, only_where, symbols_in
 from kbuildpy.advice.header_search import Declaration, find_declarations, is_searched, search_deadline
 from kbuildpy.advice.kbuild_symbols import switched_off
 from kbuildpy.advice.near_names import NearNames, near_names
@@ -107,8 +107,7 @@ def _undefined(
         condition = item.excluded_by(scene.tree.config)
         symbols = symbols_in(condition) if condition else []
         if condition and symbols:
-            values = ", ".join(setting(symbol, scene.tree.config) for symbol in symbols)
-            lines.append(f"{item.place} declares it only where {condition.text} holds: {values}")
+            lines.append(f"{item.place} declares it {only_where(condition, scene.tree.config)}")
             configs += [symbol for symbol in symbols if symbol not in configs]
     inline = [item for item in declared if item.kind in ("inline", "macro") and not item.excluded_by(scene.tree.config)]
     if inline:
