@@ -16,8 +16,8 @@ from pathlib import Path
 
 from kbuildpy.advice.advice import MOST_SUBJECTS, Advice
 from kbuildpy.advice.compiler_messages import MissingName
-from kbuildpy.advice.conditions import setting, symbols_in
-from kbuildpy.advice.header_search import Declaration, find_declarations
+from kbuildpy.advice.conditions import only_where, symbols_in
+from kbuildpy.advice.header_search import Declaration, find_declarations, search_deadline
 from kbuildpy.advice.missing_headers import missing_header
 from kbuildpy.advice.near_names import NearNames, near_names
 from kbuildpy.advice.other_kernels import OtherKernels
@@ -47,6 +47,8 @@ class CompileScene:
     others: OtherKernels
     directory: Path
     """The module directory."""
+    deadline: float = field(default_factory=search_deadline)
+    """Until when headers are read."""
     _near: dict[MissingName, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -100,23 +102,28 @@ def compile_advice(scene: CompileScene, missing: Sequence[MissingName]) -> tuple
     named = [each.name for each in shown if each.kind in ("function", "name", "type", "arguments")]
     tags = {each: _tag(each, scene) for each in shown if each.kind in ("member", "callback")}
     # (the headers of a tree are read once for all names)
-    here = find_declarations(scene.tree, [*named, *filter(None, tags.values())])
+    here = find_declarations(scene.tree, [*named, *filter(None, tags.values())], deadline=scene.deadline)
     unknown = [name for name in named if not _usable(here[name], scene.tree) or _shows_change(shown, name)]
     there = _in_others(scene, unknown, [*filter(None, tags.values())])
-    find_declarations(scene.tree, [name for each in shown if each.name in unknown for name in scene.candidates(each)])
+    candidates = [name for each in shown if each.name in unknown for name in scene.candidates(each)]
+    find_declarations(scene.tree, candidates, deadline=scene.deadline)
     found = []
     for each in shown:
         if each.kind in ("member", "callback"):
-            advice = member_facts(each, tags[each], scene.visible, scene.tree, scene.others) if tags[each] else None
+            advice = _member(each, tags[each], scene) if tags[each] else None
         elif each.kind == "header":
             advice = missing_header(each.name, scene.tree, scene.others, scene.directory)
         elif each.kind == "arguments":
-            advice = _signature(each, here[each.name], there)
+            advice = _signature(each, here[each.name], there, scene)
         else:
             advice = _missing(each, here[each.name], there, scene)
         if advice is not None and advice.lines:
             found.append(_placed(advice, each, scene))
     return found, len(missing) - len(shown)
+
+
+def _member(each: MissingName, tag: str, scene: CompileScene) -> Advice | None:
+    return member_facts(each, tag, scene.visible, scene.tree, scene.others, deadline=scene.deadline)
 
 
 def _tag(each: MissingName, scene: CompileScene) -> str:
@@ -130,10 +137,10 @@ def _with_type(each: MissingName, scene: CompileScene) -> MissingName:
     return replace(each, kind="type", name=tag) if tag else each
 
 
-def declared_as(declaration: Declaration, *, where: str = "") -> str:
+def declared_as(declaration: Declaration) -> str:
     """A declaration with its place."""
     text = declaration.text if len(declaration.text) <= _LONGEST else f"{declaration.text[:_LONGEST]}..."
-    return f"{where}{declaration.place}: {text}"
+    return f"{declaration.place}: {text}"
 
 
 def _shows_change(shown: Iterable[MissingName], name: str) -> bool:
@@ -150,7 +157,8 @@ def _in_others(
     """What the other kernels declare, the newest first."""
     if not names and not tags:
         return []
-    return [(tree, find_declarations(tree, [*names, *tags])) for tree in reversed(scene.others.trees)]
+    wanted = [*names, *tags]
+    return [(tree, find_declarations(tree, wanted, deadline=scene.deadline)) for tree in reversed(scene.others.trees)]
 
 
 def _missing(
@@ -175,8 +183,7 @@ def _missing(
         condition = item.excluded_by(tree.config)
         symbols = symbols_in(condition) if condition else []
         if condition and symbols:
-            values = ", ".join(setting(symbol, tree.config) for symbol in symbols)
-            lines.append(f"{item.place} declares it only where {condition.text} holds: {values}")
+            lines.append(f"{item.place} declares it {only_where(condition, tree.config)}")
             configs += [symbol for symbol in symbols if symbol not in configs]
     kernels = []
     latest: Declaration | None = None
@@ -189,7 +196,7 @@ def _missing(
         if len(kernels) > 1:
             continue
         lines.append(f"{other.release} has it: {declared_as(old)}")
-        similar += _successors(old, tree, lines)
+        similar += _successors(old, scene, lines)
     if not lines or (kernels and not similar):
         similar += _near(each, scene, lines, similar, latest)
     return Advice("compiler", each.name, (), tuple(lines), (), tuple(similar), tuple(reversed(kernels)), tuple(configs))
@@ -202,11 +209,12 @@ def _is_kind(item: Declaration, each: MissingName) -> bool:
     return item.kind in kinds if kinds else item.kind != "type"
 
 
-def _successors(old: Declaration, tree: KernelTree, lines: list[str]) -> Iterator[str]:
-    """Functions of `tree` that do what `old` does in another kernel: it only calls one of them, or their text is that
-    of `old` but for the name."""
+def _successors(old: Declaration, scene: CompileScene, lines: list[str]) -> Iterator[str]:
+    """Functions that do what `old` does in another kernel: it only calls one of them, or their text is that of `old`
+    but for the name."""
+    tree = scene.tree
     called = wrapped_call(old)
-    wrapped = _usable(find_declarations(tree, [called])[called], tree) if called else []
+    wrapped = _usable(find_declarations(tree, [called], deadline=scene.deadline)[called], tree) if called else []
     twin = next(iter(twins_of(old, tree)), None)
     if twin is not None:
         lines.append(f"here {twin.name} is the same: {declared_as(twin)}")
@@ -223,7 +231,7 @@ def _near(
     number of arguments is not meant."""
     visible = scene.visible
     near = scene.candidates(each)
-    places = find_declarations(scene.tree, near)
+    places = find_declarations(scene.tree, near, deadline=scene.deadline)
     found: list[str] = []
     for name in near:
         item = next((item for item in _usable(places[name], scene.tree) if _is_kind(item, each)), None)
@@ -261,12 +269,13 @@ def _signature(
     each: MissingName,
     declared: Sequence[Declaration],
     there: Sequence[tuple[KernelTree, dict[str, list[Declaration]]]],
+    scene: CompileScene,
 ) -> Advice:
     """A function that is called with other arguments than it has."""
-    callable_ = [item for item in declared if item.kind in _KINDS["arguments"]]
+    callable_ = [item for item in _usable(declared, scene.tree) if item.kind in _KINDS["arguments"]]
     if not callable_:
         return Advice("compiler", each.name, (), ())
-    now = callable_[0]
+    now = next((item for item in callable_ if scene.visible.includes(item.file)), callable_[0])
     lines = [f"here it is {declared_as(now)}"]
     kernels = []
     for other, found in there:

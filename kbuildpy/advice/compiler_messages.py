@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_MESSAGE = re.compile(
-    r"^(?P<file>[^:\n]+):(?P<line>\d+):(?:\d+:)? (?P<kind>(?:fatal )?error|warning|note): (?P<text>.*)$"
-)
+from kbuildpy.compiler_line import compiler_line
+
 _TAG = r"(?:struct|union) (\w+)"
 _DECLARED_HERE = re.compile(r"'(\w+)' (?:has been explicitly marked \w+ here|declared here)|macro '(\w+)' defined here")
-_NEAR = re.compile(r"near initialization for '((\w+)[^']*\.(\w+))'")
+_NEAR = re.compile(r"near initialization for '(\w+)(?:\[\d+\])*(?:\.<anonymous>)*\.(\w+)'")
+"""A member of the variable itself, or of an unnamed struct or union in it."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,15 @@ def missing_names(text: str) -> list[MissingName]:
 def _errors(text: str) -> Iterator[_Error]:
     latest: _Error | None = None
     for line in text.splitlines():
-        match = _MESSAGE.match(line)
-        if match is None:
+        said = compiler_line(line)
+        if said is None or said.line is None:
             continue
-        if match["kind"] == "note" or match["kind"] == "warning":
-            if latest is not None and match["kind"] == "note":
-                latest.notes.append(match["text"])
-            continue
-        if latest is not None:
-            yield latest
-        latest = _Error(match["file"], int(match["line"]), match["text"], [])
+        if said.kind == "note" and latest is not None:
+            latest.notes.append(said.text)
+        elif said.is_error:
+            if latest is not None:
+                yield latest
+            latest = _Error(said.file, said.line, said.text, [])
     if latest is not None:
         yield latest
 
@@ -119,5 +118,5 @@ def _recognise(error: _Error) -> MissingName | None:
         for note in error.notes:
             match = _NEAR.search(note)
             if match:
-                return MissingName("callback", match[3], file, line, match[2])
+                return MissingName("callback", match[2], file, line, match[1])
     return None

@@ -66,11 +66,20 @@ def setting(symbol: str, config: Mapping[str, str]) -> str:
     return f"{symbol} is not set" if value is None else f"{symbol}={value}"
 
 
+def only_where(condition: HeaderCondition, config: Mapping[str, str]) -> str:
+    """What a condition asks of the configuration, and what `config` has of it."""
+    values = ", ".join(setting(symbol, config) for symbol in symbols_in(condition))
+    return f"only where {condition.text} holds: {values}"
+
+
 def holds(text: str, config: Mapping[str, str]) -> bool | None:
     """Whether a condition holds for a module; None where more than the configuration decides."""
     words = [match[1] or match[2] or match[3] for match in _TOKEN.finditer(text) if match[0].strip()]
     reader = _Reader(words, config)
-    value = reader.either()
+    try:
+        value = reader.either()
+    except RecursionError:  # (a thousand brackets)
+        return None
     return value if reader.at == len(words) else None
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Looks for names in the headers of a kernel tree, for many names at a time.
 
-A tree has 6,600 headers of 44 MB. They are read once for all names of a message, and not longer than `_PATIENCE`: help
-that comes late is no help. What was not found by then is not told.
+A tree has 6,600 headers of 44 MB. They are read once for all names of a message, and those of all trees not longer than
+`_PATIENCE`: help that comes late is no help. What was not found by then is not told, and looked for again next time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.tree import KernelTree
 
 _PATIENCE = 3.0
-"""Seconds."""
+"""Seconds that headers are read for one message."""
 _MOST = 8
 """Places of one name."""
 _LEFT_OUT = frozenset({"dt-bindings", "config"})
@@ -83,32 +83,41 @@ class HeaderText:
         return blank(self.contents).decode("latin-1")
 
 
-def find_declarations(
-    tree: KernelTree, names: Collection[str], *, patience: float = _PATIENCE
-) -> dict[str, list[Declaration]]:
+def search_deadline() -> float:
+    """When (`time.monotonic()`) the search for a message that is explained from now on ends."""
+    return time.monotonic() + _PATIENCE
+
+
+def find_declarations(tree: KernelTree, names: Collection[str], *, deadline: float) -> dict[str, list[Declaration]]:
     """Where the tree's headers declare each of `names` (functions, macros, types, variables, enumerators), those of
-    include/linux first."""
+    include/linux first, as far as that is known at the `deadline`."""
     known = _known(tree)
-    new = [name for name in names if name not in known]
-    if new:
-        known.update(_search(tree, new, patience))
-    return {name: known[name] for name in names}
+    found: dict[str, list[Declaration]] = {name: [] for name in names if name not in known}
+    if found and _search(tree, found, deadline):
+        known.update(found)
+    return {name: known[name] if name in known else found[name] for name in names}
+
+
+def is_searched(tree: KernelTree, name: str) -> bool:
+    """Whether `find_declarations` has read all that the tree's headers say of `name`."""
+    return name in _known(tree)
 
 
 @lru_cache(maxsize=8)
 def _known(tree: KernelTree) -> dict[str, list[Declaration]]:
-    """The names that were looked for in this process: what one object does not find, the next one does not find
-    either."""
+    """The names that were looked for to the end in this process: what one object does not find, the next one does not
+    find either."""
     return {}
 
 
-def _search(tree: KernelTree, names: Collection[str], patience: float) -> dict[str, list[Declaration]]:
-    found: dict[str, list[Declaration]] = {name: [] for name in names}
-    wanted = {name: name.encode() for name in names}
-    deadline = time.monotonic() + patience
+def _search(tree: KernelTree, found: dict[str, list[Declaration]], deadline: float) -> bool:
+    """Add to the lists of `found`; whether that was done before the deadline."""
+    wanted = {name: name.encode() for name in found}
     for path in _headers(tree):
-        if not wanted or time.monotonic() > deadline:
+        if not wanted:
             break
+        if time.monotonic() > deadline:
+            return False
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - hot: a tree has 6,600
                 contents = file.read()
@@ -122,7 +131,7 @@ def _search(tree: KernelTree, names: Collection[str], patience: float) -> dict[s
             found[name] += declarations_in(header, name)
             if len(found[name]) >= _MOST:
                 del wanted[name]
-    return found
+    return True
 
 
 def header_roots(tree: KernelTree) -> list[Path]:
@@ -135,11 +144,10 @@ def header_roots(tree: KernelTree) -> list[Path]:
 
 def declarations_in(header: HeaderText, name: str) -> list[Declaration]:
     """The declarations of `name` in a header."""
-    word = re.escape(name)
     if not _is_likely(header.contents, name.encode()):
         return []
     text, plain = header.text, header.plain
-    found = [*_macros(text, word), *_types(plain, word), *_others(plain, word)]
+    found = [*_macros(text, name), *_types(plain, name), *_others(plain, name)]
     made = []
     for at, kind, said, body in sorted(found):
         line = text.count("\n", 0, at) + 1
@@ -164,25 +172,27 @@ def _is_likely(contents: bytes, word: bytes) -> bool:
 _Found = tuple[int, str, str, str]
 
 
-def _macros(text: str, word: str) -> Iterator[_Found]:
+def _macros(text: str, name: str) -> Iterator[_Found]:
+    word = re.escape(name)
     pattern = rf"^[ \t]*#[ \t]*define[ \t]+{word}\b(?P<parameters>\([^)\n]*\))?(?P<body>(?:[^\n\\]|\\.)*)"
     for match in re.finditer(pattern, text, re.MULTILINE | re.DOTALL):
         body = re.sub(r"/\*.*?\*/|//.*|\\\n", " ", match["body"], flags=re.DOTALL)
-        yield match.start(), "macro", f"#define {_unescaped(word)}{match['parameters'] or ''} {body}", body
+        yield match.start(), "macro", f"#define {name}{match['parameters'] or ''} {body}", body
 
 
-def _types(plain: str, word: str) -> Iterator[_Found]:
+def _types(plain: str, name: str) -> Iterator[_Found]:
+    word = re.escape(name)
     for match in re.finditer(rf"^(?:typedef\s+)?({_TAG})\s+{word}\b[^;{{}}()=]*\{{", plain, re.MULTILINE):
-        yield match.start(), "type", f"{match[1]} {_unescaped(word)}", ""
+        yield match.start(), "type", f"{match[1]} {name}", ""
     for match in re.finditer(rf"^typedef\b[^;{{}}]*\b{word}\s*(?:\)\s*\([^;]*)?;", plain, re.MULTILINE):
         yield match.start(), "type", match[0], ""
     for match in re.finditer(rf"^\}}\s*{word}\s*;", plain, re.MULTILINE):
-        yield match.start(), "type", f"typedef {_unescaped(word)}", ""
+        yield match.start(), "type", f"typedef {name}", ""
 
 
-def _others(plain: str, word: str) -> Iterator[_Found]:
+def _others(plain: str, name: str) -> Iterator[_Found]:
     """Functions, variables and enumerators, by what stands around a word that is not in a body."""
-    for match in re.finditer(rf"\b{word}\b", plain):
+    for match in re.finditer(rf"\b{re.escape(name)}\b", plain):
         before = plain.rfind("\n", 0, match.start()) + 1
         head = _statement_head(plain, match.start())
         if _STATEMENT.match(head) or re.match(r"\s*(?:typedef\b|#)", head) or re.search(rf"\b{_TAG}\s*$", head):
@@ -191,7 +201,7 @@ def _others(plain: str, word: str) -> Iterator[_Found]:
         if re.match(r"\s*\(", rest):
             stop = _closing(rest)
             if stop and re.search(r"[\w*]\s*$", head) and "=" not in head and "(" not in _without_attributes(head):
-                said = f"{head.strip()} {_unescaped(word)}{rest[:stop]}".replace("* ", "*")
+                said = f"{head.strip()} {name}{rest[:stop]}".replace("* ", "*")
                 is_body = re.match(r"\s*(?:__\w+(?:\([^)]*\))?\s*)*\{", rest[stop:])
                 if is_body:
                     start = match.end() + stop + is_body.end()
@@ -199,13 +209,13 @@ def _others(plain: str, word: str) -> Iterator[_Found]:
                 else:
                     yield match.start(), "function", said, ""
         elif re.match(r"\s*(?:\[[^\]]*\]\s*)?;", rest) and re.match(r"\s*extern\b", head):
-            yield match.start(), "name", f"{head.strip()} {_unescaped(word)}", ""
+            yield match.start(), "name", f"{head.strip()} {name}", ""
         elif (
             re.match(r"\s*(?:=[^,;{}]*)?(?:,|\})", rest)
             and not plain[before : match.start()].strip()
             and re.search(r"\benum\b[^;{}()]*\{[^{}]*$", plain[max(0, match.start() - 20000) : match.start()])
         ):
-            yield match.start(), "name", _unescaped(word), ""
+            yield match.start(), "name", name, ""
 
 
 def _statement_head(plain: str, at: int) -> str:
@@ -235,10 +245,6 @@ def _end_of_body(text: str, at: int) -> int:
         if not depth:
             return at + match.start()
     return at + 4000
-
-
-def _unescaped(word: str) -> str:
-    return word.replace("\\", "")
 
 
 def _headers(tree: KernelTree) -> Iterator[str]:

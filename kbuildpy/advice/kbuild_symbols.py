@@ -69,7 +69,7 @@ def _in_makefile(tree: KernelTree, folder: Path, word: str, depth: int = 0) -> I
             if not re.search(rf"(?<!\S){word}(?!\S)", words):
                 continue
             if config and config not in tree.config:
-                line = text.count("\n", 0, text.find(match[0].split("=")[0])) + 1
+                line = text.count("\n", 0, match.start()) + 1
                 where = f"{path.relative_to(tree.source)}:{line}"
                 found = re.search(rf"(?<!\S){word}(?!\S)", words)
                 said = f"{into}-$({config}) has {found[0] if found else word}"

@@ -70,7 +70,7 @@ def _target_name(opened: ModuleSources, reference: SectionReference) -> str:
 
 def _consequence(source: str, target: str, name: str) -> str:
     """What happens when the reference is followed (kernel/module/main.c: do_free_init, free_module)."""
-    if "init" in target and target.startswith((".init", ".meminit", ".head")):
+    if target.startswith((".init", ".meminit")):
         if "data" in target:
             gone = f"the memory of {name} is freed when init returns: what is read from there then is anything"
         else:

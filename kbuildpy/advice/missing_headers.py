@@ -22,13 +22,16 @@ def missing_header(name: str, tree: KernelTree, others: OtherKernels, directory:
     lines: list[str] = []
     base = PurePosixPath(name).name
     own = list(_own_headers(directory, base))
-    for path in own[:1]:
-        folder = os.path.relpath(path.parent, directory)
-        lines.append(f"{path} is in the module directory: ccflags-y += -I$(src)/{folder} in the Kbuild file finds it")
+    for path in sorted(own, key=lambda path: not _is_named(path, name))[:1]:
+        included = name if _is_named(path, name) else base
+        folder = os.path.relpath(str(path).removesuffix(included), directory)
+        option = f"ccflags-y += -I$(src)/{folder}".removesuffix("/.")
+        renamed = "" if included == name else f" as {included}"
+        lines.append(f"{path} is in the module directory: {option} in the Kbuild file finds it{renamed}")
     here = _included_names(tree)
     same = sorted((path for path in here if PurePosixPath(path).name == base), key=lambda path: _order(path, name))
     lines += [f"#include <{path}> is here" for path in same[:_SHOWN]]
-    kernels = [other.release for other in others.trees if name in _included_names(other)]
+    kernels = [other.release for other in others.trees if any((root / name).is_file() for root in _roots(other))]
     if kernels:
         lines.append(f"{', '.join(kernels)} has it" if len(kernels) == 1 else f"{', '.join(kernels)} have it")
     similar = tuple(same[:_SHOWN])
@@ -40,13 +43,21 @@ def missing_header(name: str, tree: KernelTree, others: OtherKernels, directory:
     return Advice("compiler", name, (), tuple(lines), (), similar, tuple(kernels))
 
 
+def _is_named(path: Path, name: str) -> bool:
+    return str(path).endswith(f"/{name}")
+
+
+def _roots(tree: KernelTree) -> list[Path]:
+    """The folders in which `#include <...>` finds the headers of a tree."""
+    arch = f"arch/{architecture_of(tree).srcarch}/include"
+    tops = [part / name for part in (tree.source, tree.objects) for name in (arch, "include")]
+    return [top / name for top in tops for name in ("generated/uapi", "generated", "uapi", "")]
+
+
 def _included_names(tree: KernelTree) -> list[str]:
     """The headers of a tree as `#include <...>` names them."""
     found: dict[str, None] = {}
-    arch = f"arch/{architecture_of(tree).srcarch}/include"
-    tops = [part / name for part in (tree.source, tree.objects) for name in (arch, "include")]
-    roots = [top / name for top in tops for name in ("generated/uapi", "generated", "uapi", "")]
-    for root in roots:
+    for root in _roots(tree):
         for folder, folders, names in os.walk(root):
             if Path(folder) == root:
                 folders[:] = [name for name in folders if name not in ("uapi", "generated", "config")]

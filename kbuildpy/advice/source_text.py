@@ -16,12 +16,21 @@ from pathlib import Path
 
 LARGEST = 4 << 20
 """Bytes of a source that is looked at."""
-_BLANKED = re.compile(
-    rb"""/\*.*?(?:\*/|\Z)|//(?:[^\n\\]|\\.)*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|^[ \t]*\#(?:[^\n\\]|\\.)*""",
-    re.DOTALL | re.MULTILINE,
-)
+_NO_CODE = rb"""/\*.*?(?:\*/|\Z)|//(?:[^\n\\]|\\.)*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""
+# (a comment that begins in a directive goes on over lines)
+_BLANKED = re.compile(rb"%s|^[ \t]*\#(?:%s|[^\n\\]|\\.)*" % (_NO_CODE, _NO_CODE), re.DOTALL | re.MULTILINE)
 _NOT_NEWLINE = re.compile(rb"[^\n]")
 _BRACKET = re.compile(rb"[{}()]|;")
+_ATTRIBUTES = frozenset(
+    re.findall(
+        rb"\w+",
+        b"""
+        __attribute__ __section __aligned __printf __scanf __alloc_size __assume_aligned __nonnull __no_sanitize
+        __acquires __releases __must_hold __cond_acquires __cond_releases typeof __typeof__
+        """,
+    )
+)
+"""Names that stand before brackets beside the name of a function."""
 
 
 @dataclass(frozen=True)
@@ -118,15 +127,20 @@ def _end_of_statement(text: bytes, at: int) -> int:
 def _defined(text: bytes, start: int, end: int) -> Iterator[Definition]:
     statement = text[start:end]
     head = re.split(rb"[={]", statement, maxsplit=1)[0]
-    if re.match(rb"\s*(?:extern|typedef)\b", head):
+    if re.match(rb"\s*(?:extern|typedef)\b", head) or re.fullmatch(rb"\s*(?:struct|union|enum)\s+\w+\s*;", head):
         return
     is_static = re.search(rb"\bstatic\b", head) is not None
     if statement.rstrip().endswith(b"}"):
-        for match in re.finditer(rb"\b([A-Za-z_]\w*)\s*\(", head):
-            if match[1] not in (b"__attribute__", b"__section", b"__aligned", b"typeof", b"__typeof__"):
-                yield Definition(match[1].decode(), start + match.start(1), end, is_function=True, is_static=is_static)
-                return
+        function = _function_name(head)
+        if function:
+            name, at = function[0].decode(), start + function.start()
+            yield Definition(name, at, end, is_function=True, is_static=is_static)
         return
+    if statement[len(head) :].startswith(b"{") and re.search(rb"\b(?:struct|union|enum)\b", head):
+        # (what stands before its members is a tag)
+        start = _behind_body(text, start + len(head), end)
+        statement = text[start:end]
+        head = re.split(rb"[={]", statement, maxsplit=1)[0]
     if b"(" in head and not re.search(rb"\(\s*\*", head):
         called = re.match(rb"\s*(?:static\s+|const\s+)*(\w+)\s*\(\s*(\w+)", statement)
         if called:  # (DEFINE_MUTEX(name), module_init(name))
@@ -141,3 +155,26 @@ def _defined(text: bytes, start: int, end: int) -> Iterator[Definition]:
         plain = found = re.search(rb"\b([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*$", head)
     if found:
         yield Definition(found[1].decode(), start + found.start(1), end, is_function=False, is_static=is_static)
+
+
+def _function_name(head: bytes) -> re.Match[bytes] | None:
+    """The name in what stands before the body of a function: outside of brackets, before one, and no attribute."""
+    names, depth = [], 0
+    for match in re.finditer(rb"[()]|\b[A-Za-z_]\w*(?=\s*\()", head):
+        if match[0] in (b"(", b")"):
+            depth += 1 if match[0] == b"(" else -1
+        elif not depth and match[0] not in _ATTRIBUTES:
+            names.append(match)
+    # (the last one with a plain name: other attributes of the kernel begin with underscores)
+    plain = [match for match in names if not match[0].startswith(b"__")]
+    return plain[-1] if plain else names[0] if names else None
+
+
+def _behind_body(text: bytes, at: int, end: int) -> int:
+    """Behind the bracket that closes the one at `at`."""
+    depth = 0
+    for match in _BRACKET.finditer(text, at, end):
+        depth += {b"{": 1, b"}": -1}.get(match[0], 0)
+        if not depth:
+            return match.end()
+    return end

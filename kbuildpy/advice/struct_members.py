@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kbuildpy.advice.advice import Advice
 from kbuildpy.advice.compiler_messages import MissingName
-from kbuildpy.advice.conditions import HeaderCondition, conditions_at, setting, symbols_in, unmet
+from kbuildpy.advice.conditions import HeaderCondition, conditions_at, only_where, symbols_in, unmet
 from kbuildpy.advice.header_search import HeaderText, find_declarations
 from kbuildpy.advice.near_names import NearNames
 from kbuildpy.advice.other_kernels import OtherKernels
@@ -27,32 +27,33 @@ class _WrittenMember(NamedTuple):
 
 
 def member_facts(
-    each: MissingName, tag: str, visible: VisibleText, tree: KernelTree, others: OtherKernels
+    each: MissingName, tag: str, visible: VisibleText, tree: KernelTree, others: OtherKernels, *, deadline: float
 ) -> Advice | None:
-    """What is known of member `each.name` of `struct tag`; None for a struct whose definition is not found."""
+    """What is known of member `each.name` of `struct tag`; None for a struct whose definition is not found. Headers are
+    read until the `deadline`."""
     members = visible.members(tag)
     if not members:
         return None
     name = each.name
     by_name = {member.name: member for member in members}
+    here = by_name.get(name)
     lines: list[str] = []
     configs: list[str] = []
     similar: list[str] = []
-    if each.kind == "callback" and name in by_name:
-        lines.append(f"here it is {_shown(by_name[name], tree)}")
+    if each.kind == "callback" and here is not None:
+        lines.append(f"here it is {_shown(here, tree)}")
     else:
-        excluded = _excluded(_written(tree, tag), name, tree)
+        excluded = _excluded(_written(tree, tag, deadline), name, tree)
         if excluded is not None:
-            symbols = symbols_in(excluded.conditions[-1])
-            values = ", ".join(setting(symbol, tree.config) for symbol in symbols)
+            [condition] = excluded.conditions
             place = f"{excluded.member.file}:{excluded.member.line}"
-            lines.append(f"{place} has it only where {excluded.conditions[-1].text} holds: {values}")
-            configs += symbols
+            lines.append(f"{place} has it {only_where(condition, tree.config)}")
+            configs += symbols_in(condition)
     kernels: list[str] = []
     for other in reversed(others.trees):
-        there = _written(other, tag)
+        there = _written(other, tag, deadline)
         old = next((item.member for item in there if item.member.name == name), None)
-        if old is None or (each.kind == "callback" and old.text == by_name[name].text):
+        if old is None or (each.kind == "callback" and (here is None or old.text == here.text)):
             continue
         kernels.append(other.release)
         if len(kernels) > 1:
@@ -90,9 +91,9 @@ def _excluded(written: list[_WrittenMember], name: str, tree: KernelTree) -> _Wr
     return None
 
 
-def _written(tree: KernelTree, tag: str) -> list[_WrittenMember]:
+def _written(tree: KernelTree, tag: str, deadline: float) -> list[_WrittenMember]:
     """The members that the tree's headers write for `struct tag`."""
-    for place in find_declarations(tree, [tag])[tag]:
+    for place in find_declarations(tree, [tag], deadline=deadline)[tag]:
         if place.kind != "type" or not place.text.startswith(("struct", "union", "typedef")):
             continue
         header = _read(tree, place.file)

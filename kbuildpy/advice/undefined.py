@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from kbuildpy.advice.advice import MOST_SUBJECTS, Advice, place_text
-from kbuildpy.advice.conditions import setting, symbols_in
-from kbuildpy.advice.header_search import Declaration, find_declarations
+from kbuildpy.advice.conditions import conditions_at, holds, only_where, symbols_in
+from kbuildpy.advice.header_search import Declaration, find_declarations, is_searched, search_deadline
 from kbuildpy.advice.kbuild_symbols import switched_off
 from kbuildpy.advice.near_names import NearNames, near_names
 from kbuildpy.advice.other_kernels import OtherKernels
@@ -57,6 +58,8 @@ class ModpostScene:
     others: OtherKernels
     quotes_namespaces: bool
     """MODULE_IMPORT_NS() takes a string (from 6.13 on)."""
+    deadline: float = field(default_factory=search_deadline)
+    """Until when headers are read."""
 
     @cached_property
     def exported(self) -> NearNames:
@@ -76,7 +79,7 @@ def symbol_advice(scene: ModpostScene, topics: Iterable[DiagnosticTopic]) -> tup
         by_symbol.setdefault(topic.symbol, []).append(topic)
     shown = list(by_symbol)[:MOST_SUBJECTS]
     undefined = [name for name in shown if by_symbol[name][0].kind == _UNDEFINED]
-    declared = find_declarations(scene.tree, undefined) if undefined else {}
+    declared = find_declarations(scene.tree, undefined, deadline=scene.deadline)
     found = [
         _undefined(scene, name, by_symbol[name], declared[name])
         if name in declared
@@ -89,7 +92,8 @@ def symbol_advice(scene: ModpostScene, topics: Iterable[DiagnosticTopic]) -> tup
 def _undefined(
     scene: ModpostScene, name: str, topics: Sequence[DiagnosticTopic], declared: Sequence[Declaration]
 ) -> Advice:
-    places, lines = _used_at(scene, name, topics)
+    places, used = _used_at(scene, name, topics)
+    lines = []
     own = _defined_here(scene, name)
     if own:
         lines.append(own)
@@ -103,8 +107,7 @@ def _undefined(
         condition = item.excluded_by(scene.tree.config)
         symbols = symbols_in(condition) if condition else []
         if condition and symbols:
-            values = ", ".join(setting(symbol, scene.tree.config) for symbol in symbols)
-            lines.append(f"{item.place} declares it only where {condition.text} holds: {values}")
+            lines.append(f"{item.place} declares it {only_where(condition, scene.tree.config)}")
             configs += [symbol for symbol in symbols if symbol not in configs]
     inline = [item for item in declared if item.kind in ("inline", "macro") and not item.excluded_by(scene.tree.config)]
     if inline:
@@ -120,9 +123,10 @@ def _undefined(
         similar = scene.exported.nearest(name)
         lines += [f"did you mean {other}? {_export_text(scene, other)}" for other in similar]
     releases = tuple(export.release for export in kernels)
-    if not lines[1:] and not declared:
+    if not lines and not declared and is_searched(scene.tree, name):
         lines.append("no module, no header here and no other installed kernel has it")
-    return Advice("undefined", name, _files(scene, topics), tuple(lines), places, similar, releases, tuple(configs))
+    told = (*used, *lines)
+    return Advice("undefined", name, _files(scene, topics), told, places, similar, releases, tuple(configs))
 
 
 def _used_at(scene: ModpostScene, name: str, topics: Sequence[DiagnosticTopic]) -> tuple[tuple[Place, ...], list[str]]:
@@ -157,13 +161,24 @@ def _defined_here(scene: ModpostScene, name: str) -> str:
                     return f"static in {module.file}{where}: other objects do not see it; remove `static`"
                 return f"defined in {module.file}{where}, but not exported: add EXPORT_SYMBOL_GPL({name})"
         for path in opened.sources:
-            source = read_source(path)
-            definition = source.definition(name) if source else None
-            if source and definition and definition.is_static:
-                # (one that is not used, or is inlined everywhere, has no symbol)
-                where = f"{opened.shown(path)}:{source.line(definition.start)}"
+            line = _static_line(path, name, scene.tree.config)
+            if line:
+                where = f"{opened.shown(path)}:{line}"
                 return f"static in {module.file} at {where}: other objects do not see it; remove `static`"
     return ""
+
+
+def _static_line(path: str, name: str, config: Mapping[str, str]) -> int:
+    """The line in which a source defines `name` as static, where it is sure to be compiled; 0 for none. (One that is
+    not used, or is inlined everywhere, has no symbol.)"""
+    source = read_source(path)
+    for each in source.definitions if source else ():
+        if source and each.name == name and each.is_static:
+            line = source.line(each.start)
+            text = Path(path).read_bytes().decode("latin-1")
+            if all(holds(condition.text, config) for condition in conditions_at(text, line)):
+                return line
+    return 0
 
 
 def _kernels_text(kernels: Sequence[SymbolExport], tree: KernelTree, declared: Sequence[Declaration]) -> str:

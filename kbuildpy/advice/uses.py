@@ -136,7 +136,7 @@ class ModuleSources:
             for line in source.uses(word, within=definition)
         ]
         # (else it is in a function that was inlined there)
-        lines = lines or list(self._in_bodies(word))
+        lines = lines or (list(self._in_bodies(word)) if word else [])
         if lines or not name:
             return lines
         for source, definition in defined:

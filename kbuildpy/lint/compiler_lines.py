@@ -11,13 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from kbuildpy.compiler_line import compiler_line
 from kbuildpy.lint.finding import Finding, FindingNote, full_path
 
 _PLACE = r"(?P<file>[^:\n]+):(?P<line>\d+)(?::(?P<column>\d+))?"
-# (GCC gives a macro of the command line no line)
-_LINE = re.compile(
-    rf"(?:{_PLACE}|(?P<made><[\w -]+>)): (?P<level>fatal error|error|warning|note|info): (?P<text>.*)", re.IGNORECASE
-)
 _DETAIL = re.compile(rf"{_PLACE}: {{2,}}(?P<text>\S.*)")
 _INLINED = re.compile(rf"\s+inlined from (?P<function>.+?) at {_PLACE}[,:;]?")
 _RULE = re.compile(r"(?P<text>.*\S) \[(?P<rule>[\w.+=,-]+)\]")
@@ -33,21 +30,23 @@ def read_compiler_lines(
     found: list[_Draft] = []
     inlined: list[FindingNote] = []
     for line in text.splitlines():
-        match = _LINE.fullmatch(line)
-        if match and match["level"].lower() == "note":
+        said = compiler_line(line)
+        # (GCC gives a macro of the command line no line; without a file, a program speaks of itself)
+        is_placed = said is not None and (said.line is not None or said.file.startswith("<"))
+        if said and is_placed and said.kind == "note":
             if found:
-                found[-1].notes += [_note(match, match["text"], cwd), *inlined]
+                found[-1].notes += [_note(said.file, said.line, said.column, said.text, cwd), *inlined]
             inlined.clear()
-        elif match:
-            message, named = _rule_of(match["text"]) if names_rules else (match["text"], "")
-            level = _LEVELS[match["level"].lower()]
-            found.append(_Draft(_note(match, message, cwd), level, named or rule, [*inlined]))
+        elif said and is_placed and said.kind in _LEVELS:
+            message, named = _rule_of(said.text) if names_rules else (said.text, "")
+            place = _note(said.file, said.line, said.column, message, cwd)
+            found.append(_Draft(place, _LEVELS[said.kind], named or rule, [*inlined]))
             inlined.clear()
-        elif (detail := _DETAIL.fullmatch(line)) and found and found[-1].is_at(_note(detail, "", cwd)):
+        elif (detail := _DETAIL.fullmatch(line)) and found and found[-1].is_at(_matched(detail, "", cwd)):
             found[-1].details.append(detail[0][detail.start("text") - 3 :])
         elif within := _INLINED.fullmatch(line):
             # (GCC counts columns in another way there)
-            inlined.append(_note(within, f"inlined from {within['function']}", cwd)._replace(column=0))
+            inlined.append(_matched(within, f"inlined from {within['function']}", cwd)._replace(column=0))
         elif not line.startswith(" "):
             inlined.clear()
     return [draft.finding(checker, tab_width) for draft in found]
@@ -72,17 +71,19 @@ class _Draft:
         return Finding(checker, file, line, column, self.level, message, self.rule, *more, tab_width)
 
 
-def _note(match: re.Match[str], text: str, cwd: str) -> FindingNote:
-    if match["file"] is None or match["file"].startswith("<"):
-        return FindingNote(match["file"] or match["made"], int(match["line"] or 0), int(match["column"] or 0), text)
-    return FindingNote(full_path(cwd, match["file"]), int(match["line"]), int(match["column"] or 0), text)
+def _note(file: str, line: int | None, column: int, text: str, cwd: str) -> FindingNote:
+    return FindingNote(file if file.startswith("<") else full_path(cwd, file), line or 0, column, text)
+
+
+def _matched(match: re.Match[str], text: str, cwd: str) -> FindingNote:
+    return _note(match["file"], int(match["line"]), int(match["column"] or 0), text, cwd)
 
 
 def _rule_of(text: str) -> tuple[str, str]:
-    """A message without its rule, and the rule, as a warning's option: GCC names that as `-Werror=` where it is an
-    error."""
+    """A message without its rule, and the rule, as a warning's option: where it is an error, GCC names that as
+    `-Werror=`, and clang has `-Werror` before it."""
     match = _RULE.fullmatch(text)
     if not match:
         return text, ""
-    rule = match["rule"].split(",")[0].replace("-Werror=", "-W").rstrip("=")
-    return match["text"], rule
+    names = [name for name in match["rule"].split(",") if name != "-Werror"]
+    return match["text"], names[0].replace("-Werror=", "-W").rstrip("=") if names else ""

@@ -40,11 +40,9 @@ def lint_objects(
     printer: LintPrinter,
     *,
     scratch: str,
-    top: str = "",
 ) -> None:
     """Check `subjects`, at least one object of the module `directory` (physical) for `tree`, and let `printer` print
-    what is found. Files that are thrown away go to the folder `scratch`. `top` (default: the directory) is what files
-    are named from in fingerprints.
+    what is found. Files that are thrown away go to the folder `scratch`.
 
     Raises `KbuildError` for a checker that is needed and cannot run.
     """
@@ -57,6 +55,6 @@ def lint_objects(
         is_own=is_own_file(tree, directory),
         kernel_headers=settings.kernel_headers,
         baseline=settings.baseline,
-        shown=lambda path: os.path.relpath(path, top or directory),
+        shown=lambda path: os.path.relpath(path, directory),
     )
     printer.print_kernel(tree.release, [checker.name for checker, _ in choice.chosen], gathered, len(runs))

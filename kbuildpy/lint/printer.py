@@ -54,20 +54,20 @@ class LintPrinter:
         self._release = release
         # (of modules that are checked apart, one checker has one report)
         reports = {name: self._reports.setdefault((name, release), CheckerReport(name, release)) for name in checkers}
-        shown, say = self._show(runs, count)
+        shown, print_line = self._show(runs, count)
         for each in shown:
             reports[each.checker].findings.extend(each.findings)
             self._in_headers += each.in_headers
             self._known += each.known
             for finding, _ in each.findings:
                 self._levels[finding.level] += 1
-                self._print(finding, release, say)
+                self._print(finding, release, print_line)
             if each.failure:
                 self.failed = True
                 reports[each.checker].failures.append(each.failure)
                 first, *others = each.failure.splitlines()
                 for line in (f"kbuildpy: error: {each.checker}: {first}", *(f"  {line}" for line in others)):
-                    say(printable(line), error=True)
+                    print_line(printable(line), error=True)
 
     def end(self, file: Path | None) -> None:
         """Write the SARIF file, if one is wanted, and count."""
@@ -95,12 +95,12 @@ class LintPrinter:
             parts.append(f"{self._known} known from the baseline")
         return printable("; ".join(parts))
 
-    def _print(self, finding: Finding, release: str, say: SayFinding) -> None:
+    def _print(self, finding: Finding, release: str, print_line: SayFinding) -> None:
         if self._format == "json":
-            say(json.dumps(finding.to_json(release, from_directory)))
+            print_line(json.dumps(finding.to_json(release, from_directory)))
         elif self._format == "text":
             for line in finding.lines(from_directory):
-                say(printable(line))
+                print_line(printable(line))
 
 
 def _counted(number: int, word: str) -> str:

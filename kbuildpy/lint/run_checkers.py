@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from kbuildpy.lint.finding import Finding
+from kbuildpy.lint.finding import LEVELS, Finding
 from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker
 from kbuildpy.lint.subjects import LintSubject
 from kbuildpy.not_started import not_started_in
@@ -63,8 +63,14 @@ def _outcome(planned: PlannedRun) -> CheckOutcome:
     if about.renames:
         text = text.replace(*about.renames)
     found = tuple(dict.fromkeys(checker.read(text, this)))
-    if done.returncode == 0 or (found and done.returncode > 0):
+    if done.returncode == 0 or (done.returncode > 0 and _explains(found, this.fails_for)):
         return CheckOutcome(checker.name, found)
     how = f"was ended by signal {-done.returncode}" if done.returncode < 0 else f"failed with status {done.returncode}"
     said = [line for line in text.splitlines() if line.strip()][-_TOLD:]
     return CheckOutcome(checker.name, found, "\n".join([f"{this.shown}: {this.argv[0]} {how}", *said]))
+
+
+def _explains(found: Sequence[Finding], fails_for: str) -> bool:
+    """Whether findings are the reason for a status. (A compiler that is killed may have warned of something before.)"""
+    worst = LEVELS[LEVELS.index(fails_for) :] if fails_for else ()
+    return any(finding.level in worst for finding in found)

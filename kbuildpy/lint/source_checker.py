@@ -43,6 +43,8 @@ class CheckRun(NamedTuple):
     """The rule that all of its findings have, where the program is told to look for one thing."""
     cwd: str = ""
     """Where it runs, if not where Kbuild's commands do."""
+    fails_for: str = "error"
+    """The least level of a finding for which the program ends with another status than 0; "" if it does for none."""
 
 
 Runs = Callable[[Sequence[LintSubject], LintTools], Iterable[CheckRun]]

@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+_COMMENT = r"//[^\n]*|/\*.*?\*/"
+_LITERAL = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""
+# (a comment that begins in a directive goes on over lines; one that is not closed ends the directive)
 _TOKEN = re.compile(
-    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
-      |(?P<directive>\#(?:[^\n\\]|\\.)*)
-      |(?P<literal>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    rf"""(?P<space>\s+|{_COMMENT})
+      |(?P<directive>\#(?:{_COMMENT}|{_LITERAL}|(?!/\*)[^\n\\]|\\.)*)
+      |(?P<literal>{_LITERAL})
       |(?P<word>[A-Za-z_]\w*)
       |(?P<number>\.?\d(?:[eEpP][+-]|[\w.])*)
       |(?P<mark>.)""",

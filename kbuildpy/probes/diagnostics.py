@@ -7,12 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from kbuildpy.compiler_line import compiler_line
 from kbuildpy.probes.translation_unit import MARK, NO_HEADER, PREFIX, name_apart
 
-_MESSAGE = re.compile(
-    r"^(?P<file>[^:\n]+):(?:(?P<line>\d+):)?(?:\d+:)? (?P<kind>(?:fatal |internal compiler )?error|warning|note): "
-    r"(?P<text>.*)$"
-)
 _PART = re.compile(rf"{PREFIX}(unknown|mark|outside|probe|end)-(\d+)")
 _OF_PROBE = ("outside", "probe", "end")
 _HEADER = re.compile(r"^\.+ (.+)$")
@@ -67,32 +64,31 @@ def read_messages(text: str) -> CompilerOutput:
         if header:
             reading.headers.add(header[1])
             continue
-        match = _MESSAGE.match(line)
-        if match is None:
+        said = compiler_line(line)
+        if said is None:
             continue
-        part = _PART.fullmatch(match["file"])
+        part = _PART.fullmatch(said.file)
         kind, number = (part[1], int(part[2])) if part else ("", -1)
-        if match["kind"] == "note":
+        if said.kind == "note":
             if kind in _OF_PROBE and latest is not None and latest != number:
                 reading.meets.add((latest, number))
             continue
-        is_error = match["kind"] != "warning"
         latest = number if kind in _OF_PROBE else None
         if latest is not None:
-            if _ALTERED.search(match["text"]):
+            if _ALTERED.search(said.text):
                 reading.altered.add(number)
-            message = CompilerMessage(_APART.sub("", match["text"]), kind, int(match["line"] or 0), is_error)
+            message = CompilerMessage(_APART.sub("", said.text), kind, said.line or 0, said.is_error)
             reading.messages.setdefault(number, []).append(message)
             implicit = _IMPLICIT.search(message.text)
             if implicit:
                 reading.undeclared.setdefault(implicit[1], set()).add(number)
-        elif kind == "mark" and f"{MARK}{number}" in match["text"]:
+        elif kind == "mark" and f"{MARK}{number}" in said.text:
             reading.marks.add(number)
         elif kind == "unknown":
-            if "undeclared" in match["text"]:
+            if "undeclared" in said.text:
                 reading.unknown.add(number)
-        elif NO_HEADER in match["text"]:
-            reading.missing.append(match["text"].partition(NO_HEADER)[2].strip(' "'))
-        elif is_error:
+        elif NO_HEADER in said.text:
+            reading.missing.append(said.text.partition(NO_HEADER)[2].strip(' "'))
+        elif said.is_error:
             reading.others.append(line)
     return reading

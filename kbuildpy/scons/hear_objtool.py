@@ -20,17 +20,24 @@ def hear_objtool(group: Group, target: str, layout: Layout) -> Callable[[str], N
 
     def hear(said: str) -> None:
         from kbuildpy.advice.objtool import objtool_advice  # (for messages only)
-        from kbuildpy.scons.tell_advice import tell_advice
+        from kbuildpy.scons.tell_advice import tell_advice, wants_advice
+
+        if not wants_advice(group):
+            return
 
         def open_object() -> ModuleSources | None:
             from kbuildpy.scons.module_sources import module_sources
 
             try:
                 return module_sources(group, Path(layout.actual(target)))
-            except KbuildError:
-                return None
+            except (KbuildError, OSError):
+                return None  # (the table still says what a message ends in)
 
+        try:
+            found, left_out = objtool_advice(said, layout.relative(target), open_object)
+        except (KbuildError, OSError):
+            return  # (objtool's message stands)
         with group.lock:
-            tell_advice(group, *objtool_advice(said, layout.relative(target), open_object))
+            tell_advice(group, found, left_out)
 
     return hear

@@ -123,9 +123,7 @@ def _action(
         printer = LintPrinter("text", quiet=is_silent(env), several=len(releases) > 1, show=plainly)
         for group, nodes in groups.items():
             with _subjects(group, nodes) as (subjects, scratch):
-                project = group.project
-                top = str(project.top)
-                lint_objects(subjects, project.tree, group.directory, settings, printer, scratch=scratch, top=top)
+                lint_objects(subjects, group.project.tree, group.directory, settings, printer, scratch=scratch)
         file.parent.mkdir(parents=True, exist_ok=True)
         printer.end(file)
         if printer.failed or (fail_on and printer.has_found(fail_on)):

@@ -24,7 +24,7 @@ def tell_advice(group: Group, found: Sequence[Advice], left_out: int = 0) -> Non
         elif len(group.advice) < _MOST:
             new.append(advice)
             group.advice.append(advice)
-    text = advice_text(new, left_out=left_out)
+    text = advice_text(new, left_out=left_out if new else 0)
     if text:
         complain(text, whose=group.whose)
 

@@ -97,6 +97,12 @@ INTERFACE = {
     "blk_crypto_init_key": module("\tblk_crypto_init_key(NULL);", "linux/blk-crypto.h"),
     "struct task_struct.css_set_rarely": module("\tcurrent->css_set_rarely = NULL;", "linux/sched.h"),
     "struct task_struct.kmsan_ctx": module("\tcurrent->kmsan_ctx.depth = 1;", "linux/sched.h"),
+    # (the last variable of that name is of a struct that has such a member in 6.1 only)
+    "nothing": (
+        f"{HEAD}#include <linux/device.h>\nstruct mine {{ int (*owner)(int); }};\nint wrong(char *text);\n"
+        "int begin(void);\nint begin(void)\n{\n\tstruct mine it = { .owner = wrong };\n\treturn it.owner(1);\n}\n"
+        f"struct class it;\n{TAIL}"
+    ),
 }
 
 
@@ -114,6 +120,10 @@ def test_tells_what_the_interface_was_and_is(tmp_path: Path) -> None:
     assert found.status == 1
     for subject in ("struct class.owner", "class_create", "strlcpy", "struct platform_driver.remove"):
         assert found.about(subject)["kernels"] == [older.release], subject
+    silent = f"m{list(INTERFACE).index('nothing')}.o"
+    assert f"{silent}] {silent}: the compiler failed" in found.output
+    assert "Traceback" not in found.output
+    assert silent not in {file for help in found.help for file in help["files"]}
     for help in found.help:
         for text in help["text"]:
             assert_in_header(text, older if older.release in text else newer)
@@ -175,14 +185,20 @@ def test_tells_the_new_name_of_a_function_by_the_wrapper_of_an_older_kernel(tmp_
     assert again.status == 0, again.output
 
 
-def test_names_the_folder_of_a_header_of_the_module(tmp_path: Path) -> None:
-    files = {"Kbuild": "obj-m := x.o\n", "x.c": f'{HEAD}#include "own.h"\n{TAIL}', "inc/deep/own.h": "#define OWN 1\n"}
+@pytest.mark.parametrize("place", ["inc/deep/own.h", "inc/deep/own.h in deep", "inc/own.h in old", "own.h in old"])
+def test_names_the_folder_of_a_header_of_the_module(place: str, tmp_path: Path) -> None:
+    header, _, folder = place.partition(" in ")
+    name = f"{folder}/own.h" if folder else "own.h"
+    files = {"Kbuild": "obj-m := sub/x.o\n", "sub/x.c": f'{HEAD}#include "{name}"\n{TAIL}', header: "#define OWN 1\n"}
     plant(tmp_path, files)
     found = build_planted(usual_tree(), tmp_path)
-    [text] = found.about("own.h")["text"]
+    [text] = found.about(name)["text"]
     line = re.search(r"ccflags-y \+= \S+", text)
     assert line
-    (tmp_path / "Kbuild").write_text(f"obj-m := x.o\n{line[0]}\n")
+    (tmp_path / "Kbuild").write_text(f"obj-m := sub/x.o\n{line[0]}\n")
+    _, renamed, other = text.partition(" finds it as ")
+    if renamed:
+        (tmp_path / "sub/x.c").write_text(files["sub/x.c"].replace(name, other))
     assert build_planted(usual_tree(), tmp_path).status == 0
 
 
@@ -221,6 +237,8 @@ def test_recognises_what_gcc_says_of_callbacks_and_variables(tmp_path: Path) -> 
     text = (
         "struct ops { int (*end)(int); }; void wrong(int *p);\nstruct ops mine = { .end = wrong };\n"
         "struct gone;\nvoid f(void)\n{\n\tstruct gone g;\n}\n"
+        "struct outer { struct ops ops; };\nstruct outer nested = { .ops.end = wrong };\n"
+        "struct ops many[2] = {\n{ .end = wrong } };\n"
     )
     (tmp_path / "x.c").write_text(text)
     options = ["-Werror=incompatible-pointer-types", "-fsyntax-only"]
@@ -228,6 +246,8 @@ def test_recognises_what_gcc_says_of_callbacks_and_variables(tmp_path: Path) -> 
     assert missing_names(done.error_text) == [
         MissingName("callback", "end", "x.c", 2, "mine"),
         MissingName("storage", "g", "x.c", 6),
+        # (of a nested one, the struct would have to be found first)
+        MissingName("callback", "end", "x.c", 11, "many"),
     ]
 
 

@@ -84,11 +84,20 @@ def test_finds_the_planted_lines_and_says_what_they_end_in(release: str, tmp_pat
 
 
 def test_finds_the_functions_without_debug_information(tmp_path: Path) -> None:
+    macro = (
+        '#define MAKE(name) void ma##name(void); void ma##name(void) { asm volatile("std"); }\n'
+        'MAKE(de)\nMODULE_LICENSE("GPL");\n'
+    )
     marks = plant(tmp_path, files())
+    source = tmp_path / "wrong.c"
+    source.write_text(source.read_text().replace('MODULE_LICENSE("GPL");\n', macro))
     found = build_planted(usual_tree(), tmp_path, "KCFLAGS=-g0")
     [help] = [help for help in found.help if help["subject"] == "stacs"]
     body = marks["stacs_body"].rpartition(":")
     assert places_of(help) == [f"{body[0]}:{int(body[2]) - 2}"], "the line that begins the function"
+    made = found.about("made")
+    assert [place["file"] for place in made["places"]] == [None], "a macro makes it: no line of the text is its line"
+    assert len(made["text"]) == 1
 
 
 def test_says_the_same_words_as_make(tmp_path: Path) -> None:

@@ -270,7 +270,8 @@ def test_scons_checks_the_modules_of_a_project_by_the_same_words(tmp_path: Path,
             "SConstruct": f"{HEAD}"
             "ko = env.Kbuild('faults')\n"
             "ko += env.KernelModule('alone', ['alone.c'], CPPDEFINES=['NAME=unused_here'])\n"
-            "env.LintModule(ko, checkers='cc', sarif='out.sarif', fail_on=ARGUMENTS.get('FAIL', ''))\n",
+            "env.LintModule(ko, checkers='cc', sarif='out.sarif', fail_on=ARGUMENTS.get('FAIL', ''),"
+            " baseline=ARGUMENTS.get('KNOWN'))\n",
             "alone.c": '#include <linux/module.h>\nvoid NAME(void) { }\nMODULE_LICENSE("GPL");\n',
         },
     )
@@ -285,6 +286,10 @@ def test_scons_checks_the_modules_of_a_project_by_the_same_words(tmp_path: Path,
     assert [words for *_, words in alone] == ["no previous prototype for 'unused_here' [-Wmissing-prototypes]"]
     [log] = json.loads((tmp_path / "out.sarif").read_text())["runs"]
     assert len(log["results"]) == len(expected) + 1
+    # What the command finds in a directory is known in a project, too.
+    lint(place, tree, "--checker", "cc", "W=1", "--sarif", tmp_path / "known.sarif")
+    new = project.scons("lint", "W=1", f"KDIR={tree.objects}", "KNOWN=known.sarif")
+    assert main_lines(new.output) == alone
     failed = project.scons("lint", "W=1", "FAIL=warning", status=2)
     assert "the findings are in" in failed.output
     project.scons("-c", "lint", "W=1")

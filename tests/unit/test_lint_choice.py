@@ -20,6 +20,7 @@ from kbuildpy.lint.kernel_scripts import kernel_script
 from kbuildpy.lint.run_checkers import plan_runs, run_checkers
 from kbuildpy.lint.source_checker import LintTools
 from kbuildpy.lint.subjects import LintSubject
+from kbuildpy.run import run
 
 
 def subject(place: Path, **changes: object) -> LintSubject:
@@ -120,20 +121,56 @@ def test_a_program_of_a_path_is_started_from_where_the_call_is(tmp_path: Path, m
     assert outcome.findings[0].file == f"{elsewhere}/a.c"
 
 
+WARNED = "echo 'a.c:1:1: warning: x' >&2; "
+
+
 @pytest.mark.parametrize(
-    ("text", "failure"),
+    ("checker", "text", "failure"),
     [
-        ("exit 0", ""),
-        ("echo 'a.c:1:1: error: x' >&2; exit 1", ""),
-        ("echo out of memory >&2; exit 3", "a.o: {} failed with status 3\nout of memory"),
-        ("kill -9 $$", "a.o: {} was ended by signal 9"),
+        ("sparse", "exit 0", ""),
+        ("sparse", "echo 'a.c:1:1: error: x' >&2; exit 1", ""),
+        ("sparse", "echo out of memory >&2; exit 3", "failed with status 3\nout of memory"),
+        ("sparse", "kill -9 $$", "was ended by signal 9"),
+        ("sparse", f"{WARNED}exit 1", "failed with status 1\na.c:1:1: warning: x"),
+        (
+            "sparse",
+            "echo 'a.c:1:1: internal compiler error: x' >&2; exit 1",
+            "failed with status 1\na.c:1:1: internal compiler error: x",
+        ),
+        ("smatch", "echo 'a.c:1 f() parse error: x'; exit 1", ""),
+        ("smatch", "echo 'a.c:1 f() warn: x'; exit 1", "failed with status 1\na.c:1 f() warn: x"),
+        ("smatch --fatal-checks", "echo 'a.c:1 f() warn: x'; exit 1", ""),
+        ("checkpatch", "echo 'a.c:1: CHECK:X: x'; exit 1", ""),
+        ("checkpatch", "echo gone >&2; exit 1", "failed with status 1\ngone"),
+        ("coccinelle", "echo 'a.c:1:1-2: ERROR: x'; exit 2", "failed with status 2\na.c:1:1-2: ERROR: x"),
     ],
 )
-def test_tells_a_program_that_fails_from_one_that_finds_something(text: str, failure: str, tmp_path: Path) -> None:
+def test_tells_a_program_that_fails_from_one_that_finds_something(
+    checker: str, text: str, failure: str, tmp_path: Path
+) -> None:
+    name, *words = checker.split()
     path = program(tmp_path / "checker", text)
-    chosen = [(CHECKERS["sparse"], LintTools((str(path),), ""))]
+    script = tmp_path / "free/x.cocci"
+    script.parent.mkdir()
+    script.write_text("virtual report\n")
+    chosen = [(CHECKERS[name], LintTools((str(path), *words), "", script))]
     [outcome] = run_checkers(plan_runs(chosen, [subject(tmp_path)]), jobs=2)
-    assert outcome.failure == failure.format(path)
+    shown = {"checkpatch": "a.c", "coccinelle": "free/x.cocci"}.get(name, "a.o")
+    assert outcome.failure == (failure and f"{shown}: {path} {failure}")
+
+
+def test_a_compiler_that_is_killed_did_not_run_to_its_end(tmp_path: Path) -> None:
+    """GCC itself: the program that it starts warns of something, and is killed."""
+    real = run(["gcc", "-print-prog-name=cc1"]).text.strip()
+    program(tmp_path / "cc1", f'"{real}" "$@"\nkill -9 $$')
+    (tmp_path / "a.c").write_text("static int unused;\n")
+    words = ("gcc", f"-B{tmp_path}/", "-Wall", "-c", "-o", "a.o", "a.c")
+    about = LintSubject("a.o", str(tmp_path), f"{tmp_path}/a.c", str(tmp_path), words, env={**os.environ})
+    chosen = [(CHECKERS["cc"], LintTools((), str(tmp_path)))]
+    [outcome] = run_checkers(plan_runs(chosen, [about]), jobs=1)
+    assert [each.rule for each in outcome.findings] == ["-Wunused-variable"]
+    assert "a.o: gcc failed with status 1\n" in outcome.failure
+    assert "Killed" in outcome.failure
 
 
 def test_kernel_doc_is_read_and_one_that_the_tree_lacks_is_an_error(tmp_path: Path) -> None:
@@ -144,9 +181,10 @@ def test_kernel_doc_is_read_and_one_that_the_tree_lacks_is_an_error(tmp_path: Pa
     def about(text: str) -> LintSubject:
         return LintSubject("a.o", "/m", "/m/a.c", str(tmp_path), words, documented=(text,), env={**os.environ})
 
-    said = about("echo 'a.c:7: warning: not described' >&2")
+    said = about("echo 'a.c:7: warning: not described' >&2; exit 1")
     _, outcome = run_checkers(plan_runs(chosen, [said]), jobs=1)
     assert [(each.line, each.rule) for each in outcome.findings] == [(7, "kernel-doc")]
+    assert outcome.failure == ""
     with pytest.raises(KbuildError, match=r"scripts/kernel-doc: program not found"):
         list(run_checkers(plan_runs(chosen, [about("scripts/kernel-doc -none a.c")]), jobs=1))
 
@@ -232,7 +270,10 @@ def test_coccinelle_gets_a_scripts_options_and_leaves_out_what_cannot_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spatch = program(tmp_path / "spatch", "echo 'spatch version 1.1.1 compiled with OCaml version 4.13.1'")
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    # (what this process finds is not what counts)
+    program(tmp_path / "ocamlopt", "exit 0")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    environ = {"PATH": f"{tmp_path}/coccinelle"}
     place = tmp_path / "coccinelle/free"
     place.mkdir(parents=True)
     texts = {
@@ -246,15 +287,14 @@ def test_coccinelle_gets_a_scripts_options_and_leaves_out_what_cannot_run(
         (place / f"{name}.cocci").write_text(text)
     tools = LintTools((str(spatch),), "", place.parent)
     checker = CHECKERS["coccinelle"]
-    about = [subject(tmp_path) for _ in range(9)]
-    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    about = [subject(tmp_path, env=environ) for _ in range(9)]
     runs = list(checker.runs(about, tools))
     # Two runs of each, as there are nine sources.
     assert [run.rule for run in runs] == ["free/a", "free/a", "free/b", "free/b"]
     words = list(runs[0].argv)
     assert words[7:13] == ["--no-includes", "--include-headers", "-I", "/k/include", "--include", "/k/kconfig.h"]
     assert words[13:] == [f"{tmp_path}/a.c"] * 8
-    assert checker.left_out(tools, {"PATH": "/usr/bin:/bin"}) == [
+    assert checker.left_out(tools, environ) == [
         "free/c.cocci needs coccinelle 1.10",
         "free/d.cocci needs an OCaml compiler",
     ]

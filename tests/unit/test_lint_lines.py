@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
+
+import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.lint.checkers import CHECKERS
@@ -12,6 +16,7 @@ from kbuildpy.lint.finding import Finding, FindingNote
 from kbuildpy.lint.own_files import at_own_place, is_own_file
 from kbuildpy.lint.source_checker import CheckRun
 from kbuildpy.lint.subjects import LintSubject
+from kbuildpy.run import run
 
 # gcc 12, with the options of the checkers.
 INLINED = """\
@@ -63,6 +68,20 @@ def test_reads_a_compilers_lines() -> None:
     ]
     assert found[1].message == "variable 'y' set but not used"
     assert {each.tab_width for each in found} == {8}
+
+
+COMPILERS = [name for name in ("gcc", "clang", "clang-14", "clang-19") if shutil.which(name)]
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_warning_that_is_an_error_has_the_rule_of_the_warning(compiler: str, tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text("int f(void)\n{\n\tint x;\n\treturn 0;\n}\n")
+    words = [compiler, "-Wall", "-fsyntax-only", "a.c"]
+    rules = []
+    for more in ([], ["-Werror"]):
+        done = run([*words, *more], check=False, cwd=tmp_path, env={**os.environ, "LC_ALL": "C"})
+        rules += [(each.level, each.rule) for each in read_compiler_lines(done.error_text, checker="cc", cwd="/m")]
+    assert rules == [("warning", "-Wunused-variable"), ("error", "-Wunused-variable")]
 
 
 def test_a_finding_in_an_inlined_function_of_the_kernel_belongs_to_the_line_that_calls_it() -> None:

@@ -31,6 +31,7 @@ def probe(name: str = "HAVE_X", *, outside: str = "", strict: bool = False, **gi
         ("f(1);\n{", 2, "'{' is not closed"),
         ('puts("x);', 1, '" is not closed'),
         ("x = 1;\n/* open", 2, "/* is not closed"),
+        ("#ifdef A /* open\nf();\n#endif", 1, "/* is not closed"),
         ("#ifdef A\nf();", 1, "'#ifdef' is not closed"),
         ("f();\n#endif", 2, "#endif without #if"),
     ],
@@ -45,7 +46,16 @@ def test_refuses_a_text_that_would_swallow_the_next_probe(text: str, line: int, 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "f('}', \"{\"); /* ( */ // [\n", "#if A /* } */\nf();\n#else\n#endif", 'x = "\\"";', "a[b(c)] = (d){ 1 };"],
+    [
+        "#if A /* one {\n( two */\nf();\n#endif",
+        '#define A "/*"\nf();',
+        "#define A 1 // /*\nf();",
+        "",
+        "f('}', \"{\"); /* ( */ // [\n",
+        "#if A /* } */\nf();\n#else\n#endif",
+        'x = "\\"";',
+        "a[b(c)] = (d){ 1 };",
+    ],
 )
 def test_takes_a_text_that_closes_what_it_opens(text: str) -> None:
     assert first_flaw(text) is None

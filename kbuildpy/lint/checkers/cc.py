@@ -25,7 +25,7 @@ def _runs(subjects: Sequence[LintSubject], tools: LintTools) -> Iterator[CheckRu
         yield CheckRun(words, subject, subject.name)
         for text in subject.documented:
             # (the text is the kernel tree's)
-            yield CheckRun(("sh", "-c", text), subject, subject.name, rule="kernel-doc")
+            yield CheckRun(("sh", "-c", text), subject, subject.name, rule="kernel-doc", fails_for="warning")
 
 
 def _read(text: str, run: CheckRun) -> list[Finding]:

@@ -17,7 +17,7 @@ from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker
 from kbuildpy.lint.subjects import LintSubject
 
 _OPTIONS = ("--no-tree", "--terse", "--showfile", "--show-types", "--no-summary", "--color=never", "--file")
-_LINE = re.compile(r"([^:\n]+):(\d+): (ERROR|WARNING|CHECK):([A-Z0-9_]+): (.*)", re.MULTILINE)
+_LINE = re.compile(r"([^:\n]+):(\d+): (ERROR|WARNING|CHECK):([A-Z0-9_]+): (.*)")
 _LEVELS = {"ERROR": "error", "WARNING": "warning", "CHECK": "note"}
 
 
@@ -28,7 +28,8 @@ def _runs(subjects: Sequence[LintSubject], tools: LintTools) -> Iterator[CheckRu
             files.setdefault(path, subject)
     for path, subject in files.items():
         words = (*tools.program, str(tools.script), *_OPTIONS, path)
-        yield CheckRun(words, subject, os.path.relpath(path, subject.directory), cwd=subject.directory)
+        shown = os.path.relpath(path, subject.directory)
+        yield CheckRun(words, subject, shown, cwd=subject.directory, fails_for="note")
 
 
 def _headers(subject: LintSubject) -> list[str]:

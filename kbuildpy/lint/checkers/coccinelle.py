@@ -23,7 +23,7 @@ from kbuildpy.run import run
 _TOGETHER = 8
 """How many sources one run of spatch has at most."""
 _REPORT = ("-D", "report", "--no-show-diff", "--very-quiet")
-_LINE = re.compile(r"([^:\n]+):(\d+):(\d+)-\d+: (?:(ERROR|WARNING)\b:? ?)?(.*)", re.MULTILINE)
+_LINE = re.compile(r"([^:\n]+):(\d+):(\d+)-\d+: (?:(ERROR|WARNING)\b:? ?)?(.*)")
 _OPTIONS = re.compile(r"^//[/#]?\s*Options:(.*)$", re.MULTILINE)
 _REQUIRES = re.compile(r"^//[/#]?\s*Requires:\s*([\d.]+)", re.MULTILINE)
 _MODES = re.compile(r"^virtual\b.*\breport\b", re.MULTILINE)
@@ -44,7 +44,7 @@ def _runs(subjects: Sequence[LintSubject], tools: LintTools) -> Iterator[CheckRu
         for start in range(0, len(in_c), _TOGETHER):
             some = in_c[start : start + _TOGETHER]
             argv = (*words, *_includes(some), *(subject.source for subject in some))
-            yield CheckRun(argv, some[0], f"{rule}.cocci", rule=rule)
+            yield CheckRun(argv, some[0], f"{rule}.cocci", rule=rule, fails_for="")
 
 
 def _left_out(tools: LintTools, env: Mapping[str, str]) -> list[str]:
@@ -56,7 +56,8 @@ def _obstacles(tools: LintTools, env: Mapping[str, str]) -> dict[Path, str]:
     places = tools.chosen or ((tools.script,) if tools.script else ())
     found = chain.from_iterable(sorted(place.rglob("*.cocci")) if place.is_dir() else [place] for place in places)
     texts = {script: text for script in found if _MODES.search(text := _text(script))}
-    version, has_ocaml = _version(tools.program, env.get("PATH", "")), bool(shutil.which("ocamlopt"))
+    path = env.get("PATH", "")
+    version, has_ocaml = _version(tools.program, path), bool(shutil.which("ocamlopt", path=path))
     return {script: _obstacle(text, version, has_ocaml=has_ocaml) for script, text in texts.items()}
 
 

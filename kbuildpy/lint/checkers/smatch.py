@@ -14,13 +14,15 @@ from kbuildpy.lint.finding import Finding, full_path
 from kbuildpy.lint.source_checker import CheckRun, LintTools, SourceChecker, no_check_command, of_c
 from kbuildpy.lint.subjects import LintSubject
 
-_LINE = re.compile(r"([^:\n]+):(\d+) (\S+\(\)) (parse error|error|warn|warning|info): (.*)", re.MULTILINE)
+_LINE = re.compile(r"([^:\n]+):(\d+) (\S+\(\)) (parse error|error|warn|warning|info): (.*)")
 _LEVELS = {"error": "error", "parse error": "error", "info": "note"}
 
 
 def _runs(subjects: Sequence[LintSubject], tools: LintTools) -> Iterator[CheckRun]:
+    fails_for = "note" if "--fatal-checks" in tools.program else "error"
     for subject in of_c(subjects):
-        yield CheckRun((*tools.program, "-p=kernel", *subject.checker), subject, subject.name)
+        words = (*tools.program, "-p=kernel", *subject.checker)
+        yield CheckRun(words, subject, subject.name, fails_for=fails_for)
 
 
 def _read(text: str, run: CheckRun) -> list[Finding]:
