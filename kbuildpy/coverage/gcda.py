@@ -8,6 +8,7 @@ which for all machines here is the little-endian one.
 from __future__ import annotations
 
 import struct
+from string import digits
 
 from kbuildpy.coverage.observations import CountedFunction, CountedObject
 
@@ -20,7 +21,7 @@ _IN_BYTES = 12
 def gcc_version(word: int) -> int:
     """The major version in GCC's word for the version of the format: "B22*" is 12.2."""
     text = word.to_bytes(4, "big").decode("latin-1")
-    return (ord(text[0]) - ord("A")) * 10 + int(text[1]) if text[0].isalpha() and text[1].isdigit() else 0
+    return (ord(text[0]) - ord("A")) * 10 + int(text[1]) if "A" <= text[0] <= "Z" and text[1] in digits else 0
 
 
 def data_file(counted: CountedObject) -> bytes:

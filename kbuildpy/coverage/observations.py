@@ -25,7 +25,8 @@ from dataclasses import dataclass, field, replace
 from kbuildpy.errors import KbuildError
 from kbuildpy.printable import printable
 
-_MOST = 1 << 20  # counters of a function
+_MOST = 1 << 22
+"""Counters of one boot: a guest may report anything, and each takes memory here."""
 _PLACE = re.compile(r"(?P<number>\d{1,18}) (?P<allocator>\w+) (?P<place>\S.*)")
 _HEX = re.compile(r"[0-9a-f]{1,16}")
 
@@ -175,19 +176,24 @@ class _Counters:
     modules: dict[str, list[_Object]]
     name: str = ""
     objects: list[_Object] = field(default_factory=list)
+    counters: int = 0
+    """How many there are in all objects."""
 
     def take(self, word: str, rest: str) -> None:
         """Take a line about the present module. Raises ValueError or LookupError for one that is none."""
         if not self.name:
             raise LookupError(word)
         if word == "object":
-            version, stamp, checksum = _numbers(rest, 3)
+            version, stamp, checksum = _numbers(rest, 3, most=0xFFFFFFFF)
             self.objects.append(_Object((version, stamp, checksum)))
         elif word == "path":
+            if "\0" in rest:
+                raise ValueError(rest)
             self.objects[-1].path += rest
         elif word == "function":
-            identity, lines, arcs, number = _numbers(rest, 4)
-            if number > _MOST:
+            identity, lines, arcs, number = _numbers(rest, 4, most=0xFFFFFFFF)
+            self.counters += number
+            if self.counters > _MOST:
                 raise ValueError(number)
             self.objects[-1].functions.append(((identity, lines, arcs), [0] * number))
         else:
@@ -197,8 +203,8 @@ class _Counters:
                 counters[index] = value
 
 
-def _numbers(text: str, count: int) -> list[int]:
+def _numbers(text: str, count: int, *, most: int = (1 << 64) - 1) -> list[int]:
     words = text.split(" ")
-    if len(words) != count or not all(_HEX.fullmatch(word) for word in words):
+    if len(words) != count or not all(_HEX.fullmatch(word) and int(word, 16) <= most for word in words):
         raise ValueError(text)
     return [int(word, 16) for word in words]

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
-from kbuildpy.files import replacing
+from kbuildpy.kernel.cache import read_json, write_json
+from kbuildpy.own_paths import foreign_entry, found_foreign
 
 GUEST = "kbuildpy_guest"
 """The name of the module that watches instrumented ones."""
@@ -32,7 +32,7 @@ class InstrumentedBuild:
 
 
 def write_record(build: InstrumentedBuild) -> None:
-    """Keep what is known of `build` in its output directory."""
+    """Keep what is known of `build` in its output directory. Raises `KbuildError` if that cannot be written."""
     value = {
         "directory": str(build.directory),
         "gcov": build.gcov,
@@ -40,19 +40,27 @@ def write_record(build: InstrumentedBuild) -> None:
         "guest": str(build.guest),
     }
     path = build.out / _NAME
-    text = json.dumps(value, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or path.read_text(errors="replace") != text:
-        with replacing(path) as slot:
-            slot.write(text.encode(), durable=False)
+    if read_json(path) != value and not write_json(path, value):
+        raise KbuildError(f"{path}: cannot be written", hint="name an output directory that you can write")
 
 
 def build_of(module: Path) -> InstrumentedBuild:
-    """The instrumented build that made the file `module`. Raises `UsageError` if it is not there any more."""
+    """The instrumented build that made the file `module`.
+
+    Its gcov will be run, so a record that another user may change is refused. Raises `UsageError` if the build is not
+    there any more, `KbuildError` for a record that is not this user's own.
+    """
     place = module.resolve()
     for out in place.parents:
         path = out / _NAME
         if path.is_file():
+            foreign = found_foreign(path.parent) or foreign_entry(path.parent)
+            if foreign:
+                raise KbuildError(
+                    f"{path}: not used: {foreign}",
+                    hint="it names a program to run, so no other user may change it: build again as this user, in a "
+                    "directory of your own",
+                )
             return _read(path, out)
     raise UsageError(
         f"{module}: its build directory is not there: counters are told by the notes beside the objects",
@@ -62,7 +70,7 @@ def build_of(module: Path) -> InstrumentedBuild:
 
 def _read(path: Path, out: Path) -> InstrumentedBuild:
     try:
-        value = json.loads(path.read_text())
+        value = read_json(path)
         return InstrumentedBuild(
             out=out,
             directory=Path(str(value["directory"])),
@@ -70,5 +78,5 @@ def _read(path: Path, out: Path) -> InstrumentedBuild:
             trees=tuple(Path(str(name)) for name in value["trees"]),
             guest=Path(str(value["guest"])),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise KbuildError(f"{path}: damaged", hint="build again with --coverage") from error

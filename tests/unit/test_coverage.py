@@ -83,6 +83,9 @@ def test_reads_what_the_guest_saw() -> None:
         "object 1 2",
         "object 1 2 zz",
         "function 1 2 3 ffffffff",
+        "function 100000000 2 3 1",
+        "object 100000000 1 1",
+        "path a\0b",
         "counts 9:1",
         "counts 0",
         "counts 0:-1",
@@ -96,6 +99,11 @@ def test_reads_what_the_guest_saw() -> None:
 def test_refuses_a_line_that_the_guest_does_not_write(line: str) -> None:
     with pytest.raises(KbuildError, match="nobody can read"):
         read_observations([*SEEN[:5], line])
+
+
+def test_refuses_more_counters_than_a_guest_can_have() -> None:
+    with pytest.raises(KbuildError, match="nobody can read"):
+        read_observations([*SEEN[:5], *["function 1 2 3 100000"] * 5])
 
 
 def test_refuses_counters_before_a_module() -> None:
@@ -210,6 +218,8 @@ def test_knows_the_version_of_gcc() -> None:
     assert gcc_version(int.from_bytes(b"B22*", "big")) == 12
     assert gcc_version(int.from_bytes(b"A93*", "big")) == 9
     assert gcc_version(0) == 0
+    # (a superscript two is a digit to Python, and no number)
+    assert gcc_version(int.from_bytes(b"A\xb2**", "big")) == 0
 
 
 def test_notes_outside_of_the_build_are_not_read(tmp_path: Path) -> None:
@@ -347,8 +357,24 @@ def test_a_record_is_found_beside_the_module(tmp_path: Path) -> None:
     (tmp_path / "elsewhere.ko").touch()
     with pytest.raises(UsageError, match="build directory is not there"):
         build_of(tmp_path / "elsewhere.ko")
-    (tmp_path / "out/.kbuildpy/instrumented.json").write_text("[]")
-    with pytest.raises(KbuildError, match="damaged"):
+    for damage in ("[]", "[" * 100_000):
+        (tmp_path / "out/.kbuildpy/instrumented.json").write_text(damage)
+        with pytest.raises(KbuildError, match="damaged"):
+            build_of(module)
+
+
+def test_a_record_that_another_user_may_change_is_not_used(tmp_path: Path) -> None:
+    build = InstrumentedBuild(tmp_path / "out", tmp_path, "gcov-12", (tmp_path / "tree",), tmp_path / "guest.ko")
+    write_record(build)
+    module = tmp_path / "out/m.ko"
+    module.touch()
+    (tmp_path / "out/.kbuildpy/instrumented.json").chmod(0o666)
+    with pytest.raises(KbuildError, match="can be written by everybody"):
+        build_of(module)
+    write_record(replace(build, gcov="gcov-13"))
+    assert build_of(module).gcov == "gcov-13"
+    (tmp_path / "out").chmod(0o777)
+    with pytest.raises(KbuildError, match="out can be written by everybody"):
         build_of(module)
 
 
