@@ -13,11 +13,12 @@ from kbuildpy.coverage.faults import AllocatorCalls, FaultResult, chosen_calls, 
 from kbuildpy.coverage.files import LCOV, PAGE, Coverage, coverage_of, write_coverage
 from kbuildpy.coverage.gcov import require_gcov
 from kbuildpy.coverage.observations import Observations
+from kbuildpy.coverage.record import GUEST
 from kbuildpy.coverage.report import totals
 from kbuildpy.coverage.watched_run import Seen, builds_of, guest_of, run_watched
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
-from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
 from kbuildpy.scons.standalone import build_directory
@@ -96,7 +97,7 @@ def instrumented_files(files: Sequence[Path], kernels: Sequence[str], *, quiet: 
         if file.is_dir() and has_kbuild_file(file):
             found += _built(file, kernels, quiet=quiet)
         elif file.is_dir():
-            modules = [module for module in find_modules([file]) if module.parent.name != "built"]
+            modules = [module for module in find_modules([file]) if module_name(module.name) != GUEST]
             if not modules:
                 raise UsageError(
                     f"no modules below {file}, and no Kbuild file in it to build some of",
@@ -144,11 +145,12 @@ def run_instrumented(
     results = take(run(0))
     faults = []
     if asked.fail_nth is not None:
-        calls = AllocatorCalls(kernel.release, explain, build.trees, seen.last or Observations())
+        calls = AllocatorCalls(kernel.release, explain, build.trees, seen.boot(0) or Observations())
         for fault in _faults(calls, asked.fail_nth, results, seen, run, show=show, tell=tell):
             faults.append(fault)
             tell(fault.as_text())
-    _complain_of(seen, kernel)
+    for words in seen.complaints(kernel.release):
+        complain(f"kbuildpy: {printable(words)}")
     if not asked.coverage:
         return InstrumentedResults(results, faults, None, None)
     if not seen.counters:
@@ -171,7 +173,7 @@ def _faults(
 ) -> Iterator[FaultResult]:
     """Let call `number` fail, or all of `calls`, each in a boot of its own, after a run with these `results`."""
     baseline = calls.baseline
-    if seen.last is None or not all(result.passed for result in results):
+    if seen.boot(0) is None or not all(result.passed for result in results):
         complain("kbuildpy: --fail-nth: no call was made to fail, because the run without a failure is not good")
         return
     for call in held_more(baseline, None):
@@ -188,18 +190,10 @@ def _faults(
         tell(f"of {baseline.made} calls ({calls.kernel}), {len(chosen)} fail: two of each place")
     for each in chosen:
         show(f"kbuildpy: booting {printable(calls.kernel)} for call {each} of {baseline.made} to fail\n".encode())
+        first = len(seen.boots)
         found = list(run(each))
-        yield calls.judge(each, found, seen.last)
-
-
-def _complain_of(seen: Seen, kernel: Kernel) -> None:
-    """Say which counters are lost."""
-    if seen.blind:
-        boots = "a boot" if seen.blind == 1 else f"{seen.blind} boots"
-        rest = "" if seen.counters else "; there are no others, so no coverage is told"
-        complain(f"kbuildpy: {boots} of {kernel.release} ended before the counters were read: they are lost{rest}")
-    for name in seen.incomplete:
-        complain(f"kbuildpy: {printable(name)}: some counters are lost: the guest had no memory for them (--memory)")
+        # (after a crash, the boots that follow are of the remaining modules and tests: another call has this number)
+        yield calls.judge(each, found, seen.boot(first))
 
 
 def _built(directory: Path, kernels: Sequence[str], *, quiet: bool) -> list[Path]:

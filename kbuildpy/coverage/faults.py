@@ -61,17 +61,19 @@ class FaultResult:
     of: int
     """How many calls there are without a failure."""
     failed: ExplainedCall | None
-    """None: there was no such call, or the guest could not tell."""
+    """None: there was no such call, or it did not fail."""
     complaints: tuple[Complaint, ...]
     leaks: tuple[ExplainedCall, ...]
     """The calls whose memory was not freed."""
     outcome: str
     """What the modules said of it, a phrase."""
+    is_told: bool = True
+    """The guest told what it saw: it did not die before."""
 
     @property
     def passed(self) -> bool:
         """Whether the call failed without a defect."""
-        return self.failed is not None and not self.complaints and not self.leaks
+        return self.is_told and self.failed is not None and not self.complaints and not self.leaks
 
     def to_json(self) -> dict[str, object]:
         """One line of `--format json`."""
@@ -102,6 +104,8 @@ class FaultResult:
     def _verdict(self) -> str:
         if self.passed:
             return f"no defect; {self.outcome}"
+        if not self.is_told and not self.complaints:
+            return f"it is not known what came of it; {self.outcome}"
         if self.failed is None and not self.complaints:
             return f"it did not fail; {self.outcome}"
         defects = len(self.leaks) + len(self.complaints)
@@ -141,14 +145,17 @@ class AllocatorCalls:
         # (what cannot be removed holds its memory)
         gone = all(result.removed or (not result.loaded and result.errno) for result in results)
         leaks = held_more(seen, self.baseline) if seen and gone else []
+        # (of a guest that died, the call is known from the run without a failure)
+        failed = seen.failed if seen else next((each for each in self.baseline.calls if each.number == number), None)
         return FaultResult(
             kernel=self.kernel,
             number=number,
             of=self.baseline.made,
-            failed=self.explained(seen.failed) if seen and seen.failed else None,
+            failed=self.explained(failed) if failed else None,
             complaints=tuple(dict.fromkeys(complaints)),
             leaks=tuple(map(self.explained, leaks)),
             outcome=_outcome(results),
+            is_told=seen is not None,
         )
 
     def none(self, number: int) -> FaultResult:

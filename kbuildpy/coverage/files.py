@@ -21,8 +21,9 @@ Coverage = Mapping[str, Sequence[FileCoverage]]
 
 
 def coverage_of(seen: Seen, builds: Mapping[str, InstrumentedBuild]) -> Coverage:
-    """The coverage of the modules of `builds` (by their names), as `seen`. Raises what `measured` raises."""
-    return {name: measured(seen.counters.get(name, []), build) for name, build in builds.items()}
+    """The coverage of the modules of `builds` (by their names), as `seen`; modules whose counters are lost have none.
+    Raises what `measured` raises."""
+    return {name: measured(seen.counters[name], build) for name, build in builds.items() if name in seen.counters}
 
 
 def write_coverage(coverage: Coverage, place: Path, *, kernel: str, base: Path) -> list[str]:

@@ -27,21 +27,46 @@ class Seen:
     """The counters of each module, of all boots together."""
     incomplete: dict[str, None] = field(default_factory=dict)
     """The modules of which some are missing."""
-    blind: int = 0
-    """The boots that ended before anything could be told."""
-    last: Observations | None = None
-    """What was seen in the latest boot; None where nothing could be told."""
+    boots: list[Observations | None] = field(default_factory=list)
+    """What was seen in each boot; None where the guest could not tell it."""
+    unreadable: str = ""
+    """Why the first report was refused that could not be read."""
+
+    def boot(self, number: int) -> Observations | None:
+        """What was seen in one boot, from 0 on; None also where there was none."""
+        return self.boots[number] if number < len(self.boots) else None
+
+    @property
+    def blind(self) -> int:
+        """The boots of which nothing is known."""
+        return self.boots.count(None)
 
     def take(self, lines: Sequence[str] | None) -> None:
-        """Take what the module told after a boot."""
-        if lines is None:
-            self.blind += 1
-            self.last = None
-            return
-        self.last = read_observations(lines)
-        self.incomplete.update(dict.fromkeys(self.last.incomplete))
-        for name, objects in self.last.modules.items():
-            self.counters[name] = added(self.counters.get(name, []), objects)
+        """Take what the module told after a boot. What cannot be read counts as not told: a module may have overwritten
+        it."""
+        try:
+            found = None if lines is None else read_observations(lines)
+        except KbuildError as error:
+            self.unreadable = self.unreadable or error.message
+            found = None
+        self.boots.append(found)
+        if found is not None:
+            self.incomplete.update(dict.fromkeys(found.incomplete))
+            for name, objects in found.modules.items():
+                self.counters[name] = added(self.counters.get(name, []), objects)
+
+    def complaints(self, kernel: str) -> list[str]:
+        """Sentences about the counters that are lost, for the kernel of this release."""
+        found = []
+        if self.blind:
+            boots = "a boot" if self.blind == 1 else f"{self.blind} boots"
+            why = self.unreadable or "it ended before the counters were read"
+            rest = "" if self.counters else "; there are no others, so no coverage is told"
+            found.append(f"the counters of {boots} of {kernel} are lost: {why}{rest}")
+        found += [
+            f"{name}: some counters are lost: the guest had no memory for them (--memory)" for name in self.incomplete
+        ]
+        return found
 
 
 def run_watched(
@@ -56,7 +81,7 @@ def run_watched(
     fail_nth: int = 0,
 ) -> Iterator[Result]:
     """As `run_modules`, with the module `guest`, whose observations go into `seen`; `fail_nth` is the call of an
-    allocator that fails, from 1 on. Raises also `KbuildError` for observations that cannot be read."""
+    allocator that fails, from 1 on."""
     parameters = f"fail_nth={fail_nth}" if fail_nth else ""
     watcher = Watcher(GUEST, guest, seen.take, parameters)
     return run_modules(kernel, trials, replace(settings, watcher=watcher), show=show, missing=missing)

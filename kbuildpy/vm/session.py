@@ -43,6 +43,8 @@ from kbuildpy.vm.watcher import without_watcher
 # Otherwise slab caches of one size share memory, and objects that are left in a cache are not found. KASAN would be
 # silent after its first report, also about other modules.
 _KERNEL_PARAMETERS = ("slab_nomerge", "kasan_multi_shot")
+_LARGE_LOG = ("log_buf_len=8M",)
+"""What a watcher tells is long, and lines that are overwritten before they are printed are reported again, slowly."""
 _FEW = 64
 """Modules in one boot up to which the guest reports the addresses of their sections: there are twenty of each."""
 _GUIDE = """
@@ -101,7 +103,7 @@ def run_modules(
         )
         report = started(boot, kernel.release, settings.memory, show)
         if settings.watcher:
-            settings.watcher.take(report.seen if report.watched else None)
+            settings.watcher.take(report.seen if report.watched and not report.lost else None)
         judged = judge(batch, report, limit=settings.limit)
         deadly |= {judged.deadly} - {""}
         for suite in kunit_results(report):
@@ -252,7 +254,7 @@ def _boot(
                 kernel.image,
                 initramfs,
                 watch=guest.watch,
-                parameters=(*_KERNEL_PARAMETERS, *settings.append),
+                parameters=(*_KERNEL_PARAMETERS, *(_LARGE_LOG if settings.watcher else ()), *settings.append),
                 memory=settings.memory,
                 options=options,
                 stdin=stdin,

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.cli.run_instrumented import instrumented_files
 from kbuildpy.coverage.allocators import allocators_header, wrapped_of
 from kbuildpy.coverage.faults import MOST, AllocatorCalls, chosen_calls, held_more
+from kbuildpy.coverage.files import coverage_of
 from kbuildpy.coverage.gcda import data_file, gcc_version
 from kbuildpy.coverage.gcov import measured
 from kbuildpy.coverage.guest_module import check_compiler, gcov_of
@@ -206,12 +208,21 @@ def test_notes_of_another_build_are_an_error(program: Program) -> None:
 def test_a_boot_that_told_nothing_is_counted() -> None:
     seen = Seen()
     seen.take(None)
-    assert (seen.blind, seen.last, seen.counters) == (1, None, {})
+    assert (seen.blind, seen.boots, seen.counters) == (1, [None], {})
     seen.take([*SEEN, "module m", "lost"])
     seen.take(SEEN)
     assert list(seen.incomplete) == ["m"]
     assert seen.counters["m"][0].functions[0].counters == (10, 0, 0, 510)
-    assert seen.last is not None
+    assert [boot is None for boot in seen.boots] == [True, False, False]
+
+
+def test_counters_that_cannot_be_read_are_lost_and_end_nothing() -> None:
+    seen = Seen()
+    seen.take(["surprise"])
+    [words] = seen.complaints("6.1")
+    assert "the counters of a boot of 6.1 are lost: the guest told of counters what nobody can read: surprise" in words
+    seen.take(SEEN)
+    assert list(seen.counters) == ["m"]
 
 
 def test_knows_the_version_of_gcc() -> None:
@@ -447,6 +458,27 @@ def test_a_leak_is_a_defect_unless_the_module_is_still_there() -> None:
 def test_a_call_that_did_not_fail_is_no_success() -> None:
     assert not CALLS.judge(2, [result(errno=None)], observations("a")).passed
     assert not CALLS.judge(2, [result(errno=None)], None).passed
+
+
+def test_a_module_whose_counters_are_lost_has_no_coverage(tmp_path: Path) -> None:
+    build = InstrumentedBuild(tmp_path, tmp_path, "gcov", (), tmp_path / "guest.ko")
+    assert coverage_of(Seen(), {"m": build}) == {}
+
+
+def test_all_modules_of_a_directory_are_run_but_the_one_that_watches(tmp_path: Path) -> None:
+    for name in ("built/a.ko", "b.ko", "kbuildpy_guest.ko"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = instrumented_files([tmp_path], ["6.1"], quiet=True)
+    assert sorted(file.name for file in found) == ["a.ko", "b.ko"]
+
+
+def test_the_call_that_a_guest_died_of_is_known_from_the_run_without_a_failure() -> None:
+    found = CALLS.judge(2, [result(Complaint("oops", "words"), errno=None)], None)
+    assert not found.passed
+    assert found.failed is not None and found.failed.call.number == 2
+    unknown = CALLS.judge(2, [result(errno=None)], None)
+    assert "it is not known what came of it" in unknown.as_text()
     assert CALLS.none(7).as_text() == "call 7 of 2 (6.1): it did not fail; there are no more calls"
 
 
