@@ -264,17 +264,17 @@ def _begin(kernel: Kernel, settings: Settings, *, quiet: bool) -> Callable[[byte
 
 def _asked(args: argparse.Namespace) -> Asked | None:
     """What is asked of instrumented modules, if anything is."""
+    if args.coverage_output and not args.coverage:
+        raise UsageError("--coverage-output is for --coverage", hint="add --coverage")
     if not args.coverage and args.fail_nth is None:
-        if args.coverage_output:
-            raise UsageError("--coverage-output is for --coverage", hint="add --coverage")
         return None
     from kbuildpy.cli.run_instrumented import Asked, read_fail_nth
 
     fail_nth = read_fail_nth(args.fail_nth)
     if fail_nth is not None and (args.keep or args.gdb):
         raise UsageError("--fail-nth boots again and again: leave out --keep and --gdb")
-    if args.coverage_output and not args.coverage:
-        raise UsageError("--coverage-output is for --coverage", hint="add --coverage")
+    if fail_nth is not None and args.format == "junit":
+        raise UsageError("--fail-nth: JUnit has no form for calls that fail", hint="use --format json")
     return Asked(args.coverage, fail_nth, args.coverage_output or Path("coverage"))
 
 

@@ -7,7 +7,6 @@ import argparse
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from kbuildpy.kbuild.sources import walk_sources
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.own_command import own_command
 from kbuildpy.printable import printable
 from kbuildpy.run import run as run_program
 from kbuildpy.run import run_attached
@@ -150,11 +150,11 @@ def _round(watch: Watch, *, quiet: bool) -> None:
             kernel = ["-k", str(tree.objects)] if name in _OF_A_KERNEL else []
             _kbuildpy([name, str(watch.out / tree.release), *kernel, *options])
     # With nothing to do, a build notes the files that it looks at.
-    run_program([sys.executable, "-m", "kbuildpy", *watch.build], check=False)
+    run_program(own_command(*watch.build), check=False)
 
 
 def _kbuildpy(words: Sequence[str]) -> int:
-    argv = [sys.executable, "-m", "kbuildpy", *words]
+    argv = own_command(*words)
     # (SIGTERM, so that it can end what it started)
     begin = partial(_end_with, os.getpid())
     return run_attached(argv, cwd=str(Path.cwd()), env=os.environ, begin=begin)

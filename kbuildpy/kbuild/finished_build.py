@@ -81,8 +81,8 @@ def noted_files(state: Path) -> set[str]:
     found: set[str] = set()
     for path in sorted(state.glob("finished-*")):
         value: Any = read_json(path)
-        if isinstance(value, dict):
-            found.update(value.get("files", ()))
+        if isinstance(value, dict) and isinstance(value.get("files"), dict):
+            found.update(value["files"])
     return found
 
 
@@ -95,9 +95,9 @@ def find_finished(path: Path, key: str) -> FinishedBuild | None:
         build = FinishedBuild(
             value["printed"], value["files"], value["folders"], [AskedAgain(*item) for item in value["asked_again"]]
         )
-    except (KeyError, TypeError):
+        return build if is_unchanged(build) else None
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    return build if is_unchanged(build) else None
 
 
 def is_unchanged(build: FinishedBuild) -> bool:

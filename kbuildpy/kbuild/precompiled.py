@@ -36,7 +36,7 @@ from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.run import run
 
 _PREFIX = re.compile(rb"\A(?:#include <[^>\n]+>\n|#define [A-Z_]+\n)+")
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_STRING_OR_COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|/\*.*?\*/|//[^\n]*', re.DOTALL)
 _HEAD_LINE = re.compile(r"\s*#\s*(?:include\s*<[^>]+>|define\s.*[^\\])\s*")
 
 
@@ -66,7 +66,9 @@ def mod_c_prefix(text: bytes) -> str:
 def source_prefix(text: bytes) -> str:
     """The `#include <...>` and `#define` lines at the beginning of a source, up to the last `#include`, without
     comments; "" if there is no `#include` among them."""
-    plain = _COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), text.decode(errors="surrogateescape"))
+    plain = _STRING_OR_COMMENT.sub(
+        lambda match: match[1] or "\n" * match[0].count("\n"), text.decode(errors="surrogateescape")
+    )
     lines: list[str] = []
     for line in plain.splitlines():
         if line.strip() and not _HEAD_LINE.fullmatch(line):

@@ -494,6 +494,7 @@ def test_the_call_that_a_guest_died_of_is_known_from_the_run_without_a_failure()
         (["run", "a.ko", "--coverage-output", "x"], "--coverage-output is for --coverage"),
         (["run", ".", "--coverage"], "no modules below ., and no Kbuild file"),
         (["run", "missing", "--coverage"], "missing: No such file"),
+        (["run", "a.ko", "--fail-nth", "1", "--format", "junit"], "JUnit has no form for calls that fail"),
         (["run", "a.ko", "--fail-nth", "1", "--gdb"], "leave out --keep and --gdb"),
         (["build", ".", "x.i", "--coverage"], "not single targets"),
         (["build", ".", "--compile-commands", "--coverage"], "--compile-commands"),

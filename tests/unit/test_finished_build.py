@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,10 @@ from kbuildpy.kbuild.finished_build import (
     FinishedBuild,
     find_finished,
     note_finished,
+    noted_files,
     states_before,
 )
+from kbuildpy.kernel.cache import read_json, write_json
 
 NEVER = 1 << 62
 
@@ -24,7 +27,7 @@ def noted(folder: Path, *files: Path, folders: tuple[Path, ...] = ()) -> Path:
     states = states_before(NEVER, map(str, files), map(str, folders))
     assert states is not None
     again = [AskedAgain("/tree", (("W", "1"),), "/directory", "/out", "digest")]
-    note = folder / "note"
+    note = folder / "finished-note"
     note_finished(note, "key", FinishedBuild([("stdout", "said\n")], states, sorted(map(str, folders)), again))
     return note
 
@@ -46,6 +49,26 @@ def test_what_was_noted_is_found_by_its_key_alone(tmp_path: Path, files: list[Pa
     assert found.asked_again[0].plan == "digest"
     assert find_finished(note, "another") is None
     assert find_finished(tmp_path / "no_note", "key") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        [],
+        {},
+        {"files": None},
+        {"files": ["a"]},
+        {"folders": 5},
+        {"folders": [[]]},
+        {"printed": 1, "files": {"a\0": []}},
+    ],
+)
+def test_a_note_of_another_form_is_none(damage: Any, tmp_path: Path, files: list[Path]) -> None:
+    note = noted(tmp_path, *files)
+    value = read_json(note)
+    write_json(note, {**value, **damage} if damage else damage)
+    assert find_finished(note, "key") is None
+    assert noted_files(tmp_path) <= {*value["files"], "a\0"}
 
 
 def test_every_difference_counts(tmp_path: Path, files: list[Path]) -> None:

@@ -73,6 +73,7 @@ def test_headers_that_another_build_removes_at_the_same_time_are_not_missed(tmp_
         ("#include <a.h>\nint x;\n", "#include <a.h>\n"),
         ("// a word\n/* more\n * of them */\n\n#include <a.h> // why\n", "#include <a.h>\n"),
         ('#define pr_fmt(fmt) "x: " fmt\n#include <a.h>\n', '#define pr_fmt(fmt) "x: " fmt\n#include <a.h>\n'),
+        ('#define URL "http://x/*y"\n#include <a.h>\n', '#define URL "http://x/*y"\n#include <a.h>\n'),
         ("#include <a.h>\n# include  <b/c.h>\n", "#include <a.h>\n# include  <b/c.h>\n"),
         # What follows the last header is the source's own.
         ("#include <a.h>\n#define X 1\nint x;\n", "#include <a.h>\n"),
