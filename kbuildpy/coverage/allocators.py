@@ -28,11 +28,13 @@ class Wrapped(NamedTuple):
     allocators: tuple[Allocator, ...]
     freeing: tuple[str, ...]
     """Those that free memory of pages, by the address that is their first argument."""
+    freeing_later: tuple[str, ...] = ()
+    """Those that free memory of slabs after a grace period (`kfree_rcu()`)."""
 
     @property
     def names(self) -> list[str]:
         """All of them, sorted."""
-        return sorted([*(item.name for item in self.allocators), *self.freeing])
+        return sorted([*(item.name for item in self.allocators), *self.freeing, *self.freeing_later])
 
 
 _NULL, _ERROR = "0", "-ENOMEM"
@@ -64,14 +66,24 @@ _ALLOCATORS = [
     )
 ]
 _FREEING = frozenset(
-    ("vfree", "vfree_atomic", "kvfree", "kvfree_sensitive", "free_pages", "__free_pages", "free_pages_exact")
+    (
+        "vfree",
+        "vfree_atomic",
+        "kvfree",
+        "kvfree_sensitive",
+        "free_pages",
+        "__free_pages",
+        "free_pages_exact",
+        "__folio_put",
+    )
 )
+_FREEING_LATER = frozenset(("kvfree_call_rcu",))
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def wrapped_of(exports: Iterable[str]) -> Wrapped:
     """Those of the functions that a kernel exports."""
-    allocators, freeing = [], []
+    allocators, freeing, freeing_later = [], [], []
     for name in sorted(set(exports)):
         if not _NAME.fullmatch(name):
             continue
@@ -81,11 +93,14 @@ def wrapped_of(exports: Iterable[str]) -> Wrapped:
             allocators.append(Allocator(name, row[1], row[2]))
         elif name in _FREEING:
             freeing.append(name)
-    return Wrapped(tuple(allocators), tuple(freeing))
+        elif name in _FREEING_LATER:
+            freeing_later.append(name)
+    return Wrapped(tuple(allocators), tuple(freeing), tuple(freeing_later))
 
 
 def allocators_header(wrapped: Wrapped) -> str:
     """The file `allocators.h` of the guest's module."""
     lines = [f"ALLOCATOR({item.name}, {item.failure}, {int(item.watched)})" for item in wrapped.allocators]
     lines += [f"FREE({name})" for name in wrapped.freeing]
+    lines += [f"FREE_LATER({name})" for name in wrapped.freeing_later]
     return "".join(f"{line}\n" for line in ["/* SPDX-License-Identifier: GPL-2.0-only */", *lines])

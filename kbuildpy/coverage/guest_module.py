@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -77,9 +77,14 @@ def make_tools(
     objects = []
     for name in ("begin", "end"):
         source, made = place / f"{name}.S", place / f"{name}.o"
-        if makes and (_write(source, _part(f"{name}.S")) or not made.is_file()):
-            argv: Sequence[str | Path] = [*shlex.split(programs["CC"]), "-c", "-o", made, source]
-            run(argv, env=environ)
+        text = _part(f"{name}.S")
+        if makes and not (made.is_file() and source.is_file() and source.read_bytes() == text):
+            # (an object beside the same source is of that source, also after an interruption)
+            made.unlink(missing_ok=True)
+            _write(source, text)
+            new = place / f"{name}.new.o"
+            run([*shlex.split(programs["CC"]), "-c", "-o", new, source], env=environ)
+            new.replace(made)
         objects.append(made)
     return Tools(programs["LD"], objects[0], objects[1], tuple(wrapped.names), architecture_of(tree).srcarch)
 
@@ -88,11 +93,10 @@ def _part(name: str) -> bytes:
     return resources.files("kbuildpy.coverage").joinpath("guest").joinpath(name).read_bytes()
 
 
-def _write(path: Path, contents: bytes) -> bool:
-    """Whether the file was another one."""
+def _write(path: Path, contents: bytes) -> None:
+    """Write a file, unless it has these contents."""
     if path.is_file() and path.read_bytes() == contents:
-        return False
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as slot:
         slot.write(contents, durable=False)
-    return True

@@ -321,11 +321,13 @@ static void watch(unsigned long address, unsigned long call)
 
 /*
  * Allocators and those that free take and return what a register holds, so that one form fits all: whatever a function
- * has as its first twelve arguments reaches it. (Floating point there is none.)
+ * has as its first twenty arguments reaches it: kasprintf() takes any number. (Floating point there is none.)
  */
 #define TAKEN unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e, unsigned long f, \
-	      unsigned long g, unsigned long h, unsigned long i, unsigned long j, unsigned long k, unsigned long l
-#define GIVEN a, b, c, d, e, f, g, h, i, j, k, l
+	      unsigned long g, unsigned long h, unsigned long i, unsigned long j, unsigned long k, unsigned long l, \
+	      unsigned long m, unsigned long n, unsigned long o, unsigned long p, unsigned long q, unsigned long r, \
+	      unsigned long s, unsigned long t
+#define GIVEN a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t
 
 #define ALLOCATOR(name, failure, is_watched)						\
 	unsigned long real_##name(TAKEN) __asm__(#name);				\
@@ -349,6 +351,17 @@ static void watch(unsigned long address, unsigned long call)
 	unsigned long __wrap_##name(TAKEN)						\
 	{										\
 		forget(a);								\
+		return real_##name(GIVEN);						\
+	}										\
+	EXPORT_SYMBOL(__wrap_##name);
+
+/* The memory is the second argument; before 6.4, that may be the distance of the first one from it. */
+#define FREE_LATER(name)								\
+	unsigned long real_##name(TAKEN) __asm__(#name);				\
+	unsigned long __wrap_##name(TAKEN);						\
+	unsigned long __wrap_##name(TAKEN)						\
+	{										\
+		forget(b < PAGE_SIZE ? a - b : b);					\
 		return real_##name(GIVEN);						\
 	}										\
 	EXPORT_SYMBOL(__wrap_##name);
