@@ -305,6 +305,7 @@ def test_a_page_escapes_what_comes_from_sources(tmp_path: Path) -> None:
 
 def test_wraps_the_allocators_of_each_line_of_kernels() -> None:
     names = ["kmalloc_trace", "__kmalloc_cache_noprof", "devm_kmalloc", "memdup_user", "vfree", "__alloc_percpu"]
+    names += ["kvfree_call_rcu", "__folio_put"]
     others = ["kmalloc_caches", "is_vmalloc_addr", "kmem_cache_alloc_bulk", "alloc_chrdev_region", "x;y", "kfree"]
     wrapped = wrapped_of([*names, *others])
     assert wrapped.names == sorted(names)
@@ -314,7 +315,9 @@ def test_wraps_the_allocators_of_each_line_of_kernels() -> None:
         "ALLOCATOR(devm_kmalloc, 0, 0)",
         "ALLOCATOR(kmalloc_trace, 0, 1)",
         "ALLOCATOR(memdup_user, -ENOMEM, 1)",
+        "FREE(__folio_put)",
         "FREE(vfree)",
+        "FREE_LATER(kvfree_call_rcu)",
     ]
 
 

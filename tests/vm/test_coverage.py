@@ -108,12 +108,13 @@ MODULE_LICENSE("GPL");
 def test_memory_that_others_free_later_is_no_leak_and_arguments_arrive(line: str, tmp_path: Path) -> None:
     (tmp_path / "Kbuild").write_text("obj-m := later.o\n")
     (tmp_path / "later.c").write_text(LATER)
-    words = ["--fail-nth", "all", "-k", kernel_to_run(tree_called(line))]
-    done = run([sys.executable, "-m", "kbuildpy", "run", ".", *words], cwd=tmp_path, check=False, timeout=900)
+    kernel = kernel_to_run(tree_called(line))
+    argv = [sys.executable, "-m", "kbuildpy", "run", ".", "--fail-nth", "all", "-k", kernel]
+    done = run(argv, cwd=tmp_path, check=False, timeout=900)
     said = done.text + done.error_text
     assert "call 3 of 3" in said, said
     assert "never freed" not in said and "leak" not in said, said
-    assert "later: named 12345678910111213" in said, said
+    assert "named 12345678910111213" in said, said
 
 
 def test_counts_of_a_pure_function_are_those_of_a_program(covered: Covered, tmp_path: Path) -> None:
