@@ -109,7 +109,7 @@ def test_memory_that_others_free_later_is_no_leak_and_arguments_arrive(line: str
     (tmp_path / "Kbuild").write_text("obj-m := later.o\n")
     (tmp_path / "later.c").write_text(LATER)
     kernel = kernel_to_run(tree_called(line))
-    argv = [sys.executable, "-m", "kbuildpy", "run", ".", "--fail-nth", "all", "-k", kernel]
+    argv: list[str | Path] = [sys.executable, "-m", "kbuildpy", "run", ".", "--fail-nth", "all", "-k", kernel]
     done = run(argv, cwd=tmp_path, check=False, timeout=900)
     said = done.text + done.error_text
     assert "call 3 of 3" in said, said
