@@ -57,7 +57,7 @@ class ModpostScene:
     """Those of other builds that modpost was not told about."""
     others: OtherKernels
     quotes_namespaces: bool
-    """MODULE_IMPORT_NS() takes a string (from 6.13 on)."""
+    """MODULE_IMPORT_NS() takes a string."""
     deadline: float = field(default_factory=search_deadline)
     """Until when headers are read."""
 

@@ -8,6 +8,7 @@ vermagic in place of the `.mod.c`. Differences that no file of a headers package
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -58,6 +59,8 @@ class Dialect:
     device_table_modname: bool
     """Symbols of device tables are named __mod_device_table__kmod_MODULE__TYPE__TABLE, and duplicate aliases are
     dropped."""
+    quotes_namespaces: bool
+    """MODULE_IMPORT_NS() takes a string (since 6.13), for those who are told to use it."""
     separate_version_tables: bool
     """-b and -x choose the tables of CRCs (since 6.14); before, -m asks for the basic one."""
     module_prefix: bool
@@ -112,6 +115,9 @@ class Dialect:
         return self.version >= TABLE_SINCE.get(device_id, (0, 0))
 
 
+_IMPORT_OF_STRING = r"define\s+MODULE_IMPORT_NS\((\w+)\)\s+MODULE_INFO\(import_ns, \1\)"
+
+
 def dialect_of(tree: KernelTree) -> Dialect:
     """The `Dialect` of the modpost of `tree`."""
     include = tree.source / "include/linux"
@@ -144,6 +150,7 @@ def dialect_of(tree: KernelTree) -> Dialect:
         headers=tuple(headers),
         retpoline_config=_retpoline(version) if own_vermagic else "",
         device_table_modname="__mod_device_table__" in _text(include / "module.h"),
+        quotes_namespaces=re.search(_IMPORT_OF_STRING, _text(include / "module.h")) is not None,
         separate_version_tables=version >= (6, 14),
         module_prefix=version >= (6, 19),
         fatal_word="FATAL" if version < (6, 12) else "ERROR",

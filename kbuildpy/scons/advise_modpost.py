@@ -15,6 +15,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.symvers import Symvers, read_symvers
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.stage import ModpostResult
+from kbuildpy.modpost.versions import dialect_of
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.module_sources import module_sources
 from kbuildpy.scons.tell_advice import tell_advice
@@ -38,7 +39,7 @@ def advise_modpost(group: Group, result: ModpostResult, objects: Sequence[Module
         symvers=_read(read),
         unread=_read(path for path in _of_others(group) if path not in read),
         others=OtherKernels(tree),
-        quotes_namespaces=tree.version >= (6, 13),
+        quotes_namespaces=dialect_of(tree).quotes_namespaces,
     )
     # (an object that cannot be read, or is gone, must not hide modpost's own error)
     with suppress(KbuildError, OSError):

@@ -20,6 +20,7 @@ from kbuildpy.modpost.versions import (
     Dialect,
     dialect_of,
 )
+from kbuildpy.run import run
 
 PPC, PPC64, S390 = 20, 21, 22
 MODERN = {"export-internal.h": "#define KSYMTAB_FUNC(name, ns)\n#define SYMBOL_FLAGS(name, flags)\n"}
@@ -123,6 +124,18 @@ def test_headers_tell_of_retired_exports_and_of_the_name_of_device_tables(tmp_pa
     told = {"export.h": "#define EXPORT_UNUSED_SYMBOL(sym)\n", "module.h": "extern __mod_device_table__##type##name\n"}
     found = dialect(tmp_path / "2", "6.1", told)
     assert (found.retired_exports, found.device_table_modname) == (True, True)
+
+
+@pytest.mark.parametrize(("value", "is_string"), [("#ns", False), ("__stringify(ns)", False), ("ns", True)])
+def test_module_h_says_whether_a_namespace_is_quoted(value: str, is_string: bool, tmp_path: Path) -> None:
+    """By the preprocessor: what is imported is the namespace itself, without further quotes."""
+    text = f"#define MODULE_IMPORT_NS(ns)\tMODULE_INFO(import_ns, {value})\n"
+    found = dialect(tmp_path, "6.1", {"module.h": text}).quotes_namespaces
+    around = "#define __stringify(x) #x\n#define MODULE_INFO(tag, info) info\n"
+    namespace = '"DMA_BUF"' if found else "DMA_BUF"
+    source = f"{around}{text}MODULE_IMPORT_NS({namespace})\n"
+    assert run(["gcc", "-E", "-P", "-x", "c", "-"], input=source.encode()).text.strip() == '"DMA_BUF"'
+    assert found == is_string
 
 
 @pytest.mark.parametrize("name", ["meminit", "memexit"])
