@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The numbers of a machine that stages need: a value without code."""
+"""The constants of a machine that the stages need: addresses, sizes and relocation types, without functions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 
 class RelocationKinds(NamedTuple):
-    """The machine's relocation types, by what they write (`kbuildpy.elf.relocation_types`)."""
+    """The machine's relocation types (`kbuildpy.elf.relocation_types`), by the value that they write."""
 
     absolute: frozenset[int]
-    """A pointer of 64 bits."""
+    """Types that write an address of 64 bits."""
     relative: frozenset[int]
-    """A distance of 32 bits; calls, too, where they are written so."""
+    """Types that write a distance of 32 bits, including the types of calls where the machine encodes these so."""
     relative64: frozenset[int]
-    """A distance of 64 bits."""
+    """Types that write a distance of 64 bits."""
     applied: frozenset[int]
     """All types that the kernel applies."""
 
@@ -27,21 +27,21 @@ class RelocationKinds(NamedTuple):
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """What a kernel of one machine has in common with all others of it."""
+    """The constants that all kernels of one machine share."""
 
     name: str
-    """As `str(kernel.architecture.Architecture)` shows it, and `LoaderKernel.machine`."""
+    """The name, as in `LoaderKernel.machine` and `str(kernel.architecture.Architecture)`."""
     e_machine: int
-    """e_machine of its ELF files."""
+    """The machine number in the ELF header."""
     relocations: RelocationKinds
-    """Its relocation types."""
+    """The relocation types, by the value that they write."""
     modules_start: int
     """An address where the kernel puts modules."""
     modules_size: int
-    """MODULES_LEN: the bytes of that region; no module can be larger."""
+    """MODULES_LEN: bytes of the address range for modules; no module can be larger."""
     copy_address: int
-    """An address where the kernel may have its copy of the file."""
+    """An address where the kernel may put its copy of the module file."""
     large_page: int
     """PMD_SIZE, to which code in large pages is aligned (CONFIG_ARCH_HAS_EXECMEM_ROX)."""
     undefined_ok: frozenset[str] = field(default=frozenset())
-    """Undefined symbols that need no owner (kernel/module/main.c: ignore_undef_symbol)."""
+    """Undefined symbols that nothing needs to export (kernel/module/main.c: ignore_undef_symbol)."""

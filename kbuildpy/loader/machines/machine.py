@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A machine as a value: its facts, and its functions that the stages of load_module() call."""
+"""A machine as a value: its constants, and the functions that the stages of load_module() call."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kbuildpy.loader.verdict import Refusal
 
 
 class TraceSites(NamedTuple):
-    """How a machine's ftrace checks the places where functions begin."""
+    """How a machine's ftrace checks the entry points of functions."""
 
     section: str
-    """The section with their addresses."""
+    """The section with the addresses of the entry points."""
     is_expected: Callable[[Pointer], bool]
-    """Whether the code at an address is what ftrace will overwrite."""
+    """Returns whether an address has the instruction that ftrace will overwrite."""
     warning: tuple[str, str] | None = None
-    """File and function of the WARN() of machines that check the code once more; None for those that do not."""
+    """File and function of the WARN() for an unexpected instruction; None for machines that do not warn."""
 
 
 @dataclass(frozen=True)
@@ -31,31 +31,32 @@ class LoaderMachine:
     """The functions of arch/*/kernel/ that load_module() calls. Each may raise `Refusal` or `Undefined`."""
 
     facts: MachineFacts
-    """The machine's numbers."""
+    """The machine's constants."""
     apply_relocate_add: Callable[[LoadInfo, int, dict[int, int] | None], None]
-    """Applies a SHT_RELA section, by its number. The last parameter has the bytes, by offset, that other sections have
-    written to the same target; None for the only section of its target."""
+    """Applies the SHT_RELA section of a number. The last parameter maps offsets to the bytes that other relocation
+    sections have written to the same target; None if only one relocation section has this target."""
     module_finalize: Callable[[LoadInfo], None]
-    """Patches the code: alternatives, returns, and so on."""
+    """Patches the code (alternatives, return thunks, ...) and checks the tables of places to patch."""
     trace_sites: Callable[[LoadInfo], TraceSites | None]
-    """What ftrace_module_init() checks; None where the kernel checks nothing."""
+    """Returns what ftrace_module_init() checks; None if the kernel checks nothing."""
     module_frob_arch_sections: Callable[[LoadInfo], None] | None = None
-    """Changes the section headers before the layout; None where the machine has no such function."""
+    """Changes the section headers before the layout; None if the machine has no such function."""
     nonzero_place: Callable[[LoadInfo, int, int, str, str], Refusal] | None = None
-    """The refusal of a relocation (section, entry; reason and hint for people) whose place is not zero; None for
-    machines that do not look."""
+    """Returns the refusal of a relocation whose place is not zero. Parameters: the number of the relocation section,
+    the entry, the reason and the hint. None for machines that do not check the place."""
     is_static_call: Callable[[bytes, bool], bool] | None = None
-    """Whether these bytes are a static call (True: a tail call); None for machines without inline static calls."""
+    """Returns whether code is a static call, or a tail call if the second parameter is True; None for machines without
+    inline static calls."""
 
 
 @cache
 def machine_named(name: str) -> LoaderMachine:
-    """The machine called `name`, one of `kbuildpy.loader.machines.NAMES`. (A check needs one of them, and imports
-    no other.)"""
+    """Return the machine `name`, one of `kbuildpy.loader.machines.NAMES`. Only the module of this machine is
+    imported."""
     machine: LoaderMachine = import_module(f"kbuildpy.loader.machines.{name}").MACHINE
     return machine
 
 
 def machine_of(info: LoadInfo) -> LoaderMachine:
-    """The machine of the kernel that `info` is for."""
+    """Return the machine of `info.kernel`."""
     return machine_named(info.machine.name)

@@ -2,7 +2,7 @@
 """The memory of a module that is being loaded, for all stages.
 
 - `pointers`: tables of pointers (`__jump_table`, `.return_sites`), read through their relocations.
-- `code`: the bytes that such pointers lead to, and calls to the kernel's functions.
-- `data`: variables, strings and pointers of its data, as parameters need them.
-- `protection`: which sections are read-only or freed, and from when on.
+- `code`: the bytes of code that such pointers point to, and calls to the kernel's functions.
+- `data`: variables, strings and pointers in data sections, which parameters need.
+- `protection`: which sections are read-only or freed, and from which stage on.
 """

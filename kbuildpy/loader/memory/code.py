@@ -12,7 +12,7 @@ from kbuildpy.loader.verdict import Undefined
 
 
 class Code:
-    """The bytes of a module's executable sections, decoded once for a table of many entries."""
+    """The bytes of a module's executable sections; each section is decoded once, for all entries of a table."""
 
     def __init__(self, info: LoadInfo) -> None:
         self._info = info
@@ -21,8 +21,8 @@ class Code:
         self._pointers: dict[int, dict[int, Pointer]] = {}
 
     def at(self, table: int, pointer: Pointer, length: int) -> bytes:
-        """`length` bytes of code that `pointer`, from section `table`, points to. Raises `Undefined` where there are
-        none."""
+        """Return the `length` bytes of code that `pointer`, an entry of section `table`, points to. Raises `Undefined`
+        if they are not in one executable section."""
         contents = self._contents.get(pointer.section)
         if contents is None:
             contents = self._contents[pointer.section] = self._executable(table, pointer)
@@ -36,19 +36,21 @@ class Code:
         return contents[pointer.offset : pointer.offset + length]
 
     def up_to(self, table: int, pointer: Pointer, length: int) -> bytes:
-        """The same bytes, or fewer where the section ends before."""
+        """Return the bytes of `at()`, fewer if the section ends before. Raises `Undefined` for a pointer that is not to
+        code."""
         self.at(table, pointer, 0)
         return self._contents[pointer.section][pointer.offset : pointer.offset + length]
 
     def is_relocated(self, pointer: Pointer) -> bool:
-        """Whether a relocation writes to the byte that `pointer` points to, which `at()` has found to be there."""
+        """Return whether a relocation writes to the byte at `pointer`. Call `at()` or `up_to()` first."""
         relocated = self._relocated.get(pointer.section)
         if relocated is None:
             relocated = self._relocated[pointer.section] = self._mark(pointer.section)
         return bool(relocated[pointer.offset])
 
     def _mark(self, section: int) -> bytearray:
-        """Of each byte of a section whether it is relocated. In one pass: there may be as many sites as relocations."""
+        """For each byte of a section 1 if a relocation writes to it, else 0. All are marked in one pass, because a
+        section may have as many pointers to it as relocations."""
         size = len(self._contents[section])
         marks = bytearray(size)
         wide = self._info.machine.relocations.of_8_bytes
@@ -59,7 +61,8 @@ class Code:
         return marks
 
     def pointers(self, section: int) -> dict[int, Pointer]:
-        """The distances that relocations write into `section`, by their offset there (see `pointers`)."""
+        """Return the targets of the distances that relocations write into `section`, by offset
+        (`pointers.pointers`)."""
         found = self._pointers.get(section)
         if found is None:
             found = self._pointers[section] = pointers(self._info, section)
@@ -79,7 +82,10 @@ class Code:
 
 
 class Calls:
-    """The calls in a section's code to some of the kernel's functions, as the compiler emits them to `__fentry__`."""
+    """The calls in a module's code to particular functions of the kernel, such as `__fentry__`.
+
+    The functions are those in `names`, and those whose name begins with `prefix`.
+    """
 
     def __init__(self, info: LoadInfo, names: Collection[str], prefix: str | None = None) -> None:
         self._info = info
@@ -91,8 +97,8 @@ class Calls:
         self._places: dict[int, dict[int, str]] = {}
 
     def target(self, section: int, offset: int) -> str | None:
-        """The function whose distance is at `offset` of `section`, measured from the end of these four bytes; None if
-        it is another function."""
+        """Return the name of the function that the distance of 32 bits at `offset` of `section` leads to; None for all
+        other targets. The distance counts from the end of its field."""
         places = self._places.get(section)
         if places is None:
             places = self._places[section] = self._find(section)
@@ -106,7 +112,7 @@ class Calls:
             for relsec in self._info.relocated.get(section, ()):
                 columns = self._info.relocations(relsec)
                 for offset, kind, symbol, addend in zip(*columns, strict=True):
-                    # (of the distance, 32 bits are kept)
+                    # The kernel truncates the distance to 32 bits.
                     if symbol in names and (addend + 4) & 0xFFFFFFFF == 0 and kind in relative:
                         places[offset] = names[symbol]
         return places
@@ -117,14 +123,15 @@ def _is_one(name: str, names: Collection[str], prefix: str | None) -> bool:
 
 
 class SectionBytes:
-    """Bytes in any section of the module, executable or not; none elsewhere."""
+    """The bytes of all sections of the module, executable or not."""
 
     def __init__(self, info: LoadInfo) -> None:
         self._info = info
         self._contents: dict[int, bytes] = {}
 
     def at(self, pointer: Pointer, length: int) -> bytes:
-        """`length` bytes there, fewer at the end of the section."""
+        """Return the `length` bytes at `pointer`, fewer at the end of the section, b"" where the file has no
+        contents."""
         contents = self._contents.get(pointer.section)
         if contents is None:
             contents = b""
@@ -136,7 +143,7 @@ class SectionBytes:
 
 
 def first_time() -> Callable[[Pointer], bool]:
-    """A function that tells whether it is called with a place for the first time."""
+    """Return a function that returns True if it is called with a section and an offset for the first time."""
     seen: set[tuple[int, int]] = set()
 
     def is_first(pointer: Pointer) -> bool:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A module's data as they are once it is relocated: numbers, strings, and pointers to places in the module.
+"""The data of a relocated module: numbers, strings, and pointers.
 
-Addresses are not known here. So a pointer is the target of its relocation: a section and an offset in the module, or a
-symbol that the kernel or another module exports. A pointer without a relocation is the number in the file (0: NULL).
+The addresses of the running kernel are not known. A pointer is represented by the target of its relocation: a section
+and an offset in the module, or a symbol that the kernel or another module exports. A pointer without a relocation is
+the number in the file (0: NULL).
 """
 
 from __future__ import annotations
@@ -26,21 +27,25 @@ _POINTER = 8
 
 
 class SectionOffset(NamedTuple):
-    """`offset` bytes into section number `section` of the module."""
+    """A place in the module."""
 
     section: int
+    """The number of the section."""
     offset: int
+    """Bytes from the beginning of the section."""
 
 
 class ImportedAddress(NamedTuple):
-    """The address `addend` bytes behind `symbol`, which another module or the kernel exports."""
+    """An address relative to a symbol that the kernel or another module exports."""
 
     symbol: str
+    """The name of the symbol."""
     addend: int = 0
+    """Bytes from the symbol to the address."""
 
     @property
     def is_far(self) -> bool:
-        """Whether it is out of the 2 GiB that the kernel and its modules are in."""
+        """Whether the address is outside of the 2 GiB of addresses for the kernel and its modules."""
         return not -(1 << 31) < self.addend < 1 << 31
 
     def __str__(self) -> str:
@@ -52,9 +57,9 @@ Pointer = SectionOffset | ImportedAddress | int
 
 @dataclass
 class Memory:
-    """The memory of the module in `info`: the file's contents, and values that were stored since.
+    """The memory of the module in `info`: the contents of the file, and the values that `store()` has written.
 
-    All methods raise `Undefined` outside of a section: the kernel would use whatever is in memory there.
+    The methods that read or write raise `Undefined` outside of a section, where the kernel would use unrelated memory.
     """
 
     info: LoadInfo
@@ -63,7 +68,7 @@ class Memory:
     _odd: dict[int, set[int]] = field(default_factory=dict)
 
     def integer(self, place: SectionOffset, size: int) -> int:
-        """The unsigned number of `size` bytes at `place`."""
+        """Return the unsigned number of `size` bytes at `place`."""
         stored = self._stored.get((place, size))
         if stored is not None:
             return stored
@@ -75,7 +80,7 @@ class Memory:
         return int.from_bytes(self.info.contents[start : start + size], order)  # type: ignore[arg-type]
 
     def string(self, place: SectionOffset) -> bytes:
-        """The string at `place`, without its NUL."""
+        """Return the string at `place`, without its NUL. Raises `Undefined` for a string without NUL."""
         self._inside(place, 0, "read")
         section = self.info.sechdrs[place.section]
         if section.sh_type == SHT_NOBITS:
@@ -87,7 +92,7 @@ class Memory:
         return self.info.contents[start:stop]
 
     def pointer(self, place: SectionOffset) -> Pointer:
-        """The pointer at `place`."""
+        """Return the pointer at `place`. Raises `Undefined` if a relocation writes only a part of it, or no address."""
         found = self._pointers_of(place.section).get(place.offset)
         if found is not None:
             return found
@@ -98,7 +103,11 @@ class Memory:
         return self.integer(place, _POINTER)
 
     def store(self, pointer: Pointer, size: int, value: int = 0, *, shift: int = 0) -> None:
-        """Write `size` bytes at `shift` bytes after `pointer`; `value` matters only where it is read again."""
+        """Write `value` in `size` bytes, `shift` bytes after `pointer`. Raises `Undefined` if the memory cannot be
+        written.
+
+        Callers leave out a `value` that no stage reads again.
+        """
         if isinstance(pointer, ImportedAddress):
             if pointer.is_far:
                 raise self._undefined(f"{size} bytes are written to {pointer}, where nothing is")
@@ -116,26 +125,27 @@ class Memory:
         self._stored[place, size] = value
 
     def is_code(self, place: SectionOffset) -> bool:
-        """Whether `place` is in code of the module."""
+        """Return whether `place` is in an executable section of the module."""
         section = self.info.sechdrs[place.section] if place.section < len(self.info.sechdrs) else None
         return bool(section and section.sh_flags & SHF_EXECINSTR and 0 <= place.offset < section.sh_size)
 
     def function_name(self, place: SectionOffset) -> str:
-        """The name of the function at `place`, else where it is."""
+        """Return the name of the function that begins at `place`; if there is none, the place as `shown()` formats
+        it."""
         for number, (_, st_info, _, st_shndx, st_value, _) in enumerate(self.info.symbols):
             if (st_shndx, st_value) == place and st_info & 15 == STT_FUNC:
                 return self.info.symbol_name(number)
         return self.shown(place)
 
     def shown(self, place: SectionOffset) -> str:
-        """A place as messages name it."""
+        """Return a place as messages show it: SECTION+OFFSET."""
         known = place.section < len(self.info.sechdrs)
         name = self.info.section_name(place.section) if known else f"section {place.section}"
         return f"{name}+{place.offset:#x}"
 
     def _pointers_of(self, section: int) -> dict[int, Pointer]:
-        """The pointers that relocations make in a section, by offset; a later one stands over an earlier one. Where
-        they make something else is noted in `_odd`."""
+        """The pointers that relocations write into a section, by offset; of two at the same offset the later one
+        counts. `_odd` gets the offsets of all relocations, also of those that do not write an address."""
         if section not in self._pointers:
             absolute = self.info.machine.relocations.absolute
             made = self._pointers[section] = {}
@@ -155,7 +165,7 @@ class Memory:
         _name, _info, _other, shndx, value, _size = self.info.symbols[symbol]
         if shndx == SHN_UNDEF:
             resolved = self.info.values[symbol]
-            # (a weak symbol that is not exported has a known value)
+            # A weak symbol that nothing exports has a known value.
             return ImportedAddress(self.info.symbol_name(symbol), addend) if resolved is None else resolved + addend
         if shndx == SHN_ABS:
             return value + addend

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables of pointers in a module: `.return_sites`, `__mcount_loc`, `__jump_table` and others.
 
-Their entries hold an address or the distance to one, and are zeros until they are relocated: the relocation names the
-target of an entry. The kernel follows the pointer without checking where it leads.
+An entry holds an address, or the distance to it. It is zero until it is relocated, so the relocation has the target of
+the entry. The kernel follows the pointer without checking its target.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from kbuildpy.loader.verdict import Undefined
 
 
 class Pointer(NamedTuple):
-    """The target of a relocated field: `offset` within section `section`, or where `section` is 0 (SHN_UNDEF) from the
-    address of `symbol`, which is the kernel's or another module's."""
+    """The target of a relocated pointer."""
 
     section: int
+    """st_shndx of the symbol; 0 (SHN_UNDEF) for a symbol of the kernel or another module."""
     offset: int
+    """Bytes from the beginning of the section; for SHN_UNDEF, from the address of the symbol."""
     symbol: int
+    """The number of the symbol."""
 
 
 def pointers(info: LoadInfo, number: int, kinds: frozenset[int] | None = None) -> dict[int, Pointer]:
-    """The pointers that relocations of types `kinds` (default: distances of 32 bits) make in section `number`, by their
-    offset there. Raises `Undefined` where relocations overlap: the result is no pointer then."""
+    """Return the pointers that relocations of types `kinds` (default: distances of 32 bits) write into section
+    `number`, by their offset. Raises `Undefined` if relocations overlap, because their result is not the target of
+    either."""
     kinds = info.machine.relocations.relative if kinds is None else kinds
     found: dict[int, Pointer] = {}
     rows = info.symbols
@@ -39,7 +42,7 @@ def pointers(info: LoadInfo, number: int, kinds: frozenset[int] | None = None) -
             if kind in kinds:
                 _, _, _, st_shndx, st_value, _ = rows[symbol]
                 found[offset] = Pointer(st_shndx, st_value + addend, symbol)
-    # (every field has four bytes at least)
+    # Every relocation of a table writes at least four bytes.
     if _overlap(fields, 4) or (kinds & info.machine.relocations.of_8_bytes and _overlap(found, 8)):
         raise Undefined(
             info.stage, f"relocations of {info.section_name(number)} overlap, and the kernel follows the result"
@@ -53,8 +56,11 @@ def _overlap(fields: Collection[int], size: int) -> bool:
 
 
 def sites(info: LoadInfo, number: int, size: int, kinds: frozenset[int] | None = None) -> Iterator[tuple[int, Pointer]]:
-    """For each entry of a table its offset, and the pointer at its beginning; entries have `size` bytes, and one that
-    the section's end cuts off is left out. Raises `Undefined` for an entry without a relocation."""
+    """Yield the offset of each entry of the table in section `number`, and the pointer at the beginning of the entry.
+
+    Entries have `size` bytes; an incomplete one at the end of the section is skipped. `kinds` is as for `pointers()`.
+    Raises `Undefined` for an entry without a relocation, and if relocations overlap.
+    """
     found = pointers(info, number, kinds)
     for offset in range(0, info.sechdrs[number].sh_size // size * size, size):
         pointer = found.get(offset)
@@ -68,12 +74,14 @@ def sites(info: LoadInfo, number: int, size: int, kinds: frozenset[int] | None =
 
 
 def entry(contents: bytes, offset: int, size: int) -> bytes:
-    """The `size` bytes of an entry in a section's `contents`: zeros where the file has none (SHT_NOBITS)."""
+    """Return the `size` bytes at `offset` of a section's `contents`, with zeros for bytes that the file does not
+    have."""
     return contents[offset : offset + size].ljust(size, b"\0")
 
 
 def whole_entries(info: LoadInfo, number: int, size: int) -> None:
-    """Raise `Undefined` for a table whose last entry is cut off, where the kernel reads to the end of that entry."""
+    """Raise `Undefined` if the last entry of the table in section `number` is incomplete and the kernel reads all of
+    it."""
     if info.sechdrs[number].sh_size % size:
         raise Undefined(
             info.stage,
@@ -83,6 +91,6 @@ def whole_entries(info: LoadInfo, number: int, size: int) -> None:
 
 
 def has_address(info: LoadInfo, number: int) -> bool:
-    """Whether section `number` has an address. Number 0, the result of a search that found nothing, has one only if the
-    first section header has SHF_ALLOC."""
+    """Return whether section `number` has an address. Number 0, the result of a search that found no section, has one
+    only if the first section header has SHF_ALLOC."""
     return number != 0 or bool(info.sechdrs[0].sh_flags & SHF_ALLOC)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The string of arguments that init_module(2) takes, split as the kernel splits it (lib/cmdline.c: next_arg).
+"""Splits the string of arguments of init_module(2) as the kernel does (lib/cmdline.c: next_arg).
 
-Bytes, not characters: the kernel's table of characters is Latin-1's, so the byte 0xa0 separates arguments, also where
-it is a part of a UTF-8 character such as "à".
+The kernel splits bytes, not characters. Its table of characters is Latin-1, so the byte 0xa0 separates arguments, even
+as a part of a UTF-8 character such as "à".
 """
 
 from __future__ import annotations
@@ -14,26 +14,28 @@ SPACES = b"\t\n\v\f\r \xa0"
 
 
 class Argument(NamedTuple):
-    """One argument: `value` is None without "=" (an "=" at the very beginning does not count), `rest` is the text
-    behind it."""
+    """One argument, and the text that is left to split."""
 
     name: bytes
+    """The text before the first "="."""
     value: bytes | None
+    """The text after the first "="; None without "=". An "=" as the first byte belongs to the name."""
     rest: bytes
+    """The text after the argument and the spaces that follow it."""
 
 
 def as_bytes(args: str) -> bytes:
-    """What the kernel copies of `args`: up to the first NUL."""
+    """Return the bytes of `args` that the kernel copies: those before the first NUL."""
     return args.encode("utf-8", "surrogateescape").partition(b"\0")[0]
 
 
 def as_text(text: bytes) -> str:
-    """`text` as a string that `as_bytes` takes back."""
+    """Return `text` as a string that `as_bytes` turns into the same bytes, also if it is not UTF-8."""
     return text.decode("utf-8", "surrogateescape")
 
 
 def arguments(args: bytes) -> Iterator[Argument]:
-    """All arguments of `args`, also those after "--"."""
+    """Yield all arguments of `args`, including those after "--"."""
     rest = args.lstrip(SPACES)
     while rest:
         argument = next_arg(rest)
@@ -42,10 +44,10 @@ def arguments(args: bytes) -> Iterator[Argument]:
 
 
 def next_arg(args: bytes) -> Argument:
-    """The first argument of `args`, which begin with it.
+    """Return the first argument of `args`, which must not begin with a space.
 
-    Double quotes keep spaces in an argument wherever they stand, and cannot be escaped. They are taken away around the
-    whole argument or around its value; one that is opened elsewhere stays.
+    Between double quotes, spaces do not end the argument; a quote cannot be escaped. Quotes around the whole argument
+    or around its value are removed, all others are kept.
     """
     quoted = args.startswith(b'"')
     text = args[quoted:]
@@ -56,7 +58,7 @@ def next_arg(args: bytes) -> Argument:
         return Argument(word[:-1] if quoted and closed else word, None, rest)
     value = word[equals + 1 :]
     if value.startswith(b'"'):
-        # One quote alone opens the value and is taken for the closing one, too.
+        # A value that is one quote alone is empty: the kernel takes the same quote for the opening and the closing one.
         value = value[1:-1] if closed else value[1:]
         closed = False
     if quoted and closed:
@@ -65,7 +67,7 @@ def next_arg(args: bytes) -> Argument:
 
 
 def _extent(text: bytes, *, in_quote: bool) -> tuple[int, int]:
-    """Where the argument ends, and where its "=" is (0: nowhere)."""
+    """The offset of the end of the first argument in `text`, and of its "=" (0: there is none)."""
     equals = 0
     for position, byte in enumerate(text):
         if byte in SPACES and not in_quote:

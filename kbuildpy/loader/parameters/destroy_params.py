@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The parameters when the module is removed, or refused late: kernel/params.c: destroy_params.
+"""Frees the parameters when the module is removed, or refused late: kernel/params.c: destroy_params.
 
-The operations of each parameter are followed, whether it was set or not. Those of a charp read the variable then, to
-free the memory that an argument was copied to; the contents are not followed.
+The kernel reads the operations of each parameter, also of those that were not set. The operations of a charp parameter
+read its variable to free the copy of the argument. They do not follow the pointer that the variable contains.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from kbuildpy.loader.parameters.param_table import Elsewhere, array_at, check_im
 from kbuildpy.loader.verdict import Undefined
 
 _FREE = 24
-"""Where `free` is in `struct kernel_param_ops`."""
+"""Offset of `free` in `struct kernel_param_ops`, in bytes."""
 _CHARP = 8
 _FREES = {"param_ops_charp": "param_free_charp", "param_array_ops": "param_array_free"}
-"""`free` of the operations that kernel/params.c exports; the others have none."""
+"""The function `free` of the operations that kernel/params.c exports; the operations not listed have none."""
 
 
 def module_destroy_params(info: LoadInfo) -> None:
-    """Check the parameters of a module that can be removed: memory for init only is freed by then."""
+    """Check the parameters of a module that can be removed, when its init sections are freed. Raises `Undefined`."""
     if is_removable(info):
         destroy_params(Memory(info), init_is_over=True)
 
 
 def destroy_params(memory: Memory, *, init_is_over: bool = False) -> None:
-    """Raise `Undefined` for a parameter whose memory the kernel would read or free wrongly."""
+    """Raise `Undefined` for a parameter whose operations or variable the kernel would read from invalid memory.
+
+    `init_is_over`: the init sections have been freed.
+    """
     for entry in entries(memory.info):
         section, start = entry
         try:
@@ -45,7 +48,8 @@ def destroy_params(memory: Memory, *, init_is_over: bool = False) -> None:
 
 
 def _free(memory: Memory, ops: Pointer) -> str:
-    """The name of the function that frees, if the kernel has it; "" where there is none, or the module's own."""
+    """The name of the function `free` of the operations if the kernel exports it; "" if the module defines it or there
+    is none."""
     info = memory.info
     if isinstance(ops, ImportedAddress):
         check_import(memory, ops)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the kernel complains about in dyndbg="..." (lib/dynamic_debug.c: ddebug_exec_queries).
+"""The error messages that the kernel logs about dyndbg="..." (lib/dynamic_debug.c: ddebug_exec_queries).
 
-A query that is wrong never stops the module from being loaded. Which messages a query switches on is not looked at
-here, for the kernel does not say it.
+An invalid query does not stop the loading of the module. The debug messages that a query enables are not determined
+here, because the kernel does not log them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from kbuildpy.loader.verdict import Undefined
 
 _MAX_WORDS = 9
 _MESSAGE, _STATIC_KEY = 56, 16
-"""sizeof(struct _ddebug), and what of it is there for jump labels."""
+"""sizeof(struct _ddebug), and the part of it in bytes that only kernels with CONFIG_JUMP_LABEL have."""
 _CLASS, _CLASS_MODULE, _LIST_HEAD = 56, 24, 16
-"""sizeof(struct ddebug_class_map), where the name of its module is, and the size of the links at its beginning."""
+"""sizeof(struct ddebug_class_map), the offset of the name of its module, and the size of the list head at its
+beginning, all in bytes."""
 _UINT_MAX = 0xFFFFFFFF
 _KEYWORDS = (b"func", b"file", b"module", b"format", b"line", b"class")
 _ALPHA = re.compile(rb"[A-Za-z\xc0-\xd6\xd8-\xf6\xf8-\xff*?]")
@@ -31,7 +32,7 @@ _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"f": b"\f", b"a
 
 
 class _Wrong(Exception):
-    """A query cannot be read; the arguments are the lines that say so."""
+    """A query is invalid; `lines` are the lines of the log that describe the error."""
 
     def __init__(self, *lines: bytes) -> None:
         super().__init__(*lines)
@@ -39,7 +40,7 @@ class _Wrong(Exception):
 
 
 def exec_queries(info: LoadInfo, queries: bytes) -> None:
-    """Log what the kernel logs about `queries`, which are separated by semicolons and newlines."""
+    """Log the kernel's error messages about `queries`, which are separated by semicolons and newlines."""
     for query in re.split(rb"[;\n]", queries):
         text = query.lstrip(SPACES)
         if text and not text.startswith(b"#"):
@@ -48,14 +49,17 @@ def exec_queries(info: LoadInfo, queries: bytes) -> None:
 
 
 def dynamic_debug_setup(info: LoadInfo) -> None:
-    """Where that is a stage of its own, the module's memory is writable yet."""
+    """Call `ddebug_add_module` for kernels before 6.4, where it is a stage before read-only memory is protected."""
     if info.kernel.version < since.DYNDBG_NOTIFIED:
         ddebug_add_module(info)
 
 
 def ddebug_add_module(info: LoadInfo) -> None:
-    """Of a module that has messages to switch on, the names of their classes' modules are compared with its own. The
-    classes that are the module's go into a list, whose links are in the classes (ddebug_attach_module_classes)."""
+    """Check the classes of debug messages, if the module has debug messages (ddebug_attach_module_classes).
+
+    The kernel compares the module name in each class with the name of the module. It links the classes of the module
+    into a list, which writes to them. Raises `Undefined` for a name or a class in invalid memory.
+    """
     messages, classes = info.find_sec("__dyndbg"), info.find_sec("__dyndbg_classes")
     if not messages or not classes or not info.is_set("DYNAMIC_DEBUG_CORE"):
         return
@@ -73,7 +77,8 @@ def ddebug_add_module(info: LoadInfo) -> None:
 
 
 def _complaints(query: bytes, kernel: LoaderKernel) -> tuple[bytes, ...]:
-    """The lines about one query: none, or what is wrong and in which part (ddebug_exec_query)."""
+    """The lines of the log about one query, of which the last one names the part with the error; none if the query is
+    valid (ddebug_exec_query)."""
     part = b"tokenize failed"
     try:
         words = _tokenize(query)
@@ -128,7 +133,7 @@ def _parse_query(words: list[bytes]) -> None:
         elif keyword == b"file":
             # "file:function" or "file:lines"
             name, colon, tail = value.partition(b":")
-            # A name that is there already is named whole, before it is divided.
+            # The message about a second file shows the whole value: the kernel checks for one before it splits.
             _choose(chosen, b"file", value if b"file" in chosen else name)
             if colon and _ALPHA.match(tail):
                 _choose(chosen, b"func", tail)
@@ -165,7 +170,8 @@ def _parse_lineno(word: bytes) -> int:
 
 
 def _unescape(text: bytes) -> bytes:
-    """Backslashes resolved, up to the first NUL that comes out of it (lib/string_helpers.c: string_unescape)."""
+    """`text` with its escape sequences replaced, up to the first NUL of the result (lib/string_helpers.c:
+    string_unescape)."""
 
     def character(match: re.Match[bytes]) -> bytes:
         code = match[1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Numbers and truth values as the kernel reads them (lib/kstrtox.c).
+"""Parses numbers and truth values as the kernel does (lib/kstrtox.c).
 
 Each function returns the value, or the name of the errno.
 """
@@ -20,14 +20,15 @@ RANGES = {
     "s64": (-0x8000000000000000, 0x7FFFFFFFFFFFFFFF),
     "u64": (0, _ULLONG_MAX),
 }
-"""Least and greatest value of each type."""
+"""The least and the greatest value of each type."""
 
 
 def kstrto(text: bytes, kind: str, base: int = 0) -> int | str:
-    """`text` as a number of the type `kind`, or "EINVAL", "ERANGE" (kstrtou8, kstrtoint, ...).
+    """Return `text` as a number of the type `kind`, or "EINVAL", "ERANGE" (kstrtou8, kstrtoint, ...).
 
-    A sign may stand before it ("-" only for signed types) and a newline behind. `base` is 10, or 0: by the
-    beginning, "0x", "0" or neither. A number of more than 64 bits is out of range, whatever follows it.
+    A sign may precede the digits ("-" only for signed types), and a newline may follow them. `base` is 10, or 0: the
+    prefix decides, which is "0x" for 16, "0" for 8, and none for 10. A number of more than 64 bits is "ERANGE", even if
+    other characters follow it.
     """
     least, greatest = RANGES[kind]
     negative = least < 0 and text.startswith(b"-")
@@ -45,7 +46,7 @@ def _kstrtoull(text: bytes, base: int) -> int | str:
         text = text[2:]
     count = len(text) - len(text.lstrip(_DIGITS[base]))
     digits = text[:count].lstrip(b"0")
-    # More than 22 octal digits are too many in every base; Python would not convert thousands of them.
+    # More than 22 digits exceed 64 bits in every base, and int() refuses to convert thousands of digits.
     value = int(digits or b"0", base) if len(digits) <= 22 else _ULLONG_MAX + 1
     if value > _ULLONG_MAX:
         return "ERANGE"
@@ -53,7 +54,7 @@ def _kstrtoull(text: bytes, base: int) -> int | str:
 
 
 def kstrtobool(text: bytes, version: since.Version) -> bool | str:
-    """`text` as a truth value, or "EINVAL": its first letter decides, after "o" the second."""
+    """Return `text` as a truth value, or "EINVAL". The first letter decides, or the second one if the first is "o"."""
     first, second = text[:1].lower(), text[1:2].lower()
     if first == b"o":
         return second == b"n" if second in (b"n", b"f") else "EINVAL"

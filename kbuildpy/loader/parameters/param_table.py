@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The parameters that a module declares: its section __param (include/linux/moduleparam.h: struct kernel_param).
+"""Reads the parameters that a module declares in its section __param (include/linux/moduleparam.h: struct
+kernel_param).
 
-The layout is that of 64-bit machines, the same in all kernels from 6.1 to 7.3.
+The offsets are those of 64-bit machines. They are the same in all kernels from 6.1 to 7.3.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from kbuildpy.loader.memory.data import ImportedAddress, Memory, Pointer, Sectio
 from kbuildpy.loader.verdict import Undefined
 
 UNSAFE = 1
-"""KERNEL_PARAM_FL_UNSAFE: setting it taints the kernel."""
+"""KERNEL_PARAM_FL_UNSAFE: setting the parameter taints the kernel."""
 
 HWPARAM = 2
-"""KERNEL_PARAM_FL_HWPARAM: not to be set in a kernel that is locked down."""
+"""KERNEL_PARAM_FL_HWPARAM: a kernel that is locked down refuses to set the parameter."""
 
 _NOARG = 1
-"""KERNEL_PARAM_OPS_FL_NOARG: may be named without a value."""
+"""KERNEL_PARAM_OPS_FL_NOARG: the argument may have no value."""
 
 PARAMETER_SIZE = 40
 """sizeof(struct kernel_param)"""
@@ -29,45 +30,57 @@ _TYPES = ("byte", "short", "ushort", "int", "uint", "long", "ulong", "ullong", "
 
 
 class Elsewhere(Exception):
-    """The description of a parameter is not in the module, but exported by the kernel or another module."""
+    """A structure that describes a parameter is in the kernel or another module, so its contents are not known."""
 
 
 class Ops(NamedTuple):
-    """`struct kernel_param_ops`: the function that sets the parameter, by name; whether that is one of kernel/params.c;
-    and whether the parameter may be named without a value (None: not known)."""
+    """The operations of a parameter: `struct kernel_param_ops`."""
 
     set: str
+    """The name of the function that sets the parameter, or a description of it for messages."""
     known: bool
+    """Whether the function is one of kernel/params.c."""
     noarg: bool | None
+    """Whether the argument may have no value; None if that is not known."""
 
 
 class Parameter(NamedTuple):
-    """One `struct kernel_param`; `module` points to whose lock is held meanwhile, `arg` to the variable, or to what
-    describes a string or an array."""
+    """One `struct kernel_param`."""
 
     name: bytes
+    """The name, as the module declares it."""
     module: Pointer
+    """The `struct module` whose lock the kernel holds while it sets the parameter."""
     ops: Pointer
+    """The `struct kernel_param_ops`."""
     flags: int
+    """KERNEL_PARAM_FL_*, such as `UNSAFE` and `HWPARAM`."""
     arg: Pointer
+    """The variable, the `struct kparam_string` or the `struct kparam_array`, as the operations require."""
 
 
 class StringDescription(NamedTuple):
-    """`struct kparam_string`: the size of the variable, and where it is."""
+    """The buffer of a string parameter: `struct kparam_string`."""
 
     maxlen: int
+    """The size of the buffer in bytes, with the NUL."""
     string: Pointer
+    """The buffer."""
 
 
 class ArrayDescription(NamedTuple):
-    """`struct kparam_array`: how many elements it takes, their size, where their number goes (0: nowhere), what sets
-    one, and where the first is."""
+    """The array of an array parameter: `struct kparam_array`."""
 
     max: int
+    """The most elements that it takes."""
     elemsize: int
+    """The size of an element in bytes."""
     num: Pointer
+    """The variable that gets the number of elements; 0 if there is none."""
     ops: Pointer
+    """The `struct kernel_param_ops` that set an element."""
     elem: Pointer
+    """The first element."""
 
 
 KNOWN_OPS = {
@@ -75,13 +88,13 @@ KNOWN_OPS = {
     "param_ops_string": Ops("param_set_copystring", True, False),
     "param_array_ops": Ops("param_array_set", True, False),
 }
-"""The operations that kernel/params.c exports."""
+"""The operations that kernel/params.c exports, by symbol."""
 
 _KNOWN_SETTERS = {ops.set for ops in KNOWN_OPS.values()}
 
 
 def entries(info: LoadInfo) -> Iterator[SectionOffset]:
-    """Where each `struct kernel_param` is."""
+    """Yield the place of each `struct kernel_param` of the module."""
     section = info.find_sec("__param")
     size = info.sechdrs[section].sh_size if section else 0
     for start in range(0, size // PARAMETER_SIZE * PARAMETER_SIZE, PARAMETER_SIZE):
@@ -89,7 +102,11 @@ def entries(info: LoadInfo) -> Iterator[SectionOffset]:
 
 
 def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
-    """The first parameter of that name, where a dash is an underscore (kernel/params.c: parse_one, parameq)."""
+    """Return the first parameter called `name`, None if there is none. Dashes and underscores are equal
+    (kernel/params.c: parse_one, parameq).
+
+    Raises `Undefined` for pointers to invalid memory, `Elsewhere` for a name that is not in the module.
+    """
     for section, start in entries(memory.info):
         found = name_at(memory, SectionOffset(section, start))
         if _underscored(found) == _underscored(name):
@@ -104,7 +121,10 @@ def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
 
 
 def ops_at(memory: Memory, pointer: Pointer) -> Ops:
-    """The operations that `pointer` leads to: those of kernel/params.c, the module's own, or another module's."""
+    """Return the operations at `pointer`: those of kernel/params.c, of the module itself, or of another module.
+
+    Raises `Undefined` for pointers to invalid memory, and for a setter that is not code.
+    """
     if isinstance(pointer, ImportedAddress):
         check_import(memory, pointer)
         unknown = Ops(f"the operations {pointer}", False, None)
@@ -121,13 +141,14 @@ def ops_at(memory: Memory, pointer: Pointer) -> Ops:
 
 
 def check_import(memory: Memory, ops: ImportedAddress) -> None:
-    """Raise `Undefined` for operations of another module where no module can be."""
+    """Raise `Undefined` for operations at an address that is outside of the range for the kernel and its modules."""
     if ops.is_far:
         raise Undefined(memory.info.stage, f"the operations of a parameter are read at {ops}, where nothing is")
 
 
 def string_at(memory: Memory, pointer: Pointer) -> StringDescription:
-    """The description of a string parameter."""
+    """Return the `struct kparam_string` at `pointer`. Raises `Undefined`, or `Elsewhere` if the module does not have
+    it."""
     section, offset = _place(memory, pointer, "description of a string")
     return StringDescription(
         memory.integer(SectionOffset(section, offset), 4), memory.pointer(SectionOffset(section, offset + 8))
@@ -135,7 +156,8 @@ def string_at(memory: Memory, pointer: Pointer) -> StringDescription:
 
 
 def array_at(memory: Memory, pointer: Pointer) -> ArrayDescription:
-    """The description of an array parameter."""
+    """Return the `struct kparam_array` at `pointer`. Raises `Undefined`, or `Elsewhere` if the module does not have
+    it."""
     section, offset = _place(memory, pointer, "description of an array")
     return ArrayDescription(
         max=memory.integer(SectionOffset(section, offset), 4),
@@ -147,7 +169,8 @@ def array_at(memory: Memory, pointer: Pointer) -> ArrayDescription:
 
 
 def name_at(memory: Memory, entry: SectionOffset) -> bytes:
-    """The name of the parameter at `entry`."""
+    """Return the name of the parameter at `entry`. Raises `Undefined`, or `Elsewhere` if the module does not have
+    it."""
     return memory.string(_place(memory, memory.pointer(entry), "name"))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Setting one parameter: the functions param_set_* of kernel/params.c.
+"""Sets one parameter: the functions param_set_* of kernel/params.c.
 
-Each returns None when the value was taken, else a `Fault`. It raises `Undefined` where the kernel would follow a NULL
-pointer.
+Each function returns None if it accepts the value, else a `Fault`. It raises `Undefined` if the kernel would read a
+value that is NULL, or use invalid memory.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from kbuildpy.loader.verdict import Undefined
 
 
 class Fault(NamedTuple):
-    """Why a value was refused: the errno's name, and a sentence about the values that the parameter takes."""
+    """Why a value is refused."""
 
     errno: str
+    """The name of the errno."""
     takes: str
+    """The values that the parameter accepts, as the end of a sentence; "" if that is not the reason."""
 
 
 Setter = Callable[[Memory, bytes | None, Parameter, int], Fault | None]
-"""Takes the memory, the value (None: the parameter was named without one), the parameter, and how many bytes after
-`arg` to write."""
+"""A function that sets a parameter. It takes the memory, the value (None: the argument has none), the parameter, and
+the offset in bytes from `arg` to the variable."""
 
 CHARP_LIMIT = 1024
-"""The most bytes that a charp parameter takes."""
+"""The longest value that a charp parameter accepts, in bytes."""
 
 _INTEGERS = {
     "param_set_byte": ("u8", 1),
@@ -47,18 +49,21 @@ _INTEGERS = {
 
 _TRUTHS = "it takes y or n, 1 or 0, on or off"
 _SHOWN = 60
-"""Characters of a value in a message."""
+"""The most characters of a value that a message shows."""
 
 
 def shortened(value: bytes) -> str:
-    """A value for a message, in quotes; of a long one how it begins."""
+    """Return `value` for a message, in quotes; of a long value only the beginning, and its length in bytes."""
     text = as_text(value)
     return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}... ({len(value)} bytes)"
 
 
 def set_parameter(memory: Memory, value: bytes | None, parameter: Parameter) -> Fault | None:
-    """Let the parameter's operations set it to `value`; a value that only the module's own code judges is noted as not
-    checked."""
+    """Set the parameter to `value` with its operations; returns None or the fault.
+
+    If a function that is not in kernel/params.c sets the parameter, its value is noted as not checked. Raises
+    `Undefined`, or `Elsewhere` if a structure of the parameter is not in the module.
+    """
     return _set(memory, value, parameter, parameter.ops, 0)
 
 
@@ -113,7 +118,7 @@ def _truth(
 
 def _bool_enable_only(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> Fault | None:
     arg = parameter.arg
-    # The variable is read first, whatever the value is.
+    # The kernel reads the variable before it parses the value.
     if isinstance(arg, int):
         raise Undefined(memory.info.stage, f"a byte is read at the address {arg + shift:#x}")
     is_set = isinstance(arg, SectionOffset) and memory.integer(SectionOffset(arg.section, arg.offset + shift), 1)
@@ -147,8 +152,11 @@ def _copystring(memory: Memory, value: bytes | None, parameter: Parameter, shift
 
 
 def _array(memory: Memory, value: bytes | None, parameter: Parameter, shift: int) -> Fault | None:
-    """Elements are set one after the other until one fails. (At least one is demanded, and there always is one.)
-    Before the first, their number is written: none."""
+    """Set the elements one after the other until one fails.
+
+    The kernel writes the number of elements, 0, before it sets the first one. It refuses an array without elements, but
+    an empty value has one, the empty string.
+    """
     array = array_at(memory, parameter.arg)
     text = _not_null(memory, value, parameter)
     if array.num != 0:
@@ -176,7 +184,8 @@ _SETTERS: dict[str, Setter] = {
 
 
 def _not_null(memory: Memory, value: bytes | None, parameter: Parameter) -> bytes:
-    """The operations claim that the parameter takes no value, and their function reads it all the same."""
+    """`value`. Raises `Undefined` if it is None: the operations allow an argument without a value, but read the
+    value."""
     if value is None:
         name = as_text(parameter.name)
         raise Undefined(memory.info.stage, f"the value of {name} is read, and {name} may be named without one")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The stage of load_module() that sets the module's parameters (kernel/params.c: parse_args).
 
-The surprises: an argument that cannot be set does not stop the others, and the last error is the answer; a parameter
-that the module does not have is no error. All levels are set at once for a module, so that of a parameter says nothing.
+The surprises: after an argument that cannot be set, the kernel sets the other ones, and returns the last error. A
+parameter that the module does not have is not an error. The level of a parameter does not matter, because the kernel
+sets all levels of a module at once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from kbuildpy.loader.parameters.param_values import Fault, set_parameter, shorte
 from kbuildpy.loader.verdict import Refusal, Undefined
 
 _KMALLOC_MAX = 4 << 20
-"""The most bytes that kmalloc() gives with pages of 4 KiB."""
+"""The most bytes that kmalloc() allocates with pages of 4 KiB."""
 
 _HINTS = {
     "EINVAL": "modinfo -p shows the type of each parameter.",
@@ -37,14 +38,16 @@ _HINTS = {
 
 
 def copy_args(info: LoadInfo) -> None:
-    """The arguments are copied into the kernel (mm/util.c: strndup_user), which comes long before they are read."""
+    """Copy the arguments into the kernel (mm/util.c: strndup_user), several stages before `parse_args`. Raises
+    `Refusal` (ENOMEM) if they are too long."""
     size = len(as_bytes(info.args)) + 1
     if size > _KMALLOC_MAX:
         raise info.refuse("ENOMEM", None, f"the parameters take {size} bytes, the kernel copies {_KMALLOC_MAX} at most")
 
 
 def parse_args(info: LoadInfo) -> None:
-    """Set the module's parameters to what `info.args` says; raise `Refusal` with the last error if there is one."""
+    """Set the module's parameters to the values in `info.args`. Raises `Refusal` with the last error, or
+    `Undefined`."""
     memory = Memory(info)
     refusal = _parse(memory)
     if refusal is not None:
@@ -53,7 +56,7 @@ def parse_args(info: LoadInfo) -> None:
 
 
 def _parse(memory: Memory) -> Refusal | None:
-    """The last error, if there is one."""
+    """Set each parameter; the refusal of the last argument that failed, None if none did."""
     info = memory.info
     refusal = None
     for argument in arguments(as_bytes(info.args)):
@@ -92,7 +95,7 @@ def _takes_no_value(memory: Memory, parameter: Parameter) -> bool:
 
 
 def _lock(memory: Memory, parameter: Parameter) -> None:
-    """The lock is in the module that the parameter says it is of; without one, the kernel has its own
+    """Check the pointer to `struct module`, whose lock the kernel takes; for NULL it takes a lock of its own
     (kernel_param_lock)."""
     module = parameter.module
     if module == 0 or (isinstance(module, ImportedAddress) and not module.is_far):
@@ -112,7 +115,7 @@ def _lock(memory: Memory, parameter: Parameter) -> None:
 
 
 def _check_unsafe(info: LoadInfo, parameter: Parameter) -> bool:
-    """Whether the parameter may be set; taints the kernel where that is dangerous (param_check_unsafe)."""
+    """Whether the parameter may be set; an unsafe one taints the kernel (param_check_unsafe)."""
     if parameter.flags & HWPARAM and info.kernel.lockdown:
         info.log("Lockdown: <comm>: unsafe module parameters is restricted; see man kernel_lockdown.7")
         return False
@@ -123,7 +126,7 @@ def _check_unsafe(info: LoadInfo, parameter: Parameter) -> bool:
 
 
 def _unknown(info: LoadInfo, argument: Argument) -> None:
-    """An argument that is no parameter of the module (kernel/module/main.c: unknown_module_param_cb)."""
+    """Handle an argument that is not a parameter of the module (kernel/module/main.c: unknown_module_param_cb)."""
     if argument.name == b"async_probe":
         return
     name, module = argument.name, info.mod_name
@@ -135,7 +138,7 @@ def _unknown(info: LoadInfo, argument: Argument) -> None:
         info.log("dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds")
         return
     if dynamic_debug:
-        # "MODULE.dyndbg" is accepted as well; in every name, the part before the dot is a module's name.
+        # The kernel accepts "MODULE.dyndbg" as well. In the log, it cuts every name at its first dot.
         before, dot, after = name.partition(b".")
         if (after if dot else name) == b"dyndbg":
             exec_queries(info, b"+p" if argument.value is None else argument.value)
@@ -148,7 +151,7 @@ def _refused(memory: Memory, argument: Argument, parameter: Parameter, fault: Fa
     info, errno = memory.info, fault.errno
     value = b"" if argument.value is None else argument.value
     if argument.value is not None and errno != "EPERM" and _is_array(memory, parameter):
-        # The kernel cuts the value into its elements and leaves it so.
+        # The kernel replaces the commas by NULs, so its message shows the first element.
         value = value.partition(b",")[0]
     name = as_text(argument.name)
     wrong = "too large" if errno == "ENOSPC" else "invalid"

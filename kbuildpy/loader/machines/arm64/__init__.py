@@ -22,7 +22,7 @@ MACHINE = LoaderMachine(
             relative64=frozenset({R_AARCH64_PREL64}),
             applied=frozenset(TYPES),
         ),
-        # (arch/arm64/include/asm/memory.h: MODULES_VADDR, MODULES_VSIZE)
+        # arch/arm64/include/asm/memory.h: MODULES_VADDR, MODULES_VSIZE
         modules_start=0xFFFF80007A000000,
         modules_size=0x80000000,
         copy_address=0xFFFF800083000000,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Patching the code of an arm64 module: arch/arm64/kernel/module.c: module_finalize, arch/arm64/kernel/alternative.c.
+"""Patches the code of an arm64 module: arch/arm64/kernel/module.c: module_finalize, arch/arm64/kernel/alternative.c.
 
-Sections are taken by name, the first of each.
+If several sections have the same name, the kernel uses the first one.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from kbuildpy.loader.memory.pointers import entry, pointers, sites, whole_entrie
 from kbuildpy.loader.verdict import Undefined
 
 ALTERNATIVE = struct.Struct("<8xHBB")
-"""struct alt_instr: two distances, the capability, and the lengths before and after."""
+"""struct alt_instr: two distances (to the code and to its replacement), the capability, the lengths of both."""
 CALLBACK = 1 << 15
-"""In the capability: the pointer leads to a function that does the patching (ARM64_CB_BIT)."""
+"""Bit of the capability: the second distance leads to a function that patches the code (ARM64_CB_BIT)."""
 
 
 def module_finalize(info: LoadInfo) -> None:
-    """Alternatives, then the entries through which ftrace is reached.
+    """Check the alternatives, then whether the module has the sections of the trampolines to ftrace.
 
-    Left out is the shadow call stack (`.init.eh_frame`), which only some processors make the kernel patch in.
+    Not checked: the shadow call stack (`.init.eh_frame`), which the kernel patches in on some processors only. Raises
+    `Refusal` or `Undefined`.
     """
     number = info.find_any_sec(".altinstructions")
     if number:
@@ -45,7 +46,7 @@ def module_finalize(info: LoadInfo) -> None:
 
 
 def _apply_alternatives(info: LoadInfo, number: int) -> None:
-    """Whether an entry is used depends on the processor; all are checked here."""
+    """Check all entries, although it depends on the processor which of them the kernel applies."""
     whole_entries(info, number, ALTERNATIVE.size)
     contents = info.data(number)
     found = pointers(info, number)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Room for PLT entries: arch/arm64/kernel/module-plts.c: module_frob_arch_sections.
+"""Reserves memory for PLT entries: arch/arm64/kernel/module-plts.c: module_frob_arch_sections.
 
 A branch that does not reach its target goes through a PLT entry. The linker script leaves one byte in `.plt` and
-`.init.plt`; here they get their sizes, before the sections are laid out.
+`.init.plt`. This stage sets the sizes of both before the sections are laid out.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from kbuildpy.loader.verdict import Undefined
 
 PLT, INIT_PLT = ".plt", ".init.plt"
 TRAMPOLINES = (".text.ftrace_trampoline", ".init.text.ftrace_trampoline")
-"""Sections of the entries through which ftrace is reached."""
+"""The sections of the trampolines to ftrace, one PLT entry or two each."""
 PLT_ENTRY_SIZE = 12
 L1_CACHE_BYTES = 64
 
 
 Entry = tuple[int, int, int]
-"""Type, symbol and addend of a relocation: the order of cmp_rela()."""
+"""Type, symbol and addend of a relocation, in the order in which cmp_rela() compares them."""
 
 
 def module_frob_arch_sections(info: LoadInfo) -> None:
-    """Give `.plt`, `.init.plt` and the trampolines' sections their sizes.
+    """Set the sizes of `.plt`, `.init.plt` and the sections of trampolines.
 
-    Raises `Refusal` (ENOEXEC) where one of the first two is missing, `Undefined` for a branch to a symbol outside of
-    the table. Entries for CPUs with erratum 843419 are not counted: only the machine knows whether there are any.
+    Raises `Refusal` (ENOEXEC) if `.plt`, `.init.plt` or the symbol table is missing, `Undefined` for a branch to a
+    symbol outside of the table, and for a relocation section whose target section does not exist. PLT entries for
+    erratum 843419 are not counted: whether a CPU has it is known only on the running machine.
     """
     if not has_plts(info):
         return
@@ -63,12 +64,12 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
 
 
 def trampolines(info: LoadInfo) -> tuple[str, ...]:
-    """The sections of trampolines that the kernel knows."""
+    """Return the names of the sections of trampolines that the kernel looks for."""
     return TRAMPOLINES if since.has(info.kernel.version, since.INIT_TRAMPOLINE) else TRAMPOLINES[:1]
 
 
 def _symbol_sections(info: LoadInfo) -> list[int]:
-    """st_shndx of each symbol, of the last symbol table."""
+    """st_shndx of each symbol in the last SHT_SYMTAB section. Raises `Refusal` if there is none."""
     symtab = next((i for i in reversed(range(len(info.sechdrs))) if info.sechdrs[i].sh_type == SHT_SYMTAB), None)
     if symtab is None:
         raise info.refuse(
@@ -87,7 +88,8 @@ def _resize(info: LoadInfo, number: int, size: int, alignment: int) -> None:
 
 
 def _count_plts(info: LoadInfo, relsec: int, sections: list[int]) -> int:
-    """How many entries the branches of a section may need: one for each symbol in another section (count_plts)."""
+    """The number of PLT entries that the branches of a section may need: one for each target outside of the section
+    (count_plts)."""
     columns = info.relocations(relsec)
     if BRANCHES.isdisjoint(columns.types):
         return 0
@@ -104,7 +106,7 @@ def _count_plts(info: LoadInfo, relsec: int, sections: list[int]) -> int:
     previous: Entry | None = None
     for entry, needs_plt in _partitioned(marked):
         _, _, addend = entry
-        # (entries with an addend are not shared)
+        # Branches with the same target share a PLT entry only if their addend is 0.
         if needs_plt and (addend or entry != previous):
             count += 1
         previous = entry
@@ -112,8 +114,8 @@ def _count_plts(info: LoadInfo, relsec: int, sections: list[int]) -> int:
 
 
 def _partitioned(entries: list[tuple[Entry, bool]]) -> list[tuple[Entry, bool]]:
-    """`entries`, those that need a PLT entry at the front and sorted. As in the kernel (partition_branch_plt_relas) the
-    entry where the loop's ends meet stays unsorted, so that a symbol may be counted twice."""
+    """`entries` with those that need a PLT entry first, and sorted. As in the kernel (partition_branch_plt_relas), the
+    last entry that the loop visits is not sorted with them, so its symbol may be counted twice."""
     front, back = 0, len(entries) - 1
     while front < back:
         if entries[front][1]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where arm64's functions can be traced (arch/arm64/kernel/ftrace.c: ftrace_init_nop, ftrace_call_adjust)."""
+"""The entry points that arm64's ftrace patches (arch/arm64/kernel/ftrace.c: ftrace_init_nop, ftrace_call_adjust)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from kbuildpy.loader.memory.pointers import Pointer
 
 NOP = bytes.fromhex("1f2003d5")
 BTI = frozenset(bytes([hint, 0x24, 0x03, 0xD5]) for hint in (0x1F, 0x5F, 0x9F, 0xDF))
-"""bti, bti c, bti j, bti jc."""
+"""The instructions `bti`, `bti c`, `bti j` and `bti jc`."""
 
 
 def trace_sites(info: LoadInfo) -> TraceSites | None:
-    """A nop where a function begins, behind `bti` if there is one; with call operations two nops come before. The nop
-    is overwritten, so a second entry for the same place finds none."""
+    """Return the check for a nop at the beginning of each function, after `bti` if the function begins with one; None
+    if the kernel checks nothing.
+
+    With DYNAMIC_FTRACE_WITH_CALL_OPS, two nops precede the function. The kernel overwrites the nop, so a second entry
+    for the same address is not accepted.
+    """
     if not info.is_set("DYNAMIC_FTRACE_WITH_REGS", "DYNAMIC_FTRACE_WITH_ARGS"):
         return None
     call_ops = info.kernel.has("DYNAMIC_FTRACE_WITH_CALL_OPS") is True

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Relocations of arm64: arch/arm64/kernel/module.c: apply_relocate_add.
+"""Applies the relocations of arm64: arch/arm64/kernel/module.c: apply_relocate_add.
 
-A branch that does not reach its target goes through a PLT entry (`frob` counts them), so branches to the kernel never
-overflow. Erratum 843419 is left out: it needs more such entries, of which the kernel reserves enough.
+A branch that does not reach its target goes through a PLT entry (`frob` counts these entries), so branches to the
+kernel never overflow. The PLT entries for erratum 843419 are not modelled: the kernel reserves enough of them.
 """
 
 from __future__ import annotations
@@ -59,28 +59,29 @@ from kbuildpy.loader.verdict import Undefined
 SIGN = 1 << 63
 MASK = (1 << 64) - 1
 REACH = 1 << 24
-"""An addend that does not lead out of the part of memory that holds the kernel and its modules."""
+"""The largest addend, in bytes, with which an address stays in the range of the kernel and its modules."""
 FAR = 1 << 56
-"""An addend that leads beyond the reach of every type."""
+"""The smallest addend, in bytes, that overflows every checked type."""
 NEAR = 1 << 27
-"""Bytes that a branch reaches, and about how far apart a module's sections are."""
+"""The reach of a branch in bytes, which is about the largest distance between sections of a module."""
 KERNEL_ADDRESS = 0xFFFF_8000_0800_0000
-"""Some address of the kernel, where the result is the same for all of them (absolute types)."""
+"""An arbitrary address of the kernel: absolute types overflow for all of them or for none."""
 
 
 class Arm64Type(NamedTuple):
-    """How a relocation type is computed and written."""
+    """How the kernel computes the value of a relocation type, and writes it."""
 
     operation: str
-    """The value: "abs" S + A, "prel" S + A - P, "page" the distance of pages."""
+    """The value: "abs" is S + A, "prel" is S + A - P, "page" is the distance between the pages of S + A and P."""
     field: str
-    """Where it is written: "data", or an instruction's "movkz", "movnz" or "imm"."""
+    """The field that is written: "data", or of an instruction the immediate of MOVK and MOVZ ("movkz"), of MOVN and
+    MOVZ ("movnz"), or any other ("imm")."""
     lsb: int
-    """The lowest bit that is kept."""
+    """The lowest bit of the value that is written."""
     length: int
-    """The number of bits."""
+    """The number of bits that are written."""
     is_checked: bool
-    """Whether the kernel checks that the result fits."""
+    """Whether the kernel refuses a value that does not fit in the field."""
 
 
 NONE = frozenset({R_ARM_NONE, R_AARCH64_NONE})
@@ -134,20 +135,20 @@ FAR_REACHING = frozenset(
         R_AARCH64_MOVW_PREL_G2,
     }
 )
-"""Checked types that reach whatever lies within the 2 GiB around a module, branches by way of a PLT entry."""
+"""Checked types that reach every address within 2 GiB of a module; branches reach it through a PLT entry."""
 HARMLESS = NONE | FAR_REACHING | {number for number, kind in TYPES.items() if not kind.is_checked}
 
 
 def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | None) -> None:
-    """Apply the relocation section `relsec`; bytes that others have `written` do not matter. Raises `Refusal` or
-    `Undefined`."""
+    """Apply the relocation section `relsec`. arm64 ignores `written`: it does not check that the place is zero. Raises
+    `Refusal` or `Undefined`."""
     columns = info.relocations(relsec)
     if columns.offsets and not _is_harmless(info, relsec, columns):
         _apply_each(info, relsec, columns)
 
 
 def _is_harmless(info: LoadInfo, relsec: int, columns: RelaColumns) -> bool:
-    """Whether the columns show that everything is within reach."""
+    """Whether a check of whole columns shows that no entry can be refused; False if the entries must be checked."""
     target = info.sechdrs[info.sechdrs[relsec].sh_info]
     used = set(columns.symbols)
     return (
@@ -165,7 +166,7 @@ def _is_near(value: int | None, address: int) -> bool:
 
 
 def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns) -> None:
-    """Do as the kernel does, entry by entry."""
+    """Check the relocations one by one, in the kernel's order."""
     number = info.sechdrs[relsec].sh_info
     target = info.sechdrs[number]
     prefix = "Modules: " if info.kernel.version >= since.ARM64_PREFIX else ""
@@ -197,7 +198,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns) -> None:
         if overflow and kind in BRANCHES and has_plts(info):
             _emit_plt_entry(info, relsec, entry)
         elif overflow is None:
-            # (in the same words for all of a section: there may be millions)
+            # The text is the same for all relocations of a section, so it is noted once: there may be millions.
             info.not_checked(f"whether relocations of {name} overflow", reason="that depends on the kernel's address")
         elif overflow:
             raise info.refuse(
@@ -210,7 +211,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns) -> None:
 
 
 def _overflow(info: LoadInfo, target: int, kind: int, offset: int, symbol: int, addend: int) -> bool | None:
-    """Whether the result does not fit; None if that depends on the machine."""
+    """Whether the value does not fit in the field; None if that depends on the running kernel's addresses."""
     operation, field, lsb, length, _ = TYPES[kind]
     value = info.values[symbol]
     if value is None or (info.index.pcpu and info.symbol(symbol).st_shndx == info.index.pcpu):
@@ -239,13 +240,13 @@ def _overflow(info: LoadInfo, target: int, kind: int, offset: int, symbol: int, 
 
 
 def has_plts(info: LoadInfo) -> bool:
-    """Whether the kernel has PLT entries at all (since 6.5 always)."""
+    """Return whether the kernel supports PLT entries for modules. From 6.5 on, every kernel does."""
     return info.kernel.version >= since.ARM64_PREFIX or info.kernel.has("ARM64_MODULE_PLTS") is not False
 
 
 def _emit_plt_entry(info: LoadInfo, relsec: int, entry: int) -> None:
-    """A branch that does not reach takes one of the entries that were counted; branches within their own section are
-    not counted (arch/arm64/kernel/module-plts.c: module_emit_plt_entry)."""
+    """Use a reserved PLT entry for a branch that does not reach its target. `frob` reserves none for branches within
+    one section, which are refused here (arch/arm64/kernel/module-plts.c: module_emit_plt_entry)."""
     symbol = info.relocations(relsec).symbols[entry]
     if info.symbol(symbol).st_shndx == info.sechdrs[relsec].sh_info:
         raise info.refuse(
@@ -257,8 +258,8 @@ def _emit_plt_entry(info: LoadInfo, relsec: int, entry: int) -> None:
 
 
 def _shown_value(info: LoadInfo, symbol: int, addend: int) -> str:
-    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that are not
-    exported."""
+    """The sum of symbol and addend in hexadecimal, as the message shows it. "<val>" unless the sum is the same on every
+    machine, as for absolute symbols and for weak ones that nothing exports."""
     value = info.values[symbol]
     if value is None or info.symbol(symbol).st_shndx not in (0, SHN_ABS):
         return "<val>"

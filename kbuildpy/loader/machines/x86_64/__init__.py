@@ -22,7 +22,7 @@ MACHINE = LoaderMachine(
             relative64=frozenset({R_X86_64_PC64}),
             applied=frozenset(WIDTHS),
         ),
-        # (arch/x86/include/asm/pgtable_64_types.h, with the kernel where it is without KASLR)
+        # arch/x86/include/asm/pgtable_64_types.h, for a kernel that is loaded without KASLR
         modules_start=0xFFFFFFFFC0200000,
         modules_size=0x3F000000,
         copy_address=0xFFFFC90000100000,

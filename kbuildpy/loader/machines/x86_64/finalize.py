@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Patching the code of an x86-64 module: arch/x86/kernel/module.c: module_finalize, arch/x86/kernel/alternative.c,
+"""Patches the code of an x86-64 module: arch/x86/kernel/module.c: module_finalize, arch/x86/kernel/alternative.c,
 arch/x86/kernel/unwind_orc.c.
 
-Nothing here refuses a module: the kernel warns of code that it does not expect and leaves it, or stops the machine.
-Sections are taken by name, the last of each, whether they are kept in memory or not.
+No stage here refuses a module. If the kernel finds unexpected code, it warns and leaves the code, or it stops (BUG).
+If several sections have the same name, the kernel uses the last one, even if it has no SHF_ALLOC.
 """
 
 from __future__ import annotations
@@ -23,25 +23,27 @@ MAX_PATCH_LEN = 254
 FEATURES = (22 + 2) * 32
 """(NCAPINTS + NBUGINTS) * 32 of arch/x86/include/asm/cpufeatures.h, the same in 6.1, 6.12 and 7.3."""
 _ALTERNATIVE = {False: struct.Struct("<8xHBB"), True: struct.Struct("<8xHHBB")}
-"""struct alt_instr behind its two distances: feature, flags (from 6.3 on), both lengths; by whether it has flags."""
+"""struct alt_instr, by whether it has flags (from 6.3 on). The fields are two distances, which are skipped, the
+feature, the flags, the lengths of the code and of the replacement."""
 ALT_FLAG_DIRECT_CALL = 2
 CALL, JMP32, CS = 0xE8, 0xE9, 0x2E
 _NEAR = 1 << 12
-"""Bytes before and behind a symbol of the kernel's, where it has something, too."""
+"""The distance in bytes from a symbol of the kernel within which memory is assumed to be mapped."""
 TRAMPOLINE_UD = bytes.fromhex("0fb9cc")
-"""Behind the return of a static call's trampoline (arch/x86/kernel/static_call.c: tramp_ud)."""
+"""The bytes after the return in the trampoline of a static call (arch/x86/kernel/static_call.c: tramp_ud)."""
 ENDBR = frozenset({bytes.fromhex("f30f1efa"), bytes.fromhex("f30f1efb"), bytes.fromhex("660f1f00")})
-"""endbr64, endbr32, and the code that the kernel puts in their place (arch/x86/include/asm/ibt.h: is_endbr)."""
+"""The instructions endbr64 and endbr32, and their replacement by the kernel (arch/x86/include/asm/ibt.h: is_endbr)."""
 RETURN_THUNK = "__x86_return_thunk"
 INDIRECT_THUNK = "__x86_indirect_thunk_"
 RSP = INDIRECT_THUNK + "rsp"
 
 
 def module_finalize(info: LoadInfo) -> None:
-    """Paravirt calls, retpolines, returns, alternatives, ENDBR and the unwinder's tables, in the kernel's order.
+    """Check paravirt calls, retpolines, returns, alternatives, ENDBR and the unwinder's tables, in the kernel's order.
 
-    Patching that depends on the processor is left out: call depth tracking (`.call_sites`), FineIBT (`.cfi_sites`),
-    locks on one processor (`.smp_locks`), and the instructions within replacements.
+    Logs the kernel's warnings; raises `Undefined` where the kernel would stop, or read outside of the module. Patching
+    that depends on the processor is not checked: call depth tracking (`.call_sites`), FineIBT (`.cfi_sites`), locks on
+    one processor (`.smp_locks`), and the instructions of the replacements.
     """
     paravirt = _last(info, ".parainstructions")
     if paravirt and info.is_set("PARAVIRT") and info.kernel.version < since.PARAVIRT_IN_ALTERNATIVES:
@@ -71,7 +73,7 @@ def _last(info: LoadInfo, name: str) -> int:
 
 
 def _apply_paravirt(info: LoadInfo, number: int) -> None:
-    """struct paravirt_patch_site: the address, a type and the length of the code there."""
+    """Check each `struct paravirt_patch_site`: the address of the code, a type, and the length of the code."""
     whole_entries(info, number, 16)
     contents = info.data(number)
     for offset, _ in sites(info, number, 16, info.machine.relocations.absolute):
@@ -85,7 +87,7 @@ def _apply_paravirt(info: LoadInfo, number: int) -> None:
 
 
 def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> None:
-    """Each entry is about a call, jump or conditional jump to __x86_indirect_thunk_REGISTER."""
+    """Warn of each entry that does not point to a call, jump or conditional jump to __x86_indirect_thunk_REGISTER."""
     whole_entries(info, number, 4)
     for _, pointer in sites(info, number, 4):
         section, offset, _ = pointer
@@ -102,21 +104,24 @@ def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> 
 
 
 def _check_code(info: LoadInfo, number: int, pointer: Pointer, code: Code) -> None:
-    """Raise `Undefined` for bytes that a relocation writes: the instruction that they make depends on addresses."""
+    """Raise `Undefined` if a relocation writes to the byte at `pointer`: the instruction then depends on an address."""
     if code.is_relocated(pointer):
         where = f"{pointer.offset:#x} of {info.section_name(pointer.section)}"
         raise Undefined(info.stage, f"an entry of {info.section_name(number)} is about {where}, which is no code")
 
 
 def _look_before_destination(info: LoadInfo, number: int, call: Pointer, opcode: int, code: Code) -> None:
-    """The byte before the place where `call`, from table `number`, leads is read; raises `Undefined` where that may be
-    none. The opcode is followed by the distance to it, which is the code's own if no relocation writes one."""
+    """Raise `Undefined` if the byte before the destination of `call` may be unmapped: the kernel reads this byte.
+
+    `call` is an entry of table `number`, with an opcode of `opcode` bytes. The distance to the destination follows the
+    opcode. It is in the code if no relocation writes it.
+    """
     field = call.offset + opcode
     to = code.pointers(call.section).get(field)
     if to is None:
         distance = code.up_to(number, call, opcode + 4)[opcode:]
         to = Pointer(call.section, field + int.from_bytes(distance, "little", signed=True), -1)
-    # (a distance counts from the end of its four bytes, of which it has not more)
+    # The distance is a signed number of 32 bits, from the end of its field of four bytes.
     beyond = (to.offset + 4 + (1 << 31)) % (1 << 32) - (1 << 31)
     if to.section == 0 and info.values[to.symbol] is None and abs(beyond) < _NEAR:
         return
@@ -127,7 +132,8 @@ def _look_before_destination(info: LoadInfo, number: int, call: Pointer, opcode:
 
 
 def _opcode(code: bytes) -> int:
-    """How long the opcode is, up to the distance that follows it; 0 if it is another."""
+    """The length in bytes of the opcode of a call, jump or conditional jump with a distance of 32 bits, and of its
+    prefix; 0 for other instructions."""
     start = 1 if code[0] == CS else 0
     if code[start] in (CALL, JMP32):
         return start + 1
@@ -135,7 +141,8 @@ def _opcode(code: bytes) -> int:
 
 
 def _apply_returns(info: LoadInfo, number: int, code: Code, calls: Calls) -> None:
-    """Each entry is about a jump to __x86_return_thunk; the trampolines of static calls may return in other ways."""
+    """Warn of each entry that does not point to a jump to __x86_return_thunk. The trampolines of static calls may have
+    other return instructions."""
     whole_entries(info, number, 4)
     for _, pointer in sites(info, number, 4):
         section, offset, _ = pointer
@@ -155,24 +162,26 @@ class Alternative(NamedTuple):
     """A `struct alt_instr`: code that is replaced on processors with a feature."""
 
     offset: int
-    """Where the entry is in its table."""
+    """Offset of the entry in `.altinstructions`, in bytes."""
     code: Pointer
-    """The code."""
+    """The code that is replaced."""
     feature: int
+    """The CPU feature or bug that selects the replacement."""
     flags: int
+    """The flags (ALT_FLAG_*); 0 for kernels without them."""
     instrlen: int
-    """Bytes of the code."""
+    """Length of the code that is replaced, in bytes."""
     replacementlen: int
-    """Bytes of the replacement."""
+    """Length of the replacement, in bytes."""
 
     @property
     def place(self) -> tuple[int, ...]:
-        """What alternatives for the same code have in common."""
+        """A key that is equal for alternatives of the same code."""
         return self.code[:2] if self.code.section else self.code
 
 
 def _apply_alternatives(info: LoadInfo, number: int, code: Code) -> None:
-    """Alternatives for one place come one after the other."""
+    """Check each `struct alt_instr` of section `number`: its code, its feature, and its replacement."""
     flagged = info.kernel.version >= since.ALTERNATIVE_FLAGS
     size = _ALTERNATIVE[flagged].size
     whole_entries(info, number, size)
@@ -206,14 +215,15 @@ def _alternatives(info: LoadInfo, number: int, *, flagged: bool) -> list[Alterna
     found = []
     for offset, pointer in sites(info, number, layout.size):
         feature, *flags, instrlen, replacementlen = layout.unpack(entry(contents, offset, layout.size))
-        # (without flags of its own, the highest bit of the feature is one)
+        # In an entry without flags, the highest bit of the feature is a flag.
         feature = feature if flagged else feature & 0x7FFF
         found.append(Alternative(offset, pointer, feature, flags[0] if flags else 0, instrlen, replacementlen))
     return found
 
 
 def _room(info: LoadInfo, alternatives: list[Alternative]) -> dict[int, int]:
-    """The bytes of code for each alternative, by its offset: from 6.11 on the most of those for one place."""
+    """The bytes that each alternative may overwrite, by its offset: `instrlen`, from 6.11 on the largest `instrlen` of
+    consecutive alternatives for the same code."""
     nested = info.kernel.version >= since.NESTED_ALTERNATIVES
     room: dict[int, int] = {}
     for _, group in groupby(alternatives, key=lambda item: item.place):
@@ -230,7 +240,7 @@ def _replacement(info: LoadInfo, number: int, field: int, pointer: Pointer | Non
 
 
 def _apply_seal_endbr(info: LoadInfo, number: int, code: Code) -> None:
-    """Each entry is about an ENDBR that no indirect call needs."""
+    """Warn of each entry that does not point to an ENDBR instruction."""
     whole_entries(info, number, 4)
     for _, pointer in sites(info, number, 4):
         if code.at(number, pointer, 4) not in ENDBR:
@@ -239,7 +249,8 @@ def _apply_seal_endbr(info: LoadInfo, number: int, code: Code) -> None:
 
 
 def _unwind_module_init(info: LoadInfo, orc_ip: int, orc: int) -> None:
-    """Two tables with as many entries: of 4 bytes where, of 6 bytes (struct orc_entry) how."""
+    """Check that both tables have the same number of entries: `.orc_unwind_ip` has entries of 4 bytes (addresses),
+    `.orc_unwind` of 6 bytes (struct orc_entry)."""
     ip_size, size = info.sechdrs[orc_ip].sh_size, info.sechdrs[orc].sh_size
     if ip_size % 4 or size % 6 or ip_size // 4 != size // 6:
         info.warn("arch/x86/kernel/unwind_orc.c", "unwind_module_init")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where x86-64's functions can be traced (arch/x86/kernel/ftrace.c: ftrace_init_nop, ftrace_verify_code)."""
+"""The entry points that x86-64's ftrace patches (arch/x86/kernel/ftrace.c: ftrace_init_nop, ftrace_verify_code)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ _CALL = b"\xe8"
 
 
 def trace_sites(info: LoadInfo) -> TraceSites | None:
-    """At each address a call of `__fentry__`. It is overwritten, so a second entry for the same place finds none. If
-    the configuration is not known, nops are accepted as well."""
-    # Objtool has put nops there already.
+    """Return the check for a call of `__fentry__` at each address; None if the kernel does not check.
+
+    The kernel overwrites the call, so a second entry for the same address is not accepted. If the configuration is not
+    known, nops are accepted as well.
+    """
+    # Objtool has replaced the calls by nops already, and the kernel does not verify them.
     if info.kernel.has("FTRACE_MCOUNT_USE_OBJTOOL"):
         return None
     calls = Calls(info, (FENTRY,))

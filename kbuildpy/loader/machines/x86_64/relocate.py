@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Relocations of x86-64: arch/x86/kernel/module.c: apply_relocate_add.
+"""Applies the relocations of x86-64: arch/x86/kernel/module.c: apply_relocate_add.
 
-The surprise: a place that is not zero before is refused (the check is for livepatch, which may relocate twice), while
-the result of R_X86_64_PC32 and R_X86_64_PLT32 is cut to 32 bits without a check.
+The surprise: the kernel refuses a relocation whose place is not zero (the check is for livepatch, which may relocate
+twice), but truncates the value of R_X86_64_PC32 and R_X86_64_PLT32 to 32 bits without a check.
 
-The columns show that nearly all sections are harmless; only the others are checked entry by entry.
+A check of whole columns shows for nearly all sections that no entry can be refused. Only the other sections are checked
+entry by entry.
 """
 
 from __future__ import annotations
@@ -29,19 +30,20 @@ from kbuildpy.loader.verdict import Refusal, Undefined
 WIDTHS = {R_X86_64_64: 8, R_X86_64_PC32: 4, R_X86_64_PLT32: 4, R_X86_64_32: 4, R_X86_64_32S: 4, R_X86_64_PC64: 8}
 RELATIVE = (R_X86_64_PC32, R_X86_64_PLT32, R_X86_64_PC64)
 CHECKED = {R_X86_64_32, R_X86_64_32S}
-"""Types whose result must fit."""
+"""Types whose value the kernel refuses if it does not fit in the field."""
 
 MASK = (1 << 64) - 1
 TOP_2G = MASK - (1 << 31) + 1
-"""The lowest address that R_X86_64_32S reaches at the end of memory."""
+"""The lowest of the upper 2 GiB of addresses, which R_X86_64_32S can hold."""
 ELSEWHERE = (-(1 << 31) + (1 << 24), -(1 << 24))
-"""Between which addresses the kernel and its modules are, counted from the end of memory
-(arch/x86/include/asm/pgtable_64_types.h). So are per-CPU variables from 6.15 on; before, they are offsets from 0."""
+"""The lowest and the highest address of the kernel and its modules, as negative numbers: bytes from the end of the
+address space (arch/x86/include/asm/pgtable_64_types.h). From 6.15 on, addresses of per-CPU variables are in this range;
+before, they are offsets from 0."""
 
 
 def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | None) -> None:
-    """Apply the relocation section `relsec`. `written` has the bytes, by offset, that other sections have written to
-    the same target; None if this is the only one for it.
+    """Apply the relocation section `relsec`. `written` maps offsets to the bytes that other relocation sections have
+    written to the same target, and is extended here; None if only one relocation section has this target.
 
     Raises `Refusal` or `Undefined`.
     """
@@ -51,7 +53,7 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
 
 
 def _is_harmless(info: LoadInfo, relsec: int, columns: RelaColumns) -> bool:
-    """Whether the columns show that nothing here can be refused."""
+    """Whether a check of whole columns shows that no entry can be refused; False if the entries must be checked."""
     types = set(columns.types)
     if not types <= WIDTHS.keys() or max(columns.symbols) >= len(info.values):
         return False
@@ -90,7 +92,8 @@ def _fits_everywhere(info: LoadInfo, columns: RelaColumns) -> bool:
 
 
 def _overflow(info: LoadInfo, kind: int, symbol: int, addend: int) -> bool | None:
-    """Whether the sum does not fit for R_X86_64_32 or R_X86_64_32S; None if that depends on the machine."""
+    """Whether the value of a R_X86_64_32 or R_X86_64_32S relocation does not fit; None if that depends on the running
+    kernel's addresses."""
     value = info.values[symbol]
     if _is_percpu(info, symbol):
         value = 0 if info.kernel.version < since.PERCPU_ADDRESSES else None
@@ -106,7 +109,7 @@ def _too_large(kind: int, total: int) -> bool:
 
 
 def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict[int, int]) -> None:
-    """Do as the kernel does, entry by entry (__write_relocate_add)."""
+    """Check the relocations one by one, in the kernel's order (__write_relocate_add)."""
     number = info.sechdrs[relsec].sh_info
     target = info.sechdrs[number]
     contents = info.data(number)
@@ -129,7 +132,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
             )
         overflow = _overflow(info, kind, symbol, addend) if kind in CHECKED else False
         if overflow is None:
-            # (in the same words for all of a section: there may be millions)
+            # The text is the same for all relocations of a section, so it is noted once: there may be millions.
             info.not_checked(f"whether relocations of {name} overflow", reason="that depends on the kernel's address")
         if overflow and overflow_first:
             raise _overflows(info, relsec, entry)
@@ -149,7 +152,8 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
 
 
 def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, addend: int) -> bytes:
-    """The bytes that are written; for an address that is not known, bytes that are not zero."""
+    """The value as eight bytes in little-endian order; if the address of the symbol is not known, bytes that are not
+    zero."""
     value = info.values[symbol]
     if value is None:
         return b"\xff" * 8
@@ -159,7 +163,7 @@ def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, ad
 
 
 def nonzero_place(info: LoadInfo, relsec: int, entry: int, reason: str = "", hint: str = "") -> Refusal:
-    """The refusal for a place that is not zero, with the caller's `reason` and `hint` if it has better ones."""
+    """Return the refusal of a relocation whose place is not zero; `reason` and `hint` replace the default texts."""
     offset, kind, symbol, addend = (column[entry] for column in info.relocations(relsec))
     value = "<val>" if kind in RELATIVE else _shown_value(info, symbol, addend)
     before = (
@@ -191,9 +195,9 @@ def _overflows(info: LoadInfo, relsec: int, entry: int) -> Refusal:
 
 
 def _shown_value(info: LoadInfo, symbol: int, addend: int) -> str:
-    """%Lx of the sum where it is the same on every machine: for absolute symbols and for weak ones that are not
-    exported."""
-    # (the symbol may not exist: the kernel then reads past its table)
+    """The sum of symbol and addend in hexadecimal, as the message shows it. "<val>" unless the sum is the same on every
+    machine, as for absolute symbols and for weak ones that nothing exports."""
+    # A refusal may be raised for a symbol that is not in the table: the kernel does not check the number.
     value = info.values[symbol] if symbol < len(info.values) else None
     if value is None or (info.symbol(symbol).st_shndx not in (0, SHN_ABS)):
         return "<val>"
