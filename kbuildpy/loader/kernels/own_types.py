@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own type information: the section .BTF of its `vmlinux`, which a kernel tree may have, and an x86 image
-has inside."""
+"""Reads the kernel's own type information: the section .BTF of `vmlinux`, from a kernel tree or from an x86 image,
+which contains a compressed `vmlinux`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kbuildpy.loader.since import Version
 
 @lru_cache(maxsize=4)
 def types_of_vmlinux(vmlinux: Path, version: Version) -> BtfTypes | None:
-    """The types in the ELF file `vmlinux`; None if it has none. Raises `KbuildError` if it cannot be read."""
+    """Return the types in the ELF file `vmlinux`; None if it has no .BTF. Raises `KbuildError` if it cannot be read."""
     try:
         with vmlinux.open("rb") as file:
             contents = _section(file, str(vmlinux))
@@ -35,8 +35,8 @@ def types_of_vmlinux(vmlinux: Path, version: Version) -> BtfTypes | None:
 
 @lru_cache(maxsize=4)
 def types_of_image(image: Path, version: Version) -> BtfTypes | None:
-    """The types in the kernel image `image`, kept in the user's cache; None if it has none, or no table of sections to
-    find them by. Raises `KbuildError` for a damaged image."""
+    """Return the types in the kernel image `image`; None if it has no .BTF, or no section headers. The section is kept
+    in the user's cache. Raises `KbuildError` for a damaged image."""
     cached = cache_directory() / "shipped" / f"{image_state('types 1', image)}.json"
     known = read_json(cached)
     if isinstance(known, str):
@@ -48,7 +48,7 @@ def types_of_image(image: Path, version: Version) -> BtfTypes | None:
 
 
 def _section(file: IO[bytes], filename: str) -> bytes:
-    # (a vmlinux that was built here has gigabytes of debug information: it is not read as a whole)
+    # The file is not read as a whole: a vmlinux in a build tree has gigabytes of debug information.
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 

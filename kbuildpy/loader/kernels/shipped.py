@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The facts in the modules that a kernel came with: their exports, vermagic, and the layout of `struct module`.
+"""Reads facts from the modules that a kernel was installed with: exports, vermagic, and the layout of `struct module`.
 
-All of them are read once; the facts are kept in the user's cache while names, sizes and times of the files stay.
+The facts are kept in the user's cache. They are read again if the name, size or modification time of a file changes.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ NAME_LENGTH = 56
 
 
 class Shipped(NamedTuple):
-    """`facts` as the modules have them (None: no module of `directory` has both functions), `symvers` the lines of a
-    symvers file of all that they export."""
+    """The facts from the modules of a kernel."""
 
     facts: ModuleFacts | None
+    """vermagic and the layout of `struct module`; None if no module has both an init and an exit function."""
     symvers: str
+    """The exports of all modules, in the format of Module.symvers."""
 
 
 def read_shipped(directory: Path) -> Shipped:
-    """The facts in the modules of `directory` (`.../lib/modules/RELEASE`).
+    """Return the facts from the modules of `directory` (`.../lib/modules/RELEASE`).
 
-    The first time takes as long as decompressing those that export something. Raises `KbuildError` for a module that is
-    damaged.
+    The first call decompresses all modules with exports; later ones read the cache. Raises `KbuildError` for a damaged
+    module.
     """
     files = list(walk_modules(directory / "kernel"))
     cached = _cached(directory, files)
@@ -52,14 +53,16 @@ def read_shipped(directory: Path) -> Shipped:
 
 
 def facts_of_modules(directory: Path) -> ModuleFacts | None:
-    """vermagic and layout from the first module in `directory` that has both; the others are not read."""
+    """Return vermagic and layout from the first module of `directory` that shows both, without reading the next ones;
+    None if no module does."""
     files = walk_modules(directory / "kernel")
     images = (ModuleImage(read_module(Path(file)), file) for file in files)
     return next(filter(None, map(module_facts_of, images)), None)
 
 
 def module_facts_of(image: ModuleImage) -> ModuleFacts | None:
-    """vermagic and layout of a finished module; None for a module without the functions or names that show them."""
+    """Return vermagic and layout from a linked module (.ko); None if it has no `struct module`, name or vermagic, or
+    not both an init and an exit function."""
     section, name = image.section(THIS_MODULE), image.modinfo_values("name")
     vermagic = image.modinfo_values("vermagic")
     if section is None or len(name) != 1 or len(vermagic) != 1:
@@ -74,9 +77,11 @@ def module_facts_of(image: ModuleImage) -> ModuleFacts | None:
 
 
 def module_exports(image: ModuleImage, owner: str) -> Iterator[SymversRow]:
-    """The exports of a finished module as lines of a symvers file, found through the tables as the kernel does.
+    """Yield the exports of a linked module (.ko), read from the sections that the kernel uses, as rows of a symvers
+    file.
 
-    Raises `KbuildError` for tables that do not fit together.
+    `owner` is the module as the rows name it. Raises `KbuildError` for sections whose numbers of entries differ, and
+    for an entry without a name.
     """
     for table in TABLES:
         section = image.section(table.symbols)
@@ -98,7 +103,7 @@ def module_exports(image: ModuleImage, owner: str) -> Iterator[SymversRow]:
 
 
 def _strings(image: ModuleImage, section: Section) -> dict[int, str]:
-    """The strings that a table of exports refers to, by the place of the reference."""
+    """The names and namespaces in a section of exports, by the offset of the field that points to them."""
     rows = image.symbols.rows
     found = {}
     for item in image.relocations_of(section):

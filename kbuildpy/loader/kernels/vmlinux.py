@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The facts in an unpacked kernel: vermagic, its own configuration, and its exports.
+"""Reads facts from an unpacked kernel: vermagic, the embedded configuration, and the exports.
 
-The exports are in the sections that the kernel's find_symbol() goes through (include/asm-generic/vmlinux.lds.h:
-__ksymtab and its companions), which an x86 image keeps with their headers; an arm64 `Image` is plain memory.
+The exports are in the sections that the kernel's find_symbol() searches (include/asm-generic/vmlinux.lds.h: __ksymtab,
+__kcrctab, ...). An x86 image has section headers to find them by, an arm64 `Image` has none.
 """
 
 from __future__ import annotations
@@ -22,21 +22,25 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.architecture import ARCHITECTURES
 
 SymversRow = tuple[int, str, str, str, str]
-"""CRC, symbol, owner, macro and namespace, as `format_symvers` takes them."""
+"""CRC, symbol, owner, macro and namespace: a row for `format_symvers`."""
 
 _IKCONFIG = re.compile(rb"IKCFG_ST(\x1f\x8b.*?)IKCFG_ED", re.DOTALL)  # kernel/configs.c
 
 
 class ExportSections(NamedTuple):
-    """One of the tables of exports: its symbols, CRCs and flags, by the names of their sections.
+    """The names of the sections of one table of exports.
 
-    Up to 7.0 symbols for GPL-compatible modules have a table of their own, then they have a bit in the flags.
+    Up to 7.0, symbols for GPL-compatible modules have a table of their own; from 7.1 on, they have a flag.
     """
 
     symbols: str
+    """The section of the symbols."""
     crcs: str
+    """The section of their CRCs."""
     flags: str
+    """The section of their flags; "" if the table has none."""
     gpl_only: bool
+    """Whether symbols without flags are for GPL-compatible modules only."""
 
 
 TABLES = (
@@ -46,7 +50,7 @@ TABLES = (
 
 
 def machine_of(kernel: bytes) -> str:
-    """The name of the architecture of an unpacked kernel, an ELF file or an `Image`; "" for one that is not known."""
+    """Return the name of the architecture of an unpacked kernel (ELF file or `Image`); "" for an unknown one."""
     if kernel[:4] == ELFMAG:
         machine = int.from_bytes(kernel[18:20], "little")
         found = (item for item in ARCHITECTURES if item.elf_machine == machine)
@@ -58,15 +62,15 @@ def machine_of(kernel: bytes) -> str:
 
 
 def vermagic_of(kernel: bytes, release: str) -> str | None:
-    """VERMAGIC_STRING of a kernel (kernel/module/main.c: vermagic), None if it cannot be distinguished from other
-    strings."""
+    """Return VERMAGIC_STRING of a kernel (kernel/module/main.c: vermagic); None unless exactly one string of the kernel
+    has this form."""
     words = rb"((?:SMP )?(?:preempt |preempt_rt )?(?:mod_unload )?(?:modversions )?[!-~ ]*)\0"
     found = set(re.findall(rb"\0(" + re.escape(release.encode()) + rb" )" + words, kernel))
     return b"".join(found.pop()).decode() if len(found) == 1 else None
 
 
 def embedded_config(kernel: bytes) -> str | None:
-    """The configuration that a kernel carries (CONFIG_IKCONFIG), None if it has none."""
+    """Return the configuration that is embedded in a kernel (CONFIG_IKCONFIG); None if there is none."""
     found = _IKCONFIG.search(kernel)
     with suppress(KbuildError):
         return decompress_first(found[1]).decode(errors="surrogateescape") if found else None
@@ -74,9 +78,9 @@ def embedded_config(kernel: bytes) -> str | None:
 
 
 def vmlinux_exports(kernel: bytes, filename: str) -> list[SymversRow] | None:
-    """The kernel's own exports; None for an image without section headers.
+    """Return the exports of the kernel itself; None for an image without section headers.
 
-    Raises `KbuildError` naming `filename` for sections that are not sound.
+    Raises `KbuildError`, with `filename` in the message, for damaged sections.
     """
     if kernel[:4] != ELFMAG:
         return None
@@ -91,7 +95,7 @@ def vmlinux_exports(kernel: bytes, filename: str) -> list[SymversRow] | None:
 
 
 class _Strings:
-    """Strings by their address."""
+    """Finds the strings of `__ksymtab_strings` by their address."""
 
     def __init__(self, kernel: bytes, sections: dict[str, Section], filename: str) -> None:
         section = sections.get("__ksymtab_strings")
@@ -138,7 +142,8 @@ def _rows(
 
 
 def crcs_of(contents: bytes, count: int, order: str, name: str) -> tuple[int, ...]:
-    """The CRCs of `count` exports; zeroes where there is no table of them. Raises `KbuildError` for another number."""
+    """Return the CRCs of `count` exports; zeros if `contents` is empty. Raises `KbuildError` for another number of
+    CRCs."""
     if not contents:
         return (0,) * count
     if len(contents) != 4 * count:
@@ -147,8 +152,8 @@ def crcs_of(contents: bytes, count: int, order: str, name: str) -> tuple[int, ..
 
 
 def flags_of(contents: bytes, count: int, table: ExportSections) -> tuple[bool, ...]:
-    """Which of `count` exports are for GPL-compatible modules only. Raises `KbuildError` for another number of
-    flags."""
+    """Return for each of `count` exports whether it is for GPL-compatible modules only. Raises `KbuildError` for
+    another number of flags."""
     if not contents:
         return (table.gpl_only,) * count
     if len(contents) != count:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""modprobe in a script: the modules that a name stands for, and the order in which they are loaded or removed.
+"""modprobe in a script: the modules that a name or an alias selects, and the order in which they are loaded or removed.
 
 Counterpart: kmod (libkmod/libkmod-module.c: __kmod_module_get_probe_list, kmod_module_probe_insert_module;
-tools/modprobe.c: rmmod_do_module). The surprise: a soft dependency may fail to load, a module that
-is needed may not.
+tools/modprobe.c: rmmod_do_module). The surprise: modprobe ignores a soft dependency that cannot be loaded, but fails
+for a dependency.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ from kbuildpy.loader.lifecycle.step import Load, ScriptStep, load_contents, unlo
 
 
 class ProbedModule(NamedTuple):
-    """A module to load, and whether the whole has failed when it cannot be loaded."""
+    """A module to load."""
 
     name: str
+    """The name of the module."""
     required: bool
+    """Whether modprobe fails if the module cannot be loaded; False for soft dependencies."""
 
 
 def modprobe(step: ScriptStep, given: str, args: str, load: Load) -> ScriptStep:
-    """Load the modules that are called `given`, or have it for an alias, each with the modules that it needs.
+    """Load the modules whose name or alias is `given`, each with its dependencies; returns the step afterwards.
 
-    kmod prints nothing about modules that are loaded or built in, and goes on to the next when one of several fails.
+    As kmod, it does nothing for modules that are loaded or built in. If one of several modules fails, it loads the next
+    one.
     """
     meaning = _meaning(step, given)
     if isinstance(meaning, ScriptStep):
@@ -40,9 +43,9 @@ def modprobe(step: ScriptStep, given: str, args: str, load: Load) -> ScriptStep:
 
 
 def _meaning(step: ScriptStep, given: str) -> Meaning | ScriptStep:
-    """The modules that `given` stands for, or the step that fails because there are none.
+    """The modules that `given` selects, or the failed step if there are none.
 
-    (That a module of the name is loaded does not count.)
+    Only the kernel's own modules are searched, not those that are loaded.
     """
     if step.kernel.own_modules is None:
         return replace(step, reason=f"the modules of kernel {step.kernel.release} are not known")
@@ -59,7 +62,7 @@ def _meaning(step: ScriptStep, given: str) -> Meaning | ScriptStep:
 
 
 def _probe(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
-    """Load the kernel's own module `name`, and those modules of its list that are not loaded yet."""
+    """Load the kernel's own module `name`, and those modules of its probe list that are not loaded yet."""
     if step.modules.find(name) is not None:
         return step
     try:
@@ -70,7 +73,7 @@ def _probe(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
         if step.modules.find(each) is not None:
             continue
         after = _load_own(step, each, args if each == name else "", load)
-        # (kmod ignores a refusal of one of the others; it does not survive a crash of the kernel)
+        # kmod ignores the refusal of a soft dependency. After a crash of the kernel, nothing more is loaded.
         undefined = after.errno is None and len(after.verdicts) > len(step.verdicts)
         if not after.done and (required or undefined):
             return after
@@ -90,7 +93,8 @@ def _load_own(step: ScriptStep, name: str, args: str, load: Load) -> ScriptStep:
 
 
 def modprobe_remove(step: ScriptStep, given: str) -> ScriptStep:
-    """Unload the modules that are called `given`, or have it for an alias, with those that only they needed."""
+    """Unload the modules whose name or alias is `given`, and dependencies that are unused then; returns the step
+    afterwards."""
     meaning = _meaning(step, given)
     if isinstance(meaning, ScriptStep):
         return meaning
@@ -104,9 +108,10 @@ def modprobe_remove(step: ScriptStep, given: str) -> ScriptStep:
 
 
 def _remove(step: ScriptStep, name: str) -> ScriptStep:
-    """Unload `name`, then each module that it used and that nothing holds any more; around it, its soft dependencies.
+    """Unload the post soft dependencies of `name`, `name` itself, the modules that it used and that nothing else holds,
+    and its pre soft dependencies.
 
-    kmod prints nothing when it is not loaded.
+    As kmod, it does nothing if `name` is not loaded.
     """
     module = step.modules.find(name)
     if module is None:
@@ -123,7 +128,7 @@ def _remove(step: ScriptStep, name: str) -> ScriptStep:
 
 
 def _remove_unused(step: ScriptStep, liked: Sequence[str]) -> ScriptStep:
-    """Unload the soft dependencies that can be unloaded, the last first; the others stay."""
+    """Unload the soft dependencies `liked` in reverse order; those that cannot be unloaded stay loaded."""
     for given in reversed(liked):
         for name in reversed(_own_modules_named(step.kernel, given)):
             after = _remove(step, name)
@@ -132,7 +137,7 @@ def _remove_unused(step: ScriptStep, liked: Sequence[str]) -> ScriptStep:
 
 
 def _probe_list(kernel: LoaderKernel, name: str) -> list[ProbedModule]:
-    """The modules to load for the module `name`, and itself, each once and in order.
+    """The modules to load for the module `name`, and `name` itself, each once, in the order of loading.
 
     Raises `KbuildError` for a module whose file cannot be read.
     """
@@ -166,7 +171,7 @@ def _softdeps(kernel: LoaderKernel, name: str) -> Softdeps:
 
 
 def _own_modules_named(kernel: LoaderKernel, name: str) -> tuple[str, ...]:
-    """The kernel's own modules that `name` stands for; none for one that is built in."""
+    """The kernel's own modules that `name` selects; none if it is built in."""
     meaning = kernel.own_modules.meaning(name) if kernel.own_modules else None
     return () if meaning is None or meaning.built_in else meaning.names
 

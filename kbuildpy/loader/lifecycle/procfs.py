@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The list of loaded modules as the kernel and lsmod print it."""
+"""Formats the list of loaded modules as /proc/modules and lsmod do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _MARKS = {"COMING": "+", "LIVE": "", "GOING": "-"}
 
 
 def proc_modules(modules: Modules, kernel: LoaderKernel) -> list[str]:
-    """The lines of /proc/modules, without addresses, as users read them (kernel/module/procfs.c: m_show)."""
+    """Return the lines of /proc/modules. The addresses are 0, as for users without privileges (kernel/module/procfs.c:
+    m_show)."""
     lines = []
     for module in modules.loaded:
         if module.state == "UNFORMED":
@@ -26,7 +27,10 @@ def proc_modules(modules: Modules, kernel: LoaderKernel) -> list[str]:
 
 
 def lsmod(modules: Modules) -> list[str]:
-    """The output of kmod's lsmod; it reads the users from /sys, where their order is that of a hash."""
+    """Return the lines that kmod's lsmod prints.
+
+    The order of users may differ from the real one: lsmod reads them from /sys, which orders them by a hash.
+    """
     lines = [f"{'Module':<19} {'Size':>8}  Used by"]
     for module in modules.loaded:
         if module.state != "UNFORMED":

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A script of insmod, rmmod and others, run over the model of a kernel: the result of each step.
+"""Runs a script of insmod, rmmod and other commands on the model of a kernel.
 
-One command a line, as in a shell, with its quotes and comments:
+A script has one command per line, with the quotes and comments of a shell:
 
     insmod FILE.ko [PARAMETER ...]      modprobe NAME [PARAMETER ...]   (a name or an alias of the kernel's own modules)
-    rmmod [-f] NAME ...                 modprobe -r NAME                (and the modules that it alone needed)
+    rmmod [-f] NAME ...                 modprobe -r NAME                (also unloads dependencies that are unused then)
     lsmod                               cat /proc/modules
-    open NAME, close NAME               (a program opens or closes a file of the module, and so holds it)
-    insmod FILE.ko ... &, rmmod NAME &  (its init or exit function is still running when the next command is given)
-    wait NAME                           (until it has returned)
+    open NAME, close NAME               (a program opens a file of the module, which takes a reference, or closes it)
+    insmod FILE.ko ... &, rmmod NAME &  (the init or exit function is still running when the next command starts)
+    wait NAME                           (waits until this function has returned)
 
-No module's code is run: every init function succeeds, and takes no reference to a module.
+The code of modules is not run: every init function is assumed to succeed, and to take no reference to a module.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ from kbuildpy.loader.loaded import Modules
 
 
 def run_script(text: str, kernel: LoaderKernel, base_directory: Path, *, load: Load = load_one) -> Iterator[ScriptStep]:
-    """Run the script `text` over `kernel`, with no module loaded; files are looked for below `base_directory`.
+    """Run the script `text` on `kernel`, with no module loaded, and yield each step. Paths are relative to
+    `base_directory`.
 
-    A step that fails does not stop the others. Raises `KbuildError` for a script that cannot be read, before the first
-    step.
+    A step that fails does not stop the script. Raises `KbuildError` for a script that cannot be parsed, before the
+    first step.
     """
     return _steps(read_script(text), kernel, base_directory, load)
 
 
 def read_script(text: str) -> list[Command]:
-    """The commands of a script; raises `KbuildError` with the line that is no command."""
+    """Return the commands of a script. Raises `KbuildError` for the first line that is not a valid command."""
     commands = []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
@@ -62,7 +63,7 @@ def read_script(text: str) -> list[Command]:
 
 
 def _words(line: str) -> list[str]:
-    """The words of a line, up to one that begins with "#"."""
+    """The words of a line, before the first that begins with "#". Raises `ValueError` for an unclosed quote."""
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split = True
     lexer.commenters = ""
@@ -97,7 +98,7 @@ def _steps(commands: Sequence[Command], kernel: LoaderKernel, base: Path, load: 
 
 
 def _in_background(step: ScriptStep, verb: str, operands: Sequence[str], base: Path, load: Load) -> ScriptStep:
-    """An init function (of insmod) or exit function (of rmmod) that has not returned yet: the module is COMING, or
+    """Run insmod or rmmod with "&": the init or exit function has not returned yet, so the module is COMING or
     GOING."""
     if verb == "insmod":
         loaded = _insmod(step, base / operands[0], operands[0], " ".join(operands[1:]), load)
@@ -110,7 +111,7 @@ def _in_background(step: ScriptStep, verb: str, operands: Sequence[str], base: P
 
 
 def _wait(step: ScriptStep, name: str) -> ScriptStep:
-    """Wait until the init or exit function of `name` has returned."""
+    """End the init function of `name`, which becomes LIVE, or its exit function, which removes it from the list."""
     module = step.modules.find(name)
     if module is None or module.state == "LIVE":
         return replace(step, errno="ECHILD", reason=f"no init or exit function of {name} is running")
@@ -137,7 +138,7 @@ def _hold(step: ScriptStep, name: str, *, opened: bool) -> ScriptStep:
 
 
 def _quoted(parameter: str) -> str:
-    """modprobe puts quotes around a value with spaces, which insmod does not."""
+    """`parameter` with quotes around a value that has spaces. modprobe adds them, insmod does not."""
     name, equals, value = parameter.partition("=")
     return f'{name}{equals}"{value}"' if " " in value and value[0] not in "\"'" else parameter
 
@@ -165,4 +166,4 @@ _COMMANDS: dict[str, tuple[str, Callable[[list[str]], bool]]] = {
     "open": ("open NAME", lambda words: len(words) == 1),
     "close": ("close NAME", lambda words: len(words) == 1),
 }
-"""Each command's usage, and whether words are operands that it takes."""
+"""For each command the usage, and a function that returns whether words are valid operands."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A step of a script of insmod, rmmod and others: the result of a command, and how loading and unloading change it."""
+"""The result of one command of a script (`ScriptStep`), and the steps that load or unload a module."""
 
 from __future__ import annotations
 
@@ -18,25 +18,29 @@ from kbuildpy.loader.verdict import Verdict
 from kbuildpy.printable import printable
 
 Load = Callable[[bytes, LoaderKernel, Modules, str, str], tuple[Verdict, Modules]]
-"""Takes a module's contents, the kernel, the modules loaded before, parameters and the file's name."""
+"""A function like `load_one`. It takes the contents of a module, the kernel, the modules that are loaded, the
+parameters and the name of the file."""
 
 
 def load_one(contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, file: str) -> tuple[Verdict, Modules]:
-    """`load_module()` with no modules loaded but the script's."""
+    """Return the result of `load_module()` with `modules` loaded, and no other module counted as loaded on demand."""
     return load_module(contents, kernel, modules, args, file=file, on_demand=False)
 
 
 class Command(NamedTuple):
-    """A line of a script: its number, its text, and its words without quotes."""
+    """A line of a script."""
 
     line: int
+    """The number of the line, from 1 on."""
     text: str
+    """The line without spaces at its beginning and end."""
     words: list[str]
+    """The words, without quotes and comments."""
 
 
 @dataclass(frozen=True)
 class ScriptStep:
-    """The result of a command."""
+    """The result of a command, and the state of the kernel after it."""
 
     command: Command
     """The command."""
@@ -45,16 +49,16 @@ class ScriptStep:
     kernel: LoaderKernel
     """The kernel afterwards, with its taints."""
     errno: str | None = None
-    """The name of the errno of a refusal; None where the command succeeded or was not carried out."""
+    """The name of the errno of a refusal; None if the command succeeded, was not run, or has an undefined result."""
     reason: str | None = None
-    """Why it failed; None where it succeeded. Without an errno: it was not carried out, or the result is undefined (the
-    last verdict tells)."""
+    """Why the command failed; None if it succeeded. If there is a reason and no errno, the command was not run, or its
+    result is undefined: then the last verdict is not accepted."""
     lines: tuple[str, ...] = ()
-    """What the kernel logs."""
+    """The lines that the kernel logs."""
     output: tuple[str, ...] = ()
-    """What the command prints."""
+    """The lines that the command prints."""
     verdicts: tuple[Verdict, ...] = ()
-    """The verdicts on the modules that were to be loaded."""
+    """The verdicts on the modules that the command loads or tries to load."""
 
     @property
     def done(self) -> bool:
@@ -62,7 +66,7 @@ class ScriptStep:
         return self.errno is None and self.reason is None
 
     def to_json(self) -> dict[str, object]:
-        """The step as a line of `--format json`."""
+        """Return the object that `--format json` prints for the step."""
         return {
             "line": self.command.line,
             "command": self.command.text,
@@ -76,7 +80,8 @@ class ScriptStep:
 
 
 def as_text(step: ScriptStep) -> str:
-    """The step in words: the command with its answer, then its output, the log, and the reason."""
+    """Return the step as text: the command and its result, then its output, the log, the reason, hints and missing
+    checks."""
     answer = "done"
     if step.errno is not None:
         answer = f"refused with {errno_words(step.errno)}"
@@ -94,7 +99,8 @@ def as_text(step: ScriptStep) -> str:
 
 
 def unreadable(step: ScriptStep, error: KbuildError) -> ScriptStep:
-    """The step that failed because a file could not be read: with the errno of reading it, if there is one."""
+    """Return `step` as failed because a file could not be read, with the errno of the `OSError` behind `error`, if
+    any."""
     cause = error.__cause__
     number = cause.errno if isinstance(cause, OSError) else None
     reason = "; ".join(filter(None, (error.message, error.hint)))
@@ -102,7 +108,7 @@ def unreadable(step: ScriptStep, error: KbuildError) -> ScriptStep:
 
 
 def load_contents(step: ScriptStep, contents: bytes, args: str, file: str, load: Load) -> ScriptStep:
-    """The step that loads a module with these contents."""
+    """Return the step after loading the module `contents` with parameters `args`; `file` is its name in messages."""
     verdict, modules = load(contents, step.kernel, step.modules, args, file)
     return replace(
         _tainted(step, verdict.taints),
@@ -115,9 +121,10 @@ def load_contents(step: ScriptStep, contents: bytes, args: str, file: str, load:
 
 
 def unload(step: ScriptStep, name: str, flags: int) -> ScriptStep:
-    """The step that unloads `name`. After others in the same step all reasons count, and the first errno.
+    """Return the step after unloading `name`. If a command unloads several modules, the step has all their reasons, and
+    the first errno.
 
-    (kmod checks in /sys before it asks the kernel; the kernel makes the same checks.)
+    kmod checks the users in /sys before it calls the kernel. Only the kernel's checks are modelled, which are the same.
     """
     unloading = delete_module(step.modules, name, step.kernel, flags=flags)
     reasons = [reason for reason in (step.reason, unloading.reason if unloading.errno else None) if reason]
@@ -131,5 +138,5 @@ def unload(step: ScriptStep, name: str, flags: int) -> ScriptStep:
 
 
 def _tainted(step: ScriptStep, taints: str) -> ScriptStep:
-    """The step in a kernel that remembers its taints."""
+    """The step with `taints` added to those of its kernel."""
     return replace(step, kernel=replace(step.kernel, tainted=letters({*step.kernel.tainted, *taints})))

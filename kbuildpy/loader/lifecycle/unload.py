@@ -16,22 +16,23 @@ class Unloading:
     """The result of delete_module(2)."""
 
     errno: str | None
-    """The name of the errno; None: the module is gone."""
+    """The name of the errno; None if the module is unloaded."""
     reason: str
-    """The reason, a sentence."""
+    """The result and its reason, as a sentence."""
     modules: Modules
     """The modules that are loaded afterwards."""
     lines: tuple[str, ...] = ()
-    """The kernel's log."""
+    """The lines that the kernel logs."""
     taints: str = ""
-    """The letters of taints that it sets in the kernel."""
+    """The letters of the taints that the call sets in the kernel."""
 
 
 def delete_module(modules: Modules, name: str, kernel: LoaderKernel, *, flags: int = 0) -> Unloading:
-    """The result of delete_module(2) of `kernel` for the module `name`; `flags` with O_TRUNC: although it is held.
+    """Return the result of delete_module(2) of `kernel` for the module `name`.
 
-    Users are checked first, and cannot be overruled; then the state, the exit function, and other holders. What the
-    module's exit function does and logs is not known.
+    The kernel checks, in this order, other modules that use it, the state, the exit function, and other references.
+    With O_TRUNC in `flags`, the last two do not matter if the kernel has CONFIG_MODULE_FORCE_UNLOAD. The module's exit
+    function is not run, so its log lines are not known.
     """
     if kernel.has("MODULE_UNLOAD") is False:
         return Unloading("ENOSYS", "the kernel cannot unload modules (CONFIG_MODULE_UNLOAD)", modules)
@@ -58,7 +59,8 @@ def delete_module(modules: Modules, name: str, kernel: LoaderKernel, *, flags: i
 
 
 def try_module_get(modules: Modules, name: str) -> Modules | None:
-    """Take a reference to the module `name`, as opening one of its files does; None if that fails."""
+    """Return `modules` with one more reference to `name`, as opening one of its files takes; None if it is not loaded,
+    or is being unloaded."""
     module = modules.find(name)
     if module is None or module.state == "GOING":
         return None
@@ -66,7 +68,7 @@ def try_module_get(modules: Modules, name: str) -> Modules | None:
 
 
 def module_put(modules: Modules, name: str) -> Modules | None:
-    """Give a reference back; None if there is none."""
+    """Return `modules` with one reference less to `name`; None if it is not loaded or has none."""
     module = modules.find(name)
     if module is None or not module.references:
         return None

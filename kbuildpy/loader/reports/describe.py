@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verdicts as text: for a terminal, and as a table of files and kernels."""
+"""Verdicts as text: lines for a terminal, and a table of files and kernels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _WIDTH = 14
 
 
 def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> str:
-    """A few lines: the answer, then the facts about it; if `brief`, only the warnings about an accepted module."""
+    """Return the verdict as lines: the result, then its details.
+
+    `brief`: taints, required modules and size of an accepted module are left out. `verbose`: memory and sections are
+    added.
+    """
     lines = [f"{printable(verdict.file)}: {_answer(verdict)} by {verdict.kernel}"]
     facts: list[tuple[str, str]] = []
     if not verdict.readable:
@@ -50,7 +54,11 @@ def as_text(verdict: Verdict, *, verbose: bool = False, brief: bool = False) -> 
 
 
 def as_matrix(results: Sequence[Sequence[Verdict]]) -> str:
-    """A table: a line for each file, a column for each kernel; "ok" with remarks, the errno, or "undefined"."""
+    """Return a table with a line for each file and a column for each kernel.
+
+    Each element of `results` has the verdicts of one file. A cell is "ok" with remarks, the errno, "undefined" or
+    "unreadable".
+    """
     if not results:
         return ""
     header = ["", *(verdict.kernel for verdict in results[0])]

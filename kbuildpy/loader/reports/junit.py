@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verdicts as JUnit's XML, for continuous integration: a suite for each kernel, a case for each file."""
+"""Verdicts as JUnit XML, for continuous integration: a test suite for each kernel, a test case for each file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from kbuildpy.loader.verdict import Verdict
 
 
 def as_junit(verdicts: Sequence[Verdict]) -> str:
-    """A document; a refusal is a failure whose text is the kernel's log, an unreadable file an error."""
+    """Return the XML document. A refusal is a failure whose text is the log line and the hint; an unreadable file is an
+    error."""
     root = ElementTree.Element("testsuites", name="kbuildpy check")
     for kernel in dict.fromkeys(verdict.kernel for verdict in verdicts):
         of_kernel = [verdict for verdict in verdicts if verdict.kernel == kernel]

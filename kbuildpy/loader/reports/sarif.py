@@ -15,8 +15,11 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_sarif(verdicts: Sequence[Verdict]) -> str:
-    """One log with one run. Its results are refusals and unreadable files (level error), warnings in the kernel's log
-    about an accepted module and modules that exclude each other, and checks that were left out (notes)."""
+    """Return the JSON of a SARIF log with one run.
+
+    Refusals and unreadable files are results of level "error". Warnings in the log of an accepted module, and modules
+    that exclude each other, have level "warning". Checks that were not made have level "note".
+    """
     refused = [verdict for verdict in verdicts if not verdict.accepted]
     rules = sorted({_rule(verdict) for verdict in refused} | {"exclusion", "unchecked", "warning"})
     results = [_refusal(verdict) for verdict in refused]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Addresses for a module's blocks of memory (kernel/module/main.c: move_module; mm/execmem.c: execmem_alloc).
+"""Assigns addresses to a module's blocks of memory (kernel/module/main.c: move_module; mm/execmem.c: execmem_alloc).
 
-They are representative: where the machine's kernel puts modules, one block behind the other.
+The addresses are examples: the blocks follow each other in the machine's address range for modules.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from kbuildpy.loader.verdict import Placed, Undefined
 
 
 def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
-    """Give each section its `sh_addr`. Raises `Refusal` (ENOMEM) for a module that is larger than the machine's room
-    for modules, and `Undefined`."""
+    """Set `sh_addr` of each section, and return the layout.
+
+    Raises `Refusal` (ENOMEM) for a module that is larger than the machine's address range for modules. Raises
+    `Undefined` for sizes that overflow, and for a struct module outside of the data block.
+    """
     if blocks.by_type:
         blocks.sizes.update({kind: page_align(size) for kind, size in blocks.sizes.items()})
     if blocks.has_overflowed:
@@ -28,7 +31,7 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
     if sum(blocks.sizes.values()) > info.machine.modules_size:
         line = "execmem: unable to allocate memory" if info.kernel.version >= since.EXECMEM else None
         if line and _shares_pages(info, _first_without_room(blocks.sizes, info.machine.modules_size)):
-            # large pages are tried first
+            # The kernel tries large pages first, and logs the line for them as well.
             info.log(line)
         raise info.refuse(
             "ENOMEM",
@@ -37,11 +40,11 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
             "check the sizes of the sections",
         )
     if blocks.by_type and blocks.kind_of.get(info.index.mod, "data") != "data":
-        # (free_mod_mem: the data go last, because struct module should be in them)
+        # free_mod_mem frees the data block last, because it expects struct module there.
         raise Undefined(
             info.stage, "its struct module is not in its data, and is freed with its init sections", "build it again"
         )
-    # (by number, as `_placed` goes through them)
+    # The numbers are sorted to have the order of `_placed`.
     numbers = array("I", sorted(blocks.kind_of))
     if info.index.pcpu:
         numbers.append(info.index.pcpu)
@@ -49,7 +52,7 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
 
 
 def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:
-    """Write the sections' addresses into their headers; the sections that are kept."""
+    """Set `sh_addr` of each section; the sections that are kept in memory."""
     bases = _bases(info, blocks.sizes)
     placed: list[Placed] = []
     for number, section in enumerate(info.sechdrs):
@@ -59,7 +62,7 @@ def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:
             try:
                 name = info.section_name(number)
             except Undefined:
-                # (the sections before it are shown with the verdict)
+                # The verdict shows the sections before this one.
                 info.layout = MemoryLayout(blocks.sizes, tuple(placed))
                 raise
             placed.append(Placed(name, kind, section.sh_entsize, section.sh_size))
@@ -71,8 +74,8 @@ def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:
 
 
 def _bases(info: LoadInfo, sizes: Mapping[str, int]) -> dict[str, int]:
-    """The address of each block. They follow each other with a page between; code in large pages begins at the next of
-    these."""
+    """The address of each block. The blocks follow each other with a page between them. Blocks in shared large pages
+    come last, from the next large page on, without a page between them."""
     together = [kind for kind in sizes if _shares_pages(info, kind)]
     address = info.machine.modules_start
     bases = {}
@@ -85,7 +88,7 @@ def _bases(info: LoadInfo, sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 def _shares_pages(info: LoadInfo, kind: str) -> bool:
-    """Whether memory of this kind comes from large pages of code that modules share."""
+    """Whether the kernel allocates this block from large pages that the code of several modules shares."""
     large = info.kernel.version >= since.EXECMEM_ROX and info.kernel.has("ARCH_HAS_EXECMEM_ROX")
     return bool(large) and kind in ("text", "init_text")
 

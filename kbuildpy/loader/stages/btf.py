@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A module's type information: kernel/bpf/btf.c: btf_module_notify."""
+"""Checks a module's type information: kernel/bpf/btf.c: btf_module_notify."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def btf_module_notify(info: LoadInfo) -> None:
-    """Look at `.BTF`, if the module has one. Raises `Refusal` where the kernel insists on it, and `Undefined`."""
+    """Check `.BTF`, if the module has one.
+
+    Raises `Refusal` for invalid type information unless the kernel has MODULE_ALLOW_BTF_MISMATCH, which makes it log
+    the error only. Raises `Undefined` where the kernel would read outside of the types.
+    """
     number = info.find_any_sec(".BTF")
     if not number or not info.sechdrs[number].sh_size:
         return
@@ -53,7 +57,7 @@ def btf_module_notify(info: LoadInfo) -> None:
 
 
 def _parse_module(info: LoadInfo, number: int) -> None:
-    """btf_parse_module"""
+    """Check `.BTF` in section `number`, and `.BTF.base` if there is one (btf_parse_module)."""
     version = info.kernel.version
     base_number = info.find_any_sec(".BTF.base")
     has_base = version >= since.BTF_BASE and (base_number or has_address(info, 0))
@@ -73,7 +77,7 @@ def _parse_module(info: LoadInfo, number: int) -> None:
 
 
 def _own_types(info: LoadInfo) -> BtfTypes | None:
-    """The kernel's own types; where they are not known, the check is noted as left out."""
+    """The kernel's own types. None if they are not known; the check is then noted as not made."""
     reason = "there is neither a vmlinux in its tree nor an image of it that has them"
     try:
         types = info.kernel.own_types() if info.kernel.own_types else None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The module is complete and announced: kernel/module/main.c: prepare_coming_module, and its notifiers.
+"""Announces the module to the rest of the kernel: kernel/module/main.c: prepare_coming_module, and its notifiers.
 
 Livepatch comes first, then the notifiers in the order of their priority: jump labels and tracing, static calls, type
-information. They follow pointers in the module's tables. Memory that they write to must be writable by now, and stay
-so if they write again when the module goes.
+information. They follow pointers in the module's tables. Read-only memory is protected by now, so what they write to
+must be writable. It must still be writable after init if they write to it again when the module is removed.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from kbuildpy.loader.parameters.dyndbg import ddebug_add_module
 from kbuildpy.loader.verdict import Undefined
 
 TAIL = 1
-"""In the key of a static call: it is a jump (STATIC_CALL_SITE_TAIL)."""
+"""Bit in the distance to the key of a static call: the call is a tail call (STATIC_CALL_SITE_TAIL)."""
 KEY = 16
-"""sizeof(struct static_key), sizeof(struct static_call_key): the kernel writes to the second half."""
+"""sizeof(struct static_key) and sizeof(struct static_call_key), in bytes. The kernel writes to the second half."""
 HEAD = 16
-"""Bytes of a `struct srcu_struct` or a `struct trace_event_call` that are written to, at least."""
+"""The least number of bytes of a `struct srcu_struct` or a `struct trace_event_call` that the kernel writes to."""
 
 
 def prepare_coming_module(info: LoadInfo) -> None:
-    """The notifiers between complete_formation() and the parameters. Raises `Refusal` or `Undefined`."""
+    """Run the notifiers between complete_formation() and the parameters. Raises `Refusal` or `Undefined`."""
     info.stage = "klp_module_coming"
     if info.mod_name == "vmlinux" and info.is_set("LIVEPATCH"):
         raise info.refuse(
@@ -68,13 +68,13 @@ def prepare_coming_module(info: LoadInfo) -> None:
         ddebug_add_module(info)
     info.stage = "btf_module_notify"
     if info.is_set("DEBUG_INFO_BTF_MODULES") and info.find_any_sec(".BTF"):
-        from kbuildpy.loader.stages.btf import btf_module_notify  # (few modules have types)
+        from kbuildpy.loader.stages.btf import btf_module_notify  # few modules need this import
 
         btf_module_notify(info)
 
 
 def _jump_label_add_module(info: LoadInfo) -> None:
-    """struct jump_entry: the distances to code and target, and to the key, which is written to
+    """Check each `struct jump_entry`: the distances to the code, to the target, and to the key, which is written to
     (kernel/jump_label.c)."""
     number = info.find_sec("__jump_table")
     if not number:
@@ -94,8 +94,8 @@ def _jump_label_add_module(info: LoadInfo) -> None:
 
 
 def _trace_module_add_events(info: LoadInfo) -> None:
-    """Tracepoints of a tainted module are left alone (kernel/trace/trace_events.c, kernel/tracepoint.c:
-    trace_module_has_bad_taint)."""
+    """Check the trace events of the module. The kernel ignores those of a tainted module (kernel/trace/trace_events.c,
+    kernel/tracepoint.c: trace_module_has_bad_taint)."""
     fine = set("OCEN")
     if info.kernel.version >= since.LIVEPATCH_TRACED:
         fine.add("K")
@@ -110,13 +110,13 @@ def _trace_module_add_events(info: LoadInfo) -> None:
 
 
 def _static_call_add_module(info: LoadInfo, is_static_call: Callable[[bytes, bool], bool]) -> None:
-    """struct static_call_site: the distances to the call and to its key, or to its trampoline where the key is not
-    exported (kernel/static_call_inline.c, arch/x86/kernel/static_call.c: __static_call_validate)."""
+    """Check each `struct static_call_site`: the distance to the call, and the distance to its key, or to its trampoline
+    if the key is not exported (kernel/static_call_inline.c, arch/x86/kernel/static_call.c: __static_call_validate)."""
     number = info.find_sec(".static_call_sites")
     if not number:
         return
     if info.sechdrs[number].sh_size >= 16:
-        # (sorted, which one alone is not)
+        # The kernel sorts the table in place, if it has two entries or more.
         _is_written(info, number)
     found = pointers(info, number)
     code = Code(info)
@@ -139,12 +139,13 @@ def _static_call_add_module(info: LoadInfo, is_static_call: Callable[[bytes, boo
 
 
 def _check_key(info: LoadInfo, number: int, key: Pointer) -> None:
-    """A key is data. The trampolines of keys that are not exported are known to the kernel, any other code is not."""
+    """Check the key of a static call: it must be data, or the trampoline that stands for a key of the kernel or another
+    module. For any other code, the kernel finds no key."""
     if not key.section:
         _exists(info, number, key)
         name = info.symbol_name(key.symbol)
         if name.startswith("__SCT__"):
-            # (replaced by the key's)
+            # The kernel replaces the address of the trampoline by that of the key.
             _is_written(info, number)
         if name.startswith(("__SCK__", "__SCT__")):
             return
@@ -163,7 +164,8 @@ def _check_key(info: LoadInfo, number: int, key: Pointer) -> None:
 
 
 def _srcu_module_coming(info: LoadInfo) -> None:
-    """Each gets its memory per CPU; when the module is removed, its other half is read (kernel/rcu/srcutree.c)."""
+    """Check each `struct srcu_struct`: the kernel writes the pointer to its per-CPU memory into it, and reads its
+    `struct srcu_usage` when the module is removed (kernel/rcu/srcutree.c)."""
     number = info.find_sec("___srcu_struct_ptrs")
     memory = Memory(info)
     for pointer in _follow(info, "___srcu_struct_ptrs"):
@@ -180,8 +182,8 @@ def _srcu_module_coming(info: LoadInfo) -> None:
 
 
 def _hold_module_trace_bprintk_format(info: LoadInfo) -> None:
-    """Each format is copied, and the pointer to it is made one to the copy; the compiler leaves NULL where it does not
-    know the format (kernel/trace/trace_printk.c)."""
+    """Check the formats of trace_printk(). The kernel copies each format, and replaces the pointer to it by one to the
+    copy. The pointer is NULL if the compiler does not know the format (kernel/trace/trace_printk.c)."""
     number = info.find_sec("__trace_printk_fmt")
     if not number:
         return
@@ -193,7 +195,7 @@ def _hold_module_trace_bprintk_format(info: LoadInfo) -> None:
 
 
 def _follow(info: LoadInfo, name: str) -> list[Pointer]:
-    """Each entry of section `name` is a pointer that is followed."""
+    """The pointers in section `name`, which the kernel follows. Raises `Undefined` for one to invalid memory."""
     number = info.find_sec(name)
     if not number:
         return []
@@ -204,7 +206,7 @@ def _follow(info: LoadInfo, name: str) -> list[Pointer]:
 
 
 def _is_written(info: LoadInfo, number: int) -> None:
-    """Entries of section `number` are changed in their place."""
+    """Raise `Undefined` if section `number` is not writable: the kernel changes its entries in place."""
     obstacle = not_writable(info, number)
     if obstacle and info.sechdrs[number].sh_size:
         raise Undefined(
@@ -215,8 +217,8 @@ def _is_written(info: LoadInfo, number: int) -> None:
 
 
 def _takes(info: LoadInfo, number: int, pointer: Pointer, size: int, *, again: bool = False) -> None:
-    """Whether the kernel can write to the `size` bytes that an entry of section `number` points to, and look at them
-    when the module is removed, or `again` write to them."""
+    """Raise `Undefined` unless the kernel can write to the `size` bytes that an entry of section `number` points to,
+    and can read them when the module is removed. `again`: it writes to them then, too."""
     _exists(info, number, pointer)
     if not pointer.section:
         return
@@ -235,12 +237,14 @@ def _takes(info: LoadInfo, number: int, pointer: Pointer, size: int, *, again: b
 
 
 def _is_null(info: LoadInfo, key: Pointer) -> bool:
-    """NULL stands for the key before the first, and NULL keys are sorted to the front: they are passed over."""
+    """Whether the key of a jump label is NULL. The kernel ignores such entries: it sorts them to the front, and NULL is
+    its value for the key before the first entry."""
     return not key.section and info.values[key.symbol] is not None and not key.offset & ~3
 
 
 def _exists(info: LoadInfo, number: int, pointer: Pointer) -> None:
-    """Whether there is something where it points to: the kernel's, or within a section of the module."""
+    """Raise `Undefined` unless the pointer leads to a symbol of the kernel or another module, or into a section of the
+    module that is kept in memory."""
     if not pointer.section:
         if info.values[pointer.symbol] is not None:
             raise Undefined(

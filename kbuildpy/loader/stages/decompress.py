@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A module that the kernel unpacks itself: kernel/module/decompress.c, lib/xz/xz_dec_stream.c.
+"""Checks a module that the kernel decompresses itself: kernel/module/decompress.c, lib/xz/xz_dec_stream.c.
 
-modprobe of kmod 31 and later hands a compressed file to the kernel where that can unpack its kind
-(CONFIG_MODULE_DECOMPRESS). The surprise: the kernel's decoder of xz does not take what liblzma writes by default.
+modprobe of kmod 31 and later passes a compressed file to the kernel if the kernel can decompress its format
+(CONFIG_MODULE_DECOMPRESS). The surprise: the kernel's xz decoder refuses files that liblzma writes by default.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
 
 _KINDS = {"gzip": "MODULE_COMPRESS_GZIP", "xz": "MODULE_COMPRESS_XZ", "zstd": "MODULE_COMPRESS_ZSTD"}
-"""The kind of file that a kernel unpacks: the first whose option is set."""
+"""The compression formats and their options. A kernel decompresses one format: the first whose option is set."""
 
 _CRC32 = 1
 _CHECKS = {4: "CRC64", 10: "SHA-256"}
@@ -20,14 +20,14 @@ _OPTIONS_ERROR = 6
 """XZ_OPTIONS_ERROR of include/linux/xz.h"""
 _LZMA2 = 0x21
 _FILTERS = dict(enumerate(("X86", "POWERPC", "IA64", "ARM", "ARMTHUMB", "SPARC", "ARM64", "RISCV"), 4))
-"""Filters for code, and the configuration of each: CONFIG_XZ_DEC_X86."""
+"""The filters for machine code by their number in the file, as in the names of their options (CONFIG_XZ_DEC_X86)."""
 _MUCH = 64 << 20
-"""Bytes of memory that every machine has."""
+"""Bytes of memory that every machine is assumed to have."""
 _HINT = "compress it as the kernel tree does: xz --check=crc32 --lzma2=dict=1MiB"
 
 
 def module_decompress(info: LoadInfo) -> None:
-    """Refuse what the kernel's own decoder does not take; `info.packed` is the beginning of the compressed file."""
+    """Check the header of the compressed file in `info.packed`. Raises `Refusal` if the kernel's decoder refuses it."""
     if info.kernel.has("MODULE_DECOMPRESS") and compression_of(info.packed) == _kind(info.kernel) == "xz":
         _check_xz(info)
 
@@ -37,12 +37,13 @@ def _kind(kernel: LoaderKernel) -> str:
 
 
 def _check_xz(info: LoadInfo) -> None:
-    """dec_stream_header and dec_block_header: of the first block, as all are made in one way."""
+    """Check the headers of the stream and of the first block (dec_stream_header, dec_block_header). The other blocks
+    are taken to have the same filters."""
     check = info.packed[7] & 0xF
     if check > _CRC32:
         raise _refuse(info, f"its check is {_CHECKS.get(check, check)}, and the kernel knows CRC32 only")
     flags, at = info.packed[13], 14
-    for present in (flags & 0x40, flags & 0x80):  # sizes, in seven bits of each byte
+    for present in (flags & 0x40, flags & 0x80):  # The optional sizes: numbers with seven bits in each byte.
         while present and info.packed[at] & 0x80:
             at += 1
         at += bool(present)
