@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernels whose loader is known here."""
+"""The kernel versions and machines whose loader is known."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
 from kbuildpy.loader.since import Version
 
 KNOWN_LOADERS = f"kernels from {'.'.join(map(str, since.OLDEST))} on, for {KNOWN_MACHINES}"
-"""The same in words."""
+"""The known kernels, as messages describe them."""
 
 
 def is_loader_known(version: Version, machine: str) -> bool:
-    """Whether the loader of a kernel of `version` for `machine` (`str(kernel.architecture.Architecture)`) is known."""
+    """Return whether the loader of a kernel is known. `machine` is `str(kernel.architecture.Architecture)`."""
     return version >= since.OLDEST and machine in NAMES

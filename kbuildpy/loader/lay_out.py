@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The first stages of load_module() by themselves: a module taken apart, and laid out in memory, as a kernel would.
+"""Runs only those stages of load_module() that read the ELF headers and lay out the sections in memory.
 
-What refuses a module for another reason (its versions, its signature, a symbol that nobody exports) is left out, so the
-layout is known of modules that this kernel would not load, too.
+The other checks (CRCs, signature, unresolved symbols) are left out, so that the layout of a module that this kernel
+would refuse is known, too.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from kbuildpy.signing.trailer import split_signature
 
 
 def take_apart(contents: bytes, kernel: LoaderKernel) -> LoadInfo:
-    """The module in `contents`, its headers read and found sound by `kernel`, whose machine has to be one of
-    `machines.NAMES`. Pointers to symbols of others are known by name (`memory.data.Memory`).
+    """Return the module `contents` with its ELF headers read and checked as by `kernel`.
 
-    Raises `Refusal` and `Undefined`, as the stages do.
+    The machine of `kernel` must be one of `machines.NAMES`. Symbols are not resolved: all `values` are None, and
+    `memory.data.Memory` gives a pointer to an undefined symbol by name. Raises `Refusal` or `Undefined` as
+    `elf_validity`.
     """
     info = LoadInfo(contents, kernel=kernel, machine=machine_named(kernel.machine).facts, modules=NO_MODULES)
     try:
@@ -36,7 +37,7 @@ def take_apart(contents: bytes, kernel: LoaderKernel) -> LoadInfo:
 
 
 def lay_out(info: LoadInfo) -> None:
-    """Place the sections of a module that was taken apart: `info.layout`. Raises `Refusal` and `Undefined`."""
+    """Set `info.layout` of a module from `take_apart`. Raises `Refusal` or `Undefined`."""
     info.stage = "rewrite_section_headers"
     rewrite_section_headers(info)
     info.stage = "check_modinfo"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One module on its way through the stages: its file (`ModuleFile`), and what each stage found out about it.
+"""The state of loading one module: its file (`ModuleFile`), the kernel, and the results of the stages so far.
 
-A stage reads the fields that earlier ones have set, and sets its own: the line of a field names that stage.
+A stage reads the fields that earlier stages have set, and sets its own. The docstring of a field names the stage that
+sets it.
 """
 
 from __future__ import annotations
@@ -21,50 +22,51 @@ from kbuildpy.loader.printk import printk
 from kbuildpy.loader.verdict import Placed, Refusal
 
 _LOG_LINES = 10_000
-"""More than the kernel's log holds (CONFIG_LOG_BUF_SHIFT=17 are 128 KiB)."""
+"""The most lines that are kept: more than fit in the kernel's log (128 KiB with CONFIG_LOG_BUF_SHIFT=17)."""
 
 
 class Signature(NamedTuple):
-    """The answer of `module_sig_check`."""
+    """The result of `module_sig_check`."""
 
     is_trusted: bool = False
-    """`info->sig_ok`: a key that the kernel trusts made the signature."""
+    """`info->sig_ok`: whether the signature is valid and by a key that the kernel trusts."""
     is_judged: bool = False
-    """Whether that is known: the kernel's keys may not be."""
+    """Whether `is_trusted` is known; False if the kernel's keys are not known."""
 
 
-# (without comparison and repr: generating those takes a millisecond, in every build)
+# Comparison and repr are left out because generating them takes a millisecond in every build.
 @dataclass(eq=False, repr=False, match_args=False)
 class Taints:
-    """Letters of taints (kernel/panic.c: taint_flags)."""
+    """The letters of the taints that loading sets (kernel/panic.c: taint_flags)."""
 
     module: set[str] = field(default_factory=set)
-    """Those of the module, as /proc/modules shows them."""
+    """The taints of the module, as /proc/modules shows them."""
     kernel: set[str] = field(default_factory=set)
-    """Those that loading sets in the kernel."""
+    """The taints that loading sets in the kernel."""
 
 
 @dataclass(eq=False, repr=False, match_args=False)
 class Journal:
-    """The log, and the checks that were left out."""
+    """The lines of the kernel's log, and the checks that were not made."""
 
     lines: list[str] = field(default_factory=list)
-    """The kernel's log."""
+    """The lines of the log, in order."""
     taint_lines: set[str] = field(default_factory=set)
-    """Those of `lines` that are about taints."""
+    """The `lines` that are about taints."""
     unchecked: dict[Unchecked, None] = field(default_factory=dict)
-    """Checks that were left out, in order; the values mean nothing."""
+    """The checks that were not made: an ordered set. All values are None."""
 
 
 class MemoryLayout(NamedTuple):
-    """Where the module goes in memory: the answer of `layout_and_allocate`."""
+    """The places of the sections in memory: the result of `layout_and_allocate`."""
 
     sizes: Mapping[str, int]
     """Bytes of each type of memory, by the kernel's name for it."""
     placed: tuple[Placed, ...] = ()
-    """The sections that are kept, in the file's order, then the per-CPU section."""
+    """The sections that are kept in memory, in the file's order, then the per-CPU section."""
     numbers: Sequence[int] = ()
-    """The section number of each. (Beside them, as four bytes each: a hostile file has 10^5 sections.)"""
+    """The number of each section in `placed`. They are in an array of four bytes each to save memory: a hostile file
+    may have 10^5 sections."""
 
 
 NOT_SIGNED = Signature()
@@ -76,43 +78,43 @@ class LoadInfo(ModuleFile):
     """The module, the kernel that loads it, and the stages' results."""
 
     kernel: LoaderKernel
-    """The kernel that is asked. Given, like the next five."""
+    """The kernel that loads the module. This field and the next five are parameters of load_module()."""
     machine: MachineFacts
     """The facts of the kernel's machine."""
     modules: Modules
     """The modules that are loaded."""
     args: str = ""
-    """The parameters."""
+    """The string of arguments that sets the module's parameters."""
     packed: bytes = b""
     """The beginning of the compressed file that the module was in; empty if it was not compressed."""
     on_demand: bool = True
-    """Whether the kernel's own modules count as loaded where a symbol of theirs is needed, as modprobe loads them."""
+    """Whether one of the kernel's own modules counts as loaded if the module needs a symbol of it, as with modprobe."""
 
     signature: Signature = NOT_SIGNED
     """Set by `module_sig_check`."""
     name: str | None = None
-    """`info->name`: from `.modinfo`, else from struct module. Set by `elf_validity`."""
+    """`info->name`, from `.modinfo`, or from struct module if it is not there. Set by `elf_validity`."""
     mod_name: str = ""
     """`mod->name`, from struct module. Set by `elf_validity`."""
     is_livepatch: bool = False
-    """Set by `check_livepatch`."""
+    """Whether `.modinfo` declares a livepatch module. Set by `check_livepatch`."""
     layout: MemoryLayout = NOT_LAID_OUT
     """Set by `layout_and_allocate`."""
     values: list[int | None] = field(default_factory=list)
-    """The symbols' values; None for an address that only the running kernel knows, within a module's reach. Set by
-    `simplify_symbols`."""
+    """The value of each symbol, by its number; None for a symbol of the kernel or another module: its address is within
+    reach of a module, but only the running kernel knows it. Set by `simplify_symbols`."""
     requires: list[str] = field(default_factory=list)
-    """The owners of the symbols that were found. Grows in `simplify_symbols`."""
+    """The modules that own the symbols that were resolved. Filled by `simplify_symbols`."""
     using_gplonly_symbols: bool = False
-    """Whether one of those is for GPL-compatible modules only."""
+    """Whether a resolved symbol is for GPL-compatible modules only. Set by `simplify_symbols`."""
     relocated: dict[int, list[int]] = field(default_factory=dict)
-    """The SHT_RELA sections that were applied, by the section that they change. Grows in `apply_relocations`."""
+    """The SHT_RELA sections that were applied, by the number of their target section. Filled by `apply_relocations`."""
     exports: dict[str, ModuleExport] = field(default_factory=dict)
     """The module's own exports. Set by `verify_exported_symbols`."""
     taints: Taints = field(default_factory=Taints)
-    """Grows in many stages."""
+    """The taints so far. Many stages add some."""
     journal: Journal = field(default_factory=Journal)
-    """Grows in every stage."""
+    """The log and the missing checks so far. Every stage may add some."""
 
     versions: dict[str, int] | None = None
     """The module's CRCs by symbol, decoded when the first is compared (`versions`)."""
@@ -125,12 +127,11 @@ class LoadInfo(ModuleFile):
 
     @property
     def shown_name(self) -> str:
-        """`info->name`, or what the kernel prints when it has none yet."""
+        """`info->name`, or the text that the kernel prints for a module without a name."""
         return self.name if self.name is not None else "(missing .modinfo section or name field)"
 
     def log(self, line: str, *, taint: bool = False) -> str:
-        """The kernel logs `line` and goes on; `taint`: the line is about a taint. Returns the line as the log has
-        it."""
+        """Add `line` to the log, and return it as the log has it (`printk`). `taint`: the line is about a taint."""
         line = printk(line, self.kernel)
         if len(self.journal.lines) < _LOG_LINES:
             self.journal.lines.append(line)
@@ -139,8 +140,8 @@ class LoadInfo(ModuleFile):
         return line
 
     def warn(self, file: str, function: str, message: str | None = None) -> None:
-        """WARN(): `message`, a line that says where, and a trace, which is left out here; the kernel goes on, with
-        taint W."""
+        """Log a WARN() at `function` of `file`, and set taint W. The lines are `message` and the location; the stack
+        trace is left out."""
         if message is not None:
             self.log(message)
         if self.kernel.version >= since.WARNING_WITH_COMMAND:
@@ -150,29 +151,34 @@ class LoadInfo(ModuleFile):
         self.taints.kernel.add("W")
 
     def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:
-        """The exception to raise where the kernel refuses the module with `errno`; `line` is logged before."""
+        """Log `line`, and return the exception for a module that the kernel refuses with `errno`. None as `line`: the
+        kernel logs nothing."""
         if line is not None:
             line = self.log(line)
         return Refusal(self.stage, errno, line, reason, hint)
 
     def not_checked(self, check: str, missing: Fact | None = None, reason: str = "") -> None:
-        """Note that `check` is left out, because a fact about the kernel is `missing`, or for another `reason`."""
+        """Note that `check` is not made, because the fact `missing` about the kernel is not known, or for `reason`."""
         if missing is not None and not reason:
             reason = self.kernel.missing.get(missing, "")
         self.journal.unchecked[Unchecked(check, missing, reason)] = None
 
     def is_set(self, *symbols: str) -> bool:
-        """Whether the kernel has one of these options (an option and its later names). Taken for set where the
-        configuration is not known: the tables in the module show that its tree had it."""
+        """Return whether the kernel has one of the options `symbols` (an option and its later names).
+
+        True if the configuration is not known: the module has the tables of an option only if its kernel tree had the
+        option.
+        """
         return self.kernel.config is None or any(self.kernel.has(symbol) for symbol in symbols)
 
     def is_init_section(self, name: str) -> bool:
-        """Whether a section called `name` is for init only. A kernel that does not unload modules does not keep what is
-        for exit either (module_init_layout_section)."""
+        """Return whether a section called `name` is freed after init. A kernel without MODULE_UNLOAD frees exit
+        sections, too (module_init_layout_section)."""
         return name.startswith(".init") or (name.startswith(".exit") and self.kernel.has("MODULE_UNLOAD") is False)
 
     def struct_functions(self) -> tuple[bool, bool]:
-        """Whether `init` and `exit` of struct module are set: by relocations, or in the file."""
+        """Return whether `init` and whether `exit` of struct module are set, by relocations or in the file. Both are
+        True if the layout of struct module is not known."""
         known = self.kernel.struct_module
         if known is None:
             return True, True

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""load_module() of kernel/module/main.c: the stages in the kernel's order (`_EARLY`, `_LATE`).
+"""load_module() of kernel/module/main.c: runs the stages in the kernel's order (`_EARLY`, `_LATE`).
 
-Each stage returns, or ends the loading. Up to 6.3 vermagic and taints come before memory is allocated; from 6.4 on the
-checks that refuse come early, and taints only when the name is reserved.
+A stage raises `Refusal` or `Undefined` to end the loading. Up to 6.3 (`_LATE`), vermagic and taints come before memory
+is allocated, and the name is checked after. From 6.4 on (`_EARLY`), vermagic and the name are checked before memory is
+allocated, and taints are set after.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ Stage = Callable[[LoadInfo], None]
 
 NO_MODULES = Modules()
 _MUCH = 64 << 20
-"""Bytes of memory that every machine has."""
+"""Bytes of memory that every machine is assumed to have."""
 
 
 def load_module(
@@ -58,14 +59,15 @@ def load_module(
     on_demand: bool = True,
     packed: bytes = b"",
 ) -> tuple[Verdict, Modules]:
-    """The verdict of finit_module(2) of `kernel`, with `modules` loaded, on a module file with these `contents` and
-    parameters `args`, and the modules that are loaded afterwards.
+    """Return the verdict of finit_module(2) of `kernel` on the module `contents` with parameters `args`, and the
+    modules that are loaded afterwards. `modules` are loaded before.
 
-    `packed` is the beginning of the file (2 KiB) where that is compressed: a kernel may unpack it itself.
+    `file` is the path for the verdict. `packed` is the beginning (2 KiB) of a compressed module file, which the kernel
+    may decompress itself. `on_demand`: one of the kernel's own modules counts as loaded if a symbol of it is needed, as
+    with modprobe; otherwise only `modules` are loaded.
 
-    `on_demand`: the kernel's own modules count as loaded where a symbol of theirs is needed, as modprobe loads them;
-    else only `modules` are. Damage of any kind is a verdict and raises nothing. Raises `KbuildError` for a kernel whose
-    loader is not known.
+    A damaged module is refused in the verdict and raises nothing. Raises `KbuildError` for a kernel whose loader is not
+    known.
     """
     if not is_loader_known(kernel.version, kernel.machine):
         raise KbuildError(
@@ -156,7 +158,7 @@ def _undefined(info: LoadInfo, file: str, undefined: Undefined) -> Verdict:
 
 
 def _read_file(info: LoadInfo) -> None:
-    """(fs/kernel_read_file.c: kernel_read_file)"""
+    """Refuse an empty file (fs/kernel_read_file.c: kernel_read_file)."""
     if not info.contents:
         raise info.refuse("EINVAL", None, "the file is empty", "was its build interrupted?")
 
@@ -173,8 +175,11 @@ def _blacklisted(info: LoadInfo) -> None:
 
 
 def rewrite_section_headers(info: LoadInfo) -> None:
-    """Versions and modinfo are read, and not kept. The kernel writes addresses into the headers, in its copy of the
-    file."""
+    """Clear SHF_ALLOC of `.modinfo` and the sections of versions, which the kernel does not keep in memory.
+
+    The kernel writes addresses into the section headers of its copy of the file. Raises `Undefined` for a section that
+    overlaps with the headers.
+    """
     start = info.hdr.e_shoff
     stop = start + len(info.sechdrs) * SHDR_SIZE[True]
     for number, section in enumerate(info.sechdrs):
@@ -183,7 +188,7 @@ def rewrite_section_headers(info: LoadInfo) -> None:
             name = info.section_name(number)
             raise Undefined(info.stage, f"{name} overlaps with the section headers, which are written to")
     index = info.index
-    # (section 0 where there is none)
+    # If a section does not exist, its number is 0, and the flags of section 0 change, as in the kernel.
     not_kept = [index.vers, index.info]
     if info.kernel.version >= since.EXTENDED_VERSIONS:
         not_kept += [index.vers_ext_crc, index.vers_ext_name]
@@ -228,13 +233,13 @@ def _check_license_and_versions(info: LoadInfo) -> None:
 
 
 def _check_exists(info: LoadInfo) -> None:
-    """A name is loaded once."""
+    """Refuse a module whose name is loaded already."""
     loaded = info.modules.find(info.mod_name)
     if loaded is not None:
         if loaded.state == "GOING":
             reason = f"a module called {info.mod_name} is being unloaded"
             raise info.refuse("EBUSY", None, reason, "try again after that")
-        # (for one that is still being loaded the kernel waits)
+        # If that module is still being loaded, the kernel waits for the end before it refuses this one.
         raise info.refuse(
             "EEXIST", None, f"a module called {info.mod_name} is loaded already", f"rmmod {info.mod_name}"
         )

@@ -12,33 +12,43 @@ from typing import NamedTuple
 
 
 class ModuleExport(NamedTuple):
-    """A symbol that a loaded module exports; `crc` is None where the module has none for it."""
+    """A symbol that a loaded module exports."""
 
     crc: int | None
+    """The CRC of its prototype; None if the module has none for it."""
     gpl_only: bool
+    """Whether it is for GPL-compatible modules only."""
     namespace: str
+    """Its namespace; "" if it has none."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """One loaded module. `state` is "UNFORMED", "COMING", "LIVE" or "GOING"; `uses` names the modules that it holds,
-    `references` counts those that hold it otherwise (open files); `size` in bytes as /proc/modules shows it; until
-    init has returned, what is for init only (`init_size`) is there as well.
+    """One loaded module.
 
-    `uses` has the owners of the symbols that were resolved when it was loaded. What a running module takes with
-    symbol_get(), or holds with try_module_get(), is not known here; a weak symbol that was found counts like any other.
+    References that a running module takes with symbol_get() or try_module_get() are not known.
     """
 
     name: str
+    """The name."""
     state: str = "LIVE"
+    """The state: "UNFORMED", "COMING", "LIVE" or "GOING"."""
     size: int = 0
+    """Bytes in memory, without the init sections."""
     taints: str = ""
+    """The letters of its taints, as /proc/modules shows them."""
     uses: tuple[str, ...] = ()
+    """The modules that own the symbols that were resolved when it was loaded, including weak symbols."""
     references: int = 0
+    """The number of references that no module holds, such as open files."""
     init_size: int = 0
+    """Bytes of the init sections, which are in memory until the init function has returned."""
     exports: Mapping[str, ModuleExport] = field(default_factory=dict)
+    """The symbols that it exports, by name."""
     has_init: bool = True
+    """Whether it has an init function."""
     has_exit: bool = True
+    """Whether it has an exit function."""
 
     @property
     def shown_size(self) -> int:
@@ -47,36 +57,39 @@ class Loaded:
 
     @property
     def is_permanent(self) -> bool:
-        """Whether it could be started and never be stopped."""
+        """Whether it has an init function and no exit function, so that it can be unloaded by force only."""
         return self.has_init and not self.has_exit
 
 
 @dataclass(frozen=True)
 class Modules:
-    """All of them, the latest first, as the kernel's list has them; `refused` are names of modules that were tried
-    before, and not loaded."""
+    """The list of loaded modules. The methods that change it return a new list."""
 
     loaded: tuple[Loaded, ...] = ()
+    """The modules, the latest first, as in the kernel's list."""
     refused: tuple[str, ...] = ()
+    """The names of modules that were refused before."""
 
     def find(self, name: str) -> Loaded | None:
-        """The module called `name` (kernel/module/main.c: find_module_all)."""
+        """Return the module called `name`, None if it is not loaded (kernel/module/main.c: find_module_all)."""
         return next((module for module in self.loaded if module.name == name), None)
 
     def users_of(self, name: str) -> tuple[str, ...]:
-        """The modules that use symbols of `name`, the latest first (`source_list` of struct module)."""
+        """Return the names of the modules that use symbols of `name`, the latest first (`source_list` of struct
+        module)."""
         return tuple(module.name for module in self.loaded if name in module.uses)
 
     def refcount(self, module: Loaded) -> int:
-        """The reference count of `module` (module_refcount): its users, other holders, and one while it is loading; -1
-        while it is unloading and not held."""
+        """Return the reference count of `module` (module_refcount): the modules that use it, its `references`, and one
+        more while it is loading. It is -1 while the module is unloading without references."""
         holders = len(self.users_of(module.name)) + module.references
         if module.state == "GOING":
             return holders or -1
         return holders + (module.state in ("UNFORMED", "COMING"))
 
     def changed(self, name: str, *, state: str | None = None, references: int = 0) -> Modules:
-        """The same with the module `name` in `state` (None: as it is), and with so many references more."""
+        """Return the list with the module `name` in `state` (None: unchanged), and `references` added to its
+        references."""
         return replace(
             self,
             loaded=tuple(
@@ -88,5 +101,5 @@ class Modules:
         )
 
     def without(self, name: str) -> Modules:
-        """The same without the module `name`."""
+        """Return the list without the module `name`."""
         return replace(self, loaded=tuple(module for module in self.loaded if module.name != name))

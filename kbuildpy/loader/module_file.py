@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The module's file, as the kernel reads it while it loads it: `struct load_info` of kernel/module/internal.h.
+"""The module's file as the kernel reads it during loading: `struct load_info` of kernel/module/internal.h.
 
-Section headers are copies that the stages write to, as the kernel's do: `sh_flags` loses SHF_ALLOC where a section is
-not kept, `sh_entsize` becomes the offset in memory, and `sh_addr` the address that the section would have.
+The stages write to the section headers, as the kernel does. `sh_flags` loses SHF_ALLOC if the section is not kept in
+memory, `sh_entsize` becomes the offset in its block of memory, and `sh_addr` the address.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ THIS_MODULE = ".gnu.linkonce.this_module"
 """The section that holds struct module."""
 _SYM_SIZE = 24
 _LONG_NAME = 1024
-"""Bytes of a name that are read: no message of the kernel has room for more."""
+"""The most bytes of a name that are read. A message of the kernel has no room for more."""
 
 
-# (without comparison and repr: generating those takes a millisecond, in every build)
+# Comparison and repr are left out because generating them takes a millisecond in every build.
 @dataclass(eq=False, repr=False, match_args=False)
 class Index:
     """Numbers of the sections that the kernel looks up by name; 0 where the module has no such section."""
@@ -50,31 +50,32 @@ class Index:
 
 @dataclass(eq=False, repr=False, match_args=False)
 class ModuleFile:
-    """The bytes of the module, its ELF headers once `elf_validity` has read them, and lookups in them."""
+    """The bytes of the module, its ELF headers after `elf_validity`, and functions to look up sections and symbols."""
 
     contents: bytes
-    """The file that init_module(2) was given."""
+    """The bytes that init_module(2) gets."""
     stage: str = ""
-    """The function of the kernel that runs now: it is named in refusals."""
+    """The current stage: the function of the kernel that a refusal names."""
     len: int = 0
-    """How many bytes of `contents` are the module; the rest is its signature."""
+    """The length of the module in `contents` in bytes; its signature follows."""
     hdr: Ehdr = field(default_factory=Ehdr)
     """The ELF header."""
     sechdrs: list[Shdr] = field(default_factory=list)
     """The section headers, which the stages write to."""
     index: Index = field(default_factory=Index)
-    """The numbers of particular sections."""
+    """The numbers of the sections that the kernel looks up by name."""
     _long_name: tuple[int, int] = (1, 0)
-    """Begin and end of the last long name, so that names within it are not searched again."""
+    """Offsets of the beginning and end of the last long name. The end of a name within it is not searched again."""
     _decoded: int = 0
-    """Bytes of relocation sections that were decoded."""
+    """The number of bytes of relocation sections that were decoded so far."""
 
     def section_name(self, number: int) -> str:
-        """The name of section `number`, as the kernel reads it: from the name table on, to the next NUL."""
+        """Return the name of section `number`. As in the kernel, it ends at the next NUL, even outside of the name
+        table."""
         return self.secstring(self.sechdrs[number].sh_name)
 
     def secstring(self, sh_name: int) -> str:
-        """The string at `sh_name` of the section names."""
+        """Return the string at offset `sh_name` of the section name table."""
         name = self._secstrings.get(sh_name)
         if name is None:
             names = self.sechdrs[self.hdr.e_shstrndx]
@@ -86,8 +87,8 @@ class ModuleFile:
         return {}
 
     def string_at(self, offset: int) -> str:
-        """The string at `offset` of the file, at most `_LONG_NAME` bytes of it. Raises `Undefined` if the file ends
-        before the string does: the kernel does not check that."""
+        """Return the string at `offset` of the file, at most `_LONG_NAME` bytes of it. Raises `Undefined` if the file
+        ends before the string does, which the kernel does not check."""
         contents = self.contents
         stop = contents.find(b"\0", offset, offset + _LONG_NAME)
         if stop < 0:
@@ -103,15 +104,15 @@ class ModuleFile:
         return contents[offset:stop].decode("utf-8", "surrogateescape")
 
     def data(self, number: int) -> bytes:
-        """The contents of section `number` in the file (empty for SHT_NOBITS)."""
+        """Return the contents of section `number` in the file (empty for SHT_NOBITS)."""
         section = self.sechdrs[number]
         if section.sh_type == SHT_NOBITS:
             return b""
         return self.contents[section.sh_offset : section.sh_offset + section.sh_size]
 
     def data_in_file(self, number: int) -> bytes:
-        """The bytes at the file offset of section `number`, whatever its type: for sections that the kernel reads in
-        the file."""
+        """Return the bytes at the file offset of section `number`, even for SHT_NOBITS: the kernel reads some sections
+        in the file without a look at the type. Raises `Undefined` if the section ends after the file."""
         section = self.sechdrs[number]
         stop = section.sh_offset + section.sh_size
         if section.sh_size and stop > len(self.contents):
@@ -121,19 +122,20 @@ class ModuleFile:
 
     @cached_property
     def symbols(self) -> Sequence[Row]:
-        """The rows of the symbol table (st_name, st_info, st_other, st_shndx, st_value, st_size); known from the
-        validity checks on."""
+        """The rows of the symbol table (st_name, st_info, st_other, st_shndx, st_value, st_size). Valid only after
+        `elf_validity`."""
         rows = SymbolRows(memoryview(self.data(self.index.sym)), self.hdr.order)
-        # (lookups in a list are quicker; in a sound module the table is a small part of the file)
+        # Lookups in a list are faster, but a list takes more memory: it is made only of a table that is a small part of
+        # the file, as in every sound module.
         return rows if len(rows) * _SYM_SIZE > len(self.contents) // 4 else list(rows)
 
     def symbol(self, number: int) -> Sym:
-        """Symbol `number`, its fields by name."""
+        """Return symbol `number`."""
         return Sym._make(self.symbols[number])
 
     def symbol_name(self, number: int) -> str:
-        """The name of symbol `number`. Raises `Undefined` for one within the section headers, where the kernel has
-        written by now."""
+        """Return the name of symbol `number`. Raises `Undefined` for a name that overlaps with the section headers,
+        which the kernel has changed by now."""
         st_name, *_ = self.symbols[number]
         start = self.sechdrs[self.index.str].sh_offset + st_name
         name = self.string_at(start)
@@ -143,7 +145,8 @@ class ModuleFile:
         return name
 
     def relocations(self, number: int) -> RelaColumns:
-        """The entries of the SHT_RELA section `number`, as columns."""
+        """Return the entries of the SHT_RELA section `number`, as columns. Raises `Undefined` if relocation sections
+        overlap so much that together they are more than twice as long as the file."""
         columns = self._relocations.get(number)
         if columns is None:
             self._decoded += self.sechdrs[number].sh_size
@@ -157,7 +160,7 @@ class ModuleFile:
         return columns
 
     def relocation_entries(self, number: int) -> list[Relocation]:
-        """The entries of the SHT_RELA section `number`, one by one."""
+        """Return the entries of the SHT_RELA section `number`, as a list. Raises as `relocations`."""
         return [Relocation(*row) for row in zip(*self.relocations(number), strict=True)]
 
     @cached_property
@@ -165,18 +168,21 @@ class ModuleFile:
         return {}
 
     def find_sec(self, name: str) -> int:
-        """The first section of that name that has SHF_ALLOC; 0: none (kernel/module/main.c: find_sec)."""
-        # (kernels before 6.4 do not even look at the names of the others)
+        """Return the number of the first section called `name` that has SHF_ALLOC, 0 if there is none
+        (kernel/module/main.c: find_sec)."""
+        # `_allocated` leaves out the other sections, because kernels before 6.4 do not read their names, which may be
+        # invalid.
         return next(
             (number for number in self._allocated.get(name, []) if self.sechdrs[number].sh_flags & SHF_ALLOC), 0
         )
 
     def find_any_sec(self, name: str) -> int:
-        """The first section of that name, whatever its flags; 0: none (find_any_sec)."""
+        """Return the number of the first section called `name`, whatever its flags, 0 if there is none
+        (find_any_sec)."""
         return next(iter(self.numbers_of(name)), 0)
 
     def numbers_of(self, name: str) -> list[int]:
-        """The numbers of all sections of that name, from 1 on."""
+        """Return the numbers of all sections called `name`, in ascending order, without section 0."""
         return self._numbers.get(name, [])
 
     @cached_property

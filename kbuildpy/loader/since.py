@@ -1,158 +1,159 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The versions from which on the loader behaves differently.
+"""The kernel versions that changed the behaviour of the loader.
 
-Neither a headers package nor an image says which variant of a stage its kernel has, so this is a table. The stages of
-6.1, 6.12 and 7.3 were compared with running kernels; when something came in between was read in the sources of nearly
-every minor version. A change that stable lines took over names the first release of each as well; a kernel whose
-release has no such number (`6.8.0-45-generic`) is taken for the line's first.
+Neither a headers package nor an image shows which variant of a stage its kernel has, so the version decides. The stages
+of 6.1, 6.12 and 7.3 were compared with running kernels. The versions in between were found in the sources of nearly
+every minor version. A change that was backported to stable lines also names the first release of each line. A kernel
+whose release has no stable number (`6.8.0-45-generic`) counts as the first of its line.
 """
 
 from __future__ import annotations
 
 Version = tuple[int, ...]
-"""Major, minor and, of a stable release, which one it is."""
+"""Major, minor and, for a stable release, its number: (6, 12, 46)."""
 
 
 def has(version: Version, since: tuple[Version, ...]) -> bool:
-    """Whether a kernel of `version` has the change that came with the first version of `since`, or with one of the
-    others, a stable release, in its own line."""
+    """Return whether a kernel of `version` has a change. The first version of `since` is the first mainline version
+    with it; the others are the stable releases that it was backported to, each for its own line."""
     mainline, *stable = since
     return version >= mainline or any(version[:2] == release[:2] and version >= release for release in stable)
 
 
 OLDEST = (6, 1)
-"""Older kernels' loaders are not known here."""
+"""The oldest version whose loader is known."""
 
 ENDBR_SEALED = (6, 2)
-"""x86: the function that patches ENDBR away, and warns, is called poison_endbr."""
+"""x86: the function that removes ENDBR, and warns, is called poison_endbr; before, apply_ibt_endbr."""
 
 ONE_TRAMPOLINE = (6, 2)
-"""arm64: ftrace is reached through one trampoline in each module; before, two."""
+"""arm64: a module has one trampoline to ftrace; before, two."""
 
 ALTERNATIVE_FLAGS = (6, 3)
-"""x86: an alternative has 16 bits of flags beside its 16 bits of feature."""
+"""x86: struct alt_instr has 16 bits of flags after the 16 bits of the feature."""
 
 BTF_MISMATCH_ONCE = (6, 3)
-"""Type information that is not taken is warned of once, where that does not stop a module, and without saying which
-type is wrong."""
+"""If a kernel accepts modules with invalid type information, it warns once, and does not name the invalid type."""
 
 LIVEPATCH_TRACED = (6, 3)
-"""Tracepoints of livepatch modules are taken."""
+"""The kernel creates the trace events of livepatch modules, too."""
 
 PRINTK_WHOLE_RECORD = (6, 3)
-"""A record of the log has room for 1,024 bytes of text; before, that of the console's prefix was taken off."""
+"""A record of the log holds 1,024 bytes of text; before, less by the length of the console's prefix."""
 
 RELOCATIONS_CLEARED = (6, 3)
-"""x86: relocations can be cleared, and overflow is checked before the place."""
+"""x86: the kernel can clear relocations, and it checks for overflow before it checks that the place is zero."""
 
 DYNDBG_NOTIFIED = (6, 4)
-"""lib/dynamic_debug.c hears of a module when that is announced; before, as soon as it is relocated."""
+"""lib/dynamic_debug.c has a module notifier; before, load_module() calls it after the relocation."""
 
 EARLY_MOD_CHECK = (6, 4)
-"""vermagic, livepatch and the name are checked before memory is allocated, taints are set after; `__this_module` and
-`.modinfo` must be there once, with the right size."""
+"""vermagic, livepatch and the name are checked before memory is allocated, and taints are set after. There must
+be exactly one `__this_module`, of the right size, and at most one `.modinfo`."""
 
 MODULE_MEMORY = (6, 4)
-"""`struct module_memory`: text, data, rodata and ro_after_init are allocated apart; before, core and init."""
+"""`struct module_memory`: text, data, rodata and ro_after_init are blocks of their own; before, there were two blocks,
+core and init."""
 
 SRCU_USAGE = (6, 4)
-"""`struct srcu_struct` has a half of its own for updates, `struct srcu_usage`."""
+"""The part of `struct srcu_struct` for updates is a structure of its own, `struct srcu_usage`."""
 
 ARM64_PREFIX = (6, 5)
-"""arm64: PLT entries are there in every configuration, and messages begin with "Modules: "."""
+"""arm64: every configuration supports PLT entries, and messages begin with "Modules: "."""
 
 DYNDBG_SOURCE = (6, 6)
-"""dyndbg= knows the flag "s"."""
+"""dyndbg= accepts the flag "s"."""
 
 BTF_SECTION_NAMES = (6, 8)
-"""Names of sections in type information may be all that can be printed; before, they were identifiers."""
+"""Section names in type information may have any printable characters; before, they had to be identifiers."""
 
 DIRECT_CALLS = (6, 8)
-"""x86: an alternative may stand for an indirect call, by a flag."""
+"""x86: an alternative may replace an indirect call by a direct one (ALT_FLAG_DIRECT_CALL)."""
 
 PARAVIRT_IN_ALTERNATIVES = (6, 8)
-"""x86: paravirt calls are alternatives; `.parainstructions` means nothing any more."""
+"""x86: paravirt calls are alternatives; the kernel ignores `.parainstructions`."""
 
 EXECMEM = (6, 10)
-"""Memory for modules comes from mm/execmem.c, which logs a line when there is none left."""
+"""mm/execmem.c allocates the memory for modules, and logs a line if it fails."""
 
 BTF_BASE = (6, 11)
-"""Type information may bring the part of the kernel's that it was made with: `.BTF.base`."""
+"""A module may contain the kernel's types that its own types refer to: `.BTF.base`."""
 
 NESTED_ALTERNATIVES = (6, 11)
-"""x86: alternatives for one place have all the room of the longest."""
+"""x86: each alternative for the same code may overwrite as many bytes as the longest one."""
 
 SYSFS_REFUSES = (6, 12)
-"""A module whose sections cannot have files in sysfs is refused."""
+"""The kernel refuses a module if it cannot create the sysfs files of its sections."""
 
 STRTAB_CHECKED = (6, 13)
-"""The symbols' names are checked against their string table."""
+"""The kernel checks that the names of symbols are within their string table."""
 
 VALIDITY_SPLIT = ((6, 13), (6, 12, 113))
-"""elf_validity_cache_copy() has a function for each concern, and with them another order of its checks."""
+"""elf_validity_cache_copy() is split into functions, and makes its checks in another order."""
 
 EXTENDED_VERSIONS = (6, 14)
-"""Versions may be in `__version_ext_crcs` and `__version_ext_names`, where a name can have any length."""
+"""The CRCs of needed symbols may be in `__version_ext_crcs`, with names of any length in `__version_ext_names`."""
 
 BTF_TAG_FLAGS = (6, 15)
-"""Tags in type information may have the flag of their kind: they are attributes then."""
+"""Tags in type information may have kind_flag set, which makes them attributes."""
 
 EXECMEM_ROX = (6, 15)
-"""Code of modules shares large pages, where the configuration has ARCH_HAS_EXECMEM_ROX."""
+"""The code of modules shares large pages if the configuration has ARCH_HAS_EXECMEM_ROX."""
 
 PERCPU_ADDRESSES = (6, 15)
-"""x86: per-CPU variables have addresses like the kernel's; before, offsets from 0."""
+"""x86: per-CPU variables have addresses in the kernel's range; before, offsets from 0."""
 
 PERCPU_PROFILED_UNTIL = (6, 15)
-"""Up to then, profiling of allocations makes the reserve for per-CPU variables larger."""
+"""Before this version, the profiling of allocations enlarges the reserve for per-CPU variables of modules."""
 
 PARANOID_CALLS = (6, 15)
-"""x86: before a call is taken for a retpoline, the byte before its destination is read."""
+"""x86: to check a retpoline site, the kernel reads the byte before the destination of the call."""
 
 ALL_RO_AFTER_INIT = (6, 16)
-"""All sections that are to be read-only after init become so, `.static_call_sites` too; before, the first of a name."""
+"""All sections with names of the ro_after_init list become read-only after init, and `.static_call_sites`, too; before,
+only the first one of each name."""
 
 BOOL_ENABLE = (6, 16)
-"""Truth values may be called "enable" and "disable", too."""
+"""Parameters accept "enable" and "disable" as truth values, too."""
 
 MODULE_NAMESPACES = (6, 16)
-"""Namespaces `module:NAME,...` are for the modules named, and cannot be imported."""
+"""Symbols in a namespace `module:NAME,...` are for the named modules only; the namespace cannot be imported."""
 
 PERCPU_RELOCATED = (6, 16)
-"""Relocations of the per-CPU section are applied although it is not allocated with the others."""
+"""The relocations of the per-CPU section are applied, although the section has no SHF_ALLOC by then."""
 
 INIT_TRAMPOLINE = ((6, 17), (6, 16, 6), (6, 12, 46))
-"""arm64: init code has its own entries to reach ftrace by."""
+"""arm64: init code has its own trampoline to ftrace."""
 
 CALLBACKS_OF_KERNEL = (6, 18)
-"""arm64: a function that patches an alternative must be the kernel's."""
+"""arm64: the callback of an alternative must be a function of the kernel."""
 
 DYNDBG_STACK = (6, 19)
-"""dyndbg= knows the flag "d"."""
+"""dyndbg= accepts the flag "d"."""
 
 RELOCATION_PLACES = (6, 19)
-"""x86 and livepatch: messages about a relocation name its section and number."""
+"""x86 and livepatch: messages about a relocation show the number of its section and its own."""
 
 SRCU_READERS = (6, 19)
-"""`struct srcu_struct` has the kind of its readers before it comes to `struct srcu_usage`."""
+"""`struct srcu_struct` has a member for the kind of its readers before the pointer to `struct srcu_usage`."""
 
 WARNING_WITH_COMMAND = (6, 19)
-"""WARN() says where first, then the processor, the command and its number."""
+"""WARN() logs the location first, then the processor, the command and its PID."""
 
 PATCH_SITES = (7, 0)
-"""x86: alternatives are put together for each place, and nothing behind it is written to."""
+"""x86: the kernel assembles the alternatives of a place first, and does not write after its end."""
 
 BTF_TAG_ORDER = (7, 1)
-"""Type tags may come behind other modifiers."""
+"""Type tags may follow other modifiers."""
 
 BTF_WIDE_INFO = (7, 1)
-"""Type information counts to 24 bits, and has kinds of 7 bits."""
+"""In type information, vlen has 24 bits and the kind 7 bits."""
 
 BTF_LAYOUT = (7, 1)
-"""Type information may have a third part, its layout."""
+"""Type information may have a third part, the layout, beside types and strings."""
 
 FLAGSTAB = (7, 1)
-"""One `__ksymtab` for all, whose symbols have flags in `__kflagstab`; `__ksymtab_gpl` is obsolete."""
+"""All exports are in `__ksymtab`, with flags in `__kflagstab`; `__ksymtab_gpl` is obsolete."""
 
 TABLE_TYPES = ((7, 2), (6, 12, 113))
-"""Tables of names must be of type SHT_STRTAB."""
+"""The tables of section names and of symbol names must have the type SHT_STRTAB."""
