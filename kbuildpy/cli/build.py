@@ -6,9 +6,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from kbuildpy.cli.shared_options import (
@@ -21,6 +20,7 @@ from kbuildpy.cli.shared_options import (
     named_path,
     split_words,
 )
+from kbuildpy.cli.standard_error import on_standard_error
 from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kbuild.single_targets import is_single_target
@@ -157,17 +157,3 @@ def _place_of(database: str | None, directory: Path) -> Path | None:
     if place.is_dir():
         raise UsageError(f"{place}: a directory", hint="--compile-commands=FILE.json names the file")
     return place.absolute()
-
-
-@contextmanager
-def on_standard_error() -> Iterator[None]:
-    """Redirect standard output, also that of programs, to standard error."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)

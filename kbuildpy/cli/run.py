@@ -28,13 +28,14 @@ from kbuildpy.vm.devices import check_devices
 from kbuildpy.vm.kernels import Kernel, find_kernels, kernels_of_releases
 from kbuildpy.vm.located import with_places
 from kbuildpy.vm.programs import GuestTest, read_command, read_test
-from kbuildpy.vm.result import Result, damaged
+from kbuildpy.vm.result import Result, TestResult, damaged
 from kbuildpy.vm.session import run_modules
 from kbuildpy.vm.settings import Settings
 from kbuildpy.vm.trial import Trial, read_trial
 
 if TYPE_CHECKING:
     from kbuildpy.cli.run_instrumented import Asked
+    from kbuildpy.coverage.faults import FaultResult
 
 EXAMPLES = (
     "kbuildpy run hello.ko -k 6.1.0-56-amd64",
@@ -201,14 +202,16 @@ def run(args: argparse.Namespace) -> int:
     missing = [result.name for result in results]
     explain = explainer([subject_of(trial.image, trial.file) for trial in trials], Path.cwd())
     done = _print_results(results, args.format)
+    calls: dict[str, list[TestResult]] = {}
     sound = True
     for kernel, chosen in plan:
         show = _begin(kernel, settings, quiet=args.quiet)
         if asked:
             from kbuildpy.cli.run_instrumented import run_instrumented
 
-            # (an object of JSON has what was reached in all boots)
-            own = "" if args.format == "json" else args.format
+            # (an object of JSON has what was reached in all boots, so it is printed in the end)
+            late = args.format == "json" and asked.coverage
+            own = "" if late else args.format
             found = run_instrumented(
                 kernel,
                 chosen,
@@ -219,10 +222,12 @@ def run(args: argparse.Namespace) -> int:
                 missing=missing,
                 take=functools.partial(_print_results, form=own),
                 tell=_tell if args.format == "text" else lambda text: None,
+                tell_fault=functools.partial(_print_fault, form=own),
             )
             sound = sound and found.passed
             done += found.results
-            if args.format == "json":
+            calls[kernel.release] = [fault.as_test() for fault in found.faults]
+            if late:
                 _tell("\n".join(map(json.dumps, found.to_json())))
         else:
             ran = run_modules(kernel, chosen, settings, show=show, missing=missing)
@@ -230,7 +235,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "junit":
         from kbuildpy.vm.junit import as_junit
 
-        print(as_junit(done))
+        print(as_junit(done, calls))
     elif args.format == "text" and len(done) > 1:
         print(f"{sum(result.content for result in done)} of {len(done)} without complaint", file=sys.stderr)
     return 0 if sound and all(result.passed for result in done) else 1
@@ -249,6 +254,13 @@ def _print_results(results: Iterable[Result], form: str) -> list[Result]:
         for test in found[0].tests:
             _tell(describe_test(test, found[0].kernel))
     return found
+
+
+def _print_fault(fault: FaultResult, form: str) -> None:
+    if form == "text":
+        _tell(fault.as_text())
+    elif form == "json":
+        _tell(json.dumps(fault.to_json()))
 
 
 def _tell(text: str) -> None:
@@ -273,8 +285,6 @@ def _asked(args: argparse.Namespace) -> Asked | None:
     fail_nth = read_fail_nth(args.fail_nth)
     if fail_nth is not None and (args.keep or args.gdb):
         raise UsageError("--fail-nth boots again and again: leave out --keep and --gdb")
-    if fail_nth is not None and args.format == "junit":
-        raise UsageError("--fail-nth: JUnit has no form for calls that fail", hint="use --format json")
     return Asked(args.coverage, fail_nth, args.coverage_output or Path("coverage"))
 
 

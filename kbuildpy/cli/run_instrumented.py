@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.cli.build import on_standard_error
+from kbuildpy.cli.standard_error import on_standard_error
 from kbuildpy.coverage.faults import AllocatorCalls, FaultResult, chosen_calls, held_more
 from kbuildpy.coverage.files import LCOV, PAGE, Coverage, coverage_of, write_coverage
 from kbuildpy.coverage.gcov import require_gcov
@@ -53,11 +53,17 @@ class InstrumentedResults:
     """None where it was not asked for; empty where all counters are lost."""
     place: Path | None
     """The folder with the files about it."""
+    is_known: bool
+    """The guest told what was asked for, and it could be read."""
 
     @property
     def passed(self) -> bool:
-        """Whether there was no defect."""
-        return all(result.passed for result in self.results) and all(fault.passed for fault in self.faults)
+        """Whether all was told, and there was no defect."""
+        return (
+            self.is_known
+            and all(result.passed for result in self.results)
+            and all(fault.passed for fault in self.faults)
+        )
 
     def to_json(self) -> list[dict[str, object]]:
         """The lines of `--format json`."""
@@ -120,9 +126,10 @@ def run_instrumented(
     missing: Sequence[str],
     take: Callable[[Iterable[Result]], list[Result]],
     tell: Callable[[str], None],
+    tell_fault: Callable[[FaultResult], None],
 ) -> InstrumentedResults:
-    """Run `trials` in `kernel` as `asked`; `take` goes through the results of the modules, `tell` gets the text of what
-    else is found when there is some.
+    """Run `trials` in `kernel` as `asked`; `take` goes through the results of the modules, `tell_fault` gets what
+    became of each call that failed when it is known, `tell` the text of what else is found.
 
     Raises `UsageError` for modules that are not instrumented or not built for this kernel, and what a run raises.
     """
@@ -148,17 +155,18 @@ def run_instrumented(
         calls = AllocatorCalls(kernel.release, explain, build.trees, seen.boot(0) or Observations())
         for fault in _faults(calls, asked.fail_nth, results, seen, run, show=show, tell=tell):
             faults.append(fault)
-            tell(fault.as_text())
+            tell_fault(fault)
     for words in seen.complaints(kernel.release):
         complain(f"kbuildpy: {printable(words)}")
+    known = not seen.unreadable and (asked.fail_nth is None or seen.boot(0) is not None)
     if not asked.coverage:
-        return InstrumentedResults(results, faults, None, None)
+        return InstrumentedResults(results, faults, None, None, is_known=known)
     if not seen.counters:
-        return InstrumentedResults(results, faults, {}, None)
+        return InstrumentedResults(results, faults, {}, None, is_known=False)
     coverage, place = coverage_of(seen, builds), asked.place / kernel.release
     for line in write_coverage(coverage, place, kernel=kernel.release, base=Path.cwd()):
         tell(printable(line))
-    return InstrumentedResults(results, faults, coverage, place)
+    return InstrumentedResults(results, faults, coverage, place, is_known=known)
 
 
 def _faults(

@@ -18,7 +18,7 @@ from kbuildpy.coverage.observations import AllocatorCall, Observations
 from kbuildpy.printable import printable
 from kbuildpy.source_place import Explain, Explained
 from kbuildpy.vm.complaints import Complaint
-from kbuildpy.vm.result import Result
+from kbuildpy.vm.result import Result, TestResult
 
 MOST = 100
 """So many calls fail one after the other; of more, two of each place do."""
@@ -100,6 +100,13 @@ class FaultResult:
         for complaint in self.complaints:
             lines += [f"  {line}" for line in complaint.title()]
         return "\n".join(map(printable, lines))
+
+    def as_test(self) -> TestResult:
+        """As a test of `kbuildpy run`, for JUnit; its lines are those of text, and the kernel's log of complaints."""
+        head, *rest = self.as_text().splitlines()
+        log = [line for complaint in self.complaints for line in complaint.text]
+        name = f"call {self.number} of {self.of}"
+        return TestResult(name, "fail-nth", self.passed, reason=head, output=(*rest, *log))
 
     def _verdict(self) -> str:
         if self.passed:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from kbuildpy.junit import as_document, xml_text
@@ -12,15 +12,16 @@ from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.vm.tap import SKIP
 
 
-def as_junit(results: Sequence[Result]) -> str:
-    """A document; a damaged file is an error, everything else a failure whose text is the kernel's log."""
+def as_junit(results: Sequence[Result], more: Mapping[str, Sequence[TestResult]] | None = None) -> str:
+    """A document; a damaged file is an error, everything else a failure whose text is the kernel's log. `more` are the
+    results of other tests in each kernel, by its release."""
     root = ElementTree.Element("testsuites", name="kbuildpy run")
     for kernel in dict.fromkeys(result.kernel for result in results):
         of_kernel = [result for result in results if result.kernel == kernel]
         suite = ElementTree.SubElement(root, "testsuite", name=xml_text(kernel or "not tried"))
         for result in of_kernel:
             _add_module(suite, result)
-        for test in of_kernel[0].tests:
+        for test in (*of_kernel[0].tests, *(more or {}).get(kernel, ())):
             _add_test(suite, test)
         for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(name, str(sum(1 for _ in suite.iter(tag))))

@@ -139,6 +139,52 @@ module_exit(covered_exit);
 MODULE_DESCRIPTION("A module whose tests and error paths are looked at");
 MODULE_LICENSE("GPL");
 """
+PANICS = """// SPDX-License-Identifier: GPL-2.0
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/slab.h>
+
+static void *kept;
+
+static int set_first(const char *value, const struct kernel_param *parameter)
+{
+	void *block = kmalloc(16, GFP_KERNEL);	/* first */
+
+	if (!block)
+		panic("no memory");
+	kfree(block);
+	return 0;
+}
+
+static int set_second(const char *value, const struct kernel_param *parameter)
+{
+	void *block = kmalloc(32, GFP_KERNEL);	/* second */
+
+	kfree(block);
+	return block ? 0 : -ENOMEM;
+}
+
+static const struct kernel_param_ops first_operations = { .set = set_first };
+static const struct kernel_param_ops second_operations = { .set = set_second };
+module_param_cb(first, &first_operations, NULL, 0200);
+module_param_cb(second, &second_operations, NULL, 0200);
+
+static int __init panics_init(void)
+{
+	kept = kmalloc(64, GFP_KERNEL);
+	return kept ? 0 : -ENOMEM;
+}
+
+static void __exit panics_exit(void)
+{
+	kfree(kept);
+}
+
+module_init(panics_init);
+module_exit(panics_exit);
+MODULE_DESCRIPTION("A module that panics when an allocation of a test fails");
+MODULE_LICENSE("GPL");
+"""
 TEST = f"#!/bin/sh\nfor n in {' '.join(NUMBERS)}; do echo $n >/proc/covered || exit 1; done\n"
 _PROGRAM = """#include <stdlib.h>
 long pure(long number);
@@ -161,9 +207,19 @@ def write_covered(place: Path) -> Path:
     return place
 
 
-def line_of(mark: str) -> int:
-    """The line of `main.c` with a comment that begins with `mark`."""
-    return next(number for number, line in enumerate(MAIN.splitlines(), 1) if f"/* {mark}" in line)
+def write_panics(place: Path) -> Path:
+    """The directory of a module whose first test panics when its allocation fails; the next one gets an error."""
+    place.mkdir(parents=True)
+    (place / "Kbuild").write_text("obj-m := panics.o\n")
+    (place / "panics.c").write_text(PANICS)
+    for name in ("first", "second"):
+        (place / f"{name}.sh").write_text(f"#!/bin/sh\necho 1 >/sys/module/panics/parameters/{name}\n")
+    return place
+
+
+def line_of(mark: str, source: str = MAIN) -> int:
+    """The line of `source` with a comment that begins with `mark`."""
+    return next(number for number, line in enumerate(source.splitlines(), 1) if f"/* {mark}" in line)
 
 
 def counts_in_a_program(place: Path) -> dict[int, int]:

@@ -8,10 +8,11 @@ import shutil
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from kbuildpy.cli.run_instrumented import instrumented_files
+from kbuildpy.cli.run_instrumented import InstrumentedResults, instrumented_files
 from kbuildpy.coverage.allocators import allocators_header, wrapped_of
 from kbuildpy.coverage.faults import MOST, AllocatorCalls, chosen_calls, held_more
 from kbuildpy.coverage.files import coverage_of
@@ -39,6 +40,7 @@ from kbuildpy.kernel.instrumented import refuse_instrumented
 from kbuildpy.run import run
 from kbuildpy.source_place import NOT_EXPLAINED
 from kbuildpy.vm.complaints import Complaint
+from kbuildpy.vm.junit import as_junit
 from kbuildpy.vm.result import Result, TestResult
 from tests.support.command_line import call
 
@@ -485,6 +487,26 @@ def test_the_call_that_a_guest_died_of_is_known_from_the_run_without_a_failure()
     assert CALLS.none(7).as_text() == "call 7 of 2 (6.1): it did not fail; there are no more calls"
 
 
+def test_a_run_of_which_nothing_is_known_has_not_passed() -> None:
+    found = InstrumentedResults([result(errno=None)], [], None, None, is_known=True)
+    assert found.passed
+    assert not replace(found, is_known=False).passed
+
+
+def test_junit_has_a_case_for_each_call_that_failed() -> None:
+    good = CALLS.judge(1, [result(errno=None)], observations("a", "b", failed=1))
+    oops = Complaint("oops", "words", ("line of the log",))
+    bad = CALLS.judge(2, [result(oops)], observations("a", "b", held=(1,), failed=2))
+    document = ElementTree.fromstring(as_junit([result(errno=None)], {"6.1": [good.as_test(), bad.as_test()]}))
+    [suite] = document
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+    [case] = (case for case in suite if case.find("failure") is not None)
+    assert (case.get("classname"), case.get("name")) == ("fail-nth", "call 2 of 2")
+    assert case[0].get("message") == bad.as_text().splitlines()[0]
+    assert case[0].text
+    assert {"  leak: the memory of kmalloc at a was not freed", "line of the log"} <= set(case[0].text.splitlines())
+
+
 # --- The command line
 
 
@@ -497,7 +519,6 @@ def test_the_call_that_a_guest_died_of_is_known_from_the_run_without_a_failure()
         (["run", "a.ko", "--coverage-output", "x"], "--coverage-output is for --coverage"),
         (["run", ".", "--coverage"], "no modules below ., and no Kbuild file"),
         (["run", "missing", "--coverage"], "missing: No such file"),
-        (["run", "a.ko", "--fail-nth", "1", "--format", "junit"], "JUnit has no form for calls that fail"),
         (["run", "a.ko", "--fail-nth", "1", "--gdb"], "leave out --keep and --gdb"),
         (["build", ".", "x.i", "--coverage"], "not single targets"),
         (["build", ".", "--compile-commands", "--coverage"], "--compile-commands"),

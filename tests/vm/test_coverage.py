@@ -17,7 +17,7 @@ import pytest
 
 from kbuildpy.execute import Completed
 from kbuildpy.run import run
-from tests.support.covered_module import counts_in_a_program, line_of, write_covered
+from tests.support.covered_module import PANICS, counts_in_a_program, line_of, write_covered, write_panics
 from tests.support.guest_kernels import kernel_to_run, one_of, tree_called
 
 pytestmark = pytest.mark.vm
@@ -186,6 +186,29 @@ def test_files_about_coverage_say_the_same(covered: Covered) -> None:
     page = (covered.place / coverage["html"]).read_text()
     assert "struct thing *thing" in page
     assert not re.search(r"(src|href)=\"(?!#)", page)
+
+
+def test_a_panic_is_blamed_on_the_call_that_failed_in_its_boot(tmp_path: Path) -> None:
+    place = write_panics(tmp_path / "panics")
+    words = ["--fail-nth", "2", "--format", "json", "--test", "first.sh", "--test", "second.sh"]
+    argv: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "kbuildpy",
+        "run",
+        ".",
+        *words,
+        "-k",
+        kernel_to_run(tree_called(_FIRST)),
+    ]
+    done = run(argv, cwd=place, check=False, timeout=900)
+    assert done.text, done.error_text[-3000:]
+    module, fault = map(json.loads, done.text.splitlines())
+    assert module["passed"], done.error_text[-3000:]
+    assert "panic" in [complaint["kind"] for complaint in fault["complaints"]]
+    # (the second test ran in another boot, in which its call was the second one)
+    assert "booting again for second.sh" in done.error_text
+    assert fault["failed"]["where"][0]["line"] == line_of("first", PANICS)
 
 
 @pytest.mark.sweep
