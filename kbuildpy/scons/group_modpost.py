@@ -45,6 +45,6 @@ def _prepare(project: KernelProject) -> None:
     if check_is_wanted(project):
         from kbuildpy.scons.post_build_check import project_kernel  # (slow: the loader's rules)
 
-        # (the check of a module reports the error)
-        with suppress(KbuildError):
+        # (the check of a module reports the error; and a build that ends meanwhile removes temporary directories)
+        with suppress(KbuildError, OSError):
             project_kernel(project)
