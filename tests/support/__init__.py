@@ -21,6 +21,7 @@
 | probes of other projects, and what their scripts answer | `conftests` |
 | a system that refuses namespaces | `no_namespaces` |
 | a command of kbuildpy, called in this process | `command_line` |
+| a machine that is made up: its sysfs, /proc and files | `made_up_machine` |
 | `kbuildpy run`: its answer; what a guest would have said | `guest_runs`, `guest_logs` |
 | a terminal; interrupts; a free port; the project's documents | `terminal`, `interrupts`, `free_port`, `documents` |
 
