@@ -171,7 +171,7 @@ def _kgdb(debuggee: Debuggee) -> Iterator[ToolPart]:
     if "CONFIG_KGDB" not in kernel.config:
         return
     part = ToolPart("kgdb", "kgdb, which stops the whole machine: gdb runs on another one, at the end of a serial line")
-    if kernel.lockdown in ("integrity", "confidentiality"):
+    if kernel.is_locked_down:
         yield replace(part, notes=(f"the kernel is locked down ({kernel.lockdown}), and refuses kgdb",))
         return
     commands = ["echo g > /proc/sysrq-trigger"]

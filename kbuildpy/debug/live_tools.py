@@ -58,7 +58,7 @@ def debug_message_commands(
     notes = [] if sites is None else [_counted(sites)]
     if not control:
         notes.append("the control file is not there: mount debugfs at /sys/kernel/debug")
-    elif kernel.lockdown in ("integrity", "confidentiality") and not control.startswith("/proc/"):
+    elif kernel.is_locked_down and not control.startswith("/proc/"):
         notes.append(f"the kernel is locked down ({kernel.lockdown}), and refuses to write there")
     notes.append("the last line is for loading it: messages of the init function; -p in place of +p switches off")
     return replace(part, commands=tuple(commands), notes=tuple(notes))

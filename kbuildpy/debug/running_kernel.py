@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -52,6 +51,11 @@ class RunningKernel:
     debug_control: str
     """The file of dynamic debug, "" for none."""
 
+    @property
+    def is_locked_down(self) -> bool:
+        """Whether lockdown forbids to change the kernel."""
+        return self.lockdown in ("integrity", "confidentiality")
+
     def lacks(self, symbol: str) -> bool:
         """Whether its configuration is known, and `symbol` is not set there."""
         return bool(self.config) and symbol not in self.config
@@ -71,7 +75,7 @@ def read_running_kernel(*, root: Path = Path("/")) -> RunningKernel:
     lockdown = _LOCKDOWN.search(_read(root / "sys/kernel/security/lockdown"))
     return RunningKernel(
         release=release,
-        build_id=build_id_in(notes_in(notes, "<" if sys.byteorder == "little" else ">")),
+        build_id=build_id_in(notes_in(notes, "=")),
         config=_config(release, root),
         lockdown=lockdown[1] if lockdown else "",
         text=_text_address(root / "proc/kallsyms"),

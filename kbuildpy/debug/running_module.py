@@ -7,7 +7,6 @@ Counterpart in the kernel: kernel/module/sysfs.c (sections, notes), kernel/modul
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,7 +63,7 @@ def read_running_module(name: str, *, root: Path = Path("/")) -> RunningModule |
         name=name,
         sections=sections,
         unreadable=unreadable,
-        build_id=build_id_in(notes_in(note, "<" if sys.byteorder == "little" else ">")),
+        build_id=build_id_in(notes_in(note, "=")),
         srcversion=_word(directory / "srcversion"),
     )
 

@@ -28,7 +28,8 @@ def read_notes(image: bytes, header: Ehdr, sections: Sequence[Section]) -> Itera
 
 
 def notes_in(contents: bytes, order: str) -> Iterator[Note]:
-    """The notes of one section, or of a file of sysfs that has one's contents."""
+    """The notes of one section, or of a file of sysfs that has one's contents. `order` is
+    that of the bytes, as `struct` names it; `=` is this machine's."""
     layout = struct.Struct(order + "III")
     at = 0
     while at + layout.size <= len(contents):
