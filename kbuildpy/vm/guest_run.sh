@@ -93,6 +93,7 @@ ask_to_stop() {
 wait_for_init() {
     while [ ! -s "$answer.errno" ]; do
         if [ "$(cat "/sys/module/$name/initstate" 2>/dev/null)" = coming ] && [ -d "/sys/module/$name/sections" ]; then
+            sleep 0.2 # (the kernel may be making the files)
             section_addresses
             stops= stopped=1 limit=1000000
             report "coming"
