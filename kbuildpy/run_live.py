@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,11 @@ from kbuildpy.child import end_with
 from kbuildpy.errors import CommandError
 from kbuildpy.execute import Completed
 from kbuildpy.not_started import not_started
+
+_WAITING = 1 << 20
+"""Bytes of output that may wait to be read, the most that Linux gives to everybody (fs.pipe-max-size). A guest that
+floods its console fills this in seconds, and the usual 64 KiB while a busy machine lets this process wait: its driver
+of the serial port gives a character up after 10 ms (wait_for_lsr() in drivers/tty/serial/8250/8250_port.c)."""
 
 
 def run_live(
@@ -42,6 +49,8 @@ def run_live(
         assert process.stdout
         try:
             with process.stdout as output:
+                with suppress(PermissionError):  # the user's pipes have much in them already
+                    fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _WAITING)
                 if not _watch_output(output.fileno(), watch):
                     return None
             status = process.wait()
