@@ -10,7 +10,7 @@ import pytest
 from kbuildpy.kernel.tree import KernelTree
 from tests.support.builds import REPRODUCIBLE, assert_equal, kbuildpy
 from tests.support.kbuild_sources import both, module, write_sources
-from tests.support.kernel_trees import newest_tree_first, tree_of_release
+from tests.support.kernel_trees import newest_tree_first, swept, tree_of_release
 from tests.support.packages import newer_kernel
 
 pytestmark = pytest.mark.parity
@@ -48,9 +48,7 @@ def test_two_checkouts_make_the_same_where_their_names_are_mapped_away(tree: Ker
 
 
 # DWARF 2 to 4 list each file's name once, whatever names it was found under; -g3 adds macros.
-@pytest.mark.parametrize(
-    "flags", [pytest.param("-gdwarf-4", marks=pytest.mark.sweep), "-gdwarf-4 -ffile-prefix-map=@=.", "-g3"]
-)
+@pytest.mark.parametrize("flags", [*swept("-gdwarf-4"), "-gdwarf-4 -ffile-prefix-map=@=.", *swept("-g3")])
 def test_kinds_of_debug_information_are_the_same_as_under_make(
     flags: str, tree: KernelTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,13 +15,14 @@ import pytest
 
 from tests.support.builds import kbuildpy
 from tests.support.interrupts import can_be_interrupted
+from tests.support.kernel_trees import swept
 from tests.support.scons_project import HEAD, PAIR, SConsProject, new_project
 
 pytestmark = pytest.mark.parity
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["INT", "KILL"])
-@pytest.mark.parametrize("at", ["pair_a.o", "pair.mod.o"])
+@pytest.mark.parametrize("at", ["pair_a.o", *swept("pair.mod.o")])
 def test_an_interrupted_build_leaves_nothing_wrong(number: signal.Signals, at: str, pair: SConsProject) -> None:
     pair.edit("drv/pair_b.c", "return 2", "return 3")
     pair.edit("drv/pair.h", "PAIR 1", "PAIR 2")
@@ -83,7 +84,7 @@ def signalled(process: subprocess.Popen[str], send: Callable[[int], None]) -> tu
 
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.sweep)],
+    [signal.SIGINT, *swept(signal.SIGTERM, signal.SIGHUP)],
     ids=["INT", "TERM", "HUP"],
 )
 @pytest.mark.parametrize("command", ["scons", "kbuildpy"])

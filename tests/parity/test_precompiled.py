@@ -53,6 +53,7 @@ def test_the_objects_are_the_same_with_without_and_with_damaged_precompiled_head
     assert damaged == without
 
 
+@pytest.mark.sweep
 def test_a_record_names_the_headers_that_were_precompiled(tree: KernelTree, tmp_path: Path) -> None:
     place, cache = tmp_path / "m", tmp_path / "cache"
     objects(tree, place, cache)

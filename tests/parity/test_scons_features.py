@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds import kbuildpy
-from tests.support.kernel_trees import usual_tree
+from tests.support.kernel_trees import swept, usual_tree
 from tests.support.keys import write_pair
 from tests.support.scons_project import ALONE, HEAD, PAIR, SConsProject, new_project
 
@@ -123,7 +123,7 @@ def test_options_for_scons_in_the_environment_do_not_reach_the_command_lines_bui
     assert project.output("alone.ko").exists()
 
 
-@pytest.mark.parametrize("duplicate", [0, 1])
+@pytest.mark.parametrize("duplicate", [0, *swept(1)])
 @pytest.mark.parametrize("call", ["env.Kbuild('variant/drv')", "env.SConscript('variant/drv/SConscript', 'env')"])
 def test_a_variant_directory_holds_all_output(call: str, duplicate: int, tmp_path: Path) -> None:
     files = PAIR | {
@@ -215,7 +215,9 @@ def test_modules_in_subdirectories_know_each_others_symbols(tmp_path: Path) -> N
     project.assert_like_clean()
 
 
-@pytest.mark.parametrize("order", [1, -1], ids=["maker first", "user first"])
+@pytest.mark.parametrize(
+    "order", [pytest.param(1, id="maker first"), pytest.param(-1, id="user first", marks=pytest.mark.sweep)]
+)
 def test_symvers_of_another_build_are_there_in_time_and_followed(order: int, tmp_path: Path) -> None:
     calls = [
         "env.Kbuild('making')",

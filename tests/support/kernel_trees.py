@@ -24,9 +24,10 @@ def trees() -> list[KernelTree]:
     return list(installed_trees().trees)
 
 
-def swept(*lines: str) -> list[Any]:
-    """Parameters for tests of `lines` that are not in every run: what they do there is done on others as well."""
-    return [pytest.param(line, marks=pytest.mark.sweep) for line in lines]
+def swept(*values: object) -> list[Any]:
+    """Parameters for tests, such as lines of kernels, that are not in every run: what the tests show of them, they show
+    of others as well."""
+    return [pytest.param(value, marks=pytest.mark.sweep) for value in values]
 
 
 def newest_tree_first() -> list[Any]:

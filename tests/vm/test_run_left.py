@@ -73,7 +73,7 @@ def test_a_module_that_is_alone_needs_one_boot_for_that(files: dict[str, Path]) 
     assert "booting again" not in found.done.error_text
 
 
-@pytest.mark.parametrize("name", ["left_timer", "left_filesystem"])
+@pytest.mark.parametrize("name", ["left_filesystem", *swept("left_timer")])
 def test_what_still_uses_the_memory_of_a_module_is_blamed_on_it(files: dict[str, Path], name: str) -> None:
     # (the last to be removed is the first)
     found = ran(files["good"], files[name])

@@ -374,6 +374,7 @@ def test_a_test_that_ends_the_guest_fails_and_all_else_gets_its_result(command: 
     assert (result["loaded"], result["removed"], result["complaints"]) == (True, True, [])
 
 
+@pytest.mark.sweep
 def test_a_process_that_hangs_in_the_kernel_is_its_modules_fault(command: Run) -> None:
     done = command("trouble", "--test-timeout", "3", "--timeout", "5", "--format", "junit", hangs=f"echo hang >{WRITE}")
     assert done.returncode == 1, done.error_text
@@ -394,6 +395,7 @@ def test_tests_are_not_run_without_all_modules(command: Run) -> None:
     assert "hello" not in done.text + done.error_text
 
 
+@pytest.mark.sweep
 def test_tests_are_not_run_without_a_module_that_was_to_come_first_or_cannot_be_read(
     command: Run, built: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -408,6 +410,7 @@ def test_tests_are_not_run_without_a_module_that_was_to_come_first_or_cannot_be_
     assert result["tests"][-1]["reason"] == "not run: cut and dummy were not loaded"
 
 
+@pytest.mark.sweep
 def test_a_test_after_which_something_is_left_behind_fails(command: Run) -> None:
     # (what ended the guest is not run once more when it is looked for the one to blame)
     makes_entry = f"echo entry >{WRITE}"

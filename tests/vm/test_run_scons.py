@@ -112,6 +112,7 @@ def test_tests_run_again_when_something_of_theirs_changed(tmp_path: Path) -> Non
     assert logs(project) == ["good.run-failed.log"]
 
 
+@pytest.mark.sweep
 def test_modules_of_two_kernels_run_each_in_its_own(tmp_path: Path) -> None:
     trees = [tree_called(line) for line in ("6.1", "6.12")]
     places = [str(tree.objects) for tree in trees]
