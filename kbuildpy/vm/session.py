@@ -44,7 +44,8 @@ from kbuildpy.vm.watcher import without_watcher
 # silent after its first report, also about other modules.
 _KERNEL_PARAMETERS = ("slab_nomerge", "kasan_multi_shot")
 _LARGE_LOG = ("log_buf_len=8M",)
-"""What a watcher tells is long, and lines that are overwritten before they are printed are reported again, slowly."""
+"""For what is long: what a watcher tells, and what tests print. All reports are made again, slowly, when some of them
+are not in the log any more, or were overwritten before they were printed. It costs no time."""
 _FEW = 64
 """Modules in one boot up to which the guest reports the addresses of their sections: there are twenty of each."""
 _GUIDE = """
@@ -254,7 +255,11 @@ def _boot(
                 kernel.image,
                 initramfs,
                 watch=guest.watch,
-                parameters=(*_KERNEL_PARAMETERS, *(_LARGE_LOG if settings.watcher else ()), *settings.append),
+                parameters=(
+                    *_KERNEL_PARAMETERS,
+                    *(_LARGE_LOG if settings.watcher or settings.tests else ()),
+                    *settings.append,
+                ),
                 memory=settings.memory,
                 options=options,
                 stdin=stdin,
