@@ -71,9 +71,14 @@ class GdbStub:
         for pair in answer[3:].split(";"):
             name, _, value = pair.partition(":")
             if name == "thread":
-                self._ask_ok(f"Hg{value}")
+                self.select_processor(value)
         # (SIGTRAP is gdb's name for a breakpoint, SIGINT for an interrupt)
         return answer[1:3] == "05"
+
+    def select_processor(self, thread: str) -> None:
+        """Read and write registers of another processor, named as gdb's protocol names threads: `1` is the first. A new
+        connection is to the first one, whichever stopped."""
+        self._ask_ok(f"Hg{thread}")
 
     def interrupt(self) -> None:
         """Stop a guest that runs; another thread's `wait()` returns."""
