@@ -138,6 +138,13 @@ def format_cmd_file(cmd_file: CmdFile, *, target: str, command: str) -> str:
     return "\n".join(lines)
 
 
+def saved_command(text: str) -> str:
+    """The command in the text of a `.cmd` file that kbuildpy wrote; "" if there is none."""
+    line = text.partition("\n")[0]
+    saved = line.partition(" := ")[2] if line.startswith("savedcmd_") else ""
+    return saved.replace("$(pound)", "#").replace("$$", "$")
+
+
 def parse_cmd_file(text: str) -> CmdFile:
     """The inverse of `format_cmd_file`, for files that kbuildpy wrote."""
     source, headers, symbols, contents, inside = "", [], set(), "", False

@@ -125,6 +125,8 @@ def _write_cmd_file(
 
 def _run_compiler(job: Job, step: BuildStep) -> tuple[str, ...]:
     """Compile, with precompiled headers where there are any; returns the headers that were precompiled."""
+    if job.early and job.early.take(job.object_file, command=step.command, cwd=job.cwd, env=job.env):
+        return ()
     if job.precompiled is not None:
         source = Path(job.source) if job.source else job.object_file.with_suffix(".c")
         quicker, headers = job.precompiled.options(step, source, cwd=job.cwd, env=job.env)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.kbuild.cmd_file import cmd_path_of
+from kbuildpy.kbuild.early_compilers import EarlyCompilers
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kbuild.precompiled import Precompiled
@@ -55,6 +56,8 @@ class Job:
     """The copy that the compiler reads in place of the source."""
     repeats: bool = False
     """The `.cmd` file names a header as often as the compiler does (`TreeAnswer.repeats_headers`)."""
+    early: EarlyCompilers | None = field(default=None, repr=False, compare=False)
+    """May have the object already; None where sources are not compiled early."""
     hear_objtool: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
     """Called with objtool's messages about the object."""
     check_line: str = field(default="", compare=False)

@@ -15,6 +15,8 @@ from typing import Any
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, own_contents, parse_cmd_file
 from kbuildpy.kbuild.compile import check_source, compile_object, link_object
+from kbuildpy.kbuild.early_compilers import EarlyCompilers
+from kbuildpy.kbuild.finished_build import file_state
 from kbuildpy.kbuild.included_headers import include_folders, own_headers, search_headers
 from kbuildpy.kbuild.job import Job
 from kbuildpy.kbuild.layout import Layout
@@ -71,12 +73,20 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
         check_line="" if is_silent(group.project.env) else f"  {checks}",
         precompiled=group.project.precompiled_sources if item.steps[0].rule == "cc_o_c" else None,
         source=source.get_abspath(),
+        early=_early(group, item, layout),
     )
     targets = declare_compile(group, job, source, title=title, headers=lambda: _first_headers(group, item, layout))
     if "SCons.Tool.compilation_db" in sys.modules and item.steps[0].rule == "cc_o_c":
         note_compilation(group.project.env, targets[0], source, item, layout, group.project.answer)
     for step in forced:
         _declare_check(group, replace(job, steps=(step,)), source, title=checks)
+
+
+def _early(group: Group, item: ObjectPlan, layout: Layout) -> EarlyCompilers | None:
+    """What may have the object of `item` already: plain objects only, whose commands run as the plan has them."""
+    project = group.project
+    is_plain = not (layout.overlay or layout.prefix_map() or project.precompiled_sources or project.coverage)
+    return project.early if item.steps[0].rule == "cc_o_c" and is_plain and not project.verbose else None
 
 
 def declare_form(group: Group, item: ObjectPlan, layout: Layout, env: dict[str, str]) -> None:
@@ -126,7 +136,8 @@ def declare_compile(
 
     def compile_it(target: list[Any], _: list[Any]) -> None:
         prepare_modpost(group)
-        began = time.time_ns()
+        early, source_state = job.early, file_state(job.source) if job.early else None
+        began = early.began_ns(job.object_file) if early else time.time_ns()
         try:
             made_from = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
         except CommandError as error:
@@ -136,6 +147,8 @@ def declare_compile(
                 advise_compile(group, job)
             raise
         with group.lock:
+            if early and source_state:
+                early.note(job.source, source_state, job.target, job.layout, job.env)
             group.freshness.note(str(job.object_file), str(job.cmd_path), made_from, began_ns=began)
             # The headers that the compiler read replace those that were guessed; SCons stores them with the target.
             _set_included(targets, _own_nodes(group, made_from, job.layout))

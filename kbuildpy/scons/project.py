@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kbuildpy.kbuild.early_compilers import EarlyCompilers
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
 from kbuildpy.kbuild.precompiled import SOURCES, Precompiled
 from kbuildpy.kbuild.stamps import Stamp, stamp
@@ -50,6 +51,8 @@ class KernelProject:
     """The folder of the header with the answers to its probes; "" where there are none."""
     coverage: bool
     """Its modules are instrumented (COVERAGE=1)."""
+    early: EarlyCompilers | None
+    """Compiles edited sources before SCons asks for them; None: nothing does."""
 
     def __init__(
         self,
@@ -61,12 +64,14 @@ class KernelProject:
         check: bool,
         fast: bool = False,
         coverage: bool = False,
+        early: EarlyCompilers | None = None,
     ) -> None:
         self.answer = answer
         self.environ = environ
         self.top = top
         self.check = check
         self.coverage = coverage
+        self.early = early
         self.probes = ""
         self.dry_run = is_dry_run(env)
         self.read_only = self.dry_run or is_cleaning(env)

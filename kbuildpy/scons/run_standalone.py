@@ -16,6 +16,7 @@ import SCons.Script.Main
 from SCons.Script.SConscript import global_exports
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.early_compilers import EarlyCompilers
 from kbuildpy.kbuild.single_targets import is_of_module
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
@@ -40,6 +41,8 @@ class StandaloneBuild:
 
     request: BuildRequest
     """The call of `kbuildpy build`."""
+    early: EarlyCompilers
+    """What has compiled edited sources already."""
     groups: list[Group]
     """The groups that were declared."""
     empty: list[KbuildError]
@@ -47,8 +50,9 @@ class StandaloneBuild:
     refused: int
     """The exit status for a kernel for which nothing could be declared; 0 if there is no such kernel."""
 
-    def __init__(self, request: BuildRequest) -> None:
+    def __init__(self, request: BuildRequest, early: EarlyCompilers) -> None:
         self.request = request
+        self.early = early
         self.groups = []
         self.empty = []
         self.refused = 0
@@ -61,18 +65,24 @@ class StandaloneBuild:
 
 
 def run_scons(
-    request: BuildRequest, *, allow_empty: bool, results: list[dict[str, object]] | None, key: str, began_ns: int
+    request: BuildRequest,
+    *,
+    allow_empty: bool,
+    results: list[dict[str, object]] | None,
+    key: str,
+    began_ns: int,
+    early: EarlyCompilers,
 ) -> int:
     """Build (or clean) as `request` says; the exit status.
 
     No modules for a kernel are a failure unless `allow_empty`. `results` gets an object for each module and kernel.
     `key` is the call's, and `began_ns` when it began: a run with nothing to do is noted with them; "" for one that is
-    not.
+    not. `early` has compiled what was edited.
     """
     run = RunInProgress(request, key, began_ns=began_ns) if key else None
     if run is not None:
         atexit.register(run.end)  # (SCons' own, and the end of the session, come before)
-    build = StandaloneBuild(request)
+    build = StandaloneBuild(request, early)
     global_exports["build"] = build  # as SCons' Export() does
     os.chdir(request.directory)
     # (SCons puts the options in it before ours: -c and -n are not what this build was called with)
@@ -102,6 +112,7 @@ def declare(env: Any, build: StandaloneBuild) -> None:
     request = build.request
     several = len(request.trees) > 1
     session_of(env).builds_for_several = several
+    session_of(env).early = build.early
     targets: list[Any] = []
     for tree in request.trees:
         try:

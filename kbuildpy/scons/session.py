@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbuildpy.kbuild.ask_tree import ask_tree
+from kbuildpy.kbuild.early_compilers import EarlyCompilers
 from kbuildpy.kbuild.tree_programs import compiler_remark
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
@@ -52,6 +53,8 @@ class Session:
     signers: dict[Hashable, Callable[[], Any]]
     """Functions that open keys, each once (`signers`)."""
 
+    early: EarlyCompilers | None
+    """Compiles edited sources before SCons asks for them; None: nothing does."""
     probes: dict[KernelProject, Any]
     """The probes that were declared for a project (`probed.ProjectProbes`)."""
     instruments: dict[KernelProject, Any]
@@ -71,6 +74,7 @@ class Session:
         self.installed = {}
         self.install_rules = {}
         self.signers = {}
+        self.early = None
         self.probes = {}
         self.instruments = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
@@ -118,7 +122,7 @@ class Session:
             if fast:
                 self.complain_once(_FAST, whose=whose)
             self.projects[key] = KernelProject(
-                env, answer, environ, self.top, check=check, fast=fast, coverage=coverage
+                env, answer, environ, self.top, check=check, fast=fast, coverage=coverage, early=self.early
             )
         return self.projects[key]
 

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from kbuildpy.coverage.place import instrumented_place
 from kbuildpy.kbuild.check_paths import check_directory_name, check_kbuild_file, check_output_name
+from kbuildpy.kbuild.early_compilers import early_compilers
 from kbuildpy.kbuild.finished_build import AskedAgain, find_finished
 from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.single_targets import target_below
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
+from kbuildpy.pin import take_pin
 from kbuildpy.say import complain, write
 from kbuildpy.scons.build_request import BuildRequest
 
@@ -71,9 +73,14 @@ def build_directory(
     key = request.key(os.environ) if may_be_finished else ""
     if key and _is_finished(request, key):
         return 0
-    from kbuildpy.scons.run_standalone import run_scons  # (slow: SCons)
+    take_pin()  # (neither compilers nor SCons need it)
+    processors = os.cpu_count() or 1
+    # (on one processor they would only be in the way)
+    most = min(jobs, processors) if processors > 1 and _asks_for_modules_alone(request) else 0
+    with early_compilers(physical, [place / tree.release for tree in trees], most=most) as early:
+        from kbuildpy.scons.run_standalone import run_scons  # (slow: SCons)
 
-    return run_scons(request, allow_empty=allow_empty, results=results, key=key, began_ns=began_ns)
+        return run_scons(request, allow_empty=allow_empty, results=results, key=key, began_ns=began_ns, early=early)
 
 
 def _asks_for_modules_alone(request: BuildRequest) -> bool:
