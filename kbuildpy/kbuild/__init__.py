@@ -25,5 +25,6 @@ an output directory.
 
 Is an object up to date? Its `.cmd` file (`cmd_file`) says what it was made from; `freshness` finds the objects that a
 changed kernel header or CONFIG_ symbol makes stale; for SCons, `scons.project` adds changed sources.
+`compiled_sources` notes what was compiled, so that `early_compilers` can compile what was edited before SCons asks.
 `included_headers` finds the module's own headers that a source includes.
 """
