@@ -72,6 +72,7 @@ def test_installs_again_what_changed_and_only_that(project: SConsProject, tmp_pa
     assert "INSTALL pair.ko" in steps(project.scons(*words(root, "INSTALL_MOD_STRIP=1")).did)
 
 
+@pytest.mark.sweep
 def test_cleaning_takes_the_modules_away_and_not_the_index(project: SConsProject, tmp_path: Path) -> None:
     root = tmp_path / "root"
     project.scons(*words(root))

@@ -113,6 +113,7 @@ def lay_out_linked(place: Path) -> None:
     os.mkfifo(place / "drv/pipe")
 
 
+@pytest.mark.sweep
 def test_links_and_special_files_beside_own_rules(tree: KernelTree, tmp_path: Path) -> None:
     place = tmp_path / "m"
     [(oracle, ours)] = build_both(tree, lay_out_linked, place, steps=[("drv", ())])

@@ -188,6 +188,7 @@ def test_files_about_coverage_say_the_same(covered: Covered) -> None:
     assert not re.search(r"(src|href)=\"(?!#)", page)
 
 
+@pytest.mark.sweep
 def test_a_panic_is_blamed_on_the_call_that_failed_in_its_boot(tmp_path: Path) -> None:
     place = write_panics(tmp_path / "panics")
     words = ["--fail-nth", "2", "--format", "json", "--test", "first.sh", "--test", "second.sh"]

@@ -36,6 +36,7 @@ def line_of(message: str) -> int:
 
 
 @pytest.mark.parametrize("line", one_of("6.1", "6.12"))
+@pytest.mark.sweep
 def test_the_messages_at_a_place_are_switched_on_and_no_others(line: str, tmp_path: Path) -> None:
     files = build(tree_called(line), tmp_path / "m", dict.fromkeys(NAMES, SOURCE))
     places = [

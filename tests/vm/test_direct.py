@@ -14,7 +14,7 @@ import pytest
 from kbuildpy.vm.direct import direct_kernel
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
-from tests.support.guest_kernels import image_of, one_of, tree_called
+from tests.support.guest_kernels import image_of, tree_called
 
 PANICS = ("rdinit=/no-such-init", "root=/dev/none")
 
@@ -97,7 +97,8 @@ def test_the_cache_keeps_those_that_were_booted_last(tmp_path: Path) -> None:
     os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
     reason="boots x86-64 kernels in QEMU",
 )
-@pytest.mark.parametrize("line", one_of("6.12", "6.1"))
+@pytest.mark.sweep
+@pytest.mark.parametrize("line", ["6.12", "6.1"])
 def test_it_is_the_same_kernel_that_starts(line: str) -> None:
     kernel = image_of(tree_called(line))
     assert direct_kernel(kernel) != kernel

@@ -60,7 +60,7 @@ class Boot(NamedTuple):
     shipped: list[Pair]
 
 
-@pytest.fixture(scope="module", params=["6.12", "6.12-arm64", *swept("6.1", NEWEST, "arm64")])
+@pytest.fixture(scope="module", params=["6.12-arm64", *swept("6.12", "6.1", NEWEST, "arm64")])
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boot:
     """One boot of a kernel with samples and, where it is this machine's, with shipped modules."""
     kernel = shipped_kernel(request.param)

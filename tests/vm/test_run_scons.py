@@ -60,6 +60,7 @@ def test_the_alias_runs_what_a_build_does_not_and_does_so_once(tmp_path: Path) -
     assert logs(project) == []
 
 
+@pytest.mark.sweep
 def test_a_module_that_goes_wrong_fails_the_build_every_time(tmp_path: Path) -> None:
     sconstruct = f"{HEAD}env.RunModule(env.KernelModule('no_device'))\n"
     project = new_project(tmp_path, sconstruct, "no_device")

@@ -101,6 +101,7 @@ def test_gdb_is_at_the_first_line_of_the_init_function_and_sees_data_that_is_fre
         assert "counter: counted 12" in "\n".join(map(str, found["log"])), found  # type: ignore[call-overload]
 
 
+@pytest.mark.sweep
 def test_a_module_without_an_init_function_stops_the_guest_after_loading(modules: dict[str, Path]) -> None:
     with stopped(modules["library"]) as (process, port, said):
         assert (
