@@ -11,7 +11,8 @@ Questions. The makefiles in `mk/` include those of the kernel tree, and print co
 - `single_targets`: names of single files that make can build (`x.o`, `x.ko`, `x.i`), and the goals for make.
 - `summary`: the modules of a directory, for people. `unread`: variables that no makefile reads.
 - For all of them: `make_environment`, `make_output`, `check_paths` (refuses names that Kbuild cannot work with),
-  `stamps` (states of files, digests) and `cached` (keeps an answer while the files it depends on keep their state).
+  `stamps` (states of files, digests), `cached` (keeps an answer while the files it depends on keep their state) and
+  `transient_environment` (the variables that are new in each job of a batch system).
 
 A Kbuild file's own rules. `evaluation` asks for the plan and lets make carry them out (`own_rules`): below an overlay
 (`overlay` resolves names in it, `namespace` mounts it through `libc`, `overlay_files` lists the files written in it),

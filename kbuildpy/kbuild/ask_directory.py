@@ -54,7 +54,7 @@ def ask_directory(
         check_kbuild_file(directory)
     question = DirectoryQuestion(answer, directory, environ, below, kbuild_file, tuple(coming_sources), tuple(goals))
     if cache is not None:
-        known = _recall_plan(cache, question.key, overlay)
+        known = _recall_plan(cache, question, overlay)
         if known is not None:
             return known
     from kbuildpy.kbuild.make_plan import make_plan  # gate: slow to import, not needed for a remembered plan
@@ -64,7 +64,7 @@ def ask_directory(
     if cache is not None and not plan.changeable:
         value = {"listing": _listing(plan, overlay), "plan": plan_to_json(plan)}
         seen = stamps(find_in(overlay, name) for name in plan.makefiles)
-        remember(cache, value, seen, began_ns=began_ns, key=question.key)
+        remember(cache, value, seen, began_ns=began_ns, key=question.key, variables=question.variables)
     return plan
 
 
@@ -72,11 +72,11 @@ def remembered_plan(
     answer: TreeAnswer, directory: Path, *, environ: Mapping[str, str], cache: Path, goals: Sequence[str] = ()
 ) -> Plan | None:
     """The plan for `directory` that `ask_directory` kept in `cache`; None if `ask_directory` would run make."""
-    return _recall_plan(cache, DirectoryQuestion(answer, directory, environ, goals=tuple(goals)).key, None)
+    return _recall_plan(cache, DirectoryQuestion(answer, directory, environ, goals=tuple(goals)), None)
 
 
-def _recall_plan(cache: Path, key: str, overlay: Overlay | None) -> Plan | None:
-    value: Any = recall(cache, key=key)
+def _recall_plan(cache: Path, question: DirectoryQuestion, overlay: Overlay | None) -> Plan | None:
+    value: Any = recall(cache, key=question.key, variables=question.variables)
     try:
         plan = plan_from_json(value["plan"])
         return plan if _listing(plan, overlay) == value["listing"] else None

@@ -52,7 +52,8 @@ def ask_install(tree: KernelTree, *, variables: Mapping[str, str], environ: Mapp
         rules, read = _ask(tree, given, asked_in)
         return asdict(rules), stamps(read)
 
-    return cached(cache_directory() / "install" / f"{key}.json", ask, read=_from_json)
+    path, all_variables = cache_directory() / "install" / f"{key}.json", {**asked_in, **dict(given)}
+    return cached(path, ask, read=_from_json, variables=all_variables)
 
 
 def _ask(

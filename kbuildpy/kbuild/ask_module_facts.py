@@ -61,7 +61,8 @@ def ask_module_facts(
         assembly, seen = probe_tree(tree, _PROBE, variables=variables or {}, environ=environ)
         return _parse(assembly, tree), seen
 
-    return cached(cache_directory() / "layouts" / f"{key}.json", ask, read=_from_json)
+    path, all_variables = cache_directory() / "layouts" / f"{key}.json", {**environ, **dict(given)}
+    return cached(path, ask, read=_from_json, variables=all_variables)
 
 
 def _parse(assembly: str, tree: KernelTree) -> ModuleFacts:

@@ -53,7 +53,8 @@ def ask_tree(
 
     if asks_anew(dict(given), environ):
         return answer_from_json(ask()[0], tree)
-    return cached(cache_directory() / "trees" / f"{key}.json", ask, read=lambda value: answer_from_json(value, tree))
+    path, all_variables = cache_directory() / "trees" / f"{key}.json", {**environ, **dict(given)}
+    return cached(path, ask, read=lambda value: answer_from_json(value, tree), variables=all_variables)
 
 
 def watched(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, Stamp]:

@@ -31,8 +31,13 @@ class DirectoryQuestion(NamedTuple):
     """Single targets (below the directory) that are asked about, in place of all modules."""
 
     @property
+    def variables(self) -> dict[str, str]:
+        """The variables that make has: those of the environment, and those of its command line."""
+        return {**self.environ, **dict(self.answer.variables)}
+
+    @property
     def key(self) -> str:
-        """A digest of everything except files that the plan depends on."""
+        """A digest of everything except files that the plan depends on, and transient variables (`cached`)."""
         answer, kbuild_file = self.answer, str(self.kbuild_file)
         environment = environment_key(self.environ)
         question = (

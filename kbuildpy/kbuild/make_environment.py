@@ -2,13 +2,16 @@
 """The environment in which GNU make runs, and the part of it that belongs into a cache's key.
 
 GNU make turns every environment variable into a makefile variable, so an answer depends on the whole environment. A
-cache's key leaves out only variables that no build reads.
+cache's key leaves out only variables that no build reads, and those that batch systems set, which are looked at one by
+one (`transient_environment`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+
+from kbuildpy.kbuild.transient_environment import is_transient
 
 # Variables about the terminal, the session or the shell do not change a build. PWD is among them because
 # `base_environment` sets it.
@@ -47,5 +50,8 @@ _ASKS = re.compile(r"\$[({]\s*(shell|wildcard|realpath|file)\b")
 
 
 def environment_key(environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The variables of `environ` that an answer may depend on, as sorted pairs of name and value."""
-    return sorted((name, value) for name, value in environ.items() if not _SESSION_VARIABLES.match(name))
+    """The variables of `environ` that an answer may depend on, as sorted pairs of name and value, without transient
+    ones."""
+    return sorted(
+        (name, value) for name, value in environ.items() if not (_SESSION_VARIABLES.match(name) or is_transient(name))
+    )

@@ -19,6 +19,7 @@ from kbuildpy.kbuild.finished_build import AskedAgain, FinishedBuild, note_finis
 from kbuildpy.kbuild.make_environment import asks_anew
 from kbuildpy.kbuild.sources import walk_sources
 from kbuildpy.kbuild.stamps import digest
+from kbuildpy.kbuild.transient_environment import mentions_transient
 from kbuildpy.kbuild.tree_programs import searched_for_programs
 from kbuildpy.scons.build_request import PROBES_FILE, BuildRequest
 from kbuildpy.scons.group import Group
@@ -94,6 +95,9 @@ def _finished(run: RunInProgress) -> FinishedBuild | None:
         project = group.project
         if group.overlays or dict(project.environ) != environ or asks_anew(dict(project.answer.variables), environ):
             return None
+    # (the note is found by a key without such variables)
+    if mentions_transient([path for plan in plans for path in plan.makefiles], {**environ, **request.variables}):
+        return None
     changeable = [(group, plan) for group in groups for plan, _, _ in group.plans if plan.changeable]
     if changeable and {*NOT_FOR_MAKE, "CHECK"} & (request.variables.keys() | environ.keys()):
         return None
