@@ -6,11 +6,12 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`,
-  `info`, `decode`, `debug`, `kernels`.
+  `matrix`, `info`, `decode`, `debug`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
 - `check_output`: what `check` prints, in each format; `check_script`: `check --script`.
+- `matrix_output`: what `matrix` prints and writes.
 - `info_reports`, `fields_output`: what `info` prints.
 - `explain_output`: what `explain` prints of flags; `explain_symbols`: `explain --symbol`.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
@@ -51,6 +52,7 @@ COMMANDS = {
     "verify": "check the signatures of modules, and whether kernels trust them",
     "install": "install modules that were built, as `make -C KDIR M=DIR modules_install` does",
     "run": "load modules in a real kernel, in QEMU, and report complaints of the kernel",
+    "matrix": "build, sign, check and run many modules for many kernels",
     "info": "show what a module file has: modinfo's fields, memory, imports, devices",
     "decode": "turn the addresses in a kernel's log into functions, files and lines",
     "debug": "print the commands that debug a module on this machine: gdb, drgn, dynamic debug, tracing",
