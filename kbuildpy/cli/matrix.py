@@ -13,11 +13,12 @@ from pathlib import Path
 from kbuildpy.cli.matrix_output import print_overview, print_record, write_page
 from kbuildpy.cli.progress import with_bar
 from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, job_count, named_path, split_words
-from kbuildpy.errors import UsageError
-from kbuildpy.fleet.executor import work_on
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.fleet.contents import is_source
+from kbuildpy.fleet.executor import Executor, work_on
 from kbuildpy.fleet.local import in_local_processes
 from kbuildpy.fleet.matrix import run_matrix
-from kbuildpy.fleet.plan import is_source, plan_cells, shard, steps_of
+from kbuildpy.fleet.plan import plan_cells, shard, steps_of
 from kbuildpy.fleet.record import Record
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
@@ -53,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "that are built)",
     )
     parser.add_argument("-o", "--output", metavar="OUT", type=named_path, help=f"where results go (default: {_OUT})")
+    parser.add_argument(
+        "--executor",
+        metavar="local | dask://HOST:PORT",
+        default="local",
+        help="what works on the cells: processes on this machine (default), or the workers of a Dask scheduler, which "
+        "see the same files at the same paths",
+    )
     parser.add_argument("--shard", metavar="I/N", help="do part I of N of the cells: for jobs of a CI system")
     parser.add_argument(
         "--merge",
@@ -101,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     )
     chosen = cells if args.shard is None else shard(cells, args.shard)
     out = (args.output or Path(_OUT)).absolute()
-    results = run_matrix(chosen, out, partial(in_local_processes, jobs=jobs), others=args.merge)
+    results = run_matrix(chosen, out, _executor(args.executor, jobs), others=args.merge)
     shown, say = with_bar(results, len(chosen), quiet=args.quiet, unit=" cells")
     records: list[Record] = []
     for result in shown:
@@ -115,6 +123,20 @@ def run(args: argparse.Namespace) -> int:
     if args.html is not None:
         write_page(args.html, records, releases)
     return 1 if any(record.status == "failed" for record in records) else 0
+
+
+def _executor(word: str, jobs: int) -> Executor:
+    """What `--executor` names. Raises `UsageError`, and `KbuildError` where its package is missing."""
+    if word == "local":
+        return partial(in_local_processes, jobs=jobs)
+    kind, found, address = word.partition("://")
+    if kind != "dask" or not found or not address:
+        raise UsageError(f"--executor {word}: unknown", hint="local, or dask://HOST:PORT")
+    try:
+        from kbuildpy.fleet.dask import on_dask  # (slow, and may be missing)
+    except ImportError as error:
+        raise KbuildError(f"--executor {word}: {error}", hint="pip install 'kbuildpy[dask]'") from error
+    return partial(on_dask, scheduler=f"tcp://{address}", jobs=jobs)
 
 
 def _usual_steps(builds: bool) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ class Cell(NamedTuple):
     """Variables for make."""
     options: Mapping[str, Sequence[str]] = {}
     """For each step, further words of its command."""
+    contents: str = ""
+    """A digest of the contents of the inputs."""
 
     def write(self, path: Path) -> None:
         """Write it into the file `path`."""

@@ -7,13 +7,17 @@ folder of its own, and reports how each ended.
 
 from __future__ import annotations
 
+import shutil
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.fleet.cell import Cell, read_cell
+from kbuildpy.fleet.contents import contents_of
 from kbuildpy.fleet.work import carry_out
 
 HOST = "host"
@@ -56,10 +60,32 @@ def work_words(attempt: Attempt, *, jobs: int) -> list[str]:
 def work_on(file: Path, place: Path, *, jobs: int) -> None:
     """Carry out the cell in `file`; its output is at `place` once all of it is there.
 
-    Raises `OSError`, `TypeError` and `ValueError` for a file without a cell.
+    Raises `KbuildError` where the modules are not those that the cell was planned for; `OSError`, `TypeError` and
+    `ValueError` for a file without a cell.
     """
     cell = read_cell(file)
+    if contents_of(cell.inputs) != cell.contents:
+        raise KbuildError(
+            f"{', '.join(cell.inputs)}: other contents on {socket.gethostname()} than where the matrix was called",
+            hint="if they were edited meanwhile, call the matrix again; workers need the same files at the same paths",
+        )
     beside = place.with_name(f"{place.name}.{socket.gethostname()}.{time.monotonic_ns()}")
     carry_out(cell, beside, jobs=jobs)
     (beside / HOST).write_text(socket.gethostname())
-    beside.rename(place)
+    try:
+        beside.rename(place)
+    except OSError:
+        # (the cell was given to another worker, when this one seemed to be lost)
+        shutil.rmtree(beside, ignore_errors=True)
+        if not place.is_dir():
+            raise
+
+
+def reason_of(status: int, said: bytes) -> str:
+    """What happened to a process that ended with `status` and said `said` on standard error; "" if it did its work."""
+    if status == 0:
+        return ""
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    lines = said.decode(errors="replace").strip().splitlines()
+    return f"ended with status {status}{f': {lines[-1]}' if lines else ''}"

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
 from kbuildpy.child import end_with
-from kbuildpy.fleet.executor import Attempt, EndedAttempt, work_words
+from kbuildpy.fleet.executor import Attempt, EndedAttempt, reason_of, work_words
 from kbuildpy.own_command import own_command
 from kbuildpy.parallel import in_threads
 
@@ -33,13 +32,4 @@ def _run(attempt: Attempt, *, jobs: int, parent: int) -> EndedAttempt:
         preexec_fn=partial(end_with, parent),
     )
     _, said = process.communicate()
-    return EndedAttempt(attempt, _reason(process.returncode, said), time.monotonic() - began)
-
-
-def _reason(status: int, said: bytes) -> str:
-    if status == 0:
-        return ""
-    if status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
-    lines = said.decode(errors="replace").strip().splitlines()
-    return f"ended with status {status}{f': {lines[-1]}' if lines else ''}"
+    return EndedAttempt(attempt, reason_of(process.returncode, said), time.monotonic() - began)

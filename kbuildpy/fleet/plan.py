@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kbuildpy import __version__
 from kbuildpy.errors import UsageError
 from kbuildpy.fleet.cell import STEPS, Cell
-from kbuildpy.kbuild.check_paths import has_kbuild_file
-from kbuildpy.kbuild.sources import walk_sources
+from kbuildpy.fleet.contents import contents_of, digest_of_files, is_source
 from kbuildpy.kernel.chosen import ChosenKernel
 from kbuildpy.kernel.module_files import find_modules
 
@@ -56,21 +55,26 @@ def plan_cells(
         raise UsageError(f"{sources[0]}: its modules must be built first", hint="--do build,check")
     if "build" in steps and not sources:
         raise UsageError("--do build: nothing to build", hint="name a directory with a Kbuild file, or leave build out")
-    contents = [*map(_contents, paths), *(_digest_of([file]) for file in files)]
+    contents = contents_of(list(map(str, paths)))
+    besides = digest_of_files(files)
     cells = []
     for kernel in kernels:
         word, release = _word(kernel), kernel.release or str(kernel.image)
-        said = repr(
-            (__version__, contents, list(map(str, paths)), _identity(kernel), release, list(steps), variables, options)
+        about = (__version__, contents, besides, list(map(str, paths)), _identity(kernel), release, list(steps))
+        said = repr((about, variables, options)).encode(errors="surrogateescape")
+        cells.append(
+            Cell(
+                key=hashlib.sha256(said).hexdigest()[:32],
+                kernel=word,
+                release=release,
+                inputs=list(map(str, paths)),
+                steps=list(steps),
+                variables=dict(variables),
+                options=dict(options),
+                contents=contents,
+            )
         )
-        key = hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()[:32]
-        cells.append(Cell(key, word, release, list(map(str, paths)), list(steps), dict(variables), dict(options)))
     return cells
-
-
-def is_source(path: Path) -> bool:
-    """Whether `path` is a module directory to build, and not a place of modules."""
-    return path.is_dir() and has_kbuild_file(path)
 
 
 def shard(cells: Sequence[Cell], word: str) -> list[Cell]:
@@ -90,32 +94,5 @@ def _word(kernel: ChosenKernel) -> str:
 
 def _identity(kernel: ChosenKernel) -> str:
     if kernel.tree is not None:
-        return _digest_of(kernel.tree.objects / name for name in _OF_TREE)
-    return _digest_of([kernel.the_image()])
-
-
-def _contents(path: Path) -> str:
-    if not path.is_dir():
-        return _digest_of([path])
-    if is_source(path):
-        return _digest_of(sorted(_source_files(path)), below=path)
-    return _digest_of(find_modules([path]), below=path)
-
-
-def _source_files(path: Path) -> Iterator[Path]:
-    for _, files in walk_sources(path):
-        yield from map(Path, files)
-
-
-def _digest_of(files: Iterable[Path], *, below: Path | None = None) -> str:
-    """A digest of the names and contents of `files`; one that cannot be read counts as empty."""
-    found = hashlib.sha256()
-    for file in files:
-        name = str(file.relative_to(below)) if below else file.name
-        try:
-            content = file.read_bytes() if file.is_file() else b""
-        except OSError:
-            content = b""
-        found.update(f"{name}\0{len(content)}\0".encode(errors="surrogateescape"))
-        found.update(content)
-    return found.hexdigest()
+        return digest_of_files(kernel.tree.objects / name for name in _OF_TREE)
+    return digest_of_files([kernel.the_image()])

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from kbuildpy.child import end_with
 from kbuildpy.fleet.cell import Cell
-from kbuildpy.fleet.plan import is_source
+from kbuildpy.fleet.contents import is_source
 from kbuildpy.fleet.record import FAILED, PASSED, Record
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.own_command import own_command

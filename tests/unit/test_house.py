@@ -49,6 +49,7 @@ GATES = (
         ),
     ),
     Gates("pkcs11", "keys in files (and it may not be installed)", ("kbuildpy.signing.pkcs11",)),
+    Gates("distributed", "a matrix on this machine (and it may not be installed)", ("kbuildpy.fleet.dask",)),
     Gates(
         "SCons",
         "--help, a finished build",
