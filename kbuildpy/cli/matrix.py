@@ -20,6 +20,8 @@ from kbuildpy.fleet.local import in_local_processes
 from kbuildpy.fleet.matrix import run_matrix
 from kbuildpy.fleet.plan import plan_cells, shard, steps_of
 from kbuildpy.fleet.record import Record
+from kbuildpy.fleet.slurm import TASKS, on_slurm
+from kbuildpy.fleet.slurm_task import work_on_share
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.printable import printable
@@ -56,10 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", type=named_path, help=f"where results go (default: {_OUT})")
     parser.add_argument(
         "--executor",
-        metavar="local | dask://HOST:PORT",
+        metavar="local | dask://HOST:PORT | slurm[://TASKS]",
         default="local",
-        help="what works on the cells: processes on this machine (default), or the workers of a Dask scheduler, which "
-        "see the same files at the same paths",
+        help="what works on the cells: processes on this machine (default), the workers of a Dask scheduler, or a job "
+        "array of Slurm; workers and nodes see the same files at the same paths",
     )
     parser.add_argument("--shard", metavar="I/N", help="do part I of N of the cells: for jobs of a CI system")
     parser.add_argument(
@@ -84,6 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser, "text (default): a table; or one JSON object for each result, as soon as it is known")
     parser.add_argument("--cell", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--cells", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--task", help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,6 +95,9 @@ def run(args: argparse.Namespace) -> int:
     jobs = job_count(args) or os.cpu_count() or 1
     if args.cell is not None:
         work_on(args.cell, args.place, jobs=jobs)
+        return 0
+    if args.cells is not None:
+        work_on_share(args.cells, args.task, jobs=jobs)
         return 0
     paths, variables = split_words(args.words)
     if not paths:
@@ -109,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     )
     chosen = cells if args.shard is None else shard(cells, args.shard)
     out = (args.output or Path(_OUT)).absolute()
-    results = run_matrix(chosen, out, _executor(args.executor, jobs), others=args.merge)
+    results = run_matrix(chosen, out, _executor(args.executor, job_count(args)), others=args.merge)
     shown, say = with_bar(results, len(chosen), quiet=args.quiet, unit=" cells")
     records: list[Record] = []
     for result in shown:
@@ -126,17 +133,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _executor(word: str, jobs: int) -> Executor:
-    """What `--executor` names. Raises `UsageError`, and `KbuildError` where its package is missing."""
+    """What `--executor` names, with `jobs` (0: not said). Raises `UsageError`, and `KbuildError` for a missing
+    package."""
     if word == "local":
-        return partial(in_local_processes, jobs=jobs)
+        return partial(in_local_processes, jobs=jobs or os.cpu_count() or 1)
     kind, found, address = word.partition("://")
+    if kind == "slurm" and (not found or (address.isdecimal() and int(address) > 0)):
+        # (a processor for each cell, unless -j says otherwise)
+        return partial(on_slurm, tasks=int(address or TASKS), jobs=jobs or 1)
     if kind != "dask" or not found or not address:
-        raise UsageError(f"--executor {word}: unknown", hint="local, or dask://HOST:PORT")
+        raise UsageError(f"--executor {word}: unknown", hint="local, dask://HOST:PORT, slurm, or slurm://TASKS")
     try:
         from kbuildpy.fleet.dask import on_dask  # (slow, and may be missing)
     except ImportError as error:
         raise KbuildError(f"--executor {word}: {error}", hint="pip install 'kbuildpy[dask]'") from error
-    return partial(on_dask, scheduler=f"tcp://{address}", jobs=jobs)
+    return partial(on_dask, scheduler=f"tcp://{address}", jobs=jobs or 1)
 
 
 def _usual_steps(builds: bool) -> tuple[str, ...]:

@@ -130,7 +130,7 @@ def test_a_scheduler_that_is_not_there_is_one_clear_error(place: Path) -> None:
     assert "Traceback" not in done.error_text
 
 
-@pytest.mark.parametrize("word", ["dask://", "slurm", "dask", "ssh://host", ""])
+@pytest.mark.parametrize("word", ["dask://", "slurm://", "slurm://0", "slurm://many", "dask", "ssh://host", ""])
 def test_a_word_that_is_no_executor_is_refused(word: str, place: Path) -> None:
     done = kbuildpy("matrix", "m", *KERNELS, "--executor", word, cwd=place)
     assert done.returncode == 2 and f"--executor {word}: unknown" in done.error_text

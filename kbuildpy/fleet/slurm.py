@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Executes cells in a job array of Slurm, many cells in each task: Slurm takes half a second to start one.
+
+The nodes need this kbuildpy and the same files at the same paths. sbatch reads its options (partition, account, time
+limit) from its own variables, SBATCH_*.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.fleet.executor import Attempt, EndedAttempt
+from kbuildpy.own_command import own_command
+from kbuildpy.run import run
+
+TASKS = 50
+"""How many tasks a job array has at most, unless the call says another number."""
+_OPTIONS = "sbatch takes partition, account and the like from SBATCH_PARTITION, SBATCH_ACCOUNT, ..."
+_LOOK = 1.0
+"""Seconds between looks at what is done."""
+_PATIENCE = 600.0
+"""Seconds for which Slurm's controller may be out of reach."""
+_UNREACHABLE = ("Unable to contact", "Socket timed out", "Connection refused")
+
+
+def on_slurm(attempts: Sequence[Attempt], *, tasks: int, jobs: int) -> Iterator[EndedAttempt]:
+    """Run `attempts` in up to `tasks` tasks of a job array, each of which has `jobs` processors.
+
+    The job is cancelled if this process is interrupted. Raises `KbuildError` if Slurm refuses the job, or cannot be
+    reached for long.
+    """
+    for program in ("sbatch", "squeue", "scancel"):
+        if shutil.which(program) is None:
+            raise KbuildError(f"--executor slurm: no program {program}", hint="Slurm's commands are in slurm-client")
+    folder = attempts[0].place.parent
+    count = min(tasks, len(attempts))
+    listing = folder / f"slurm-{os.getpid()}-{time.time_ns()}.json"
+    listing.write_text(json.dumps([[str(item.file), str(item.place)] for item in attempts]))
+    job = _submit(listing, count, jobs)
+    try:
+        yield from _watch(job, attempts)
+    except BaseException:
+        with suppress(KbuildError):
+            run(["scancel", job])
+        raise
+    finally:
+        for left in folder.glob(f"{listing.stem}*"):
+            left.unlink(missing_ok=True)
+
+
+def _submit(listing: Path, count: int, jobs: int) -> str:
+    """Submit the job array; its number."""
+    words = own_command("matrix", "--cells", str(listing), f"-j{jobs}")
+    script = listing.with_suffix(".sh")
+    # (SLURM_ARRAY_TASK_ID is the number of the task)
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} --task "$SLURM_ARRAY_TASK_ID/{count}"\n')
+    options = [f"--array=0-{count - 1}", f"--cpus-per-task={jobs}", f"--output={listing.with_suffix('')}.%a.log"]
+    done = run(["sbatch", "--parsable", "--requeue", "--job-name=kbuildpy", *options, script], check=False)
+    if done.returncode:
+        raise KbuildError(f"Slurm refuses the job: {done.error_text.strip()}", hint=_OPTIONS)
+    return done.text.strip().partition(";")[0]
+
+
+def _watch(job: str, attempts: Sequence[Attempt]) -> Iterator[EndedAttempt]:
+    waiting = list(attempts)
+    over = False
+    last_answer = time.monotonic()
+    while waiting:
+        ended = [(attempt, _ending(attempt)) for attempt in waiting]
+        for attempt, found in ended:
+            if found is not None:
+                ending_file(attempt.place).unlink(missing_ok=True)
+                yield EndedAttempt(attempt, *found)
+        waiting = [attempt for attempt, found in ended if found is None]
+        if over:
+            # (looked at once more after the last task ended)
+            for attempt in waiting:
+                yield EndedAttempt(attempt, f"was lost with its task of Slurm's job {job}", 0.0)
+            return
+        time.sleep(_LOOK if waiting else 0)
+        runs = _is_running(job)
+        if runs is not None:
+            last_answer, over = time.monotonic(), not runs
+        elif time.monotonic() - last_answer > _PATIENCE:
+            raise KbuildError(
+                f"Slurm's controller has not answered for {_PATIENCE / 60:.0f} minutes",
+                hint="call it again: cells that are done are kept",
+            )
+
+
+def _ending(attempt: Attempt) -> tuple[str, float] | None:
+    """How an attempt ended, as its task has written down; None if it has not ended."""
+    try:
+        reason, seconds = json.loads(ending_file(attempt.place).read_text())
+        return str(reason), float(seconds)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def ending_file(place: Path) -> Path:
+    """The file in which a task writes how the attempt with its output at `place` ended."""
+    return place.with_name(f"{place.name}.ended")
+
+
+def _is_running(job: str) -> bool | None:
+    """Whether tasks of `job` wait or run; None if Slurm does not answer."""
+    try:
+        done = run(["squeue", "--noheader", "--jobs", job, "--format", "%T"], check=False, timeout=60)
+    except CommandError:
+        return None
+    if done.returncode == 0:
+        return bool(done.text.strip())
+    # (a job that ended some minutes ago is unknown)
+    return None if any(word in done.error_text for word in _UNREACHABLE) else False

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A matrix in job arrays of a real Slurm: the results of processes on this machine, whatever is lost meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.run import run
+from tests.support.builds import kbuildpy
+from tests.support.kbuild_sources import module, write_sources
+from tests.support.kernel_trees import trees
+from tests.support.slurm import MISSING, Slurm
+
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.skipif(not trees(), reason="no kernel headers here"),
+    pytest.mark.skipif(bool(MISSING) or os.geteuid() != 0, reason="Slurm is not installed, or this is not root"),
+]
+
+KERNELS = [word for tree in trees() for word in ("-k", tree.release)]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    found = Slurm(tmp_path_factory.mktemp("slurm"))
+    try:
+        yield found
+    finally:
+        found.end()
+
+
+@pytest.fixture
+def own_slurm(tmp_path: Path) -> Iterator[Slurm]:
+    """A cluster for one test: its controller forgets, when it is killed, what it has not saved."""
+    (tmp_path / "slurm").mkdir()
+    found = Slurm(tmp_path / "slurm")
+    try:
+        yield found
+    finally:
+        found.end()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    found = tmp_path.resolve() / "p"
+    write_sources({"m/Kbuild": "obj-m := a.o b.o\n", "m/a.c": module(), "m/b.c": module("int x;")}, found)
+    return found
+
+
+def matrix(place: Path, out: str, *words: str, slurm: Slurm | None = None) -> tuple[int, list[str]]:
+    """The status and the results of a matrix of the modules for all kernels."""
+    environ = slurm.environ if slurm else None
+    done = kbuildpy("matrix", "m", *KERNELS, "-o", out, "--format", "json", *words, cwd=place, env=environ)
+    assert "Traceback" not in done.error_text, done.error_text
+    return done.returncode, sorted(done.text.splitlines())
+
+
+@pytest.mark.parametrize("word", ["slurm", "slurm://1"])
+def test_the_results_are_those_of_this_machine(word: str, place: Path, slurm: Slurm) -> None:
+    assert matrix(place, "slurm", "--executor", word, slurm=slurm) == matrix(place, "local")
+    # (nothing is left besides the cells)
+    assert not [path for path in (place / "slurm/cells").iterdir() if not path.is_dir()]
+
+
+def test_it_goes_on_when_the_controller_is_killed_and_started_again(place: Path, own_slurm: Slurm) -> None:
+    words = ["matrix", "m", *KERNELS, "-o", "slurm", "--executor", "slurm", "--format", "json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kbuildpy", *words], cwd=place, env=own_slurm.environ, stdout=subprocess.PIPE
+    )
+    _wait_for_a_cell(place / "slurm")
+    own_slurm.restart_controller()
+    said, _ = process.communicate(timeout=240)
+    assert (process.returncode, sorted(said.decode().splitlines())) == matrix(place, "local")
+
+
+def test_an_interrupt_cancels_the_job(place: Path, slurm: Slurm) -> None:
+    words = ["matrix", "m", *KERNELS, "-o", "slurm", "--executor", "slurm"]
+    process = subprocess.Popen([sys.executable, "-m", "kbuildpy", *words], cwd=place, env=slurm.environ)
+    _wait_for_a_cell(place / "slurm")
+    process.terminate()
+    assert process.wait(timeout=60) == 128 + 15
+    end = time.monotonic() + 60
+    while run(["squeue", "--noheader"], env=slurm.environ).text.strip() and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not run(["squeue", "--noheader"], env=slurm.environ).text.strip()
+
+
+def test_a_job_that_slurm_refuses_is_one_clear_error(place: Path, slurm: Slurm) -> None:
+    environ = {**slurm.environ, "SBATCH_PARTITION": "nowhere"}
+    done = kbuildpy("matrix", "m", *KERNELS, "--executor", "slurm", cwd=place, env=environ)
+    assert done.returncode == 1 and "Slurm refuses the job" in done.error_text and "nowhere" not in done.text
+    assert "Traceback" not in done.error_text
+
+
+def _wait_for_a_cell(out: Path) -> None:
+    """Wait until a cell is being worked on."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end and not any(out.glob("cells/*.*/log")):
+        time.sleep(0.02)
+    assert any(out.glob("cells/*.*/log"))
