@@ -310,7 +310,7 @@ def prepare(kind: Kind, place: Path, tool: Commands) -> None:
 FAULTS = {
     "1 / 0": "exit status 70",
     "time.sleep(60)": "it hangs",
-    "bytearray(b'x') * (300 << 20)": "300 MiB of memory",
+    "bytearray(b'x') * (300 << 20)": "MiB of memory",
     "print('a.ko: internal error (IndexError: ...)')": "it says",
     "None": "",
 }
