@@ -6,7 +6,7 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`,
-  `matrix`, `info`, `decode`, `debug`, `kernels`.
+  `matrix`, `info`, `decode`, `debug`, `abi`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
@@ -56,6 +56,7 @@ COMMANDS = {
     "info": "show what a module file has: modinfo's fields, memory, imports, devices",
     "decode": "turn the addresses in a kernel's log into functions, files and lines",
     "debug": "print the commands that debug a module on this machine: gdb, drgn, dynamic debug, tracing",
+    "abi": "say what changed between two kernels, why symbols have other CRCs, and whether that touches a module",
     "kernels": "list the kernel trees that modules can be built against",
 }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,6 +86,26 @@ class DebugInfo:
         compiler was told them."""
         with readable(self.image.filename):
             return tuple((unit.directory, unit.name) for unit in self._units.values())
+
+    def units(self) -> Iterator[EntryReader]:
+        """The reader of each unit. Damage that it finds is to be made an error by `readable`."""
+        for start in self._headers:
+            yield self._unit(start).reader
+
+    def unit_of(self, offset: int) -> EntryReader | None:
+        """The reader of the unit that has the entry at `offset`; None if there is none."""
+        return self._reader_at(offset)
+
+    def file(self, reader: EntryReader, number: int) -> str:
+        """The path of the source file that a unit has under `number`; "" if it is not told."""
+        unit = self._unit(reader.header.start)
+        lines = self._lines_of(unit)
+        return lines.path(number, unit.directory) if lines else ""
+
+    def source(self, reader: EntryReader) -> str:
+        """The path of the source file that a unit was compiled from."""
+        unit = self._unit(reader.header.start)
+        return posixpath.normpath(posixpath.join(unit.directory, unit.name))
 
     def _places(self, unit: _Unit, address: int) -> tuple[Place, ...]:
         lines = self._lines_of(unit)

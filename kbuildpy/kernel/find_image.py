@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.chosen import ChosenKernel
 from kbuildpy.kernel.tree import KernelTree
 
 INSTALLED_IMAGES = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz", "usr/lib/modules/{release}/vmlinuz")
@@ -47,3 +48,14 @@ def image_of_tree(tree: KernelTree, *, root: Path = Path("/")) -> Path:
 def fetched_image(release: str) -> Path:
     """Where an image is kept that was taken out of a package; it may not be there."""
     return cache_directory() / "images" / f"vmlinuz-{release}"
+
+
+def root_of_kernel(chosen: ChosenKernel) -> Path:
+    """The root directory of the system that a kernel is part of: of headers that are unpacked with their image and
+    modules, as in `ROOT/usr/src/linux-headers-RELEASE`, the one that they are unpacked in; else this machine's."""
+    objects = chosen.tree.objects if chosen.tree else None
+    if objects is not None and len(objects.parents) > 2:
+        root = objects.parents[2]
+        if any((root / place.format(release=chosen.release)).is_file() for place in INSTALLED_IMAGES):
+            return root
+    return Path("/")

@@ -13,6 +13,7 @@
 | a build by make and by kbuildpy; by SCons; an edit of a source | `builds`, `scons_project`, `edits` |
 | both modposts; both installers | `modposts`, `installs` |
 | ELF objects; what the loader knows of one; types (BTF) | `elf_objects`, `loader_info`, `btf_draft` |
+| types as a compiler describes them | `compiled_types` |
 | keys, certificates, sign-file; signed modules; manifests; a token | `keys`, `signatures`, `manifests`, `softhsm` |
 | a cluster of Slurm | `slurm` |
 | kernels to boot: of a line, built small, with our certificate | `guest_kernels`, `small_kernels`, `trusting_kernels` |

@@ -159,8 +159,9 @@ def words_of(types: memoryview) -> array[int]:
     return words
 
 
-def read_types(types: memoryview, strings: bytes, version: Version) -> BtfTypes:
-    """Return the types of a kernel, without checking them; a last type that is cut off is left out."""
+def read_types(types: memoryview, strings: bytes, version: Version, base: BtfTypes | None = None) -> BtfTypes:
+    """Return the types of a kernel, or of a module that continue its types `base`, without checking them; a last type
+    that is cut off is left out."""
     words = words_of(types)
     masks = kinds, counts = info_masks(version)
     starts = array("I")
@@ -176,4 +177,4 @@ def read_types(types: memoryview, strings: bytes, version: Version) -> BtfTypes:
             at += ONE[kind]
     if strings and strings[-1]:
         strings += b"\0"
-    return BtfTypes(words, starts, strings, masks)
+    return BtfTypes(words, starts, strings, masks, base)

@@ -88,11 +88,12 @@ def _disagreement(info: LoadInfo, symbol: str) -> Wrong:
 
 def _versions(info: LoadInfo) -> dict[str, int]:
     if info.versions is None:
-        info.versions = _decode(info.data_in_file(info.index.vers))
+        info.versions = decode_versions(info.data_in_file(info.index.vers))
     return info.versions
 
 
-def _decode(table: bytes) -> dict[str, int]:
+def decode_versions(table: bytes) -> dict[str, int]:
+    """Return the CRCs in the contents of section `__versions`, by symbol."""
     versions: dict[str, int] = {}
     for at in range(0, len(table) - _ENTRY + 1, _ENTRY):
         name = table[at + 8 : at + _ENTRY].partition(b"\0")[0].decode("utf-8", "surrogateescape")
