@@ -173,7 +173,9 @@ def _imports(
         crc = versions.get(symbol)
         problems = _problems(change, crc, is_gpl=is_gpl, namespaces=namespaces, is_weak=names.get(symbol, False))
         why = None
-        if "crc" in problems:
+        if "crc" in problems and change.old is not None and not change.crc:
+            why = Why(None, note="both kernels have the same CRC: the module was built for another kernel than these")
+        elif "crc" in problems:
             why, root = explain_crc(change, old, new, changed)
             if root is None and changed is not None and view is not None:
                 why, root = _by_declaration(symbol, view, old, new, changed, why)

@@ -6,7 +6,7 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`,
-  `matrix`, `info`, `decode`, `debug`, `abi`, `kernels`.
+  `matrix`, `info`, `decode`, `debug`, `abi`, `preflight`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
@@ -57,6 +57,7 @@ COMMANDS = {
     "decode": "turn the addresses in a kernel's log into functions, files and lines",
     "debug": "print the commands that debug a module on this machine: gdb, drgn, dynamic debug, tracing",
     "abi": "say what changed between two kernels, why symbols have other CRCs, and whether that touches a module",
+    "preflight": "say what this machine would lose with another kernel, before it is booted",
     "kernels": "list the kernel trees that modules can be built against",
 }
 
