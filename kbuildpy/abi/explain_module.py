@@ -170,6 +170,10 @@ def _imports(
     names = {symbol.name: symbol.bind == STB_WEAK for symbol in image.undefined if symbol.name}
     for symbol in sorted({*names, *({"module_layout"} & versions.keys())}):
         change = ExportChange(symbol, before.find(symbol), after.find(symbol))
+        # (the types that a module shares with another are in the other's type information)
+        for types, export in ((old.types, change.old), (new.types, change.new)):
+            if types is not None and export is not None:
+                types.add_module(export.owner)
         crc = versions.get(symbol)
         problems = _problems(change, crc, is_gpl=is_gpl, namespaces=namespaces, is_weak=names.get(symbol, False))
         why = None
@@ -279,7 +283,9 @@ def _own_view(
             tuple(differences),
             tuple(sorted(leading.get(" ".join(name), ()))),
             tuple(mentions.get(name, ())),
-            tuple(view.accesses({member for each in differences for member in each.members})),
+            tuple(
+                view.accesses(name, {member for each in differences for member in each.members}, mentions.get(name, ()))
+            ),
         )
         for name, differences in differing.items()
     ]

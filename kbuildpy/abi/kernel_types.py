@@ -58,6 +58,10 @@ class KernelTypes:
         """Keyword and name of all structs, unions and enums of the kernel itself."""
         return iter(self._graphs[0].names)
 
+    def add_module(self, owner: str) -> None:
+        """Take the types of a module, too, if it has some."""
+        self._graph(owner)
+
     def _graph(self, owner: str) -> BtfGraph | None:
         if owner not in self._of_module:
             types = self._types_of_module(owner)

@@ -58,6 +58,8 @@ class Access(NamedTuple):
     file: str
     line: int
     member: str
+    variable: str
+    """The variable of the type that stands before it; "" for another expression, whose type is not known."""
 
 
 class ModuleView:
@@ -150,19 +152,47 @@ class ModuleView:
                     self._in_function(reader, start, wanted, found)
         return {name: sorted(each, key=self._rank) for name, each in found.items()}
 
-    def accesses(self, members: Collection[str]) -> list[Access]:
+    def accesses(self, name: Name, members: Collection[str], mentions: Collection[TypeMention]) -> list[Access]:
         """The lines of the module's sources, where these are still there, that have one of `members` behind a dot or
-        an arrow. Nothing says of which struct it is a member."""
+        an arrow: of which struct is known only where one of `mentions` of type `name` stands before it."""
         names = {re.sub(r"\(.*", "", member).rpartition(".")[2] for member in members}
         names.discard("")
         if not names:
             return []
-        pattern = re.compile(rf"(?:->|\.)\s*({'|'.join(sorted(map(re.escape, names)))})\b")
+        pattern = re.compile(rf"(?:\b(\w+)\s*)?(?:->|\.)\s*({'|'.join(sorted(map(re.escape, names)))})\b")
         found = []
         for path, lines in self._texts.items():
+            spans = self._spans(path, mentions)
             for number, line in enumerate(lines, 1):
-                found += [Access(path, number, each[1]) for each in pattern.finditer(line)]
+                for each in pattern.finditer(line):
+                    variable = each[1] or ""
+                    known = any(variable == word and number in span for word, span in spans)
+                    known |= (variable, name) == ("current", ("struct", "task_struct"))
+                    found.append(Access(path, number, each[2], variable if known else ""))
+        return sorted(found, key=lambda each: (not each.variable, each.file, each.line))
+
+    def _spans(self, path: str, mentions: Collection[TypeMention]) -> list[tuple[str, range]]:
+        """The variables that `mentions` declare in a file, and the lines in which they can stand."""
+        found = []
+        starts = self._functions.get(path, [])
+        for each in mentions:
+            if each.file == path:
+                following = next((line for line in starts if line > each.line), 1 << 30) if each.function else 1 << 30
+                found.append((each.variable, range(each.line, following)))
         return found
+
+    @cached_property
+    def _functions(self) -> dict[str, list[int]]:
+        """The lines in which functions begin, by file."""
+        found: dict[str, set[int]] = {}
+        with readable(self._info.image.filename):
+            for reader, start, tag in self._entries:
+                entry, at = reader.abbreviation(start)
+                attributes = reader.attributes(entry, at)[0] if entry and tag == forms.TAG_SUBPROGRAM else {}
+                file, line = attributes.get(forms.AT_DECL_FILE), attributes.get(forms.AT_DECL_LINE)
+                if file and line and forms.AT_DECLARATION not in attributes:
+                    found.setdefault(self._info.file(reader, file.number), set()).add(line.number)
+        return {path: sorted(lines) for path, lines in found.items()}
 
     @cached_property
     def _texts(self) -> dict[str, list[str]]:

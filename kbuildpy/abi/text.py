@@ -188,11 +188,20 @@ def _type_lines(each: TypeReport, directory: str, *, verbose: bool) -> Iterator[
         shown = each.symbols if verbose else each.symbols[:_PLACES]
         more = f" and {len(each.symbols) - len(shown)} more" if len(shown) < len(each.symbols) else ""
         yield f"      imports that lead to it: {', '.join(shown)}{more}"
-    for words in _first(list(short_places(each.mentions, directory)), verbose, "declared at"):
-        yield words
-    accesses = [f"{short_path(item.file, directory)}:{item.line} has .{item.member}" for item in each.accesses]
-    for words in _first(accesses, verbose, "lines with one of these members"):
-        yield words
+    yield from _first(list(short_places(each.mentions, directory)), verbose, "declared at")
+    used = [
+        f"{short_path(item.file, directory)}:{item.line} {item.variable}: .{item.member}"
+        for item in each.accesses
+        if item.variable
+    ]
+    yield from _first(used, verbose, "uses")
+    others = [
+        f"{short_path(item.file, directory)}:{item.line} .{item.member}" for item in each.accesses if not item.variable
+    ]
+    if verbose:
+        yield from _first(others, verbose, "maybe, of an expression whose type is not known")
+    elif others:
+        yield f"      maybe used at {len(others)} more places, in expressions whose types are not known (-v lists them)"
 
 
 def _first(words: Sequence[str], verbose: bool, what: str) -> Iterator[str]:

@@ -38,4 +38,6 @@ def outcome_of(report: ModuleReport, verdict: Verdict | None) -> AbiOutcome:
         )
     if report.view.state == "unknown":
         return AbiOutcome("unknown", "the loader takes it; whether its types are this kernel's is not known")
+    if report.view.absent:
+        return AbiOutcome("loads", f"it loads as it is; {len(report.view.absent)} of its types could not be compared")
     return AbiOutcome("loads", "it loads as it is")

@@ -14,6 +14,7 @@ from kbuildpy.abi.changed_types import ChangedTypes
 from kbuildpy.abi.compare_types import Comparer, Weight
 from kbuildpy.abi.explain_module import ModuleReport, Side, explain_module
 from kbuildpy.abi.kernel_types import KernelTypes
+from kbuildpy.abi.module_view import ModuleView
 from kbuildpy.abi.type_graph import flat_members, size_of
 from kbuildpy.abi.verdict import outcome_of
 from kbuildpy.debug.subjects import read_subject
@@ -24,7 +25,9 @@ from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.own_types import types_of_image, types_of_vmlinux
 from kbuildpy.loader.kernels.vmlinux import vmlinux_exports
 from kbuildpy.run import run
+from tests.support.builds import make
 from tests.support.compiled_types import BTF_VERSION, btf_of_object, compiled, view_of
+from tests.support.kernel_trees import trees
 from tests.support.packages import unpacked, unpacked_kernel
 
 pytestmark = pytest.mark.parity
@@ -131,7 +134,13 @@ def test_places_and_lines_of_a_changed_type_are_told(tmp_path: Path) -> None:
     assert found.title == "struct s"
     assert found.symbols == ("declared",)
     assert [(each.function, each.variable, each.line) for each in found.mentions] == [("use", "s", line)]
-    assert [(each.line, each.member) for each in found.accesses] == [(line, "a")]
+    assert [(each.line, each.member, each.variable) for each in found.accesses] == [(line, "a", "s")]
+
+
+def test_a_member_of_an_expression_whose_type_is_not_known_is_told_apart(tmp_path: Path) -> None:
+    text = OLD.replace("int a; struct part part;", "struct part part; int a;")
+    [found] = report(text, tmp_path, read="s->next->a").view.types
+    assert [(each.member, each.variable) for each in found.accesses] == [("a", "")]
 
 
 def test_a_symbol_that_is_gone_and_one_that_another_module_has_are_told_apart(tmp_path: Path) -> None:
@@ -144,6 +153,56 @@ def test_a_symbol_that_is_gone_and_one_that_another_module_has_are_told_apart(tm
 
 # --- Two real kernels
 
+
+@pytest.mark.sweep
+def test_a_real_modules_view_differs_from_btf_as_from_the_module_of_the_other_kernel(tmp_path: Path) -> None:
+    """The same module built for two kernels: its types against the other's BTF, and against those of the other build."""
+    kernels = [tree for tree in trees() if tree.version[:2] in ((6, 1), (6, 12))]
+    if len(kernels) < 2:
+        pytest.skip("headers of one kernel line only")
+    views = []
+    for tree in kernels:
+        place = tmp_path / tree.release
+        place.mkdir()
+        (place / "Kbuild").write_text("obj-m := drv.o\n")
+        (place / "drv.c").write_text(REAL)
+        done = make(tree, place, ["CONFIG_DEBUG_INFO_BTF_MODULES="])
+        assert done.returncode == 0, done.error_text
+        subject = read_subject(place / "drv.ko")
+        assert subject.debug is not None
+        views.append(ModuleView(subject.debug))
+    image = unpacked_kernel(kernels[1].release) / f"boot/vmlinuz-{kernels[1].release}"
+    btf = graph_of(image, kernels[1].version)
+    by_btf, by_dwarf = set(), set()
+    for name in views[0].described.keys() & views[1].described.keys():
+        own, other = (view.described[name][0].offset for view in views)
+        numbers = btf.named(*name)
+        if not numbers:
+            continue
+        if views[0].differences(own, views[1].graph, other):
+            by_dwarf.add(name)
+        if all(views[0].differences(own, btf, number) for number in numbers):
+            by_btf.add(name)
+        # (and the module of that kernel has its types)
+        assert any(not views[1].differences(other, btf, number) for number in numbers), name
+    assert len(by_dwarf) > 100
+    assert by_btf == by_dwarf
+
+
+REAL = """
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <linux/pci.h>
+#include <linux/blkdev.h>
+static int use(struct net_device *dev, struct pci_dev *pci, struct gendisk *disk)
+{
+	return netif_running(dev) + pci->irq + disk->major + current->pid;
+}
+static int __init drv_init(void) { return use(NULL, NULL, NULL); }
+module_init(drv_init);
+MODULE_LICENSE("GPL");
+"""
+
 RELEASES = ("6.1.0-47-amd64", "6.1.0-56-amd64")
 
 
@@ -153,8 +212,8 @@ def images() -> list[Path]:
     return [package / f"boot/vmlinuz-{release}" for package, release in zip(packages, RELEASES, strict=True)]
 
 
-def graph_of(image: Path) -> BtfGraph:
-    types = types_of_image(image, BTF_VERSION)
+def graph_of(image: Path, version: tuple[int, ...] = BTF_VERSION) -> BtfGraph:
+    types = types_of_image(image, version)
     assert types is not None
     return BtfGraph(types)
 
