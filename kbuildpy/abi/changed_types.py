@@ -36,6 +36,8 @@ class Way(NamedTuple):
     differences: tuple[Difference, ...]
     within: tuple[str, ...] = ()
     """The types in it that changed, too: members behind one that grew move."""
+    start: str = ""
+    """The type of a variable, where the way starts; "" for a function."""
 
 
 class ChangedTypes:
@@ -86,7 +88,7 @@ class ChangedTypes:
             pair, label = following
             steps.append(Step(label, self._titles[pair]))
         differences = self._locals[pair].hard if hard else self._locals[pair].differences
-        return Way(tuple(steps), self._titles[pair], tuple(differences), self.within(pair))
+        return Way(tuple(steps), self._titles[pair], tuple(differences), self.within(pair), self._titles[root])
 
     def within(self, pair: Pair) -> tuple[str, ...]:
         """The titles of the types that are part of a pair and differ themselves."""

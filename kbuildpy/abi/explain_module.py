@@ -21,6 +21,7 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import STB_WEAK
 from kbuildpy.kernel.licenses import GPL_COMPATIBLE
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
+from kbuildpy.loader.stages.symbols import for_module
 from kbuildpy.loader.stages.versions import decode_versions
 
 
@@ -117,10 +118,9 @@ def explain_module(subject: Subject, old: Side, new: Side) -> ModuleReport:
 
     Raises `KbuildError` for a file that is no module, damaged debug information, and kernels whose exports are unknown.
     """
-    image = subject.image
     changed = ChangedTypes(old.types, new.types) if old.types and new.types else None
     view = ModuleView(subject.debug) if subject.debug else None
-    imports, roots = _imports(image, old, new, changed, view)
+    imports, roots = _imports(subject, old, new, changed, view)
     own = _own_view(view, old, new, changed, roots)
     return ModuleReport(str(subject.file), subject.release, tuple(imports), own, tuple(_notes(subject, old, imports)))
 
@@ -159,9 +159,10 @@ def _why(changed: ChangedTypes, root: Pair) -> Why:
 
 
 def _imports(
-    image: ModuleImage, old: Side, new: Side, changed: ChangedTypes | None, view: ModuleView | None
+    subject: Subject, old: Side, new: Side, changed: ChangedTypes | None, view: ModuleView | None
 ) -> tuple[list[ImportReport], dict[str, Pair]]:
     """A report of each import, and the types of those with another CRC."""
+    image = subject.image
     versions = module_crcs(image)
     before, after = exports_of(old.kernel), exports_of(new.kernel)
     is_gpl = {*image.modinfo_values("license")} <= GPL_COMPATIBLE
@@ -175,7 +176,9 @@ def _imports(
             if types is not None and export is not None:
                 types.add_module(export.owner)
         crc = versions.get(symbol)
-        problems = _problems(change, crc, is_gpl=is_gpl, namespaces=namespaces, is_weak=names.get(symbol, False))
+        problems = _problems(
+            change, crc, name=subject.module, is_gpl=is_gpl, namespaces=namespaces, is_weak=names.get(symbol, False)
+        )
         why = None
         if "crc" in problems and change.old is not None and not change.crc:
             why = Why(None, note="both kernels have the same CRC: the module was built for another kernel than these")
@@ -207,7 +210,7 @@ def _by_declaration(
 
 
 def _problems(
-    change: ExportChange, crc: int | None, *, is_gpl: bool, namespaces: Collection[str], is_weak: bool
+    change: ExportChange, crc: int | None, *, name: str, is_gpl: bool, namespaces: Collection[str], is_weak: bool
 ) -> tuple[str, ...]:
     export = change.new
     if export is None:
@@ -215,7 +218,7 @@ def _problems(
     found = []
     if export.gpl_only and not is_gpl:
         found.append("gpl-only")
-    if export.namespace and export.namespace not in namespaces:
+    if export.namespace and export.namespace not in namespaces and not for_module(export.namespace, name):
         found.append("namespace")
     if _other_crc(crc, export, change.old):
         found.append("crc")

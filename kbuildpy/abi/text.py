@@ -9,6 +9,7 @@ from kbuildpy.abi.changed_types import Way
 from kbuildpy.abi.compare_types import Difference
 from kbuildpy.abi.explain_kernels import KernelsReport, SymbolReport
 from kbuildpy.abi.explain_module import ImportReport, ModuleReport, OwnView, TypeReport, Why
+from kbuildpy.abi.exports import exports_of
 from kbuildpy.abi.module_view import short_path, short_places
 from kbuildpy.abi.verdict import outcome_of
 from kbuildpy.loader.verdict import Verdict
@@ -24,7 +25,7 @@ def way_words(way: Way) -> str:
     if not way.steps:
         return way.title or "its signature"
     first, *others = way.steps
-    words = [*([way.title] if not first.label else []), first.label, first.title]
+    words = [way.start, f".{first.label}" if way.start and first.label else first.label, first.title]
     words += [word for step in others for word in (f".{step.label}", step.title)]
     return " -> ".join(word for word in words if word)
 
@@ -56,21 +57,31 @@ def kernels_lines(report: KernelsReport, *, verbose: bool, asked: bool) -> Itera
     old, new = report.old.kernel.release, report.new.kernel.release
     same = report.counts[1] - len(report.having("came")) - len(report.having("crc"))
     if not asked:
+        crcs = f"{len(report.having('crc'))} have another CRC, {same} the same"
+        silent = [side.kernel.release for side in (report.old, report.new) if not exports_of(side.kernel).modversions]
+        if silent:
+            crcs = f"CRCs are not compared: {' and '.join(silent)} without modversions"
         yield (
             f"{old} exports {report.counts[0]} symbols, {new} {report.counts[1]}: {len(report.having('gone'))} are "
-            f"gone, {len(report.having('came'))} came, {len(report.having('crc'))} have another CRC, {same} the same"
+            f"gone, {len(report.having('came'))} came, {crcs}"
         )
         yield from _listed("gone", report.having("gone"), verbose)
         yield from _listed("came", report.having("came"), verbose)
         yield from _listed("for GPL-compatible modules only now", report.having("gpl-only"), verbose=True)
         yield from _listed("for every module now", report.having("free"), verbose=True)
-        for each in report.having("namespace"):
-            before, after = (export.namespace or "none" for export in (each.change.old, each.change.new) if export)
-            yield f"  {each.change.symbol}: namespace {before} -> {after}"
+        yield from _namespaces(report.having("namespace"), verbose=verbose)
         yield from _listed("exported by another module now", report.having("moved"), verbose)
         yield from _types_lines(report, verbose=verbose)
     for each in report.symbols if asked or verbose else ():
         yield from _symbol_lines(each, old, new, verbose=verbose)
+
+
+def _namespaces(symbols: Sequence[SymbolReport], *, verbose: bool) -> Iterator[str]:
+    for each in symbols if verbose else symbols[:_SYMBOLS]:
+        before, after = (export.namespace or "none" for export in (each.change.old, each.change.new) if export)
+        yield f"  {each.change.symbol}: namespace {before} -> {after}"
+    if not verbose and len(symbols) > _SYMBOLS:
+        yield f"  and {len(symbols) - _SYMBOLS} more symbols are in another namespace (-v lists them)"
 
 
 def _types_lines(report: KernelsReport, *, verbose: bool) -> Iterator[str]:
@@ -155,7 +166,10 @@ def _problem_words(each: ImportReport, new: str) -> str:
         words.append(f"{new} exports it for GPL-compatible modules only, and this one is not")
     if "namespace" in each.problems and each.change.new:
         name = each.change.new.namespace
-        words.append(f"{new} exports it in namespace {name}, which the module does not import: MODULE_IMPORT_NS")
+        if name.startswith("module:"):
+            words.append(f"{new} exports it for these modules only: {name.removeprefix('module:')}")
+        else:
+            words.append(f"{new} exports it in namespace {name}, which the module does not import: MODULE_IMPORT_NS")
     return "; ".join(words)
 
 

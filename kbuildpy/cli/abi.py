@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from kbuildpy.abi.text import kernels_lines, module_lines
 from kbuildpy.abi.verdict import outcome_of
 from kbuildpy.cli.shared_options import add_format, add_verbose, named_path
 from kbuildpy.debug.subjects import read_subject
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.find_image import root_of_kernel
@@ -27,7 +28,7 @@ from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.loader.check import Check, check_files
 from kbuildpy.loader.kernels.from_chosen import loader_kernel
 from kbuildpy.loader.verdict import Verdict
-from kbuildpy.printable import printable
+from kbuildpy.printable import printable, printable_error
 
 EXAMPLES = (
     "kbuildpy abi 6.1.0-47-amd64 6.1.0-56-amd64",
@@ -83,7 +84,17 @@ def run(args: argparse.Namespace) -> int:
         verdicts[file] = row[0]
     states = set()
     for file in files:
-        report = explain_module(read_subject(file), old, new)
+        try:
+            report = explain_module(read_subject(file), old, new)
+        except KbuildError as error:
+            # (one damaged file must not end the report of the others)
+            if len(files) == 1:
+                raise
+            states.add("change")
+            print(f"kbuildpy: {printable_error(error.message, error.hint)}", file=sys.stderr)
+            if args.format == "json":
+                print(json.dumps({"file": str(file), "error": error.message, "hint": error.hint or None}))
+            continue
         states.add(outcome_of(report, verdicts[file]).state)
         if args.format == "json":
             print(json.dumps(module_json(report, verdicts[file], old.kernel.release, new.kernel.release)))

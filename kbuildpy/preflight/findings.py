@@ -21,7 +21,7 @@ STATES = {
     "rebuild": "it has to be built for the other kernel",
     "signature": "the other kernel does not accept its signature",
     "refused": "the file that is installed for the other kernel is refused",
-    "impossible": "it cannot be built from the same sources: a symbol is gone, or not for its licence",
+    "impossible": "it cannot be built from the same sources: a symbol is gone, or closed to it",
     "needs": "it needs a module that the other kernel does not have",
     "missing": "the other kernel does not have it, and nothing here can be built for it",
     "unreadable": "its file cannot be read",
@@ -53,7 +53,7 @@ class ModuleFinding:
     shadowed: tuple[str, ...] = ()
     """Several files of this name are installed for the other kernel: their paths, the one that modprobe takes first."""
     symbols: tuple[str, ...] = ()
-    """The symbols that are gone, or not for its licence."""
+    """The symbols that are gone, or closed to it by licence or namespace."""
     verdict: Verdict | None = None
 
     @property

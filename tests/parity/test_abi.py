@@ -151,12 +151,35 @@ def test_a_symbol_that_is_gone_and_one_that_another_module_has_are_told_apart(tm
         assert found.problems == (problem,)
 
 
+@pytest.mark.parametrize(
+    ("license", "namespace", "module_namespaces", "problems"),
+    [
+        ("EXPORT_SYMBOL_GPL", "", "", ()),
+        ("EXPORT_SYMBOL", "SPACE", "", ("namespace",)),
+        ("EXPORT_SYMBOL", "SPACE", "import_ns=SPACE\\0", ()),
+        ("EXPORT_SYMBOL", "module:drv", "", ()),
+        ("EXPORT_SYMBOL", "module:other", "", ("namespace",)),
+    ],
+)
+def test_a_closed_symbol_is_a_reason_to_change_the_sources(
+    license: str, namespace: str, module_namespaces: str, problems: tuple[str, ...], tmp_path: Path
+) -> None:
+    text = MODULE.replace("READ", "s->a").replace("license=GPL\\0", f"license=GPL\\0{module_namespaces}")
+    made = compiled(OLD + text, tmp_path, "drv")
+    rows = format_symvers([(1, "declared", "vmlinux", license, namespace)])
+    exports = SymversExports(parse_symvers("".join(rows).encode(), tmp_path), modversions=True)
+    new = Side(LoaderKernel("6.1.0-2", (6, 1), "x86_64", exports=exports), None, "")
+    found = explain_module(read_subject(made), side(OLD, tmp_path / "old", 1, types=False), new)
+    assert found.imports[0].problems == problems
+    assert (outcome_of(found, None).state == "change") == bool(problems)
+
+
 # --- Two real kernels
 
 
 @pytest.mark.sweep
 def test_a_real_modules_view_differs_from_btf_as_from_the_module_of_the_other_kernel(tmp_path: Path) -> None:
-    """The same module built for two kernels: its types against the other's BTF, and against those of the other build."""
+    """The same module built for two kernels: its types against the other's BTF, and against the other build's."""
     kernels = [tree for tree in trees() if tree.version[:2] in ((6, 1), (6, 12))]
     if len(kernels) < 2:
         pytest.skip("headers of one kernel line only")
