@@ -6,6 +6,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from kbuildpy.abi.type_graph import VOID, Form, Type, TypePart, follow
+from kbuildpy.errors import KbuildError
 from kbuildpy.loader.btf.types import EACH, WORDS, BtfTypes, Kind
 
 _POINTER = 8
@@ -29,7 +30,10 @@ class BtfGraph:
         """Type `number`."""
         found = self._types.get(number)
         if found is None:
-            found = self._types[number] = self._read(number)
+            try:
+                found = self._types[number] = self._read(number)
+            except (IndexError, ValueError) as error:
+                raise KbuildError(f"type information (BTF) is damaged: type {number} is cut off") from error
         return found
 
     def real(self, number: int) -> tuple[int, tuple[str, ...]]:

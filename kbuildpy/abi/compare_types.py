@@ -13,6 +13,7 @@ from enum import IntEnum
 
 from kbuildpy.abi.type_graph import (
     COMPOSITE,
+    ENDLESS,
     NAMED,
     QUALIFIERS,
     Form,
@@ -26,6 +27,9 @@ from kbuildpy.abi.type_graph import (
 )
 
 _SHOWN_TYPE = 60
+_MOST_STEPS = 1 << 17
+_MOST_CALLBACKS = 8
+"""Callbacks that take callbacks, and so on."""
 
 
 class Weight(IntEnum):
@@ -82,6 +86,8 @@ class Local:
 
     differences: list[Difference] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
+    steps: int = 0
+    """Types that were looked at."""
 
     def add(self, weight: Weight, words: str, *members: str) -> None:
         """Add a difference."""
@@ -122,6 +128,8 @@ class Comparer:
             found.add(Weight.LAYOUT, f"size {a.size} -> {b.size}")
         before = _by_name(flat_members(self.old, old))
         after = _by_name(flat_members(self.new, new))
+        if ENDLESS in before or ENDLESS in after:
+            found.add(Weight.TYPE, "too many members to compare")
         lost = {name: part for name, part in before.items() if name not in after}
         gained = {name: part for name, part in after.items() if name not in before}
         for name, other in self._renamed(lost, gained):
@@ -148,15 +156,15 @@ class Comparer:
     def _renamed(self, lost: dict[str, TypePart], gained: dict[str, TypePart]) -> list[tuple[str, str]]:
         """Members that are at the same place with the same type under another name."""
         pairs = []
+        places = {(part.offset, part.width): name for name, part in gained.items()}
         for name, part in lost.items():
-            for other, candidate in gained.items():
-                if (part.offset, part.width) == (candidate.offset, candidate.width):
-                    probe = Local()
-                    self._match(probe, "", part.type, candidate.type)
-                    if not probe.hard:
-                        pairs.append((name, other))
-                        break
-        return pairs if len({other for _, other in pairs}) == len(pairs) else []
+            other = places.pop((part.offset, part.width), None)
+            if other is not None:
+                probe = Local()
+                self._match(probe, "", part.type, gained[other].type)
+                if not probe.hard:
+                    pairs.append((name, other))
+        return pairs
 
     def _values(self, found: Local, a: Type, b: Type) -> None:
         if a.size != b.size:
@@ -186,6 +194,11 @@ class Comparer:
     def _match(self, found: Local, label: str, old: int, new: int) -> None:
         """Compare the types of a member or parameter called `label`, through pointers and arrays."""
         outer_old, outer_new, embedded = old, new, bool(label)
+        found.steps += 1
+        # (types of functions that lead to themselves, which C cannot declare, and debug information can)
+        if found.steps > _MOST_STEPS or label.count("(") > _MOST_CALLBACKS:
+            found.add(Weight.TYPE, f"`{label[:_SHOWN_TYPE]}`: nested too deeply to compare", label)
+            return
         for _ in range(64):
             old, old_names = self.old.real(old)
             new, new_names = self.new.real(new)
@@ -194,6 +207,9 @@ class Comparer:
                 words = self._was_is(label, outer_old, outer_new)
                 if words:
                     found.add(Weight.SPELLING, words, label)
+            if Form.ALIAS in (a.form, b.form):
+                found.add(Weight.TYPE, f"`{label}`: its typedefs lead nowhere", label)
+                return
             if a.form is not b.form:
                 self._other_form(found, label, a, b, outer_old, outer_new)
                 return

@@ -33,6 +33,12 @@ class Form(IntEnum):
 COMPOSITE = (Form.STRUCT, Form.UNION)
 NAMED = (Form.STRUCT, Form.UNION, Form.ENUM, Form.FORWARD)
 
+_MOST = 1 << 16
+"""Members of one struct, with those in it: ten times what the largest one has."""
+ENDLESS = "..."
+"""Stands for more members than are looked at."""
+_SPELLED = 16
+"""Parameters of a function that are spelled."""
 _DEPTH = 12
 """How deep nested structs without names, and declarations, are followed."""
 
@@ -91,32 +97,53 @@ def follow(graph: TypeGraph, number: int) -> tuple[int, tuple[str, ...]]:
     return number, tuple(names)
 
 
-def flat_members(
-    graph: TypeGraph, number: int, prefix: str = "", base: int = 0, depth: int = _DEPTH
-) -> Iterator[TypePart]:
-    """The members of a struct or union, with those of structs and unions in it that have no name of their own."""
-    for part in graph.at(number).parts:
-        real, aliases = graph.real(part.type)
-        inner = graph.at(real)
-        if inner.form in COMPOSITE and not inner.name and depth and not _typedef(aliases):
+def flat_members(graph: TypeGraph, number: int) -> Iterator[TypePart]:
+    """The members of a struct or union, with those of structs and unions in it that have no name of their own.
+
+    Of debug information that is made to be endless the first members only, and then one called `ENDLESS`.
+    """
+    pending = [("", 0, _DEPTH, iter(graph.at(number).parts))]
+    for _ in range(_MOST):
+        if not pending:
+            return
+        prefix, base, depth, parts = pending[-1]
+        part = next(parts, None)
+        if part is None:
+            pending.pop()
+            continue
+        inner = _nameless(graph, part)
+        if inner is not None and depth:
             below = f"{prefix}{part.name}." if part.name else prefix
-            yield from flat_members(graph, real, below, base + part.offset, depth - 1)
+            pending.append((below, base + part.offset, depth - 1, iter(inner.parts)))
         else:
             yield part._replace(name=prefix + part.name, offset=base + part.offset)
+    yield TypePart(ENDLESS, 0)
 
 
-Grouping = tuple[tuple[str, str, "Grouping"], ...]
+def _nameless(graph: TypeGraph, part: TypePart) -> Type | None:
+    """The struct or union without a name of its own that a member is; None for any other member."""
+    real, aliases = graph.real(part.type)
+    inner = graph.at(real)
+    return inner if inner.form in COMPOSITE and not inner.name and not _typedef(aliases) else None
 
 
-def grouping(graph: TypeGraph, number: int, depth: int = _DEPTH) -> Grouping:
-    """How the members of a struct or union stand in structs and unions without a name of their own."""
-    found: list[tuple[str, str, Grouping]] = []
-    for part in graph.at(number).parts:
-        real, aliases = graph.real(part.type)
-        inner = graph.at(real)
-        nested = inner.form in COMPOSITE and not inner.name and depth and not _typedef(aliases)
-        found.append((part.name, inner.keyword if nested else "", grouping(graph, real, depth - 1) if nested else ()))
-    return tuple(found)
+def grouping(graph: TypeGraph, number: int) -> list[tuple[int, str, str]]:
+    """How the members of a struct or union stand in structs and unions without a name of their own: of each its depth,
+    name, and keyword if it is one of those."""
+    found: list[tuple[int, str, str]] = []
+    pending = [iter(graph.at(number).parts)]
+    for _ in range(_MOST):
+        if not pending:
+            break
+        part = next(pending[-1], None)
+        if part is None:
+            pending.pop()
+            continue
+        inner = _nameless(graph, part)
+        found.append((len(pending), part.name, inner.keyword if inner else ""))
+        if inner is not None and len(pending) <= _DEPTH:
+            pending.append(iter(inner.parts))
+    return found
 
 
 def flattened(graph: TypeGraph, array: Type) -> Type:
@@ -149,7 +176,9 @@ def spelled(graph: TypeGraph, number: int, inner: str = "", depth: int = _DEPTH)
     if found.form is Form.ARRAY:
         return spelled(graph, found.target, f"{inner}[{found.length or ''}]", depth - 1)
     if found.form is Form.FUNCTION:
-        parameters = [spelled(graph, part.type, "", depth - 1) for part in found.parts] + ["..."] * found.length
+        shown = found.parts[:_SPELLED]
+        parameters = [spelled(graph, part.type, "", max(depth - 4, 0)) for part in shown]
+        parameters += ["..."] if found.length or len(shown) < len(found.parts) else []
         return spelled(graph, found.target, f"{inner}({', '.join(parameters) or 'void'})", depth - 1)
     if found.form is Form.ALIAS and found.keyword != "typedef":
         pointer = graph.at(found.target).form is Form.POINTER

@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from kbuildpy.abi.btf_graph import BtfGraph
 from kbuildpy.abi.changed_types import ChangedTypes, Way
 from kbuildpy.abi.compare_types import Comparer, Weight
 from kbuildpy.abi.text import way_words
-from kbuildpy.abi.type_graph import spelled
+from kbuildpy.abi.type_graph import VOID, Form, Type, TypePart, follow, spelled
+from kbuildpy.errors import KbuildError
+from kbuildpy.loader.btf.types import Kind, read_types
+from tests.support.btf_draft import drafted, info
 from tests.support.compiled_types import compiled, view_of
 
 # Members of struct s before and after, and what is said of it.
@@ -178,3 +184,44 @@ def test_a_type_is_spelled_as_c_declares_it(declaration: str, tmp_path: Path) ->
     other = again.graph.at(again.graph.at(again.described["struct", "s"][0].offset).parts[0].type).target
     assert text == spelled(again.graph, other)
     assert not Comparer(view.graph, again.graph).compare(member.type, other).hard
+
+
+class EndlessTypes:
+    """Types that no compiler makes: a struct in itself, a typedef of itself, functions that take themselves."""
+
+    TYPES: ClassVar = {
+        0: VOID,
+        1: Type(Form.STRUCT, "s", 8, parts=tuple(TypePart("", 2) for _ in range(50))),
+        2: Type(Form.STRUCT, "", 8, parts=tuple(TypePart("", 2) for _ in range(50)), keyword="struct"),
+        3: Type(Form.ALIAS, "t", target=3, keyword="typedef"),
+        4: Type(Form.STRUCT, "u", 8, parts=(TypePart("m", 3),)),
+        5: Type(Form.FUNCTION, parts=tuple(TypePart("", 6) for _ in range(50))),
+        6: Type(Form.POINTER, target=5),
+        7: Type(Form.POINTER, target=7),
+    }
+
+    def at(self, number: int) -> Type:
+        return self.TYPES[number]
+
+    def real(self, number: int) -> tuple[int, tuple[str, ...]]:
+        return follow(self, number)
+
+
+@pytest.mark.parametrize("number", [1, 4, 5, 7])
+def test_types_without_an_end_are_compared_in_an_instant_and_never_called_the_same(number: int) -> None:
+    types = EndlessTypes()
+    began = time.monotonic()
+    found = Comparer(types, types).compare(number, number)
+    # (of the struct in itself nothing is left out: what lies deeper is a pair of its own)
+    assert found.hard or found.edges
+    assert spelled(types, number)
+    assert time.monotonic() - began < 5
+
+
+def test_damaged_btf_is_an_error() -> None:
+    sound = drafted([["", info(Kind.INT), 4, 32], ["s", info(Kind.STRUCT, 2), 8, "a", 1, 0, "b", 1, 32]])
+    types = read_types(memoryview(sound.types[:-4]), sound.strings, (6, 1))
+    graph = BtfGraph(types)
+    [number] = graph.named("struct", "s")
+    with pytest.raises(KbuildError, match="is damaged: type 2 is cut off"):
+        graph.at(number)
