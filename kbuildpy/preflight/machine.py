@@ -66,8 +66,8 @@ def dkms_sources(root: Path) -> dict[str, Source]:
         package, version = values.get("PACKAGE_NAME", ""), values.get("PACKAGE_VERSION", "")
         folder_name, _, folder_version = file.parent.name.rpartition("-")
         # (what is computed cannot be known without bash: the directory is called by it)
-        package = folder_name if not package or "$" in package else package
-        version = folder_version if not version or "$" in version or "#" in version else version
+        package = folder_name if not package or set("$#`") & set(package) else package
+        version = folder_version if not version or set("$#`") & set(version) else version
         source = Source(file.parent, f"{package}/{version}")
         names = [value for name, value in values.items() if name.startswith("BUILT")] or [package]
         for name in names:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.symvers import parse_symvers
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
+from tests.support.command_line import call
+from tests.support.fake_trees import fake_tree
 
 OLD = """0x00000001\tsame\tvmlinux\tEXPORT_SYMBOL\t
 0x00000002\tother_crc\tvmlinux\tEXPORT_SYMBOL\t
@@ -93,6 +96,45 @@ def test_a_kernel_whose_exports_are_not_known_is_an_error_with_a_hint() -> None:
     with pytest.raises(KbuildError, match=r"the exported symbols of 6\.1\.0-2 are not known") as caught:
         list(compare_exports(side(OLD).kernel, unknown))
     assert "Module.symvers" in caught.value.hint
+
+
+CHANGED = ["came", "gone", "moved", "now_free", "now_gpl", "other_crc", "space"]
+
+
+def fake_kernels(tmp_path: Path) -> list[Path]:
+    """Two kernel trees with these exports."""
+    trees = [fake_tree(tmp_path / name, f"6.1.0-{name}") for name in ("old", "new")]
+    for tree, text in zip(trees, (OLD, NEW), strict=True):
+        (tree / "Module.symvers").write_text(text)
+        (tree / "include/config/auto.conf").write_text("CONFIG_X86=y\nCONFIG_64BIT=y\nCONFIG_MODVERSIONS=y\n")
+    return trees
+
+
+def test_the_command_prints_text_and_json_of_two_trees(tmp_path: Path) -> None:
+    old, new = fake_kernels(tmp_path)
+    called = call("abi", old, new, cwd=tmp_path)
+    assert called.returncode == 0, called.error_text
+    assert called.text.startswith(
+        "6.1.0-old exports 7 symbols, 6.1.0-new 7: 1 are gone, 1 came, 1 have another CRC, 5 the"
+    )
+    assert "why CRCs changed is not known: no type information (BTF) of 6.1.0-old was found" in called.text
+    objects = [json.loads(line) for line in call("abi", old, new, "--format", "json", cwd=tmp_path).text.splitlines()]
+    assert [each["symbol"] for each in objects] == CHANGED
+    assert call("abi", old, new, "--symbol", "same", cwd=tmp_path).text == "same: the same\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--symbol", "nosuch"], "--symbol nosuch: neither kernel exports it"),
+        (["nosuch.ko"], "nosuch.ko: no such file or directory"),
+        (["."], "no modules below ."),
+    ],
+)
+def test_wrong_words_end_with_status_2(words: list[str], message: str, tmp_path: Path) -> None:
+    trees = fake_kernels(tmp_path)
+    called = call("abi", *trees, *words, cwd=tmp_path)
+    assert (called.returncode, called.error_text.splitlines()[0]) == (2, f"kbuildpy: error: {message}")
 
 
 def test_options_that_exclude_modules_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
