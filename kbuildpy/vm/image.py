@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.debian import extract
 from kbuildpy.kernel.find_image import INSTALLED_IMAGES, fetched_image, find_kernel_image
-from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
 
 

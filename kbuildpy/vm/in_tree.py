@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.debian import extract
 from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.run import run, with_sbin
-from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
 
 

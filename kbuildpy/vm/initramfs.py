@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from kbuildpy.elf import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.debian import extract
 from kbuildpy.program_packages import install_hint
 from kbuildpy.vm import cpio
-from kbuildpy.vm.debian import extract
 from kbuildpy.vm.machine import Machine
 from kbuildpy.vm.programs import GuestFile
 

@@ -19,10 +19,10 @@ import pytest
 
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import compiler_of
+from kbuildpy.kernel.debian import apt_options, extract
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from kbuildpy.vm.debian import apt_options, extract
 from tests.support.packages import one_at_a_time
 
 CROSS_COMPILE = "aarch64-linux-gnu-"

@@ -19,11 +19,11 @@ from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import compiler_of
+from kbuildpy.kernel.debian import extract
 from kbuildpy.kernel.module_facts import ModuleFacts
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
-from kbuildpy.vm.debian import extract
 
 # The archive that has a kernel line which the machine's own release has no more, or not yet.
 NEWEST = "7.3"
