@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`kbuildpy kernels`: the kernel trees that modules can be built against."""
+"""`kbuildpy kernels`: the kernel trees that modules can be built against, and those that apt offers."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
+from kbuildpy.cli.kernels_table import print_table
+from kbuildpy.cli.offered_kernels import fetch, list_available, remove
 from kbuildpy.cli.shared_options import add_format, add_quiet
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.btf import btf_of
 from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.completeness import missing_parts
+from kbuildpy.kernel.fetched import fetched_root, fetched_trees, is_fetched
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.modversions import modversions_of
 from kbuildpy.kernel.resolve import resolve_one
@@ -25,37 +26,75 @@ from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable, printable_error
 
-EXAMPLES = ("kbuildpy kernels", "kbuildpy kernels --format json")
+EXAMPLES = (
+    "kbuildpy kernels",
+    "kbuildpy kernels --available '6.1.0-*'",
+    "kbuildpy kernels --fetch '6.1.0-5?-amd64' --fetch '6.12.*-amd64'",
+    "kbuildpy kernels --remove '6.1.0-*'",
+)
 
 _HEADINGS = ("", "RELEASE", "ARCH", "COMPILER", "MODVERSIONS", "SIGNATURES", "BTF", "COMPLETE", "PATH")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `kbuildpy kernels`."""
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--available",
+        nargs="?",
+        const="*",
+        metavar="PATTERN",
+        help="list the kernels that apt offers; PATTERN is one of releases, such as '6.1.0-*'",
+    )
+    chosen.add_argument(
+        "--fetch",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="download and unpack the headers of these kernels, for -k of every command; nothing is installed",
+    )
+    chosen.add_argument(
+        "--remove", action="append", default=[], metavar="PATTERN", help="remove kernels that were fetched"
+    )
+    parser.add_argument("--images", action="store_true", help="with --fetch: their images and modules, too")
     add_format(parser, "a table (default), or one JSON object per line")
     add_quiet(parser, "print the releases only, one a line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line for each tree on standard output, and the default tree with the reason on standard error."""
-    installed = installed_trees()
+    """Print one line for each kernel on standard output, and the default tree with the reason on standard error."""
+    if args.images and not args.fetch:
+        raise UsageError("--images belongs to --fetch", hint="kbuildpy kernels --fetch PATTERN --images")
+    if args.available is not None:
+        return list_available(args)
+    if args.fetch:
+        return fetch(args)
+    if args.remove:
+        return remove(args)
+    return _list_trees(args)
+
+
+def _list_trees(args: argparse.Namespace) -> int:
+    installed, fetched = installed_trees(), fetched_trees()
+    broken = (*installed.broken, *fetched.broken)
     default = _default()
-    trees = list(installed.trees)
+    trees = [*installed.trees, *fetched.trees]
     if default and default.place not in {tree.objects for tree in trees}:
         trees.append(default.the_tree())
     facts = [_facts(tree, is_default=default is not None and default.place == tree.objects) for tree in trees]
     if args.format == "json":
         for fact in facts:
             print(json.dumps(fact))
-        for path, error in installed.broken:
+        for path, error in broken:
             print(json.dumps({"path": str(path), "error": error.message, "hint": error.hint}))
     elif args.quiet:
-        print("\n".join(str(fact["release"]) for fact in facts))
+        print("\n".join(dict.fromkeys(str(fact["release"]) for fact in facts)))
     elif facts:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        print("\n".join(map(printable, _table([_HEADINGS, *map(_row, facts)], width=width))))
-    for path, error in installed.broken:
+        print_table([_HEADINGS, *map(_row, facts)])
+    for path, error in broken:
         print(f"kbuildpy: {printable_error(f'cannot use {path}: {error.message}', error.hint)}", file=sys.stderr)
+    if fetched.trees and not args.quiet:
+        print(f"f fetched (kbuildpy kernels --fetch), below {printable(str(fetched_root()))}", file=sys.stderr)
     if default and not args.quiet:
         print(f"* default: {printable(default.reason)}", file=sys.stderr)
     return 0
@@ -83,6 +122,7 @@ def _facts(tree: KernelTree, *, is_default: bool) -> dict[str, object]:
         "path": str(tree.objects),
         "source": str(tree.source),
         "default": is_default,
+        "fetched": is_fetched(tree.objects),
         "architecture": str(architecture_of(tree)),
         "compiler": compiler.program,
         "compiler_installed": compiler.installed,
@@ -106,7 +146,7 @@ def _row(fact: dict[str, object]) -> tuple[str, ...]:
     missing = fact["missing"]
     assert isinstance(missing, list)
     return (
-        "*" if fact["default"] else "",
+        ("*" if fact["default"] else "") + ("f" if fact["fetched"] else ""),
         str(fact["release"]),
         str(fact["architecture"]),
         compiler,
@@ -116,18 +156,3 @@ def _row(fact: dict[str, object]) -> tuple[str, ...]:
         f"no {', '.join(Path(name).name for name in missing)}" if missing else "yes",
         str(fact["path"]),
     )
-
-
-def _table(rows: Sequence[Sequence[str]], *, width: int | None) -> list[str]:
-    """`rows` in aligned columns. If they are wider than `width`, the last column has a line of its own."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    if width is None or sum(widths) + 2 * len(widths) <= width + 2:
-        return [_line(row, widths) for row in rows]
-    lines = [_line(rows[0][:-1], widths)]
-    for row in rows[1:]:
-        lines += [_line(row[:-1], widths), f"{' ' * (widths[0] + 4)}{row[-1]}"]
-    return lines
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
@@ -43,3 +44,17 @@ def with_bar(results: Iterator[Item], count: int, *, quiet: bool, unit: str = " 
 def print_line(line: str, /, *, error: bool = False) -> None:
     """Print a line without a bar; an `error` on standard error."""
     print(line, file=sys.stderr if error else sys.stdout, flush=True)
+
+
+@contextmanager
+def byte_bar(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A function that takes numbers of bytes which were done, out of `total`, and shows them in a bar on standard error
+    if that is a terminal."""
+    if quiet or not total or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0
+    with tqdm(total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr) as bar:
+        yield bar.update

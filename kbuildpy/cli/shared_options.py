@@ -42,8 +42,8 @@ def named_word(word: str) -> str:
 
 
 _TREES = (
-    "a kernel tree's path, a release, a pattern such as '6.1.0-*', `running` or `all` (default: KDIR, else the running "
-    "kernel's tree, else the newest one installed)"
+    "a kernel tree's path, a release, a pattern such as '6.1.0-*', `running`, `all` (installed) or `fetched` (default: "
+    "KDIR, else the running kernel's tree, else the newest one installed)"
 )
 
 

@@ -9,6 +9,8 @@ it gets lists of its own, in our cache, from the same sources.
 from __future__ import annotations
 
 import fcntl
+import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,9 @@ from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.run import run
 
 _DAY = 24 * 60 * 60
+_FULL = "No space left on device"
+_LATE = 3600.0
+"""Seconds for one call of apt-get: an image on a slow line."""
 
 
 def extract(package: str, directory: Path, *, architecture: str = "") -> None:
@@ -29,22 +34,53 @@ def extract(package: str, directory: Path, *, architecture: str = "") -> None:
     directory.mkdir(parents=True, exist_ok=True)
     scratch = directory / ".download"
     scratch.mkdir()
-    # apt downloads as a user of its own, who must be able to write here.
-    scratch.chmod(0o777)
-    options = apt_options(architecture)
     try:
-        run(["apt-get", *options, "download", "-q", package], cwd=scratch, timeout=600)
-        archive = next(scratch.glob("*.deb"))
-        run(["dpkg-deb", "--extract", archive, directory], timeout=600)
-    except CommandError as error:
-        raise KbuildError(
-            f"cannot download {package}: {error.stderr.strip() or error.message}",
-            hint="Run apt-get update. If the package is gone, a newer one replaced it.",
-        ) from error
+        download([package], scratch, architecture=architecture)
+        unpack(next(scratch.glob("*.deb")), directory)
     finally:
-        for archive in scratch.iterdir():
-            archive.unlink()
-        scratch.rmdir()
+        shutil.rmtree(scratch)
+
+
+def download(packages: Sequence[str], directory: Path, *, architecture: str = "") -> None:
+    """Download `packages` (`NAME`, `NAME=VERSION`) into `directory`, which is there; apt verifies them.
+
+    `architecture` is Debian's word for a foreign one. Raises `KbuildError` if there is no such package, the network or
+    the archive cannot be reached, or the disk is full.
+    """
+    # apt downloads as a user of its own, who must be able to write here.
+    directory.chmod(0o777)
+    words = ["apt-get", *apt_options(architecture), "-o", "APT::Get::AllowUnauthenticated=false"]
+    try:
+        run([*words, "download", "-q", *packages], cwd=directory, env={**os.environ, "LC_ALL": "C"}, timeout=_LATE)
+    except CommandError as error:
+        raise _failed(f"cannot download {', '.join(packages)}", error, directory) from error
+
+
+def unpack(archive: Path, directory: Path) -> None:
+    """Unpack the package in the file `archive` in `directory`, beside what is there. Raises `KbuildError` for a damaged
+    one and for a full disk."""
+    try:
+        run(["dpkg-deb", "--extract", archive, directory], env={**os.environ, "LC_ALL": "C"}, timeout=600)
+    except CommandError as error:
+        raise _failed(f"cannot unpack {archive.name}", error, directory) from error
+
+
+def no_room(directory: Path) -> KbuildError:
+    """The error for a file system that has no room for what is written to `directory`."""
+    return KbuildError(
+        f"{directory}: the disk is full",
+        hint="free some room, or set KBUILDPY_CACHE to a directory on another disk",
+    )
+
+
+def _failed(what: str, error: CommandError, directory: Path) -> KbuildError:
+    said = "\n".join(line for line in error.stderr.splitlines() if not line.startswith("W: "))
+    if _FULL in error.stderr:
+        return no_room(directory)
+    return KbuildError(
+        f"{what}: {said.strip() or error.message}",
+        hint=error.hint or "Run apt-get update. If the package is gone, a newer one replaced it.",
+    )
 
 
 def apt_options(architecture: str = "") -> list[str]:

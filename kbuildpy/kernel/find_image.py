@@ -10,6 +10,7 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.chosen import ChosenKernel
+from kbuildpy.kernel.fetched import fetched_root
 from kbuildpy.kernel.tree import KernelTree
 
 INSTALLED_IMAGES = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz", "usr/lib/modules/{release}/vmlinuz")
@@ -23,14 +24,21 @@ def find_kernel_image(release: str, *, root: Path = Path("/")) -> Path:
 
     Raises `KbuildError` if there is none that we may read.
     """
-    candidates = [root / place.format(release=release) for place in INSTALLED_IMAGES]
-    candidates.append(fetched_image(release))
-    for image in candidates:
-        if image.is_file() and os.access(image, os.R_OK):
-            return image
+    fetched = fetched_image(release)
+    image = installed_kernel_image(release, root=root) or installed_kernel_image(release, root=fetched_root())
+    if image is not None:
+        return image
+    if _is_readable(fetched):
+        return fetched
     raise KbuildError(
         f"there is no image of kernel {release} here", hint=f"apt-get install linux-image-{shlex.quote(release)}"
     )
+
+
+def installed_kernel_image(release: str, *, root: Path = Path("/")) -> Path | None:
+    """The kernel image of `release` that is installed below `root`; None if there is none that we may read."""
+    candidates = (root / place.format(release=release) for place in INSTALLED_IMAGES)
+    return next(filter(_is_readable, candidates), None)
 
 
 def image_of_tree(tree: KernelTree, *, root: Path = Path("/")) -> Path:
@@ -59,3 +67,7 @@ def root_of_kernel(chosen: ChosenKernel) -> Path:
         if any((root / place.format(release=chosen.release)).is_file() for place in INSTALLED_IMAGES):
             return root
     return Path("/")
+
+
+def _is_readable(image: Path) -> bool:
+    return image.is_file() and os.access(image, os.R_OK)

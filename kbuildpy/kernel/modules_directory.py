@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kbuildpy.kernel.fetched import fetched_root
+
 
 def modules_directory(release: str, *, root: Path = Path("/")) -> Path | None:
-    """The directory `lib/modules/RELEASE` below `root` (or `usr/lib`) that has the modules of kernel `release`."""
+    """The directory `lib/modules/RELEASE` below `root` (or `usr/lib`) that has the modules of kernel `release`, else
+    the one that was fetched; None if there is none."""
     if "/" in release or release in {"", ".", ".."}:
         return None
     for top in ("lib/modules", "usr/lib/modules"):
         directory = root / top / release
         if (directory / "kernel").is_dir():
             return directory
-    return None
+    fetched = fetched_root() / "lib/modules" / release
+    return fetched if (fetched / "kernel").is_dir() else None

@@ -3,7 +3,8 @@
 
 This is the only place that decides which kernel is taken; every command and the SCons tool ask it, and say only what
 they need of a kernel (`Need`). The command line comes first: `-k`, KDIR=, KERNELRELEASE=. Where it names no kernel,
-KDIR of the environment decides, then KERNELRELEASE of the environment, then the running kernel, then the newest tree.
+KDIR of the environment decides, then KERNELRELEASE of the environment, then the running kernel, then the newest tree
+installed, and where none is, the newest one fetched.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.chosen import ChosenKernel, FetchImage, Need
+from kbuildpy.kernel.fetched import fetched_trees
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
@@ -37,9 +39,10 @@ def resolve(
     """The kernels that `words` (`-k`) name, in that order, each once; with none, the one that is the default.
 
     `variables` are those of the command line, of which KDIR and KERNELRELEASE count; `environ` is the environment.
-    Installed kernels are looked for below `root`; `running` is the running kernel's release (default: `uname -r`).
-    `fetch` gets images that are not installed. Raises `UsageError` for a word that names no kernel and for a command
-    line that contradicts itself, `KbuildError` for a kernel that cannot be used, and for none at all.
+    Installed kernels are looked for below `root`, fetched ones in the user's cache; `running` is the running kernel's
+    release (default: `uname -r`). `fetch` gets images that are not installed. Raises `UsageError` for a word that names
+    no kernel and for a command line that contradicts itself, `KbuildError` for a kernel that cannot be used, and for
+    none at all.
     """
     situation = Situation(need, root, running or os.uname().release, fetch)
     kdir, release = variables.get("KDIR", ""), variables.get("KERNELRELEASE", "")
@@ -102,13 +105,16 @@ def _default(situation: Situation) -> ChosenKernel:
     if running is not None:
         return running
     installed = installed_trees(situation.root)
-    if not installed.trees:
+    trees, whose = installed.trees, "installed"
+    if not trees and not installed.broken:
+        trees, whose = fetched_trees().trees, "fetched"
+    if not trees:
         raise no_trees(situation, installed)
-    native = [tree for tree in installed.trees if is_native(architecture_of(tree))]
-    newest: KernelTree = (native or installed.trees)[-1]
+    native = [tree for tree in trees if is_native(architecture_of(tree))]
+    newest: KernelTree = (native or trees)[-1]
     unusable = f" (left out {', '.join(str(path) for path, _ in installed.broken)})" if installed.broken else ""
     reason = (
-        f"The running kernel {situation.running} has no headers installed; took the newest tree installed{unusable}: "
+        f"The running kernel {situation.running} has no headers installed; took the newest tree {whose}{unusable}: "
         f"{newest.release} ({newest.objects})."
     )
     return with_image(ChosenKernel(newest.release, newest, None, reason), situation)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One word of `-k` -> kernels: a path, a release, a pattern of releases, `running` or `all`.
+"""One word of `-k` -> kernels: a path, a release, a pattern of releases, `running`, `all` or `fetched`.
 
 What a word means does not depend on the command; only which part of the kernel has to be there does (`Need`).
 """
@@ -15,19 +15,26 @@ from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, FetchImage, Need
+from kbuildpy.kernel.fetched import fetched_tree, fetched_trees, is_fetched
 from kbuildpy.kernel.find import InstalledTrees, installed_tree, installed_trees, releases_of_broken
 from kbuildpy.kernel.find_image import find_kernel_image, image_of_tree
 from kbuildpy.kernel.installed import installed_image, installed_images
 from kbuildpy.kernel.open_tree import open_tree
-from kbuildpy.kernel.packages import headers_hint, release_hint
-from kbuildpy.kernel.release import is_release
+from kbuildpy.kernel.packages import distribution, headers_hint, release_hint
+from kbuildpy.kernel.release import is_release, release_order
 from kbuildpy.kernel.tree import KernelTree
 
 OWN = "own"
 """The word for the kernel that a module was built for; only a command that reads modules first knows it."""
 
+FETCHED = "fetched"
+"""The word for all kernels that were fetched."""
+
 _PATTERN = re.compile(r"[*?\[]")
-_WORDS = "name a kernel tree's path, an image's path, a release, a pattern such as '6.1.0-*', `running`, or `all`"
+_FETCH = "kbuildpy kernels --fetch"
+_WORDS = (
+    "name a kernel tree's path, an image's path, a release, a pattern such as '6.1.0-*', `running`, `all`, or `fetched`"
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,9 @@ class Situation:
 def kernels_of_word(word: str, situation: Situation) -> list[ChosenKernel]:
     """The kernels that `word` names.
 
-    Installed releases come before files and directories of the same name in the working directory. Raises
-    `UsageError` for a word that names no kernel, or one that lacks what is needed, `KbuildError` for a broken tree.
+    A release and a pattern mean installed and fetched kernels, the installed one where there are both. These come
+    before files and directories of the same name in the working directory. Raises `UsageError` for a word that names no
+    kernel, or one that lacks what is needed, `KbuildError` for a broken tree.
     """
     if not word:
         raise UsageError("-k: an empty name", hint=_WORDS)
@@ -55,6 +63,8 @@ def kernels_of_word(word: str, situation: Situation) -> list[ChosenKernel]:
         raise UsageError("-k own: the kernel that a module was built for; only `kbuildpy check` takes it", hint=_WORDS)
     if word == "all":
         return _all(situation)
+    if word == FETCHED:
+        return _fetched(situation)
     if word == "running":
         return [kernel_of_release(situation.running, situation)]
     if "/" in word or word in {".", ".."}:
@@ -87,8 +97,8 @@ def kernel_of_release(release: str, situation: Situation) -> ChosenKernel:
 
 
 def installed_kernel(release: str, situation: Situation) -> ChosenKernel | None:
-    """The installed kernel called `release`; None if there is none, or it lacks what is needed. Raises `KbuildError`
-    for a broken tree."""
+    """The installed kernel called `release`, else the fetched one; None if there is none, or it lacks what is needed.
+    Raises `KbuildError` for a broken tree."""
     reason = "Its release was given."
     if release == situation.running:
         reason = f"It is the running kernel's ({release})."
@@ -96,7 +106,7 @@ def installed_kernel(release: str, situation: Situation) -> ChosenKernel | None:
     if image is not None:
         return ChosenKernel(release, None, image, reason)
     # (a tree that was built here has an image of its own)
-    tree = installed_tree(release, situation.root)
+    tree = installed_tree(release, situation.root) or fetched_tree(release)
     if tree is not None:
         try:
             return with_image(ChosenKernel(release, tree, None, reason), situation)
@@ -126,7 +136,7 @@ def tree_image(tree: KernelTree, *, root: Path = Path("/"), fetch: FetchImage | 
     except KbuildError as error:
         if fetch is not None:
             return fetch(tree.release, tree)
-        raise KbuildError(_no_image(tree), hint=error.hint) from error
+        raise KbuildError(_no_image(tree), hint=_image_hint(tree)) from error
 
 
 def no_trees(situation: Situation, installed: InstalledTrees) -> KbuildError:
@@ -165,16 +175,32 @@ def _all(situation: Situation) -> list[ChosenKernel]:
     return [kernel if kernel.tree is None else with_image(kernel, situation) for kernel in kernels]
 
 
+def _fetched(situation: Situation) -> list[ChosenKernel]:
+    fetched = fetched_trees()
+    if fetched.broken:
+        raise fetched.broken[0][1]
+    if not fetched.trees:
+        raise UsageError(f"-k {FETCHED}: no kernel was fetched", hint="kbuildpy kernels --fetch PATTERN")
+    kernels = [ChosenKernel(tree.release, tree, None, "All fetched kernels are wanted.") for tree in fetched.trees]
+    return [with_image(kernel, situation) for kernel in kernels]
+
+
 def _matching(pattern: str, situation: Situation) -> list[ChosenKernel]:
-    """The installed kernels whose releases match `pattern` of shell's."""
-    installed = installed_trees(situation.root)
-    for path, error in installed.broken:
+    """The installed and the fetched kernels whose releases match `pattern` of shell's."""
+    installed, fetched = installed_trees(situation.root), fetched_trees()
+    for path, error in (*installed.broken, *fetched.broken):
         if any(fnmatchcase(release, pattern) for release in releases_of_broken(path)):
             raise error
-    kernels = _installed(installed.trees, situation, f"Its release matches {pattern}.")
+    here = {tree.release for tree in installed.trees}
+    trees = [*installed.trees, *(tree for tree in fetched.trees if tree.release not in here)]
+    trees.sort(key=lambda tree: release_order(tree.release))
+    kernels = _installed(trees, situation, f"Its release matches {pattern}.")
     found = [kernel for kernel in kernels if fnmatchcase(kernel.release or "", pattern)]
     if not found:
-        raise UsageError(f"-k {pattern}: no installed kernel matches; installed: {_releases(situation)}", hint=_WORDS)
+        raise UsageError(
+            f"-k {pattern}: no installed kernel matches; installed: {_releases(situation)}",
+            hint=f"{_WORDS}; `kbuildpy kernels --available` lists others, --fetch gets them",
+        )
     return [kernel if kernel.tree is None else with_image(kernel, situation) for kernel in found]
 
 
@@ -190,13 +216,16 @@ def _installed(trees: Sequence[KernelTree], situation: Situation, reason: str) -
 def _missing(release: str, situation: Situation) -> UsageError:
     """The error for a kernel that is not installed, or lacks what is needed."""
     root, running = situation.root, situation.running
-    image_hint = f"apt-get install linux-image-{shlex.quote(release)}"
-    hint = image_hint if situation.need is Need.IMAGE else release_hint(release)
+    hint = release_hint(release)
+    if situation.need is Need.IMAGE:
+        hint = f"apt-get install linux-image-{shlex.quote(release)}"
     if not is_release(release):
         hint = _WORDS
-    tree = installed_tree(release, root)
+    elif situation.need is not Need.IMAGE:
+        hint = f"{hint}{_without_root(release)}"
+    tree = installed_tree(release, root) or fetched_tree(release)
     if tree is not None:
-        return UsageError(_no_image(tree), hint=image_hint)
+        return UsageError(_no_image(tree), hint=_image_hint(tree))
     image = _image(release, root)
     if image is not None:
         others = "its headers are not" if situation.need is Need.TREE else "neither its headers nor its modules are"
@@ -219,12 +248,25 @@ def _no_image(tree: KernelTree) -> str:
     return f"no image of kernel {tree.release} is installed, only its headers ({tree.objects})"
 
 
+def _image_hint(tree: KernelTree) -> str:
+    release = shlex.quote(tree.release)
+    if is_fetched(tree.objects):
+        return f"{_FETCH} {release} --images"
+    return f"apt-get install linux-image-{release}{_without_root(tree.release, ' --images')}"
+
+
+def _without_root(release: str, option: str = "") -> str:
+    """What does the same as a command for a package, in parentheses; "" where there is no apt."""
+    return f" (without root: {_FETCH} {shlex.quote(release)}{option})" if "debian" in distribution() else ""
+
+
 def _releases(situation: Situation) -> str:
-    """The releases of all installed kernels, the newest first."""
+    """The releases of all installed kernels, the newest first; then those that were fetched."""
     trees = [tree.release for tree in installed_trees(situation.root).trees]
     images = installed_images(situation.root, besides=trees)
     found = [*dict.fromkeys(reversed(trees)), *(f"{release} (no headers)" for release in reversed(images))]
-    return ", ".join(found) or "none"
+    fetched = [tree.release for tree in reversed(fetched_trees().trees)]
+    return (", ".join(found) or "none") + (f"; fetched: {', '.join(fetched)}" if fetched else "")
 
 
 def _of_image(image: Path) -> str:

@@ -2,8 +2,7 @@
 """Boots a kernel in QEMU and loads modules in it.
 
 From the outside in: `qemu` boots, `initramfs` packs what the guest needs (`cpio` is the archive's format), `image`
-finds the kernel's image, `direct` the kernel inside it, and `machine` is what differs by architecture. `debian` takes
-files out of packages.
+finds the kernel's image, `direct` the kernel inside it, and `machine` is what differs by architecture.
 
 `kbuildpy run` tries modules, in `session`, as `settings` say: `kernels` are what `-k` names, `trial` says what is
 loaded and when, with the kernel's own modules (`in_tree`). `guest` follows the guest's process 1 (`guest_run.sh`, which

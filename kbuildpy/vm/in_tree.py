@@ -15,18 +15,19 @@ from tempfile import TemporaryDirectory
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.debian import extract
+from kbuildpy.kernel.fetched import fetched_root
 from kbuildpy.kernel.own_modules import OwnModules
 from kbuildpy.run import run, with_sbin
 from kbuildpy.vm.machine import Machine
 
 
 def fetch_kernel_modules(release: str, *, machine: Machine | None = None, root: Path = Path("/")) -> OwnModules:
-    """The modules of kernel `release`: installed ones, else those of Debian's package.
+    """The modules of kernel `release`: installed or fetched ones, else those of Debian's package.
 
     `machine` is the one that the kernel is for (default: this). Raises `KbuildError` if there is no such package, or no
     depmod to index what was in it.
     """
-    for place in (root / "lib/modules", root / "usr/lib/modules"):
+    for place in (root / "lib/modules", root / "usr/lib/modules", fetched_root() / "lib/modules"):
         if (place / release / "modules.dep").is_file():
             return OwnModules(place / release, added=True)
     kept = cache_directory() / "modules"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.cli import kernels, main
+from kbuildpy.cli.kernels_table import aligned
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.resolve import resolve_one
 from tests.support.documents import json_keys
@@ -120,5 +121,5 @@ def test_says_what_to_install_when_there_is_no_tree(
 
 def test_gives_the_path_a_line_of_its_own_on_a_narrow_terminal() -> None:
     rows = [("", "RELEASE", "PATH"), ("*", "6.1", "/usr/src/linux")]
-    assert kernels._table(rows, width=80) == ["   RELEASE  PATH", "*  6.1      /usr/src/linux"]
-    assert kernels._table(rows, width=20) == ["   RELEASE", "*  6.1", "     /usr/src/linux"]
+    assert aligned(rows, width=80) == ["   RELEASE  PATH", "*  6.1      /usr/src/linux"]
+    assert aligned(rows, width=20) == ["   RELEASE", "*  6.1", "     /usr/src/linux"]
