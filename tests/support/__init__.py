@@ -6,7 +6,7 @@
 | a kernel tree: a fake one, an installed one, a copy to edit, one for arm64 | `fake_trees`, `kernel_trees`, `arm64` |
 | a kernel tree whose makefiles can be edited | `editable_trees` |
 | what a tree's top Makefile says | `top_makefile` |
-| Debian packages, unpacked | `packages` |
+| Debian packages, unpacked; an archive of made-up ones | `packages`, `debian_archive` |
 | kernels with their modules, as distributions ship them | `shipped_kernels`, `shipped_modules` |
 | sources of modules: the samples, a Kbuild file's, modules that go wrong | `samples`, `kbuild_sources`, `bad_modules` |
 | sources with planted faults, and the help that a build gives | `planted` |

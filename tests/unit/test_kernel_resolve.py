@@ -11,6 +11,7 @@ import pytest
 from kbuildpy import cli
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, Need
+from kbuildpy.kernel.fetched import fetched_root
 from kbuildpy.kernel.packages import headers_hint, release_hint
 from kbuildpy.kernel.resolve import resolve, resolve_one, resolve_release
 from kbuildpy.kernel.tree import KernelTree
@@ -417,6 +418,67 @@ def test_a_command_for_one_kernel_refuses_several(system: Path) -> None:
         resolve_one(["6.*"], TREE, root=system)
 
 
+# --- Fetched kernels.
+
+MORE = "6.1.0-2-amd64"
+MORE_TREE, MORE_IMAGE = (MORE, f"tree {MORE}"), (MORE, f"image {MORE}")
+
+
+@pytest.fixture
+def fetched(system: Path) -> Path:
+    """The root of fetched kernels: 6.1 and 6.12, which are installed too, and 6.1.0-2 with its image."""
+    for release in (OLD, NEW, MORE):
+        install(fetched_root(), release)
+    install_image(fetched_root(), MORE)
+    return fetched_root()
+
+
+@pytest.mark.parametrize(
+    ("words", "need", "found"),
+    [
+        ([MORE], TREE, [MORE_TREE]),
+        ([MORE], EITHER, [MORE_TREE]),
+        ([MORE], IMAGE, [MORE_IMAGE]),
+        (["running"], TREE, [MORE_TREE]),
+        (["6.1.*"], TREE, [OLD_TREE, MORE_TREE]),
+        (["6.*"], EITHER, [OLD_TREE, MORE_TREE, NEW_TREE, BARE_IMAGE]),
+        (["6.1.*"], IMAGE, [(*OLD_TREE, f"image {OLD}"), (*MORE_TREE, f"image {MORE}")]),
+        (["all"], TREE, [OLD_TREE, NEW_TREE]),
+        (["fetched"], TREE, [OLD_TREE, MORE_TREE, NEW_TREE]),
+    ],
+)
+def test_words_mean_fetched_kernels_too(
+    words: list[str], need: Need, found: list[tuple[str, ...]], system: Path, fetched: Path
+) -> None:
+    kernels = resolve(words, need, root=system, running=MORE)
+    assert [shown(kernel) for kernel in kernels] == found
+    for kernel in kernels:
+        root = fetched if words == ["fetched"] or kernel.release == MORE else system
+        assert kernel.tree is None or kernel.tree.objects.parents[2] == root
+
+
+def test_what_a_module_states_may_be_fetched(system: Path, fetched: Path) -> None:
+    assert resolve_release(MORE, TREE, root=system).the_tree().objects.is_relative_to(fetched)
+    with pytest.raises(UsageError, match=r"no kernel fetched is installed"):
+        resolve_release("fetched", TREE, root=system, running=OLD)
+
+
+def test_a_fetched_kernel_is_the_default_where_it_runs_and_where_none_is_installed(system: Path, fetched: Path) -> None:
+    assert resolve([], TREE, root=system, running=MORE)[0].release == MORE
+    [kernel] = resolve([], TREE, root=system, running="none")
+    assert "took the newest tree installed" in kernel.reason
+    [kernel] = resolve([], TREE, root=system / "empty", running="none")
+    assert kernel.the_tree().objects.is_relative_to(fetched)
+    assert f"took the newest tree fetched: {NEW}" in kernel.reason
+
+
+def test_an_error_names_the_fetched_kernels_behind_the_installed_ones(system: Path, fetched: Path) -> None:
+    for words in (["6.2"], ["6.2.*"]):
+        with pytest.raises(UsageError) as refused:
+            resolve(words, TREE, root=system, running="none")
+        assert refused.value.message.endswith(f"{INSTALLED}; fetched: {NEW}, {MORE}, {OLD}")
+
+
 # --- Commands.
 
 
@@ -443,7 +505,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("word", ["", ".", "..", "/nowhere/at/all", "6.66.6-none", "nonsense", "0.0.*"])
+@pytest.mark.parametrize("word", ["", ".", "..", "/nowhere/at/all", "6.66.6-none", "nonsense", "0.0.*", "fetched"])
 def test_every_command_says_the_same_of_the_same_bad_word(
     word: str, module: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
