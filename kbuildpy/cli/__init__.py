@@ -13,6 +13,7 @@ command takes a file of its name here and a line in `COMMANDS`.
 - `check_output`: what `check` prints, in each format; `check_script`: `check --script`.
 - `matrix_output`: what `matrix` prints and writes.
 - `info_reports`, `fields_output`: what `info` prints.
+- `offered_kernels`: `kernels --available`, `--fetch` and `--remove`; `kernels_table`: aligned columns.
 - `explain_output`: what `explain` prints of flags; `explain_symbols`: `explain --symbol`.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
 """
@@ -58,7 +59,7 @@ COMMANDS = {
     "debug": "print the commands that debug a module on this machine: gdb, drgn, dynamic debug, tracing",
     "abi": "say what changed between two kernels, why symbols have other CRCs, and whether that touches a module",
     "preflight": "say what this machine would lose with another kernel, before it is booted",
-    "kernels": "list the kernel trees that modules can be built against",
+    "kernels": "list the kernel trees that modules can be built against, and fetch others",
 }
 
 _TAKES_COMMAND = ("run", "watch")

@@ -8,6 +8,10 @@ Which kernel is meant:
 - `release`: what can be a release, the one in a vermagic, and their order.
 - `packages`: which package of the distribution has what is missing.
 
+What is fetched:
+- `offered`: the kernels that apt offers; `debian`: downloads and unpacks packages.
+- `fetch`: unpacks kernels in the cache; `remove_fetched`: removes them; `fetched`: finds them.
+
 What is installed:
 - `find`: kernel trees.
 - `installed`: images of kernels that are installed with their modules.
