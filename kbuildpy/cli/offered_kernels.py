@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from kbuildpy.cli.kernels_table import print_table
-from kbuildpy.cli.progress import byte_bar
+from kbuildpy.cli.progress import with_work_bar
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.completeness import missing_parts
@@ -62,9 +62,10 @@ def fetch(args: argparse.Namespace) -> int:
     if total and not args.quiet:
         print(f"kbuildpy: fetching {_megabytes(total)} MB", file=sys.stderr)
     found = []
-    with byte_bar(total, quiet=args.quiet) as advance:
+    # (each package is downloaded, and unpacked)
+    with with_work_bar(2 * total, quiet=args.quiet) as (advance, say):
         for kernel in fetch_kernels(wanted, images=args.images, advance=advance, jobs=jobs):
-            _print_fetched(kernel, args)
+            say(_fetched_line(kernel, args))
             found.append(kernel)
     _name_what_is_missing(wanted, found)
     return 0
@@ -94,7 +95,8 @@ def _matching(offered: Sequence[OfferedKernel], patterns: Sequence[str]) -> list
     for pattern in patterns:
         if not any(fnmatchcase(kernel.release, pattern) for kernel in offered):
             releases = [kernel.release for kernel in offered]
-            near = most_similar(pattern, releases)
+            begins = pattern and any(release.startswith(pattern) for release in releases)
+            near = f"'{pattern}*'" if begins else most_similar(pattern, releases)
             raise UsageError(
                 f"{pattern or 'an empty pattern'}: apt offers no such kernel; of the {len(releases)} that it offers, "
                 f"the oldest is {releases[0]}, the newest {releases[-1]}",
@@ -143,7 +145,7 @@ def _row(fact: dict[str, object]) -> tuple[str, ...]:
     )
 
 
-def _print_fetched(kernel: FetchedKernel, args: argparse.Namespace) -> None:
+def _fetched_line(kernel: FetchedKernel, args: argparse.Namespace) -> str:
     if args.format == "json":
         compiler = compiler_of(kernel.tree, cross_compile=os.environ.get("CROSS_COMPILE", ""))
         fact = {
@@ -158,13 +160,12 @@ def _print_fetched(kernel: FetchedKernel, args: argparse.Namespace) -> None:
             "compiler_package": compiler.package,
             "missing": list(missing_parts(kernel.tree)),
         }
-        print(json.dumps(fact), flush=True)
-    elif args.quiet:
-        print(kernel.release, flush=True)
-    else:
-        count = len(kernel.packages)
-        what = f"fetched ({count} package{'s' if count > 1 else ''}, {_megabytes(_size(kernel.packages))} MB)"
-        print(f"{printable(kernel.release)}: {what if count else 'is here already'}", flush=True)
+        return json.dumps(fact)
+    if args.quiet:
+        return kernel.release
+    count = len(kernel.packages)
+    what = f"fetched ({count} package{'s' if count > 1 else ''}, {_megabytes(_size(kernel.packages))} MB)"
+    return f"{printable(kernel.release)}: {what if count else 'is here already'}"
 
 
 def _name_what_is_missing(offered: Sequence[OfferedKernel], fetched: Sequence[FetchedKernel]) -> None:

@@ -6,7 +6,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Item = TypeVar("Item")
 
@@ -31,6 +34,26 @@ def with_bar(results: Iterator[Item], count: int, *, quiet: bool, unit: str = " 
     # (tqdm's monitor is a thread, and signing forks)
     tqdm.monitor_interval = 0
     bar = tqdm(results, total=count, unit=unit, leave=False, file=sys.stderr)
+    return iter(bar), _above(bar)
+
+
+@contextmanager
+def with_work_bar(total: int, *, quiet: bool) -> Iterator[tuple[Callable[[int], object], Say]]:
+    """A function that takes how much more of `total` was done, in any unit, for a bar as above; and the function that
+    prints a line above the bar."""
+    if quiet or not total or not sys.stderr.isatty():
+        yield lambda _: None, print_line
+        return
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0
+    form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    with tqdm(total=total, bar_format=form, leave=False, file=sys.stderr) as bar:
+        yield bar.update, _above(bar)
+
+
+def _above(bar: tqdm[Any]) -> Say:
+    """The function that prints a line above `bar`."""
 
     def print_above(line: str, /, *, error: bool = False) -> None:
         if error or sys.stdout.isatty():
@@ -38,23 +61,9 @@ def with_bar(results: Iterator[Item], count: int, *, quiet: bool, unit: str = " 
         else:
             print_line(line)
 
-    return iter(bar), print_above
+    return print_above
 
 
 def print_line(line: str, /, *, error: bool = False) -> None:
     """Print a line without a bar; an `error` on standard error."""
     print(line, file=sys.stderr if error else sys.stdout, flush=True)
-
-
-@contextmanager
-def byte_bar(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A function that takes numbers of bytes which were done, out of `total`, and shows them in a bar on standard error
-    if that is a terminal."""
-    if quiet or not total or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from tqdm import tqdm
-
-    tqdm.monitor_interval = 0
-    with tqdm(total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr) as bar:
-        yield bar.update

@@ -37,8 +37,8 @@ SCRATCH = ".new-"
 NOTES = ".packages"
 """The directory with a note for each package: its version, and the places that its files came to."""
 
-Advance = Callable[[int], None]
-"""Is told how many more bytes were downloaded."""
+Advance = Callable[[int], object]
+"""Is told how many more bytes were downloaded, and of how many bytes packages were unpacked since."""
 
 _AT_ONCE = 12
 """Packages for one call of apt-get: enough for its start not to count, few enough for a kernel to be done early."""
@@ -179,6 +179,7 @@ def _fetch_parts(root: Path, parts: Sequence[_Part], advance: Advance, jobs: int
         for part, unpacked in in_threads(lambda part: _unpacked(part, scratch), parts, jobs=jobs, in_order=True):
             _put(root, part, unpacked)
             shutil.rmtree(unpacked)
+            advance(sum(package.size for package in part.packages))
 
 
 def _unpacked(part: _Part, scratch: Path) -> tuple[_Part, Path]:

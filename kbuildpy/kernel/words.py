@@ -221,8 +221,8 @@ def _missing(release: str, situation: Situation) -> UsageError:
         hint = f"apt-get install linux-image-{shlex.quote(release)}"
     if not is_release(release):
         hint = _WORDS
-    elif situation.need is not Need.IMAGE:
-        hint = f"{hint}{_without_root(release)}"
+    else:
+        hint += _without_root(release, " --images" if situation.need is Need.IMAGE else "")
     tree = installed_tree(release, root) or fetched_tree(release)
     if tree is not None:
         return UsageError(_no_image(tree), hint=_image_hint(tree))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.resolve import resolve
 from tests.support.debian_archive import DebianArchive, archive_of_two_kernels
 from tests.support.documents import json_keys
+from tests.support.terminal import run_on_terminal
 
 PLAIN, CLOUD, BARE = "6.1.0-1-amd64", "6.1.0-1-cloud-amd64", "6.0.0-9-amd64"
 COMMON, KBUILD = "linux-headers-6.1.0-1-common", "linux-kbuild-6.1"
@@ -173,6 +175,13 @@ def test_the_list_of_trees_marks_fetched_ones(archive: DebianArchive, capsys: py
     assert [fact["release"] for fact in facts if fact["fetched"]] == [PLAIN]
 
 
+def test_a_terminal_shows_a_bar_and_the_lines_above_it(archive: DebianArchive, tmp_path: Path) -> None:
+    shown = run_on_terminal([sys.executable, "-m", "kbuildpy", "kernels", "--fetch", "6.1*"])
+    assert re.search(r"0%\|", shown)
+    lines = [line for line in re.split(r"[\r\n]+", shown) if "fetched (" in line]
+    assert [line.split(":")[0] for line in lines] == [CLOUD, PLAIN]
+
+
 # --- What goes wrong.
 
 
@@ -203,6 +212,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         (["--fetch", "6.1.0-2-amd64"], 2, "6.1.0-2-amd64: apt offers no such kernel", f"did you mean {PLAIN}?"),
         (["--fetch", "6.1*", "--fetch", "nonsense"], 2, "nonsense: apt offers no such kernel", "--available"),
+        (["--fetch", "6.1.0-"], 2, "6.1.0-: apt offers no such kernel", "did you mean '6.1.0-*'?"),
         (["--fetch", ""], 2, "an empty pattern: apt offers no such kernel", "--available"),
         (["--fetch", "../../etc"], 2, "../../etc: apt offers no such kernel", "--available"),
         (["--fetch", BARE], 2, f"apt has no headers of {BARE}, only the image", "kbuildpy run"),
