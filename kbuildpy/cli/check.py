@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_kernels(
         parser,
-        "a kernel tree's path, an image's path, a release, a pattern of releases, `running`, `all`, or `own`: each "
-        "module by the kernel that it was built for (default: KDIR of the environment, else the running kernel, else "
-        "the newest one installed)",
+        "a kernel tree's path, an image's path, a release, a pattern of releases, `running`, `all`, `fetched`, or "
+        "`own`: each module by the kernel that it was built for (default: KDIR of the environment, else the running "
+        "kernel, else the newest one installed)",
     )
     add_params(parser, whose="of all")
     parser.add_argument(

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", metavar="FILE | DIR", type=named_path, help="modules, or directories of them"
     )
-    add_kernels(parser, "a release, a kernel tree's path, an image's path, `running` or `all`")
+    add_kernels(parser, "a release, a kernel tree's path, an image's path, `running`, `all` or `fetched`")
     add_params(parser, whose="of the only module")
     parser.add_argument("--dyndbg", action="store_true", help="turn on the modules' dynamic debug messages")
     parser.add_argument(

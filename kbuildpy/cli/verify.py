@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_kernels(
         parser,
         "trust the certificates that are built into a kernel: the path of its image or tree, a release, "
-        "`running` or `all`",
+        "`running`, `all` or `fetched`",
     )
     parser.add_argument(
         "--revoked",
