@@ -13,16 +13,16 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from kbuildpy.child import end_with
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.run import run
 
 _DAY = 24 * 60 * 60
 _FULL = "No space left on device"
-_LATE = 3600.0
-"""Seconds for one call of apt-get: an image on a slow line."""
 
 
 def extract(package: str, directory: Path, *, architecture: str = "") -> None:
@@ -51,7 +51,7 @@ def download(packages: Sequence[str], directory: Path, *, architecture: str = ""
     directory.chmod(0o777)
     words = ["apt-get", *apt_options(architecture), "-o", "APT::Get::AllowUnauthenticated=false"]
     try:
-        run([*words, "download", "-q", *packages], cwd=directory, env={**os.environ, "LC_ALL": "C"}, timeout=_LATE)
+        _run([*words, "download", "-q", *packages], directory)
     except CommandError as error:
         raise _failed(f"cannot download {', '.join(packages)}", error, directory) from error
 
@@ -60,7 +60,7 @@ def unpack(archive: Path, directory: Path) -> None:
     """Unpack the package in the file `archive` in `directory`, beside what is there. Raises `KbuildError` for a damaged
     one and for a full disk."""
     try:
-        run(["dpkg-deb", "--extract", archive, directory], env={**os.environ, "LC_ALL": "C"}, timeout=600)
+        _run(["dpkg-deb", "--extract", archive.absolute(), directory.absolute()], directory)
     except CommandError as error:
         raise _failed(f"cannot unpack {archive.name}", error, directory) from error
 
@@ -71,6 +71,11 @@ def no_room(directory: Path) -> KbuildError:
         f"{directory}: the disk is full",
         hint="free some room, or set KBUILDPY_CACHE to a directory on another disk",
     )
+
+
+def _run(words: Sequence[str | Path], directory: Path) -> None:
+    """Run a program in `directory`, with messages in English; it ends with this process."""
+    run(words, cwd=directory, env={**os.environ, "LC_ALL": "C"}, begin=partial(end_with, os.getpid()))
 
 
 def _failed(what: str, error: CommandError, directory: Path) -> KbuildError:

@@ -16,6 +16,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -115,8 +116,17 @@ def alone(root: Path) -> Iterator[None]:
             complain("kbuildpy: another process fetches kernels: waiting for its end")
             fcntl.flock(lock, fcntl.LOCK_EX)
         for left in root.glob(f"{SCRATCH}*"):
-            shutil.rmtree(left, ignore_errors=True)
+            _remove_left(left)
         yield
+
+
+def _remove_left(directory: Path) -> None:
+    """Remove what a killed process left. Its programs end with it, but may still write for a moment."""
+    for _ in range(50):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(0.1)
 
 
 def _parts(kernel: OfferedKernel, *, images: bool) -> list[_Part]:
