@@ -22,12 +22,12 @@ from kbuildpy.kbuild.finished_build import FinishedBuild, is_unchanged
 from kbuildpy.run import run
 from tests.support.edits import edit
 from tests.support.kernel_trees import private_tree, trees, usual_tree
+from tests.support.scons_project import HEADER
 
 pytestmark = pytest.mark.parity
 
 A_C = '#include <linux/module.h>\n#include "a.h"\nint a(void) { return A; }\nMODULE_LICENSE("GPL");\n'
 B_C = '#include <linux/module.h>\nMODULE_LICENSE("GPL");\nMODULE_DESCRIPTION("b");\n'
-HEADER = "linux/cordic.h"
 FILES = {
     "Kbuild": "obj-m := a.o sub/\nKBUILD_EXTRA_SYMBOLS := $(src)/other.symvers\n",
     "a.c": A_C.replace('"a.h"\n', f'"a.h"\n#include <{HEADER}>\n'),
@@ -246,7 +246,7 @@ def test_a_changed_tree_is_built_as_without_the_note(tmp_path: Path) -> None:
     project = Project(tmp_path / "drv", kdir)
     project.build()
     project.is_finished()
-    edit(kdir.parent / "source/include" / HEADER, "#define __CORDIC_H_", "#define __CORDIC_H_\n")
+    edit(kdir.parent / "source/include" / HEADER, "#define _LINUX_CISCODE_H", "#define _LINUX_CISCODE_H\n")
     assert "  CC [M]  a.o" in project.build().did
     project.is_finished()
     symvers = kdir / "Module.symvers"

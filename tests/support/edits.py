@@ -8,7 +8,8 @@ from pathlib import Path
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """Replace what stands once in a file."""
+    """Replace what stands once in a file, which must not be one of the system's."""
+    assert not path.resolve().is_relative_to("/usr"), f"{path} is the system's {path.resolve()}"
     text = path.read_text()
     assert text.count(old) == 1, f"{path}: {text.count(old)} times {old!r}"
     # A file is told from its former self by its time, in ticks of a few milliseconds.
