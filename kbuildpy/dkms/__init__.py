@@ -6,5 +6,6 @@
 - `conf`: what a dkms.conf says for one kernel, as a value; `read_conf` makes it and refuses what DKMS refuses.
 - `exclusive`: why a kernel is left out (BUILD_EXCLUSIVE_*); `versions`: the order of versions.
 - `make_line`: what a MAKE line asks for: a build that is Kbuild's alone, or a command to run as it stands.
+- `package_build`: the steps of a build in a private copy of the sources.
 - `destination`: where a distribution's DKMS installs modules.
 """

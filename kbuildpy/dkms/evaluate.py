@@ -27,7 +27,7 @@ _BASH = ("bash", "--noprofile", "--norc")
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ConfValues:
     """What files in bash say."""
 
     values: Mapping[str, Mapping[int, str]]
@@ -42,7 +42,7 @@ class Evaluation:
         return self.values.get(name, {}).get(0, "")
 
 
-def evaluate(files: Sequence[Path], names: Sequence[str], variables: Mapping[str, str]) -> Evaluation:
+def evaluate(files: Sequence[Path], names: Sequence[str], variables: Mapping[str, str]) -> ConfValues:
     """What `files`, one after the other, say of the directives `names`, where they see `variables`.
 
     Raises `KbuildError` for a file with a syntax error, one that ends the shell, and one that does not end in time.
@@ -80,7 +80,7 @@ def _check_syntax(file: Path) -> None:
     raise KbuildError(f"{place}: {printable(words)}", hint="a dkms.conf is a program in bash")
 
 
-def _parse(printed: bytes, file: Path, said: str) -> Evaluation:
+def _parse(printed: bytes, file: Path, said: str) -> ConfValues:
     fields = printed.decode(errors="surrogateescape").split("\0")
     values: dict[str, dict[int, str]] = {}
     matches: dict[tuple[str, int], bool] = {}
@@ -90,7 +90,7 @@ def _parse(printed: bytes, file: Path, said: str) -> Evaluation:
         if key == "!ended":
             raise KbuildError(unended.message.replace(str(file), value, 1), hint=unended.hint)
         if key == "!done":
-            return Evaluation(values, matches, said)
+            return ConfValues(values, matches, said)
         if found := re.fullmatch(r"([=?])(\w+)\[(\d+)\]", key):
             kind, name, index = found[1], found[2], int(found[3])
             if kind == "=":

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kbuildpy.dkms.evaluate import Evaluation
+from kbuildpy.dkms.evaluate import ConfValues
 from kbuildpy.dkms.versions import version_key
 from kbuildpy.kernel.config import parse_config
 
 
-def why_excluded(conf: Evaluation, *, kernel: str, arch: str, tree: Path) -> str:
+def why_excluded(conf: ConfValues, *, kernel: str, arch: str, tree: Path) -> str:
     """A sentence for the first directive that leaves `kernel` out, "" if none does. `tree` is its kernel tree.
 
     The kernel and the architecture are matched by bash, where the file is evaluated.

@@ -12,7 +12,7 @@ from pathlib import Path
 from kbuildpy.shell_words import is_operator, shell_words
 
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-_UNQUOTED = re.compile(r"[$`*?\[{\n]|(?:^|\s)[~#!]")
+_UNQUOTED = re.compile(r"[$`*?\[{\n]|(?:^|[\s=:])~|(?:^|\s)[#!]")
 """Characters that the shell expands or takes for syntax, at least outside of quotes."""
 _DIRECTORY_OPTION = re.compile(r"(-C|--directory=)(.*)")
 

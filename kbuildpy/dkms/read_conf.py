@@ -11,7 +11,7 @@ from pathlib import Path
 from kbuildpy.dkms.conf import DkmsConf, DkmsModule
 from kbuildpy.dkms.destination import destination
 from kbuildpy.dkms.directives import CONF, DEPRECATED, unknown_directives
-from kbuildpy.dkms.evaluate import Evaluation, evaluate
+from kbuildpy.dkms.evaluate import ConfValues, evaluate
 from kbuildpy.dkms.exclusive import why_excluded
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import read_limited
@@ -81,7 +81,7 @@ def read_conf(
     evaluation = evaluate(files, CONF, kernel.variables(name, version))
     if directives:
         given = {key: {0: value} for key, value in directives.items()}
-        evaluation = Evaluation({**evaluation.values, **given}, evaluation.matches, evaluation.said)
+        evaluation = ConfValues({**evaluation.values, **given}, evaluation.matches, evaluation.said)
     return _conf_of(evaluation, file, kernel, unknown_directives(text))
 
 
@@ -100,7 +100,7 @@ def _overrides(kernel: ConfKernel, name: str, version: str) -> Sequence[str]:
     return (name, package, f"{package}-{kernel.release}", f"{package}-{kernel.release}-{kernel.arch}")
 
 
-def _conf_of(conf: Evaluation, file: Path, kernel: ConfKernel, unknown: tuple[str, ...]) -> DkmsConf:
+def _conf_of(conf: ConfValues, file: Path, kernel: ConfKernel, unknown: tuple[str, ...]) -> DkmsConf:
     def value(directive: str) -> str:
         return conf.first(directive)
 
@@ -136,7 +136,7 @@ def _conf_of(conf: Evaluation, file: Path, kernel: ConfKernel, unknown: tuple[st
     )
 
 
-def _modules(conf: Evaluation, file: Path, distribution: str) -> tuple[DkmsModule, ...]:
+def _modules(conf: ConfValues, file: Path, distribution: str) -> tuple[DkmsModule, ...]:
     lists = {
         name: conf.values.get(name, {})
         for name in ("BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION", "DEST_MODULE_NAME", "DEST_MODULE_LOCATION")
@@ -188,7 +188,7 @@ def _stays_below(path: str) -> bool:
     return path.isprintable() and ".." not in path.split("/")
 
 
-def _make(conf: Evaluation) -> str:
+def _make(conf: ConfValues) -> str:
     """The command of MAKE for this kernel: the last one whose MAKE_MATCH matches; the first one where nothing has to.
 
     Where MAKE_MATCH[0] is set and nothing matches, the build is Kbuild's.
@@ -201,7 +201,7 @@ def _make(conf: Evaluation) -> str:
     return chosen
 
 
-def _patches(conf: Evaluation, file: Path) -> tuple[str, ...]:
+def _patches(conf: ConfValues, file: Path) -> tuple[str, ...]:
     patches = conf.values.get("PATCH", {})
     found = []
     for index in range(len(patches)):
