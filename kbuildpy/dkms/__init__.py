@@ -7,5 +7,8 @@
 - `exclusive`: why a kernel is left out (BUILD_EXCLUSIVE_*); `versions`: the order of versions.
 - `make_line`: what a MAKE line asks for: a build that is Kbuild's alone, or a command to run as it stands.
 - `package_build`: the steps of a build in a private copy of the sources.
+- `machine`: the actions of `kbuildpy dkms`; `add`, `build`, `install`, `status`: what they do to a package.
+- `places`: /var/lib/dkms, /usr/src and /lib/modules, as DKMS lays them out; `machine_key`: the key of the machine.
+- `switch`: changes the modules of a kernel in one step.
 - `destination`: where a distribution's DKMS installs modules.
 """
