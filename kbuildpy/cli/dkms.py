@@ -22,6 +22,7 @@ from kbuildpy.dkms.machine import (
     install,
     match,
     remove,
+    rollback,
     status,
     unbuild,
     uninstall,
@@ -43,6 +44,7 @@ ACTIONS = {
     "remove": remove,
     "match": match,
     "autoinstall": autoinstall,
+    "rollback": rollback,
 }
 _FOR_A_KERNEL = {"build": build, "install": install, "uninstall": uninstall, "unbuild": unbuild}
 _OBSOLETE = ("--no-initrd", "--no-clean-kernel", "--no-prepare-kernel")
@@ -117,6 +119,10 @@ def _act(
 ) -> int:
     if action == "autoinstall":
         return max(autoinstall(machine, kernel, arch) for kernel, arch in kernels)
+    if action == "rollback":
+        for kernel, _ in kernels:
+            rollback(machine, kernel)
+        return 0
     if action == "match":
         if not args.templatekernel:
             raise UsageError("match needs --templatekernel=RELEASE", hint="whose modules are installed for -k, too")

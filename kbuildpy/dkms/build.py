@@ -28,7 +28,7 @@ from kbuildpy.dkms.package_build import (
 )
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.errors import KbuildError
-from kbuildpy.exchange import sync_directory, sync_tree
+from kbuildpy.exchange import exchange, sync_directory, sync_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.own_command import own_command
 from kbuildpy.run import run
@@ -154,13 +154,14 @@ def _staged(build: PackageBuild, made: list[Path], log: Path) -> Path:
         sync_tree(stage)
         folder = places.built(conf.name, conf.version, build.kernel, build.arch)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        stage.rename(folder)
+        if folder.is_dir():
+            exchange(stage, folder)
+        else:
+            stage.rename(folder)
         sync_directory(folder.parent)
         return folder
-    except BaseException:
+    finally:
         shutil.rmtree(stage, ignore_errors=True)
-        raise
 
 
 def _finish_module(build: PackageBuild, module: DkmsModule, path: Path, folder: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The actions of `dkms` on a machine: add, build, install, uninstall, remove, match, autoinstall.
+"""The actions of `dkms` on a machine, and rollback, which DKMS does not have.
 
 Exit statuses are DKMS', where scripts depend on them: 77 for a kernel that a package is not for, 10 for a build that
 fails, 3 for what is there already or is not, 11 for an autoinstall of which something failed.
@@ -21,7 +21,7 @@ from kbuildpy.dkms.machine_key import machine_signer
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.dkms.read_conf import ConfKernel, check_name, read_conf
 from kbuildpy.dkms.status import DkmsStatus, is_built, statuses
-from kbuildpy.dkms.switch import finish
+from kbuildpy.dkms.switch import finish, roll_back
 from kbuildpy.dkms.versions import version_key
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.open_tree import open_tree
@@ -206,6 +206,13 @@ def remove(machine: DkmsMachine, name: str, version: str, kernels: Sequence[tupl
         unbuild(machine, name, version, kernel, arch)
     if forget_package(machine.places, name, version):
         machine.say(f"{name}/{version}: removed")
+
+
+def rollback(machine: DkmsMachine, kernel: str) -> None:
+    """Take the last change of the modules of a kernel back. Raises `KbuildError`."""
+    for name, version in roll_back(machine.places, kernel, depmod=machine.depmod).items():
+        now = f"{version} is installed" if version else "is not installed"
+        machine.say(f"{name}: {now} for {kernel}, as before the last change")
 
 
 def match(machine: DkmsMachine, template: str, kernel: str, arch: str, *, name: str = "") -> int:

@@ -45,6 +45,8 @@ class _Journal:
     directories: Mapping[str, int]
     """The directories that are exchanged, below /lib/modules/RELEASE: the inodes of their new ones."""
     links: Mapping[str, str | None]
+    before: Mapping[str, str | None]
+    """What `links` were before."""
 
 
 def switch(places: DkmsPlaces, change: SetChange, *, depmod: bool = True) -> None:
@@ -60,7 +62,8 @@ def switch(places: DkmsPlaces, change: SetChange, *, depmod: bool = True) -> Non
             directories[name] = (stage / name).stat().st_ino
         sync_tree(stage)
         sync_directory(stage.parent)
-        _write_journal(places, _Journal(change.kernel, change.arch, directories, dict(change.links)))
+        before = {name: _linked_version(places, name, change.kernel, change.arch) for name in change.links}
+        _write_journal(places, _Journal(change.kernel, change.arch, directories, dict(change.links), before))
     except OSError as error:
         shutil.rmtree(stage, ignore_errors=True)
         raise KbuildError(
@@ -85,11 +88,41 @@ def finish(places: DkmsPlaces, kernel: str = "", *, depmod: bool = True) -> list
             _link(places, name, version, journal)
         if depmod and root.is_dir():
             _depmod(places, journal.kernel)
+        _keep_previous(places, journal)
         path.unlink()
         sync_directory(path.parent)
-        _keep_previous(places, journal.kernel)
         finished.append(journal.kernel)
     return finished
+
+
+def roll_back(places: DkmsPlaces, kernel: str, *, depmod: bool = True) -> dict[str, str | None]:
+    """Let the modules of a kernel be as they were before the last change, which can be taken back in the same way; the
+    packages that change, with the version that is installed then. Raises `KbuildError` where there is no previous set,
+    or a version of it is no more built."""
+    note, previous, stage = _previous_note(places, kernel), previous_set(places, kernel), _stage(places, kernel)
+    try:
+        kept = json.loads(note.read_text())
+        arch, names, links = str(kept["arch"]), list(map(str, kept["directories"])), dict(kept["links"])
+    except (OSError, ValueError, TypeError, KeyError):
+        previous, arch, names, links = Path("/nonexistent"), "", [], {}
+    if not previous.is_dir():
+        raise KbuildError(f"{kernel}: no previous set of modules is kept", hint="each change of the modules keeps one")
+    for name, version in links.items():
+        if version is not None and not places.built(name, version, kernel, arch).is_dir():
+            raise KbuildError(
+                f"{name}/{version} is no longer built for {kernel}",
+                hint=f"build and install it: kbuildpy dkms install {name}/{version} -k {kernel}",
+            )
+    shutil.rmtree(stage, ignore_errors=True)
+    directories = {}
+    for name in names:
+        (previous / name).mkdir(parents=True, exist_ok=True)
+        directories[name] = (previous / name).stat().st_ino
+    previous.rename(stage)
+    before = {name: _linked_version(places, name, kernel, arch) for name in links}
+    _write_journal(places, _Journal(kernel, arch, directories, links, before))
+    finish(places, kernel, depmod=depmod)
+    return links
 
 
 def begun(places: DkmsPlaces) -> list[str]:
@@ -219,8 +252,26 @@ def _read_journal(path: Path) -> _Journal | None:
         return None
 
 
-def _keep_previous(places: DkmsPlaces, kernel: str) -> None:
-    previous, stage = previous_set(places, kernel), _stage(places, kernel)
+def _keep_previous(places: DkmsPlaces, journal: _Journal) -> None:
+    previous, stage = previous_set(places, journal.kernel), _stage(places, journal.kernel)
+    if not stage.is_dir():
+        return
+    kept = {"arch": journal.arch, "directories": sorted(journal.directories), "links": dict(journal.before)}
+    note = _previous_note(places, journal.kernel)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(note) as file:
+        file.write(json.dumps(kept).encode(), mode=0o644)
     shutil.rmtree(previous, ignore_errors=True)
     with suppress(OSError):
         stage.rename(previous)
+
+
+def _previous_note(places: DkmsPlaces, kernel: str) -> Path:
+    return places.state / "previous" / f"{kernel}.json"
+
+
+def _linked_version(places: DkmsPlaces, name: str, kernel: str, arch: str) -> str | None:
+    try:
+        return places.active(name, kernel, arch).readlink().parts[0]
+    except (OSError, IndexError):
+        return None

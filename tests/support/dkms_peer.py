@@ -75,9 +75,18 @@ def what_dkms_reads(
 
 
 def dkms(*words: str | Path, home: Path) -> Completed:
-    """Debian's dkms with its trees below `home`, and its sources in `home`/src."""
-    trees = ("--dkmstree", home / "dkms", "--sourcetree", home / "src", "--installtree", home / "modules")
-    environment = {"PATH": f"{dkms_script().parent}:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(home)}
+    """Debian's dkms with its trees below `home`, and its sources in `home`/src; without depmod, which would be the
+    machine's."""
+    trees = (
+        "--no-depmod",
+        "--dkmstree",
+        home / "dkms",
+        "--sourcetree",
+        home / "src",
+        "--installtree",
+        home / "modules",
+    )
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(home)}
     return run(["bash", dkms_script(), *words, *trees], env=environment, check=False, timeout=900)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from kbuildpy.dkms import switch as subject
 from kbuildpy.dkms.places import DkmsPlaces
-from kbuildpy.dkms.switch import SetChange, finish, previous_set, switch
+from kbuildpy.dkms.switch import SetChange, finish, previous_set, roll_back, switch
 from kbuildpy.errors import KbuildError
 
 KERNEL, ARCH = "6.1.0-9-amd64", "x86_64"
@@ -52,7 +52,7 @@ def modules(places: DkmsPlaces) -> dict[str, str]:
     return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*.ko"))}
 
 
-def version(places: DkmsPlaces) -> str:
+def installed_version(places: DkmsPlaces) -> str:
     """The version that DKMS takes for the installed one."""
     return str(places.active("p", KERNEL, ARCH).readlink()).partition("/")[0]
 
@@ -61,7 +61,7 @@ def test_a_change_replaces_adds_and_removes_and_leaves_what_is_of_others(places:
     other = (places.install_tree / KERNEL / "updates/dkms/other.ko").stat().st_ino
     switch(places, change(places), depmod=False)
     assert modules(places) == NEW
-    assert version(places) == "2"
+    assert installed_version(places) == "2"
     assert (places.install_tree / KERNEL / "updates/dkms/other.ko").stat().st_ino == other
     assert {path.name: path.read_text() for path in previous_set(places, KERNEL).rglob("*.ko")} == {
         Path(name).name: text for name, text in OLD.items()
@@ -77,11 +77,11 @@ def test_a_kill_before_the_journal_is_written_leaves_the_old_set(
         patch.setattr(subject, step, killed)
         with pytest.raises(Killed):
             switch(places, wanted, depmod=False)
-    assert (modules(places), version(places)) == (OLD, "1")
+    assert (modules(places), installed_version(places)) == (OLD, "1")
     assert finish(places, depmod=False) == []
-    assert (modules(places), version(places)) == (OLD, "1")
+    assert (modules(places), installed_version(places)) == (OLD, "1")
     switch(places, wanted, depmod=False)
-    assert (modules(places), version(places)) == (NEW, "2")
+    assert (modules(places), installed_version(places)) == (NEW, "2")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -104,7 +104,7 @@ def test_a_kill_after_the_journal_is_written_is_finished_by_the_next_call(
     found = modules(places)
     assert found == (OLD if (step, when) == ("exchange", "before") else NEW)
     finish(places)
-    assert (modules(places), version(places)) == (NEW, "2")
+    assert (modules(places), installed_version(places)) == (NEW, "2")
     assert finish(places) == []
 
 
@@ -122,7 +122,7 @@ def test_a_step_that_fails_before_the_exchange_changes_nothing(
     monkeypatch.setattr(subject, "sync_tree", full)
     with pytest.raises(KbuildError, match="No space left on device"):
         switch(places, change(places), depmod=False)
-    assert (modules(places), version(places)) == (OLD, "1")
+    assert (modules(places), installed_version(places)) == (OLD, "1")
     assert not list((places.install_tree / ".kbuildpy").iterdir())
 
 
@@ -160,3 +160,49 @@ def test_a_link_among_the_modules_stays_one(places: DkmsPlaces, tmp_path: Path) 
     switch(places, change(places), depmod=False)
     assert link.is_symlink()
     assert (tmp_path / "secret").read_text() == "secret"
+
+
+def test_a_change_is_taken_back_and_that_too(places: DkmsPlaces) -> None:
+    for version in ("1", "2"):
+        places.built("p", version, KERNEL, ARCH).mkdir(parents=True)
+    switch(places, change(places), depmod=False)
+    assert roll_back(places, KERNEL, depmod=False) == {"p": "1"}
+    assert (modules(places), installed_version(places)) == (OLD, "1")
+    assert roll_back(places, KERNEL, depmod=False) == {"p": "2"}
+    assert (modules(places), installed_version(places)) == (NEW, "2")
+
+
+def test_the_first_and_the_last_installation_are_taken_back(places: DkmsPlaces) -> None:
+    places.built("p", "1", KERNEL, ARCH).mkdir(parents=True)
+    switch(places, SetChange(KERNEL, ARCH, dict.fromkeys(OLD), {"p": None}), depmod=False)
+    assert modules(places) == {}
+    roll_back(places, KERNEL, depmod=False)
+    assert (modules(places), installed_version(places)) == (OLD, "1")
+    roll_back(places, KERNEL, depmod=False)
+    assert modules(places) == {}
+    assert not places.active("p", KERNEL, ARCH).is_symlink()
+
+
+def test_what_is_not_kept_or_no_longer_built_is_not_taken_back(places: DkmsPlaces) -> None:
+    with pytest.raises(KbuildError, match="no previous set"):
+        roll_back(places, KERNEL)
+    switch(places, change(places), depmod=False)
+    with pytest.raises(KbuildError, match="p/1 is no longer built"):
+        roll_back(places, KERNEL)
+    assert (modules(places), installed_version(places)) == (NEW, "2")
+
+
+@pytest.mark.parametrize("step", ["_write_journal", "_take_place", "_link", "_keep_previous"])
+def test_a_kill_while_a_change_is_taken_back_is_finished_or_harmless(
+    step: str, places: DkmsPlaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("1", "2"):
+        places.built("p", version, KERNEL, ARCH).mkdir(parents=True)
+    switch(places, change(places), depmod=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(subject, step, killed)
+        with pytest.raises(Killed):
+            roll_back(places, KERNEL, depmod=False)
+    finish(places, depmod=False)
+    state = (modules(places), installed_version(places))
+    assert state == ((NEW, "2") if step == "_write_journal" else (OLD, "1"))
