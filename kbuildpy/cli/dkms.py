@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 from kbuildpy.cli.shared_options import add_format, add_jobs, add_quiet, job_count, named_path, named_word
+from kbuildpy.dkms.configure import configure
 from kbuildpy.dkms.destination import distribution
+from kbuildpy.dkms.hooks import install_hooks, remove_hooks
 from kbuildpy.dkms.machine import (
     DkmsMachine,
     add,
@@ -25,6 +27,7 @@ from kbuildpy.dkms.machine import (
     rollback,
     status,
     unbuild,
+    unbuild_all,
     uninstall,
 )
 from kbuildpy.dkms.places import DkmsPlaces, check_kernel, locked
@@ -45,6 +48,8 @@ ACTIONS = {
     "match": match,
     "autoinstall": autoinstall,
     "rollback": rollback,
+    "configure": configure,
+    "hooks": install_hooks,
 }
 _FOR_A_KERNEL = {"build": build, "install": install, "uninstall": uninstall, "unbuild": unbuild}
 _OBSOLETE = ("--no-initrd", "--no-clean-kernel", "--no-prepare-kernel")
@@ -54,6 +59,7 @@ EXAMPLES = (
     "kbuildpy dkms install v4l2loopback/0.12.7 -k 6.1.0-56-amd64",
     "kbuildpy dkms autoinstall -k 6.12.117+deb12-amd64",
     "kbuildpy dkms remove -m v4l2loopback -v 0.12.7 --all",
+    "kbuildpy dkms hooks --stand-in",
 )
 
 
@@ -91,6 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sourcetree", metavar="DIR", type=named_path, help="in place of /usr/src")
     parser.add_argument("--installtree", metavar="DIR", type=named_path, help="in place of /lib/modules")
     parser.add_argument("--no-depmod", action="store_true", help="do not run depmod")
+    parser.add_argument("--root", metavar="DIR", type=named_path, help="of hooks: below DIR, not /")
+    parser.add_argument("--stand-in", action="store_true", help="of hooks: also /usr/sbin/dkms, which calls kbuildpy")
+    parser.add_argument("--undo", action="store_true", help="of hooks: remove what kbuildpy has put there")
     for name in _OBSOLETE:
         parser.add_argument(name, action="store_true", help=argparse.SUPPRESS)
 
@@ -101,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
     name, version = package
     machine = _machine(args)
     kernels = _kernels(args, machine, action, name, version)
+    if action == "hooks":
+        return _hooks(args, machine)
     if action == "status":
         return _status(args, machine, name, version, kernels)
     os.umask(0o022)
@@ -129,11 +140,15 @@ def _act(
         return max(match(machine, args.templatekernel, kernel, arch, name=package[0]) for kernel, arch in kernels)
     if directory is not None:
         package = add_directory(machine, directory, *kernels[0])
+    if action == "unbuild" and not any(package):
+        return max(unbuild_all(machine, kernel, arch) for kernel, arch in kernels)
     if not all(package):
         raise KbuildError(f"{action} needs a package", hint=f"kbuildpy dkms {action} NAME/VERSION")
     if action == "add":
         add(machine, *package, *kernels[0])
         return 0
+    if action == "configure":
+        return configure(machine, *package, *kernels[0])
     if action == "remove":
         remove(machine, *package, kernels)
         return 0
@@ -251,4 +266,12 @@ def _status(
                 print(json.dumps({**fields, **where, "remarks": list(item.remarks), "log": log}))
             else:
                 print(printable(str(item)))
+    return 0
+
+
+def _hooks(args: argparse.Namespace, machine: DkmsMachine) -> int:
+    root = (args.root or Path("/")).absolute()
+    paths = remove_hooks(root) if args.undo else install_hooks(root, stand_in=args.stand_in, force=args.force)
+    for path in paths:
+        machine.say(f"{'removed' if args.undo else 'written'}: {path}")
     return 0

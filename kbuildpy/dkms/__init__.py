@@ -9,6 +9,7 @@
 - `package_build`: the steps of a build in a private copy of the sources.
 - `machine`: the actions of `kbuildpy dkms`; `add`, `build`, `install`, `status`: what they do to a package.
 - `places`: /var/lib/dkms, /usr/src and /lib/modules, as DKMS lays them out; `machine_key`: the key of the machine.
+- `hooks`: files by which a machine calls us; `configure`: what happens when a package NAME-dkms is configured.
 - `switch`: changes the modules of a kernel in one step.
 - `destination`: where a distribution's DKMS installs modules.
 """

@@ -199,6 +199,19 @@ def unbuild(machine: DkmsMachine, name: str, version: str, kernel: str, arch: st
     unbuild_package(machine.places, name, version, kernel, arch)
 
 
+def unbuild_all(machine: DkmsMachine, kernel: str, arch: str) -> int:
+    """The same for all packages, for a kernel that is removed; the exit status."""
+    failed = 0
+    for name, version in machine.places.added():
+        if (kernel, arch) in machine.places.kernels(name, version):
+            try:
+                unbuild(machine, name, version, kernel, arch)
+            except KbuildError as error:
+                machine.say(f"kbuildpy: error: {name}/{version}: {error}")
+                failed = FAILED
+    return failed
+
+
 def remove(machine: DkmsMachine, name: str, version: str, kernels: Sequence[tuple[str, str]]) -> None:
     """The same for several kernels; a package that is then built for none is forgotten. Raises `KbuildError`."""
     _require_added(machine, name, version)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.cli import main
+from kbuildpy.dkms.configure import kernels_to_configure
+from kbuildpy.dkms.machine import DkmsMachine
 from kbuildpy.dkms.places import DkmsPlaces, locked
 
 KERNEL, ARCH = "1.2.3-none", "x86_64"
@@ -277,3 +279,43 @@ def test_one_process_at_a_time_changes_the_trees(machine: Machine, tmp_path: Pat
 def _try_lock(path: Path) -> None:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_removal_of_a_kernel_takes_its_modules_and_leaves_the_packages(machine: Machine) -> None:
+    for name in ("p", "q"):
+        machine.sources(name, "1", f"DEST_MODULE_NAME={name}")
+        machine.call("add", f"{name}/1")
+    machine.pretend_built("p", "1")
+    module = machine.places.built("p", "1", KERNEL, ARCH) / "module"
+    (module / "m.ko").rename(module / "p.ko")
+    machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert machine.call("unbuild", "-k", KERNEL, "-a", ARCH)[0] == 0
+    assert machine.call("status")[1] == "p/1: added\nq/1: added\n"
+    assert not list((machine.places.install_tree / KERNEL).iterdir())
+
+
+def test_a_package_is_configured_for_the_kernels_that_can_be_built_for(machine: Machine, tmp_path: Path) -> None:
+    found = DkmsMachine(machine.places, "debian", {}, 1, print)
+    trees = tmp_path / "trees"
+    for name in ("6.1.0-9", "6.1.0-10", "6.1.0-8"):
+        (machine.places.install_tree / name).mkdir()
+        (trees / name / "build/include").mkdir(parents=True)
+    (machine.places.install_tree / "6.12").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kbuildpy.dkms.machine._MODULES", trees)
+        assert kernels_to_configure(found, "6.1.0-8") == ["6.1.0-8", "6.1.0-10"]
+        assert kernels_to_configure(found, "6.1.0-10") == ["6.1.0-10"]
+        assert kernels_to_configure(found, "6.12") == ["6.1.0-10"]
+        # a chroot, whose kernel is another system's
+        assert kernels_to_configure(found, "7.0") == ["6.1.0-8", "6.1.0-9", "6.1.0-10"]
+        every = DkmsMachine(machine.places, "debian", {"autoinstall_all_kernels": "yes"}, 1, print)
+        assert kernels_to_configure(every, "6.1.0-8") == ["6.1.0-8", "6.1.0-9", "6.1.0-10"]
+
+
+def test_configuring_again_begins_anew_and_tells_what_fails(machine: Machine) -> None:
+    machine.sources("p", "1")
+    status, said, _ = machine.call("configure", "-m", "p", "-v", "1")
+    assert (status, said) == (0, "p/1: added\np/1: no kernel is installed with its headers: nothing to build for\n")
+    machine.pretend_built("p", "1")
+    machine.call("configure", "-m", "p", "-v", "1")
+    assert machine.call("status")[1] == "p/1: added\n"
