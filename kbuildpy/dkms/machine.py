@@ -7,6 +7,7 @@ fails, 3 for what is there already or is not, 11 for an autoinstall of which som
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -283,7 +284,9 @@ def _install_all(machine: DkmsMachine, packages: Sequence[tuple[str, str]], kern
 
 
 def finish_begun(machine: DkmsMachine) -> None:
-    """Finish what a process that was killed has begun. Raises `KbuildError`."""
+    """Finish what a process that was killed has begun, and remove what it left. Raises `KbuildError`."""
+    for path in machine.places.state.glob("stage-*"):
+        shutil.rmtree(path, ignore_errors=True)
     for kernel in finish(machine.places, depmod=machine.depmod):
         machine.say(f"kbuildpy: finished the change of the modules of {kernel} that was begun before")
 

@@ -5,10 +5,14 @@ The changed directories (on Debian one, `updates/dkms`) are made anew beside /li
 files; a journal says what is to be done; each directory then changes places with its new one in a single step. After
 that come DKMS' link and depmod. A process that is killed before the first exchange leaves the old state; after it, the
 next call finds the journal and finishes. The directory that was replaced stays, as the previous set.
+
+Where directories cannot be exchanged (some file systems of containers), the files are replaced one by one, under the
+same journal, and no previous set is kept.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -24,6 +28,9 @@ from kbuildpy.files import replacing
 from kbuildpy.run import run, with_sbin
 
 _BOOT = Path("/boot")
+_NO_EXCHANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS)
+"""What file systems say that exchange no directories: those of containers for a directory of a lower layer, and
+others where the staged one is on another file system."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +177,11 @@ def _stage_directory(root: Path, stage: Path, name: str, files: Mapping[str, str
 
 
 def _hard_link(source: str, target: str) -> None:
-    os.link(source, target, follow_symlinks=False)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        # (another file system, or one without hard links)
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _take_place(old: Path, new: Path, inode: int) -> None:
@@ -180,11 +191,16 @@ def _take_place(old: Path, new: Path, inode: int) -> None:
             return
         if not new.is_dir() or new.stat().st_ino != inode:
             return
-        if old.is_dir():
-            exchange(new, old)
-        else:
-            old.parent.mkdir(parents=True, exist_ok=True)
-            new.rename(old)
+        old.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if old.is_dir():
+                exchange(new, old)
+            else:
+                new.rename(old)
+        except OSError as error:
+            if error.errno not in _NO_EXCHANGE:
+                raise
+            _take_over(old, new)
         sync_directory(old.parent)
         if new.parent.is_dir():
             sync_directory(new.parent)
@@ -193,6 +209,28 @@ def _take_place(old: Path, new: Path, inode: int) -> None:
             f"{old}: cannot be exchanged for its new contents: {error.strerror}",
             hint="the change is finished by the next call of kbuildpy dkms",
         ) from error
+
+
+def _take_over(old: Path, new: Path) -> None:
+    """Let the directory `old` have the contents of `new`, file by file: each is the old one or the new one. It can be
+    done again, for `new` stays."""
+    names = set()
+    for path in sorted(new.rglob("*")):
+        name = path.relative_to(new)
+        names.add(name)
+        target = old / name
+        if path.is_dir() and not path.is_symlink():
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.new~")
+        beside.unlink(missing_ok=True)
+        shutil.copy2(path, beside, follow_symlinks=False)
+        beside.replace(target)
+    for path in sorted(old.rglob("*"), reverse=True):
+        if path.relative_to(old) not in names:
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    sync_tree(old)
 
 
 def _remove_empty(root: Path, name: str) -> None:
@@ -255,6 +293,13 @@ def _read_journal(path: Path) -> _Journal | None:
 def _keep_previous(places: DkmsPlaces, journal: _Journal) -> None:
     previous, stage = previous_set(places, journal.kernel), _stage(places, journal.kernel)
     if not stage.is_dir():
+        return
+    new = {name: stage / name for name in journal.directories}
+    if any(path.is_dir() and path.stat().st_ino == journal.directories[name] for name, path in new.items()):
+        # (it was copied, and is no previous set)
+        _previous_note(places, journal.kernel).unlink(missing_ok=True)
+        shutil.rmtree(previous, ignore_errors=True)
+        shutil.rmtree(stage, ignore_errors=True)
         return
     kept = {"arch": journal.arch, "directories": sorted(journal.directories), "links": dict(journal.before)}
     note = _previous_note(places, journal.kernel)

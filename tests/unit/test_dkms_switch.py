@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,39 @@ def test_a_kill_while_a_change_is_taken_back_is_finished_or_harmless(
     finish(places, depmod=False)
     state = (modules(places), installed_version(places))
     assert state == ((NEW, "2") if step == "_write_journal" else (OLD, "1"))
+
+
+def test_where_directories_cannot_be_exchanged_files_are_replaced_one_by_one(
+    places: DkmsPlaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    replaced: list[str] = []
+    original = shutil.copy2
+
+    def killed_at_the_second(source: str, target: str, *, follow_symlinks: bool) -> None:
+        replaced.append(target)
+        if len(replaced) == 2:
+            raise Killed
+        original(source, target, follow_symlinks=follow_symlinks)
+
+    places.built("p", "1", KERNEL, ARCH).mkdir(parents=True)
+    switch(
+        places,
+        SetChange(KERNEL, ARCH, {"extra/x.ko": str(places.install_tree / KERNEL / next(iter(OLD)))}, {}),
+        depmod=False,
+    )
+    switch(places, SetChange(KERNEL, ARCH, {"extra/x.ko": None}, {}), depmod=False)
+    wanted = change(places)
+    monkeypatch.setattr(subject, "exchange", refused)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copy2", killed_at_the_second)
+        with pytest.raises(Killed):
+            switch(places, wanted, depmod=False)
+    assert modules(places) == {**OLD, "updates/dkms/a.ko": "new a"}
+    finish(places, depmod=False)
+    assert (modules(places), installed_version(places)) == (NEW, "2")
+    assert not [path for path in places.install_tree.rglob("*") if path.name.endswith("~")]
+    with pytest.raises(KbuildError, match="no previous set"):
+        roll_back(places, KERNEL)
