@@ -82,7 +82,7 @@ def build_by_dkms(
             made = _build_in_copy(item, directory, place, chosen, jobs=jobs)
         except KbuildError as error:
             complain(f"kbuildpy: error: {item.tree.release}: {error}")
-            status = max(status, error.status)
+            status = max(status, 1)
             made = []
         if results is not None:
             results += _as_json(item, made)

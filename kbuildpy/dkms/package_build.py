@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The steps of a package's build in a private copy of its sources: patches, PRE_BUILD, MAKE, POST_BUILD.
 
-What they print goes to a log, which has no more than that. Commands run as DKMS runs them: by bash, in the copy,
-without CC and the flags of the caller.
+Errors have DKMS' exit statuses. What the steps print goes to a log, which has no more than that. Commands run as DKMS
+runs them: by bash, in the copy, without CC and the flags of the caller.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def apply_patches(conf: DkmsConf, place: Path, log: Path) -> None:
     for name in conf.patches:
         patch = place / "patches" / name
         if not patch.is_file() or not is_below(patch, place):
-            raise KbuildError(f"{conf.identity}: no file patches/{name}, which PATCH names")
+            raise KbuildError(f"{conf.identity}: no file patches/{name}, which PATCH names", status=5)
         command = f"patch -p1 < ./patches/{_quoted(name)}"
-        _logged(conf, command, place, log, {}, what=f"the patch {name} does not apply")
+        _logged(conf, command, place, log, {}, what=f"the patch {name} does not apply", status=6)
 
 
 def run_script(conf: DkmsConf, which: str, place: Path, log: Path, variables: Mapping[str, str]) -> bool:
@@ -67,7 +67,7 @@ def run_make(conf: DkmsConf, place: Path, log: Path, *, release: str, jobs: int,
     command = re.sub(r"\Amake", f"make -j{jobs} KERNELRELEASE={_quoted(release)}", conf.make)
     note(log, f"kbuildpy: MAKE: {command}")
     given = {"CC": compiler} if compiler else {}
-    _logged(conf, command, place, log, given, what="its build fails")
+    _logged(conf, command, place, log, given, what="its build fails", status=10)
 
 
 def built_file(module: DkmsModule, place: Path) -> Path:
@@ -77,6 +77,7 @@ def built_file(module: DkmsModule, place: Path) -> Path:
         raise KbuildError(
             f"{module.built_in}{module.name}.ko was not built",
             hint="BUILT_MODULE_NAME and BUILT_MODULE_LOCATION say where the build leaves it",
+            status=7,
         )
     if not is_below(path, place):
         raise KbuildError(f"{path} leads out of the build directory", hint="it must be a file, not a link to elsewhere")
@@ -104,7 +105,9 @@ def end_of(log: Path) -> str:
     return "\n".join(map(printable, (errors or lines)[-_TAIL:]))
 
 
-def _logged(conf: DkmsConf, command: str, place: Path, log: Path, variables: Mapping[str, str], *, what: str) -> None:
+def _logged(
+    conf: DkmsConf, command: str, place: Path, log: Path, variables: Mapping[str, str], *, what: str, status: int
+) -> None:
     done = run(
         ["bash", "-c", _LOGGED, log, place, command],
         env=_environment(variables),
@@ -112,7 +115,8 @@ def _logged(conf: DkmsConf, command: str, place: Path, log: Path, variables: Map
         check=False,
     )
     if done.returncode != 0:
-        raise KbuildError(f"{conf.identity}: {what} (status {done.returncode})\n{end_of(log)}", hint=f"see {log}")
+        words = f"{conf.identity}: {what} (status {done.returncode})\n{end_of(log)}"
+        raise KbuildError(words, hint=f"see {log}", status=status)
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:

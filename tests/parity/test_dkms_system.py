@@ -33,7 +33,7 @@ mkdir -p eq/DEBIAN
 printf '%s\\n' 'Package: stands-in' 'Version: 1' 'Architecture: all' 'Maintainer: x <x@example.org>' \\
     'Provides: dkms (= 3.0.10)' 'Description: x' > eq/DEBIAN/control
 dpkg-deb -b eq eq.deb >/dev/null && dpkg -i eq.deb >/dev/null
-step() {{ echo "STEP $1 $2"; dkms status; find /lib/modules/*/updates -name '*.ko*' 2>/dev/null | sort; }}
+step() {{ echo "STEP $1 $2"; dkms status; find /lib/modules/*/updates -name '*.ko*' 2>/dev/null | sort; echo END; }}
 dpkg -i /mnt/good.deb; step good $?
 mkdir broken && dpkg-deb -R /mnt/good.deb broken && sed -i '1i #error it no longer compiles' broken/usr/src/*/*.c
 sed -i 's/^Version:.*/Version: 99/' broken/DEBIAN/control && dpkg-deb -b broken broken.deb >/dev/null
@@ -61,7 +61,7 @@ def test_packages_work_unchanged_and_a_broken_one_leaves_dpkg_as_it_should_be(tm
         pytest.skip(f"no overlay here: {done.error_text.strip()}")
     steps = {}
     for part in done.text.split("STEP ")[1:]:
-        head, *lines = part.splitlines()
+        head, *lines = part.partition("END\n")[0].splitlines()
         name, _, status = head.partition(" ")
         steps[name] = (int(status), [line for line in lines if "bbswitch" in line])
     print(done.text, done.error_text)
