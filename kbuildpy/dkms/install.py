@@ -18,7 +18,7 @@ from kbuildpy.dkms.versions import version_key
 from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import KbuildError
 from kbuildpy.exchange import sync_tree
-from kbuildpy.kernel.module_files import read_module, walk_modules, without_suffix
+from kbuildpy.kernel.module_files import MODULE_SUFFIXES, read_module, walk_modules, without_suffix
 
 Say = Callable[[str], None]
 
@@ -47,7 +47,8 @@ def install_package(
         built = module_file(places.built(conf.name, conf.version, kernel, arch) / "module", module.installed_name)
         if built is None:
             raise KbuildError(f"{conf.identity}: {module.installed_name} was not built for {kernel}", status=6)
-        if not force and (reason := _why_kept(root, module, built, set(owned))):
+        own_place = f"{module.destination.strip('/')}/{module.installed_name}"
+        if not force and (reason := _why_kept(root, module, built, {*owned, *_names_of(own_place)})):
             say(f"{module.installed_name}: {reason}; --force installs this one")
             continue
         path = f"{module.destination.strip('/')}/{built.name}"
@@ -162,6 +163,10 @@ def _why_kept(root: Path, module: DkmsModule, built: Path, owned: set[str]) -> s
     if theirs and ours and version_key(theirs) > version_key(ours):
         return f"{others[0].relative_to(root)} has a newer version ({theirs}, not {ours})"
     return ""
+
+
+def _names_of(path: str) -> list[str]:
+    return [f"{path}{suffix}" for suffix in MODULE_SUFFIXES]
 
 
 def _version(path: Path) -> tuple[str, str]:

@@ -149,7 +149,7 @@ def test_a_file_that_is_replaced_comes_back(machine: Machine) -> None:
     there = machine.places.install_tree / KERNEL / "updates/dkms/m.ko"
     there.parent.mkdir(parents=True)
     there.write_text("of somebody else")
-    machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH, "--force")
+    machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
     assert there.read_text() == "module p 1"
     assert "(original_module exists)" in machine.call("status")[1]
     machine.call("uninstall", "p/1", "-k", KERNEL, "-a", ARCH)
