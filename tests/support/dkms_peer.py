@@ -12,6 +12,7 @@ import pytest
 from kbuildpy.errors import CommandError
 from kbuildpy.execute import Completed
 from kbuildpy.run import run
+from tests.support.builds import REPRODUCIBLE
 from tests.support.packages import unpacked
 
 PACKAGES = (
@@ -87,6 +88,8 @@ def dkms(*words: str | Path, home: Path) -> Completed:
         home / "modules",
     )
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(home)}
+    # (without a time stamp pahole numbers types as its threads end)
+    environment |= dict([REPRODUCIBLE.split("=")])
     return run(["bash", dkms_script(), *words, *trees], env=environment, check=False, timeout=900)
 
 
