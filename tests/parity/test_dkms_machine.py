@@ -48,7 +48,6 @@ STRIP[1]=no
 MAKE[0]="make -C $kernel_source_dir M=$dkms_tree/$module/$module_version/build VALUE=1"
 AUTOINSTALL=yes
 """
-SLOW = ("dahdi-dkms", "lttng-modules-dkms", "openafs-modules-dkms", "xtables-addons-dkms", "jool-dkms")
 
 
 def write(home: Path) -> None:
@@ -140,7 +139,6 @@ def _cases() -> list[Any]:
     return [
         pytest.param(package, tree, marks=pytest.mark.sweep, id=f"{package}-{tree.release}")
         for package in PACKAGES
-        if package not in SLOW
         for tree in trees()
     ]
 
