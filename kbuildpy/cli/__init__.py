@@ -9,6 +9,7 @@ command takes a file of its name here and a line in `COMMANDS`.
   `matrix`, `info`, `decode`, `debug`, `abi`, `preflight`, `kernels`.
   `matrix`, `info`, `decode`, `debug`, `kernels`.
   `dkms`, `info`, `decode`, `debug`, `kernels`.
+  `dkms`, `matrix`, `info`, `decode`, `debug`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
