@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A process in which every file is read-only and there is no network, where the kernel allows it (user_namespaces(7)).
+"""A process in which every file is read-only and there is no network, where the kernel allows it (user_namespaces(7)),
+and which has no capabilities to change that. It has the user's rights to read, and to send signals.
 
 It is called between fork and exec, so everything is loaded at import. What the kernel refuses is left out: a container
 may have no namespaces, and then the file is evaluated with the rights of the caller, as DKMS does always.
@@ -24,7 +25,10 @@ _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _SYS_MOUNT_SETATTR = 442
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _MOUNT_ATTR_RDONLY = 1
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+_CAPABILITIES = tuple(number for number in range(64) if number != 2)
+"""All that there may be (include/uapi/linux/capability.h) but CAP_DAC_READ_SEARCH: root reads the files of all users."""
+
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _attributes = ctypes.create_string_buffer(struct.pack("=QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0))
@@ -53,6 +57,9 @@ def _confine(parent: int, user: int, group: int) -> None:
         _libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, _attributes, len(_attributes) - 1)
         # (for here-documents of the file)
         _libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, b"size=1m,mode=1777")
+    # (what the program of root could undo this with)
+    for capability in _CAPABILITIES:
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.setsid()
     end_with(parent)
