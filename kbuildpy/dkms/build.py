@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from kbuildpy.child import end_with
 from kbuildpy.dkms.conf import DkmsConf, DkmsModule
 from kbuildpy.dkms.make_line import KbuildMake, kbuild_call
 from kbuildpy.dkms.package_build import (
@@ -118,7 +121,8 @@ def _build_by_kbuild(build: PackageBuild, call: KbuildMake, place: Path, log: Pa
     note(
         log, f"kbuildpy: the MAKE line only calls Kbuild, and is done by kbuildpy build: {' '.join(words)}".rstrip(" :")
     )
-    done = run(argv, check=False, env=_environment())
+    # (SIGTERM: it ends its own programs)
+    done = run(argv, check=False, env=_environment(), begin=partial(end_with, os.getpid(), signal.SIGTERM))
     note(log, f"{done.text}{done.error_text}".rstrip("\n"))
     if done.returncode != 0:
         raise KbuildError(

@@ -27,7 +27,7 @@ _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _MOUNT_ATTR_RDONLY = 1
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _CAPABILITIES = tuple(number for number in range(64) if number != 2)
-"""All that there may be (include/uapi/linux/capability.h) but CAP_DAC_READ_SEARCH: root reads the files of all users."""
+"""All that there may be (include/uapi/linux/capability.h) but CAP_DAC_READ_SEARCH: root reads the files of others."""
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
