@@ -259,28 +259,42 @@ def autoinstall(machine: DkmsMachine, kernel: str, arch: str) -> int:
 def _install_all(machine: DkmsMachine, packages: Sequence[tuple[str, str]], kernel: str, arch: str) -> int:
     """Install `packages` in the order in which they depend on each other; the exit status. One that fails is told, and
     does not keep the others back, but for those that need it."""
-    waiting = {name: (version, set(machine.conf(name, version, kernel, arch).depends)) for name, version in packages}
-    done = {
-        name for name, version in machine.places.added() if machine.places.is_installed(name, version, kernel, arch)
-    }
+    confs = {name: _named(machine.conf(name, version, kernel, arch), name, version) for name, version in packages}
+    places = machine.places
+    done = {name for name, version in places.added() if places.is_installed(name, version, kernel, arch)}
+    changed: set[str] = set()
     failed: list[str] = []
-    while ready := [name for name, (_, needs) in waiting.items() if needs <= done]:
+    waiting = dict(confs)
+    while ready := [name for name, conf in waiting.items() if _is_ready(conf, done, waiting)]:
         for name in ready:
-            version, _ = waiting.pop(name)
+            conf = waiting.pop(name)
+            unfinished = places.failed(name, conf.version, kernel, arch).is_dir()
+            again = conf.depends_rebuild and (unfinished or not changed.isdisjoint(conf.depends))
+            before = places.is_installed(name, conf.version, kernel, arch) and not again
             try:
-                install(machine, name, version, kernel, arch)
+                forced = replace(machine, force=True)
+                if again:
+                    build(forced, name, conf.version, kernel, arch)
+                install(forced if again else machine, name, conf.version, kernel, arch)
                 done.add(name)
             except KbuildError as error:
                 if error.status == EXCLUDED:
-                    machine.say(f"{name}/{version}: left out: {error.message}")
+                    machine.say(f"{conf.identity}: left out: {error.message}")
                     continue
                 machine.say(f"kbuildpy: error: {error}")
                 failed.append(name)
-    for name, (version, needs) in waiting.items():
-        missing = ", ".join(sorted(needs - done))
-        machine.say(f"kbuildpy: error: {name}/{version}: not built: it needs {missing} (BUILD_DEPENDS)")
+            if not before and places.is_installed(name, conf.version, kernel, arch):
+                changed.add(name)
+    for name, conf in waiting.items():
+        missing = ", ".join(sorted({*conf.depends} - done or {*conf.depends}))
+        machine.say(f"kbuildpy: error: {conf.identity}: not built: it needs {missing} (BUILD_DEPENDS)")
         failed.append(name)
     return FAILED if failed else 0
+
+
+def _is_ready(conf: DkmsConf, done: set[str], waiting: Mapping[str, DkmsConf]) -> bool:
+    """Whether all that a package depends on is installed, and will not change."""
+    return {*conf.depends} <= done and waiting.keys().isdisjoint(conf.depends)
 
 
 def finish_begun(machine: DkmsMachine) -> None:

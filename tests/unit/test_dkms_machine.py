@@ -224,6 +224,39 @@ def test_autoinstall_takes_the_newest_after_what_it_needs_and_goes_on_after_a_fa
     assert "c/1: not built: it needs nobody (BUILD_DEPENDS)" in complaints
 
 
+def test_a_package_is_built_again_after_what_it_depends_on_if_it_wants_that(machine: Machine) -> None:
+    for name, version, more in (
+        ("a", "1", "BUILD_DEPENDS[0]=z\nBUILD_DEPENDS_REBUILD=yes"),
+        ("b", "1", "BUILD_DEPENDS[0]=z"),
+        ("z", "1", ""),
+        ("z", "2", ""),
+    ):
+        machine.sources(name, version, f"AUTOINSTALL=yes\nDEST_MODULE_NAME={name}\n{more}")
+        machine.call("add", f"{name}/{version}")
+        machine.pretend_built(name, version)
+        module = machine.places.built(name, version, KERNEL, ARCH) / "module"
+        (module / "m.ko").rename(module / f"{name}.ko")
+        if version == "1":
+            machine.call("install", f"{name}/1", "-k", KERNEL, "-a", ARCH)
+    status, said, complaints = machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)
+    assert said.index("z/2: installed for") < said.index("a/1: is installed for")
+    assert "b/1: installed already" in said
+    # (there is no kernel tree to build it with)
+    assert (status, complaints.count("no headers for kernel")) == (11, 1)
+    assert machine.places.is_installed("a", "1", KERNEL, ARCH)
+    assert machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)[0] == 0
+    machine.places.failed("a", "1", KERNEL, ARCH).mkdir(parents=True)
+    assert machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)[0] == 11
+
+
+def test_packages_that_need_each_other_are_told(machine: Machine) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        machine.sources(name, "1", f"AUTOINSTALL=yes\nBUILD_DEPENDS[0]={other}")
+        machine.call("add", f"{name}/1")
+    status, _, complaints = machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)
+    assert (status, complaints.count("(BUILD_DEPENDS)")) == (11, 2)
+
+
 def test_match_installs_for_a_kernel_what_another_one_has(machine: Machine) -> None:
     other = "1.2.4-none"
     (machine.places.install_tree / other).mkdir()
