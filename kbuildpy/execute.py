@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import os
+import selectors
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -108,6 +112,63 @@ def execute_limited(
         errors.seek(0)
         status = 0 if len(printed) > limit else process.returncode
         return Completed(status, bytes(printed), errors.read())
+
+
+def execute_confined(
+    argv: Sequence[str],
+    *,
+    cwd: Path | str | None,
+    env: Mapping[str, str] | None,
+    begin: Callable[[], None],
+    timeout: float,
+    limit: int,
+) -> Completed:
+    """Execute `argv`; the new process calls `begin`, which makes it the leader of a session, before it becomes the
+    program. Its process group is killed once the program ends, after `timeout` seconds, or after more than `limit`
+    bytes of output.
+
+    Raises `OSError`, `subprocess.SubprocessError`, and `subprocess.TimeoutExpired` also for too much output, which it
+    then has.
+    """
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, preexec_fn=begin
+    )
+    assert process.stdout and process.stderr
+    printed = {process.stdout: bytearray(), process.stderr: bytearray()}
+    until = time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        for stream in printed:
+            selector.register(stream, selectors.EVENT_READ)
+        try:
+            while selector.get_map():
+                # (what it left behind may hold the streams open)
+                patience = 0.1 if process.poll() is not None else until - time.monotonic()
+                ready = selector.select(max(0, min(patience, 0.5)))
+                if not ready and (process.returncode is not None or time.monotonic() > until):
+                    break
+                for key, _ in ready:
+                    chunk = os.read(key.fd, 1 << 16)
+                    printed[key.fileobj] += chunk  # type: ignore[index]
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+                if sum(map(len, printed.values())) > limit:
+                    break
+            if not selector.get_map():
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0, until - time.monotonic()))
+            ended = process.poll() is not None
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
+            for stream in printed:
+                stream.close()
+    out, err = map(bytes, printed.values())
+    if not ended or len(out) + len(err) > limit:
+        raise subprocess.TimeoutExpired(argv, timeout, out, err)
+    return Completed(process.returncode, out, err)
 
 
 def _file_for(program: str, contents: bytes = b"") -> IO[bytes]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kbuildpy.errors import CommandError
-from kbuildpy.execute import Completed, execute, execute_begun, execute_limited
+from kbuildpy.execute import Completed, execute, execute_begun, execute_confined, execute_limited
 from kbuildpy.not_started import not_started
 from kbuildpy.say import complain, write
 
@@ -69,6 +69,32 @@ def run(
             returncode=completed.returncode,
         )
     return completed
+
+
+def run_confined(
+    argv: Sequence[str],
+    *,
+    cwd: Path | str,
+    env: Mapping[str, str],
+    timeout: float,
+    limit: int,
+    begin: Callable[[], None],
+) -> Completed:
+    """Run a program that is not trusted: its whole process group ends after `timeout` seconds or `limit` bytes of
+    output, and when the program does. `begin`, called in the new process, confines it and makes it a session's leader.
+
+    Raises `CommandError` for a program that cannot be started, or that comes to one of the two limits.
+    """
+    try:
+        return execute_confined(argv, cwd=cwd, env=env, begin=begin, timeout=timeout, limit=limit)
+    except OSError as error:
+        raise not_started(argv[0], str(cwd), error.errno or 0) from error
+    except subprocess.TimeoutExpired as late:
+        printed = len(late.stdout or b"") + len(late.stderr or b"")
+        what = f"more than {limit} bytes of output" if printed > limit else f"no end within {timeout:g} s"
+        raise CommandError(f"{argv[0]}: {what}", returncode=124) from late
+    except subprocess.SubprocessError as failed:
+        raise CommandError(f"{argv[0]}: could not be started: {failed}", returncode=126) from failed
 
 
 def run_attached(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -34,6 +34,7 @@ EXAMPLES = (
     "kbuildpy build DIR --compile-commands",
     "kbuildpy build DIR -n --explain",
     "kbuildpy build DIR --coverage",
+    "kbuildpy build DIR --no-dkms",
 )
 
 _DATABASE = "compile_commands.json"
@@ -74,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="build instrumented modules for `kbuildpy run --coverage`, in OUT-coverage (default: DIR/build-coverage)",
     )
+    parser.add_argument(
+        "--no-dkms",
+        action="store_true",
+        help="do not read the dkms.conf that lies in the directory, which says for which kernels it is built, and how",
+    )
     parser.add_argument("--allow-empty", action="store_true", help="a Kbuild file without modules is not an error")
 
 
@@ -93,27 +99,47 @@ def run(args: argparse.Namespace) -> int:
         variables.setdefault("V", "1")
     if args.explain:
         variables["V"] = f"{variables.get('V', '').replace('2', '').replace('0', '')}2"
-    results: list[dict[str, object]] = []
-    with on_standard_error() if args.format == "json" else nullcontext():
-        status = build_directory(
+    options = [
+        *(["-n"] if args.dry_run else []),
+        *(["-c"] if args.clean else []),
+        *(["-s"] if args.quiet else []),
+        *(["-k"] if args.keep_going else []),
+    ]
+    results: list[dict[str, object]] | None = [] if args.format == "json" else None
+
+    def build(directory: Path, kernels: Sequence[str], out: Path | None, variables: Mapping[str, str]) -> int:
+        return build_directory(
             directory,
-            kernels=args.kernels,
-            out=args.output,
+            kernels=kernels,
+            out=out,
             jobs=jobs,
             variables=variables,
-            options=[
-                *(["-n"] if args.dry_run else []),
-                *(["-c"] if args.clean else []),
-                *(["-s"] if args.quiet else []),
-                *(["-k"] if args.keep_going else []),
-            ],
+            options=options,
             allow_empty=args.allow_empty,
-            results=results if args.format == "json" else None,
+            results=results,
             targets=targets,
             compile_commands=_place_of(database, directory),
             coverage=args.coverage,
         )
-    for result in results:
+
+    with on_standard_error() if args.format == "json" else nullcontext():
+        if args.no_dkms or args.clean or not (directory / "dkms.conf").is_file():
+            status = build(directory, args.kernels, args.output, variables)
+        else:
+            from kbuildpy.cli.build_dkms import build_by_dkms  # (slow, and for few directories)
+
+            in_place_only = bool(targets or database or args.coverage or args.dry_run)
+            status = build_by_dkms(
+                directory,
+                kernels=args.kernels,
+                out=args.output,
+                jobs=jobs,
+                variables=variables,
+                in_place_only=in_place_only,
+                build=build,
+                results=results,
+            )
+    for result in results or ():
         print(json.dumps(result))
     return status
 

@@ -39,7 +39,8 @@ def options(command: str) -> dict[str, argparse.Action]:
 def test_a_letter_means_the_same_in_every_command(command: str) -> None:
     found = options(command)
     for letter, meanings in MEANINGS.items():
-        if letter in found:
+        # (scripts call dkms with -v VERSION)
+        if letter in found and (command, letter) != ("dkms", "-v"):
             assert found[letter].dest in meanings
 
 

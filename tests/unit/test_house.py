@@ -40,6 +40,7 @@ GATES = (
             "kbuildpy.cli.make_key",
             "kbuildpy.cli.sign_modules",
             "kbuildpy.cli.verify_modules",
+            "kbuildpy.dkms.make_machine_key",
             "kbuildpy.info.signature",
             "kbuildpy.loader.kernels.enroll",
             "kbuildpy.loader.kernels.keyrings",
@@ -139,6 +140,7 @@ GATES = (
         "a build and a run without instruments",
         ("kbuildpy.cli.run_instrumented", "kbuildpy.scons.instruments", "kbuildpy.scons.run_covered"),
     ),
+    Gates("kbuildpy.dkms", "a build of a directory without a dkms.conf", ("kbuildpy.cli.build_dkms",)),
     Gates("kbuildpy.scaffold", "a directory with modules", ("kbuildpy.scaffold.no_modules",)),
 )
 

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`kbuildpy dkms`: DKMS' commands, over DKMS' own /var/lib/dkms."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from kbuildpy.cli.shared_options import add_format, add_jobs, add_quiet, job_count, named_path, named_word
+from kbuildpy.dkms.configure import configure
+from kbuildpy.dkms.destination import distribution
+from kbuildpy.dkms.hooks import install_hooks, remove_hooks
+from kbuildpy.dkms.machine import (
+    DkmsMachine,
+    add,
+    add_directory,
+    autoinstall,
+    build,
+    finish_begun,
+    framework_settings,
+    install,
+    match,
+    remove,
+    rollback,
+    status,
+    unbuild,
+    unbuild_all,
+    uninstall,
+)
+from kbuildpy.dkms.places import DkmsPlaces, check_kernel, locked
+from kbuildpy.dkms.switch import begun
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.printable import printable
+from kbuildpy.say import complain
+from kbuildpy.similar import did_you_mean
+
+ACTIONS = {
+    "status": status,
+    "add": add,
+    "build": build,
+    "install": install,
+    "uninstall": uninstall,
+    "unbuild": unbuild,
+    "remove": remove,
+    "match": match,
+    "autoinstall": autoinstall,
+    "rollback": rollback,
+    "configure": configure,
+    "hooks": install_hooks,
+}
+_FOR_A_KERNEL = {"build": build, "install": install, "uninstall": uninstall, "unbuild": unbuild}
+_OBSOLETE = ("--no-initrd", "--no-clean-kernel", "--no-prepare-kernel")
+
+EXAMPLES = (
+    "kbuildpy dkms status",
+    "kbuildpy dkms install v4l2loopback/0.12.7 -k 6.1.0-56-amd64",
+    "kbuildpy dkms autoinstall -k 6.12.117+deb12-amd64",
+    "kbuildpy dkms remove -m v4l2loopback -v 0.12.7 --all",
+    "kbuildpy dkms hooks --stand-in",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `kbuildpy dkms`."""
+    parser.epilog = "Exit status: 0 done; 77 the package is not for this kernel; 10 the build failed; others are dkms'."
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="ACTION | NAME/VERSION | DIR",
+        help=f"{', '.join(ACTIONS)}; a package, or for add a directory with a dkms.conf",
+    )
+    parser.add_argument("-m", "--module", metavar="NAME[/VERSION]", type=named_word, help="the package")
+    parser.add_argument("-v", "--module-version", metavar="VERSION", type=named_word, help="its version")
+    parser.add_argument(
+        *("-k", "--kernelver"),
+        action="append",
+        default=[],
+        metavar="RELEASE[/ARCH]",
+        dest="kernels",
+        type=named_word,
+        help="the kernel's release (default: that of the running kernel); may repeat",
+    )
+    parser.add_argument("-a", "--arch", metavar="ARCH", type=named_word, help="the machine, as uname -m has it")
+    parser.add_argument("--all", action="store_true", help="every kernel that the package is built for")
+    parser.add_argument("--force", action="store_true", help="also what is there already, or would be kept back")
+    add_jobs(parser)
+    add_quiet(parser, "print errors only")
+    add_format(parser, "of status: text (default), or one JSON object for each line")
+    parser.add_argument("-c", "--conf", metavar="FILE", type=named_path, help="this dkms.conf, not the package's")
+    parser.add_argument("--directive", action="append", default=[], metavar="NAME=VALUE", help="a directive to replace")
+    parser.add_argument("--templatekernel", metavar="RELEASE", type=named_word, help="of match: the kernel to follow")
+    parser.add_argument("--kernelsourcedir", metavar="DIR", type=named_path, help="the kernel tree")
+    parser.add_argument("--dkmstree", metavar="DIR", type=named_path, help="in place of /var/lib/dkms")
+    parser.add_argument("--sourcetree", metavar="DIR", type=named_path, help="in place of /usr/src")
+    parser.add_argument("--installtree", metavar="DIR", type=named_path, help="in place of /lib/modules")
+    parser.add_argument("--no-depmod", action="store_true", help="do not run depmod")
+    parser.add_argument("--root", metavar="DIR", type=named_path, help="of hooks: below DIR, not /")
+    parser.add_argument("--stand-in", action="store_true", help="of hooks: also /usr/sbin/dkms, which calls kbuildpy")
+    parser.add_argument("--undo", action="store_true", help="of hooks: remove what kbuildpy has put there")
+    for name in _OBSOLETE:
+        parser.add_argument(name, action="store_true", help=argparse.SUPPRESS)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry the action out; the exit status."""
+    action, package, directory = _words(args)
+    name, version = package
+    machine = _machine(args)
+    kernels = _kernels(args, machine, action, name, version)
+    if action == "hooks":
+        return _hooks(args, machine)
+    if action == "status":
+        return _status(args, machine, name, version, kernels)
+    os.umask(0o022)
+    with locked(machine.places):
+        finish_begun(machine)
+        return _act(args, machine, action, (name, version), directory, kernels)
+
+
+def _act(
+    args: argparse.Namespace,
+    machine: DkmsMachine,
+    action: str,
+    package: tuple[str, str],
+    directory: Path | None,
+    kernels: list[tuple[str, str]],
+) -> int:
+    if action == "autoinstall":
+        return max(autoinstall(machine, kernel, arch) for kernel, arch in kernels)
+    if action == "rollback":
+        for kernel, _ in kernels:
+            rollback(machine, kernel)
+        return 0
+    if action == "match":
+        if not args.templatekernel:
+            raise UsageError("match needs --templatekernel=RELEASE", hint="whose modules are installed for -k, too")
+        return max(match(machine, args.templatekernel, kernel, arch, name=package[0]) for kernel, arch in kernels)
+    if directory is not None:
+        package = add_directory(machine, directory, *kernels[0])
+    if action == "unbuild" and not any(package):
+        return max(unbuild_all(machine, kernel, arch) for kernel, arch in kernels)
+    if not all(package):
+        raise KbuildError(f"{action} needs a package", hint=f"kbuildpy dkms {action} NAME/VERSION")
+    if action == "add":
+        add(machine, *package, *kernels[0])
+        return 0
+    if action == "configure":
+        return configure(machine, *package, *kernels[0])
+    if action == "remove":
+        remove(machine, *package, kernels)
+        return 0
+    failed = 0
+    for kernel, arch in kernels:
+        try:
+            _FOR_A_KERNEL[action](machine, *package, kernel, arch)
+        except KbuildError as error:
+            if len(kernels) == 1:
+                raise
+            print(f"kbuildpy: error: {error}", file=sys.stderr)
+            failed = failed or error.status
+    return failed
+
+
+def _words(args: argparse.Namespace) -> tuple[str, tuple[str, str], Path | None]:
+    """The action, the package and the directory that the words name."""
+    action, directory = "", None
+    name, version = _package(args.module or "")
+    version = args.module_version or version
+    for word in args.words:
+        if word in ACTIONS and not action:
+            action = word
+        elif (Path(word) / "dkms.conf").is_file() and action == "add":
+            directory = Path(word)
+        elif Path(word).name == "dkms.conf" and action == "add":
+            directory = Path(word).parent
+        elif not name:
+            name, given = _package(word)
+            version = version or given
+        else:
+            raise UsageError(f"{word}: one package at a time", hint=f"it is {name} already")
+    if not action:
+        asked = args.words[0] if args.words else ""
+        hint = did_you_mean(asked, ACTIONS) or f"one of {', '.join(ACTIONS)}"
+        raise UsageError(f"{asked or 'kbuildpy dkms'}: no action", hint=hint)
+    return action, (name, version), directory
+
+
+def _package(word: str) -> tuple[str, str]:
+    name, _, version = word.partition("/")
+    return name, version
+
+
+def _machine(args: argparse.Namespace) -> DkmsMachine:
+    defaults = DkmsPlaces()
+    settings = framework_settings(defaults.etc)
+    places = DkmsPlaces(
+        dkms_tree=_tree(args.dkmstree, settings.get("dkms_tree"), defaults.dkms_tree),
+        source_tree=_tree(args.sourcetree, settings.get("source_tree"), defaults.source_tree),
+        install_tree=_tree(args.installtree, settings.get("install_tree"), defaults.install_tree),
+    )
+    wrong = [word for word in args.directive if "=" not in word]
+    if wrong:
+        raise UsageError(f"--directive {wrong[0]}: not NAME=VALUE")
+
+    def say(line: str) -> None:
+        is_error = line.startswith("kbuildpy: error")
+        if is_error or not args.quiet:
+            shown = "\n".join(map(printable, line.split("\n")))
+            print(shown, file=sys.stderr if is_error else sys.stdout, flush=True)
+
+    return DkmsMachine(
+        places=places,
+        distribution=distribution(),
+        settings=settings,
+        jobs=job_count(args) or os.cpu_count() or 1,
+        say=say,
+        force=args.force,
+        depmod=not args.no_depmod,
+        conf_file=args.conf,
+        kernel_source=args.kernelsourcedir,
+        directives=dict(word.split("=", 1) for word in args.directive),
+    )
+
+
+def _tree(given: Path | None, setting: str | None, default: Path) -> Path:
+    return (given or Path(setting or default)).absolute()
+
+
+def _kernels(
+    args: argparse.Namespace, machine: DkmsMachine, action: str, name: str, version: str
+) -> list[tuple[str, str]]:
+    """The kernels that the call names, each with its architecture."""
+    if args.all and (args.kernels or args.arch):
+        raise UsageError(
+            "--all names every kernel and architecture",
+            hint="leave out -k and -a",
+        )
+    machine_name = args.arch or os.uname().machine
+    if args.all and action != "status":
+        if action not in ("uninstall", "unbuild", "remove"):
+            raise KbuildError(f"{action} takes no --all", hint="name kernels: -k RELEASE", status=5)
+        return machine.places.kernels(name, version) if name and version else []
+    found = [(kernel, arch or machine_name) for kernel, _, arch in (word.partition("/") for word in args.kernels)]
+    if not found and action != "status":
+        found = [(os.uname().release, machine_name)]
+    for kernel, arch in found:
+        check_kernel(kernel, arch)
+    return found
+
+
+def _status(
+    args: argparse.Namespace, machine: DkmsMachine, name: str, version: str, kernels: list[tuple[str, str]]
+) -> int:
+    arch = args.arch or ""
+    for kernel in begun(machine.places):
+        complain(f"kbuildpy: note: a change of the modules of {kernel} was interrupted; the next action finishes it")
+    for kernel in [kernel for kernel, _ in kernels] or [""]:
+        for item in status(machine, name=name, version=version, kernel=kernel, arch=arch):
+            if args.format == "json":
+                fields = {"name": item.name, "version": item.version, "state": item.state}
+                where = {"kernel": item.kernel or None, "arch": item.arch or None}
+                log = str(item.log) if item.log else None
+                print(json.dumps({**fields, **where, "remarks": list(item.remarks), "log": log}))
+            else:
+                print(printable(str(item)))
+    return 0
+
+
+def _hooks(args: argparse.Namespace, machine: DkmsMachine) -> int:
+    root = (args.root or Path("/")).absolute()
+    paths = remove_hooks(root) if args.undo else install_hooks(root, stand_in=args.stand_in, force=args.force)
+    for path in paths:
+        machine.say(f"{'removed' if args.undo else 'written'}: {path}")
+    return 0

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`kbuildpy dkms` beside Debian's dkms, over the same trees: what one builds, installs and says, the other does."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbuildpy.dkms.destination import distribution
+from kbuildpy.dkms.read_conf import ConfKernel, read_conf
+from kbuildpy.execute import Completed
+from kbuildpy.kernel.module_files import read_module, without_suffix
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.own_command import own_command
+from kbuildpy.run import run
+from kbuildpy.signing.trailer import split_signature
+from tests.support.builds import kbuildpy
+from tests.support.dkms_peer import PACKAGES, dkms, dkms_conf
+from tests.support.kernel_trees import trees, usual_tree
+
+pytestmark = pytest.mark.parity
+
+ARCH = os.uname().machine
+SOURCE = """#include <linux/module.h>
+static int __init drv_init(void) { WARN_ON(VALUE == 2); return 0; }
+static void __exit drv_exit(void) { }
+module_init(drv_init);
+module_exit(drv_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("of a package");
+"""
+CONF = """PACKAGE_NAME=pack
+PACKAGE_VERSION=1
+BUILT_MODULE_NAME[0]=drv
+DEST_MODULE_NAME[0]=driver
+DEST_MODULE_LOCATION[0]=/extra
+BUILT_MODULE_NAME[1]=whole
+DEST_MODULE_LOCATION[1]=/extra
+STRIP[1]=no
+MAKE[0]="make -C $kernel_source_dir M=$dkms_tree/$module/$module_version/build VALUE=1"
+AUTOINSTALL=yes
+"""
+
+
+def write(home: Path) -> None:
+    """The trees of a machine, with the sources of a package."""
+    source = home / "src/pack-1"
+    source.mkdir(parents=True)
+    for name in ("drv", "whole"):
+        (source / f"{name}.c").write_text(SOURCE)
+    (source / "Makefile").write_text("obj-m := drv.o whole.o\nccflags-y := -DVALUE=$(VALUE)\n")
+    (source / "dkms.conf").write_text(CONF)
+    (home / "dkms").mkdir()
+
+
+def ours(*words: str | Path, home: Path) -> Completed:
+    """`kbuildpy dkms` with its trees below `home`."""
+    trees = ("--dkmstree", home / "dkms", "--sourcetree", home / "src", "--installtree", home / "modules")
+    return kbuildpy("dkms", *words, *trees, "--no-depmod")
+
+
+def built(home: Path) -> dict[str, bytes]:
+    """The modules in DKMS' tree, without signatures and uncompressed (dkms compresses as /lib/modules has it)."""
+    found = {}
+    for path in (home / "dkms").rglob("module/*.ko*"):
+        module = read_module(path)
+        signed = split_signature(module)
+        found[without_suffix(str(path.relative_to(home / "dkms")))] = signed.contents if signed else module
+    return found
+
+
+def test_builds_what_dkms_builds_and_signs_it_as_sign_file(tmp_path: Path) -> None:
+    write(tmp_path)
+    tree = usual_tree()
+    done = dkms("build", "pack/1", "-k", tree.release, home=tmp_path)
+    assert done.returncode == 0, done.text + done.error_text
+    theirs = built(tmp_path)
+    assert sorted(Path(name).name for name in theirs) == ["driver", "whole"]
+    shutil.rmtree(tmp_path / "dkms")
+    (tmp_path / "dkms").mkdir()
+    done = ours("install", "pack/1", "-k", tree.release, home=tmp_path)
+    assert done.returncode == 6, "there is no such kernel to install in"
+    assert built(tmp_path) == theirs
+    # what is signed is what the tree's own program signs
+    module = tmp_path / f"dkms/pack/1/{tree.release}/{ARCH}/module/driver.ko"
+    plain = tmp_path / "plain.ko"
+    plain.write_bytes(theirs[str(module.relative_to(tmp_path / "dkms").with_suffix(""))])
+    digest = tree.config["CONFIG_MODULE_SIG_HASH"]
+    keys = [tmp_path / "dkms/mok.key", tmp_path / "dkms/mok.pub"]
+    assert keys[0].stat().st_mode & 0o777 == 0o600
+    sign_file = next(path for path in (tree.objects, tree.source) if (path / "scripts/sign-file").exists())
+    run([sign_file / "scripts/sign-file", digest, *keys, plain])
+    assert module.read_bytes() == plain.read_bytes()
+
+    # dkms reads the tree as we do, installs from it, and we from what it has done
+    (tmp_path / "modules" / tree.release).mkdir(parents=True)
+    line = f"pack/1, {tree.release}, {ARCH}"
+    assert dkms("status", home=tmp_path).text == ours("status", home=tmp_path).text == f"{line}: built\n"
+    assert ours("install", "pack/1", "-k", tree.release, home=tmp_path).returncode == 0
+    assert dkms("status", home=tmp_path).text == ours("status", home=tmp_path).text == f"{line}: installed\n"
+    installed = {path.name: path.read_bytes() for path in (tmp_path / "modules" / tree.release).rglob("*.ko")}
+    assert dkms("uninstall", "pack/1", "-k", tree.release, home=tmp_path).returncode == 0
+    assert dkms("status", home=tmp_path).text == ours("status", home=tmp_path).text == f"{line}: built\n"
+    assert dkms("install", "pack/1", "-k", tree.release, home=tmp_path).returncode == 0
+    assert dkms("status", home=tmp_path).text == ours("status", home=tmp_path).text == f"{line}: installed\n"
+    again = {path.name: path.read_bytes() for path in (tmp_path / "modules" / tree.release).rglob("*.ko")}
+    assert again == installed
+    assert ours("remove", "pack/1", "--all", home=tmp_path).returncode == 0
+    assert dkms("status", home=tmp_path).text == ours("status", home=tmp_path).text == ""
+    assert not list((tmp_path / "modules" / tree.release).iterdir())
+
+
+def test_a_module_that_does_not_compile_is_told_by_status_with_the_log(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "src/pack-1/drv.c").write_text("#error so it is\n")
+    release = usual_tree().release
+    done = ours("build", "pack/1", "-k", release, home=tmp_path)
+    assert done.returncode == dkms("build", "pack/1", "-k", release, home=tmp_path).returncode == 10
+    assert "so it is" in done.error_text
+    lines = ours("status", home=tmp_path).text.splitlines()
+    log = lines[1].removeprefix(f"pack/1, {release}, {ARCH}: failed (see ").rstrip(")")
+    assert lines[0] == "pack/1: added"
+    assert "so it is" in Path(log).read_text()
+    assert "PRIVATE KEY" not in Path(log).read_text()
+    (tmp_path / "src/pack-1/drv.c").write_text(SOURCE)
+    assert ours("build", "pack/1", "-k", release, home=tmp_path).returncode == 0
+    assert ours("status", home=tmp_path).text == f"pack/1, {release}, {ARCH}: built\n"
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(package, tree, marks=pytest.mark.sweep, id=f"{package}-{tree.release}")
+        for package in PACKAGES
+        for tree in trees()
+    ]
+
+
+@pytest.mark.parametrize(("package", "tree"), _cases())
+def test_a_packaged_module_is_built_or_left_out_as_by_dkms(package: str, tree: KernelTree, tmp_path: Path) -> None:
+    source = dkms_conf(package).parent
+    conf = read_conf(source / "dkms.conf", ConfKernel(tree.release, ARCH, tree.objects, distribution()))
+    shutil.copytree(source, tmp_path / "src" / source.name, symlinks=True)
+    (tmp_path / "dkms").mkdir()
+    words = ("build", conf.identity, "-k", tree.release)
+    theirs = dkms(*words, home=tmp_path)
+    expected = built(tmp_path)
+    shutil.rmtree(tmp_path / "dkms")
+    (tmp_path / "dkms").mkdir()
+    done = ours(*words, home=tmp_path)
+    assert done.returncode == theirs.returncode, done.error_text
+    assert built(tmp_path) == expected
+
+
+# --- kill -9
+
+
+MODULES = ("one", "two")
+PACKS = ("a", "b", "c", "d", "e")
+KERNEL = "6.1.0-9-none"
+
+
+def many(home: Path) -> None:
+    """Five packages of two modules, in two versions that are built; the first one is installed."""
+    for version in ("1", "2"):
+        for name in PACKS:
+            source = home / f"src/{name}-{version}"
+            source.mkdir(parents=True)
+            lines = [f"PACKAGE_NAME={name}", f"PACKAGE_VERSION={version}", "AUTOINSTALL=yes"]
+            for index, module in enumerate(MODULES):
+                lines += [f"BUILT_MODULE_NAME[{index}]={name}_{module}", f"DEST_MODULE_LOCATION[{index}]=/updates"]
+            if name != "a":
+                lines.append("BUILD_DEPENDS[0]=a")
+            (source / "dkms.conf").write_text("\n".join(lines))
+            folder = home / f"dkms/{name}/{version}/{KERNEL}/{ARCH}/module"
+            folder.mkdir(parents=True)
+            (home / f"dkms/{name}/{version}/source").symlink_to(source)
+            for module in MODULES:
+                (folder / f"{name}_{module}.ko").write_text(f"{name} {module} {version}")
+    (home / "modules" / KERNEL).mkdir(parents=True)
+    for name in PACKS:
+        assert ours("install", f"{name}/1", "-k", KERNEL, home=home).returncode == 0
+
+
+def versions(home: Path) -> dict[str, set[str]]:
+    """The versions of the modules of each package that are installed."""
+    found: dict[str, set[str]] = {name: set() for name in PACKS}
+    for path in (home / "modules" / KERNEL).rglob("*.ko"):
+        name, _, version = path.read_text().split()
+        found[name].add(version)
+    return found
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.sweep)])
+def test_a_kill_at_any_moment_leaves_whole_packages_and_the_next_call_finishes(kills: int, tmp_path: Path) -> None:
+    seed = os.environ.get("KBUILDPY_SEED") or str(time.time_ns())
+    print(f"KBUILDPY_SEED={seed}")
+    chance = random.Random(seed)
+    start = tmp_path / "start"
+    many(start)
+    # (the links in it are absolute)
+    home = tmp_path / "home"
+    words = ["dkms", "autoinstall", "-k", KERNEL, "--no-depmod"]
+    for option, name in (("--dkmstree", "dkms"), ("--sourcetree", "src"), ("--installtree", "modules")):
+        words += [option, str(home / name)]
+    longest, seen = 3.0, set()
+    for _ in range(kills):
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.copytree(start, home, symlinks=True)
+        began = time.monotonic()
+        with subprocess.Popen(own_command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                process.wait(timeout=chance.uniform(0.1, longest))
+                longest = max(0.5, time.monotonic() - began)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+        found = versions(home)
+        seen |= {tuple(sorted(item)) for item in found.values()}
+        assert {len(item) for item in found.values()} == {1}, f"a package is half of one version: {found}"
+        names = sorted(path.name for path in (home / "modules" / KERNEL).rglob("*.ko"))
+        assert names == sorted(f"{name}_{module}.ko" for name in PACKS for module in MODULES)
+        assert run(own_command(*words)).returncode == 0
+        assert versions(home) == {name: {"2"} for name in PACKS}
+        status = ours("status", home=home).text.splitlines()
+        assert status == [
+            f"{name}/{version}, {KERNEL}, {ARCH}: {'built' if version == '1' else 'installed'}"
+            for name in PACKS
+            for version in ("1", "2")
+        ]
+    assert ("1",) in seen

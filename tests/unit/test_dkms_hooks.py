@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The hooks of kernel packages and the stand-in for dkms: what they call, and that they never fail their package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.dkms.hooks import hook_files, install_hooks, remove_hooks
+from kbuildpy.errors import KbuildError
+from kbuildpy.execute import Completed
+from kbuildpy.run import run
+
+HOOKS = ("postinst.d", "header_postinst.d", "prerm.d")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root directory with all files; what they call writes its words to `called`, and ends with the status in
+    `status`."""
+    install_hooks(tmp_path, stand_in=True, force=False)
+    call = tmp_path / "usr/lib/kbuildpy/dkms"
+    call.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/called\nexit "$(cat {tmp_path}/status)"\n')
+    (tmp_path / "status").write_text("0")
+    for path in hook_files(stand_in=True):
+        text = (tmp_path / path).read_text()
+        # (there is no chroot in a unit test)
+        text = text.replace("/usr/lib/kbuildpy/dkms", str(call)).replace("/lib/modules", f"{tmp_path}/lib/modules")
+        (tmp_path / path).write_text(text.replace("/etc/dkms", f"{tmp_path}/etc/dkms"))
+    (tmp_path / "lib/modules/6.1.0-9/build/include").mkdir(parents=True)
+    return tmp_path
+
+
+def called(root: Path, script: str, *words: str) -> tuple[Completed, str]:
+    """What a script does, and the words that it calls kbuildpy with."""
+    (root / "called").unlink(missing_ok=True)
+    done = run([root / script, *words], check=False)
+    return done, (root / "called").read_text() if (root / "called").exists() else ""
+
+
+@pytest.mark.parametrize("status", ["0", "11"])
+def test_hooks_call_kbuildpy_and_never_fail(status: str, root: Path) -> None:
+    (root / "status").write_text(status)
+    for name in HOOKS:
+        done, words = called(root, f"etc/kernel/{name}/kbuildpy-dkms", "6.1.0-9", "/boot/vmlinuz-6.1.0-9")
+        assert done.returncode == 0
+        assert words == f"{'unbuild' if name == 'prerm.d' else 'autoinstall'} -k 6.1.0-9\n"
+        assert ("kbuildpy dkms status" in done.error_text) == (status != "0")
+
+
+def test_hooks_wait_for_the_headers(root: Path) -> None:
+    assert called(root, "etc/kernel/postinst.d/kbuildpy-dkms", "6.1.0-10")[1] == ""
+    assert called(root, "etc/kernel/postinst.d/kbuildpy-dkms")[1] == ""
+
+
+def test_the_stand_in_passes_words_and_status_on(root: Path) -> None:
+    (root / "status").write_text("77")
+    done, words = called(root, "usr/sbin/dkms", "build", "-m", "a b", "-v", "1")
+    assert (done.returncode, words) == (77, "build -m a b -v 1\n")
+
+
+def test_packages_are_configured_and_never_left_half_done(root: Path) -> None:
+    (root / "status").write_text("11")
+    script = "usr/lib/dkms/common.postinst"
+    done, words = called(root, script, "p", "1", "/usr/share/p", "amd64", "0")
+    assert (done.returncode, words) == (0, "configure -m p -v 1\n")
+    assert "p 1 was not installed for every kernel" in done.error_text
+    assert called(root, script, "p")[0].returncode == 1
+    (root / "etc/dkms").mkdir()
+    (root / "etc/dkms/no-autoinstall").touch()
+    assert called(root, script, "p", "1")[1] == ""
+
+
+def test_the_scripts_are_sh_and_call_what_is_there(tmp_path: Path) -> None:
+    paths = install_hooks(tmp_path, stand_in=True, force=False)
+    assert {path.name for path in paths} == {"kbuildpy-dkms", "kbuildpy-dkms.service", "dkms", "common.postinst"}
+    for path in paths:
+        if path.suffix != ".service":
+            run(["sh", "-n", path])
+            assert os.access(path, os.X_OK)
+    done = subprocess.run([tmp_path / "usr/lib/kbuildpy/dkms", "--help"], capture_output=True, text=True, check=True)
+    assert "kbuildpy dkms status" in done.stdout
+    service = (tmp_path / "etc/systemd/system/kbuildpy-dkms.service").read_text()
+    assert "ExecStart=/usr/lib/kbuildpy/dkms autoinstall\n" in service
+    assert (tmp_path / "etc/systemd/system/multi-user.target.wants/kbuildpy-dkms.service").exists()
+
+
+def test_files_of_others_stay_unless_forced_and_undo_takes_ours_alone(tmp_path: Path) -> None:
+    theirs = tmp_path / "usr/sbin/dkms"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("#!/bin/bash\n# the other one\n")
+    with pytest.raises(KbuildError, match=r"usr/sbin/dkms: exists already"):
+        install_hooks(tmp_path, stand_in=True, force=False)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [theirs]
+    install_hooks(tmp_path, stand_in=False, force=False)
+    assert theirs.read_text().endswith("the other one\n")
+    install_hooks(tmp_path, stand_in=False, force=False)
+    remove_hooks(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() or path.is_symlink()] == [theirs]
+    install_hooks(tmp_path, stand_in=True, force=True)
+    assert "kbuildpy" in theirs.read_text()

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`kbuildpy dkms` without a kernel tree: what is added, what is refused, and with which exit status."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.cli import main
+from kbuildpy.dkms.configure import kernels_to_configure
+from kbuildpy.dkms.machine import DkmsMachine
+from kbuildpy.dkms.places import DkmsPlaces, locked
+
+KERNEL, ARCH = "1.2.3-none", "x86_64"
+CONF = "PACKAGE_NAME={name}\nPACKAGE_VERSION={version}\nBUILT_MODULE_NAME=m\nDEST_MODULE_LOCATION=/updates\n{more}\n"
+
+
+class Machine:
+    """The three trees in a folder, and calls of `kbuildpy dkms` over them."""
+
+    def __init__(self, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.places = DkmsPlaces(place / "dkms", place / "src", place / "modules")
+        self._capsys = capsys
+        for path in (self.places.dkms_tree, self.places.source_tree, self.places.install_tree / KERNEL):
+            path.mkdir(parents=True)
+
+    def sources(self, name: str, version: str, more: str = "") -> Path:
+        """The sources of a package in SOURCE_TREE."""
+        directory = self.places.source_tree / f"{name}-{version}"
+        directory.mkdir()
+        (directory / "dkms.conf").write_text(CONF.format(name=name, version=version, more=more))
+        (directory / "m.c").touch()
+        return directory
+
+    def call(self, *words: str) -> tuple[int, str, str]:
+        """The exit status and the output of a call."""
+        places = self.places
+        trees = ["--dkmstree", places.dkms_tree, "--sourcetree", places.source_tree, "--installtree"]
+        try:
+            status = main(["dkms", *words, *map(str, trees), str(places.install_tree), "--no-depmod"])
+        except SystemExit as end:
+            status = int(str(end.code))
+        said = self._capsys.readouterr()
+        return status, said.out, said.err
+
+    def pretend_built(self, name: str, version: str, kernel: str = KERNEL, *, text: str = "module") -> None:
+        """Have DKMS' tree say that a package was built."""
+        folder = self.places.built(name, version, kernel, ARCH)
+        (folder / "module").mkdir(parents=True)
+        (folder / "log").mkdir()
+        (folder / "module/m.ko").write_text(f"{text} {name} {version}")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Machine:
+    """A machine without packages."""
+    return Machine(tmp_path, capsys)
+
+
+def test_adds_a_package_once_and_says_what_is_there(machine: Machine) -> None:
+    machine.sources("p", "1.0+x")
+    assert machine.call("add", "-m", "p", "-v", "1.0+x") == (0, "p/1.0+x: added\n", "")
+    assert machine.call("status") == (0, "p/1.0+x: added\n", "")
+    assert (machine.places.dkms_tree / "p/1.0+x/source").readlink() == machine.places.source_tree / "p-1.0+x"
+    status, _, said = machine.call("add", "p/1.0+x")
+    assert (status, "added already" in said) == (3, True)
+
+
+def test_adds_a_folder_by_a_copy_in_the_source_tree(machine: Machine, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    machine.sources("p", "2").rename(project)
+    (project / "link").symlink_to("/etc/passwd")
+    assert machine.call("add", str(project))[0] == 0
+    copy = machine.places.source_tree / "p-2"
+    assert sorted(path.name for path in copy.iterdir()) == ["dkms.conf", "link", "m.c"]
+    assert (copy / "link").is_symlink()
+    assert machine.call("status")[1] == "p/2: added\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["add", "p/1"], 2, "no such directory"),
+        (["add"], 1, "add needs a package"),
+        (["build", "bad/1"], 8, "no PACKAGE_NAME"),
+        (["build", "never/1"], 77, "never/1 is not for 1.2.3-none: BUILD_EXCLUSIVE_KERNEL=^9 does not match"),
+        (["install", "never/1"], 77, "never/1 is not for 1.2.3-none"),
+        (["build", "good/1"], 1, "no headers for kernel 1.2.3-none"),
+        (["remove", "p/1"], 3, "p/1: not in"),
+        (["uninstall", "p/1"], 3, "p/1: not in"),
+        (["build", "good/1", "--all"], 2, "leave out -k and -a"),
+        (["match"], 2, "match needs --templatekernel"),
+        (["match", "--templatekernel", KERNEL], 2, "name the same kernel"),
+        (["add", "../p/1"], 1, "no name for a folder"),
+        (["add", "p/.."], 1, "no name for a folder"),
+        (["stauts"], 2, "did you mean status?"),
+        ([], 2, "no action"),
+        (["add", "good/1", "other/1"], 2, "one package at a time"),
+        (["add", "good/1", "--directive", "x"], 2, "not NAME=VALUE"),
+    ],
+)
+def test_what_cannot_be_done_has_dkms_status_and_one_message(
+    words: list[str], status: int, message: str, machine: Machine
+) -> None:
+    machine.sources("good", "1")
+    machine.sources("bad", "1", "PACKAGE_NAME=")
+    machine.sources("never", "1", "BUILD_EXCLUSIVE_KERNEL=^9")
+    found, _, said = machine.call(*words, "-k", KERNEL)
+    assert (found, message in said) == (status, True), said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("kernel", ["../../etc", "..", "6.1/../..", "6.1.0-9/x/y", ""])
+def test_a_kernel_that_is_no_release_is_refused(kernel: str, machine: Machine) -> None:
+    machine.sources("good", "1")
+    status, _, said = machine.call("build", "good/1", "-k", kernel)
+    assert status == 2, said
+
+
+def test_installs_uninstalls_and_removes_what_is_built(machine: Machine) -> None:
+    machine.sources("p", "1")
+    machine.call("add", "p/1")
+    machine.pretend_built("p", "1")
+    assert machine.call("status")[1] == f"p/1, {KERNEL}, {ARCH}: built\n"
+    status, _, said = machine.call("install", "p/1", "-k", f"{KERNEL}/{ARCH}")
+    assert (status, said) == (0, "")
+    installed = machine.places.install_tree / KERNEL / "updates/dkms/m.ko"
+    assert installed.read_text() == "module p 1"
+    assert machine.call("status", "-k", KERNEL)[1] == f"p/1, {KERNEL}, {ARCH}: installed\n"
+    assert machine.call("status", "-k", "9.9")[1] == "p/1: added\n"
+    assert "installed already" in machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)[1]
+    installed.write_text("changed")
+    assert "(WARNING! Diff between built and installed module!)" in machine.call("status")[1]
+    assert machine.call("uninstall", "p/1", "-k", KERNEL, "-a", ARCH)[0] == 0
+    assert not installed.exists()
+    assert machine.call("status")[1] == f"p/1, {KERNEL}, {ARCH}: built\n"
+    assert machine.call("remove", "p/1", "--all")[0] == 0
+    assert machine.call("status") == (0, "", "")
+    assert [path.name for path in machine.places.dkms_tree.iterdir()] == [".kbuildpy"]
+
+
+def test_a_file_that_is_replaced_comes_back(machine: Machine) -> None:
+    machine.sources("p", "1")
+    machine.call("add", "p/1")
+    machine.pretend_built("p", "1")
+    there = machine.places.install_tree / KERNEL / "updates/dkms/m.ko"
+    there.parent.mkdir(parents=True)
+    there.write_text("of somebody else")
+    machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert there.read_text() == "module p 1"
+    assert "(original_module exists)" in machine.call("status")[1]
+    machine.call("uninstall", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert there.read_text() == "of somebody else"
+    assert not (machine.places.dkms_tree / "p/original_module").exists()
+
+
+def test_a_newer_version_takes_the_place_of_the_older_one(machine: Machine) -> None:
+    for version in ("1", "2"):
+        machine.sources("p", version)
+        machine.call("add", f"p/{version}")
+        machine.pretend_built("p", version)
+        assert machine.call("install", f"p/{version}", "-k", KERNEL, "-a", ARCH)[0] == 0
+    lines = machine.call("status")[1].splitlines()
+    assert lines == [f"p/1, {KERNEL}, {ARCH}: built", f"p/2, {KERNEL}, {ARCH}: installed"]
+    assert (machine.places.install_tree / KERNEL / "updates/dkms/m.ko").read_text() == "module p 2"
+    assert not (machine.places.dkms_tree / "p/original_module").exists()
+
+
+def test_a_module_that_the_kernel_has_itself_stays_unless_forced(machine: Machine) -> None:
+    machine.sources("p", "1")
+    machine.call("add", "p/1")
+    machine.pretend_built("p", "1")
+    own = machine.places.install_tree / KERNEL / "kernel/m.ko"
+    own.parent.mkdir()
+    own.write_text("module of the kernel")
+    _, said, _ = machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert "m: kernel/m.ko is this module; --force installs this one" in said
+    assert not (machine.places.install_tree / KERNEL / "updates").exists()
+    machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH, "--force")
+    assert (machine.places.install_tree / KERNEL / "updates/dkms/m.ko").exists()
+    assert own.exists()
+
+
+@pytest.mark.parametrize(
+    ("obsolete", "left_out"), [("1.2.3", True), ("1.2", True), ("1.2.4", False), ("1.2.3-0", True), ("2.0", False)]
+)
+def test_modules_that_the_kernel_has_by_now_are_left_out(obsolete: str, left_out: bool, machine: Machine) -> None:
+    machine.sources("p", "1", f"OBSOLETE_BY={obsolete}")
+    machine.call("add", "p/1")
+    machine.pretend_built("p", "1")
+    _, said, _ = machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert ("the kernel has the modules itself" in said) == left_out
+    assert machine.places.is_installed("p", "1", KERNEL, ARCH) != left_out
+
+
+def test_autoinstall_takes_the_newest_after_what_it_needs_and_goes_on_after_a_failure(machine: Machine) -> None:
+    for name, version, more in (
+        ("a", "1", "AUTOINSTALL=yes\nBUILD_DEPENDS[0]=z\nDEST_MODULE_NAME=a"),
+        ("a", "1.10", "AUTOINSTALL=yes\nBUILD_DEPENDS[0]=z\nDEST_MODULE_NAME=a"),
+        ("a", "1.9", "AUTOINSTALL=yes\nDEST_MODULE_NAME=a"),
+        ("b", "1", "DEST_MODULE_NAME=b"),
+        ("c", "1", "AUTOINSTALL=yes\nBUILD_DEPENDS[0]=nobody"),
+        ("d", "1", "AUTOINSTALL=yes"),
+        ("e", "1", "AUTOINSTALL=yes\nBUILD_EXCLUSIVE_ARCH=none"),
+        ("z", "1", "AUTOINSTALL=yes\nDEST_MODULE_NAME=z"),
+    ):
+        machine.sources(name, version, more)
+        machine.call("add", f"{name}/{version}")
+        if name in ("a", "b", "z"):
+            machine.pretend_built(name, version)
+            module = machine.places.built(name, version, KERNEL, ARCH) / "module"
+            (module / "m.ko").rename(module / f"{name}.ko")
+    status, said, complaints = machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)
+    assert status == 11
+    assert [line for line in said.splitlines() if ": installed" in line] == [
+        f"z/1: installed for {KERNEL} ({ARCH})",
+        f"a/1.10: installed for {KERNEL} ({ARCH})",
+    ]
+    assert "e/1: left out: e/1 is not for 1.2.3-none: BUILD_EXCLUSIVE_ARCH=none" in said
+    assert "no headers for kernel 1.2.3-none" in complaints
+    assert "c/1: not built: it needs nobody (BUILD_DEPENDS)" in complaints
+
+
+def test_a_package_is_built_again_after_what_it_depends_on_if_it_wants_that(machine: Machine) -> None:
+    for name, version, more in (
+        ("a", "1", "BUILD_DEPENDS[0]=z\nBUILD_DEPENDS_REBUILD=yes"),
+        ("b", "1", "BUILD_DEPENDS[0]=z"),
+        ("z", "1", ""),
+        ("z", "2", ""),
+    ):
+        machine.sources(name, version, f"AUTOINSTALL=yes\nDEST_MODULE_NAME={name}\n{more}")
+        machine.call("add", f"{name}/{version}")
+        machine.pretend_built(name, version)
+        module = machine.places.built(name, version, KERNEL, ARCH) / "module"
+        (module / "m.ko").rename(module / f"{name}.ko")
+        if version == "1":
+            machine.call("install", f"{name}/1", "-k", KERNEL, "-a", ARCH)
+    status, said, complaints = machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)
+    assert said.index("z/2: installed for") < said.index("a/1: is installed for")
+    assert "b/1: installed already" in said
+    # (there is no kernel tree to build it with)
+    assert (status, complaints.count("no headers for kernel")) == (11, 1)
+    assert machine.places.is_installed("a", "1", KERNEL, ARCH)
+    assert machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)[0] == 0
+    machine.places.failed("a", "1", KERNEL, ARCH).mkdir(parents=True)
+    assert machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)[0] == 11
+
+
+def test_packages_that_need_each_other_are_told(machine: Machine) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        machine.sources(name, "1", f"AUTOINSTALL=yes\nBUILD_DEPENDS[0]={other}")
+        machine.call("add", f"{name}/1")
+    status, _, complaints = machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)
+    assert (status, complaints.count("(BUILD_DEPENDS)")) == (11, 2)
+
+
+def test_match_installs_for_a_kernel_what_another_one_has(machine: Machine) -> None:
+    other = "1.2.4-none"
+    (machine.places.install_tree / other).mkdir()
+    for name in ("p", "q"):
+        machine.sources(name, "1", f"DEST_MODULE_NAME={name}")
+        machine.call("add", f"{name}/1")
+        for kernel in (KERNEL, other):
+            machine.pretend_built(name, "1", kernel)
+            module = machine.places.built(name, "1", kernel, ARCH) / "module"
+            (module / "m.ko").rename(module / f"{name}.ko")
+    machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert machine.call("match", "--templatekernel", KERNEL, "-k", other, "-a", ARCH)[0] == 0
+    assert machine.places.is_installed("p", "1", other, ARCH)
+    assert not machine.places.is_installed("q", "1", other, ARCH)
+
+
+def test_status_in_json_has_an_object_for_each_line(machine: Machine) -> None:
+    machine.sources("p", "1")
+    machine.sources("q", "1")
+    for name in ("p", "q"):
+        machine.call("add", f"{name}/1")
+    machine.pretend_built("p", "1")
+    log = machine.places.failed("p", "1", "9.9", ARCH) / "make.log"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    found = [json.loads(line) for line in machine.call("status", "--format", "json")[1].splitlines()]
+    common = {"name": "p", "version": "1", "arch": ARCH}
+    assert found == [
+        {**common, "state": "built", "kernel": KERNEL, "remarks": [], "log": None},
+        {**common, "state": "failed", "kernel": "9.9", "remarks": [f"see {log}"], "log": str(log)},
+        {"name": "q", "version": "1", "state": "added", "kernel": None, "arch": None, "remarks": [], "log": None},
+    ]
+
+
+def test_a_package_whose_file_is_broken_is_told_and_hides_no_other(machine: Machine) -> None:
+    for name in ("p", "q"):
+        machine.sources(name, "1")
+        machine.call("add", f"{name}/1")
+        machine.pretend_built(name, "1")
+    (machine.places.source_tree / "p-1/dkms.conf").write_text("if")
+    lines = machine.call("status")[1].splitlines()
+    assert lines[0].startswith(f"p/1, {KERNEL}, {ARCH}: broken (")
+    assert lines[1] == f"q/1, {KERNEL}, {ARCH}: built"
+
+
+def test_one_process_at_a_time_changes_the_trees(machine: Machine, tmp_path: Path) -> None:
+    machine.sources("p", "1")
+    with locked(machine.places), pytest.raises(BlockingIOError):
+        _try_lock(machine.places.state / "lock")
+    assert machine.call("add", "p/1")[0] == 0
+
+
+def _try_lock(path: Path) -> None:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_removal_of_a_kernel_takes_its_modules_and_leaves_the_packages(machine: Machine) -> None:
+    for name in ("p", "q"):
+        machine.sources(name, "1", f"DEST_MODULE_NAME={name}")
+        machine.call("add", f"{name}/1")
+    machine.pretend_built("p", "1")
+    module = machine.places.built("p", "1", KERNEL, ARCH) / "module"
+    (module / "m.ko").rename(module / "p.ko")
+    machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert machine.call("unbuild", "-k", KERNEL, "-a", ARCH)[0] == 0
+    assert machine.call("status")[1] == "p/1: added\nq/1: added\n"
+    assert not list((machine.places.install_tree / KERNEL).iterdir())
+
+
+def test_a_package_is_configured_for_the_kernels_that_can_be_built_for(machine: Machine, tmp_path: Path) -> None:
+    found = DkmsMachine(machine.places, "debian", {}, 1, print)
+    trees = tmp_path / "trees"
+    for name in ("6.1.0-9", "6.1.0-10", "6.1.0-8"):
+        (machine.places.install_tree / name).mkdir()
+        (trees / name / "build/include").mkdir(parents=True)
+    (machine.places.install_tree / "6.12").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kbuildpy.dkms.machine._MODULES", trees)
+        assert kernels_to_configure(found, "6.1.0-8") == ["6.1.0-8", "6.1.0-10"]
+        assert kernels_to_configure(found, "6.1.0-10") == ["6.1.0-10"]
+        assert kernels_to_configure(found, "6.12") == ["6.1.0-10"]
+        # a chroot, whose kernel is another system's
+        assert kernels_to_configure(found, "7.0") == ["6.1.0-8", "6.1.0-9", "6.1.0-10"]
+        every = DkmsMachine(machine.places, "debian", {"autoinstall_all_kernels": "yes"}, 1, print)
+        assert kernels_to_configure(every, "6.1.0-8") == ["6.1.0-8", "6.1.0-9", "6.1.0-10"]
+
+
+def test_configuring_again_begins_anew_and_tells_what_fails(machine: Machine) -> None:
+    machine.sources("p", "1")
+    status, said, _ = machine.call("configure", "-m", "p", "-v", "1")
+    assert (status, said) == (0, "p/1: added\np/1: no kernel is installed with its headers: nothing to build for\n")
+    machine.pretend_built("p", "1")
+    machine.call("configure", "-m", "p", "-v", "1")
+    assert machine.call("status")[1] == "p/1: added\n"
