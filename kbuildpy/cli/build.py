@@ -122,25 +122,28 @@ def run(args: argparse.Namespace) -> int:
             coverage=args.coverage,
         )
 
-    with on_standard_error() if args.format == "json" else nullcontext():
-        if args.no_dkms or args.clean or not (directory / "dkms.conf").is_file():
-            status = build(directory, args.kernels, args.output, variables)
-        else:
-            from kbuildpy.cli.build_dkms import build_by_dkms  # (slow, and for few directories)
+    try:
+        with on_standard_error() if args.format == "json" else nullcontext():
+            if args.no_dkms or args.clean or not (directory / "dkms.conf").is_file():
+                status = build(directory, args.kernels, args.output, variables)
+            else:
+                from kbuildpy.cli.build_dkms import build_by_dkms  # (slow, and for few directories)
 
-            in_place_only = bool(targets or database or args.coverage or args.dry_run)
-            status = build_by_dkms(
-                directory,
-                kernels=args.kernels,
-                out=args.output,
-                jobs=jobs,
-                variables=variables,
-                in_place_only=in_place_only,
-                build=build,
-                results=results,
-            )
-    for result in results or ():
-        print(json.dumps(result))
+                in_place_only = bool(targets or database or args.coverage or args.dry_run)
+                status = build_by_dkms(
+                    directory,
+                    kernels=args.kernels,
+                    out=args.output,
+                    jobs=jobs,
+                    variables=variables,
+                    in_place_only=in_place_only,
+                    build=build,
+                    results=results,
+                )
+    finally:
+        # (also what is known when it ends with an error)
+        for result in results or ():
+            print(json.dumps(result))
     return status
 
 

@@ -72,7 +72,7 @@ def build_by_dkms(
     chosen = {name: value for name, value in variables.items() if name not in ("KDIR", "KERNELRELEASE")}
     together: dict[tuple[Path, tuple[tuple[str, str], ...]], list[str]] = {}
     status = 0
-    for item in _builds(directory, kernels, variables, place):
+    for item in _builds(directory, kernels, variables, place, results):
         if item.direct or in_place_only:
             where, given = _here(item, directory)
             key = where, tuple({**given, **chosen}.items())
@@ -91,8 +91,15 @@ def build_by_dkms(
     return status
 
 
-def _builds(directory: Path, kernels: Sequence[str], variables: Mapping[str, str], out: Path) -> list[DkmsBuild]:
-    """What the dkms.conf in `directory` asks for, for each kernel that it does not leave out; the others are told.
+def _builds(
+    directory: Path,
+    kernels: Sequence[str],
+    variables: Mapping[str, str],
+    out: Path,
+    results: list[dict[str, object]] | None,
+) -> list[DkmsBuild]:
+    """What the dkms.conf in `directory` asks for, for each kernel that it does not leave out; the others are told, and
+    are in `results`.
 
     Raises `KbuildError` when no kernel is left.
     """
@@ -108,6 +115,8 @@ def _builds(directory: Path, kernels: Sequence[str], variables: Mapping[str, str
         if conf.excluded:
             reasons.append(conf.excluded)
             complain(f"kbuildpy: {tree.release}: left out by {directory / CONF}: {printable(conf.excluded)}")
+            if results is not None:
+                results.append(_left_out(tree.release, conf.excluded))
             continue
         copy = place / conf.name / conf.version / "build"
         builds.append(DkmsBuild(tree, conf, kbuild_call(conf.make, tree=tree.objects, build=copy), copy))
@@ -119,6 +128,17 @@ def _builds(directory: Path, kernels: Sequence[str], variables: Mapping[str, str
     for name in builds[0].conf.unknown:
         complain(f"kbuildpy: warning: {directory / CONF}: {printable(name)} is no directive, and nothing reads it")
     return builds
+
+
+def _left_out(release: str, reason: str) -> dict[str, object]:
+    """The object of a kernel that a dkms.conf leaves out."""
+    return {
+        **dict.fromkeys(("file", "name", "error"), None),
+        **dict.fromkeys(("built", "made"), False),
+        "kernel": release,
+        "help": [],
+        "skipped": reason,
+    }
 
 
 def _build_in_copy(

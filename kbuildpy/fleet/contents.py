@@ -20,7 +20,7 @@ def contents_of(inputs: Sequence[str]) -> str:
 
 def is_source(path: Path) -> bool:
     """Whether `path` is a module directory to build, and not a place of modules."""
-    return path.is_dir() and has_kbuild_file(path)
+    return path.is_dir() and (has_kbuild_file(path) or (path / "dkms.conf").is_file())
 
 
 def _contents(path: Path) -> str:

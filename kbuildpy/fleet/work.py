@@ -20,7 +20,7 @@ from typing import IO, Any
 from kbuildpy.child import end_with
 from kbuildpy.fleet.cell import Cell
 from kbuildpy.fleet.contents import is_source
-from kbuildpy.fleet.record import FAILED, PASSED, Record
+from kbuildpy.fleet.record import FAILED, PASSED, SKIPPED, Record
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.own_command import own_command
 
@@ -75,7 +75,10 @@ def _build(cell: Cell, directory: Path, out: Path, log: IO[bytes], *, jobs: int)
     for value in values:
         if value.get("file"):
             yield _record(cell, "build", str(directory), _relative(value, place))
-    if not any(value.get("file") for value in values):
+    left_out = next((str(value["skipped"]) for value in values if value.get("skipped")), "")
+    if left_out:
+        yield Record(cell.key, cell.release, str(directory), "", "build", SKIPPED, left_out)
+    elif not any(value.get("file") for value in values):
         error = next((value["error"] for value in values if value.get("error")), None)
         yield _without_modules(cell, "build", str(directory), error, said, status)
 

@@ -76,6 +76,21 @@ def test_it_finds_what_the_commands_find(place: Path) -> None:
     assert "first" in (place / "page.html").read_text()
 
 
+def test_a_kernel_that_a_dkms_conf_leaves_out_is_skipped(place: Path) -> None:
+    conf = "PACKAGE_NAME=m\nPACKAGE_VERSION=1\nBUILT_MODULE_NAME[0]=first\nBUILT_MODULE_NAME[1]=second\n"
+    conf += "DEST_MODULE_LOCATION[0]=/updates\nDEST_MODULE_LOCATION[1]=/updates\n"
+    (place / "good/dkms.conf").write_text(f"{conf}BUILD_EXCLUSIVE_KERNEL_MIN=6.5\n")
+    done, records = matrix(place, "good", *KERNELS)
+    assert done.returncode == 0
+    found = {
+        item["kernel"]: {record["status"] for record in records if record["kernel"] == item["kernel"]}
+        for item in records
+    }
+    for tree in trees():
+        assert found[tree.release] == ({"passed"} if tree.version >= (6, 5) else {"skipped"})
+    assert all("6.5" in item["reason"] for item in records if item["status"] == "skipped")
+
+
 def test_nothing_is_done_again_but_what_changed(place: Path) -> None:
     _, before = matrix(place, "good", *KERNELS)
     folder = place / "matrix/cells"
