@@ -49,8 +49,8 @@ def test_what_it_writes_builds_the_modules(
     copy = tmp_path.resolve() / "dkms" / "name" / "version" / "build"
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns("build"))
     script = (
-        'set -e; . ./dkms.conf; PACKAGE_NAME=name PACKAGE_VERSION=version; . /dev/stdin; for line in "${MAKE[@]}"; do'
-        ' eval "$line"; done'
+        "set -e; . ./dkms.conf; PACKAGE_NAME=name PACKAGE_VERSION=version; . /dev/stdin; [ ${#MAKE[@]} = 1 ];"
+        ' eval "${MAKE[0]}"'
     )
     make = "\n".join(line for line in conf.splitlines() if line.startswith("MAKE["))
     environ = {**os.environ, "kernel_source_dir": str(tree.objects), "dkms_tree": str(copy.parents[2])}
