@@ -8,35 +8,21 @@ others, and gives up a task that was lost with several (its setting `allowed-fai
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from distributed import Client, as_completed
 from distributed.scheduler import KilledWorker
 
-from kbuildpy.child import end_with
 from kbuildpy.errors import KbuildError
-from kbuildpy.fleet.executor import Attempt, EndedAttempt, reason_of, work_words
-from kbuildpy.own_command import own_command
+from kbuildpy.fleet.executor import Attempt, EndedAttempt, carry_out_words, work_words
 
 _CLIENT: Any = Client
 _AS_COMPLETED: Any = as_completed
 _PATIENCE = "10s"
 """How long is waited for the scheduler."""
 _GOES_ON = "call it again: cells that are done are kept"
-
-
-class TaskEnded(NamedTuple):
-    """How the process of a task ended, as its worker reports."""
-
-    reason: str
-    """"" for a cell that was carried out."""
-    seconds: float
-    """How long it took."""
 
 
 def on_dask(attempts: Sequence[Attempt], *, scheduler: str, jobs: int) -> Iterator[EndedAttempt]:
@@ -67,8 +53,7 @@ def on_dask(attempts: Sequence[Attempt], *, scheduler: str, jobs: int) -> Iterat
                 raise KbuildError(f"the Dask scheduler at {scheduler} was lost", hint=_GOES_ON)
             failure = task.exception()
             if failure is None:
-                ended = task.result()
-                yield EndedAttempt(attempt, ended.reason, ended.seconds)
+                yield EndedAttempt(attempt, *task.result())
             elif isinstance(failure, KilledWorker):
                 yield EndedAttempt(attempt, "was lost with its worker, several times", 0.0)
             else:
@@ -80,16 +65,3 @@ def _silence() -> None:
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("distributed"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-
-
-def carry_out_words(words: Sequence[str]) -> TaskEnded:
-    """Run `kbuildpy WORDS`, in a worker; the process ends with the worker."""
-    began = time.monotonic()
-    done = subprocess.run(
-        own_command(*words),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        preexec_fn=partial(end_with, os.getpid()),
-    )
-    return TaskEnded(reason_of(done.returncode, done.stderr), time.monotonic() - began)

@@ -7,18 +7,23 @@ folder of its own, and reports how each ended.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from kbuildpy.child import end_with
 from kbuildpy.errors import KbuildError
 from kbuildpy.fleet.cell import Cell, read_cell
 from kbuildpy.fleet.contents import contents_of
 from kbuildpy.fleet.work import carry_out
+from kbuildpy.own_command import own_command
+from kbuildpy.run import run
 
 HOST = "host"
 """The file in an attempt's folder that names the machine."""
@@ -81,8 +86,15 @@ def work_on(file: Path, place: Path, *, jobs: int) -> None:
             raise
 
 
-def reason_of(status: int, said: bytes) -> str:
-    """What happened to a process that ended with `status` and said `said` on standard error; "" if it did its work."""
+def carry_out_words(words: Sequence[str]) -> tuple[str, float]:
+    """Run `kbuildpy WORDS` in a process that ends with this one: what happened to it, "" if it did its work, and how
+    many seconds it took."""
+    began = time.monotonic()
+    done = run(own_command(*words), check=False, begin=partial(end_with, os.getpid()))
+    return _reason(done.returncode, done.stderr), time.monotonic() - began
+
+
+def _reason(status: int, said: bytes) -> str:
     if status == 0:
         return ""
     if status < 0:

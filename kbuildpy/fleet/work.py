@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from kbuildpy.fleet.contents import is_source
 from kbuildpy.fleet.record import FAILED, PASSED, SKIPPED, Record
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.own_command import own_command
+from kbuildpy.run import run
 
 RECORDS = "records.jsonl"
 """The file with a cell's records, in its folder."""
@@ -150,16 +150,10 @@ def _run(words: Sequence[str], log: IO[bytes]) -> tuple[int, list[dict[str, Any]
     """Run `kbuildpy WORDS`; its status, the objects that it printed, and what it said on standard error. It ends when
     this process does."""
     log.write(f"$ kbuildpy {shlex.join(words)}\n".encode(errors="surrogateescape"))
-    done = subprocess.run(
-        own_command(*words),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        preexec_fn=partial(end_with, os.getpid()),
-    )
+    done = run(own_command(*words), check=False, begin=partial(end_with, os.getpid()))
     log.write(done.stdout + done.stderr)
     log.flush()
-    return done.returncode, list(_objects(done.stdout.splitlines())), done.stderr.decode(errors="replace")
+    return done.returncode, list(_objects(done.stdout.splitlines())), done.error_text
 
 
 def _objects(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
