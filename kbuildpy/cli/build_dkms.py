@@ -20,6 +20,7 @@ from kbuildpy.dkms.make_line import KbuildMake, kbuild_call
 from kbuildpy.dkms.package_build import apply_patches, built_file, copy_sources, end_of, note, run_make, run_script
 from kbuildpy.dkms.read_conf import ConfKernel, read_conf
 from kbuildpy.errors import KbuildError
+from kbuildpy.kbuild.result_object import result_object
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
@@ -116,7 +117,7 @@ def _builds(
             reasons.append(conf.excluded)
             complain(f"kbuildpy: {tree.release}: left out by {directory / CONF}: {printable(conf.excluded)}")
             if results is not None:
-                results.append(_left_out(tree.release, conf.excluded))
+                results.append(result_object(tree.release, skipped=conf.excluded))
             continue
         copy = place / conf.name / conf.version / "build"
         builds.append(DkmsBuild(tree, conf, kbuild_call(conf.make, tree=tree.objects, build=copy), copy))
@@ -128,17 +129,6 @@ def _builds(
     for name in builds[0].conf.unknown:
         complain(f"kbuildpy: warning: {directory / CONF}: {printable(name)} is no directive, and nothing reads it")
     return builds
-
-
-def _left_out(release: str, reason: str) -> dict[str, object]:
-    """The object of a kernel that a dkms.conf leaves out."""
-    return {
-        **dict.fromkeys(("file", "name", "error"), None),
-        **dict.fromkeys(("built", "made"), False),
-        "kernel": release,
-        "help": [],
-        "skipped": reason,
-    }
 
 
 def _build_in_copy(
@@ -205,14 +195,6 @@ def _as_json(build: DkmsBuild, made: Sequence[Path]) -> list[dict[str, object]]:
     names = [module.name for module in build.conf.modules]
     files: list[str | None] = [*map(str, made)] or [None for _ in names]
     return [
-        {
-            "file": file,
-            "kernel": build.tree.release,
-            "name": name.replace("-", "_"),
-            "built": bool(made),
-            "made": bool(made),
-            "error": error,
-            "help": [],
-        }
+        result_object(build.tree.release, file, name.replace("-", "_"), built=bool(made), made=bool(made), error=error)
         for file, name in zip(files, names, strict=True)
     ]

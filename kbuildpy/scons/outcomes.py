@@ -11,6 +11,7 @@ from typing import Any
 import SCons.Node
 from SCons.Script import GetBuildFailures
 
+from kbuildpy.kbuild.result_object import result_object
 from kbuildpy.kernel.module_files import module_name
 from kbuildpy.scons.group import Group
 
@@ -74,20 +75,23 @@ def as_table(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def as_json(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
-    """For each module and kernel an object: its `file`, `kernel` and `name`, whether it is `built` (there as it should
-    be), whether it was `made` in this run, the `error`, and the `help` with it. A kernel that could not be asked
-    has one without a file."""
+    """For each module and kernel its `result_object()`. A kernel that could not be asked has one without a file."""
     found: list[dict[str, object]] = []
     for outcome in outcomes:
         for module in outcome.modules or ():
-            said = {"file": module.file, "kernel": outcome.release, "name": module_name(module.file)}
-            error = None if module.built else outcome.failed or "not finished"
             found.append(
-                {**said, "built": module.built, "made": module.made, "error": error, "help": list(module.help)}
+                result_object(
+                    outcome.release,
+                    module.file,
+                    module_name(module.file),
+                    built=module.built,
+                    made=module.made,
+                    error=None if module.built else outcome.failed or "not finished",
+                    help_objects=module.help,
+                )
             )
         if outcome.modules is None:
-            blank = {"file": None, "kernel": outcome.release, "name": None}
-            found.append({**blank, "built": False, "made": False, "error": outcome.failed, "help": []})
+            found.append(result_object(outcome.release, error=outcome.failed))
     return found
 
 
