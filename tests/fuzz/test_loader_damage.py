@@ -36,7 +36,7 @@ from tests.support.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
 pytestmark = pytest.mark.parity
 
 ALL = (*NATIVE, *LINES)
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "20")) / len(ALL)
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "10")) / len(ALL)
 # (without being asked for more, every run tries the same)
 SEED = os.environ.get("FUZZ_SEED") or (str(int(time.time())) if "FUZZ_SECONDS" in os.environ else "1")
 MIB = 1 << 20

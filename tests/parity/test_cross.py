@@ -60,7 +60,7 @@ def made(tree: KernelTree, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return place, files
 
 
-@pytest.mark.parametrize("where", ["command line", "environment", "the tree"])
+@pytest.mark.parametrize("where", ["environment", *swept("command line", "the tree")])
 def test_the_architecture_may_be_said_to_the_command_in_any_way_or_not_at_all(
     where: str, tree: KernelTree, made: tuple[Path, dict[str, bytes]], tmp_path: Path
 ) -> None:
@@ -72,7 +72,7 @@ def test_the_architecture_may_be_said_to_the_command_in_any_way_or_not_at_all(
     assert collect(tmp_path / tree.release) == files
 
 
-@pytest.mark.parametrize("where", ["command line", "environment", "the tree"])
+@pytest.mark.parametrize("where", ["command line", "the tree", *swept("environment")])
 def test_the_architecture_may_be_said_to_scons_in_any_way_or_not_at_all(
     where: str, tree: KernelTree, made: tuple[Path, dict[str, bytes]]
 ) -> None:

@@ -25,7 +25,7 @@ def tree(request: pytest.FixtureRequest) -> KernelTree:
 
 
 # `@` is the directory. (Below it lies the output: what is meant for the one fits the other, too.)
-@pytest.mark.parametrize("flags", ["-ffile-prefix-map=@/=", "-fdebug-prefix-map=@/sub=/x"])
+@pytest.mark.parametrize("flags", ["-ffile-prefix-map=@/=", *swept("-fdebug-prefix-map=@/sub=/x")])
 def test_names_are_mapped_as_under_make(flags: str, tree: KernelTree, tmp_path: Path) -> None:
     [(oracle, ours)] = both(tree, tmp_path / "m", SOURCES, f"KCFLAGS={flags}")
     assert_equal(oracle, ours)
@@ -48,7 +48,7 @@ def test_two_checkouts_make_the_same_where_their_names_are_mapped_away(tree: Ker
 
 
 # DWARF 2 to 4 list each file's name once, whatever names it was found under; -g3 adds macros.
-@pytest.mark.parametrize("flags", [*swept("-gdwarf-4"), "-gdwarf-4 -ffile-prefix-map=@=.", *swept("-g3")])
+@pytest.mark.parametrize("flags", swept("-gdwarf-4", "-gdwarf-4 -ffile-prefix-map=@=.", "-g3"))
 def test_kinds_of_debug_information_are_the_same_as_under_make(
     flags: str, tree: KernelTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.parity
 # package, variables that its own scripts would give (@ is the project), modules
 PACKAGES = [
     ("acpi-call-dkms", [], ["acpi_call"]),
-    ("ddcci-dkms", [], ["ddcci", "ddcci-backlight"]),
     ("nat-rtsp-dkms", [], ["nf_conntrack_rtsp", "nf_nat_rtsp"]),
-    ("v4l2loopback-dkms", [], ["v4l2loopback"]),
+    pytest.param("ddcci-dkms", [], ["ddcci", "ddcci-backlight"], marks=pytest.mark.sweep),
+    pytest.param("v4l2loopback-dkms", [], ["v4l2loopback"], marks=pytest.mark.sweep),
     pytest.param("jool-dkms", [], ["jool", "jool_common", "jool_siit"], marks=pytest.mark.sweep),
     pytest.param("xtables-addons-dkms", ["XA_ABSTOPSRCDIR=@", "XA_TOPSRCDIR=@"], None, marks=pytest.mark.sweep),
 ]

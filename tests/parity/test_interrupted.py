@@ -21,7 +21,7 @@ from tests.support.scons_project import HEAD, PAIR, SConsProject, new_project
 pytestmark = pytest.mark.parity
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["INT", "KILL"])
+@pytest.mark.parametrize("number", [*swept(signal.SIGINT), signal.SIGKILL], ids=["INT", "KILL"])
 @pytest.mark.parametrize("at", ["pair_a.o", *swept("pair.mod.o")])
 def test_an_interrupted_build_leaves_nothing_wrong(number: signal.Signals, at: str, pair: SConsProject) -> None:
     pair.edit("drv/pair_b.c", "return 2", "return 3")

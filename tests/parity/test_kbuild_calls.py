@@ -16,7 +16,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.builds import REPRODUCIBLE, assert_equal, complaints, kbuildpy, make
 from tests.support.kbuild_sources import assert_same, both, exporting, module, write_sources
-from tests.support.kernel_trees import newest_tree_first, tree_of_release, trees
+from tests.support.kernel_trees import newest_tree_first, swept, tree_of_release, trees
 from tests.support.scons_project import HEAD
 
 pytestmark = pytest.mark.parity
@@ -37,7 +37,7 @@ def tree(request: pytest.FixtureRequest) -> KernelTree:
     return tree_of_release(request.param)
 
 
-@pytest.mark.parametrize("variables", ["W=1 C=1", "W=2 C=2"])
+@pytest.mark.parametrize("variables", ["W=1 C=1", *swept("W=2 C=2")])
 def test_checks_complain_as_under_make(variables: str, tree: KernelTree, tmp_path: Path) -> None:
     if not shutil.which("sparse"):
         pytest.skip("sparse is not installed")
@@ -107,7 +107,7 @@ def test_v_1_shows_the_commands(tree: KernelTree, tmp_path: Path) -> None:
     assert "-DSHOWN" in ours.output
 
 
-@pytest.mark.parametrize("variable", ["KBUILD_MODPOST_WARN=1", "KBUILD_MODPOST_NOFINAL=1", "KBUILD_VERBOSE=0"])
+@pytest.mark.parametrize("variable", ["KBUILD_MODPOST_WARN=1", *swept("KBUILD_MODPOST_NOFINAL=1", "KBUILD_VERBOSE=0")])
 def test_modpost_and_an_undefined_symbol(variable: str, tree: KernelTree, tmp_path: Path) -> None:
     uses = "" if "NOFINAL" in variable else "void nowhere(void);\nvoid use(void);\nvoid use(void) { nowhere(); }\n"
     sources = {"Kbuild": "obj-m := uses.o\n", "uses.c": module(uses)}
@@ -144,12 +144,9 @@ def test_the_directory_may_be_named_in_any_way(tmp_path: Path, monkeypatch: pyte
     [(oracle, _)] = both(tree, place, {p.name: p.read_text() for p in place.iterdir() if p.is_file()})
     ways: list[tuple[list[str], Path]] = [
         ([f"{place}/"], tmp_path),
-        (["m"], tmp_path),
         (["./m/../m"], tmp_path),
         ([str(link)], tmp_path),
-        ([], place),
         ([], link),
-        (["."], place),
     ]
     for words, cwd in ways:
         shutil.rmtree(place / "build", ignore_errors=True)

@@ -321,6 +321,7 @@ def test_non_standard_objects_are_left_alone_by_objtool(tree: KernelTree, tmp_pa
     assert_same(tree, tmp_path / "m", sources)
 
 
+@pytest.mark.sweep
 def test_modpost_goes_through_nested_subdirectories_in_the_order_of_modules_order(
     tree: KernelTree, tmp_path: Path
 ) -> None:

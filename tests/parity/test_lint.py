@@ -18,7 +18,7 @@ from kbuildpy.run import run
 from tests.support.arm64 import arm64_tree
 from tests.support.builds import kbuildpy, make
 from tests.support.command_line import Called, call
-from tests.support.kernel_trees import newest_tree_first, tree_of_release, trees, usual_tree
+from tests.support.kernel_trees import newest_tree_first, swept, tree_of_release, trees, usual_tree
 from tests.support.no_namespaces import REFUSING
 from tests.support.packages import newer_kernel, other_compiler, source_archive
 from tests.support.scons_project import HEAD, SConsProject
@@ -184,9 +184,7 @@ def test_sparse_finds_what_it_finds_under_make(place: Path, tree: KernelTree) ->
     assert sorted(path.name for path in place.iterdir()) == sorted(SOURCES)
 
 
-@pytest.mark.parametrize(
-    "level", ["12", "123e", pytest.param("1", marks=pytest.mark.sweep), pytest.param("e", marks=pytest.mark.sweep)]
-)
+@pytest.mark.parametrize("level", ["123e", *swept("1", "12", "e")])
 def test_the_compiler_warns_as_under_make(level: str, place: Path, tree: KernelTree) -> None:
     expected = main_lines(oracle(tree, place, f"W={level}"))
     found = main_lines(lint(place, tree, "--checker", "cc", f"W={level}", "--kernel-headers").text)

@@ -21,7 +21,7 @@ from kbuildpy.modpost.layouts import DeviceTableLayouts
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject
 from kbuildpy.modpost.stage import ModpostResult, modpost
-from tests.support.kernel_trees import TREES
+from tests.support.kernel_trees import TREES, swept
 from tests.support.modposts import Built, build, layouts_of, usual_options
 
 pytestmark = [pytest.mark.parity, pytest.mark.skipif(not TREES, reason="no kernel headers here")]
@@ -58,7 +58,7 @@ MODULE_VERSION("1");
 Damaged = tuple[Built, bytes, DeviceTableLayouts, list[tuple[int, int]]]
 
 
-@pytest.fixture(scope="module", params=TREES, ids=lambda tree: tree.release)
+@pytest.fixture(scope="module", params=[TREES[-1], *swept(*TREES[:-1])], ids=lambda tree: tree.release)
 def driver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Damaged:
     """A compiled driver, its contents, and where in those its structure is: header, section headers, sections."""
     place = tmp_path_factory.mktemp("damage")

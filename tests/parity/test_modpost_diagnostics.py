@@ -9,7 +9,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.layouts import DeviceTableLayouts
 from tests.support.kbuild_sources import uses
-from tests.support.kernel_trees import EARLY, newest_tree_first, tree_of_release
+from tests.support.kernel_trees import EARLY, newest_tree_first, swept, tree_of_release
 from tests.support.modposts import Built, assert_same_modpost, build_modules, layouts_of, oracle, ours, usual_options
 
 pytestmark = pytest.mark.parity
@@ -131,7 +131,7 @@ def _files(tree: KernelTree) -> dict[str, str]:
 AS_STRING_NAMESPACES = ("restricted", "allowed", "star_gazer", "refused", "imports_restricted")
 
 
-@pytest.fixture(scope="module", params=[*newest_tree_first(), EARLY])
+@pytest.fixture(scope="module", params=[*newest_tree_first(), *swept(EARLY)])
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
     tree = tree_of_release(request.param)
     return build_modules(tree, tmp_path_factory.mktemp("modpost"), _files(tree))

@@ -23,14 +23,19 @@ def tree(request: pytest.FixtureRequest) -> KernelTree:
     return found
 
 
+OTHERS = ("chardev", "composite", "debug_messages", "exporter_user")
+"""Samples that are left out: their `.mod.c` has nothing new for the compiler."""
+
+
 def objects(tree: KernelTree, place: Path, cache: Path) -> dict[str, bytes]:
     """Build the samples at `place` from nothing; the `.mod.o` files."""
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(SAMPLES, place)
+    shutil.copytree(SAMPLES, place, ignore=shutil.ignore_patterns(*OTHERS))
+    (place / "Kbuild").write_text("obj-m := exporter/ hello/ params/\n")
     done = kbuildpy("build", place, "-k", tree.objects, REPRODUCIBLE, env={"KBUILDPY_CACHE": str(cache)})
     assert done.returncode == 0, done.error_text
     found = {path.name: path.read_bytes() for path in place.rglob("*.mod.o")}
-    assert len(found) > 3
+    assert len(found) == 3
     return found
 
 

@@ -14,7 +14,7 @@ import pytest
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.builds import kbuildpy, make
-from tests.support.kernel_trees import usual_tree
+from tests.support.kernel_trees import swept, usual_tree
 
 pytestmark = pytest.mark.parity
 
@@ -63,7 +63,7 @@ def test_a_kbuild_file_below_the_kernel_tree_counts(tmp_path: Path) -> None:
     assert version_of(tree, directory) == "three"
 
 
-@pytest.mark.parametrize("where", ["command line", "environment", "KCFLAGS"])
+@pytest.mark.parametrize("where", ["environment", *swept("command line", "KCFLAGS")])
 def test_a_variable_that_asks_the_shell_is_asked_again(where: str, tmp_path: Path) -> None:
     directory = module_in(tmp_path / "m", "" if where == "KCFLAGS" else 'ccflags-y := -DVER=\\"$(MYVER)\\"\n')
     ask = f"$(shell cat {directory}/version)"

@@ -58,6 +58,7 @@ def test_a_build_without_an_sconstruct_explains_as_well(private: SConsProject) -
     assert "user.o" not in said
 
 
+@pytest.mark.sweep
 def test_a_kernel_header_put_back_to_an_older_one_counts_as_changed(private: SConsProject) -> None:
     header = private.kdir.parent / "source/include" / HEADER
     edit(header, "#define _LINUX_CISCODE_H", "#define _LINUX_CISCODE_H\nextern int newer;")
@@ -102,6 +103,7 @@ def test_a_changed_symbol_rebuilds_the_objects_whose_kernel_headers_mention_it(p
     private.assert_like_clean()
 
 
+@pytest.mark.sweep
 def test_a_symbol_that_nobody_mentions_rebuilds_nothing(private: SConsProject) -> None:
     configure(private.kdir, "MENTIONED_BY_NOBODY")
     assert objects_of(private.build().compiled) == []

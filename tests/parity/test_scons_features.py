@@ -90,7 +90,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(files: dict[str, s
     assert [line for line in did if line.startswith("CC [M]")] and "MODPOST Module.symvers" in did
 
 
-@pytest.mark.parametrize("files", [PAIR, ALONE, OWN_RULE], ids=["Kbuild", "KernelModule", "own rule"])
+@pytest.mark.parametrize("files", [PAIR, *swept(ALONE, OWN_RULE)], ids=["Kbuild", "KernelModule", "own rule"])
 def test_a_dry_run_over_a_build_writes_nothing(files: dict[str, str], tmp_path: Path) -> None:
     project = new_project(tmp_path, files)
     project.build()
@@ -124,7 +124,9 @@ def test_options_for_scons_in_the_environment_do_not_reach_the_command_lines_bui
 
 
 @pytest.mark.parametrize("duplicate", [0, *swept(1)])
-@pytest.mark.parametrize("call", ["env.Kbuild('variant/drv')", "env.SConscript('variant/drv/SConscript', 'env')"])
+@pytest.mark.parametrize(
+    "call", ["env.Kbuild('variant/drv')", *swept("env.SConscript('variant/drv/SConscript', 'env')")]
+)
 def test_a_variant_directory_holds_all_output(call: str, duplicate: int, tmp_path: Path) -> None:
     files = PAIR | {
         "SConstruct": f"{HEAD}env.VariantDir('variant', '.', duplicate={duplicate})\n{call}\n",

@@ -15,7 +15,7 @@ import pytest
 from kbuildpy.run import run
 from tests.support.builds import kbuildpy
 from tests.support.kbuild_sources import module, write_sources
-from tests.support.kernel_trees import trees
+from tests.support.kernel_trees import swept, trees
 from tests.support.slurm import MISSING, Slurm
 
 pytestmark = [
@@ -62,7 +62,7 @@ def matrix(place: Path, out: str, *words: str, slurm: Slurm | None = None) -> tu
     return done.returncode, sorted(done.text.splitlines())
 
 
-@pytest.mark.parametrize("word", ["slurm", "slurm://1"])
+@pytest.mark.parametrize("word", ["slurm", *swept("slurm://1")])
 def test_the_results_are_those_of_this_machine(word: str, place: Path, slurm: Slurm) -> None:
     assert matrix(place, "slurm", "--executor", word, slurm=slurm) == matrix(place, "local")
     # (nothing is left besides the cells)

@@ -75,7 +75,7 @@ def test_every_template_renders_with_each_option_and_each_kernel(place: Path) ->
         assert {"name", "summary", "kernels", "devices"} <= item.keys()
         assert re.fullmatch(r">=\d+\.\d+", item["kernels"])
         flips = [word for one in item["options"] for word in ("--without" if one["default"] else "--with", one["name"])]
-        for number, words in enumerate(([], flips, ["--kernel-min", "7.3"])):
+        for number, words in enumerate(([], [*flips, "--kernel-min", "7.3"])):
             name = f"t{number}_{item['name'].replace('-', '_')}"
             done = new(item["name"], name, *words, cwd=place)
             assert done.returncode == 0, done.error_text

@@ -16,6 +16,7 @@ import pytest
 
 from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.verdict import Verdict
+from tests.support.kernel_trees import swept
 from tests.support.loading import Load, ModuleReport, load_modules
 from tests.support.shipped_kernels import NATIVE, others_of, shipped_kernel
 from tests.support.shipped_modules import plain
@@ -36,7 +37,7 @@ class Tried(NamedTuple):
     verdict: Verdict
 
 
-@pytest.fixture(scope="module", params=NATIVE)
+@pytest.fixture(scope="module", params=[NATIVE[0], *swept(NATIVE[1]), NATIVE[2]])
 def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Tried]:
     """Modules of the other kernels in one boot of this one."""
     kernel, place = shipped_kernel(request.param), tmp_path_factory.mktemp("foreign")

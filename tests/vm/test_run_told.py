@@ -78,6 +78,7 @@ def test_what_the_loader_says_of_a_module_that_it_takes_is_a_remark(found: Ran) 
     assert not found.results["live_patch"]["remarks"]
 
 
+@pytest.mark.sweep
 def test_a_flood_in_the_log_costs_nobody_the_result(files: dict[str, Path]) -> None:
     flooded = ran(files["good"], files["floods"])
     if "printk messages dropped **" not in flooded.done.error_text:

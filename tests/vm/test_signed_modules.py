@@ -18,7 +18,7 @@ from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.signer import Signer, sign_module
-from tests.support.guest_kernels import image_of
+from tests.support.guest_kernels import image_of, one_of
 from tests.support.kernel_trees import swept
 from tests.support.keys import new_key, short_certificate
 from tests.support.loading import Load, LoadReport, ModuleReport, load_modules
@@ -44,7 +44,7 @@ class Boots(NamedTuple):
     ours: LoadReport
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12", *swept(NEWEST)])
+@pytest.fixture(scope="module", params=[*one_of("6.12", "6.1"), *swept(NEWEST)])
 def boots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boots:
     kernel, place = shipped_kernel(request.param), tmp_path_factory.mktemp("signed")
     key = new_key(KEYS[request.param])

@@ -113,6 +113,7 @@ def test_a_module_without_an_init_function_stops_the_guest_after_loading(modules
         assert result_of(process)["removed"]
 
 
+@pytest.mark.sweep
 def test_a_kernel_for_arm64_is_stopped_before_the_init_function(tmp_path_factory: pytest.TempPathFactory) -> None:
     tree = tree_called("6.12-arm64")
     file = next(file for file in built_samples(tree, tmp_path_factory) if file.name == "hello.ko")

@@ -16,6 +16,7 @@ import pytest
 
 from kbuildpy.loader.verdict import Verdict
 from tests.support.guest_kernels import image_of, one_of, tree_called
+from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST
 from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import Bases, Case
@@ -60,7 +61,7 @@ class Match:
         return next(item for item in self.comparisons if item.name == name)
 
 
-@pytest.fixture(scope="module", params=[*one_of("6.1", "6.12"), NEWEST])
+@pytest.fixture(scope="module", params=[*one_of("6.1", "6.12"), *swept(NEWEST)])
 def match(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Match:
     line = str(request.param)
     tree = tree_called(line)

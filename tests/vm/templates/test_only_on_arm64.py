@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.guest_kernels import tree_called
+from tests.support.kernel_trees import swept
 from tests.vm.templates.projects import (
     BROKEN,
     DEFAULT,
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.parity, pytest.mark.vm]
 NAMES = [name for name, template in templates().items() if "x86_64" not in template.architectures]
 
 
-@pytest.mark.parametrize("variant", [DEFAULT, pytest.param(FLIPPED, marks=pytest.mark.sweep)])
+@pytest.mark.parametrize("variant", swept(DEFAULT, FLIPPED))
 @pytest.mark.parametrize("template", NAMES)
 def test_is_built_as_make_does_and_passes_its_own_test(template: str, variant: str, tmp_path: Path) -> None:
     tree = tree_called("arm64")
