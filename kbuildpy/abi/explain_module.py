@@ -7,7 +7,6 @@ two kernels, and whether the module was compiled with other types than the new k
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,9 +18,8 @@ from kbuildpy.abi.module_view import Access, Described, ModuleView, Name, TypeMe
 from kbuildpy.debug.subjects import Subject
 from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import STB_WEAK
-from kbuildpy.kernel.licenses import GPL_COMPATIBLE
+from kbuildpy.loader.import_rights import ImportRights, import_rights
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
-from kbuildpy.loader.stages.symbols import for_module
 from kbuildpy.loader.stages.versions import decode_versions
 
 
@@ -165,8 +163,7 @@ def _imports(
     image = subject.image
     versions = module_crcs(image)
     before, after = exports_of(old.kernel), exports_of(new.kernel)
-    is_gpl = {*image.modinfo_values("license")} <= GPL_COMPATIBLE
-    namespaces = {value.strip('"') for value in image.modinfo_values("import_ns")}
+    rights = import_rights(image, subject.module)
     found, roots = [], {}
     names = {symbol.name: symbol.bind == STB_WEAK for symbol in image.undefined if symbol.name}
     for symbol in sorted({*names, *({"module_layout"} & versions.keys())}):
@@ -176,9 +173,7 @@ def _imports(
             if types is not None and export is not None:
                 types.add_module(export.owner)
         crc = versions.get(symbol)
-        problems = _problems(
-            change, crc, name=subject.module, is_gpl=is_gpl, namespaces=namespaces, is_weak=names.get(symbol, False)
-        )
+        problems = _problems(change, crc, rights, is_weak=names.get(symbol, False))
         why = None
         if "crc" in problems and change.old is not None and not change.crc:
             why = Why(None, note="both kernels have the same CRC: the module was built for another kernel than these")
@@ -209,20 +204,11 @@ def _by_declaration(
     return _why(changed, root), root
 
 
-def _problems(
-    change: ExportChange, crc: int | None, *, name: str, is_gpl: bool, namespaces: Collection[str], is_weak: bool
-) -> tuple[str, ...]:
+def _problems(change: ExportChange, crc: int | None, rights: ImportRights, *, is_weak: bool) -> tuple[str, ...]:
     export = change.new
     if export is None:
         return () if is_weak else ("gone",) if change.old else ("foreign",)
-    found = []
-    if export.gpl_only and not is_gpl:
-        found.append("gpl-only")
-    if export.namespace and export.namespace not in namespaces and not for_module(export.namespace, name):
-        found.append("namespace")
-    if _other_crc(crc, export, change.old):
-        found.append("crc")
-    return tuple(found)
+    return (*rights.against(export), *(("crc",) if _other_crc(crc, export, change.old) else ()))
 
 
 def _other_crc(crc: int | None, new: KernelExport, old: KernelExport | None) -> bool:

@@ -8,24 +8,28 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import STB_WEAK
 from kbuildpy.errors import KbuildError
-from kbuildpy.kernel.licenses import GPL_COMPATIBLE
 from kbuildpy.kernel.module_files import module_name, read_module
 from kbuildpy.kernel.module_identity import own_name
 from kbuildpy.kernel.stated import stated_needs
 from kbuildpy.loader.check import Check, check_files
+from kbuildpy.loader.import_rights import import_rights
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.stages.symbols import for_module
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.preflight.findings import ModuleFinding, SettingFinding, Source
 from kbuildpy.preflight.machine import Setting
 from kbuildpy.preflight.subjects import Candidate, ModuleSet
 
 _SIGNATURE = frozenset(("ENOKEY", "EKEYREJECTED", "EBADMSG", "ENOPKG"))
+_CLOSED = {
+    "gone": "not exported",
+    "gpl-only": "for GPL-compatible modules only",
+    "namespace": "in a namespace that it does not import",
+}
+"""Why a module cannot have an import."""
 
 
 def judge_modules(
@@ -119,7 +123,8 @@ def _with_file(
     if not verdict.readable:
         return replace(finding, state="unreadable")
     needs = tuple(name for name in _needs(file) if not new.has(name) and name not in names)
-    gone, closed, spaces = _closed_symbols(file, kernel, exported)
+    closed = _closed_symbols(file, kernel, exported)
+    gone = closed.get("gone", ())
     if gone and needs:
         wanting = f"it needs {', '.join(needs)}, which {kernel.release} does not have ({', '.join(gone)})"
         return replace(
@@ -130,16 +135,14 @@ def _with_file(
             return replace(finding, state="loads" if candidate.given is not None else "installed")
         hint = f"kbuildpy install {shlex.quote(str(file))} -k {shlex.quote(kernel.release)}"
         return replace(finding, state="copy", reason=f"it is not installed for {kernel.release}", hint=hint)
-    if gone or closed or spaces:
-        words = [f"{', '.join(gone)}: not exported"] if gone else []
-        words += [f"{', '.join(closed)}: for GPL-compatible modules only"] if closed else []
-        words += [f"{', '.join(spaces)}: in a namespace that it does not import"] if spaces else []
+    if closed:
+        words = [f"{', '.join(closed[reason])}: {meaning}" for reason, meaning in _CLOSED.items() if reason in closed]
         return replace(
             finding,
             state="impossible",
             reason=f"{kernel.release}: {'; '.join(words)}",
             hint="its sources have to be changed: is there a newer version of it?",
-            symbols=(*gone, *closed, *spaces),
+            symbols=tuple(name for reason in _CLOSED for name in closed.get(reason, ())),
         )
     if verdict.errno in _SIGNATURE:
         return replace(finding, state="signature")
@@ -151,39 +154,24 @@ def _with_file(
 
 def _build_hint(source: Source, kernel: LoaderKernel) -> str:
     release = shlex.quote(kernel.release)
-    return f"its sources are in {source.directory}: dkms install {shlex.quote(source.dkms)} -k {release}"
+    return f"its sources are in {source.directory}: kbuildpy dkms install {shlex.quote(source.dkms)} -k {release}"
 
 
-class _Closed(NamedTuple):
-    """The imports of a module that a kernel does not let it have."""
-
-    gone: tuple[str, ...]
-    """Not exported."""
-    licence: tuple[str, ...]
-    """For GPL-compatible modules only, and this one is not."""
-    namespace: tuple[str, ...]
-    """In a namespace that the module does not import."""
-
-
-def _closed_symbols(file: Path, kernel: LoaderKernel, exported: frozenset[str]) -> _Closed:
-    """The imports of the module in `file` that `kernel` does not let it have; other modules export `exported`."""
-    gone, licence, namespace = [], [], []
+def _closed_symbols(file: Path, kernel: LoaderKernel, exported: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """The imports of the module in `file` that `kernel` does not let it have, by the reason: `gone`, `gpl-only` or
+    `namespace`. Other modules export `exported`."""
+    found: dict[str, list[str]] = {}
     with suppress(KbuildError):
         image = ModuleImage(read_module(file), str(file))
-        is_gpl = {*image.modinfo_values("license")} <= GPL_COMPATIBLE
-        spaces = {value.strip('"') for value in image.modinfo_values("import_ns")}
-        name = own_name(image, file.name)
+        rights = import_rights(image, own_name(image, file.name))
         for symbol in image.undefined if kernel.exports else ():
             if not symbol.name or symbol.bind == STB_WEAK or symbol.name in exported:
                 continue
             export = kernel.exports.find(symbol.name) if kernel.exports else None
-            if export is None:
-                gone.append(symbol.name)
-            elif export.gpl_only and not is_gpl:
-                licence.append(symbol.name)
-            elif export.namespace and export.namespace not in spaces and not for_module(export.namespace, name):
-                namespace.append(symbol.name)
-    return _Closed(*(tuple(sorted(names)) for names in (gone, licence, namespace)))
+            reason = next(iter(rights.against(export)), "") if export else "gone"
+            if reason:
+                found.setdefault(reason, []).append(symbol.name)
+    return {reason: tuple(sorted(names)) for reason, names in found.items()}
 
 
 def _needs(file: Path) -> tuple[str, ...]:

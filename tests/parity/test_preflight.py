@@ -162,7 +162,7 @@ def test_another_line_of_kernels_asks_for_a_rebuild_and_names_the_sources(machin
     )
     [found] = moved.objects()
     assert (found["dkms"], found["source"]) == ("good/1.0", str(machine.root / "usr/src/good-1.0"))
-    assert found["hint"].endswith(f"dkms install good/1.0 -k {other.release}")
+    assert found["hint"].endswith(f"kbuildpy dkms install good/1.0 -k {other.release}")
 
 
 def test_a_kernel_that_enforces_signatures_does_not_take_an_unsigned_module(machine: Machine, built: Path) -> None:
