@@ -124,7 +124,7 @@ def _undefined(
         lines += [f"did you mean {other}? {_export_text(scene, other)}" for other in similar]
     releases = tuple(export.release for export in kernels)
     if not lines and not declared and is_searched(scene.tree, name):
-        lines.append("no module, no header here and no other installed kernel has it")
+        lines.append("no module, no header here and no other kernel here has it")
     told = (*used, *lines)
     return Advice("undefined", name, _files(scene, topics), told, places, similar, releases, tuple(configs))
 

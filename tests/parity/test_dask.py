@@ -5,68 +5,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from tests.support.builds import collect, kbuildpy
-from tests.support.kbuild_sources import module, write_sources
+from tests.support.dask_cluster import Dask
 from tests.support.kernel_trees import trees
+from tests.support.matrix_runs import KERNELS, matrix, wait_for_a_cell, write_two_modules
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.parity, pytest.mark.skipif(not trees(), reason="no kernel headers here")]
-
-KERNELS = [word for tree in trees() for word in ("-k", tree.release)]
-
-
-class Dask:
-    """A scheduler with two workers, each a process."""
-
-    def __init__(self, place: Path) -> None:
-        self.log = place / "log"
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.out: IO[bytes] = self.log.open("wb")
-        options = ["--no-dashboard", "--host", "127.0.0.1"]
-        self.scheduler = self._start("distributed.cli.dask_scheduler", "--port", "0", *options)
-        found = self._wait_for(r"Scheduler at: +(tcp://(\S+))")
-        self.address = found[2]
-        self.workers = [
-            self._start(
-                "distributed.cli.dask_worker", found[1], "--nthreads", "1", "--no-nanny", "--no-dashboard",
-                "--local-directory", str(place / f"worker{number}"),
-            )
-            for number in range(2)
-        ]  # fmt: skip
-        self._wait_for(r"(?s)(Registered to:.*){2}")
-
-    def _start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
-        argv = [sys.executable, "-m", name, *words]
-        process = subprocess.Popen(argv, stdout=self.out, stderr=self.out, stdin=subprocess.DEVNULL)
-        self.processes.append(process)
-        return process
-
-    def _wait_for(self, pattern: str) -> re.Match[str]:
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            found = re.search(pattern, self.log.read_text())
-            if found:
-                return found
-            time.sleep(0.1)
-        raise AssertionError(self.log.read_text())
-
-    def end(self) -> None:
-        """End all of it."""
-        for process in reversed(self.processes):
-            process.kill()
-            process.wait()
-        self.out.close()
 
 
 @pytest.fixture
@@ -80,16 +33,7 @@ def dask(tmp_path: Path) -> Iterator[Dask]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    found = tmp_path.resolve() / "p"
-    write_sources({"m/Kbuild": "obj-m := a.o b.o\n", "m/a.c": module(), "m/b.c": module("int x;")}, found)
-    return found
-
-
-def matrix(place: Path, out: str, *words: str) -> tuple[int, list[str]]:
-    """The status and the results of a matrix of the modules for all kernels."""
-    done = kbuildpy("matrix", "m", *KERNELS, "-o", out, "--format", "json", *words, cwd=place)
-    assert "Traceback" not in done.error_text, done.error_text
-    return done.returncode, sorted(done.text.splitlines())
+    return write_two_modules(tmp_path.resolve() / "p")
 
 
 def test_the_results_are_those_of_this_machine_also_when_a_worker_is_killed(place: Path, dask: Dask) -> None:
@@ -104,7 +48,7 @@ def test_the_results_are_those_of_this_machine_also_when_a_worker_is_killed(plac
     process = subprocess.Popen(
         [sys.executable, "-m", "kbuildpy", *words], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    _wait_for_a_cell(place / "again")
+    wait_for_a_cell(place / "again")
     dask.workers[0].send_signal(signal.SIGKILL)
     said, _ = process.communicate(timeout=180)
     assert process.returncode == 0 and sorted(said.decode().splitlines()) == local
@@ -115,7 +59,7 @@ def test_a_matrix_whose_scheduler_is_lost_goes_on_here(place: Path, dask: Dask) 
     process = subprocess.Popen(
         [sys.executable, "-m", "kbuildpy", *words], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    _wait_for_a_cell(place / "matrix")
+    wait_for_a_cell(place / "matrix")
     dask.end()
     _, said = process.communicate(timeout=180)
     assert process.returncode == 1 and b"was lost" in said and b"Traceback" not in said
@@ -144,11 +88,3 @@ def test_other_sources_on_a_worker_are_told(place: Path) -> None:
     (place / "x.cell").write_text(json.dumps({**cell, "contents": "of another checkout"}))
     done = kbuildpy("matrix", "--cell", place / "x.cell", "--place", place / "x")
     assert done.returncode == 1 and "other contents on" in done.error_text and not (place / "x").exists()
-
-
-def _wait_for_a_cell(out: Path) -> None:
-    """Wait until a cell is being worked on."""
-    end = time.monotonic() + 90
-    while time.monotonic() < end and not any(out.glob("cells/*.*/log")):
-        time.sleep(0.02)
-    assert any(out.glob("cells/*.*/log"))

@@ -14,8 +14,8 @@ import pytest
 
 from kbuildpy.run import run
 from tests.support.builds import kbuildpy
-from tests.support.kbuild_sources import module, write_sources
 from tests.support.kernel_trees import swept, trees
+from tests.support.matrix_runs import KERNELS, matrix, wait_for_a_cell, write_two_modules
 from tests.support.slurm import MISSING, Slurm
 
 pytestmark = [
@@ -23,8 +23,6 @@ pytestmark = [
     pytest.mark.skipif(not trees(), reason="no kernel headers here"),
     pytest.mark.skipif(bool(MISSING) or os.geteuid() != 0, reason="Slurm is not installed, or this is not root"),
 ]
-
-KERNELS = [word for tree in trees() for word in ("-k", tree.release)]
 
 
 @pytest.fixture(scope="module")
@@ -49,22 +47,12 @@ def own_slurm(tmp_path: Path) -> Iterator[Slurm]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    found = tmp_path.resolve() / "p"
-    write_sources({"m/Kbuild": "obj-m := a.o b.o\n", "m/a.c": module(), "m/b.c": module("int x;")}, found)
-    return found
-
-
-def matrix(place: Path, out: str, *words: str, slurm: Slurm | None = None) -> tuple[int, list[str]]:
-    """The status and the results of a matrix of the modules for all kernels."""
-    environ = slurm.environ if slurm else None
-    done = kbuildpy("matrix", "m", *KERNELS, "-o", out, "--format", "json", *words, cwd=place, env=environ)
-    assert "Traceback" not in done.error_text, done.error_text
-    return done.returncode, sorted(done.text.splitlines())
+    return write_two_modules(tmp_path.resolve() / "p")
 
 
 @pytest.mark.parametrize("word", ["slurm", *swept("slurm://1")])
 def test_the_results_are_those_of_this_machine(word: str, place: Path, slurm: Slurm) -> None:
-    assert matrix(place, "slurm", "--executor", word, slurm=slurm) == matrix(place, "local")
+    assert matrix(place, "slurm", "--executor", word, env=slurm.environ) == matrix(place, "local")
     # (nothing is left besides the cells)
     assert not [path for path in (place / "slurm/cells").iterdir() if not path.is_dir()]
 
@@ -74,7 +62,7 @@ def test_it_goes_on_when_the_controller_is_killed_and_started_again(place: Path,
     process = subprocess.Popen(
         [sys.executable, "-m", "kbuildpy", *words], cwd=place, env=own_slurm.environ, stdout=subprocess.PIPE
     )
-    _wait_for_a_cell(place / "slurm")
+    wait_for_a_cell(place / "slurm")
     own_slurm.restart_controller()
     said, _ = process.communicate(timeout=240)
     assert (process.returncode, sorted(said.decode().splitlines())) == matrix(place, "local")
@@ -83,7 +71,7 @@ def test_it_goes_on_when_the_controller_is_killed_and_started_again(place: Path,
 def test_an_interrupt_cancels_the_job(place: Path, slurm: Slurm) -> None:
     words = ["matrix", "m", *KERNELS, "-o", "slurm", "--executor", "slurm"]
     process = subprocess.Popen([sys.executable, "-m", "kbuildpy", *words], cwd=place, env=slurm.environ)
-    _wait_for_a_cell(place / "slurm")
+    wait_for_a_cell(place / "slurm")
     process.terminate()
     assert process.wait(timeout=60) == 128 + 15
     end = time.monotonic() + 60
@@ -97,11 +85,3 @@ def test_a_job_that_slurm_refuses_is_one_clear_error(place: Path, slurm: Slurm) 
     done = kbuildpy("matrix", "m", *KERNELS, "--executor", "slurm", cwd=place, env=environ)
     assert done.returncode == 1 and "Slurm refuses the job" in done.error_text and "nowhere" not in done.text
     assert "Traceback" not in done.error_text
-
-
-def _wait_for_a_cell(out: Path) -> None:
-    """Wait until a cell is being worked on."""
-    end = time.monotonic() + 90
-    while time.monotonic() < end and not any(out.glob("cells/*.*/log")):
-        time.sleep(0.02)
-    assert any(out.glob("cells/*.*/log"))

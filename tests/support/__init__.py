@@ -15,7 +15,7 @@
 | ELF objects; what the loader knows of one; types (BTF) | `elf_objects`, `loader_info`, `btf_draft` |
 | types as a compiler describes them | `compiled_types` |
 | keys, certificates, sign-file; signed modules; manifests; a token | `keys`, `signatures`, `manifests`, `softhsm` |
-| a cluster of Slurm | `slurm` |
+| a cluster of Slurm, of Dask; runs of a matrix for them | `slurm`, `dask_cluster`, `matrix_runs` |
 | kernels to boot: of a line, built small, with our certificate | `guest_kernels`, `small_kernels`, `trusting_kernels` |
 | what a guest does: loads modules, makes system calls, adds keys | `loading`, `system_calls`, `added_keys` |
 | functions and lines by addr2line; clangd's answers; preprocessed sources | `addr2line`, `clangd`, `preprocessed` |

@@ -24,6 +24,9 @@ from kbuildpy.advice.source_text import read_source
 from kbuildpy.advice.undefined import ModpostModule, ModpostScene, symbol_advice
 from kbuildpy.advice.uses import ModuleSources
 from kbuildpy.elf import ModuleImage
+from kbuildpy.kernel.fetched import fetched_trees
+from kbuildpy.kernel.find import installed_trees
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.modpost.diagnostics import DiagnosticTopic
 from kbuildpy.run import run
@@ -95,7 +98,7 @@ def test_names_the_line_of_a_makefile_that_leaves_an_object_out(tmp_path: Path) 
 def test_a_search_that_ran_out_of_time_says_nothing_and_is_made_again(tmp_path: Path) -> None:
     tree = tree_with(tmp_path, {"include/linux/a.h": "int f(void);\n"})
     assert find_declarations(tree, ["f"], deadline=0) == {"f": []}
-    nowhere = "no module, no header here and no other installed kernel has it"
+    nowhere = "no module, no header here and no other kernel here has it"
     for deadline, expected in ((0, False), (math.inf, True)):
         help = help_with(tree, "g", tmp_path, "int g(void);\nint f(void) { return g(); }\n", deadline=deadline)
         assert (nowhere in help.lines) == expected
@@ -214,3 +217,21 @@ def test_counts_nothing_more_below_help_that_was_told_before(capsys: pytest.Capt
         tell_advice(group, [replace(each, files=(file,)) for each in found], 5)  # type: ignore[arg-type]
         assert capsys.readouterr().err == expected
     assert group.advice[0].files == ("a.o", "b.o")
+
+
+def test_other_kernels_are_the_newest_of_each_line_installed_or_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
+    placed = {"root": ["6.1.0-40-amd64", "6.12.5-amd64"], "cache/kernels": ["5.10.0-1-amd64", "6.1.0-43-amd64"]}
+    for place, releases in placed.items():
+        for release in (*releases, *(["6.1.0-44-amd64", "6.1.0-45-amd64", "6.12.9-amd64"] if place != "root" else [])):
+            fake_tree(tmp_path / place / f"usr/src/linux-headers-{release}", release)
+    fetched = [tree.release for tree in fetched_trees().trees]
+    assert len(fetched) == 5
+    own = open_tree(tmp_path / "cache/kernels/usr/src/linux-headers-6.1.0-44-amd64")
+    installed = OtherKernels(own, tmp_path / "root").trees
+    assert [tree.release for tree in installed] == ["6.1.0-40-amd64", "6.12.5-amd64"]
+    monkeypatch.setattr("kbuildpy.advice.other_kernels.installed_trees", lambda _: installed_trees(tmp_path / "root"))
+    of_both = OtherKernels(own).trees
+    assert [tree.release for tree in of_both] == ["5.10.0-1-amd64", "6.1.0-43-amd64", "6.1.0-45-amd64", "6.12.9-amd64"]
