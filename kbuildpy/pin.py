@@ -29,16 +29,40 @@ def take_pin() -> None:
         _taken.append(given)
 
 
+def keep_pin(pin: str) -> None:
+    """Have `signing_pin` give `pin`, which was typed, from now on."""
+    keep_out_of_core_dumps()
+    _taken.append(pin)
+
+
+def environment_to_sign() -> dict[str, str] | None:
+    """The environment for a process of kbuildpy that signs: with the passphrase. None, for this process' own, if there
+    is no passphrase."""
+    pin = signing_pin()
+    return None if pin is None else {**os.environ, _NAME: pin}
+
+
+@contextmanager
+def pin_withheld() -> Iterator[None]:
+    """Have `signing_pin` give nothing for a while."""
+    before, _taken[:] = list(_taken), []
+    try:
+        yield
+    finally:
+        _taken[:] = before
+
+
 @contextmanager
 def pin_taken() -> Iterator[None]:
     """`take_pin` as a context manager, which restores the environment at its end."""
-    before = len(_taken)
+    given, before = os.environ.get(_NAME), list(_taken)
     take_pin()
     try:
         yield
     finally:
-        if len(_taken) > before:
-            os.environ[_NAME] = _taken.pop()
+        _taken[:] = before
+        if given is not None:
+            os.environ[_NAME] = given
 
 
 def keep_out_of_core_dumps() -> None:

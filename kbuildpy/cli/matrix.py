@@ -10,9 +10,19 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from kbuildpy.cli.matrix_key import open_key
 from kbuildpy.cli.matrix_output import print_overview, print_record, write_page
 from kbuildpy.cli.progress import with_bar
-from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, job_count, named_path, split_words
+from kbuildpy.cli.shared_options import (
+    add_format,
+    add_jobs,
+    add_kernels,
+    add_quiet,
+    job_count,
+    named_path,
+    named_word,
+    split_words,
+)
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.fleet.contents import is_source
 from kbuildpy.fleet.executor import Executor, work_on
@@ -25,6 +35,7 @@ from kbuildpy.fleet.slurm_task import work_on_share
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.printable import printable
+from kbuildpy.signing.key_name import is_pkcs11_uri
 
 EXAMPLES = (
     "kbuildpy matrix DIR -k all",
@@ -73,8 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another matrix's OUT: cells that are done there are not done again",
     )
     parser.add_argument("--html", metavar="FILE", type=named_path, help="write the overview as a page")
-    parser.add_argument("--key", metavar="KEY", type=named_path, help="for sign: the private key, a file")
-    parser.add_argument("--cert", metavar="FILE", type=named_path, help="for sign: its certificate")
+    parser.add_argument(
+        "--key", metavar="KEY", type=named_word, help="for sign: the private key, a file or a pkcs11: URI"
+    )
+    parser.add_argument(
+        "--cert", metavar="CERT", type=named_word, help="for sign: its certificate (default: the one in the key's file)"
+    )
     parser.add_argument(
         "--sig-enforce", action="store_true", help="for check: the kernel runs with module.sig_enforce=1"
     )
@@ -116,7 +131,10 @@ def run(args: argparse.Namespace) -> int:
     )
     chosen = cells if args.shard is None else shard(cells, args.shard)
     out = (args.output or Path(_OUT)).absolute()
-    results = run_matrix(chosen, out, _executor(args.executor, job_count(args)), others=args.merge)
+    executor = _executor(args.executor, job_count(args))
+    if "sign" in steps:
+        open_key(args.key, args.cert or "", hands_on=not args.executor.startswith("slurm"))
+    results = run_matrix(chosen, out, executor, others=args.merge)
     shown, say = with_bar(results, len(chosen), quiet=args.quiet, unit=" cells")
     records: list[Record] = []
     for result in shown:
@@ -158,7 +176,7 @@ def _options(args: argparse.Namespace, steps: Sequence[str]) -> dict[str, list[s
     """The words for each step's command. Raises `UsageError` for options of steps that are not done."""
     found: dict[str, list[str]] = {}
     given = {
-        "sign": [("--key", args.key), ("--cert", args.cert)],
+        "sign": [(name, _key_word(word)) for name, word in (("--key", args.key), ("--cert", args.cert))],
         "check": [("--sig-enforce", args.sig_enforce or None)],
         "run": [("--test", word) for word in args.test],
     }
@@ -174,6 +192,10 @@ def _options(args: argparse.Namespace, steps: Sequence[str]) -> dict[str, list[s
     return {step: words for step, words in found.items() if words}
 
 
+def _key_word(word: str | None) -> object:
+    return word if word is None or is_pkcs11_uri(word) else Path(word)
+
+
 def _words(name: str, value: object) -> list[str]:
     if value is True:
         return [name]
@@ -182,6 +204,6 @@ def _words(name: str, value: object) -> list[str]:
 
 def _files(args: argparse.Namespace, steps: Sequence[str]) -> Iterable[Path]:
     """The files of the options whose contents decide about the result. (The key itself is not read here.)"""
-    if "sign" in steps and args.cert is not None:
-        yield args.cert
+    if "sign" in steps and args.cert is not None and not is_pkcs11_uri(args.cert):
+        yield Path(args.cert)
     yield from (Path(word.split(" ", 1)[0]) for word in args.test)

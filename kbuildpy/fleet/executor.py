@@ -23,6 +23,7 @@ from kbuildpy.fleet.cell import Cell, read_cell
 from kbuildpy.fleet.contents import contents_of
 from kbuildpy.fleet.work import carry_out
 from kbuildpy.own_command import own_command
+from kbuildpy.pin import environment_to_sign
 from kbuildpy.run import run
 
 HOST = "host"
@@ -87,10 +88,11 @@ def work_on(file: Path, place: Path, *, jobs: int) -> None:
 
 
 def carry_out_words(words: Sequence[str]) -> tuple[str, float]:
-    """Run `kbuildpy WORDS` in a process that ends with this one: what happened to it, "" if it did its work, and how
-    many seconds it took."""
+    """Run `kbuildpy WORDS` in a process that ends with this one, and gets the signing key's passphrase: what happened
+    to it, "" if it did its work, and how many seconds it took."""
     began = time.monotonic()
-    done = run(own_command(*words), check=False, begin=partial(end_with, os.getpid()))
+    begin = partial(end_with, os.getpid())
+    done = run(own_command(*words), check=False, begin=begin, env=environment_to_sign())
     return _reason(done.returncode, done.stderr), time.monotonic() - began
 
 

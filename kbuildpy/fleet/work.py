@@ -22,6 +22,7 @@ from kbuildpy.fleet.contents import is_source
 from kbuildpy.fleet.record import FAILED, PASSED, SKIPPED, Record
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.own_command import own_command
+from kbuildpy.pin import environment_to_sign
 from kbuildpy.run import run
 
 RECORDS = "records.jsonl"
@@ -150,7 +151,8 @@ def _run(words: Sequence[str], log: IO[bytes]) -> tuple[int, list[dict[str, Any]
     """Run `kbuildpy WORDS`; its status, the objects that it printed, and what it said on standard error. It ends when
     this process does."""
     log.write(f"$ kbuildpy {shlex.join(words)}\n".encode(errors="surrogateescape"))
-    done = run(own_command(*words), check=False, begin=partial(end_with, os.getpid()))
+    env = environment_to_sign() if words[0] == "sign" else None
+    done = run(own_command(*words), check=False, begin=partial(end_with, os.getpid()), env=env)
     log.write(done.stdout + done.stderr)
     log.flush()
     return done.returncode, list(_objects(done.stdout.splitlines())), done.error_text

@@ -22,6 +22,7 @@ import pytest
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.builds import kbuildpy
+from tests.support.dask_cluster import Dask
 from tests.support.kernel_trees import trees, usual_tree
 from tests.support.matrix_runs import wait_for_a_cell
 from tests.support.samples import SAMPLES
@@ -141,7 +142,6 @@ def test_dask_with_workers_in_other_networks(
     tmp_path: Path,
 ) -> None:
     pytest.importorskip("distributed")
-    from tests.support.dask_cluster import Dask
 
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:

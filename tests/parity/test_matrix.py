@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from kbuildpy.execute import Completed
+from kbuildpy.run import run
 from tests.support.builds import collect, kbuildpy
 from tests.support.kbuild_sources import module, write_sources
 from tests.support.kernel_trees import swept, trees
@@ -23,6 +25,7 @@ from tests.support.keys import write_pair
 pytestmark = [pytest.mark.parity, pytest.mark.skipif(not trees(), reason="no kernel headers here")]
 
 RELEASES = [tree.release for tree in trees()]
+PASSPHRASE = "of-the-signing-key"
 KERNELS = [word for release in RELEASES for word in ("-k", release)]
 # A module for all kernels, and one for none; another directory cannot even be evaluated.
 SOURCES = {
@@ -42,8 +45,10 @@ def place(tmp_path: Path) -> Path:
     return found
 
 
-def matrix(place: Path, *words: str | Path) -> tuple[Completed, list[dict[str, Any]]]:
-    done = kbuildpy("matrix", "--format", "json", *words, cwd=place)
+def matrix(
+    place: Path, *words: str | Path, env: dict[str, str] | None = None
+) -> tuple[Completed, list[dict[str, Any]]]:
+    done = kbuildpy("matrix", "--format", "json", *words, cwd=place, env=env)
     # (cells are told as they are done)
     return done, [json.loads(line) for line in sorted(done.text.splitlines())]
 
@@ -141,14 +146,41 @@ def test_modules_that_are_built_are_signed_in_copies_and_checked(place: Path) ->
     kbuildpy("build", place / "good", "-k", RELEASES[0])
     built = place / "good/build" / RELEASES[0]
     before = (built / "first.ko").read_bytes()
-    pair = write_pair(place, "rsa2048")
-    options: list[str | Path] = ["--do", "sign,check", "--key", pair, "--cert", pair, "--sig-enforce"]
-    done, records = matrix(place, built / "first.ko", "-k", RELEASES[0], *options)
+    pair = write_pair(place, "rsa2048", passphrase=PASSPHRASE)
+    options: list[str | Path] = ["--do", "sign,check", "--key", pair, "--sig-enforce"]
+    env = {**os.environ, "KBUILD_SIGN_PIN": PASSPHRASE}
+    done, records = matrix(place, built / "first.ko", "-k", RELEASES[0], *options, env=env)
     found = {item["step"]: item for item in records}
     # (signed by a key that the kernel does not know)
     assert found["sign"]["status"] == "passed" and found["check"]["result"]["errno"] in ("ENOKEY", "EKEYREJECTED")
     assert done.returncode == 1
     assert (built / "first.ko").read_bytes() == before
+    [signed] = (place / "matrix").rglob("first.ko")
+    shutil.copy(built / "first.ko", place)
+    run([trees()[0].objects / "scripts/sign-file", "sha256", pair, pair, place / "first.ko"], env=env)
+    assert signed.read_bytes() == (place / "first.ko").read_bytes()
+    kept = [path.read_bytes() for path in (place / "matrix").rglob("*") if path.is_file()]
+    assert len(kept) > 3 and not any(PASSPHRASE.encode() in content for content in kept)
+
+
+@pytest.mark.parametrize(
+    ("words", "pin", "status", "said"),
+    [
+        ([], "another one", 1, "does not open the private key"),
+        ([], "", 1, "set KBUILD_SIGN_PIN"),
+        (["--executor", "slurm"], PASSPHRASE, 2, "Slurm would keep that in a file"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_one_error_before_the_cells(
+    words: list[str], pin: str, status: int, said: str, place: Path
+) -> None:
+    pair = write_pair(place, "rsa2048", passphrase=PASSPHRASE)
+    env = {name: value for name, value in os.environ.items() if name != "KBUILD_SIGN_PIN"}
+    if pin:
+        env["KBUILD_SIGN_PIN"] = pin
+    done = kbuildpy("matrix", "good", *KERNELS, "--do", "build,sign", "--key", pair, *words, cwd=place, env=env)
+    assert done.returncode == status and said in done.error_text and "Traceback" not in done.error_text
+    assert not (place / "matrix").exists()
 
 
 @pytest.mark.parametrize(
