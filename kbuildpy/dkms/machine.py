@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kbuildpy.dkms.add import add_package, take_sources
-from kbuildpy.dkms.build import EXCLUDED, PackageBuild, Sign, build_package
+from kbuildpy.dkms.build import EXCLUDED, PackageBuild, Sign, build_package, forget_failures
 from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.directives import FRAMEWORK
 from kbuildpy.dkms.evaluate import evaluate
@@ -210,6 +210,8 @@ def unbuild_all(machine: DkmsMachine, kernel: str, arch: str) -> int:
             except KbuildError as error:
                 machine.say(f"kbuildpy: error: {name}/{version}: {error}")
                 failed = FAILED
+        else:
+            forget_failures(machine.places, name, version, kernel)
     return failed
 
 

@@ -40,6 +40,8 @@ class Namespace(NamedTuple):
     """The user namespace; None for that of this process."""
     mount: int
     """The mount namespace."""
+    root: int
+    """This process' root directory, as it is mounted there."""
 
 
 def entry(overlay: Overlay, cwd: str) -> Callable[[], None]:
@@ -104,7 +106,8 @@ def _mount_in_thread(overlay: Overlay) -> Namespace | None:
         with suppress(OSError):
             _check(libc.unshare(_CLONE_NEWNS), "unshare")
             _lay_over(libc, overlay, own_user=False)
-            found.append(Namespace(None, os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)))
+            mount = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
+            found.append(Namespace(None, mount, os.open("/", os.O_PATH | os.O_DIRECTORY)))
 
     thread = threading.Thread(target=begin)
     thread.start()
@@ -132,9 +135,10 @@ def _mount_in_process(overlay: Overlay) -> Namespace | OverlayRefused:
         kinds, here = said.read().split(), f"/proc/{process.pid}/ns"
         try:
             descriptors = {kind: os.open(f"{here}/{kind}", os.O_RDONLY) for kind in kinds}
+            root = os.open(f"/proc/{process.pid}/root", os.O_PATH | os.O_DIRECTORY)
         except OSError as error:
             return OverlayRefused(f"{error.filename}: {error.strerror}")
-    return Namespace(descriptors.get("user"), descriptors["mnt"])
+    return Namespace(descriptors.get("user"), descriptors["mnt"], root)
 
 
 def _leave_namespaces(libc: Any, overlay: Overlay, report: int) -> None:
@@ -182,6 +186,9 @@ def _enter(libc: Any, namespace: Namespace, cwd: str, end_with_us: Callable[[], 
     for descriptor in (namespace.user, namespace.mount):
         if descriptor is not None:
             _check(libc.setns(descriptor, 0), "setns")
+    # The root directory is now that of the namespace: in a chroot, one outside of it.
+    os.fchdir(namespace.root)
+    os.chroot(".")
     os.chdir(cwd)
     # last, because entering a user namespace clears the signal of prctl(PR_SET_PDEATHSIG)
     end_with_us()

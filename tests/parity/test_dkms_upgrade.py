@@ -50,7 +50,8 @@ state() {{
     for release in $(cd /lib/modules && ls -d 6.* 2>/dev/null); do
         (cd "/lib/modules/$release/updates/dkms" 2>/dev/null && ls | sed "s/^/module $release /")
         [ -d "/lib/modules/$release/kernel" ] || continue
-        depmod -n -e -F "/boot/System.map-$release" "$release" 2>&1 >/dev/null | sed "s/^/depmod $release /"
+        depmod -n -e -E "/usr/src/linux-headers-$release/Module.symvers" "$release" 2>&1 >/dev/null |
+            sed "s/^/depmod $release /"
         for file in "/lib/modules/$release/updates/dkms"/*; do
             [ -e "$file" ] || continue
             kbuildpy check -k "$release" -q "$file" >/dev/null 2>&1; echo "check $release $?"
