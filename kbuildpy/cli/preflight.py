@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from kbuildpy.cli.preflight_build import judge_built
+from kbuildpy.cli.preflight_hold import hold_kernels
 from kbuildpy.cli.shared_options import add_format, add_verbose, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
@@ -67,6 +69,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sig-enforce", action="store_true", help="B will be started with module.sig_enforce=1")
     parser.add_argument("--lockdown", action="store_true", help="B will be locked down (Secure Boot)")
+    parser.add_argument(
+        "--build",
+        action="store_true",
+        help="build modules that have to be built for B and have sources with a dkms.conf in /usr/src, and check them; "
+        "nothing is kept",
+    )
+    parser.add_argument(
+        "--hold",
+        action="store_true",
+        help="fetch the kernel that the next upgrade by apt would install, judge it as with --build, and hold its package "
+        "back while modules would be lost",
+    )
     add_verbose(parser, "also list the modules that would not be lost")
     add_format(parser, "a table (default), or one JSON object per line: for each module, then for each setting")
 
@@ -78,8 +92,25 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--root {root}: no such directory")
     if "" in args.words:
         raise UsageError("an empty name")
+    if args.hold:
+        if args.words or args.new is not None or root != Path("/"):
+            raise UsageError(
+                "--hold takes the kernel that apt would install, on this machine", hint="leave the rest out"
+            )
+        return hold_kernels(partial(_judge_fetched, args), partial(_show, args))
     old = _old_release(args, root)
-    chosen = _new_kernel(args, old, root)
+    found = _judge(args, old, _new_kernel(args, old, root), root, build=args.build)
+    _show(args, found)
+    return 0 if found.is_fine else 1
+
+
+def _judge_fetched(args: argparse.Namespace, release: str) -> Preflight:
+    """What would be lost with a kernel that was fetched; what can be built for it would not."""
+    chosen = resolve_one([release], Need.TREE)
+    return _judge(args, _old_release(args, Path("/")), chosen, Path("/"), build=True)
+
+
+def _judge(args: argparse.Namespace, old: str, chosen: ChosenKernel, root: Path, *, build: bool) -> Preflight:
     kernel, enforces = _started(args, _opened(chosen, root), root)
     if kernel.release == old:
         raise UsageError(f"--from and --to are both {old}", hint="name another kernel: --to RELEASE")
@@ -87,13 +118,20 @@ def run(args: argparse.Namespace) -> int:
     own = kernel.own_modules
     after = module_set(own.directory if own else root / "lib/modules" / kernel.release, kernel.release)
     looked_at = candidates(args.words, loaded_modules(root), before)
-    found = Preflight(
-        old,
-        kernel.release,
-        tuple(judge_modules(looked_at, kernel, before, after, dkms_sources(root))),
-        () if args.words else tuple(judge_settings(list(settings(root)), before, after)),
-        enforces,
-    )
+    sources = dkms_sources(root)
+    judged = judge_modules(looked_at, kernel, before, after, sources)
+    if build:
+        if chosen.tree is None:
+            raise UsageError(
+                f"--build: no headers of {kernel.release} here",
+                hint=f"kbuildpy kernels --fetch {kernel.release}, or install them",
+            )
+        judged = judge_built(judged, kernel, chosen.tree, (before, after), sources)
+    found = () if args.words else tuple(judge_settings(list(settings(root)), before, after))
+    return Preflight(old, kernel.release, tuple(judged), found, enforces)
+
+
+def _show(args: argparse.Namespace, found: Preflight) -> None:
     if args.format == "json":
         for module in found.modules:
             print(json.dumps(module_finding_json(module, found.old, found.new)))
@@ -102,7 +140,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         for line in preflight_lines(found, verbose=args.verbose):
             print(printable(line))
-    return 0 if found.is_fine else 1
 
 
 def _old_release(args: argparse.Namespace, root: Path) -> str:

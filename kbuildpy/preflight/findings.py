@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kbuildpy.loader.verdict import Verdict
 
-FINE = ("shipped", "built-in", "installed", "loads")
+FINE = ("shipped", "built-in", "installed", "loads", "builds")
 """States of modules that work in the other kernel."""
 
 STATES = {
@@ -17,6 +17,8 @@ STATES = {
     "built-in": "it is built into the other kernel",
     "installed": "it is installed for the other kernel, which accepts it",
     "loads": "the other kernel accepts the file",
+    "builds": "it was built for the other kernel, which accepts it",
+    "unbuildable": "its sources do not build for the other kernel",
     "copy": "the other kernel accepts this kernel's file, but it is not installed there",
     "rebuild": "it has to be built for the other kernel",
     "signature": "the other kernel does not accept its signature",

@@ -19,9 +19,9 @@ def preflight_lines(found: Preflight, *, verbose: bool) -> Iterator[str]:
     width = max((len(each.name) for each in shown), default=0)
     for each in shown:
         now = "loaded" if each.loaded else ""
-        yield f"  {each.name:{width}}  {each.state:10}  {now:6}  {each.reason or STATES[each.state]}".rstrip()
+        yield f"  {each.name:{width}}  {each.state:11}  {now:6}  {each.reason or STATES[each.state]}".rstrip()
         if each.is_lost and each.hint:
-            yield f"  {'':{width}}  {'':10}  {'':6}  to do: {each.hint}"
+            yield f"  {'':{width}}  {'':11}  {'':6}  to do: {each.hint}"
     for each in found.modules:
         if each.shadowed:
             others = ", ".join(each.shadowed[1:])

@@ -78,6 +78,22 @@ sed -i "s/{old}/${{releases[0]}}/" /etc/kernel/postinst.d/zz-preflight
 chmod 755 /etc/kernel/postinst.d/zz-preflight
 echo "RELEASES ${{releases[*]}}"
 apt install acpi-call-dkms bbswitch-dkms; state packages $?
+# (a package that brings in the newest kernel, as it was when that was the old one)
+mkdir -p /root/meta/DEBIAN
+printf '%s\n' 'Package: linux-image-amd64' 'Version: 0.1' 'Architecture: amd64' 'Maintainer: x <x@example.org>' \
+    "Depends: linux-image-${{releases[0]}}" 'Description: x' > /root/meta/DEBIAN/control
+dpkg-deb -b /root/meta /root/meta.deb >/dev/null && dpkg -i /root/meta.deb >/dev/null
+printf '#!/bin/sh\nexec {python} -m kbuildpy preflight --hold --from %s >>/mnt/hold 2>&1\n' "${{releases[0]}}" >/usr/bin/hold
+chmod 755 /usr/bin/hold
+echo 'APT::Update::Post-Invoke-Success {{ "hold || true"; }};' >/etc/apt/apt.conf.d/90kbuildpy-hold
+held() {{
+    echo "update $1" >>/mnt/hold; apt update; status=$?
+    echo "HELD $1 $status $(apt-mark showhold | tr '\n' ' ') $(apt-get -s dist-upgrade | grep -c '^Inst linux-image-[0-9]')"
+}}
+held before
+cp -r /usr/src/acpi-call-* /root/kept; sed -i '1i #error it no longer compiles' /usr/src/acpi-call-*/*.c; held broken
+cp /root/kept/*.c /usr/src/acpi-call-*/; held mended
+rm /etc/apt/apt.conf.d/90kbuildpy-hold
 apt install $(kernel "${{releases[1]}}"); state upgraded $?
 sed -i '1i #error it no longer compiles' /usr/src/acpi-call-*/*.c
 apt install $(kernel "${{releases[2]}}"); state broken $?
@@ -117,6 +133,8 @@ class Upgrade:
     releases: tuple[str, str, str]
     steps: dict[str, Step]
     preflight: str
+    held: tuple[str, ...]
+    """After each `apt-get update`: its name, its status, packages held, and how many kernels an upgrade would install."""
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +175,9 @@ def upgrade(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgrade]:
         first, second, third = releases
         preflight = (shared / "preflight").read_text()
         print(preflight)
-        yield Upgrade((first, second, third), steps, preflight)
+        held = tuple(" ".join(line.split()[1:]) for line in done.text.splitlines() if line.startswith("HELD "))
+        print((shared / "hold").read_text())
+        yield Upgrade((first, second, third), steps, preflight, held)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -209,6 +229,10 @@ def test_packages_are_installed_for_the_kernel_that_is_there(upgrade: Upgrade) -
     assert (step.status, step.about("audit")) == (0, ["0"])
     assert step.states(upgrade.releases[0]) == dict.fromkeys(MODULES, "installed")
     _assert_whole(step, upgrade.releases[0], set(MODULES))
+
+
+def test_a_kernel_that_would_lose_a_module_is_held_back_until_it_would_not(upgrade: Upgrade) -> None:
+    assert upgrade.held == ("before 0 1", "broken 0 linux-image-amd64 0", "mended 0 1")
 
 
 def test_a_newer_kernel_gets_its_modules_before_it_is_booted(upgrade: Upgrade) -> None:

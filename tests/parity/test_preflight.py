@@ -165,6 +165,45 @@ def test_another_line_of_kernels_asks_for_a_rebuild_and_names_the_sources(machin
     assert found["hint"].endswith(f"kbuildpy dkms install good/1.0 -k {other.release}")
 
 
+def test_what_has_sources_is_built_and_judged_if_asked_for(machine: Machine, built: Path) -> None:
+    conf = "PACKAGE_NAME={0}\nPACKAGE_VERSION=1.0\nBUILT_MODULE_NAME[0]={0}\nDEST_MODULE_LOCATION[0]=/updates\n{1}"
+    sources = {
+        "good": (SOURCES["good.c"], ""),
+        "closed": (SOURCES["closed.c"], ""),
+        "orphan": (SOURCES["user.c"], ""),
+        "maker": ("#error it no longer compiles\n", ""),
+        "user": (SOURCES["good.c"], "BUILD_EXCLUSIVE_KERNEL=^4[.]\n"),
+    }
+    for name, (text, more) in sources.items():
+        machine.write(f"usr/src/{name}-1.0/{name}.c", text)
+        machine.write(f"usr/src/{name}-1.0/Kbuild", f"obj-m := {name}.o\n")
+        machine.write(f"usr/src/{name}-1.0/dkms.conf", conf.format(name, more))
+        machine.install(
+            next(path for path in (built, built / "alone") if (path / f"{name}.ko").exists()) / f"{name}.ko",
+            OLD,
+            "updates/dkms",
+        )
+    assert machine.states()["closed"] == "impossible"
+    found = {each["module"]: each for each in machine.objects("--build")}
+    states = {name: each["state"] for name, each in found.items()}
+    # (the file that is installed is proprietary, its sources are not; `maker` would have the symbol, but is not built)
+    assert states == {
+        "good": "builds",
+        "closed": "builds",
+        "orphan": "unbuildable",
+        "maker": "unbuildable",
+        "user": "unbuildable",
+    }
+    assert "it no longer compiles" in found["maker"]["reason"]
+    assert "made" in found["orphan"]["reason"]
+    assert "BUILD_EXCLUSIVE" in found["user"]["reason"] or "^4[.]" in found["user"]["reason"]
+    assert sorted(path.name for path in (machine.root / "usr/src/good-1.0").iterdir()) == [
+        "Kbuild",
+        "dkms.conf",
+        "good.c",
+    ]
+
+
 def test_a_kernel_that_enforces_signatures_does_not_take_an_unsigned_module(machine: Machine, built: Path) -> None:
     machine.install(built / "good.ko", machine.tree.release, "updates")
     assert machine.states("--sig-enforce", built / "good.ko") == {"good": "signature"}
