@@ -78,8 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hold",
         action="store_true",
-        help="fetch the kernel that the next upgrade by apt would install, judge it as with --build, and hold its package "
-        "back while modules would be lost",
+        help="fetch the kernel that the next upgrade by apt would install, judge it as with --build, and hold its "
+        "package back while modules would be lost",
     )
     add_verbose(parser, "also list the modules that would not be lost")
     add_format(parser, "a table (default), or one JSON object per line: for each module, then for each setting")

@@ -83,12 +83,14 @@ mkdir -p /root/meta/DEBIAN
 printf '%s\n' 'Package: linux-image-amd64' 'Version: 0.1' 'Architecture: amd64' 'Maintainer: x <x@example.org>' \
     "Depends: linux-image-${{releases[0]}}" 'Description: x' > /root/meta/DEBIAN/control
 dpkg-deb -b /root/meta /root/meta.deb >/dev/null && dpkg -i /root/meta.deb >/dev/null
-printf '#!/bin/sh\nexec {python} -m kbuildpy preflight --hold --from %s >>/mnt/hold 2>&1\n' "${{releases[0]}}" >/usr/bin/hold
+printf '#!/bin/sh\nexec {python} -m kbuildpy preflight --hold --from %s >>/mnt/hold 2>&1\n' "${{releases[0]}}" \
+    >/usr/bin/hold
 chmod 755 /usr/bin/hold
 echo 'APT::Update::Post-Invoke-Success {{ "hold || true"; }};' >/etc/apt/apt.conf.d/90kbuildpy-hold
 held() {{
     echo "update $1" >>/mnt/hold; apt update; status=$?
-    echo "HELD $1 $status $(apt-mark showhold | tr '\n' ' ') $(apt-get -s dist-upgrade | grep -c '^Inst linux-image-[0-9]')"
+    kernels=$(apt-get -s dist-upgrade | grep -c '^Inst linux-image-[0-9]')
+    echo "HELD $1 $status $(apt-mark showhold | tr '\n' ' ') $kernels"
 }}
 held before
 cp -r /usr/src/acpi-call-* /root/kept; sed -i '1i #error it no longer compiles' /usr/src/acpi-call-*/*.c; held broken
@@ -134,7 +136,7 @@ class Upgrade:
     steps: dict[str, Step]
     preflight: str
     held: tuple[str, ...]
-    """After each `apt-get update`: its name, its status, packages held, and how many kernels an upgrade would install."""
+    """After each `apt-get update`: its name, its status, packages held, how many kernels an upgrade would install."""
 
 
 @pytest.fixture(scope="module")
