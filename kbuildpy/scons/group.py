@@ -111,6 +111,8 @@ class Group:
     """Held by a thread that runs modpost or changes `freshness`."""
     modpost_result: ModpostResult | None
     """What modpost found in this run."""
+    modpost_printed: bool
+    """modpost has printed something in this run."""
     advice: list[Advice]
     """What was told beside the messages of this run's programs."""
     is_prepared: bool
@@ -155,6 +157,7 @@ class Group:
         self.explained = {}
         self.lock = threading.Lock()
         self.modpost_result = None
+        self.modpost_printed = False
         self.advice = []
         self.is_prepared = False
 
