@@ -21,6 +21,7 @@ import SCons.Action
 import SCons.CacheDir
 import SCons.Node.FS
 
+from kbuildpy.kbuild.portable_root import with_root, without_root
 from kbuildpy.printable import printable
 from kbuildpy.say import complain, say
 from kbuildpy.scons.actions import KbuildAction
@@ -156,7 +157,8 @@ def _accept(recipe: Recipe, taken: TakenEntry, paths: list[str], *, whose: str) 
             return False
         for file, path in zip(taken.files, paths, strict=True):
             file.replace(path)
-        said = str(taken.facts["said"])
+        recipe.put_back(paths)
+        said = with_root(str(taken.facts["said"]), recipe.root)
         accepted = recipe.accepts(taken.facts)
         if accepted and said.strip():
             complain("\n".join(map(printable, said.rstrip("\n").split("\n"))), whose=whose)
@@ -180,7 +182,10 @@ def _push(shared: SharedCache, action: KbuildAction, node: Any) -> None:
     key = recipe.find_key(paths, [source.get_abspath() for source in executor.get_all_sources()])
     # (another key than before: a file was edited meanwhile)
     if key == recipe.key and recipe.may_share():
-        shared.give(key, paths, seconds=action.seconds, facts={**recipe.facts(), "said": recipe.said}, texts={})
+        texts = recipe.texts(paths)
+        if texts is not None:
+            facts = {**recipe.facts(), "said": without_root(recipe.said, recipe.root)}
+            shared.give(key, paths, seconds=action.seconds, facts=facts, texts=texts)
 
 
 _LOCK = threading.Lock()

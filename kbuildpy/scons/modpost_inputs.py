@@ -35,9 +35,11 @@ def modpost_recipe(group: Group) -> Recipe:
     def words() -> list[str]:
         names = [layout.nominal(module.name) for module, layout in group.modules]
         settings = (group.directory, answer.compiler, *names, *group.extra_symbols)
-        return ["modpost", _command(group), *settings, *group.project.program_digests([answer.programs.get("CC", "")])]
+        return ["modpost", *settings, *group.project.program_digests([answer.programs.get("CC", "")])]
 
-    recipe = Recipe(group.project.headers_digest, words, lambda: [str(answer.tree.symvers)])
+    recipe = Recipe(
+        group.project.headers_digest, [_command(group)], words, lambda: [str(answer.tree.symvers)], root=group.root
+    )
     recipe.may_share = lambda: group.modpost_result is not None and not group.modpost_printed
     return recipe
 

@@ -99,9 +99,9 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
 
     def words() -> list[str]:
         given = (*map(repr, settings), group.directory, below, *variables_of_compilers(_environment(group)))
-        return [*commands, answer.compiler, *given, *group.project.program_digests(commands)]
+        return [answer.compiler, *given, *group.project.program_digests(commands)]
 
-    recipe = Recipe(group.project.headers_digest, words, lambda: files)
+    recipe = Recipe(group.project.headers_digest, commands, words, lambda: files, root=group.root)
     # (what is only warned of would not be said again)
     recipe.may_share = lambda: may_be_shared(commands) and not group.project.warns_of_symbols
 

@@ -204,10 +204,10 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
 
     def words() -> list[str]:
         settings = (*module.parts, repr(layout), *variables_of_compilers(env))
-        return [*commands, group.project.answer.compiler, *settings, *group.project.program_digests(commands)]
+        return [group.project.answer.compiler, *settings, *group.project.program_digests(commands)]
 
     commands = [step.command for step in job.steps]
-    recipe = Recipe(group.project.headers_digest, words)
+    recipe = Recipe(group.project.headers_digest, commands, words, root=group.root)
     recipe.may_share = lambda: may_be_shared(commands)
 
     def accepts(_: Mapping[str, Any]) -> bool:

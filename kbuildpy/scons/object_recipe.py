@@ -11,6 +11,7 @@ from typing import Any
 from kbuildpy.kbuild.cmd_file import CmdFile, own_contents, parse_cmd_file
 from kbuildpy.kbuild.included_headers import include_folders, search_headers
 from kbuildpy.kbuild.job import Job
+from kbuildpy.kbuild.portable_root import portable_root
 from kbuildpy.kbuild.stamps import changed_since
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.recipe import (
@@ -34,7 +35,7 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
 
     def words() -> list[str]:
         settings = (*job.extra, *facts, repr(job.layout), job.cwd, *variables_of_compilers(job.env))
-        return [*commands, project.answer.compiler, *settings, *project.program_digests(commands)]
+        return [project.answer.compiler, *settings, *project.program_digests(commands)]
 
     def files() -> list[str]:
         return _searched(group, job)
@@ -47,7 +48,7 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
         return (
             may_be_shared(commands)
             and not any(changed_since(path, project.began_ns) for path in others)
-            and not any(has_untold_inputs(_read(path)) for path in own)
+            and not any(has_untold_inputs(_read(path), names_place=bool(root)) for path in own)
         )
 
     def stored_facts() -> dict[str, Any]:
@@ -64,7 +65,8 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
         take(made_from)
         return True
 
-    recipe = Recipe(project.headers_digest, words, files)
+    root = portable_root(commands[0], job.layout.evaluated) if commands else ""
+    recipe = Recipe(project.headers_digest, commands, words, files, root=root)
     recipe.may_share, recipe.facts, recipe.accepts = may_share, stored_facts, accepts
     return recipe
 

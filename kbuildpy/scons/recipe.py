@@ -12,10 +12,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from kbuildpy import __version__
 from kbuildpy.kbuild.cmd_file import CmdFile
+from kbuildpy.kbuild.portable_root import PLACE, command_without_root, with_root, without_root
 from kbuildpy.shared.contents import content_digest
 
 _FORMAT = "kbuildpy shared object 1"
@@ -37,8 +39,12 @@ class Recipe:
 
     state: Callable[[], str]
     """A digest of the kernel tree's headers."""
+    commands: Sequence[str]
+    """The commands."""
     words: Callable[[], Sequence[str]]
-    """Commands, the compiler, and what else is no file."""
+    """The compiler, and what else is no file."""
+    root: str
+    """The path of the checkout, which the compiler maps away; "" where it does not."""
     files: Callable[[], Sequence[str]]
     """Files that are read besides the sources: programs by their contents, headers."""
     may_share: Callable[[], bool]
@@ -57,10 +63,18 @@ class Recipe:
     """Its files were taken in this run."""
 
     def __init__(
-        self, state: Callable[[], str], words: Callable[[], Sequence[str]], files: Callable[[], Sequence[str]] = list
+        self,
+        state: Callable[[], str],
+        commands: Sequence[str],
+        words: Callable[[], Sequence[str]],
+        files: Callable[[], Sequence[str]] = list,
+        *,
+        root: str = "",
     ) -> None:
         self.state = state
+        self.commands = commands
         self.words = words
+        self.root = root
         self.files = files
         self.may_share = lambda: True
         self.facts = dict
@@ -86,9 +100,48 @@ class Recipe:
     def find_key(self, targets: Sequence[str], sources: Sequence[str]) -> str:
         """The key of what is made from `sources`: paths, in an order that the action gives."""
         files = [*sources, *self.files()]
-        contents = [(path, content_digest(path)) for path in files]
-        parts = [_FORMAT, __version__, self.state(), list(self.words()), list(targets), contents]
+        contents = [(self._portable(path), self._content(path)) for path in files]
+        commands = [command_without_root(command, self.root) for command in self.commands]
+        words = [*map(self._portable, self.words())]
+        parts = [_FORMAT, __version__, self.state(), commands, words, [*map(self._portable, targets)], contents]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def texts(self, targets: Sequence[str]) -> dict[str, str] | None:
+        """Those of `targets` that name the checkout, as they are for every place of it; None if one cannot be so."""
+        found: dict[str, str] = {}
+        for path in targets if self.root else ():
+            if not _is_text(path):
+                if os.fsencode(self.root) in Path(path).read_bytes():
+                    return None
+                continue
+            text = Path(path).read_text(errors="surrogateescape")
+            if PLACE in text:
+                return None
+            found[path] = without_root(text, self.root)
+        return found
+
+    def put_back(self, targets: Sequence[str]) -> None:
+        """Let those of `targets` that were taken name this checkout."""
+        for path in filter(_is_text, targets if self.root else ()):
+            text = Path(path).read_text(errors="surrogateescape")
+            Path(path).write_text(with_root(text, self.root), errors="surrogateescape")
+
+    def _portable(self, text: str) -> str:
+        return without_root(text, self.root)
+
+    def _content(self, path: str) -> str:
+        if not self.root or not _is_text(path):
+            return content_digest(path)
+        try:
+            text = Path(path).read_text(errors="surrogateescape")
+        except OSError:
+            return ""
+        return hashlib.sha256(os.fsencode(self._portable(text))).hexdigest()
+
+
+def _is_text(path: str) -> bool:
+    """Whether a file that Kbuild writes names files of the checkout."""
+    return path.endswith((".cmd", "/Module.symvers"))
 
 
 def may_be_shared(commands: Sequence[str]) -> bool:
@@ -96,9 +149,10 @@ def may_be_shared(commands: Sequence[str]) -> bool:
     return not any(map(_UNSHARED.search, commands))
 
 
-def has_untold_inputs(content: bytes) -> bool:
-    """Whether a source may read files, or ask the clock, without that the compiler tells of it."""
-    return _UNTOLD.search(content) is not None
+def has_untold_inputs(content: bytes, *, names_place: bool = False) -> bool:
+    """Whether a source may read files, or ask the clock, without that the compiler tells of it; with `names_place` also
+    whether it may use the path of the checkout."""
+    return _UNTOLD.search(content) is not None or (names_place and b"KBUILD_MODFILE" in content)
 
 
 def variables_of_compilers(env: Mapping[str, str]) -> list[str]:

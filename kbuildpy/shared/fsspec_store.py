@@ -23,6 +23,8 @@ from kbuildpy.shared.store import FOLDER, Stored, path_of
 _FSSPEC: Any = fsspec
 _MOST = MOST_BYTES + (1 << 20)
 _CHUNK = 1 << 20
+# Schemes whose first folder is a bucket, which is paid for: none is made.
+_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"})
 
 
 class FsspecStore:
@@ -30,6 +32,7 @@ class FsspecStore:
 
     def __init__(self, address: str) -> None:
         options = {"s3": {"use_listings_cache": False}}.get(scheme_of(address), {})
+        self._address = address
         self._files, self._top = _FSSPEC.core.url_to_fs(address, **options)
 
     def get(self, key: str) -> bytes | None:
@@ -49,7 +52,8 @@ class FsspecStore:
         except FileExistsError:
             return
         except FileNotFoundError:
-            # (a file system with folders)
+            if scheme_of(self._address) in _BUCKETS:
+                raise
             self._files.makedirs(posixpath.dirname(path), exist_ok=True)
             self._files.pipe_file(path, stored)
         except OSError as error:
@@ -139,7 +143,9 @@ def _status(error: BaseException) -> int:
 
 
 def _written(facts: Any) -> float:
-    found = next((facts[name] for name in ("LastModified", "mtime", "modified", "updated") if facts.get(name)), 0)
+    found = next(
+        (facts[name] for name in ("LastModified", "mtime", "modified", "updated", "created") if facts.get(name)), 0
+    )
     if isinstance(found, datetime):
         return found.timestamp()
     return float(found) if isinstance(found, int | float) else 0.0

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The build's side of a shared cache: what a server that hangs, dies or lies costs, and what is taken from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.shared.shared_cache import SharedCache
+from tests.support.cache_servers import CacheServer, cache_server
+
+KEY = "ab" * 32
+OTHER = "cd" * 32
+
+
+@pytest.fixture(name="server")
+def _server() -> Iterator[CacheServer]:
+    pytest.importorskip("aiohttp")
+    with cache_server() as server:
+        yield server
+
+
+class Build:
+    """A build that uses the cache at `address`: what it is told, and how it takes and gives."""
+
+    def __init__(self, place: Path, address: str, *, key_file: str = "", allowed_seconds: float = 5.0) -> None:
+        self.place = place
+        self.told: list[str] = []
+        self.cache = SharedCache(
+            address,
+            key_file=key_file,
+            tell=self.told.append,
+            object_seconds=1.0,
+            allowed_seconds=allowed_seconds,
+        )
+
+    def take(self, key: str = KEY) -> list[bytes] | None:
+        taken = self.cache.take(key, self.place / "taken")
+        return None if taken is None else [path.read_bytes() for path in taken.files]
+
+    def make(self, *contents: bytes, key: str = KEY) -> None:
+        """Look for an object, make it, and give it to others."""
+        assert self.take(key) is None
+        names = [str(self.place / f"made{number}") for number in range(len(contents))]
+        for name, content in zip(names, contents, strict=True):
+            Path(name).write_bytes(content)
+        self.cache.give(key, names, seconds=1.5, facts={"what": "ever"}, texts={})
+        self.cache.end()
+
+
+def test_another_build_takes_what_one_has_made(tmp_path: Path, server: CacheServer) -> None:
+    Build(tmp_path, server.address).make(b"object" * 1000, b"words")
+    [(path, stored)] = server.objects.items()
+    assert path == f"/cache/kbuildpy-1/ab/{KEY}"
+    assert len(stored) < 1000
+    other = Build(tmp_path, server.address)
+    assert other.take() == [b"object" * 1000, b"words"]
+    assert other.take(OTHER) is None
+    other.cache.end()
+    assert other.told == []
+
+
+def test_what_is_there_stays(tmp_path: Path, server: CacheServer) -> None:
+    one, other = Build(tmp_path, server.address), Build(tmp_path, server.address)
+    assert other.take() is None
+    one.make(b"first")
+    (tmp_path / "late").write_bytes(b"second")
+    other.cache.give(KEY, [str(tmp_path / "late")], seconds=1, facts={}, texts={})
+    other.cache.end()
+    assert sum(asked.startswith("PUT") for asked in server.asked) == 2
+    third = Build(tmp_path, server.address)
+    assert third.take() == [b"first"]
+    third.cache.end()
+
+
+def test_makes_the_folders_that_a_server_wants_first(tmp_path: Path, server: CacheServer) -> None:
+    server.mood = "folders"
+    build = Build(tmp_path, server.address)
+    build.make(b"object")
+    assert len(server.objects) == 1
+    assert build.told == []
+
+
+def test_a_server_that_hangs_is_asked_once_and_left_alone(tmp_path: Path, server: CacheServer) -> None:
+    server.mood = "hangs"
+    build = Build(tmp_path, server.address)
+    build.cache.begin()
+    began = time.monotonic()
+    for _ in range(20):
+        assert build.take() is None
+    build.cache.end()
+    # (to import the library of the store takes its time, beside the second that an object may take)
+    assert 1.0 < time.monotonic() - began < 10
+    assert len(server.asked) == 1
+    [text] = build.told
+    assert text == f"kbuildpy: warning: the shared cache {server.address} is not used any more: no answer within 1 s"
+
+
+def test_a_server_that_hangs_while_it_stores_ends_the_build_in_time(
+    tmp_path: Path, server: CacheServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kbuildpy.shared.shared_cache.END_SECONDS", 0.5)
+    build = Build(tmp_path, server.address)
+    assert build.take() is None
+    server.mood = "hangs"
+    (tmp_path / "made").write_bytes(b"object")
+    build.cache.give(KEY, [str(tmp_path / "made")], seconds=1, facts={}, texts={})
+    began = time.monotonic()
+    build.cache.end()
+    assert 0.4 < time.monotonic() - began < 3
+    [text] = build.told
+    assert "1 files were not stored in it within 0.5 s" in text
+
+
+@pytest.mark.parametrize("mood", ["dies", "endless"])
+def test_a_server_that_breaks_off_or_never_ends_gives_nothing(tmp_path: Path, server: CacheServer, mood: str) -> None:
+    Build(tmp_path, server.address).make(bytes(range(256)) * 40)
+    server.mood = mood
+    build = Build(tmp_path, server.address)
+    for _ in range(5):
+        assert build.take() is None
+    build.cache.end()
+    [text] = build.told
+    assert "is not used any more: " in text or "damaged objects" in text
+
+
+@pytest.mark.parametrize("mood", ["damaged", "another"])
+def test_a_server_that_lies_is_found_out_and_its_object_replaced(
+    tmp_path: Path, server: CacheServer, mood: str
+) -> None:
+    Build(tmp_path, server.address).make(b"object" * 100)
+    Build(tmp_path, server.address).make(b"other" * 100, key=OTHER)
+    before = dict(server.objects)
+    server.mood = mood
+    build = Build(tmp_path, server.address)
+    build.make(b"object" * 100)
+    [text] = build.told
+    assert "has damaged objects, which are made again\n" in text
+    assert KEY in text
+    assert ("its digest is wrong" if mood == "damaged" else "stored under another key") in text
+    assert server.objects == before
+    assert server.asked[-1].startswith("PUT")
+    server.objects[f"/cache/kbuildpy-1/ab/{KEY}"] = b"rubbish"
+    server.mood = "well"
+    Build(tmp_path, server.address).make(b"object" * 100)
+    assert server.objects == before
+
+
+def test_nobody_listens(tmp_path: Path, server: CacheServer) -> None:
+    build = Build(tmp_path, "http://127.0.0.1:9/cache")
+    for _ in range(5):
+        assert build.take() is None
+    build.cache.end()
+    [text] = build.told
+    assert "127.0.0.1:9/cache is not used any more: Client" in text
+
+
+def test_who_may_only_read_reads_on(tmp_path: Path, server: CacheServer) -> None:
+    Build(tmp_path, server.address).make(b"object")
+    server.mood = "read-only"
+    build = Build(tmp_path, server.address)
+    build.make(b"new", key=OTHER)
+    [text] = build.told
+    assert "cannot be written: OSError" in text
+    again = Build(tmp_path, server.address)
+    assert again.take() == [b"object"]
+    again.cache.end()
+
+
+def test_a_cache_that_takes_longer_than_it_saves_is_left_alone(tmp_path: Path, server: CacheServer) -> None:
+    server.mood = "slow"
+    build = Build(tmp_path, server.address, allowed_seconds=0.5)
+    build.cache._object_seconds = 5.0
+    assert build.take() is None
+    assert build.take() is None
+    build.cache.end()
+    [text] = build.told
+    assert "is not used any more: it takes longer than building" in text
+    assert len(server.asked) == 1
+
+
+def test_a_password_is_neither_told_nor_in_the_list_of_processes(tmp_path: Path, server: CacheServer) -> None:
+    address = server.address.replace("http://", "http://me:secret@")
+    server.mood = "hangs"
+    build = Build(tmp_path, address)
+    build.cache.begin()
+    process = build.cache._process
+    assert process is not None
+    assert b"courier" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    assert b"secret" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    assert build.take() is None
+    build.cache.end()
+    assert build.told and "secret" not in build.told[0]
+
+
+def test_a_store_that_is_not_installed_or_not_known_is_told(tmp_path: Path) -> None:
+    build = Build(tmp_path, "nosuch://place/x")
+    assert build.take() is None
+    build.cache.end()
+    [text] = build.told
+    assert "is not used any more: nosuch://place/x: " in text
+
+
+def test_a_file_that_changes_before_it_is_stored_is_not_stored(tmp_path: Path) -> None:
+    build = Build(tmp_path, str(tmp_path / "cache"))
+    assert build.take() is None
+    made = tmp_path / "made"
+    made.write_bytes(b"object")
+    build.cache.give(KEY, [str(made), "/nonexistent/file"], seconds=1, facts={}, texts={})
+    build.cache.end()
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
