@@ -24,7 +24,9 @@ _FORMAT = "kbuildpy shared object 1"
 # Options that let the compiler read or write files that nobody tells us of, or ask the machine what it is.
 _UNSHARED = re.compile(
     r"(?<!\S)(?:-gsplit-dwarf|-fprofile\S*|--coverage|-ftest-coverage|-save-temps\S*|-fplugin\S*|-specs\S*|-fdump\S*"
-    r"|-fopt-info\S*|-fstack-usage|-fcallgraph-info\S*|-m(?:arch|tune|cpu)=native)(?!\S)"
+    r"|-fopt-info\S*|-fstack-usage|-fcallgraph-info\S*|-m(?:arch|tune|cpu)=native"
+    # (another machine's compiler, of which nothing is known here)
+    r"|(?:\S*/)?(?:distcc|icecc))(?!\S)"
 )
 # Words of sources that let the assembler read files, or the compiler ask the clock.
 _UNTOLD = re.compile(rb"\.incbin\b|\.include\b|__DATE__|__TIME__|__TIMESTAMP__|^[ \t]*#[ \t]*embed\b", re.MULTILINE)

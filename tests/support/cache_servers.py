@@ -9,11 +9,9 @@ object; "another" gives another object than was asked for; "read-only" refuses t
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +20,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.support.free_port import free_port
+from tests.support.free_port import free_port, wait_for_port
 
 
 class CacheServer(ThreadingHTTPServer):
@@ -161,17 +159,8 @@ def _started(words: list[str], port: int) -> Iterator[None]:
     """The server that `words` start, which listens at `port` when this goes on."""
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait_for(port, process)
+        wait_for_port(port, process)
         yield
     finally:
         process.kill()
         process.wait()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert process.poll() is None, "the server has ended"
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise AssertionError("the server does not listen")

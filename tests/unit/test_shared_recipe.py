@@ -53,6 +53,7 @@ def test_times_of_files_do_not_decide_the_key(tmp_path: Path) -> None:
     ],
 )
 def test_a_command_that_reads_or_writes_more_than_it_tells_is_not_shared(option: str, shared: bool) -> None:
+    assert not may_be_shared(["/usr/bin/distcc gcc -c a.c"])
     assert may_be_shared([f"gcc -O2 {option} -c a.c", "objtool a.o"]) is shared
 
 
