@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.stamps import stamp
+from kbuildpy.pin import keep_out_of_core_dumps
 from kbuildpy.shared.entry import DamagedEntry, Entry, pack_entry, unpack_entry
 from kbuildpy.shared.open_store import open_store
 from kbuildpy.shared.store import Store
@@ -51,6 +52,7 @@ class Courier:
         self._store: Store | None = None
         try:
             if first["key_file"]:
+                keep_out_of_core_dumps()
                 from kbuildpy.shared.entry_key import read_entry_key  # (slow: cryptography)
 
                 key = read_entry_key(Path(first["key_file"]))
