@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kbuildpy.kbuild.stamps import stamp
+from kbuildpy.shared.courier import Courier
+from kbuildpy.shared.entry import Entry, pack_entry
 from kbuildpy.shared.shared_cache import SharedCache
 from tests.support.cache_servers import CacheServer, cache_server
 
@@ -26,14 +31,14 @@ def _server() -> Iterator[CacheServer]:
 class Build:
     """A build that uses the cache at `address`: what it is told, and how it takes and gives."""
 
-    def __init__(self, place: Path, address: str, *, key_file: str = "", allowed_seconds: float = 5.0) -> None:
+    def __init__(self, place: Path, address: str, *, object_seconds: float = 1.0, allowed_seconds: float = 5.0) -> None:
         self.place = place
         self.told: list[str] = []
         self.cache = SharedCache(
             address,
-            key_file=key_file,
+            key_file="",
             tell=self.told.append,
-            object_seconds=1.0,
+            object_seconds=object_seconds,
             allowed_seconds=allowed_seconds,
         )
 
@@ -51,11 +56,21 @@ class Build:
         self.cache.end()
 
 
+def stored_path(key: str = KEY) -> str:
+    """Where the server has an object."""
+    return f"/cache/kbuildpy-1/{key[:2]}/{key}"
+
+
+def stored(*contents: bytes, key: str = KEY) -> dict[str, bytes]:
+    """An object as a server has it."""
+    return {stored_path(key): pack_entry(key, Entry(contents, 1.5))}
+
+
 def test_another_build_takes_what_one_has_made(tmp_path: Path, server: CacheServer) -> None:
     Build(tmp_path, server.address).make(b"object" * 1000, b"words")
-    [(path, stored)] = server.objects.items()
-    assert path == f"/cache/kbuildpy-1/ab/{KEY}"
-    assert len(stored) < 1000
+    [(path, content)] = server.objects.items()
+    assert path == stored_path()
+    assert len(content) < 1000
     other = Build(tmp_path, server.address)
     assert other.take() == [b"object" * 1000, b"words"]
     assert other.take(OTHER) is None
@@ -64,16 +79,14 @@ def test_another_build_takes_what_one_has_made(tmp_path: Path, server: CacheServ
 
 
 def test_what_is_there_stays(tmp_path: Path, server: CacheServer) -> None:
-    one, other = Build(tmp_path, server.address), Build(tmp_path, server.address)
+    other = Build(tmp_path, server.address)
     assert other.take() is None
-    one.make(b"first")
+    server.objects |= stored(b"first")
     (tmp_path / "late").write_bytes(b"second")
     other.cache.give(KEY, [str(tmp_path / "late")], seconds=1, facts={}, texts={})
     other.cache.end()
-    assert sum(asked.startswith("PUT") for asked in server.asked) == 2
-    third = Build(tmp_path, server.address)
-    assert third.take() == [b"first"]
-    third.cache.end()
+    assert server.asked[-1].startswith("PUT")
+    assert server.objects == stored(b"first")
 
 
 def test_makes_the_folders_that_a_server_wants_first(tmp_path: Path, server: CacheServer) -> None:
@@ -117,7 +130,7 @@ def test_a_server_that_hangs_while_it_stores_ends_the_build_in_time(
 
 @pytest.mark.parametrize("mood", ["dies", "endless"])
 def test_a_server_that_breaks_off_or_never_ends_gives_nothing(tmp_path: Path, server: CacheServer, mood: str) -> None:
-    Build(tmp_path, server.address).make(bytes(range(256)) * 40)
+    server.objects |= stored(bytes(range(256)) * 40)
     server.mood = mood
     build = Build(tmp_path, server.address)
     for _ in range(5):
@@ -131,22 +144,21 @@ def test_a_server_that_breaks_off_or_never_ends_gives_nothing(tmp_path: Path, se
 def test_a_server_that_lies_is_found_out_and_its_object_replaced(
     tmp_path: Path, server: CacheServer, mood: str
 ) -> None:
-    Build(tmp_path, server.address).make(b"object" * 100)
-    Build(tmp_path, server.address).make(b"other" * 100, key=OTHER)
-    before = dict(server.objects)
+    right = stored(b"object" * 100)
+    server.objects |= right | stored(b"other" * 100, key=OTHER)
     server.mood = mood
     build = Build(tmp_path, server.address)
-    build.make(b"object" * 100)
+    assert build.take() is None
+    server.objects[stored_path()] = b"rubbish"
+    made = tmp_path / "made"
+    made.write_bytes(b"object" * 100)
+    build.cache.give(KEY, [str(made)], seconds=1.5, facts={}, texts={})
+    build.cache.end()
     [text] = build.told
     assert "has damaged objects, which are made again\n" in text
     assert KEY in text
     assert ("its digest is wrong" if mood == "damaged" else "stored under another key") in text
-    assert server.objects == before
-    assert server.asked[-1].startswith("PUT")
-    server.objects[f"/cache/kbuildpy-1/ab/{KEY}"] = b"rubbish"
-    server.mood = "well"
-    Build(tmp_path, server.address).make(b"object" * 100)
-    assert server.objects == before
+    assert server.objects[stored_path()] == right[stored_path()]
 
 
 def test_nobody_listens(tmp_path: Path, server: CacheServer) -> None:
@@ -159,21 +171,26 @@ def test_nobody_listens(tmp_path: Path, server: CacheServer) -> None:
 
 
 def test_who_may_only_read_reads_on(tmp_path: Path, server: CacheServer) -> None:
-    Build(tmp_path, server.address).make(b"object")
+    server.objects |= stored(b"object")
     server.mood = "read-only"
     build = Build(tmp_path, server.address)
-    build.make(b"new", key=OTHER)
+    assert build.take(OTHER) is None
+    (tmp_path / "made").write_bytes(b"new")
+    for _ in range(2):
+        build.cache.give(OTHER, [str(tmp_path / "made")], seconds=1, facts={}, texts={})
+        until = time.monotonic() + 20
+        while build.cache._storing and time.monotonic() < until:
+            time.sleep(0.02)
+    assert build.take() == [b"object"]
+    build.cache.end()
     [text] = build.told
     assert "cannot be written: OSError" in text
-    again = Build(tmp_path, server.address)
-    assert again.take() == [b"object"]
-    again.cache.end()
+    assert sum(asked.startswith("PUT") for asked in server.asked) == 1
 
 
 def test_a_cache_that_takes_longer_than_it_saves_is_left_alone(tmp_path: Path, server: CacheServer) -> None:
     server.mood = "slow"
-    build = Build(tmp_path, server.address, allowed_seconds=0.5)
-    build.cache._object_seconds = 5.0
+    build = Build(tmp_path, server.address, object_seconds=5.0, allowed_seconds=0.5)
     assert build.take() is None
     assert build.take() is None
     build.cache.end()
@@ -204,11 +221,26 @@ def test_a_store_that_is_not_installed_or_not_known_is_told(tmp_path: Path) -> N
     assert "is not used any more: nosuch://place/x: " in text
 
 
-def test_a_file_that_changes_before_it_is_stored_is_not_stored(tmp_path: Path) -> None:
-    build = Build(tmp_path, str(tmp_path / "cache"))
-    assert build.take() is None
+def test_a_file_that_has_changed_since_it_was_given_is_not_stored(tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.write_bytes(b"object")
-    build.cache.give(KEY, [str(made), "/nonexistent/file"], seconds=1, facts={}, texts={})
-    build.cache.end()
-    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+    put = {
+        "do": "put",
+        "id": 1,
+        "key": KEY,
+        "files": [str(made)],
+        "stamps": [[1, 6]],
+        "texts": {},
+        "seconds": 1,
+        "facts": {},
+        "replace": False,
+    }
+    answers = io.StringIO()
+    courier = Courier({"address": str(tmp_path / "cache"), "key_file": ""}, answers)
+    courier.serve([put, put | {"id": 2, "stamps": [list(stamp(made))], "key": OTHER}])
+    until = time.monotonic() + 20
+    while answers.getvalue().count("\n") < 3 and time.monotonic() < until:
+        time.sleep(0.02)
+    found = {answer.get("id"): answer.get("state") for answer in map(json.loads, answers.getvalue().splitlines())}
+    assert found == {None: None, 1: "changed", 2: "stored"}
+    assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == [OTHER]
