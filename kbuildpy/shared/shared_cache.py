@@ -30,7 +30,7 @@ OBJECT_SECONDS = 5.0
 ALLOWED_SECONDS = 5.0
 """By how much the waiting may be longer than what it has saved."""
 END_SECONDS = 10.0
-"""How long the end of a build waits for entries that are still being stored."""
+"""How long the end of a build waits for entries that are still being stored; or a tenth of the build's time."""
 _MOST_EARNED = 30.0
 _MOST_FAILURES = 3
 
@@ -69,6 +69,7 @@ class SharedCache:
         self._storing: set[int] = set()
         self._damaged: set[str] = set()
         self._told: set[str] = set()
+        self._began = time.monotonic()
         self._number = 0
         self._balance = 0.0
         self._failures = 0
@@ -156,8 +157,9 @@ class SharedCache:
     def end(self) -> None:
         """Wait a while for what is being stored, and end the courier."""
         with self._lock:
-            if not self._lock.wait_for(lambda: not self._storing or self._off, END_SECONDS) and not self._off:
-                self._warn(f"{len(self._storing)} files were not stored in it within {END_SECONDS:g} s")
+            most = max(END_SECONDS, (time.monotonic() - self._began) / 10)
+            if not self._lock.wait_for(lambda: not self._storing or self._off, most) and not self._off:
+                self._warn(f"has not got {len(self._storing)} objects within {most:.1f} s: the server is slow")
             self._stop()
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 import zlib
 from hashlib import sha256
 from pathlib import Path
@@ -96,8 +97,23 @@ def test_a_right_entry_made_by_hand_is_taken() -> None:
 
 
 def test_an_entry_that_would_fill_the_memory_is_not_unpacked() -> None:
+    stored = forged(GOOD, zlib.compress(bytes(1 << 24)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedEntry):
+            unpack_entry(KEY, stored)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_entry_has_a_greatest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = pack_entry(KEY, ENTRY)
+    monkeypatch.setattr("kbuildpy.shared.entry.MOST_BYTES", 2000)
     with pytest.raises(DamagedEntry):
-        unpack_entry(KEY, forged(GOOD | {"sizes": [3]}, zlib.compress(bytes(1 << 24))))
+        unpack_entry(KEY, stored)
+    with pytest.raises(KbuildError, match="too large"):
+        pack_entry(KEY, ENTRY)
 
 
 def test_a_key_refuses_what_it_did_not_sign(keys: tuple[Path, Path], tmp_path: Path) -> None:
