@@ -17,7 +17,7 @@ from tests.support.builds import assert_equal, build_both, kbuildpy
 from tests.support.free_port import free_port, wait_for_port
 from tests.support.kernel_trees import usual_tree
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 
 ONE = {
     "Kbuild": "obj-m := one.o\n",
@@ -60,7 +60,7 @@ def distcc_daemon(place: Path) -> Iterator[str]:
         process.wait()
 
 
-@pytest.mark.parametrize("name", ["ccache", pytest.param("sccache", marks=pytest.mark.sweep)])
+@pytest.mark.parametrize("name", ["ccache", "sccache"])
 def test_a_compiler_with_a_cache_has_makes_bytes_and_compiles_once(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +96,6 @@ def hits(name: str) -> int:
     return sum(map(int, re.findall(pattern, text, re.MULTILINE)))
 
 
-@pytest.mark.sweep
 def test_distcc_has_the_bytes_of_make_with_distcc_which_are_not_those_of_the_compiler_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
