@@ -129,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
         check_address(cache)
     elif args.cache_readonly or args.cache_key:
         raise UsageError("no shared cache is named", hint="--cache ADDRESS, or KBUILDPY_SHARED_CACHE")
+    if args.cache_key and not args.cache_key.is_file():
+        raise UsageError(f"{args.cache_key}: no such file", hint="--cache-key names an Ed25519 key in PEM")
     key_file = args.cache_key or Path(os.environ.get("KBUILDPY_CACHE_KEY", ""))
     results: list[dict[str, object]] | None = [] if args.format == "json" else None
 

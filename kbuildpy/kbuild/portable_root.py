@@ -14,11 +14,12 @@ from kbuildpy.kbuild.prefix_maps import records_macros
 PLACE = "@kbuildpy-place@"
 """What stands for the path."""
 
-_FILE_MAP = re.compile(r"(?<!\S)-ffile-prefix-map=([^\s=]+)=\S*")
+# (as text: most builds need none of them, and compiling them takes a millisecond)
+_FILE_MAP = r"(?<!\S)-ffile-prefix-map=([^\s=]+)=\S*"
 # Debug information that is compressed would hide a path that is left in it.
-_HIDES = re.compile(r"(?<!\S)-gz(?:=\S*)?(?!\S)")
+_HIDES = r"(?<!\S)-gz(?:=\S*)?(?!\S)"
 # Words in which a path does not get into the object by itself. KBUILD_MODFILE is used by what is built in only.
-_HARMLESS = re.compile(
+_HARMLESS = (
     r"['\"]*(?:-I|-iquote|-isystem|-include|-imacros|-o|-Wp,-MM?D,|-f(?:file|debug|macro|profile)-prefix-map="
     r"|-DKBUILD_MODFILE=['\"\\]*|@)?(?=/)"
 )
@@ -26,9 +27,9 @@ _HARMLESS = re.compile(
 
 def portable_root(command: str, directory: str) -> str:
     """The path that `command` maps away and that `directory` is in; "" if there is none."""
-    if records_macros(command) or _HIDES.search(command):
+    if "-ffile-prefix-map=/" not in command or records_macros(command) or re.search(_HIDES, command):
         return ""
-    roots = [root.rstrip("/") for root in _FILE_MAP.findall(command)]
+    roots = [root.rstrip("/") for root in re.findall(_FILE_MAP, command)]
     found = [root for root in roots if root.startswith("/") and f"{directory}/".startswith(f"{root}/")]
     return max(found, key=len, default="")
 
@@ -51,7 +52,7 @@ def command_without_root(command: str, root: str) -> str:
 
 
 def _is_harmless(word: str, root: str) -> bool:
-    found = _HARMLESS.match(word)
+    found = re.match(_HARMLESS, word)
     return found is not None and word.startswith(root, found.end())
 
 

@@ -139,7 +139,7 @@ def _take(shared: SharedCache, action: KbuildAction, recipe: Recipe, targets: li
     into = into.with_name(f".{into.name}.taken")
     action.begin()
     into.parent.mkdir(parents=True, exist_ok=True)
-    taken = shared.take(recipe.key, into)
+    taken = shared.take(recipe.key, into, count=len(paths))
     if taken is None:
         return False
     try:
@@ -153,8 +153,6 @@ def _accept(recipe: Recipe, taken: TakenEntry, paths: list[str], *, whose: str) 
     was made. `whose` is the kernel that this is about, where there are several."""
     accepted = False
     try:
-        if len(taken.files) != len(paths):
-            return False
         for file, path in zip(taken.files, paths, strict=True):
             file.replace(path)
         recipe.put_back(paths)

@@ -22,14 +22,14 @@ from kbuildpy.shared.contents import content_digest
 
 _FORMAT = "kbuildpy shared object 1"
 # Options that let the compiler read or write files that nobody tells us of, or ask the machine what it is.
-_UNSHARED = re.compile(
+_UNSHARED = (
     r"(?<!\S)(?:-gsplit-dwarf|-fprofile\S*|--coverage|-ftest-coverage|-save-temps\S*|-fplugin\S*|-specs\S*|-fdump\S*"
     r"|-fopt-info\S*|-fstack-usage|-fcallgraph-info\S*|-m(?:arch|tune|cpu)=native"
     # (another machine's compiler, of which nothing is known here)
     r"|(?:\S*/)?(?:distcc|icecc))(?!\S)"
 )
 # Words of sources that let the assembler read files, or the compiler ask the clock.
-_UNTOLD = re.compile(rb"\.incbin\b|\.include\b|__DATE__|__TIME__|__TIMESTAMP__|^[ \t]*#[ \t]*embed\b", re.MULTILINE)
+_UNTOLD = rb"(?m)\.incbin\b|\.include\b|__DATE__|__TIME__|__TIMESTAMP__|^[ \t]*#[ \t]*embed\b"
 _VARIABLES = (
     *("CPATH", "C_INCLUDE_PATH", "COMPILER_PATH", "LIBRARY_PATH", "GCC_EXEC_PREFIX", "GCC_COMPARE_DEBUG"),
     *("SOURCE_DATE_EPOCH", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "LD_PRELOAD", "LD_LIBRARY_PATH"),
@@ -148,13 +148,13 @@ def _is_text(path: str) -> bool:
 
 def may_be_shared(commands: Sequence[str]) -> bool:
     """Whether all that `commands` read and write is known."""
-    return not any(map(_UNSHARED.search, commands))
+    return not any(re.search(_UNSHARED, command) for command in commands)
 
 
 def has_untold_inputs(content: bytes, *, names_place: bool = False) -> bool:
     """Whether a source may read files, or ask the clock, without that the compiler tells of it; with `names_place` also
     whether it may use the path of the checkout."""
-    return _UNTOLD.search(content) is not None or (names_place and b"KBUILD_MODFILE" in content)
+    return re.search(_UNTOLD, content) is not None or (names_place and b"KBUILD_MODFILE" in content)
 
 
 def variables_of_compilers(env: Mapping[str, str]) -> list[str]:

@@ -90,11 +90,12 @@ class Courier:
         if stored is None:
             return {"state": "missing"}
         entry = unpack_entry(request["key"], stored, verify=self._verify)
+        if len(entry.files) != request["count"]:
+            raise DamagedEntry("it has other files than the build makes")
         for number, content in enumerate(entry.files):
             Path(f"{request['into']}.{number}").write_bytes(content)
         return {
             "state": "found",
-            "count": len(entry.files),
             "seconds": entry.seconds,
             "facts": entry.facts,
             "size": len(stored),

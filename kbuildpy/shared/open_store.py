@@ -29,8 +29,10 @@ def open_store(address: str) -> Store:
 
         return HttpStore(address) if scheme in ("http", "https") else FsspecStore(address)
     except ImportError as error:
-        missing = error.name or str(error)
-        raise KbuildError(f"{shown_address(address)}: needs the Python package {missing}", hint=_EXTRA) from error
+        # (fsspec does not always say which)
+        missing = f" ({error.name})" if error.name else ""
+        message = f"{shown_address(address)}: the Python packages for it are not installed{missing}"
+        raise KbuildError(message, hint=_EXTRA) from error
     except ValueError as error:
         hint = "a directory, or s3://BUCKET/PREFIX, https://HOST/PATH, redis://HOST:PORT/N"
         raise KbuildError(f"{shown_address(address)}: {error}", hint=hint) from error

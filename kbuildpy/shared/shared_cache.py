@@ -97,8 +97,8 @@ class SharedCache:
             threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
             self._send(first)
 
-    def take(self, key: str, into: Path) -> TakenEntry | None:
-        """The entry under `key`, with its files beside `into`; None if there is none that is right, in time."""
+    def take(self, key: str, into: Path, *, count: int) -> TakenEntry | None:
+        """The entry under `key`, with its `count` files beside `into`; None if there is none that is right, in time."""
         self.begin()
         began = time.monotonic()
         with self._lock:
@@ -107,7 +107,7 @@ class SharedCache:
             if self._off:
                 return None
             began, number = max(began, time.monotonic()), self._next()
-            self._send({"do": "get", "id": number, "key": key, "into": str(into)})
+            self._send({"do": "get", "id": number, "key": key, "into": str(into), "count": count})
             if not self._lock.wait_for(lambda: number in self._answers or self._off, self._object_seconds):
                 self._give_up(f"no answer within {self._object_seconds:g} s")
             answer = self._answers.pop(number, None)
@@ -121,7 +121,7 @@ class SharedCache:
             self._note(key, answer)
         if not found:
             return None
-        return TakenEntry([Path(f"{into}.{number}") for number in range(answer["count"])], answer["facts"])
+        return TakenEntry([Path(f"{into}.{number}") for number in range(count)], answer["facts"])
 
     def give(
         self,

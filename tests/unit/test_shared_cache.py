@@ -45,13 +45,13 @@ class Build:
             allowed_seconds=allowed_seconds,
         )
 
-    def take(self, key: str = KEY) -> list[bytes] | None:
-        taken = self.cache.take(key, self.place / "taken")
+    def take(self, key: str = KEY, *, count: int = 1) -> list[bytes] | None:
+        taken = self.cache.take(key, self.place / "taken", count=count)
         return None if taken is None else [path.read_bytes() for path in taken.files]
 
     def make(self, *contents: bytes, key: str = KEY) -> None:
         """Look for an object, make it, and give it to others."""
-        assert self.take(key) is None
+        assert self.take(key, count=len(contents)) is None
         names = [str(self.place / f"made{number}") for number in range(len(contents))]
         for name, content in zip(names, contents, strict=True):
             Path(name).write_bytes(content)
@@ -75,7 +75,7 @@ def test_another_build_takes_what_one_has_made(tmp_path: Path, server: CacheServ
     assert path == stored_path()
     assert len(content) < 1000
     other = Build(tmp_path, server.address)
-    assert other.take() == [b"object" * 1000, b"words"]
+    assert other.take(count=2) == [b"object" * 1000, b"words"]
     assert other.take(OTHER) is None
     other.cache.end()
     assert other.told == []
@@ -90,6 +90,15 @@ def test_what_is_there_stays(tmp_path: Path, server: CacheServer) -> None:
     other.cache.end()
     assert server.asked[-1].startswith("PUT")
     assert server.objects == stored(b"first")
+
+
+def test_an_object_of_other_files_than_the_build_makes_is_refused(tmp_path: Path, server: CacheServer) -> None:
+    server.objects |= stored(*([b""] * 1000))
+    build = Build(tmp_path, server.address)
+    assert build.take() is None
+    build.cache.end()
+    assert "it has other files than the build makes" in build.told[0]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_makes_the_folders_that_a_server_wants_first(tmp_path: Path, server: CacheServer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -156,6 +157,9 @@ def test_the_command_shows_and_cleans(tmp_path: Path, capsys: pytest.CaptureFixt
         (["cache", "show"], "one address of a shared cache"),
         (["cache", "show", "s3://"], "not the address of a shared cache"),
         (["cache", "show", "http://127.0.0.1:9/x"], "does not list what it has"),
+        (["build", "--cache-readonly"], "no shared cache is named"),
+        (["build", "--cache", "s3://"], "not the address of a shared cache"),
+        (["build", "--cache", "x", "--cache-key", "/nonexistent"], "/nonexistent: no such file"),
     ],
 )
 def test_a_wrong_call_is_one_error(
@@ -168,6 +172,14 @@ def test_a_wrong_call_is_one_error(
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_a_library_that_is_missing_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.delitem(sys.modules, "kbuildpy.shared.redis_store", raising=False)
+    with pytest.raises(KbuildError, match="redis://host/0: the Python packages for it are not installed") as caught:
+        open_store("redis://:secret@host/0")
+    assert caught.value.hint == "pip install 'kbuildpy[cache]'"
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
