@@ -10,10 +10,20 @@ from pathlib import Path
 # package comes last: it may be a checkout.
 _START = (
     "import sys; sys.path[:1] == [''] and sys.path.pop(0); sys.path.append(sys.argv.pop(1)); "
-    "from kbuildpy.__main__ import run; sys.exit(run())"
+    "from {module} import {function}; sys.exit({function}())"
 )
 
 
 def own_command(*words: str) -> list[str]:
     """The arguments that run `kbuildpy WORDS`."""
-    return [sys.executable, "-c", _START, str(Path(__file__).resolve().parents[1]), *words]
+    return _command("kbuildpy.__main__", "run", *words)
+
+
+def courier_command() -> list[str]:
+    """The arguments that run the process that carries entries of a shared cache."""
+    return _command("kbuildpy.shared.courier", "main")
+
+
+def _command(module: str, function: str, *words: str) -> list[str]:
+    start = _START.format(module=module, function=function)
+    return [sys.executable, "-c", start, str(Path(__file__).resolve().parents[1]), *words]

@@ -6,7 +6,7 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`,
-  `dkms`, `matrix`, `info`, `decode`, `debug`, `abi`, `preflight`, `kernels`.
+  `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `abi`, `preflight`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
@@ -52,6 +52,7 @@ COMMANDS = {
     "sign": "sign modules, as scripts/sign-file does",
     "verify": "check the signatures of modules, and whether kernels trust them",
     "install": "install modules that were built, as `make -C KDIR M=DIR modules_install` does",
+    "cache": "show a shared cache of built files, or bound its size",
     "dkms": "build and install packages of modules for a machine's kernels, as dkms does",
     "run": "load modules in a real kernel, in QEMU, and report complaints of the kernel",
     "matrix": "build, sign, check and run many modules for many kernels",

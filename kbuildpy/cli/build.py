@@ -18,6 +18,7 @@ from kbuildpy.cli.shared_options import (
     add_verbose,
     job_count,
     named_path,
+    named_word,
     split_words,
 )
 from kbuildpy.cli.standard_error import on_standard_error
@@ -25,6 +26,7 @@ from kbuildpy.errors import UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kbuild.single_targets import is_single_target
 from kbuildpy.scons.standalone import build_directory
+from kbuildpy.shared.address import check_address, directory_of
 
 EXAMPLES = (
     "kbuildpy build",
@@ -35,6 +37,7 @@ EXAMPLES = (
     "kbuildpy build DIR -n --explain",
     "kbuildpy build DIR --coverage",
     "kbuildpy build DIR --no-dkms",
+    "kbuildpy build DIR --cache s3://BUCKET/kbuildpy --cache-readonly",
 )
 
 _DATABASE = "compile_commands.json"
@@ -76,6 +79,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="build instrumented modules for `kbuildpy run --coverage`, in OUT-coverage (default: DIR/build-coverage)",
     )
     parser.add_argument(
+        "--cache",
+        metavar="ADDRESS",
+        type=named_word,
+        help="take from a shared cache what others built, and store what is built: a directory, s3://, http(s)://, "
+        "redis://, or what else fsspec knows (default: KBUILDPY_SHARED_CACHE)",
+    )
+    parser.add_argument("--cache-readonly", action="store_true", help="store nothing in it, as for pull requests")
+    parser.add_argument(
+        "--cache-key",
+        metavar="FILE",
+        type=named_path,
+        help="an Ed25519 key (PEM): a private one signs what is stored, and with either only what is signed is taken "
+        "(default: KBUILDPY_CACHE_KEY)",
+    )
+    parser.add_argument(
         "--no-dkms",
         action="store_true",
         help="do not read the dkms.conf that lies in the directory, which says for which kernels it is built, and how",
@@ -104,7 +122,16 @@ def run(args: argparse.Namespace) -> int:
         *(["-c"] if args.clean else []),
         *(["-s"] if args.quiet else []),
         *(["-k"] if args.keep_going else []),
+        *(["--cache-readonly"] if args.cache_readonly else []),
     ]
+    cache = args.cache or os.environ.get("KBUILDPY_SHARED_CACHE", "")
+    if cache:
+        check_address(cache)
+    elif args.cache_readonly or args.cache_key:
+        raise UsageError("no shared cache is named", hint="--cache ADDRESS, or KBUILDPY_SHARED_CACHE")
+    if args.cache_key and not args.cache_key.is_file():
+        raise UsageError(f"{args.cache_key}: no such file", hint="--cache-key names an Ed25519 key in PEM")
+    key_file = args.cache_key or Path(os.environ.get("KBUILDPY_CACHE_KEY", ""))
     results: list[dict[str, object]] | None = [] if args.format == "json" else None
 
     def build(directory: Path, kernels: Sequence[str], out: Path | None, variables: Mapping[str, str]) -> int:
@@ -120,6 +147,8 @@ def run(args: argparse.Namespace) -> int:
             targets=targets,
             compile_commands=_place_of(database, directory),
             coverage=args.coverage,
+            cache=_absolute_address(cache),
+            cache_key=str(key_file.absolute()) if key_file.name else "",
         )
 
     try:
@@ -173,6 +202,12 @@ def _database(args: argparse.Namespace) -> tuple[list[str], str | None]:
     if value is None or value.endswith(".json"):
         return args.words, value
     return [value, *args.words], _DATABASE
+
+
+def _absolute_address(cache: str) -> str:
+    """The address of a shared cache, a directory with its whole path: the build changes its own."""
+    directory = directory_of(cache) if cache else None
+    return str(directory) if directory else cache
 
 
 def _place_of(database: str | None, directory: Path) -> Path | None:

@@ -116,6 +116,7 @@ def own_contents(
     are relative to `cwd`, and `find` returns the file that the compiler found at a path. A file that cannot be read
     counts as empty."""
     found = hashlib.sha256()
+    folder = os.path.dirname(os.path.normpath(os.path.join(cwd, source)))  # noqa: PTH118, PTH120
     for name in (source, *headers):
         path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
         if name == source or is_own(path):
@@ -123,7 +124,9 @@ def own_contents(
                 content = Path(find(path)).read_bytes()
             except OSError:
                 content = b""
-            found.update(f"{name} {len(content)}\n".encode(errors="surrogateescape"))
+            # (relative names: the digest is the same in another checkout)
+            below = os.path.relpath(path, folder)
+            found.update(f"{below} {len(content)}\n".encode(errors="surrogateescape"))
             found.update(content)
     return found.hexdigest()[:32]
 

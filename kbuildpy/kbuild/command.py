@@ -63,6 +63,7 @@ def run_command(
     renames: tuple[str, str] | None = None,
     whose: str = "",
     hear_objtool: Callable[[str], None] | None = None,
+    hear: Callable[[str], None] | None = None,
 ) -> int:
     """Run a command of Kbuild's; returns its exit status, or that of the first of its parts that fails.
 
@@ -70,7 +71,8 @@ def run_command(
     calls `begin` before it executes its program. Output goes to the standard output and error of this process;
     `renames` is a text that is replaced in it, and the replacement; `whose` names the kernel that the output is about,
     where the build is for several. `hear_objtool` is called with the messages of objtool after they were printed, if
-    objtool is a part of the command. Raises `CommandError`, with a hint, for a program that cannot be started.
+    objtool is a part of the command; `hear` with those of every part. Raises `CommandError`, with a hint, for a program
+    that cannot be started.
     """
     if verbose:
         say(f"  {text}")
@@ -79,15 +81,26 @@ def run_command(
         if extra:
             text = text.replace(" -c -o ", f" {shlex.join(extra)} -c -o ", 1)
         argv = ["sh", "-c", f"set -e; {text}"]
-        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose)
+        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose, hear=hear)
         error = not_started_in(text, status, cwd=cwd, env=env)
         if error:
             raise error
         return status
     for number, command in enumerate(commands):
         argv = [*command, *extra] if number == 0 else command
-        hear = hear_objtool if command[0].endswith("/objtool") else None
-        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose, hear=hear)
+        listener = _both(hear, hear_objtool if command[0].endswith("/objtool") else None)
+        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose, hear=listener)
         if status:
             return status
     return 0
+
+
+def _both(*listeners: Callable[[str], None] | None) -> Callable[[str], None] | None:
+    """A function that calls all `listeners` that there are; None without any."""
+    there = [listener for listener in listeners if listener is not None]
+
+    def hear(said: str) -> None:
+        for listener in there:
+            listener(said)
+
+    return hear if there else None

@@ -60,6 +60,8 @@ class Job:
     """May have the object already; None where sources are not compiled early."""
     hear_objtool: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
     """Called with objtool's messages about the object."""
+    hear: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+    """Called with all that programs print on standard error, besides `hear_objtool`."""
     check_line: str = field(default="", compare=False)
     """The line to print before the source is checked (sparse); "" for none."""
 

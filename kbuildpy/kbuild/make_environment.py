@@ -19,15 +19,16 @@ _SESSION_VARIABLES = re.compile(
     r"^(_|PWD|OLDPWD|SHLVL|TERM|TERM_.*|COLORTERM|COLUMNS|LINES|DISPLAY|WAYLAND_DISPLAY|WINDOWID|XAUTHORITY"
     r"|SSH_.*|TMUX.*|STY|LS_COLORS|HISTFILE|HISTSIZE|PS1|PS2|PROMPT_COMMAND|LESS.*|PAGER|EDITOR|VISUAL|MAIL"
     r"|DBUS_SESSION_BUS_ADDRESS|XDG_SESSION.*|XDG_RUNTIME_DIR|XDG_SEAT|XDG_VTNR|INVOCATION_ID|JOURNAL_STREAM"
-    r"|KBUILD_SIGN_PIN|PYTEST_CURRENT_TEST|VIRTUAL_ENV_PROMPT|MAKELEVEL|MFLAGS|MAKEFLAGS|MAKEOVERRIDES|GNUMAKEFLAGS)$"
+    r"|KBUILD_SIGN_PIN|KBUILDPY_SHARED_CACHE|KBUILDPY_CACHE_KEY"
+    r"|PYTEST_CURRENT_TEST|VIRTUAL_ENV_PROMPT|MAKELEVEL|MFLAGS|MAKEFLAGS|MAKEOVERRIDES|GNUMAKEFLAGS)$"
 )
 
 # A surrounding make's state must not reach Kbuild, nor the loop guard of the top Makefile (sub_make_done): inside a
 # kernel build, the top Makefile would run as if it were its own sub-make. The passphrase is removed because no answer
-# depends on it.
+# depends on it, and so is the address of a shared cache, which may hold a password.
 _NEVER_PASSED = (
     *("MAKELEVEL", "MFLAGS", "MAKEFLAGS", "MAKEOVERRIDES", "GNUMAKEFLAGS", "sub_make_done"),
-    "KBUILD_SIGN_PIN",
+    *("KBUILD_SIGN_PIN", "KBUILDPY_SHARED_CACHE", "KBUILDPY_CACHE_KEY"),
 )
 
 

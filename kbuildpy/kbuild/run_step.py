@@ -73,6 +73,7 @@ def _run_text(job: Job, text: str, extra: Sequence[str] = ()) -> int:
         renames=layout.renames or _without_note(text),
         whose=job.whose,
         hear_objtool=job.hear_objtool,
+        hear=job.hear,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.files import replacing
 from kbuildpy.say import complain
 from kbuildpy.scons.interrupts import INTERRUPTED, is_interruption
+from kbuildpy.scons.recipe import Recipe
 
 
 class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
@@ -41,8 +43,10 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
     """The kernel that errors are about, where there are several."""
     begin: Callable[[], None]
     """Called before a target is made, or taken out of a shared cache."""
-    accept: Callable[[Any], bool]
-    """Whether a target that was in the cache may be taken."""
+    recipe: Recipe | None
+    """How its targets get into a shared cache; None: not at all."""
+    seconds: float
+    """How long it has taken."""
     reason: Callable[[Any], str]
     """Why a target is made, for the line that is printed; empty for nothing."""
     headers: Callable[[], list[Any]]
@@ -56,7 +60,8 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
         self.describe = lambda: self.title.strip() or "write a file of Kbuild's"
         self.whose = ""
         self.begin = lambda: None
-        self.accept = lambda node: True
+        self.recipe = None
+        self.seconds = 0.0
         self.reason = lambda node: ""
         self.headers = list
 
@@ -76,7 +81,9 @@ class KbuildAction(SCons.Action._ActionAction):  # type: ignore[misc]
             target, source = executor.get_all_targets(), executor.get_all_sources()
         try:
             self.begin()
+            began = time.monotonic()
             self.function(target, source)
+            self.seconds = time.monotonic() - began
         except KbuildError as error:
             if isinstance(error, CommandError) and is_interruption(error.returncode):
                 return SCons.Errors.BuildError(node=target, status=error.status, errstr=INTERRUPTED)

@@ -39,6 +39,11 @@ class BuildRequest(NamedTuple):
     compile_commands: Path | None = None
     """The `compile_commands.json` that was asked for (absolute), if one was."""
 
+    cache: str = ""
+    """The address of a shared cache; "" for none."""
+    cache_key: str = ""
+    """The file of the key of that; "" for none."""
+
     @property
     def cleans(self) -> bool:
         """Whether built files are removed."""

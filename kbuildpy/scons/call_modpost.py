@@ -43,7 +43,7 @@ def call_modpost(group: Group) -> ModpostResult:
         for module, layout in group.modules
     ]
     for _, line in re.findall(r"""echo >&2 (["'])(.*?)\1""", answer.modpost.command):
-        complain(line, whose=group.whose)
+        _print(group, line)
     cwd = answer.working_directory(group.directory)
     known = KnownModules(Path(group.out) / ".kbuildpy/modpost.json", modpost_signature(group))
     result = modpost(
@@ -58,14 +58,14 @@ def call_modpost(group: Group) -> ModpostResult:
     known.save()
     said = "".join(diagnostic.text for diagnostic in result.diagnostics)
     if said:
-        complain(said.removesuffix("\n"), whose=group.whose)
+        _print(group, said.removesuffix("\n"))
         from kbuildpy.scons.advise_modpost import advise_modpost  # (for messages only)
 
         advise_modpost(group, result, objects)
     if result.failed:
         raise CommandError("modpost found errors", hint="\n".join(result.hints))
     for hint in result.hints:
-        complain(f"kbuildpy: {hint}", whose=group.whose)
+        _print(group, f"kbuildpy: {hint}")
     refuse_cycle(result.mod_c)
     return result
 
@@ -79,7 +79,7 @@ def _extra_symvers(group: Group, *, cwd: str) -> list[str]:
         path = find_symvers(group, name, cwd=cwd)
         remark = check_extra_symvers(name, Path(path), tree=project.tree, cwd=cwd, looked_for=near)
         if remark:
-            complain(remark, whose=group.whose)
+            _print(group, remark)
         else:
             found.append(path)
     return found
@@ -96,3 +96,8 @@ def _options(project: KernelProject, extra_symvers: Sequence[str]) -> ModpostOpt
     # KBUILD_EXTRA_SYMBOLS from the command line is in either answer: the directory's has the Kbuild file's, too.
     own = [path for path in given if path == answer.tree.symvers]
     return replace(options, symvers=(*own, *map(Path, extra_symvers)))
+
+
+def _print(group: Group, text: str) -> None:
+    group.modpost_printed = True
+    complain(text, whose=group.whose)

@@ -8,6 +8,7 @@ itself with `Module.symvers` and `modules.order`, and the modules of a plan).
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from kbuildpy.kbuild.freshness import Freshness
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.overlay import Overlay
 from kbuildpy.kbuild.plan import ModulePlan, ObjectPlan, Plan
+from kbuildpy.kbuild.portable_root import portable_root
 from kbuildpy.scons.actions import KbuildAction, write_text
 from kbuildpy.scons.contents import Contents
 from kbuildpy.scons.file_node import file_node
@@ -111,6 +113,8 @@ class Group:
     """Held by a thread that runs modpost or changes `freshness`."""
     modpost_result: ModpostResult | None
     """What modpost found in this run."""
+    modpost_printed: bool
+    """modpost has printed something in this run."""
     advice: list[Advice]
     """What was told beside the messages of this run's programs."""
     is_prepared: bool
@@ -155,8 +159,17 @@ class Group:
         self.explained = {}
         self.lock = threading.Lock()
         self.modpost_result = None
+        self.modpost_printed = False
         self.advice = []
         self.is_prepared = False
+
+    @functools.cached_property
+    def root(self) -> str:
+        """The path that the user's compiler maps away from what it writes, with the directory in it; "" for none."""
+        answer = self.project.answer
+        steps = answer.steps_for(answer.compile_mod_c, directory=self.directory, module="x")
+        root = portable_root(steps[0].command, self.directory) if steps else ""
+        return root if f"{self.out}/".startswith(f"{root}/") else ""
 
     @property
     def whose(self) -> str:

@@ -25,7 +25,7 @@ from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_actions import attach
 from kbuildpy.scons.group_modpost import modpost_result
 from kbuildpy.scons.help import describe_module
-from kbuildpy.scons.modpost_inputs import find_symvers, modpost_description, modpost_signature
+from kbuildpy.scons.modpost_inputs import find_symvers, modpost_description, modpost_recipe, modpost_signature
 from kbuildpy.scons.module_nodes import declare_common_object, declare_module
 from kbuildpy.scons.named_targets import name_module
 from kbuildpy.scons.object_nodes import cmd_nodes, declare_link, declare_object
@@ -58,6 +58,7 @@ def _symvers_action(group: Group) -> KbuildAction:
         signature=modpost_signature(group),
     )
     action.describe = lambda: modpost_description(group)
+    action.recipe = modpost_recipe(group)
     return action
 
 

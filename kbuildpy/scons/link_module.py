@@ -30,11 +30,12 @@ def link_module(
     whose: str,
     display: str,
     hear_objtool: Callable[[str], None],
+    hear: Callable[[str], None] | None = None,
 ) -> None:
     """Make `out`/`below`.ko by `steps`, whose commands name files in `directory`; on failure no file is left.
 
     `display` is the module's name in the line that announces BTF, "" for no line. `hear_objtool` is called with what
-    objtool says.
+    objtool says, `hear` with what any program does.
     """
     ko = Path(f"{out}/{below}.ko")
     nominal = f"{below}.o" if in_directory else f"{directory}/{below}.o"
@@ -46,7 +47,9 @@ def link_module(
                 text = text.replace(f"{out}/{os.path.relpath(module_object, directory)}", module_object)
             if step.rule == "btf_ko" and display and _has_vmlinux(text, cwd):
                 say(f"  BTF [M] {display}")
-            status = run_command(text, cwd=cwd, env=env, verbose=verbose, whose=whose, hear_objtool=hear_objtool)
+            status = run_command(
+                text, cwd=cwd, env=env, verbose=verbose, whose=whose, hear_objtool=hear_objtool, hear=hear
+            )
             if status:
                 raise CommandError(f"{below}.ko: Kbuild's {step.rule} {how_it_failed(status)}", returncode=status)
     except BaseException:

@@ -10,6 +10,7 @@ from kbuildpy import __version__
 from kbuildpy.kbuild.stamps import digest, stamp
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_actions import described
+from kbuildpy.scons.recipe import Recipe
 
 
 def modpost_signature(group: Group) -> str:
@@ -24,6 +25,23 @@ def modpost_description(group: Group) -> str:
     return "\n".join(
         [f"modpost of kbuildpy {__version__} for: {_command(group)}", *described([(str(symvers), stamp(symvers))])]
     )
+
+
+def modpost_recipe(group: Group) -> Recipe:
+    """What decides what modpost writes, besides its sources; it is stored only where modpost had nothing to say, for a
+    build that takes it says nothing."""
+    answer = group.project.answer
+
+    def words() -> list[str]:
+        names = [layout.nominal(module.name) for module, layout in group.modules]
+        settings = (group.directory, answer.compiler, *names, *group.extra_symbols)
+        return ["modpost", *settings, *group.project.program_digests([answer.programs.get("CC", "")])]
+
+    recipe = Recipe(
+        group.project.headers_digest, [_command(group)], words, lambda: [str(answer.tree.symvers)], root=group.root
+    )
+    recipe.may_share = lambda: group.modpost_result is not None and not group.modpost_printed
+    return recipe
 
 
 def find_symvers(group: Group, name: str, *, cwd: str) -> str:

@@ -27,9 +27,10 @@ from kbuildpy.scons.group_actions import attach, command_action
 from kbuildpy.scons.group_modpost import modpost_result
 from kbuildpy.scons.hear_objtool import hear_objtool
 from kbuildpy.scons.link_module import link_module
-from kbuildpy.scons.modpost_inputs import modpost_description, modpost_signature
+from kbuildpy.scons.modpost_inputs import modpost_description, modpost_recipe, modpost_signature
 from kbuildpy.scons.object_nodes import cmd_nodes, declare_compile
 from kbuildpy.scons.options import is_silent
+from kbuildpy.scons.recipe import Recipe, may_be_shared, variables_of_compilers
 
 
 def declare_module(group: Group, module: ModulePlan, layout: Layout) -> Any:
@@ -68,6 +69,7 @@ def _declare_mod_c(group: Group, module: ModulePlan, layout: Layout, below: str)
         write_text(target[0], modpost_result(group, again=False).mod_c[layout.nominal(module.name)])
 
     action = KbuildAction(write, title="", signature=digest(modpost_signature(group), group.directory))
+    action.recipe = modpost_recipe(group)
     action.describe = lambda: modpost_description(group)
     attach(group, [node], list(dict.fromkeys(sources)), action)
     group.mod_c.append(node)
@@ -81,14 +83,27 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
     sources = [module_object, group.file(f"{group.out}/{below}.mod.o")]
     if answer.common_object:
         sources.append(group.file(f"{group.out}/{COMMON_OBJECT}"))
-    facts: list[object] = [(name, stamp(name)) for name in answer.link_needs]
-    if any(step.rule == "btf_ko" for step in steps):
-        vmlinux = answer.tree.objects / "vmlinux"
+    files = list(answer.link_needs)
+    has_types = any(step.rule == "btf_ko" for step in steps)
+    if has_types:
+        files.append(str(answer.tree.objects / "vmlinux"))
+    settings: list[object] = []
+    if has_types:
         # (since 6.19 pahole gets its options by the environment)
-        facts += [(str(vmlinux), stamp(vmlinux)), ("PAHOLE_FLAGS", answer.environment.get("PAHOLE_FLAGS"))]
+        settings.append(("PAHOLE_FLAGS", answer.environment.get("PAHOLE_FLAGS")))
     quiet = is_silent(group.project.env)
     checked = check_is_wanted(group.project)
-    facts.append(f"the kernel's answer: {'asked' if checked else 'not asked'}")
+    settings.append(f"the kernel's answer: {'asked' if checked else 'not asked'}")
+
+    commands = [step.command for step in steps]
+
+    def words() -> list[str]:
+        given = (*map(repr, settings), group.directory, below, *variables_of_compilers(_environment(group)))
+        return [answer.compiler, *given, *group.project.program_digests(commands)]
+
+    recipe = Recipe(group.project.headers_digest, commands, words, lambda: files, root=group.root)
+    # (what is only warned of would not be said again)
+    recipe.may_share = lambda: may_be_shared(commands) and not group.project.warns_of_symbols
 
     def link(target: list[Any], source: list[Any]) -> None:
         link_module(
@@ -103,7 +118,8 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
             verbose=group.project.verbose,
             whose=group.whose,
             display="" if quiet else f"{group.label}{below}.ko",
-            hear_objtool=hear_objtool(group, f"{module.name}.ko", layout),
+            hear_objtool=recipe.hear_objtool(hear_objtool(group, f"{module.name}.ko", layout)),
+            hear=recipe.hear if group.project.shares else None,
         )
         if checked:
             from kbuildpy.scons.post_build_check import check_built  # (slow: the loader's rules)
@@ -115,7 +131,9 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
     name = f"{below}.ko" if answer.in_directory else f"{group.directory}/{below}.ko"
     nominal = Layout(group.directory, group.directory, group.out, answer.working_directory(group.directory))
     node = group.file(f"{group.out}/{below}.ko")
+    facts = [*((file, stamp(file)) for file in files), *settings]
     action = command_action(group, link, steps, nominal, name, title=steps[0].quiet, facts=facts)
+    action.recipe = recipe
     attach(group, [node], sources, action)
     return node
 

@@ -7,13 +7,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kbuildpy.errors import CommandError, KbuildError
-from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, own_contents, parse_cmd_file
+from kbuildpy.kbuild.cmd_file import CmdFile, cmd_path_of, parse_cmd_file
 from kbuildpy.kbuild.compile import check_source, compile_object, link_object
 from kbuildpy.kbuild.early_compilers import EarlyCompilers
 from kbuildpy.kbuild.finished_build import file_state
@@ -28,7 +28,9 @@ from kbuildpy.scons.group_actions import attach, command_action
 from kbuildpy.scons.group_modpost import prepare_modpost
 from kbuildpy.scons.hear_objtool import hear_objtool
 from kbuildpy.scons.interrupts import is_interruption
+from kbuildpy.scons.object_recipe import object_recipe
 from kbuildpy.scons.options import is_silent
+from kbuildpy.scons.recipe import Recipe, may_be_shared, variables_of_compilers
 from kbuildpy.similar import similar_file
 
 
@@ -139,7 +141,9 @@ def declare_compile(
         early, source_state = job.early, file_state(job.source) if job.early else None
         began = early.began_ns(job.object_file) if early else time.time_ns()
         try:
-            made_from = compile_object(job, symbols_of=group.project.headers.of, is_own=group.is_own)
+            made_from = compile_object(
+                _heard(group, job, recipe), symbols_of=group.project.headers.of, is_own=group.is_own
+            )
         except CommandError as error:
             if not is_interruption(error.returncode):
                 from kbuildpy.scons.advise_compile import advise_compile  # (for errors only)
@@ -153,23 +157,16 @@ def declare_compile(
             # The headers that the compiler read replace those that were guessed; SCons stores them with the target.
             _set_included(targets, _own_nodes(group, made_from, job.layout))
 
-    def accept(node: Any) -> bool:
-        if node is not targets[1]:
-            return True  # the `.cmd` file decides; it is asked for last
-        made_from = parse_cmd_file(job.cmd_path.read_text(errors="surrogateescape"))
-        find = job.layout.find
-        contents = own_contents(made_from.source, made_from.headers, cwd=job.cwd, is_own=group.is_own, find=find)
-        if made_from.contents != contents:
-            return False
+    def take(made_from: CmdFile) -> None:
         with group.lock:
             group.freshness.note(str(job.object_file), str(job.cmd_path), made_from, began_ns=time.time_ns())
             _set_included(targets, _own_nodes(group, made_from, job.layout))
-        return True
 
+    recipe = object_recipe(group, job, facts=group.project.made_fast, take=take)
     action = command_action(
         group, compile_it, job.steps, job.layout, job.target, title=title, facts=[*job.extra, *group.project.made_fast]
     )
-    action.accept = accept
+    action.recipe = recipe
     action.headers = headers
     attach(group, targets, [source], action)
     set_implicit(targets, headers())
@@ -197,17 +194,43 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
         hear_objtool=hear_objtool(group, module.target, layout),
     )
 
-    def link(target: list[Any], source: list[Any]) -> None:
+    def write_listing() -> None:
         listing.parent.mkdir(parents=True, exist_ok=True)
         listing.write_text("".join(f"{name}\n" for name in names))
-        link_object(job)
+
+    def link(target: list[Any], source: list[Any]) -> None:
+        write_listing()
+        link_object(_heard(group, job, recipe))
+
+    def words() -> list[str]:
+        settings = (*module.parts, repr(layout), *variables_of_compilers(env))
+        return [group.project.answer.compiler, *settings, *group.project.program_digests(commands)]
+
+    commands = [step.command for step in job.steps]
+    recipe = Recipe(group.project.headers_digest, commands, words, root=group.root)
+    recipe.may_share = lambda: may_be_shared(commands)
+
+    def accepts(_: Mapping[str, Any]) -> bool:
+        write_listing()
+        return True
+
+    recipe.accepts = accepts
 
     title = module.steps[0].quiet
     action = command_action(group, link, module.steps, layout, module.target, title=title, facts=module.parts)
+    action.recipe = recipe
     node = group.file(layout.actual(module.target))
     attach(group, [node], parts, action)
     if group.project.read_only:
         group.project.env.Clean(node, str(listing))
+
+
+def _heard(group: Group, job: Job, recipe: Recipe) -> Job:
+    """`job`, where its output is stored for others with `recipe` knowing what its programs print."""
+    if not group.project.shares:
+        return job
+    listener = job.hear_objtool
+    return replace(job, hear=recipe.hear, hear_objtool=listener and recipe.hear_objtool(listener))
 
 
 def _declare_check(group: Group, job: Job, source: Any, *, title: str) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kbuild.tree_programs import named_programs
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import say
-from kbuildpy.scons.cache import cache_class, tree_state
+from kbuildpy.scons.cache import cache_class, shares
 from kbuildpy.scons.options import is_cleaning, is_dry_run
+from kbuildpy.shared.contents import program_digest, tree_digest
 
 
 class KernelProject:
@@ -53,6 +55,10 @@ class KernelProject:
     """Its modules are instrumented (COVERAGE=1)."""
     early: EarlyCompilers | None
     """Compiles edited sources before SCons asks for them; None: nothing does."""
+    headers_digest: Callable[[], str]
+    """A digest of the contents of the tree's headers."""
+    began_ns: int
+    """When this run began to look at files."""
 
     def __init__(
         self,
@@ -72,13 +78,14 @@ class KernelProject:
         self.check = check
         self.coverage = coverage
         self.early = early
+        self.began_ns = time.time_ns()
         self.probes = ""
         self.dry_run = is_dry_run(env)
         self.read_only = self.dry_run or is_cleaning(env)
         self.env = env.Clone()
         self.env.Decider(self._decide)
-        state = functools.cache(lambda: tree_state(answer.tree))
-        self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class(), state)
+        self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class())
+        self.headers_digest = functools.cache(lambda: tree_digest(answer.tree))
         self.headers = HeaderSymbols(answer.tree)
         self.precompiled = Precompiled(answer)
         self.precompiled_sources = Precompiled(answer, SOURCES) if fast else None
@@ -114,6 +121,17 @@ class KernelProject:
     def programs_in(self, commands: Sequence[str]) -> list[tuple[str, Stamp]]:
         """The programs that `commands` start, each in its present state."""
         return [item for item in self._programs.items() if any(item[0] in command for command in commands)]
+
+    @property
+    def shares(self) -> bool:
+        """Whether what is built is stored in a shared cache."""
+        return shares(self.env)
+
+    def program_digests(self, commands: Sequence[str]) -> list[str]:
+        """The programs that `commands` start, each with a digest of its content."""
+        named = named_programs(self.answer, self.environ)
+        used = (item for item in named.items() if any(item[0] in command for command in commands))
+        return [f"{name} {program_digest(path)}" for name, path in used]
 
     def is_own(self, path: str) -> bool:
         """Whether a file belongs to the project, and not to the kernel tree or the system."""

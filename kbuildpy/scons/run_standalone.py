@@ -24,6 +24,7 @@ from kbuildpy.scons import interrupts
 from kbuildpy.scons.actions import of_os_error, print_error
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.build_request import PROBES_FILE, BuildRequest
+from kbuildpy.scons.cache import use_shared_cache
 from kbuildpy.scons.cleaning import remove_empty_below
 from kbuildpy.scons.declare_directory import begin_targets, declare_directory
 from kbuildpy.scons.declare_targets import declare_targets
@@ -113,6 +114,8 @@ def declare(env: Any, build: StandaloneBuild) -> None:
     several = len(request.trees) > 1
     session_of(env).builds_for_several = several
     session_of(env).early = build.early
+    if request.cache and not request.cleans:
+        use_shared_cache(env, request.cache, key_file=request.cache_key)
     targets: list[Any] = []
     for tree in request.trees:
         try:

@@ -38,12 +38,15 @@ def build_directory(
     targets: Sequence[str] = (),
     compile_commands: Path | None = None,
     coverage: bool = False,
+    cache: str = "",
+    cache_key: str = "",
 ) -> int:
     """Build every module of the Kbuild file in `directory` for `kernels`, into `out`/RELEASE; the exit status.
 
     `variables` are for make; KDIR among them chooses the kernel tree when `kernels` names none. `options` are
     SCons' own. No modules for a kernel are a failure unless `allow_empty`. `results` gets an object for each module and
     kernel. `targets` are single targets (paths below the directory) to make in place of all modules.
+    `cache` is the address of a shared cache, and `cache_key` the file of its key; "" for none.
     `compile_commands` is a file to write compile commands for editors to, by this build and the next ones. With
     `coverage` the modules are instrumented, and go to another place (`instrumented_place`).
     Raises `KbuildError`.
@@ -62,6 +65,7 @@ def build_directory(
     given = {**variables, **({"COVERAGE": "1"} if coverage else {})}
     below = [target_below(physical, word, base=physical) for word in targets]
     request = BuildRequest(physical, str(directory), place, trees, given, jobs, options, below, compile_commands)
+    request = request._replace(cache=cache, cache_key=cache_key)
     began_ns = time.time_ns()
     if not (request.dry or request.cleans):
         request.state.mkdir(parents=True, exist_ok=True)

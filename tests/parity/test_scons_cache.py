@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cache_servers import cache_server
 from tests.support.edits import edit
-from tests.support.scons_project import ALONE, HEADER, PAIR, SConsProject, new_project
+from tests.support.scons_project import ALONE, HEAD, HEADER, PAIR, SConsProject, new_project
 
 pytestmark = pytest.mark.parity
 
@@ -40,13 +41,31 @@ def test_a_second_clone_gets_everything_from_the_shared_cache(tmp_path: Path) ->
     got = project.build()
     assert got.did == []
     assert "Retrieved" in got.output
-    # Linking leaves the list of its objects, which says nothing new; nobody links here.
-    second = project.outputs()
-    assert second == {name: content for name, content in first.items() if not name.endswith(".mod")}
+    assert project.outputs() == first
     project.assert_nothing_to_do()
     project.edit("drv/pair_b.c", "return 2", "return 3")
     assert project.build().compiled == ["pair.mod.o", "pair_b.o"]
     project.assert_like_clean("--cache-disable")
+
+
+def test_a_server_holds_the_modules_of_an_sconstruct_and_nothing_else_of_it(tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp")
+    with cache_server() as server:
+        files = ALONE | {
+            "SConstruct": f"{HEAD}env.CacheDir({server.address!r})\nenv.KernelModule('alone', ['alone.c'])\n"
+            "env.Command('build/plain.txt', 'alone.c', 'echo plain > $TARGET')\n"
+        }
+        project = new_project(tmp_path, files)
+        project.build()
+        stored = dict(server.objects)
+        first = project.outputs()
+        clone_again(project)
+        got = project.build()
+        assert got.did == []
+        assert "echo plain" in got.output
+        assert project.outputs() == first
+        assert server.objects == stored
+        assert len(stored) == len({name for name in first if not name.endswith((".cmd", "order", ".txt"))})
 
 
 def test_a_clone_with_other_headers_takes_nothing_stale_from_the_shared_cache(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@
 | a command of kbuildpy, called in this process | `command_line` |
 | a machine that is made up: its sysfs, /proc and files | `made_up_machine` |
 | `kbuildpy run`: its answer; what a guest would have said | `guest_runs`, `guest_logs` |
+| servers of shared caches, good and bad | `cache_servers` |
 | a terminal; interrupts; a free port; the project's documents | `terminal`, `interrupts`, `free_port`, `documents` |
 
 A helper that compares with an oracle and fails the test is called `assert_...`.

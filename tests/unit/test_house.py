@@ -44,6 +44,7 @@ GATES = (
             "kbuildpy.info.signature",
             "kbuildpy.loader.kernels.enroll",
             "kbuildpy.loader.kernels.keyrings",
+            "kbuildpy.shared.entry_key",
             "kbuildpy.signing.open_signer",
             "kbuildpy.signing.signer",
             "kbuildpy.signing.verify",
@@ -51,6 +52,8 @@ GATES = (
     ),
     Gates("pkcs11", "keys in files (and it may not be installed)", ("kbuildpy.signing.pkcs11",)),
     Gates("distributed", "a matrix on this machine (and it may not be installed)", ("kbuildpy.fleet.dask",)),
+    Gates("fsspec", "a shared cache in a directory (and it may not be installed)", ("kbuildpy.shared.fsspec_store",)),
+    Gates("redis", "a shared cache elsewhere (and it may not be installed)", ("kbuildpy.shared.redis_store",)),
     Gates(
         "SCons",
         "--help, a finished build",

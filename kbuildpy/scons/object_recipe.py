@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The recipe of a compiled object and its `.cmd` file: what a shared cache must know of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.kbuild.cmd_file import CmdFile, own_contents, parse_cmd_file
+from kbuildpy.kbuild.included_headers import include_folders, search_headers
+from kbuildpy.kbuild.job import Job
+from kbuildpy.kbuild.portable_root import portable_root
+from kbuildpy.kbuild.stamps import changed_since
+from kbuildpy.scons.group import Group
+from kbuildpy.scons.recipe import (
+    Recipe,
+    has_untold_inputs,
+    is_shadowed,
+    may_be_shared,
+    variables_of_compilers,
+)
+from kbuildpy.shared.contents import content_digest
+
+_OF_COMPILERS = ("/lib/gcc/", "/lib/clang/", "/lib64/clang/", "/lib64/gcc/")
+_MOST_HEADERS = 5000
+
+
+def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callable[[CmdFile], None]) -> Recipe:
+    """The recipe of what `job` makes; `facts` decide besides its commands. `take` is called for an object that was
+    taken, with what it was made from."""
+    project = group.project
+    commands = [step.command for step in job.steps]
+
+    def words() -> list[str]:
+        settings = (*job.extra, *facts, repr(job.layout), job.cwd, *variables_of_compilers(job.env))
+        return [project.answer.compiler, *settings, *project.program_digests(commands)]
+
+    def files() -> list[str]:
+        return _searched(group, job)
+
+    def may_share() -> bool:
+        made_from = _made_from(job)
+        read = [job.layout.absolute(name) for name in (made_from.source, *made_from.headers)]
+        own = [job.layout.find(path) for path in read if group.is_own(path)]
+        others = (path for path in read[1:] if not group.is_own(path))
+        return (
+            may_be_shared(commands)
+            and not any(changed_since(path, project.began_ns) for path in others)
+            and not any(has_untold_inputs(_read(path), names_place=bool(root)) for path in own)
+        )
+
+    def stored_facts() -> dict[str, Any]:
+        return {"headers": _foreign(group, job, _made_from(job))}
+
+    def accepts(stored: Mapping[str, Any]) -> bool:
+        made_from = _made_from(job)
+        find = job.layout.find
+        contents = own_contents(made_from.source, made_from.headers, cwd=job.cwd, is_own=group.is_own, find=find)
+        if made_from.contents != contents or _foreign(group, job, made_from) != stored.get("headers"):
+            return False
+        if is_shadowed(made_from, commands[0], cwd=job.cwd, is_own=group.is_own):
+            return False
+        take(made_from)
+        return True
+
+    root = portable_root(commands[0], job.layout.evaluated) if commands else ""
+    recipe = Recipe(project.headers_digest, commands, words, files, root=root)
+    recipe.may_share, recipe.facts, recipe.accepts = may_share, stored_facts, accepts
+    return recipe
+
+
+def _made_from(job: Job) -> CmdFile:
+    return parse_cmd_file(job.cmd_path.read_text(errors="surrogateescape"))
+
+
+def _searched(group: Group, job: Job) -> list[str]:
+    """The module's own headers that the source may include, as a first build has to find them: whether there is a
+    `.cmd` file that knows better, or not."""
+    if not job.source:
+        return []
+    folders = include_folders(job.steps[0].command, cwd=job.cwd, is_own=group.is_own)
+    find = job.layout.find
+
+    def exists(path: str) -> bool:
+        return group.is_own(path) and os.path.isfile(find(path))  # noqa: PTH113
+
+    return [find(path) for path in search_headers(job.source, folders, exists=exists, find=find)]
+
+
+def _foreign(group: Group, job: Job, made_from: CmdFile) -> list[list[str]]:
+    """The headers that are neither the module's, nor the kernel tree's, nor the compiler's, with their digests."""
+    tree = group.project.tree
+    known = (f"{tree.source}/", f"{tree.objects}/")
+    paths = (job.layout.absolute(name) for name in made_from.headers[:_MOST_HEADERS])
+    others = {
+        path
+        for path in paths
+        if not path.startswith(known) and not group.is_own(path) and not any(part in path for part in _OF_COMPILERS)
+    }
+    return [[path, content_digest(path)] for path in sorted(others)]
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""

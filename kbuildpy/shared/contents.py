@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Digests of files' contents: two machines have the same file at another time.
+
+The user's cache remembers those of large files that seldom change: compilers, vmlinux, the headers of a kernel tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kbuildpy.kbuild.stamps import digest
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel.tree import KernelTree
+
+_LEFT_OUT = frozenset({"Documentation", "tools", "samples", ".git"})
+_PARTS = (".h", ".lds", ".so")
+_CHUNK = 1 << 20
+
+
+def content_digest(path: str | Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal; "" for one that cannot be read."""
+    found = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a thousand calls a build
+            while chunk := file.read(_CHUNK):
+                found.update(chunk)
+    except OSError:
+        return ""
+    return found.hexdigest()
+
+
+def program_digest(path: str) -> str:
+    """The same of a file outside of the project, remembered from one build to the next."""
+    return _remembered("contents", path, _state(path), lambda: content_digest(path))
+
+
+def tree_digest(tree: KernelTree) -> str:
+    """A digest of the contents of every header of a kernel tree (generated ones, and so the configuration, among them),
+    of its linker scripts and of its compiler plugins, with their names; remembered as well."""
+    files: dict[str, Any] = {}
+    seen: set[str] = set()
+    for number, top in enumerate(dict.fromkeys((str(tree.source), str(tree.objects)))):
+        for folder, names, found in os.walk(top, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen:
+                names.clear()
+                continue
+            seen.add(real)
+            names[:] = sorted(name for name in names if name not in _LEFT_OUT)
+            for name in sorted(found):
+                if name.endswith(_PARTS):
+                    path = f"{folder}/{name}"
+                    files[path] = [f"{number}{path[len(top) :]}", _state(path)]
+    paths = list(files)
+
+    def contents() -> str:
+        return digest([(files[path][0], content_digest(path)) for path in paths])
+
+    return _remembered("tree_contents", str(tree.objects), digest(list(files.items())), contents)
+
+
+def digest_of_files(paths: Sequence[str]) -> list[str]:
+    """The digest of each of `paths`."""
+    return [content_digest(path) for path in paths]
+
+
+def _state(path: str) -> Any:
+    """What a file's content has not changed without: both times, size, inode."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - as in `stamp`
+    except OSError:
+        return None
+    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
+
+
+def _remembered(kind: str, name: str, state: Any, find: Any) -> str:
+    path = cache_directory() / kind / f"{digest(name)}.json"
+    known = read_json(path)
+    if isinstance(known, dict) and known.get("state") == state and isinstance(known.get("digest"), str):
+        return str(known["digest"])
+    found = str(find())
+    if state is not None:
+        write_json(path, {"state": state, "digest": found})
+    return found

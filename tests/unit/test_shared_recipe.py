@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What decides the key of an object in a shared cache, and which objects get none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.kbuild.cmd_file import CmdFile
+from kbuildpy.kbuild.portable_root import command_without_root, portable_root, with_root, without_root
+from kbuildpy.scons.recipe import Recipe, has_untold_inputs, is_shadowed, may_be_shared, variables_of_compilers
+
+
+def key(place: Path, **changes: object) -> str:
+    """The key of an object, with one thing `changed`."""
+    source, program = place / "a.c", place / "program"
+    source.write_text(str(changes.get("source", "int a;")))
+    program.write_text(str(changes.get("program", "compiler")))
+    recipe = Recipe(
+        lambda: str(changes.get("state", "headers")),
+        [str(changes.get("command", "gcc -c a.c"))],
+        lambda: [str(changes.get("word", "gcc 12"))],
+        lambda: [str(program)],
+    )
+    return recipe.find_key([str(changes.get("target", "/out/a.o"))], [str(source)])
+
+
+@pytest.mark.parametrize("what", ["source", "program", "state", "command", "word", "target"])
+def test_whatever_decides_the_bytes_decides_the_key(what: str, tmp_path: Path) -> None:
+    assert key(tmp_path) == key(tmp_path)
+    assert key(tmp_path, **{what: "other"}) != key(tmp_path)
+
+
+def test_times_of_files_do_not_decide_the_key(tmp_path: Path) -> None:
+    first = key(tmp_path)
+    for path in tmp_path.iterdir():
+        path.touch()
+    assert key(tmp_path) == first
+
+
+@pytest.mark.parametrize(
+    ("option", "shared"),
+    [
+        ("-gsplit-dwarf", False),
+        ("-march=native", False),
+        ("-fprofile-use=x", False),
+        ("-fplugin=./x.so", False),
+        ("-save-temps", False),
+        ("-march=x86-64", True),
+        ("-fno-omit-frame-pointer", True),
+        ("-DX=-gsplit-dwarf", True),
+    ],
+)
+def test_a_command_that_reads_or_writes_more_than_it_tells_is_not_shared(option: str, shared: bool) -> None:
+    assert not may_be_shared(["/usr/bin/distcc gcc -c a.c"])
+    assert may_be_shared([f"gcc -O2 {option} -c a.c", "objtool a.o"]) is shared
+
+
+@pytest.mark.parametrize(
+    ("text", "untold"),
+    [
+        (b'\t.incbin "blob"\n', True),
+        (b'asm(".include \\"x\\"");\n', True),
+        (b"char *when = __TIMESTAMP__;\n", True),
+        (b' #  embed "blob"\n', True),
+        (b'#include "x.h"\nint included;\n', False),
+    ],
+)
+def test_a_source_with_inputs_that_no_compiler_tells_is_known(text: bytes, untold: bool) -> None:
+    assert has_untold_inputs(text) is untold
+
+
+def test_a_source_that_uses_its_place_is_bound_to_it() -> None:
+    assert has_untold_inputs(b"char *me = KBUILD_MODFILE;", names_place=True)
+    assert not has_untold_inputs(b"char *me = KBUILD_MODFILE;")
+
+
+def test_a_new_header_in_front_of_one_that_was_read_is_seen(tmp_path: Path) -> None:
+    own, kernel = tmp_path / "own", tmp_path / "kernel"
+    for path in (own / "linux", kernel / "linux"):
+        path.mkdir(parents=True)
+    (kernel / "linux/a.h").touch()
+    made_from = CmdFile("a.c", (f"{kernel}/linux/a.h",), frozenset())
+
+    def shadowed(command: str) -> bool:
+        return is_shadowed(made_from, command, cwd="/", is_own=lambda path: path.startswith(str(own)))
+
+    first, last = f"gcc -I{own} -I{kernel} a.c", f"gcc -I{kernel} -I{own} a.c"
+    assert not shadowed(first)
+    (own / "linux/a.h").touch()
+    assert shadowed(first)
+    assert not shadowed(last)
+
+
+def test_variables_that_compilers_read_count() -> None:
+    assert variables_of_compilers({"CPATH": "/x", "HOME": "/root"}) == ["CPATH=/x"]
+
+
+@pytest.mark.parametrize(
+    ("options", "root"),
+    [
+        ("-ffile-prefix-map=/home/me/src=.", "/home/me/src"),
+        ("-ffile-prefix-map=/home/me/src/drv=drv", "/home/me/src/drv"),
+        ("-ffile-prefix-map=/home/me/src/=", "/home/me/src"),
+        ("-ffile-prefix-map=/home/me/sr=.", ""),
+        ("-ffile-prefix-map=/other=.", ""),
+        ("-fdebug-prefix-map=/home/me/src=.", ""),
+        ("-ffile-prefix-map=/home/me/src=. -g3", ""),
+        ("-ffile-prefix-map=/home/me/src=. -gz", ""),
+        ("", ""),
+    ],
+)
+def test_a_place_is_mapped_away_by_a_map_of_all_that_the_compiler_writes(options: str, root: str) -> None:
+    assert portable_root(f"gcc {options} -c /home/me/src/drv/a.c", "/home/me/src/drv") == root
+
+
+def test_a_command_is_the_same_for_every_place_where_the_place_does_no_harm() -> None:
+    command = (
+        "gcc -Wp,-MMD,{0}/.a.o.d -I{0}/include -include {0}/x.h -ffile-prefix-map={0}=. -DOTHER={0}2 "
+        "-DKBUILD_MODFILE='\"{0}/a\"' -o {0}/a.o {0}/a.c ; echo '{0}/a.o: x' >> {0}/.a.o.cmd"
+    )
+    one, other = (command_without_root(command.format(root), root) for root in ("/a", "/longer/place"))
+    assert one.replace("-DOTHER=/a2", "") == other.replace("-DOTHER=/longer/place2", "")
+    assert with_root(one, "/a") == command.format("/a")
+    harmful = command_without_root('gcc -DPLACE="/a/x" /a/a.c', "/a")
+    assert harmful.startswith('gcc -DPLACE="/a/x" @')
+
+
+def test_a_place_is_a_whole_path_or_its_beginning() -> None:
+    text = "/src/a /src2/a x/src/a /src: -I/src\n"
+    assert without_root(text, "/src") == "@kbuildpy-place@/a /src2/a x/src/a @kbuildpy-place@: -I@kbuildpy-place@\n"
+    assert with_root(without_root(text, "/src"), "/src") == text
