@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from kbuildpy.loader.kept.forms import Json, Places, loaded_from_json, verdict_from_json
 from kbuildpy.loader.kept.questions import Answers
-from kbuildpy.loader.kept.watch import Asked, about_modules
+from kbuildpy.loader.kept.watch import Inquiry, about_modules
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.verdict import Verdict
 
@@ -70,7 +70,7 @@ class Facts:
         self.is_changed = True
 
 
-class Found(NamedTuple):
+class KeptVerdict(NamedTuple):
     """A verdict that was found, and the module as it is loaded."""
 
     verdict: Verdict
@@ -82,12 +82,12 @@ def new_facts(needs: Iterable[str]) -> Json:
     return {"needs": list(needs), "beginnings": []}
 
 
-def verdict_at(beginning: Beginning, answers: Answers, modules: Modules, *, file: str) -> Found | None:
+def verdict_at(beginning: Beginning, answers: Answers, modules: Modules, *, file: str) -> KeptVerdict | None:
     """Return the verdict of `beginning`, or of the one of its endings that fits; None if there is none yet."""
     kernel = answers.kernel.release
     early = beginning.value.get("verdict")
     if early is not None:
-        return Found(verdict_from_json(early, beginning.places, file=file, kernel=kernel), None)
+        return KeptVerdict(verdict_from_json(early, beginning.places, file=file, kernel=kernel), None)
     digests: dict[tuple[str, ...], str] = {}
     for ending in beginning.value["endings"]:
         others = tuple(ending["others"])
@@ -95,21 +95,21 @@ def verdict_at(beginning: Beginning, answers: Answers, modules: Modules, *, file
             digests[others] = answers.of_exports([*beginning.names, *others])
         if digests[others] == ending["exports"] and _same(ending, answers, modules):
             verdict = verdict_from_json(ending["verdict"], beginning.places, file=file, kernel=kernel)
-            return Found(verdict, beginning.loaded(ending))
+            return KeptVerdict(verdict, beginning.loaded(ending))
     return None
 
 
-def beginning_to_json(asked: Asked, args: str, places: Any, *, verdict: Json | None, state: Json | None) -> Json:
+def beginning_to_json(asked: Inquiry, args: str, places: Any, *, verdict: Json | None, state: Json | None) -> Json:
     """Return a beginning that ends in `verdict`, or in `state`."""
     return {"args": args, **_asked(asked), "places": places, "verdict": verdict, "state": state, "endings": []}
 
 
-def ending_to_json(beginning: Beginning, answers: Answers, asked: Asked, verdict: Json, loaded: Json | None) -> Json:
+def ending_to_json(beginning: Beginning, answers: Answers, asked: Inquiry, verdict: Json, loaded: Json | None) -> Json:
     """Return an ending: what was `asked` after, or in, `beginning`."""
     known = {*beginning.names}
     before = {*beginning.value["asked"][: len(beginning.value["asked"]) // 2]}
     others = []
-    rest = Asked()
+    rest = Inquiry()
     rest.modules = asked.modules
     for question, answer in asked.kernel.items():
         kind, _, argument = question.partition(" ")
@@ -128,7 +128,7 @@ def ending_to_json(beginning: Beginning, answers: Answers, asked: Asked, verdict
     }
 
 
-def _asked(asked: Asked) -> Json:
+def _asked(asked: Inquiry) -> Json:
     return {"asked": [*asked.kernel, *asked.kernel.values()], "about": [*asked.modules.items()]}
 
 

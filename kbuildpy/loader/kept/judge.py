@@ -14,7 +14,7 @@ from kbuildpy.kernel.stated import stated_needs
 from kbuildpy.loader.kept.facts import (
     Beginning,
     Facts,
-    Found,
+    KeptVerdict,
     beginning_to_json,
     ending_to_json,
     new_facts,
@@ -24,7 +24,7 @@ from kbuildpy.loader.kept.forms import Json, loaded_to_json, places_to_json, ver
 from kbuildpy.loader.kept.questions import Answers
 from kbuildpy.loader.kept.store import Store
 from kbuildpy.loader.kept.symbols_again import run_again, state_of
-from kbuildpy.loader.kept.watch import Asked, Unwatched, watched_kernel, watched_modules
+from kbuildpy.loader.kept.watch import Inquiry, Unwatched, watched_kernel, watched_modules
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.known import is_loader_known
 from kbuildpy.loader.load_module import AFTER_SYMBOLS, SYMBOLS, before_symbols, begin, load_module, result, run
@@ -113,7 +113,7 @@ class Judge:
             module.facts.is_changed = False
 
 
-def _find(module: ModuleOnDisk, facts: Facts, answers: Answers, modules: Modules, args: str) -> Found | None:
+def _find(module: ModuleOnDisk, facts: Facts, answers: Answers, modules: Modules, args: str) -> KeptVerdict | None:
     """The verdict that the facts tell, without the module's contents; None if they do not."""
     beginning = facts.beginning(answers, modules, args)
     if beginning is None:
@@ -121,7 +121,7 @@ def _find(module: ModuleOnDisk, facts: Facts, answers: Answers, modules: Modules
     found = verdict_at(beginning, answers, modules, file=str(module.path))
     if found is not None:
         return found
-    asked = Asked()
+    asked = Inquiry()
     try:
         info, end = run_again(
             beginning.value["state"],
@@ -138,9 +138,9 @@ def _find(module: ModuleOnDisk, facts: Facts, answers: Answers, modules: Modules
         return None
 
 
-def _run(module: ModuleOnDisk, facts: Facts, answers: Answers, modules: Modules, args: str) -> Found:
+def _run(module: ModuleOnDisk, facts: Facts, answers: Answers, modules: Modules, args: str) -> KeptVerdict:
     """The verdict of the stages; what they ask is added to the facts. Raises `Unwatched`."""
-    asked = Asked()
+    asked = Inquiry()
     info = begin(
         module.contents,
         watched_kernel(answers, asked),
@@ -156,12 +156,12 @@ def _run(module: ModuleOnDisk, facts: Facts, answers: Answers, modules: Modules,
             beginning_to_json(asked, args, places_to_json(verdict), verdict=early, state=None)
         )
         shown = verdict_from_json(early, beginning.places, file=str(module.path), kernel=answers.kernel.release)
-        return Found(shown, None)
+        return KeptVerdict(shown, None)
     state = state_of(info)
     if state is None:
         raise Unwatched("symbols")
     known = facts.beginning(answers, modules, args)
-    before = Asked(asked)
+    before = Inquiry(asked)
     end = run(info, (SYMBOLS, *AFTER_SYMBOLS))
     verdict, loaded = result(info, "", end)
     told = verdict_to_json(verdict)
@@ -175,12 +175,12 @@ def _end(
     facts: Facts,
     beginning: Beginning,
     answers: Answers,
-    asked: Asked,
+    asked: Inquiry,
     verdict: Json,
     loaded: Json | None,
-) -> Found:
+) -> KeptVerdict:
     ending = ending_to_json(beginning, answers, asked, verdict, loaded)
     facts.add_ending(beginning, ending)
     kernel = answers.kernel.release
     shown = verdict_from_json(verdict, beginning.places, file=str(module.path), kernel=kernel)
-    return Found(shown, beginning.loaded(ending))
+    return KeptVerdict(shown, beginning.loaded(ending))

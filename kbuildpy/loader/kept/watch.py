@@ -28,10 +28,10 @@ class Unwatched(Exception):
     """A stage has read what there is no question for; the verdict is not kept."""
 
 
-class Asked:
+class Inquiry:
     """The questions so far, with their answers."""
 
-    def __init__(self, so_far: Asked | None = None) -> None:
+    def __init__(self, so_far: Inquiry | None = None) -> None:
         self.kernel: dict[str, Answer] = dict(so_far.kernel) if so_far else {}
         """The questions to the kernel."""
         self.modules: dict[str, str] = dict(so_far.modules) if so_far else {}
@@ -46,12 +46,12 @@ def about_modules(modules: Modules, question: str) -> str:
     return "" if found is None else found.digest
 
 
-def watched_kernel(answers: Answers, asked: Asked) -> LoaderKernel:
+def watched_kernel(answers: Answers, asked: Inquiry) -> LoaderKernel:
     """Return what stands in for the kernel of `answers`."""
     return cast(LoaderKernel, _WatchedKernel(answers, asked))
 
 
-def watched_modules(modules: Modules, asked: Asked) -> Modules:
+def watched_modules(modules: Modules, asked: Inquiry) -> Modules:
     """Return what stands in for `modules`."""
     return cast(Modules, _WatchedModules(modules, asked))
 
@@ -72,7 +72,7 @@ class _Closed:
 
 
 class _Source(_Closed):
-    def __init__(self, answers: Answers, asked: Asked) -> None:
+    def __init__(self, answers: Answers, asked: Inquiry) -> None:
         self._answers = answers
         self._asked = asked.kernel
 
@@ -256,7 +256,7 @@ class _WatchedMissing(_Part):
 
 
 class _WatchedModules(_Closed):
-    def __init__(self, modules: Modules, asked: Asked) -> None:
+    def __init__(self, modules: Modules, asked: Inquiry) -> None:
         self._modules = modules
         self._asked = asked.modules
 
