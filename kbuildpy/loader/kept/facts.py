@@ -18,8 +18,8 @@ from kbuildpy.loader.kept.watch import Inquiry, about_modules
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.verdict import Verdict
 
-_MOST_BEGINNINGS = 16
-_MOST_ENDINGS = 16
+_MOST_BEGINNINGS = 64
+_MOST_ENDINGS = 64
 """With more, the oldest is forgotten."""
 
 

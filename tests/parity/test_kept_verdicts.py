@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A verdict that was kept is the one that the stages give: for real modules and damaged ones, by real kernels and by
+kernels that differ from these in one fact.
+
+The oracle is `load_module`, which knows of nothing that is kept. The first kernels fill the store, so most of the
+others find what another kernel's verdict left there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from kbuildpy.compression import decompress
+from kbuildpy.kernel.module_files import packed_head
+from kbuildpy.loader.kept.judge import Judge
+from kbuildpy.loader.kept.store import Store
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.load_module import NO_MODULES, load_module
+from kbuildpy.loader.loaded import Loaded, ModuleExport, Modules
+from kbuildpy.loader.verdict import Verdict
+from kbuildpy.signing.trailer import without_signatures
+from tests.fuzz.damage import damaged
+from tests.support.changed_kernels import changed_kernels
+from tests.support.kernel_trees import swept
+from tests.support.shipped_kernels import NATIVE, others_of, shipped_kernel
+
+pytestmark = pytest.mark.parity
+
+FEW, MANY = 2, 60
+DAMAGED, MANY_DAMAGED = 150, 5000
+ARGS = ("", "no_such_parameter=1")
+
+of_each_line = pytest.mark.parametrize("line", NATIVE)
+Row = list[tuple[Verdict, Modules]]
+
+
+@of_each_line
+def test_a_kernel_with_another_fact_has_its_own_verdict(line: str, tmp_path: Path) -> None:
+    assert_as_by_the_stages(line, tmp_path, FEW)
+
+
+@pytest.mark.sweep
+@of_each_line
+def test_each_of_many_modules_has_it(line: str, tmp_path: Path) -> None:
+    assert_as_by_the_stages(line, tmp_path, MANY)
+
+
+@pytest.mark.parametrize("line", ["6.12", *swept("6.1", "7.3")])
+def test_damaged_modules_have_the_same_verdict(line: str, tmp_path: Path) -> None:
+    assert_as_by_the_stages_when_damaged(line, tmp_path, DAMAGED)
+
+
+@pytest.mark.sweep
+@of_each_line
+def test_thousands_of_damaged_modules_have_it(line: str, tmp_path: Path) -> None:
+    assert_as_by_the_stages_when_damaged(line, tmp_path, MANY_DAMAGED)
+
+
+@pytest.mark.parametrize("line", ["6.1"])
+def test_modules_that_are_loaded_before_count(line: str, tmp_path: Path) -> None:
+    kernel = shipped_kernel(line)
+    file = next(file for file in kernel.modules if file.name.startswith("crc8."))
+    packed = file.read_bytes()
+    contents, head = decompress(packed), packed_head(packed)
+    verdict, after = load_module(contents, kernel.by_tree)
+    assert verdict.accepted and verdict.exports
+    own = after.loaded[0]
+    others = [
+        NO_MODULES,
+        after,
+        Modules((replace(own, name="other"),)),
+        Modules(refused=("other",)),
+        Modules((Loaded("other", exports={"printk": ModuleExport(1, False, "")}),)),
+    ]
+    store = Store(tmp_path)
+    for _ in range(2):
+        judge = Judge([kernel.by_tree], store)
+        module = judge.open(file)
+        for modules in others:
+            expected = load_module(contents, kernel.by_tree, modules, file=str(file), packed=head)
+            assert judge.judge(module, 0, modules, "") == expected
+        judge.keep(module)
+
+
+def assert_as_by_the_stages(line: str, place: Path, count: int) -> None:
+    shipped = shipped_kernel(line)
+    kernels = [kernel for _, kernel in changed_kernels(shipped.by_tree)]
+    kernels += [other.by_tree for other in others_of(line)]
+    assert len(kernels) > 75
+    # (in another order, so that other kernels' verdicts are found)
+    Random(line).shuffle(kernels)
+    small = [file for file in shipped.sample(400) if file.stat().st_size < 100_000]
+    files = small[:: max(len(small) // count, 1)][:count]
+    assert len(files) == count
+    found = total = 0
+    for number, file in enumerate(files):
+        expected = by_the_stages(file, kernels, ARGS[number % 2])
+        assert {verdict.accepted for verdict, _ in expected} == {True, False}
+        first, _ = by_the_judge(file, kernels, Store(place), ARGS[number % 2])
+        assert_same(first, expected)
+        second, looked_up = by_the_judge(file, kernels, Store(place), ARGS[number % 2])
+        assert_same(second, expected)
+        found, total = found + looked_up, total + len(expected)
+    print(f"{line}: {found} of {total} looked up")
+    # (what was damaged or is not known of a kernel is not kept, and of too many kernels not all are)
+    assert found > total * 0.5
+
+
+def assert_as_by_the_stages_when_damaged(line: str, place: Path, count: int) -> None:
+    shipped = shipped_kernel(line)
+    kernels = [shipped.by_tree, *(other.by_tree for other in others_of(line))]
+    small = [file for file in shipped.sample(400) if file.stat().st_size < 60_000][:40]
+    sound = [decompress(file.read_bytes()) for file in small]
+    modules = [*(without_signatures(module) for module in sound), *sound[:4]]
+    found = accepted = 0
+    for number in range(count):
+        chance = Random(f"{line} {number}")
+        contents, names = damaged(chance.choice(modules), chance)
+        file = place / f"{number}.ko"
+        file.write_bytes(contents)
+        expected = by_the_stages(file, kernels, "")
+        for _ in range(2):
+            rows, looked_up = by_the_judge(file, kernels, Store(place), "")
+            assert_same(rows, expected, str(names))
+        found += looked_up
+        accepted += expected[0][0].accepted
+        file.unlink()
+    print(f"{line}: {found} of {count * len(kernels)} looked up, {accepted} of {count} accepted")
+    assert found > count * len(kernels) * 0.8
+    assert 0 < accepted < count
+
+
+def by_the_stages(file: Path, kernels: Iterable[LoaderKernel], args: str) -> Row:
+    packed = file.read_bytes()
+    contents, head = decompress(packed), packed_head(packed)
+    return [load_module(contents, kernel, args=args, file=str(file), packed=head) for kernel in kernels]
+
+
+def by_the_judge(file: Path, kernels: Sequence[LoaderKernel], store: Store, args: str) -> tuple[Row, int]:
+    """The verdicts, and how many of them were found without the module's contents."""
+    judge = Judge(kernels, store)
+    module = judge.open(file)
+    rows = []
+    looked_up = 0
+    for number in range(len(kernels)):
+        module.__dict__.pop("contents", None)
+        rows.append(judge.judge(module, number, NO_MODULES, args))
+        looked_up += "contents" not in module.__dict__
+    judge.keep(module)
+    return rows, looked_up
+
+
+def assert_same(found: Row, expected: Row, what: str = "") -> None:
+    for (verdict, modules), (by_stages, loaded) in zip(found, expected, strict=True):
+        assert verdict == by_stages, what
+        assert verdict.to_json() == by_stages.to_json()
+        assert modules == loaded
