@@ -8,7 +8,7 @@ others find what another kernel's verdict left there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -16,6 +16,8 @@ from random import Random
 import pytest
 
 from kbuildpy.compression import decompress
+from kbuildpy.elf import ModuleImage
+from kbuildpy.elf.constants import SHN_UNDEF, STB_WEAK
 from kbuildpy.kernel.module_files import packed_head
 from kbuildpy.loader.kept.judge import Judge
 from kbuildpy.loader.kept.store import Store
@@ -27,27 +29,39 @@ from kbuildpy.signing.trailer import without_signatures
 from tests.fuzz.damage import damaged
 from tests.support.changed_kernels import changed_kernels
 from tests.support.kernel_trees import swept
-from tests.support.shipped_kernels import NATIVE, others_of, shipped_kernel
+from tests.support.shipped_kernels import NATIVE, ShippedKernel, others_of, shipped_kernel
 
 pytestmark = pytest.mark.parity
 
-FEW, MANY = 2, 60
+MANY = 60
 DAMAGED, MANY_DAMAGED = 150, 5000
-ARGS = ("", "no_such_parameter=1")
+OTHER_ARGS = "no_such_parameter=1"
 
 of_each_line = pytest.mark.parametrize("line", NATIVE)
 Row = list[tuple[Verdict, Modules]]
+Call = tuple[LoaderKernel, str]
+"""A kernel, and the arguments."""
 
 
-@of_each_line
+@pytest.mark.parametrize("line", ["6.1", *swept("6.12", "7.3")])
 def test_a_kernel_with_another_fact_has_its_own_verdict(line: str, tmp_path: Path) -> None:
-    assert_as_by_the_stages(line, tmp_path, FEW)
+    shipped = shipped_kernel(line)
+    assert_as_by_the_stages(shipped, line, subjects(shipped), tmp_path)
+
+
+def test_so_has_one_that_is_asked_for_keys_and_types(tmp_path: Path) -> None:
+    shipped = shipped_kernel("6.12")
+    file = next(file for file in shipped.modules if file.name.startswith("crc8."))
+    assert_as_by_the_stages(shipped, "6.12", {file.name: file.read_bytes()}, tmp_path)
 
 
 @pytest.mark.sweep
 @of_each_line
 def test_each_of_many_modules_has_it(line: str, tmp_path: Path) -> None:
-    assert_as_by_the_stages(line, tmp_path, MANY)
+    shipped = shipped_kernel(line)
+    small = [file for file in shipped.sample(400) if file.stat().st_size < 100_000]
+    files = small[:: max(len(small) // MANY, 1)][:MANY]
+    assert_as_by_the_stages(shipped, line, {file.name: file.read_bytes() for file in files}, tmp_path)
 
 
 @pytest.mark.parametrize("line", ["6.12", *swept("6.1", "7.3")])
@@ -61,9 +75,8 @@ def test_thousands_of_damaged_modules_have_it(line: str, tmp_path: Path) -> None
     assert_as_by_the_stages_when_damaged(line, tmp_path, MANY_DAMAGED)
 
 
-@pytest.mark.parametrize("line", ["6.1"])
-def test_modules_that_are_loaded_before_count(line: str, tmp_path: Path) -> None:
-    kernel = shipped_kernel(line)
+def test_modules_that_are_loaded_before_count(tmp_path: Path) -> None:
+    kernel = shipped_kernel("6.1")
     file = next(file for file in kernel.modules if file.name.startswith("crc8."))
     packed = file.read_bytes()
     contents, head = decompress(packed), packed_head(packed)
@@ -87,28 +100,57 @@ def test_modules_that_are_loaded_before_count(line: str, tmp_path: Path) -> None
         judge.keep(module)
 
 
-def assert_as_by_the_stages(line: str, place: Path, count: int) -> None:
-    shipped = shipped_kernel(line)
+def subjects(shipped: ShippedKernel) -> dict[str, bytes]:
+    """Modules of the distribution, small ones, for all that a module may ask of its kernel."""
+    signs = {
+        "imports a namespace": b"\0import_ns=",
+        "is staged": b"\0staging=",
+        "exports": b"__ksymtab_gpl\0",
+        "takes parameters": b"\0parmtype=",
+    }
+    found: dict[str, bytes] = {}
+    for file in shipped.modules:
+        if file.stat().st_size < 60_000 and len(found) < len(signs):
+            contents = without_signatures(decompress(file.read_bytes()))
+            name = next((name for name, sign in signs.items() if sign in contents and name not in found), "")
+            if name:
+                found[name] = contents
+    assert found.keys() == signs.keys()
+    found["is foreign"] = of_somebody_else(found["takes parameters"])
+    return found
+
+
+def of_somebody_else(contents: bytes) -> bytes:
+    """The module as one that was not built with its kernel, with weak symbols among those that are undefined."""
+    module = bytearray(contents.replace(b"\0intree=Y\0", b"\0notree=Y\0"))
+    image = ModuleImage(contents, "m.ko")
+    table = image.section(".symtab")
+    assert table is not None
+    for number, (_, st_info, _, st_shndx, _, _) in enumerate(image.symbols.rows):
+        if number and st_shndx == SHN_UNDEF and number % 2:
+            module[table.offset + 24 * number + 4] = STB_WEAK << 4 | st_info & 15
+    return bytes(module)
+
+
+def assert_as_by_the_stages(shipped: ShippedKernel, line: str, modules: Mapping[str, bytes], place: Path) -> None:
     kernels = [kernel for _, kernel in changed_kernels(shipped.by_tree)]
     kernels += [other.by_tree for other in others_of(line)]
     assert len(kernels) > 75
     # (in another order, so that other kernels' verdicts are found)
     Random(line).shuffle(kernels)
-    small = [file for file in shipped.sample(400) if file.stat().st_size < 100_000]
-    files = small[:: max(len(small) // count, 1)][:count]
-    assert len(files) == count
-    found = total = 0
-    for number, file in enumerate(files):
-        expected = by_the_stages(file, kernels, ARGS[number % 2])
+    calls = [*((kernel, "") for kernel in kernels), *((kernel, OTHER_ARGS) for kernel in kernels[:3])]
+    found = 0
+    for number, (name, contents) in enumerate(modules.items()):
+        file = place / f"{number}.ko"
+        file.write_bytes(contents)
+        expected = by_the_stages(file, calls)
         assert {verdict.accepted for verdict, _ in expected} == {True, False}
-        first, _ = by_the_judge(file, kernels, Store(place), ARGS[number % 2])
-        assert_same(first, expected)
-        second, looked_up = by_the_judge(file, kernels, Store(place), ARGS[number % 2])
-        assert_same(second, expected)
-        found, total = found + looked_up, total + len(expected)
-    print(f"{line}: {found} of {total} looked up")
-    # (what was damaged or is not known of a kernel is not kept, and of too many kernels not all are)
-    assert found > total * 0.5
+        for _ in range(2):
+            rows, looked_up = by_the_judge(file, calls, Store(place))
+            assert_same(rows, expected, name)
+        found += looked_up
+    print(f"{line}: {found} of {len(modules) * len(calls)} looked up")
+    assert found > len(modules) * len(calls) * 0.9
 
 
 def assert_as_by_the_stages_when_damaged(line: str, place: Path, count: int) -> None:
@@ -117,15 +159,16 @@ def assert_as_by_the_stages_when_damaged(line: str, place: Path, count: int) -> 
     small = [file for file in shipped.sample(400) if file.stat().st_size < 60_000][:40]
     sound = [decompress(file.read_bytes()) for file in small]
     modules = [*(without_signatures(module) for module in sound), *sound[:4]]
+    calls = [(kernel, "") for kernel in kernels]
     found = accepted = 0
     for number in range(count):
         chance = Random(f"{line} {number}")
         contents, names = damaged(chance.choice(modules), chance)
         file = place / f"{number}.ko"
         file.write_bytes(contents)
-        expected = by_the_stages(file, kernels, "")
+        expected = by_the_stages(file, calls)
         for _ in range(2):
-            rows, looked_up = by_the_judge(file, kernels, Store(place), "")
+            rows, looked_up = by_the_judge(file, calls, Store(place))
             assert_same(rows, expected, str(names))
         found += looked_up
         accepted += expected[0][0].accepted
@@ -135,19 +178,19 @@ def assert_as_by_the_stages_when_damaged(line: str, place: Path, count: int) -> 
     assert 0 < accepted < count
 
 
-def by_the_stages(file: Path, kernels: Iterable[LoaderKernel], args: str) -> Row:
+def by_the_stages(file: Path, calls: Iterable[Call]) -> Row:
     packed = file.read_bytes()
     contents, head = decompress(packed), packed_head(packed)
-    return [load_module(contents, kernel, args=args, file=str(file), packed=head) for kernel in kernels]
+    return [load_module(contents, kernel, args=args, file=str(file), packed=head) for kernel, args in calls]
 
 
-def by_the_judge(file: Path, kernels: Sequence[LoaderKernel], store: Store, args: str) -> tuple[Row, int]:
+def by_the_judge(file: Path, calls: Sequence[Call], store: Store) -> tuple[Row, int]:
     """The verdicts, and how many of them were found without the module's contents."""
-    judge = Judge(kernels, store)
+    judge = Judge([kernel for kernel, _ in calls], store)
     module = judge.open(file)
     rows = []
     looked_up = 0
-    for number in range(len(kernels)):
+    for number, (_, args) in enumerate(calls):
         module.__dict__.pop("contents", None)
         rows.append(judge.judge(module, number, NO_MODULES, args))
         looked_up += "contents" not in module.__dict__

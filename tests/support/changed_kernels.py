@@ -24,17 +24,19 @@ OPTIONS = (
 VERSIONS = ((6, 1), (6, 3), (6, 4), (6, 8), (6, 12, 46), (6, 13), (6, 16), (7, 1), (7, 3))
 
 
+Change = Callable[[str, "KernelExport | None"], "KernelExport | None"]
+
+
 @dataclass(frozen=True)
 class ChangedExports:
     """The exports of a kernel, of which `change` makes others."""
 
     exports: Exports
-    change: Callable[[str, KernelExport], KernelExport | None]
+    change: Change
 
     def find(self, symbol: str) -> KernelExport | None:
         """Return the export called `symbol`, changed."""
-        found = self.exports.find(symbol)
-        return None if found is None else self.change(symbol, found)
+        return self.change(symbol, self.exports.find(symbol))
 
 
 def changed_kernels(kernel: LoaderKernel) -> Iterator[tuple[str, LoaderKernel]]:
@@ -51,7 +53,9 @@ def changed_kernels(kernel: LoaderKernel) -> Iterator[tuple[str, LoaderKernel]]:
     yield from _facts(kernel)
     if kernel.exports is not None:
         for name, change in _CHANGES.items():
-            yield name, replace(kernel, exports=ChangedExports(kernel.exports, change))
+            changed = replace(kernel, exports=ChangedExports(kernel.exports, change))
+            yield name, changed
+            yield f"{name}, another release", replace(changed, release="9.9.9-other")
 
 
 def _facts(kernel: LoaderKernel) -> Iterator[tuple[str, LoaderKernel]]:
@@ -85,19 +89,26 @@ def _is_one(symbol: str, of: int) -> bool:
     return sum(symbol.encode()) % of == 0
 
 
-_CHANGES: dict[str, Callable[[str, KernelExport], KernelExport | None]] = {
-    "another module_layout": lambda symbol, found: (
-        found._replace(crc=1) if symbol == "module_layout" and found.crc else found
+def _each(change: Callable[[str, KernelExport], KernelExport | None]) -> Change:
+    return lambda symbol, found: found and change(symbol, found)
+
+
+_CHANGES: dict[str, Change] = {
+    "another module_layout": _each(
+        lambda symbol, found: found._replace(crc=1) if symbol == "module_layout" and found.crc else found
     ),
-    "other CRCs": lambda symbol, found: found._replace(crc=1) if _is_one(symbol, 9) and found.crc else found,
-    "no CRCs": lambda symbol, found: found._replace(crc=None) if symbol != "module_layout" else found,
-    "missing symbols": lambda symbol, found: None if _is_one(symbol, 11) else found,
-    "symbols for the GPL": lambda symbol, found: found._replace(gpl_only=not found.gpl_only),
-    "namespaces": lambda symbol, found: found._replace(namespace="A_SPACE") if _is_one(symbol, 13) else found,
-    "a proprietary owner": lambda symbol, found: (
-        found._replace(owner="owner", proprietary=True) if _is_one(symbol, 17) else found
+    "other CRCs": _each(lambda symbol, found: found._replace(crc=1) if _is_one(symbol, 9) and found.crc else found),
+    "no CRCs": _each(lambda symbol, found: found._replace(crc=None) if symbol != "module_layout" else found),
+    "missing symbols": _each(lambda symbol, found: None if _is_one(symbol, 3) else found),
+    "symbols for the GPL": _each(lambda symbol, found: found._replace(gpl_only=not found.gpl_only)),
+    "namespaces": _each(lambda symbol, found: found._replace(namespace="A_SPACE") if _is_one(symbol, 13) else found),
+    "a proprietary owner": _each(
+        lambda symbol, found: found._replace(owner="owner", proprietary=True) if _is_one(symbol, 17) else found
     ),
-    "an owner of whom little is known": lambda symbol, found: (
-        found._replace(owner="owner", proprietary=None) if _is_one(symbol, 19) else found
+    "an owner of whom little is known": _each(
+        lambda symbol, found: found._replace(owner="owner", proprietary=None) if _is_one(symbol, 19) else found
+    ),
+    "symbols of modules": lambda symbol, found: (
+        found._replace(owner="") if found else KernelExport("", 1, False, "") if _is_one(symbol, 2) else None
     ),
 }

@@ -160,7 +160,7 @@ def test_an_edit_of_a_stage_changes_the_state_of_the_code(tmp_path: Path, monkey
     for room in ("elf", "kernel", "loader/stages", "signing"):
         (tmp_path / "kbuildpy" / room).mkdir(parents=True)
     stage.write_text("1")
-    monkeypatch.setattr(store_file.kbuildpy, "__file__", str(tmp_path / "kbuildpy/__init__.py"))
+    monkeypatch.setattr(store_file, "_PACKAGE", tmp_path / "kbuildpy")
     before = code_state()
     assert code_state() == before
     stage.write_text("2")

@@ -16,12 +16,12 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
-import kbuildpy
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.loader.kept.forms import Json
 
 _FORM = 1
+_PACKAGE = Path(__file__).resolve().parents[2]
 _ROOMS = ("", "elf", "kernel", "loader", "signing")
 _MOST_CODES = 4
 _MOST_IN_SHARD = 1 << 20
@@ -88,14 +88,13 @@ def shrink(shard: Path, most: int = _MOST_IN_SHARD) -> None:
 def code_state() -> str:
     """Return a digest of the names, sizes and modification times of the source files that decide a verdict, and of the
     versions of Python and of the library that verifies signatures."""
-    package = Path(kbuildpy.__file__).parent
     library = find_spec("cryptography")
     seen = blake2b(f"{_FORM}\n{sys.version}\n".encode(), digest_size=16)
     if library is not None and library.origin is not None:
         status = Path(library.origin).stat()
         seen.update(f"{library.origin} {status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))
     for room in _ROOMS:
-        for path, status in _sources(package / room, below=bool(room)):
+        for path, status in _sources(_PACKAGE / room, below=bool(room)):
             seen.update(f"{path}\0{status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))
     return seen.hexdigest()
 
