@@ -19,15 +19,18 @@ from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import SHN_UNDEF, STB_WEAK
 from kbuildpy.kernel.module_files import packed_head
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.loader.kept.judge import Judge
 from kbuildpy.loader.kept.store import Store
 from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.load_module import NO_MODULES, load_module
 from kbuildpy.loader.loaded import Loaded, ModuleExport, Modules
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.signing.trailer import without_signatures
 from tests.fuzz.damage import damaged
 from tests.support.changed_kernels import changed_kernels
+from tests.support.editable_trees import tree_with_own_makefiles
 from tests.support.kernel_trees import swept
 from tests.support.shipped_kernels import NATIVE, ShippedKernel, others_of, shipped_kernel
 
@@ -98,6 +101,31 @@ def test_modules_that_are_loaded_before_count(tmp_path: Path) -> None:
             expected = load_module(contents, kernel.by_tree, modules, file=str(file), packed=head)
             assert judge.judge(module, 0, modules, "") == expected
         judge.keep(module)
+
+
+def test_a_symvers_that_has_changed_is_noticed(tmp_path: Path) -> None:
+    shipped = shipped_kernel("6.1")
+    tree = tree_with_own_makefiles(shipped.tree, tmp_path / "tree")
+    sound = tree.symvers.read_text()
+    file = tmp_path / "m.ko"
+    file.write_bytes(subjects(shipped)["exports"])
+
+    def verdict() -> Verdict:
+        kernel = kernel_from_tree(open_tree(tree.objects), root=shipped.root)
+        rows, _ = by_the_judge(file, [(kernel, "")], Store(tmp_path))
+        return rows[0][0]
+
+    assert verdict().accepted
+    used = sorted(name for name in undefined_in(file) if f"\t{name}\tvmlinux\t" in sound)[0]
+    # (of the same length, as a CRC that has changed is)
+    other = "".join(
+        f"0x00000001{line[10:]}" if f"\t{used}\t" in line else line for line in sound.splitlines(keepends=True)
+    )
+    tree.symvers.unlink()
+    tree.symvers.write_text(other)
+    assert (verdict().errno, verdict().log) == ("EINVAL", f"{name_of(file)}: disagrees about version of symbol {used}")
+    tree.symvers.write_text(sound)
+    assert verdict().accepted
 
 
 def subjects(shipped: ShippedKernel) -> dict[str, bytes]:
@@ -196,6 +224,16 @@ def by_the_judge(file: Path, calls: Sequence[Call], store: Store) -> tuple[Row, 
         looked_up += "contents" not in module.__dict__
     judge.keep(module)
     return rows, looked_up
+
+
+def undefined_in(file: Path) -> list[str]:
+    symbols = ModuleImage.from_path(file).symbols
+    return [symbols.name(number) for number, row in enumerate(symbols.rows) if number and row[3] == SHN_UNDEF]
+
+
+def name_of(file: Path) -> str:
+    (name,) = ModuleImage.from_path(file).modinfo_values("name")
+    return name
 
 
 def assert_same(found: Row, expected: Row, what: str = "") -> None:

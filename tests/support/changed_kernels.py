@@ -102,6 +102,7 @@ _CHANGES: dict[str, Change] = {
     "missing symbols": _each(lambda symbol, found: None if _is_one(symbol, 3) else found),
     "symbols for the GPL": _each(lambda symbol, found: found._replace(gpl_only=not found.gpl_only)),
     "namespaces": _each(lambda symbol, found: found._replace(namespace="A_SPACE") if _is_one(symbol, 13) else found),
+    "an owner": _each(lambda symbol, found: found._replace(owner="owner") if _is_one(symbol, 17) else found),
     "a proprietary owner": _each(
         lambda symbol, found: found._replace(owner="owner", proprietary=True) if _is_one(symbol, 17) else found
     ),
