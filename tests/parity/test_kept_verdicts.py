@@ -20,6 +20,7 @@ from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import SHN_UNDEF, STB_WEAK
 from kbuildpy.kernel.module_files import packed_head
 from kbuildpy.kernel.open_tree import open_tree
+from kbuildpy.loader.kept import symbols_again
 from kbuildpy.loader.kept.judge import Judge
 from kbuildpy.loader.kept.store import Store
 from kbuildpy.loader.kernel import LoaderKernel
@@ -101,6 +102,20 @@ def test_modules_that_are_loaded_before_count(tmp_path: Path) -> None:
             expected = load_module(contents, kernel.by_tree, modules, file=str(file), packed=head)
             assert judge.judge(module, 0, modules, "") == expected
         judge.keep(module)
+
+
+def test_verdicts_on_a_module_with_very_many_symbols_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = shipped_kernel("6.1")
+    file = tmp_path / "m.ko"
+    file.write_bytes(subjects(shipped)["exports"])
+    monkeypatch.setattr(symbols_again, "MOST_SYMBOLS", len(undefined_in(file)) - 1)
+    calls = [(shipped.by_tree, "")]
+    for _ in range(2):
+        rows, looked_up = by_the_judge(file, calls, Store(tmp_path))
+        assert_same(rows, by_the_stages(file, calls))
+        assert not looked_up
 
 
 def test_a_symvers_that_has_changed_is_noticed(tmp_path: Path) -> None:

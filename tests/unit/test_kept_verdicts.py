@@ -184,6 +184,12 @@ def test_a_shard_keeps_the_newest_files_that_there_is_room_for(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8", "9"]
 
 
+def test_very_large_facts_are_not_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("ab" * 32, {"needs": ["x" * store_file.MOST_OF_MODULE]})
+    assert store.read("ab" * 32) is None
+
+
 def test_two_writers_leave_one_whole_file(tmp_path: Path) -> None:
     one, two = Store(tmp_path), Store(tmp_path)
     one.write("ab" * 32, {"needs": ["one"]})

@@ -7,6 +7,7 @@ whole or not at all, with a checksum. Of two writers the last one stays, and wha
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -26,6 +27,8 @@ _ROOMS = ("", "elf", "kernel", "loader", "signing")
 _MOST_CODES = 4
 _MOST_IN_SHARD = 1 << 20
 """Bytes; there are 256 shards."""
+MOST_OF_MODULE = 1 << 19
+"""Characters of the facts of one module."""
 _WRITES_PER_LOOK = 16
 
 
@@ -45,7 +48,9 @@ class Store:
         return value if isinstance(value, dict) and value.get("module") == digest else None
 
     def write(self, digest: str, facts: Json) -> None:
-        """Keep `facts`, if there is room for them."""
+        """Keep `facts`, unless they are very large, as those of a hostile file may be."""
+        if len(json.dumps(facts)) > MOST_OF_MODULE:
+            return
         if not self._directory.is_dir():
             self._forget_other_codes()
         path = self._path(digest)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kbuildpy.elf.constants import SHN_UNDEF
 from kbuildpy.loader.kept.forms import Places, unchecked_from_json, unchecked_to_json
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import Journal, LoadInfo, MemoryLayout, Taints, UndefinedSymbol
@@ -23,9 +24,15 @@ from kbuildpy.loader.verdict import Refusal, Undefined
 State = dict[str, Any]
 """What the stage depends on, as JSON."""
 
+MOST_SYMBOLS = 10_000
+"""Undefined symbols of a module whose verdicts are kept. (amdgpu has 1,300.)"""
+
 
 def state_of(info: LoadInfo) -> State | None:
-    """Return the state of `info` before the stage; None for a module whose symbols or `.modinfo` are in error."""
+    """Return the state of `info` before the stage; None for a module whose symbols or `.modinfo` are in error, or that
+    has very many symbols, as no sound module has."""
+    if sum(row[3] == SHN_UNDEF for row in info.symbols) > MOST_SYMBOLS:
+        return None
     try:
         undefined = undefined_symbols(info)
         imports = list(modinfo_values(info, "import_ns"))
