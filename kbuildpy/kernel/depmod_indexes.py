@@ -19,6 +19,8 @@ ALIASES = "modules.alias"
 """The index of aliases."""
 SYMBOLS = "modules.symbols"
 """The index of exported symbols."""
+KERNELS = 64
+"""The kernels whose indexes are remembered: a module may be checked for many, one after the other."""
 
 _SPECIAL = re.compile(r"[*?\[]")
 _DASH_OR_BRACKETS = re.compile(r"-|\[[^\]]*\]?")
@@ -127,7 +129,7 @@ def _read(path: Path, parse: Callable[[Path, State], Index]) -> Index:
 # Each of these reads a file in the state that the second argument tells: that makes the cache notice a new one.
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KERNELS)
 def _listed(path: Path, _: State) -> Mapping[str, ListedModule]:
     found = {}
     for line in path.read_text(errors="surrogateescape").splitlines():
@@ -138,13 +140,13 @@ def _listed(path: Path, _: State) -> Mapping[str, ListedModule]:
     return found
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KERNELS)
 def _aliases(path: Path, _: State) -> tuple[Alias, ...]:
     words = (line.split() for line in _lines(path))
     return tuple(_alias(item[1], item[2]) for item in words if len(item) == 3 and item[0] == "alias")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KERNELS)
 def _softdeps(path: Path, _: State) -> Mapping[str, Softdeps]:
     found: dict[str, Softdeps] = {}
     for line in _lines(path):
@@ -154,17 +156,17 @@ def _softdeps(path: Path, _: State) -> Mapping[str, Softdeps]:
     return found
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KERNELS)
 def _exporting(path: Path, _: State) -> frozenset[str]:
     return frozenset(line.rpartition(" ")[2] for line in _lines(path) if line.startswith("alias symbol:"))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KERNELS)
 def _built_in(path: Path, _: State) -> frozenset[str]:
     return frozenset(map(module_name, _lines(path)))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KERNELS)
 def _modinfo(path: Path, _: State) -> tuple[tuple[str, str, str], ...] | None:
     try:
         entries = path.read_bytes().decode("utf-8", "surrogateescape").split("\0")
@@ -178,7 +180,7 @@ def _modinfo(path: Path, _: State) -> tuple[tuple[str, str, str], ...] | None:
     return tuple(found)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KERNELS)
 def _built_in_aliases(path: Path, state: State) -> tuple[Alias, ...]:
     entries = _modinfo(path, state) or ()
     return tuple(_alias(value, name) for name, tag, value in entries if tag == "alias")

@@ -81,8 +81,13 @@ def find_modules(paths: Iterable[Path]) -> list[Path]:
 
 def read_module(path: Path) -> bytes:
     """The module in the file `path`, decompressed. Raises `KbuildError` naming the file."""
+    return unpacked(read_packed(path), path)
+
+
+def read_packed(path: Path) -> bytes:
+    """The bytes of the module file `path` as they are. Raises `KbuildError` naming the file."""
     try:
-        return decompress(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         hint = (
             "give this user read permission, or run the command as another user"
@@ -90,20 +95,22 @@ def read_module(path: Path) -> bytes:
             else ""
         )
         raise KbuildError(f"{path}: {error.strerror}", hint=hint) from error
+
+
+def unpacked(contents: bytes, path: Path) -> bytes:
+    """The module in the `contents` of the file `path`. Raises `KbuildError` naming the file."""
+    try:
+        return decompress(contents)
     except CommandError as error:  # (the program for it did not run: that says nothing of the file)
         raise KbuildError(f"{path}: {error.message}", hint=error.hint) from error
     except KbuildError as error:
         raise KbuildError(f"{path}: {error.message}", hint=error.hint or _AGAIN) from error
 
 
-def packed_head(path: Path) -> bytes:
-    """The beginning of the module file `path` if it is compressed, else nothing; what a kernel that unpacks modules
-    itself looks at first. Nothing also for a file that cannot be read."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(2048)
-    except OSError:
-        return b""
+def packed_head(contents: bytes) -> bytes:
+    """The beginning of the `contents` of a module file if they are compressed, else nothing; what a kernel that unpacks
+    modules itself looks at first."""
+    head = contents[:2048]
     return head if compression_of(head) else b""
 
 

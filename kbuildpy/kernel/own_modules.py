@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.depmod_indexes import (
+    KERNELS,
     Alias,
     ListedModule,
     Softdeps,
@@ -109,8 +110,19 @@ class OwnModules:
             return None
         return built_in_modules(self.directory) | {name for name, _, _ in stated}
 
+    def is_built_in(self, name: str) -> bool | None:
+        """Whether `built_in` has `name`; None where the directory does not tell."""
+        states = state_of(self.directory / "modules.builtin"), state_of(self.directory / "modules.builtin.modinfo")
+        names = _built_in_names(self, states)
+        return None if names is None else name in names
 
-@lru_cache(maxsize=8)
+
+@lru_cache(maxsize=KERNELS)
+def _built_in_names(own: OwnModules, _: tuple[State, State]) -> frozenset[str] | None:
+    return own.built_in()
+
+
+@lru_cache(maxsize=KERNELS)
 def _files(directory: Path, _: State, *, added: bool) -> Mapping[str, Path]:
     listed = _listed(directory)
     if listed is None:

@@ -13,6 +13,7 @@
 - `kernel`: a kernel as a value, made from a tree or an image by `kernels/`. `facts`: the facts that may be missing, and
   the sentences about checks that were left out. `known`: the kernels whose loader is known.
 - `since`: the versions from which on the loader behaves differently.
+- `kept/`: verdicts that are kept, and looked up by what the stages asked the kernel.
 - `check`: many files for many kernels, in processes. `exclusions`: modules that cannot be loaded together.
 - `loaded`: the list of loaded modules. `lifecycle/`: scripts of insmod, rmmod and modprobe over it.
 - `reports/`: verdicts as text, SARIF and JUnit.
@@ -21,5 +22,6 @@ To add a check that the next kernel's loader makes: name its version in `since`,
 (or a new file, called in `load_module`), and add a case to tests/vm/referee/damage/ that damages a module so that the
 real kernel refuses it: the referee compares errno and line. The kernel's message goes into
 tests/vm/referee/messages.tsv, a refusal without one into tests/vm/referee/silent.py, a new file of damages into
-`STAGES` of its folder. A newer kernel line is named in tests/support/guest_kernels.py and tests/support/packages.py.
+`STAGES` of its folder. A fact about the kernel that no stage has read so far needs a question in `kept/`. A newer
+kernel line is named in tests/support/guest_kernels.py and tests/support/packages.py.
 """

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError, unexpected
-from kbuildpy.kernel.module_files import module_name, packed_head, read_module
-from kbuildpy.kernel.stated import stated_needs, stated_release
+from kbuildpy.kernel.module_files import module_name, read_module
+from kbuildpy.kernel.stated import stated_release
+from kbuildpy.loader.kept.judge import Judge, ModuleOnDisk
+from kbuildpy.loader.kept.store import Store, open_store
 from kbuildpy.loader.kernel import LoaderKernel
-from kbuildpy.loader.load_module import NO_MODULES, load_module
+from kbuildpy.loader.load_module import NO_MODULES
 from kbuildpy.loader.loaded import Loaded, Modules
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.parallel import in_processes
@@ -21,6 +23,9 @@ Result = Sequence[Verdict]
 
 _PER_PROCESS = 16
 """Files that are handed to a process at a time; fewer are not worth a second process."""
+
+_OPEN = 16
+"""Needed files that are open at a time."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,15 @@ def built_for(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[tuple[
     return found, silent
 
 
-def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]:
+def check_files(check: Check, *, jobs: int = 0, kept: bool = True) -> Iterator[tuple[Path, Result]]:
     """Yield a result for each file, in order; `jobs` at a time (0: one per processor).
 
     If a module uses a symbol that another one of the files exports, the exporting module counts as loaded, provided
     that the kernel would load it. If several files have that module's name, the one in the same directory counts. The
     work is done in processes, because threads share one interpreter lock; they are forked and have the kernels' facts.
+    `kept`: verdicts are looked up among those that were kept in the user's cache, and kept there.
     """
-    checker = Checker(check)
+    checker = Checker(check, open_store() if kept else None)
     results = in_processes(
         checker.check,
         check.files,
@@ -76,69 +82,82 @@ def check_files(check: Check, *, jobs: int = 0) -> Iterator[tuple[Path, Result]]
 class Checker:
     """Checks files one after the other, and keeps the modules that are loaded after each for the files that need it."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, store: Store | None = None) -> None:
         self._check = check
+        self._judge = Judge(check.kernels, store)
         self._by_name: dict[str, list[Path]] = {}
         for file in check.files:
             self._by_name.setdefault(module_name(file.name), []).append(file)
         self._loaded: dict[tuple[Path, int], Modules] = {}
         self._pending: set[Path] = set()
+        self._open: dict[Path, ModuleOnDisk] = {}
 
     def check(self, file: Path) -> Result:
         """Return the verdict of each kernel on `file`. Raises nothing: a failure becomes a verdict that says so."""
         try:
-            contents = read_module(file)
-            return [self._verdict(file, contents, number) for number in range(len(self._check.kernels))]
+            module = self._open.get(file) or self._judge.open(file)
+            row = [self._verdict(module, number) for number in range(len(self._check.kernels))]
+            for judged in (module, *self._open.values()):
+                self._judge.keep(judged)
+            return row
         except Exception as error:
             return [unreadable(file, kernel.release, error) for kernel in self._check.kernels]
 
-    def _verdict(self, file: Path, contents: bytes, number: int) -> Verdict:
-        modules = self._before(file, contents, number)
-        args = self._check.parameters.get(module_name(file.name), "")
-        kernel = self._check.kernels[number]
-        packed = packed_head(file)
-        verdict, after = load_module(contents, kernel, modules, args, file=str(file), packed=packed)
-        self._loaded[file, number] = after if verdict.accepted else Modules(refused=(module_name(file.name),))
+    def _verdict(self, module: ModuleOnDisk, number: int) -> Verdict:
+        modules = self._before(module, number)
+        name = module_name(module.path.name)
+        verdict, after = self._judge.judge(module, number, modules, self._check.parameters.get(name, ""))
+        self._loaded[module.path, number] = after if verdict.accepted else Modules(refused=(name,))
         return verdict
 
-    def _before(self, file: Path, contents: bytes, number: int) -> Modules:
-        """The modules that are loaded before `file`: those of the files that it needs, directly or indirectly."""
+    def _before(self, module: ModuleOnDisk, number: int) -> Modules:
+        """The modules that are loaded before `module`: those of the files that it needs, directly or indirectly."""
         if len(self._check.files) == 1:
             return NO_MODULES
         loaded: dict[str, Loaded] = {}
         refused: list[str] = []
         exported: set[str] = set()
-        for needed in self._needed(file, contents, number):
+        for needed in self._needed(module, number):
             before = self._loaded[needed, number]
             refused += before.refused
-            for module in reversed(before.loaded):
-                if module.name in loaded:
+            for item in reversed(before.loaded):
+                if item.name in loaded:
                     continue
                 # If two modules export the same symbol, the kernel refuses the second one, and each that needs it.
-                if exported.isdisjoint(module.exports) and not {*module.uses} & {*refused}:
-                    loaded[module.name] = module
-                    exported.update(module.exports)
+                if exported.isdisjoint(item.exports) and not {*item.uses} & {*refused}:
+                    loaded[item.name] = item
+                    exported.update(item.exports)
                 else:
-                    refused.append(module.name)
+                    refused.append(item.name)
         return Modules(tuple(reversed(loaded.values())), tuple(refused))
 
-    def _needed(self, file: Path, contents: bytes, number: int) -> Iterator[Path]:
-        """Check and yield the files that `file` needs; leaves out files that need `file` themselves (a cycle), and
+    def _needed(self, module: ModuleOnDisk, number: int) -> Iterator[Path]:
+        """Check and yield the files that `module` needs; leaves out files that need `module` themselves (a cycle), and
         files that cannot be read."""
+        file = module.path
         self._pending.add(file)
         try:
-            for name in stated_needs(contents):
+            for name in module.needs:
                 needed = self._nearest(name, file)
                 if needed is None or needed in self._pending:
                     continue
                 if (needed, number) not in self._loaded:
                     try:
-                        self._verdict(needed, read_module(needed), number)
+                        self._verdict(self._opened(needed), number)
                     except Exception:  # The result of the needed file reports this error.
                         continue
                 yield needed
         finally:
             self._pending.discard(file)
+
+    def _opened(self, file: Path) -> ModuleOnDisk:
+        """The module in `file`, which another one needs. All kernels judge it, so it stays open for a while."""
+        if file not in self._open:
+            while len(self._open) >= _OPEN:
+                oldest = next(iter(self._open))
+                self._judge.keep(self._open.pop(oldest))
+            self._open[file] = self._judge.open(file)
+        return self._open[file]
 
     def _nearest(self, name: str, file: Path) -> Path | None:
         candidates = self._by_name.get(name, [])

@@ -81,9 +81,24 @@ class LoaderKernel:
     """The modules that were built with the kernel."""
     own_types: Callable[[], BtfTypes | None] | None = None
     """Returns the kernel's BTF, None if it has none. The first call takes a second."""
+    types_identity: Callable[[], str] | None = None
+    """Returns a digest of the kernel's BTF, without decoding it; "" if it has none. Raises as `own_types`."""
     missing: Mapping[Fact, str] = field(default_factory=dict)
     """The reason why a fact is not known, by fact."""
 
     def has(self, symbol: str) -> bool | None:
         """Return whether `CONFIG_symbol` is y; None if the configuration is not known."""
         return None if self.config is None else self.config.get(f"CONFIG_{symbol}") == "y"
+
+    def fits_vermagic(self, magic: str, *, has_crcs: bool) -> bool | None:
+        """Return whether a module's vermagic `magic` equals the kernel's; None if the kernel's is not known. With
+        `has_crcs` their first words, the releases, are not compared (kernel/module/version.c: same_magic)."""
+        if self.vermagic is None:
+            return None
+        if has_crcs:
+            return _without_release(magic) == _without_release(self.vermagic)
+        return magic == self.vermagic
+
+
+def _without_release(vermagic: str) -> str:
+    return vermagic[len(vermagic.split(" ", 1)[0]) :]

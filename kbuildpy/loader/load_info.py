@@ -69,6 +69,17 @@ class MemoryLayout(NamedTuple):
     may have 10^5 sections."""
 
 
+class UndefinedSymbol(NamedTuple):
+    """A symbol that the kernel or another module must export."""
+
+    name: str
+    """Its name."""
+    value: int
+    """Its value if it is weak, and nothing exports it."""
+    is_weak: bool
+    """Whether it may be missing."""
+
+
 NOT_SIGNED = Signature()
 NOT_LAID_OUT = MemoryLayout({})
 
@@ -124,6 +135,10 @@ class LoadInfo(ModuleFile):
     """The first module in `depends=` that was refused itself, "" for none, looked up in the same way."""
     namespaces: tuple[set[str], Iterator[str]] | None = None
     """Namespaces in `import_ns=`: those that were read so far for symbols in namespaces, and the rest (`symbols`)."""
+    undefined: Sequence[UndefinedSymbol] | None = None
+    """The undefined symbols, where they are known without the symbol table (`kept/`)."""
+    depends: Sequence[str] | None = None
+    """The names in `depends=`, where they are known without `.modinfo` (`kept/`)."""
 
     @property
     def shown_name(self) -> str:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""load_module() of kernel/module/main.c: runs the stages in the kernel's order (`_EARLY`, `_LATE`).
+"""load_module() of kernel/module/main.c: runs the stages in the kernel's order (`_EARLY` or `_LATE`, `SYMBOLS`,
+`AFTER_SYMBOLS`).
 
 A stage raises `Refusal` or `Undefined` to end the loading. Up to 6.3 (`_LATE`), vermagic and taints come before memory
 is allocated, and the name is checked after. From 6.4 on (`_EARLY`), vermagic and the name are checked before memory is
@@ -8,7 +9,7 @@ allocated, and taints are set after.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_NULL
@@ -43,6 +44,7 @@ from kbuildpy.loader.stages.versions import check_modstruct_version
 from kbuildpy.loader.verdict import Refusal, Undefined, Verdict
 
 Stage = Callable[[LoadInfo], None]
+NamedStage = tuple[str, Stage]
 
 NO_MODULES = Modules()
 _MUCH = 64 << 20
@@ -69,12 +71,21 @@ def load_module(
     A damaged module is refused in the verdict and raises nothing. Raises `KbuildError` for a kernel whose loader is not
     known.
     """
+    info = begin(contents, kernel, modules, args, on_demand=on_demand, packed=packed)
+    verdict, loaded = result(info, file, run(info, (*before_symbols(info), SYMBOLS, *AFTER_SYMBOLS)))
+    return verdict, modules if loaded is None else replace(modules, loaded=(loaded, *modules.loaded))
+
+
+def begin(
+    contents: bytes, kernel: LoaderKernel, modules: Modules, args: str, *, on_demand: bool = True, packed: bytes = b""
+) -> LoadInfo:
+    """Return the state before the first stage. Raises `KbuildError` for a kernel whose loader is not known."""
     if not is_loader_known(kernel.version, kernel.machine):
         raise KbuildError(
             f"{kernel.release}: the loader of this kernel is not supported",
             hint=f"known are {KNOWN_LOADERS}",
         )
-    info = LoadInfo(
+    return LoadInfo(
         contents,
         kernel=kernel,
         machine=machine_named(kernel.machine).facts,
@@ -83,17 +94,26 @@ def load_module(
         packed=packed,
         on_demand=on_demand,
     )
+
+
+def run(info: LoadInfo, stages: Iterable[NamedStage]) -> Refusal | Undefined | None:
+    """Run `stages`; return what ended them, None if none did."""
     try:
-        if packed:
-            info.stage = "module_decompress"
-            module_decompress(info)
-        for name, stage in _stages(kernel):
+        for name, stage in stages:
             info.stage = name
             stage(info)
-    except Refusal as refusal:
-        return _refused(info, file, refusal), modules
-    except Undefined as undefined:
-        return _undefined(info, file, undefined), modules
+    except (Refusal, Undefined) as end:
+        return end
+    return None
+
+
+def result(info: LoadInfo, file: str, end: Refusal | Undefined | None) -> tuple[Verdict, Loaded | None]:
+    """Return the verdict for the module in `file` after its stages, which `end` has ended, and the module as it is
+    loaded; None if it is not accepted."""
+    if isinstance(end, Refusal):
+        return _refused(info, file, end), None
+    if isinstance(end, Undefined):
+        return _undefined(info, file, end), None
     size = total_size(info)
     if size is None:
         info.not_checked("its size, and the checks that depend on options of the kernel", Fact.CONFIG)
@@ -115,16 +135,18 @@ def load_module(
         size=size or 0,
         init_size=sum(size for kind, size in info.layout.sizes.items() if kind.startswith("init")),
         taints=letters(info.taints.module),
-        uses=tuple(name for name in info.requires if modules.find(name)),
+        uses=tuple(name for name in info.requires if info.modules.find(name)),
         exports=info.exports,
         has_init=has_init,
         has_exit=has_exit,
     )
-    return verdict, replace(modules, loaded=(loaded, *modules.loaded))
+    return verdict, loaded
 
 
-def _stages(kernel: LoaderKernel) -> tuple[tuple[str, Stage], ...]:
-    return _EARLY if kernel.version >= since.EARLY_MOD_CHECK else _LATE
+def before_symbols(info: LoadInfo) -> tuple[NamedStage, ...]:
+    """Return the stages before symbols are resolved."""
+    stages = _EARLY if info.kernel.version >= since.EARLY_MOD_CHECK else _LATE
+    return (("module_decompress", module_decompress), *stages) if info.packed else stages
 
 
 def _verdict(info: LoadInfo, file: str) -> Verdict:
@@ -245,9 +267,8 @@ def _check_exists(info: LoadInfo) -> None:
         )
 
 
-_FORMED: tuple[tuple[str, Stage], ...] = (
-    ("setup_modinfo", setup_modinfo),
-    ("simplify_symbols", simplify_symbols),
+SYMBOLS: NamedStage = ("simplify_symbols", simplify_symbols)
+AFTER_SYMBOLS: tuple[NamedStage, ...] = (
     ("apply_relocations", apply_relocations),
     ("post_relocation", post_relocation),
     ("strndup_user", copy_args),
@@ -260,7 +281,7 @@ _FORMED: tuple[tuple[str, Stage], ...] = (
     ("mod_sysfs_setup", mod_sysfs_setup),
     ("module_destroy_params", module_destroy_params),
 )
-_LATE: tuple[tuple[str, Stage], ...] = (
+_LATE: tuple[NamedStage, ...] = (
     ("kernel_read_file", _read_file),
     ("module_sig_check", module_sig_check),
     ("elf_validity_check", elf_validity),
@@ -274,9 +295,9 @@ _LATE: tuple[tuple[str, Stage], ...] = (
     ("percpu_modalloc", percpu_modalloc),
     ("find_module_sections", find_module_sections),
     ("check_module_license_and_versions", _check_license_and_versions),
-    *_FORMED,
+    ("setup_modinfo", setup_modinfo),
 )
-_EARLY: tuple[tuple[str, Stage], ...] = (
+_EARLY: tuple[NamedStage, ...] = (
     ("kernel_read_file", _read_file),
     ("module_sig_check", module_sig_check),
     ("elf_validity_cache_copy", elf_validity),
@@ -290,5 +311,5 @@ _EARLY: tuple[tuple[str, Stage], ...] = (
     ("percpu_modalloc", percpu_modalloc),
     ("find_module_sections", find_module_sections),
     ("check_export_symbol_versions", check_export_sections),
-    *_FORMED,
+    ("setup_modinfo", setup_modinfo),
 )

@@ -7,7 +7,9 @@ States are those of include/linux/module.h (enum module_state).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from hashlib import blake2b
 from typing import NamedTuple
 
 
@@ -50,6 +52,11 @@ class Loaded:
     has_exit: bool = True
     """Whether it has an exit function."""
 
+    @cached_property
+    def digest(self) -> str:
+        """A digest of all fields."""
+        return _digest([(item.name, getattr(self, item.name)) for item in fields(self)])
+
     @property
     def shown_size(self) -> int:
         """The size in bytes that /proc/modules shows (kernel/module/procfs.c: module_total_size)."""
@@ -69,6 +76,11 @@ class Modules:
     """The modules, the latest first, as in the kernel's list."""
     refused: tuple[str, ...] = ()
     """The names of modules that were refused before."""
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of the list; "" if it is empty."""
+        return _digest([[item.digest for item in self.loaded], self.refused]) if self.loaded or self.refused else ""
 
     def find(self, name: str) -> Loaded | None:
         """Return the module called `name`, None if it is not loaded (kernel/module/main.c: find_module_all)."""
@@ -103,3 +115,7 @@ class Modules:
     def without(self, name: str) -> Modules:
         """Return the list without the module `name`."""
         return replace(self, loaded=tuple(module for module in self.loaded if module.name != name))
+
+
+def _digest(value: object) -> str:
+    return blake2b(repr(value).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

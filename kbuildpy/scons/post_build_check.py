@@ -19,7 +19,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kbuild.stamps import Stamp, stamp
 from kbuildpy.kernel.licenses import GPL_COMPATIBLE
-from kbuildpy.kernel.module_files import module_name, packed_head, read_module
+from kbuildpy.kernel.module_files import module_name, packed_head, read_packed, unpacked
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.loader.kernel import Exports, KernelExport, LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
@@ -60,7 +60,8 @@ def verdict_on(
     `started` so (attributes of a `LoaderKernel`), with these files of `certificates` enrolled."""
     kernel = group_kernel(built_for) if isinstance(built_for, Group) else project_kernel(built_for)
     kernel = with_certificates(replace(kernel, **started), certificates)
-    verdict, _ = load_module(read_module(path), kernel, args=params, file=shown, packed=packed_head(path))
+    packed = read_packed(path)
+    verdict, _ = load_module(unpacked(packed, path), kernel, args=params, file=shown, packed=packed_head(packed))
     return verdict
 
 

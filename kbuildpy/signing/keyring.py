@@ -66,6 +66,26 @@ class Keyring:
         """Whether a certificate is on the blacklist."""
         return bool(self.blacklist) and certificate.tbs_hash in self.blacklist
 
+    def whole(self) -> Keyring:
+        """This keyring."""
+        return self
+
+    def restricted_to(self, identifiers: frozenset[bytes]) -> Keyring:
+        """This keyring with only those certificates that bear one of `identifiers`; it says the same of a signature by
+        these signers, if no certificates come with that."""
+        found = self._restricted.get(identifiers)
+        if found is None:
+            certificates, revoked = (
+                tuple(item for item in ring if not identifiers.isdisjoint((item.identifier, item.subject_key)))
+                for ring in (self.certificates, self.revoked)
+            )
+            found = self._restricted[identifiers] = replace(self, certificates=certificates, revoked=revoked)
+        return found
+
+    @cached_property
+    def _restricted(self) -> dict[frozenset[bytes], Keyring]:
+        return {}
+
     def plus(
         self,
         certificates: Iterable[Certificate] = (),

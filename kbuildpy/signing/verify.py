@@ -38,7 +38,7 @@ def verify(module: bytes, keyrings: Sequence[Keyring]) -> list[SignatureState]:
         message = parse_message(taken.contents, taken.signature)
     except Refused as refused:
         return [_refused(keyring, refused) for keyring in keyrings]
-    return [_state(keyring, message, judge(message, keyring)) for keyring in keyrings]
+    return [_state(keyring, message, judge(message, _asked_of(keyring, message))) for keyring in keyrings]
 
 
 def verify_file(path: Path, keyrings: Sequence[Keyring]) -> list[SignatureState]:
@@ -82,6 +82,13 @@ def _attempt(path: Path, keyrings: Sequence[Keyring]) -> list[SignatureState] | 
         return error
     except Exception as error:  # one bad file must not end a run over many
         return unexpected(path, error)
+
+
+def _asked_of(keyring: Keyring, message: Message) -> Keyring:
+    """What of `keyring` matters to `message`. (The loader check remembers by it what a verdict depends on.)"""
+    if message.embedded:
+        return keyring.whole()
+    return keyring.restricted_to(frozenset(signer.identifier for signer in message.signers))
 
 
 def _unsigned(keyring: Keyring) -> SignatureState:

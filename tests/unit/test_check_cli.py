@@ -16,6 +16,7 @@ from kbuildpy.cli.parameters import read_params, words_of
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.loader import check
 from kbuildpy.loader.facts import Fact, Unchecked
+from kbuildpy.loader.kept import judge
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.keys import with_certificates
 from kbuildpy.loader.loaded import Modules
@@ -45,7 +46,8 @@ def load_module(
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where good.ko, bad.ko and a file that is cut off are."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(check, "load_module", load_module)
+    monkeypatch.setattr(judge, "load_module", load_module)
+    monkeypatch.setattr(check, "open_store", lambda: None)
     monkeypatch.setattr("kbuildpy.cli.check._kernels", lambda args, words, **_: KERNELS[: len(words)])
     for name in ("good.ko", "bad.ko", "o-ther.ko", "warned.ko"):
         Path(name).write_bytes(b"a module")

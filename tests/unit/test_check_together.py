@@ -10,6 +10,7 @@ import pytest
 
 from kbuildpy.loader import check
 from kbuildpy.loader.check import Check, Checker, built_for
+from kbuildpy.loader.kept import judge
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import NO_MODULES
 from kbuildpy.loader.verdict import Verdict
@@ -32,7 +33,7 @@ def test_an_error_that_nobody_foresaw_is_said_of_its_file(files: list[Path], mon
             raise IndexError("index out of range")
         return Verdict(file, kernel.release, "m", accepted=True), NO_MODULES
 
-    monkeypatch.setattr(check, "load_module", load_module)
+    monkeypatch.setattr(judge, "load_module", load_module)
     kernels = tuple(LoaderKernel(release, (6, 1), "x86_64") for release in RELEASES)
     checker = Checker(Check(tuple(files), kernels, {}))
     for file in files:
@@ -50,7 +51,7 @@ def test_an_interrupt_ends_a_check(files: list[Path], monkeypatch: pytest.Monkey
     def load_module(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(check, "load_module", load_module)
+    monkeypatch.setattr(judge, "load_module", load_module)
     with pytest.raises(KeyboardInterrupt):
         Checker(Check(tuple(files), (LoaderKernel("6.1", (6, 1), "x86_64"),), {})).check(files[0])
 

@@ -25,7 +25,7 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.image_state import image_state
 from kbuildpy.loader.kernels.keys import keyring_of_image
-from kbuildpy.loader.kernels.own_types import types_of_image
+from kbuildpy.loader.kernels.own_types import identity_of_types, types_of_image
 from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
 from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
@@ -75,6 +75,7 @@ def kernel_from_image(
         keyring=partial(keyring_of_image, image),
         own_modules=OwnModules(modules) if modules else None,
         own_types=partial(types_of_image, image, version),
+        types_identity=partial(identity_of_types, None, image, version),
         missing=missing,
     )
 

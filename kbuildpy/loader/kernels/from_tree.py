@@ -72,6 +72,7 @@ def kernel_from_tree(
         keyring=partial(keyring_of_image, image) if image else None,
         own_modules=OwnModules(modules) if modules else None,
         own_types=partial(_own_types, tree.objects / "vmlinux", image, version),
+        types_identity=partial(types_identity, tree.objects / "vmlinux", image, version),
         missing=missing,
     )
 
@@ -98,6 +99,13 @@ def _own_types(vmlinux: Path, image: Path | None, version: Version) -> BtfTypes 
 
     found = types_of_vmlinux(vmlinux, version) if vmlinux.is_file() else None
     return types_of_image(image, version) if found is None and image is not None else found
+
+
+def types_identity(vmlinux: Path, image: Path | None, version: Version) -> str:
+    """See `LoaderKernel.types_identity`."""
+    from kbuildpy.loader.kernels.own_types import identity_of_types  # Few modules have BTF.
+
+    return identity_of_types(vmlinux, image, version)
 
 
 def _exports(tree: KernelTree, missing: dict[Fact, str]) -> SymversExports | None:

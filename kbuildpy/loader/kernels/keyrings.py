@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
-from kbuildpy.kernel.depmod_indexes import ALIASES, state_of
+from kbuildpy.kernel.depmod_indexes import ALIASES, KERNELS, state_of
 from kbuildpy.loader.kernels.image_state import image_state
 from kbuildpy.signing.certificates import parse_certificate
 from kbuildpy.signing.kernel_image import load_kernel, module_directories
@@ -20,7 +20,7 @@ from kbuildpy.signing.keyring import Keyring
 _CERTIFICATES = ("certificates", "revoked")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KERNELS)
 def image_keyring(image: Path) -> Keyring:
     """See `keys.keyring_of_image`."""
     cached = cache_directory() / "shipped" / f"{image_state('keys 3', image)}.json"

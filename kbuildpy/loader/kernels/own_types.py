@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from functools import lru_cache
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 from typing import IO
@@ -22,29 +24,58 @@ from kbuildpy.loader.kernels.image_state import image_state
 from kbuildpy.loader.since import Version
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def types_of_vmlinux(vmlinux: Path, version: Version) -> BtfTypes | None:
     """Return the types in the ELF file `vmlinux`; None if it has no .BTF. Raises `KbuildError` if it cannot be read."""
-    try:
-        with vmlinux.open("rb") as file:
-            contents = _section(file, str(vmlinux))
-    except OSError as error:
-        raise KbuildError(f"{vmlinux}: {error.strerror}") from error
-    return _types(contents, version, vmlinux)
+    return _types(_contents_of_vmlinux(vmlinux), version, vmlinux)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def types_of_image(image: Path, version: Version) -> BtfTypes | None:
     """Return the types in the kernel image `image`; None if it has no .BTF, or no section headers. The section is kept
     in the user's cache. Raises `KbuildError` for a damaged image."""
+    return _types(_contents_of_image(image), version, image)
+
+
+def identity_of_types(vmlinux: Path | None, image: Path | None, version: Version) -> str:
+    """Return a digest of the .BTF in `vmlinux`, or else in `image`; "" if neither has one. The digest is kept in the
+    user's cache. Raises `KbuildError` as the functions that decode the types."""
+    found = ""
+    if vmlinux is not None and vmlinux.is_file():
+        found = _kept_digest(vmlinux, _contents_of_vmlinux)
+    if not found and image is not None:
+        found = _kept_digest(image, _contents_of_image)
+    # (the version decides how the types are decoded)
+    return found and f"{found} {version[0]}.{version[1]}"
+
+
+def _kept_digest(file: Path, read: Callable[[Path], bytes]) -> str:
+    cached = cache_directory() / "shipped" / f"{image_state('types digest 1', file)}.json"
+    known = read_json(cached)
+    if not isinstance(known, str):
+        contents = read(file)
+        known = blake2b(contents, digest_size=16).hexdigest() if contents else ""
+        write_json(cached, known)
+    return known
+
+
+def _contents_of_vmlinux(vmlinux: Path) -> bytes:
+    try:
+        with vmlinux.open("rb") as file:
+            return _section(file, str(vmlinux))
+    except OSError as error:
+        raise KbuildError(f"{vmlinux}: {error.strerror}") from error
+
+
+def _contents_of_image(image: Path) -> bytes:
     cached = cache_directory() / "shipped" / f"{image_state('types 1', image)}.json"
     known = read_json(cached)
     if isinstance(known, str):
-        return _types(zlib.decompress(b64decode(known)), version, image)
+        return zlib.decompress(b64decode(known))
     kernel = read_kernel(image).contents
     contents = _section(BytesIO(kernel), str(image)) if kernel[:4] == ELFMAG else b""
     write_json(cached, b64encode(zlib.compress(contents, 1)).decode())
-    return _types(contents, version, image)
+    return contents
 
 
 def _section(file: IO[bytes], filename: str) -> bytes:

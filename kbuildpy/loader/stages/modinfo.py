@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reads `.modinfo`, and checks its tags (`check_vermagic` compares vermagic).
 
-Counterparts: kernel/module/main.c (get_next_modinfo, check_modinfo; from 6.4 on module_augment_kernel_taints) and
-kernel/module/version.c (same_magic).
+Counterpart: kernel/module/main.c (get_next_modinfo, check_modinfo; from 6.4 on module_augment_kernel_taints).
 """
 
 from __future__ import annotations
@@ -51,15 +50,16 @@ def check_vermagic(info: LoadInfo) -> None:
     """Raise `Refusal` (ENOEXEC) if the module's vermagic is missing or differs from the kernel's. If the module has
     CRCs, the release in vermagic is not compared."""
     magic = get_modinfo(info, "vermagic")
-    kernel = info.kernel.vermagic
     if magic is None:
         if not try_to_force_load(info, "bad vermagic"):
             raise info.refuse("ENOEXEC", None, "it has no vermagic", "build it with modpost: kbuildpy build")
         return
-    if kernel is None:
+    has_crcs = info.index.vers != 0 and info.kernel.has("MODVERSIONS") is not False
+    fits = info.kernel.fits_vermagic(magic, has_crcs=has_crcs)
+    if fits is None:
         info.not_checked("vermagic", Fact.VERMAGIC)
-    elif not same_magic(magic, kernel, has_crcs=info.index.vers != 0 and info.kernel.has("MODVERSIONS") is not False):
-        line = f"{info.name}: version magic '{magic}' should be '{kernel}'"
+    elif not fits:
+        line = f"{info.name}: version magic '{magic}' should be '{info.kernel.vermagic}'"
         reason = f"it was built for a kernel with vermagic '{magic}'"
         raise info.refuse("ENOEXEC", line, reason, rebuild(info))
 
@@ -74,13 +74,6 @@ def other_headers(info: LoadInfo) -> str:
 def rebuild(info: LoadInfo) -> str:
     """Return the hint for a module that was built for another kernel."""
     return f"build it for this kernel: kbuildpy build -k {info.kernel.release}"
-
-
-def same_magic(module: str, kernel: str, *, has_crcs: bool) -> bool:
-    """Return whether two vermagics are equal; with `has_crcs` without their first word, which is the release."""
-    if has_crcs:
-        module, kernel = (text[len(text.split(" ", 1)[0]) :] for text in (module, kernel))
-    return module == kernel
 
 
 def check_out_of_tree(info: LoadInfo) -> None:

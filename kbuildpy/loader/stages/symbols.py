@@ -7,13 +7,14 @@ after a symbol that it cannot resolve, and returns the errno of the last one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, STB_WEAK
 from kbuildpy.kernel.errnos import errno_number
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
-from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.load_info import LoadInfo, UndefinedSymbol
 from kbuildpy.loader.stages.modinfo import modinfo_values, rebuild
 from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.taints import letters
@@ -66,7 +67,7 @@ def simplify_symbols(info: LoadInfo) -> None:
     sections = len(bases)
     values: list[int | None] = []
     problems = Problems()
-    for number, (_, _, _, shndx, value, _) in enumerate(info.symbols):
+    for number, (_, st_info, _, shndx, value, _) in enumerate(info.symbols):
         if 0 < shndx < sections:
             values.append((value + bases[shndx]) & 0xFFFFFFFFFFFFFFFF)
         elif number == 0 and shndx < SHN_LORESERVE and shndx:
@@ -74,7 +75,8 @@ def simplify_symbols(info: LoadInfo) -> None:
         elif number == 0 or shndx in (SHN_ABS, SHN_LIVEPATCH):
             values.append(value)
         elif shndx == SHN_UNDEF:
-            values.append(_undefined(info, number, problems))
+            symbol = UndefinedSymbol(info.symbol_name(number), value, st_info >> 4 == STB_WEAK)
+            values.append(_undefined(info, symbol, problems))
         else:
             values.append(value)
             _odd(info, number, shndx, problems)
@@ -83,20 +85,41 @@ def simplify_symbols(info: LoadInfo) -> None:
         raise Refusal(info.stage, problems.last, *problems.first)
 
 
-def _undefined(info: LoadInfo, number: int, problems: Problems) -> int | None:
+def resolve_again(info: LoadInfo) -> None:
+    """Resolve `info.undefined` without the rest of the symbol table. Raises `Refusal` as `simplify_symbols`, which it
+    does not stand in for otherwise: `info.values` is not set."""
+    problems = Problems()
+    for symbol in info.undefined or ():
+        _undefined(info, symbol, problems)
+    if problems.first is not None:
+        raise Refusal(info.stage, problems.last, *problems.first)
+
+
+def undefined_symbols(info: LoadInfo) -> list[UndefinedSymbol] | None:
+    """Return the undefined symbols in the order of the symbol table; None if one of the others is in error. Raises
+    `Undefined` as `symbol_name`."""
+    sections, found = len(info.sechdrs), []
+    for number, (_, st_info, _, shndx, value, _) in enumerate(info.symbols):
+        if number and shndx == SHN_UNDEF:
+            found.append(UndefinedSymbol(info.symbol_name(number), value, st_info >> 4 == STB_WEAK))
+        elif shndx >= sections and number and shndx not in (SHN_ABS, SHN_LIVEPATCH):
+            return None
+    return found
+
+
+def _undefined(info: LoadInfo, symbol: UndefinedSymbol, problems: Problems) -> int | None:
     """The value of an undefined symbol; None for an export, whose address is not known. Adds an error to `problems`."""
-    name = info.symbol_name(number)
+    name = symbol.name
     before = len(info.journal.lines)
     missing = resolve_symbol(info, name)
     if missing is None:
         return None
-    symbol = info.symbol(number)
-    if missing.unknown and (symbol.bind == STB_WEAK or name in info.machine.undefined_ok):
-        return symbol.st_value
+    if missing.unknown and (symbol.is_weak or name in info.machine.undefined_ok):
+        return symbol.value
     info.log(f"{info.mod_name}: Unknown symbol {name} (err -{errno_number(missing.errno)})")
     line = info.journal.lines[before] if before < len(info.journal.lines) else ""
     problems.add(missing.errno, line, missing.reason, missing.hint)
-    return symbol.st_value
+    return symbol.value
 
 
 def _odd(info: LoadInfo, number: int, shndx: int, problems: Problems) -> None:
@@ -267,10 +290,14 @@ def _absent(info: LoadInfo) -> list[str]:
     if info.absent is None:
         exports = info.kernel.exports
         assert exports is not None
-        symbols = (
-            info.symbol_name(number)
-            for number, (_, _, _, st_shndx, _, _) in enumerate(info.symbols)
-            if number and st_shndx == SHN_UNDEF
+        symbols: Iterable[str] = (
+            (
+                info.symbol_name(number)
+                for number, (_, _, _, st_shndx, _, _) in enumerate(info.symbols)
+                if number and st_shndx == SHN_UNDEF
+            )
+            if info.undefined is None
+            else (symbol.name for symbol in info.undefined)
         )
         owners = {found.owner for found in map(exports.find, symbols) if found is not None}
         known = {*owners, *info.modules.refused, *(module.name for module in info.modules.loaded)}
@@ -292,7 +319,12 @@ def _refused(info: LoadInfo) -> str:
     return info.refused
 
 
-def _depends(info: LoadInfo) -> list[str]:
+def _depends(info: LoadInfo) -> Sequence[str]:
+    return info.depends if info.depends is not None else stated_depends(info)
+
+
+def stated_depends(info: LoadInfo) -> list[str]:
+    """Return the names in `depends=`. Raises `Undefined` as `modinfo_values`."""
     return [word for value in modinfo_values(info, "depends") for word in value.split(",") if word]
 
 

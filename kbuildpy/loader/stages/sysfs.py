@@ -29,10 +29,10 @@ def mod_sysfs_setup(info: LoadInfo) -> None:
         message = "kobject: (<kobject>): attempted to be registered with empty name!"
         info.warn("lib/kobject.c", "kobject_add_internal", message)
         raise info.refuse("EINVAL", None, "the module has no name", "build it with modpost: kbuildpy build")
-    built_in = info.kernel.own_modules.built_in() if info.kernel.own_modules else None
+    built_in = info.kernel.own_modules.is_built_in(info.mod_name) if info.kernel.own_modules else None
     if built_in is None:
         info.not_checked(f"whether the kernel itself has a /sys/module/{info.mod_name}", Fact.OWN_MODULES)
-    elif info.mod_name in built_in:
+    elif built_in:
         info.not_checked(f"whether the kernel's own {info.mod_name} has a /sys/module/{info.mod_name}")
     _check_parameters(info)
     if info.is_set("KALLSYMS"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kbuildpy.compression import decompress
@@ -70,6 +70,10 @@ ONCE = (
 _PLACEHOLDER = re.compile(r"(<[a-z]+>)")
 
 
+Judging = Callable[..., tuple[Verdict, Modules]]
+"""What gives verdicts, with the parameters of `load_module`."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A module, what we say and what the kernel said. `differences` are words like "errno", none where both agree;
@@ -111,12 +115,12 @@ def defined(cases: Sequence[Case], kernel: LoaderKernel) -> tuple[list[Case], li
     return asked, unchecked
 
 
-def compare(boots: Iterable[Boot], kernel: LoaderKernel) -> list[Comparison]:
-    """What we say and what the kernel said, for each module of `boots`."""
-    return [comparison for boot in boots for comparison in _compare(boot, kernel)]
+def compare(boots: Iterable[Boot], kernel: LoaderKernel, *, judge: Judging = load_module) -> list[Comparison]:
+    """What we say and what the kernel said, for each module of `boots`; we say what `judge` returns."""
+    return [comparison for boot in boots for comparison in _compare(boot, kernel, judge)]
 
 
-def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
+def _compare(boot: Boot, kernel: LoaderKernel, judge: Judging) -> Iterator[Comparison]:
     tainted, modules = boot.tainted, Modules()
     once: set[str] = set()
     for event in boot.events:
@@ -125,7 +129,7 @@ def _compare(boot: Boot, kernel: LoaderKernel) -> Iterator[Comparison]:
                 modules = _without(modules, event.name)
             continue
         now = replace(kernel, tainted=taint_letters(tainted))
-        verdict, after = _predict(event.step, now, modules)
+        verdict, after = _predict(event.step, now, modules, judge)
         verdict = replace(verdict, lines=tuple(_unsaid(verdict.lines, once)))
         differences = [*_differences(verdict, event, tainted)]
         if event.unloaded is not None and verdict.accepted:
@@ -157,11 +161,13 @@ def _unsaid(lines: Iterable[str], once: set[str]) -> Iterator[str]:
             once.add(kind)
 
 
-def _predict(step: Load, kernel: LoaderKernel, modules: Modules) -> tuple[Verdict, Modules]:
+def _predict(
+    step: Load, kernel: LoaderKernel, modules: Modules, judge: Judging = load_module
+) -> tuple[Verdict, Modules]:
     kernel = replace(kernel, sig_enforce=step.enforced)
     packed = step.contents if step.call == "packed" else b""
     contents = decompress(step.contents) if packed else step.contents
-    return load_module(contents, kernel, modules, step.args, on_demand=False, packed=packed)
+    return judge(contents, kernel, modules, step.args, on_demand=False, packed=packed)
 
 
 def _differences(verdict: Verdict, answer: Answer, tainted: int) -> Iterator[str]:
