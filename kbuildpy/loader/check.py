@@ -11,7 +11,7 @@ from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.kernel.module_files import module_name, read_module
 from kbuildpy.kernel.stated import stated_release
 from kbuildpy.loader.kept.judge import Judge, ModuleOnDisk
-from kbuildpy.loader.kept.store import Store, open_store
+from kbuildpy.loader.kept.store import VerdictStore, open_store
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import NO_MODULES
 from kbuildpy.loader.loaded import Loaded, Modules
@@ -82,7 +82,7 @@ def check_files(check: Check, *, jobs: int = 0, kept: bool = True) -> Iterator[t
 class Checker:
     """Checks files one after the other, and keeps the modules that are loaded after each for the files that need it."""
 
-    def __init__(self, check: Check, store: Store | None = None) -> None:
+    def __init__(self, check: Check, store: VerdictStore | None = None) -> None:
         self._check = check
         self._judge = Judge(check.kernels, store)
         self._by_name: dict[str, list[Path]] = {}

@@ -22,7 +22,7 @@ from kbuildpy.kernel.module_files import packed_head
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.loader.kept import symbols_again
 from kbuildpy.loader.kept.judge import Judge
-from kbuildpy.loader.kept.store import Store
+from kbuildpy.loader.kept.store import VerdictStore
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.load_module import NO_MODULES, load_module
@@ -94,7 +94,7 @@ def test_modules_that_are_loaded_before_count(tmp_path: Path) -> None:
         Modules(refused=("other",)),
         Modules((Loaded("other", exports={"printk": ModuleExport(1, False, "")}),)),
     ]
-    store = Store(tmp_path)
+    store = VerdictStore(tmp_path)
     for _ in range(2):
         judge = Judge([kernel.by_tree], store)
         module = judge.open(file)
@@ -113,7 +113,7 @@ def test_verdicts_on_a_module_with_very_many_symbols_are_not_kept(
     monkeypatch.setattr(symbols_again, "MOST_SYMBOLS", len(undefined_in(file)) - 1)
     calls = [(shipped.by_tree, "")]
     for _ in range(2):
-        rows, looked_up = by_the_judge(file, calls, Store(tmp_path))
+        rows, looked_up = by_the_judge(file, calls, VerdictStore(tmp_path))
         assert_same(rows, by_the_stages(file, calls))
         assert not looked_up
 
@@ -127,7 +127,7 @@ def test_a_symvers_that_has_changed_is_noticed(tmp_path: Path) -> None:
 
     def verdict() -> Verdict:
         kernel = kernel_from_tree(open_tree(tree.objects), root=shipped.root)
-        rows, _ = by_the_judge(file, [(kernel, "")], Store(tmp_path))
+        rows, _ = by_the_judge(file, [(kernel, "")], VerdictStore(tmp_path))
         return rows[0][0]
 
     assert verdict().accepted
@@ -189,7 +189,7 @@ def assert_as_by_the_stages(shipped: ShippedKernel, line: str, modules: Mapping[
         expected = by_the_stages(file, calls)
         assert {verdict.accepted for verdict, _ in expected} == {True, False}
         for _ in range(2):
-            rows, looked_up = by_the_judge(file, calls, Store(place))
+            rows, looked_up = by_the_judge(file, calls, VerdictStore(place))
             assert_same(rows, expected, name)
         found += looked_up
     print(f"{line}: {found} of {len(modules) * len(calls)} looked up")
@@ -211,7 +211,7 @@ def assert_as_by_the_stages_when_damaged(line: str, place: Path, count: int) -> 
         file.write_bytes(contents)
         expected = by_the_stages(file, calls)
         for _ in range(2):
-            rows, looked_up = by_the_judge(file, calls, Store(place))
+            rows, looked_up = by_the_judge(file, calls, VerdictStore(place))
             assert_same(rows, expected, str(names))
         found += looked_up
         accepted += expected[0][0].accepted
@@ -227,7 +227,7 @@ def by_the_stages(file: Path, calls: Iterable[Call]) -> Row:
     return [load_module(contents, kernel, args=args, file=str(file), packed=head) for kernel, args in calls]
 
 
-def by_the_judge(file: Path, calls: Sequence[Call], store: Store) -> tuple[Row, int]:
+def by_the_judge(file: Path, calls: Sequence[Call], store: VerdictStore) -> tuple[Row, int]:
     """The verdicts, and how many of them were found without the module's contents."""
     judge = Judge([kernel for kernel, _ in calls], store)
     module = judge.open(file)

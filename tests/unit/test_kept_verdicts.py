@@ -21,7 +21,7 @@ from kbuildpy.loader.kept import judge as judge_file
 from kbuildpy.loader.kept import store as store_file
 from kbuildpy.loader.kept.judge import Judge
 from kbuildpy.loader.kept.questions import Answers
-from kbuildpy.loader.kept.store import Store, code_state, shrink
+from kbuildpy.loader.kept.store import VerdictStore, code_state, shrink
 from kbuildpy.loader.kept.watch import Inquiry, Unwatched, watched_kernel, watched_modules
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
@@ -61,7 +61,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[LoadInfo]:
 
 
 def verdict_on(path: Path, place: Path, kernel: LoaderKernel = KERNEL) -> Verdict:
-    judge = Judge([kernel], Store(place))
+    judge = Judge([kernel], VerdictStore(place))
     module = judge.open(path)
     verdict, _ = judge.judge(module, 0, NO_MODULES, "")
     judge.keep(module)
@@ -171,7 +171,7 @@ def test_an_edit_of_a_stage_changes_the_state_of_the_code(tmp_path: Path, monkey
 def test_the_facts_of_the_oldest_code_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(9):
         monkeypatch.setattr(store_file, "code_state", lambda number=number: f"code{number}")
-        Store(tmp_path).write("ab" * 32, {})
+        VerdictStore(tmp_path).write("ab" * 32, {})
         os.utime(tmp_path / f"check/code{number}", ns=(number, number))
     assert sorted(path.name for path in (tmp_path / "check").iterdir()) == ["code5", "code6", "code7", "code8"]
 
@@ -185,13 +185,13 @@ def test_a_shard_keeps_the_newest_files_that_there_is_room_for(tmp_path: Path) -
 
 
 def test_very_large_facts_are_not_kept(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = VerdictStore(tmp_path)
     store.write("ab" * 32, {"needs": ["x" * store_file.MOST_OF_MODULE]})
     assert store.read("ab" * 32) is None
 
 
 def test_two_writers_leave_one_whole_file(tmp_path: Path) -> None:
-    one, two = Store(tmp_path), Store(tmp_path)
+    one, two = VerdictStore(tmp_path), VerdictStore(tmp_path)
     one.write("ab" * 32, {"needs": ["one"]})
     two.write("ab" * 32, {"needs": ["two"]})
     value = one.read("ab" * 32)

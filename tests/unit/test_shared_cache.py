@@ -148,8 +148,9 @@ def test_a_server_that_breaks_off_or_never_ends_gives_nothing(tmp_path: Path, se
     for _ in range(5):
         assert build.take() is None
     build.cache.end()
-    [text] = build.told
-    assert "is not used any more: " in text or "damaged objects" in text
+    # (on a busy machine the answer to one question is cut off, and that to the next does not come)
+    assert 1 <= len(build.told) <= 2
+    assert all("is not used any more: " in text or "damaged objects" in text for text in build.told)
 
 
 def test_an_answer_without_an_end_is_not_read_for_ever(server: CacheServer, monkeypatch: pytest.MonkeyPatch) -> None:

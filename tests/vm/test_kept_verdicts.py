@@ -22,7 +22,7 @@ from kbuildpy.kernel.chosen import ChosenKernel
 from kbuildpy.kernel.stated import stated_needs
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kept.judge import Judge
-from kbuildpy.loader.kept.store import Store
+from kbuildpy.loader.kept.store import VerdictStore
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
@@ -72,7 +72,7 @@ class KeptOnly:
         file = self._place / "m.ko"
         file.write_bytes(contents)
         for _ in range(2):
-            judge = Judge([kernel], Store(self._place))
+            judge = Judge([kernel], VerdictStore(self._place))
             module = judge.open(file)
             module.__dict__.pop("contents", None)
             found = judge.judge(module, 0, modules, args)

@@ -22,7 +22,7 @@ from kbuildpy.loader.kept.facts import (
 )
 from kbuildpy.loader.kept.forms import Json, loaded_to_json, places_to_json, verdict_from_json, verdict_to_json
 from kbuildpy.loader.kept.questions import Answers
-from kbuildpy.loader.kept.store import Store
+from kbuildpy.loader.kept.store import VerdictStore
 from kbuildpy.loader.kept.symbols_again import run_again, state_of
 from kbuildpy.loader.kept.watch import Inquiry, Unwatched, watched_kernel, watched_modules
 from kbuildpy.loader.kernel import LoaderKernel
@@ -68,7 +68,7 @@ class ModuleOnDisk:
 class Judge:
     """Gives the verdicts of some kernels; facts are kept in a store, if there is one."""
 
-    def __init__(self, kernels: Sequence[LoaderKernel], store: Store | None) -> None:
+    def __init__(self, kernels: Sequence[LoaderKernel], store: VerdictStore | None) -> None:
         self._answers = [Answers(kernel) for kernel in kernels]
         self._store = store
 

@@ -32,7 +32,7 @@ MOST_OF_MODULE = 1 << 19
 _WRITES_PER_LOOK = 16
 
 
-class Store:
+class VerdictStore:
     """The kept facts of modules, for the present code."""
 
     def __init__(self, directory: Path) -> None:
@@ -69,10 +69,10 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def open_store() -> Store | None:
+def open_store() -> VerdictStore | None:
     """Return the store in the user's cache; None if there can be none."""
     try:
-        return Store(cache_directory())
+        return VerdictStore(cache_directory())
     except (KbuildError, OSError):
         return None
 
