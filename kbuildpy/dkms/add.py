@@ -28,6 +28,14 @@ def add_package(places: DkmsPlaces, conf: DkmsConf, name: str, version: str) -> 
     run_script(conf, "post_add", source, log, {})
 
 
+def add_without_sources(places: DkmsPlaces, name: str, version: str, conf: Path) -> None:
+    """Add a package of which there are only modules, and the dkms.conf `conf`. Raises OSError."""
+    source = places.source(name, version)
+    source.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(conf, source / "dkms.conf")
+    sync_directory(source)
+
+
 def take_sources(places: DkmsPlaces, conf: DkmsConf, directory: Path, *, force: bool) -> None:
     """Copy the package in `directory` to SOURCE_TREE/NAME-VERSION, unless it is there. Raises `KbuildError`."""
     target = places.source_tree / f"{conf.name}-{conf.version}"

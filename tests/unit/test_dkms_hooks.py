@@ -66,7 +66,8 @@ def test_packages_are_configured_and_never_left_half_done(root: Path) -> None:
     (root / "status").write_text("11")
     script = "usr/lib/dkms/common.postinst"
     done, words = called(root, script, "p", "1", "/usr/share/p", "amd64", "0")
-    assert (done.returncode, words) == (0, "configure -m p -v 1\n")
+    assert (done.returncode, words) == (0, "configure -m p -v 1 --archive /usr/share/p/p-1.dkms.tar.gz\n")
+    assert called(root, script, "p", "1")[1] == "configure -m p -v 1\n"
     assert "p 1 was not installed for every kernel" in done.error_text
     assert called(root, script, "p")[0].returncode == 1
     (root / "etc/dkms").mkdir()
