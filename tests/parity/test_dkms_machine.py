@@ -198,7 +198,7 @@ def versions(home: Path) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.sweep)])
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.sweep)])
 def test_a_kill_at_any_moment_leaves_whole_packages_and_the_next_call_finishes(kills: int, tmp_path: Path) -> None:
     seed = os.environ.get("KBUILDPY_SEED") or str(time.time_ns())
     print(f"KBUILDPY_SEED={seed}")
@@ -235,3 +235,47 @@ def test_a_kill_at_any_moment_leaves_whole_packages_and_the_next_call_finishes(k
             for version in ("1", "2")
         ]
     assert ("1",) in seen
+
+
+@pytest.mark.sweep
+def test_a_kill_while_packages_are_built_side_by_side_leaves_whole_ones(tmp_path: Path) -> None:
+    seed = os.environ.get("KBUILDPY_SEED") or str(time.time_ns())
+    print(f"KBUILDPY_SEED={seed}")
+    chance, release = random.Random(seed), usual_tree().release
+    kernel, more = ["-k", release], dict.fromkeys(PACKS, "") | {"c": "a", "d": "a b"}
+    home = tmp_path / "home"
+    words = ["dkms", "autoinstall", *kernel, "--no-depmod", "-j2"]
+    for option, name in (("--dkmstree", "dkms"), ("--sourcetree", "src"), ("--installtree", "modules")):
+        words += [option, str(home / name)]
+    longest = 60.0
+    for _ in range(20):
+        shutil.rmtree(home, ignore_errors=True)
+        (home / "modules" / release / "updates/dkms").mkdir(parents=True)
+        (home / "modules" / release / "updates/dkms/other.ko").write_text("of somebody else")
+        for name, needs in more.items():
+            source = home / f"src/{name}-1"
+            source.mkdir(parents=True)
+            (source / f"{name}_drv.c").write_text(SOURCE.replace("VALUE", "1"))
+            (source / "Makefile").write_text(f"obj-m := {name}_drv.o\n")
+            conf = f"PACKAGE_NAME={name}\nPACKAGE_VERSION=1\nAUTOINSTALL=yes\nBUILD_DEPENDS[0]='{needs}'\n"
+            (source / "dkms.conf").write_text(f"{conf}BUILT_MODULE_NAME={name}_drv\nDEST_MODULE_LOCATION=/updates\n")
+            (home / f"dkms/{name}/1").mkdir(parents=True)
+            (home / f"dkms/{name}/1/source").symlink_to(source)
+        began = time.monotonic()
+        with subprocess.Popen(own_command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                process.wait(timeout=chance.uniform(0.1, longest))
+                longest = max(2.0, time.monotonic() - began)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+        installed = sorted(path.stem for path in (home / "modules" / release).rglob("*.ko"))
+        for module in (home / "dkms").glob("?/1/*/*/module"):
+            # (what counts as built is whole and signed)
+            assert split_signature(next(module.glob("*.ko")).read_bytes()) is not None, module
+        assert installed.count("other") == 1
+        assert "c_drv" not in installed or "a_drv" in installed
+        assert "d_drv" not in installed or {"a_drv", "b_drv"} <= {*installed}
+        done = run(own_command(*words), check=False)
+        assert done.returncode == 0, done.error_text
+        assert ours("status", home=home).text == "".join(f"{name}/1, {release}, {ARCH}: installed\n" for name in PACKS)
+        assert not list((home / "dkms/.kbuildpy").glob("stage-*"))

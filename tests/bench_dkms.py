@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Packages of Debian built by dkms and by kbuildpy, by turns: the first build, a second one (`--force`), and all of
+them at once (autoinstall). dkms wants root."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kbuildpy.execute import Completed
+from kbuildpy.kernel.tree import KernelTree
+from tests.support.builds import kbuildpy
+from tests.support.dkms_peer import dkms, dkms_conf
+
+PACKAGES = ("bbswitch-dkms", "acpi-call-dkms", "v4l2loopback-dkms", "ddcci-dkms", "evdi-dkms", "openvpn-dco-dkms")
+_LIMIT = 1.0
+_RUNS = 3
+Peer = Callable[..., Completed]
+
+
+def dkms_rows(tree: KernelTree, runs: int) -> int:
+    """Print the lines of the report, of wall clock and of processors; the number of ratios above their limits."""
+    if os.geteuid() != 0:
+        print("dkms: left out: dkms wants root")
+        return 0
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        place = Path(scratch).resolve()
+        conf = [dkms_conf(package).parent for package in PACKAGES]
+        for source in conf:
+            name, _, version = source.name.partition("-")
+            words = (f"{name}/{version}", "-k", tree.release)
+            times: dict[tuple[str, str], list[tuple[float, float]]] = {}
+            for _ in range(runs or _RUNS):
+                for peer in (dkms, _ours):
+                    home = _machine(place, [source], tree)
+                    for which, more in (("first", ()), ("again", ("--force",))):
+                        took = _took(peer, "build", *words, *more, home=home)
+                        times.setdefault((which, peer.__name__), []).append(took)
+            for which in ("first", "again"):
+                missed += _row(f"{name}, {which}", times[which, "dkms"], times[which, "_ours"])
+        all_times: dict[str, list[tuple[float, float]]] = {}
+        for _ in range(runs or _RUNS):
+            for peer in (dkms, _ours):
+                home = _machine(place, conf, tree)
+                for source in conf:
+                    name, _, version = source.name.partition("-")
+                    assert peer("add", f"{name}/{version}", "-k", tree.release, home=home).returncode == 0
+                took = _took(peer, "autoinstall", "-k", tree.release, home=home)
+                all_times.setdefault(peer.__name__, []).append(took)
+        missed += _row(f"autoinstall of {len(conf)}", all_times["dkms"], all_times["_ours"])
+    return missed
+
+
+def _ours(*words: str | Path, home: Path) -> Completed:
+    trees = ("--dkmstree", home / "dkms", "--sourcetree", home / "src", "--installtree", home / "modules")
+    return kbuildpy("dkms", *words, *trees, "--no-depmod", "-j2")
+
+
+def _machine(place: Path, sources: list[Path], tree: KernelTree) -> Path:
+    home = place / "home"
+    shutil.rmtree(home, ignore_errors=True)
+    for source in sources:
+        shutil.copytree(source, home / "src" / source.name, symlinks=True)
+    (home / "dkms").mkdir(parents=True)
+    (home / "modules" / tree.release).mkdir(parents=True)
+    return home
+
+
+def _took(peer: Peer, *words: str, home: Path) -> tuple[float, float]:
+    """Seconds of wall clock, and of processors."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = peer(*words, home=home)
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode not in (0, 11):
+        raise SystemExit(f"{peer.__name__} {' '.join(words)} failed:\n{done.text}{done.error_text}"[-3000:])
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _row(name: str, theirs: list[tuple[float, float]], ours: list[tuple[float, float]]) -> int:
+    missed = 0
+    for index, unit in enumerate(("", " (CPU)")):
+        dkms_took, we_took = (statistics.median(each[index] for each in times) for times in (theirs, ours))
+        ratio = we_took / dkms_took
+        missed += ratio > _LIMIT
+        print(
+            f"{'dkms ' + name + unit:<34} {len(ours):>4} {dkms_took:>8.3f} {we_took:>8.3f} {ratio:>6.2f} {_LIMIT:>6.2f}"
+            f"{'' if ratio <= _LIMIT else '  above the limit'}",
+            flush=True,
+        )
+    return missed
