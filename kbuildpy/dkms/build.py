@@ -21,6 +21,7 @@ from kbuildpy.dkms.package_build import (
     built_file,
     copy_sources,
     end_of,
+    keep_failure,
     note,
     run_kbuild,
     run_make,
@@ -86,9 +87,9 @@ def build_package(build: PackageBuild) -> Path:
         failure = error if isinstance(error, KbuildError) else KbuildError(f"{error.filename}: {error.strerror}")
         if failure.status == 1:
             failure.status = 10
-        _keep_log(build, log, failure)
+        keep_failure(places, conf, build.kernel, build.arch, log, failure)
         raise failure from error
-    _forget_failure(build)
+    forget_failures(places, conf.name, conf.version, build.kernel)
     shutil.rmtree(place, ignore_errors=True)
     return folder
 
@@ -175,19 +176,6 @@ def _compiler_of(tree: KernelTree) -> str:
         return ""
     found = re.search(r"^(?:override )?CC\s*:?=.*?([\w.+-]+)\s*$", text, re.MULTILINE)
     return found[1] if found else ""
-
-
-def _keep_log(build: PackageBuild, log: Path, error: KbuildError) -> None:
-    folder = build.places.failed(build.conf.name, build.conf.version, build.kernel, build.arch)
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        if log.is_file():
-            shutil.copyfile(log, folder / "make.log")
-        note(folder / "make.log", f"kbuildpy: {error.message}")
-
-
-def _forget_failure(build: PackageBuild) -> None:
-    forget_failures(build.places, build.conf.name, build.conf.version, build.kernel)
 
 
 def forget_failures(places: DkmsPlaces, name: str, version: str, kernel: str = "") -> None:

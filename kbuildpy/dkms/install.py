@@ -57,6 +57,7 @@ def install_package(
                 _keep_original(places, conf.name, kernel, arch, there)
             files.setdefault(present, None)
     switch(places, SetChange(kernel, arch, files, {conf.name: conf.version}), depmod=depmod)
+    forget_failures(places, conf.name, conf.version, kernel)
     if not run_script(conf, "post_install", source, log, {}):
         say(f"{conf.identity}: POST_INSTALL failed")
 

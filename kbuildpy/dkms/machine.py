@@ -30,7 +30,7 @@ from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.dkms.read_conf import ConfKernel, check_name, read_conf
 from kbuildpy.dkms.status import DkmsStatus, is_built, statuses
 from kbuildpy.dkms.switch import finish, roll_back
-from kbuildpy.dkms.tarball import load_kernels, make_archive, opened_archive
+from kbuildpy.dkms.tarball import Archive, load_kernels, make_archive, opened_archive
 from kbuildpy.dkms.tried import try_built
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.open_tree import open_tree
@@ -144,6 +144,8 @@ def add(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -
         machine.say(f"kbuildpy: note: the dkms.conf of {name}/{version} calls it {conf.identity}")
     for unknown in conf.unknown:
         machine.say(f"kbuildpy: note: {source}/dkms.conf: {unknown} is no directive, and nothing reads it")
+    for deprecated in conf.deprecated:
+        machine.say(f"kbuildpy: note: {source}/dkms.conf: {deprecated} means nothing to DKMS since 3.0")
     add_package(places, conf, name, version)
     machine.say(f"{name}/{version}: added")
 
@@ -174,22 +176,29 @@ def mktarball(
 
 def ldtarball(machine: DkmsMachine, archive: Path, kernel: str, arch: str) -> tuple[str, str]:
     """Add the package in an archive, with the modules in it; its name and version. Raises `KbuildError`."""
+    with opened_archive(machine.places, archive) as found:
+        try:
+            return _load(machine, found, kernel, arch)
+        except OSError as error:
+            raise KbuildError(f"{error.filename}: {error.strerror}", hint="what was loaded so far stays") from error
+
+
+def _load(machine: DkmsMachine, found: Archive, kernel: str, arch: str) -> tuple[str, str]:
     places = machine.places
-    with opened_archive(places, archive) as found:
-        conf = machine.conf_of(found.conf, kernel, arch)
-        name, version = conf.name, conf.version
-        is_added = (name, version) in places.added(name, version)
-        if is_added and not machine.force:
-            raise KbuildError(f"{name}/{version}: added already", hint="--force replaces it", status=8)
-        if found.sources is not None:
-            take_sources(places, conf, found.sources, force=True)
-        if not is_added and (places.source_tree / f"{name}-{version}").is_dir():
-            add(machine, name, version, kernel, arch)
-        elif not is_added:
-            add_without_sources(places, name, version, found.conf)
-            machine.say(f"{name}/{version}: added, without sources")
-        for release in load_kernels(places, name, version, found, force=machine.force):
-            machine.say(f"{name}/{version}: is built for {release} already; --force replaces that")
+    conf = machine.conf_of(found.conf, kernel, arch)
+    name, version = conf.name, conf.version
+    is_added = (name, version) in places.added(name, version)
+    if is_added and not machine.force:
+        raise KbuildError(f"{name}/{version}: added already", hint="--force replaces it", status=8)
+    if found.sources is not None:
+        take_sources(places, conf, found.sources, force=True)
+    if not is_added and (places.source_tree / f"{name}-{version}").is_dir():
+        add(machine, name, version, kernel, arch)
+    elif not is_added:
+        add_without_sources(places, name, version, found.conf)
+        machine.say(f"{name}/{version}: added, without sources")
+    for release in load_kernels(places, name, version, found, force=machine.force):
+        machine.say(f"{name}/{version}: is built for {release} already; --force replaces that")
     return name, version
 
 

@@ -12,11 +12,13 @@ import re
 import shutil
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from kbuildpy.child import end_with
 from kbuildpy.dkms.conf import DkmsConf, DkmsModule
+from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.own_command import own_command
@@ -129,6 +131,16 @@ def note(log: Path, line: str) -> None:
     """Add a line to a log."""
     with log.open("a", errors="surrogateescape") as file:
         file.write(f"{line}\n")
+
+
+def keep_failure(places: DkmsPlaces, conf: DkmsConf, kernel: str, arch: str, log: Path, error: KbuildError) -> None:
+    """Keep why a package is not built for a kernel, with the log so far, for `status`."""
+    folder = places.failed(conf.name, conf.version, kernel, arch)
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if log.is_file():
+            shutil.copyfile(log, folder / "make.log")
+        note(folder / "make.log", f"kbuildpy: {error.message}")
 
 
 def end_of(log: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from kbuildpy.child import end_with
 from kbuildpy.dkms.conf import DkmsConf
+from kbuildpy.dkms.package_build import keep_failure
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.module_files import walk_modules
@@ -61,12 +62,17 @@ def try_modules(conf: DkmsConf, modules: Sequence[Path], needed: Sequence[Path],
 
 
 def try_built(places: DkmsPlaces, conf: DkmsConf, tree: KernelTree, kernel: str, arch: str) -> None:
-    """The same for what was built before, unless it was tried then. Raises `KbuildError`."""
+    """The same for what was built before, unless it was tried then; `status` tells of a failure. Raises
+    `KbuildError`."""
     folder = places.built(conf.name, conf.version, kernel, arch)
     note = folder / "log" / TRIED
     if not note.is_file():
         modules = [Path(path) for path in walk_modules(folder / "module")]
-        said = try_modules(conf, modules, needed_modules(places, conf, kernel, arch), tree)
+        try:
+            said = try_modules(conf, modules, needed_modules(places, conf, kernel, arch), tree)
+        except KbuildError as error:
+            keep_failure(places, conf, kernel, arch, folder / "log" / "make.log", error)
+            raise
         note.parent.mkdir(exist_ok=True)
         note.write_text(said)
 

@@ -73,6 +73,13 @@ def test_adds_a_package_once_and_says_what_is_there(machine: Machine) -> None:
     assert (status, "added already" in said) == (3, True)
 
 
+def test_directives_that_nobody_follows_are_told_when_a_package_is_added(machine: Machine) -> None:
+    machine.sources("p", "1", "REMAKE_INITRD=yes\nAUTO_INSTALL=yes")
+    said = machine.call("add", "p/1")[1]
+    assert "dkms.conf: REMAKE_INITRD means nothing to DKMS since 3.0" in said
+    assert "dkms.conf: AUTO_INSTALL is no directive" in said
+
+
 def test_adds_a_folder_by_a_copy_in_the_source_tree(machine: Machine, tmp_path: Path) -> None:
     project = tmp_path / "project"
     machine.sources("p", "2").rename(project)

@@ -98,5 +98,6 @@ def test_what_was_built_without_a_trial_is_tried_when_it_is_installed(tmp_path: 
     assert ours("build", "p/2", "-k", release, home=tmp_path).returncode == 0
     assert ours("install", "p/2", "-k", release, "--try", home=tmp_path).returncode == 10
     assert installed(tmp_path) == {}
+    assert [line.split(": ")[1][:6] for line in ours("status", home=tmp_path).text.splitlines()] == ["built", "failed"]
     assert ours("install", "p/2", "-k", release, home=tmp_path).returncode == 0
-    assert sorted(installed(tmp_path)) == ["p.ko"]
+    assert ours("status", home=tmp_path).text == f"p/2, {release}, {ARCH}: installed\n"
