@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from kbuildpy.dkms.destination import distribution
+from kbuildpy.dkms.read_conf import ConfKernel, read_conf
 from kbuildpy.execute import Completed
 from kbuildpy.kernel.tree import KernelTree
-from tests.support.builds import kbuildpy
-from tests.support.dkms_peer import dkms, dkms_conf
+from tests.support.dkms_peer import dkms, dkms_conf, ours
+from tests.support.keys import write_pair
 
 PACKAGES = ("bbswitch-dkms", "acpi-call-dkms", "v4l2loopback-dkms", "ddcci-dkms", "evdi-dkms", "openvpn-dco-dkms")
 _LIMIT = 1.0
@@ -32,42 +34,44 @@ def dkms_rows(tree: KernelTree, runs: int) -> int:
     missed = 0
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         place = Path(scratch).resolve()
-        conf = [dkms_conf(package).parent for package in PACKAGES]
-        for source in conf:
-            name, _, version = source.name.partition("-")
-            words = (f"{name}/{version}", "-k", tree.release)
+        pair = write_pair(place, "rsa2048")
+        sources = {_package(path, tree): path.parent for path in map(dkms_conf, PACKAGES)}
+        for name, source in sources.items():
+            words = (name, "-k", tree.release)
             times: dict[tuple[str, str], list[tuple[float, float]]] = {}
             for _ in range(runs or _RUNS):
-                for peer in (dkms, _ours):
-                    home = _machine(place, [source], tree)
+                for peer in (dkms, ours):
+                    home = _machine(place, [source], tree, pair)
                     for which, more in (("first", ()), ("again", ("--force",))):
                         took = _took(peer, "build", *words, *more, home=home)
                         times.setdefault((which, peer.__name__), []).append(took)
             for which in ("first", "again"):
-                missed += _row(f"{name}, {which}", times[which, "dkms"], times[which, "_ours"])
+                missed += _row(f"{name}, {which}", times[which, "dkms"], times[which, "ours"])
         all_times: dict[str, list[tuple[float, float]]] = {}
         for _ in range(runs or _RUNS):
-            for peer in (dkms, _ours):
-                home = _machine(place, conf, tree)
-                for source in conf:
-                    name, _, version = source.name.partition("-")
-                    assert peer("add", f"{name}/{version}", "-k", tree.release, home=home).returncode == 0
+            for peer in (dkms, ours):
+                home = _machine(place, list(sources.values()), tree, pair)
+                for name in sources:
+                    assert peer("add", name, "-k", tree.release, home=home).returncode == 0
                 took = _took(peer, "autoinstall", "-k", tree.release, home=home)
                 all_times.setdefault(peer.__name__, []).append(took)
-        missed += _row(f"autoinstall of {len(conf)}", all_times["dkms"], all_times["_ours"])
+        missed += _row(f"autoinstall of {len(sources)}", all_times["dkms"], all_times["ours"])
     return missed
 
 
-def _ours(*words: str | Path, home: Path) -> Completed:
-    trees = ("--dkmstree", home / "dkms", "--sourcetree", home / "src", "--installtree", home / "modules")
-    return kbuildpy("dkms", *words, *trees, "--no-depmod", "-j2")
+def _package(conf: Path, tree: KernelTree) -> str:
+    return read_conf(conf, ConfKernel(tree.release, os.uname().machine, tree.objects, distribution())).identity
 
 
-def _machine(place: Path, sources: list[Path], tree: KernelTree) -> Path:
+def _machine(place: Path, sources: list[Path], tree: KernelTree, pair: Path) -> Path:
+    """A machine with the sources of packages, which both tools sign with one key."""
     home = place / "home"
     shutil.rmtree(home, ignore_errors=True)
     for source in sources:
-        shutil.copytree(source, home / "src" / source.name, symlinks=True)
+        copy = home / "src" / source.name
+        shutil.copytree(source, copy, symlinks=True)
+        with (copy / "dkms.conf").open("a") as file:
+            file.write(f"\nMOK_SIGNING_KEY={pair}\nMOK_CERTIFICATE={pair}\n")
     (home / "dkms").mkdir(parents=True)
     (home / "modules" / tree.release).mkdir(parents=True)
     return home

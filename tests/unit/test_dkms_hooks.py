@@ -23,7 +23,9 @@ def root(tmp_path: Path) -> Path:
     `status`."""
     install_hooks(tmp_path, stand_in=True, force=False)
     call = tmp_path / "usr/lib/kbuildpy/dkms"
-    call.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/called\nexit "$(cat {tmp_path}/status)"\n')
+    call.write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/called\necho $# > {tmp_path}/count\nexit "$(cat {tmp_path}/status)"\n'
+    )
     (tmp_path / "status").write_text("0")
     for path in hook_files(stand_in=True):
         text = (tmp_path / path).read_text()
@@ -60,6 +62,7 @@ def test_the_stand_in_passes_words_and_status_on(root: Path) -> None:
     (root / "status").write_text("77")
     done, words = called(root, "usr/sbin/dkms", "build", "-m", "a b", "-v", "1")
     assert (done.returncode, words) == (77, "build -m a b -v 1\n")
+    assert (root / "count").read_text() == "5\n"
 
 
 def test_packages_are_configured_and_never_left_half_done(root: Path) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.execute import Completed
-from tests.support.builds import kbuildpy
+from tests.support.dkms_peer import ours
 from tests.support.kernel_trees import usual_tree
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.sweep]
 
 ARCH = os.uname().machine
 SOURCE = """#include <linux/module.h>
@@ -39,12 +38,6 @@ def write(home: Path, name: str, version: str, init: str, more: str = "", declar
     (source / "dkms.conf").write_text(f"{head}BUILT_MODULE_NAME={name}\n{more}\n")
 
 
-def ours(*words: str | Path, home: Path) -> Completed:
-    """`kbuildpy dkms` with its trees below `home`."""
-    trees = ("--dkmstree", home / "dkms", "--sourcetree", home / "src", "--installtree", home / "modules")
-    return kbuildpy("dkms", *words, *trees, "--no-depmod")
-
-
 def installed(home: Path) -> dict[str, bytes]:
     """The modules that the kernel has."""
     return {path.name: path.read_bytes() for path in (home / "modules" / usual_tree().release).rglob("*.ko*")}
@@ -65,7 +58,6 @@ def test_a_module_that_warns_in_the_kernel_is_not_installed(tmp_path: Path) -> N
     assert "the kernel warned" in Path(failed.partition("(see ")[2].rstrip(")")).read_text()
 
 
-@pytest.mark.sweep
 def test_what_a_kernel_takes_is_installed_with_what_it_needs(tmp_path: Path) -> None:
     release = usual_tree().release
     (tmp_path / "modules" / release).mkdir(parents=True)
@@ -90,7 +82,6 @@ def test_what_a_kernel_takes_is_installed_with_what_it_needs(tmp_path: Path) -> 
     assert "ENODEV" in said["nodev"]
 
 
-@pytest.mark.sweep
 def test_what_was_built_without_a_trial_is_tried_when_it_is_installed(tmp_path: Path) -> None:
     release = usual_tree().release
     (tmp_path / "modules" / release).mkdir(parents=True)
