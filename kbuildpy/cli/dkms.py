@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from kbuildpy.cli.shared_options import add_format, add_jobs, add_quiet, job_count, named_path, named_word
+from kbuildpy.dkms.archives import ldtarball, mktarball
 from kbuildpy.dkms.build import EXCLUDED
 from kbuildpy.dkms.configure import configure
 from kbuildpy.dkms.destination import distribution
@@ -23,8 +24,6 @@ from kbuildpy.dkms.machine import (
     finish_begun,
     framework_settings,
     install,
-    ldtarball,
-    mktarball,
     remove,
     rollback,
     status,

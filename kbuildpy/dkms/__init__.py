@@ -10,7 +10,7 @@
 - `machine`: the actions of `kbuildpy dkms`; `add`, `build`, `install`, `status`: what they do to a package;
   `install_all`: those for many packages; `which_kernels`: the kernels of a call that names none.
 - `tried`: asks whether a kernel takes what was built, by the loader check and in QEMU.
-- `tarball`: archives of packages.
+- `archives`: the actions with archives of packages; `tarball`: what is in one.
 - `places`: /var/lib/dkms, /usr/src and /lib/modules, as DKMS lays them out; `machine_key`: the key of the machine.
 - `hooks`: files by which a machine calls us; `configure`: what happens when a package NAME-dkms is configured;
   `stands_for`: the DKMS that is stood in for.

@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from kbuildpy.dkms.archives import ldtarball
 from kbuildpy.dkms.build import EXCLUDED
-from kbuildpy.dkms.machine import FAILED, DkmsMachine, add, install, ldtarball, remove
+from kbuildpy.dkms.machine import FAILED, DkmsMachine, add, install, remove
 from kbuildpy.dkms.which_kernels import kernels_to_configure
 from kbuildpy.errors import KbuildError
 

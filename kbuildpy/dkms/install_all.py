@@ -89,37 +89,33 @@ def _built(
     machine: DkmsMachine, confs: Sequence[DkmsConf], changed: set[str], kernel: str, arch: str
 ) -> Iterable[tuple[_Turn, KbuildError | None]]:
     """Each of the packages when it is built, with the error where it is not."""
-    side_by_side = max(1, min(machine.jobs, len(confs)))
-    sharing = replace(machine, jobs=max(1, machine.jobs // side_by_side))
-    turns = []
+    places = machine.places
+    turns: list[_Turn] = []
     for conf in confs:
+        again = conf.depends_rebuild and (
+            places.failed(conf.name, conf.version, kernel, arch).is_dir() or not changed.isdisjoint(conf.depends)
+        )
+        is_there = is_built(places, conf, kernel, arch) or places.is_installed(conf.name, conf.version, kernel, arch)
+        chosen = replace(machine, force=True) if again else machine
         try:
-            turns.append(_turn(sharing, conf, changed, kernel, arch))
+            if is_there and not again:
+                turns.append(_Turn(conf, False, None))
+            else:
+                refuse_obsolete(machine, conf, kernel)
+                turns.append(_Turn(conf, again, prepare_build(chosen, conf.name, conf.version, kernel, arch)))
         except KbuildError as error:
             yield _Turn(conf, False, None), error
-    to_build = [turn for turn in turns if turn.build is not None]
     yield from ((turn, None) for turn in turns if turn.build is None)
-    yield from in_threads(_build, to_build, jobs=side_by_side) if len(to_build) > 1 else map(_build, to_build)
+    builds = [(turn, turn.build) for turn in turns if turn.build is not None]
+    side_by_side = max(1, min(machine.jobs, len(builds)))
+    sharing = [(turn, replace(each, jobs=max(1, machine.jobs // side_by_side))) for turn, each in builds]
+    yield from in_threads(_build, sharing, jobs=side_by_side) if len(sharing) > 1 else map(_build, sharing)
 
 
-def _turn(machine: DkmsMachine, conf: DkmsConf, changed: set[str], kernel: str, arch: str) -> _Turn:
-    places = machine.places
-    again = conf.depends_rebuild and (
-        places.failed(conf.name, conf.version, kernel, arch).is_dir() or not changed.isdisjoint(conf.depends)
-    )
-    if not again and (
-        is_built(places, conf, kernel, arch) or places.is_installed(conf.name, conf.version, kernel, arch)
-    ):
-        return _Turn(conf, False, None)
-    refuse_obsolete(machine, conf, kernel)
-    chosen = replace(machine, force=True) if again else machine
-    return _Turn(conf, again, prepare_build(chosen, conf.name, conf.version, kernel, arch))
-
-
-def _build(turn: _Turn) -> tuple[_Turn, KbuildError | None]:
-    assert turn.build is not None
+def _build(item: tuple[_Turn, PackageBuild]) -> tuple[_Turn, KbuildError | None]:
+    turn, build = item
     try:
-        build_package(turn.build)
+        build_package(build)
     except KbuildError as error:
         return turn, error
     return turn, None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
-from kbuildpy.dkms.add import add_package, add_without_sources, take_sources
+from kbuildpy.dkms.add import add_package, take_sources
 from kbuildpy.dkms.build import EXCLUDED, PackageBuild, Sign, build_package, forget_failures
 from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.directives import FRAMEWORK
@@ -30,7 +30,6 @@ from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.dkms.read_conf import ConfKernel, check_name, read_conf
 from kbuildpy.dkms.status import DkmsStatus, is_built, statuses
 from kbuildpy.dkms.switch import finish, roll_back
-from kbuildpy.dkms.tarball import Archive, load_kernels, make_archive, opened_archive
 from kbuildpy.dkms.tried import try_built
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.open_tree import open_tree
@@ -153,53 +152,8 @@ def add(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -
 def add_directory(machine: DkmsMachine, directory: Path, kernel: str, arch: str) -> tuple[str, str]:
     """Copy the package in `directory` to SOURCE_TREE, for `add`; its name and version. Raises `KbuildError`."""
     conf = machine.conf_of(directory / "dkms.conf", kernel, arch)
-    take_sources(machine.places, conf, directory, force=machine.force)
+    take_sources(machine.places, conf, directory, force=machine.force, without=directory / "build")
     return conf.name, conf.version
-
-
-def mktarball(
-    machine: DkmsMachine,
-    name: str,
-    version: str,
-    kernels: Sequence[tuple[str, str]],
-    *,
-    target: Path | None,
-    binaries_only: bool,
-) -> None:
-    """Write an archive of a package, with what was built for `kernels`. Raises `KbuildError`."""
-    _require_added(machine, name, version)
-    archive = make_archive(
-        machine.places, name, version, kernels, conf=machine.conf_file, target=target, binaries_only=binaries_only
-    )
-    machine.say(f"{name}/{version}: written: {archive}")
-
-
-def ldtarball(machine: DkmsMachine, archive: Path, kernel: str, arch: str) -> tuple[str, str]:
-    """Add the package in an archive, with the modules in it; its name and version. Raises `KbuildError`."""
-    with opened_archive(machine.places, archive) as found:
-        try:
-            return _load(machine, found, kernel, arch)
-        except OSError as error:
-            raise KbuildError(f"{error.filename}: {error.strerror}", hint="what was loaded so far stays") from error
-
-
-def _load(machine: DkmsMachine, found: Archive, kernel: str, arch: str) -> tuple[str, str]:
-    places = machine.places
-    conf = machine.conf_of(found.conf, kernel, arch)
-    name, version = conf.name, conf.version
-    is_added = (name, version) in places.added(name, version)
-    if is_added and not machine.force:
-        raise KbuildError(f"{name}/{version}: added already", hint="--force replaces it", status=8)
-    if found.sources is not None:
-        take_sources(places, conf, found.sources, force=True)
-    if not is_added and (places.source_tree / f"{name}-{version}").is_dir():
-        add(machine, name, version, kernel, arch)
-    elif not is_added:
-        add_without_sources(places, name, version, found.conf)
-        machine.say(f"{name}/{version}: added, without sources")
-    for release in load_kernels(places, name, version, found, force=machine.force):
-        machine.say(f"{name}/{version}: is built for {release} already; --force replaces that")
-    return name, version
 
 
 def build(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> None:
@@ -266,7 +220,7 @@ def refuse_obsolete(machine: DkmsMachine, conf: DkmsConf, kernel: str) -> None:
 
 def uninstall(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> None:
     """Uninstall a package from a kernel. Raises `KbuildError`."""
-    _require_added(machine, name, version)
+    require_added(machine, name, version)
     if not machine.places.is_installed(name, version, kernel, arch):
         machine.say(f"{name}/{version}: not installed for {kernel} ({arch})")
         return
@@ -298,7 +252,7 @@ def unbuild_all(machine: DkmsMachine, kernel: str, arch: str) -> int:
 
 def remove(machine: DkmsMachine, name: str, version: str, kernels: Sequence[tuple[str, str]]) -> None:
     """The same for several kernels; a package that is then built for none is forgotten. Raises `KbuildError`."""
-    _require_added(machine, name, version)
+    require_added(machine, name, version)
     for kernel, arch in kernels:
         unbuild(machine, name, version, kernel, arch)
     if forget_package(machine.places, name, version):
@@ -341,7 +295,8 @@ def _check(name: str, version: str) -> None:
         check_name(word, what, "kbuildpy dkms")
 
 
-def _require_added(machine: DkmsMachine, name: str, version: str) -> None:
+def require_added(machine: DkmsMachine, name: str, version: str) -> None:
+    """Raise `KbuildError` for a package that was not added."""
     _check(name, version)
     if (name, version) not in machine.places.added(name, version):
         raise KbuildError(f"{name}/{version}: not in {machine.places.dkms_tree}", hint="kbuildpy dkms status", status=3)

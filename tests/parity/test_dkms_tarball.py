@@ -28,6 +28,8 @@ def write(home: Path) -> None:
     source = home / "src/p-1"
     (source / "lib").mkdir(parents=True)
     (source / ".git").mkdir()
+    (source / "build").mkdir()
+    (source / "build/script").write_text("a folder of the package")
     (source / "dkms.conf").write_text(CONF)
     (source / "lib/a.c").write_text("int a;")
     (source / "a.c").symlink_to("lib/a.c")

@@ -407,3 +407,19 @@ def test_configuring_again_begins_anew_and_tells_what_fails(machine: Machine) ->
     machine.pretend_built("p", "1")
     machine.call("configure", "-m", "p", "-v", "1")
     assert machine.call("status")[1] == "p/1: added\n"
+
+
+def test_a_package_is_configured_from_an_archive_if_there_is_one(machine: Machine, tmp_path: Path) -> None:
+    machine.sources("p", "1")
+    machine.call("add", "p/1")
+    machine.pretend_built("p", "1")
+    archive = tmp_path / "p-1.dkms.tar.gz"
+    assert machine.call("mktarball", "p/1", "--all", "--archive", str(archive))[0] == 0
+    machine.call("remove", "p/1", "--all")
+    for path, line in ((archive, f"p/1, {KERNEL}, {ARCH}: built\n"), (tmp_path / "none", "p/1: added\n")):
+        assert machine.call("configure", "-m", "p", "-v", "1", "--archive", str(path))[0] == 0
+        assert machine.call("status")[1] == line
+    assert machine.call("add", str(archive))[0] == 8
+    machine.call("remove", "p/1", "--all")
+    assert machine.call("add", str(archive))[0] == 0
+    assert machine.call("status")[1] == f"p/1, {KERNEL}, {ARCH}: built\n"
