@@ -100,6 +100,9 @@ def opened_archive(places: DkmsPlaces, archive: Path) -> Iterator[Archive]:
         try:
             with tarfile.open(archive) as file:
                 _unpack(file, stage, archive)
+        except tarfile.ReadError as error:
+            hint = "it is what mktarball writes, or sources with a dkms.conf, in a tar of gzip, bzip2 or xz"
+            raise KbuildError(f"{archive}: not an archive, or cut off", hint=hint, status=7) from error
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
             raise KbuildError(f"{archive}: {error}", hint="nothing was loaded", status=7) from error
         yield _contents(stage, archive)

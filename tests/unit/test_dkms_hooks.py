@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from kbuildpy.dkms.hooks import hook_files, install_hooks, remove_hooks
+from kbuildpy.dkms.hooks import hook_files, install_hooks, make_package, remove_hooks
 from kbuildpy.errors import KbuildError
 from kbuildpy.execute import Completed
 from kbuildpy.run import run
@@ -106,3 +107,19 @@ def test_files_of_others_stay_unless_forced_and_undo_takes_ours_alone(tmp_path: 
     assert [path for path in tmp_path.rglob("*") if path.is_file() or path.is_symlink()] == [theirs]
     install_hooks(tmp_path, stand_in=True, force=True)
     assert "kbuildpy" in theirs.read_text()
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no Debian")
+def test_a_package_provides_dkms_and_has_no_files(tmp_path: Path) -> None:
+    target = tmp_path / "dkms.deb"
+    make_package(target, force=False)
+    provides, conflicts = run(["dpkg-deb", "-f", target, "Provides", "Conflicts"]).text.splitlines()
+    assert (provides, conflicts) == ("Provides: dkms (= 3.0.10)", "Conflicts: dkms")
+    assert [line.split()[-1] for line in run(["dpkg-deb", "-c", target]).text.splitlines()] == ["./"]
+    before = target.read_bytes()
+    with pytest.raises(KbuildError, match="exists"):
+        make_package(target, force=False)
+    with pytest.raises(KbuildError, match=r"none/x\.deb: No such file or directory"):
+        make_package(tmp_path / "none/x.deb", force=False)
+    assert target.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [target]
