@@ -31,32 +31,36 @@ def dkms_rows(tree: KernelTree, runs: int) -> int:
     if os.geteuid() != 0:
         print("dkms: left out: dkms wants root")
         return 0
-    missed = 0
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         place = Path(scratch).resolve()
         pair = write_pair(place, "rsa2048")
         sources = {_package(path, tree): path.parent for path in map(dkms_conf, PACKAGES)}
-        for name, source in sources.items():
-            words = (name, "-k", tree.release)
-            times: dict[tuple[str, str], list[tuple[float, float]]] = {}
-            for _ in range(runs or _RUNS):
-                for peer in (dkms, ours):
-                    home = _machine(place, [source], tree, pair)
-                    for which, more in (("first", ()), ("again", ("--force",))):
-                        took = _took(peer, "build", *words, *more, home=home)
-                        times.setdefault((which, peer.__name__), []).append(took)
-            for which in ("first", "again"):
-                missed += _row(f"{name}, {which}", times[which, "dkms"], times[which, "ours"])
-        all_times: dict[str, list[tuple[float, float]]] = {}
-        for _ in range(runs or _RUNS):
-            for peer in (dkms, ours):
-                home = _machine(place, list(sources.values()), tree, pair)
-                for name in sources:
-                    assert peer("add", name, "-k", tree.release, home=home).returncode == 0
-                took = _took(peer, "autoinstall", "-k", tree.release, home=home)
-                all_times.setdefault(peer.__name__, []).append(took)
-        missed += _row(f"autoinstall of {len(sources)}", all_times["dkms"], all_times["ours"])
-    return missed
+        missed = sum(_alone(place, name, source, tree, pair, runs or _RUNS) for name, source in sources.items())
+        return missed + _together(place, sources, tree, pair, runs or _RUNS)
+
+
+def _alone(place: Path, name: str, source: Path, tree: KernelTree, pair: Path, runs: int) -> int:
+    """The rows of one package."""
+    times: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for _ in range(runs):
+        for peer in (dkms, ours):
+            home = _machine(place, [source], tree, pair)
+            for which, more in (("first", ()), ("again", ("--force",))):
+                took = _took(peer, "build", name, "-k", tree.release, *more, home=home)
+                times.setdefault((which, peer.__name__), []).append(took)
+    return sum(_row(f"{name}, {which}", times[which, "dkms"], times[which, "ours"]) for which in ("first", "again"))
+
+
+def _together(place: Path, sources: dict[str, Path], tree: KernelTree, pair: Path, runs: int) -> int:
+    """The rows of an autoinstall."""
+    times: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(runs):
+        for peer in (dkms, ours):
+            home = _machine(place, list(sources.values()), tree, pair)
+            for name in sources:
+                assert peer("add", name, "-k", tree.release, home=home).returncode == 0
+            times.setdefault(peer.__name__, []).append(_took(peer, "autoinstall", "-k", tree.release, home=home))
+    return _row(f"autoinstall of {len(sources)}", times["dkms"], times["ours"])
 
 
 def _package(conf: Path, tree: KernelTree) -> str:
