@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kbuildpy.execute import Completed
 from tests.support.dkms_peer import dkms, ours
 
 pytestmark = [pytest.mark.parity, pytest.mark.skipif(os.geteuid() != 0, reason="dkms wants root")]
 
 KERNELS, ARCH = ("6.1.0-9-none", "6.2.0-1-none"), os.uname().machine
 CONF = "PACKAGE_NAME=p\nPACKAGE_VERSION=1\nBUILT_MODULE_NAME=m\nDEST_MODULE_LOCATION=/updates\n"
+PEERS: tuple[Callable[..., Completed], ...] = (dkms, ours)
 # (of several kernels, dkms 3.0 packs and loads the modules of the first one only)
 FORMS = {
     "sources and modules": ["-k", KERNELS[1]],
@@ -62,13 +65,13 @@ def test_what_one_packs_the_other_loads(form: str, tmp_path: Path) -> None:
     (start := tmp_path / "start").mkdir()
     write(start)
     archives: list[Path] = []
-    for number, packs in enumerate((dkms, ours)):
+    for number, packs in enumerate(PEERS):
         archive = tmp_path / f"{number}.dkms.tar.gz"
         done = packs("mktarball", "p/1", *FORMS[form], "--archive", archive, home=start)
         assert done.returncode == 0, done.text + done.error_text
         archives.append(archive)
     machines = []
-    for number, loads in ((0, dkms), (0, ours), (1, dkms)):
+    for number, loads in zip((0, 0, 1), (*PEERS, dkms), strict=True):
         home = tmp_path / f"{number}-{loads.__name__}"
         for name in ("dkms", "src", "modules"):
             (home / name).mkdir(parents=True)
@@ -96,7 +99,7 @@ def test_the_modules_of_all_kernels_are_packed_and_loaded(tmp_path: Path) -> Non
 def test_an_archive_has_dkms_name_and_members(tmp_path: Path) -> None:
     write(tmp_path)
     names = []
-    for packs in (dkms, ours):
+    for packs in PEERS:
         assert packs("mktarball", "-m", "p", "-v", "1", "-k", KERNELS[0], home=tmp_path).returncode == 0
         [archive] = (tmp_path / "dkms/p/1/tarball").iterdir()
         with tarfile.open(archive) as file:

@@ -78,9 +78,9 @@ def what_dkms_reads(
     return dict(zip(fields[::2], fields[1::2], strict=False))
 
 
-def dkms(*words: str | Path, home: Path) -> Completed:
+def dkms(*words: str | Path, home: Path, key: tuple[Path, Path] | None = None) -> Completed:
     """Debian's dkms with its trees below `home`, and its sources in `home`/src; without depmod, which would be the
-    machine's."""
+    machine's, and without a terminal. It signs with `key`, and a certificate, as if framework.conf named them."""
     trees = (
         "--no-depmod",
         "--dkmstree",
@@ -93,7 +93,10 @@ def dkms(*words: str | Path, home: Path) -> Completed:
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(home)}
     # (without a time stamp pahole numbers types as its threads end)
     environment |= dict([REPRODUCIBLE.split("=")])
-    return run(["bash", dkms_script(), *words, *trees], env=environment, check=False, timeout=900)
+    if key is not None:
+        environment |= {"mok_signing_key": str(key[0]), "mok_certificate": str(key[1])}
+    argv = ["setsid", "-w", "bash", dkms_script(), *words, *trees]
+    return run(argv, env=environment, check=False, timeout=900)
 
 
 def ours(*words: str | Path, home: Path, pin: str | None = None) -> Completed:
