@@ -21,7 +21,7 @@ from tests.support.dkms_peer import dkms, dkms_conf, ours
 from tests.support.keys import write_pair
 
 PACKAGES = ("bbswitch-dkms", "acpi-call-dkms", "v4l2loopback-dkms", "ddcci-dkms", "evdi-dkms", "openvpn-dco-dkms")
-_LIMIT = 1.0
+_LIMIT = 1.2
 _RUNS = 3
 Peer = Callable[..., Completed]
 
