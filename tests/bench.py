@@ -24,6 +24,7 @@ from pathlib import Path
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.tree import KernelTree
 from tests.bench_check import check_rows
+from tests.bench_dkms import dkms_rows
 from tests.bench_modpost import modpost_rows
 from tests.bench_new import new_rows
 from tests.bench_sign import sign_rows
@@ -111,6 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         missed += sign_rows(tree)
     if not args.words or any(word in "check" for word in args.words):
         missed += check_rows(tree)
+    if any(word in "dkms" for word in args.words):
+        # (only when it is asked for: it takes minutes)
+        missed += dkms_rows(tree, args.runs)
     if not args.words or any(word in "new" for word in args.words):
         missed += new_rows(tree)
     return 1 if missed else 0

@@ -17,16 +17,24 @@ from pathlib import Path
 from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.destination import distribution
 from kbuildpy.dkms.make_line import KbuildMake, kbuild_call
-from kbuildpy.dkms.package_build import apply_patches, built_file, copy_sources, end_of, note, run_make, run_script
+from kbuildpy.dkms.package_build import (
+    apply_patches,
+    built_file,
+    copy_sources,
+    end_of,
+    note,
+    run_kbuild,
+    run_make,
+    run_script,
+)
 from kbuildpy.dkms.read_conf import ConfKernel, read_conf
+from kbuildpy.dkms.tried import check_modules
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.result_object import result_object
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.own_command import own_command
 from kbuildpy.printable import printable
-from kbuildpy.run import run
 from kbuildpy.say import complain, say
 
 CONF = "dkms.conf"
@@ -148,11 +156,13 @@ def _build_in_copy(
     if not run_script(conf, "pre_build", build.copy, log, {}):
         raise KbuildError(f"{conf.identity}: PRE_BUILD failed\n{end_of(log)}", hint=f"see {log}")
     if build.call is not None:
-        _build_copy(build, variables, log)
+        below, given = _here(build, build.copy)
+        run_kbuild(conf, below, build.tree, {**given, **variables}, log, jobs=jobs)
     else:
         say(f"kbuildpy: {directory / CONF}: MAKE does more than call Kbuild: it is run as it stands, in a copy:")
         say(f"  {printable(conf.make)}")
         run_make(conf, build.copy, log, release=build.tree.release, jobs=jobs, compiler="")
+        check_modules(conf, [built_file(module, build.copy) for module in conf.modules], [], build.tree)
     names = [f"{module.built_in}{module.name}" for module in conf.modules]
     for module, name in zip(conf.modules, names, strict=True):
         target = place / f"{name}.ko"
@@ -161,24 +171,6 @@ def _build_in_copy(
         say(f"  DKMS    {printable(str(target))}")
     (place / "modules.order").write_text("".join(f"{name}.o\n" for name in names))
     return [place / f"{name}.ko" for name in names]
-
-
-def _build_copy(build: DkmsBuild, variables: Mapping[str, str], log: Path) -> None:
-    """Build the copy by ourselves, in a process of its own, and put the modules where make would. Raises
-    `KbuildError`."""
-    below, given = _here(build, build.copy)
-    out = build.copy / ".kbuildpy-out"
-    words = [f"{name}={value}" for name, value in {**given, **variables}.items()]
-    argv = own_command("build", str(below), "--no-dkms", "-k", str(build.tree.objects), "-o", str(out), *words)
-    done = run(argv, check=False)
-    note(log, f"{done.text}{done.error_text}".rstrip("\n"))
-    if done.returncode != 0:
-        raise KbuildError(f"{build.conf.identity}: its build fails\n{end_of(log)}", hint=f"see {log}")
-    made = out / build.tree.release
-    for path in made.rglob("*.ko"):
-        target = below / path.relative_to(made)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
 
 
 def _here(build: DkmsBuild, directory: Path) -> tuple[Path, dict[str, str]]:

@@ -10,19 +10,20 @@ import sys
 from pathlib import Path
 
 from kbuildpy.cli.shared_options import add_format, add_jobs, add_quiet, job_count, named_path, named_word
+from kbuildpy.dkms.archives import ldtarball, mktarball
+from kbuildpy.dkms.build import EXCLUDED
 from kbuildpy.dkms.configure import configure
 from kbuildpy.dkms.destination import distribution
-from kbuildpy.dkms.hooks import install_hooks, remove_hooks
+from kbuildpy.dkms.hooks import install_hooks, make_package, remove_hooks
+from kbuildpy.dkms.install_all import autoinstall, match
 from kbuildpy.dkms.machine import (
     DkmsMachine,
     add,
     add_directory,
-    autoinstall,
     build,
     finish_begun,
     framework_settings,
     install,
-    match,
     remove,
     rollback,
     status,
@@ -31,7 +32,9 @@ from kbuildpy.dkms.machine import (
     uninstall,
 )
 from kbuildpy.dkms.places import DkmsPlaces, check_kernel, locked
+from kbuildpy.dkms.stands_for import DKMS_VERSION
 from kbuildpy.dkms.switch import begun
+from kbuildpy.dkms.which_kernels import kernels_to_build_for
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
@@ -47,12 +50,15 @@ ACTIONS = {
     "remove": remove,
     "match": match,
     "autoinstall": autoinstall,
+    "mktarball": mktarball,
+    "ldtarball": ldtarball,
     "rollback": rollback,
     "configure": configure,
     "hooks": install_hooks,
 }
 _FOR_A_KERNEL = {"build": build, "install": install, "uninstall": uninstall, "unbuild": unbuild}
-_OBSOLETE = ("--no-initrd", "--no-clean-kernel", "--no-prepare-kernel")
+_IGNORED = ("--no-initrd", "--no-clean-kernel", "--no-prepare-kernel", "--verbose")
+"""Options of DKMS that mean nothing here: the first three mean nothing to DKMS 3 either."""
 
 EXAMPLES = (
     "kbuildpy dkms status",
@@ -70,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="ACTION | NAME/VERSION | DIR",
-        help=f"{', '.join(ACTIONS)}; a package, or for add a directory with a dkms.conf",
+        help=f"{', '.join(ACTIONS)}; a package, or for add a directory with a dkms.conf or an archive",
     )
     parser.add_argument("-m", "--module", metavar="NAME[/VERSION]", type=named_word, help="the package")
     parser.add_argument("-v", "--module-version", metavar="VERSION", type=named_word, help="its version")
@@ -86,6 +92,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-a", "--arch", metavar="ARCH", type=named_word, help="the machine, as uname -m has it")
     parser.add_argument("--all", action="store_true", help="every kernel that the package is built for")
     parser.add_argument("--force", action="store_true", help="also what is there already, or would be kept back")
+    parser.add_argument("--try", action="store_true", dest="is_tried", help="load modules in QEMU before they count")
+    parser.add_argument("--archive", metavar="FILE", type=named_path, help="of mktarball, ldtarball: the archive")
+    parser.add_argument("--source-only", action="store_true", help="of mktarball: no built modules")
+    parser.add_argument("--binaries-only", action="store_true", help="of mktarball: no sources")
     add_jobs(parser)
     add_quiet(parser, "print errors only")
     add_format(parser, "of status: text (default), or one JSON object for each line")
@@ -100,13 +110,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", type=named_path, help="of hooks: below DIR, not /")
     parser.add_argument("--stand-in", action="store_true", help="of hooks: also /usr/sbin/dkms, which calls kbuildpy")
     parser.add_argument("--undo", action="store_true", help="of hooks: remove what kbuildpy has put there")
-    for name in _OBSOLETE:
+    parser.add_argument("--deb", metavar="FILE", type=named_path, help="of hooks: write a package that provides dkms")
+    parser.add_argument("-V", "--version", action="version", version=f"dkms-{DKMS_VERSION}")
+    for name in _IGNORED:
         parser.add_argument(name, action="store_true", help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry the action out; the exit status."""
-    action, package, directory = _words(args)
+    if args.source_only and args.binaries_only:
+        raise KbuildError("--source-only and --binaries-only exclude each other", hint="leave one out", status=8)
+    action, package, path = _words(args)
     name, version = package
     machine = _machine(args)
     kernels = _kernels(args, machine, action, name, version)
@@ -117,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
     os.umask(0o022)
     with locked(machine.places):
         finish_begun(machine)
-        return _act(args, machine, action, (name, version), directory, kernels)
+        return _act(args, machine, action, (name, version), path, kernels)
 
 
 def _act(
@@ -125,7 +139,7 @@ def _act(
     machine: DkmsMachine,
     action: str,
     package: tuple[str, str],
-    directory: Path | None,
+    path: Path | None,
     kernels: list[tuple[str, str]],
 ) -> int:
     if action == "autoinstall":
@@ -138,8 +152,13 @@ def _act(
         if not args.templatekernel:
             raise UsageError("match needs --templatekernel=RELEASE", hint="whose modules are installed for -k, too")
         return max(match(machine, args.templatekernel, kernel, arch, name=package[0]) for kernel, arch in kernels)
-    if directory is not None:
-        package = add_directory(machine, directory, *kernels[0])
+    if action == "ldtarball" or (action == "add" and path is not None and path.is_file()):
+        if path is None:
+            raise UsageError("ldtarball needs an archive", hint="kbuildpy dkms ldtarball FILE.dkms.tar.gz")
+        ldtarball(machine, path, *kernels[0])
+        return 0
+    if path is not None and path.is_dir():
+        package = add_directory(machine, path, *kernels[0])
     if action == "unbuild" and not any(package):
         return max(unbuild_all(machine, kernel, arch) for kernel, arch in kernels)
     if not all(package):
@@ -148,34 +167,42 @@ def _act(
         add(machine, *package, *kernels[0])
         return 0
     if action == "configure":
-        return configure(machine, *package, *kernels[0])
+        return configure(machine, *package, *kernels[0], archive=args.archive)
+    if action == "mktarball":
+        built = [] if args.source_only else kernels
+        mktarball(machine, *package, built, target=args.archive, binaries_only=args.binaries_only)
+        return 0
     if action == "remove":
         remove(machine, *package, kernels)
         return 0
-    failed = 0
+    statuses = []
     for kernel, arch in kernels:
         try:
             _FOR_A_KERNEL[action](machine, *package, kernel, arch)
+            statuses.append(0)
         except KbuildError as error:
             if len(kernels) == 1:
                 raise
-            print(f"kbuildpy: error: {error}", file=sys.stderr)
-            failed = failed or error.status
-    return failed
+            complain(f"kbuildpy: error: {error}")
+            statuses.append(error.status)
+    # (a kernel that the package is not for is no failure where there are others)
+    return next((status for status in statuses if status not in (0, EXCLUDED)), min(statuses, default=0))
 
 
 def _words(args: argparse.Namespace) -> tuple[str, tuple[str, str], Path | None]:
-    """The action, the package and the directory that the words name."""
-    action, directory = "", None
+    """The action, the package, and the directory or archive that the words name."""
+    action, path = "", args.archive
     name, version = _package(args.module or "")
     version = args.module_version or version
     for word in args.words:
         if word in ACTIONS and not action:
             action = word
         elif (Path(word) / "dkms.conf").is_file() and action == "add":
-            directory = Path(word)
+            path = Path(word)
         elif Path(word).name == "dkms.conf" and action == "add":
-            directory = Path(word).parent
+            path = Path(word).parent
+        elif action == "ldtarball" or (action == "add" and Path(word).is_file()):
+            path = Path(word)
         elif not name:
             name, given = _package(word)
             version = version or given
@@ -185,7 +212,7 @@ def _words(args: argparse.Namespace) -> tuple[str, tuple[str, str], Path | None]
         asked = args.words[0] if args.words else ""
         hint = did_you_mean(asked, ACTIONS) or f"one of {', '.join(ACTIONS)}"
         raise UsageError(f"{asked or 'kbuildpy dkms'}: no action", hint=hint)
-    return action, (name, version), directory
+    return action, (name, version), path
 
 
 def _package(word: str) -> tuple[str, str]:
@@ -218,6 +245,7 @@ def _machine(args: argparse.Namespace) -> DkmsMachine:
         jobs=job_count(args) or os.cpu_count() or 1,
         say=say,
         force=args.force,
+        is_tried=args.is_tried,
         depmod=not args.no_depmod,
         conf_file=args.conf,
         kernel_source=args.kernelsourcedir,
@@ -240,12 +268,14 @@ def _kernels(
         )
     machine_name = args.arch or os.uname().machine
     if args.all and action != "status":
-        if action not in ("uninstall", "unbuild", "remove"):
+        if action not in ("uninstall", "unbuild", "remove", "mktarball"):
             raise KbuildError(f"{action} takes no --all", hint="name kernels: -k RELEASE", status=5)
         return machine.places.kernels(name, version) if name and version else []
     found = [(kernel, arch or machine_name) for kernel, _, arch in (word.partition("/") for word in args.kernels)]
     if not found and action != "status":
-        found = [(os.uname().release, machine_name)]
+        running = os.uname().release
+        meant = kernels_to_build_for(machine, running) if action in ("build", "install", "autoinstall") else [running]
+        found = [(kernel, machine_name) for kernel in meant]
     for kernel, arch in found:
         check_kernel(kernel, arch)
     return found
@@ -263,13 +293,17 @@ def _status(
                 fields = {"name": item.name, "version": item.version, "state": item.state}
                 where = {"kernel": item.kernel or None, "arch": item.arch or None}
                 log = str(item.log) if item.log else None
-                print(json.dumps({**fields, **where, "remarks": list(item.remarks), "log": log}))
+                print(json.dumps({**fields, **where, "remarks": list(item.remarks), "log": log, "tried": item.tried}))
             else:
                 print(printable(str(item)))
     return 0
 
 
 def _hooks(args: argparse.Namespace, machine: DkmsMachine) -> int:
+    if args.deb is not None:
+        make_package(args.deb, force=args.force)
+        machine.say(f"written: {args.deb}")
+        return 0
     root = (args.root or Path("/")).absolute()
     paths = remove_hooks(root) if args.undo else install_hooks(root, stand_in=args.stand_in, force=args.force)
     for path in paths:

@@ -28,14 +28,23 @@ def add_package(places: DkmsPlaces, conf: DkmsConf, name: str, version: str) -> 
     run_script(conf, "post_add", source, log, {})
 
 
-def take_sources(places: DkmsPlaces, conf: DkmsConf, directory: Path, *, force: bool) -> None:
-    """Copy the package in `directory` to SOURCE_TREE/NAME-VERSION, unless it is there. Raises `KbuildError`."""
+def add_without_sources(places: DkmsPlaces, name: str, version: str, conf: Path) -> None:
+    """Add a package of which there are only modules, and the dkms.conf `conf`. Raises OSError."""
+    source = places.source(name, version)
+    source.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(conf, source / "dkms.conf")
+    sync_directory(source)
+
+
+def take_sources(places: DkmsPlaces, conf: DkmsConf, directory: Path, *, force: bool, without: Path | None) -> None:
+    """Copy the package in `directory`, but for the folder `without`, to SOURCE_TREE/NAME-VERSION, unless it is there.
+    Raises `KbuildError`."""
     target = places.source_tree / f"{conf.name}-{conf.version}"
     if directory.resolve() == target.resolve():
         return
     if target.exists() and not force:
         raise KbuildError(f"{target}: exists already", hint="--force replaces it", status=3)
     beside = target.with_name(f".{target.name}.new~")
-    copy_sources(directory, beside, without=directory / "build")
+    copy_sources(directory, beside, without=without)
     shutil.rmtree(target, ignore_errors=True)
     beside.rename(target)

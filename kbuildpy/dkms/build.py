@@ -6,34 +6,32 @@ The result is staged beside the tree and gets its place in one step, so that a b
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from kbuildpy.child import end_with
 from kbuildpy.dkms.conf import DkmsConf, DkmsModule
-from kbuildpy.dkms.make_line import KbuildMake, kbuild_call
+from kbuildpy.dkms.make_line import kbuild_call
 from kbuildpy.dkms.package_build import (
     apply_patches,
     built_file,
     copy_sources,
     end_of,
+    keep_failure,
     note,
+    run_kbuild,
     run_make,
     run_script,
 )
 from kbuildpy.dkms.places import DkmsPlaces
+from kbuildpy.dkms.tried import TRIED, check_modules, needed_modules, try_modules
 from kbuildpy.errors import KbuildError
 from kbuildpy.exchange import exchange, sync_directory, sync_tree
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.own_command import own_command
 from kbuildpy.run import run
 
 EXCLUDED = 77
@@ -62,6 +60,8 @@ class PackageBuild:
     jobs: int
     sign: Sign | None
     """None: the modules are left without a signature."""
+    is_tried: bool = False
+    """Whether the modules are loaded in QEMU before they count as built."""
 
 
 def build_package(build: PackageBuild) -> Path:
@@ -87,9 +87,9 @@ def build_package(build: PackageBuild) -> Path:
         failure = error if isinstance(error, KbuildError) else KbuildError(f"{error.filename}: {error.strerror}")
         if failure.status == 1:
             failure.status = 10
-        _keep_log(build, log, failure)
+        keep_failure(places, conf, build.kernel, build.arch, log, failure)
         raise failure from error
-    _forget_failure(build)
+    forget_failures(places, conf.name, conf.version, build.kernel)
     shutil.rmtree(place, ignore_errors=True)
     return folder
 
@@ -104,38 +104,13 @@ def _build(build: PackageBuild, place: Path, log: Path) -> list[Path]:
     if call is None:
         run_make(conf, place, log, release=build.kernel, jobs=build.jobs, compiler=_compiler_of(build.tree))
     else:
-        _build_by_kbuild(build, call, place, log)
-    return [built_file(module, place) for module in conf.modules]
-
-
-def _build_by_kbuild(build: PackageBuild, call: KbuildMake, place: Path, log: Path) -> None:
-    out = place / ".kbuildpy-out"
-    directory = place / call.below if call.below else place
-    words = [f"{name}={value}" for name, value in call.variables.items()]
-    if build.tree.config.get("CONFIG_CC_IS_CLANG") == "y":
-        words.append("CC=clang")
-    argv = own_command(
-        *("build", str(directory), "--no-dkms", "-k", str(build.tree.objects), "-o", str(out), f"-j{build.jobs}"),
-        *words,
-    )
-    note(
-        log, f"kbuildpy: the MAKE line only calls Kbuild, and is done by kbuildpy build: {' '.join(words)}".rstrip(" :")
-    )
-    # (SIGTERM: it ends its own programs)
-    done = run(argv, check=False, env=_environment(), begin=partial(end_with, os.getpid(), signal.SIGTERM))
-    note(log, f"{done.text}{done.error_text}".rstrip("\n"))
-    if done.returncode != 0:
-        raise KbuildError(
-            f"{build.conf.identity}: its build fails for {build.kernel}\n{end_of(log)}", hint=f"see {log}"
-        )
-    # (where make leaves them: POST_BUILD looks for them there)
-    made = out / build.tree.release
-    for path in (*made.rglob("*.ko"), made / "Module.symvers", made / "modules.order"):
-        target = directory / path.relative_to(made)
-        if path.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-    shutil.rmtree(out, ignore_errors=True)
+        directory = place / call.below if call.below else place
+        run_kbuild(conf, directory, build.tree, call.variables, log, jobs=build.jobs)
+    made = [built_file(module, place) for module in conf.modules]
+    if call is None:
+        # (what kbuildpy builds itself is checked there)
+        check_modules(conf, made, needed_modules(build.places, conf, build.kernel, build.arch), build.tree)
+    return made
 
 
 def _staged(build: PackageBuild, made: list[Path], log: Path) -> Path:
@@ -155,6 +130,10 @@ def _staged(build: PackageBuild, made: list[Path], log: Path) -> Path:
         if config.is_file():
             shutil.copyfile(config, stage / "log" / ".config")
         shutil.copyfile(log, stage / "log" / "make.log")
+        if build.is_tried:
+            needed = needed_modules(places, conf, build.kernel, build.arch)
+            said = try_modules(conf, sorted((stage / "module").iterdir()), needed, build.tree)
+            (stage / "log" / TRIED).write_text(said)
         sync_tree(stage)
         folder = places.built(conf.name, conf.version, build.kernel, build.arch)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -197,24 +176,6 @@ def _compiler_of(tree: KernelTree) -> str:
         return ""
     found = re.search(r"^(?:override )?CC\s*:?=.*?([\w.+-]+)\s*$", text, re.MULTILINE)
     return found[1] if found else ""
-
-
-def _environment() -> dict[str, str]:
-    taken = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "KDIR", "KERNELRELEASE", "KBUILD_SIGN_PIN")
-    return {name: value for name, value in os.environ.items() if name not in taken}
-
-
-def _keep_log(build: PackageBuild, log: Path, error: KbuildError) -> None:
-    folder = build.places.failed(build.conf.name, build.conf.version, build.kernel, build.arch)
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        if log.is_file():
-            shutil.copyfile(log, folder / "make.log")
-        note(folder / "make.log", f"kbuildpy: {error.message}")
-
-
-def _forget_failure(build: PackageBuild) -> None:
-    forget_failures(build.places, build.conf.name, build.conf.version, build.kernel)
 
 
 def forget_failures(places: DkmsPlaces, name: str, version: str, kernel: str = "") -> None:

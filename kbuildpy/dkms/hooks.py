@@ -8,12 +8,15 @@ It is told on standard error and by `kbuildpy dkms status`.
 from __future__ import annotations
 
 import shlex
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from kbuildpy.dkms.stands_for import DKMS_VERSION
 from kbuildpy.errors import KbuildError
 from kbuildpy.new_files import NewFile, write_new
 from kbuildpy.own_command import own_command
+from kbuildpy.run import run
 
 _SHELL = "#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0-only\n"
 
@@ -52,9 +55,23 @@ exec {call} "$@"
 _POSTINST = """# Called by the packages NAME-dkms when they are configured: NAME VERSION [TARBALLS [ARCH [UPGRADE]]].
 [ -n "$1" ] && [ -n "$2" ] || {{ echo "usage: $0 NAME VERSION" >&2; exit 1; }}
 [ -e /etc/dkms/no-autoinstall ] && exit 0
-{call} configure -m "$1" -v "$2" ||
+{call} configure -m "$1" -v "$2" ${{3:+--archive "$3/$1-$2.dkms.tar.gz"}} ||
     echo "kbuildpy: $1 $2 was not installed for every kernel: kbuildpy dkms status" >&2
 exit 0
+"""
+
+_CONTROL = f"""Package: kbuildpy-stand-in-for-dkms
+Version: {DKMS_VERSION}
+Architecture: all
+Maintainer: kbuildpy <root@localhost>
+Section: kernel
+Priority: optional
+Provides: dkms (= {DKMS_VERSION})
+Conflicts: dkms
+Depends: make, patch, gcc, libc6-dev
+Description: kbuildpy stands in for dkms
+ Satisfies the dependency of packages NAME-dkms on dkms. It has no files: kbuildpy dkms hooks --stand-in
+ writes the program and the script that those packages call.
 """
 
 _OWN = "usr/lib/kbuildpy/dkms"
@@ -100,6 +117,22 @@ def install_hooks(root: Path, *, stand_in: bool, force: bool) -> list[Path]:
     except OSError as error:
         raise KbuildError(f"{error.filename}: {error.strerror}", hint="become root, or name another --root") from error
     return [file.path for file in files]
+
+
+def make_package(target: Path, *, force: bool) -> None:
+    """Write a Debian package that provides dkms to dpkg, and nothing else. Raises `KbuildError`, also where the file
+    exists, without `force`."""
+    with tempfile.TemporaryDirectory() as folder:
+        control = Path(folder, "package", "DEBIAN", "control")
+        control.parent.mkdir(parents=True, mode=0o755)
+        control.parent.parent.chmod(0o755)
+        control.write_text(_CONTROL)
+        made = Path(folder, "package.deb")
+        run(["dpkg-deb", "--root-owner-group", "-b", control.parent.parent, made])
+        try:
+            write_new([NewFile(target, made.read_bytes(), 0o644)], force=force)
+        except OSError as error:
+            raise KbuildError(f"{target}: {error.strerror}", hint="name another file: --deb FILE") from error
 
 
 def remove_hooks(root: Path) -> list[Path]:

@@ -34,9 +34,6 @@ def install_package(
     root = places.install_tree / kernel
     if not root.is_dir():
         raise KbuildError(f"{root}: no such directory", hint="install that kernel first", status=6)
-    if reason := _why_obsolete(conf.obsolete_by, kernel) if not force else "":
-        say(f"{conf.identity}: left out for {kernel}: {reason}")
-        return
     log = places.built(conf.name, conf.version, kernel, arch) / "log" / "make.log"
     source = places.source(conf.name, conf.version)
     if not run_script(conf, "pre_install", source, log, {}) and not force:
@@ -60,6 +57,7 @@ def install_package(
                 _keep_original(places, conf.name, kernel, arch, there)
             files.setdefault(present, None)
     switch(places, SetChange(kernel, arch, files, {conf.name: conf.version}), depmod=depmod)
+    forget_failures(places, conf.name, conf.version, kernel)
     if not run_script(conf, "post_install", source, log, {}):
         say(f"{conf.identity}: POST_INSTALL failed")
 
@@ -131,7 +129,7 @@ def _place_of_original(conf: DkmsConf, path: Path) -> str:
     return next((module.destination.strip("/") for module in conf.modules if module.installed_name == name), "")
 
 
-def _why_obsolete(obsolete_by: str, kernel: str) -> str:
+def why_obsolete(obsolete_by: str, kernel: str) -> str:
     """Why the modules are no longer needed in a kernel that has them itself ("6.1" or "6.1.0-9"); "" if they are."""
     if not obsolete_by:
         return ""

@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 
 from kbuildpy.dkms.add import add_package, take_sources
 from kbuildpy.dkms.build import EXCLUDED, PackageBuild, Sign, build_package, forget_failures
 from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.directives import FRAMEWORK
 from kbuildpy.dkms.evaluate import evaluate
-from kbuildpy.dkms.install import forget_package, install_package, unbuild_package, uninstall_package
+from kbuildpy.dkms.install import (
+    forget_package,
+    install_package,
+    unbuild_package,
+    uninstall_package,
+    why_obsolete,
+)
 from kbuildpy.dkms.machine_key import machine_signer
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.dkms.read_conf import ConfKernel, check_name, read_conf
 from kbuildpy.dkms.status import DkmsStatus, is_built, statuses
 from kbuildpy.dkms.switch import finish, roll_back
-from kbuildpy.dkms.versions import version_key
+from kbuildpy.dkms.tried import try_built
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.signing_policy import signing_policy_of
@@ -31,7 +38,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.signing.trailer import append_signature
 
 FAILED = 11
-"""The exit status of an autoinstall of which something failed."""
+"""The exit status where something failed and the rest was done."""
 _MODULES = Path("/lib/modules")
 
 
@@ -46,6 +53,8 @@ class DkmsMachine:
     jobs: int
     say: Callable[[str], None]
     force: bool = False
+    is_tried: bool = False
+    """Whether modules are loaded in QEMU before they are installed."""
     depmod: bool = True
     conf_file: Path | None = None
     """The dkms.conf to use in place of the package's."""
@@ -53,11 +62,17 @@ class DkmsMachine:
     """The kernel tree to use in place of /lib/modules/RELEASE/build."""
     directives: Mapping[str, str] | None = None
     """Directives that come after those of the files."""
+    signing: Lock = field(default_factory=Lock)
+    """Held while something is signed: a token takes one session at a time."""
 
     def conf(self, name: str, version: str, kernel: str, arch: str) -> DkmsConf:
         """The dkms.conf of a package for a kernel. Raises `KbuildError`."""
         file = self.conf_file or self.places.conf(name, version)
         return self.conf_of(file, kernel, arch, name=name, version=version)
+
+    def named_conf(self, name: str, version: str, kernel: str, arch: str) -> DkmsConf:
+        """The same by the name that the package was added by, which its folders have."""
+        return replace(self.conf(name, version, kernel, arch), name=name, version=version)
 
     def conf_of(self, file: Path, kernel: str, arch: str, *, name: str = "", version: str = "") -> DkmsConf:
         """What the file says for a kernel. Raises `KbuildError` with DKMS' status for a bad one."""
@@ -128,6 +143,8 @@ def add(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -
         machine.say(f"kbuildpy: note: the dkms.conf of {name}/{version} calls it {conf.identity}")
     for unknown in conf.unknown:
         machine.say(f"kbuildpy: note: {source}/dkms.conf: {unknown} is no directive, and nothing reads it")
+    for deprecated in conf.deprecated:
+        machine.say(f"kbuildpy: note: {source}/dkms.conf: {deprecated} means nothing to DKMS since 3.0")
     add_package(places, conf, name, version)
     machine.say(f"{name}/{version}: added")
 
@@ -135,21 +152,29 @@ def add(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -
 def add_directory(machine: DkmsMachine, directory: Path, kernel: str, arch: str) -> tuple[str, str]:
     """Copy the package in `directory` to SOURCE_TREE, for `add`; its name and version. Raises `KbuildError`."""
     conf = machine.conf_of(directory / "dkms.conf", kernel, arch)
-    take_sources(machine.places, conf, directory, force=machine.force)
+    take_sources(machine.places, conf, directory, force=machine.force, without=directory / "build")
     return conf.name, conf.version
 
 
 def build(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> None:
     """Build a package for a kernel; add it if it is not. Raises `KbuildError`."""
+    if prepared := prepare_build(machine, name, version, kernel, arch):
+        build_package(prepared)
+        machine.say(f"{name}/{version}: built for {kernel} ({arch})")
+
+
+def prepare_build(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> PackageBuild | None:
+    """The build that the package needs for a kernel, None if it is built; the package is added if it is not. Raises
+    `KbuildError`."""
     places = machine.places
     _check(name, version)
     if (name, version) not in places.added(name, version):
         add(machine, name, version, kernel, arch)
-    conf = _named(machine.conf(name, version, kernel, arch), name, version)
+    conf = machine.named_conf(name, version, kernel, arch)
     if is_built(places, conf, kernel, arch):
         if not machine.force:
             machine.say(f"{name}/{version}: built already for {kernel} ({arch}); --force builds it again")
-            return
+            return None
         if places.is_installed(name, version, kernel, arch):
             # (what is installed stays until the new modules are)
             machine.say(f"{name}/{version}: is installed for {kernel}: install it again after the build")
@@ -161,35 +186,45 @@ def build(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str)
         )
     tree = machine.tree(kernel)
     machine.say(f"{name}/{version}: building for {kernel} ({arch})")
-    build_package(PackageBuild(places, conf, tree, kernel, arch, machine.jobs, _sign(machine, conf, tree)))
-    machine.say(f"{name}/{version}: built for {kernel} ({arch})")
+    sign = _sign(machine, conf, tree)
+    return PackageBuild(places, conf, tree, kernel, arch, machine.jobs, sign, is_tried=machine.is_tried)
 
 
 def install(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> None:
     """Install a package for a kernel; build it if it is not. Raises `KbuildError`."""
     places = machine.places
     _check(name, version)
-    installed = places.is_installed(name, version, kernel, arch)
-    if installed and not machine.force:
+    if not machine.force and places.is_installed(name, version, kernel, arch):
         machine.say(f"{name}/{version}: installed already for {kernel} ({arch}); --force installs it again")
         return
-    added = (name, version) in places.added(name, version)
-    conf = _named(machine.conf(name, version, kernel, arch), name, version) if added else None
-    if conf is None or not is_built(places, conf, kernel, arch):
+    if (name, version) not in places.added(name, version):
+        add(machine, name, version, kernel, arch)
+    conf = machine.named_conf(name, version, kernel, arch)
+    refuse_obsolete(machine, conf, kernel)
+    if not is_built(places, conf, kernel, arch):
         build(machine, name, version, kernel, arch)
-        conf = _named(machine.conf(name, version, kernel, arch), name, version)
+    elif machine.is_tried:
+        try_built(places, conf, machine.tree(kernel), kernel, arch)
     install_package(places, conf, kernel, arch, force=machine.force, depmod=machine.depmod, say=machine.say)
     if places.is_installed(name, version, kernel, arch):
         machine.say(f"{name}/{version}: installed for {kernel} ({arch})")
 
 
+def refuse_obsolete(machine: DkmsMachine, conf: DkmsConf, kernel: str) -> None:
+    """Raise `KbuildError` for a package whose modules the kernel has itself: it would be built and not installed."""
+    if not machine.force and (reason := why_obsolete(conf.obsolete_by, kernel)):
+        raise KbuildError(
+            f"{conf.identity} is not for {kernel}: {reason}", hint="--force installs it all the same", status=EXCLUDED
+        )
+
+
 def uninstall(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> None:
     """Uninstall a package from a kernel. Raises `KbuildError`."""
-    _require_added(machine, name, version)
+    require_added(machine, name, version)
     if not machine.places.is_installed(name, version, kernel, arch):
         machine.say(f"{name}/{version}: not installed for {kernel} ({arch})")
         return
-    conf = _named(machine.conf(name, version, kernel, arch), name, version)
+    conf = machine.named_conf(name, version, kernel, arch)
     uninstall_package(machine.places, conf, kernel, arch, depmod=machine.depmod, say=machine.say)
     machine.say(f"{name}/{version}: uninstalled from {kernel} ({arch})")
 
@@ -217,7 +252,7 @@ def unbuild_all(machine: DkmsMachine, kernel: str, arch: str) -> int:
 
 def remove(machine: DkmsMachine, name: str, version: str, kernels: Sequence[tuple[str, str]]) -> None:
     """The same for several kernels; a package that is then built for none is forgotten. Raises `KbuildError`."""
-    _require_added(machine, name, version)
+    require_added(machine, name, version)
     for kernel, arch in kernels:
         unbuild(machine, name, version, kernel, arch)
     if forget_package(machine.places, name, version):
@@ -229,74 +264,6 @@ def rollback(machine: DkmsMachine, kernel: str) -> None:
     for name, version in roll_back(machine.places, kernel, depmod=machine.depmod).items():
         now = f"{version} is installed" if version else "is not installed"
         machine.say(f"{name}: {now} for {kernel}, as before the last change")
-
-
-def match(machine: DkmsMachine, template: str, kernel: str, arch: str, *, name: str = "") -> int:
-    """Install for `kernel` what is installed for the kernel `template`; the exit status."""
-    if template == kernel:
-        raise KbuildError(f"--templatekernel={template} and -k name the same kernel", status=2)
-    wanted = [item for item in status(machine, name=name, kernel=template, arch=arch) if item.state == "installed"]
-    if not wanted:
-        machine.say(f"nothing is installed for {template}")
-    return _install_all(machine, [(item.name, item.version) for item in wanted], kernel, arch)
-
-
-def autoinstall(machine: DkmsMachine, kernel: str, arch: str) -> int:
-    """Install for a kernel the newest version of each package that wants it (AUTOINSTALL), after those that it depends
-    on; the exit status."""
-    wanted: dict[str, str] = {}
-    failed = 0
-    for name, version in machine.places.added():
-        try:
-            conf = machine.conf(name, version, kernel, arch)
-        except KbuildError as error:
-            machine.say(f"kbuildpy: error: {name}/{version}: {error}")
-            failed = FAILED
-            continue
-        if conf.autoinstall and version_key(version) > version_key(wanted.get(name, "")):
-            wanted[name] = version
-    return max(failed, _install_all(machine, list(wanted.items()), kernel, arch))
-
-
-def _install_all(machine: DkmsMachine, packages: Sequence[tuple[str, str]], kernel: str, arch: str) -> int:
-    """Install `packages` in the order in which they depend on each other; the exit status. One that fails is told, and
-    does not keep the others back, but for those that need it."""
-    confs = {name: _named(machine.conf(name, version, kernel, arch), name, version) for name, version in packages}
-    places = machine.places
-    done = {name for name, version in places.added() if places.is_installed(name, version, kernel, arch)}
-    changed: set[str] = set()
-    failed: list[str] = []
-    waiting = dict(confs)
-    while ready := [name for name, conf in waiting.items() if _is_ready(conf, done, waiting)]:
-        for name in ready:
-            conf = waiting.pop(name)
-            unfinished = places.failed(name, conf.version, kernel, arch).is_dir()
-            again = conf.depends_rebuild and (unfinished or not changed.isdisjoint(conf.depends))
-            before = places.is_installed(name, conf.version, kernel, arch) and not again
-            try:
-                forced = replace(machine, force=True)
-                if again:
-                    build(forced, name, conf.version, kernel, arch)
-                install(forced if again else machine, name, conf.version, kernel, arch)
-                done.add(name)
-            except KbuildError as error:
-                if error.status == EXCLUDED:
-                    machine.say(f"{conf.identity}: left out: {error.message}")
-                    continue
-                machine.say(f"kbuildpy: error: {error}")
-                failed.append(name)
-            if not before and places.is_installed(name, conf.version, kernel, arch):
-                changed.add(name)
-    for name, conf in waiting.items():
-        missing = ", ".join(sorted({*conf.depends} - done or {*conf.depends}))
-        machine.say(f"kbuildpy: error: {conf.identity}: not built: it needs {missing} (BUILD_DEPENDS)")
-        failed.append(name)
-    return FAILED if failed else 0
-
-
-def _is_ready(conf: DkmsConf, done: set[str], waiting: Mapping[str, DkmsConf]) -> bool:
-    """Whether all that a package depends on is installed, and will not change."""
-    return {*conf.depends} <= done and waiting.keys().isdisjoint(conf.depends)
 
 
 def finish_begun(machine: DkmsMachine) -> None:
@@ -315,12 +282,12 @@ def _sign(machine: DkmsMachine, conf: DkmsConf, tree: KernelTree) -> Sign:
     if made:
         certificate = machine.places.dkms_tree / "mok.pub"
         machine.say(f"kbuildpy: made the key of this machine; Secure Boot learns it by: mokutil --import {certificate}")
-    return lambda module: append_signature(module, signer.detached(module))
 
+    def sign(module: bytes) -> bytes:
+        with machine.signing:
+            return append_signature(module, signer.detached(module))
 
-def _named(conf: DkmsConf, name: str, version: str) -> DkmsConf:
-    """`conf` by the name that the package was added by, which its folders have."""
-    return replace(conf, name=name, version=version)
+    return sign
 
 
 def _check(name: str, version: str) -> None:
@@ -328,7 +295,8 @@ def _check(name: str, version: str) -> None:
         check_name(word, what, "kbuildpy dkms")
 
 
-def _require_added(machine: DkmsMachine, name: str, version: str) -> None:
+def require_added(machine: DkmsMachine, name: str, version: str) -> None:
+    """Raise `KbuildError` for a package that was not added."""
     _check(name, version)
     if (name, version) not in machine.places.added(name, version):
         raise KbuildError(f"{name}/{version}: not in {machine.places.dkms_tree}", hint="kbuildpy dkms status", status=3)

@@ -10,17 +10,25 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from kbuildpy.child import end_with
 from kbuildpy.dkms.conf import DkmsConf, DkmsModule
+from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.own_command import own_command
 from kbuildpy.printable import printable
 from kbuildpy.run import run
 
-_NOT_PASSED = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "KBUILD_SIGN_PIN", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+_NOT_PASSED = (
+    *("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "KDIR", "KERNELRELEASE", "KBUILD_SIGN_PIN"),
+    *("MAKEFLAGS", "MAKELEVEL", "MFLAGS"),
+)
 # The shell opens the log itself, so that it has what was printed before a kill, too.
 _LOGGED = 'exec >>"$0" 2>&1 </dev/null; cd "$1" || exit; eval "$2"'
 _SCRIPT = 'exec >>"$0" 2>&1 </dev/null; cd "$1" || exit; shift; exec "$@"'
@@ -70,6 +78,36 @@ def run_make(conf: DkmsConf, place: Path, log: Path, *, release: str, jobs: int,
     _logged(conf, command, place, log, given, what="its build fails", status=10)
 
 
+def run_kbuild(
+    conf: DkmsConf, directory: Path, tree: KernelTree, variables: Mapping[str, str], log: Path, *, jobs: int
+) -> None:
+    """What a MAKE line that only calls Kbuild does in `directory`, by `kbuildpy build` in a process of its own: the
+    modules, with Module.symvers and modules.order, are where make leaves them. Raises `KbuildError` with the end of the
+    log."""
+    out = directory / ".kbuildpy-out"
+    words = [f"{name}={value}" for name, value in variables.items()]
+    if tree.config.get("CONFIG_CC_IS_CLANG") == "y":
+        words.append("CC=clang")
+    argv = own_command(
+        *("build", str(directory), "--no-dkms", "-k", str(tree.objects), "-o", str(out), f"-j{jobs}", *words)
+    )
+    note(log, f"kbuildpy: MAKE only calls Kbuild: kbuildpy build {' '.join(words)}".rstrip())
+    # (SIGTERM: it ends its own programs)
+    done = run(argv, check=False, env=_environment({}), begin=partial(end_with, os.getpid(), signal.SIGTERM))
+    note(log, f"{done.text}{done.error_text}".rstrip("\n"))
+    if done.returncode != 0:
+        raise KbuildError(
+            f"{conf.identity}: its build fails for {tree.release}\n{end_of(log)}", hint=f"see {log}", status=10
+        )
+    made = out / tree.release
+    for path in (*made.rglob("*.ko"), made / "Module.symvers", made / "modules.order"):
+        target = directory / path.relative_to(made)
+        if path.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    shutil.rmtree(out, ignore_errors=True)
+
+
 def built_file(module: DkmsModule, place: Path) -> Path:
     """The file of `module` in the built copy `place`. Raises `KbuildError` if it is not there, or leads out of it."""
     path = place / module.built_in / f"{module.name}.ko"
@@ -93,6 +131,16 @@ def note(log: Path, line: str) -> None:
     """Add a line to a log."""
     with log.open("a", errors="surrogateescape") as file:
         file.write(f"{line}\n")
+
+
+def keep_failure(places: DkmsPlaces, conf: DkmsConf, kernel: str, arch: str, log: Path, error: KbuildError) -> None:
+    """Keep why a package is not built for a kernel, with the log so far, for `status`."""
+    folder = places.failed(conf.name, conf.version, kernel, arch)
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if log.is_file():
+            shutil.copyfile(log, folder / "make.log")
+        note(folder / "make.log", f"kbuildpy: {error.message}")
 
 
 def end_of(log: Path) -> str:

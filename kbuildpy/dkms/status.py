@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.places import DkmsPlaces, module_file
+from kbuildpy.dkms.tried import TRIED
 from kbuildpy.errors import KbuildError
 
 ConfFor = Callable[[str, str, str, str], DkmsConf]
@@ -30,6 +31,8 @@ class DkmsStatus:
     """What is unusual, each a sentence without its stop."""
     log: Path | None = None
     """Of a failed build what it printed."""
+    tried: bool = False
+    """Whether its modules ran in QEMU before they counted as built."""
 
     def __str__(self) -> str:
         """The line that DKMS prints, which scripts read."""
@@ -84,7 +87,8 @@ def _built(places: DkmsPlaces, conf_for: ConfFor, name: str, version: str, kerne
         built = module_file(folder, module.installed_name)
         if there is None or built is None or there.read_bytes() != built.read_bytes():
             remarks.append("WARNING! Diff between built and installed module!")
-    return DkmsStatus(name, version, "installed" if installed else "built", kernel, arch, tuple(remarks))
+    tried = (folder.parent / "log" / TRIED).is_file()
+    return DkmsStatus(name, version, "installed" if installed else "built", kernel, arch, tuple(remarks), tried=tried)
 
 
 def _failed(places: DkmsPlaces, name: str, version: str, *, kernel: str, arch: str) -> list[DkmsStatus]:

@@ -98,14 +98,20 @@ def test_a_make_line_that_does_more_is_run_as_it_stands_in_a_copy(line: str, tmp
     assert done.returncode == 0, done.error_text
     assert "MAKE does more than call Kbuild: it is run as it stands, in a copy" in done.text
     assert listing(place) == before
-    again = build(place, "--format", "json")
-    [result] = map(json.loads, again.text.splitlines())
-    assert (result["name"], result["built"], result["error"]) == ("drv", True, None)
-    assert Path(result["file"]).read_bytes() == ko(place)
-    checked = kbuildpy("check", result["file"], "-k", str(usual_tree().objects))
-    assert checked.returncode == 0, checked.text
     installed = kbuildpy("install", place, "-k", str(usual_tree().objects), "--root", tmp_path / "root")
     assert [path.name for path in (tmp_path / "root").rglob("drv.ko*")] == ["drv.ko"], installed.error_text
+    # a command that leaves what the kernel does not take is no success
+    good, bad = tmp_path / "good.ko", tmp_path / "bad.ko"
+    good.write_bytes(ko(place))
+    bad.write_bytes(ko(place).replace(b" SMP ", b" SMQ "))
+    write(place, f"true && cp {good} drv.ko")
+    [result] = map(json.loads, build(place, "--format", "json").text.splitlines())
+    assert (result["name"], result["built"], result["error"]) == ("drv", True, None)
+    assert Path(result["file"]).read_bytes() == good.read_bytes()
+    write(place, f"true && cp {bad} drv.ko")
+    done = build(place)
+    assert done.returncode == 1
+    assert f"p/1: {usual_tree().release} would refuse drv.ko: " in done.error_text
 
 
 def test_a_command_that_fails_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
@@ -166,4 +172,3 @@ def test_kernels_that_a_package_is_not_for_are_left_out_with_the_reason(tmp_path
     done = build(place)
     assert done.returncode == 1
     assert f"its dkms.conf leaves out every kernel: {reason}" in done.error_text
-    assert build(place, "--no-dkms").returncode == 0

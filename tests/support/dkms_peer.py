@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's dkms, unpacked, as the peer of kbuildpy's: what it reads of a dkms.conf, and its commands in a folder."""
+"""Debian's dkms, unpacked, as the peer of kbuildpy's: what it reads of a dkms.conf, and the commands of both in a
+folder."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from kbuildpy.errors import CommandError
 from kbuildpy.execute import Completed
+from kbuildpy.own_command import own_command
 from kbuildpy.run import run
 from tests.support.builds import REPRODUCIBLE
 from tests.support.packages import unpacked
@@ -75,9 +78,9 @@ def what_dkms_reads(
     return dict(zip(fields[::2], fields[1::2], strict=False))
 
 
-def dkms(*words: str | Path, home: Path) -> Completed:
+def dkms(*words: str | Path, home: Path, key: tuple[Path, Path] | None = None) -> Completed:
     """Debian's dkms with its trees below `home`, and its sources in `home`/src; without depmod, which would be the
-    machine's."""
+    machine's, and without a terminal. It signs with `key`, and a certificate, as if framework.conf named them."""
     trees = (
         "--no-depmod",
         "--dkmstree",
@@ -90,7 +93,20 @@ def dkms(*words: str | Path, home: Path) -> Completed:
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(home)}
     # (without a time stamp pahole numbers types as its threads end)
     environment |= dict([REPRODUCIBLE.split("=")])
-    return run(["bash", dkms_script(), *words, *trees], env=environment, check=False, timeout=900)
+    if key is not None:
+        environment |= {"mok_signing_key": str(key[0]), "mok_certificate": str(key[1])}
+    argv = ["setsid", "-w", "bash", dkms_script(), *words, *trees]
+    return run(argv, env=environment, check=False, timeout=900)
+
+
+def ours(*words: str | Path, home: Path, pin: str | None = None) -> Completed:
+    """`kbuildpy dkms` with the same trees; `pin` is the passphrase of the key."""
+    trees = ("--dkmstree", home / "dkms", "--sourcetree", home / "src", "--installtree", home / "modules")
+    environment = {name: value for name, value in os.environ.items() if name != "KBUILD_SIGN_PIN"}
+    if pin is not None:
+        environment["KBUILD_SIGN_PIN"] = pin
+    argv = own_command("dkms", *map(str, (*words, *trees, "--no-depmod")))
+    return run(argv, env=environment, check=False, timeout=1800)
 
 
 def listed(read: Mapping[str, str], name: str) -> list[str]:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from kbuildpy.dkms.hooks import hook_files, install_hooks, remove_hooks
+from kbuildpy.dkms.hooks import hook_files, install_hooks, make_package, remove_hooks
 from kbuildpy.errors import KbuildError
 from kbuildpy.execute import Completed
 from kbuildpy.run import run
@@ -23,7 +24,9 @@ def root(tmp_path: Path) -> Path:
     `status`."""
     install_hooks(tmp_path, stand_in=True, force=False)
     call = tmp_path / "usr/lib/kbuildpy/dkms"
-    call.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/called\nexit "$(cat {tmp_path}/status)"\n')
+    call.write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/called\necho $# > {tmp_path}/count\nexit "$(cat {tmp_path}/status)"\n'
+    )
     (tmp_path / "status").write_text("0")
     for path in hook_files(stand_in=True):
         text = (tmp_path / path).read_text()
@@ -60,13 +63,15 @@ def test_the_stand_in_passes_words_and_status_on(root: Path) -> None:
     (root / "status").write_text("77")
     done, words = called(root, "usr/sbin/dkms", "build", "-m", "a b", "-v", "1")
     assert (done.returncode, words) == (77, "build -m a b -v 1\n")
+    assert (root / "count").read_text() == "5\n"
 
 
 def test_packages_are_configured_and_never_left_half_done(root: Path) -> None:
     (root / "status").write_text("11")
     script = "usr/lib/dkms/common.postinst"
     done, words = called(root, script, "p", "1", "/usr/share/p", "amd64", "0")
-    assert (done.returncode, words) == (0, "configure -m p -v 1\n")
+    assert (done.returncode, words) == (0, "configure -m p -v 1 --archive /usr/share/p/p-1.dkms.tar.gz\n")
+    assert called(root, script, "p", "1")[1] == "configure -m p -v 1\n"
     assert "p 1 was not installed for every kernel" in done.error_text
     assert called(root, script, "p")[0].returncode == 1
     (root / "etc/dkms").mkdir()
@@ -102,3 +107,19 @@ def test_files_of_others_stay_unless_forced_and_undo_takes_ours_alone(tmp_path: 
     assert [path for path in tmp_path.rglob("*") if path.is_file() or path.is_symlink()] == [theirs]
     install_hooks(tmp_path, stand_in=True, force=True)
     assert "kbuildpy" in theirs.read_text()
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no Debian")
+def test_a_package_provides_dkms_and_has_no_files(tmp_path: Path) -> None:
+    target = tmp_path / "dkms.deb"
+    make_package(target, force=False)
+    provides, conflicts = run(["dpkg-deb", "-f", target, "Provides", "Conflicts"]).text.splitlines()
+    assert (provides, conflicts) == ("Provides: dkms (= 3.0.10)", "Conflicts: dkms")
+    assert [line.split()[-1] for line in run(["dpkg-deb", "-c", target]).text.splitlines()] == ["./"]
+    before = target.read_bytes()
+    with pytest.raises(KbuildError, match="exists"):
+        make_package(target, force=False)
+    with pytest.raises(KbuildError, match=r"none/x\.deb: No such file or directory"):
+        make_package(tmp_path / "none/x.deb", force=False)
+    assert target.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [target]

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import fcntl
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.cli import main
-from kbuildpy.dkms.configure import kernels_to_configure
+from kbuildpy.dkms.build import PackageBuild
 from kbuildpy.dkms.machine import DkmsMachine
 from kbuildpy.dkms.places import DkmsPlaces, locked
+from kbuildpy.dkms.which_kernels import kernels_to_configure
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.tree import KernelTree
 
 KERNEL, ARCH = "1.2.3-none", "x86_64"
 CONF = "PACKAGE_NAME={name}\nPACKAGE_VERSION={version}\nBUILT_MODULE_NAME=m\nDEST_MODULE_LOCATION=/updates\n{more}\n"
@@ -67,6 +71,13 @@ def test_adds_a_package_once_and_says_what_is_there(machine: Machine) -> None:
     assert (machine.places.dkms_tree / "p/1.0+x/source").readlink() == machine.places.source_tree / "p-1.0+x"
     status, _, said = machine.call("add", "p/1.0+x")
     assert (status, "added already" in said) == (3, True)
+
+
+def test_directives_that_nobody_follows_are_told_when_a_package_is_added(machine: Machine) -> None:
+    machine.sources("p", "1", "REMAKE_INITRD=yes\nAUTO_INSTALL=yes")
+    said = machine.call("add", "p/1")[1]
+    assert "dkms.conf: REMAKE_INITRD means nothing to DKMS since 3.0" in said
+    assert "dkms.conf: AUTO_INSTALL is no directive" in said
 
 
 def test_adds_a_folder_by_a_copy_in_the_source_tree(machine: Machine, tmp_path: Path) -> None:
@@ -191,9 +202,12 @@ def test_modules_that_the_kernel_has_by_now_are_left_out(obsolete: str, left_out
     machine.sources("p", "1", f"OBSOLETE_BY={obsolete}")
     machine.call("add", "p/1")
     machine.pretend_built("p", "1")
-    _, said, _ = machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
-    assert ("the kernel has the modules itself" in said) == left_out
+    status, _, said = machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert (status, "the kernel has the modules itself" in said) == ((77, True) if left_out else (0, False))
     assert machine.places.is_installed("p", "1", KERNEL, ARCH) != left_out
+    assert machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)[0] == 0
+    assert machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH, "--force")[0] == 0
+    assert machine.places.is_installed("p", "1", KERNEL, ARCH)
 
 
 def test_autoinstall_takes_the_newest_after_what_it_needs_and_goes_on_after_a_failure(machine: Machine) -> None:
@@ -249,6 +263,47 @@ def test_a_package_is_built_again_after_what_it_depends_on_if_it_wants_that(mach
     assert machine.call("autoinstall", "-k", KERNEL, "-a", ARCH)[0] == 11
 
 
+def test_packages_are_built_side_by_side_and_after_what_they_need(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = threading.Barrier(2, timeout=20)
+    events: list[str] = []
+
+    def build(prepared: PackageBuild) -> None:
+        name = prepared.conf.name
+        events.append(f"begins {name}")
+        if name in ("a", "b"):
+            at_once.wait()
+        if name == "bad":
+            raise KbuildError("bad: it does not compile")
+        machine.pretend_built(name, "1")
+        (machine.places.built(name, "1", KERNEL, ARCH) / "module/m.ko").rename(
+            machine.places.built(name, "1", KERNEL, ARCH) / f"module/{name}.ko"
+        )
+        events.append(f"ends {name}, of {prepared.jobs}")
+
+    def prepare(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> PackageBuild:
+        conf = machine.named_conf(name, version, kernel, arch)
+        tree = KernelTree(Path("/nonexistent"), Path("/nonexistent"), KERNEL)
+        return PackageBuild(machine.places, conf, tree, kernel, arch, machine.jobs, None)
+
+    monkeypatch.setattr("kbuildpy.dkms.install_all.build_package", build)
+    monkeypatch.setattr("kbuildpy.dkms.install_all.prepare_build", prepare)
+    for name, needs in (("a", ""), ("b", ""), ("c", "a b"), ("d", "bad"), ("bad", "")):
+        machine.sources(name, "1", f"AUTOINSTALL=yes\nDEST_MODULE_NAME={name}\nBUILD_DEPENDS[0]='{needs}'")
+        machine.call("add", f"{name}/1")
+    status, _, complaints = machine.call("autoinstall", "-k", KERNEL, "-a", ARCH, "-j", "6")
+    assert status == 11
+    assert "bad: it does not compile" in complaints
+    assert "d/1: not built: it needs bad" in complaints
+    # (three at a time, each with a third of the jobs; the one that waited has them all)
+    assert events[-2:] == ["begins c", "ends c, of 6"]
+    assert sorted(events[:-2]) == ["begins a", "begins b", "begins bad", "ends a, of 2", "ends b, of 2"]
+    assert [machine.places.is_installed(name, "1", KERNEL, ARCH) for name in ("a", "b", "c", "d")] == [True] * 3 + [
+        False
+    ]
+
+
 def test_packages_that_need_each_other_are_told(machine: Machine) -> None:
     for name, other in (("a", "b"), ("b", "a")):
         machine.sources(name, "1", f"AUTOINSTALL=yes\nBUILD_DEPENDS[0]={other}")
@@ -283,11 +338,11 @@ def test_status_in_json_has_an_object_for_each_line(machine: Machine) -> None:
     log.parent.mkdir(parents=True)
     log.touch()
     found = [json.loads(line) for line in machine.call("status", "--format", "json")[1].splitlines()]
-    common = {"name": "p", "version": "1", "arch": ARCH}
+    common = {"name": "p", "version": "1", "arch": ARCH, "tried": False}
     assert found == [
         {**common, "state": "built", "kernel": KERNEL, "remarks": [], "log": None},
         {**common, "state": "failed", "kernel": "9.9", "remarks": [f"see {log}"], "log": str(log)},
-        {"name": "q", "version": "1", "state": "added", "kernel": None, "arch": None, "remarks": [], "log": None},
+        {**common, "name": "q", "state": "added", "kernel": None, "arch": None, "remarks": [], "log": None},
     ]
 
 
@@ -352,3 +407,19 @@ def test_configuring_again_begins_anew_and_tells_what_fails(machine: Machine) ->
     machine.pretend_built("p", "1")
     machine.call("configure", "-m", "p", "-v", "1")
     assert machine.call("status")[1] == "p/1: added\n"
+
+
+def test_a_package_is_configured_from_an_archive_if_there_is_one(machine: Machine, tmp_path: Path) -> None:
+    machine.sources("p", "1")
+    machine.call("add", "p/1")
+    machine.pretend_built("p", "1")
+    archive = tmp_path / "p-1.dkms.tar.gz"
+    assert machine.call("mktarball", "p/1", "--all", "--archive", str(archive))[0] == 0
+    machine.call("remove", "p/1", "--all")
+    for path, line in ((archive, f"p/1, {KERNEL}, {ARCH}: built\n"), (tmp_path / "none", "p/1: added\n")):
+        assert machine.call("configure", "-m", "p", "-v", "1", "--archive", str(path))[0] == 0
+        assert machine.call("status")[1] == line
+    assert machine.call("add", str(archive))[0] == 8
+    machine.call("remove", "p/1", "--all")
+    assert machine.call("add", str(archive))[0] == 0
+    assert machine.call("status")[1] == f"p/1, {KERNEL}, {ARCH}: built\n"
