@@ -7,14 +7,14 @@ Only what was held here is let go again: a package that somebody else holds stay
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.fetch import fetch_kernels
 from kbuildpy.kernel.installed import installed_images
 from kbuildpy.kernel.offered import offered_kernels
-from kbuildpy.kernel.waiting import WaitingKernel, waiting_kernels
+from kbuildpy.kernel.waiting import WaitingKernel, candidate_kernels
 from kbuildpy.new_files import NewFile, write_new
 from kbuildpy.preflight.findings import Preflight
 from kbuildpy.printable import printable
@@ -29,30 +29,48 @@ Judge = Callable[[str], Preflight]
 
 
 def hold_kernels(judge: Judge, show: Callable[[Preflight], None]) -> int:
-    """Hold back, or let go, each package that would bring in another kernel; 1 if one is held back.
+    """Hold back, or let go, each package that would bring in another kernel; 1 if one is held back, or could not be
+    judged.
 
-    Raises `KbuildError` where packages cannot be held, and as `judge` does.
+    Raises `KbuildError` where packages cannot be held.
     """
-    ours, held = _read(), set(_apt_mark("showhold").split())
-    waiting = waiting_kernels(installed_images())
-    for kernel in waiting:
-        if kernel.package in held and kernel.package not in ours:
-            print(printable(f"{kernel.package}: held back already, and not by kbuildpy: nothing is changed"))
-            continue
-        _fetch(kernel)
-        found = judge(kernel.release)
-        show(found)
-        if found.is_fine:
+    ours, held, installed = _read(), set(_apt_mark("showhold").split()), installed_images()
+    candidates = candidate_kernels()
+    failed = False
+    for kernel in candidates:
+        if kernel.release in installed:
             _let_go(kernel.package, ours)
+        elif kernel.package in held and kernel.package not in ours:
+            print(printable(f"{kernel.package}: held back already, and not by kbuildpy: nothing is changed"))
+        else:
+            try:
+                _fetch(kernel)
+                found = judge(kernel.release)
+            except KbuildError as error:
+                # (as it was: what is held stays so)
+                complain(f"kbuildpy: {kernel.package}: {kernel.release} cannot be judged: {error}")
+                failed = True
+                continue
+            show(found)
+            _decide(kernel, found, ours, held)
+    for package in sorted(ours.keys() - {kernel.package for kernel in candidates}):
+        if package not in held:
+            _let_go(package, ours)
             continue
-        if kernel.package not in held:
-            _apt_mark("hold", kernel.package)
-        ours[kernel.package] = kernel.release
-        _write(ours)
-        complain(f"kbuildpy: {kernel.package} is held back: with {kernel.release} modules would be lost, see above")
-    for package in [name for name in ours if name not in {kernel.package for kernel in waiting}]:
-        _let_go(package, ours)
-    return 1 if ours else 0
+        complain(f"kbuildpy: {package}: stays held back: apt does not say which kernel it brings in now")
+    return 1 if ours or failed else 0
+
+
+def _decide(kernel: WaitingKernel, found: Preflight, ours: dict[str, str], held: Collection[str]) -> None:
+    if found.is_fine:
+        _let_go(kernel.package, ours)
+        return
+    # (written first: one that is held and not written down would never be let go)
+    ours[kernel.package] = kernel.release
+    _write(ours)
+    if kernel.package not in held:
+        _apt_mark("hold", kernel.package)
+    complain(f"kbuildpy: {kernel.package} is held back: with {kernel.release} modules would be lost, see above")
 
 
 def _fetch(kernel: WaitingKernel) -> None:
