@@ -147,9 +147,7 @@ def test_a_kernel_that_was_installed_meanwhile_needs_no_hold(system: System, mon
 
 
 def test_it_is_written_down_before_it_is_held(system: System) -> None:
-    system.program(
-        "apt-mark", f"[ $1 = showhold ] || kill -9 $PPID_OF_NOBODY; cat {system.place}/held; [ $1 = showhold ]"
-    )
+    system.program("apt-mark", f"[ $1 = showhold ] && cat {system.place}/held")
     with pytest.raises(KbuildError, match="apt-mark hold"):
         hold(judged("6.1.0-9-amd64"))
     assert system.ours == [f"{META} 6.1.0-9-amd64"]
