@@ -64,10 +64,8 @@ state() {{
 
 apt install $(kernel "${{releases[0]}}") || exit {skipped}
 kbuildpy dkms hooks --stand-in -q || exit 3
-mkdir -p /root/stands-in/DEBIAN
-printf '%s\n' 'Package: stands-in' 'Version: 1' 'Architecture: all' 'Maintainer: x <x@example.org>' \
-    'Provides: dkms (= 3.0.10)' 'Description: x' > /root/stands-in/DEBIAN/control
-dpkg-deb -b /root/stands-in /root/stands-in.deb >/dev/null && dpkg -i /root/stands-in.deb >/dev/null
+kbuildpy dkms hooks --deb /root/stands-in.deb -q || exit 3
+dpkg -i /root/stands-in.deb >/dev/null
 cat > /etc/kernel/postinst.d/zz-preflight <<'HOOK'
 #!/bin/sh
 echo "preflight $1" >>/mnt/preflight
