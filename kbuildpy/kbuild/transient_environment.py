@@ -16,7 +16,8 @@ from pathlib import Path
 from kbuildpy.kbuild.stamps import digest
 
 _FAMILIES = (
-    *("SLURM_", "SLURMD_", "SBATCH_", "SRUN_", "PBS_", "SGE_", "LSB_", "DASK_", "KUBERNETES_", "AUTOPKGTEST_"),
+    *("SLURM_", "SLURMD_", "SBATCH_", "SRUN_", "PBS_", "SGE_", "LSB_", "DASK_", "__DASK_", "KUBERNETES_"),
+    "AUTOPKGTEST_",
     *("GITHUB_", "RUNNER_", "ACTIONS_", "CI_", "GITLAB_", "JENKINS_", "HUDSON_", "BUILDKITE_", "CIRCLE_", "TRAVIS_"),
     *("APPVEYOR_", "DRONE_", "TEAMCITY_", "AGENT_", "SYSTEM_", "BITBUCKET_", "SEMAPHORE_", "CODEBUILD_", "GITEA_"),
 )

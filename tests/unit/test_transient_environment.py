@@ -15,7 +15,17 @@ from kbuildpy.kbuild.transient_environment import is_transient, mentions_transie
 
 
 @pytest.mark.parametrize(
-    "name", ["SLURM_JOB_ID", "GITHUB_RUN_ID", "CI_JOB_ID", "BUILD_NUMBER", "BUILD_ID", "TMPDIR", "HOSTNAME"]
+    "name",
+    [
+        "SLURM_JOB_ID",
+        "__DASK_PARENT_PID",
+        "GITHUB_RUN_ID",
+        "CI_JOB_ID",
+        "BUILD_NUMBER",
+        "BUILD_ID",
+        "TMPDIR",
+        "HOSTNAME",
+    ],
 )
 def test_a_variable_of_a_job_is_no_part_of_a_key(name: str) -> None:
     assert is_transient(name)
