@@ -19,6 +19,8 @@ from kbuildpy.kernel.cache import write_json
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kept import judge as judge_file
 from kbuildpy.loader.kept import store as store_file
+from kbuildpy.loader.kept.facts import Facts, beginning_to_json, new_facts
+from kbuildpy.loader.kept.forms import loaded_to_json
 from kbuildpy.loader.kept.judge import Judge
 from kbuildpy.loader.kept.questions import Answers
 from kbuildpy.loader.kept.store import VerdictStore, code_state, shrink
@@ -196,6 +198,16 @@ def test_two_writers_leave_one_whole_file(tmp_path: Path) -> None:
     two.write("ab" * 32, {"needs": ["two"]})
     value = one.read("ab" * 32)
     assert value is not None and value["needs"] == ["two"]
+
+
+def test_each_of_very_many_endings_has_its_own_loaded_module() -> None:
+    facts = Facts(new_facts(()))
+    beginning = facts.add_beginning(beginning_to_json(Inquiry(), "", ((), {}), verdict=None, state=None))
+    for number in range(400):
+        # (the oldest endings are forgotten meanwhile, and their memory is used again)
+        loaded = Loaded(f"m{number}") if number % 200 >= 100 else None
+        facts.add_ending(beginning, {"loaded": loaded_to_json(loaded)})
+        assert beginning.loaded(beginning.value["endings"][-1]) == loaded
 
 
 def test_a_cache_that_cannot_be_written_changes_no_verdict(file: Path, tmp_path: Path) -> None:
