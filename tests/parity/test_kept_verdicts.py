@@ -18,6 +18,7 @@ import pytest
 from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import SHN_UNDEF, STB_WEAK
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.module_files import packed_head
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.loader.kept import symbols_again
@@ -116,6 +117,17 @@ def test_verdicts_on_a_module_with_very_many_symbols_are_not_kept(
         rows, looked_up = by_the_judge(file, calls, VerdictStore(tmp_path))
         assert_same(rows, by_the_stages(file, calls))
         assert not looked_up
+
+
+def test_types_that_could_not_be_read_once_are_read_the_next_time(tmp_path: Path) -> None:
+    def unreadable() -> None:
+        raise KbuildError("too many open files")
+
+    shipped = shipped_kernel("6.12")
+    file = next(file for file in shipped.modules if file.name.startswith("crc8."))
+    for kernel in (replace(shipped.by_tree, own_types=unreadable), shipped.by_tree):
+        rows, _ = by_the_judge(file, [(kernel, "")], VerdictStore(tmp_path))
+        assert_same(rows, by_the_stages(file, [(kernel, "")]))
 
 
 def test_a_symvers_that_has_changed_is_noticed(tmp_path: Path) -> None:

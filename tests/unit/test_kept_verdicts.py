@@ -229,6 +229,20 @@ def test_a_kernel_whose_keys_cannot_be_read_is_judged_by_the_stages(tmp_path: Pa
         assert len(runs) == count
 
 
+def test_types_that_cannot_be_read_once_end_the_watched_stages() -> None:
+    states = iter(["too many open files", ""])
+
+    def types() -> None:
+        if state := next(states):
+            raise KbuildError(state)
+
+    kernel = watched_kernel(Answers(replace(KERNEL, own_types=types, types_identity=lambda: "digest")), Inquiry())
+    assert kernel.own_types is not None
+    with pytest.raises(Unwatched):
+        kernel.own_types()
+    assert kernel.own_types() is None
+
+
 def test_every_field_of_a_kernel_is_answered_and_nothing_else(tmp_path: Path) -> None:
     inquiry = Inquiry()
     kernel = watched_kernel(Answers(replace(KERNEL, own_types=lambda: None, types_identity=lambda: "")), inquiry)
