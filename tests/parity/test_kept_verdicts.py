@@ -17,7 +17,7 @@ import pytest
 
 from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
-from kbuildpy.elf.constants import SHN_UNDEF, STB_WEAK
+from kbuildpy.elf.constants import SHN_LORESERVE, SHN_UNDEF, STB_WEAK
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.module_files import packed_head
 from kbuildpy.kernel.open_tree import open_tree
@@ -128,6 +128,23 @@ def test_types_that_could_not_be_read_once_are_read_the_next_time(tmp_path: Path
     for kernel in (replace(shipped.by_tree, own_types=unreadable), shipped.by_tree):
         rows, _ = by_the_judge(file, [(kernel, "")], VerdictStore(tmp_path))
         assert_same(rows, by_the_stages(file, [(kernel, "")]))
+
+
+@pytest.mark.parametrize("section", [SHN_LORESERVE - 1, SHN_LORESERVE, 1])
+def test_symbol_0_counts_where_the_kernel_looks_at_it(section: int, tmp_path: Path) -> None:
+    shipped = shipped_kernel("6.1")
+    module = bytearray(subjects(shipped)["exports"])
+    table = ModuleImage(bytes(module), "m.ko").section(".symtab")
+    assert table is not None
+    module[table.offset + 6 : table.offset + 8] = section.to_bytes(2, "little")
+    file = tmp_path / "m.ko"
+    file.write_bytes(module)
+    calls = [(kernel, "") for _, kernel in changed_kernels(shipped.by_tree)]
+    expected = by_the_stages(file, calls)
+    assert len({verdict.errno for verdict, _ in expected}) > 1
+    for _ in range(2):
+        rows, _ = by_the_judge(file, calls, VerdictStore(tmp_path))
+        assert_same(rows, expected)
 
 
 def test_a_symvers_that_has_changed_is_noticed(tmp_path: Path) -> None:
