@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from kbuildpy.loader.kept.facts import Facts, beginning_to_json, new_facts
 from kbuildpy.loader.kept.forms import loaded_to_json
 from kbuildpy.loader.kept.judge import Judge
 from kbuildpy.loader.kept.questions import Answers
-from kbuildpy.loader.kept.store import VerdictStore, code_state, shrink
+from kbuildpy.loader.kept.store import VerdictStore, code_state, open_store, shrink
 from kbuildpy.loader.kept.watch import Inquiry, Unwatched, watched_kernel, watched_modules
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
@@ -157,17 +158,67 @@ def test_what_other_code_has_kept_is_not_read(
     assert len(runs) == 2
 
 
-def test_an_edit_of_a_stage_changes_the_state_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = tmp_path / "kbuildpy/loader/stages/stage.py"
-    for room in ("elf", "kernel", "loader/stages", "signing"):
-        (tmp_path / "kbuildpy" / room).mkdir(parents=True)
-    stage.write_text("1")
-    monkeypatch.setattr(store_file, "_PACKAGE", tmp_path / "kbuildpy")
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with a source file in each room."""
+    place = tmp_path / "package"
+    for file in ("main.py", "elf/image.py", "kernel/tree.py", "loader/stages/stage.py", "signing/verify.py"):
+        (place / file).parent.mkdir(parents=True, exist_ok=True)
+        (place / file).write_text("1")
+    monkeypatch.setattr(store_file, "_PACKAGE", place)
+    return place
+
+
+def test_an_edit_of_a_stage_changes_the_state_of_the_code(package: Path) -> None:
+    stage = package / "loader/stages/stage.py"
     before = code_state()
-    assert code_state() == before
+    assert before and code_state() == before
     stage.write_text("2")
     os.utime(stage, ns=(0, 1))
     assert code_state() != before
+
+
+def test_so_does_one_of_the_same_size_and_modification_time(package: Path) -> None:
+    stage = package / "loader/stages/stage.py"
+    before, status = code_state(), stage.stat()
+    time.sleep(0.02)  # (the clock of ctime may tick 100 times a second only)
+    stage.write_text("2")
+    os.utime(stage, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert stage.stat().st_mtime_ns == status.st_mtime_ns
+    assert code_state() != before
+
+
+def test_code_that_changes_while_verdicts_are_given_keeps_none(file: Path, tmp_path: Path, package: Path) -> None:
+    store = VerdictStore(tmp_path / "cache", code_state())
+    judge = Judge([KERNEL], store)
+    module = judge.open(file)
+    judge.judge(module, 0, NO_MODULES, "")
+    (package / "signing/verify.py").write_text("other code")
+    judge.keep(module)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_state_of_the_code_is_that_at_import(
+    tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
+    store = open_store()
+    assert store is not None
+    store.write("ab" * 32, {})
+    assert not (tmp_path / "cache/check").exists()
+
+
+def test_without_source_files_nothing_is_kept(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in ("main.py", "loader/stages/stage.py"):
+        source = package / room
+        compiled = source.rename(source.with_suffix(".pyc"))
+        assert code_state() == ""
+        with pytest.raises(KbuildError):
+            VerdictStore(tmp_path)
+        compiled.rename(source)
+    assert code_state()
+    monkeypatch.setattr(store_file, "_CODE_AT_IMPORT", "")
+    assert open_store() is None
 
 
 def test_the_facts_of_the_oldest_code_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
