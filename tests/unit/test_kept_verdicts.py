@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -259,6 +260,17 @@ def test_each_of_very_many_endings_has_its_own_loaded_module() -> None:
         loaded = Loaded(f"m{number}") if number % 200 >= 100 else None
         facts.add_ending(beginning, {"loaded": loaded_to_json(loaded)})
         assert beginning.loaded(beginning.value["endings"][-1]) == loaded
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077])
+def test_the_folders_of_kept_verdicts_are_their_users_alone(file: Path, tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        verdict_on(file, tmp_path)
+    finally:
+        os.umask(before)
+    folders = [path for path in (tmp_path / "check", *(tmp_path / "check").rglob("*")) if path.is_dir()]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in folders] == [0o700] * 3
 
 
 def test_a_cache_that_cannot_be_written_changes_no_verdict(file: Path, tmp_path: Path) -> None:

@@ -60,6 +60,12 @@ class VerdictStore:
         if not self._directory.is_dir():
             self._forget_other_codes()
         path = self._path(digest)
+        try:
+            # (others may neither read nor add verdicts, whatever the umask is)
+            for folder in (self._codes.parent, self._codes, self._directory, path.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError:
+            return
         write_json(path, {"module": digest, **facts})
         self._writes += 1
         if self._writes % _WRITES_PER_LOOK == 1:
