@@ -12,14 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from kbuildpy.compression import decompress
 from kbuildpy.elf import ModuleImage
-from kbuildpy.elf.constants import SHN_UNDEF, STB_WEAK
+from kbuildpy.elf.constants import SHN_LORESERVE, SHN_UNDEF, STB_WEAK
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.module_files import packed_head
 from kbuildpy.kernel.open_tree import open_tree
+from kbuildpy.loader.check import Check, Checker
+from kbuildpy.loader.facts import Fact
+from kbuildpy.loader.kept import judge as judge_file
 from kbuildpy.loader.kept import symbols_again
 from kbuildpy.loader.kept.judge import Judge
 from kbuildpy.loader.kept.store import VerdictStore
@@ -33,6 +38,7 @@ from tests.fuzz.damage import damaged
 from tests.support.changed_kernels import changed_kernels
 from tests.support.editable_trees import tree_with_own_makefiles
 from tests.support.kernel_trees import swept
+from tests.support.samples import built_samples
 from tests.support.shipped_kernels import NATIVE, ShippedKernel, others_of, shipped_kernel
 
 pytestmark = pytest.mark.parity
@@ -116,6 +122,61 @@ def test_verdicts_on_a_module_with_very_many_symbols_are_not_kept(
         rows, looked_up = by_the_judge(file, calls, VerdictStore(tmp_path))
         assert_same(rows, by_the_stages(file, calls))
         assert not looked_up
+
+
+@pytest.mark.parametrize("line", ["6.1", *swept("6.12", "7.3")])
+def test_there_is_a_question_for_all_that_is_read_for_sound_modules(
+    line: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unasked: list[str] = []
+
+    def by_stages_alone(*args: Any, file: str, **options: Any) -> tuple[Verdict, Modules]:
+        unasked.append(file)
+        return load_module(*args, file=file, **options)
+
+    # (any exception of a watched stage leads here, one of a question that is wrong as well)
+    monkeypatch.setattr(judge_file, "load_module", by_stages_alone)
+    shipped = shipped_kernel(line)
+    samples = built_samples(shipped.tree, tmp_path_factory)
+    files = (*samples, *(file for file in shipped.sample(400)[::10] if file.stat().st_size < 100_000))
+    kernels = (
+        *(shipped.by_tree, shipped.by_image, *(other.by_tree for other in others_of(line))),
+        replace(shipped.by_tree, vermagic=f"{shipped.by_tree.vermagic}preempt_other "),
+        replace(shipped.by_tree, config=None, missing={Fact.CONFIG: "a reason"}),
+    )
+    for _ in range(2):
+        checker = Checker(Check(files, kernels, {}), VerdictStore(tmp_path))
+        rows = {file: checker.check(file) for file in files}
+        assert all(rows[file][0].accepted for file in samples)
+        assert not unasked
+
+
+def test_types_that_could_not_be_read_once_are_read_the_next_time(tmp_path: Path) -> None:
+    def unreadable() -> None:
+        raise KbuildError("too many open files")
+
+    shipped = shipped_kernel("6.12")
+    file = next(file for file in shipped.modules if file.name.startswith("crc8."))
+    for kernel in (replace(shipped.by_tree, own_types=unreadable), shipped.by_tree):
+        rows, _ = by_the_judge(file, [(kernel, "")], VerdictStore(tmp_path))
+        assert_same(rows, by_the_stages(file, [(kernel, "")]))
+
+
+@pytest.mark.parametrize("section", [SHN_LORESERVE - 1, SHN_LORESERVE, 1])
+def test_symbol_0_counts_where_the_kernel_looks_at_it(section: int, tmp_path: Path) -> None:
+    shipped = shipped_kernel("6.1")
+    module = bytearray(subjects(shipped)["exports"])
+    table = ModuleImage(bytes(module), "m.ko").section(".symtab")
+    assert table is not None
+    module[table.offset + 6 : table.offset + 8] = section.to_bytes(2, "little")
+    file = tmp_path / "m.ko"
+    file.write_bytes(module)
+    calls = [(kernel, "") for _, kernel in changed_kernels(shipped.by_tree)]
+    expected = by_the_stages(file, calls)
+    assert len({verdict.errno for verdict, _ in expected}) > 1
+    for _ in range(2):
+        rows, _ = by_the_judge(file, calls, VerdictStore(tmp_path))
+        assert_same(rows, expected)
 
 
 def test_a_symvers_that_has_changed_is_noticed(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,9 +21,11 @@ from kbuildpy.kernel.cache import write_json
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kept import judge as judge_file
 from kbuildpy.loader.kept import store as store_file
+from kbuildpy.loader.kept.facts import Facts, beginning_to_json, new_facts
+from kbuildpy.loader.kept.forms import loaded_to_json
 from kbuildpy.loader.kept.judge import Judge
 from kbuildpy.loader.kept.questions import Answers
-from kbuildpy.loader.kept.store import VerdictStore, code_state, shrink
+from kbuildpy.loader.kept.store import VerdictStore, code_state, open_store, shrink
 from kbuildpy.loader.kept.watch import Inquiry, Unwatched, watched_kernel, watched_modules
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
@@ -155,17 +159,67 @@ def test_what_other_code_has_kept_is_not_read(
     assert len(runs) == 2
 
 
-def test_an_edit_of_a_stage_changes_the_state_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = tmp_path / "kbuildpy/loader/stages/stage.py"
-    for room in ("elf", "kernel", "loader/stages", "signing"):
-        (tmp_path / "kbuildpy" / room).mkdir(parents=True)
-    stage.write_text("1")
-    monkeypatch.setattr(store_file, "_PACKAGE", tmp_path / "kbuildpy")
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with a source file in each room."""
+    place = tmp_path / "package"
+    for file in ("main.py", "elf/image.py", "kernel/tree.py", "loader/stages/stage.py", "signing/verify.py"):
+        (place / file).parent.mkdir(parents=True, exist_ok=True)
+        (place / file).write_text("1")
+    monkeypatch.setattr(store_file, "_PACKAGE", place)
+    return place
+
+
+def test_an_edit_of_a_stage_changes_the_state_of_the_code(package: Path) -> None:
+    stage = package / "loader/stages/stage.py"
     before = code_state()
-    assert code_state() == before
+    assert before and code_state() == before
     stage.write_text("2")
     os.utime(stage, ns=(0, 1))
     assert code_state() != before
+
+
+def test_so_does_one_of_the_same_size_and_modification_time(package: Path) -> None:
+    stage = package / "loader/stages/stage.py"
+    before, status = code_state(), stage.stat()
+    time.sleep(0.02)  # (the clock of ctime may tick 100 times a second only)
+    stage.write_text("2")
+    os.utime(stage, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert stage.stat().st_mtime_ns == status.st_mtime_ns
+    assert code_state() != before
+
+
+def test_code_that_changes_while_verdicts_are_given_keeps_none(file: Path, tmp_path: Path, package: Path) -> None:
+    store = VerdictStore(tmp_path / "cache", code_state())
+    judge = Judge([KERNEL], store)
+    module = judge.open(file)
+    judge.judge(module, 0, NO_MODULES, "")
+    (package / "signing/verify.py").write_text("other code")
+    judge.keep(module)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_state_of_the_code_is_that_at_import(
+    tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
+    store = open_store()
+    assert store is not None
+    store.write("ab" * 32, {})
+    assert not (tmp_path / "cache/check").exists()
+
+
+def test_without_source_files_nothing_is_kept(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in ("main.py", "loader/stages/stage.py"):
+        source = package / room
+        compiled = source.rename(source.with_suffix(".pyc"))
+        assert code_state() == ""
+        with pytest.raises(KbuildError):
+            VerdictStore(tmp_path)
+        compiled.rename(source)
+    assert code_state()
+    monkeypatch.setattr(store_file, "_CODE_AT_IMPORT", "")
+    assert open_store() is None
 
 
 def test_the_facts_of_the_oldest_code_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +252,27 @@ def test_two_writers_leave_one_whole_file(tmp_path: Path) -> None:
     assert value is not None and value["needs"] == ["two"]
 
 
+def test_each_of_very_many_endings_has_its_own_loaded_module() -> None:
+    facts = Facts(new_facts(()))
+    beginning = facts.add_beginning(beginning_to_json(Inquiry(), "", ((), {}), verdict=None, state=None))
+    for number in range(400):
+        # (the oldest endings are forgotten meanwhile, and their memory is used again)
+        loaded = Loaded(f"m{number}") if number % 200 >= 100 else None
+        facts.add_ending(beginning, {"loaded": loaded_to_json(loaded)})
+        assert beginning.loaded(beginning.value["endings"][-1]) == loaded
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077])
+def test_the_folders_of_kept_verdicts_are_their_users_alone(file: Path, tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        verdict_on(file, tmp_path)
+    finally:
+        os.umask(before)
+    folders = [path for path in (tmp_path / "check", *(tmp_path / "check").rglob("*")) if path.is_dir()]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in folders] == [0o700] * 3
+
+
 def test_a_cache_that_cannot_be_written_changes_no_verdict(file: Path, tmp_path: Path) -> None:
     (tmp_path / "check").write_bytes(b"")
     assert not verdict_on(file, tmp_path).accepted
@@ -215,6 +290,20 @@ def test_a_kernel_whose_keys_cannot_be_read_is_judged_by_the_stages(tmp_path: Pa
     for count in (2, 4):
         assert verdict_on(signed, tmp_path, kernel) == expected
         assert len(runs) == count
+
+
+def test_types_that_cannot_be_read_once_end_the_watched_stages() -> None:
+    states = iter(["too many open files", ""])
+
+    def types() -> None:
+        if state := next(states):
+            raise KbuildError(state)
+
+    kernel = watched_kernel(Answers(replace(KERNEL, own_types=types, types_identity=lambda: "digest")), Inquiry())
+    assert kernel.own_types is not None
+    with pytest.raises(Unwatched):
+        kernel.own_types()
+    assert kernel.own_types() is None
 
 
 def test_every_field_of_a_kernel_is_answered_and_nothing_else(tmp_path: Path) -> None:

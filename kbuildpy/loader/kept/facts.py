@@ -30,13 +30,15 @@ class Beginning:
         self.value = value
         self.places = Places(value["places"])
         self.names: list[str] = [name for name, _, _ in value["state"]["undefined"]] if value.get("state") else []
-        self._loaded: dict[int, Loaded | None] = {}
+        self._loaded: dict[int, tuple[Json, Loaded | None]] = {}
 
     def loaded(self, ending: Json) -> Loaded | None:
         """The module as it is loaded at `ending`: one object, so that its digest is made once."""
         if id(ending) not in self._loaded:
-            self._loaded[id(ending)] = loaded_from_json(ending["loaded"])
-        return self._loaded[id(ending)]
+            # (the ending is held here: an identity is given again once its object is gone)
+            self._loaded[id(ending)] = ending, loaded_from_json(ending["loaded"])
+        _, loaded = self._loaded[id(ending)]
+        return loaded
 
 
 class Facts:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The files with the facts of modules, in the user's cache: `check/CODE/DI/GEST`, by SHA-256 of the module file.
 
-CODE is a digest of the state of the code that makes verdicts; what other code has kept is not read. A file is written
-whole or not at all, with a checksum. Of two writers the last one stays, and what the other had found is found again.
+CODE is a digest of the state of the code that makes verdicts; what other code has kept is not read. The state is taken
+when this file is imported, and nothing is kept once it has changed: parts of the program that are imported later are
+then of other code. A file is written whole or not at all, with a checksum. Of two writers the last one stays, and what
+the other had found is found again.
 """
 
 from __future__ import annotations
@@ -35,10 +37,14 @@ _WRITES_PER_LOOK = 16
 class VerdictStore:
     """The kept facts of modules, for the present code."""
 
-    def __init__(self, directory: Path) -> None:
-        """`directory` is the user's cache."""
+    def __init__(self, directory: Path, code: str | None = None) -> None:
+        """`directory` is the user's cache, `code` the state of the code, if it is not the present one. Raises
+        `KbuildError` if that cannot be told."""
+        self._code = code_state() if code is None else code
+        if not self._code:
+            raise KbuildError("the source files of kbuildpy cannot be read")
         self._codes = directory / "check"
-        self._directory = self._codes / code_state()
+        self._directory = self._codes / self._code
         self._writes = 0
 
     def read(self, digest: str) -> Json | None:
@@ -48,12 +54,18 @@ class VerdictStore:
         return value if isinstance(value, dict) and value.get("module") == digest else None
 
     def write(self, digest: str, facts: Json) -> None:
-        """Keep `facts`, unless they are very large, as those of a hostile file may be."""
-        if len(json.dumps(facts)) > MOST_OF_MODULE:
+        """Keep `facts`, unless the code has changed, or they are very large, as those of a hostile file may be."""
+        if len(json.dumps(facts)) > MOST_OF_MODULE or code_state() != self._code:
             return
         if not self._directory.is_dir():
             self._forget_other_codes()
         path = self._path(digest)
+        try:
+            # (others may neither read nor add verdicts, whatever the umask is)
+            for folder in (self._codes.parent, self._codes, self._directory, path.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError:
+            return
         write_json(path, {"module": digest, **facts})
         self._writes += 1
         if self._writes % _WRITES_PER_LOOK == 1:
@@ -72,7 +84,7 @@ class VerdictStore:
 def open_store() -> VerdictStore | None:
     """Return the store in the user's cache; None if there can be none."""
     try:
-        return VerdictStore(cache_directory())
+        return VerdictStore(cache_directory(), _CODE_AT_IMPORT)
     except (KbuildError, OSError):
         return None
 
@@ -91,17 +103,28 @@ def shrink(shard: Path, most: int = _MOST_IN_SHARD) -> None:
 
 
 def code_state() -> str:
-    """Return a digest of the names, sizes and modification times of the source files that decide a verdict, and of the
-    versions of Python and of the library that verifies signatures."""
-    library = find_spec("cryptography")
+    """Return a digest of the names and states of the source files that decide a verdict, and of the versions of Python
+    and of the library that verifies signatures; "" if a room has no source files, or they cannot be read."""
     seen = blake2b(f"{_FORM}\n{sys.version}\n".encode(), digest_size=16)
-    if library is not None and library.origin is not None:
-        status = Path(library.origin).stat()
-        seen.update(f"{library.origin} {status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))
-    for room in _ROOMS:
-        for path, status in _sources(_PACKAGE / room, below=bool(room)):
-            seen.update(f"{path}\0{status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))
+    library = find_spec("cryptography")
+    try:
+        if library is not None and library.origin is not None:
+            seen.update(_state(library.origin, Path(library.origin).stat()))
+        for room in _ROOMS:
+            states = [_state(path, status) for path, status in _sources(_PACKAGE / room, below=bool(room))]
+            if not states:
+                # (compiled files alone: what of them is imported is not known)
+                return ""
+            seen.update(b"".join(states))
+    except OSError:
+        return ""
     return seen.hexdigest()
+
+
+def _state(path: str, status: os.stat_result) -> bytes:
+    # (a file's own times can be set, as an archive or an installer does; its ctime cannot)
+    state = f"{path}\0{status.st_mtime_ns} {status.st_ctime_ns} {status.st_size} {status.st_ino}\n"
+    return state.encode(errors="surrogateescape")
 
 
 def _sources(directory: Path, *, below: bool) -> Iterator[tuple[str, os.stat_result]]:
@@ -111,3 +134,6 @@ def _sources(directory: Path, *, below: bool) -> Iterator[tuple[str, os.stat_res
                 yield entry.path, entry.stat()
             elif below and entry.is_dir() and entry.name != "__pycache__":
                 yield from _sources(Path(entry.path), below=True)
+
+
+_CODE_AT_IMPORT = code_state()

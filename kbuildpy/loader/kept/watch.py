@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kept.questions import ALL_KEYS, UNKNOWN, Answer, Answers
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
@@ -157,7 +158,15 @@ class _WatchedKernel(_Source):
     @property
     def own_types(self) -> Callable[[], BtfTypes | None] | None:
         self._ask("types")
-        return self._answers.kernel.own_types
+        return None if self._answers.kernel.own_types is None else self._watched_types
+
+    def _watched_types(self) -> BtfTypes | None:
+        assert self._answers.kernel.own_types is not None
+        try:
+            return self._answers.kernel.own_types()
+        except KbuildError as error:
+            # The identity of the types is known: what failed now may work the next time.
+            raise Unwatched("types") from error
 
     @property
     def missing(self) -> _WatchedMissing:

@@ -96,10 +96,12 @@ def resolve_again(info: LoadInfo) -> None:
 
 
 def undefined_symbols(info: LoadInfo) -> list[UndefinedSymbol] | None:
-    """Return the undefined symbols in the order of the symbol table; None if one of the others is in error. Raises
-    `Undefined` as `symbol_name`."""
+    """Return the undefined symbols in the order of the symbol table; None if one of the others, or symbol 0, is in
+    error. Raises `Undefined` as `symbol_name`."""
     sections, found = len(info.sechdrs), []
     for number, (_, st_info, _, shndx, value, _) in enumerate(info.symbols):
+        if number == 0 and sections <= shndx < SHN_LORESERVE:
+            return None
         if number and shndx == SHN_UNDEF:
             found.append(UndefinedSymbol(info.symbol_name(number), value, st_info >> 4 == STB_WEAK))
         elif shndx >= sections and number and shndx not in (SHN_ABS, SHN_LIVEPATCH):
