@@ -28,7 +28,7 @@ from kbuildpy.dkms.package_build import (
     run_script,
 )
 from kbuildpy.dkms.places import DkmsPlaces
-from kbuildpy.dkms.tried import TRIED, check_modules, needed_modules, try_modules
+from kbuildpy.dkms.tried import TRIED, check_modules, keep_trial, needed_modules, try_modules
 from kbuildpy.errors import KbuildError
 from kbuildpy.exchange import exchange, sync_directory, sync_tree
 from kbuildpy.kernel.tree import KernelTree
@@ -134,6 +134,7 @@ def _staged(build: PackageBuild, made: list[Path], log: Path) -> Path:
             needed = needed_modules(places, conf, build.kernel, build.arch)
             said = try_modules(conf, sorted((stage / "module").iterdir()), needed, build.tree)
             (stage / "log" / TRIED).write_text(said)
+            keep_trial(places, conf, build.kernel, build.arch, stage / "module")
         sync_tree(stage)
         folder = places.built(conf.name, conf.version, build.kernel, build.arch)
         folder.parent.mkdir(parents=True, exist_ok=True)

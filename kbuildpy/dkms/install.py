@@ -14,6 +14,7 @@ from kbuildpy.dkms.package_build import run_script
 from kbuildpy.dkms.places import DkmsPlaces, module_file
 from kbuildpy.dkms.status import installed_file
 from kbuildpy.dkms.switch import SetChange, switch
+from kbuildpy.dkms.tried import forget_trial
 from kbuildpy.dkms.versions import version_key
 from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import KbuildError
@@ -85,6 +86,7 @@ def unbuild_package(places: DkmsPlaces, name: str, version: str, kernel: str, ar
     shutil.rmtree(folder, ignore_errors=True)
     _remove_if_empty(folder.parent)
     forget_failures(places, name, version, kernel)
+    forget_trial(places, name, version, kernel, arch)
 
 
 def forget_package(places: DkmsPlaces, name: str, version: str) -> bool:

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from kbuildpy.dkms.places import DkmsPlaces, check_kernel
+from kbuildpy.dkms.tried import TRIED
 from kbuildpy.errors import KbuildError
 from kbuildpy.exchange import exchange, sync_directory, sync_tree
 from kbuildpy.printable import printable
@@ -149,6 +150,8 @@ def load_kernels(places: DkmsPlaces, name: str, version: str, archive: Archive, 
         if target.is_dir() and not force:
             kept.append(kernel)
             continue
+        # (it ran on another machine, if it did)
+        (folder / "log" / TRIED).unlink(missing_ok=True)
         sync_tree(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():

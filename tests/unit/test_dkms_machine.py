@@ -6,12 +6,14 @@ from __future__ import annotations
 import fcntl
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.cli import main
 from kbuildpy.dkms.build import PackageBuild
+from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.machine import DkmsMachine
 from kbuildpy.dkms.places import DkmsPlaces, locked
 from kbuildpy.dkms.which_kernels import kernels_to_configure
@@ -423,3 +425,41 @@ def test_a_package_is_configured_from_an_archive_if_there_is_one(machine: Machin
     machine.call("remove", "p/1", "--all")
     assert machine.call("add", str(archive))[0] == 0
     assert machine.call("status")[1] == f"p/1, {KERNEL}, {ARCH}: built\n"
+
+
+def test_only_what_ran_in_qemu_here_counts_as_tried(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def try_modules(conf: DkmsConf, modules: Sequence[Path], needed: Sequence[Path], tree: KernelTree) -> str:
+        tried.extend(path.read_text() for path in modules)
+        return "m: loaded and removed\n"
+
+    def install() -> list[str]:
+        tried.clear()
+        assert machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH, "--try")[0] == 0
+        assert json.loads(machine.call("status", "--format", "json")[1])["tried"]
+        machine.call("uninstall", "p/1", "-k", KERNEL, "-a", ARCH)
+        return list(tried)
+
+    monkeypatch.setattr("kbuildpy.dkms.tried.try_modules", try_modules)
+    monkeypatch.setattr(DkmsMachine, "tree", lambda machine, kernel: KernelTree(tmp_path, tmp_path, kernel))
+    machine.sources("p", "1")
+    machine.call("add", "p/1")
+    machine.pretend_built("p", "1")
+    built = machine.places.built("p", "1", KERNEL, ARCH)
+    assert install() == ["module p 1"]
+    assert install() == []
+    archive = tmp_path / "p.tar"
+    (built / "module/m.ko").write_text("of an archive")
+    assert not json.loads(machine.call("status", "--format", "json")[1])["tried"]
+    assert machine.call("mktarball", "p/1", "-k", f"{KERNEL}/{ARCH}", "--archive", str(archive))[0] == 0
+    machine.call("remove", "p/1", "--all")
+    assert not (machine.places.state / "tried").exists()
+    assert machine.call("ldtarball", str(archive))[0] == 0
+    assert not (built / "log/try.log").exists()
+    assert not json.loads(machine.call("status", "--format", "json")[1])["tried"]
+    assert install() == ["of an archive"]
+    (built / "module/m.ko").write_text("of somebody")
+    assert install() == ["of somebody"]
