@@ -60,6 +60,8 @@ class PackageBuild:
     jobs: int
     sign: Sign | None
     """None: the modules are left without a signature."""
+    needs: tuple[str, ...] = ()
+    """The packages that it depends on, and those that they do."""
     is_tried: bool = False
     """Whether the modules are loaded in QEMU before they count as built."""
 
@@ -109,7 +111,7 @@ def _build(build: PackageBuild, place: Path, log: Path) -> list[Path]:
     made = [built_file(module, place) for module in conf.modules]
     if call is None:
         # (what kbuildpy builds itself is checked there)
-        check_modules(conf, made, needed_modules(build.places, conf, build.kernel, build.arch), build.tree)
+        check_modules(conf, made, needed_modules(build.places, build.needs, build.kernel, build.arch), build.tree)
     return made
 
 
@@ -131,7 +133,7 @@ def _staged(build: PackageBuild, made: list[Path], log: Path) -> Path:
             shutil.copyfile(config, stage / "log" / ".config")
         shutil.copyfile(log, stage / "log" / "make.log")
         if build.is_tried:
-            needed = needed_modules(places, conf, build.kernel, build.arch)
+            needed = needed_modules(places, build.needs, build.kernel, build.arch)
             said = try_modules(conf, sorted((stage / "module").iterdir()), needed, build.tree)
             (stage / "log" / TRIED).write_text(said)
             keep_trial(places, conf, build.kernel, build.arch, stage / "module")

@@ -69,7 +69,7 @@ def switch(places: DkmsPlaces, change: SetChange, *, depmod: bool = True) -> Non
             directories[name] = (stage / name).stat().st_ino
         sync_tree(stage)
         sync_directory(stage.parent)
-        before = {name: _linked_version(places, name, change.kernel, change.arch) for name in change.links}
+        before = {name: linked_version(places, name, change.kernel, change.arch) for name in change.links}
         _write_journal(places, _Journal(change.kernel, change.arch, directories, dict(change.links), before))
     except OSError as error:
         shutil.rmtree(stage, ignore_errors=True)
@@ -126,7 +126,7 @@ def roll_back(places: DkmsPlaces, kernel: str, *, depmod: bool = True) -> dict[s
         (previous / name).mkdir(parents=True, exist_ok=True)
         directories[name] = (previous / name).stat().st_ino
     previous.rename(stage)
-    before = {name: _linked_version(places, name, kernel, arch) for name in links}
+    before = {name: linked_version(places, name, kernel, arch) for name in links}
     _write_journal(places, _Journal(kernel, arch, directories, links, before))
     finish(places, kernel, depmod=depmod)
     return links
@@ -140,6 +140,14 @@ def begun(places: DkmsPlaces) -> list[str]:
 def previous_set(places: DkmsPlaces, kernel: str) -> Path:
     """Where the directories of a kernel are that the last change replaced."""
     return places.install_tree / ".kbuildpy" / f"{kernel}.previous"
+
+
+def linked_version(places: DkmsPlaces, name: str, kernel: str, arch: str) -> str | None:
+    """The version of a package that is installed for a kernel, by DKMS' link."""
+    try:
+        return places.active(name, kernel, arch).readlink().parts[0]
+    except (OSError, IndexError):
+        return None
 
 
 def _stage(places: DkmsPlaces, kernel: str) -> Path:
@@ -313,10 +321,3 @@ def _keep_previous(places: DkmsPlaces, journal: _Journal) -> None:
 
 def _previous_note(places: DkmsPlaces, kernel: str) -> Path:
     return places.state / "previous" / f"{kernel}.json"
-
-
-def _linked_version(places: DkmsPlaces, name: str, kernel: str, arch: str) -> str | None:
-    try:
-        return places.active(name, kernel, arch).readlink().parts[0]
-    except (OSError, IndexError):
-        return None

@@ -65,14 +65,16 @@ def try_modules(conf: DkmsConf, modules: Sequence[Path], needed: Sequence[Path],
     return "".join(f"{line}\n" for line in kept)
 
 
-def try_built(places: DkmsPlaces, conf: DkmsConf, tree: KernelTree, kernel: str, arch: str) -> None:
-    """The same for what was built before, unless these modules were tried then; `status` tells of a failure. Raises
-    `KbuildError`."""
+def try_built(
+    places: DkmsPlaces, conf: DkmsConf, tree: KernelTree, kernel: str, arch: str, *, needs: Sequence[str]
+) -> None:
+    """The same for what was built before, with the modules of the packages `needs`, unless these modules were tried
+    then; `status` tells of a failure. Raises `KbuildError`."""
     folder = places.built(conf.name, conf.version, kernel, arch)
     if not was_tried(places, conf.name, conf.version, kernel, arch):
         modules = [Path(path) for path in walk_modules(folder / "module")]
         try:
-            said = try_modules(conf, modules, needed_modules(places, conf, kernel, arch), tree)
+            said = try_modules(conf, modules, needed_modules(places, needs, kernel, arch), tree)
         except KbuildError as error:
             keep_failure(places, conf, kernel, arch, folder / "log" / "make.log", error)
             raise
@@ -108,9 +110,9 @@ def forget_trial(places: DkmsPlaces, name: str, version: str, kernel: str, arch:
             parent.rmdir()
 
 
-def needed_modules(places: DkmsPlaces, conf: DkmsConf, kernel: str, arch: str) -> list[Path]:
+def needed_modules(places: DkmsPlaces, packages: Sequence[str], kernel: str, arch: str) -> list[Path]:
     """The modules of the packages that a package depends on, as they are installed for a kernel."""
-    active = [places.active(name, kernel, arch) / "module" for name in conf.depends]
+    active = [places.active(name, kernel, arch) / "module" for name in packages]
     return [Path(path) for folder in active if folder.is_dir() for path in walk_modules(folder)]
 
 

@@ -14,7 +14,7 @@ import pytest
 from kbuildpy.cli import main
 from kbuildpy.dkms.build import PackageBuild
 from kbuildpy.dkms.conf import DkmsConf
-from kbuildpy.dkms.machine import DkmsMachine
+from kbuildpy.dkms.machine import DkmsMachine, needed_packages
 from kbuildpy.dkms.places import DkmsPlaces, locked
 from kbuildpy.dkms.which_kernels import kernels_to_configure
 from kbuildpy.errors import KbuildError
@@ -463,3 +463,31 @@ def test_only_what_ran_in_qemu_here_counts_as_tried(
     assert install() == ["of an archive"]
     (built / "module/m.ko").write_text("of somebody")
     assert install() == ["of somebody"]
+
+
+def test_modules_are_asked_about_with_all_that_they_need(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = {"a": "b c", "b": "d", "c": "d nobody", "d": "e a", "e": ""}
+    for name, needed in needs.items():
+        machine.sources(name, "1", f"DEST_MODULE_NAME={name}\nBUILD_DEPENDS[0]='{needed}'")
+        machine.call("add", f"{name}/1")
+        machine.pretend_built(name, "1")
+        folder = machine.places.built(name, "1", KERNEL, ARCH) / "module"
+        (folder / "m.ko").rename(folder / f"{name}.ko")
+        if name not in "ae":
+            machine.call("install", f"{name}/1", "-k", KERNEL, "-a", ARCH)
+    asked: list[list[str]] = []
+
+    def try_modules(conf: DkmsConf, modules: Sequence[Path], needed: Sequence[Path], tree: KernelTree) -> str:
+        asked.append([path.name for path in needed])
+        return ""
+
+    monkeypatch.setattr("kbuildpy.dkms.tried.try_modules", try_modules)
+    monkeypatch.setattr(DkmsMachine, "tree", lambda machine, kernel: KernelTree(Path(), Path(), kernel))
+    words = ("install", "a/1", "-k", KERNEL, "-a", ARCH, "--try", "--directive", "AUTOINSTALL=yes")
+    assert machine.call(*words)[0] == 0
+    # (e is not installed)
+    assert [sorted(names) for names in asked] == [["b.ko", "c.ko", "d.ko"]]
+    machine.call("install", "e/1", "-k", KERNEL, "-a", ARCH)
+    found = DkmsMachine(machine.places, "debian", {}, 1, print)
+    conf = found.named_conf("a", "1", KERNEL, ARCH)
+    assert needed_packages(found, conf, KERNEL, ARCH) == ("b", "d", "e", "c", "nobody")
