@@ -12,7 +12,6 @@ same journal, and no previous set is kept.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -23,14 +22,11 @@ from pathlib import Path
 
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.errors import CommandError, KbuildError
-from kbuildpy.exchange import exchange, sync_directory, sync_tree
+from kbuildpy.exchange import NO_EXCHANGE, exchange, sync_directory, sync_tree
 from kbuildpy.files import replacing
 from kbuildpy.run import run, with_sbin
 
 _BOOT = Path("/boot")
-_NO_EXCHANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS)
-"""What file systems say that exchange no directories: those of containers for a directory of a lower layer, and
-others where the staged one is on another file system."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +202,7 @@ def _take_place(old: Path, new: Path, inode: int) -> None:
             else:
                 new.rename(old)
         except OSError as error:
-            if error.errno not in _NO_EXCHANGE:
+            if error.errno not in NO_EXCHANGE:
                 raise
             _take_over(old, new)
         sync_directory(old.parent)
