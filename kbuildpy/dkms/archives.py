@@ -45,6 +45,13 @@ def _load(machine: DkmsMachine, found: Archive, kernel: str, arch: str) -> tuple
     is_added = (name, version) in places.added(name, version)
     if is_added and not machine.force:
         raise KbuildError(f"{name}/{version}: added already", hint="--force replaces it", status=8)
+    for release, machine_name, _ in found.kernels if machine.force else ():
+        if places.is_installed(name, version, release, machine_name):
+            raise KbuildError(
+                f"{name}/{version}: installed for {release}, and the archive has modules for it",
+                hint=f"uninstall it first: kbuildpy dkms uninstall {name}/{version} -k {release}/{machine_name}",
+                status=8,
+            )
     source = places.source_tree / f"{name}-{version}"
     # (the same sources are no reason to refuse, and stay)
     if found.sources is not None and not (source.is_dir() and same_sources(found.sources, source)):

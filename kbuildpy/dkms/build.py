@@ -28,6 +28,7 @@ from kbuildpy.dkms.package_build import (
     run_script,
 )
 from kbuildpy.dkms.places import DkmsPlaces
+from kbuildpy.dkms.replaced import keep_replaced
 from kbuildpy.dkms.tried import TRIED, check_modules, keep_trial, needed_modules, try_modules
 from kbuildpy.errors import KbuildError
 from kbuildpy.exchange import exchange, sync_directory, sync_tree
@@ -140,6 +141,8 @@ def _staged(build: PackageBuild, made: list[Path], log: Path) -> Path:
         sync_tree(stage)
         folder = places.built(conf.name, conf.version, build.kernel, build.arch)
         folder.parent.mkdir(parents=True, exist_ok=True)
+        if places.is_installed(conf.name, conf.version, build.kernel, build.arch):
+            keep_replaced(places, conf.name, build.kernel, build.arch, folder / "module")
         if folder.is_dir():
             exchange(stage, folder)
         else:

@@ -565,3 +565,58 @@ def test_sources_are_replaced_in_one_step(
     assert machine.call("add", str(project), "--force")[0] == 0
     assert (source / "m.c").read_text() == "new"
     assert [path.name for path in machine.places.source_tree.iterdir()] == ["p-1"]
+
+
+def test_an_archive_replaces_no_modules_that_are_installed(machine: Machine, tmp_path: Path) -> None:
+    archive = tmp_path / "p.tar"
+    packed(machine, archive)
+    assert machine.call("ldtarball", str(archive))[0] == 0
+    machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    built = machine.places.built("p", "1", KERNEL, ARCH) / "module/m.ko"
+    (machine.places.source_tree / "p-1/m.c").write_text("of mine")
+    built.write_text("mine")
+    status, _, said = machine.call("ldtarball", str(archive), "--force")
+    assert status == 8
+    assert f"p/1: installed for {KERNEL}, and the archive has modules for it\n  uninstall it first: " in said
+    assert (built.read_text(), (machine.places.source_tree / "p-1/m.c").read_text()) == ("mine", "of mine")
+    machine.call("uninstall", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert machine.call("ldtarball", str(archive), "--force")[0] == 0
+    assert built.read_text() == "module p 1"
+
+
+@pytest.mark.parametrize("then", ["install", "uninstall", "remove", "install, roll back, remove"])
+def test_a_build_over_an_installed_package_leaves_no_module_behind(
+    then: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(build: PackageBuild, place: Path, log: Path) -> list[Path]:
+        made = [place / f"{module.name}.ko" for module in build.conf.modules]
+        for path in made:
+            path.write_text(f"{path.name} of {len(made)}")
+        return made
+
+    monkeypatch.setattr("kbuildpy.dkms.build._build", build)
+    monkeypatch.setattr("kbuildpy.dkms.machine._sign", lambda *_: None)
+    monkeypatch.setattr(DkmsMachine, "tree", lambda machine, kernel: KernelTree(Path("/x"), Path("/x"), kernel))
+    kernel = ("-k", KERNEL, "-a", ARCH)
+    more = "BUILT_MODULE_NAME[1]=n\nDEST_MODULE_LOCATION[1]=/updates\nSTRIP=no"
+    source = machine.sources("p", "1", more)
+    assert machine.call("install", "p/1", *kernel)[0] == 0
+    folder = machine.places.install_tree / KERNEL / "updates/dkms"
+    assert sorted(path.name for path in folder.iterdir()) == ["m.ko", "n.ko"]
+    (source / "dkms.conf").write_text(CONF.format(name="p", version="1", more="STRIP=no"))
+    assert machine.call("build", "p/1", *kernel, "--force")[0] == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["m.ko", "n.ko"]
+    if then.startswith("install"):
+        assert machine.call("install", "p/1", *kernel, "--force")[0] == 0
+        assert [path.read_text() for path in folder.iterdir()] == ["m.ko of 1"]
+        # (a file of somebody else has the name)
+        (folder / "n.ko").write_text("of somebody else")
+        if "roll" not in then:
+            machine.call("remove", "p/1", *kernel)
+            assert [path.read_text() for path in folder.iterdir()] == ["of somebody else"]
+            return
+        assert machine.call("rollback", *kernel)[0] == 0
+        assert sorted(path.name for path in folder.iterdir()) == ["m.ko", "n.ko"]
+    machine.call("uninstall" if then == "uninstall" else "remove", "p/1", *kernel)
+    assert not folder.exists()
+    assert (machine.places.state / "replaced").exists() == (then == "uninstall")
