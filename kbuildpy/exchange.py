@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+NO_EXCHANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS)
+"""What file systems say that exchange no directories: those of containers for a directory of a lower layer, and
+others where the staged one is on another file system."""
 
 
 def exchange(one: Path, other: Path) -> None:

@@ -124,11 +124,12 @@ def run(args: argparse.Namespace) -> int:
     name, version = package
     machine = _machine(args)
     kernels = _kernels(args, machine, action, name, version)
+    # (what is written is the machine's, and for all its users)
+    os.umask(0o022)
     if action == "hooks":
         return _hooks(args, machine)
     if action == "status":
         return _status(args, machine, name, version, kernels)
-    os.umask(0o022)
     with locked(machine.places):
         finish_begun(machine)
         return _act(args, machine, action, (name, version), path, kernels)

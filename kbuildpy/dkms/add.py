@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.package_build import copy_sources, run_script
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.errors import KbuildError
-from kbuildpy.exchange import sync_directory
+from kbuildpy.exchange import NO_EXCHANGE, exchange, sync_directory, sync_tree
 
 
 def add_package(places: DkmsPlaces, conf: DkmsConf, name: str, version: str) -> None:
@@ -45,6 +47,60 @@ def take_sources(places: DkmsPlaces, conf: DkmsConf, directory: Path, *, force: 
     if target.exists() and not force:
         raise KbuildError(f"{target}: exists already", hint="--force replaces it", status=3)
     beside = target.with_name(f".{target.name}.new~")
+    if beside.is_symlink():
+        beside.unlink()
     copy_sources(directory, beside, without=without)
-    shutil.rmtree(target, ignore_errors=True)
-    beside.rename(target)
+    try:
+        sync_tree(beside)
+        if os.path.lexists(target):
+            _change_places(beside, target)
+        else:
+            beside.rename(target)
+        sync_directory(target.parent)
+    except OSError as error:
+        raise KbuildError(f"{target}: {error.strerror}", hint="what was there stays") from error
+    _remove(beside)
+
+
+def same_sources(one: Path, other: Path) -> bool:
+    """Whether two folders have the same files, links and folders, but for names with a dot in `other`, which archives
+    leave out. Raises OSError."""
+    files, others = _listed(one), _listed(other)
+    others = {path: kind for path, kind in others.items() if path in files or not path.parts[0].startswith(".")}
+    if files != others:
+        return False
+    regular = [path for path, kind in files.items() if kind.startswith("file")]
+    return all(filecmp.cmp(one / path, other / path, shallow=False) for path in regular)
+
+
+def _listed(folder: Path) -> dict[Path, str]:
+    """What is in a folder, and what it is: a link with where it leads, a file with whether it is a program."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            kind = f"link {path.readlink()}"
+        elif path.is_file():
+            kind = f"file {bool(path.stat().st_mode & 0o111)}"
+        else:
+            kind = "folder" if path.is_dir() else "other"
+        found[path.relative_to(folder)] = kind
+    return found
+
+
+def _change_places(beside: Path, target: Path) -> None:
+    try:
+        exchange(beside, target)
+    except OSError as error:
+        if error.errno not in NO_EXCHANGE:
+            raise
+        # (`beside` is whole)
+        _remove(target)
+        beside.rename(target)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all that is in it, or a link and not what it leads to."""
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)

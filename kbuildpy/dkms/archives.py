@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kbuildpy.dkms.add import add_without_sources, take_sources
+from kbuildpy.dkms.add import add_without_sources, same_sources, take_sources
 from kbuildpy.dkms.machine import DkmsMachine, add, require_added
 from kbuildpy.dkms.tarball import Archive, load_kernels, make_archive, opened_archive
 from kbuildpy.errors import KbuildError
@@ -45,9 +45,18 @@ def _load(machine: DkmsMachine, found: Archive, kernel: str, arch: str) -> tuple
     is_added = (name, version) in places.added(name, version)
     if is_added and not machine.force:
         raise KbuildError(f"{name}/{version}: added already", hint="--force replaces it", status=8)
-    if found.sources is not None:
-        take_sources(places, conf, found.sources, force=True, without=None)
-    if not is_added and (places.source_tree / f"{name}-{version}").is_dir():
+    for release, machine_name, _ in found.kernels if machine.force else ():
+        if places.is_installed(name, version, release, machine_name):
+            raise KbuildError(
+                f"{name}/{version}: installed for {release}, and the archive has modules for it",
+                hint=f"uninstall it first: kbuildpy dkms uninstall {name}/{version} -k {release}/{machine_name}",
+                status=8,
+            )
+    source = places.source_tree / f"{name}-{version}"
+    # (the same sources are no reason to refuse, and stay)
+    if found.sources is not None and not (source.is_dir() and same_sources(found.sources, source)):
+        take_sources(places, conf, found.sources, force=machine.force, without=None)
+    if not is_added and source.is_dir():
         add(machine, name, version, kernel, arch)
     elif not is_added:
         add_without_sources(places, name, version, found.conf)

@@ -28,7 +28,8 @@ from kbuildpy.dkms.package_build import (
     run_script,
 )
 from kbuildpy.dkms.places import DkmsPlaces
-from kbuildpy.dkms.tried import TRIED, check_modules, needed_modules, try_modules
+from kbuildpy.dkms.replaced import keep_replaced
+from kbuildpy.dkms.tried import TRIED, check_modules, keep_trial, needed_modules, try_modules
 from kbuildpy.errors import KbuildError
 from kbuildpy.exchange import exchange, sync_directory, sync_tree
 from kbuildpy.kernel.tree import KernelTree
@@ -60,6 +61,8 @@ class PackageBuild:
     jobs: int
     sign: Sign | None
     """None: the modules are left without a signature."""
+    needs: tuple[str, ...] = ()
+    """The packages that it depends on, and those that they do."""
     is_tried: bool = False
     """Whether the modules are loaded in QEMU before they count as built."""
 
@@ -109,7 +112,7 @@ def _build(build: PackageBuild, place: Path, log: Path) -> list[Path]:
     made = [built_file(module, place) for module in conf.modules]
     if call is None:
         # (what kbuildpy builds itself is checked there)
-        check_modules(conf, made, needed_modules(build.places, conf, build.kernel, build.arch), build.tree)
+        check_modules(conf, made, needed_modules(build.places, build.needs, build.kernel, build.arch), build.tree)
     return made
 
 
@@ -131,12 +134,15 @@ def _staged(build: PackageBuild, made: list[Path], log: Path) -> Path:
             shutil.copyfile(config, stage / "log" / ".config")
         shutil.copyfile(log, stage / "log" / "make.log")
         if build.is_tried:
-            needed = needed_modules(places, conf, build.kernel, build.arch)
+            needed = needed_modules(places, build.needs, build.kernel, build.arch)
             said = try_modules(conf, sorted((stage / "module").iterdir()), needed, build.tree)
             (stage / "log" / TRIED).write_text(said)
+            keep_trial(places, conf, build.kernel, build.arch, stage / "module")
         sync_tree(stage)
         folder = places.built(conf.name, conf.version, build.kernel, build.arch)
         folder.parent.mkdir(parents=True, exist_ok=True)
+        if places.is_installed(conf.name, conf.version, build.kernel, build.arch):
+            keep_replaced(places, conf.name, build.kernel, build.arch, folder / "module")
         if folder.is_dir():
             exchange(stage, folder)
         else:

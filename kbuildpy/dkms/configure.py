@@ -25,6 +25,7 @@ def configure(
     kernels = kernels_to_configure(machine, running)
     about = kernels[-1] if kernels else running
     if archive is not None and archive.is_file():
+        # (its sources are the package's, and belong to the archive's version)
         ldtarball(replace(machine, force=True), archive, about, arch)
     elif (name, version) not in places.added(name, version):
         add(machine, name, version, about, arch)

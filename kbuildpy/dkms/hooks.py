@@ -7,6 +7,7 @@ It is told on standard error and by `kbuildpy dkms status`.
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -87,6 +88,7 @@ _FOR_PACKAGES = {
     "usr/lib/dkms/common.postinst": (_SHELL + _POSTINST, 0o755),
 }
 _WANTED = "etc/systemd/system/multi-user.target.wants/kbuildpy-dkms.service"
+_WANTED_LEADS_TO = "../kbuildpy-dkms.service"
 _MARK = "kbuildpy"
 
 
@@ -101,7 +103,7 @@ def install_hooks(root: Path, *, stand_in: bool, force: bool) -> list[Path]:
     """Write the files below `root`; their paths. Raises `KbuildError` where a file of somebody else is in the way."""
     files = [NewFile(root / path, text.encode(), mode) for path, (text, mode) in hook_files(stand_in=stand_in).items()]
     for file in files:
-        if not force and file.path.exists() and not _is_ours(file.path):
+        if not force and os.path.lexists(file.path) and not _is_ours(file.path):
             raise KbuildError(
                 f"{file.path}: exists already, and is not kbuildpy's",
                 hint="remove the package that it belongs to (dpkg -S), or replace it with --force",
@@ -113,7 +115,7 @@ def install_hooks(root: Path, *, stand_in: bool, force: bool) -> list[Path]:
         wanted = root / _WANTED
         wanted.parent.mkdir(parents=True, exist_ok=True)
         if not wanted.is_symlink():
-            wanted.symlink_to("../kbuildpy-dkms.service")
+            wanted.symlink_to(_WANTED_LEADS_TO)
     except OSError as error:
         raise KbuildError(f"{error.filename}: {error.strerror}", hint="become root, or name another --root") from error
     return [file.path for file in files]
@@ -137,15 +139,18 @@ def make_package(target: Path, *, force: bool) -> None:
 
 def remove_hooks(root: Path) -> list[Path]:
     """Remove the files that are kbuildpy's; their paths. Raises OSError."""
-    paths = [root / path for path in (*hook_files(stand_in=True), _WANTED)]
-    removed = [path for path in paths if path.is_symlink() or (path.is_file() and _is_ours(path))]
+    removed = [path for name in hook_files(stand_in=True) if _is_ours(path := root / name)]
+    wanted = root / _WANTED
+    if wanted.is_symlink() and str(wanted.readlink()) == _WANTED_LEADS_TO:
+        removed.append(wanted)
     for path in removed:
         path.unlink()
     return removed
 
 
 def _is_ours(path: Path) -> bool:
+    """Whether a file was written here; a link never was, wherever it leads."""
     try:
-        return _MARK in path.read_text(errors="replace")
+        return path.is_file() and not path.is_symlink() and _MARK in path.read_text(errors="replace")
     except OSError:
         return False

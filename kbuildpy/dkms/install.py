@@ -12,8 +12,10 @@ from kbuildpy.dkms.build import forget_failures
 from kbuildpy.dkms.conf import DkmsConf, DkmsModule
 from kbuildpy.dkms.package_build import run_script
 from kbuildpy.dkms.places import DkmsPlaces, module_file
+from kbuildpy.dkms.replaced import forget_replaced, replaced_files
 from kbuildpy.dkms.status import installed_file
 from kbuildpy.dkms.switch import SetChange, switch
+from kbuildpy.dkms.tried import forget_trial
 from kbuildpy.dkms.versions import version_key
 from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import KbuildError
@@ -85,6 +87,8 @@ def unbuild_package(places: DkmsPlaces, name: str, version: str, kernel: str, ar
     shutil.rmtree(folder, ignore_errors=True)
     _remove_if_empty(folder.parent)
     forget_failures(places, name, version, kernel)
+    forget_trial(places, name, version, kernel, arch)
+    forget_replaced(places, name, kernel, arch)
 
 
 def forget_package(places: DkmsPlaces, name: str, version: str) -> bool:
@@ -111,7 +115,7 @@ def _owned_files(places: DkmsPlaces, conf: DkmsConf, kernel: str, arch: str) -> 
         there = installed_file(places, kernel, locations, name)
         if there is not None:
             found.append(str(there.relative_to(root)))
-    return found
+    return list(dict.fromkeys([*found, *replaced_files(places, conf.name, kernel, arch)]))
 
 
 def _keep_original(places: DkmsPlaces, name: str, kernel: str, arch: str, there: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -29,7 +30,7 @@ from kbuildpy.dkms.machine_key import machine_signer
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.dkms.read_conf import ConfKernel, check_name, read_conf
 from kbuildpy.dkms.status import DkmsStatus, is_built, statuses
-from kbuildpy.dkms.switch import finish, roll_back
+from kbuildpy.dkms.switch import finish, linked_version, roll_back
 from kbuildpy.dkms.tried import try_built
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.open_tree import open_tree
@@ -187,7 +188,8 @@ def prepare_build(machine: DkmsMachine, name: str, version: str, kernel: str, ar
     tree = machine.tree(kernel)
     machine.say(f"{name}/{version}: building for {kernel} ({arch})")
     sign = _sign(machine, conf, tree)
-    return PackageBuild(places, conf, tree, kernel, arch, machine.jobs, sign, is_tried=machine.is_tried)
+    needs = needed_packages(machine, conf, kernel, arch)
+    return PackageBuild(places, conf, tree, kernel, arch, machine.jobs, sign, needs=needs, is_tried=machine.is_tried)
 
 
 def install(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> None:
@@ -204,7 +206,8 @@ def install(machine: DkmsMachine, name: str, version: str, kernel: str, arch: st
     if not is_built(places, conf, kernel, arch):
         build(machine, name, version, kernel, arch)
     elif machine.is_tried:
-        try_built(places, conf, machine.tree(kernel), kernel, arch)
+        needs = needed_packages(machine, conf, kernel, arch)
+        try_built(places, conf, machine.tree(kernel), kernel, arch, needs=needs)
     install_package(places, conf, kernel, arch, force=machine.force, depmod=machine.depmod, say=machine.say)
     if places.is_installed(name, version, kernel, arch):
         machine.say(f"{name}/{version}: installed for {kernel} ({arch})")
@@ -216,6 +219,25 @@ def refuse_obsolete(machine: DkmsMachine, conf: DkmsConf, kernel: str) -> None:
         raise KbuildError(
             f"{conf.identity} is not for {kernel}: {reason}", hint="--force installs it all the same", status=EXCLUDED
         )
+
+
+def needed_packages(machine: DkmsMachine, conf: DkmsConf, kernel: str, arch: str) -> tuple[str, ...]:
+    """The packages that a package depends on (BUILD_DEPENDS), and those that these do where they are installed for the
+    kernel. One whose dkms.conf cannot be read counts without those that it needs."""
+    # (what the call says of the package is not said of the others)
+    others = replace(machine, conf_file=None, directives=None)
+    found: dict[str, None] = {}
+    ahead = list(reversed(conf.depends))
+    while ahead:
+        name = ahead.pop()
+        if name in found or name == conf.name:
+            continue
+        found[name] = None
+        version = linked_version(machine.places, name, kernel, arch)
+        if version is not None:
+            with suppress(KbuildError):
+                ahead += reversed(others.conf(name, version, kernel, arch).depends)
+    return tuple(found)
 
 
 def uninstall(machine: DkmsMachine, name: str, version: str, kernel: str, arch: str) -> None:

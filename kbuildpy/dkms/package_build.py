@@ -29,9 +29,12 @@ _NOT_PASSED = (
     *("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "KDIR", "KERNELRELEASE", "KBUILD_SIGN_PIN"),
     *("MAKEFLAGS", "MAKELEVEL", "MFLAGS"),
 )
-# The shell opens the log itself, so that it has what was printed before a kill, too.
-_LOGGED = 'exec >>"$0" 2>&1 </dev/null; cd "$1" || exit; eval "$2"'
-_SCRIPT = 'exec >>"$0" 2>&1 </dev/null; cd "$1" || exit; shift; exec "$@"'
+# The shell opens the log itself, so that it has what was printed before a kill, too. It waits for its command, because
+# a trap comes only then, and at SIGTERM ends all of its process group. (INT, QUIT: a command behind & ignores them.)
+_GROUP = """trap 'trap "" TERM; kill -TERM 0; sleep 0.5; kill -KILL 0' TERM; """
+_BEGIN = f'{_GROUP}exec >>"$0" 2>&1 </dev/null; cd "$1" || exit; shift; '
+_LOGGED = f'{_BEGIN}(trap - INT QUIT TERM; eval "$1") & wait $!'
+_SCRIPT = f'{_BEGIN}(trap - INT QUIT TERM; exec "$@") & wait $!'
 _TAIL = 12
 
 
@@ -67,7 +70,8 @@ def run_script(conf: DkmsConf, which: str, place: Path, log: Path, variables: Ma
         return True
     note(log, f"kbuildpy: {which.upper()}: {' '.join(words)}")
     argv: list[str | Path] = ["bash", "-c", _SCRIPT, log, place, script, *words[1:]]
-    return run(argv, env=_environment(variables), check=False).returncode == 0
+    begin = partial(_lead_group, os.getpid())
+    return run(argv, env=_environment(variables), begin=begin, check=False).returncode == 0
 
 
 def run_make(conf: DkmsConf, place: Path, log: Path, *, release: str, jobs: int, compiler: str) -> None:
@@ -159,12 +163,18 @@ def _logged(
     done = run(
         ["bash", "-c", _LOGGED, log, place, command],
         env=_environment(variables),
-        begin=partial(end_with, os.getpid()),
+        begin=partial(_lead_group, os.getpid()),
         check=False,
     )
     if done.returncode != 0:
         words = f"{conf.identity}: {what} (status {done.returncode})\n{end_of(log)}"
         raise KbuildError(words, hint=f"see {log}", status=status)
+
+
+def _lead_group(parent: int) -> None:
+    """To be called in a new process: lead a session, whose processes end with `parent` (the trap in `_GROUP`)."""
+    os.setsid()
+    end_with(parent, signal.SIGTERM)
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -68,6 +68,14 @@ class DkmsPlaces:
         """The folder about the last build, if it failed: `make.log`, `reason`."""
         return self.state / "failed" / name / version / kernel / arch
 
+    def trial(self, name: str, version: str, kernel: str, arch: str) -> Path:
+        """The note of the built modules that ran in QEMU."""
+        return self.state / "tried" / name / version / kernel / arch
+
+    def replaced(self, name: str, kernel: str, arch: str) -> Path:
+        """The note of installed modules whose built files were replaced."""
+        return self.state / "replaced" / name / kernel / arch
+
     def added(self, name: str = "", version: str = "") -> list[tuple[str, str]]:
         """The packages that were added, of that name and version ("" for any), sorted."""
         found = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.places import DkmsPlaces, module_file
-from kbuildpy.dkms.tried import TRIED
+from kbuildpy.dkms.tried import was_tried
 from kbuildpy.errors import KbuildError
 
 ConfFor = Callable[[str, str, str, str], DkmsConf]
@@ -87,7 +87,7 @@ def _built(places: DkmsPlaces, conf_for: ConfFor, name: str, version: str, kerne
         built = module_file(folder, module.installed_name)
         if there is None or built is None or there.read_bytes() != built.read_bytes():
             remarks.append("WARNING! Diff between built and installed module!")
-    tried = (folder.parent / "log" / TRIED).is_file()
+    tried = was_tried(places, name, version, kernel, arch)
     return DkmsStatus(name, version, "installed" if installed else "built", kernel, arch, tuple(remarks), tried=tried)
 
 

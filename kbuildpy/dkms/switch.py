@@ -12,7 +12,6 @@ same journal, and no previous set is kept.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -23,14 +22,11 @@ from pathlib import Path
 
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.errors import CommandError, KbuildError
-from kbuildpy.exchange import exchange, sync_directory, sync_tree
+from kbuildpy.exchange import NO_EXCHANGE, exchange, sync_directory, sync_tree
 from kbuildpy.files import replacing
 from kbuildpy.run import run, with_sbin
 
 _BOOT = Path("/boot")
-_NO_EXCHANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS)
-"""What file systems say that exchange no directories: those of containers for a directory of a lower layer, and
-others where the staged one is on another file system."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def switch(places: DkmsPlaces, change: SetChange, *, depmod: bool = True) -> Non
             directories[name] = (stage / name).stat().st_ino
         sync_tree(stage)
         sync_directory(stage.parent)
-        before = {name: _linked_version(places, name, change.kernel, change.arch) for name in change.links}
+        before = {name: linked_version(places, name, change.kernel, change.arch) for name in change.links}
         _write_journal(places, _Journal(change.kernel, change.arch, directories, dict(change.links), before))
     except OSError as error:
         shutil.rmtree(stage, ignore_errors=True)
@@ -126,7 +122,7 @@ def roll_back(places: DkmsPlaces, kernel: str, *, depmod: bool = True) -> dict[s
         (previous / name).mkdir(parents=True, exist_ok=True)
         directories[name] = (previous / name).stat().st_ino
     previous.rename(stage)
-    before = {name: _linked_version(places, name, kernel, arch) for name in links}
+    before = {name: linked_version(places, name, kernel, arch) for name in links}
     _write_journal(places, _Journal(kernel, arch, directories, links, before))
     finish(places, kernel, depmod=depmod)
     return links
@@ -140,6 +136,14 @@ def begun(places: DkmsPlaces) -> list[str]:
 def previous_set(places: DkmsPlaces, kernel: str) -> Path:
     """Where the directories of a kernel are that the last change replaced."""
     return places.install_tree / ".kbuildpy" / f"{kernel}.previous"
+
+
+def linked_version(places: DkmsPlaces, name: str, kernel: str, arch: str) -> str | None:
+    """The version of a package that is installed for a kernel, by DKMS' link."""
+    try:
+        return places.active(name, kernel, arch).readlink().parts[0]
+    except (OSError, IndexError):
+        return None
 
 
 def _stage(places: DkmsPlaces, kernel: str) -> Path:
@@ -198,7 +202,7 @@ def _take_place(old: Path, new: Path, inode: int) -> None:
             else:
                 new.rename(old)
         except OSError as error:
-            if error.errno not in _NO_EXCHANGE:
+            if error.errno not in NO_EXCHANGE:
                 raise
             _take_over(old, new)
         sync_directory(old.parent)
@@ -313,10 +317,3 @@ def _keep_previous(places: DkmsPlaces, journal: _Journal) -> None:
 
 def _previous_note(places: DkmsPlaces, kernel: str) -> Path:
     return places.state / "previous" / f"{kernel}.json"
-
-
-def _linked_version(places: DkmsPlaces, name: str, kernel: str, arch: str) -> str | None:
-    try:
-        return places.active(name, kernel, arch).readlink().parts[0]
-    except (OSError, IndexError):
-        return None

@@ -8,9 +8,11 @@ no file is written through one, and it has at most so many members and bytes.
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from kbuildpy.dkms.places import DkmsPlaces, check_kernel
+from kbuildpy.dkms.tried import TRIED
 from kbuildpy.errors import KbuildError
 from kbuildpy.exchange import exchange, sync_directory, sync_tree
 from kbuildpy.printable import printable
@@ -27,6 +30,34 @@ _MAIN, _SOURCES, _BINARIES = "dkms_main_tree", "dkms_source_tree", "dkms_binarie
 _LONGEST = 199
 """Characters of the kernels in a name; more of them are called `manykernels`."""
 _MEMBERS, _BYTES = 200_000, 4 << 30
+_HEADER = 1 << 20
+"""The most bytes of a long name or of pax' records, which tarfile reads as a whole before it knows a member."""
+_READ_AS_A_WHOLE = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
+
+
+class _HeaderError(tarfile.TarError):
+    """A header that is not read."""
+
+
+class _BoundedHeader(tarfile.TarInfo):
+    """A member whose headers say nothing that would take all of the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _BoundedHeader:
+        """The member that a block describes. Raises `_HeaderError`."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.size < 0 or (found.type in _READ_AS_A_WHOLE and found.size > _HEADER):
+            raise _HeaderError(f"a header of {found.size} bytes")
+        if found.type == tarfile.GNUTYPE_SPARSE:
+            raise _HeaderError(f"{printable(found.name)} is a sparse file")
+        return found
+
+    def _proc_gnusparse_10(self, following: tarfile.TarInfo, records: object, archive: object) -> None:
+        """In place of tarfile's, which reads a map of any length."""
+        raise _HeaderError(f"{printable(following.name)} is a sparse file")
 
 
 @dataclass(frozen=True)
@@ -98,12 +129,14 @@ def opened_archive(places: DkmsPlaces, archive: Path) -> Iterator[Archive]:
         raise KbuildError(f"{archive}: no such file", hint="it is what mktarball writes: *.dkms.tar.gz", status=2)
     with _staged(places) as stage:
         try:
-            with tarfile.open(archive) as file:
+            with tarfile.open(archive, tarinfo=_BoundedHeader) as file:
                 _unpack(file, stage, archive)
+        except RecursionError:
+            raise KbuildError(f"{archive}: headers without a member", hint="nothing was loaded", status=7) from None
         except tarfile.ReadError as error:
             hint = "it is what mktarball writes, or sources with a dkms.conf, in a tar of gzip, bzip2 or xz"
             raise KbuildError(f"{archive}: not an archive, or cut off", hint=hint, status=7) from error
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
             raise KbuildError(f"{archive}: {error}", hint="nothing was loaded", status=7) from error
         yield _contents(stage, archive)
 
@@ -117,6 +150,8 @@ def load_kernels(places: DkmsPlaces, name: str, version: str, archive: Archive, 
         if target.is_dir() and not force:
             kept.append(kernel)
             continue
+        # (it ran on another machine, if it did)
+        (folder / "log" / TRIED).unlink(missing_ok=True)
         sync_tree(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
@@ -153,6 +188,12 @@ def _unpack(file: tarfile.TarFile, stage: Path, archive: Path) -> None:
     for number, member in enumerate(file):
         path = PurePosixPath(member.name)
         size += member.size
+        # (tarfile keeps all members, each with a copy of its pax records)
+        member.pax_headers = {}
+        if sum(len(key) + len(value) for key, value in file.pax_headers.items()) > _HEADER:
+            raise KbuildError(f"{archive}: headers of more than {_HEADER >> 20} MiB", status=7)
+        if member.size < 0:
+            raise KbuildError(f"{archive}: {printable(member.name)} has a size of {member.size} bytes", status=7)
         if path.is_absolute() or ".." in path.parts or not member.name.isprintable():
             raise KbuildError(f"{archive}: {printable(member.name)} leads out of the archive", status=7)
         if number > _MEMBERS or size > _BYTES:

@@ -6,10 +6,12 @@ Both are kbuildpy's own commands, in processes of their own. Modules of packages
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.package_build import keep_failure
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.errors import KbuildError
+from kbuildpy.files import replacing
 from kbuildpy.kernel.module_files import walk_modules
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.own_command import own_command
@@ -28,7 +31,8 @@ from kbuildpy.run import run
 REFUSED = 10
 """The exit status where a kernel does not take what was built: that of a build that fails."""
 TRIED = "try.log"
-"""What is in the folder `log/` of a build whose modules ran in QEMU."""
+"""What is in the folder `log/` of a build whose modules ran in QEMU: for readers. It comes with archives, too; what
+counts is the note of `keep_trial`."""
 
 
 def check_modules(conf: DkmsConf, modules: Sequence[Path], needed: Sequence[Path], tree: KernelTree) -> None:
@@ -61,26 +65,62 @@ def try_modules(conf: DkmsConf, modules: Sequence[Path], needed: Sequence[Path],
     return "".join(f"{line}\n" for line in kept)
 
 
-def try_built(places: DkmsPlaces, conf: DkmsConf, tree: KernelTree, kernel: str, arch: str) -> None:
-    """The same for what was built before, unless it was tried then; `status` tells of a failure. Raises
-    `KbuildError`."""
+def try_built(
+    places: DkmsPlaces, conf: DkmsConf, tree: KernelTree, kernel: str, arch: str, *, needs: Sequence[str]
+) -> None:
+    """The same for what was built before, with the modules of the packages `needs`, unless these modules were tried
+    then; `status` tells of a failure. Raises `KbuildError`."""
     folder = places.built(conf.name, conf.version, kernel, arch)
-    note = folder / "log" / TRIED
-    if not note.is_file():
+    if not was_tried(places, conf.name, conf.version, kernel, arch):
         modules = [Path(path) for path in walk_modules(folder / "module")]
         try:
-            said = try_modules(conf, modules, needed_modules(places, conf, kernel, arch), tree)
+            said = try_modules(conf, modules, needed_modules(places, needs, kernel, arch), tree)
         except KbuildError as error:
             keep_failure(places, conf, kernel, arch, folder / "log" / "make.log", error)
             raise
-        note.parent.mkdir(exist_ok=True)
-        note.write_text(said)
+        (folder / "log").mkdir(exist_ok=True)
+        (folder / "log" / TRIED).write_text(said)
+        keep_trial(places, conf, kernel, arch, folder / "module")
 
 
-def needed_modules(places: DkmsPlaces, conf: DkmsConf, kernel: str, arch: str) -> list[Path]:
+def keep_trial(places: DkmsPlaces, conf: DkmsConf, kernel: str, arch: str, modules: Path) -> None:
+    """Keep that the modules in the folder `modules` ran in QEMU, by their digests: others that come in their place, in
+    an archive or from a build of DKMS, did not. Raises OSError."""
+    path = places.trial(conf.name, conf.version, kernel, arch)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(_digests(modules), mode=0o644)
+
+
+def was_tried(places: DkmsPlaces, name: str, version: str, kernel: str, arch: str) -> bool:
+    """Whether the modules that are built now ran in QEMU."""
+    try:
+        kept = places.trial(name, version, kernel, arch).read_bytes()
+        return kept == _digests(places.built(name, version, kernel, arch) / "module")
+    except OSError:
+        return False
+
+
+def forget_trial(places: DkmsPlaces, name: str, version: str, kernel: str, arch: str) -> None:
+    """Remove the note of `keep_trial`. Raises OSError."""
+    path = places.trial(name, version, kernel, arch)
+    path.unlink(missing_ok=True)
+    for parent in list(path.parents)[:4]:
+        with suppress(OSError):
+            parent.rmdir()
+
+
+def needed_modules(places: DkmsPlaces, packages: Sequence[str], kernel: str, arch: str) -> list[Path]:
     """The modules of the packages that a package depends on, as they are installed for a kernel."""
-    active = [places.active(name, kernel, arch) / "module" for name in conf.depends]
+    active = [places.active(name, kernel, arch) / "module" for name in packages]
     return [Path(path) for folder in active if folder.is_dir() for path in walk_modules(folder)]
+
+
+def _digests(folder: Path) -> bytes:
+    """The modules of a folder as sha256sum lists them."""
+    paths = sorted(map(Path, walk_modules(folder)))
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in paths]
+    return os.fsencode("".join(lines))
 
 
 def _is_expected(complaint: Mapping[str, Any], errno: str | None) -> bool:

@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kbuildpy.cli import main
 from kbuildpy.dkms.hooks import hook_files, install_hooks, make_package, remove_hooks
 from kbuildpy.errors import KbuildError
 from kbuildpy.execute import Completed
@@ -107,6 +109,46 @@ def test_files_of_others_stay_unless_forced_and_undo_takes_ours_alone(tmp_path: 
     assert [path for path in tmp_path.rglob("*") if path.is_file() or path.is_symlink()] == [theirs]
     install_hooks(tmp_path, stand_in=True, force=True)
     assert "kbuildpy" in theirs.read_text()
+
+
+def test_links_of_others_stay(tmp_path: Path) -> None:
+    install_hooks(tmp_path, stand_in=False, force=False)
+    (tmp_path / "of-others").write_text("it calls kbuildpy, too")
+    wanted = tmp_path / "etc/systemd/system/multi-user.target.wants/kbuildpy-dkms.service"
+    hook = tmp_path / "etc/kernel/prerm.d/kbuildpy-dkms"
+    stand_in = tmp_path / "usr/sbin/dkms"
+    stand_in.parent.mkdir(parents=True)
+    for link, leads_to in ((wanted, "/dev/null"), (hook, f"{tmp_path}/of-others"), (stand_in, "/nonexistent")):
+        link.unlink(missing_ok=True)
+        link.symlink_to(leads_to)
+    with pytest.raises(KbuildError, match=r"prerm\.d/kbuildpy-dkms: exists already"):
+        install_hooks(tmp_path, stand_in=False, force=False)
+    hook.unlink()
+    with pytest.raises(KbuildError, match="usr/sbin/dkms: exists already"):
+        install_hooks(tmp_path, stand_in=True, force=False)
+    hook.symlink_to(f"{tmp_path}/of-others")
+    remove_hooks(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_symlink()) == sorted([wanted, hook, stand_in])
+    assert (tmp_path / "of-others").exists()
+    assert not (tmp_path / "usr/lib/kbuildpy/dkms").exists()
+
+
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    """The umask of a careful administrator."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("strict_umask")
+def test_what_is_written_is_for_all_users(tmp_path: Path) -> None:
+    assert main(["dkms", "hooks", "--stand-in", "--root", str(tmp_path / "root")]) == 0
+    for path in (tmp_path / "root").rglob("*"):
+        assert path.stat().st_mode & 0o044 == 0o044, path
+    if shutil.which("dpkg-deb"):
+        os.umask(0o077)
+        assert main(["dkms", "hooks", "--deb", str(tmp_path / "dkms.deb")]) == 0
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no Debian")

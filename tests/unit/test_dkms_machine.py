@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import shutil
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.cli import main
 from kbuildpy.dkms.build import PackageBuild
-from kbuildpy.dkms.machine import DkmsMachine
+from kbuildpy.dkms.conf import DkmsConf
+from kbuildpy.dkms.machine import DkmsMachine, needed_packages
 from kbuildpy.dkms.places import DkmsPlaces, locked
 from kbuildpy.dkms.which_kernels import kernels_to_configure
 from kbuildpy.errors import KbuildError
@@ -423,3 +427,196 @@ def test_a_package_is_configured_from_an_archive_if_there_is_one(machine: Machin
     machine.call("remove", "p/1", "--all")
     assert machine.call("add", str(archive))[0] == 0
     assert machine.call("status")[1] == f"p/1, {KERNEL}, {ARCH}: built\n"
+
+
+def test_only_what_ran_in_qemu_here_counts_as_tried(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def try_modules(conf: DkmsConf, modules: Sequence[Path], needed: Sequence[Path], tree: KernelTree) -> str:
+        tried.extend(path.read_text() for path in modules)
+        return "m: loaded and removed\n"
+
+    def install() -> list[str]:
+        tried.clear()
+        assert machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH, "--try")[0] == 0
+        assert json.loads(machine.call("status", "--format", "json")[1])["tried"]
+        machine.call("uninstall", "p/1", "-k", KERNEL, "-a", ARCH)
+        return list(tried)
+
+    monkeypatch.setattr("kbuildpy.dkms.tried.try_modules", try_modules)
+    monkeypatch.setattr(DkmsMachine, "tree", lambda machine, kernel: KernelTree(tmp_path, tmp_path, kernel))
+    machine.sources("p", "1")
+    machine.call("add", "p/1")
+    machine.pretend_built("p", "1")
+    built = machine.places.built("p", "1", KERNEL, ARCH)
+    assert install() == ["module p 1"]
+    assert install() == []
+    archive = tmp_path / "p.tar"
+    (built / "module/m.ko").write_text("of an archive")
+    assert not json.loads(machine.call("status", "--format", "json")[1])["tried"]
+    assert machine.call("mktarball", "p/1", "-k", f"{KERNEL}/{ARCH}", "--archive", str(archive))[0] == 0
+    machine.call("remove", "p/1", "--all")
+    assert not (machine.places.state / "tried").exists()
+    assert machine.call("ldtarball", str(archive))[0] == 0
+    assert not (built / "log/try.log").exists()
+    assert not json.loads(machine.call("status", "--format", "json")[1])["tried"]
+    assert install() == ["of an archive"]
+    (built / "module/m.ko").write_text("of somebody")
+    assert install() == ["of somebody"]
+
+
+def test_modules_are_asked_about_with_all_that_they_need(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = {"a": "b c", "b": "d", "c": "d nobody", "d": "e a", "e": ""}
+    for name, needed in needs.items():
+        machine.sources(name, "1", f"DEST_MODULE_NAME={name}\nBUILD_DEPENDS[0]='{needed}'")
+        machine.call("add", f"{name}/1")
+        machine.pretend_built(name, "1")
+        folder = machine.places.built(name, "1", KERNEL, ARCH) / "module"
+        (folder / "m.ko").rename(folder / f"{name}.ko")
+        if name not in "ae":
+            machine.call("install", f"{name}/1", "-k", KERNEL, "-a", ARCH)
+    asked: list[list[str]] = []
+
+    def try_modules(conf: DkmsConf, modules: Sequence[Path], needed: Sequence[Path], tree: KernelTree) -> str:
+        asked.append([path.name for path in needed])
+        return ""
+
+    monkeypatch.setattr("kbuildpy.dkms.tried.try_modules", try_modules)
+    monkeypatch.setattr(DkmsMachine, "tree", lambda machine, kernel: KernelTree(Path(), Path(), kernel))
+    words = ("install", "a/1", "-k", KERNEL, "-a", ARCH, "--try", "--directive", "AUTOINSTALL=yes")
+    assert machine.call(*words)[0] == 0
+    # (e is not installed)
+    assert [sorted(names) for names in asked] == [["b.ko", "c.ko", "d.ko"]]
+    machine.call("install", "e/1", "-k", KERNEL, "-a", ARCH)
+    found = DkmsMachine(machine.places, "debian", {}, 1, print)
+    conf = found.named_conf("a", "1", KERNEL, ARCH)
+    assert needed_packages(found, conf, KERNEL, ARCH) == ("b", "d", "e", "c", "nobody")
+
+
+def packed(machine: Machine, archive: Path) -> Path:
+    """The sources of p/1, in an archive and in the source tree, where p/1 is not added."""
+    source = machine.sources("p", "1")
+    machine.call("add", "p/1")
+    machine.pretend_built("p", "1")
+    assert machine.call("mktarball", "p/1", "--all", "--archive", str(archive))[0] == 0
+    machine.call("remove", "p/1", "--all")
+    return source
+
+
+def test_sources_that_differ_from_those_in_an_archive_stay_unless_forced(machine: Machine, tmp_path: Path) -> None:
+    archive = tmp_path / "p.tar"
+    source = packed(machine, archive)
+    (source / ".git").mkdir()
+    (source / ".git/mine").touch()
+    assert machine.call("ldtarball", str(archive))[0] == 0
+    assert (source / ".git/mine").exists()
+    for change in ("m.c", "more.c"):
+        machine.call("remove", "p/1", "--all")
+        (source / change).write_text("my own work")
+        status, _, said = machine.call("ldtarball", str(archive))
+        assert (status, f"{source}: exists already\n  --force replaces it" in said) == (3, True)
+        assert (source / change).read_text() == "my own work"
+        assert machine.call("status")[1] == ""
+        assert machine.call("ldtarball", str(archive), "--force")[0] == 0
+        assert sorted(path.name for path in source.iterdir()) == ["dkms.conf", "m.c"]
+        assert (source / "m.c").read_text() == ""
+    (source / "m.c").chmod(0o755)
+    machine.call("remove", "p/1", "--all")
+    assert machine.call("ldtarball", str(archive))[0] == 3
+
+
+def test_a_link_to_sources_is_replaced_and_not_what_it_leads_to(machine: Machine, tmp_path: Path) -> None:
+    archive = tmp_path / "p.tar"
+    source = packed(machine, archive)
+    source.rename(tmp_path / "project")
+    (tmp_path / "project/m.c").write_text("my own work")
+    source.symlink_to(tmp_path / "project")
+    assert machine.call("ldtarball", str(archive))[0] == 3
+    assert machine.call("ldtarball", str(archive), "--force")[0] == 0
+    assert not source.is_symlink()
+    assert (tmp_path / "project/m.c").read_text() == "my own work"
+    assert sorted(path.name for path in machine.places.source_tree.iterdir()) == ["p-1"]
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_sources_are_replaced_in_one_step(
+    can_exchange: bool, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = machine.sources("p", "1")
+    project = tmp_path / "project"
+    shutil.copytree(source, project)
+    (project / "m.c").write_text("new")
+    rmtree = shutil.rmtree
+
+    def rmtree_and_end(path: Path, *, ignore_errors: bool) -> None:
+        rmtree(path, ignore_errors=ignore_errors)
+        if path.name != ".p-1.new~" or not source.exists():
+            raise KeyboardInterrupt
+
+    def no_exchange(one: Path, other: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(one))
+
+    if can_exchange:
+        monkeypatch.setattr("kbuildpy.dkms.add.shutil.rmtree", rmtree_and_end)
+    else:
+        monkeypatch.setattr("kbuildpy.dkms.add.exchange", no_exchange)
+    assert machine.call("add", str(project), "--force")[0] == 0
+    assert (source / "m.c").read_text() == "new"
+    assert [path.name for path in machine.places.source_tree.iterdir()] == ["p-1"]
+
+
+def test_an_archive_replaces_no_modules_that_are_installed(machine: Machine, tmp_path: Path) -> None:
+    archive = tmp_path / "p.tar"
+    packed(machine, archive)
+    assert machine.call("ldtarball", str(archive))[0] == 0
+    machine.call("install", "p/1", "-k", KERNEL, "-a", ARCH)
+    built = machine.places.built("p", "1", KERNEL, ARCH) / "module/m.ko"
+    (machine.places.source_tree / "p-1/m.c").write_text("of mine")
+    built.write_text("mine")
+    status, _, said = machine.call("ldtarball", str(archive), "--force")
+    assert status == 8
+    assert f"p/1: installed for {KERNEL}, and the archive has modules for it\n  uninstall it first: " in said
+    assert (built.read_text(), (machine.places.source_tree / "p-1/m.c").read_text()) == ("mine", "of mine")
+    machine.call("uninstall", "p/1", "-k", KERNEL, "-a", ARCH)
+    assert machine.call("ldtarball", str(archive), "--force")[0] == 0
+    assert built.read_text() == "module p 1"
+
+
+@pytest.mark.parametrize("then", ["install", "uninstall", "remove", "install, roll back, remove"])
+def test_a_build_over_an_installed_package_leaves_no_module_behind(
+    then: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(build: PackageBuild, place: Path, log: Path) -> list[Path]:
+        made = [place / f"{module.name}.ko" for module in build.conf.modules]
+        for path in made:
+            path.write_text(f"{path.name} of {len(made)}")
+        return made
+
+    monkeypatch.setattr("kbuildpy.dkms.build._build", build)
+    monkeypatch.setattr("kbuildpy.dkms.machine._sign", lambda *_: None)
+    monkeypatch.setattr(DkmsMachine, "tree", lambda machine, kernel: KernelTree(Path("/x"), Path("/x"), kernel))
+    kernel = ("-k", KERNEL, "-a", ARCH)
+    more = "BUILT_MODULE_NAME[1]=n\nDEST_MODULE_LOCATION[1]=/updates\nSTRIP=no"
+    source = machine.sources("p", "1", more)
+    assert machine.call("install", "p/1", *kernel)[0] == 0
+    folder = machine.places.install_tree / KERNEL / "updates/dkms"
+    assert sorted(path.name for path in folder.iterdir()) == ["m.ko", "n.ko"]
+    (source / "dkms.conf").write_text(CONF.format(name="p", version="1", more="STRIP=no"))
+    assert machine.call("build", "p/1", *kernel, "--force")[0] == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["m.ko", "n.ko"]
+    if then.startswith("install"):
+        assert machine.call("install", "p/1", *kernel, "--force")[0] == 0
+        assert [path.read_text() for path in folder.iterdir()] == ["m.ko of 1"]
+        # (a file of somebody else has the name)
+        (folder / "n.ko").write_text("of somebody else")
+        if "roll" not in then:
+            machine.call("remove", "p/1", *kernel)
+            assert [path.read_text() for path in folder.iterdir()] == ["of somebody else"]
+            return
+        assert machine.call("rollback", *kernel)[0] == 0
+        assert sorted(path.name for path in folder.iterdir()) == ["m.ko", "n.ko"]
+    machine.call("uninstall" if then == "uninstall" else "remove", "p/1", *kernel)
+    assert not folder.exists()
+    assert (machine.places.state / "replaced").exists() == (then == "uninstall")

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import lzma
+import os
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +83,99 @@ def test_an_archive_has_an_end(places: DkmsPlaces, tmp_path: Path, monkeypatch: 
     archive.write_text("no archive")
     with pytest.raises(KbuildError, match=r"a\.tar\.gz: not an archive, or cut off"), opened_archive(places, archive):
         pass
+
+
+def block(kind: bytes, size: int) -> bytes:
+    """The header of a member of any size."""
+    member = tarfile.TarInfo("m")
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_headers_that_would_take_the_memory_are_refused(kind: bytes, places: DkmsPlaces, tmp_path: Path) -> None:
+    archive, long = tmp_path / "a.tar.gz", 128 << 20
+    with gzip.open(archive, "wb", compresslevel=1) as file:
+        file.write(block(kind, long))
+        for _ in range(long >> 20):
+            file.write(bytes(1 << 20))
+        file.write(block(tarfile.REGTYPE, 0) + bytes(1024))
+    tracemalloc.start()
+    try:
+        with (
+            pytest.raises(KbuildError, match=rf"a\.tar\.gz: a header of {long} bytes"),
+            opened_archive(places, archive),
+        ):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def records(*pairs: tuple[str, str]) -> bytes:
+    """Blocks with pax' records."""
+    text = b""
+    for key, value in pairs:
+        length = len(key) + len(value) + 3
+        text += f"{length + len(str(length + 2))} {key}={value}\n".encode()
+    return block(tarfile.XHDTYPE, len(text)) + text + bytes(-len(text) % 512)
+
+
+SPARSE = (("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (block(tarfile.REGTYPE, -1024), "a header of -1024 bytes"),
+        (records(("size", "-1024")) + block(tarfile.REGTYPE, 0), "m has a size of -1024 bytes"),
+        (block(tarfile.GNUTYPE_SPARSE, 0), "m is a sparse file"),
+        (records(*SPARSE) + block(tarfile.REGTYPE, 1024) + b"999999999\n" + b"1\n" * 507, "m is a sparse file"),
+        (block(tarfile.XHDTYPE, 0) * 2000, "headers without a member"),
+        (
+            b"".join(
+                block(tarfile.XGLTYPE, 1 << 19)
+                + f"{1 << 19} k{number}=".encode().ljust(1 << 19, b"x")
+                + block(tarfile.DIRTYPE, 0)
+                for number in range(4)
+            ),
+            "headers of more than 1 MiB",
+        ),
+    ],
+)
+def test_headers_that_no_archive_has_are_refused(text: bytes, message: str, places: DkmsPlaces, tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(text + bytes(1024))
+    with pytest.raises(KbuildError, match=message) as error, opened_archive(places, archive):
+        pass
+    assert error.value.status == 7
+    assert list(places.state.iterdir()) == []
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress])
+def test_a_damaged_archive_is_one_error(compress: Callable[[bytes], bytes], places: DkmsPlaces, tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar"
+    contents = os.urandom(300_000)
+    with tarfile.open(archive, "w") as file:
+        member = tarfile.TarInfo("dkms_source_tree/dkms.conf")
+        member.size = len(contents)
+        file.addfile(member, io.BytesIO(contents))
+    whole = compress(archive.read_bytes())
+    archive.write_bytes(whole[:100_000] + bytes(100_000) + whole[200_000:])
+    with pytest.raises(KbuildError, match=r"a\.tar: ") as error, opened_archive(places, archive):
+        pass
+    assert error.value.status == 7
+
+
+def test_long_names_are_read(places: DkmsPlaces, tmp_path: Path) -> None:
+    name = "/".join(["d" * 90] * 5)
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        with tarfile.open(tmp_path / "a.tar", "w", format=form) as file:
+            for each in ("dkms_source_tree/dkms.conf", f"dkms_source_tree/{name}"):
+                file.addfile(tarfile.TarInfo(each))
+        with opened_archive(places, tmp_path / "a.tar") as found:
+            assert found.sources is not None
+            assert (found.sources / name).is_file()
 
 
 def test_a_file_with_sources_alone_is_an_archive_too(places: DkmsPlaces, tmp_path: Path) -> None:
