@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from kbuildpy.kbuild.cmd_file import CmdFile, own_contents, parse_cmd_file
@@ -19,6 +18,8 @@ from kbuildpy.scons.recipe import (
     has_untold_inputs,
     is_shadowed,
     may_be_shared,
+    read_or_empty,
+    scripts_read_more,
     variables_of_compilers,
 )
 from kbuildpy.shared.contents import content_digest
@@ -40,6 +41,9 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
     def files() -> list[str]:
         return _searched(group, job)
 
+    def named(targets: Sequence[str]) -> list[str]:
+        return project.named_files(commands, targets, cwd=job.cwd, find=job.layout.find)
+
     def may_share() -> bool:
         made_from = _made_from(job)
         read = [job.layout.absolute(name) for name in (made_from.source, *made_from.headers)]
@@ -47,8 +51,9 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
         others = (path for path in read[1:] if not group.is_own(path))
         return (
             may_be_shared(commands)
+            and not scripts_read_more(named([str(job.object_file)]))
             and not any(changed_since(path, project.began_ns) for path in others)
-            and not any(has_untold_inputs(_read(path), names_place=bool(root)) for path in own)
+            and not any(has_untold_inputs(read_or_empty(path), names_place=bool(root)) for path in own)
         )
 
     def stored_facts() -> dict[str, Any]:
@@ -67,6 +72,7 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
 
     root = portable_root(commands[0], job.layout.evaluated) if commands else ""
     recipe = Recipe(project.headers_digest, commands, words, files, root=root)
+    recipe.named = named
     recipe.may_share, recipe.facts, recipe.accepts = may_share, stored_facts, accepts
     return recipe
 
@@ -100,10 +106,3 @@ def _foreign(group: Group, job: Job, made_from: CmdFile) -> list[list[str]]:
         if not path.startswith(known) and not group.is_own(path) and not any(part in path for part in _OF_COMPILERS)
     }
     return [[path, content_digest(path)] for path in sorted(others)]
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError:
-        return b""

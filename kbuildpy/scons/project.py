@@ -22,6 +22,7 @@ from kbuildpy.kbuild.tree_programs import named_programs
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import say
 from kbuildpy.scons.cache import cache_class, shares
+from kbuildpy.scons.named_files import named_files
 from kbuildpy.scons.options import is_cleaning, is_dry_run
 from kbuildpy.shared.contents import program_digest, tree_digest
 
@@ -132,6 +133,14 @@ class KernelProject:
         named = named_programs(self.answer, self.environ)
         used = (item for item in named.items() if any(item[0] in command for command in commands))
         return [f"{name} {program_digest(path)}" for name, path in used]
+
+    def named_files(
+        self, commands: Sequence[str], targets: Sequence[str], *, cwd: str, find: Callable[[str], str] = str
+    ) -> list[str]:
+        """The files that `commands` name in the directory `cwd`, besides programs whose digests are known and what they
+        write with `targets`."""
+        known = {*named_programs(self.answer, self.environ).values(), *targets}
+        return [path for path in named_files(commands, cwd=cwd, targets=targets, find=find) if path not in known]
 
     def is_own(self, path: str) -> bool:
         """Whether a file belongs to the project, and not to the kernel tree or the system."""

@@ -18,16 +18,24 @@ from typing import Any
 from kbuildpy import __version__
 from kbuildpy.kbuild.cmd_file import CmdFile
 from kbuildpy.kbuild.portable_root import PLACE, command_without_root, with_root, without_root
+from kbuildpy.scons.named_files import command_words
 from kbuildpy.shared.contents import content_digest
 
-_FORMAT = "kbuildpy shared object 1"
+_FORMAT = "kbuildpy shared object 2"
 # Options that let the compiler read or write files that nobody tells us of, or ask the machine what it is.
 _UNSHARED = (
-    r"(?<!\S)(?:-gsplit-dwarf|-fprofile\S*|--coverage|-ftest-coverage|-save-temps\S*|-fplugin\S*|-specs\S*|-fdump\S*"
-    r"|-fopt-info\S*|-fstack-usage|-fcallgraph-info\S*|-m(?:arch|tune|cpu)=native"
+    r"(?<!\S)(?:-gsplit-dwarf|-fprofile\S*|--coverage|-ftest-coverage|-save-temps\S*|-f(?:pass-)?plugin\S*|--?specs\S*"
+    r"|-fdump\S*|-fopt-info\S*|-fstack-usage|-fcallgraph-info\S*|-m(?:arch|tune|cpu)=native|-load|-fauto-profile\S*"
+    r"|-fsanitize-(?:ignore|black)list\S*|-fsanitize-coverage-(?:ignore|allow|block|white|black)list\S*|--config\S*"
+    r"|-wrapper|-ivfsoverlay\S*|-fmodules\S*|-B(?!static|dynamic|symbolic|group)\S*"
+    # (libraries, which the linker searches for)
+    r"|-l\S+|--library\S*"
     # (another machine's compiler, of which nothing is known here)
     r"|(?:\S*/)?(?:distcc|icecc))(?!\S)"
 )
+# What lets a linker script read other files.
+_SCRIPT_READS = rb"\b(?:INCLUDE|INPUT|GROUP|STARTUP)\b"
+_NO_SCRIPTS = (".c", ".h", ".S", ".o", ".a", ".ko")
 # Words of sources that let the assembler read files, or the compiler ask the clock.
 _UNTOLD = rb"(?m)\.incbin\b|\.include\b|__DATE__|__TIME__|__TIMESTAMP__|^[ \t]*#[ \t]*embed\b"
 _VARIABLES = (
@@ -49,6 +57,8 @@ class Recipe:
     """The path of the checkout, which the compiler maps away; "" where it does not."""
     files: Callable[[], Sequence[str]]
     """Files that are read besides the sources: programs by their contents, headers."""
+    named: Callable[[Sequence[str]], Sequence[str]]
+    """The files that the commands name, besides those that they write with these targets."""
     may_share: Callable[[], bool]
     """Asked after the action has run: whether what it made may be stored."""
     facts: Callable[[], dict[str, Any]]
@@ -78,6 +88,7 @@ class Recipe:
         self.words = words
         self.root = root
         self.files = files
+        self.named = lambda targets: ()
         self.may_share = lambda: True
         self.facts = dict
         self.accepts = lambda facts: True
@@ -101,7 +112,7 @@ class Recipe:
 
     def find_key(self, targets: Sequence[str], sources: Sequence[str]) -> str:
         """The key of what is made from `sources`: paths, in an order that the action gives."""
-        files = [*sources, *self.files()]
+        files = dict.fromkeys([*sources, *self.files(), *self.named(targets)])
         contents = [(self._portable(path), self._content(path)) for path in files]
         commands = [command_without_root(command, self.root) for command in self.commands]
         words = [*map(self._portable, self.words())]
@@ -148,7 +159,42 @@ def _is_text(path: str) -> bool:
 
 def may_be_shared(commands: Sequence[str]) -> bool:
     """Whether all that `commands` read and write is known."""
-    return not any(re.search(_UNSHARED, command) for command in commands)
+    for command in commands:
+        try:
+            words = command_words(command)
+        except ValueError:
+            return False
+        if any(re.search(_UNSHARED, text) for text in (command, " ".join(words))) or _has_foreign_list(words):
+            return False
+    return True
+
+
+def _has_foreign_list(words: Sequence[str]) -> bool:
+    """Whether a command reads words from a file (`@FILE`), other than the list of parts that Kbuild has for it."""
+    own = {f"@{words[number + 1].removesuffix('.o')}.mod" for number, word in enumerate(words[:-1]) if word == "-o"}
+    return any(re.search(r"^@.|[,=]@", word) and word not in own for word in words)
+
+
+def scripts_read_more(paths: Sequence[str]) -> bool:
+    """Whether a linker script among `paths` reads other files."""
+    scripts = (path for path in paths if not path.endswith(_NO_SCRIPTS) and not _is_binary(path))
+    return any(re.search(_SCRIPT_READS, read_or_empty(path)) for path in scripts)
+
+
+def _is_binary(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False
+
+
+def read_or_empty(path: str) -> bytes:
+    """The content of a file; b"" for one that cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
 
 
 def has_untold_inputs(content: bytes, *, names_place: bool = False) -> bool:

@@ -9,7 +9,15 @@ import pytest
 
 from kbuildpy.kbuild.cmd_file import CmdFile
 from kbuildpy.kbuild.portable_root import command_without_root, portable_root, with_root, without_root
-from kbuildpy.scons.recipe import Recipe, has_untold_inputs, is_shadowed, may_be_shared, variables_of_compilers
+from kbuildpy.scons.named_files import named_files
+from kbuildpy.scons.recipe import (
+    Recipe,
+    has_untold_inputs,
+    is_shadowed,
+    may_be_shared,
+    scripts_read_more,
+    variables_of_compilers,
+)
 
 
 def key(place: Path, **changes: object) -> str:
@@ -131,3 +139,68 @@ def test_a_place_is_a_whole_path_or_its_beginning() -> None:
     text = "/src/a /src2/a x/src/a /src: -I/src\n"
     assert without_root(text, "/src") == "@kbuildpy-place@/a /src2/a x/src/a @kbuildpy-place@: -I@kbuildpy-place@\n"
     assert with_root(without_root(text, "/src"), "/src") == text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-T {0}/sections.lds",
+        "-T{0}/sections.lds",
+        "-T sections.lds",
+        "--version-script={0}/sections.lds",
+        "'-Wl,-T,{0}/sections.lds'",
+        "-R ./sections.lds",
+        "< sections.lds",
+    ],
+)
+def test_the_contents_of_files_that_a_command_names_decide_the_key(words: str, tmp_path: Path) -> None:
+    script, target = tmp_path / "sections.lds", tmp_path / "one.ko"
+    commands = [f"ld -r {words.format(tmp_path)} -o {target} {tmp_path}/one.o"]
+
+    def found() -> str:
+        recipe = Recipe(lambda: "", commands, list)
+        recipe.named = lambda targets: named_files(commands, cwd=str(tmp_path), targets=targets)
+        return recipe.find_key([str(target)], [])
+
+    script.write_text("SECTIONS { }")
+    first = found()
+    for written in (target, tmp_path / ".one.ko.cmd", tmp_path / "one.mod"):
+        written.write_text("what the command writes")
+    assert found() == first
+    script.write_text("SECTIONS { .text : { } }")
+    assert found() != first
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [("INCLUDE other.lds", True), ("INPUT(blob.o)", True), ("SECTIONS { .init.text 0 : { *(.init.text) } }", False)],
+)
+def test_a_linker_script_that_reads_other_files_is_known(text: str, more: bool, tmp_path: Path) -> None:
+    for name in ("one.lds", "one.h"):
+        (tmp_path / name).write_text(text)
+    assert scripts_read_more([str(tmp_path / "one.lds")]) is more
+    assert not scripts_read_more([str(tmp_path / "one.h")])
+
+
+@pytest.mark.parametrize(
+    ("command", "shared"),
+    [
+        ("gcc @/src/opts -c a.c", False),
+        ("gcc -Wp,@/src/opts -c a.c", False),
+        ("ld -r -o /src/one.o @/src/one.mod", True),
+        ("ld -r -o /src/one.o @/src/two.mod", False),
+        ("gcc '-march=native' -c a.c", False),
+        ('gcc -march="native" -c a.c', False),
+        ("gcc -Xclang -load -Xclang ./x.so -c a.c", False),
+        ("clang -fpass-plugin=./x.so -c a.c", False),
+        ("clang -fauto-profile=x -c a.c", False),
+        ("clang --config ./x.cfg -c a.c", False),
+        ("clang -fsanitize-ignorelist=x -c a.c", False),
+        ("gcc -B/opt/bin -c a.c", False),
+        ("ld -Bsymbolic -r a.o", True),
+        ("ld -r -L. -lown a.o", False),
+        ("gcc -DX='open -c a.c", False),
+    ],
+)
+def test_quotes_lists_of_words_and_plugins_are_seen(command: str, shared: bool) -> None:
+    assert may_be_shared([command]) is shared
