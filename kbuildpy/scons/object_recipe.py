@@ -22,9 +22,8 @@ from kbuildpy.scons.recipe import (
     scripts_read_more,
     variables_of_compilers,
 )
-from kbuildpy.shared.contents import content_digest
+from kbuildpy.shared.contents import content_digest, is_digested
 
-_OF_COMPILERS = ("/lib/gcc/", "/lib/clang/", "/lib64/clang/", "/lib64/gcc/")
 _MOST_HEADERS = 5000
 
 
@@ -46,6 +45,8 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
 
     def may_share() -> bool:
         made_from = _made_from(job)
+        if len(made_from.headers) > _MOST_HEADERS:
+            return False
         read = [job.layout.absolute(name) for name in (made_from.source, *made_from.headers)]
         own = [job.layout.find(path) for path in read if group.is_own(path)]
         others = (path for path in read[1:] if not group.is_own(path))
@@ -63,6 +64,8 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
         made_from = _made_from(job)
         find = job.layout.find
         contents = own_contents(made_from.source, made_from.headers, cwd=job.cwd, is_own=group.is_own, find=find)
+        if len(made_from.headers) > _MOST_HEADERS:
+            return False
         if made_from.contents != contents or _foreign(group, job, made_from) != stored.get("headers"):
             return False
         if is_shadowed(made_from, commands[0], cwd=job.cwd, is_own=group.is_own):
@@ -96,13 +99,9 @@ def _searched(group: Group, job: Job) -> list[str]:
 
 
 def _foreign(group: Group, job: Job, made_from: CmdFile) -> list[list[str]]:
-    """The headers that are neither the module's, nor the kernel tree's, nor the compiler's, with their digests."""
+    """The files that were read and are neither the module's, nor covered by the digest of the kernel tree, with their
+    digests: those of compilers and of the system, and sources that lie in the tree."""
     tree = group.project.tree
-    known = (f"{tree.source}/", f"{tree.objects}/")
-    paths = (job.layout.absolute(name) for name in made_from.headers[:_MOST_HEADERS])
-    others = {
-        path
-        for path in paths
-        if not path.startswith(known) and not group.is_own(path) and not any(part in path for part in _OF_COMPILERS)
-    }
+    paths = {job.layout.absolute(name) for name in made_from.headers}
+    others = (path for path in paths if not group.is_own(path) and not is_digested(tree, path))
     return [[path, content_digest(path)] for path in sorted(others)]

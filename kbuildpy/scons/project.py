@@ -24,7 +24,7 @@ from kbuildpy.say import say
 from kbuildpy.scons.cache import cache_class, shares
 from kbuildpy.scons.named_files import named_files
 from kbuildpy.scons.options import is_cleaning, is_dry_run
-from kbuildpy.shared.contents import program_digest, tree_digest
+from kbuildpy.shared.contents import is_digested, program_digest, tree_digest
 
 
 class KernelProject:
@@ -137,10 +137,11 @@ class KernelProject:
     def named_files(
         self, commands: Sequence[str], targets: Sequence[str], *, cwd: str, find: Callable[[str], str] = str
     ) -> list[str]:
-        """The files that `commands` name in the directory `cwd`, besides programs whose digests are known and what they
-        write with `targets`."""
+        """The files that `commands` name in the directory `cwd`, besides programs and headers whose digests are known,
+        and what they write with `targets`."""
         known = {*named_programs(self.answer, self.environ).values(), *targets}
-        return [path for path in named_files(commands, cwd=cwd, targets=targets, find=find) if path not in known]
+        files = named_files(commands, cwd=cwd, targets=targets, find=find)
+        return [path for path in files if path not in known and not is_digested(self.tree, path)]
 
     def is_own(self, path: str) -> bool:
         """Whether a file belongs to the project, and not to the kernel tree or the system."""

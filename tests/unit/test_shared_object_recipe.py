@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is asked of an object before it is stored for others, and before a stored one stays: the compiler says what it
+was made from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kbuildpy.kbuild.cmd_file import cmd_file_of, cmd_path_of, depfile_of, format_cmd_file
+from kbuildpy.kbuild.job import Job
+from kbuildpy.kbuild.layout import Layout
+from kbuildpy.kbuild.plan import BuildStep
+from kbuildpy.kbuild.stamps import GRAIN_NS
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
+from kbuildpy.scons.object_recipe import object_recipe
+from kbuildpy.scons.recipe import Recipe
+from kbuildpy.shared.contents import tree_digest
+
+
+class OneObject:
+    """A source in `m`, a kernel tree in `k`, and what others have in `x`."""
+
+    def __init__(self, place: Path, options: str = "", **files: str) -> None:
+        self.place = place
+        self.tree = KernelTree(place / "k", place / "k", "6.1")
+        self.options = options.format(place)
+        (place / "k").mkdir()
+        for name, text in {"m/a.c": "int a;\n", **files}.items():
+            self.write(name, text)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def recipe(self) -> Recipe:
+        """The recipe, as a run has it that begins now."""
+        folder = f"{self.place}/m"
+        target = f"{folder}/a.o"
+        self.command = f"gcc -Wp,-MMD,{folder}/.a.o.d {self.options} -c -o {target} {folder}/a.c"
+        layout = Layout(folder, folder, folder, folder)
+        self.job = Job(target, (BuildStep("cc_o_c", "CC", self.command),), layout, folder, {}, source=f"{folder}/a.c")
+        project: Any = SimpleNamespace(
+            tree=self.tree,
+            answer=SimpleNamespace(compiler="gcc 12"),
+            headers_digest=lambda: tree_digest(self.tree),
+            program_digests=lambda commands: [],
+            named_files=lambda commands, targets, **options: [],
+            began_ns=time.time_ns(),
+        )
+        group: Any = SimpleNamespace(project=project, is_own=self._is_own)
+        return object_recipe(group, self.job, facts=[], take=lambda made_from: None)
+
+    def compile(self) -> None:
+        """Compile it, and write the `.cmd` file."""
+        run(["sh", "-c", self.command], cwd=self.place / "m")
+        made_from = cmd_file_of(
+            depfile_of(self.job.object_file), cwd=self.job.cwd, symbols_of=lambda path: (), is_own=self._is_own
+        )
+        text = format_cmd_file(made_from, target=self.job.target, command=self.command)
+        cmd_path_of(self.job.object_file).write_text(text)
+
+    def key(self, recipe: Recipe) -> str:
+        return recipe.find_key([str(self.job.object_file)], [f"{self.place}/m/a.c"])
+
+    def is_taken_after(self, changes: dict[str, str]) -> bool:
+        """Whether an object that was stored is taken by a machine where files are otherwise."""
+        recipe = self.recipe()
+        key = self.key(recipe)
+        self.compile()
+        facts = recipe.facts()
+        for name, text in changes.items():
+            self.write(name, text)
+        recipe = self.recipe()
+        return self.key(recipe) == key and recipe.accepts(facts)
+
+    def may_be_stored(self, *, meanwhile: Sequence[str] = ()) -> bool:
+        """Whether it may be stored, when these files are written while it is compiled."""
+        time.sleep(3 * GRAIN_NS / 1e9)
+        recipe = self.recipe()
+        time.sleep(2 * GRAIN_NS / 1e9)
+        self.compile()
+        for name in meanwhile:
+            self.write(name, (self.place / name).read_text())
+        return recipe.may_share()
+
+    def _is_own(self, path: str) -> bool:
+        return path.startswith(f"{self.place}/m/")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["k/include/x.h", "k/tools/include/x.h", "k/samples/x.h", "k/drivers/x.c", "k/x.inc", "x/lib/gcc/x.h", "x/x.h"],
+)
+def test_another_content_of_whatever_was_read_is_another_object(name: str, tmp_path: Path) -> None:
+    made = OneObject(tmp_path, **{"m/a.c": f'#include "../{name}"\n', name: "int x;\n"})
+    assert made.is_taken_after({})
+    assert not made.is_taken_after({name: "int y;\n"})
+
+
+def test_an_object_with_more_headers_than_are_compared_is_not_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = OneObject(tmp_path, **{"m/a.c": '#include "a.h"\n#include "b.h"\n', "m/a.h": "", "m/b.h": ""})
+    assert made.may_be_stored() and made.is_taken_after({})
+    monkeypatch.setattr("kbuildpy.scons.object_recipe._MOST_HEADERS", 1)
+    assert not made.may_be_stored() and not made.is_taken_after({})
