@@ -11,7 +11,7 @@ from kbuildpy.kbuild.cmd_file import CmdFile, own_contents, parse_cmd_file
 from kbuildpy.kbuild.included_headers import include_folders, search_headers
 from kbuildpy.kbuild.job import Job
 from kbuildpy.kbuild.portable_root import portable_root
-from kbuildpy.kbuild.stamps import changed_since
+from kbuildpy.kbuild.stamps import GRAIN_NS, changed_since
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.recipe import (
     Recipe,
@@ -50,10 +50,18 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
         read = [job.layout.absolute(name) for name in (made_from.source, *made_from.headers)]
         own = [job.layout.find(path) for path in read if group.is_own(path)]
         others = (path for path in read[1:] if not group.is_own(path))
+        in_key = {job.layout.find(read[0]), *files()}
+
+        def was_edited(path: str) -> bool:
+            # (in the grain of times the key, which is found before and after, tells of the files that are in it; one
+            # may have been made by this build a moment before)
+            return changed_since(path, recipe.began_ns + (GRAIN_NS if path in in_key else 0))
+
         return (
             may_be_shared(commands)
             and not scripts_read_more(named([str(job.object_file)]))
             and not any(changed_since(path, project.began_ns) for path in others)
+            and not any(was_edited(path) for path in own)
             and not any(has_untold_inputs(read_or_empty(path), names_place=bool(root)) for path in own)
         )
 

@@ -71,6 +71,8 @@ class Recipe:
     """objtool printed something, below which the build says what is known; a build that takes the files could not."""
     key: str
     """The key under which it was looked for in this run; "" before that."""
+    began_ns: int
+    """When the key was asked for in this run; 0 before that."""
     taken: bool
     """Its files were taken in this run."""
 
@@ -95,6 +97,7 @@ class Recipe:
         self.said = ""
         self.is_advised = False
         self.key = ""
+        self.began_ns = 0
         self.taken = False
 
     def hear(self, said: str) -> None:

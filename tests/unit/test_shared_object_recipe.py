@@ -85,6 +85,7 @@ class OneObject:
         """Whether it may be stored, when these files are written while it is compiled."""
         time.sleep(3 * GRAIN_NS / 1e9)
         recipe = self.recipe()
+        recipe.began_ns = time.time_ns()
         time.sleep(2 * GRAIN_NS / 1e9)
         self.compile()
         for name in meanwhile:
@@ -112,3 +113,25 @@ def test_an_object_with_more_headers_than_are_compared_is_not_shared(
     assert made.may_be_stored() and made.is_taken_after({})
     monkeypatch.setattr("kbuildpy.scons.object_recipe._MOST_HEADERS", 1)
     assert not made.may_be_stored() and not made.is_taken_after({})
+
+
+HEADERS = {"m/a.c": '#define NAME "hidden.h"\n#include NAME\n#include "seen.h"\n', "m/hidden.h": "", "m/seen.h": ""}
+
+
+@pytest.mark.parametrize("name", ["m/a.c", "m/hidden.h", "m/seen.h"])
+def test_an_object_whose_files_were_written_while_it_was_compiled_is_not_stored(name: str, tmp_path: Path) -> None:
+    made = OneObject(tmp_path, **HEADERS)
+    assert made.may_be_stored()
+    assert not made.may_be_stored(meanwhile=[name])
+
+
+def test_a_file_in_the_key_that_was_made_just_before_is_no_reason_not_to_store(tmp_path: Path) -> None:
+    """`.mod.c` is one: the key before and after the compilation tells an edit in the grain of times."""
+    made = OneObject(tmp_path, **HEADERS)
+    for name, stored in {"m/seen.h": True, "m/a.c": True, "m/hidden.h": False}.items():
+        time.sleep(3 * GRAIN_NS / 1e9)
+        made.write(name, (tmp_path / name).read_text())
+        recipe = made.recipe()
+        recipe.began_ns = time.time_ns()
+        made.compile()
+        assert recipe.may_share() is stored, name
