@@ -50,6 +50,8 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
         read = [job.layout.absolute(name) for name in (made_from.source, *made_from.headers)]
         own = [job.layout.find(path) for path in read if group.is_own(path)]
         others = (path for path in read[1:] if not group.is_own(path))
+        # (the kernel's headers have such words in macros, for few to use)
+        texts = [job.layout.find(path) for path in read if path == read[0] or not is_digested(project.tree, path)]
         in_key = {job.layout.find(read[0]), *files()}
 
         def was_edited(path: str) -> bool:
@@ -62,7 +64,7 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
             and not scripts_read_more(named([str(job.object_file)]))
             and not any(changed_since(path, project.began_ns) for path in others)
             and not any(was_edited(path) for path in own)
-            and not any(has_untold_inputs(read_or_empty(path), names_place=bool(root)) for path in own)
+            and not any(has_untold_inputs(read_or_empty(path), names_place=bool(root)) for path in texts)
         )
 
     def stored_facts() -> dict[str, Any]:

@@ -37,7 +37,7 @@ _UNSHARED = (
 _SCRIPT_READS = rb"\b(?:INCLUDE|INPUT|GROUP|STARTUP)\b"
 _NO_SCRIPTS = (".c", ".h", ".S", ".o", ".a", ".ko")
 # Words of sources that let the assembler read files, or the compiler ask the clock.
-_UNTOLD = rb"(?m)\.incbin\b|\.include\b|__DATE__|__TIME__|__TIMESTAMP__|^[ \t]*#[ \t]*embed\b"
+_UNTOLD = rb"(?m)(?i:\.incbin|\.include)\b|__DATE__|__TIME__|__TIMESTAMP__|^[ \t]*#[ \t]*embed\b"
 _VARIABLES = (
     *("CPATH", "C_INCLUDE_PATH", "COMPILER_PATH", "LIBRARY_PATH", "GCC_EXEC_PREFIX", "GCC_COMPARE_DEBUG"),
     *("SOURCE_DATE_EPOCH", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "LD_PRELOAD", "LD_LIBRARY_PATH"),
@@ -166,6 +166,8 @@ def may_be_shared(commands: Sequence[str]) -> bool:
         try:
             words = command_words(command)
         except ValueError:
+            return False
+        if has_untold_inputs(os.fsencode(command)):
             return False
         if any(re.search(_UNSHARED, text) for text in (command, " ".join(words))) or _has_foreign_list(words):
             return False

@@ -135,3 +135,18 @@ def test_a_file_in_the_key_that_was_made_just_before_is_no_reason_not_to_store(t
         recipe.began_ns = time.time_ns()
         made.compile()
         assert recipe.may_share() is stored, name
+
+
+@pytest.mark.parametrize("text", ["__DATE__", '.INCBIN "x"', '\t.include "x"'])
+def test_inputs_that_no_compiler_tells_are_looked_for_wherever_text_is_from(text: str, tmp_path: Path) -> None:
+    """In sources, in headers outside, in sources of the kernel tree, and in the command; not in the tree's headers."""
+    made = OneObject(tmp_path, **{"x/x.h": "", "k/x.c": "", "k/x.h": "", "m/x.h": ""})
+    names = ["x/x.h", "k/x.c", "k/x.h", "m/x.h"]
+    made.write("m/a.c", "".join(f'#include "{tmp_path / name}"\n' for name in names))
+    assert made.may_be_stored()
+    for name in names:
+        made.write(name, f"/* {text} */\n")
+        assert made.may_be_stored() is (name == "k/x.h"), name
+        made.write(name, "")
+    made.options = f"-DWHAT='{text}'"
+    assert not made.may_be_stored()
