@@ -10,13 +10,13 @@ from typing import Any
 from kbuildpy.kbuild.cmd_file import CmdFile, own_contents, parse_cmd_file
 from kbuildpy.kbuild.included_headers import include_folders, search_headers
 from kbuildpy.kbuild.job import Job
-from kbuildpy.kbuild.portable_root import portable_root
+from kbuildpy.kbuild.portable_root import portable_root, with_root, without_root
 from kbuildpy.kbuild.stamps import GRAIN_NS, changed_since
 from kbuildpy.scons.group import Group
+from kbuildpy.scons.hidden_headers import headers_before
 from kbuildpy.scons.recipe import (
     Recipe,
     has_untold_inputs,
-    is_shadowed,
     may_be_shared,
     read_or_empty,
     scripts_read_more,
@@ -43,6 +43,16 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
     def named(targets: Sequence[str]) -> list[str]:
         return project.named_files(commands, targets, cwd=job.cwd, find=job.layout.find)
 
+    def before(made_from: CmdFile) -> list[str]:
+        found = headers_before(
+            made_from,
+            commands[0],
+            cwd=job.cwd,
+            is_covered=lambda path: is_digested(project.tree, path),
+            find=job.layout.find,
+        )
+        return [without_root(path, root) for path in found]
+
     def may_share() -> bool:
         made_from = _made_from(job)
         if len(made_from.headers) > _MOST_HEADERS:
@@ -64,11 +74,13 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
             and not scripts_read_more(named([str(job.object_file)]))
             and not any(changed_since(path, project.began_ns) for path in others)
             and not any(was_edited(path) for path in own)
+            and not any(was_edited(job.layout.find(with_root(path, root))) for path in before(made_from))
             and not any(has_untold_inputs(read_or_empty(path), names_place=bool(root)) for path in texts)
         )
 
     def stored_facts() -> dict[str, Any]:
-        return {"headers": _foreign(group, job, _made_from(job))}
+        made_from = _made_from(job)
+        return {"headers": _foreign(group, job, made_from), "before": before(made_from)}
 
     def accepts(stored: Mapping[str, Any]) -> bool:
         made_from = _made_from(job)
@@ -78,7 +90,7 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
             return False
         if made_from.contents != contents or _foreign(group, job, made_from) != stored.get("headers"):
             return False
-        if is_shadowed(made_from, commands[0], cwd=job.cwd, is_own=group.is_own):
+        if before(made_from) != stored.get("before"):
             return False
         take(made_from)
         return True

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy import __version__
-from kbuildpy.kbuild.cmd_file import CmdFile
 from kbuildpy.kbuild.portable_root import PLACE, command_without_root, with_root, without_root
 from kbuildpy.scons.named_files import command_words
 from kbuildpy.shared.contents import content_digest
@@ -30,14 +29,18 @@ _UNSHARED = (
     r"|-wrapper|-ivfsoverlay\S*|-fmodules\S*|-B(?!static|dynamic|symbolic|group)\S*"
     # (libraries, which the linker searches for)
     r"|-l\S+|--library\S*"
+    # (folders that are searched, named in unusual ways)
+    r"|-I-|-iprefix\S*|-iwithprefix\S*|-isysroot\S*|--sysroot\S*|--include-\S*|-Wp,-[Ii]\S*|-Xpreprocessor"
     # (another machine's compiler, of which nothing is known here)
     r"|(?:\S*/)?(?:distcc|icecc))(?!\S)"
 )
 # What lets a linker script read other files.
 _SCRIPT_READS = rb"\b(?:INCLUDE|INPUT|GROUP|STARTUP)\b"
 _NO_SCRIPTS = (".c", ".h", ".S", ".o", ".a", ".ko")
-# Words of sources that let the assembler read files, or the compiler ask the clock.
-_UNTOLD = rb"(?m)(?i:\.incbin|\.include)\b|__DATE__|__TIME__|__TIMESTAMP__|^[ \t]*#[ \t]*embed\b"
+# Words of sources that let the assembler read files, or the compiler ask the clock, or which files there are.
+_UNTOLD = (
+    rb"(?m)(?i:\.incbin|\.include)\b|__DATE__|__TIME__|__TIMESTAMP__|__has_include|__has_embed|^[ \t]*#[ \t]*embed\b"
+)
 _VARIABLES = (
     *("CPATH", "C_INCLUDE_PATH", "COMPILER_PATH", "LIBRARY_PATH", "GCC_EXEC_PREFIX", "GCC_COMPARE_DEBUG"),
     *("SOURCE_DATE_EPOCH", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "LD_PRELOAD", "LD_LIBRARY_PATH"),
@@ -211,23 +214,3 @@ def has_untold_inputs(content: bytes, *, names_place: bool = False) -> bool:
 def variables_of_compilers(env: Mapping[str, str]) -> list[str]:
     """The variables in `env` that compilers read, as words."""
     return [f"{name}={env[name]}" for name in _VARIABLES if name in env]
-
-
-def is_shadowed(made_from: CmdFile, command: str, *, cwd: str, is_own: Callable[[str], bool]) -> bool:
-    """Whether the module now has a header that the compiler would find before one that it has read."""
-    folders = [
-        os.path.normpath(os.path.join(cwd, match[1]))  # noqa: PTH118
-        for match in re.finditer(r"(?<!\S)-(?:I|iquote|isystem) *(\S+)", command)
-    ]
-    own = {number: folder for number, folder in enumerate(folders) if is_own(folder)}
-    if not own:
-        return False
-    read = {os.path.normpath(os.path.join(cwd, name)) for name in made_from.headers}  # noqa: PTH118
-    for path in read:
-        for number, folder in enumerate(folders):
-            if path.startswith(f"{folder}/"):
-                below = path[len(folder) :]
-                before = (f"{other}{below}" for place, other in own.items() if place < number)
-                if any(other not in read and os.path.isfile(other) for other in before):  # noqa: PTH113
-                    return True
-    return False

@@ -150,3 +150,42 @@ def test_inputs_that_no_compiler_tells_are_looked_for_wherever_text_is_from(text
         made.write(name, "")
     made.options = f"-DWHAT='{text}'"
     assert not made.may_be_stored()
+
+
+@pytest.mark.parametrize(
+    ("options", "include", "read", "new", "fits"),
+    [
+        # a folder before one of the kernel's, and behind it
+        ("-I{0}/m/i -I{0}/k/i", "<l/x.h>", "k/i/l/x.h", "m/i/l/x.h", False),
+        ("-I{0}/k/i -I{0}/x/i", "<l/x.h>", "k/i/l/x.h", "x/i/l/x.h", True),
+        ("-isystem {0}/x/i -I{0}/k/i", "<l/x.h>", "k/i/l/x.h", "x/i/l/x.h", True),
+        ("-I{0}/k/i -iquote {0}/m/i", '"l/x.h"', "k/i/l/x.h", "m/i/l/x.h", False),
+        ("-idirafter {0}/k/i -I{0}/m/i", "<l/x.h>", "k/i/l/x.h", "m/i/l/x.h", False),
+        # folders outside
+        ("-I{0}/x/a -I{0}/x/b", "<x.h>", "x/b/x.h", "x/a/x.h", False),
+        ("-I{0}/x/b -I{0}/x/a", "<x.h>", "x/b/x.h", "x/a/x.h", True),
+        ("'-I{0}/x/a' -I{0}/x/b", "<x.h>", "x/b/x.h", "x/a/x.h", False),
+        # beside the source
+        ("-I{0}/x/b", '"x.h"', "x/b/x.h", "m/x.h", False),
+        ("-I{0}/x/b", "MACRO", "x/b/x.h", "m/x.h", False),
+        # what the digest of the tree leaves out
+        ("-I{0}/k/tools/i -I{0}/k/i", "<x.h>", "k/i/x.h", "k/tools/i/x.h", False),
+        ("-I{0}/k/a -I{0}/k/i", "<x.c>", "k/i/x.c", "k/a/x.c", False),
+    ],
+)
+def test_a_header_that_would_be_found_before_one_that_was_read_is_another_object(
+    options: str, include: str, read: str, new: str, fits: bool, tmp_path: Path
+) -> None:
+    made = OneObject(tmp_path, options, **{"m/a.c": f'#define MACRO "x.h"\n#include {include}\n', read: "int x;\n"})
+    assert made.may_be_stored() and made.is_taken_after({})
+    assert made.is_taken_after({new: "int y;\n"}) is fits
+    # What GCC says of it: is the object another one?
+    made.recipe()
+    made.compile()
+    assert (b"\0y\0" not in made.job.object_file.read_bytes()) is fits
+
+
+def test_a_header_beside_the_source_that_the_compiler_left_aside_changes_nothing(tmp_path: Path) -> None:
+    made = OneObject(tmp_path, "-I{0}/x", **{"m/a.c": "#include <x.h>\n", "x/x.h": "int x;\n", "m/x.h": "int y;\n"})
+    assert made.may_be_stored() and made.is_taken_after({})
+    assert not made.may_be_stored(meanwhile=["m/x.h"])

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kbuild.cmd_file import CmdFile
 from kbuildpy.kbuild.portable_root import command_without_root, portable_root, with_root, without_root
 from kbuildpy.scons.named_files import named_files
 from kbuildpy.scons.recipe import (
     Recipe,
     has_untold_inputs,
-    is_shadowed,
     may_be_shared,
     scripts_read_more,
     variables_of_compilers,
@@ -72,6 +70,8 @@ def test_a_command_that_reads_or_writes_more_than_it_tells_is_not_shared(option:
         (b'asm(".include \\"x\\"");\n', True),
         (b"char *when = __TIMESTAMP__;\n", True),
         (b' #  embed "blob"\n', True),
+        (b"#if __has_include(<x.h>)\n", True),
+        (b"#if __has_embed(<x>)\n", True),
         (b'#include "x.h"\nint included;\n', False),
     ],
 )
@@ -82,23 +82,6 @@ def test_a_source_with_inputs_that_no_compiler_tells_is_known(text: bytes, untol
 def test_a_source_that_uses_its_place_is_bound_to_it() -> None:
     assert has_untold_inputs(b"char *me = KBUILD_MODFILE;", names_place=True)
     assert not has_untold_inputs(b"char *me = KBUILD_MODFILE;")
-
-
-def test_a_new_header_in_front_of_one_that_was_read_is_seen(tmp_path: Path) -> None:
-    own, kernel = tmp_path / "own", tmp_path / "kernel"
-    for path in (own / "linux", kernel / "linux"):
-        path.mkdir(parents=True)
-    (kernel / "linux/a.h").touch()
-    made_from = CmdFile("a.c", (f"{kernel}/linux/a.h",), frozenset())
-
-    def shadowed(command: str) -> bool:
-        return is_shadowed(made_from, command, cwd="/", is_own=lambda path: path.startswith(str(own)))
-
-    first, last = f"gcc -I{own} -I{kernel} a.c", f"gcc -I{kernel} -I{own} a.c"
-    assert not shadowed(first)
-    (own / "linux/a.h").touch()
-    assert shadowed(first)
-    assert not shadowed(last)
 
 
 def test_variables_that_compilers_read_count() -> None:
