@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.job import Job, StandIn
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import BuildStep, ModulePlan
@@ -113,6 +113,19 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
         return files_told and may_be_shared(commands) and not group.project.warns_of_symbols
 
     recipe.named, recipe.may_share = named, may_share
+
+    def accepts(_: Mapping[str, Any]) -> bool:
+        """Whether the kernel would load the module that was taken; if not, the link says why."""
+        if checked:
+            from kbuildpy.scons.post_build_check import check_built  # (slow: the loader's rules)
+
+            try:
+                check_built(group, Path(node.get_abspath()), f"{group.label}{below}.ko")
+            except KbuildError:
+                return False
+        return True
+
+    recipe.accepts = accepts
 
     def link(target: list[Any], source: list[Any]) -> None:
         link_module(

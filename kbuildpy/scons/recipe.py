@@ -7,6 +7,7 @@ in a shared cache is made of contents.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -15,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kbuildpy import __version__
 from kbuildpy.kbuild.portable_root import PLACE, command_without_root, with_root, without_root
 from kbuildpy.scons.named_files import command_words
 from kbuildpy.shared.contents import content_digest
@@ -122,7 +122,7 @@ class Recipe:
         contents = [(self._portable(path), self._content(path)) for path in files]
         commands = [command_without_root(command, self.root) for command in self.commands]
         words = [*map(self._portable, self.words())]
-        parts = [_FORMAT, __version__, self.state(), commands, words, [*map(self._portable, targets)], contents]
+        parts = [_FORMAT, own_code(), self.state(), commands, words, [*map(self._portable, targets)], contents]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def texts(self, targets: Sequence[str]) -> dict[str, str] | None:
@@ -156,6 +156,19 @@ class Recipe:
         except OSError:
             return ""
         return hashlib.sha256(os.fsencode(self._portable(text))).hexdigest()
+
+
+@functools.cache
+def own_code(package: str = str(Path(__file__).parent.parent)) -> str:
+    """A digest of kbuildpy itself, whose code decides what modpost writes; a version number does not tell a change to a
+    checkout. Read once a run."""
+    found = hashlib.sha256()
+    for folder, names, files in os.walk(package):
+        names[:] = sorted(name for name in names if name != "__pycache__")
+        for name in sorted(files):
+            path = f"{folder}/{name}"
+            found.update(f"{os.path.relpath(path, package)} {content_digest(path)}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()
 
 
 def _is_text(path: str) -> bool:

@@ -13,6 +13,7 @@ from kbuildpy.scons.recipe import (
     Recipe,
     has_untold_inputs,
     may_be_shared,
+    own_code,
     scripts_read_more,
     variables_of_compilers,
 )
@@ -36,6 +37,19 @@ def key(place: Path, **changes: object) -> str:
 def test_whatever_decides_the_bytes_decides_the_key(what: str, tmp_path: Path) -> None:
     assert key(tmp_path) == key(tmp_path)
     assert key(tmp_path, **{what: "other"}) != key(tmp_path)
+
+
+def test_the_code_that_writes_files_decides_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = key(tmp_path)
+    assert own_code() == own_code.__wrapped__()
+    package = tmp_path / "package"
+    (package / "modpost").mkdir(parents=True)
+    (package / "modpost/stage.py").write_text("one")
+    one = own_code.__wrapped__(str(package))
+    (package / "modpost/stage.py").write_text("two")
+    assert own_code.__wrapped__(str(package)) != one
+    monkeypatch.setattr("kbuildpy.scons.recipe.own_code", lambda: one)
+    assert key(tmp_path) != first
 
 
 def test_times_of_files_do_not_decide_the_key(tmp_path: Path) -> None:
