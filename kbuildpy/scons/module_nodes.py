@@ -110,7 +110,8 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
     def may_share() -> bool:
         # (what is only warned of would not be said again)
         files_told = not scripts_read_more(named([f"{group.out}/{below}.ko"]))
-        return files_told and may_be_shared(commands) and not group.project.warns_of_symbols
+        known = may_be_shared(commands) and group.project.knows_programs(commands)
+        return known and files_told and not group.project.warns_of_symbols
 
     recipe.named, recipe.may_share = named, may_share
 

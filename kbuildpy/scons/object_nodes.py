@@ -213,7 +213,12 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
         return group.project.named_files(commands, targets, cwd=layout.cwd, find=layout.find)
 
     recipe.named = named
-    recipe.may_share = lambda: may_be_shared(commands) and not scripts_read_more(named([layout.actual(module.target)]))
+
+    def may_share() -> bool:
+        files_told = not scripts_read_more(named([layout.actual(module.target)]))
+        return files_told and may_be_shared(commands) and group.project.knows_programs(commands)
+
+    recipe.may_share = may_share
 
     def accepts(_: Mapping[str, Any]) -> bool:
         write_listing()

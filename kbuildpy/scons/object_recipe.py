@@ -71,6 +71,7 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
 
         return (
             may_be_shared(commands)
+            and project.knows_programs(commands)
             and not scripts_read_more(named([str(job.object_file)]))
             and not any(changed_since(path, project.began_ns) for path in others)
             and not any(was_edited(path) for path in own)

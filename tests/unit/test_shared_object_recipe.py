@@ -52,6 +52,7 @@ class OneObject:
             answer=SimpleNamespace(compiler="gcc 12"),
             headers_digest=lambda: tree_digest(self.tree),
             program_digests=lambda commands: [],
+            knows_programs=lambda commands: True,
             named_files=lambda commands, targets, **options: [],
             began_ns=time.time_ns(),
         )
