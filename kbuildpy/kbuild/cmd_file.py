@@ -112,14 +112,14 @@ def own_contents(
     is_own: Callable[[str], bool],
     find: Callable[[str], str] = str,
 ) -> str:
-    """A digest of the contents of `source` and of those of its `headers` that are the module's own (`is_own`); names
-    are relative to `cwd`, and `find` returns the file that the compiler found at a path. A file that cannot be read
-    counts as empty."""
+    """A digest of the contents of `source` and of those of its `headers` that are the module's own (`is_own`) or lie
+    beside it, as those that srcversion is made of; names are relative to `cwd`, and `find` returns the file that the
+    compiler found at a path. A file that cannot be read counts as empty."""
     found = hashlib.sha256()
     folder = os.path.dirname(os.path.normpath(os.path.join(cwd, source)))  # noqa: PTH118, PTH120
     for name in (source, *headers):
         path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
-        if name == source or is_own(path):
+        if name == source or is_own(path) or os.path.dirname(path) == folder:  # noqa: PTH120
             try:
                 content = Path(find(path)).read_bytes()
             except OSError:

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
+# The options that name folders, in the order in which the folders are searched.
+_OPTIONS = ("iquote", "I", "isystem", "idirafter")
+_FOLDER = re.compile(rf"(?<![^\s'\"])-({'|'.join(_OPTIONS)}) *(\S+)")
 
 
 def own_headers(names: Iterable[str], *, cwd: str, is_own: Callable[[str], bool]) -> list[str]:
@@ -51,14 +54,19 @@ def search_headers(
     return sorted(seen)
 
 
+def searched_folders(command: str, *, cwd: str) -> list[str]:
+    """The folders in which a compiler searches for headers, in its order, for the command's options, in the directory
+    `cwd`; a folder that is named twice is there twice. (The folder of the including file comes before them.)"""
+    found: list[tuple[int, str]] = []
+    for match in _FOLDER.finditer(command):
+        path = os.path.normpath(os.path.join(cwd, match[2].strip("'\"")))  # noqa: PTH118
+        found.append((_OPTIONS.index(match[1]), path))
+    return [path for _, path in sorted(found, key=lambda item: item[0])]
+
+
 def include_folders(command: str, *, cwd: str, is_own: Callable[[str], bool]) -> list[str]:
-    """The module's own folders among the `-I` options of a command."""
-    folders = []
-    for match in re.finditer(r"(?<!\S)-(?:I|iquote|isystem) *(\S+)", command):
-        path = os.path.normpath(os.path.join(cwd, match.group(1)))  # noqa: PTH118
-        if is_own(path):
-            folders.append(path)
-    return list(dict.fromkeys(folders))
+    """The module's own folders among those, each once."""
+    return [path for path in dict.fromkeys(searched_folders(command, cwd=cwd)) if is_own(path)]
 
 
 def _included(path: str) -> Iterator[str]:

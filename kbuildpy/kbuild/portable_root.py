@@ -16,6 +16,8 @@ PLACE = "@kbuildpy-place@"
 
 # (as text: most builds need none of them, and compiling them takes a millisecond)
 _FILE_MAP = r"(?<!\S)-ffile-prefix-map=([^\s=]+)=\S*"
+# Any map, also in quotes and for the assembler: of a beginning of the root, it may be the one that counts.
+_ANY_MAP = r"prefix-map=['\"\\]*([^\s=]*)="
 # Debug information that is compressed would hide a path that is left in it.
 _HIDES = r"(?<!\S)-gz(?:=\S*)?(?!\S)"
 # Words in which a path does not get into the object by itself. KBUILD_MODFILE is used by what is built in only.
@@ -26,12 +28,15 @@ _HARMLESS = (
 
 
 def portable_root(command: str, directory: str) -> str:
-    """The path that `command` maps away and that `directory` is in; "" if there is none."""
+    """The path that `command` maps away and that `directory` is in; "" if there is none, or if a part of the path is
+    mapped as well: then another checkout's part of it may stay."""
     if "-ffile-prefix-map=/" not in command or records_macros(command) or re.search(_HIDES, command):
         return ""
     roots = [root.rstrip("/") for root in re.findall(_FILE_MAP, command)]
     found = [root for root in roots if root.startswith("/") and f"{directory}/".startswith(f"{root}/")]
-    return max(found, key=len, default="")
+    root = max(found, key=len, default="")
+    others = (old.rstrip("/") for old in re.findall(_ANY_MAP, command))
+    return "" if any(root.startswith(old) and old != root for old in others) else root
 
 
 def without_root(text: str, root: str) -> str:

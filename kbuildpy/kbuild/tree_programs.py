@@ -26,12 +26,28 @@ _TREE_PROGRAMS = (
 # The variables in the order in which `mk/tree.mk` prints their values.
 _NAMES = ("CC", "LD", "NM", "OBJCOPY", "PAHOLE", "AR", "HOSTCC", "CHECK")
 
+# Programs that have other machines compile, and those that keep what a compiler made.
+_ELSEWHERE = frozenset({"distcc", "icecc", "icerun"})
+_CACHES = frozenset({"ccache", "sccache"})
+
 
 def named_programs(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, str]:
     """The programs that commands of this tree may start: the name that a command has for each, and its path."""
     found = {name: str(answer.tree.objects / name) for name in _TREE_PROGRAMS}
     found.update(_in_search_path(answer.programs, environ))
     return found
+
+
+def hides_compiler(programs: Mapping[str, str], environ: Mapping[str, str]) -> bool:
+    """Whether one of `programs` (names and paths) is another program than its name says, which starts a compiler that
+    is chosen elsewhere: links to ccache or distcc in a folder of the search path, or what CCACHE_PREFIX names."""
+    if any(environ.get(name) for name in ("CCACHE_PREFIX", "CCACHE_PREFIX_CPP", "CCACHE_COMPILER")):
+        return True
+    for name, path in programs.items():
+        real = os.path.basename(os.path.realpath(path))  # noqa: PTH119
+        if real in _ELSEWHERE or (real in _CACHES and os.path.basename(name) != real):  # noqa: PTH119
+            return True
+    return False
 
 
 def parse_programs(text: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ import atexit
 import functools
 import os
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,7 @@ def _retrieve(shared: SharedCache, action: KbuildAction, node: Any) -> bool:
 
 def _take(shared: SharedCache, action: KbuildAction, recipe: Recipe, targets: list[Any], sources: list[Any]) -> bool:
     paths = [target.get_abspath() for target in targets]
+    recipe.began_ns = time.time_ns()
     recipe.key = recipe.find_key(paths, [source.get_abspath() for source in sources])
     into = Path(paths[0])
     into = into.with_name(f".{into.name}.taken")

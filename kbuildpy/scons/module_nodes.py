@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.job import Job, StandIn
 from kbuildpy.kbuild.layout import Layout
 from kbuildpy.kbuild.plan import BuildStep, ModulePlan
@@ -30,7 +31,7 @@ from kbuildpy.scons.link_module import link_module
 from kbuildpy.scons.modpost_inputs import modpost_description, modpost_recipe, modpost_signature
 from kbuildpy.scons.object_nodes import cmd_nodes, declare_compile
 from kbuildpy.scons.options import is_silent
-from kbuildpy.scons.recipe import Recipe, may_be_shared, variables_of_compilers
+from kbuildpy.scons.recipe import Recipe, may_be_shared, scripts_read_more, variables_of_compilers
 
 
 def declare_module(group: Group, module: ModulePlan, layout: Layout) -> Any:
@@ -102,8 +103,30 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
         return [answer.compiler, *given, *group.project.program_digests(commands)]
 
     recipe = Recipe(group.project.headers_digest, commands, words, lambda: files, root=group.root)
-    # (what is only warned of would not be said again)
-    recipe.may_share = lambda: may_be_shared(commands) and not group.project.warns_of_symbols
+
+    def named(targets: Sequence[str]) -> list[str]:
+        return group.project.named_files(commands, targets, cwd=_cwd(group), find=group.find)
+
+    def may_share() -> bool:
+        # (what is only warned of would not be said again)
+        files_told = not scripts_read_more(named([f"{group.out}/{below}.ko"]))
+        known = may_be_shared(commands) and group.project.knows_programs(commands)
+        return known and files_told and not group.project.warns_of_symbols
+
+    recipe.named, recipe.may_share = named, may_share
+
+    def accepts(_: Mapping[str, Any]) -> bool:
+        """Whether the kernel would load the module that was taken; if not, the link says why."""
+        if checked:
+            from kbuildpy.scons.post_build_check import check_built  # (slow: the loader's rules)
+
+            try:
+                check_built(group, Path(node.get_abspath()), f"{group.label}{below}.ko")
+            except KbuildError:
+                return False
+        return True
+
+    recipe.accepts = accepts
 
     def link(target: list[Any], source: list[Any]) -> None:
         link_module(

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from kbuildpy.scons.hear_objtool import hear_objtool
 from kbuildpy.scons.interrupts import is_interruption
 from kbuildpy.scons.object_recipe import object_recipe
 from kbuildpy.scons.options import is_silent
-from kbuildpy.scons.recipe import Recipe, may_be_shared, variables_of_compilers
+from kbuildpy.scons.recipe import Recipe, may_be_shared, scripts_read_more, variables_of_compilers
 from kbuildpy.similar import similar_file
 
 
@@ -208,7 +208,17 @@ def declare_link(group: Group, module: ModulePlan, layout: Layout, env: dict[str
 
     commands = [step.command for step in job.steps]
     recipe = Recipe(group.project.headers_digest, commands, words, root=group.root)
-    recipe.may_share = lambda: may_be_shared(commands)
+
+    def named(targets: Sequence[str]) -> list[str]:
+        return group.project.named_files(commands, targets, cwd=layout.cwd, find=layout.find)
+
+    recipe.named = named
+
+    def may_share() -> bool:
+        files_told = not scripts_read_more(named([layout.actual(module.target)]))
+        return files_told and may_be_shared(commands) and group.project.knows_programs(commands)
+
+    recipe.may_share = may_share
 
     def accepts(_: Mapping[str, Any]) -> bool:
         write_listing()

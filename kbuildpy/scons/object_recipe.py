@@ -5,25 +5,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from kbuildpy.kbuild.cmd_file import CmdFile, own_contents, parse_cmd_file
 from kbuildpy.kbuild.included_headers import include_folders, search_headers
 from kbuildpy.kbuild.job import Job
-from kbuildpy.kbuild.portable_root import portable_root
-from kbuildpy.kbuild.stamps import changed_since
+from kbuildpy.kbuild.portable_root import portable_root, with_root, without_root
+from kbuildpy.kbuild.stamps import GRAIN_NS, changed_since
 from kbuildpy.scons.group import Group
+from kbuildpy.scons.hidden_headers import headers_before
 from kbuildpy.scons.recipe import (
     Recipe,
     has_untold_inputs,
-    is_shadowed,
     may_be_shared,
+    read_or_empty,
+    scripts_read_more,
     variables_of_compilers,
 )
-from kbuildpy.shared.contents import content_digest
+from kbuildpy.shared.contents import content_digest, is_digested
 
-_OF_COMPILERS = ("/lib/gcc/", "/lib/clang/", "/lib64/clang/", "/lib64/gcc/")
 _MOST_HEADERS = 5000
 
 
@@ -40,33 +40,65 @@ def object_recipe(group: Group, job: Job, *, facts: Sequence[str], take: Callabl
     def files() -> list[str]:
         return _searched(group, job)
 
+    def named(targets: Sequence[str]) -> list[str]:
+        return project.named_files(commands, targets, cwd=job.cwd, find=job.layout.find)
+
+    def before(made_from: CmdFile) -> list[str]:
+        found = headers_before(
+            made_from,
+            commands[0],
+            cwd=job.cwd,
+            is_covered=lambda path: is_digested(project.tree, path),
+            find=job.layout.find,
+        )
+        return [without_root(path, root) for path in found]
+
     def may_share() -> bool:
         made_from = _made_from(job)
+        if len(made_from.headers) > _MOST_HEADERS:
+            return False
         read = [job.layout.absolute(name) for name in (made_from.source, *made_from.headers)]
         own = [job.layout.find(path) for path in read if group.is_own(path)]
         others = (path for path in read[1:] if not group.is_own(path))
+        # (the kernel's headers have such words in macros, for few to use)
+        texts = [job.layout.find(path) for path in read if path == read[0] or not is_digested(project.tree, path)]
+        in_key = {job.layout.find(read[0]), *files()}
+
+        def was_edited(path: str) -> bool:
+            # (in the grain of times the key, which is found before and after, tells of the files that are in it; one
+            # may have been made by this build a moment before)
+            return changed_since(path, recipe.began_ns + (GRAIN_NS if path in in_key else 0))
+
         return (
             may_be_shared(commands)
+            and project.knows_programs(commands)
+            and not scripts_read_more(named([str(job.object_file)]))
             and not any(changed_since(path, project.began_ns) for path in others)
-            and not any(has_untold_inputs(_read(path), names_place=bool(root)) for path in own)
+            and not any(was_edited(path) for path in own)
+            and not any(was_edited(job.layout.find(with_root(path, root))) for path in before(made_from))
+            and not any(has_untold_inputs(read_or_empty(path), names_place=bool(root)) for path in texts)
         )
 
     def stored_facts() -> dict[str, Any]:
-        return {"headers": _foreign(group, job, _made_from(job))}
+        made_from = _made_from(job)
+        return {"headers": _foreign(group, job, made_from), "before": before(made_from)}
 
     def accepts(stored: Mapping[str, Any]) -> bool:
         made_from = _made_from(job)
         find = job.layout.find
         contents = own_contents(made_from.source, made_from.headers, cwd=job.cwd, is_own=group.is_own, find=find)
+        if len(made_from.headers) > _MOST_HEADERS:
+            return False
         if made_from.contents != contents or _foreign(group, job, made_from) != stored.get("headers"):
             return False
-        if is_shadowed(made_from, commands[0], cwd=job.cwd, is_own=group.is_own):
+        if before(made_from) != stored.get("before"):
             return False
         take(made_from)
         return True
 
     root = portable_root(commands[0], job.layout.evaluated) if commands else ""
     recipe = Recipe(project.headers_digest, commands, words, files, root=root)
+    recipe.named = named
     recipe.may_share, recipe.facts, recipe.accepts = may_share, stored_facts, accepts
     return recipe
 
@@ -90,20 +122,9 @@ def _searched(group: Group, job: Job) -> list[str]:
 
 
 def _foreign(group: Group, job: Job, made_from: CmdFile) -> list[list[str]]:
-    """The headers that are neither the module's, nor the kernel tree's, nor the compiler's, with their digests."""
+    """The files that were read and are neither the module's, nor covered by the digest of the kernel tree, with their
+    digests: those of compilers and of the system, and sources that lie in the tree."""
     tree = group.project.tree
-    known = (f"{tree.source}/", f"{tree.objects}/")
-    paths = (job.layout.absolute(name) for name in made_from.headers[:_MOST_HEADERS])
-    others = {
-        path
-        for path in paths
-        if not path.startswith(known) and not group.is_own(path) and not any(part in path for part in _OF_COMPILERS)
-    }
+    paths = {job.layout.absolute(name) for name in made_from.headers}
+    others = (path for path in paths if not group.is_own(path) and not is_digested(tree, path))
     return [[path, content_digest(path)] for path in sorted(others)]
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError:
-        return b""

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kbuildpy.errors import CommandError
 from kbuildpy.kbuild.early_compilers import EarlyCompilers
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
 from kbuildpy.kbuild.precompiled import SOURCES, Precompiled
 from kbuildpy.kbuild.stamps import Stamp, stamp
 from kbuildpy.kbuild.tree_answer import TreeAnswer
-from kbuildpy.kbuild.tree_programs import named_programs
+from kbuildpy.kbuild.tree_programs import hides_compiler, named_programs
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
 from kbuildpy.say import say
 from kbuildpy.scons.cache import cache_class, shares
+from kbuildpy.scons.named_files import named_files
 from kbuildpy.scons.options import is_cleaning, is_dry_run
-from kbuildpy.shared.contents import program_digest, tree_digest
+from kbuildpy.shared.contents import is_digested, program_digest, tree_digest
 
 
 class KernelProject:
@@ -86,6 +90,7 @@ class KernelProject:
         self.env.Decider(self._decide)
         self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class())
         self.headers_digest = functools.cache(lambda: tree_digest(answer.tree))
+        self._parts_of_compiler = functools.cache(self._find_parts_of_compiler)
         self.headers = HeaderSymbols(answer.tree)
         self.precompiled = Precompiled(answer)
         self.precompiled_sources = Precompiled(answer, SOURCES) if fast else None
@@ -129,9 +134,38 @@ class KernelProject:
 
     def program_digests(self, commands: Sequence[str]) -> list[str]:
         """The programs that `commands` start, each with a digest of its content."""
-        named = named_programs(self.answer, self.environ)
-        used = (item for item in named.items() if any(item[0] in command for command in commands))
-        return [f"{name} {program_digest(path)}" for name, path in used]
+        used = self._used_programs(commands).items()
+        return [*(f"{name} {program_digest(path)}" for name, path in used), *self._parts_of_compiler()]
+
+    def knows_programs(self, commands: Sequence[str]) -> bool:
+        """Whether the programs that `commands` start are those whose digests `program_digests` has."""
+        return not hides_compiler(self._used_programs(commands), self.environ)
+
+    def _used_programs(self, commands: Sequence[str]) -> dict[str, str]:
+        named = named_programs(self.answer, self.environ).items()
+        return {name: path for name, path in named if any(name in command for command in commands)}
+
+    def _find_parts_of_compiler(self) -> list[str]:
+        """The programs that the compiler itself starts, each with a digest of its content."""
+        found = []
+        for name in ("as", "cc1"):
+            command = [*self.answer.programs.get("CC", "").split(), f"-print-prog-name={name}"]
+            try:
+                told = run(command, env=self.environ, check=False).text.strip()
+            except CommandError:
+                told = ""
+            path = shutil.which(told, path=self.environ.get("PATH")) if told else None
+            found.append(f"{name} {program_digest(os.path.realpath(path)) if path else ''}")
+        return found
+
+    def named_files(
+        self, commands: Sequence[str], targets: Sequence[str], *, cwd: str, find: Callable[[str], str] = str
+    ) -> list[str]:
+        """The files that `commands` name in the directory `cwd`, besides programs and headers whose digests are known,
+        and what they write with `targets`."""
+        known = {*named_programs(self.answer, self.environ).values(), *targets}
+        files = named_files(commands, cwd=cwd, targets=targets, find=find)
+        return [path for path in files if path not in known and not is_digested(self.tree, path)]
 
     def is_own(self, path: str) -> bool:
         """Whether a file belongs to the project, and not to the kernel tree or the system."""

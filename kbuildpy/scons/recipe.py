@@ -7,6 +7,7 @@ in a shared cache is made of contents.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -15,23 +16,34 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kbuildpy import __version__
-from kbuildpy.kbuild.cmd_file import CmdFile
 from kbuildpy.kbuild.portable_root import PLACE, command_without_root, with_root, without_root
+from kbuildpy.scons.named_files import command_words
 from kbuildpy.shared.contents import content_digest
 
-_FORMAT = "kbuildpy shared object 1"
+_FORMAT = "kbuildpy shared object 2"
 # Options that let the compiler read or write files that nobody tells us of, or ask the machine what it is.
 _UNSHARED = (
-    r"(?<!\S)(?:-gsplit-dwarf|-fprofile\S*|--coverage|-ftest-coverage|-save-temps\S*|-fplugin\S*|-specs\S*|-fdump\S*"
-    r"|-fopt-info\S*|-fstack-usage|-fcallgraph-info\S*|-m(?:arch|tune|cpu)=native"
+    r"(?<!\S)(?:-gsplit-dwarf|-fprofile\S*|--coverage|-ftest-coverage|-save-temps\S*|-f(?:pass-)?plugin\S*|--?specs\S*"
+    r"|-fdump\S*|-fopt-info\S*|-fstack-usage|-fcallgraph-info\S*|-m(?:arch|tune|cpu)=native|-load|-fauto-profile\S*"
+    r"|-fsanitize-(?:ignore|black)list\S*|-fsanitize-coverage-(?:ignore|allow|block|white|black)list\S*|--config\S*"
+    r"|-wrapper|-ivfsoverlay\S*|-fmodules\S*|-B(?!static|dynamic|symbolic|group)\S*"
+    # (libraries, which the linker searches for)
+    r"|-l\S+|--library\S*"
+    # (folders that are searched, named in unusual ways)
+    r"|-I-|-iprefix\S*|-iwithprefix\S*|-isysroot\S*|--sysroot\S*|--include-\S*|-Wp,-[Ii]\S*|-Xpreprocessor"
     # (another machine's compiler, of which nothing is known here)
     r"|(?:\S*/)?(?:distcc|icecc))(?!\S)"
 )
-# Words of sources that let the assembler read files, or the compiler ask the clock.
-_UNTOLD = rb"(?m)\.incbin\b|\.include\b|__DATE__|__TIME__|__TIMESTAMP__|^[ \t]*#[ \t]*embed\b"
+# What lets a linker script read other files.
+_SCRIPT_READS = rb"\b(?:INCLUDE|INPUT|GROUP|STARTUP)\b"
+_NO_SCRIPTS = (".c", ".h", ".S", ".o", ".a", ".ko")
+# Words of sources that let the assembler read files, or the compiler ask the clock, or which files there are.
+_UNTOLD = (
+    rb"(?m)(?i:\.incbin|\.include)\b|__DATE__|__TIME__|__TIMESTAMP__|__has_include|__has_embed|^[ \t]*#[ \t]*embed\b"
+)
 _VARIABLES = (
     *("CPATH", "C_INCLUDE_PATH", "COMPILER_PATH", "LIBRARY_PATH", "GCC_EXEC_PREFIX", "GCC_COMPARE_DEBUG"),
+    *("CCC_OVERRIDE_OPTIONS", "GNUTARGET", "LDEMULATION", "CCACHE_BASEDIR", "CCACHE_CONFIGPATH", "SCCACHE_CONF"),
     *("SOURCE_DATE_EPOCH", "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "LD_PRELOAD", "LD_LIBRARY_PATH"),
 )
 
@@ -49,6 +61,8 @@ class Recipe:
     """The path of the checkout, which the compiler maps away; "" where it does not."""
     files: Callable[[], Sequence[str]]
     """Files that are read besides the sources: programs by their contents, headers."""
+    named: Callable[[Sequence[str]], Sequence[str]]
+    """The files that the commands name, besides those that they write with these targets."""
     may_share: Callable[[], bool]
     """Asked after the action has run: whether what it made may be stored."""
     facts: Callable[[], dict[str, Any]]
@@ -61,6 +75,8 @@ class Recipe:
     """objtool printed something, below which the build says what is known; a build that takes the files could not."""
     key: str
     """The key under which it was looked for in this run; "" before that."""
+    began_ns: int
+    """When the key was asked for in this run; 0 before that."""
     taken: bool
     """Its files were taken in this run."""
 
@@ -78,12 +94,14 @@ class Recipe:
         self.words = words
         self.root = root
         self.files = files
+        self.named = lambda targets: ()
         self.may_share = lambda: True
         self.facts = dict
         self.accepts = lambda facts: True
         self.said = ""
         self.is_advised = False
         self.key = ""
+        self.began_ns = 0
         self.taken = False
 
     def hear(self, said: str) -> None:
@@ -101,11 +119,11 @@ class Recipe:
 
     def find_key(self, targets: Sequence[str], sources: Sequence[str]) -> str:
         """The key of what is made from `sources`: paths, in an order that the action gives."""
-        files = [*sources, *self.files()]
+        files = dict.fromkeys([*sources, *self.files(), *self.named(targets)])
         contents = [(self._portable(path), self._content(path)) for path in files]
         commands = [command_without_root(command, self.root) for command in self.commands]
         words = [*map(self._portable, self.words())]
-        parts = [_FORMAT, __version__, self.state(), commands, words, [*map(self._portable, targets)], contents]
+        parts = [_FORMAT, own_code(), self.state(), commands, words, [*map(self._portable, targets)], contents]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def texts(self, targets: Sequence[str]) -> dict[str, str] | None:
@@ -141,6 +159,19 @@ class Recipe:
         return hashlib.sha256(os.fsencode(self._portable(text))).hexdigest()
 
 
+@functools.cache
+def own_code(package: str = str(Path(__file__).parent.parent)) -> str:
+    """A digest of kbuildpy itself, whose code decides what modpost writes; a version number does not tell a change to a
+    checkout. Read once a run."""
+    found = hashlib.sha256()
+    for folder, names, files in os.walk(package):
+        names[:] = sorted(name for name in names if name != "__pycache__")
+        for name in sorted(files):
+            path = f"{folder}/{name}"
+            found.update(f"{os.path.relpath(path, package)} {content_digest(path)}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()
+
+
 def _is_text(path: str) -> bool:
     """Whether a file that Kbuild writes names files of the checkout."""
     return path.endswith((".cmd", "/Module.symvers"))
@@ -148,7 +179,44 @@ def _is_text(path: str) -> bool:
 
 def may_be_shared(commands: Sequence[str]) -> bool:
     """Whether all that `commands` read and write is known."""
-    return not any(re.search(_UNSHARED, command) for command in commands)
+    for command in commands:
+        try:
+            words = command_words(command)
+        except ValueError:
+            return False
+        if has_untold_inputs(os.fsencode(command)):
+            return False
+        if any(re.search(_UNSHARED, text) for text in (command, " ".join(words))) or _has_foreign_list(words):
+            return False
+    return True
+
+
+def _has_foreign_list(words: Sequence[str]) -> bool:
+    """Whether a command reads words from a file (`@FILE`), other than the list of parts that Kbuild has for it."""
+    own = {f"@{words[number + 1].removesuffix('.o')}.mod" for number, word in enumerate(words[:-1]) if word == "-o"}
+    return any(re.search(r"^@.|[,=]@", word) and word not in own for word in words)
+
+
+def scripts_read_more(paths: Sequence[str]) -> bool:
+    """Whether a linker script among `paths` reads other files."""
+    scripts = (path for path in paths if not path.endswith(_NO_SCRIPTS) and not _is_binary(path))
+    return any(re.search(_SCRIPT_READS, read_or_empty(path)) for path in scripts)
+
+
+def _is_binary(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False
+
+
+def read_or_empty(path: str) -> bytes:
+    """The content of a file; b"" for one that cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
 
 
 def has_untold_inputs(content: bytes, *, names_place: bool = False) -> bool:
@@ -160,23 +228,3 @@ def has_untold_inputs(content: bytes, *, names_place: bool = False) -> bool:
 def variables_of_compilers(env: Mapping[str, str]) -> list[str]:
     """The variables in `env` that compilers read, as words."""
     return [f"{name}={env[name]}" for name in _VARIABLES if name in env]
-
-
-def is_shadowed(made_from: CmdFile, command: str, *, cwd: str, is_own: Callable[[str], bool]) -> bool:
-    """Whether the module now has a header that the compiler would find before one that it has read."""
-    folders = [
-        os.path.normpath(os.path.join(cwd, match[1]))  # noqa: PTH118
-        for match in re.finditer(r"(?<!\S)-(?:I|iquote|isystem) *(\S+)", command)
-    ]
-    own = {number: folder for number, folder in enumerate(folders) if is_own(folder)}
-    if not own:
-        return False
-    read = {os.path.normpath(os.path.join(cwd, name)) for name in made_from.headers}  # noqa: PTH118
-    for path in read:
-        for number, folder in enumerate(folders):
-            if path.startswith(f"{folder}/"):
-                below = path[len(folder) :]
-                before = (f"{other}{below}" for place, other in own.items() if place < number)
-                if any(other not in read and os.path.isfile(other) for other in before):  # noqa: PTH113
-                    return True
-    return False

@@ -68,6 +68,15 @@ def digest_of_files(paths: Sequence[str]) -> list[str]:
     return [content_digest(path) for path in paths]
 
 
+def is_digested(tree: KernelTree, path: str) -> bool:
+    """Whether `tree_digest` covers `path` (absolute, normal): a file of the tree that was changed, added or removed
+    there changes the digest."""
+    if not path.endswith(_PARTS):
+        return False
+    tops = (f"{top}/" for top in (tree.source, tree.objects))
+    return any(path.startswith(top) and _LEFT_OUT.isdisjoint(path[len(top) :].split("/")) for top in tops)
+
+
 def _state(path: str) -> Any:
     """What a file's content has not changed without: both times, size, inode."""
     try:

@@ -184,6 +184,27 @@ def test_what_no_key_can_tell_is_never_taken_stale(tmp_path: Path) -> None:
     machines.assert_like_make()
 
 
+def test_a_module_is_not_taken_after_a_linker_script_or_another_modules_license_changed(tmp_path: Path) -> None:
+    """Neither changes the objects: the link reads the script, and the kernel's answer depends on the other module."""
+    files = {
+        "Kbuild": "obj-m := one.o two.o\none-y := a.o b.o\nldflags-y := -T $(src)/one.lds\n",
+        "b.c": "",
+        "a.c": f"#include <linux/kobject.h>\n{SOURCE}int two_value(void);\nint use(void);\n"
+        'int use(void) { return kobject_create_and_add("x", NULL) ? two_value() : 0; }\n',
+        "two.c": f"{SOURCE}int two_value(void);\nint two_value(void) {{ return 2; }}\nEXPORT_SYMBOL(two_value);\n",
+        "one.lds": "SECTIONS { .first 0 : { *(.first) } }\n",
+    }
+    machines = Machines(tmp_path, files, str(tmp_path / "cache"), alike=True)
+    machines.build()
+    assert machines.build() == []
+    machines.files["one.lds"] = "SECTIONS { .first 0 : { *(.first) BYTE(1) } }\n"
+    assert {"one.o", "one.ko"} <= {*machines.build()}
+    machines.assert_like_make()
+    machines.files["two.c"] = files["two.c"].replace('"GPL"', '"Proprietary"')
+    assert "one.ko" in machines.build(status=1)
+    assert "one.ko: refused" in machines.output and "(taints: PO)" in machines.output
+
+
 def test_another_checkout_takes_all_where_the_place_is_mapped_away(tmp_path: Path) -> None:
     """Each with the bytes that make has for the place; what names the place is made there."""
     files = {

@@ -97,17 +97,21 @@ def test_headers_that_were_precompiled_stand_for_the_file_that_was_read_in_their
 
 def test_contents_are_those_of_the_modules_own_files(tmp_path: Path) -> None:
     """What srcversion counts: a comment changes neither the object nor what it was made from, but these."""
-    for name in ("a.c", "own.h", "net.h"):
+    (tmp_path / "net").mkdir()
+    for name in ("a.c", "own.h", "net/net.h", "beside.h"):
         (tmp_path / name).write_text(name)
-    headers = ["own.h", "net.h"]
+    headers = ["own.h", "net/net.h", "beside.h"]
 
     def contents(source: str = "a.c", *, own: str = "own.h") -> str:
         return own_contents(source, headers, cwd=str(tmp_path), is_own=lambda path: path == str(tmp_path / own))
 
     first = contents()
-    assert first == made_from(tmp_path, "a.o: a.c own.h net.h\n", own="own.h").contents
-    (tmp_path / "net.h").write_text("another kernel's")
+    assert first == made_from(tmp_path, "a.o: a.c own.h net/net.h beside.h\n", own="own.h").contents
+    (tmp_path / "net/net.h").write_text("another kernel's")
     assert contents() == first
+    (tmp_path / "beside.h").write_text("srcversion counts what lies beside the source, whoever's it is")
+    assert contents() != first
+    first = contents()
     (tmp_path / "own.h").write_text("OWN.H")
     second = contents()
     (tmp_path / "a.c").write_text("A.C")

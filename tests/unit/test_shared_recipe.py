@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.kbuild.cmd_file import CmdFile
 from kbuildpy.kbuild.portable_root import command_without_root, portable_root, with_root, without_root
-from kbuildpy.scons.recipe import Recipe, has_untold_inputs, is_shadowed, may_be_shared, variables_of_compilers
+from kbuildpy.scons.named_files import named_files
+from kbuildpy.scons.recipe import (
+    Recipe,
+    has_untold_inputs,
+    may_be_shared,
+    own_code,
+    scripts_read_more,
+    variables_of_compilers,
+)
 
 
 def key(place: Path, **changes: object) -> str:
@@ -30,6 +37,19 @@ def key(place: Path, **changes: object) -> str:
 def test_whatever_decides_the_bytes_decides_the_key(what: str, tmp_path: Path) -> None:
     assert key(tmp_path) == key(tmp_path)
     assert key(tmp_path, **{what: "other"}) != key(tmp_path)
+
+
+def test_the_code_that_writes_files_decides_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = key(tmp_path)
+    assert own_code() == own_code.__wrapped__()
+    package = tmp_path / "package"
+    (package / "modpost").mkdir(parents=True)
+    (package / "modpost/stage.py").write_text("one")
+    one = own_code.__wrapped__(str(package))
+    (package / "modpost/stage.py").write_text("two")
+    assert own_code.__wrapped__(str(package)) != one
+    monkeypatch.setattr("kbuildpy.scons.recipe.own_code", lambda: one)
+    assert key(tmp_path) != first
 
 
 def test_times_of_files_do_not_decide_the_key(tmp_path: Path) -> None:
@@ -64,6 +84,8 @@ def test_a_command_that_reads_or_writes_more_than_it_tells_is_not_shared(option:
         (b'asm(".include \\"x\\"");\n', True),
         (b"char *when = __TIMESTAMP__;\n", True),
         (b' #  embed "blob"\n', True),
+        (b"#if __has_include(<x.h>)\n", True),
+        (b"#if __has_embed(<x>)\n", True),
         (b'#include "x.h"\nint included;\n', False),
     ],
 )
@@ -74,23 +96,6 @@ def test_a_source_with_inputs_that_no_compiler_tells_is_known(text: bytes, untol
 def test_a_source_that_uses_its_place_is_bound_to_it() -> None:
     assert has_untold_inputs(b"char *me = KBUILD_MODFILE;", names_place=True)
     assert not has_untold_inputs(b"char *me = KBUILD_MODFILE;")
-
-
-def test_a_new_header_in_front_of_one_that_was_read_is_seen(tmp_path: Path) -> None:
-    own, kernel = tmp_path / "own", tmp_path / "kernel"
-    for path in (own / "linux", kernel / "linux"):
-        path.mkdir(parents=True)
-    (kernel / "linux/a.h").touch()
-    made_from = CmdFile("a.c", (f"{kernel}/linux/a.h",), frozenset())
-
-    def shadowed(command: str) -> bool:
-        return is_shadowed(made_from, command, cwd="/", is_own=lambda path: path.startswith(str(own)))
-
-    first, last = f"gcc -I{own} -I{kernel} a.c", f"gcc -I{kernel} -I{own} a.c"
-    assert not shadowed(first)
-    (own / "linux/a.h").touch()
-    assert shadowed(first)
-    assert not shadowed(last)
 
 
 def test_variables_that_compilers_read_count() -> None:
@@ -108,6 +113,14 @@ def test_variables_that_compilers_read_count() -> None:
         ("-fdebug-prefix-map=/home/me/src=.", ""),
         ("-ffile-prefix-map=/home/me/src=. -g3", ""),
         ("-ffile-prefix-map=/home/me/src=. -gz", ""),
+        ("-ffile-prefix-map=/home/me/src=. -ffile-prefix-map=/home/me=x", ""),
+        ("-fmacro-prefix-map=/home/me/=x -ffile-prefix-map=/home/me/src=.", ""),
+        ("-ffile-prefix-map=/home/me/src=. '-fdebug-prefix-map=/home/me/s=x'", ""),
+        ("-ffile-prefix-map=/home/me/src=. -Wa,--debug-prefix-map=/home=x", ""),
+        ("-ffile-prefix-map=/home/me/src=. -ffile-prefix-map==x", ""),
+        ("-ffile-prefix-map=/home/me/src=. -ffile-prefix-map=/home/me/src/drv=x", ""),
+        ("-ffile-prefix-map=/home/me/src=. -fdebug-prefix-map=/home/me/src/drv=x", "/home/me/src"),
+        ("-ffile-prefix-map=/home/me/src=. -fmacro-prefix-map=/usr/src/linux/=", "/home/me/src"),
         ("", ""),
     ],
 )
@@ -131,3 +144,68 @@ def test_a_place_is_a_whole_path_or_its_beginning() -> None:
     text = "/src/a /src2/a x/src/a /src: -I/src\n"
     assert without_root(text, "/src") == "@kbuildpy-place@/a /src2/a x/src/a @kbuildpy-place@: -I@kbuildpy-place@\n"
     assert with_root(without_root(text, "/src"), "/src") == text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-T {0}/sections.lds",
+        "-T{0}/sections.lds",
+        "-T sections.lds",
+        "--version-script={0}/sections.lds",
+        "'-Wl,-T,{0}/sections.lds'",
+        "-R ./sections.lds",
+        "< sections.lds",
+    ],
+)
+def test_the_contents_of_files_that_a_command_names_decide_the_key(words: str, tmp_path: Path) -> None:
+    script, target = tmp_path / "sections.lds", tmp_path / "one.ko"
+    commands = [f"ld -r {words.format(tmp_path)} -o {target} {tmp_path}/one.o"]
+
+    def found() -> str:
+        recipe = Recipe(lambda: "", commands, list)
+        recipe.named = lambda targets: named_files(commands, cwd=str(tmp_path), targets=targets)
+        return recipe.find_key([str(target)], [])
+
+    script.write_text("SECTIONS { }")
+    first = found()
+    for written in (target, tmp_path / ".one.ko.cmd", tmp_path / "one.mod"):
+        written.write_text("what the command writes")
+    assert found() == first
+    script.write_text("SECTIONS { .text : { } }")
+    assert found() != first
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [("INCLUDE other.lds", True), ("INPUT(blob.o)", True), ("SECTIONS { .init.text 0 : { *(.init.text) } }", False)],
+)
+def test_a_linker_script_that_reads_other_files_is_known(text: str, more: bool, tmp_path: Path) -> None:
+    for name in ("one.lds", "one.h"):
+        (tmp_path / name).write_text(text)
+    assert scripts_read_more([str(tmp_path / "one.lds")]) is more
+    assert not scripts_read_more([str(tmp_path / "one.h")])
+
+
+@pytest.mark.parametrize(
+    ("command", "shared"),
+    [
+        ("gcc @/src/opts -c a.c", False),
+        ("gcc -Wp,@/src/opts -c a.c", False),
+        ("ld -r -o /src/one.o @/src/one.mod", True),
+        ("ld -r -o /src/one.o @/src/two.mod", False),
+        ("gcc '-march=native' -c a.c", False),
+        ('gcc -march="native" -c a.c', False),
+        ("gcc -Xclang -load -Xclang ./x.so -c a.c", False),
+        ("clang -fpass-plugin=./x.so -c a.c", False),
+        ("clang -fauto-profile=x -c a.c", False),
+        ("clang --config ./x.cfg -c a.c", False),
+        ("clang -fsanitize-ignorelist=x -c a.c", False),
+        ("gcc -B/opt/bin -c a.c", False),
+        ("ld -Bsymbolic -r a.o", True),
+        ("ld -r -L. -lown a.o", False),
+        ("gcc -DX='open -c a.c", False),
+    ],
+)
+def test_quotes_lists_of_words_and_plugins_are_seen(command: str, shared: bool) -> None:
+    assert may_be_shared([command]) is shared
