@@ -26,6 +26,7 @@ from kbuildpy.kbuild.portable_root import with_root, without_root
 from kbuildpy.printable import printable
 from kbuildpy.say import complain, say
 from kbuildpy.scons.actions import KbuildAction
+from kbuildpy.scons.interrupts import ending_signal
 from kbuildpy.scons.options import is_silent
 from kbuildpy.scons.recipe import Recipe
 from kbuildpy.shared.address import directory_of
@@ -76,7 +77,8 @@ def cache_class(base: type) -> type:
         def _is_directory(self) -> bool:
             """Whether SCons itself can use the place, which it prepares when it does so first: it may be on a network's
             file system that hangs."""
-            if directory_of(self.path or "") is None or not self.is_enabled():
+            # (SCons' own copies have no signature)
+            if directory_of(self.path or "") is None or not self.is_enabled() or self.shared().is_signed:
                 return False
             with self._config_lock:
                 if not self.config:
@@ -118,8 +120,13 @@ def _shared_cache(address: str, *, key_file: str | None = None) -> SharedCache:
         if address not in known:
             chosen = os.environ.get("KBUILDPY_CACHE_KEY", "") if key_file is None else key_file
             known[address] = SharedCache(address, key_file=chosen, tell=complain)
-            atexit.register(known[address].end)
+            atexit.register(_end, known[address])
         return known[address]
+
+
+def _end(shared: SharedCache) -> None:
+    """Wait for what is being stored, but not when the run is interrupted."""
+    shared.end(wait=not ending_signal())
 
 
 def _retrieve(shared: SharedCache, action: KbuildAction, node: Any) -> bool:
@@ -141,13 +148,12 @@ def _take(shared: SharedCache, action: KbuildAction, recipe: Recipe, targets: li
     into = into.with_name(f".{into.name}.taken")
     action.begin()
     into.parent.mkdir(parents=True, exist_ok=True)
-    taken = shared.take(recipe.key, into, count=len(paths))
-    if taken is None:
-        return False
     try:
-        return _accept(recipe, taken, paths, whose=action.whose)
+        taken = shared.take(recipe.key, into, count=len(paths))
+        return taken is not None and _accept(recipe, taken, paths, whose=action.whose)
     finally:
-        remove_taken(taken)
+        # (also what came too late, or in part)
+        remove_taken(into, count=len(paths))
 
 
 def _accept(recipe: Recipe, taken: TakenEntry, paths: list[str], *, whose: str) -> bool:

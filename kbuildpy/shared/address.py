@@ -10,7 +10,11 @@ from kbuildpy.errors import UsageError
 from kbuildpy.printable import printable
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SECRET = re.compile(r"(?<=://)[^/@]*@")
+# (a password may have a slash or another `@` that nobody escaped)
+_SECRET = re.compile(r"(?<=://).*@", re.DOTALL)
+
+FORMS = "a directory, or s3://BUCKET/PREFIX, https://HOST/PATH, redis://HOST:PORT/N"
+"""The forms of addresses, for people."""
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
 
 
@@ -37,5 +41,5 @@ def check_address(address: str) -> None:
     if not address or (not re.sub(r"^[a-z0-9+.-]+:/*", "", address, flags=re.IGNORECASE) and scheme_of(address)):
         raise UsageError(
             f"{shown_address(address) or 'an empty address'}: not the address of a shared cache",
-            hint="a directory, or s3://BUCKET/PREFIX, https://HOST/PATH, redis://HOST:PORT/N",
+            hint=FORMS,
         )

@@ -33,7 +33,9 @@ _MOST_MEMORY = 1 << 32
 def main() -> int:
     """Serve the requests on standard input until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # (the build's to handle)
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = _MOST_MEMORY if hard == resource.RLIM_INFINITY else min(_MOST_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     requests = (json.loads(line) for line in sys.stdin)
     Courier(next(requests), sys.stdout).serve(requests)
     os._exit(0)  # (threads that hang do not hold it up)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,6 +79,8 @@ def _read(key: str, text: bytes, packed: bytes) -> Entry:
         header = json.loads(text)
         sizes = [int(size) for size in header["sizes"]]
         seconds, facts = float(header["seconds"]), header["facts"]
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise ValueError("no number of seconds")
         if header["key"] != key or min(sizes, default=0) < 0 or not isinstance(facts, dict):
             raise DamagedEntry("stored under another key" if header["key"] != key else "its header is wrong")
         content = _decompressed(packed, sum(sizes))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.shared.address import check_address, directory_of, scheme_of, shown_address
+from kbuildpy.shared.address import FORMS, check_address, directory_of, scheme_of, shown_address
 from kbuildpy.shared.directory_store import DirectoryStore
 from kbuildpy.shared.store import Store
 
@@ -34,5 +34,7 @@ def open_store(address: str) -> Store:
         message = f"{shown_address(address)}: the Python packages for it are not installed{missing}"
         raise KbuildError(message, hint=_EXTRA) from error
     except ValueError as error:
-        hint = "a directory, or s3://BUCKET/PREFIX, https://HOST/PATH, redis://HOST:PORT/N"
-        raise KbuildError(f"{shown_address(address)}: {error}", hint=hint) from error
+        # (the library's other words may have a password in them)
+        unknown = "Protocol not known"
+        why = unknown if unknown in str(error) else "not an address that the library for it understands"
+        raise KbuildError(f"{shown_address(address)}: {why}", hint=FORMS) from error

@@ -77,6 +77,11 @@ class SharedCache:
         self._writes = True
         self._off = False
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether only what has a signature is taken."""
+        return bool(self._key_file)
+
     def begin(self) -> None:
         """Start the courier, which takes longer than to ask it."""
         with self._lock:
@@ -155,11 +160,11 @@ class SharedCache:
                 }
             )
 
-    def end(self) -> None:
+    def end(self, *, wait: bool = True) -> None:
         """Wait a while for what is being stored, and end the courier."""
         with self._lock:
-            most = max(END_SECONDS, (time.monotonic() - self._began) / 10)
-            if not self._lock.wait_for(lambda: not self._storing or self._off, most) and not self._off:
+            most = max(END_SECONDS, (time.monotonic() - self._began) / 10) if wait else 0.0
+            if not self._lock.wait_for(lambda: not self._storing or self._off, most) and not self._off and wait:
                 self._warn(f"has not got {len(self._storing)} objects within {most:.1f} s: the server is slow")
             self._stop()
 
@@ -243,8 +248,8 @@ class SharedCache:
             self._tell("\n".join([f"kbuildpy: warning: the shared cache {self._shown} {what}", *lines]))
 
 
-def remove_taken(taken: TakenEntry) -> None:
-    """Remove files that were taken, and are not wanted."""
-    for path in taken.files:
+def remove_taken(into: Path, *, count: int) -> None:
+    """Remove the files of an entry of `count` files that were taken beside `into`, and are still there."""
+    for number in range(count):
         with suppress(OSError):
-            os.unlink(path)  # noqa: PTH108
+            os.unlink(f"{into}.{number}")  # noqa: PTH108

@@ -81,6 +81,8 @@ GOOD = {"key": KEY, "sizes": [3], "seconds": 1, "facts": {}}
         (GOOD | {"sizes": [1 << 62]}, zlib.compress(b"abc")),
         (GOOD | {"sizes": [MOST_BYTES + 1]}, zlib.compress(b"abc")),
         (GOOD | {"seconds": "x"}, zlib.compress(b"abc")),
+        (GOOD | {"seconds": float("nan")}, zlib.compress(b"abc")),
+        (GOOD | {"seconds": -1}, zlib.compress(b"abc")),
         (GOOD | {"facts": []}, zlib.compress(b"abc")),
         (GOOD, b"abc"),
         ({"key": KEY}, zlib.compress(b"abc")),

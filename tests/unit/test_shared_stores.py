@@ -185,7 +185,16 @@ def test_a_library_that_is_missing_is_named_with_what_installs_it(monkeypatch: p
 def test_a_password_in_an_address_is_not_shown() -> None:
     assert shown_address("redis://:secret@host:1/0?password=secret") == "redis://host:1/0"
     assert shown_address("https://me:secret@host/x#y") == "https://host/x"
+    assert shown_address("https://me:se@cret@host/x") == "https://host/x"
+    assert shown_address("redis://:sec/ret@host:6379/0") == "redis://host:6379/0"
     assert shown_address("/nfs/a@b?") == "/nfs/a@b?"
+
+
+def test_the_words_of_a_library_about_an_address_are_not_shown() -> None:
+    pytest.importorskip("redis")
+    with pytest.raises(KbuildError) as failed:
+        open_store("redis://:sec/ret@host:6379/0")
+    assert "'sec'" not in str(failed.value) and "sec/ret" not in str(failed.value)
 
 
 @pytest.mark.parametrize("address", ["", "s3://", "http:///"])
