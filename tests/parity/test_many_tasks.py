@@ -183,14 +183,6 @@ def test_slurm(word: str, place: Path, local: tuple[list[str], float], by_hand: 
         results, seconds = matrix(place, out, "--executor", word, env=slurm.environ)
         assert results == local[0]
         _tell(word, seconds, by_hand)
-        if word == "slurm":
-            return
-        argv = [sys.executable, "-m", "kbuildpy", *words(place, "killed", "--executor", word)]
-        process = subprocess.Popen(argv, cwd=place, env=slurm.environ, stdout=subprocess.PIPE)
-        wait_for_a_cell(place / "killed")
-        slurm.restart_controller()
-        said, _ = process.communicate(timeout=600)
-        assert process.returncode == 0 and sorted(said.decode().splitlines()) == local[0]
     finally:
         slurm.end()
 
