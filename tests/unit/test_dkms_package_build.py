@@ -37,11 +37,11 @@ def is_running(number: int) -> bool:
 
 
 def comes(path: Path) -> bool:
-    """Whether a file comes within some seconds."""
+    """Whether a file with something in it comes within some seconds."""
     until = time.monotonic() + 20
-    while not path.exists() and time.monotonic() < until:
+    while not (path.exists() and path.stat().st_size) and time.monotonic() < until:
         time.sleep(0.02)
-    return path.exists()
+    return path.exists() and path.stat().st_size > 0
 
 
 @pytest.mark.parametrize("what", ["MAKE", "PRE_BUILD"])
@@ -49,7 +49,7 @@ def comes(path: Path) -> bool:
 def test_commands_end_with_the_process_that_runs_them(what: str, number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "slow.sh").write_text(SLOW)
     (tmp_path / "slow.sh").chmod(0o755)
-    (tmp_path / "slow.mk").write_text("all:\n\t@echo $$PPID > maker; ./slow.sh; echo more > more\n")
+    (tmp_path / "slow.mk").write_text("all:\n\t@echo $$PPID > maker; ./slow.sh && echo more > more\n")
     with subprocess.Popen(
         [sys.executable, "-c", RUN, tmp_path, what], stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
