@@ -22,7 +22,7 @@
 | functions and lines by addr2line; clangd's answers; preprocessed sources | `addr2line`, `clangd`, `preprocessed` |
 | a module for coverage, with mistakes in its error paths | `covered_module` |
 | probes of other projects, and what their scripts answer | `conftests` |
-| Debian's dkms, as a peer | `dkms_peer` |
+| Debian's dkms, as a peer; the trees of DKMS without a kernel | `dkms_peer`, `dkms_trees` |
 | a system that refuses namespaces | `no_namespaces` |
 | a command of kbuildpy, called in this process | `command_line` |
 | a machine that is made up: its sysfs, /proc and files | `made_up_machine` |
