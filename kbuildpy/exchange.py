@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Exchanges two directories in one step (renameat2(2), RENAME_EXCHANGE), and puts directories on the disk."""
+"""Exchanges two directories in one step (renameat2(2), RENAME_EXCHANGE), puts one in the place of another, and puts
+directories on the disk."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
+import shutil
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -21,6 +23,30 @@ def exchange(one: Path, other: Path) -> None:
     if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(one), None, str(other))
+
+
+def put_in_place(new: Path, place: Path) -> None:
+    """Let the directory `new` take `place`, on the disk when this returns. What was there is at `new` afterwards; where
+    the file system exchanges no directories it is removed first. Raises OSError."""
+    if os.path.lexists(place):
+        try:
+            exchange(new, place)
+        except OSError as error:
+            if error.errno not in NO_EXCHANGE:
+                raise
+            remove_directory(place)
+            new.rename(place)
+    else:
+        new.rename(place)
+    sync_directory(place.parent)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory with all that is in it, or a link and not what it leads to."""
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def sync_directory(path: Path) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import filecmp
-import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from kbuildpy.dkms.conf import DkmsConf
 from kbuildpy.dkms.package_build import copy_sources, run_script
 from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.errors import KbuildError
-from kbuildpy.exchange import NO_EXCHANGE, exchange, sync_directory, sync_tree
+from kbuildpy.exchange import put_in_place, remove_directory, sync_directory, sync_tree
 
 
 def add_package(places: DkmsPlaces, conf: DkmsConf, name: str, version: str) -> None:
@@ -52,14 +51,10 @@ def take_sources(places: DkmsPlaces, conf: DkmsConf, directory: Path, *, force: 
     copy_sources(directory, beside, without=without)
     try:
         sync_tree(beside)
-        if os.path.lexists(target):
-            _change_places(beside, target)
-        else:
-            beside.rename(target)
-        sync_directory(target.parent)
+        put_in_place(beside, target)
     except OSError as error:
         raise KbuildError(f"{target}: {error.strerror}", hint="what was there stays") from error
-    _remove(beside)
+    remove_directory(beside)
 
 
 def same_sources(one: Path, other: Path) -> bool:
@@ -85,22 +80,3 @@ def _listed(folder: Path) -> dict[Path, str]:
             kind = "folder" if path.is_dir() else "other"
         found[path.relative_to(folder)] = kind
     return found
-
-
-def _change_places(beside: Path, target: Path) -> None:
-    try:
-        exchange(beside, target)
-    except OSError as error:
-        if error.errno not in NO_EXCHANGE:
-            raise
-        # (`beside` is whole)
-        _remove(target)
-        beside.rename(target)
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder with all that is in it, or a link and not what it leads to."""
-    if path.is_symlink():
-        path.unlink()
-    else:
-        shutil.rmtree(path, ignore_errors=True)

@@ -31,7 +31,7 @@ from kbuildpy.dkms.places import DkmsPlaces
 from kbuildpy.dkms.replaced import keep_replaced
 from kbuildpy.dkms.tried import TRIED, check_modules, keep_trial, needed_modules, try_modules
 from kbuildpy.errors import KbuildError
-from kbuildpy.exchange import exchange, sync_directory, sync_tree
+from kbuildpy.exchange import put_in_place, sync_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 
@@ -143,11 +143,7 @@ def _staged(build: PackageBuild, made: list[Path], log: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if places.is_installed(conf.name, conf.version, build.kernel, build.arch):
             keep_replaced(places, conf.name, build.kernel, build.arch, folder / "module")
-        if folder.is_dir():
-            exchange(stage, folder)
-        else:
-            stage.rename(folder)
-        sync_directory(folder.parent)
+        put_in_place(stage, folder)
         return folder
     finally:
         shutil.rmtree(stage, ignore_errors=True)

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from kbuildpy.dkms.places import DkmsPlaces, check_kernel
 from kbuildpy.dkms.tried import TRIED
 from kbuildpy.errors import KbuildError
-from kbuildpy.exchange import exchange, sync_directory, sync_tree
+from kbuildpy.exchange import put_in_place, sync_tree
 from kbuildpy.printable import printable
 from kbuildpy.run import run
 
@@ -154,11 +154,7 @@ def load_kernels(places: DkmsPlaces, name: str, version: str, archive: Archive, 
         (folder / "log" / TRIED).unlink(missing_ok=True)
         sync_tree(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            exchange(folder, target)
-        else:
-            folder.rename(target)
-        sync_directory(target.parent)
+        put_in_place(folder, target)
     return kept
 
 

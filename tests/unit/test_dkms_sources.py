@@ -81,9 +81,9 @@ def test_sources_are_replaced_in_one_step(
         raise OSError(errno.EXDEV, "Invalid cross-device link", str(one))
 
     if can_exchange:
-        monkeypatch.setattr("kbuildpy.dkms.add.shutil.rmtree", rmtree_and_end)
+        monkeypatch.setattr("kbuildpy.exchange.shutil.rmtree", rmtree_and_end)
     else:
-        monkeypatch.setattr("kbuildpy.dkms.add.exchange", no_exchange)
+        monkeypatch.setattr("kbuildpy.exchange.exchange", no_exchange)
     assert machine.call("add", str(project), "--force")[0] == 0
     assert (source / "m.c").read_text() == "new"
     assert [path.name for path in machine.places.source_tree.iterdir()] == ["p-1"]
