@@ -7,6 +7,6 @@
   `open_store` chooses by the address, `address` checks and shows it.
 - `courier`: a process of its own that talks to the store, so that a server that hangs, dies or lies cannot hold up the
   build. `shared_cache`: the build's side of it, which gives up a store that costs more than it saves.
-- `contents`: digests of files' contents, remembered. `tree_contents`: the same of a kernel tree's headers.
+- `contents`: digests of files' contents, and of all headers of a kernel tree, remembered.
 - `clean`: bounds the size of a store.
 """

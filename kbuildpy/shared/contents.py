@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-from kbuildpy.kbuild.stamps import digest
+from kbuildpy.kbuild.finished_build import FileState, file_state
+from kbuildpy.kbuild.stamps import changed_since, digest
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.tree import KernelTree
 
@@ -35,13 +36,13 @@ def content_digest(path: str | Path) -> str:
 
 def program_digest(path: str) -> str:
     """The same of a file outside of the project, remembered from one build to the next."""
-    return _remembered("contents", path, _state(path), lambda: content_digest(path))
+    return _remembered("contents", path, list(file_state(path)), lambda: content_digest(path), [path])
 
 
 def tree_digest(tree: KernelTree) -> str:
     """A digest of the contents of every header of a kernel tree (generated ones, and so the configuration, among them),
     of its linker scripts and of its compiler plugins, with their names; remembered as well."""
-    files: dict[str, Any] = {}
+    files: dict[str, tuple[str, FileState]] = {}
     seen: set[str] = set()
     for number, top in enumerate(dict.fromkeys((str(tree.source), str(tree.objects)))):
         for folder, names, found in os.walk(top, followlinks=True):
@@ -54,18 +55,12 @@ def tree_digest(tree: KernelTree) -> str:
             for name in sorted(found):
                 if name.endswith(_PARTS):
                     path = f"{folder}/{name}"
-                    files[path] = [f"{number}{path[len(top) :]}", _state(path)]
-    paths = list(files)
+                    files[path] = (f"{number}{path[len(top) :]}", file_state(path))
 
     def contents() -> str:
-        return digest([(files[path][0], content_digest(path)) for path in paths])
+        return digest([(name, content_digest(path)) for path, (name, _) in files.items()])
 
-    return _remembered("tree_contents", str(tree.objects), digest(list(files.items())), contents)
-
-
-def digest_of_files(paths: Sequence[str]) -> list[str]:
-    """The digest of each of `paths`."""
-    return [content_digest(path) for path in paths]
+    return _remembered("tree_contents", str(tree.objects), digest(list(files.items())), contents, files)
 
 
 def is_digested(tree: KernelTree, path: str) -> bool:
@@ -77,21 +72,14 @@ def is_digested(tree: KernelTree, path: str) -> bool:
     return any(path.startswith(top) and _LEFT_OUT.isdisjoint(path[len(top) :].split("/")) for top in tops)
 
 
-def _state(path: str) -> Any:
-    """What a file's content has not changed without: both times, size, inode."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - as in `stamp`
-    except OSError:
-        return None
-    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
-
-
-def _remembered(kind: str, name: str, state: Any, find: Any) -> str:
+def _remembered(kind: str, name: str, state: object, find: Callable[[], str], paths: Iterable[str]) -> str:
+    """What `find` returns, kept until `state` is another one; not if one of `paths` may have changed meanwhile."""
     path = cache_directory() / kind / f"{digest(name)}.json"
     known = read_json(path)
     if isinstance(known, dict) and known.get("state") == state and isinstance(known.get("digest"), str):
         return str(known["digest"])
-    found = str(find())
-    if state is not None:
+    began_ns = time.time_ns()
+    found = find()
+    if not any(changed_since(each, began_ns) for each in paths):
         write_json(path, {"state": state, "digest": found})
     return found

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -65,8 +65,9 @@ class Courier:
             return
         self._answer({"ready": True, "writes": self._verify is None or self._sign is not None})
 
-    def serve(self, requests: Any) -> None:
-        """Carry out `requests` until there are no more; stores first what it was given to store."""
+    def serve(self, requests: Iterable[Mapping[str, Any]]) -> None:
+        """Hand `requests` to threads until there are no more. What is not stored by then is not stored: the build has
+        waited for it as long as it wants (`SharedCache.end`)."""
         for waiting, do, count in ((self._gets, self._get, _GETTERS), (self._puts, self._put, _PUTTERS)):
             for _ in range(count):
                 threading.Thread(target=self._work, args=(waiting, do), daemon=True).start()
