@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,18 @@ def versions(home: Path) -> dict[str, set[str]]:
     return found
 
 
+def killed_at(moment: float, words: Sequence[str]) -> float | None:
+    """Run `kbuildpy WORDS`, and kill it after `moment` seconds; how many it took if it ended before."""
+    began = time.monotonic()
+    with subprocess.Popen(own_command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            process.wait(timeout=moment)
+            return time.monotonic() - began
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            return None
+
+
 @pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.sweep)])
 def test_a_kill_at_any_moment_leaves_whole_packages_and_the_next_call_finishes(kills: int, tmp_path: Path) -> None:
     seed = os.environ.get("KBUILDPY_SEED") or str(time.time_ns())
@@ -229,13 +242,8 @@ def test_a_kill_at_any_moment_leaves_whole_packages_and_the_next_call_finishes(k
     for _ in range(kills):
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(start, home, symlinks=True)
-        began = time.monotonic()
-        with subprocess.Popen(own_command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            try:
-                process.wait(timeout=chance.uniform(0.1, longest))
-                longest = max(0.5, time.monotonic() - began)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
+        seconds = killed_at(chance.uniform(0.1, longest), words)
+        longest = longest if seconds is None else max(0.5, seconds)
         found = versions(home)
         seen |= {tuple(sorted(item)) for item in found.values()}
         assert {len(item) for item in found.values()} == {1}, f"a package is half of one version: {found}"
@@ -276,13 +284,8 @@ def test_a_kill_while_packages_are_built_side_by_side_leaves_whole_ones(tmp_path
             (source / "dkms.conf").write_text(f"{conf}BUILT_MODULE_NAME={name}_drv\nDEST_MODULE_LOCATION=/updates\n")
             (home / f"dkms/{name}/1").mkdir(parents=True)
             (home / f"dkms/{name}/1/source").symlink_to(source)
-        began = time.monotonic()
-        with subprocess.Popen(own_command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            try:
-                process.wait(timeout=chance.uniform(0.1, longest))
-                longest = max(2.0, time.monotonic() - began)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
+        seconds = killed_at(chance.uniform(0.1, longest), words)
+        longest = longest if seconds is None else max(2.0, seconds)
         installed = sorted(path.stem for path in (home / "modules" / release).rglob("*.ko"))
         for module in (home / "dkms").glob("?/1/*/*/module"):
             # (what counts as built is whole and signed)

@@ -27,6 +27,12 @@ from tests.support.packages import NEWEST, newer_kernel
 EXPEDITED = "rcupdate.rcu_expedited=1"
 """A kernel's parameter: grace periods, which a removal waits for and a refusal that comes late, end at once."""
 
+boots_x86_64 = pytest.mark.skipif(
+    os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
+    reason="boots x86-64 kernels in QEMU",
+)
+"""For tests that need such a kernel."""
+
 
 def one_of(*lines: str) -> list[Any]:
     """Parameters for tests of `lines` where one of them is enough for every run: the first one that is here."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shlex
 import shutil
@@ -20,15 +19,12 @@ from kbuildpy.cli.debug import add_arguments, print_commands
 from kbuildpy.run import run
 from tests.support.bad_modules import build, source
 from tests.support.builds import kbuildpy
-from tests.support.guest_kernels import one_of, tree_called
+from tests.support.guest_kernels import boots_x86_64, one_of, tree_called
 from tests.support.packages import unpacked
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 
 # Code in .text, variables in .data and .bss, a message; functions that can be traced.

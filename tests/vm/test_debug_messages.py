@@ -4,23 +4,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.support.bad_modules import build, source
 from tests.support.builds import kbuildpy
-from tests.support.guest_kernels import one_of, tree_called
+from tests.support.guest_kernels import boots_x86_64, one_of, tree_called
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 
 SOURCE = source(

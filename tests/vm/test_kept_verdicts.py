@@ -7,8 +7,6 @@ are damaged at random. Each verdict is one that was read from the disk.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -28,7 +26,7 @@ from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.signing.trailer import without_signatures
 from tests.support.fetched_kernels import facts_of, ten_kernels
-from tests.support.guest_kernels import image_of
+from tests.support.guest_kernels import boots_x86_64, image_of
 from tests.support.shipped_kernels import shipped_kernel
 from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import THIS_MODULE, Case
@@ -41,10 +39,7 @@ from tests.vm.referee.mutations import mutations
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.sweep,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 
 EACH = 30

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
-import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -23,16 +21,13 @@ from kbuildpy.signing.kernel_image import load_kernel
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
 from tests.support.added_keys import with_keys
-from tests.support.guest_kernels import image_of, one_of, tree_called
+from tests.support.guest_kernels import boots_x86_64, image_of, one_of, tree_called
 from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 SIZES = (1024, 2048, 2560, 3072, 4096, 4104)
 CURVES: tuple[type[ec.EllipticCurve], ...] = (

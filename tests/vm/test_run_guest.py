@@ -28,15 +28,12 @@ from kbuildpy.vm.kernels import find_kernels
 from kbuildpy.vm.trial import read_trial
 from tests.support.bad_modules import build, source
 from tests.support.free_port import free_port
-from tests.support.guest_kernels import one_of, tree_called
+from tests.support.guest_kernels import boots_x86_64, one_of, tree_called
 from tests.support.interrupts import can_be_interrupted
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 
 # Code in .text and in .exit.text, and something in .data.

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -17,17 +15,14 @@ from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.machine import machine_for
 from kbuildpy.vm.qemu import boot
 from tests.support.bad_modules import SOURCES, build
-from tests.support.guest_kernels import image_of, tree_called
+from tests.support.guest_kernels import boots_x86_64, image_of, tree_called
 from tests.support.guest_runs import Ran, kbuildpy_run
 from tests.support.kernel_trees import swept
 from tests.support.samples import built_samples
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 
 # What is left of each, as it is named.

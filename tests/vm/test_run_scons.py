@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -12,16 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.bad_modules import SOURCES
-from tests.support.guest_kernels import tree_called
+from tests.support.guest_kernels import boots_x86_64, tree_called
 from tests.support.kernel_trees import usual_tree
 from tests.support.scons_project import HEAD, SConsProject
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 
 SCONSTRUCT = f"""{HEAD}

@@ -4,23 +4,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.support.bad_modules import SOURCES, build
-from tests.support.guest_kernels import one_of, tree_called
+from tests.support.guest_kernels import boots_x86_64, one_of, tree_called
 from tests.support.guest_runs import Ran, kbuildpy_run
 from tests.vm.referee.draft import Draft
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 NAMES = ("large_percpu", "live_patch", "warns", "asks_too_much", "asks_as_well", "mistyped", "good")
 

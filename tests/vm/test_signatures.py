@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +23,7 @@ from kbuildpy.signing.verify import verify
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
+from tests.support.guest_kernels import boots_x86_64
 from tests.support.kernel_trees import newest_tree_first, swept
 from tests.support.loading import INIT, Attempt, read_reports
 from tests.support.packages import unpacked
@@ -37,10 +36,7 @@ LOADED = re.compile(r"Loaded X\.509 cert '(.*): ([0-9a-f]+)'")
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 # What a kernel with module.sig_enforce=1 logs of errors that it makes EKEYREJECTED of (module_sig_check).
 ENFORCED = {"unsigned module": "ENODATA", "unsupported crypto": "ENOPKG", "unavailable key": "ENOKEY"}

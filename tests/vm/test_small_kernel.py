@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.vm.in_tree import fetch_kernel_modules
 from tests.support.bad_modules import build
 from tests.support.builds import assert_equal, build_both, kbuildpy
+from tests.support.guest_kernels import boots_x86_64
 from tests.support.loading import Load, load_modules
 from tests.support.samples import SAMPLES
 from tests.support.small_kernels import settings_lost, small_kernel
@@ -22,10 +21,7 @@ from tests.support.small_kernels import settings_lost, small_kernel
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.sweep,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 
 LARGEST = 300 * 1000**2

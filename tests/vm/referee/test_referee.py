@@ -7,15 +7,13 @@ Nothing is recorded: the kernel is asked anew in each run.
 from __future__ import annotations
 
 import errno
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.loader.verdict import Verdict
-from tests.support.guest_kernels import image_of, one_of, tree_called
+from tests.support.guest_kernels import boots_x86_64, image_of, one_of, tree_called
 from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST
 from tests.vm.referee.bases import build_bases
@@ -37,10 +35,7 @@ AT_RANDOM = 200
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(
-        os.uname().machine != "x86_64" or shutil.which("qemu-system-x86_64") is None,
-        reason="boots x86-64 kernels in QEMU",
-    ),
+    boots_x86_64,
 ]
 
 
