@@ -29,6 +29,7 @@ from kbuildpy.scons.actions import KbuildAction
 from kbuildpy.scons.interrupts import ending_signal
 from kbuildpy.scons.options import is_silent
 from kbuildpy.scons.recipe import Recipe
+from kbuildpy.scons.unfinished import taken_beside
 from kbuildpy.shared.address import directory_of
 from kbuildpy.shared.shared_cache import SharedCache, TakenEntry, remove_taken
 
@@ -144,8 +145,7 @@ def _take(shared: SharedCache, action: KbuildAction, recipe: Recipe, targets: li
     paths = [target.get_abspath() for target in targets]
     recipe.began_ns = time.time_ns()
     recipe.key = recipe.find_key(paths, [source.get_abspath() for source in sources])
-    into = Path(paths[0])
-    into = into.with_name(f".{into.name}.taken")
+    into = taken_beside(Path(paths[0]))
     action.begin()
     into.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -9,11 +9,18 @@ directory may be built by SCons and by `kbuildpy build` in turn, a note names th
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import SCons.SConsign
+
+
+def taken_beside(target: Path) -> Path:
+    """What the names of files begin with that come from a shared cache, and become `target` and what is made with it:
+    a dot and a number follow."""
+    return target.with_name(f".{target.name}.taken")
 
 
 class Unfinished:
@@ -35,6 +42,8 @@ class Unfinished:
             return
         for node in targets:
             path = Path(node.get_abspath())
+            for left in path.parent.glob(f"{glob.escape(taken_beside(path).name)}.*"):
+                left.unlink(missing_ok=True)
             try:
                 if path.lstat().st_ctime_ns >= self._since:
                     path.unlink()

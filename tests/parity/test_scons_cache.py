@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.run import run
 from tests.support.cache_servers import cache_server
 from tests.support.edits import edit
 from tests.support.scons_project import ALONE, HEAD, HEADER, PAIR, SConsProject, new_project
@@ -66,6 +67,40 @@ def test_a_server_holds_the_modules_of_an_sconstruct_and_nothing_else_of_it(tmp_
         assert project.outputs() == first
         assert server.objects == stored
         assert len(stored) == len({name for name in first if not name.endswith((".cmd", "order", ".txt"))})
+
+
+def test_with_a_key_nothing_is_taken_that_has_no_signature(tmp_path: Path) -> None:
+    """SCons copies what its own builders made into a directory, and whoever can write there can change it."""
+    files = ALONE | {
+        "SConstruct": f"{HEAD}env.CacheDir('cache')\nenv.KernelModule('alone', ['alone.c'])\n"
+        "env.Command('build/plain.txt', 'alone.c', 'echo plain > $TARGET')\n"
+    }
+    project = new_project(tmp_path, files)
+    run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", tmp_path / "key"])
+    (tmp_path / "key").chmod(0o600)
+    project.build()
+    cache = project.place / "cache"
+    planted = [path for path in cache.rglob("*") if path.is_file() and path.read_bytes() == b"plain\n"]
+    assert len(planted) == 1
+    planted[0].write_text("changed\n")
+    for key, text in ((None, "changed\n"), (tmp_path / "key", "plain\n")):
+        clone_again(project)
+        project.environ = {} if key is None else {"KBUILDPY_CACHE_KEY": str(key)}
+        project.build()
+        assert (project.place / "build/plain.txt").read_text() == text
+
+
+def test_what_a_killed_build_took_is_removed(tmp_path: Path) -> None:
+    project = with_cache(new_project(tmp_path, ALONE))
+    project.build()
+    first = project.outputs()
+    out = project.output("alone.ko").parent
+    left = out / ".alone.o.taken.0"
+    left.write_text("half")
+    (out / ".kbuildpy/unfinished").touch()
+    project.build()
+    assert not left.exists()
+    assert project.outputs().keys() == first.keys()
 
 
 def test_a_clone_with_other_headers_takes_nothing_stale_from_the_shared_cache(tmp_path: Path) -> None:

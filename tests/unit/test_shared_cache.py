@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import json
+import resource
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from kbuildpy.kbuild.stamps import stamp
+from kbuildpy.own_command import courier_command
 from kbuildpy.shared.courier import Courier
 from kbuildpy.shared.entry import Entry, pack_entry
 from kbuildpy.shared.shared_cache import SharedCache
@@ -138,6 +141,36 @@ def test_a_server_that_hangs_while_it_stores_ends_the_build_in_time(
     assert 0.4 < time.monotonic() - began < 3
     [text] = build.told
     assert "has not got 1 objects within 0.5 s" in text
+
+
+def test_an_interrupted_build_waits_for_nothing(tmp_path: Path, server: CacheServer) -> None:
+    build = Build(tmp_path, server.address)
+    assert build.take() is None
+    server.mood = "hangs"
+    (tmp_path / "made").write_bytes(b"object")
+    build.cache.give(KEY, [str(tmp_path / "made")], seconds=1, facts={}, texts={})
+    began = time.monotonic()
+    build.cache.end(wait=False)
+    assert time.monotonic() - began < 2
+    assert build.told == []
+
+
+def test_the_courier_serves_with_less_memory_than_it_would_take(tmp_path: Path, server: CacheServer) -> None:
+    server.objects |= stored(b"object")
+    request = {"do": "get", "id": 1, "key": KEY, "into": str(tmp_path / "taken"), "count": 1}
+    lines = "".join(f"{json.dumps(line)}\n" for line in ({"address": server.address, "key_file": ""}, request))
+    with subprocess.Popen(
+        courier_command(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)),
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(lines.encode())
+        process.stdin.flush()
+        answers = [json.loads(process.stdout.readline() or b"{}") for _ in range(2)]
+        process.stdin.close()
+    assert [answers[0].get("ready"), answers[1].get("state")] == [True, "found"]
 
 
 @pytest.mark.parametrize("mood", ["dies", "endless"])

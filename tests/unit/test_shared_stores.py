@@ -188,6 +188,8 @@ def test_a_password_in_an_address_is_not_shown() -> None:
     assert shown_address("https://me:se@cret@host/x") == "https://host/x"
     assert shown_address("redis://:sec/ret@host:6379/0") == "redis://host:6379/0"
     assert shown_address("/nfs/a@b?") == "/nfs/a@b?"
+    # (a slash that nobody escaped may be in a password: too little is shown rather than too much)
+    assert shown_address("https://host/a@b/c") == "https://b/c"
 
 
 def test_the_words_of_a_library_about_an_address_are_not_shown() -> None:
