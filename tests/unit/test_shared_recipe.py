@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from kbuildpy.kbuild.portable_root import command_without_root, portable_root, with_root, without_root
+from kbuildpy.scons.cache import _take
 from kbuildpy.scons.named_files import named_files
 from kbuildpy.scons.recipe import (
     Recipe,
@@ -209,3 +212,18 @@ def test_a_linker_script_that_reads_other_files_is_known(text: str, more: bool, 
 )
 def test_quotes_lists_of_words_and_plugins_are_seen(command: str, shared: bool) -> None:
     assert may_be_shared([command]) is shared
+
+
+def test_what_comes_too_late_from_the_cache_is_removed(tmp_path: Path) -> None:
+    class LateCache:
+        """Gives up while a file is being written."""
+
+        def take(self, key: str, into: Path, *, count: int) -> None:
+            Path(f"{into}.0").write_text("half")
+
+    action = SimpleNamespace(begin=lambda: None, whose="")
+    targets = [SimpleNamespace(get_abspath=lambda name=name: str(tmp_path / name)) for name in ("a.o", ".a.o.cmd")]
+    recipe: Any = Recipe(lambda: "", [], list)
+    late: Any = LateCache()
+    assert not _take(late, cast(Any, action), recipe, targets, [])
+    assert list(tmp_path.iterdir()) == []
