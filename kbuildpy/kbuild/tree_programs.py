@@ -13,6 +13,7 @@ from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.compiler import package_of_compiler
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
 
 # Programs of the kernel tree whose output becomes part of an object or a module.
 _TREE_PROGRAMS = (
@@ -48,6 +49,21 @@ def hides_compiler(programs: Mapping[str, str], environ: Mapping[str, str]) -> b
         if real in _ELSEWHERE or (real in _CACHES and os.path.basename(name) != real):  # noqa: PTH119
             return True
     return False
+
+
+def parts_of_compiler(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, str]:
+    """The programs that the tree's compiler starts itself (`as`, `cc1`), and their paths with links resolved; "" for
+    one that it does not tell of."""
+    found = {}
+    for name in ("as", "cc1"):
+        try:
+            words = [*answer.programs.get("CC", "").split(), f"-print-prog-name={name}"]
+            told = run(words, env=environ, check=False).text.strip()
+        except CommandError:
+            told = ""
+        path = shutil.which(told, path=environ.get("PATH")) if told else None
+        found[name] = os.path.realpath(path) if path else ""
+    return found
 
 
 def parse_programs(text: str) -> dict[str, str]:

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kbuildpy.errors import CommandError
 from kbuildpy.kbuild.early_compilers import EarlyCompilers
 from kbuildpy.kbuild.freshness import Freshness, HeaderSymbols
 from kbuildpy.kbuild.precompiled import SOURCES, Precompiled
 from kbuildpy.kbuild.stamps import Stamp, stamp
 from kbuildpy.kbuild.tree_answer import TreeAnswer
-from kbuildpy.kbuild.tree_programs import hides_compiler, named_programs
+from kbuildpy.kbuild.tree_programs import hides_compiler, named_programs, parts_of_compiler
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.run import run
 from kbuildpy.say import say
 from kbuildpy.scons.cache import cache_class, shares
 from kbuildpy.scons.named_files import named_files
@@ -90,7 +87,7 @@ class KernelProject:
         self.env.Decider(self._decide)
         self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class())
         self.headers_digest = functools.cache(lambda: tree_digest(answer.tree))
-        self._parts_of_compiler = functools.cache(self._find_parts_of_compiler)
+        self._parts_of_compiler = functools.cache(self._digest_parts_of_compiler)
         self.headers = HeaderSymbols(answer.tree)
         self.precompiled = Precompiled(answer)
         self.precompiled_sources = Precompiled(answer, SOURCES) if fast else None
@@ -145,18 +142,10 @@ class KernelProject:
         named = named_programs(self.answer, self.environ).items()
         return {name: path for name, path in named if any(name in command for command in commands)}
 
-    def _find_parts_of_compiler(self) -> list[str]:
+    def _digest_parts_of_compiler(self) -> list[str]:
         """The programs that the compiler itself starts, each with a digest of its content."""
-        found = []
-        for name in ("as", "cc1"):
-            command = [*self.answer.programs.get("CC", "").split(), f"-print-prog-name={name}"]
-            try:
-                told = run(command, env=self.environ, check=False).text.strip()
-            except CommandError:
-                told = ""
-            path = shutil.which(told, path=self.environ.get("PATH")) if told else None
-            found.append(f"{name} {program_digest(os.path.realpath(path)) if path else ''}")
-        return found
+        found = parts_of_compiler(self.answer, self.environ).items()
+        return [f"{name} {program_digest(path) if path else ''}" for name, path in found]
 
     def named_files(
         self, commands: Sequence[str], targets: Sequence[str], *, cwd: str, find: Callable[[str], str] = str

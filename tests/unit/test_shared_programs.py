@@ -61,9 +61,9 @@ def test_the_assembler_and_the_compiler_proper_count_by_their_contents(
         answer=SimpleNamespace(programs={"CC": "gcc"}), environ={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
     )
     project.environ["KBUILDPY_CACHE"] = str(tmp_path / "cache")
-    found = [KernelProject._find_parts_of_compiler(project)]
+    found = [KernelProject._digest_parts_of_compiler(project)]
     for path in (assembler, tmp_path / "cc1"):
         path.write_text("another one")
-        found.append(KernelProject._find_parts_of_compiler(project))
+        found.append(KernelProject._digest_parts_of_compiler(project))
     assert len({*map(str, found)}) == 3
     assert [word.partition(" ")[0] for word in found[0]] == ["as", "cc1"]
