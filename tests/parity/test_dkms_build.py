@@ -112,6 +112,7 @@ def test_a_make_line_that_does_more_is_run_as_it_stands_in_a_copy(line: str, tmp
     done = build(place)
     assert done.returncode == 1
     assert f"p/1: {usual_tree().release} would refuse drv.ko: " in done.error_text
+    assert build(place, "CHECK=0").returncode == 0
 
 
 def test_a_command_that_fails_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
