@@ -65,7 +65,8 @@ state() {{
 apt install $(kernel "${{releases[0]}}") || exit {skipped}
 kbuildpy dkms hooks --stand-in -q || exit 3
 kbuildpy dkms hooks --deb /root/stands-in.deb -q || exit 3
-dpkg -i /root/stands-in.deb >/dev/null
+# (with what it depends on)
+apt install /root/stands-in.deb || exit 3
 cat > /etc/kernel/postinst.d/zz-preflight <<'HOOK'
 #!/bin/sh
 echo "preflight $1" >>/mnt/preflight
