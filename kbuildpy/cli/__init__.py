@@ -6,7 +6,8 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`,
-  `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `abi`, `preflight`, `kernels`.
+  `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `abi`, `preflight`,
+  `kernel`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
@@ -14,6 +15,8 @@ command takes a file of its name here and a line in `COMMANDS`.
 - `matrix_output`: what `matrix` prints and writes.
 - `info_reports`, `fields_output`: what `info` prints.
 - `offered_kernels`: `kernels --available`, `--fetch` and `--remove`; `kernels_table`: aligned columns.
+- `kernel_options`: what describes a kernel to build, of `kernel build` and `run --with`.
+- `run_instrumented`, `run_with`, `run_built`: what `run` builds first, for --coverage and for --with.
 - `explain_output`: what `explain` prints of flags; `explain_symbols`: `explain --symbol`.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
 """
@@ -61,6 +64,7 @@ COMMANDS = {
     "debug": "print the commands that debug a module on this machine: gdb, drgn, dynamic debug, tracing",
     "abi": "say what changed between two kernels, why symbols have other CRCs, and whether that touches a module",
     "preflight": "say what this machine would lose with another kernel, before it is booted",
+    "kernel": "build a small kernel for testing modules, with sanitizers or other options, from sources",
     "kernels": "list the kernel trees that modules can be built against, and fetch others",
 }
 

@@ -15,10 +15,11 @@ from kbuildpy.cli.shared_options import add_format, add_quiet
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.btf import btf_of
+from kbuildpy.kernel.built import built_sets, is_built
 from kbuildpy.kernel.chosen import ChosenKernel, Need
 from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.completeness import missing_parts
-from kbuildpy.kernel.fetched import fetched_root, fetched_trees, is_fetched
+from kbuildpy.kernel.fetched import built_trees, fetched_root, fetched_trees, is_fetched
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.modversions import modversions_of
 from kbuildpy.kernel.resolve import resolve_one
@@ -75,10 +76,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list_trees(args: argparse.Namespace) -> int:
-    installed, fetched = installed_trees(), fetched_trees()
-    broken = (*installed.broken, *fetched.broken)
+    installed, fetched, built = installed_trees(), fetched_trees(), built_trees()
+    broken = (*installed.broken, *fetched.broken, *built.broken)
     default = _default()
-    trees = [*installed.trees, *fetched.trees]
+    trees = [*installed.trees, *fetched.trees, *built.trees]
     if default and default.place not in {tree.objects for tree in trees}:
         trees.append(default.the_tree())
     facts = [_facts(tree, is_default=default is not None and default.place == tree.objects) for tree in trees]
@@ -95,6 +96,8 @@ def _list_trees(args: argparse.Namespace) -> int:
         print(f"kbuildpy: {printable_error(f'cannot use {path}: {error.message}', error.hint)}", file=sys.stderr)
     if fetched.trees and not args.quiet:
         print(f"f fetched (kbuildpy kernels --fetch), below {printable(str(fetched_root()))}", file=sys.stderr)
+    if built.trees and not args.quiet:
+        print("b built (kbuildpy kernel build)", file=sys.stderr)
     if default and not args.quiet:
         print(f"* default: {printable(default.reason)}", file=sys.stderr)
     return 0
@@ -122,7 +125,9 @@ def _facts(tree: KernelTree, *, is_default: bool) -> dict[str, object]:
         "path": str(tree.objects),
         "source": str(tree.source),
         "default": is_default,
-        "fetched": is_fetched(tree.objects),
+        "fetched": is_fetched(tree.objects) and not is_built(tree.objects),
+        "built": is_built(tree.objects),
+        "with": built_sets(tree.objects),
         "architecture": str(architecture_of(tree)),
         "compiler": compiler.program,
         "compiler_installed": compiler.installed,
@@ -146,7 +151,7 @@ def _row(fact: dict[str, object]) -> tuple[str, ...]:
     missing = fact["missing"]
     assert isinstance(missing, list)
     return (
-        ("*" if fact["default"] else "") + ("f" if fact["fetched"] else ""),
+        ("*" if fact["default"] else "") + ("f" if fact["fetched"] else "") + ("b" if fact["built"] else ""),
         str(fact["release"]),
         str(fact["architecture"]),
         compiler,

@@ -52,6 +52,20 @@ def with_work_bar(total: int, *, quiet: bool) -> Iterator[tuple[Callable[[int], 
         yield bar.update, _above(bar)
 
 
+@contextmanager
+def with_counter(unit: str, *, quiet: bool) -> Iterator[Callable[[int], object]]:
+    """A function that takes how many more were done of a number that is not known before; they are counted on standard
+    error if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0
+    with tqdm(unit=unit, leave=False, file=sys.stderr) as bar:
+        yield bar.update
+
+
 def _above(bar: tqdm[Any]) -> Say:
     """The function that prints a line above `bar`."""
 

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbuildpy.cli.parameters import add_params, read_params, words_of
-from kbuildpy.cli.shared_options import add_format, add_kernels, add_quiet, add_verbose, named_path
+from kbuildpy.cli.shared_options import (
+    add_compilers,
+    add_format,
+    add_kernels,
+    add_quiet,
+    add_sets,
+    add_verbose,
+    named_path,
+)
 from kbuildpy.debug.explain import explainer
 from kbuildpy.debug.subjects import subject_of
 from kbuildpy.errors import KbuildError, UsageError, unexpected
@@ -42,6 +50,7 @@ EXAMPLES = (
     "kbuildpy run BUILD --test tests/demo.sh --format junit",
     "kbuildpy run drv.ko --module 'i2c-stub chip_addr=0x48' -- ls /dev",
     "kbuildpy run DIR --coverage --fail-nth all --test tests/demo.sh",
+    "kbuildpy run DIR --with kasan,lockdep --test tests/demo.sh",
 )
 
 
@@ -168,6 +177,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let the modules' Nth call of an allocator fail, or all of them, one after the other, each in a boot of "
         "its own; for the same modules as --coverage",
     )
+    add_sets(
+        parser,
+        "build a kernel with these sets of options (kasan, lockdep, ...; see `kbuildpy kernel build --with help`) and "
+        "the modules for it, and run them there; of the same line as -k's kernel",
+    )
+    add_compilers(parser)
     add_verbose(parser, "also show the kernel's log of its start")
     add_quiet(parser, "do not show the kernel's log")
     add_format(
@@ -181,6 +196,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the modules, each in its kernels; 0 if there were no complaints."""
     settings = _settings(args)
     asked = _asked(args)
+    if (args.llvm or args.update) and not args.sets:
+        raise UsageError("--llvm and --update belong to --with", hint="kbuildpy run DIR --with kasan --llvm")
+    if args.sets:
+        settings = _with_sets(args, settings, is_instrumented=asked is not None)
     if asked:
         from kbuildpy.cli.run_instrumented import instrumented_files  # (for --coverage and --fail-nth only)
 
@@ -286,6 +305,17 @@ def _asked(args: argparse.Namespace) -> Asked | None:
     if fail_nth is not None and (args.keep or args.gdb):
         raise UsageError("--fail-nth boots again and again: leave out --keep and --gdb")
     return Asked(args.coverage, fail_nth, args.coverage_output or Path("coverage"))
+
+
+def _with_sets(args: argparse.Namespace, settings: Settings, *, is_instrumented: bool) -> Settings:
+    """Build kernel and modules for `--with`, and have `args` name these; the settings of the run."""
+    from kbuildpy.cli.run_with import prepare  # (for --with only)
+
+    if is_instrumented:
+        raise UsageError("--with and --coverage or --fail-nth: one of them at a time")
+    found = prepare(args.files, args.kernels, args.sets, llvm=args.llvm, update=args.update, quiet=args.quiet)
+    args.files, args.kernels = found.files, found.kernels
+    return replace(settings, append=(*found.append, *settings.append))
 
 
 def _refuse_instrumented(trials: Sequence[Trial]) -> None:

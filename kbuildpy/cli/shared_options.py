@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and words that are paths or VAR=VALUE."""
+"""Options that several commands have (`-k`, `-j`, `-q`, `--format`, `--with`), words that are paths or VAR=VALUE."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def named_word(word: str) -> str:
 
 
 _TREES = (
-    "a kernel tree's path, a release, a pattern such as '6.1.0-*', `running`, `all` (installed) or `fetched` (default: "
-    "KDIR, else the running kernel's tree, else the newest one installed)"
+    "a kernel tree's path, a release, a pattern such as '6.1.0-*', `running`, `all` (installed), `fetched` or `built` "
+    "(default: KDIR, else the running kernel's tree, else the newest one installed)"
 )
 
 
@@ -78,3 +78,23 @@ def add_verbose(parser: argparse.ArgumentParser, help: str, *, besides: Sequence
 def add_format(parser: argparse.ArgumentParser, help: str, *, formats: Sequence[str] = ("text", "json")) -> None:
     """Add `--format`: `format`, by default text."""
     parser.add_argument("--format", choices=formats, default="text", help=help)
+
+
+def add_sets(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add `--with SETS`, which may repeat."""
+    parser.add_argument("--with", action="append", default=[], dest="sets", metavar="SET,...", help=help)
+
+
+def add_compilers(parser: argparse.ArgumentParser) -> None:
+    """Add `--llvm`, and where sources come from."""
+    parser.add_argument(
+        "--llvm",
+        nargs="?",
+        const="1",
+        default="",
+        metavar="-NN",
+        help="compile the kernel with clang; --llvm=-16: with clang-16, as LLVM=-16 of make",
+    )
+    parser.add_argument(
+        "--update", action="store_true", help="download the package of sources again if apt offers a newer one"
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.built import is_built
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.find import InstalledTrees, installed_tree, installed_trees
 from kbuildpy.kernel.tree import KernelTree
@@ -29,12 +30,23 @@ def is_fetched(path: Path) -> bool:
 
 def fetched_trees() -> InstalledTrees:
     """Every kernel tree that was fetched, as `installed_trees` returns those of a system."""
+    return _trees(built=False)
+
+
+def built_trees() -> InstalledTrees:
+    """Every kernel tree that was built by `kbuildpy kernel build`."""
+    return _trees(built=True)
+
+
+def _trees(*, built: bool) -> InstalledTrees:
     found = installed_trees(fetched_root())
-    return InstalledTrees(found.trees, tuple((path, _fetch_again(path, error)) for path, error in found.broken))
+    trees = tuple(tree for tree in found.trees if is_built(tree.objects) == built)
+    broken = [(path, error) for path, error in found.broken if is_built(path) == built]
+    return InstalledTrees(trees, tuple((path, _fetch_again(path, error)) for path, error in broken))
 
 
 def fetched_tree(release: str) -> KernelTree | None:
-    """The fetched tree of `release`, None if there is none. Raises `KbuildError` if it is broken."""
+    """The fetched or built tree of `release`, None if there is none. Raises `KbuildError` if it is broken."""
     if not (fetched_root() / "usr/src" / f"{_HEADERS}{release}").is_dir():
         return None
     try:
@@ -45,6 +57,10 @@ def fetched_tree(release: str) -> KernelTree | None:
 
 def _fetch_again(path: Path, error: KbuildError) -> KbuildError:
     release = path.name.removeprefix(_HEADERS)
+    if is_built(path):
+        return KbuildError(
+            error.message, hint=f"build it again: kbuildpy kernels --remove {release}, then kernel build"
+        )
     return KbuildError(
         error.message, hint=f"fetch it again: kbuildpy kernels --remove {release}, then --fetch {release}"
     )

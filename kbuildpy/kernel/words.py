@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One word of `-k` -> kernels: a path, a release, a pattern of releases, `running`, `all` or `fetched`.
+"""One word of `-k` -> kernels: a path, a release, a pattern of releases, `running`, `all`, `fetched` or
+`built`.
 
 What a word means does not depend on the command; only which part of the kernel has to be there does (`Need`).
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, FetchImage, Need
-from kbuildpy.kernel.fetched import fetched_tree, fetched_trees, is_fetched
+from kbuildpy.kernel.fetched import built_trees, fetched_tree, fetched_trees, is_fetched
 from kbuildpy.kernel.find import InstalledTrees, installed_tree, installed_trees, releases_of_broken
 from kbuildpy.kernel.find_image import find_kernel_image, image_of_tree
 from kbuildpy.kernel.installed import installed_image, installed_images
@@ -30,10 +31,14 @@ OWN = "own"
 FETCHED = "fetched"
 """The word for all kernels that were fetched."""
 
+BUILT = "built"
+"""The word for all kernels that `kbuildpy kernel build` built."""
+
 _PATTERN = re.compile(r"[*?\[]")
 _FETCH = "kbuildpy kernels --fetch"
 _WORDS = (
-    "name a kernel tree's path, an image's path, a release, a pattern such as '6.1.0-*', `running`, `all`, or `fetched`"
+    "name a kernel tree's path, an image's path, a release, a pattern such as '6.1.0-*', `running`, `all`, `fetched`, "
+    "or `built`"
 )
 
 
@@ -65,6 +70,8 @@ def kernels_of_word(word: str, situation: Situation) -> list[ChosenKernel]:
         return _all(situation)
     if word == FETCHED:
         return _fetched(situation)
+    if word == BUILT:
+        return _built(situation)
     if word == "running":
         return [kernel_of_release(situation.running, situation)]
     if "/" in word or word in {".", ".."}:
@@ -185,14 +192,24 @@ def _fetched(situation: Situation) -> list[ChosenKernel]:
     return [with_image(kernel, situation) for kernel in kernels]
 
 
+def _built(situation: Situation) -> list[ChosenKernel]:
+    built = built_trees()
+    if built.broken:
+        raise built.broken[0][1]
+    if not built.trees:
+        raise UsageError(f"-k {BUILT}: no kernel was built", hint="kbuildpy kernel build --with kasan")
+    kernels = [ChosenKernel(tree.release, tree, None, "All built kernels are wanted.") for tree in built.trees]
+    return [with_image(kernel, situation) for kernel in kernels]
+
+
 def _matching(pattern: str, situation: Situation) -> list[ChosenKernel]:
-    """The installed and the fetched kernels whose releases match `pattern` of shell's."""
-    installed, fetched = installed_trees(situation.root), fetched_trees()
-    for path, error in (*installed.broken, *fetched.broken):
+    """The installed, the fetched and the built kernels whose releases match `pattern` of shell's."""
+    installed, fetched, built = installed_trees(situation.root), fetched_trees(), built_trees()
+    for path, error in (*installed.broken, *fetched.broken, *built.broken):
         if any(fnmatchcase(release, pattern) for release in releases_of_broken(path)):
             raise error
     here = {tree.release for tree in installed.trees}
-    trees = [*installed.trees, *(tree for tree in fetched.trees if tree.release not in here)]
+    trees = [*installed.trees, *(tree for tree in (*fetched.trees, *built.trees) if tree.release not in here)]
     trees.sort(key=lambda tree: release_order(tree.release))
     kernels = _installed(trees, situation, f"Its release matches {pattern}.")
     found = [kernel for kernel in kernels if fnmatchcase(kernel.release or "", pattern)]
@@ -266,7 +283,9 @@ def _releases(situation: Situation) -> str:
     images = installed_images(situation.root, besides=trees)
     found = [*dict.fromkeys(reversed(trees)), *(f"{release} (no headers)" for release in reversed(images))]
     fetched = [tree.release for tree in reversed(fetched_trees().trees)]
-    return (", ".join(found) or "none") + (f"; fetched: {', '.join(fetched)}" if fetched else "")
+    built = [tree.release for tree in reversed(built_trees().trees)]
+    others = [f"; {what}: {', '.join(names)}" for what, names in (("fetched", fetched), ("built", built)) if names]
+    return (", ".join(found) or "none") + "".join(others)
 
 
 def _of_image(image: Path) -> str:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`kbuildpy run --with SETS`: a kernel with sanitizers or other options, and modules, built for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbuildpy.cli.kernel_options import images_of, line_of, make_kernel, set_names
+from kbuildpy.cli.run_built import build_modules
+from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.kbuild.check_paths import has_kbuild_file
+from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel_build.wanted import Wanted
+
+_APPEND = {"kasan": "kasan_multi_shot"}
+"""Kernel parameters of a set: KASAN reports its first finding only, otherwise (mm/kasan/report.c)."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was built for a run."""
+
+    files: list[Path]
+    """The modules."""
+    kernels: list[str]
+    """The releases of the kernels that they were built for."""
+    append: tuple[str, ...]
+    """Kernel parameters."""
+
+
+def prepare(
+    files: Sequence[Path], kernels: Sequence[str], words: Sequence[str], *, llvm: str, update: bool, quiet: bool
+) -> Prepared:
+    """Build a kernel with the sets of options in `words` (--with), and modules for it: a kernel for the line of each of
+    `kernels` (words of -k; none: the default one's), with the options that the modules of `files` need.
+
+    `files` are directories with a Kbuild file, or modules that were built of one. Raises `UsageError` for others,
+    `KbuildError` for what cannot be built.
+    """
+    sets = set_names(words)
+    directories = list(dict.fromkeys(_directory_of(file) for file in files))
+    found = Prepared([], [], tuple(_APPEND[name] for name in sets if name in _APPEND))
+    for line in dict.fromkeys(line_of([word]) for word in kernels) if kernels else [line_of([])]:
+        wanted = Wanted(
+            line=line,
+            sets=sets,
+            llvm=llvm,
+            update=update,
+            modules=images_of(_built_once(directories, kernels, quiet=quiet)),
+        )
+        _, tree = make_kernel(wanted, quiet=quiet)
+        found.kernels.append(tree.release)
+        for directory in directories:
+            found.files.extend(build_modules(directory, [tree.release], quiet=quiet))
+    return found
+
+
+def _built_once(directories: Sequence[Path], kernels: Sequence[str], *, quiet: bool) -> list[Path]:
+    """Modules of `directories` that were built for any kernel, or are built now for the usual one: what they import
+    tells which options the kernel needs. None where there is no kernel to build them for."""
+    found = []
+    for directory in directories:
+        modules = _newest(find_modules([directory]))
+        if not modules:
+            try:
+                modules = build_modules(directory, kernels[:1], quiet=True)
+            except KbuildError:
+                # (the build for the small kernel tells the error, if it is one of the module)
+                modules = []
+        found += modules
+    return found
+
+
+def _newest(modules: Sequence[Path]) -> list[Path]:
+    """Of modules with the same name, the one that was built last."""
+    found: dict[str, Path] = {}
+    for path in sorted(modules, key=lambda path: path.stat().st_mtime):
+        found[path.name.partition(".")[0]] = path
+    return list(found.values())
+
+
+def _directory_of(file: Path) -> Path:
+    """The directory that the module `file` is built of: DIR of DIR/x.ko and of DIR/build/RELEASE/x.ko."""
+    if file.is_dir():
+        if not has_kbuild_file(file):
+            raise UsageError(f"{file}: no Kbuild file here, so that its modules cannot be built for a kernel of --with")
+        return file
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file or directory")
+    parent = file.absolute().parent
+    candidates = [parent, *([parent.parents[1]] if parent.parent.name == "build" else [])]
+    for directory in candidates:
+        if has_kbuild_file(directory):
+            return directory
+    raise UsageError(
+        f"{file}: --with builds modules for another kernel, and there is no Kbuild file of this one in "
+        f"{' or '.join(map(str, candidates))}",
+        hint="name the module's directory: kbuildpy run DIR --with kasan",
+    )

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels that `kbuildpy kernel build` built. They lie among the fetched ones (`fetched`), with a note in the tree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+BUILT_NOTE = "kbuildpy-kernel.json"
+"""The file in the tree of such a kernel: what it was built from."""
+
+
+def is_built(objects: Path) -> bool:
+    """Whether the tree with the object part `objects` was built by `kbuildpy kernel build`."""
+    return (objects / BUILT_NOTE).is_file()
+
+
+def built_sets(objects: Path) -> list[str]:
+    """The names of the sets of options that the kernel of such a tree has; none where it does not say."""
+    try:
+        found = json.loads((objects / BUILT_NOTE).read_text())["sets"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [str(name) for name in found] if isinstance(found, list) else []

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What building a kernel takes, looked at before it begins: programs, their versions, room on the disk.
+
+The least versions are the tree's own (scripts/min-tool-version.sh since 5.13, before that Documentation).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.compiler import package_of_compiler
+from kbuildpy.kernel_build.recipe import KernelRecipe, Toolchain
+from kbuildpy.run import run
+
+_PROGRAMS = {
+    "make": "make",
+    "bc": "bc",
+    "bison": "bison",
+    "flex": "flex",
+    "perl": "perl",
+    "tar": "tar",
+    "xz": "xz-utils",
+    "gcc": "gcc",
+    "depmod": "kmod",
+}
+"""Programs that each kernel takes, the host's compiler among them, and Debian's packages that have them."""
+_HEADERS = {"gelf.h": "libelf-dev", "stdio.h": "libc6-dev"}
+_ALSO = {"DEBUG_INFO_BTF": ("pahole", "pahole"), "MODULE_SIG": ("openssl", "openssl"), "KERNEL_ZSTD": ("zstd", "zstd")}
+"""Options, and the program and package that they take besides."""
+_SSL = Path("/usr/include/openssl/opensslv.h")
+_BUILT = 1_500_000_000
+"""Bytes that a small kernel takes while it is built, about."""
+_NUMBERS = re.compile(r"\d+(?:\.\d+)+")
+
+
+def require_tools(recipe: KernelRecipe) -> None:
+    """Raise `KbuildError` for a program that is missing or too old for the sources of `recipe`."""
+    search = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = {package for program, package in _PROGRAMS.items() if shutil.which(program, path=search) is None}
+    missing |= {package for header, package in _HEADERS.items() if not _has_header(header)}
+    for option, (program, package) in _ALSO.items():
+        if recipe.options.get(option) == "y" and shutil.which(program) is None:
+            missing.add(package)
+    if recipe.options.get("MODULE_SIG") == "y" and not _SSL.exists():
+        missing.add("libssl-dev")
+    for program in _compilers(recipe.toolchain):
+        if shutil.which(program) is None:
+            missing.add(package_of_compiler(program))
+    if missing:
+        names = " ".join(sorted(missing))
+        raise KbuildError(f"a kernel cannot be built without {names}", hint=f"apt-get install {names}")
+    _require_versions(recipe)
+
+
+def require_room(place: Path) -> None:
+    """Raise `KbuildError` if the disk of `place` has no room for the build of a small kernel."""
+    free = shutil.disk_usage(place).free
+    if free < _BUILT:
+        raise KbuildError(
+            f"{place}: there is no room: a small kernel takes {_BUILT / 1e9:.1f} GB while it is built, "
+            f"{free / 1e9:.1f} GB are free",
+            hint="free some room, remove kernels (kbuildpy kernels --remove PATTERN), or set KBUILDPY_CACHE to a "
+            "directory on another disk",
+        )
+
+
+def _compilers(toolchain: Toolchain) -> list[str]:
+    if not toolchain.llvm:
+        return [toolchain.compiler]
+    version = "" if toolchain.llvm.endswith("/") else toolchain.llvm.removeprefix("1")
+    prefix = toolchain.llvm if toolchain.llvm.endswith("/") else ""
+    return [f"{prefix}{name}{version}" for name in ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy")]
+
+
+def _require_versions(recipe: KernelRecipe) -> None:
+    source, toolchain = recipe.source.path, recipe.toolchain
+    tools = [("llvm", toolchain.compiler)] if toolchain.llvm else [("gcc", toolchain.compiler)]
+    if recipe.options.get("RUST") == "y":
+        tools += [("rustc", os.environ.get("RUSTC", "rustc")), ("bindgen", os.environ.get("BINDGEN", "bindgen"))]
+    for name, program in tools:
+        least, found = _least(source, name, toolchain), _version(program)
+        if least and found and found < least:
+            raise KbuildError(
+                f"{program} {_shown(found)} is too old: these sources ({recipe.source.version}) want {name} "
+                f"{_shown(least)} or later (scripts/min-tool-version.sh)",
+                hint="install a newer one, or name older sources",
+            )
+
+
+def _least(source: Path, name: str, toolchain: Toolchain) -> tuple[int, ...]:
+    script = source / "scripts/min-tool-version.sh"
+    if not script.is_file():
+        return ()
+    environ = {"PATH": os.environ.get("PATH", ""), "SRCARCH": toolchain.machine.srcarch}
+    return _numbers(run(["sh", script, name], env=environ, check=False).text)
+
+
+def _version(program: str) -> tuple[int, ...]:
+    if shutil.which(program) is None:
+        return ()
+    return _numbers(run([program, "--version"], check=False, env={**os.environ, "LC_ALL": "C"}).text)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    found = _NUMBERS.search(text)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
+
+
+def _shown(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
+
+
+def _has_header(name: str) -> bool:
+    return any((Path(place) / name).is_file() for place in ("/usr/include", "/usr/local/include"))
