@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel_build.kconfig import KconfigOption, is_true, read_kconfig, symbols_in, unmet
 from kbuildpy.kernel_build.make import make
 from kbuildpy.kernel_build.option_sets import read_options
@@ -57,6 +59,20 @@ def configure(recipe: KernelRecipe, place: Path) -> None:
                 f"{recipe.release}: without CONFIG_{name} the kernel cannot boot in QEMU for `kbuildpy run`: {why}",
                 hint=f"set CONFIG_{name}=y, or leave out what unsets it",
             )
+
+
+def configured(recipe: KernelRecipe) -> dict[str, str]:
+    """The options of the configuration that `recipe` leads to, those included that Kconfig adds: symbol without
+    CONFIG_ -> value. Remembered. Raises what `configure` raises."""
+    kept = cache_directory() / "configurations" / f"{recipe.digest[:20]}.json"
+    remembered = read_json(kept)
+    if isinstance(remembered, dict):
+        return remembered
+    with TemporaryDirectory(prefix="kbuildpy-") as scratch:
+        configure(recipe, Path(scratch))
+        found = read_options(Path(scratch, ".config"))
+    write_json(kept, found)
+    return found
 
 
 def same(got: str, wanted: str) -> bool:

@@ -37,8 +37,8 @@ class _Line:
     words: tuple[str, ...]
 
 
-def exporting_files(source: KernelSource, srcarch: str) -> Mapping[str, str]:
-    """Exported symbol -> the file (a path in the sources) that exports it. Read once for each state of the sources."""
+def exporting_files(source: KernelSource, srcarch: str) -> Mapping[str, list[str]]:
+    """Exported symbol -> the files (paths in the sources) that export it. Read once for each state of the sources."""
     digest = hashlib.sha256(f"{source.identity} {srcarch}".encode()).hexdigest()[:20]
     kept = cache_directory() / "exports" / f"{digest}.json"
     found = read_json(kept)
@@ -55,7 +55,7 @@ def exporting_files(source: KernelSource, srcarch: str) -> Mapping[str, str]:
                     f"{prefix}_{match[1].decode()}" for prefix in ("__tracepoint", "__traceiter", "__SCK__tp_func")
                 ]
             for name in names:
-                found.setdefault(name, shown)
+                found.setdefault(name, []).append(shown)
     write_json(kept, found)
     return found
 

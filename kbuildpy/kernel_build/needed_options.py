@@ -13,6 +13,9 @@ from kbuildpy.kernel_build.kconfig import read_kconfig
 from kbuildpy.kernel_build.sources import KernelSource
 
 _EXPORTED = "__ksymtab_"
+_OF_COMPILED_CODE = ("arch/", "mm/kasan/", "mm/kmsan/", "kernel/kcsan/", "kernel/kcov.c", "kernel/gcov/", "lib/ubsan.c")
+"""Where symbols are from that the compiler calls by itself (thunks, entries of functions, checks): they follow from the
+options of the kernel that a module was built for, and another one has its own."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,24 @@ def options_for(symbols: Iterable[str], source: KernelSource, srcarch: str, have
         if symbol not in files:
             unknown.append(symbol)
             continue
-        for option in sorted(options_of_file(source.path, files[symbol])):
-            name = option.removeprefix("CONFIG_")
-            if have.get(name, "n") not in {"y", "m"}:
-                wanted[name] = "y"
+        if any(file.startswith(_OF_COMPILED_CODE) for file in files[symbol]):
+            continue
+        missing = [_missing(source, file, have) for file in files[symbol]]
+        # (of several files that could export it, the one that takes the least)
+        wanted.update(dict.fromkeys(min(missing, key=_length), "y"))
     if not wanted:
         return NeededOptions({}, tuple(unknown))
     kconfig = read_kconfig(source.path, srcarch)
     found = with_dependencies(wanted, kconfig, have)
     # (an option without a prompt comes with the one that selects it)
     return NeededOptions({name: value for name, value in found.items() if kconfig[name].has_prompt}, tuple(unknown))
+
+
+def _missing(source: KernelSource, file: str, have: Mapping[str, str]) -> list[str]:
+    """The options without CONFIG_ that `file` takes and `have` lacks."""
+    names = (option.removeprefix("CONFIG_") for option in sorted(options_of_file(source.path, file)))
+    return [name for name in names if have.get(name, "n") not in {"y", "m"}]
+
+
+def _length(names: list[str]) -> int:
+    return len(names)

@@ -11,9 +11,11 @@ from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.kernel_build.alike import options_like
+from kbuildpy.kernel_build.configure import configured
 from kbuildpy.kernel_build.needed_options import imports_of, options_for
 from kbuildpy.kernel_build.option_sets import read_option_sets, read_options
 from kbuildpy.kernel_build.recipe import KernelRecipe, toolchain_of
+from kbuildpy.kernel_build.requirements import require_tools
 from kbuildpy.kernel_build.sources import Tell, find_source
 from kbuildpy.printable import printable
 
@@ -61,7 +63,8 @@ def recipe_of(wanted: Wanted, *, tell: Tell) -> KernelRecipe:
     recipe = KernelRecipe(source, toolchain, sets, more, base, wanted.name)
     if not wanted.modules:
         return recipe
-    needed = options_for(imports_of(wanted.modules), source, srcarch, recipe.options)
+    require_tools(recipe)
+    needed = options_for(imports_of(wanted.modules), source, srcarch, configured(recipe))
     return KernelRecipe(source, toolchain, sets, {**needed.options, **more}, base, wanted.name)
 
 
