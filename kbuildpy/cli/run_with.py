@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from kbuildpy.cli.kernel_options import images_of, line_of, make_kernel, set_nam
 from kbuildpy.cli.run_built import build_modules
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
-from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.kernel_build.wanted import Wanted
 
 _APPEND = {"kasan": "kasan_multi_shot"}
@@ -40,7 +40,8 @@ def prepare(
     `KbuildError` for what cannot be built.
     """
     sets = set_names(words)
-    directories = list(dict.fromkeys(_directory_of(file) for file in files))
+    places = [(_directory_of(file), file) for file in files]
+    directories = list(dict.fromkeys(directory for directory, _ in places))
     found = Prepared([], [], tuple(_APPEND[name] for name in sets if name in _APPEND))
     for line in dict.fromkeys(line_of([word]) for word in kernels) if kernels else [line_of([])]:
         wanted = Wanted(
@@ -53,8 +54,15 @@ def prepare(
         _, tree = make_kernel(wanted, quiet=quiet)
         found.kernels.append(tree.release)
         for directory in directories:
-            found.files.extend(build_modules(directory, [tree.release], quiet=quiet))
+            named = {file for place, file in places if place == directory}
+            found.files.extend(_chosen(build_modules(directory, [tree.release], quiet=quiet), named))
     return found
+
+
+def _chosen(built: Sequence[Path], named: Collection[Path]) -> list[Path]:
+    """Of the modules that were built of a directory, those that are `named`; all where it is the directory that is."""
+    names = {module_name(file.name) for file in named if not file.is_dir()}
+    return [file for file in built if module_name(file.name) in names or len(names) < len(named)]
 
 
 def _built_once(directories: Sequence[Path], kernels: Sequence[str], *, quiet: bool) -> list[Path]:

@@ -49,7 +49,8 @@ def options_for(symbols: Iterable[str], source: KernelSource, srcarch: str, have
             continue
         missing = [_missing(source, file, have) for file in files[symbol]]
         # (of several files that could export it, the one that takes the least)
-        wanted.update(dict.fromkeys(min(missing, key=_length), "y"))
+        least: list[str] = min(missing, key=len)
+        wanted.update(dict.fromkeys(least, "y"))
     if not wanted:
         return NeededOptions({}, tuple(unknown))
     kconfig = read_kconfig(source.path, srcarch)
@@ -62,7 +63,3 @@ def _missing(source: KernelSource, file: str, have: Mapping[str, str]) -> list[s
     """The options without CONFIG_ that `file` takes and `have` lacks."""
     names = (option.removeprefix("CONFIG_") for option in sorted(options_of_file(source.path, file)))
     return [name for name in names if have.get(name, "n") not in {"y", "m"}]
-
-
-def _length(names: list[str]) -> int:
-    return len(names)

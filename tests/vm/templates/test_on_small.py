@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.small_kernels import small_kernel
+from tests.support.small_kernels import kunit_kernel
 from tests.vm.templates.projects import (
     BROKEN,
     DEFAULT,
@@ -25,7 +25,7 @@ NAMES = ("gpio", "kunit")
 
 
 def built(line: str, variant: str, place: Path) -> Together:
-    tree = small_kernel(line)
+    tree = kunit_kernel(line)
     chosen = [project_of(templates()[name], variant, tree.version) for name in NAMES]
     return build_together(tree, place.resolve() / "projects", variant, chosen=chosen)
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Frees memory twice.
+#include <linux/module.h>
+#include <linux/slab.h>
+
+static int __init planted_init(void)
+{
+	char *block = kmalloc(64, GFP_KERNEL);
+
+	if (!block)
+		return -ENOMEM;
+	OPTIMIZER_HIDE_VAR(block);
+	kfree(block);
+#ifndef MENDED
+	kfree(block); /* PLANT */
+#endif
+	return 0;
+}
+
+static void __exit planted_exit(void)
+{
+}
+
+module_init(planted_init);
+module_exit(planted_exit);
+MODULE_LICENSE("GPL");

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Modules with one planted bug each, run by `run --with`: each is named with file and line, and the mended module is
+not complained of.
+
+The line is the one with PLANT in the source. The kernel is the referee: its sanitizers find the bugs.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.builds import kbuildpy
+from tests.support.guest_kernels import boots_x86_64
+from tests.support.kernel_trees import tree_of
+from tests.support.small_kernels import small_kernel
+
+pytestmark = [pytest.mark.vm, pytest.mark.sweep, boots_x86_64]
+
+BUGS = Path(__file__).parents[1] / "support/planted_bugs"
+MOST = ("kasan", "lockdep", "kmemleak", "ubsan", "debug-objects", "debug-lists")
+
+
+@dataclass(frozen=True)
+class Boot:
+    """Modules that are loaded in one boot, and the sets of options that find their bugs."""
+
+    sets: tuple[str, ...]
+    names: tuple[str, ...]
+    more: tuple[str, ...] = ()
+
+
+# lockdep looks no further after its first report.
+BOOTS = [
+    Boot(
+        MOST,
+        (
+            "use_after_free",
+            "out_of_bounds",
+            "double_free",
+            "invalid_free",
+            "stack_out_of_bounds",
+            "global_out_of_bounds",
+            "vmalloc_out_of_bounds",
+            "use_after_free_in_work",
+            "sleep_in_atomic",
+            "leak",
+            "leak_in_list",
+            "array_index",
+            "shift",
+            "bool_value",
+            "free_active_timer",
+            "list_damage",
+        ),
+    ),
+    *(
+        Boot(MOST, (name,))
+        for name in ("lock_order", "recursive_lock", "lock_in_interrupt", "unlock_not_held", "rcu_outside")
+    ),
+    Boot(("kcsan",), ("data_race",)),
+    Boot(("kmsan",), ("uninitialised",), ("--llvm=-16",)),
+]
+LINES = ["6.1"]
+
+
+def project(place: Path, names: Sequence[str], *, mended: bool) -> Path:
+    """A directory with the sources of modules and a Kbuild file."""
+    place.mkdir()
+    for name in names:
+        shutil.copyfile(BUGS / f"{name}.c", place / f"{name}.c")
+    lines = [f"obj-m += {name}.o\n" for name in names]
+    if mended:
+        lines.append("ccflags-y += -DMENDED\n")
+    (place / "Kbuild").write_text("".join(lines))
+    return place
+
+
+def planted_line(name: str) -> int:
+    """The line of the bug."""
+    lines = (BUGS / f"{name}.c").read_text().splitlines()
+    [number] = [number for number, line in enumerate(lines, 1) if "PLANT" in line]
+    return number
+
+
+def results_of(boot: Boot, line: str, directory: Path) -> dict[str, dict[str, Any]]:
+    """What `run --with` says of each module in `directory`."""
+    small_kernel(line, *boot.sets, more=boot.more)
+    words = [
+        "run",
+        directory,
+        "--with",
+        ",".join(boot.sets),
+        *boot.more,
+        "-k",
+        tree_of(line).release,
+        "--format",
+        "json",
+    ]
+    done = kbuildpy(*words, "--wait", "1")
+    print(done.error_text[-4000:])
+    found = [json.loads(text) for text in done.text.splitlines()]
+    assert {item["name"] for item in found} == {*boot.names}, done.error_text
+    return {item["name"]: item for item in found}
+
+
+@pytest.mark.parametrize("boot", BOOTS, ids=lambda boot: "-".join(boot.names[:1]))
+@pytest.mark.parametrize("line", LINES)
+def test_a_planted_bug_is_named_with_its_line_and_the_mended_module_is_not(
+    boot: Boot, line: str, tmp_path: Path
+) -> None:
+    results = results_of(boot, line, project(tmp_path / "planted", boot.names, mended=False))
+    missed = {}
+    for name, result in results.items():
+        complaints = result["complaints"]
+        places = [(place["file"], place["line"]) for complaint in complaints for place in complaint["where"]]
+        if not any(Path(file).name == f"{name}.c" and number == planted_line(name) for file, number in places):
+            missed[name] = (planted_line(name), places, [complaint["words"] for complaint in complaints])
+    assert not missed
+    for name, result in results_of(boot, line, project(tmp_path / "mended", boot.names, mended=True)).items():
+        assert result["complaints"] == [], (name, result["complaints"])
+        assert result["passed"], result
