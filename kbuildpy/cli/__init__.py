@@ -16,7 +16,7 @@ command takes a file of its name here and a line in `COMMANDS`.
 - `info_reports`, `fields_output`: what `info` prints.
 - `offered_kernels`: `kernels --available`, `--fetch` and `--remove`; `kernels_table`: aligned columns.
 - `kernel_options`: what describes a kernel to build, of `kernel build` and `run --with`.
-- `run_instrumented`, `run_with`, `run_built`: what `run` builds first, for --coverage and for --with.
+- `run_instrumented`, `run_with`: what `run` builds first, for --coverage and for --with.
 - `explain_output`: what `explain` prints of flags; `explain_symbols`: `explain --symbol`.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
 """

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbuildpy.cli.run_built import build_modules
+from kbuildpy.cli.standard_error import on_standard_error
 from kbuildpy.coverage.faults import AllocatorCalls, FaultResult, chosen_calls, held_more
 from kbuildpy.coverage.files import LCOV, PAGE, Coverage, coverage_of, write_coverage
 from kbuildpy.coverage.gcov import require_gcov
@@ -15,11 +16,12 @@ from kbuildpy.coverage.observations import Observations
 from kbuildpy.coverage.record import GUEST
 from kbuildpy.coverage.report import totals
 from kbuildpy.coverage.watched_run import Seen, builds_of, guest_of, run_watched
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
+from kbuildpy.scons.standalone import build_directory
 from kbuildpy.source_place import Explain
 from kbuildpy.vm.kernels import Kernel
 from kbuildpy.vm.located import with_places
@@ -99,7 +101,7 @@ def instrumented_files(files: Sequence[Path], kernels: Sequence[str], *, quiet: 
     found: list[Path] = []
     for file in files:
         if file.is_dir() and has_kbuild_file(file):
-            found += build_modules(file, kernels, quiet=quiet, coverage=True)
+            found += _built(file, kernels, quiet=quiet)
         elif file.is_dir():
             modules = [module for module in find_modules([file]) if module_name(module.name) != GUEST]
             if not modules:
@@ -200,3 +202,29 @@ def _faults(
         found = list(run(each))
         # (after a crash, the boots that follow are of the remaining modules and tests: another call has this number)
         yield calls.judge(each, found, seen.boot(first))
+
+
+def _built(directory: Path, kernels: Sequence[str], *, quiet: bool) -> list[Path]:
+    """Build `directory`, and return its modules."""
+    built: list[dict[str, object]] = []
+    here = Path.cwd()
+    try:
+        with on_standard_error():
+            status = build_directory(
+                directory,
+                kernels=kernels,
+                out=None,
+                jobs=os.cpu_count() or 1,
+                variables={},
+                options=["-s"] if quiet else [],
+                allow_empty=False,
+                results=built,
+                coverage=True,
+            )
+    finally:
+        # (SCons works in the directory)
+        os.chdir(here)
+    modules = [Path(os.path.relpath(str(item["file"]))) for item in built if item["file"]]
+    if status or not modules:
+        raise KbuildError(f"{directory}: not built, so that there is nothing to run")
+    return modules

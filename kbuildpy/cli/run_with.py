@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.cli.kernel_options import images_of, line_of, make_kernel, set_names
-from kbuildpy.cli.run_built import build_modules
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kernel.module_files import find_modules, module_name
 from kbuildpy.kernel_build.wanted import Wanted
+from kbuildpy.own_command import own_command
+from kbuildpy.run import run
+from kbuildpy.say import complain
 
 _APPEND = {"kasan": "kasan_multi_shot"}
 """Kernel parameters of a set: KASAN reports its first finding only, otherwise (mm/kasan/report.c)."""
@@ -55,7 +59,7 @@ def prepare(
         found.kernels.append(tree.release)
         for directory in directories:
             named = {file for place, file in places if place == directory}
-            found.files.extend(_chosen(build_modules(directory, [tree.release], quiet=quiet), named))
+            found.files.extend(_chosen(_build(directory, [tree.release], quiet=quiet), named))
     return found
 
 
@@ -63,6 +67,21 @@ def _chosen(built: Sequence[Path], named: Collection[Path]) -> list[Path]:
     """Of the modules that were built of a directory, those that are `named`; all where it is the directory that is."""
     names = {module_name(file.name) for file in named if not file.is_dir()}
     return [file for file in built if module_name(file.name) in names or len(names) < len(named)]
+
+
+def _build(directory: Path, kernels: Sequence[str], *, quiet: bool) -> list[Path]:
+    """Build `directory` for `kernels` (words of -k), and return its modules. Raises `KbuildError` where that fails.
+
+    In a process of its own: SCons builds once in each.
+    """
+    words = [word for kernel in kernels for word in ("-k", kernel)]
+    done = run(own_command("build", str(directory), *words, "--format", "json"), check=False)
+    if done.returncode:
+        raise KbuildError(f"{directory}: not built, so that there is nothing to run\n{done.error_text.strip()}")
+    if done.error_text.strip() and not quiet:
+        complain(done.error_text.rstrip())
+    facts = [json.loads(line) for line in done.text.splitlines()]
+    return [Path(os.path.relpath(fact["file"])) for fact in facts if fact.get("file")]
 
 
 def _built_once(directories: Sequence[Path], kernels: Sequence[str], *, quiet: bool) -> list[Path]:
@@ -73,7 +92,7 @@ def _built_once(directories: Sequence[Path], kernels: Sequence[str], *, quiet: b
         modules = _newest(find_modules([directory]))
         if not modules:
             try:
-                modules = build_modules(directory, kernels[:1], quiet=True)
+                modules = _build(directory, kernels[:1], quiet=True)
             except KbuildError:
                 # (the build for the small kernel tells the error, if it is one of the module)
                 modules = []

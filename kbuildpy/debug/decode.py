@@ -135,8 +135,10 @@ def _other_build(subject: Subject, mention: Mention) -> NotDecoded | None:
     symbols = subject.symbols.called(mention.symbol)
     if not symbols:
         return NotDecoded(f"{subject.file}: another build: it has no {mention.symbol}, which the log names", hint)
-    if not any(symbol.has_size(mention.size) for symbol in symbols):
-        sizes = " or ".join(dict.fromkeys(f"{symbol.sizes[0]:#x}" for symbol in symbols))
+    # (a variable: KASAN's reports have one, with the distance to whatever symbol the kernel has next)
+    code = [symbol for symbol in symbols if symbol.section.flags & SHF_EXECINSTR]
+    if code and not any(symbol.has_size(mention.size) for symbol in code):
+        sizes = " or ".join(dict.fromkeys(f"{symbol.sizes[0]:#x}" for symbol in code))
         return NotDecoded(
             f"{subject.file}: another build: the size of {mention.symbol} is {sizes}, in the log {mention.size:#x}",
             hint,

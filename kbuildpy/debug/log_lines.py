@@ -29,6 +29,8 @@ _EXACT = re.compile(
     r"|\bBUG: KFENCE: (?:out-of-bounds|use-after-free|invalid) (?:read|write) in )$"
 )
 _SPACES = re.compile(r"\s+")
+_NO_CALL = ("?", " hint:")
+"""What is before a function that was perhaps not called."""
 _NEAR = 150
 """Lines of a trace that may follow the line that says where the processor was."""
 
@@ -51,7 +53,8 @@ class Mention:
     returns: bool
     """The address is where a call returns to, so the call is before it."""
     certain: bool
-    """False for an entry of a trace that the kernel marks with `?`: it found the address on the stack."""
+    """False for an entry of a trace that the kernel marks with `?`: it found the address on the stack; and for a
+    function that is only named, as that of a timer which is freed (lib/debugobjects.c: debug_print_object)."""
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -99,5 +102,5 @@ def _mention(number: int, match: re.Match[str], leading: str, following: str) ->
         build_id=match["build_id"] or "",
         # (" (P)": arch/arm64/kernel/stacktrace.c, of the frame that was interrupted)
         returns=offset > 0 and not following.startswith(" (P)") and _EXACT.search(_SPACES.sub(" ", leading)) is None,
-        certain=not leading.rstrip().endswith("?"),
+        certain=not leading.rstrip().endswith(_NO_CALL),
     )

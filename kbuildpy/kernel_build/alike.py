@@ -30,7 +30,7 @@ _OWN = frozenset(
 def options_like(config: Mapping[str, str], source: KernelSource, srcarch: str) -> dict[str, str]:
     """The options of `config` (CONFIG_ symbol -> value) that stay: what is built in, outside of drivers, file systems,
     protocols and ciphers."""
-    kconfig = read_kconfig(source.path, srcarch)
+    kconfig = read_kconfig(source, srcarch)
     found = {}
     for symbol, value in config.items():
         name = symbol.removeprefix("CONFIG_")

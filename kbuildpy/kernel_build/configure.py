@@ -36,7 +36,7 @@ _FOR_A_GUEST = {
 
 def configure(recipe: KernelRecipe, place: Path) -> None:
     """Write the configuration of `recipe` in the directory `place`. Raises `KbuildError` if it cannot be had."""
-    kconfig = read_kconfig(recipe.source.path, recipe.toolchain.machine.srcarch)
+    kconfig = read_kconfig(recipe.source, recipe.toolchain.machine.srcarch)
     wanted = {name: value for name, value in recipe.options.items() if name in kconfig}
     unknown = _unknown(recipe, kconfig)
     if unknown:

@@ -9,16 +9,20 @@ condition decides is not known here.
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from kbuildpy.kernel.cache import cache_directory, read_json, write_json
+from kbuildpy.kernel_build.sources import KernelSource
 
 _NAMED = re.compile(r"(?:menu)?config\s+(\w+)\s*$")
 _PROMPT = re.compile(r"(?:bool|tristate|string|int|hex|prompt)\s+\"")
 _SELECT = re.compile(r"select\s+(\w+)(?:\s+if\s+(.+))?")
 _DEPENDS = re.compile(r"depends\s+on\s+(.+)")
+_SOURCE = re.compile(r"source\s+\"?([^\"]+)\"?")
 _TOKEN = re.compile(r"\s*(&&|\|\||!=|=|!|\(|\)|\$\([^)]*(?:\([^)]*\)[^)]*)*\)|\"[^\"]*\"|[\w.\-/]+|\S)")
 
 
@@ -29,27 +33,38 @@ class KconfigOption:
     name: str
     files: list[str] = field(default_factory=list)
     """The Kconfig files that define it, as paths in the tree."""
-    depends: list[str] = field(default_factory=list)
-    """The conditions that hold for it, of its first definition: expressions, which all have to be true."""
+    depends: list[list[str]] = field(default_factory=list)
+    """The conditions of each of its definitions: expressions, which all have to be true."""
     has_prompt: bool = False
     """Whether a configuration can set it; otherwise others select it, or it has a default."""
     selects: list[str] = field(default_factory=list)
     """The options that it switches on."""
 
 
-def read_kconfig(source: Path, srcarch: str) -> dict[str, KconfigOption]:
-    """The options that the Kconfig files of `source` define, but those of other architectures than `srcarch`."""
+def read_kconfig(source: KernelSource, srcarch: str) -> dict[str, KconfigOption]:
+    """The options that the Kconfig files of `source` define for the architecture `srcarch`. Read once for each state of
+    the sources."""
+    digest = hashlib.sha256(f"{source.identity} {srcarch}".encode()).hexdigest()[:20]
+    kept = cache_directory() / "kconfig" / f"{digest}.json"
+    rows = read_json(kept)
+    if isinstance(rows, list):
+        return {row[0]: KconfigOption(*row) for row in rows}
     options: dict[str, KconfigOption] = {}
-    for path in _kconfig_files(source, srcarch):
-        _read_file(path, str(path.relative_to(source)), options)
+    _read_file(source.path, "Kconfig", srcarch, options, [])
+    write_json(
+        kept, [[each.name, each.files, each.depends, each.has_prompt, each.selects] for each in options.values()]
+    )
     return options
 
 
 def unmet(option: KconfigOption, values: Mapping[str, str]) -> list[str]:
     """The conditions of `option` that are not true with `values` (symbol -> value), each as short as it can be: of
-    `A && B` only what is false. One that has a macro in it is taken for true."""
-    parts = [part for condition in option.depends for part in conjunction(condition)]
-    return list(dict.fromkeys(part for part in parts if not is_true(part, values)))
+    `A && B` only what is false. Of several definitions, those of the one with the fewest. A macro is taken for true."""
+    found = []
+    for conditions in option.depends:
+        parts = [part for condition in conditions for part in conjunction(condition)]
+        found.append(list(dict.fromkeys(part for part in parts if not is_true(part, values))))
+    return min(found, key=len, default=[])
 
 
 def conjunction(expression: str) -> list[str]:
@@ -78,7 +93,8 @@ def is_true(expression: str, values: Mapping[str, str]) -> bool:
         result, rest = _either(tokens, values)
     except IndexError:
         return True
-    return result or bool(rest)
+    # (n, m and y are 0, 1 and 2: `!` of m is m)
+    return result > 0 or bool(rest)
 
 
 def symbols_in(expression: str) -> list[str]:
@@ -86,33 +102,56 @@ def symbols_in(expression: str) -> list[str]:
     return [token for token in _tokens(expression) if re.fullmatch(r"[A-Z0-9_]*[A-Z_][A-Z0-9_]*", token)]
 
 
-def _kconfig_files(source: Path, srcarch: str) -> Iterable[Path]:
-    for top in ("", "arch"):
-        for path in sorted((source / top).glob("Kconfig*")):
-            if path.is_file():
-                yield path
-    # (a walk over all of the tree's directories takes longer than all the reading)
-    skipped = {"Documentation", "tools", "samples", "arch", "scripts", ".git"}
-    roots = [source / "arch" / srcarch, source / "arch/Kconfig"]
-    roots += [path for path in sorted(source.iterdir()) if path.is_dir() and path.name not in skipped]
-    for root in roots:
-        for directory, _, files in os.walk(root):
-            for name in sorted(files):
-                if name.startswith("Kconfig"):
-                    yield Path(directory, name)
-
-
-def _read_file(path: Path, shown: str, options: dict[str, KconfigOption]) -> None:
-    text = path.read_text(errors="replace").replace("\\\n", " ")
-    blocks: list[list[str]] = []
+def _read_file(
+    source: Path, name: str, srcarch: str, options: dict[str, KconfigOption], around: Sequence[Sequence[str]]
+) -> None:
+    """Read the Kconfig file `name` and those that it includes; `around` are the conditions of blocks around it."""
+    try:
+        text = (source / name).read_text(errors="replace").replace("\\\n", " ")
+    except OSError:
+        return
+    blocks = [list(block) for block in around]
     current: KconfigOption | None = None
-    first = False
+    for line in _without_help(text):
+        words = line.strip()
+        named = _NAMED.fullmatch(words)
+        keyword = words.split()[0]
+        included = _SOURCE.fullmatch(words)
+        if named:
+            current = options.setdefault(named[1], KconfigOption(named[1]))
+            current.files.append(name)
+            current.depends.append([condition for block in blocks for condition in block])
+        elif included:
+            current = None
+            place = included[1].replace("$(SRCARCH)", srcarch).replace("$SRCARCH", srcarch)
+            _read_file(source, place, srcarch, options, blocks)
+        elif keyword == "if":
+            blocks.append([words[2:].strip()])
+            current = None
+        elif keyword in {"menu", "choice"}:
+            blocks.append([])
+            current = None
+        elif keyword in {"endif", "endmenu", "endchoice"}:
+            if len(blocks) > len(around):
+                blocks.pop()
+            current = None
+        elif keyword in {"comment", "mainmenu"}:
+            # (a comment's `depends on` is its own)
+            current = KconfigOption("", depends=[[]])
+        elif current is not None:
+            _read_attribute(words, current)
+        elif (match := _DEPENDS.match(words)) and len(blocks) > len(around):
+            blocks[-1].append(match[1])
+
+
+def _without_help(text: str) -> Iterator[str]:
+    """The lines of a Kconfig file without help texts, comments and empty ones. A help text ends with the first line
+    that is indented less than its first one."""
     helped: int | None = None
     for line in text.splitlines():
         words = line.strip()
         indent = len(line.expandtabs()) - len(line.expandtabs().lstrip())
         if helped is not None:
-            # (a help text ends with the first line that is indented less than its first one)
             if not words:
                 continue
             if helped < 0 and indent:
@@ -122,43 +161,17 @@ def _read_file(path: Path, shown: str, options: dict[str, KconfigOption]) -> Non
             helped = None
         if words in {"help", "---help---"}:
             helped = -1
-            continue
-        if not words or words.startswith("#"):
-            continue
-        named = _NAMED.fullmatch(words)
-        keyword = words.split()[0]
-        if named:
-            first = named[1] not in options
-            current = options.setdefault(named[1], KconfigOption(named[1]))
-            current.files.append(shown)
-            if first:
-                current.depends += [condition for block in blocks for condition in block]
-        elif keyword == "if":
-            blocks.append([words[2:].strip()])
-            current = None
-        elif keyword in {"menu", "choice"}:
-            blocks.append([])
-            current = None
-        elif keyword in {"endif", "endmenu", "endchoice"}:
-            if blocks:
-                blocks.pop()
-            current = None
-        elif keyword in {"source", "comment", "mainmenu"}:
-            # (a comment's `depends on` is its own)
-            current, first = (KconfigOption(""), True) if keyword == "comment" else (None, False)
-        elif current is not None:
-            _read_attribute(words, current, first=first)
-        elif (match := _DEPENDS.match(words)) and blocks:
-            blocks[-1].append(match[1])
+        elif words and not words.startswith("#"):
+            yield line
 
 
-def _read_attribute(words: str, option: KconfigOption, *, first: bool) -> None:
+def _read_attribute(words: str, option: KconfigOption) -> None:
     if _PROMPT.match(words):
         option.has_prompt = True
     elif match := _SELECT.match(words):
         option.selects.append(match[1])
-    elif first and (match := _DEPENDS.match(words)):
-        option.depends.append(match[1].split("#")[0].strip())
+    elif match := _DEPENDS.match(words):
+        option.depends[-1].append(match[1].split("#")[0].strip())
 
 
 def _tokens(expression: str) -> list[str]:
@@ -186,34 +199,36 @@ def _or_outside(text: str) -> bool:
     return False
 
 
-def _either(tokens: list[str], values: Mapping[str, str]) -> tuple[bool, list[str]]:
+def _either(tokens: list[str], values: Mapping[str, str]) -> tuple[int, list[str]]:
     result, rest = _both(tokens, values)
     while rest and rest[0] == "||":
         other, rest = _both(rest[1:], values)
-        result = result or other
+        result = max(result, other)
     return result, rest
 
 
-def _both(tokens: list[str], values: Mapping[str, str]) -> tuple[bool, list[str]]:
+def _both(tokens: list[str], values: Mapping[str, str]) -> tuple[int, list[str]]:
     result, rest = _single(tokens, values)
     while rest and rest[0] == "&&":
         other, rest = _single(rest[1:], values)
-        result = result and other
+        result = min(result, other)
     return result, rest
 
 
-def _single(tokens: list[str], values: Mapping[str, str]) -> tuple[bool, list[str]]:
+def _single(tokens: list[str], values: Mapping[str, str]) -> tuple[int, list[str]]:
     first, rest = tokens[0], tokens[1:]
     if first == "!":
         result, rest = _single(rest, values)
-        return not result, rest
+        return 2 - result, rest
     if first == "(":
         result, rest = _either(rest, values)
         return result, rest[1:]
     if rest and rest[0] in {"=", "!="}:
         same = _value(first, values) == _value(rest[1], values)
-        return same == (rest[0] == "="), rest[2:]
-    return first.startswith("$(") or _value(first, values) in {"y", "m"}, rest
+        return 2 if same == (rest[0] == "=") else 0, rest[2:]
+    if first.startswith("$("):
+        return 2, rest
+    return {"y": 2, "m": 1}.get(_value(first, values), 0), rest
 
 
 def _value(token: str, values: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kbuildpy.elf.image import ModuleImage
 from kbuildpy.kernel_build.configure import with_dependencies
-from kbuildpy.kernel_build.exporters import exporting_files, options_of_file
+from kbuildpy.kernel_build.exporters import exporting_files, ways_to_compile
 from kbuildpy.kernel_build.kconfig import read_kconfig
 from kbuildpy.kernel_build.sources import KernelSource
 
@@ -53,13 +53,16 @@ def options_for(symbols: Iterable[str], source: KernelSource, srcarch: str, have
         wanted.update(dict.fromkeys(least, "y"))
     if not wanted:
         return NeededOptions({}, tuple(unknown))
-    kconfig = read_kconfig(source.path, srcarch)
+    kconfig = read_kconfig(source, srcarch)
     found = with_dependencies(wanted, kconfig, have)
     # (an option without a prompt comes with the one that selects it)
     return NeededOptions({name: value for name, value in found.items() if kconfig[name].has_prompt}, tuple(unknown))
 
 
 def _missing(source: KernelSource, file: str, have: Mapping[str, str]) -> list[str]:
-    """The options without CONFIG_ that `file` takes and `have` lacks."""
-    names = (option.removeprefix("CONFIG_") for option in sorted(options_of_file(source.path, file)))
-    return [name for name in names if have.get(name, "n") not in {"y", "m"}]
+    """The fewest options without CONFIG_ that `file` takes and `have` lacks."""
+    ways = [
+        sorted(name for option in way if have.get(name := option.removeprefix("CONFIG_"), "n") not in {"y", "m"})
+        for way in ways_to_compile(source.path, file)
+    ]
+    return min(ways, key=len, default=[])

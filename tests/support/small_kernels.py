@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Small kernels that have what Debian's lack (KUnit, sanitizers, ...), by `kbuildpy kernel build` of Debian's sources."""
+"""Small kernels with what Debian's lack (KUnit, sanitizers, ...), by `kbuildpy kernel build` of Debian's sources."""
 
 from __future__ import annotations
 

@@ -91,18 +91,8 @@ def planted_line(name: str) -> int:
 def results_of(boot: Boot, line: str, directory: Path) -> dict[str, dict[str, Any]]:
     """What `run --with` says of each module in `directory`."""
     small_kernel(line, *boot.sets, more=boot.more)
-    words = [
-        "run",
-        directory,
-        "--with",
-        ",".join(boot.sets),
-        *boot.more,
-        "-k",
-        tree_of(line).release,
-        "--format",
-        "json",
-    ]
-    done = kbuildpy(*words, "--wait", "1")
+    options = ["--with", ",".join(boot.sets), *boot.more, "-k", tree_of(line).release, "--format", "json"]
+    done = kbuildpy("run", directory, *options, "--wait", "1")
     print(done.error_text[-4000:])
     found = [json.loads(text) for text in done.text.splitlines()]
     assert {item["name"] for item in found} == {*boot.names}, done.error_text

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sets of options, Kconfig's conditions, recipes and their names, makefiles' options, without a kernel's sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.errors import UsageError
+from kbuildpy.kernel.architecture import X86_64
+from kbuildpy.kernel_build.exporters import exporting_files, ways_to_compile
+from kbuildpy.kernel_build.kconfig import KconfigOption, conjunction, is_true, read_kconfig, unmet
+from kbuildpy.kernel_build.option_sets import base_options, option_set_names, read_option_sets, read_options
+from kbuildpy.kernel_build.recipe import KernelRecipe, Toolchain, toolchain_of
+from kbuildpy.kernel_build.sources import KernelSource, read_source
+
+
+def source(place: Path, **files: str) -> KernelSource:
+    """Sources of a kernel with `files` (`__` in a name is `/`)."""
+    given = {
+        "Makefile": "VERSION = 6\nPATCHLEVEL = 9\nSUBLEVEL = 3\nEXTRAVERSION = -rc1\n",
+        "scripts__Kbuild.include": "",
+        "init__main.c": "",
+        "arch__x86__Kconfig": "",
+        **files,
+    }
+    for name, text in given.items():
+        path = place / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return read_source(place, str(place))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
+
+
+def test_each_set_says_what_it_is_for_and_has_options() -> None:
+    for name in option_set_names():
+        [found] = read_option_sets([name])
+        assert found.summary and not found.summary.startswith("CONFIG_"), name
+        assert found.options, name
+        assert found.excludes <= {*option_set_names()}, name
+        for other in found.excludes:
+            [against] = read_option_sets([other])
+            assert name in against.excludes, (name, other)
+
+
+def test_a_set_that_does_not_exist_is_told_with_the_nearest_one() -> None:
+    with pytest.raises(UsageError, match="kasna: no such set") as failed:
+        read_option_sets(["kasna"])
+    assert failed.value.hint == "did you mean kasan?"
+
+
+def test_sets_that_exclude_each_other_are_told() -> None:
+    with pytest.raises(UsageError, match="a kernel has one of the two"):
+        read_option_sets(["kasan", "kcsan"])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('CONFIG_A=y\n# a comment\n\nCONFIG_B="x y"\n', {"A": "y", "B": '"x y"'}),
+        ("# CONFIG_A is not set\nCONFIG_C=0x10\n", {"A": "n", "C": "0x10"}),
+    ],
+)
+def test_options_are_read_as_in_a_configuration(text: str, found: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "my.config"
+    path.write_text(text)
+    assert read_options(path) == found
+
+
+def test_a_line_that_is_no_option_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "my.config"
+    path.write_text("CONFIG_A=y\nKASAN=y\n")
+    with pytest.raises(UsageError, match=r"my.config:2: not a line of a configuration: KASAN=y"):
+        read_options(path)
+
+
+@pytest.mark.parametrize(
+    ("expression", "holds"),
+    [
+        ("A", True),
+        ("C", False),
+        ("!C", True),
+        ("M", True),
+        ("!M", True),
+        ("A && C", False),
+        ("A && (C || M)", True),
+        ("A=y", True),
+        ("M=y", False),
+        ("M = m", True),
+        ("C != y", True),
+        ('TEXT = "x"', True),
+        ("$(cc-option,-fsanitize=thread)", True),
+        ("A && !(M && A) && C=n", True),
+    ],
+)
+def test_conditions_have_three_values(expression: str, holds: bool) -> None:
+    assert is_true(expression, {"A": "y", "M": "m", "TEXT": '"x"'}) is holds
+
+
+@pytest.mark.parametrize(
+    ("expression", "parts"),
+    [
+        ("A && B", ["A", "B"]),
+        ("(A && !B) && C", ["A", "!B", "C"]),
+        ("A || B && C", ["A || B && C"]),
+        ("A && (B || C)", ["A", "B || C"]),
+    ],
+)
+def test_what_has_to_be_true_is_told_in_parts(expression: str, parts: list[str]) -> None:
+    assert [part.replace(" ", "") for part in conjunction(expression)] == [part.replace(" ", "") for part in parts]
+
+
+def test_kconfig_files_are_read_with_their_blocks_and_inclusions(tmp_path: Path) -> None:
+    found = read_kconfig(
+        source(
+            tmp_path / "linux",
+            Kconfig='source "arch/$(SRCARCH)/Kconfig"\nsource "lib/Kconfig"\n',
+            arch__x86__Kconfig="config X86\n\tdef_bool y\n",
+            arch__arm__Kconfig="config ARM\n\tdef_bool y\n",
+            lib__Kconfig=(
+                'if NET\nmenuconfig FIRST\n\tbool "First"\n\tdepends on A && \\\n\t\tB\n\tselect HIDDEN\n'
+                "\thelp\n\t  depends on NOTHING\n\n\t  config NO\n\nendif\n"
+                "config HIDDEN\n\tbool\n"
+                'comment "no"\n\tdepends on X\n'
+                'menu "M"\n\tdepends on C\nconfig SECOND\n\ttristate "Second"\nendmenu\n'
+                'config FIRST\n\tbool "First, once more"\n\tdepends on Z\n'
+            ),
+        ),
+        "x86",
+    )
+    assert {*found} == {"X86", "FIRST", "HIDDEN", "SECOND"}
+    first = found["FIRST"]
+    assert first.depends == [["NET", "A &&  \t\tB"], ["Z"]] and first.has_prompt and first.selects == ["HIDDEN"]
+    assert not found["HIDDEN"].has_prompt and found["SECOND"].depends == [["C"]]
+    assert unmet(first, {"A": "y", "NET": "y"}) == ["B"]
+    assert unmet(first, {"Z": "y"}) == []
+
+
+def test_an_option_with_one_definition_names_all_that_is_not_met() -> None:
+    option = KconfigOption("X", ["lib/Kconfig"], [["A && B", "!C"]])
+    assert unmet(option, {"C": "y", "A": "y"}) == ["B", "!C"]
+
+
+def test_the_options_behind_a_file_are_those_of_its_makefiles(tmp_path: Path) -> None:
+    found = source(
+        tmp_path / "linux",
+        drivers__Makefile="obj-y += char/\nobj-$(CONFIG_NET) += net/\nobj-$(CONFIG_OTHER) += net/\n",
+        drivers__net__Makefile=(
+            "obj-$(CONFIG_NIC) += nic.o\nnic-y := main.o \\\n\tring.o\nnic-$(CONFIG_NIC_DEBUG) += trace.o\n"
+        ),
+        drivers__net__ring_c="",
+        drivers__char__Makefile="obj-y += mem.o\n",
+    ).path
+    assert ways_to_compile(found, "drivers/char/mem.c") == [frozenset()]
+    assert {*ways_to_compile(found, "drivers/net/ring.c")} == {
+        frozenset({"CONFIG_NIC", "CONFIG_NET"}),
+        frozenset({"CONFIG_NIC", "CONFIG_OTHER"}),
+    }
+    assert all("CONFIG_NIC_DEBUG" in way for way in ways_to_compile(found, "drivers/net/trace.c"))
+    assert ways_to_compile(found, "drivers/net/unknown.c") == []
+
+
+def test_exports_are_found_in_the_sources_of_one_architecture(tmp_path: Path) -> None:
+    found = exporting_files(
+        source(
+            tmp_path / "linux",
+            **{
+                "lib__one.c": "EXPORT_SYMBOL(first);\nEXPORT_SYMBOL_GPL( second );\nEXPORT_SYMBOL_NS_GPL(third, NS);\n",
+                "lib__two.c": "EXPORT_SYMBOL(first);\nEXPORT_TRACEPOINT_SYMBOL(seen);\nEXPORT_PER_CPU_SYMBOL(mine);\n",
+                "arch__arm__three.c": "EXPORT_SYMBOL(foreign);\n",
+            },
+        ),
+        "x86",
+    )
+    assert found["first"] == ["lib/one.c", "lib/two.c"]
+    assert found["second"] == found["third"] == ["lib/one.c"]
+    assert found["__tracepoint_seen"] == found["mine"] == ["lib/two.c"]
+    assert "foreign" not in found
+
+
+def test_a_directory_that_is_no_source_of_a_kernel_is_told(tmp_path: Path) -> None:
+    (tmp_path / "inner/scripts").mkdir(parents=True)
+    (tmp_path / "inner/scripts/Kbuild.include").touch()
+    with pytest.raises(UsageError, match="not the sources of a kernel") as failed:
+        read_source(tmp_path, "")
+    assert str(tmp_path / "inner") in failed.value.hint
+
+
+def recipe(place: Path, *sets: str, more: dict[str, str] | None = None, name: str = "") -> KernelRecipe:
+    return KernelRecipe(source(place), Toolchain(X86_64), read_option_sets(sets), more or {}, None, name)
+
+
+def test_a_kernel_is_called_by_its_version_and_its_sets(tmp_path: Path) -> None:
+    place = tmp_path / "linux"
+    assert recipe(place).release == "6.9.3-rc1-small"
+    assert recipe(place, "lockdep", "kasan", "kasan").release == "6.9.3-rc1-kasan-lockdep"
+    assert recipe(place, "kasan", name="mine").release == "6.9.3-rc1-mine"
+
+
+def test_other_options_have_another_name_and_digest(tmp_path: Path) -> None:
+    place = tmp_path / "linux"
+    usual, other = recipe(place, "kasan"), recipe(place, "kasan", more={"X": "y"})
+    assert other.release.startswith(f"{usual.release}-") and other.digest != usual.digest
+    assert recipe(place, "kasan", more={"X": "y"}).digest == other.digest
+    assert recipe(place, "kasan", more={"X": "m"}).release != other.release
+
+
+def test_a_release_is_never_longer_than_a_kernel_takes(tmp_path: Path) -> None:
+    names = [name for name in option_set_names() if name not in {"kcsan", "kmsan"}]
+    assert len(recipe(tmp_path / "linux", *names, more={"X": "y"}).release) <= 64
+
+
+def test_more_options_come_before_those_of_the_sets(tmp_path: Path) -> None:
+    found = recipe(tmp_path / "linux", "kasan", more={"KASAN_INLINE": "n", "SMP": "n"}).options
+    assert (found["KASAN_INLINE"], found["SMP"], found["KASAN"]) == ("n", "n", "y")
+    assert base_options("x86")["SMP"] == "y"
+
+
+@pytest.mark.parametrize("name", ["amd64", "x86_64"])
+def test_a_machine_has_several_names(name: str) -> None:
+    assert toolchain_of(name, "", ()).machine is X86_64
+
+
+def test_a_machine_without_a_base_is_told() -> None:
+    with pytest.raises(UsageError, match="mips: small kernels are known for"):
+        toolchain_of("mips", "", ())
+    with pytest.raises(UsageError, match="no such architecture"):
+        toolchain_of("vax", "", ())
+
+
+def test_a_set_that_needs_clang_says_so() -> None:
+    with pytest.raises(UsageError, match="--with kmsan needs clang"):
+        toolchain_of("", "", read_option_sets(["kmsan"]))
+    assert toolchain_of("", "-16", read_option_sets(["kmsan"])).compiler == "clang-16"
