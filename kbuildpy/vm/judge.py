@@ -10,6 +10,7 @@ from kbuildpy.kernel.errnos import errno_name
 from kbuildpy.vm.boot_report import BootReport, GuestStep, ModuleSteps
 from kbuildpy.vm.complaints import Complaint
 from kbuildpy.vm.left_behind import MemoryOwners, leak, leaked_memory, section_ranges, untold, with_address
+from kbuildpy.vm.named_addresses import with_names
 from kbuildpy.vm.result import Result
 from kbuildpy.vm.steps import HARM, complaints_in_test, complaints_of, remarks_in, with_death
 from kbuildpy.vm.trial import Trial, closure
@@ -85,7 +86,8 @@ def judge(trials: Sequence[Trial], boot: BootReport, *, limit: float) -> Judged:
             blamed.append((last, leak(things)))
         own = [complaint for time, complaint in blamed if _is_own(complaint, time, trial.name, harm)]
         if steps.removal and (leaks := memory.get(trial.name) or memory.get("")):
-            own.append(Complaint("leak", "kmemleak found memory that nothing points to", leaks))
+            named = with_names(leaks, trial.image, steps.sections, trial.name)
+            own.append(Complaint("leak", "kmemleak found memory that nothing points to", named, module=trial.name))
         if not own and boot.shell and steps.load and steps.load.errno == 0:
             own.append(Complaint("left", "it was not removed: the kernel was stopped while it was loaded"))
         result = _result(trial, steps, boot.release, own)

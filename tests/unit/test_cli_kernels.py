@@ -24,6 +24,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine that runs 6.1 on an x86_64 processor, with headers of 6.1 and 6.12."""
     monkeypatch.setattr(kernels, "installed_trees", partial(installed_trees, tmp_path))
     monkeypatch.setattr(kernels, "resolve_one", partial(resolve_one, root=tmp_path, running="6.1.0-1-amd64"))
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("KDIR", raising=False)
     monkeypatch.delenv("KERNELRELEASE", raising=False)
     monkeypatch.delenv("CROSS_COMPILE", raising=False)

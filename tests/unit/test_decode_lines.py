@@ -144,3 +144,9 @@ def test_a_line_that_was_made_to_take_long_does_not(leading: str) -> None:
     [found] = read_mentions([f"{leading} poke+0x1/0x40 [boom]"])
     assert found.returns
     assert time.process_time() - began < 1
+
+
+def test_the_function_of_a_freed_object_was_not_called() -> None:
+    line = "ODEBUG: free active (active state 0) object type: timer_list hint: tick+0x0/0x1 [boom]"
+    hinted, called = read_mentions([line, " init+0xb1/0x1000 [boom]"])
+    assert (hinted.symbol, hinted.certain, called.certain) == ("tick", False, True)

@@ -146,6 +146,7 @@ def test_a_check_by_the_own_kernel_opens_no_tree_that_the_module_names(tmp_path:
 
 def test_a_release_that_a_module_names_is_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("kbuildpy.kernel.find.open_tree", opened.append)
     monkeypatch.setattr("kbuildpy.kernel.words.open_tree", opened.append)
     (tmp_path / "6.66.6-evil").mkdir()

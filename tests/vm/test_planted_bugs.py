@@ -34,6 +34,7 @@ class Boot:
     sets: tuple[str, ...]
     names: tuple[str, ...]
     more: tuple[str, ...] = ()
+    line: str = "6.1"
 
 
 # lockdep looks no further after its first report.
@@ -63,10 +64,10 @@ BOOTS = [
         Boot(MOST, (name,))
         for name in ("lock_order", "recursive_lock", "lock_in_interrupt", "unlock_not_held", "rcu_outside")
     ),
-    Boot(("kcsan",), ("data_race",)),
+    # (6.1.192 with KCSAN ends before its first process: an entry of its table of initcalls is overwritten)
+    Boot(("kcsan",), ("data_race",), line="6.12"),
     Boot(("kmsan",), ("uninitialised",), ("--llvm=-16",)),
 ]
-LINES = ["6.1"]
 
 
 def project(place: Path, names: Sequence[str], *, mended: bool) -> Path:
@@ -88,10 +89,10 @@ def planted_line(name: str) -> int:
     return number
 
 
-def results_of(boot: Boot, line: str, directory: Path) -> dict[str, dict[str, Any]]:
+def results_of(boot: Boot, directory: Path) -> dict[str, dict[str, Any]]:
     """What `run --with` says of each module in `directory`."""
-    small_kernel(line, *boot.sets, more=boot.more)
-    options = ["--with", ",".join(boot.sets), *boot.more, "-k", tree_of(line).release, "--format", "json"]
+    small_kernel(boot.line, *boot.sets, more=boot.more)
+    options = ["--with", ",".join(boot.sets), *boot.more, "-k", tree_of(boot.line).release, "--format", "json"]
     done = kbuildpy("run", directory, *options, "--wait", "1")
     print(done.error_text[-4000:])
     found = [json.loads(text) for text in done.text.splitlines()]
@@ -100,11 +101,8 @@ def results_of(boot: Boot, line: str, directory: Path) -> dict[str, dict[str, An
 
 
 @pytest.mark.parametrize("boot", BOOTS, ids=lambda boot: "-".join(boot.names[:1]))
-@pytest.mark.parametrize("line", LINES)
-def test_a_planted_bug_is_named_with_its_line_and_the_mended_module_is_not(
-    boot: Boot, line: str, tmp_path: Path
-) -> None:
-    results = results_of(boot, line, project(tmp_path / "planted", boot.names, mended=False))
+def test_a_planted_bug_is_named_with_its_line_and_the_mended_module_is_not(boot: Boot, tmp_path: Path) -> None:
+    results = results_of(boot, project(tmp_path / "planted", boot.names, mended=False))
     missed = {}
     for name, result in results.items():
         complaints = result["complaints"]
@@ -112,6 +110,6 @@ def test_a_planted_bug_is_named_with_its_line_and_the_mended_module_is_not(
         if not any(Path(file).name == f"{name}.c" and number == planted_line(name) for file, number in places):
             missed[name] = (planted_line(name), places, [complaint["words"] for complaint in complaints])
     assert not missed
-    for name, result in results_of(boot, line, project(tmp_path / "mended", boot.names, mended=True)).items():
+    for name, result in results_of(boot, project(tmp_path / "mended", boot.names, mended=True)).items():
         assert result["complaints"] == [], (name, result["complaints"])
         assert result["passed"], result
