@@ -18,8 +18,9 @@ from kbuildpy.own_command import own_command
 from kbuildpy.run import run
 from kbuildpy.say import complain
 
-_APPEND = {"kasan": "kasan_multi_shot"}
-"""Kernel parameters of a set: KASAN reports its first finding only, otherwise (mm/kasan/report.c)."""
+_APPEND = {"kasan": "kasan_multi_shot", "kcsan": "kcsan.early_enable=1"}
+"""Kernel parameters of a set: KASAN reports its first finding only, otherwise (mm/kasan/report.c), and KCSAN nothing
+(kernel/kcsan/core.c)."""
 
 
 @dataclass(frozen=True)
