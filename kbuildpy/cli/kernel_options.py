@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kbuildpy.cli.progress import with_counter
 from kbuildpy.elf.image import ModuleImage
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.resolve import resolve_one
 from kbuildpy.kernel.tree import KernelTree
@@ -46,7 +46,7 @@ def line_of(words: Sequence[str]) -> str:
     what `resolve` raises for a word."""
     try:
         chosen = resolve_one(words, Need.EITHER, environ=os.environ)
-    except UsageError:
+    except KbuildError:
         if words:
             raise
         return ""

@@ -17,11 +17,12 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.completeness import missing_parts
 from kbuildpy.kernel.fetch import FetchedKernel, fetch_kernels, has_image, size_to_fetch
-from kbuildpy.kernel.fetched import fetched_trees
+from kbuildpy.kernel.fetched import built_trees, fetched_trees
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.find_image import installed_kernel_image
 from kbuildpy.kernel.offered import OfferedKernel, OfferedPackage, missing_besides, offered_kernels
 from kbuildpy.kernel.remove_fetched import fetched_releases, remove_fetched
+from kbuildpy.kernel_build.sources import remove_unneeded_sources
 from kbuildpy.printable import printable
 from kbuildpy.similar import most_similar
 
@@ -81,7 +82,10 @@ def remove(args: argparse.Namespace) -> int:
                 hint="`kbuildpy kernels` marks the fetched kernels with f; installed ones are apt's to remove",
             )
     chosen = [release for release in releases if _matches(release, args.remove)]
+    built = {tree.release for tree in built_trees().trees}
     remove_fetched(chosen)
+    if built & {*chosen}:
+        remove_unneeded_sources()
     for release in chosen:
         if args.format == "json":
             print(json.dumps({"release": release, "removed": True}))

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.exchange import put_in_place, remove_directory
-from kbuildpy.kernel.built import BUILT_NOTE
+from kbuildpy.kernel.built import BUILDING, BUILT_NOTE
 from kbuildpy.kernel.fetched import fetched_root
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
@@ -34,7 +34,6 @@ from kbuildpy.run import run, with_sbin
 LOG = "build.log"
 """The file in a kernel's directory with all that make printed."""
 
-_BUILDING = ".building-"
 _OBJECTS = (".o", ".a", ".ko", ".cmd", ".mod", ".mod.c", ".o.d", ".lds.d", ".symversions", ".su")
 _KEPT = ("scripts", "tools", "certs", "rust", "include")
 """Directories in which nothing is removed: programs, keys, what Rust modules are compiled with, generated headers."""
@@ -66,7 +65,7 @@ def build_kernel(
         if found is not None:
             return found
         require_tools(recipe)
-        place = root / "usr/src" / f"{_BUILDING}{recipe.release}"
+        place = root / "usr/src" / f"{BUILDING}{recipe.release}"
         place.mkdir(parents=True, exist_ok=True)
         require_room(place)
         began = time.monotonic()

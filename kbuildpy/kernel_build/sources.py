@@ -19,8 +19,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from kbuildpy.errors import CommandError, KbuildError, UsageError
+from kbuildpy.kernel.built import BUILDING, built_source
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.debian import download, no_room, unpack
+from kbuildpy.kernel.fetched import built_trees, fetched_root
 from kbuildpy.kernel_build.locked import locked
 from kbuildpy.printable import printable
 from kbuildpy.run import run
@@ -54,7 +56,7 @@ class KernelSource:
 
 def find_source(word: str, *, line: str = "", update: bool = False, tell: Tell) -> KernelSource:
     """The sources that `word` names: a directory, an archive (`linux-6.1.tar.xz`), a package (`linux-source-6.1`) or
-    its line (`6.1`); "" means the package of `line`.
+    its line (`6.1`); "" means the package of `line`, and without one the newest that is here, else that apt offers.
 
     Packages are downloaded when they are not here, with `update` also when apt offers a newer one. Raises `UsageError`
     for what is none of these, `KbuildError` for sources that cannot be had.
@@ -66,7 +68,7 @@ def find_source(word: str, *, line: str = "", update: bool = False, tell: Tell) 
         if not path.is_file():
             raise UsageError(f"{path}: no such file or directory", hint="name the sources of a kernel, or `6.1`")
         return _of_archive(path.resolve(), tell)
-    named = _LINE.fullmatch(word or line)
+    named = _LINE.fullmatch(word or line or _newest_line())
     if not named:
         raise UsageError(
             f"{printable(word or line) or 'no name'}: neither sources of a kernel nor a line such as 6.1",
@@ -95,6 +97,18 @@ def read_source(path: Path, identity: str) -> KernelSource:
         if not file.name.endswith("~"):
             version += file.read_text(errors="replace").strip()
     return KernelSource(path, version, identity)
+
+
+def remove_unneeded_sources() -> list[Path]:
+    """Remove unpacked and copied sources that no kernel which was built refers to; what was removed."""
+    needed = {built_source(tree.objects) for tree in built_trees().trees}
+    # (a kernel that is being built has no note yet)
+    if any((fetched_root() / "usr/src").glob(f"{BUILDING}*")):
+        return []
+    found = [path for path in sources_root().glob("*") if path.is_dir() and path not in needed]
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)
+    return found
 
 
 def sources_root() -> Path:
@@ -129,10 +143,26 @@ def _of_package(line: str, *, update: bool, tell: Tell) -> KernelSource:
     return read_source(place, place.name)
 
 
-def _no_package(line: str, error: KbuildError) -> KbuildError:
+def _newest_line() -> str:
+    """The newest line of which sources are here, else of those that apt offers; "" for none."""
+    names = (path.name.removeprefix(PACKAGE).partition("_")[0] for path in sources_root().glob(f"{PACKAGE}*_*"))
+    here = sorted(filter(_LINE.fullmatch, names), key=_order)
+    return (here or _offered_lines() or [""])[-1]
+
+
+def _offered_lines() -> list[str]:
+    """The lines of which apt offers sources, from the oldest to the newest."""
     found = run(["apt-cache", "pkgnames", PACKAGE], check=False) if shutil.which("apt-cache") else None
-    lines = [name.removeprefix(PACKAGE) for name in (found.text.split() if found else ())]
-    offered = sorted(filter(_LINE.fullmatch, lines), key=lambda text: [int(part) for part in text.split(".")])
+    lines = (name.removeprefix(PACKAGE) for name in (found.text.split() if found else ()))
+    return sorted(filter(_LINE.fullmatch, lines), key=_order)
+
+
+def _order(line: str) -> list[int]:
+    return [int(part) for part in line.split(".")]
+
+
+def _no_package(line: str, error: KbuildError) -> KbuildError:
+    offered = _offered_lines()
     if line in offered:
         return error
     what = f"apt offers {', '.join(offered)}" if offered else "apt offers none"

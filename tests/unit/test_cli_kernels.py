@@ -112,6 +112,7 @@ def test_says_what_to_install_when_there_is_no_tree(
 ) -> None:
     monkeypatch.setattr(kernels, "installed_trees", partial(installed_trees, tmp_path))
     monkeypatch.setattr(kernels, "resolve_one", partial(resolve_one, root=tmp_path))
+    monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("KDIR", raising=False)
     monkeypatch.delenv("KERNELRELEASE", raising=False)
     assert main(["kernels", "--format", "json"]) == 1

@@ -3,17 +3,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.architecture import X86_64
+from kbuildpy.kernel.built import BUILT_NOTE
+from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.fetched import built_trees, fetched_trees
+from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel_build.exporters import exporting_files, ways_to_compile
 from kbuildpy.kernel_build.kconfig import KconfigOption, conjunction, is_true, read_kconfig, unmet
 from kbuildpy.kernel_build.option_sets import base_options, option_set_names, read_option_sets, read_options
 from kbuildpy.kernel_build.recipe import KernelRecipe, Toolchain, toolchain_of
-from kbuildpy.kernel_build.sources import KernelSource, read_source
+from kbuildpy.kernel_build.sources import (
+    KernelSource,
+    find_source,
+    read_source,
+    remove_unneeded_sources,
+    sources_root,
+)
+from tests.support.fake_trees import fake_tree
 
 
 def source(place: Path, **files: str) -> KernelSource:
@@ -237,3 +249,44 @@ def test_a_set_that_needs_clang_says_so() -> None:
     with pytest.raises(UsageError, match="--with kmsan needs clang"):
         toolchain_of("", "", read_option_sets(["kmsan"]))
     assert toolchain_of("", "-16", read_option_sets(["kmsan"])).compiler == "clang-16"
+
+
+def built(place: Path, release: str, of: Path) -> Path:
+    """A kernel tree that is only as real as a list of kernels needs, built of the sources `of`."""
+    objects = fake_tree(place / f"kernels/usr/src/linux-headers-{release}", release, config="CONFIG_X86=y\n")
+    (objects / BUILT_NOTE).write_text(json.dumps({"sets": ["kasan"], "source_path": str(of)}))
+    return objects
+
+
+def test_built_kernels_are_no_fetched_ones(tmp_path: Path) -> None:
+    built(tmp_path / "cache", "6.9.3-kasan", tmp_path)
+    fake_tree(tmp_path / "cache/kernels/usr/src/linux-headers-6.1.0-1-amd64", "6.1.0-1-amd64", config="CONFIG_X86=y\n")
+    assert [tree.release for tree in fetched_trees().trees] == ["6.1.0-1-amd64"]
+    assert [tree.release for tree in built_trees().trees] == ["6.9.3-kasan"]
+    for word in ("6.9.3-kasan", "6.9*", "built"):
+        [found] = resolve([word], Need.TREE, root=tmp_path / "system")
+        assert found.release == "6.9.3-kasan", word
+    [found] = resolve(["fetched"], Need.TREE, root=tmp_path / "system")
+    assert found.release == "6.1.0-1-amd64"
+
+
+def test_sources_that_no_kernel_needs_are_removed(tmp_path: Path) -> None:
+    needed, other = (sources_root() / name for name in ("linux-source-6.9_1", "linux-source-6.9_0"))
+    for path in (needed, other):
+        path.mkdir(parents=True)
+    built(tmp_path / "cache", "6.9.3-kasan", needed)
+    unfinished = tmp_path / "cache/kernels/usr/src/.building-6.9.3-lockdep"
+    unfinished.mkdir()
+    assert remove_unneeded_sources() == []
+    unfinished.rmdir()
+    assert remove_unneeded_sources() == [other]
+    assert needed.is_dir() and not other.exists()
+
+
+def test_the_newest_sources_that_are_here_are_the_default(tmp_path: Path) -> None:
+    for line in ("6.9", "6.12"):
+        source(
+            sources_root() / f"linux-source-{line}_1", Makefile=f"VERSION = 6\nPATCHLEVEL = {line[2:]}\nSUBLEVEL = 0\n"
+        )
+    assert find_source("", tell=print).version == "6.12.0"
+    assert find_source("6.9", tell=print).version == "6.9.0"
