@@ -24,6 +24,14 @@ def built_sets(objects: Path) -> list[str]:
     return [str(name) for name in found] if isinstance(found, list) else []
 
 
+def built_variables(objects: Path) -> dict[str, str]:
+    """The variables of make that the kernel of such a tree was built with, which its modules need as well: ARCH,
+    CROSS_COMPILE, LLVM; none where it does not say."""
+    found = _note(objects).get("make")
+    words = [word.partition("=") for word in found if isinstance(word, str)] if isinstance(found, list) else []
+    return {name: value for name, equals, value in words if equals}
+
+
 def built_source(objects: Path) -> Path | None:
     """The sources that the kernel of such a tree was built from; None where it does not say."""
     found = _note(objects).get("source_path")

@@ -26,6 +26,7 @@ from kbuildpy.kernel.architecture import (
     native_architecture,
     srcarch_of,
 )
+from kbuildpy.kernel.built import built_variables
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.program_packages import package_of
 
@@ -61,6 +62,9 @@ def compiler_of(tree: KernelTree, *, cross_compile: str = "", search: str | None
     override = _CROSS_COMPILE.search(variables)
     prefix = override[1] if override else cross_compile or _prefix_of_foreign(tree)
     program = prefix + (named[1] if named else "gcc")
+    llvm = built_variables(tree.objects).get("LLVM", "")
+    if llvm:
+        program = f"{llvm}clang" if llvm.endswith("/") else f"clang{llvm.removeprefix('1')}"
     return Compiler(
         built_with=tree.config.get("CONFIG_CC_VERSION_TEXT", ""),
         program=program,
@@ -70,7 +74,8 @@ def compiler_of(tree: KernelTree, *, cross_compile: str = "", search: str | None
 
 
 def cross_variables(tree: KernelTree, variables: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """The `ARCH` and `CROSS_COMPILE` that make must be given to build for `tree`, where the user gives none.
+    """The `ARCH`, `CROSS_COMPILE` and `LLVM` that make must be given to build for `tree`, where the user gives none;
+    `LLVM` for a kernel that `kbuildpy kernel build` built with clang.
 
     `variables` are those of make's command line, `environ` is the environment; make takes either from both. Empty
     for a tree of this machine's architecture. Raises `UsageError` for an `ARCH` that `tree` is not configured for.
@@ -82,9 +87,13 @@ def cross_variables(tree: KernelTree, variables: Mapping[str, str], environ: Map
             f"{tree.objects}: the kernel tree is for {architecture}, not for ARCH={asked}",
             hint="remove ARCH, or name a kernel tree of that architecture",
         )
-    if not _needs_another_compiler(architecture):
-        return {}
-    wanted = {"ARCH": architecture.arch, "CROSS_COMPILE": _prefix_of_foreign(tree)}
+    wanted: dict[str, str] = {}
+    if _needs_another_compiler(architecture):
+        wanted = {"ARCH": architecture.arch, "CROSS_COMPILE": _prefix_of_foreign(tree)}
+    llvm = built_variables(tree.objects).get("LLVM", "")
+    if llvm and not any(name in given for name in ("CC", "LLVM") for given in (variables, environ)):
+        wanted = {**wanted, "LLVM": llvm}
+        wanted.pop("CROSS_COMPILE", None)
     return {name: text for name, text in wanted.items() if text and name not in variables and name not in environ}
 
 

@@ -12,7 +12,9 @@ from kbuildpy.errors import UsageError
 from kbuildpy.kernel.architecture import X86_64
 from kbuildpy.kernel.built import BUILT_NOTE
 from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.compiler import compiler_of, cross_variables
 from kbuildpy.kernel.fetched import built_trees, fetched_trees
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel_build.exporters import exporting_files, ways_to_compile
 from kbuildpy.kernel_build.kconfig import KconfigOption, conjunction, is_true, read_kconfig, unmet
@@ -26,6 +28,8 @@ from kbuildpy.kernel_build.sources import (
     sources_root,
 )
 from tests.support.fake_trees import fake_tree
+
+PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
 
 
 def source(place: Path, **files: str) -> KernelSource:
@@ -253,14 +257,20 @@ def test_a_set_that_needs_clang_says_so() -> None:
 
 def built(place: Path, release: str, of: Path) -> Path:
     """A kernel tree that is only as real as a list of kernels needs, built of the sources `of`."""
-    objects = fake_tree(place / f"kernels/usr/src/linux-headers-{release}", release, config="CONFIG_X86=y\n")
+    objects = fake_tree(
+        place / f"kernels/usr/src/linux-headers-{release}", release, config="CONFIG_X86=y\nCONFIG_64BIT=y\n"
+    )
     (objects / BUILT_NOTE).write_text(json.dumps({"sets": ["kasan"], "source_path": str(of)}))
     return objects
 
 
 def test_built_kernels_are_no_fetched_ones(tmp_path: Path) -> None:
     built(tmp_path / "cache", "6.9.3-kasan", tmp_path)
-    fake_tree(tmp_path / "cache/kernels/usr/src/linux-headers-6.1.0-1-amd64", "6.1.0-1-amd64", config="CONFIG_X86=y\n")
+    fake_tree(
+        tmp_path / "cache/kernels/usr/src/linux-headers-6.1.0-1-amd64",
+        "6.1.0-1-amd64",
+        config="CONFIG_X86=y\nCONFIG_64BIT=y\n",
+    )
     assert [tree.release for tree in fetched_trees().trees] == ["6.1.0-1-amd64"]
     assert [tree.release for tree in built_trees().trees] == ["6.9.3-kasan"]
     for word in ("6.9.3-kasan", "6.9*", "built"):
@@ -268,6 +278,16 @@ def test_built_kernels_are_no_fetched_ones(tmp_path: Path) -> None:
         assert found.release == "6.9.3-kasan", word
     [found] = resolve(["fetched"], Need.TREE, root=tmp_path / "system")
     assert found.release == "6.1.0-1-amd64"
+
+
+def test_modules_for_a_kernel_built_with_clang_are_compiled_with_it(tmp_path: Path) -> None:
+    objects = built(tmp_path / "cache", "6.9.3-kmsan-llvm16", tmp_path)
+    tree = open_tree(objects)
+    assert (compiler_of(tree).program, cross_variables(tree, {}, {})) == ("gcc", {})
+    (objects / BUILT_NOTE).write_text(json.dumps({"make": ["ARCH=x86_64", "LLVM=-16", "nonsense", 7]}))
+    assert compiler_of(tree).program == "clang-16"
+    assert cross_variables(tree, {}, {})["LLVM"] == "-16"
+    assert cross_variables(tree, {"LLVM": "1"}, {}) == cross_variables(tree, {}, {"CC": "gcc"}) == {}
 
 
 def test_sources_that_no_kernel_needs_are_removed(tmp_path: Path) -> None:
