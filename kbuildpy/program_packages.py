@@ -21,6 +21,7 @@ _PACKAGE_OF_PROGRAM = {
     "busybox": "busybox-static",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
+    "qemu-system-riscv64": "qemu-system-misc opensbi",
 }
 
 # `LLVM=-15` appends the version to the names of programs, as Debian does to the names of packages.

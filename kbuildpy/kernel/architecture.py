@@ -72,12 +72,22 @@ ARM64 = KnownArchitecture(
     boot_offset=56,  # (Documentation/arch/arm64/booting.rst)
     boot_magic=b"ARM\x64",
 )
+RISCV = KnownArchitecture(
+    "riscv",
+    "riscv",
+    64,
+    "riscv64",
+    EM_RISCV,
+    "riscv64-linux-gnu",
+    boot_offset=56,  # (Documentation/arch/riscv/boot-image-header.rst)
+    boot_magic=b"RSC\x05",
+)
 ARCHITECTURES = (
     X86_64,
     KnownArchitecture("i386", "x86", 32, "i686", EM_386, "i686-linux-gnu"),
     ARM64,
     KnownArchitecture("arm", "arm", 32, "armv7l", EM_ARM, "arm-linux-gnueabihf"),
-    KnownArchitecture("riscv", "riscv", 64, "riscv64", EM_RISCV, "riscv64-linux-gnu"),
+    RISCV,
     KnownArchitecture("powerpc", "powerpc", 64, "ppc64le", EM_PPC64, "powerpc64le-linux-gnu"),
     KnownArchitecture("s390", "s390", 64, "s390x", EM_S390, "s390x-linux-gnu"),
     KnownArchitecture("loongarch", "loongarch", 64, "loongarch64", EM_LOONGARCH, "loongarch64-linux-gnu"),

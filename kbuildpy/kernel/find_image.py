@@ -13,10 +13,14 @@ from kbuildpy.kernel.chosen import ChosenKernel
 from kbuildpy.kernel.fetched import fetched_root
 from kbuildpy.kernel.tree import KernelTree
 
-INSTALLED_IMAGES = ("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz", "usr/lib/modules/{release}/vmlinuz")
-"""Where a kernel's image is: of Debian and most others; of Fedora, Arch, and Debian's packages from 7.0 on."""
+INSTALLED_IMAGES = (
+    *("boot/vmlinuz-{release}", "lib/modules/{release}/vmlinuz", "usr/lib/modules/{release}/vmlinuz"),
+    "boot/vmlinux-{release}",
+)
+"""Where a kernel's image is: of Debian and most others; of Fedora, Arch, and Debian's packages from 7.0 on; of Debian
+for machines whose boot loaders take no compressed image."""
 # Where a tree that was built here has its own (arch/*/boot/Makefile).
-_BUILT = ("arch/x86/boot/bzImage", "arch/arm64/boot/Image")
+_BUILT = ("arch/x86/boot/bzImage", "arch/arm64/boot/Image", "arch/riscv/boot/Image")
 
 
 def find_kernel_image(release: str, *, root: Path = Path("/")) -> Path:

@@ -44,6 +44,9 @@ PRINTK_WHOLE_RECORD = (6, 3)
 RELOCATIONS_CLEARED = (6, 3)
 """x86: the kernel can clear relocations, and it checks for overflow before it checks that the place is zero."""
 
+RISCV_RELATIVE_ALTERNATIVES = (6, 3)
+"""riscv: alternatives name code by distances, and extensions by number; before, by addresses, and two features."""
+
 DYNDBG_NOTIFIED = (6, 4)
 """lib/dynamic_debug.c has a module notifier; before, load_module() calls it after the relocation."""
 
@@ -63,6 +66,9 @@ ARM64_PREFIX = (6, 5)
 
 DYNDBG_SOURCE = (6, 6)
 """dyndbg= accepts the flag "s"."""
+
+RISCV_ACCUMULATION = (6, 7)
+"""riscv: all types of static linking are known; sums and differences of one place are accumulated."""
 
 BTF_SECTION_NAMES = (6, 8)
 """Section names in type information may have any printable characters; before, they had to be identifiers."""
@@ -118,6 +124,9 @@ BOOL_ENABLE = (6, 16)
 
 MODULE_NAMESPACES = (6, 16)
 """Symbols in a namespace `module:NAME,...` are for the named modules only; the namespace cannot be imported."""
+
+RISCV_COUNTED_TOGETHER = (6, 16)
+"""riscv: relocations that are like each other need one entry of the PLT or GOT, also in different sections."""
 
 PERCPU_RELOCATED = (6, 16)
 """The relocations of the per-CPU section are applied, although the section has no SHF_ALLOC by then."""

@@ -2,7 +2,7 @@
 """The machines that can be booted: QEMU's program and machine, the console, Debian's names.
 
 The kernel image tells which of them it needs: the boot protocols put a magic number into its header
-(`kernel.architecture`). To add riscv64, add a `Machine` below and to `MACHINES`, and its code to `module_call`.
+(`kernel.architecture`). To add a machine, add a `Machine` below and to `MACHINES`, and its code to `module_call`.
 """
 
 from __future__ import annotations
@@ -49,11 +49,13 @@ class Machine:
     compiler_package: str
     """Debian's packages with the compiler for programs of the machine, where the host is another."""
     call_registers: CallRegisters
-    """For a debugger; gdb's features i386/64bit-core.xml and aarch64-core.xml number them."""
+    """For a debugger; gdb's features i386/64bit-core.xml, aarch64-core.xml and riscv/64bit-cpu.xml number them."""
     options: tuple[str, ...] = ()
     """Options without which QEMU does not start."""
+    processor: str = "max"
+    """The word after `-cpu`."""
     translated: str = ""
-    """What follows `-cpu max` where QEMU translates."""
+    """What follows that where QEMU translates."""
     parameters: tuple[str, ...] = ()
     """Parameters on the kernel's command line."""
     unpacks: bool = False
@@ -102,7 +104,18 @@ ARM64 = Machine(
     # Pointer authentication by the architecture's own cipher takes three quarters of a boot's time, when translated.
     translated=",pauth-impdef=on",
 )
-MACHINES = (X86_64, ARM64)
+RISCV = Machine(
+    architecture.RISCV,
+    debian="riscv64",
+    qemu="qemu-system-riscv64",
+    console="ttyS0",
+    compiler_package="gcc-riscv64-linux-gnu libc6-dev-riscv64-cross",
+    call_registers=CallRegisters(argument=10, stack=2, counter=32, link=1),
+    options=("-machine", "virt"),
+    # ("max" came with QEMU 8.2)
+    processor="rv64",
+)
+MACHINES = (X86_64, ARM64, RISCV)
 
 
 def machine_for(wanted: Architecture) -> Machine:
@@ -131,4 +144,5 @@ def machine_of_image(kernel: Path) -> Machine:
 
 
 def _names() -> str:
-    return " or ".join(machine.name for machine in MACHINES)
+    *others, last = (machine.name for machine in MACHINES)
+    return f"{', '.join(others)} or {last}"

@@ -169,7 +169,7 @@ def _argv(
         machine.qemu,
         *machine.options,
         "-accel", accel,
-        "-cpu", f"max{machine.translated if translates else ''}",
+        "-cpu", f"{machine.processor}{machine.translated if translates else ''}",
         "-m", str(memory),
         "-nodefaults",
         "-no-reboot",

@@ -21,7 +21,27 @@ SYM_FUNC_START(composite_rotate)
 	neg	w1, w1			/* left by n is right by 32 - n */
 	ror	w0, w0, w1
 	ret
+#elif defined(CONFIG_RISCV)
+	sllw	t0, a0, a1
+	negw	a1, a1			/* left by n is right by 32 - n */
+	srlw	a0, a0, a1
+	or	a0, a0, t0
+	ret
+#elif defined(CONFIG_X86_32)
+	movl	%edx, %ecx
+	roll	%cl, %eax
+	RET
+#elif defined(CONFIG_ARM)
+	rsb	r1, r1, #32
+	ror	r0, r0, r1
+	bx	lr
+#elif defined(CONFIG_PPC)
+	rlwnm	%r3, %r3, %r4, 0, 31
+	blr
+#elif defined(CONFIG_S390)
+	rll	%r2, %r2, 0(%r3)
+	br	%r14
 #else
-#error "composite_rotate() is written for x86-64 and arm64 only"
+#error "composite_rotate() is not written for this architecture"
 #endif
 SYM_FUNC_END(composite_rotate)

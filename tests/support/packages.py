@@ -28,18 +28,18 @@ from kbuildpy.run import run
 # The archive that has a kernel line which the machine's own release has no more, or not yet.
 NEWEST = "7.3"
 """The newest kernel line that is tested with; its packages are unpacked, also on a Debian that has none of it."""
-SUITES = {"5.10": "bullseye-security", NEWEST: "trixie-backports"}
+SUITES = {"5.10": "bullseye-security", NEWEST: "trixie-backports", "6.12-riscv64": "trixie"}
 # Beside a newer kernel's headers: this machine's compiler, which does not know all options of the kernel's own.
 OLDER_COMPILER = "usr/bin/older-compiler"
 _OLDER_COMPILER = """#!/bin/sh
 for word; do
     shift
     case $word in
-    -fmin-function-alignment=*) set -- "$@" "-falign-functions=${word#*=}" ;;
+    -fmin-function-alignment=*) set -- "$@" "-falign-functions=${{word#*=}}" ;;
     *) set -- "$@" "$word" ;;
     esac
 done
-exec gcc "$@"
+exec {compiler} "$@"
 """
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -148,6 +148,31 @@ def _archived_kernel(line: str) -> tuple[KernelTree, Path]:
     return open_tree(next(place.glob("usr/src/linux-headers-*-amd64"))), place
 
 
+@one_at_a_time
+def archived_foreign_kernel(line: str) -> tuple[KernelTree, Path]:
+    """A kernel line of `SUITES` for another machine (`6.12-riscv64`) as `newer_kernel()` has it: headers, image and
+    modules side by side, and Kbuild's programs for this one.
+
+    Raises `KbuildError` where its archive is out of reach, or has no such kernel.
+    """
+    number, architecture = line.split("-")
+    place = cache_directory() / "packages" / f"linux-{line}-whole"
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            options = _archive_options(line, Path(scratch), foreign=architecture)
+            names = run(["apt-cache", *options, "pkgnames", f"linux-headers-{number}."]).text.split()
+            pattern = rf"linux-headers-({re.escape(number)}\.(\d+)\+deb\d+)-{architecture}(?::{architecture})?"
+            found = (re.fullmatch(pattern, name) for name in names)
+            releases = sorted((int(match[2]), match[1]) for match in found if match)
+            if not releases:
+                raise KbuildError(f"{SUITES[line]} has no headers of {number} for {architecture}")
+            newest = releases[-1][1]
+            packages = [f"linux-{part}-{newest}-{architecture}:{architecture}" for part in ("headers", "image")]
+            packages += [f"linux-headers-{newest}-common", f"linux-kbuild-{newest}", "libc6"]
+            _unpack(packages, place, options=options, redirect=True, compiler=f"{architecture}-linux-gnu-gcc")
+    return open_tree(next(place.glob(f"usr/src/linux-headers-*-{architecture}"))), place
+
+
 def early_tree() -> KernelTree:
     """The kernel tree of 5.10, the oldest line there is; without its headers the test is skipped."""
     try:
@@ -171,8 +196,16 @@ def asking(tree: KernelTree) -> Callable[[KernelTree], ModuleFacts]:
     return functools.partial(ask_module_facts, variables=variables, environ=os.environ)
 
 
-def _unpack(packages: Sequence[str], place: Path, *, options: Sequence[str] = (), redirect: bool = False) -> None:
-    """Unpack `packages` in `place`, all or nothing; `redirect` makes their kernel makefiles name each other there."""
+def _unpack(
+    packages: Sequence[str],
+    place: Path,
+    *,
+    options: Sequence[str] = (),
+    redirect: bool = False,
+    compiler: str = "gcc",
+) -> None:
+    """Unpack `packages` in `place`, all or nothing; `redirect` makes their kernel makefiles name each other there, and
+    puts `compiler` beside them as the older one."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
         # apt downloads as a user of its own, who must be able to write here.
@@ -184,11 +217,11 @@ def _unpack(packages: Sequence[str], place: Path, *, options: Sequence[str] = ()
             text = makefile.read_text()
             makefile.write_text(text.replace("/usr/src/", f"{place}/usr/src/"))
         if redirect:
-            _with_own_library(Path(scratch, "root"), place)
+            _with_own_library(Path(scratch, "root"), place, compiler)
         shutil.move(f"{scratch}/root", place)
 
 
-def _with_own_library(root: Path, place: Path) -> None:
+def _with_own_library(root: Path, place: Path, older: str) -> None:
     """Have the programs in `root` (which moves to `place`) that this machine's C library is too old for run with the
     one that was unpacked with them."""
     for loader in root.glob("usr/lib/*/ld-linux-*.so.*"):
@@ -200,7 +233,7 @@ def _with_own_library(root: Path, place: Path) -> None:
             program.chmod(0o755)
         compiler = root / OLDER_COMPILER
         compiler.parent.mkdir(parents=True, exist_ok=True)
-        compiler.write_text(_OLDER_COMPILER)
+        compiler.write_text(_OLDER_COMPILER.format(compiler=older))
         compiler.chmod(0o755)
 
 
@@ -215,9 +248,9 @@ def _is_too_new(file: Path) -> bool:
     return b"not found" in said.stdout + said.stderr
 
 
-def _archive_options(line: str, state: Path) -> list[str]:
+def _archive_options(line: str, state: Path, *, foreign: str = "") -> list[str]:
     """apt's options for the packages of a kernel line: none, or for an older suite from where this machine has the
-    like, whose lists go to `state`.
+    like, whose lists go to `state`. `foreign` is another machine whose packages are wanted, too.
 
     Raises `CommandError` on a machine that has no such archive.
     """
@@ -234,7 +267,10 @@ def _archive_options(line: str, state: Path) -> list[str]:
     (state / "cache/archives/partial").mkdir(parents=True)
     signed = f"signed-by={KEYRING} " if KEYRING.exists() else ""
     suites = dict.fromkeys([suite.removesuffix("-backports"), suite])
-    (state / "sources.list").write_text("".join(f"deb [{signed}arch=amd64] {archive} {name} main\n" for name in suites))
+    machines = ",".join(filter(None, ("amd64", foreign)))
+    (state / "sources.list").write_text(
+        "".join(f"deb [{signed}arch={machines}] {archive} {name} main\n" for name in suites)
+    )
     settings = {
         "Dir::Etc::sourcelist": state / "sources.list",
         "Dir::Etc::sourceparts": "-",
@@ -242,6 +278,8 @@ def _archive_options(line: str, state: Path) -> list[str]:
         "Dir::Cache": state / "cache",
         "APT::Get::List-Cleanup": "0",
     }
+    if foreign:
+        settings |= {"APT::Architecture": "amd64", "APT::Architectures": machines}
     options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
     run(["apt-get", *options, "update", "-q"], timeout=300)
     return options

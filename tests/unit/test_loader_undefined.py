@@ -354,7 +354,7 @@ def stand_in(version: tuple[int, int] = (6, 12), machine: str = "x86_64") -> Loa
     return LoaderKernel("6.12", version, machine, config={"CONFIG_MODVERSIONS": "y"}, vermagic="6.12")
 
 
-@pytest.mark.parametrize("kernel", [stand_in((5, 10)), stand_in(machine="riscv")])
+@pytest.mark.parametrize("kernel", [stand_in((5, 10)), stand_in(machine="loongarch")])
 def test_a_loader_that_is_not_known_is_not_guessed(kernel: LoaderKernel) -> None:
     with pytest.raises(KbuildError, match="the loader of this kernel is not supported"):
         load_module(b"", kernel)

@@ -17,14 +17,16 @@ from kbuildpy.run import run
 from kbuildpy.run_live import run_live
 from kbuildpy.vm.guest import Guest
 from kbuildpy.vm.judge import judge
-from kbuildpy.vm.machine import ARM64, X86_64, Machine
+from kbuildpy.vm.machine import ARM64, RISCV, X86_64, Machine
 from kbuildpy.vm.module_call import module_call
 from kbuildpy.vm.report import new_marker
 from kbuildpy.vm.reports import read_boot
 from tests.support.guest_logs import MARKER, PACKAGE, boot, trial
 
 
-@pytest.mark.parametrize(("machine", "prefix"), [(X86_64, ""), (ARM64, "aarch64-linux-gnu-")])
+@pytest.mark.parametrize(
+    ("machine", "prefix"), [(X86_64, ""), (ARM64, "aarch64-linux-gnu-"), (RISCV, "riscv64-linux-gnu-")]
+)
 def test_the_guests_program_is_what_its_source_assembles_to(machine: Machine, prefix: str, tmp_path: Path) -> None:
     if os.uname().machine != "x86_64" or shutil.which(f"{prefix}as") is None:
         pytest.skip("no assembler for it")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kbuildpy.elf import ModuleImage, Section
-from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL
+from kbuildpy.elf.kernel_symbol import field_size
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.depmod_indexes import SYMBOLS, exporting_modules
@@ -87,7 +87,8 @@ def module_exports(image: ModuleImage, owner: str) -> Iterator[SymversRow]:
         section = image.section(table.symbols)
         if section is None:
             continue
-        count = section.size // KERNEL_SYMBOL.size
+        field = field_size(image.header.e_machine)
+        count = section.size // (3 * field)
         try:
             crcs = crcs_of(_contents(image, table.crcs), count, image.header.order, table.crcs)
             gpl_only = flags_of(_contents(image, table.flags), count, table)
@@ -95,11 +96,11 @@ def module_exports(image: ModuleImage, owner: str) -> Iterator[SymversRow]:
             raise KbuildError(f"{image.filename}: {error.message}") from error
         strings = _strings(image, section)
         for number, (crc, gpl) in enumerate(zip(crcs, gpl_only, strict=True)):
-            place = number * KERNEL_SYMBOL.size
-            if place + 4 not in strings:
+            place = number * 3 * field
+            if place + field not in strings:
                 raise KbuildError(f"{image.filename}: section {table.symbols}: entry {number} has no name")
             macro = "EXPORT_SYMBOL_GPL" if gpl else "EXPORT_SYMBOL"
-            yield crc, strings[place + 4], owner, macro, strings.get(place + 8, "")
+            yield crc, strings[place + field], owner, macro, strings.get(place + 2 * field, "")
 
 
 def _strings(image: ModuleImage, section: Section) -> dict[int, str]:
@@ -107,7 +108,7 @@ def _strings(image: ModuleImage, section: Section) -> dict[int, str]:
     rows = image.symbols.rows
     found = {}
     for item in image.relocations_of(section):
-        if item.offset % KERNEL_SYMBOL.size and item.symbol < len(rows):
+        if item.offset % (3 * field_size(image.header.e_machine)) and item.symbol < len(rows):
             _, _, _, _, st_value, _ = rows[item.symbol]
             found[item.offset] = image.string_at(image.symbols.section_index(item.symbol), st_value + item.addend)
     return found

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machines whose loader is known, one room or file each: `x86_64/`, `arm64/`.
+"""The machines whose loader is known, one room or file each: `x86_64/`, `arm64/`, `riscv/`.
 
 The stages are generic. Where the kernel calls a function of arch/*/kernel/, a stage calls the counterpart on
-`machine_of(info)` (`machine.py`). The numbers of the machine are in `info.machine` (`facts.py`). To add riscv64:
+`machine_of(info)` (`machine.py`). The numbers of the machine are in `info.machine` (`facts.py`). To add loongarch:
 
-1. `kbuildpy/loader/machines/riscv.py` (the name is that of `str(kernel.architecture.Architecture)`): it sets
+1. `kbuildpy/loader/machines/loongarch.py` (the name is that of `str(kernel.architecture.Architecture)`): it sets
    `MACHINE = LoaderMachine(MachineFacts(...), ...)`. Add its name to `NAMES` below, and its relocation types to
    `kbuildpy/elf/relocation_types.py`. A machine of more than 300 lines becomes a room, as `arm64/` is: `relocate`,
    `finalize`, `frob`, `ftrace`.
@@ -14,7 +14,7 @@ The stages are generic. Where the kernel calls a function of arch/*/kernel/, a s
    (tests/vm/referee).
 """
 
-NAMES = ("x86_64", "arm64")
+NAMES = ("x86_64", "arm64", "riscv")
 """The names of the machines, as in `LoaderKernel.machine`."""
-KNOWN_MACHINES = " and ".join(NAMES)
+KNOWN_MACHINES = f"{', '.join(NAMES[:-1])} and {NAMES[-1]}"
 """The names of the machines, as messages list them."""

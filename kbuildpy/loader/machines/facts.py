@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -18,6 +20,9 @@ class RelocationKinds(NamedTuple):
     """Types that write a distance of 64 bits."""
     applied: frozenset[int]
     """All types that the kernel applies."""
+    differences: Mapping[int, int] = MappingProxyType({})
+    """For the types of `relative` and `relative64` that write an address: the type that subtracts another one from it,
+    by a second relocation of the same place."""
 
     @property
     def of_8_bytes(self) -> frozenset[int]:

@@ -12,8 +12,14 @@ from operator import sub
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHF_ALLOC
+from kbuildpy.elf.rela_columns import RelaColumns
+from kbuildpy.elf.relocation_types import R_RISCV_ADD32, R_RISCV_ADD64
+from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.verdict import Undefined
+
+_WIDTH = {R_RISCV_ADD32: 4, R_RISCV_ADD64: 8}
+"""Bytes that a sum writes."""
 
 
 class Pointer(NamedTuple):
@@ -35,11 +41,13 @@ def pointers(info: LoadInfo, number: int, kinds: frozenset[int] | None = None) -
     found: dict[int, Pointer] = {}
     rows = info.symbols
     fields: set[int] = set()
+    differences = info.machine.relocations.differences
     for relsec in info.relocated.get(number, ()):
         columns = info.relocations(relsec)
         fields.update(columns.offsets)
+        whole = differences_to_places(info, number, columns) if not kinds.isdisjoint(differences) else frozenset()
         for offset, kind, symbol, addend in zip(*columns, strict=True):
-            if kind in kinds:
+            if kind in kinds and (kind not in differences or offset in whole):
                 _, _, _, st_shndx, st_value, _ = rows[symbol]
                 found[offset] = Pointer(st_shndx, st_value + addend, symbol)
     # Every relocation of a table writes at least four bytes.
@@ -48,6 +56,30 @@ def pointers(info: LoadInfo, number: int, kinds: frozenset[int] | None = None) -
             info.stage, f"relocations of {info.section_name(number)} overlap, and the kernel follows the result"
         )
     return found
+
+
+def differences_to_places(info: LoadInfo, number: int, columns: RelaColumns) -> frozenset[int]:
+    """Return the offsets in section `number` where `columns`, relocations of it, write the distance of an address from
+    that place in two steps (`RelocationKinds.differences`)."""
+    differences = info.machine.relocations.differences
+    added: dict[int, int] = {}
+    whole: set[int] = set()
+    odd: set[int] = set()
+    subtracted = frozenset(differences.values())
+    for offset, kind, symbol, addend in zip(*columns, strict=True):
+        if kind in differences and offset not in added:
+            added[offset] = kind
+        elif kind in subtracted and differences.get(added.get(offset, 0)) == kind and offset not in whole:
+            row = info.symbols[symbol] if symbol < len(info.symbols) else None
+            is_place = row is not None and (row[3], row[4] + addend) == (number, offset)
+            (whole if is_place else odd).add(offset)
+        else:
+            odd.add(offset)
+    if info.kernel.version < since.RISCV_ACCUMULATION:
+        # What the file has there counts, too.
+        contents = info.data(number)
+        odd |= {offset for offset in whole if any(contents[offset : offset + _WIDTH[added[offset]]])}
+    return frozenset(whole - odd)
 
 
 def _overlap(fields: Collection[int], size: int) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
+from kbuildpy.elf.kernel_symbol import field_size
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.machine import machine_of
@@ -52,7 +53,8 @@ def prepare_coming_module(info: LoadInfo) -> None:
     info.stage = "prepare_coming_module"
     number = info.find_sec("__tracepoints_ptrs")
     if number and info.is_set("TRACEPOINTS"):
-        for _, pointer in sites(info, number, 4):
+        field = field_size(info.machine.e_machine)
+        for _, pointer in sites(info, number, field, info.machine.relocations.absolute if field == 8 else None):
             _exists(info, number, pointer)
     if info.is_set("TREE_SRCU"):
         info.stage = "srcu_module_notify"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads the module's own exports from `__ksymtab`, whose entries are offsets that relocations fill in
+"""Reads the module's own exports from `__ksymtab`, whose entries are filled in by relocations
 (include/linux/export-internal.h; kernel/module/main.c: find_exported_symbol_in_section).
 """
 
@@ -10,7 +10,7 @@ from itertools import islice
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
 from kbuildpy.elf.headers import c_string
-from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL, KSYM_FLAG_GPL_ONLY
+from kbuildpy.elf.kernel_symbol import ADDRESSES, KSYM_FLAG_GPL_ONLY, field_size
 from kbuildpy.elf.relocations import Relocation
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
@@ -58,21 +58,24 @@ def _table(info: LoadInfo, section: str) -> Iterator[tuple[int, str, str]]:
     for number, header in enumerate(info.sechdrs):
         if header.sh_type == SHT_RELA and header.sh_info == index:
             places.update((entry.offset, entry) for entry in info.relocation_entries(number) if entry.type)
-    if any(offset % 4 or entry.type not in info.machine.relocations.relative for offset, entry in places.items()):
-        raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an offset, and followed")
-    size = KERNEL_SYMBOL.size
+    field, kinds = field_size(info.machine.e_machine), info.machine.relocations
+    form = "address" if info.machine.e_machine in ADDRESSES else "offset"
+    expected = kinds.absolute if form == "address" else kinds.relative
+    if any(offset % field or entry.type not in expected for offset, entry in places.items()):
+        raise Undefined(info.stage, f"an entry of {section} is relocated otherwise than by an {form}, and followed")
+    size = 3 * field
     numbers: Sequence[int] = range(info.sechdrs[index].sh_size // size)
     contents = info.data(index)
     if not contents:
         relocated = {offset // size for offset in places}
         others = (number for number in numbers if number not in relocated)
         numbers = sorted({*(number for number in relocated if number in numbers), *islice(others, 1)})
-    for at in range(0, len(contents) // size * size, 4):
-        if at % size and at not in places and any(contents[at : at + 4]):
-            raise Undefined(info.stage, f"an entry of {section} holds an offset to nowhere, and is followed")
+    for at in range(0, len(contents) // size * size, field):
+        if at % size and at not in places and any(contents[at : at + field]):
+            raise Undefined(info.stage, f"an entry of {section} holds an {form} to nowhere, and is followed")
     for number in numbers:
         place = number * size
-        yield number, _string(info, places.get(place + 4)), _string(info, places.get(place + 8))
+        yield number, _string(info, places.get(place + field)), _string(info, places.get(place + 2 * field))
 
 
 def _string(info: LoadInfo, entry: Relocation | None) -> str:

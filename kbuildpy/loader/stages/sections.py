@@ -7,7 +7,7 @@ later halves, setup_modinfo).
 
 from __future__ import annotations
 
-from kbuildpy.elf.kernel_symbol import KERNEL_SYMBOL
+from kbuildpy.elf.kernel_symbol import field_size
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.pointers import has_address
@@ -99,7 +99,7 @@ def setup_modinfo(info: LoadInfo) -> None:
 
 
 def _count(info: LoadInfo, name: str) -> int:
-    return info.sechdrs[info.find_sec(name)].sh_size // KERNEL_SYMBOL.size
+    return info.sechdrs[info.find_sec(name)].sh_size // (3 * field_size(info.machine.e_machine))
 
 
 def _signed(number: int) -> int:
