@@ -21,6 +21,11 @@ from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.run import run
 
+_FIRST_SUITE = {"riscv64": "trixie"}
+"""Where the first packages for a machine are."""
+_EARLIER = frozenset({"buster", "bullseye", "bookworm"})
+"""Debian's releases before that."""
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _DAY = 24 * 60 * 60
 _FULL = "No space left on device"
 
@@ -104,13 +109,33 @@ def apt_options(architecture: str = "") -> list[str]:
         "Dir::State::Lists": str(lists),
         "Dir::Cache": str(place / "cache"),
     }
-    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
     lists.mkdir(parents=True, exist_ok=True)
+    later = _later_source(architecture)
+    if later:
+        (place / "sources.list").write_text(later)
+        settings |= {"Dir::Etc::SourceList": str(place / "sources.list"), "Dir::Etc::SourceParts": "-"}
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
     # Two at a time would each find the other's lock on the lists, and give up.
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _fetch_lists(place / "fetched", options, architecture)
     return options
+
+
+def _later_source(architecture: str) -> str:
+    """The line of a sources.list for a machine that this system's Debian is too old to have packages for; "" for all
+    others. The archive is the one that this system takes its own packages from."""
+    suite = _FIRST_SUITE.get(architecture)
+    if suite is None:
+        return ""
+    form = "$(CODENAME) $(REPO_URI)"
+    wanted = ["--format", form, "Created-By: Packages", "Origin: Debian", "Label: Debian"]
+    rows = [line.split() for line in run(["apt-get", "indextargets", *wanted], check=False).text.splitlines()]
+    archives = {row[0].partition("-")[0]: row[1] for row in rows if len(row) == 2}
+    if not archives or not _EARLIER.issuperset(archives):
+        return ""
+    signed = f"signed-by={_KEYRING} " if _KEYRING.exists() else ""
+    return f"deb [{signed}arch={architecture}] {next(iter(archives.values()))} {suite} main\n"
 
 
 def _fetch_lists(fetched: Path, options: Sequence[str], architecture: str) -> None:

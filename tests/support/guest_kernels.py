@@ -23,6 +23,7 @@ from kbuildpy.vm.machine import machine_for
 from tests.support.arm64 import LINES, arm64_tree
 from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST, newer_kernel
+from tests.support.riscv64 import RISCV64_LINES, riscv64_tree
 
 EXPEDITED = "rcupdate.rcu_expedited=1"
 """A kernel's parameter: grace periods, which a removal waits for and a refusal that comes late, end at once."""
@@ -44,10 +45,12 @@ _TREES = {"{}.{}".format(*tree.version): tree for tree in installed_trees().tree
 
 
 def tree_called(line: str) -> KernelTree:
-    """The newest tree of a line of kernels for this machine (`6.1`), or of one for arm64; the test is skipped where
-    there is none."""
+    """The newest tree of a line of kernels for this machine (`6.1`), or of one for arm64 or riscv64; the test is
+    skipped where there is none."""
     if line in LINES:
         return arm64_tree(line)
+    if line in RISCV64_LINES:
+        return riscv64_tree(line)
     if line in _TREES:
         return _TREES[line]
     if line != NEWEST:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kbuildpy.elf.constants import EM_AARCH64, EM_X86_64
 from kbuildpy.elf.headers import read_ehdr, read_shdrs
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
@@ -46,8 +45,7 @@ def info_of(
     config: Mapping[str, str] | None = None,
 ) -> LoadInfo:
     """What the loader knows of the module `m` with these sections and symbols when it starts to relocate."""
-    elf_machine = EM_AARCH64 if machine == "arm64" else EM_X86_64
-    contents = elf_object(sections, symbols, machine=elf_machine)
+    contents = elf_object(sections, symbols, machine=machine_named(machine).facts.e_machine)
     kernel = LoaderKernel(release="test", version=version, machine=machine, config=config, exports=AllBut())
     info = load_info(contents, kernel)
     info.name = info.mod_name = "m"

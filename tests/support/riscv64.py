@@ -19,12 +19,12 @@ CROSS_COMPILE = "riscv64-linux-gnu-"
 CROSS = ("ARCH=riscv", f"CROSS_COMPILE={CROSS_COMPILE}")
 """What is said to make, and to kbuildpy."""
 
-LINES = ("6.12-riscv64",)
+RISCV64_LINES = ("6.12-riscv64",)
 
 
-def riscv64_kernel(line: str = LINES[0]) -> tuple[KernelTree, Path]:
-    """The tree of one of `LINES`, and the root that its image and modules are unpacked below; unpacked once. The test
-    is skipped where it cannot be used."""
+def riscv64_kernel(line: str = RISCV64_LINES[0]) -> tuple[KernelTree, Path]:
+    """The tree of one of `RISCV64_LINES`, and the root that its image and modules are unpacked below. The test is
+    skipped where it cannot be used."""
     if os.uname().machine != "x86_64":
         pytest.skip("builds for riscv64 on x86-64")
     for program in ("apt-get", "dpkg-deb", f"{CROSS_COMPILE}gcc"):
@@ -36,6 +36,6 @@ def riscv64_kernel(line: str = LINES[0]) -> tuple[KernelTree, Path]:
         pytest.skip(f"no kernel {line} to be had: {error}")
 
 
-def riscv64_tree(line: str = LINES[0]) -> KernelTree:
+def riscv64_tree(line: str = RISCV64_LINES[0]) -> KernelTree:
     """The tree alone."""
     return riscv64_kernel(line)[0]

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
 
-from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.find_image import INSTALLED_IMAGES
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
@@ -20,7 +18,8 @@ from kbuildpy.loader.kernels.from_image import kernel_from_image
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from tests.support.arm64 import LINES, arm64_tree
 from tests.support.kernel_trees import TREES
-from tests.support.packages import newer_kernel, unpacked_for_arm64, unpacked_kernel
+from tests.support.packages import asking, newer_kernel, unpacked_for_arm64, unpacked_kernel
+from tests.support.riscv64 import RISCV64_LINES, riscv64_kernel
 
 NATIVE = ("6.1", "6.12", "7.3")
 
@@ -35,7 +34,7 @@ class ShippedKernel:
     @cached_property
     def by_tree(self) -> LoaderKernel:
         """What the tree tells, its compiler asked, and the image and the modules that belong to it."""
-        return kernel_from_tree(self.tree, partial(ask_module_facts, environ=os.environ), root=self.root)
+        return kernel_from_tree(self.tree, asking(self.tree), root=self.root)
 
     @cached_property
     def by_image(self) -> LoaderKernel:
@@ -62,11 +61,13 @@ class ShippedKernel:
 
 @cache
 def shipped_kernel(line: str) -> ShippedKernel:
-    """The kernel of a line of `NATIVE`, or of one of `LINES` for arm64; skips the test where it is not to be had."""
+    """The kernel of a line of `NATIVE`, or of one for arm64 or riscv64; skips the test where it is not to be had."""
     if line in LINES:
         tree = arm64_tree(line)
         package = unpacked_for_arm64(f"linux-image-{tree.release}")
         return ShippedKernel(tree, package)
+    if line in RISCV64_LINES:
+        return ShippedKernel(*riscv64_kernel(line))
     for installed in TREES:
         if "{}.{}".format(*installed.version) == line:
             return ShippedKernel(installed, unpacked_kernel(installed.release))

@@ -30,6 +30,7 @@ from tests.support.guest_kernels import image_of
 from tests.support.kernel_trees import swept
 from tests.support.loading import in_dependency_order
 from tests.support.packages import NEWEST
+from tests.support.riscv64 import RISCV64_LINES
 from tests.support.samples import built_samples
 from tests.support.shipped_kernels import ShippedKernel, shipped_kernel
 from tests.vm.loaded import Shown, load_all
@@ -60,7 +61,7 @@ class Boot(NamedTuple):
     shipped: list[Pair]
 
 
-@pytest.fixture(scope="module", params=["6.12-arm64", *swept("6.12", "6.1", NEWEST, "arm64")])
+@pytest.fixture(scope="module", params=["6.12-arm64", *swept("6.12", "6.1", NEWEST, "arm64", *RISCV64_LINES)])
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boot:
     """One boot of a kernel with samples and, where it is this machine's, with shipped modules."""
     kernel = shipped_kernel(request.param)
@@ -69,9 +70,9 @@ def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         pytest.skip(f"{machine.qemu} is not installed")
     built = in_dependency_order(built_samples(kernel.tree, tmp_path_factory))
     samples = [(module_name(path.name), path.read_bytes()) for path in built]
-    others = [] if request.param in LINES else with_required(kernel, chosen(kernel))
+    others = [] if request.param in (*LINES, *RISCV64_LINES) else with_required(kernel, chosen(kernel))
     image = image_of(kernel.tree)
-    shown = load_all(image, [*samples, *others], timeout=400)
+    shown = load_all(image, [*samples, *others], timeout=550)
     said = predicted(kernel.by_tree, [*samples, *others], shown)
     pairs = [Pair(*both) for both in zip(shown, said, strict=True)]
     return Boot(kernel.by_tree, pairs[: len(samples)], [pair for pair in pairs[len(samples) :] if pair.shown.line])

@@ -14,6 +14,7 @@ from tests.support.guest_kernels import image_of, one_of, tree_called
 from tests.support.kernel_trees import swept
 from tests.support.loading import Load, LoadReport, ModuleReport, in_dependency_order, load_modules
 from tests.support.packages import NEWEST
+from tests.support.riscv64 import RISCV64_LINES
 from tests.support.samples import SAMPLES, built_samples
 
 pytestmark = pytest.mark.vm
@@ -67,7 +68,7 @@ LOGGED = {
 }
 
 
-@pytest.fixture(scope="module", params=[*one_of("6.12", "6.1"), "6.12-arm64", *swept(NEWEST, "arm64")])
+@pytest.fixture(scope="module", params=[*one_of("6.12", "6.1"), "6.12-arm64", *swept(NEWEST, "arm64", *RISCV64_LINES)])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadReport:
     """All samples in one boot, in dependency order; before them exporter_user, which then lacks exporter."""
     tree = tree_called(request.param)
@@ -78,7 +79,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     too_early = next(module for module in modules if module.stem == "exporter_user")
     order = [too_early, *in_dependency_order(modules)]
     loads = [Load(module, PARAMETERS.get(module.stem, ())) for module in order]
-    return load_modules(image_of(tree), loads, timeout=300)
+    return load_modules(image_of(tree), loads, timeout=500)
 
 
 def loaded(report: LoadReport, name: str) -> ModuleReport:

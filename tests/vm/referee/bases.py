@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import architecture_of, is_native, known_architecture
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
@@ -34,9 +35,12 @@ def build_bases(tree: KernelTree, out: Path) -> Bases:
             *other_compiler(tree),
         ]
     )
+    architecture = architecture_of(tree)
+    known = known_architecture(architecture.srcarch, architecture.bits)
+    strip = f"{known.triplet}-strip" if known and not is_native(architecture) else "strip"
     found = {}
     for file in (out / tree.release).glob("*.ko"):
-        run(["strip", "--strip-debug", file])
+        run([strip, "--strip-debug", file])
         found[file.stem] = file.read_bytes()
     return Bases(tree=tree, shipped=_shipped(tree), **found)
 

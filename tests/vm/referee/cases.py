@@ -94,6 +94,10 @@ class Bases:
         """Whether the kernel tells exports for everybody from GPL-only ones by flags, not by two tables."""
         return self._has("__kflagstab")
 
+    def rich_has(self, name: str) -> bool:
+        """Whether `rich` has a section of that name, which other machines may not have."""
+        return self._has(name, self.rich)
+
     def _has(self, name: str, module: bytes | None = None) -> bool:
         draft = Draft(module or self.quiet)
         return any(draft.name_of(section) == name for section in draft.sections)

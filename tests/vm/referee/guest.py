@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from kbuildpy.run import run
 from kbuildpy.vm.asynchronous import is_asynchronous
 from kbuildpy.vm.cpio import archive, character_device, directory, file
+from kbuildpy.vm.machine import Machine, machine_of_image
 from kbuildpy.vm.qemu import boot
 from tests.support.guest_kernels import EXPEDITED
 from tests.vm.referee.cases import Case, Enforce, Load, Step, Unload, steps_of
@@ -103,7 +104,7 @@ def _boot(image: Path, steps: Sequence[Step], parameters: Iterable[str], timeout
         modules.append(step.contents)
     initramfs = archive(
         [
-            file("init", _guest(), executable=True),
+            file("init", _guest(machine_of_image(image)), executable=True),
             character_device("dev/console", 5, 1),
             *(directory(mount_point) for mount_point in ("proc", "sys")),
             file("steps", "".join(lines).encode()),
@@ -166,9 +167,10 @@ def read_log(log: Iterable[str], loads: Sequence[Load]) -> Boot:
     return result
 
 
-def _guest() -> bytes:
+def _guest(machine: Machine) -> bytes:
     """The guest's process 1."""
+    compiler = "gcc" if machine.native else machine.compiler
     with TemporaryDirectory() as name:
         source = Path(__file__).with_name("guest.c")
-        run(["gcc", "-static", "-Os", "-Wall", "-o", f"{name}/guest", source])
+        run([compiler, "-static", "-Os", "-Wall", "-o", f"{name}/guest", source])
         return Path(name, "guest").read_bytes()

@@ -100,10 +100,13 @@ def _special(bases: Bases) -> Iterator[Case]:
     yield case("special/no parameters", quiet, rename("__param", "__params"))
     for name in ("__bug_table", "__jump_table", "__ex_table", ".static_call_sites", "__tracepoints_ptrs", "__dyndbg"):
         yield case(f"special/{name} is empty", quiet, section(name, sh_flags=DATA))
+        if not bases.rich_has(name):
+            continue
         yield case(f"special/{name} is not found", bases.still, rename(name, "__none"))
         yield case(f"special/{name} is not allocated", bases.still, shdr(name, sh_flags=0))
     locks = (".smp_locks",) if bases.has_smp_locks else ()
     for name in ("___srcu_struct_ptrs", "__mcount_loc", ".orc_unwind", ".orc_unwind_ip", *locks):
-        yield case(f"special/{name} is not found", bases.still, rename(name, "__none"))
+        if bases.rich_has(name):
+            yield case(f"special/{name} is not found", bases.still, rename(name, "__none"))
     yield case("special/nothing is renamed", bases.still, called("still"))
     yield case("special/an empty .BTF", quiet, rename(".BTF", ".noBTF") if bases.has_btf else contents(".comment", b""))

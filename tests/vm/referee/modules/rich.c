@@ -83,7 +83,9 @@ int rich_inside(void)
 {
 	if (static_branch_unlikely(&rich_key))
 		pr_info("key\n");
+#ifdef CONFIG_X86
 	if (cpu_feature_enabled(X86_FEATURE_ERMS))
+#endif
 		atomic_inc(&rich_atom);
 	pr_debug("debug\n");
 	this_cpu_inc(rich_counter);
