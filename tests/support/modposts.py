@@ -97,7 +97,7 @@ class Outcome:
 def oracle(built: Built, names: Sequence[str], options: Sequence[str]) -> Outcome:
     """Run the tree's modpost."""
     program = built.tree.objects / "scripts/mod/modpost"
-    real = program.resolve().with_name("modpost.real-lsb-64")
+    real = program.resolve().with_name(f"modpost.real-{_class_of(built, names[0])}")
     listing, symvers, deps = (built.directory / name for name in ("listing", "out.symvers", "out.nsdeps"))
     listing.write_text("".join(f"{built.nominal(name)}.o\n" for name in names))
     written = {built.nominal(name): built.directory / f"{name}.mod.c" for name in names}
@@ -111,6 +111,13 @@ def oracle(built: Built, names: Sequence[str], options: Sequence[str]) -> Outcom
         done.stderr.decode("utf-8", "surrogateescape"),
         done.returncode != 0,
     )
+
+
+def _class_of(built: Built, name: str) -> str:
+    """Order and width of an object, as Debian calls the variant of modpost that is for them."""
+    ident = (built.directory / f"{name}.o").read_bytes()[:6]
+    order, width = ("msb" if ident[5] == 2 else "lsb"), (32 if ident[4] == 1 else 64)
+    return f"{order}-{width}"
 
 
 def ours(

@@ -170,10 +170,19 @@ def test_sums_that_do_not_fit_are_logged_and_the_module_is_loaded() -> None:
     assert relocate(Rel(0, SUB64, SMALL), Rel(0, SUB8, WEAK)) == []
 
 
+def test_a_sum_is_not_checked_where_it_is_the_only_relocation() -> None:
+    with pytest.raises(Undefined, match="hash table of one entry"):
+        relocate(Rel(0, ADD32, SMALL))
+    assert relocate(Rel(0, ADD32, SMALL), version=(6, 1)) == []
+    assert relocate(Rel(0, ADD32, SMALL), Rel(8, RELAX, SMALL)) == []
+
+
 def test_a_negative_number_has_no_end_in_uleb128() -> None:
     assert relocate(Rel(0, SET_ULEB128, SMALL), Rel(0, SUB_ULEB128, WEAK, 1)) == []
     with pytest.raises(Undefined, match="without an end"):
         relocate(Rel(0, SET_ULEB128, SMALL), Rel(0, SUB_ULEB128, BIG))
+    with pytest.raises(Undefined, match="an address of the kernel, at 0x0"):
+        relocate(Rel(0, SET_ULEB128, KERNEL), Rel(8, RELAX, KERNEL))
     with pytest.raises(Undefined, match="is written in ULEB128, 5 bytes"):
         relocate(Rel(62, SET_ULEB128, BIG), Rel(62, SUB_ULEB128, WEAK))
 
@@ -227,8 +236,8 @@ def test_a_distance_is_a_sum_and_a_difference() -> None:
     assert {offset: pointer[:2] for offset, pointer in pointers(info, number, frozenset({ADD64})).items()} == {
         8: (1, 6)
     }
-    for other in ([Rel(0, ADD32, 1)], [Rel(0, ADD32, 1), Rel(0, SUB32, 1)], [Rel(0, ADD32, 1), Rel(0, SUB64, 2)]):
-        info = table(bytes(16), other)
+    for second in (Rel(8, ADD64, 1), Rel(0, SUB32, 1), Rel(0, SUB64, 2)):
+        info = table(bytes(16), [Rel(0, ADD32, 1), second])
         assert pointers(info, info.find_sec(".alternative")) == {}
 
 

@@ -48,5 +48,7 @@ class MachineFacts:
     """An address where the kernel may put its copy of the module file."""
     large_page: int
     """PMD_SIZE, to which code in large pages is aligned (CONFIG_ARCH_HAS_EXECMEM_ROX)."""
+    checks_class: bool = False
+    """Whether a file whose class (EI_CLASS) is another one counts as one for another machine (elf_check_arch)."""
     undefined_ok: frozenset[str] = field(default=frozenset())
     """Undefined symbols that nothing needs to export (kernel/module/main.c: ignore_undef_symbol)."""

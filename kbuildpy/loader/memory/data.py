@@ -95,6 +95,11 @@ class Memory:
         """Return the pointer at `place`. Raises `Undefined` if a relocation writes only a part of it, or no address."""
         found = self._pointers_of(place.section).get(place.offset)
         if found is not None:
+            near = range(place.offset - _POINTER + 1, place.offset + _POINTER)
+            wide = self._pointers[place.section]
+            odd = self._odd[place.section]
+            if any(at != place.offset and at in (odd if at > place.offset else wide) for at in near):
+                raise self._undefined(f"a relocation writes over a part of the pointer at {self.shown(place)}")
             return found
         if any(at in self._odd[place.section] for at in range(place.offset - 3, place.offset + _POINTER)):
             raise self._undefined(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kbuildpy.elf.constants import (
+    ELFCLASS64,
     ELFMAG,
     ET_REL,
     SHF_ALLOC,
@@ -73,7 +74,8 @@ def _check_ehdr(info: LoadInfo) -> None:
     if hdr.e_type != ET_REL:
         line = f"Invalid ELF header type: {hdr.e_type} != {ET_REL}"
         raise info.refuse("ENOEXEC", line, "this is not a relocatable file", "give a module (.ko)")
-    if hdr.e_machine != info.machine.e_machine:
+    wrong_class = info.machine.checks_class and hdr.e_ident[4] != ELFCLASS64
+    if hdr.e_machine != info.machine.e_machine or wrong_class:
         line = f"Invalid architecture in ELF header: {hdr.e_machine}"
         reason = f"it was built for another machine than the kernel's ({info.kernel.machine})"
         raise info.refuse("ENOEXEC", line, reason, "build it for this kernel: ARCH=, CROSS_COMPILE=")

@@ -27,6 +27,8 @@ from tests.vm.referee.guest import Answer, Boot, Removal
 _OWN = "said: "
 # How a stack dump begins, and how it ends.
 _CUT = "------------[ cut here ]"
+_TRACE = re.compile(r"\[<[0-9a-f]{16}>\] \S+\+0x")
+"""A line of a trace of riscv64, which has no line behind it."""
 _DUMPS = {_CUT: "---[ end trace ", "CPU: ": " </TASK>"}
 RETPOLINE = "whether the kernel minds modules without retpolines depends on the processor"
 CODE = "what ftrace knows of the place that it could not change"
@@ -195,7 +197,7 @@ def said(answer: Answer) -> tuple[str, ...]:
     """The kernel's lines, without what the module said itself, without those of `EXCUSES`, and of a stack dump only
     what is warned of."""
     kept = []
-    end = ""
+    end = before = ""
     warned = False
     for line in answer.log:
         if not end:
@@ -203,9 +205,12 @@ def said(answer: Answer) -> tuple[str, ...]:
             warned = not line.startswith(_CUT)
             if end:
                 continue
+        if end == " </TASK>" and _TRACE.match(before) and not _TRACE.match(line):
+            end = ""
         if not (warned if end else line.startswith(_OWN)) and not excuse_for(line):
             kept.append(line)
         warned = warned or line.startswith("WARNING: ")
+        before = line
         if end and line.startswith(end):
             end = ""
     return tuple(kept)

@@ -37,6 +37,7 @@ MACHINE = LoaderMachine(
         modules_size=0x7E000000,
         copy_address=0xFFFFFFC800100000,
         large_page=0x200000,
+        checks_class=True,
     ),
     apply_relocate_add=apply_relocate_add,
     module_finalize=module_finalize,

@@ -57,6 +57,12 @@ def accumulate(info: LoadInfo, relsec: int, places: Mapping[int, Sequence[Addend
         if not kinds & ULEB128 and len({_BITS[kind] for kind in kinds}) == 1:
             continue
         total = _total(addends)
+        if total is None and last in ULEB128:
+            raise Undefined(
+                info.stage,
+                f"an address of the kernel, at {offset:#x} of {info.section_name(info.sechdrs[relsec].sh_info)}, is a "
+                "negative number, and written in ULEB128 without an end",
+            )
         if total is None:
             info.not_checked(
                 f"whether sums of {info.section_name(relsec)} fit", reason="that depends on the kernel's address"

@@ -220,6 +220,13 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
                 f"{info.section_name(number)}, which has {target.sh_size:#x}",
             )
         if accumulates and kind in ACCUMULATED:
+            if len(columns.offsets) == 1:
+                raise Undefined(
+                    info.stage,
+                    f"the only relocation of {name} is of type {kind}: the kernel looks for its place in a hash table "
+                    "of one entry, and writes outside of that",
+                    hint=_HINT,
+                )
             total = None if value is None else value + addend & MASK
             places.setdefault(offset, []).append(Addend(kind, total))
     accumulate(info, relsec, places)

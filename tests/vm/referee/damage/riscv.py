@@ -52,7 +52,11 @@ def _label(name: str, beginning: str) -> Damage:
 def _types(quiet: bytes) -> Iterator[Case]:
     """Every type there is, and some that are not, of a symbol of the kernel."""
     for kind in (*range(70), 191, 192, 255, 256, 0xFFFFFFFF):
-        yield case(f"riscv/type {kind}", quiet, *_room(new_relocation(".room", 0, kind, "kfree")))
+        # (one alone, of a sum, is not checked)
+        two = (new_relocation(".room", 0, kind, "kfree"), new_relocation(".room", 64, RELAX, 0))
+        yield case(f"riscv/type {kind}", quiet, *_room(*two))
+    for kind in (NONE, ABS64, ADD32, SET_ULEB128):
+        yield case(f"riscv/type {kind} alone", quiet, *_room(new_relocation(".room", 0, kind, "kfree")))
     yield case("riscv/an unknown type in the code", quiet, relocation(".text", 0, type=77))
 
 

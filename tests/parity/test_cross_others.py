@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cross-building for riscv64, and for machines whose loaders are not known here: the bytes of make, and the output of
+its modpost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.elf.constants import EM_386, EM_ARM, EM_PPC64, EM_RISCV, EM_S390
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.modpost.layout_probe import parse, probe_source
+from tests.support.builds import assert_equal, build_both, kbuildpy
+from tests.support.foreign_trees import FOREIGN, foreign_tree
+from tests.support.modposts import assert_same_modpost, build, usual_options
+from tests.support.packages import other_compiler
+from tests.support.riscv64 import CROSS, RISCV64_LINES, riscv64_tree
+from tests.support.samples import SAMPLES
+
+pytestmark = [pytest.mark.parity, pytest.mark.sweep]
+
+MACHINES = dict(zip(FOREIGN, (EM_386, EM_ARM, EM_PPC64, EM_S390), strict=True))
+TABLES = """\
+#include <linux/module.h>
+#include <linux/of.h>
+#include <linux/pci.h>
+#include <linux/usb.h>
+static const struct pci_device_id pci[] = { { PCI_DEVICE(0x8086, 0x1234) }, { PCI_DEVICE_CLASS(0x20000, ~0) }, { } };
+MODULE_DEVICE_TABLE(pci, pci);
+static const struct usb_device_id usb[] = { { USB_DEVICE_VER(0x1234, 0x5678, 0x100, 0x299) }, { } };
+MODULE_DEVICE_TABLE(usb, usb);
+static const struct of_device_id of[] = { { .compatible = "none,such" }, { .type = "a b" }, { } };
+MODULE_DEVICE_TABLE(of, of);
+int tables_exported(void);
+int tables_exported(void) { return 0; }
+EXPORT_SYMBOL_GPL(tables_exported);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("device tables");
+"""
+WRONG = """\
+#include <linux/module.h>
+extern int nobody_has_this(void), tables_exported(void);
+static int __init wrong_init(void) { return nobody_has_this() + tables_exported(); }
+int wrong_call(void);
+int wrong_call(void) { return wrong_init(); }
+module_init(wrong_init);
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests has not chosen an architecture."""
+    for name in ("ARCH", "CROSS_COMPILE", "CC", "LLVM", "KDIR", "KERNELRELEASE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module", params=[*RISCV64_LINES, *FOREIGN])
+def cross(request: pytest.FixtureRequest) -> tuple[KernelTree, tuple[str, ...], int]:
+    """A tree, what is said to make, and the number of the machine."""
+    if request.param in RISCV64_LINES:
+        return riscv64_tree(request.param), CROSS, EM_RISCV
+    return *foreign_tree(request.param), MACHINES[request.param]
+
+
+def test_all_samples_are_the_same_bytes_as_makes(
+    cross: tuple[KernelTree, tuple[str, ...], int], tmp_path: Path
+) -> None:
+    tree, words, machine = cross
+    [(oracle, ours)] = build_both(tree, SAMPLES, tmp_path / "samples", steps=(("", words),))
+    assert_equal(oracle, ours)
+    assert len(ours.names(".ko")) == len([path for path in SAMPLES.iterdir() if path.is_dir()])
+    orders = {1: "little", 2: "big"}
+    numbers = {int.from_bytes(file[18:20], orders[file[5]]) for file in map(ours.files.get, ours.names(".ko")) if file}  # type: ignore[arg-type]
+    assert numbers == {machine}
+
+
+def test_modpost_does_what_the_trees_does(cross: tuple[KernelTree, tuple[str, ...], int], tmp_path: Path) -> None:
+    tree, words, _ = cross
+    words = (*words, *other_compiler(tree)) if tree.release.endswith("-riscv64") else words
+    probe = {"probe.c": probe_source(tree), "Kbuild": "obj-m := probe.o\n"}
+    answers = build(tree, tmp_path / "layouts", probe, "probe.s", *words).directory / "probe.s"
+    files = {"tables.c": TABLES, "wrong.c": WRONG, "Kbuild": "obj-m := tables.o wrong.o\n"}
+    built = build(tree, tmp_path / "modules", files, "modules", *words)
+    layouts = parse(answers.read_bytes())
+    outcome = assert_same_modpost(built, ["tables"], usual_options(built), layouts)
+    assert "MODULE_ALIAS" in next(iter(outcome.mod_c.values()))
+    outcome = assert_same_modpost(built, ["tables", "wrong"], usual_options(built), layouts)
+    assert outcome.failed and "nobody_has_this" in outcome.messages and "section mismatch" in outcome.messages
+
+
+def test_the_check_says_that_a_loader_is_not_known(tmp_path: Path) -> None:
+    tree, words = foreign_tree("s390x")
+    done = kbuildpy("build", SAMPLES / "hello", "-k", tree.objects, "-o", tmp_path, *words)
+    assert done.returncode == 0, done.error_text
+    done = kbuildpy("check", tmp_path / tree.release / "hello.ko", "-k", tree.objects)
+    assert done.returncode == 1
+    assert "the loader of this kernel is not supported" in done.error_text
