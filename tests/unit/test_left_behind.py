@@ -60,3 +60,16 @@ def test_sections_are_where_the_guest_says_without_those_of_init() -> None:
     assert section_ranges(image, addresses) == [range(0x1000, 0x1100)]
     for hostile in ("", "1000", "0x" + "1" * 5000, "0x-1", "zero"):
         assert section_ranges(image, {".text": hostile}) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RIP: 0010:0xffffffffc0014010",
+        "pc : 0xffffffffc0014010",
+        "epc : ffffffffc0014010 ra : ffffffff8000a1b2 sp : ff2000000000bd20",
+    ],
+)
+def test_a_processor_that_is_where_a_module_was_is_that_modules_doing(line: str) -> None:
+    complaint = Complaint("oops", "execution", (line,))
+    assert with_address(complaint, MemoryOwners(LINES, SECTIONS)).module == "late"
