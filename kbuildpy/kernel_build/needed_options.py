@@ -13,9 +13,12 @@ from kbuildpy.kernel_build.kconfig import read_kconfig
 from kbuildpy.kernel_build.sources import KernelSource
 
 _EXPORTED = "__ksymtab_"
-_OF_COMPILED_CODE = ("arch/", "mm/kasan/", "mm/kmsan/", "kernel/kcsan/", "kernel/kcov.c", "kernel/gcov/", "lib/ubsan.c")
-"""Where symbols are from that the compiler calls by itself (thunks, entries of functions, checks): they follow from the
-options of the kernel that a module was built for, and another one has its own."""
+_OF_COMPILED_CODE = (
+    *("arch/", "mm/kasan/", "mm/kmsan/", "kernel/kcsan/", "kernel/kcov.c", "kernel/gcov/", "lib/ubsan.c"),
+    *("mm/usercopy.c", "lib/list_debug.c"),
+)
+"""Where symbols are from that compiled code calls by itself (thunks, entries of functions, checks): they follow from
+the options of the kernel that a module was built for, and another one has its own."""
 
 
 @dataclass(frozen=True)
