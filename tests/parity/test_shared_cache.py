@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
 import shutil
@@ -54,6 +55,8 @@ class Machines:
         self.count = 0
         self.output = ""
         self.warnings: list[str] = []
+        self.seconds: list[float] = []
+        """What each build took."""
 
     def build(self, *words: str, status: int = 0) -> list[str]:
         """Build on a new machine; what was compiled, linked or written by modpost there."""
@@ -69,9 +72,13 @@ class Machines:
         if not self.alike:
             for name in ("kbuildpy", "templates"):
                 shutil.copytree(CHECKOUT / name, home / "lib" / name)
+            # (as a program that is installed: its time is not that of a compilation of Python)
+            compileall.compile_dir(home / "lib", quiet=1)
             environ |= {"HOME": str(home), "PYTHONPATH": str(home / "lib"), "KBUILDPY_CACHE": str(home / "cache")}
         tree = str(usual_tree().objects)
+        began = time.monotonic()
         done = kbuildpy("build", self.place, "-k", tree, "-j2", *words, cwd=home, env=environ)
+        self.seconds.append(time.monotonic() - began)
         self.output = done.text + done.error_text
         self.warnings += [line for line in self.output.splitlines() if "the shared cache" in line]
         assert done.returncode == status, self.output
@@ -264,11 +271,9 @@ def test_53_modules_of_a_second_checkout_take_a_fifth_of_the_time(tmp_path: Path
     files = {path.name: path.read_text() for path in source.iterdir() if path.is_file()}
     with _cache(kind, tmp_path) as (address, environ):
         machines = Machines(tmp_path, files, address, environ=environ)
-        took = []
-        for _ in range(2):
-            began = time.monotonic()
-            did = machines.build()
-            took.append(time.monotonic() - began)
+        machines.build()
+        did = machines.build()
+    took = machines.seconds
     print(f"\n{kind}: built in {took[0]:.1f} s, taken in {took[1]:.1f} s")
     assert did == [], machines.warnings
     assert took[1] < took[0] / 5
