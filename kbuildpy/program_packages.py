@@ -30,6 +30,8 @@ _LLVM_PROGRAM = re.compile(r"(ld\.lld|llvm-[a-z]+)((?:-\d+)?)")
 _GCOV = re.compile(r"(?:(?P<triplet>\w+-linux-gnu\w*)-)?gcov(?P<version>(?:-\d+)?)")
 
 
+# Programs of which a release of Debian has newer packages under other names.
+_ALSO = {"rustc": " (Debian 12 has newer ones as rustc-web)"}
 # Programs that Debian has no package of, and where they come from.
 _NOT_PACKAGED = {"smatch": "Debian has no package of it: build https://github.com/error27/smatch with make"}
 
@@ -37,7 +39,7 @@ _NOT_PACKAGED = {"smatch": "Debian has no package of it: build https://github.co
 def install_hint(program: str) -> str:
     """The command that installs `program` on a Debian system, or where it comes from."""
     elsewhere = _NOT_PACKAGED.get(Path(program).name)
-    return elsewhere or f"apt-get install {package_of(program)}"
+    return elsewhere or f"apt-get install {package_of(program)}{_ALSO.get(Path(program).name, '')}"
 
 
 def package_of(program: str) -> str:

@@ -20,6 +20,7 @@ from kbuildpy.kbuild.tree_answer import FIXDEP, TreeAnswer, answer_from_json, an
 from kbuildpy.kbuild.tree_programs import program_files
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import cross_variables
+from kbuildpy.kernel.rust import METADATA
 from kbuildpy.kernel.tree import KernelTree
 
 # The files of a tree that an answer depends on, besides its makefiles. asm-offsets.h is one of them because the
@@ -65,6 +66,7 @@ def watched(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[str, Stamp]:
         *(str(tree.objects / name) for name in _WATCHED),
         *answer.link_needs,
         *program_files(answer.programs, environ),
+        *(str(tree.objects / name) for name in METADATA if answer.programs.get("RUSTC")),
     ]
     return stamps(name for name in files if not name.startswith(str(MAKEFILES)))
 

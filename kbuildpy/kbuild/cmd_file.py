@@ -17,6 +17,9 @@ from pathlib import Path
 
 _CONFIG = re.compile(rb"(?<![A-Za-z0-9_])CONFIG_([A-Za-z0-9_]+)")
 _CONFIG_PATH = re.compile(r"include/config/([A-Za-z0-9_]+)\)")
+_COMMENT = re.compile(r"^#.*$", re.MULTILINE)
+# Binary files in a depfile of rustc, in which nobody mentions a symbol (fixdep.c: is_no_parse_file).
+_BINARY = (".rlib", ".rmeta", ".so")
 NOT_A_DEPENDENCY = ("include/generated/autoconf.h", "include/generated/autoksyms.h")
 
 
@@ -39,13 +42,22 @@ def read_depfile(text: str, *, repeats: bool = False) -> tuple[str, list[str]]:
     """The source and the headers that a compiler's depfile names, without autoconf.h; ("", []) for an empty one.
 
     GCC names a header once for each way that it was found (`"x.h"`, and `<x.h>` by -I). With `repeats` the list keeps
-    the repetitions, as fixdep does up to 6.2; else it names each header once, as fixdep does since 6.3.
+    the repetitions, as fixdep does up to 6.2; else it names each header once, as fixdep does since 6.3. rustc writes
+    one list for each kind of output, each of which begins with the source, and comments.
     """
+    if "\n#" in text:
+        text = _COMMENT.sub("", text)
     words = text.replace("\\\n", " ").replace("\\ ", "\0").split()
-    names = [word.replace("\0", " ").replace("$$", "$").replace("\\#", "#") for word in words]
-    names = [name for name in names if not name.endswith(":")]
-    if not names:
+    lists: list[list[str]] = [[]]
+    for word in words:
+        if word.endswith(":"):
+            lists.append([])
+        else:
+            lists[-1].append(word.replace("\0", " ").replace("$$", "$").replace("\\#", "#"))
+    first, *more = [names for names in lists if names] or [[]]
+    if not first:
         return "", []
+    names = [*first, *(name for each in more for name in each[1:])]
     others = names[1:] if repeats else dict.fromkeys(names[1:])
     headers = [name for name in others if not name.endswith(NOT_A_DEPENDENCY)]
     return names[0], headers
@@ -98,7 +110,7 @@ def cmd_file_of(
         # the depfile names the precompiled file, whose headers are in `besides`
         headers = [name for name in dict.fromkeys([*headers, *besides]) if not (without and name.startswith(without))]
     symbols: set[str] = set()
-    for name in (source, *headers):
+    for name in (source, *(name for name in headers if not name.endswith(_BINARY))):
         symbols.update(symbols_of(find(os.path.normpath(os.path.join(cwd, name)))))  # noqa: PTH118
     contents = own_contents(source, headers, cwd=cwd, is_own=is_own, find=find)
     return CmdFile(source, tuple(headers), frozenset(symbols), contents)

@@ -21,6 +21,8 @@ _SHELL_CHARACTERS = frozenset("$`*?[~\n")
 _SHELL_WORDS = frozenset({"if", "for", "while", "case", "{", "}", "!", "set", "exit", "cd", ":"})
 
 
+# Variables before the first program (rustc's), whose values need no shell.
+_ASSIGNMENTS = re.compile(r"\s*(?:[A-Za-z_]\w*=[\w./:,+@%-]*\s+)+")
 _QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""", re.DOTALL)
 
 
@@ -76,7 +78,9 @@ def run_command(
     """
     if verbose:
         say(f"  {text}")
-    commands = split_command(text)
+    given = _ASSIGNMENTS.match(text)
+    first_env = env if given is None else {**env, **dict(word.split("=", 1) for word in given[0].split())}
+    commands = split_command(text[given.end() :] if given else text)
     if commands is None:
         if extra:
             text = text.replace(" -c -o ", f" {shlex.join(extra)} -c -o ", 1)
@@ -89,7 +93,8 @@ def run_command(
     for number, command in enumerate(commands):
         argv = [*command, *extra] if number == 0 else command
         listener = _both(hear, hear_objtool if command[0].endswith("/objtool") else None)
-        status = run_attached(argv, cwd=cwd, env=env, begin=begin, renames=renames, whose=whose, hear=listener)
+        its = env if number else first_env
+        status = run_attached(argv, cwd=cwd, env=its, begin=begin, renames=renames, whose=whose, hear=listener)
         if status:
             return status
     return 0

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from kbuildpy.errors import UsageError
 
-SOURCE_SUFFIXES = (".c", ".S")
+SOURCE_SUFFIXES = (".c", ".S", ".rs")
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_,.+-]*$")
 
 
@@ -50,7 +50,7 @@ def kbuild_file_text(
             objects.append(str(path.with_suffix(".o")))
         else:
             raise UsageError(
-                f"module {name}: {source}: Kbuild compiles .c and .S files, and links .o and .o_shipped",
+                f"module {name}: {source}: Kbuild compiles .c, .S and .rs files, and links .o and .o_shipped",
                 hint="remove other files from the sources; headers are found automatically",
             )
     doubled = {item for item in objects if objects.count(item) > 1}

@@ -14,6 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
+# Other files of a crate in Rust: `mod name;`, with or without a path, `include!("name")` and its kin.
+_RUST_MODULE = re.compile(
+    rb'(?:#\[path\s*=\s*"([^"\n]+)"\]\s*)?^[ \t]*(?:pub(?:\([^)\n]*\))?[ \t]+)?mod[ \t]+(?:r#)?(\w+)[ \t]*;',
+    re.MULTILINE,
+)
+_RUST_INCLUDE = re.compile(rb'\binclude(?:_str|_bytes)?![(\[{]\s*"([^"\n]+)"')
 # The options that name folders, in the order in which the folders are searched.
 _OPTIONS = ("iquote", "I", "isystem", "idirafter")
 _FOLDER = re.compile(rf"(?<![^\s'\"])-({'|'.join(_OPTIONS)}) *(\S+)")
@@ -74,5 +80,20 @@ def _included(path: str) -> Iterator[str]:
         content = Path(path).read_bytes()
     except OSError:
         return
+    if path.endswith(".rs"):
+        yield from map(os.fsdecode, _used_in_rust(content, Path(path).stem))
+        return
     for match in _INCLUDE.finditer(content):
         yield os.fsdecode(match.group(1))
+
+
+def _used_in_rust(content: bytes, stem: str) -> Iterator[bytes]:
+    """The files that a source in Rust may consist of; those of a module `stem` may lie in a folder of its name."""
+    for match in _RUST_MODULE.finditer(content):
+        if match[1]:
+            yield match[1]
+        else:
+            yield from (match[2] + b".rs", match[2] + b"/mod.rs")
+            yield from (os.fsencode(stem) + b"/" + match[2] + ending for ending in (b".rs", b"/mod.rs"))
+    for match in _RUST_INCLUDE.finditer(content):
+        yield match[1]

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from kbuildpy.kbuild.overlay import Overlay
 
 # What Kbuild's commands write beside an object, after its stem.
-_BESIDE = r"\.(?:o|mod|symtypes|symref|usyms|gendwarfksyms\.o|dwo|gcno|ver)"
+_BESIDE = r"\.(?:o|mod|symtypes|symref|usyms|gendwarfksyms\.o|dwo|gcno|ver|(?:m\.)?bc)"
 # Suffixes of the other forms of a source, which Kbuild writes beside the object.
-_FORM = re.compile(r"\.(?:i|s|lst|ll|symtypes)$")
+_FORM = re.compile(r"\.(?:i|s|lst|ll|symtypes|rsi)$")
 _BEFORE = r"(?<![^\s=,'\"@>(;:])"
 
 

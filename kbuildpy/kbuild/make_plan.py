@@ -15,6 +15,7 @@ from kbuildpy.kbuild.namespace import entry
 from kbuildpy.kbuild.overlay import Overlay, find_in
 from kbuildpy.kbuild.parse_plan import DirectoryOutput, parse_plan
 from kbuildpy.kbuild.plan import Plan
+from kbuildpy.kbuild.rust import refuse_unbuildable_rust
 from kbuildpy.kbuild.single_targets import goals_for, no_rule
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.run import run
@@ -67,6 +68,7 @@ def make_plan(question: DirectoryQuestion, overlay: Overlay | None, *, makefiles
         goals=question.goals,
     )
     plan = parse_plan(answer, output)
+    refuse_unbuildable_rust(answer, plan, output.records, output.recipes, env)
     return replace(plan, changeable=True) if asks_anew(dict(answer.variables), question.environ) else plan
 
 
@@ -80,5 +82,5 @@ def _missing_source_hint(stderr: str, cwd: str, said: str) -> str:
     missing = _NO_SOURCE.search(stderr)
     if not missing:
         return ""
-    meant = similar_file(Path(cwd, f"{missing.group(1)}.c"), (".c", ".S", "_shipped"))
+    meant = similar_file(Path(cwd, f"{missing.group(1)}.c"), (".c", ".S", ".rs", "_shipped"))
     return f"is {missing.group(1)}.c missing, or misspelled in {said}? {meant}".rstrip()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.make_output import MAKEFILES
@@ -71,8 +71,7 @@ class DirectoryOutput:
 def parse_plan(answer: TreeAnswer, output: DirectoryOutput) -> Plan:
     """What Kbuild would do for the directory, from the `output` of make and the `answer` of the tree.
 
-    Raises `KbuildError` for two modules of one name and for a module in Rust, `UsageError` for a single target that
-    Kbuild cannot make.
+    Raises `KbuildError` for two modules of one name, `UsageError` for a single target that Kbuild cannot make.
     """
     directories = [record for record in output.records if "directory" in record]
     wanted = list(dict.fromkeys(name for record in directories for name in record["modules"].split()))
@@ -157,11 +156,6 @@ def _object(target: str, output: DirectoryOutput) -> ObjectPlan:
         return ObjectPlan(target, f"{target}_shipped", (BuildStep("copy", f"COPY    {target}", ""),))
     if Path(find_in(output.overlay, path)).is_file():
         return ObjectPlan(target, target, ())  # an object that came with the sources
-    if output.of(target, {"rustc_o_rs"}):
-        raise KbuildError(
-            f"{output.directory}: {PurePath(path).stem}.rs: modules in Rust are not supported",
-            hint="build this module with make -C KDIR M=DIR modules",
-        )
     return ObjectPlan(target, "", ())  # a rule of the Kbuild file's own may make it
 
 

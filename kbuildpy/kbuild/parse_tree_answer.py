@@ -49,7 +49,7 @@ class TreeOutput:
     @property
     def programs(self) -> dict[str, str]:
         """The commands of the tree's programs by their variables' names."""
-        return parse_programs(self.facts.get("programs", ""))
+        return parse_programs(self.facts.get("programs", ""), self.facts.get("rust-programs", ""))
 
 
 def parse_tree_answer(

@@ -17,7 +17,8 @@ from kbuildpy.kbuild.job import Job, StandIn
 from kbuildpy.kbuild.namespace import entry
 from kbuildpy.kbuild.plan import BuildStep
 from kbuildpy.kbuild.prefix_maps import carried_over, records_macros
-from kbuildpy.kbuild.rules import COMPILE_RULES, LINK_RULES, SINGLE_RULES
+from kbuildpy.kbuild.rules import COMPILE_RULES, LINK_RULES, RUST_RULES, SINGLE_RULES
+from kbuildpy.kbuild.rust import rustc_command
 from kbuildpy.run import how_it_failed
 
 _DISABLED = re.compile(r"(?<!\S)-fdisable-tree-(\w+)")
@@ -26,7 +27,10 @@ _DISABLED = re.compile(r"(?<!\S)-fdisable-tree-(\w+)")
 def run_step(job: Job, step: BuildStep) -> None:
     """Run `step` of `job`. Raises `CommandError` when it fails; the program's message is on standard error already."""
     text = job.layout.relocate(step.command, (job.target, *job.outputs))
-    if step.rule not in COMPILE_RULES | SINGLE_RULES:
+    if step.rule in RUST_RULES:
+        folder = str(job.object_file.parent)
+        status = _run_text(job, rustc_command(step.rule, text, folder=folder, maps=job.extra))
+    elif step.rule not in COMPILE_RULES | SINGLE_RULES:
         # no prefix maps: CRCs by genksyms do not depend on __FILE__
         status = _run_text(job, text)
     elif job.stand_in is None or (records_macros(text) and "=" not in job.stand_in.name):

@@ -22,6 +22,7 @@ _OF_SOURCES = {
     ".lst": "as assembly with the lines of its source",
     ".ll": "as clang's intermediate code",
     ".symtypes": "the types of its symbols, for their CRCs",
+    ".rsi": "Rust with its macros expanded",
 }
 """Suffixes of the files that are made from one source, and what each is."""
 _OF_MODULES = (".ko", ".mod.c")
@@ -94,7 +95,7 @@ def _hint(directory: Path, name: str) -> str:
         return f"the Kbuild file does not list {stem}.o, and this kernel's Kbuild makes nothing else"
     folder = Path(directory, stem).parent
     try:
-        sources = [path.name for path in folder.iterdir() if path.suffix in (".c", ".S")]
+        sources = [path.name for path in folder.iterdir() if path.suffix in (".c", ".S", ".rs")]
     except OSError:
         return f"there is no directory {folder}"
     wanted = os.path.basename(stem)  # noqa: PTH119

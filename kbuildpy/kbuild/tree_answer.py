@@ -51,7 +51,8 @@ class TreeAnswer:
     compiler: str
     """The compiler's version text."""
     programs: Mapping[str, str]
-    """The command of each program that the tree names: CC, LD, NM, OBJCOPY, PAHOLE, AR, HOSTCC, CHECK."""
+    """The command of each program that the tree names: CC, LD, NM, OBJCOPY, PAHOLE, AR, HOSTCC, CHECK; for a kernel
+    with Rust also RUSTC, RUSTC_OR_CLIPPY, BINDGEN, RUSTFMT."""
     makefiles: tuple[str, ...]
     """The makefiles that were read (absolute)."""
     variables: tuple[tuple[str, str], ...]

@@ -26,6 +26,7 @@ _TREE_PROGRAMS = (
 )
 # The variables in the order in which `mk/tree.mk` prints their values.
 _NAMES = ("CC", "LD", "NM", "OBJCOPY", "PAHOLE", "AR", "HOSTCC", "CHECK")
+_RUST_NAMES = ("RUSTC", "RUSTC_OR_CLIPPY", "BINDGEN", "RUSTFMT")
 
 # Programs that have other machines compile, and those that keep what a compiler made.
 _ELSEWHERE = frozenset({"distcc", "icecc", "icerun"})
@@ -66,15 +67,22 @@ def parts_of_compiler(answer: TreeAnswer, environ: Mapping[str, str]) -> dict[st
     return found
 
 
-def parse_programs(text: str) -> dict[str, str]:
-    """The commands of the tree's programs by their variables' names, from the `programs` record of `mk/tree.mk`."""
-    return {name: value.strip() for name, value in zip(_NAMES, text.split("|"), strict=False)}
+def parse_programs(text: str, rust: str = "") -> dict[str, str]:
+    """The commands of the tree's programs by their variables' names, from the `programs` and `rust-programs` of
+    `mk/tree.mk`; those of Rust only where the kernel was built with it."""
+    found = {name: value.strip() for name, value in zip(_NAMES, text.split("|"), strict=False)}
+    return found | {name: value.strip() for name, value in zip(_RUST_NAMES, rust.split("|"), strict=False) if rust}
 
 
 def program_files(programs: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
     """The files that the words of `programs` (commands by variable) lead to in the search path of `environ`, with links
     resolved."""
-    return [os.path.realpath(path) for _, path in _in_search_path(programs, environ)]
+    found = [os.path.realpath(path) for _, path in _in_search_path(programs, environ)]
+    if any(os.path.basename(path) == "rustup" for path in found):  # noqa: PTH119
+        # (rustup's rustc starts the one that is chosen here)
+        home = environ.get("RUSTUP_HOME") or f"{environ.get('HOME', '')}/.rustup"
+        found.append(f"{home}/settings.toml")
+    return found
 
 
 def searched_for_programs(programs: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,9 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 # What Kbuild writes beside an object or a module, after its stem.
-_WRITTEN = re.compile(r"\.(?:k?o|mod|o\.d|d|(?:k?o\.)?cmd|symtypes|symref|usyms|gendwarfksyms\.o|dwo|gcno|ver)")
+_WRITTEN = re.compile(
+    r"\.(?:k?o|mod|o\.d|d|(?:k?o\.)?cmd|symtypes|symref|usyms|gendwarfksyms\.o|dwo|gcno|ver|(?:m\.)?bc)"
+)
 # What a path may lie between, in a word.
 _BETWEEN = re.compile(r"[=,:;()<>@]+")
 

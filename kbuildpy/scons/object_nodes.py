@@ -44,7 +44,7 @@ def declare_object(group: Group, item: ObjectPlan, layout: Layout, env: dict[str
     if not item.source:
         name = layout.relative(item.target)
         source = Path(name).with_suffix(".c")
-        meant = similar_file(Path(group.directory, source), (".c", ".S"))
+        meant = similar_file(Path(group.directory, source), (".c", ".S", ".rs"))
         raise KbuildError(
             f"{group.directory}: no rule to make {name}",
             hint=f"is {source} missing, or misspelled in the Kbuild file? {meant}".rstrip(),

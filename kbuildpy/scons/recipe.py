@@ -36,7 +36,7 @@ _UNSHARED = (
 )
 # What lets a linker script read other files.
 _SCRIPT_READS = rb"\b(?:INCLUDE|INPUT|GROUP|STARTUP)\b"
-_NO_SCRIPTS = (".c", ".h", ".S", ".o", ".a", ".ko")
+_NO_SCRIPTS = (".c", ".h", ".S", ".rs", ".o", ".a", ".ko")
 # Words of sources that let the assembler read files, or the compiler ask the clock, or which files there are.
 _UNTOLD = (
     rb"(?m)(?i:\.incbin|\.include)\b|__DATE__|__TIME__|__TIMESTAMP__|__has_include|__has_embed|^[ \t]*#[ \t]*embed\b"

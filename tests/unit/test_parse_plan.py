@@ -233,10 +233,12 @@ def test_an_object_that_nothing_tells_of_may_be_made_by_a_rule_of_the_kbuild_fil
     assert plan.listed == (str(place),), "no source, so no directory of one"
 
 
-def test_a_module_in_rust_is_refused(place: Path) -> None:
-    rust = record("rustc_o_rs", f"{place}/oxide.o", f"{place}/oxide.rs", command="rustc")
-    with pytest.raises(KbuildError, match=r"oxide\.rs: modules in Rust are not supported"):
-        plan_of(place, [directory(str(place), f"{place}/oxide.o"), rust])
+def test_an_object_from_rust_is_compiled_by_one_command(place: Path) -> None:
+    rust = record("rustc_o_rs", f"{place}/oxide.o", f"{place}/oxide.rs", command="rustc; objtool")
+    records = [directory(str(place), f"{place}/oxide.o"), rust, order(str(place), f"{place}/oxide.o")]
+    (found,) = plan_of(place, records).objects
+    step = BuildStep("rustc_o_rs", f"RULE [M]  {place}/oxide.o", "rustc; objtool")
+    assert found == ObjectPlan(f"{place}/oxide.o", f"{place}/oxide.rs", (step,))
 
 
 # --- What make has to carry out itself.

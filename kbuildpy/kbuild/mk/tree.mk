@@ -21,6 +21,7 @@ define kbuildpy-facts
 makefiles $(MAKEFILE_LIST)
 programs $(CC)|$(LD)|$(NM)|$(OBJCOPY)|$(PAHOLE)|$(AR)|$(HOSTCC)
 compiler $(CC_VERSION_TEXT)
+rust-programs $(if $(CONFIG_RUST),$(RUSTC)|$(RUSTC_OR_CLIPPY)|$(BINDGEN)|$(RUSTFMT))
 end
 endef
 
