@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -89,6 +90,19 @@ def c_string(text: object) -> str:
     return f'"{escaped}"'
 
 
+def rust_string(text: object) -> str:
+    """A string literal of Rust, with the quotes."""
+    escaped = str(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _ascii(text: str) -> str:
+    """`text` in ASCII, which is all that the kernel's `module!` takes for names of authors: letters lose their accents,
+    and what has no other form becomes a question mark."""
+    plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    return plain.encode("ascii", "replace").decode()
+
+
 def _python(value: object) -> str:
     """`value` as Python writes it, in double quotes where that can be."""
     if isinstance(value, (list, tuple)):
@@ -145,6 +159,8 @@ def environment_for(folders: list[Path]) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["c"] = c_string
+    environment.filters["rust"] = rust_string
+    environment.filters["rust_ascii"] = lambda value: rust_string(_ascii(str(value)))
     environment.filters["py"] = _python
     environment.filters["sh"] = lambda value: shlex.quote(str(value))
     return environment

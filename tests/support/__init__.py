@@ -19,6 +19,7 @@
 | keys, certificates, sign-file; signed modules; manifests; a token | `keys`, `signatures`, `manifests`, `softhsm` |
 | a cluster of Slurm, of Dask; runs of a matrix for them | `slurm`, `dask_cluster`, `matrix_runs` |
 | kernels to boot: of a line, built small, with our certificate | `guest_kernels`, `small_kernels`, `trusting_kernels` |
+| a kernel with Rust and the programs for it; modules in Rust | `rust_kernels`, `rust_sources` |
 | what a guest does: loads modules, makes system calls, adds keys | `loading`, `system_calls`, `added_keys` |
 | functions and lines by addr2line; clangd's answers; preprocessed sources | `addr2line`, `clangd`, `preprocessed` |
 | a module for coverage, with mistakes in its error paths | `covered_module` |

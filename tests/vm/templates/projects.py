@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.kernel.architecture import architecture_of, is_native
+from kbuildpy.kernel.rust import METADATA
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.scaffold.create import create_directory
 from kbuildpy.scaffold.library import all_templates
@@ -61,7 +62,10 @@ def fits(template: Template, tree: KernelTree) -> bool:
 
 
 def has(tree: KernelTree, symbol: str) -> bool:
-    """Whether the kernel of `tree` has what `symbol` of its configuration stands for."""
+    """Whether the kernel of `tree` has what `symbol` of its configuration stands for. Debian's headers of 7.3 say that
+    there is Rust, and have nothing of what its modules are compiled against."""
+    if symbol == "CONFIG_RUST" and not all((tree.objects / name).is_file() for name in METADATA):
+        return False
     return tree.config.get(symbol) in ("y", "m")
 
 

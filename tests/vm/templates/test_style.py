@@ -38,8 +38,8 @@ def checkpatch(line: str) -> Path:
 
 @pytest.fixture(scope="module")
 def reviewed(checkpatch: Path, line: str, tmp_path_factory: pytest.TempPathFactory) -> Reviewed:
-    """What is said of each source file of all projects in a variant, by its path (PROJECT/FILE). One call for all:
-    half of the time of a call goes by before the first line is read."""
+    """What is said of each source file of all projects in a variant, by its path (PROJECT/FILE). One call for
+    each configuration: half of the time of a call goes by before the first line is read."""
 
     version = tuple(map(int, line.split(".")))
 
@@ -47,22 +47,25 @@ def reviewed(checkpatch: Path, line: str, tmp_path_factory: pytest.TempPathFacto
     def review(variant: str) -> dict[str, str]:
         place = tmp_path_factory.mktemp(variant)
         files: dict[str, bytes] = {}
-        configurations = set()
+        # (what all share is looked at once in each configuration, of which templates for new kernels have another)
+        once: dict[str, dict[bytes, str]] = {}
         for name, template in templates().items():
             create_directory(place / name, render_project(project_of(template, variant, version)))
-            configurations.add((place / name / ".checkpatch.conf").read_text())
+            configured = once.setdefault((place / name / ".checkpatch.conf").read_text(), {})
             for path in sorted((place / name).rglob("*")):
-                if path.suffix in (".c", ".h", ".S"):
-                    files[str(path.relative_to(place))] = path.read_bytes()
-        # (what all share is looked at once)
-        once = {contents: file for file, contents in files.items()}
-        [configuration] = configurations
-        # (from its working directory checkpatch.pl reads this, as its owner's will)
-        (place / ".checkpatch.conf").write_text(configuration)
-        done = run(["perl", checkpatch, "-f", *once.values()], cwd=place, check=False)
-        parts = FILE.split(done.text)
-        said = dict(zip(parts[1::2], parts[2::2], strict=True))
-        return {file: said[once[contents]] for file, contents in files.items()}
+                if path.suffix in (".c", ".h", ".S", ".rs"):
+                    file = str(path.relative_to(place))
+                    files[file] = path.read_bytes()
+                    configured.setdefault(files[file], file)
+        said: dict[str, str] = {}
+        for configuration, chosen in once.items():
+            # (from its working directory checkpatch.pl reads this, as its owner's will)
+            (place / ".checkpatch.conf").write_text(configuration)
+            done = run(["perl", checkpatch, "-f", *chosen.values()], cwd=place, check=False)
+            parts = FILE.split(done.text)
+            said.update(zip(parts[1::2], parts[2::2], strict=True))
+        first = {contents: file for chosen in once.values() for contents, file in chosen.items()}
+        return {file: said[first[contents]] for file, contents in files.items()}
 
     return review
 
