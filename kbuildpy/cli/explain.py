@@ -132,8 +132,8 @@ def directory_and_objects(paths: Sequence[str]) -> tuple[Path, list[str]]:
 
 def _object_of(word: str) -> str:
     stem, ending = os.path.splitext(word)  # noqa: PTH122
-    if ending not in (".o", ".c", ".S"):
-        raise UsageError(f"{word}: neither an object (x.o) nor a source (x.c, x.S)")
+    if ending not in (".o", ".c", ".S", ".rs"):
+        raise UsageError(f"{word}: neither an object (x.o) nor a source (x.c, x.S, x.rs)")
     return f"{stem}.o"
 
 

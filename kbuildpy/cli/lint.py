@@ -196,6 +196,11 @@ def _chosen_subjects(call: LintCall, answer: TreeAnswer, evaluation: Evaluation)
     for name in sorted(call.objects - names):
         hint = did_you_mean(name, names) or f"the objects of its modules: {' '.join(sorted(names)) or 'none'}"
         raise UsageError(f"{name}: no object of a module in {call.directory} is made from a source", hint=hint)
+    if not subjects and evaluation.plan.modules:
+        raise KbuildError(
+            f"{call.directory}: its modules have no source in C or assembly",
+            hint="checkers read nothing else; for Rust there is clippy: kbuildpy build DIR CLIPPY=1",
+        )
     if not subjects:
         raise _no_modules(call, answer, evaluation)
     return [subject for subject in subjects if subject.name in call.objects or not call.objects]

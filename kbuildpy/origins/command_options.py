@@ -9,7 +9,12 @@ from collections.abc import Iterator, Sequence
 _WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|\\.|[^\s'"\\])+""")
 # Options whose value is the next word.
 _WITH_VALUE = frozenset(
-    ("-I", "-include", "-imacros", "-isystem", "-iquote", "-idirafter", "-D", "-U", "-o", "-x", "--param", "-target")
+    (
+        *("-I", "-include", "-imacros", "-isystem", "-iquote", "-idirafter", "-D", "-U", "-o", "-x", "--param"),
+        "-target",
+        # rustc's
+        *("-L", "--cfg", "--extern", "--crate-type", "--out-dir"),
+    )
 )
 
 

@@ -64,7 +64,7 @@ def explain_objects(question: DirectoryQuestion, plan: Plan, targets: Sequence[s
     by_target = {item.target: item for item in plan.objects}
     items = [by_target[target] for target in targets]
     for item in items:
-        if not item.steps or not item.steps[0].rule.startswith(("cc_o_", "as_o_")):
+        if not item.steps or not item.steps[0].rule.startswith(("cc_o_", "as_o_", "rustc_o_")):
             raise KbuildError(f"{item.target}: no command of Kbuild's compiles it", hint="it came with the sources")
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         place = Path(scratch).resolve()

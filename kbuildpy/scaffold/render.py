@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The files of a project: those of its template, and those that all projects share.
 
-A file whose name ends in `.j2` is rendered by Jinja2, any other is copied; NAME in a path is the module's name. A file
-of the template takes the place of a shared one of the same path. `about.md.j2` is no file of its own but a part of
-README.md.
+A file whose name ends in `.j2` is rendered by Jinja2, and left out if nothing is in it then; any other is copied. NAME
+in a path is the module's name. A file of the template takes the place of a shared one of the same path. `about.md.j2`
+is no file of its own but a part of README.md.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ def render_project(project: Project) -> list[ProjectFile]:
                 if source.endswith(".j2")
                 else (folder / source).read_bytes()
             )
+            if source.endswith(".j2") and not contents.strip():
+                continue
             found[path] = ProjectFile(path, contents, executable=bool((folder / source).stat().st_mode & 0o100))
     return [found[path] for path in sorted(found)]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
 from kbuildpy.kbuild.plan import Plan
+from kbuildpy.kbuild.rules import COMPILE_RULES
 from kbuildpy.origins.explain_object import ExplainedObject, explain_objects
 from kbuildpy.origins.origin_words import origin_words
 from kbuildpy.scons.group import Group
@@ -33,7 +34,7 @@ def origins_of_flags(group: Group, path: str) -> Sequence[tuple[str, str]]:
 def _explain(group: Group, plan: Plan) -> dict[str, ExplainedObject | None]:
     """The objects of a plan, all at once: make is asked only twice more."""
     answer, environ = group.project.answer, group.project.environ
-    targets = [item.target for item in plan.objects if item.steps and item.steps[0].rule in ("cc_o_c", "as_o_S")]
+    targets = [item.target for item in plan.objects if item.steps and item.steps[0].rule in COMPILE_RULES]
     found: dict[str, ExplainedObject | None] = dict.fromkeys(item.target for item in plan.objects)
     first = plan.objects[0].target
     question = DirectoryQuestion(answer, Path(plan.directory), environ)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -217,6 +218,23 @@ def test_an_sconstruct_declares_a_module_in_rust(rust: KernelTree, tmp_path: Pat
     lay_out(PAIR, project.place)
     assert make(rust, project.place, [REPRODUCIBLE]).returncode == 0
     assert ours == {name: (project.place / name).read_bytes() for name in ("pair.ko", "user.ko")}
+
+
+@pytest.mark.sweep
+def test_other_commands_know_sources_in_rust(rust: KernelTree, tmp_path: Path) -> None:
+    lay_out(MINIMAL | {"Kbuild": f"{MINIMAL['Kbuild']}RUSTFLAGS_counting.o := --cfg mine\n"}, tmp_path / "m")
+    done = kbuildpy("explain", tmp_path / "m", "counting.rs", "-k", rust.objects, "KRUSTFLAGS=-Copt-level=1")
+    assert done.returncode == 0, done.error_text
+    assert re.search(r"^  -Copt-level=1 +command line: KRUSTFLAGS", done.text, re.MULTILINE)
+    assert re.search(r"^  --cfg mine +\S*Kbuild:2 RUSTFLAGS_counting\.o", done.text, re.MULTILINE)
+    assert re.search(r"^  -Cpanic=abort +Makefile:\d+ KBUILD_RUSTFLAGS", done.text, re.MULTILINE)
+    assert "unknown" not in done.text
+    done = kbuildpy("lint", tmp_path / "m", "-k", rust.objects)
+    assert (done.returncode, "no source in C or assembly" in done.error_text) == (1, True)
+    build(rust, tmp_path / "m")
+    edit(tmp_path / "m/counting.rs", "counted to", "came to")
+    shown = build(rust, tmp_path / "m", "-n", "--explain", "KRUSTFLAGS=--cfg=mine")
+    assert "RUSTC [M] counting.o - counting.rs changed; flag --cfg=mine is new" in shown
 
 
 def other_programs(place: Path, name: str, said: str) -> dict[str, str]:

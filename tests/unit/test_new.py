@@ -68,6 +68,20 @@ def test_a_project_has_all_that_a_module_needs(place: Path) -> None:
     assert f"({len(names)} files)" in done.text
 
 
+def test_a_project_in_rust_has_what_rust_takes_and_no_machine_that_lacks_it(place: Path) -> None:
+    words = ("--author", 'J\u00f6rg "Joe" \u0152 <joe@example.org>', "--description", 'a \\ and "quotes", \u00fc')
+    assert new("rust", "demo", *words, cwd=place).returncode == 0
+    source = (place / "demo/demo.rs").read_text()
+    # (module! takes names of authors in ASCII only)
+    assert r'authors: ["Jorg \"Joe\" ? <joe@example.org>"],' in source
+    assert 'description: "a \\\\ and \\"quotes\\", \u00fc",' in source
+    assert (place / "demo/Kbuild").read_text().endswith("obj-m += demo.o\n")
+    assert os.access(place / "demo/tests/demo.sh", os.X_OK)
+    assert not (place / "demo/.gitlab-ci.yml").exists()
+    assert not (place / "demo/.github").exists()
+    assert 'BUILD_EXCLUSIVE_CONFIG="CONFIG_RUST"' in (place / "demo/dkms.conf").read_text()
+
+
 def test_every_template_renders_with_each_option_and_each_kernel(place: Path) -> None:
     listed = [json.loads(line) for line in new("--list", "--format", "json", cwd=place).text.splitlines()]
     assert {item["name"] for item in listed} >= {"hello", "misc"}
