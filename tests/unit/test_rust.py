@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from kbuildpy.kbuild.cmd_file import cmd_file_of, read_depfile
 from kbuildpy.kbuild.command import run_command
 from kbuildpy.kbuild.included_headers import search_headers
 from kbuildpy.kbuild.layout import Layout
-from kbuildpy.kbuild.rust import rustc_command
+from kbuildpy.kbuild.plan import BuildStep, ObjectPlan, Plan
+from kbuildpy.kbuild.rust import refuse_unbuildable_rust, rustc_command
+from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kbuild.tree_programs import parse_programs, program_files
 from kbuildpy.kernel.rust import METADATA, metadata_version, minimum_version, refuse_old_tool, refuse_rust, version_text
 from kbuildpy.kernel.tree import KernelTree
@@ -147,6 +150,70 @@ def test_a_program_without_a_version_tells_none(tmp_path: Path) -> None:
     assert version_text("rustc", program(tmp_path, "rustc", BUILT_WITH)) == BUILT_WITH
     assert version_text(str(tmp_path / "nothing"), os.environ) == ""
     assert version_text("false", os.environ) == ""
+
+
+def test_a_program_that_fails_tells_no_version(tmp_path: Path) -> None:
+    environ = program(tmp_path, "rustc", BUILT_WITH)
+    (tmp_path / "rustc").write_text("#!/bin/sh\necho rustc 1.85.0\nexit 1\n")
+    assert version_text("rustc", environ) == ""
+
+
+def test_the_last_word_of_a_command_is_the_program(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"^oxide: not found; modules in Rust need it"):
+        refuse_old_tool(tmp_path, "rustc", "env A=b oxide", "", {"PATH": str(tmp_path)})
+    with pytest.raises(CommandError, match=r"^rustc: not found"):
+        refuse_old_tool(tmp_path, "rustc", "", "", {"PATH": str(tmp_path)})
+
+
+def plan_with(*rules: str) -> Plan:
+    """A plan for an object of each rule, and for a form of a source of the last one."""
+    items = tuple(ObjectPlan(f"{rule}.o", f"d/{rule}.x", (BuildStep(rule, "", ""),)) for rule in rules)
+    made = ObjectPlan("shipped.o", "shipped.o", ())
+    return Plan(
+        "/m", (), (made, *items[:-1]), (), (), (), (), "", custom=False, needed=(), changeable=False, singles=items[-1:]
+    )
+
+
+def refused_plan(
+    place: Path, plan: Plan, environ: Mapping[str, str], *, records: list[dict[str, str]], recipes: str
+) -> str:
+    """Why a plan is refused; "" if it is not."""
+    programs = {"RUSTC": "rustc", "BINDGEN": "bindgen"}
+    step = BuildStep("modpost", "", "")
+    answer = TreeAnswer(tree(place), "/p", {}, False, step, (), "", "", (), (), (), "", programs, (), (), "id")
+    try:
+        refuse_unbuildable_rust(answer, plan, records, recipes, environ)
+    except KbuildError as error:
+        return error.message
+    return ""
+
+
+def test_only_a_plan_with_rust_asks_for_rust(tmp_path: Path) -> None:
+    place = tree_with(tmp_path, metadata=False)
+    quiet = partial(refused_plan, place, environ={"PATH": ""}, records=[], recipes="")
+    assert quiet(plan_with("cc_o_c", "cpp_i_c")) == ""
+    assert quiet(plan_with("cc_o_c", "rustc_o_rs", "cpp_i_c")).startswith("rustc_o_rs.x: 7.3.4-rust has CONFIG_RUST=y")
+    assert quiet(plan_with("cc_o_c", "rustc_rsi_rs")).startswith("rustc_rsi_rs.x: 7.3.4-rust has")
+
+
+def test_the_rustc_that_the_tree_names_is_asked(tmp_path: Path) -> None:
+    environ = program(tmp_path / "bin", "rustc", "rustc 1.99.0 (x)")
+    said = refused_plan(tree_with(tmp_path), plan_with("rustc_o_rs", "cc_o_c"), environ, records=[], recipes="")
+    assert "and rustc is rustc 1.99.0 (x): rustc reads the metadata of no other version" in said
+    environ = program(tmp_path / "bin", "rustc", BUILT_WITH)
+    assert refused_plan(tmp_path, plan_with("rustc_o_rs", "cc_o_c"), environ, records=[], recipes="") == ""
+
+
+def test_an_old_bindgen_is_refused_where_a_rule_of_the_kbuild_files_own_calls_it(tmp_path: Path) -> None:
+    place, plan = tree_with(tmp_path), plan_with("cc_o_c")
+    environ = program(tmp_path / "bin", "bindgen", "bindgen 0.60.1")
+    old = "bindgen 0.60.1 is too old: this kernel needs bindgen 0.71.1 or newer"
+    own = {"rule": "mine", "command": "bindgen x.h -o x.rs"}
+    native = {"rule": "cc_o_c", "command": "gcc -Dbindgen x"}
+    other = {"directory": "/m"}
+    assert refused_plan(place, plan, environ, records=[other, native], recipes="cp a b") == ""
+    assert refused_plan(place, plan, environ, records=[other, own], recipes="") == old
+    assert refused_plan(place, plan, environ, records=[], recipes="bindgen x.h > x.rs") == old
 
 
 # What rustc 1.85 writes for a crate of two files, with --emit=dep-info,obj (long paths shortened).
