@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="add the options behind the symbols that these modules import",
     )
     add_compilers(parser)
+    parser.add_argument("--rust", action="store_true", help="with modules in Rust: the same as --with rust")
     parser.add_argument("--arch", default="", metavar="ARCH", help="for another machine: arm64, riscv64 (cross-built)")
     parser.add_argument(
         "--name", default="", metavar="NAME", help="end the release with NAME, not with the sets' names"
@@ -130,7 +131,7 @@ def _wanted(args: argparse.Namespace) -> Wanted:
     return Wanted(
         source=rest[0] if rest else "",
         line=line,
-        sets=set_names(args.sets),
+        sets=[*set_names(args.sets), *(["rust"] if args.rust else [])],
         config=args.config,
         like=like.the_tree() if like else None,
         modules=images_of(files),

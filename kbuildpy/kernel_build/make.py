@@ -14,7 +14,11 @@ from kbuildpy.kernel_build.recipe import KernelRecipe
 from kbuildpy.run import run
 from kbuildpy.run_live import run_live
 
-_PASSED = ("PATH", "HOME", "TMPDIR", "LIBCLANG_PATH", "RUSTC", "BINDGEN", "RUST_LIB_SRC")
+_PASSED = (
+    *("PATH", "HOME", "TMPDIR", "C_INCLUDE_PATH", "LIBRARY_PATH"),
+    *("LIBCLANG_PATH", "RUSTC", "BINDGEN", "RUST_LIB_SRC"),
+)
+"""The variables of the environment by which programs, headers and libraries are found."""
 _MEMORY = 700 << 20
 """Bytes that a compiler takes at most, about."""
 

@@ -30,8 +30,13 @@ _PROGRAMS = {
 }
 """Programs that each kernel takes, the host's compiler among them, and Debian's packages that have them."""
 _HEADERS = {"gelf.h": "libelf-dev", "stdio.h": "libc6-dev"}
-_ALSO = {"DEBUG_INFO_BTF": ("pahole", "pahole"), "MODULE_SIG": ("openssl", "openssl"), "KERNEL_ZSTD": ("zstd", "zstd")}
-"""Options, and the program and package that they take besides."""
+_ALSO = {
+    "DEBUG_INFO_BTF": {"pahole": "pahole"},
+    "MODULE_SIG": {"openssl": "openssl"},
+    "KERNEL_ZSTD": {"zstd": "zstd"},
+    "RUST": {"rustc": "rustc", "bindgen": "bindgen", "rustfmt": "rustfmt"},
+}
+"""Options, and the programs that they take besides, with their packages."""
 _SSL = Path("/usr/include/openssl/opensslv.h")
 _BUILT = 1_500_000_000
 """Bytes that a small kernel takes while it is built, about."""
@@ -43,9 +48,9 @@ def require_tools(recipe: KernelRecipe) -> None:
     search = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = {package for program, package in _PROGRAMS.items() if shutil.which(program, path=search) is None}
     missing |= {package for header, package in _HEADERS.items() if not _has_header(header)}
-    for option, (program, package) in _ALSO.items():
-        if recipe.options.get(option) == "y" and shutil.which(program) is None:
-            missing.add(package)
+    for option, programs in _ALSO.items():
+        if recipe.options.get(option) == "y":
+            missing |= {package for program, package in programs.items() if shutil.which(program) is None}
     if recipe.options.get("MODULE_SIG") == "y" and not _SSL.exists():
         missing.add("libssl-dev")
     for program in _compilers(recipe.toolchain):

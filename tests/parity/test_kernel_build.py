@@ -32,7 +32,7 @@ from tests.support.packages import source_archive
 
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 
-OTHER_COMPILERS = {"kmsan"}
+OTHER_COMPILERS = {"kmsan", "rust"}
 
 
 @pytest.fixture(scope="module", params=["6.1", "6.12"])

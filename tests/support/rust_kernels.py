@@ -21,22 +21,16 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.packages import NEWEST, unpacked_together
-from tests.support.small_kernels import CONFIGURATION, KernelRecipe, built_kernel
+from tests.support.small_kernels import small_kernel
 
-RUST = Path(__file__).with_name("rust_kernel.config")
 RUSTC = "1.85"
 """The rustc of Debian 12 and 13 that the kernel is built with: the least that it takes."""
-_KEPT = ("rust/*.rmeta", "rust/*.so")
-# What 7.3 calls otherwise, or has a name of its own here.
-_WITHOUT = ("CONFIG_PROC_SYSCTL=", "CONFIG_LOCALVERSION=")
 
 
 def rust_kernel() -> KernelTree:
     """The tree of a small kernel with Rust, with its image, for use in `rust_programs()`. It is built when it is asked
     for first, 13 minutes of one processor; the test is skipped where it cannot be built."""
-    lines = [text for text in CONFIGURATION.read_text().splitlines() if not text.startswith(_WITHOUT)]
-    configuration = "\n".join([*lines, 'CONFIG_LOCALVERSION="-rust"', RUST.read_text()])
-    return built_kernel(NEWEST, KernelRecipe("rust", configuration, _KEPT, rust_environment()))
+    return small_kernel(NEWEST, "rust", environ=rust_environment())
 
 
 def rust_environment() -> Mapping[str, str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,15 +19,23 @@ GPIO = Path(__file__).with_name("small_kernel.config")
 """What the templates with GPIO need."""
 
 
-def small_kernel(line: str, *sets: str, config: Path | None = None, more: tuple[str, ...] = ()) -> KernelTree:
+def small_kernel(
+    line: str,
+    *sets: str,
+    config: Path | None = None,
+    more: tuple[str, ...] = (),
+    environ: Mapping[str, str] | None = None,
+) -> KernelTree:
     """The tree of a small kernel of `line` (`6.1`) with `sets` of options, the options in the file `config`, and by
-    `more` words of `kernel build`.
+    `more` words of `kernel build`, with `environ` in the environment.
 
     It is built when it is asked for first, which takes minutes. Where what builds it is missing the test is skipped.
     """
     words = ["--with", ",".join(sets)] if sets else []
     words += ["--config", str(config)] if config else []
-    done = kbuildpy("kernel", "build", str(source_archive(line)), *words, *more, "--format", "json")
+    done = kbuildpy(
+        "kernel", "build", str(source_archive(line)), *words, *more, "--format", "json", env=dict(environ or {})
+    )
     if done.returncode and "cannot be built without" in done.error_text:
         pytest.skip(done.error_text.strip())
     if done.returncode:
