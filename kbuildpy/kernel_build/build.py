@@ -69,8 +69,13 @@ def build_kernel(
         place.mkdir(parents=True, exist_ok=True)
         require_room(place)
         began = time.monotonic()
-        configure(recipe, place)
         goes_on = (place / LOG).exists()
+        try:
+            configure(recipe, place)
+        except KbuildError:
+            if not goes_on:
+                remove_directory(place)
+            raise
         tell(f"building {recipe.release}{' (going on where it was interrupted)' if goes_on else ''}")
         _compile(recipe, place, advance)
         image = make(recipe, place, "image_name").strip().splitlines()[-1]

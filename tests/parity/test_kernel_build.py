@@ -124,6 +124,7 @@ def test_a_configuration_that_cannot_boot_names_the_option(line: str, tmp_path: 
     config.write_text("# CONFIG_TTY is not set\n")
     status, said = build(str(source_archive(line)), "--config", str(config))
     assert status == 1 and "without CONFIG_TTY the kernel cannot boot in QEMU" in said
+    assert list((cache_directory() / "kernels/usr/src").glob(f".building-{line}.*-small-*")) == []
 
 
 def test_an_option_that_cannot_be_had_is_told_with_its_condition(line: str, tmp_path: Path) -> None:
