@@ -35,7 +35,7 @@ def make_loudly(recipe: KernelRecipe, place: Path, log: Path, *words: str, advan
     assignments = [f"{name}={value}" for name, value in _environment().items()]
     # (nothing of this process' environment changes what is built)
     argv = ["env", "-i", *assignments, "make", f"-j{_jobs()}", *_where(recipe, place), *words]
-    with log.open("ab") as output:
+    with log.open("ab", buffering=0) as output:
 
         def watch(chunk: bytes) -> None:
             output.write(chunk)
