@@ -50,20 +50,12 @@ Result = TypeVar("Result")
 
 def one_at_a_time(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Let only one process at a time download and unpack; the others find what it has left."""
-    return _alone(function, ".lock")
 
-
-def one_build_at_a_time(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """The same for what takes minutes: those that only unpack do not wait for it."""
-    return _alone(function, ".lock-of-builds")
-
-
-def _alone(function: Callable[Arguments, Result], name: str) -> Callable[Arguments, Result]:
     @functools.wraps(function)
     def alone(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         place = cache_directory() / "packages"
         place.mkdir(parents=True, exist_ok=True)
-        with (place / name).open("w") as lock:
+        with (place / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return function(*args, **kwargs)
 
