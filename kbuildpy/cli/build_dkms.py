@@ -32,6 +32,7 @@ from kbuildpy.dkms.tried import check_modules
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.result_object import result_object
 from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.output_folder import output_folders
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.printable import printable
@@ -53,6 +54,8 @@ class DkmsBuild:
     """What Kbuild is called with; None where MAKE does more."""
     copy: Path
     """Where the private copy of the sources goes, if one is needed."""
+    folder: Path
+    """Where its modules go."""
 
     @property
     def direct(self) -> bool:
@@ -117,8 +120,9 @@ def _builds(
     if not kernels and not found[0].by_kdir:
         complain(f"kbuildpy: {found[0].reason}")
     builds, reasons = [], []
-    for tree in (kernel.the_tree() for kernel in found):
-        place = out.absolute() / tree.release / ".dkms"
+    trees = [kernel.the_tree() for kernel in found]
+    for tree, folder in zip(trees, output_folders(out.absolute(), trees), strict=True):
+        place = folder / ".dkms"
         kernel = ConfKernel(tree.release, os.uname().machine, tree.objects, distribution(), dkms_tree=place)
         conf = read_conf(file, kernel)
         if conf.excluded:
@@ -128,7 +132,7 @@ def _builds(
                 results.append(result_object(tree.release, skipped=conf.excluded))
             continue
         copy = place / conf.name / conf.version / "build"
-        builds.append(DkmsBuild(tree, conf, kbuild_call(conf.make, tree=tree.objects, build=copy), copy))
+        builds.append(DkmsBuild(tree, conf, kbuild_call(conf.make, tree=tree.objects, build=copy), copy, folder))
     if not builds:
         raise KbuildError(
             f"{directory}: its dkms.conf leaves out every kernel: {printable(reasons[-1])}",
@@ -142,11 +146,11 @@ def _builds(
 def _build_in_copy(
     build: DkmsBuild, directory: Path, out: Path, variables: Mapping[str, str], *, jobs: int
 ) -> list[Path]:
-    """Build a copy of `directory`, and put the modules into `out`/RELEASE, with a modules.order; the modules.
+    """Build a copy of `directory`, and put the modules into its folder in `out`, with a modules.order; the modules.
 
     Raises `KbuildError`.
     """
-    conf, place = build.conf, out / build.tree.release
+    conf, place = build.conf, build.folder
     log = place / "make.log"
     place.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)

@@ -41,6 +41,7 @@ from kbuildpy.install.rivals import tell_rivals
 from kbuildpy.install.stage import install_modules
 from kbuildpy.kbuild.ask_install import ask_install
 from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.output_folder import output_folder
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
@@ -117,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"kbuildpy: {printable(found[0].reason)}", file=sys.stderr)
     # All modules are found before the first one is installed.
     trees = [kernel.the_tree() for kernel in found]
+    _refuse_two_of_a_release(trees)
     modules = _modules_of_kernels(trees, directories, files, args)
     with ExitStack() as stack:
         manifest = Manifest(args.manifest) if args.manifest and not args.dry_run else None
@@ -125,6 +127,18 @@ def run(args: argparse.Namespace) -> int:
         for tree, chosen in modules:
             _install(tree, chosen, variables, args, manifest)
     return 0
+
+
+def _refuse_two_of_a_release(trees: list[KernelTree]) -> None:
+    of_release: dict[str, KernelTree] = {}
+    for tree in trees:
+        other = of_release.setdefault(tree.release, tree)
+        if other is not tree:
+            raise UsageError(
+                f"{other.objects} and {tree.objects} are both of {tree.release}: the modules of one would replace the "
+                "other's",
+                hint="install them in two calls, each with --root",
+            )
 
 
 def _modules_of_kernels(
@@ -160,14 +174,14 @@ def _modules(tree: KernelTree, directories: list[Path], files: list[Path], out: 
     for directory in directories:
         if not directory.is_dir():
             raise UsageError(f"{directory}: no such directory", hint="name a directory that was built, or .ko files")
-        built = ("Kbuild", "Makefile", f"build/{tree.release}/modules.order")
+        folder = output_folder((out or directory / "build").absolute(), tree)
+        built = ("Kbuild", "Makefile", f"build/{folder.name}/modules.order")
         if not out and not any((directory / name).is_file() for name in built):
             loose = modules_below(directory, tree.release)
             if loose:
                 found += loose
                 continue
-        place = (out or directory / "build").absolute()
-        found += modules_of_build(directory.resolve(), place / tree.release)
+        found += modules_of_build(directory.resolve(), folder)
     return found + module_files(files)
 
 

@@ -28,6 +28,7 @@ from kbuildpy.kbuild.check_paths import check_kbuild_file
 from kbuildpy.kbuild.finished_build import FileState, file_state, noted_files
 from kbuildpy.kbuild.sources import walk_sources
 from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.output_folder import output_folders
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.own_command import own_command
@@ -146,9 +147,9 @@ def _round(watch: Watch, *, quiet: bool) -> None:
         name, *options = watch.command
         if not quiet:
             say(f"kbuildpy: built in {time.monotonic() - began:.1f} s; {name}")
-        for tree in watch.trees:
+        for tree, folder in zip(watch.trees, output_folders(watch.out, watch.trees), strict=True):
             kernel = ["-k", str(tree.objects)] if name in _OF_A_KERNEL else []
-            _kbuildpy([name, str(watch.out / tree.release), *kernel, *options])
+            _kbuildpy([name, str(folder), *kernel, *options])
     # With nothing to do, a build notes the files that it looks at.
     run_program(own_command(*watch.build), check=False)
 

@@ -39,6 +39,8 @@ class BuildRequest(NamedTuple):
     compile_commands: Path | None = None
     """The `compile_commands.json` that was asked for (absolute), if one was."""
 
+    folders: Sequence[Path] = ()
+    """The output directory of each tree."""
     cache: str = ""
     """The address of a shared cache; "" for none."""
     cache_key: str = ""
@@ -53,11 +55,6 @@ class BuildRequest(NamedTuple):
     def dry(self) -> bool:
         """Whether nothing is done."""
         return "-n" in self.options
-
-    @property
-    def releases(self) -> list[str]:
-        """The releases of the trees."""
-        return [tree.release for tree in self.trees]
 
     @property
     def state(self) -> Path:

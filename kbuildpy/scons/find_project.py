@@ -74,10 +74,13 @@ def output_root(env: Any, project: KernelProject, variables: Mapping[str, Any]) 
         root = directory_path(env, typed, typed=True, call="KBUILD_OUT")
     else:
         root = directory_path(env, given or env.get("KBUILD_OUT") or "#build", typed=False, call="KBUILD_OUT")
-    return (instrumented_place(Path(root)) if project.coverage else Path(root)) / project.tree.release
+    return _folder_below(Path(root), env, project)
 
 
-def variant_output(folder: Any, project: KernelProject) -> Path:
+def variant_output(env: Any, folder: Any, project: KernelProject) -> Path:
     """The same for modules of a VariantDir(), whose node is `folder`."""
-    place = Path(folder.get_abspath())
-    return (instrumented_place(place) if project.coverage else place) / project.tree.release
+    return _folder_below(Path(folder.get_abspath()), env, project)
+
+
+def _folder_below(root: Path, env: Any, project: KernelProject) -> Path:
+    return session_of(env).output_folder(instrumented_place(root) if project.coverage else root, project.tree)

@@ -40,7 +40,7 @@ def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:
     folder = Path(source.get_abspath())
     folder = folder.resolve() if folder.is_dir() else folder
     if source != node:
-        out = variant_output(node, project)
+        out = variant_output(env, node, project)
     else:
         inside = top in folder.parents
         below = folder.relative_to(top) if inside else Path(folder.name)

@@ -57,7 +57,7 @@ def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any])
     folder = Path(here.srcnode().get_abspath()).resolve()
     inside = not variant and (folder == session.top or session.top in folder.parents)
     directory = session.top if inside else folder
-    out = variant_output(here, project) if variant else output_root(env, project, variables)
+    out = variant_output(env, here, project) if variant else output_root(env, project, variables)
     paths, coming = _source_paths(nodes, folder)
     text = _kbuild_file_text(env, name, paths, given, probes=project.probes)
     below = str(folder.relative_to(directory)) if folder != directory else ""

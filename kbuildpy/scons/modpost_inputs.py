@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kbuildpy import __version__
 from kbuildpy.kbuild.stamps import digest, stamp
+from kbuildpy.kernel.output_folder import output_folder
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.group_actions import described
 from kbuildpy.scons.recipe import Recipe
@@ -58,7 +59,7 @@ def find_symvers(group: Group, name: str, *, cwd: str) -> str:
     for other in group.neighbours.values():
         if other.project.tree == tree and folder in (other.directory, other.out):
             return f"{other.out}/Module.symvers"
-    ours = Path(folder, "build", tree.release, base)
+    ours = output_folder(Path(folder, "build"), tree) / base
     return str(ours) if ours.is_file() and stamp(ours)[0] >= stamp(path)[0] else path
 
 

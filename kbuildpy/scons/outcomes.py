@@ -13,6 +13,7 @@ from SCons.Script import GetBuildFailures
 
 from kbuildpy.kbuild.result_object import result_object
 from kbuildpy.kernel.module_files import module_name
+from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.scons.group import Group
 
 _REFUSED = "the Kbuild file, or the kernel tree (above)"
@@ -38,6 +39,8 @@ class Outcome:
 
     release: str
     """The kernel."""
+    label: str
+    """The name of the folder of its output: the release, where no other tree of this release has it."""
     modules: tuple[ModuleOutcome, ...] | None
     """Its modules; None where the tree could not be asked for them."""
     failed: str
@@ -59,17 +62,21 @@ class Outcome:
         return "built" if any(module.made for module in modules) else "up to date"
 
 
-def build_outcomes(releases: Iterable[str], groups: Iterable[Group]) -> list[Outcome]:
-    """The outcome for each of `releases`, once SCons is done with `groups` (those that could be declared)."""
-    of_release = {group.project.tree.release: group for group in groups}
+def build_outcomes(trees: Iterable[KernelTree], folders: Iterable[Path], groups: Iterable[Group]) -> list[Outcome]:
+    """The outcome for each of `trees`, whose output is in `folders`, once SCons is done with `groups` (those that could
+    be declared)."""
+    of_tree = {group.project.tree.objects: group for group in groups}
     failures = [(str(_node_path(failure)), str(failure.errstr)) for failure in GetBuildFailures()]
-    return [_outcome(release, of_release.get(release), failures) for release in releases]
+    return [
+        _outcome(tree.release, folder.name, of_tree.get(tree.objects), failures)
+        for tree, folder in zip(trees, folders, strict=True)
+    ]
 
 
 def as_table(outcomes: Sequence[Outcome]) -> list[str]:
     """The lines of a table, a kernel each."""
     rows = [("KERNEL", "MODULES", "RESULT")]
-    rows += [(item.release, f"{item.built} of {len(item.modules or ())}", item.result) for item in outcomes]
+    rows += [(item.label, f"{item.built} of {len(item.modules or ())}", item.result) for item in outcomes]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return [f"  {row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}" for row in rows]
 
@@ -95,18 +102,18 @@ def as_json(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
     return found
 
 
-def _outcome(release: str, group: Group | None, failures: Iterable[tuple[str, str]]) -> Outcome:
+def _outcome(release: str, label: str, group: Group | None, failures: Iterable[tuple[str, str]]) -> Outcome:
     if group is None:
-        return Outcome(release, None, _REFUSED)
+        return Outcome(release, label, None, _REFUSED)
     failed = next((text for path, text in failures if path.startswith(f"{group.out}/")), "")
     if group.asked is not None:
-        return Outcome(release, tuple(_module_outcome(group, node) for node in group.asked), failed)
+        return Outcome(release, label, tuple(_module_outcome(group, node) for node in group.asked), failed)
     outcomes = []
     for module, layout in group.modules:
         ko = f"{layout.relative(module.name)}.ko"
         objects = map(layout.relative, (module.target, *module.objects))
         outcomes.append(_module_outcome(group, group.file(f"{group.out}/{ko}"), objects))
-    return Outcome(release, tuple(outcomes), failed)
+    return Outcome(release, label, tuple(outcomes), failed)
 
 
 def _module_outcome(group: Group, node: Any, objects: Iterable[str] = ()) -> ModuleOutcome:

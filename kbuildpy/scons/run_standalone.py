@@ -117,12 +117,12 @@ def declare(env: Any, build: StandaloneBuild) -> None:
     if request.cache and not request.cleans:
         use_shared_cache(env, request.cache, key_file=request.cache_key)
     targets: list[Any] = []
-    for tree in request.trees:
+    for tree, folder in zip(request.trees, request.folders, strict=True):
         try:
-            group = _declare(env, build, tree, several=several)
+            group = _declare(env, build, tree, folder, label=f"{folder.name}/" if several else "")
         except (KbuildError, OSError) as error:
             failure = of_os_error(error, where=request.directory) if isinstance(error, OSError) else error
-            print_error(failure, whose=tree.release if several else "")
+            print_error(failure, whose=folder.name if several else "")
             build.refused = failure.status
             if "-k" in request.options and several:
                 continue
@@ -144,12 +144,11 @@ def _keep_compile_commands(build: StandaloneBuild) -> None:
         raise SystemExit(error.status) from error
 
 
-def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, *, several: bool) -> Group:
+def _declare(env: Any, build: StandaloneBuild, tree: KernelTree, place: Path, *, label: str) -> Group:
     request = build.request
     variables = {**request.variables, "KDIR": str(tree.objects)}
     variables.pop("KERNELRELEASE", None)
     session_of(env).use_tree(tree)
-    place, label = request.out / tree.release, f"{tree.release}/" if several else ""
     probes = _declare_probes(env, request, place, variables)
     if request.targets and request.compile_commands is None and not any(map(is_of_module, request.targets)):
         group = begin_targets(env, request.directory, place, variables=variables, label=label)
@@ -177,19 +176,19 @@ def _tell(build: StandaloneBuild, results: list[dict[str, object]] | None) -> No
     request = build.request
     shows_table = len(request.trees) > 1 and not (request.dry or request.cleans or "-s" in request.options)
     if shows_table or results is not None:
-        outcomes = build_outcomes(request.releases, build.groups)
+        outcomes = build_outcomes(request.trees, request.folders, build.groups)
         if shows_table:
             say("\n".join(as_table(outcomes)))
         if results is not None:
             results += as_json(outcomes)
     if request.cleans and not request.dry:
-        _remove_empty(request.out, request.releases)
+        _remove_empty(request.out, request.folders)
 
 
-def _remove_empty(place: Path, releases: Sequence[str]) -> None:
+def _remove_empty(place: Path, folders: Sequence[Path]) -> None:
     """Remove what cleaning leaves: empty folders, and SCons' database once no target is left."""
-    for release in releases:
-        remove_empty_below(place / release)
+    for folder in folders:
+        remove_empty_below(folder)
     # (other files here may be sources)
     if place.is_dir() and not any((path / ".kbuildpy").exists() for path in place.iterdir()):
         shutil.rmtree(place / ".kbuildpy", ignore_errors=True)

@@ -15,6 +15,7 @@ from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kbuild.early_compilers import EarlyCompilers
 from kbuildpy.kbuild.tree_programs import compiler_remark
 from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.output_folder import output_folder
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.say import complain, say
@@ -78,6 +79,7 @@ class Session:
         self.probes = {}
         self.instruments = {}
         self._trees: dict[tuple[str, str], KernelTree] = {}
+        self._holders: dict[Path, Path] = {}
         self._told: set[str] = set()
 
     def find_tree(self, kdir: str, kernelrelease: str, *, quiet: bool) -> KernelTree:
@@ -96,6 +98,15 @@ class Session:
     def use_tree(self, tree: KernelTree) -> None:
         """Take `tree` when its object part is named as KDIR: it was found already."""
         self._trees[(str(tree.objects), "")] = tree
+
+    def output_folder(self, root: Path, tree: KernelTree) -> Path:
+        """The folder below `root` for the output of `tree`: that of its release, for the first tree of that release
+        which is declared there."""
+        of_release = root / tree.release
+        folder = output_folder(root, tree, holder=self._holders.get(of_release))
+        if folder == of_release:
+            self._holders[of_release] = tree.objects
+        return folder
 
     def project(
         self,

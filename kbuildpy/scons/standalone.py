@@ -19,6 +19,7 @@ from kbuildpy.kbuild.finished_build import AskedAgain, find_finished
 from kbuildpy.kbuild.lock import lock_output
 from kbuildpy.kbuild.single_targets import target_below
 from kbuildpy.kernel.chosen import Need
+from kbuildpy.kernel.output_folder import output_folders
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.pin import take_pin
 from kbuildpy.say import complain, write
@@ -65,7 +66,8 @@ def build_directory(
     given = {**variables, **({"COVERAGE": "1"} if coverage else {})}
     below = [target_below(physical, word, base=physical) for word in targets]
     request = BuildRequest(physical, str(directory), place, trees, given, jobs, options, below, compile_commands)
-    request = request._replace(cache=cache, cache_key=cache_key)
+    folders = output_folders(place, trees)
+    request = request._replace(folders=folders, cache=cache, cache_key=cache_key)
     began_ns = time.time_ns()
     if not (request.dry or request.cleans):
         request.state.mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,7 @@ def build_directory(
     processors = os.cpu_count() or 1
     # (on one processor they would only be in the way)
     most = min(jobs, processors) if processors > 1 and _asks_for_modules_alone(request) else 0
-    with early_compilers(physical, [place / tree.release for tree in trees], most=most) as early:
+    with early_compilers(physical, folders, most=most) as early:
         from kbuildpy.scons.run_standalone import run_scons  # (slow: SCons)
 
         return run_scons(request, allow_empty=allow_empty, results=results, key=key, began_ns=began_ns, early=early)
