@@ -2,8 +2,9 @@
 """Compiles a probe, a C text of kbuildpy's, with a tree's compiler and the flags of a `.mod.c`.
 
 The compiled probe has sizes, offsets and strings of macros. Kbuild does the same with its `offsets.c` files
-(scripts/Makefile.lib: sed-offsets). A probe is compiled to assembly, which is text even where an object would not be an
-ELF file (LTO). `errors_of` asks only for the compiler's errors, and no file is written.
+(scripts/Makefile.lib: sed-offsets). A probe is compiled to assembly, which is text. In a kernel with link time
+optimization the compiler's output is bitcode, also with `-S`, so a probe is compiled without, as Kbuild compiles its
+`asm-offsets.s`. `errors_of` asks only for the compiler's errors, and no file is written.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ _ALL_ERRORS = (
 )
 _OF_GCC = ("-fmax-errors=0", "-ftrack-macro-expansion=0")
 _OF_CLANG = ("-ferror-limit=0", "-fno-caret-diagnostics")
+# What asks for bitcode (Makefile: CC_FLAGS_LTO), and what clang refuses without (CC_FLAGS_CFI, up to 6.0).
+_OF_LTO = ("-flto", "-fsplit-lto-unit", "-fsanitize=cfi", "-fsanitize-cfi-cross-dso")
 _IN_FULL = re.compile(r"^(\.+ )(.+)$", re.MULTILINE)
 
 
@@ -107,4 +110,4 @@ def _compile_words(answer: TreeAnswer, directory: str) -> list[str]:
             f"{answer.tree.objects}: its compiler's command cannot be used for a probe, because it needs a shell",
             hint="give KCFLAGS and the like without $ and ` (see the command with V=1)",
         )
-    return commands[0]
+    return [word for word in commands[0] if not word.startswith(_OF_LTO)]

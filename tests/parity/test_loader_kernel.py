@@ -56,6 +56,15 @@ def test_a_tree_tells_vermagic_and_struct_module_as_they_are_in_a_built_module(
     assert kernel.machine == str(native_architecture())
 
 
+@each_tree
+def test_link_time_optimization_changes_nothing_of_that(tree: KernelTree) -> None:
+    # (GCC's; with clang's the output of -S is bitcode as well)
+    given = _compiler(tree)
+    plain = ask_module_facts(tree, variables=given, environ=os.environ)
+    flags = f"{given.get('KCFLAGS', '')} -flto".strip()
+    assert ask_module_facts(tree, variables={**given, "KCFLAGS": flags}, environ=os.environ) == plain
+
+
 @pytest.mark.parametrize("line", ["6.12-arm64", *swept("arm64")])
 def test_a_tree_for_arm64_tells_the_same(line: str, tmp_path: Path) -> None:
     tree = arm64_tree(line)
