@@ -95,6 +95,9 @@ class TreeAnswer:
                 text = text.replace(f"{self.placeholder}/{PLACEHOLDER}", f"{directory}/{nested}{name}")
                 text = text.replace(f"{self.placeholder}/.{PLACEHOLDER}", f"{directory}/{nested}.{name}")
                 text = text.replace(f"./.{PLACEHOLDER}", f"./{nested}.{name}")
+                # Kbuild links an object again under a name of its own (scripts/Makefile.lib: cmd_ld_single).
+                text = text.replace(f"{self.placeholder}/.tmp_{PLACEHOLDER}", f"{directory}/{nested}.tmp_{name}")
+                text = text.replace(f"./.tmp_{PLACEHOLDER}", f"{nested or './'}.tmp_{name}")
                 text = text.replace(PLACEHOLDER, f"{nested}{name}").replace(PLACEHOLDER_FIXED, fixed)
                 # A depfile's name has no comma (scripts/Kbuild.include: depfile).
                 text = text.replace(f"/.{name}.mod.o.d", f"/.{name.replace(',', '_')}.mod.o.d")
