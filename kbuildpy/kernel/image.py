@@ -7,6 +7,7 @@ An image is unpacked as a boot loader would: an x86 bzImage (Documentation/arch/
 
 from __future__ import annotations
 
+import mmap
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from kbuildpy.compression import compression_of, decompress_first
 from kbuildpy.errors import KbuildError
 
 _BANNER = re.compile(rb"Linux version ([!-~]+) \(")
+_LONGEST_RELEASE = 65
+"""A release (uts_len) and the space behind it, in bytes."""
 
 
 class UnpackedKernel(NamedTuple):
@@ -39,6 +42,22 @@ def read_kernel(image: Path) -> UnpackedKernel:
     if banner is None:
         raise KbuildError(f"{image}: not a kernel image, or compressed in an unknown format")
     return UnpackedKernel(kernel, banner[1].decode())
+
+
+def release_without_unpacking(image: Path) -> str:
+    """What the kernel in the file `image` calls itself, from the header of a bzImage, or from a kernel that is not
+    compressed; "" where only unpacking would tell, and for a file that cannot be read or has no kernel in it (Debian's
+    `vmlinux` for type information)."""
+    try:
+        with image.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
+            if contents[0x202:0x206] == b"HdrS":
+                start = int.from_bytes(contents[0x20E:0x210], "little") + 0x200
+                version = contents[start : start + _LONGEST_RELEASE].partition(b" ")[0]
+                return version.decode() if version.isascii() and version.decode().isprintable() else ""
+            banner = _BANNER.search(contents)
+            return banner[1].decode() if banner else ""
+    except (OSError, ValueError):  # (ValueError: an empty file)
+        return ""
 
 
 def unpack(image: bytes) -> bytes:

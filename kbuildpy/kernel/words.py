@@ -18,7 +18,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.chosen import ChosenKernel, FetchImage, Need
 from kbuildpy.kernel.fetched import built_trees, fetched_tree, fetched_trees, is_fetched
 from kbuildpy.kernel.find import InstalledTrees, installed_tree, installed_trees, releases_of_broken
-from kbuildpy.kernel.find_image import find_kernel_image, image_of_tree
+from kbuildpy.kernel.find_image import ForeignImage, build_call, find_kernel_image, image_of_tree
 from kbuildpy.kernel.installed import installed_image, installed_images
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.packages import distribution, headers_hint, release_hint
@@ -140,9 +140,15 @@ def tree_image(tree: KernelTree, *, root: Path = Path("/"), fetch: FetchImage | 
     `KbuildError` if there is none."""
     try:
         return image_of_tree(tree, root=root)
+    except ForeignImage:
+        raise
     except KbuildError as error:
         if fetch is not None:
-            return fetch(tree.release, tree)
+            try:
+                return fetch(tree.release, tree)
+            except KbuildError:
+                if not build_call(tree):
+                    raise
         raise KbuildError(_no_image(tree), hint=_image_hint(tree)) from error
 
 
@@ -262,10 +268,14 @@ def _image(release: str, root: Path) -> Path | None:
 
 
 def _no_image(tree: KernelTree) -> str:
+    if build_call(tree):
+        return f"the kernel of {tree.objects} ({tree.release}) was not built: there is no image in the tree"
     return f"no image of kernel {tree.release} is installed, only its headers ({tree.objects})"
 
 
 def _image_hint(tree: KernelTree) -> str:
+    if call := build_call(tree):
+        return call
     release = shlex.quote(tree.release)
     if is_fetched(tree.objects):
         return f"{_FETCH} {release} --images"

@@ -21,12 +21,15 @@ from kbuildpy.elf.sections import read_sections, read_sound_ehdr
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.image import unpack
+from kbuildpy.vm.machine import is_packed
 
 _ENTRY = b"Xen", 18  # XEN_ELFNOTE_PHYS32_ENTRY of include/xen/interface/elfnote.h
 _KASAN = b"kasan_multi_shot\0"
 """The name of a parameter that a kernel has with KASAN only (mm/kasan/report.c)."""
 _RULES = b"2"
 """Another one for each change of what can be started directly."""
+_HEADER = 0x1000
+"""Enough of an image to see how it is packed, in bytes."""
 _KEPT = 8
 """Kernels in the cache, each of about 60 MB."""
 
@@ -48,6 +51,20 @@ def direct_kernel(image: Path) -> Path:
         return kernel if kernel.stat().st_size else image
     except (KbuildError, OSError):
         return image
+
+
+def unpacked_kernel(image: Path) -> Path:
+    """The file for QEMU to start in place of `image`, which it could not unpack (`is_packed`): the kernel inside, from
+    this user's cache; `image` itself where QEMU can. Raises `KbuildError` for a damaged image."""
+    contents = image.read_bytes()
+    if not is_packed(contents[:_HEADER]):
+        return image
+    kernel = cache_directory() / "vmlinux" / hashlib.sha256(_RULES + b"packed" + contents).hexdigest()
+    if kernel.exists():
+        os.utime(kernel)
+    else:
+        _keep(kernel, unpack(contents))
+    return kernel
 
 
 def _startable(contents: bytes, image: Path) -> bytes:

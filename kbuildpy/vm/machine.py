@@ -13,10 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from kbuildpy.compression import compression_of
 from kbuildpy.elf.constants import ELFMAG, EM_X86_64
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel import architecture
 from kbuildpy.kernel.architecture import Architecture, KnownArchitecture
+from kbuildpy.kernel.image import unpack
 
 _GZIP = b"\x1f\x8b"
 
@@ -134,6 +136,8 @@ def machine_of_image(kernel: Path) -> Machine:
         # Image.gz: QEMU unpacks it.
         with suppress(zlib.error):
             header = zlib.decompressobj(wbits=31).decompress(header, 0x1000)
+    elif is_packed(header):
+        header = unpack(kernel.read_bytes())[:0x1000]
     for machine in MACHINES:
         if header[machine.architecture.boot_offset :].startswith(machine.architecture.boot_magic):
             return machine
@@ -141,6 +145,12 @@ def machine_of_image(kernel: Path) -> Machine:
         # A vmlinux, which QEMU starts by the entry point for virtual machines (CONFIG_PVH).
         return X86_64
     raise KbuildError(f"{kernel}: not an image of a kernel for {_names()}")
+
+
+def is_packed(header: bytes) -> bool:
+    """Whether an image that begins with `header` is wrapped in a way that no QEMU here unpacks: an EFI zboot image, or
+    one that is compressed with anything but gzip."""
+    return (header[:2] == b"MZ" and header[4:8] == b"zimg") or compression_of(header) not in ("", "gzip")
 
 
 def _names() -> str:

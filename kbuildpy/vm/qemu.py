@@ -20,7 +20,7 @@ from typing import TypeVar
 from kbuildpy.errors import CommandError
 from kbuildpy.run import run
 from kbuildpy.run_live import run_live
-from kbuildpy.vm.direct import direct_kernel
+from kbuildpy.vm.direct import direct_kernel, unpacked_kernel
 from kbuildpy.vm.machine import Machine, machine_of_image
 
 _KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01) of include/uapi/linux/kvm.h
@@ -174,7 +174,7 @@ def _argv(
         "-nodefaults",
         "-no-reboot",
         "-display", "none",
-        "-kernel", direct_kernel(kernel) if translates and machine.unpacks and directly else kernel,
+        "-kernel", direct_kernel(kernel) if translates and machine.unpacks and directly else unpacked_kernel(kernel),
         "-initrd", initramfs,
         "-append", " ".join([f"console={machine.console}", *KERNEL_PARAMETERS, *machine.parameters, *parameters]),
     ]  # fmt: skip

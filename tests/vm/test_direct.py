@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import shutil
 import struct
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.kernel.image import unpack
 from kbuildpy.vm.direct import direct_kernel
 from kbuildpy.vm.initramfs import make_initramfs
 from kbuildpy.vm.qemu import boot
@@ -110,3 +112,18 @@ def test_it_is_the_same_kernel_that_starts(line: str) -> None:
     assert len(versions[0]) == 1 and versions[0] == versions[1]
     for booted in (direct, unpacked):
         assert any(text.startswith("Kernel panic - not syncing: ") for text in booted.log)
+
+
+@pytest.mark.vm
+@pytest.mark.skipif(shutil.which("qemu-system-aarch64") is None, reason="boots arm64 kernels in QEMU")
+@pytest.mark.sweep
+@pytest.mark.parametrize("form", ["Image.gz", "Image.xz", "vmlinuz.efi"])
+def test_an_arm64_kernel_starts_out_of_every_form_of_its_image(form: str, tmp_path: Path) -> None:
+    kernel = unpack(image_of(tree_called("6.12-arm64")).read_bytes())
+    packed = lzma.compress(kernel, preset=0) if form == "Image.xz" else gzip.compress(kernel, 1)
+    if form == "vmlinuz.efi":
+        packed = b"MZ\0\0zimg" + struct.pack("<II", 64, len(packed)) + bytes(48) + packed
+    place = image(tmp_path, packed)
+    booted = boot(place, make_initramfs({}), parameters=PANICS, timeout=300)
+    assert len([text for text in booted.log if text.startswith("Linux version ")]) == 1
+    assert any(text.startswith("Kernel panic - not syncing: ") for text in booted.log)
