@@ -24,6 +24,7 @@ from kbuildpy.modpost.diagnostics import DiagnosticTopic
 from kbuildpy.source_place import Place
 
 _SHOWN_PLACES = 3
+_TRIM, _KEPT = "CONFIG_TRIM_UNUSED_KSYMS", "CONFIG_UNUSED_KSYMS_WHITELIST"
 _UNDEFINED = "undefined"
 KINDS = frozenset({_UNDEFINED, "namespace", "gpl-only", "gpl-only-unused"})
 """The kinds of modpost's messages that are explained here."""
@@ -118,6 +119,9 @@ def _undefined(
         configs += [symbol for symbol in off.symbols if symbol not in configs]
     if kernels:
         lines.append(_kernels_text(kernels, scene.tree, declared))
+    if scene.tree.config.get(_TRIM) == "y" and not own and not inline:
+        lines.append(_trimmed_text(scene.tree))
+        configs += [symbol for symbol in (_TRIM, _KEPT) if symbol not in configs]
     similar: tuple[str, ...] = ()
     if not own and not inline:
         similar = scene.exported.nearest(name)
@@ -179,6 +183,14 @@ def _static_line(path: str, name: str, config: Mapping[str, str]) -> int:
             if all(holds(condition.text, config) for condition in conditions_at(text, line)):
                 return line
     return 0
+
+
+def _trimmed_text(tree: KernelTree) -> str:
+    kept = tree.config.get(_KEPT, "")
+    return (
+        f"this kernel was built with {_TRIM}, without the exports that its own modules do not use: it keeps those that "
+        f"the file of {_KEPT} ({kept or 'none'}) names when it is built"
+    )
 
 
 def _kernels_text(kernels: Sequence[SymbolExport], tree: KernelTree, declared: Sequence[Declaration]) -> str:

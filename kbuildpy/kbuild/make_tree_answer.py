@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from kbuildpy.errors import CommandError
+from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kbuild.btf_threads import without_btf_threads
 from kbuildpy.kbuild.make_environment import base_environment
 from kbuildpy.kbuild.make_output import OURS, Makefiles, make_failed, read_records
@@ -16,16 +17,34 @@ from kbuildpy.kbuild.placeholder import builds_in_directory, make_placeholder
 from kbuildpy.kbuild.tree_answer import FIXDEP, TreeAnswer
 from kbuildpy.kbuild.tree_programs import refuse_missing_compiler
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.printable import printable
 from kbuildpy.run import run
+
+_OUTPUT = re.compile(r"^(?:export\s+)?KBUILD_OUTPUT\s*:?=\s*([^\s$]+)\s*$", re.MULTILINE)
 
 
 def make_tree_answer(
     tree: KernelTree, variables: tuple[tuple[str, str], ...], environ: Mapping[str, str], *, btf_threads: bool
 ) -> TreeAnswer:
     """Run make for the answer of `tree`. Returns and raises as `ask_tree`; keeps no cache."""
+    _refuse_moved(tree)
     output = run_tree_make(tree, variables, environ, btf_threads=btf_threads)
     answer = parse_tree_answer(tree, output, variables=variables, repeats_headers=_repeats_headers(tree))
     return answer if btf_threads else without_btf_threads(answer)
+
+
+def _refuse_moved(tree: KernelTree) -> None:
+    """Refuse an object part whose Makefile names another one (7.2 and later write their own path there): Kbuild would
+    build against that one, or fail where it is gone."""
+    found = _OUTPUT.search((tree.objects / "Makefile").read_text(errors="surrogateescape"))
+    if found is None or Path(found[1]).resolve() == tree.objects:
+        return
+    makefile = tree.objects / "Makefile"
+    raise KbuildError(
+        f"{tree.objects}: the kernel tree was moved or copied: its Makefile says that it is {printable(found[1])}, and "
+        "Kbuild would look there",
+        hint=f"name that tree, or write KBUILD_OUTPUT = {tree.objects} into {makefile}",
+    )
 
 
 def run_tree_make(

@@ -289,6 +289,23 @@ def test_a_tree_without_symvers_warns_and_goes_on_as_under_make(line: str, build
     assert bool(made) == (oracle.returncode == 0)
 
 
+def test_a_tree_that_was_copied_with_the_path_of_another_is_refused(build: Builder, place: Path) -> None:
+    write_sources(GOOD, place)
+    tree = usual_tree()
+    kdir = private_tree(tree, place.with_name("tree"))
+    makefile = kdir / "Makefile"
+    text = makefile.read_text()
+    makefile.unlink()
+    # (as `make O=` writes it from 7.2 on)
+    makefile.write_text(f"export KBUILD_OUTPUT = {tree.objects}\n{text}")
+    done = build("-k", kdir)
+    assert_refused(
+        done, 1, f"{kdir}: the kernel tree was moved or copied", f"write KBUILD_OUTPUT = {kdir} into {makefile}"
+    )
+    makefile.write_text(f"export KBUILD_OUTPUT = {kdir}\n{text}")
+    assert build("-k", kdir).returncode == 0
+
+
 def test_no_kernel_tree_at_all(place: Path, tmp_path: Path) -> None:
     write_sources(GOOD, place)
     code = (

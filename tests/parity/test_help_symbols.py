@@ -17,12 +17,21 @@ from kbuildpy.advice.near_names import NearNames
 from kbuildpy.advice.uses import ModuleSources
 from kbuildpy.elf import ModuleImage
 from kbuildpy.elf.constants import SHF_EXECINSTR
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
 from tests.support.addr2line import addr2line
 from tests.support.builds import build_both, complaints, kbuildpy
 from tests.support.command_line import call
-from tests.support.kernel_trees import each_tree, newest_tree_first, tree_of, tree_of_release, trees, usual_tree
+from tests.support.kernel_trees import (
+    each_tree,
+    newest_tree_first,
+    private_tree,
+    tree_of,
+    tree_of_release,
+    trees,
+    usual_tree,
+)
 from tests.support.planted import Helped, build_planted, places_of, plant
 
 pytestmark = pytest.mark.parity
@@ -178,6 +187,28 @@ def test_says_what_other_kernels_export(tmp_path: Path, monkeypatch: pytest.Monk
     for name in picked:
         having = [other.release for other in others if name in exported[other.release]]
         assert found.about(name)["kernels"] == having
+
+
+def test_says_that_a_kernel_may_have_been_trimmed(tmp_path: Path) -> None:
+    tree = open_tree(private_tree(usual_tree(), tmp_path / "tree"))
+    symvers = tree.symvers.read_text().splitlines(keepends=True)
+    tree.symvers.unlink()
+    tree.symvers.write_text("".join(line for line in symvers if line.split("\t")[1] != "kfree"))
+    source = (
+        "#include <linux/slab.h>\n#include <linux/module.h>\nvoid call(void *p);\nvoid call(void *p) { kfree(p); }\n"
+    )
+    trim = 'CONFIG_TRIM_UNUSED_KSYMS=y\nCONFIG_UNUSED_KSYMS_WHITELIST="kept.txt"\n'
+    said = []
+    for name, more in (("whole", ""), ("trimmed", trim)):
+        config = tree.objects / "include/config/auto.conf"
+        config.write_text(config.read_text() + more)
+        plant(tmp_path / name, {"Kbuild": "obj-m := x.o\n", "x.c": f'{source}MODULE_LICENSE("GPL");\n'})
+        done = kbuildpy("build", tmp_path / name, "-k", tree.objects)
+        assert done.returncode == 1
+        assert '"kfree"' in done.error_text
+        said.append([line for line in done.error_text.splitlines() if "CONFIG_TRIM_UNUSED_KSYMS" in line])
+    assert said[0] == []
+    assert len(said[1]) == 1 and "CONFIG_UNUSED_KSYMS_WHITELIST (kept.txt)" in said[1][0]
 
 
 def test_says_the_same_words_as_make(tmp_path: Path) -> None:
