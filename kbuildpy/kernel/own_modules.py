@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The modules that a kernel has itself, in `/lib/modules/RELEASE`, as modprobe sees them.
+"""The modules that a kernel has itself, in `/lib/modules/RELEASE`, as modprobe sees them, or in the tree where it was
+built.
 
 Counterpart: kmod (libkmod/libkmod-module.c: kmod_module_new_from_lookup, kmod_module_get_softdeps). What `modprobe.d`
 adds is not looked at: it belongs to a machine, not to the kernel. depmod lists modules in `modules.dep`; a package
@@ -34,6 +35,7 @@ from kbuildpy.kernel.depmod_indexes import (
 from kbuildpy.kernel.module_files import module_name, read_module, walk_modules
 from kbuildpy.kernel.needs_first import needs_first
 from kbuildpy.kernel.stated import stated_needs
+from kbuildpy.kernel.tree import KernelTree
 
 
 class Meaning(NamedTuple):
@@ -50,13 +52,14 @@ class OwnModules:
     """The modules of one kernel. Methods raise `KbuildError` for a list or a module file that cannot be read."""
 
     directory: Path
-    """Its `/lib/modules/RELEASE`."""
+    """Its `/lib/modules/RELEASE`, or the object part of a tree that was built here."""
     added: bool = False
     """Whether modules count that were installed beside the kernel's own (`updates/`, `extra/`), as to modprobe."""
 
     def files(self) -> Mapping[str, Path]:
         """The module files by the modules' names."""
-        return _files(self.directory, state_of(self.directory / "modules.dep"), added=self.added)
+        state = state_of(self.directory / "modules.dep") or state_of(self.directory / "modules.order")
+        return _files(self.directory, state, added=self.added)
 
     def contents(self, name: str) -> bytes | None:
         """The bytes of module `name` (with - or _), decompressed; None if there is no such module."""
@@ -117,6 +120,12 @@ class OwnModules:
         return None if names is None else name in names
 
 
+def own_modules_of_tree(tree: KernelTree) -> OwnModules | None:
+    """The modules that were built in `tree`; None for a tree in which the kernel itself was not built."""
+    built = all((tree.objects / name).is_file() for name in ("modules.order", "modules.builtin.modinfo", "Makefile"))
+    return OwnModules(tree.objects) if built else None
+
+
 @lru_cache(maxsize=KERNELS)
 def _built_in_names(own: OwnModules, _: tuple[State, State]) -> frozenset[str] | None:
     return own.built_in()
@@ -125,6 +134,8 @@ def _built_in_names(own: OwnModules, _: tuple[State, State]) -> frozenset[str] |
 @lru_cache(maxsize=KERNELS)
 def _files(directory: Path, _: State, *, added: bool) -> Mapping[str, Path]:
     listed = _listed(directory)
+    if listed is None and (directory / "Makefile").is_file():
+        return {module_name(path.name): path for path in _built_in_place(directory) if path.is_file()}
     if listed is None:
         return {module_name(path): Path(path) for path in walk_modules(directory / "kernel")}
     counted = (item for item in listed.values() if added or item.path.startswith("kernel/"))
@@ -134,6 +145,15 @@ def _files(directory: Path, _: State, *, added: bool) -> Mapping[str, Path]:
 @lru_cache(maxsize=8192)
 def _stated_needs(path: Path, _: State) -> tuple[str, ...]:
     return stated_needs(read_module(path))
+
+
+def _built_in_place(directory: Path) -> list[Path]:
+    """The modules that the tree `directory` was told to build; modules.order names objects from 6.3 on."""
+    try:
+        lines = (directory / "modules.order").read_text(errors="surrogateescape").split()
+    except OSError as error:
+        raise KbuildError(f"{directory / 'modules.order'}: {error.strerror}") from error
+    return [(directory / line).with_suffix(".ko") for line in lines]
 
 
 def _listed(directory: Path) -> Mapping[str, ListedModule] | None:

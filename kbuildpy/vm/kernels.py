@@ -26,6 +26,8 @@ class Kernel:
     image: Path
     machine: Machine
     """The machine that the image is for."""
+    tree: KernelTree | None = None
+    """Its tree, where that is known."""
 
 
 def find_kernels(words: Sequence[str], environ: Mapping[str, str], *, root: Path = Path("/")) -> list[Kernel]:
@@ -39,7 +41,7 @@ def find_kernels(words: Sequence[str], environ: Mapping[str, str], *, root: Path
 
 def kernel_of_tree(tree: KernelTree) -> Kernel:
     """The kernel that modules built against `tree` are for. Raises `KbuildError` if its image cannot be had."""
-    return Kernel(tree.release, tree_image(tree, fetch=_fetch), machine_for(architecture_of(tree)))
+    return Kernel(tree.release, tree_image(tree, fetch=_fetch), machine_for(architecture_of(tree)), tree)
 
 
 def kernels_of_releases(releases: Sequence[str]) -> list[Kernel]:
@@ -60,7 +62,7 @@ def _to_boot(kernel: ChosenKernel) -> Kernel:
     image = kernel.the_image().resolve()
     try:
         machine = machine_for(architecture_of(kernel.tree)) if kernel.tree else machine_of_image(image)
-        return Kernel(kernel.release or read_kernel(image).release, image, machine)
+        return Kernel(kernel.release or read_kernel(image).release, image, machine, kernel.tree)
     except KbuildError as error:
         if kernel.release is None:
             raise UsageError(error.message, hint=error.hint) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.kernel.own_modules import own_modules_of_tree
 from kbuildpy.printable import printable
 from kbuildpy.program_packages import package_of
 from kbuildpy.vm.boot_report import BootReport
@@ -80,7 +81,8 @@ def run_modules(
     if settings.drgn_script:
         devices, modules = (*devices, DEVICE), (*modules, DRIVER)
     settings = replace(settings, devices=devices, modules=(*modules, *settings.modules))
-    own = functools.cache(lambda: fetch_kernel_modules(kernel.release, machine=kernel.machine))
+    built_here = own_modules_of_tree(kernel.tree) if kernel.tree else None
+    own = functools.cache(lambda: built_here or fetch_kernel_modules(kernel.release, machine=kernel.machine))
     asked = asked_modules(settings.modules, trials, own, kernel.release)
     ordered = with_dependencies([*asked, *trials], own)
     pending = given = [trial.name for trial in ordered if trial.given]

@@ -9,8 +9,10 @@ import pytest
 
 from kbuildpy.kernel.depmod_indexes import Softdeps, exporting_modules, plain_name
 from kbuildpy.kernel.module_files import module_name, walk_modules
-from kbuildpy.kernel.own_modules import Meaning, OwnModules
+from kbuildpy.kernel.open_tree import open_tree
+from kbuildpy.kernel.own_modules import Meaning, OwnModules, own_modules_of_tree
 from kbuildpy.kernel.release import release_of_vermagic
+from tests.support.fake_trees import fake_tree
 
 
 def test_indexes_are_read_as_modprobe_reads_them(tmp_path: Path) -> None:
@@ -50,6 +52,23 @@ def test_indexes_are_read_again_once_depmod_has_run(tmp_path: Path) -> None:
     assert own.needs("a") == ("longer",)
     assert [*own.files()] == ["a"]
     assert [*OwnModules(tmp_path, added=True).files()] == ["a", "z"]
+
+
+@pytest.mark.parametrize("suffix", ["o", "ko"], ids=["from 6.3 on", "up to 6.2"])
+def test_in_a_tree_they_are_where_they_were_built(tmp_path: Path, suffix: str) -> None:
+    tree = open_tree(fake_tree(tmp_path, "6.12.9-mine"))
+    assert own_modules_of_tree(tree) is None
+    (tmp_path / "modules.order").write_text(f"drivers/a-b.{suffix}\nkernel/c.{suffix}\nfs/gone.{suffix}\n")
+    (tmp_path / "modules.builtin").write_text("kernel/d-e.ko\n")
+    (tmp_path / "modules.builtin.modinfo").write_bytes(b"f.alias=g-h\0")
+    for name, needs in {"drivers/a-b.ko": "c", "kernel/c.ko": "", "kernel/not_listed.ko": ""}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\0license=GPL\0depends=" + needs.encode() + b"\0")
+    own = own_modules_of_tree(tree)
+    assert own is not None
+    assert own.files() == {"a_b": tmp_path / "drivers/a-b.ko", "c": tmp_path / "kernel/c.ko"}
+    assert [own.needs(name) for name in ("a-b", "c", "gone")] == [("c",), (), None]
+    assert own.built_in() == frozenset({"d_e", "f"})
 
 
 def test_without_depmod_modules_are_walked_through_and_state_their_needs(tmp_path: Path) -> None:

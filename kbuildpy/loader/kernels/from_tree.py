@@ -17,7 +17,7 @@ from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.find_image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
 from kbuildpy.kernel.modules_directory import modules_directory
-from kbuildpy.kernel.own_modules import OwnModules
+from kbuildpy.kernel.own_modules import OwnModules, own_modules_of_tree
 from kbuildpy.kernel.release import release_of_vermagic, version_of
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
@@ -58,7 +58,8 @@ def kernel_from_tree(
             image = image_of_tree(tree, root=root)
         except KbuildError as error:
             missing[Fact.CERTIFICATES] = error.message
-    if modules is None:
+    own = own_modules_of_tree(tree) or (OwnModules(modules) if modules else None)
+    if own is None:
         missing[Fact.OWN_MODULES] = f"there is no lib/modules/{tree.release}/kernel below {root}"
     version = version_of(tree.release)
     return LoaderKernel(
@@ -70,7 +71,7 @@ def kernel_from_tree(
         struct_module=facts.struct_module if facts else None,
         exports=exports,
         keyring=partial(keyring_of_image, image) if image else None,
-        own_modules=OwnModules(modules) if modules else None,
+        own_modules=own,
         own_types=partial(_own_types, tree.objects / "vmlinux", image, version),
         types_identity=partial(types_identity, tree.objects / "vmlinux", image, version),
         missing=missing,
