@@ -13,6 +13,7 @@ from kbuildpy.fleet.cell import STEPS, Cell
 from kbuildpy.fleet.contents import contents_of, digest_of_files, is_source
 from kbuildpy.kernel.chosen import ChosenKernel
 from kbuildpy.kernel.module_files import find_modules
+from kbuildpy.kernel.output_folder import tree_labels
 
 _OF_TREE = (
     "include/config/kernel.release",
@@ -57,9 +58,12 @@ def plan_cells(
         raise UsageError("--do build: nothing to build", hint="name a directory with a Kbuild file, or leave build out")
     contents = contents_of(list(map(str, paths)))
     besides = digest_of_files(files)
-    cells = []
+    kernels, cells = list(kernels), []
+    trees = [kernel.tree for kernel in kernels if kernel.tree is not None]
+    labels = dict(zip(trees, tree_labels(trees), strict=True))
     for kernel in kernels:
         word, release = _word(kernel), kernel.release or str(kernel.image)
+        release = labels[kernel.tree] if kernel.tree else release
         about = (__version__, contents, besides, list(map(str, paths)), _identity(kernel), release, list(steps))
         said = repr((about, variables, options)).encode(errors="surrogateescape")
         cells.append(

@@ -9,7 +9,7 @@ tree that has such a folder already keeps it, so that later calls for it alone (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,6 +35,16 @@ def output_folders(root: Path, trees: Iterable[KernelTree]) -> list[Path]:
             holders[tree.release] = tree.objects
         folders.append(folder)
     return folders
+
+
+def tree_labels(trees: Sequence[KernelTree]) -> list[str]:
+    """What the results for `trees` of one call are told apart by: the release; for a further tree of a release the name
+    of its folder."""
+    first: dict[str, Path] = {}
+    holders = [first.setdefault(tree.release, tree.objects) for tree in trees]
+    return [
+        tree.release if holder == tree.objects else _own_name(tree) for tree, holder in zip(trees, holders, strict=True)
+    ]
 
 
 def _own_name(tree: KernelTree) -> str:

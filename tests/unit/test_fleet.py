@@ -16,11 +16,14 @@ from kbuildpy.fleet.executor import HOST, Attempt, EndedAttempt
 from kbuildpy.fleet.matrix import RESULTS, run_matrix
 from kbuildpy.fleet.overview import overview_of, row_names
 from kbuildpy.fleet.page import as_page
-from kbuildpy.fleet.plan import shard, steps_of
+from kbuildpy.fleet.plan import plan_cells, shard, steps_of
 from kbuildpy.fleet.record import Done, Record, read_line
 from kbuildpy.fleet.results import CellResult, add_results, read_results
 from kbuildpy.fleet.table import as_table
 from kbuildpy.fleet.work import RECORDS
+from kbuildpy.kernel.chosen import ChosenKernel
+from kbuildpy.kernel.open_tree import open_tree
+from tests.support.fake_trees import fake_tree
 
 
 def cell(number: int, release: str = "6.1.0") -> Cell:
@@ -81,6 +84,17 @@ def test_a_word_that_is_no_shard_is_refused(word: str) -> None:
 
 
 # --- Results.
+
+
+def test_trees_of_one_release_have_columns_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "drv").mkdir()
+    (tmp_path / "drv/Kbuild").write_text("obj-m := drv.o\n")
+    trees = [open_tree(fake_tree(tmp_path / name, "6.12.9-mine")) for name in ("plain", "kasan")]
+    kernels = [ChosenKernel(tree.release, tree, None, "") for tree in trees]
+    cells = plan_cells([tmp_path / "drv"], kernels, ["build"], variables={}, options={})
+    assert [cell.kernel for cell in cells] == [str(tree.objects) for tree in trees]
+    assert cells[0].release == "6.12.9-mine" and cells[1].release.startswith("6.12.9-mine@kasan-")
+    assert cells[0].key != cells[1].key
 
 
 def test_cells_that_are_done_are_not_done_again(tmp_path: Path) -> None:
