@@ -10,8 +10,8 @@ import re
 
 # (of workqueues there is more that is worth a line in the log, and about a module)
 _ASYNCHRONOUS = re.compile(
-    r"clocksource: |hrtimer: |input: |perf: interrupt took too long|psmouse |random: |sched_clock: |tsc: "
-    r"|workqueue: .* hogged CPU "
+    r"CE: \S+ increased min_delta_ns |clocksource: |hrtimer: |input: |perf: interrupt took too long|psmouse |random: "
+    r"|sched_clock: |tsc: |workqueue: .* hogged CPU "
 )
 
 
