@@ -7,11 +7,16 @@ Nothing is recorded: the kernel is asked anew in each run.
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from kbuildpy.kernel.find_image import image_of_tree
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.loader.verdict import Verdict
 from tests.support.guest_kernels import boots_x86_64, image_of, one_of, tree_called
 from tests.support.kernel_trees import swept
@@ -20,12 +25,14 @@ from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.checks import UNSEEN, messages_of, pattern
 from tests.vm.referee.compare import EXCUSES, PLACES, Comparison, compare, defined
-from tests.vm.referee.damage import damages, second_damages
+from tests.vm.referee.damage import STAGES, damages, second_damages
 from tests.vm.referee.guest import Boot, ask
 from tests.vm.referee.kernels import PARAMETERS, loader_kernel
 from tests.vm.referee.mutations import mutations
 from tests.vm.referee.silent import SILENT
 
+BUILT_HERE = [Path(place) for place in os.environ.get("KBUILDPY_REFEREE_TREES", "").split(":") if place]
+"""Trees of kernels that were built here, by gcc."""
 DIFFERENT = {
     "name/of what is in the kernel": "which names code in the kernel itself has taken below /sys/module, no tree tells",
 }
@@ -143,3 +150,29 @@ def test_we_say_what_the_kernel_says_of_thousands_damaged_at_random(
         boots = ask(image, asked, parameters=PARAMETERS, directly=part > 0)
         differences += [item for item in compare(boots, kernel) if item.differences]
     assert not differences, "\n".join(map(str, differences))
+
+
+@pytest.mark.sweep
+@pytest.mark.skipif(not BUILT_HERE, reason="KBUILDPY_REFEREE_TREES names no tree of a kernel that was built here")
+@pytest.mark.parametrize("place", BUILT_HERE, ids=lambda place: place.name)
+def test_we_say_what_a_kernel_says_that_was_built_here(
+    place: Path, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    tree = open_tree(place)
+    image = image_of_tree(tree)
+    bases, kernel = build_bases(tree, tmp_path), loader_kernel(tree, image)
+    seed = int(request.config.option.referee_seed)
+    named, at_random = list(_possible(bases)), mutations(bases, seed, AT_RANDOM)
+    asked, _ = defined([*named, *at_random], kernel)
+    compared = compare(ask(image, asked, parameters=PARAMETERS), kernel)
+    assert len(named) > 100 and len(compared) > 200
+    differences = [item for item in compared if item.differences and item.name not in DIFFERENT]
+    assert not differences, "\n".join(map(str, differences))
+
+
+def _possible(bases: Bases) -> Iterator[Case]:
+    """The named damages; of each stage those before the first one to a section that a smaller kernel's modules do not
+    have."""
+    for stage in STAGES:
+        with suppress(KeyError):
+            yield from stage.cases(bases)
