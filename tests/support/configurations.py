@@ -20,10 +20,11 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.kernel_build.option_sets import base_options
 from kbuildpy.run import run
 from tests.support.builds import make
-from tests.support.small_kernels import CONFIGURATION, NEEDED
 
+_PROGRAMS = ("bc", "bison", "flex", "gcc", "make", "xz")
 _UNDEFINED = re.compile(r"modpost: (?:\S+: symbol '([^']+)'|\"([^\"]+)\" \[\S+\]) undefined")
 
 
@@ -114,11 +115,13 @@ def prepared_tree(configuration: Configuration, source: Path, place: Path) -> Ke
     if missing := _missing(configuration):
         pytest.skip(f"{configuration.name} cannot be prepared without {' '.join(missing)}")
     place.mkdir(parents=True)
-    wanted = _merged(CONFIGURATION.read_text(), configuration.settings)
+    base = "\n".join(f"CONFIG_{name}={value}" for name, value in base_options("x86").items())
+    wanted = _merged(base, configuration.settings)
     (place / "wanted.config").write_text(wanted)
     _make(source, place, configuration, "allnoconfig", f"KCONFIG_ALLCONFIG={place / 'wanted.config'}")
     there = set((place / ".config").read_text().splitlines())
-    lost = [line for line in wanted.splitlines() if line.startswith("CONFIG_") and line not in there]
+    asked = configuration.settings.splitlines()
+    lost = [line for line in asked if not line.endswith("=n") and line not in there]
     if lost:
         raise KbuildError(f"{configuration.name} cannot have all: {', '.join(lost)}")
     _make(source, place, configuration, "modules_prepare", "KCFLAGS=-w")
@@ -140,7 +143,7 @@ def make_up_symvers(tree: KernelTree, directory: Path, variables: Sequence[str])
 
 def _missing(configuration: Configuration) -> list[str]:
     compiler = ("clang", "ld.lld", "llvm-nm") if configuration.llvm else ()
-    programs = [*NEEDED, *(f"{program}-{configuration.llvm}" for program in compiler)]
+    programs = [*_PROGRAMS, *(f"{program}-{configuration.llvm}" for program in compiler)]
     return [
         *(program for program in programs if shutil.which(program) is None),
         *(path for path in configuration.needs if not Path(path).is_file()),
@@ -149,7 +152,7 @@ def _missing(configuration: Configuration) -> list[str]:
 
 def _merged(settings: str, changes: str) -> str:
     names = {line.partition("=")[0] for line in changes.splitlines()}
-    kept = [line for line in settings.splitlines() if line.partition("=")[0] not in names and "_GPIO" not in line]
+    kept = [line for line in settings.splitlines() if line.partition("=")[0] not in names]
     return "\n".join([*kept, *(line for line in changes.splitlines() if not line.endswith("=n")), ""])
 
 
