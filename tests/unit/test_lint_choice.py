@@ -314,7 +314,7 @@ def test_coccinelle_gets_a_scripts_options_and_leaves_out_what_cannot_run(
         (["--baseline", "nowhere"], "nowhere: No such file or directory"),
         (["nowhere"], "nowhere: no such directory"),
         (["nowhere", "a.c"], "nowhere: no such directory"),
-        ([".", "a.txt"], "neither an object (x.o) nor a source (x.c, x.S)"),
+        ([".", "a.txt"], "neither an object (x.o) nor a source (x.c, x.S, x.rs)"),
         (["--checker", "nix"], "--checker nix: no such checker"),
         (["-j0"], "at least one job"),
         (["--fail-on", "bad"], "invalid choice: 'bad'"),
