@@ -316,6 +316,8 @@ def test_no_kernel_tree_at_all(place: Path, tmp_path: Path) -> None:
         f"from kbuildpy.cli import main; sys.exit(main(['build', {str(place)!r}]))\n"
     )
     environ = {name: value for name, value in os.environ.items() if name not in ("KDIR", "KERNELRELEASE")}
+    # (a kernel that was fetched would be taken)
+    environ["KBUILDPY_CACHE"] = str(tmp_path / "cache")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, env=environ)
     assert_refused(
         Completed(done.returncode, done.stdout, done.stderr), 1, "no kernel tree found", "install", "KDIR=/path/to/tree"
