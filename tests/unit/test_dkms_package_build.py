@@ -58,7 +58,7 @@ def test_commands_end_with_the_process_that_runs_them(what: str, number: signal.
     numbers = [int(word) for word in (tmp_path / "began").read_text().split()]
     if what == "MAKE":
         numbers.append(int((tmp_path / "maker").read_text()))
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while any(map(is_running, numbers)) and time.monotonic() < until:
         time.sleep(0.02)
     assert [each for each in numbers if is_running(each)] == []
