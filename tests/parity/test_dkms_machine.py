@@ -242,7 +242,7 @@ def test_a_kill_at_any_moment_leaves_whole_packages_and_the_next_call_finishes(k
     for number in range(kills):
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(start, home, symlinks=True)
-        seconds = killed_at(chance.uniform(0.1, longest if number else 0.3), words)
+        seconds = killed_at(chance.uniform(0.1, longest) if number else 0.05, words)
         longest = longest if seconds is None else max(0.5, seconds)
         found = versions(home)
         seen |= {tuple(sorted(item)) for item in found.values()}
