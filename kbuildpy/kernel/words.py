@@ -69,9 +69,9 @@ def kernels_of_word(word: str, situation: Situation) -> list[ChosenKernel]:
     if word == "all":
         return _all(situation)
     if word == FETCHED:
-        return _fetched(situation)
+        return _every(fetched_trees(), word, f"{_FETCH} PATTERN", situation)
     if word == BUILT:
-        return _built(situation)
+        return _every(built_trees(), word, "kbuildpy kernel build --with kasan", situation)
     if word == "running":
         return [kernel_of_release(situation.running, situation)]
     if "/" in word or word in {".", ".."}:
@@ -188,23 +188,13 @@ def _all(situation: Situation) -> list[ChosenKernel]:
     return [kernel if kernel.tree is None else with_image(kernel, situation) for kernel in kernels]
 
 
-def _fetched(situation: Situation) -> list[ChosenKernel]:
-    fetched = fetched_trees()
-    if fetched.broken:
-        raise fetched.broken[0][1]
-    if not fetched.trees:
-        raise UsageError(f"-k {FETCHED}: no kernel was fetched", hint="kbuildpy kernels --fetch PATTERN")
-    kernels = [ChosenKernel(tree.release, tree, None, "All fetched kernels are wanted.") for tree in fetched.trees]
-    return [with_image(kernel, situation) for kernel in kernels]
-
-
-def _built(situation: Situation) -> list[ChosenKernel]:
-    built = built_trees()
-    if built.broken:
-        raise built.broken[0][1]
-    if not built.trees:
-        raise UsageError(f"-k {BUILT}: no kernel was built", hint="kbuildpy kernel build --with kasan")
-    kernels = [ChosenKernel(tree.release, tree, None, "All built kernels are wanted.") for tree in built.trees]
+def _every(found: InstalledTrees, word: str, hint: str, situation: Situation) -> list[ChosenKernel]:
+    """All trees of `found`, which are those that `word` means; `hint` says how to get some."""
+    if found.broken:
+        raise found.broken[0][1]
+    if not found.trees:
+        raise UsageError(f"-k {word}: no kernel was {word}", hint=hint)
+    kernels = [ChosenKernel(tree.release, tree, None, f"All {word} kernels are wanted.") for tree in found.trees]
     return [with_image(kernel, situation) for kernel in kernels]
 
 

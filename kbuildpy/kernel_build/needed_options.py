@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kbuildpy.elf.image import ModuleImage
-from kbuildpy.kernel_build.configure import with_dependencies
+from kbuildpy.kernel_build.dependencies import with_dependencies
 from kbuildpy.kernel_build.exporters import exporting_files, ways_to_compile
 from kbuildpy.kernel_build.kconfig import read_kconfig
 from kbuildpy.kernel_build.sources import KernelSource

@@ -40,12 +40,10 @@ class Toolchain:
     @property
     def words(self) -> list[str]:
         """What make is told on its command line."""
-        native = native_architecture()
-        foreign = (self.machine.srcarch, self.machine.bits) != (native.srcarch, native.bits)
         words = [f"ARCH={_arch(self.machine)}"]
         if self.llvm:
             words.append(f"LLVM={self.llvm}")
-        elif foreign and self.machine.srcarch != native.srcarch:
+        elif self.machine.srcarch != native_architecture().srcarch:
             words.append(f"CROSS_COMPILE={self.machine.triplet}-")
         return words
 
@@ -107,9 +105,9 @@ class KernelRecipe:
         parts = [each.name for each in self.sets] or ["small"]
         if self.toolchain.llvm:
             parts.append(f"llvm{self.toolchain.llvm.removeprefix('1').strip('-/').replace('/', '-')}")
-        native = native_architecture()
-        if (self.toolchain.machine.srcarch, self.toolchain.machine.bits) != (native.srcarch, native.bits):
-            parts.append(self.toolchain.machine.name)
+        native, machine = native_architecture(), self.toolchain.machine
+        if (machine.srcarch, machine.bits) != (native.srcarch, native.bits):
+            parts.append(machine.name)
         facts = json.dumps([sorted((self.more or {}).items()), sorted((self.base or {}).items())])
         digest = hashlib.sha256(facts.encode()).hexdigest()[:6]
         if self.more or self.base:
