@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kbuildpy.kbuild.normal_path import normal_path
+
 _CONFIG = re.compile(rb"(?<![A-Za-z0-9_])CONFIG_([A-Za-z0-9_]+)")
 _CONFIG_PATH = re.compile(r"include/config/([A-Za-z0-9_]+)\)")
 _COMMENT = re.compile(r"^#.*$", re.MULTILINE)
@@ -111,7 +113,7 @@ def cmd_file_of(
         headers = [name for name in dict.fromkeys([*headers, *besides]) if not (without and name.startswith(without))]
     symbols: set[str] = set()
     for name in (source, *(name for name in headers if not name.endswith(_BINARY))):
-        symbols.update(symbols_of(find(os.path.normpath(os.path.join(cwd, name)))))  # noqa: PTH118
+        symbols.update(symbols_of(find(normal_path(cwd, name))))
     contents = own_contents(source, headers, cwd=cwd, is_own=is_own, find=find)
     return CmdFile(source, tuple(headers), frozenset(symbols), contents)
 
@@ -128,9 +130,9 @@ def own_contents(
     beside it, as those that srcversion is made of; names are relative to `cwd`, and `find` returns the file that the
     compiler found at a path. A file that cannot be read counts as empty."""
     found = hashlib.sha256()
-    folder = os.path.dirname(os.path.normpath(os.path.join(cwd, source)))  # noqa: PTH118, PTH120
+    folder = os.path.dirname(normal_path(cwd, source))  # noqa: PTH120
     for name in (source, *headers):
-        path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
+        path = normal_path(cwd, name)
         if name == source or is_own(path) or os.path.dirname(path) == folder:  # noqa: PTH120
             try:
                 content = Path(find(path)).read_bytes()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.kbuild.cmd_file import CmdFile, mentioned_symbols, parse_cmd_file
+from kbuildpy.kbuild.normal_path import normal_path
 from kbuildpy.kbuild.stamps import Stamp, digest, stamp
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.tree import KernelTree
@@ -281,7 +282,7 @@ class Freshness:
         return self._objects[object_file]
 
     def _paths(self, cmd_file: CmdFile) -> list[str]:
-        return [os.path.normpath(os.path.join(self._cwd, name)) for name in cmd_file.headers]  # noqa: PTH118 - hot
+        return [normal_path(self._cwd, name) for name in cmd_file.headers]
 
 
 def _in_words(definition: str | None) -> str:

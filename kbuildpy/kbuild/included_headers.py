@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from kbuildpy.kbuild.normal_path import normal_path
+
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
 # Other files of a crate in Rust: `mod name;`, with or without a path, `include!("name")` and its kin.
 _RUST_MODULE = re.compile(
@@ -29,7 +31,7 @@ def own_headers(names: Iterable[str], *, cwd: str, is_own: Callable[[str], bool]
     """Those of `names` (headers in a `.cmd` file, relative to `cwd`) that belong to the module, as absolute paths."""
     found = []
     for name in names:
-        path = os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
+        path = normal_path(cwd, name)
         if is_own(path):
             found.append(path)
     return found

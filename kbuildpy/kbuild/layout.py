@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kbuildpy.kbuild.normal_path import normal_path
 from kbuildpy.kbuild.overlay import Overlay
 
 # What Kbuild's commands write beside an object, after its stem.
@@ -38,7 +39,7 @@ class Layout:
 
     def absolute(self, name: str) -> str:
         """The nominal file that `name` means, as an absolute path in `evaluated`."""
-        return os.path.normpath(os.path.join(self.cwd, name))  # noqa: PTH118 - hot: ten times a Path's speed
+        return normal_path(self.cwd, name)
 
     def find(self, path: str) -> str:
         """The file that commands find at `path` (absolute)."""

@@ -71,7 +71,7 @@ def mentions_transient(files: Iterable[str], variables: Mapping[str, str]) -> bo
 
 
 def _mentions(path: str) -> bool:
-    if path.endswith(".h"):
+    if path.endswith((".h", ".symvers")):
         return False  # neither make nor a shell reads it
     try:
         with Path(path).open("rb") as file:

@@ -89,10 +89,12 @@ def cache_class(base: type) -> type:
     return KernelCacheDir
 
 
-def use_shared_cache(env: Any, address: str, *, key_file: str) -> None:
+def use_shared_cache(env: Any, address: str, *, key_file: str, soon: bool = False) -> None:
     """Let the construction environment `env` use the shared cache at `address`, with a key in the file `key_file`, ""
-    for none."""
-    _shared_cache(address, key_file=key_file)
+    for none. `soon`: it will be asked, so its process starts while make is asked for its decisions."""
+    shared = _shared_cache(address, key_file=key_file)
+    if soon:
+        shared.begin()
     env.CacheDir(address)
 
 

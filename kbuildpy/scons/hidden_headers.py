@@ -8,10 +8,11 @@ A later checkout may have one where the first had none. Those that were there an
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from kbuildpy.kbuild.cmd_file import CmdFile
 from kbuildpy.kbuild.included_headers import searched_folders
+from kbuildpy.kbuild.normal_path import normal_path
 
 
 def headers_before(
@@ -25,38 +26,44 @@ def headers_before(
     """The files that lie where the compiler may look before it finds a header that it has read, and were not read:
     absolute paths, sorted. Files that `is_covered` says another digest covers are left out; `find` returns the file
     that the compiler finds at a path."""
-    source, *headers = (
-        os.path.normpath(os.path.join(cwd, name))  # noqa: PTH118 - a thousand names an object
-        for name in (made_from.source, *made_from.headers)
-    )
+    source, *headers = (normal_path(cwd, name) for name in (made_from.source, *made_from.headers))
     read = {source, *headers}
     including = [source, *(path for path in headers if not is_covered(path))]
     # (an option's header is looked for in the current directory)
     first = list(dict.fromkeys([*map(os.path.dirname, including), cwd]))
     folders = searched_folders(command, cwd=cwd)
-    covered = [folder for folder in (*first, *folders) if is_covered(f"{folder}/x.h")]
     is_folder = _Folders(find)
     found = set()
-    for path in dict.fromkeys(headers):
-        for place, below in _places(path, folders):
-            before = dict.fromkeys([*first, *folders[:place]])
-            if covered and is_covered(f"{covered[0]}{below}"):
-                # (and so in each of these folders)
-                before = dict.fromkeys(folder for folder in before if folder not in covered)
-            for candidate in (f"{folder}{below}" for folder in before):
-                if (
-                    is_folder(os.path.dirname(candidate))  # noqa: PTH120
-                    and candidate not in read
-                    and not is_covered(candidate)
-                    and os.path.isfile(find(candidate))  # noqa: PTH113
-                ):
-                    found.add(candidate)
+    for folder, names in _by_folder(headers).items():
+        for place, below in _places(folder, folders):
+            before = (f"{each}{below}" for each in dict.fromkeys([*first, *folders[:place]]))
+            for other in filter(is_folder, before):
+                # (most are the kernel tree's)
+                all_headers = is_covered(f"{other}/x.h")
+                for candidate in (f"{other}/{name}" for name in names if not (all_headers and name.endswith(".h"))):
+                    if (
+                        candidate not in read and not is_covered(candidate) and os.path.isfile(find(candidate))  # noqa: PTH113
+                    ):
+                        found.add(candidate)
     return sorted(found)
 
 
+def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
+    """The names of the files `paths` by their folders."""
+    found: dict[str, dict[str, None]] = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        found.setdefault(folder, {})[name] = None
+    return {folder: list(names) for folder, names in found.items()}
+
+
 def _places(path: str, folders: Sequence[str]) -> list[tuple[int, str]]:
-    """The folders in which `path` may have been found, by their numbers, each with what the source calls it there."""
-    return [(number, path[len(folder) :]) for number, folder in enumerate(folders) if path.startswith(f"{folder}/")]
+    """The searched folders that the folder `path` is or is below, by their numbers, each with the rest of the path."""
+    return [
+        (number, path[len(folder) :])
+        for number, folder in enumerate(folders)
+        if path == folder or path.startswith(f"{folder}/")
+    ]
 
 
 class _Folders:

@@ -6,7 +6,6 @@ It is made when the first module for it is declared, and shared by all that foll
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from kbuildpy.kbuild.stamps import Stamp, stamp
 from kbuildpy.kbuild.tree_answer import TreeAnswer
 from kbuildpy.kbuild.tree_programs import hides_compiler, named_programs, parts_of_compiler
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.once import once
 from kbuildpy.say import say
 from kbuildpy.scons.cache import cache_class, shares
 from kbuildpy.scons.named_files import named_files
@@ -86,12 +86,14 @@ class KernelProject:
         self.env = env.Clone()
         self.env.Decider(self._decide)
         self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class())
-        self.headers_digest = functools.cache(lambda: tree_digest(answer.tree))
-        self._parts_of_compiler = functools.cache(self._digest_parts_of_compiler)
+        self.headers_digest = once(lambda: tree_digest(answer.tree))
+        self._parts_of_compiler = once(self._digest_parts_of_compiler)
         self.headers = HeaderSymbols(answer.tree)
         self.precompiled = Precompiled(answer)
         self.precompiled_sources = Precompiled(answer, SOURCES) if fast else None
-        self._programs = {name: stamp(path) for name, path in named_programs(answer, environ).items()}
+        self._below_top, self._below_tree = f"{top}/", (f"{answer.tree.source}/", f"{answer.tree.objects}/")
+        self._program_paths = named_programs(answer, environ)
+        self._programs = {name: stamp(path) for name, path in self._program_paths.items()}
         self._stale: dict[str, bool] = {}
         self._explains = bool(env.GetOption("debug_explain"))
 
@@ -139,7 +141,7 @@ class KernelProject:
         return not hides_compiler(self._used_programs(commands), self.environ)
 
     def _used_programs(self, commands: Sequence[str]) -> dict[str, str]:
-        named = named_programs(self.answer, self.environ).items()
+        named = self._program_paths.items()
         return {name: path for name, path in named if any(name in command for command in commands)}
 
     def _digest_parts_of_compiler(self) -> list[str]:
@@ -152,14 +154,13 @@ class KernelProject:
     ) -> list[str]:
         """The files that `commands` name in the directory `cwd`, besides programs and headers whose digests are known,
         and what they write with `targets`."""
-        known = {*named_programs(self.answer, self.environ).values(), *targets}
+        known = {*self._program_paths.values(), *targets}
         files = named_files(commands, cwd=cwd, targets=targets, find=find)
         return [path for path in files if path not in known and not is_digested(self.tree, path)]
 
     def is_own(self, path: str) -> bool:
         """Whether a file belongs to the project, and not to the kernel tree or the system."""
-        tree = self.answer.tree
-        return path.startswith(f"{self.top}/") and not path.startswith((f"{tree.source}/", f"{tree.objects}/"))
+        return path.startswith(self._below_top) and not path.startswith(self._below_tree)
 
     def track(self, object_file: str, cmd_path: str, freshness: Freshness) -> None:
         """Let an object, and its `.cmd` file, be made again where `freshness` finds it stale."""

@@ -115,7 +115,8 @@ def declare(env: Any, build: StandaloneBuild) -> None:
     session_of(env).builds_for_several = several
     session_of(env).early = build.early
     if request.cache and not request.cleans:
-        use_shared_cache(env, request.cache, key_file=request.cache_key)
+        first = not (request.dry or any(folder.exists() for folder in request.folders))
+        use_shared_cache(env, request.cache, key_file=request.cache_key, soon=first)
     targets: list[Any] = []
     for tree, folder in zip(request.trees, request.folders, strict=True):
         try:

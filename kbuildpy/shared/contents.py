@@ -6,6 +6,7 @@ The user's cache remembers those of large files that seldom change: compilers, v
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import time
@@ -36,7 +37,12 @@ def content_digest(path: str | Path) -> str:
 
 def program_digest(path: str) -> str:
     """The same of a file outside of the project, remembered from one build to the next."""
-    return _remembered("contents", path, list(file_state(path)), lambda: content_digest(path), [path])
+    return _program_digest(path, file_state(path))
+
+
+@functools.lru_cache(256)
+def _program_digest(path: str, state: FileState) -> str:
+    return _remembered("contents", path, list(state), lambda: content_digest(path), [path])
 
 
 def tree_digest(tree: KernelTree) -> str:
@@ -66,10 +72,15 @@ def tree_digest(tree: KernelTree) -> str:
 def is_digested(tree: KernelTree, path: str) -> bool:
     """Whether `tree_digest` covers `path` (absolute, normal): a file of the tree that was changed, added or removed
     there changes the digest."""
-    if not path.endswith(_PARTS):
-        return False
-    tops = (f"{top}/" for top in (tree.source, tree.objects))
-    return any(path.startswith(top) and _LEFT_OUT.isdisjoint(path[len(top) :].split("/")) for top in tops)
+    return path.endswith(_PARTS) and _is_digested_folder(str(tree.source), str(tree.objects), os.path.dirname(path))  # noqa: PTH120
+
+
+@functools.lru_cache(1 << 14)
+def _is_digested_folder(source: str, objects: str, folder: str) -> bool:
+    return any(
+        folder == top or (folder.startswith(f"{top}/") and _LEFT_OUT.isdisjoint(folder[len(top) :].split("/")))
+        for top in (source, objects)
+    )
 
 
 def _remembered(kind: str, name: str, state: object, find: Callable[[], str], paths: Iterable[str]) -> str:
