@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.run import run
-from tests.support.builds import Build, assert_equal, build_both, complaints
+from tests.support.builds import Build, assert_equal, build_both, complaints, kbuildpy
+from tests.support.clangd import clangd_errors
 from tests.support.configurations import CONFIGURATIONS, Configuration, make_up_symvers, prepared_tree
 from tests.support.packages import source_archive
 from tests.support.samples import SAMPLES
@@ -47,6 +49,12 @@ def test_samples_are_makes_and_are_checked(
     assert_equal(oracle, ours)
     assert complaints(oracle) == complaints(ours)
     assert ours.output.count("  LOADCHK ") == len(ours.names(".ko")) > 5
+    # (an editor's clangd is another version than the compiler, or another compiler)
+    done = kbuildpy("build", place, "-k", tree.objects, *configuration.variables, "--compile-commands")
+    assert done.returncode == 0, done.error_text
+    sources_read = [Path(entry["file"]) for entry in json.loads((place / "compile_commands.json").read_text())]
+    assert len(sources_read) > 5
+    assert {path.name: errors for path in sources_read if (errors := clangd_errors(path))} == {}
 
 
 def _without_places(build: Build, scratch: Path) -> Build:
