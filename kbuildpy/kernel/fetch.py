@@ -12,7 +12,6 @@ lib/modules. Both become relative here, so the whole directory can be mounted or
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import shutil
@@ -27,11 +26,11 @@ from threading import Event, Thread
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.debian import download, no_room, unpack
 from kbuildpy.kernel.fetched import fetched_root, fetched_tree
+from kbuildpy.kernel.locked import locked
 from kbuildpy.kernel.offered import OfferedKernel, OfferedPackage
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.parallel import in_threads
 from kbuildpy.run import run, with_sbin
-from kbuildpy.say import complain
 
 SCRATCH = ".new-"
 """What the names of directories begin with that are written or removed right now."""
@@ -108,13 +107,7 @@ def has_image(release: str) -> bool:
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
     """Let no other process write below `root`, and remove what a killed one left there."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            complain("kbuildpy: another process fetches kernels: waiting for its end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(root, what="fetches kernels"):
         for left in root.glob(f"{SCRATCH}*"):
             _remove_left(left)
         yield

@@ -21,10 +21,10 @@ from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.exchange import put_in_place, remove_directory
 from kbuildpy.kernel.built import BUILDING, BUILT_NOTE
 from kbuildpy.kernel.fetched import fetched_root
+from kbuildpy.kernel.locked import locked
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.kernel_build.configure import configure
-from kbuildpy.kernel_build.locked import locked
 from kbuildpy.kernel_build.make import make, make_loudly
 from kbuildpy.kernel_build.recipe import KernelRecipe
 from kbuildpy.kernel_build.requirements import require_room, require_tools

@@ -23,7 +23,7 @@ from kbuildpy.kernel.built import BUILDING, built_source
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.debian import download, no_room, unpack
 from kbuildpy.kernel.fetched import built_trees, fetched_root
-from kbuildpy.kernel_build.locked import locked
+from kbuildpy.kernel.locked import locked
 from kbuildpy.printable import printable
 from kbuildpy.run import run
 from kbuildpy.similar import did_you_mean

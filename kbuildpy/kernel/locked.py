@@ -12,13 +12,15 @@ from kbuildpy.say import complain
 
 
 @contextmanager
-def locked(root: Path, name: str, *, what: str) -> Iterator[None]:
-    """Let no other process make `name` below `root`; `what` the other one does is said when this one has to wait."""
+def locked(root: Path, name: str = "", *, what: str) -> Iterator[None]:
+    """Let no other process make `name` below `root`, or with no name anything there. `what` the other one does is said
+    when this one has to wait."""
     root.mkdir(parents=True, exist_ok=True)
-    with (root / f".lock-{name}").open("w") as lock:
+    with (root / (f".lock-{name}" if name else ".lock")).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            complain(f"kbuildpy: another process {what} ({name}): waiting for its end")
+            other = f"{what} ({name})" if name else what
+            complain(f"kbuildpy: another process {other}: waiting for its end")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
