@@ -10,10 +10,9 @@ import pytest
 
 from kbuildpy.elf.constants import EM_386, EM_ARM, EM_PPC64, EM_RISCV, EM_S390
 from kbuildpy.kernel.tree import KernelTree
-from kbuildpy.modpost.layout_probe import parse, probe_source
 from tests.support.builds import assert_equal, build_both, kbuildpy
 from tests.support.foreign_trees import FOREIGN, foreign_tree
-from tests.support.modposts import assert_same_modpost, build, usual_options
+from tests.support.modposts import assert_same_modpost_on_tables_and_mistakes
 from tests.support.packages import other_compiler
 from tests.support.riscv64 import CROSS, RISCV64_LINES, riscv64_tree
 from tests.support.samples import SAMPLES
@@ -21,34 +20,6 @@ from tests.support.samples import SAMPLES
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 
 MACHINES = dict(zip(FOREIGN, (EM_386, EM_ARM, EM_PPC64, EM_S390), strict=True))
-MODULE = """\
-#include <linux/module.h>
-#include <linux/of.h>
-#include <linux/pci.h>
-#include <linux/usb.h>
-// tables
-int tables_exported(void);
-int tables_exported(void) { return 0; }
-EXPORT_SYMBOL_GPL(tables_exported);
-MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("device tables");
-"""
-DEVICES = """\
-static const struct pci_device_id pci[] = { { PCI_DEVICE(0x8086, 0x1234) }, { PCI_DEVICE_CLASS(0x20000, ~0) }, { } };
-MODULE_DEVICE_TABLE(pci, pci);
-static const struct usb_device_id usb[] = { { USB_DEVICE_VER(0x1234, 0x5678, 0x100, 0x299) }, { } };
-MODULE_DEVICE_TABLE(usb, usb);
-static const struct of_device_id of[] = { { .compatible = "none,such" }, { .type = "a b" }, { } };
-MODULE_DEVICE_TABLE(of, of);
-"""
-WRONG = """\
-#include <linux/module.h>
-extern int nobody_has_this(void), tables_exported(void);
-static int __init wrong_init(void) { return nobody_has_this() + tables_exported(); }
-int wrong_call(void);
-int wrong_call(void) { return wrong_init(); }
-module_init(wrong_init);
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -80,22 +51,8 @@ def test_all_samples_are_the_same_bytes_as_makes(
 
 def test_modpost_does_what_the_trees_does(cross: tuple[KernelTree, tuple[str, ...], int], tmp_path: Path) -> None:
     tree, words, _ = cross
-    # (Debian's modpost for 32 bits has the sizes that device tables have with 64)
-    devices = DEVICES if tree.config.get("CONFIG_64BIT") == "y" else ""
     words = (*words, *other_compiler(tree)) if tree.release.endswith("-riscv64") else words
-    probe = {"probe.c": probe_source(tree), "Kbuild": "obj-m := probe.o\n"}
-    answers = build(tree, tmp_path / "layouts", probe, "probe.s", *words).directory / "probe.s"
-    files = {
-        "tables.c": MODULE.replace("// tables", devices),
-        "wrong.c": WRONG,
-        "Kbuild": "obj-m := tables.o wrong.o\n",
-    }
-    built = build(tree, tmp_path / "modules", files, "modules", *words)
-    layouts = parse(answers.read_bytes())
-    outcome = assert_same_modpost(built, ["tables"], usual_options(built), layouts)
-    assert ("MODULE_ALIAS" in next(iter(outcome.mod_c.values()))) is bool(devices)
-    outcome = assert_same_modpost(built, ["tables", "wrong"], usual_options(built), layouts)
-    assert outcome.failed and "nobody_has_this" in outcome.messages and "section mismatch" in outcome.messages
+    assert_same_modpost_on_tables_and_mistakes(tree, tmp_path, words)
 
 
 def test_the_check_says_that_a_loader_is_not_known(tmp_path: Path) -> None:

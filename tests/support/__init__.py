@@ -10,7 +10,8 @@
 | what a tree's top Makefile says | `top_makefile` |
 | Debian packages, unpacked; an archive of made-up ones | `packages`, `debian_archive` |
 | kernels with their modules, as distributions ship them | `shipped_kernels`, `shipped_modules` |
-| kernels that differ from a real one in one fact each; ten kernels, fetched | `changed_kernels`, `fetched_kernels` |
+| kernels that differ from a real one in one fact each | `changed_kernels` |
+| ten kernels and a flavour of one, fetched | `fetched_kernels` |
 | sources of modules: the samples, a Kbuild file's, modules that go wrong | `samples`, `kbuild_sources`, `bad_modules` |
 | sources with planted faults, and the help that a build gives | `planted` |
 | a build by make and by kbuildpy; by SCons; an edit of a source | `builds`, `scons_project`, `edits` |

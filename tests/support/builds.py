@@ -48,10 +48,12 @@ def make(tree: KernelTree, directory: Path, variables: Sequence[str] = (), *, go
     return run(argv, check=False, timeout=1800, cwd=directory, env={**os.environ, "PWD": str(directory)})
 
 
-def kbuildpy(*words: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> Completed:
+def kbuildpy(
+    *words: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 1800
+) -> Completed:
     """The command line, as a user calls it."""
     merged = None if env is None else {**os.environ, **env}
-    return run([sys.executable, "-m", "kbuildpy", *words], check=False, timeout=1800, cwd=cwd, env=merged)
+    return run([sys.executable, "-m", "kbuildpy", *words], check=False, timeout=timeout, cwd=cwd, env=merged)
 
 
 def build_both(

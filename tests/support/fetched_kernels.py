@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ten kernels: those that are installed, and others that apt offers, fetched with their images."""
+"""Kernels that apt offers, fetched: ten with their images, those that are installed among them; a flavour of one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.architecture import architecture_of, is_native
 from kbuildpy.kernel.chosen import ChosenKernel, Need
+from kbuildpy.kernel.fetched import fetched_root
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.offered import offered_kernels
+from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.resolve import resolve
+from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_chosen import loader_kernel
 from tests.support.builds import kbuildpy
+from tests.support.kernel_trees import tree_of
 
 TEN = 10
 CACHE = "KBUILDPY_TEN_KERNELS"
@@ -54,3 +58,13 @@ def ten_kernels(scratch: Path) -> Iterator[list[ChosenKernel]]:
 def facts_of(kernel: ChosenKernel) -> LoaderKernel:
     """The facts of `kernel`, its compiler asked."""
     return loader_kernel(kernel, partial(ask_module_facts, environ=os.environ))
+
+
+def flavour_tree(line: str, flavour: str) -> KernelTree:
+    """The tree of a flavour (`cloud`, `rt`) of the installed kernel of a line, fetched. Skips the test where it is not
+    to be had."""
+    release = tree_of(line).release.replace("-amd64", f"-{flavour}-amd64")
+    done = kbuildpy("kernels", "--fetch", release)
+    if done.returncode:
+        pytest.skip(f"{release} is not to be had: {done.error_text.strip()}")
+    return open_tree(fetched_root() / "usr/src" / f"linux-headers-{release}")

@@ -21,6 +21,35 @@ from kbuildpy.modpost.stage import modpost
 from kbuildpy.run import run
 from tests.support.packages import other_compiler
 
+_TABLES = """\
+#include <linux/module.h>
+#include <linux/of.h>
+#include <linux/pci.h>
+#include <linux/usb.h>
+// tables
+int tables_exported(void);
+int tables_exported(void) { return 0; }
+EXPORT_SYMBOL_GPL(tables_exported);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("device tables");
+"""
+_DEVICES = """\
+static const struct pci_device_id pci[] = { { PCI_DEVICE(0x8086, 0x1234) }, { PCI_DEVICE_CLASS(0x20000, ~0) }, { } };
+MODULE_DEVICE_TABLE(pci, pci);
+static const struct usb_device_id usb[] = { { USB_DEVICE_VER(0x1234, 0x5678, 0x100, 0x299) }, { } };
+MODULE_DEVICE_TABLE(usb, usb);
+static const struct of_device_id of[] = { { .compatible = "none,such" }, { .type = "a b" }, { } };
+MODULE_DEVICE_TABLE(of, of);
+"""
+_WRONG = """\
+#include <linux/module.h>
+extern int nobody_has_this(void), tables_exported(void);
+static int __init wrong_init(void) { return nobody_has_this() + tables_exported(); }
+int wrong_call(void);
+int wrong_call(void) { return wrong_init(); }
+module_init(wrong_init);
+"""
+
 
 def relative_names(tree: KernelTree) -> bool:
     """Whether Kbuild works in the module's directory (from 6.13 on) and names objects relative to it."""
@@ -168,6 +197,26 @@ def assert_same_modpost(
         assert found.symvers == expected.symvers
         assert found.namespace_deps == expected.namespace_deps
     return expected
+
+
+def assert_same_modpost_on_tables_and_mistakes(tree: KernelTree, place: Path, words: Sequence[str]) -> None:
+    """Assert the same of device tables, exports, an undefined symbol and a section mismatch; they are compiled below
+    `place`, with `words` for make."""
+    # (Debian's modpost for 32 bits has the sizes that device tables have with 64)
+    devices = _DEVICES if tree.config.get("CONFIG_64BIT") == "y" else ""
+    probe = {"probe.c": probe_source(tree), "Kbuild": "obj-m := probe.o\n"}
+    answers = build(tree, place / "layouts", probe, "probe.s", *words).directory / "probe.s"
+    files = {
+        "tables.c": _TABLES.replace("// tables", devices),
+        "wrong.c": _WRONG,
+        "Kbuild": "obj-m := tables.o wrong.o\n",
+    }
+    built = build(tree, place / "modules", files, "modules", *words)
+    layouts = parse(answers.read_bytes())
+    outcome = assert_same_modpost(built, ["tables"], usual_options(built), layouts)
+    assert ("MODULE_ALIAS" in next(iter(outcome.mod_c.values()))) is bool(devices)
+    outcome = assert_same_modpost(built, ["tables", "wrong"], usual_options(built), layouts)
+    assert outcome.failed and "nobody_has_this" in outcome.messages and "section mismatch" in outcome.messages
 
 
 def usual_options(built: Built) -> list[str]:

@@ -19,6 +19,10 @@ GPIO = Path(__file__).with_name("small_kernel.config")
 """What the templates with GPIO need."""
 
 
+_LONGEST = 4 * 3600
+"""Seconds: full link time optimization on a busy machine."""
+
+
 def small_kernel(
     line: str,
     *sets: str,
@@ -33,9 +37,8 @@ def small_kernel(
     """
     words = ["--with", ",".join(sets)] if sets else []
     words += ["--config", str(config)] if config else []
-    done = kbuildpy(
-        "kernel", "build", str(source_archive(line)), *words, *more, "--format", "json", env=dict(environ or {})
-    )
+    call = ("kernel", "build", str(source_archive(line)), *words, *more, "--format", "json")
+    done = kbuildpy(*call, env=dict(environ or {}), timeout=_LONGEST)
     if done.returncode and "cannot be built without" in done.error_text:
         pytest.skip(done.error_text.strip())
     if done.returncode:

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Modules that stay loaded in a kernel, all in one boot, and what the kernel shows of each."""
+"""Modules that stay loaded in a kernel, all in one boot: what the kernel shows of each, and what the check says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kbuildpy.loader.kernel import LoaderKernel
+from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.loaded import Modules
+from kbuildpy.loader.verdict import Verdict
 from kbuildpy.vm import cpio
 from kbuildpy.vm.initramfs import busybox_for, make_initramfs
 from kbuildpy.vm.machine import machine_of_image
@@ -81,3 +85,15 @@ def load_all(kernel: Path, modules: Sequence[tuple[str, bytes]], *, timeout: flo
                 name, _, address = section.rpartition(":")
                 shown[-1].sections[name] = int(address, 16)
     return shown
+
+
+def predicted(kernel: LoaderKernel, modules: Sequence[tuple[str, bytes]], shown: Sequence[Shown]) -> list[Verdict]:
+    """The verdict on each module in a kernel that has loaded those before it, and is tainted by them."""
+    loaded = Modules()
+    verdicts = []
+    for (_, contents), seen in zip(modules, shown, strict=True):
+        verdict, after = load_module(contents, kernel, loaded, on_demand=False)
+        loaded = after if seen.line else loaded
+        kernel = replace(kernel, tainted=kernel.tainted + verdict.taints)
+        verdicts.append(verdict)
+    return verdicts

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,6 @@ from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.module_files import module_name
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_module import load_module
-from kbuildpy.loader.loaded import Modules
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.vm.machine import machine_for
 from tests.support.arm64 import LINES
@@ -33,7 +31,7 @@ from tests.support.packages import NEWEST
 from tests.support.riscv64 import RISCV64_LINES
 from tests.support.samples import built_samples
 from tests.support.shipped_kernels import ShippedKernel, shipped_kernel
-from tests.vm.loaded import Shown, load_all
+from tests.vm.loaded import Shown, load_all, predicted
 
 pytestmark = pytest.mark.vm
 
@@ -107,18 +105,6 @@ def with_required(kernel: ShippedKernel, files: Iterable[Path]) -> list[tuple[st
                 found[name] = kernel.by_tree.own_modules.contents(name) or b""
         found.setdefault(module_name(file.name), contents)
     return list(found.items())
-
-
-def predicted(kernel: LoaderKernel, modules: list[tuple[str, bytes]], shown: list[Shown]) -> list[Verdict]:
-    """The verdict on each module in a kernel that has loaded those before it, and is tainted by them."""
-    loaded = Modules()
-    verdicts = []
-    for (_, contents), seen in zip(modules, shown, strict=True):
-        verdict, after = load_module(contents, kernel, loaded, on_demand=False)
-        loaded = after if seen.line else loaded
-        kernel = replace(kernel, tainted=kernel.tainted + verdict.taints)
-        verdicts.append(verdict)
-    return verdicts
 
 
 def test_enough_modules_are_loaded(booted: Boot) -> None:

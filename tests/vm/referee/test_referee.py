@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,18 +23,15 @@ from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.checks import UNSEEN, messages_of, pattern
 from tests.vm.referee.compare import EXCUSES, PLACES, Comparison, compare, defined
-from tests.vm.referee.damage import STAGES, damages, second_damages
+from tests.vm.referee.damage import damages, second_damages
 from tests.vm.referee.guest import Boot, ask
 from tests.vm.referee.kernels import PARAMETERS, loader_kernel
 from tests.vm.referee.mutations import mutations
 from tests.vm.referee.silent import SILENT
+from tests.vm.referee.sweep import DIFFERENT, sweep
 
 BUILT_HERE = [Path(place) for place in os.environ.get("KBUILDPY_REFEREE_TREES", "").split(":") if place]
 """Trees of kernels that were built here, by gcc."""
-DIFFERENT = {
-    "name/of what is in the kernel": "which names code in the kernel itself has taken below /sys/module, no tree tells",
-}
-"""Cases in which we do not say what the kernel says, and why."""
 LINES = ("6.1", "6.12", NEWEST)
 AT_RANDOM = 200
 
@@ -159,20 +154,7 @@ def test_we_say_what_a_kernel_says_that_was_built_here(
     place: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     tree = open_tree(place)
-    image = image_of_tree(tree)
-    bases, kernel = build_bases(tree, tmp_path), loader_kernel(tree, image)
     seed = int(request.config.option.referee_seed)
-    named, at_random = list(_possible(bases)), mutations(bases, seed, AT_RANDOM)
-    asked, _ = defined([*named, *at_random], kernel)
-    compared = compare(ask(image, asked, parameters=PARAMETERS), kernel)
-    assert len(named) > 100 and len(compared) > 200
-    differences = [item for item in compared if item.differences and item.name not in DIFFERENT]
-    assert not differences, "\n".join(map(str, differences))
-
-
-def _possible(bases: Bases) -> Iterator[Case]:
-    """The named damages; of each stage those before the first one to a section that a smaller kernel's modules do not
-    have."""
-    for stage in STAGES:
-        with suppress(KeyError):
-            yield from stage.cases(bases)
+    found = sweep(tree, image_of_tree(tree), tmp_path, seed=seed, at_random=AT_RANDOM)
+    assert found.named > 100 and found.at_random > 100
+    assert not found.differences, "\n".join(map(str, found.differences))

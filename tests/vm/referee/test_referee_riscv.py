@@ -13,22 +13,7 @@ import pytest
 from kbuildpy.vm.machine import RISCV
 from tests.support.guest_kernels import image_of, tree_called
 from tests.support.riscv64 import RISCV64_LINES
-from tests.vm.referee.bases import build_bases
-from tests.vm.referee.compare import compare, defined
-from tests.vm.referee.damage import (
-    elf_validity,
-    layout,
-    modinfo,
-    parameters,
-    riscv,
-    sections,
-    signature,
-    symbols,
-    versions,
-)
-from tests.vm.referee.guest import ask
-from tests.vm.referee.kernels import PARAMETERS, loader_kernel
-from tests.vm.referee.mutations import mutations
+from tests.vm.referee.sweep import sweep
 
 pytestmark = [
     pytest.mark.vm,
@@ -36,29 +21,16 @@ pytestmark = [
     pytest.mark.skipif(shutil.which(RISCV.qemu) is None, reason=f"{RISCV.qemu} is not installed"),
 ]
 
-STAGES = (riscv, elf_validity, sections, modinfo, versions, layout, symbols, parameters, signature)
 AT_RANDOM = 200
-FOR_OTHERS = ("retpoline",)
-"""What names of cases say that are for x86-64 alone."""
-
-
-DIFFERENT = ("name/of what is in the kernel",)
-"""What no tree tells (see test_referee)."""
 
 
 @pytest.mark.parametrize("line", RISCV64_LINES)
 def test_we_say_what_a_kernel_for_riscv64_says(line: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     tree = tree_called(line)
-    image = image_of(tree)
-    bases, kernel = build_bases(tree, tmp_path), loader_kernel(tree, image)
     seed = int(request.config.option.referee_seed)
-    named = [case for stage in STAGES for case in stage.cases(bases) if not any(map(case.name.count, FOR_OTHERS))]
-    asked, unchecked = defined([*named, *mutations(bases, seed, AT_RANDOM)], kernel)
-    boots = ask(image, asked, parameters=PARAMETERS, timeout=1500)
-    found = compare(boots, kernel)
-    print(f"{kernel.release}: {len(found)} modules, {len(unchecked)} not checked, {len(boots)} boots")
-    differences = [item for item in found if item.differences and item.name not in DIFFERENT]
-    assert not differences, "\n".join(map(str, differences))
-    assert len([item for item in found if item.name.startswith("riscv/")]) >= 100
-    assert len([item for item in found if item.name.startswith("random ")]) >= 100
-    assert [item.name for item in found if item.answer.died] == []
+    found = sweep(tree, image_of(tree), tmp_path, seed=seed, at_random=AT_RANDOM)
+    print(f"{tree.release}: {len(found.comparisons)} modules, {found.unchecked} not checked, {found.boots} boots")
+    assert not found.differences, "\n".join(map(str, found.differences))
+    assert len([item for item in found.comparisons if item.name.startswith("riscv/")]) >= 100
+    assert found.at_random >= 100
+    assert [item.name for item in found.comparisons if item.answer.died] == []
