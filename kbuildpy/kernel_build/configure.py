@@ -48,11 +48,11 @@ def configure(recipe: KernelRecipe, place: Path) -> None:
     wanted_file.write_text("".join(map(_line, wanted.items())))
     make(recipe, place, f"KCONFIG_ALLCONFIG={wanted_file}", "allnoconfig")
     got = read_options(place / ".config")
-    asked = _asked(recipe)
+    asked = _asked(recipe, kconfig)
     lost = [name for name in asked if name in kconfig and not same(got.get(name, "n"), asked[name])]
     if lost:
         reasons = "; ".join(_reason(kconfig[name], asked[name], got) for name in lost)
-        raise KbuildError(f"{recipe.release}: the sources cannot have {reasons}", hint=_hint(recipe, lost))
+        raise KbuildError(f"{recipe.release}: the sources cannot have {reasons}", hint=_hint(recipe, kconfig, lost))
     for name, why in _FOR_A_GUEST.items():
         if name in kconfig and got.get(name, "n") != "y":
             raise KbuildError(
@@ -80,20 +80,20 @@ def same(got: str, wanted: str) -> bool:
     return got == wanted or (wanted == "m" and got == "y")
 
 
-def _asked(recipe: KernelRecipe) -> dict[str, str]:
+def _asked(recipe: KernelRecipe, kconfig: Mapping[str, KconfigOption]) -> dict[str, str]:
     """What has to be as it was asked for: all but another kernel's configuration, which is followed as far as it goes,
     and options of the base that the architecture or the version does not have."""
     found: dict[str, str] = {}
     for each in recipe.sets:
         found.update(each.options)
     found.update(recipe.more or {})
-    main = {each.main for each in recipe.sets} | {*(recipe.more or {})}
+    main = {each.main_of(kconfig) for each in recipe.sets} | {*(recipe.more or {})}
     # (what goes with a set's main option differs by version and compiler)
     return {name: value for name, value in found.items() if name in main}
 
 
 def _unknown(recipe: KernelRecipe, kconfig: Mapping[str, KconfigOption]) -> list[str]:
-    return [name for name, value in _asked(recipe).items() if name not in kconfig and value != "n"]
+    return [name for name, value in _asked(recipe, kconfig).items() if name not in kconfig and value != "n"]
 
 
 def _line(item: tuple[str, str]) -> str:
@@ -113,7 +113,7 @@ def _reason(option: KconfigOption, wanted: str, got: Mapping[str, str]) -> str:
     return f"{shown} (it depends on {' and '.join(conditions[:4])})"
 
 
-def _hint(recipe: KernelRecipe, lost: Sequence[str]) -> str:
-    if any(each.main in lost for each in recipe.sets):
+def _hint(recipe: KernelRecipe, kconfig: Mapping[str, KconfigOption], lost: Sequence[str]) -> str:
+    if any(each.main_of(kconfig) in lost for each in recipe.sets):
         return "another compiler (--llvm), other sources or another machine (--arch) may have it; see `--with help`"
     return "add what they depend on, or leave them out"

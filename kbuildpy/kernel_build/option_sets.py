@@ -2,14 +2,14 @@
 """Named sets of configuration options: the files in `fragments/`, which are configurations themselves.
 
 The first comment of a file says what the set is for. `# excludes: NAME ...` names sets that cannot go with it,
-`# compiler: clang` what it needs. An option that a kernel's sources do not define is left out there, unless it is the
-first one of the set: this one is what the set is about.
+`# compiler: clang` what it needs, `# later: OPTION` what later sources call its first option. An option that a kernel's
+sources do not define is left out there, unless it is the first one of the set: this one is what the set is about.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from kbuildpy.similar import did_you_mean
 
 _FRAGMENTS = Path(__file__).with_name("fragments")
 _BASE = "base"
-_NOTE = re.compile(r"# (excludes|compiler): (.+)")
+_NOTE = re.compile(r"# (excludes|compiler|later): (.+)")
 _SET = re.compile(r"CONFIG_(\w+)=(.*)")
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set")
 
@@ -37,11 +37,17 @@ class OptionSet:
     """The names of sets that cannot be had with this one."""
     compiler: str = ""
     """The compiler that it needs (`clang`); "" for any."""
+    later: str = ""
+    """What later sources call the option that the set is about; "" for the same."""
 
     @property
     def main(self) -> str:
         """The option that the set is about."""
         return next(iter(self.options))
+
+    def main_of(self, defined: Container[str]) -> str:
+        """The same, by its name in sources that define the options `defined`."""
+        return self.later if self.later in defined else self.main
 
 
 def option_set_names() -> list[str]:
@@ -115,4 +121,5 @@ def _read(name: str) -> OptionSet:
         read_options(path),
         excludes=frozenset(notes.get("excludes", "").split()),
         compiler=notes.get("compiler", ""),
+        later=notes.get("later", ""),
     )

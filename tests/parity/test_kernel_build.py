@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.kernel_build.alike import options_like
@@ -28,11 +29,14 @@ from kbuildpy.kernel_build.sources import KernelSource, find_source
 from kbuildpy.own_command import own_command
 from tests.support.builds import kbuildpy
 from tests.support.kernel_trees import tree_of
-from tests.support.packages import source_archive
+from tests.support.packages import NEWEST, source_archive
 
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 
-OTHER_COMPILERS = {"kmsan", "rust"}
+CLANG = [name for name in option_set_names() if read_option_sets([name])[0].compiler]
+OTHER_COMPILERS = {*CLANG, "rust"}
+SINCE = {"rt": "6.12"}
+"""Sets whose option older lines have for other machines only."""
 
 
 @pytest.fixture(scope="module", params=["6.1", "6.12"])
@@ -82,11 +86,26 @@ def test_each_export_of_debians_kernel_is_in_a_file_whose_options_it_has(
 
 
 @pytest.mark.parametrize("name", sorted({*option_set_names()} - OTHER_COMPILERS))
-def test_each_set_of_options_can_be_had(name: str, source: KernelSource) -> None:
+def test_each_set_of_options_can_be_had(name: str, line: str, source: KernelSource) -> None:
     [found] = read_option_sets([name])
     if found.main not in read_kconfig(source, "x86"):
         pytest.skip(f"{source.version} has no CONFIG_{found.main}")
+    if SINCE.get(name, line) != line:
+        with pytest.raises(KbuildError, match=f"the sources cannot have CONFIG_{found.main}"):
+            configured(recipe_for(source, name))
+        return
     assert configured(recipe_for(source, name)).get(found.main, "n") == found.options[found.main]
+
+
+@pytest.mark.parametrize("name", CLANG)
+@pytest.mark.parametrize(("line", "llvm"), [("6.1", "-16"), ("6.12", "-19"), (NEWEST, "-19")])
+def test_each_set_for_clang_can_be_had(name: str, line: str, llvm: str) -> None:
+    if shutil.which(f"clang{llvm}") is None:
+        pytest.skip(f"clang{llvm} is not installed")
+    source, [found] = find_source(str(source_archive(line)), tell=print), read_option_sets([name])
+    main = found.main_of(read_kconfig(source, "x86"))
+    recipe = KernelRecipe(source, toolchain_of("", llvm, ()), (found,))
+    assert configured(recipe).get(main, "n") == "y"
 
 
 def test_options_for_symbols_bring_the_files_that_export_them(source: KernelSource) -> None:

@@ -75,6 +75,15 @@ def test_sets_that_exclude_each_other_are_told() -> None:
         read_option_sets(["kasan", "kcsan"])
 
 
+def test_the_option_of_a_set_may_have_another_name_in_later_sources() -> None:
+    [found] = read_option_sets(["cfi"])
+    assert (found.main, found.main_of({"CFI_CLANG"}), found.main_of({"CFI", "CFI_CLANG"})) == (
+        *("CFI_CLANG", "CFI_CLANG"),
+        "CFI",
+    )
+    assert read_option_sets(["kasan"])[0].main_of({"KASAN"}) == "KASAN"
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
