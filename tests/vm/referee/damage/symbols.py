@@ -109,13 +109,18 @@ def _namespaces(bases: Bases) -> Iterator[Case]:
     yield case("namespaces/imported in small letters", bases.user, info("import_ns", "rich"), needs=needs)
     yield case("namespaces/imported with more letters", bases.user, info("import_ns", "RICHER"), needs=needs)
     yield case("namespaces/of the kernel, not imported", bases.still, info("import_ns"))
-    yield case("namespaces/weak, not imported", bases.still, info("import_ns"), symbol("dma_buf_put", info=WEAK))
+    yield case(
+        "namespaces/weak, not imported",
+        bases.still,
+        info("import_ns"),
+        symbol("insert_resource_expand_to_fit", info=WEAK),
+    )
     for name in ("module:quiet", "module:", "module:*", "modules"):
         yield case(f"namespaces/{name} imported", bases.quiet, info("import_ns", name))
-        yield case(f"namespaces/{name} imported after another", bases.quiet, info("import_ns", "CXL", name))
-    yield case("namespaces/imported without need", bases.quiet, info("import_ns", "CXL"))
+        yield case(f"namespaces/{name} imported after another", bases.quiet, info("import_ns", "DMA_BUF", name))
+    yield case("namespaces/imported without need", bases.quiet, info("import_ns", "DMA_BUF"))
     if bases.has_versions:
-        unversioned = version("dma_buf_put", 1)
+        unversioned = version("insert_resource_expand_to_fit", 1)
         yield case("namespaces/not imported, and a wrong version", bases.still, info("import_ns"), unversioned)
 
 

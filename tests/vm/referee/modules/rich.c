@@ -2,7 +2,7 @@
 /* A module with as many of the sections that the loader looks at as fit into a page of code. */
 #include <linux/atomic.h>
 #include <linux/cpufeature.h>
-#include <linux/dma-buf.h>
+#include <linux/ioport.h>
 #include <linux/jump_label.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
@@ -28,7 +28,7 @@
 int rich_plain(void);
 int rich_gpl(int __user *place);
 int rich_inside(void);
-void rich_uses(struct dma_buf *buffer);
+void rich_uses(struct resource *resource);
 
 static int number = 3;
 module_param(number, int, 0644);
@@ -93,9 +93,10 @@ int rich_inside(void)
 }
 EXPORT_SYMBOL_NS_GPL(rich_inside, NAMESPACE(RICH));
 
-void rich_uses(struct dma_buf *buffer)
+/* (what every kernel exports in a namespace, however small it is) */
+void rich_uses(struct resource *resource)
 {
-	dma_buf_put(buffer);
+	insert_resource_expand_to_fit(resource, resource);
 }
 EXPORT_SYMBOL_GPL(rich_uses);
 
@@ -117,4 +118,4 @@ module_exit(rich_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_VERSION("1.0");
-MODULE_IMPORT_NS(NAMESPACE(DMA_BUF));
+MODULE_IMPORT_NS(NAMESPACE(CXL));

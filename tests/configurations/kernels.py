@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A row to its kernel. It is fetched or built where it is not here; what cannot be had is skipped with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import architecture_of
+from kbuildpy.kernel.built import built_variables
+from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.kernel.compiler import compiler_of
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
+from kbuildpy.signing.open_signer import open_signer
+from kbuildpy.signing.signer import Signer
+from kbuildpy.vm.machine import machine_for
+from tests.configurations.rows import Packaged, Row, SelfBuilt, kept_exports
+from tests.support.arm64 import CROSS as CROSS_ARM64
+from tests.support.arm64 import arm64_tree
+from tests.support.fetched_kernels import flavour_tree
+from tests.support.foreign_trees import foreign_tree
+from tests.support.guest_kernels import image_of, tree_called
+from tests.support.riscv64 import CROSS as CROSS_RISCV64
+from tests.support.riscv64 import riscv64_tree
+from tests.support.rust_kernels import rust_programs
+from tests.support.small_kernels import small_kernel
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The kernel of a row."""
+
+    tree: KernelTree
+    words: tuple[str, ...]
+    """What make is told on its command line."""
+
+    @property
+    def machine(self) -> str:
+        """The name of its architecture."""
+        return str(architecture_of(self.tree))
+
+    @property
+    def compiler(self) -> str:
+        """The first line of what the modules' compiler says of its version."""
+        cross = next((word.partition("=")[2] for word in self.words if word.startswith("CROSS_COMPILE=")), "")
+        found = compiler_of(self.tree, cross_compile=cross)
+        program = found.program if found.installed else f"{cross}gcc"
+        return run([program, "--version"], env={**os.environ, "LC_ALL": "C"}).text.partition("\n")[0]
+
+    @property
+    def identity(self) -> str:
+        """Changes when another kernel is in its place: of its configuration, its exports and its compiler."""
+        digest = hashlib.sha256(self.compiler.encode())
+        for path in (self.tree.objects / "include/config/auto.conf", self.tree.symvers):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def image(self) -> Path:
+        """Its image. Raises `KbuildError` where kernels of its machine are not booted here."""
+        machine_for(architecture_of(self.tree))
+        return image_of(self.tree)
+
+    def signer(self) -> Signer | None:
+        """Who signs modules for it, by the key that its build left; None where it takes unsigned ones."""
+        if self.tree.config.get("CONFIG_MODULE_SIG_FORCE") != "y":
+            return None
+        certs = self.tree.objects / "certs"
+        hash_name = self.tree.config.get("CONFIG_MODULE_SIG_HASH", "").strip('"')
+        return open_signer(
+            str(certs / "signing_key.pem"),
+            str(certs / "signing_key.x509"),
+            hash_name,
+            kernel_hash=lambda: hash_name,
+            use_key_id=False,
+            passphrase=None,
+        )
+
+
+@contextmanager
+def kernel_of(row: Row) -> Iterator[Kernel]:
+    """The kernel of `row`, with the programs that its modules need while it is in use. Skips, as a test is skipped,
+    where something for it is not to be had; raises `KbuildError` where it does not build."""
+    if isinstance(row.kernel, Packaged):
+        yield _packaged(row, row.kernel)
+    elif "rust" in row.kernel.sets:
+        with rust_programs():
+            yield _built(row, row.kernel)
+    else:
+        yield _built(row, row.kernel)
+
+
+def _packaged(row: Row, wanted: Packaged) -> Kernel:
+    if wanted.flavour:
+        return Kernel(flavour_tree(row.line, wanted.flavour), ())
+    if wanted.machine == "amd64":
+        return Kernel(tree_called(row.line), ())
+    if wanted.machine == "arm64":
+        return Kernel(arm64_tree(f"{row.line}-arm64"), CROSS_ARM64)
+    if wanted.machine == "riscv64":
+        return Kernel(riscv64_tree(f"{row.line}-riscv64"), CROSS_RISCV64)
+    return Kernel(*foreign_tree(wanted.machine))
+
+
+def _built(row: Row, wanted: SelfBuilt) -> Kernel:
+    more = [f"--llvm={wanted.llvm}"] if wanted.llvm else []
+    more += ["--arch", wanted.machine] if wanted.machine else []
+    more += ["--name", wanted.name] if wanted.name else []
+    with TemporaryDirectory() as scratch:
+        config = None
+        if wanted.options:
+            config = Path(scratch, "options.config")
+            config.write_text(wanted.options.replace("@KEPT", str(_kept_exports())))
+        tree = small_kernel(row.line, *wanted.sets, config=config, more=tuple(more))
+    return Kernel(tree, tuple(f"{name}={value}" for name, value in built_variables(tree.objects).items()))
+
+
+def _kept_exports() -> Path:
+    """The file that CONFIG_UNUSED_KSYMS_WHITELIST names. It is called by its contents: a kernel is built again when
+    they change."""
+    text = kept_exports()
+    place = cache_directory() / "configurations" / f"kept_exports-{hashlib.sha256(text.encode()).hexdigest()[:12]}.txt"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.is_file():
+        beside = place.with_suffix(".new")
+        beside.write_text(text)
+        beside.replace(place)
+    if not place.read_text():
+        raise KbuildError(f"{place}: is empty")
+    return place
