@@ -73,14 +73,17 @@ def ask(
     *,
     parameters: Iterable[str] = (),
     timeout: float = 300,
+    memory: int = 512,
     directly: bool = True,
 ) -> list[Boot]:
-    """What the kernel `image` says to `cases`: one boot, and one more for every case that it died of. Unless it is
-    started `directly`, it has random addresses."""
+    """What the kernel `image` says to `cases`: one boot, and one more for every case that it died of. The machine has
+    `memory` MiB. Unless the kernel is started `directly`, it has random addresses."""
     boots = []
     remaining = list(cases)
     while remaining:
-        one = _boot(image, steps_of(remaining), (*PARAMETERS, *parameters), timeout, directly)
+        one = _boot(
+            image, steps_of(remaining), (*PARAMETERS, *parameters), timeout=timeout, memory=memory, directly=directly
+        )
         boots.append(one)
         if one.complete:
             break
@@ -90,7 +93,9 @@ def ask(
     return boots
 
 
-def _boot(image: Path, steps: Sequence[Step], parameters: Iterable[str], timeout: float, directly: bool) -> Boot:
+def _boot(
+    image: Path, steps: Sequence[Step], parameters: Iterable[str], *, timeout: float, memory: int, directly: bool
+) -> Boot:
     lines: list[str] = []
     modules: list[bytes] = []
     for step in steps:
@@ -111,7 +116,7 @@ def _boot(image: Path, steps: Sequence[Step], parameters: Iterable[str], timeout
             *(file(f"m/{number}", contents) for number, contents in enumerate(modules)),
         ]
     )
-    booted = boot(image, initramfs, parameters=tuple(parameters), timeout=timeout, directly=directly)
+    booted = boot(image, initramfs, parameters=tuple(parameters), memory=memory, timeout=timeout, directly=directly)
     loads = [step for step in steps if isinstance(step, Load)]
     return replace(read_log(booted.log, loads), seconds=booted.seconds)
 

@@ -83,7 +83,7 @@ def sweep(
     if signer is not None:
         cases = [_signed_case(case, signer) for case in cases]
     asked, unchecked = defined(cases, kernel)
-    boots = ask(image, asked, parameters=PARAMETERS, timeout=timeout)
+    boots = ask(image, asked, parameters=PARAMETERS, timeout=timeout, memory=1024)
     return Sweep(compare(boots, kernel), len(unchecked), len(boots))
 
 
