@@ -58,7 +58,8 @@ class Row:
     """Its modules name files beside their objects (.dwo, .gcda), which are elsewhere under make."""
 
 
-_ORC = "CONFIG_UNWINDER_FRAME_POINTER=n\nCONFIG_UNWINDER_ORC=y\n"
+_USUAL = "CONFIG_JUMP_LABEL=y\nCONFIG_UNWINDER_FRAME_POINTER=n\nCONFIG_UNWINDER_ORC=y\n"
+"""What distributions' kernels for x86-64 have."""
 _DWARF5 = "CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=n\nCONFIG_DEBUG_INFO_DWARF5=y\n"
 _SIGNED = """\
 CONFIG_TRIM_UNUSED_KSYMS=y
@@ -70,9 +71,10 @@ CONFIG_MODVERSIONS=y
 """
 _GCOV = f"""\
 CONFIG_GCOV_KERNEL=y
+CONFIG_GCOV_PROFILE_ALL=y
 CONFIG_DEBUG_INFO_SPLIT=y
 CONFIG_STACKPROTECTOR=y
-{_DWARF5}"""
+{_USUAL}{_DWARF5}"""
 
 ROWS = (
     Row("6.1-debian", "6.1", "Debian's", Packaged()),
@@ -104,7 +106,7 @@ ROWS = (
         "ThinLTO, CFI, FineIBT, function tracer, MODVERSIONS",
         SelfBuilt(
             ("cfi", "ftrace", "lto", "modversions"),
-            f"CONFIG_FINEIBT=y\n{_ORC}",
+            f"CONFIG_FINEIBT=y\n{_USUAL}",
             llvm="-19",
             name="thin-lto-fineibt",
         ),
@@ -116,7 +118,7 @@ ROWS = (
         "gendwarfksyms, extended modversions alone, function tracer, DWARF 5",
         SelfBuilt(
             ("ftrace", "gendwarfksyms"),
-            f"CONFIG_BASIC_MODVERSIONS=n\nCONFIG_EXTENDED_MODVERSIONS=y\n{_DWARF5}",
+            f"CONFIG_BASIC_MODVERSIONS=n\nCONFIG_EXTENDED_MODVERSIONS=y\n{_USUAL}{_DWARF5}",
             name="gendwarfksyms",
         ),
         minutes=10,
@@ -125,7 +127,7 @@ ROWS = (
         "6.1-thin-lto-cfi",
         "6.1",
         "ThinLTO, CFI, MODVERSIONS, DWARF 5",
-        SelfBuilt(("cfi", "lto", "modversions"), f"{_ORC}{_DWARF5}", llvm="-16", name="thin-lto-cfi"),
+        SelfBuilt(("cfi", "lto", "modversions"), f"{_USUAL}{_DWARF5}", llvm="-16", name="thin-lto-cfi"),
         minutes=10,
     ),
     Row(
@@ -134,7 +136,7 @@ ROWS = (
         "TRIM_UNUSED_KSYMS, MODULE_SIG_FORCE, MODULE_COMPRESS and _DECOMPRESS (zstd), IBT, DWARF 5, MODVERSIONS",
         SelfBuilt(
             ("signed",),
-            f"{_SIGNED}CONFIG_CPU_MITIGATIONS=y\nCONFIG_X86_KERNEL_IBT=y\n{_ORC}{_DWARF5}",
+            f"{_SIGNED}CONFIG_CPU_MITIGATIONS=y\nCONFIG_X86_KERNEL_IBT=y\n{_USUAL}{_DWARF5}",
             name="trimmed-signed",
         ),
         minutes=8,
@@ -147,7 +149,7 @@ ROWS = (
         "full LTO, CFI, FineIBT, MODVERSIONS, DWARF 5",
         SelfBuilt(
             ("cfi", "modversions"),
-            f"CONFIG_LTO_CLANG_FULL=y\nCONFIG_FINEIBT=y\n{_ORC}{_DWARF5}",
+            f"CONFIG_LTO_CLANG_FULL=y\nCONFIG_FINEIBT=y\n{_USUAL}{_DWARF5}",
             llvm="-19",
             name="full-lto-fineibt",
         ),
@@ -165,7 +167,7 @@ ROWS = (
         "7.3-rt",
         NEWEST,
         "PREEMPT_RT, function tracer, IBT, MODVERSIONS off",
-        SelfBuilt(("ftrace", "rt"), f"CONFIG_X86_KERNEL_IBT=y\n{_ORC}", llvm="-19", name="rt-ftrace"),
+        SelfBuilt(("ftrace", "rt"), f"CONFIG_X86_KERNEL_IBT=y\n{_USUAL}", llvm="-19", name="rt-ftrace"),
         minutes=11,
     ),
 )

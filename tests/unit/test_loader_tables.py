@@ -143,6 +143,36 @@ def test_other_code_than_expected_is_warned_of(name: str, place: int, function: 
     assert info.taints.kernel == {"W"}
 
 
+HASHED = bytes.fromhex("b878563412") + bytes([0x90] * 16) + CODE[21:]
+"""The hash of a type before a function, and no calls."""
+
+
+def hashes(place: int, code: bytes = HASHED, *, config: Mapping[str, str] | None = None) -> list[str]:
+    """The log of a kernel with FineIBT, of an entry that leads to `place` in the code."""
+    module = [Sec(".text", TEXT, code), MODULE[1], table(".cfi_sites", [to(place)])]
+    info = info_of(module, SYMBOLS, config={"CONFIG_FINEIBT": "y"} if config is None else config)
+    apply_relocations(info)
+    info.stage = "post_relocation"
+    post_relocation(info)
+    return info.journal.lines
+
+
+def test_a_function_without_a_hash_ends_the_change_of_hashes_with_a_warning() -> None:
+    assert hashes(0) == []
+    said = hashes(AT_ENDBR)
+    assert [line.split(":")[0] for line in said] == ["no CFI hash found at", "WARNING", "SMP alternatives"]
+    assert hashes(0, bytes.fromhex("b800000000") + HASHED[5:]) == said
+    # (a kernel without FineIBT does not look)
+    assert hashes(AT_ENDBR, config={}) == []
+
+
+def test_the_hash_before_a_retpoline_is_looked_for() -> None:
+    config = {"CONFIG_FINEIBT": "y"}
+    with pytest.raises(Undefined, match=r"\.retpoline_sites points to -0x9 of \.text"):
+        go([table(".retpoline_sites", [to(AT_RETPOLINE)])], config=config)
+    assert go([table(".retpoline_sites", [to(AT_RETURN + 3)])], config=config).journal.lines == []
+
+
 def test_a_jump_to_an_absolute_address_is_no_return() -> None:
     """Debian's 6.1 says of it: missing return thunk."""
     calls = [replace(call, type=11) if call.offset == AT_RETURN + 1 else call for call in CALLS]

@@ -33,6 +33,10 @@ TRAMPOLINE_UD = bytes.fromhex("0fb9cc")
 """The bytes after the return in the trampoline of a static call (arch/x86/kernel/static_call.c: tramp_ud)."""
 ENDBR = frozenset({bytes.fromhex("f30f1efa"), bytes.fromhex("f30f1efb"), bytes.fromhex("660f1f00")})
 """The instructions endbr64 and endbr32, and their replacement by the kernel (arch/x86/include/asm/ibt.h: is_endbr)."""
+MOVES = frozenset(range(0xB8, 0xC0))
+"""The opcodes that load a register with a number: before a function it is the hash of its type."""
+_BEFORE_CALL = 14
+"""Bytes before a call of a retpoline that compare the hash (arch/x86/kernel/alternative.c: fineibt_caller_size)."""
 RETURN_THUNK = "__x86_return_thunk"
 INDIRECT_THUNK = "__x86_indirect_thunk_"
 RSP = INDIRECT_THUNK + "rsp"
@@ -42,7 +46,7 @@ def module_finalize(info: LoadInfo) -> None:
     """Check paravirt calls, retpolines, returns, alternatives, ENDBR and the unwinder's tables, in the kernel's order.
 
     Logs the kernel's warnings; raises `Undefined` where the kernel would stop, or read outside of the module. Patching
-    that depends on the processor is not checked: call depth tracking (`.call_sites`), FineIBT (`.cfi_sites`), locks on
+    that depends on the processor is not checked: call depth tracking (`.call_sites`), FineIBT's instructions, locks on
     one processor (`.smp_locks`), and the instructions of the replacements.
     """
     paravirt = _last(info, ".parainstructions")
@@ -52,6 +56,9 @@ def module_finalize(info: LoadInfo) -> None:
     code = Code(info)
     thunks = info.is_set("RETPOLINE", "MITIGATION_RETPOLINE") and info.is_set("OBJTOOL")
     retpolines = _last(info, ".retpoline_sites")
+    hashes = _last(info, ".cfi_sites")
+    if (hashes and info.is_set("FINEIBT")) or (retpolines and info.kernel.has("FINEIBT")):
+        _apply_fineibt(info, retpolines, hashes, code)
     if retpolines and thunks:
         _apply_retpolines(info, retpolines, code, calls)
     returns = _last(info, ".return_sites")
@@ -84,6 +91,25 @@ def _apply_paravirt(info: LoadInfo, number: int) -> None:
                 f"entry {offset // 16} of .parainstructions is about {length} bytes of code, "
                 "which a call does not fit in: BUG() in apply_paravirt",
             )
+
+
+def _apply_fineibt(info: LoadInfo, retpolines: int, hashes: int, code: Code) -> None:
+    """Look for the hash of a type before each call of a retpoline, and warn of the first entry of `.cfi_sites` that
+    does not point to the hash before a function: the kernel gives all hashes other values on any processor."""
+    if retpolines:
+        whole_entries(info, retpolines, 4)
+        for _, pointer in sites(info, retpolines, 4):
+            code.at(retpolines, pointer._replace(offset=pointer.offset - _BEFORE_CALL), _BEFORE_CALL)
+    if not hashes:
+        return
+    whole_entries(info, hashes, 4)
+    for _, pointer in sites(info, hashes, 4):
+        opcode, *value = code.at(hashes, pointer, 5)
+        if opcode not in MOVES or not any(value):
+            _check_code(info, hashes, pointer, code)
+            info.warn(ALTERNATIVE_C, "apply_fineibt", "no CFI hash found at: <symbol> <address> <bytes>")
+            info.log("SMP alternatives: Something went horribly wrong trying to rewrite the CFI implementation.")
+            return
 
 
 def _apply_retpolines(info: LoadInfo, number: int, code: Code, calls: Calls) -> None:
