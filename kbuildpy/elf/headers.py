@@ -37,6 +37,7 @@ class Ehdr(NamedTuple):
     """The byte order that the header was read in, as `struct` spells it."""
     is_64bit: bool = True
     """Whether the header was read as ELFCLASS64."""
+    e_entry: int = 0
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ def read_ehdr(contents: bytes, *, order: str = "<", is_64bit: bool = True) -> Eh
     """The ELF header of `contents`, which must have `EHDR_SIZE` bytes at least. Class and byte order are the reader's,
     whatever e_ident says."""
     fields = struct.unpack_from(order + EHDR[is_64bit], contents, 16)
-    e_type, e_machine, _version, _entry, _phoff, e_shoff, e_flags, _ehsize, _phentsize, _phnum, *rest = fields
+    e_type, e_machine, _version, e_entry, _phoff, e_shoff, e_flags, _ehsize, _phentsize, _phnum, *rest = fields
     e_shentsize, e_shnum, e_shstrndx = rest
     return Ehdr(
         contents[:16],
@@ -89,6 +90,7 @@ def read_ehdr(contents: bytes, *, order: str = "<", is_64bit: bool = True) -> Eh
         e_shstrndx,
         order=order,
         is_64bit=is_64bit,
+        e_entry=e_entry,
     )
 
 

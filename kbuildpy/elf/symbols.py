@@ -14,6 +14,8 @@ from typing import NamedTuple, cast, overload
 from kbuildpy.elf.constants import MAX_NAME, SHN_XINDEX
 from kbuildpy.errors import KbuildError
 
+SYM_SIZE = {False: 16, True: 24}
+"""Bytes of an entry of a symbol table, by whether the class is ELFCLASS64."""
 Row = tuple[int, int, int, int, int, int]
 """A symbol table entry in the order of Elf64_Sym: st_name, st_info, st_other, st_shndx, st_value, st_size."""
 
@@ -116,15 +118,17 @@ class SymbolTable:
 
 
 class SymbolRows(Sequence[Row]):
-    """The rows of a 64-bit symbol table, each decoded when it is asked for: decoded all at once they take ten times
-    the room, which matters where a table that is damaged claims to be most of the file."""
+    """The rows of a symbol table, each decoded when it is asked for: decoded all at once they take ten times the room,
+    which matters where a table that is damaged claims to be most of the file. 32-bit ones are put into the order of
+    64-bit ones."""
 
-    def __init__(self, table: memoryview, order: str) -> None:
-        self._layout = struct.Struct(order + "IBBHQQ")
-        self._table = table[: len(table) // 24 * 24]
+    def __init__(self, table: memoryview, order: str, *, is_64bit: bool = True) -> None:
+        self._is_64bit = is_64bit
+        self._layout = struct.Struct(order + ("IBBHQQ" if is_64bit else "IIIBBH"))
+        self._table = table[: len(table) // self._layout.size * self._layout.size]
 
     def __len__(self) -> int:
-        return len(self._table) // 24
+        return len(self._table) // self._layout.size
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -135,16 +139,22 @@ class SymbolRows(Sequence[Row]):
             return [self[number] for number in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        name, info, other, shndx, value, size = self._layout.unpack_from(self._table, index % len(self) * 24)
-        return name, info, other, shndx, value, size
+        row = self._layout.unpack_from(self._table, index % len(self) * self._layout.size)
+        return cast("Row", row) if self._is_64bit else _reordered(row)
 
     def __iter__(self) -> Iterator[Row]:
-        return cast("Iterator[Row]", self._layout.iter_unpack(self._table))
+        rows = self._layout.iter_unpack(self._table)
+        return cast("Iterator[Row]", rows) if self._is_64bit else map(_reordered, rows)
 
 
 def decode_symbols(table: bytes, order: str, *, is_64bit: bool) -> list[Row]:
     """Decode a SHT_SYMTAB section; 32-bit entries are put into the order of 64-bit ones."""
     if is_64bit:
         return list(struct.iter_unpack(order + "IBBHQQ", table[: len(table) // 24 * 24]))
-    rows = struct.iter_unpack(order + "IIIBBH", table[: len(table) // 16 * 16])
-    return [(name, info, other, shndx, value, size) for name, value, size, info, other, shndx in rows]
+    return list(map(_reordered, struct.iter_unpack(order + "IIIBBH", table[: len(table) // 16 * 16])))
+
+
+def _reordered(row: tuple[int, ...]) -> Row:
+    """A row of Elf32_Sym in the order of Elf64_Sym."""
+    name, value, size, info, other, shndx = row
+    return name, info, other, shndx, value, size

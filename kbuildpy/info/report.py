@@ -30,7 +30,7 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.known import KNOWN_LOADERS, is_loader_known
 from kbuildpy.loader.lay_out import take_apart
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
+from kbuildpy.loader.machines import WHOLE, listed
 from kbuildpy.loader.since import Version
 from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.versions import module_versions
@@ -195,8 +195,8 @@ def _machine(image: ModuleImage) -> str:
 
 def _table_kernel(built_for: str, machine: str, kernel: LoaderKernel | None) -> LoaderKernel:
     """A kernel by whose rules the module's tables are read: the one it was built for, as far as that is known."""
-    if machine not in NAMES:
-        raise KbuildError(f"modules for {machine or 'such a machine'} are not taken apart here: {KNOWN_MACHINES} are")
+    if machine not in WHOLE:
+        raise KbuildError(f"modules for {machine or 'such a machine'} are not taken apart here: {listed(WHOLE)} are")
     if kernel is not None and kernel.release == built_for and kernel.machine == machine:
         return kernel
     return LoaderKernel(built_for, max(_version(built_for) or since.OLDEST, since.OLDEST), machine)

@@ -50,6 +50,8 @@ class KnownArchitecture:
     """Where `boot_magic` is in a kernel image."""
     boot_magic: bytes = b""
     """The magic number of its boot protocol; empty where it is not known here."""
+    order: str = "<"
+    """The byte order, as `struct` spells it."""
 
 
 X86_64 = KnownArchitecture(
@@ -60,6 +62,16 @@ X86_64 = KnownArchitecture(
     EM_X86_64,
     "x86_64-linux-gnu",
     boot_offset=0x202,  # (Documentation/arch/x86/boot.rst)
+    boot_magic=b"HdrS",
+)
+I386 = KnownArchitecture(
+    "i386",
+    "x86",
+    32,
+    "i686",
+    EM_386,
+    "i686-linux-gnu",
+    boot_offset=0x202,
     boot_magic=b"HdrS",
 )
 ARM64 = KnownArchitecture(
@@ -82,14 +94,36 @@ RISCV = KnownArchitecture(
     boot_offset=56,  # (Documentation/arch/riscv/boot-image-header.rst)
     boot_magic=b"RSC\x05",
 )
+ARM = KnownArchitecture(
+    "arm",
+    "arm",
+    32,
+    "armv7l",
+    EM_ARM,
+    "arm-linux-gnueabihf",
+    boot_offset=0x24,  # (arch/arm/boot/compressed/head.S)
+    boot_magic=b"\x18\x28\x6f\x01",
+)
+POWERPC = KnownArchitecture("powerpc", "powerpc", 64, "ppc64le", EM_PPC64, "powerpc64le-linux-gnu")
+S390 = KnownArchitecture(
+    "s390",
+    "s390",
+    64,
+    "s390x",
+    EM_S390,
+    "s390x-linux-gnu",
+    boot_offset=0x10008,  # (arch/s390/boot/head.S)
+    boot_magic=b"S390EP",
+    order=">",
+)
 ARCHITECTURES = (
     X86_64,
-    KnownArchitecture("i386", "x86", 32, "i686", EM_386, "i686-linux-gnu"),
+    I386,
     ARM64,
-    KnownArchitecture("arm", "arm", 32, "armv7l", EM_ARM, "arm-linux-gnueabihf"),
+    ARM,
     RISCV,
-    KnownArchitecture("powerpc", "powerpc", 64, "ppc64le", EM_PPC64, "powerpc64le-linux-gnu"),
-    KnownArchitecture("s390", "s390", 64, "s390x", EM_S390, "s390x-linux-gnu"),
+    POWERPC,
+    S390,
     KnownArchitecture("loongarch", "loongarch", 64, "loongarch64", EM_LOONGARCH, "loongarch64-linux-gnu"),
     KnownArchitecture("mips", "mips", 64, "mips64", EM_MIPS, "mips64el-linux-gnuabi64"),
     KnownArchitecture("mips", "mips", 32, "mips", EM_MIPS, "mipsel-linux-gnu"),

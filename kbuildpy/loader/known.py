@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from kbuildpy.loader import since
-from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
+from kbuildpy.loader.machines import NAMES, listed
 from kbuildpy.loader.since import Version
 
-KNOWN_LOADERS = f"kernels from {'.'.join(map(str, since.OLDEST))} on, for {KNOWN_MACHINES}"
+KNOWN_LOADERS = f"kernels from {'.'.join(map(str, since.OLDEST))} on, for {listed(NAMES)}"
 """The known kernels, as messages describe them."""
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.load_module import NO_MODULES, rewrite_section_headers
-from kbuildpy.loader.machines.machine import machine_named
+from kbuildpy.loader.load_module import NO_MODULES, begin, rewrite_section_headers
 from kbuildpy.loader.stages.elf_validity import elf_validity
 from kbuildpy.loader.stages.layout import layout_and_allocate
 from kbuildpy.loader.stages.modinfo import check_livepatch
@@ -25,7 +24,7 @@ def take_apart(contents: bytes, kernel: LoaderKernel) -> LoadInfo:
     `memory.data.Memory` gives a pointer to an undefined symbol by name. Raises `Refusal` or `Undefined` as
     `elf_validity`.
     """
-    info = LoadInfo(contents, kernel=kernel, machine=machine_named(kernel.machine).facts, modules=NO_MODULES)
+    info = begin(contents, kernel, NO_MODULES, "")
     try:
         taken = split_signature(contents)
     except Refused:

@@ -109,6 +109,11 @@ class LoadInfo(ModuleFile):
     """`mod->name`, from struct module. Set by `elf_validity`."""
     is_livepatch: bool = False
     """Whether `.modinfo` declares a livepatch module. Set by `check_livepatch`."""
+    reserved: int = 0
+    """Bytes at the beginning of the module's code (up to 6.3: of its core) that the machine has for itself. Set by
+    `module_frob_arch_sections`."""
+    size_unknown: str = ""
+    """Why the size of the module is not known, though the configuration is. Set by `module_frob_arch_sections`."""
     layout: MemoryLayout = NOT_LAID_OUT
     """Set by `layout_and_allocate`."""
     values: list[int | None] = field(default_factory=list)
@@ -119,7 +124,7 @@ class LoadInfo(ModuleFile):
     using_gplonly_symbols: bool = False
     """Whether a resolved symbol is for GPL-compatible modules only. Set by `simplify_symbols`."""
     relocated: dict[int, list[int]] = field(default_factory=dict)
-    """The SHT_RELA sections that were applied, by the number of their target section. Filled by `apply_relocations`."""
+    """The relocation sections that were applied, by the number of their target. Filled by `apply_relocations`."""
     exports: dict[str, ModuleExport] = field(default_factory=dict)
     """The module's own exports. Set by `verify_exported_symbols`."""
     taints: Taints = field(default_factory=Taints)
@@ -139,6 +144,18 @@ class LoadInfo(ModuleFile):
     """The undefined symbols, where they are known without the symbol table (`kept/`)."""
     depends: Sequence[str] | None = None
     """The names in `depends=`, where they are known without `.modinfo` (`kept/`)."""
+
+    @property
+    def numbers_in_place(self) -> frozenset[int]:
+        """As the machine has them."""
+        kinds = self.machine.relocations
+        return frozenset() if self.machine.rela else kinds.absolute | kinds.relative
+
+    @property
+    def page_size(self) -> int:
+        """PAGE_SIZE in bytes."""
+        sizes = (size for option, size in self.machine.page_sizes if self.kernel.has(option))
+        return next(sizes, self.machine.page_size)
 
     @property
     def shown_name(self) -> str:
@@ -189,7 +206,10 @@ class LoadInfo(ModuleFile):
     def is_init_section(self, name: str) -> bool:
         """Return whether a section called `name` is freed after init. A kernel without MODULE_UNLOAD frees exit
         sections, too (module_init_layout_section)."""
-        return name.startswith(".init") or (name.startswith(".exit") and self.kernel.has("MODULE_UNLOAD") is False)
+        facts = self.machine
+        if name.startswith(facts.init_prefixes):
+            return True
+        return name.startswith(facts.exit_prefixes) and self.kernel.has("MODULE_UNLOAD") is False
 
     def struct_functions(self) -> tuple[bool, bool]:
         """Return whether `init` and whether `exit` of struct module are set, by relocations or in the file. Both are
@@ -206,6 +226,6 @@ class LoadInfo(ModuleFile):
         contents = self.data(self.index.mod)
 
         def is_set(place: int | None) -> bool:
-            return place is not None and (place in places or any(contents[place : place + 8]))
+            return place is not None and (place in places or any(contents[place : place + self.machine.word]))
 
         return is_set(known.init), is_set(known.exit)

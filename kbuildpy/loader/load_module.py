@@ -115,7 +115,9 @@ def result(info: LoadInfo, file: str, end: Refusal | Undefined | None) -> tuple[
     if isinstance(end, Undefined):
         return _undefined(info, file, end), None
     size = total_size(info)
-    if size is None:
+    if info.size_unknown:
+        info.not_checked("its size", reason=info.size_unknown)
+    elif size is None:
         info.not_checked("its size, and the checks that depend on options of the kernel", Fact.CONFIG)
     elif size > _MUCH:
         info.not_checked("whether the machine has memory for it", reason=f"it takes {size >> 20} MiB")
@@ -203,7 +205,7 @@ def rewrite_section_headers(info: LoadInfo) -> None:
     overlaps with the headers.
     """
     start = info.hdr.e_shoff
-    stop = start + len(info.sechdrs) * SHDR_SIZE[True]
+    stop = start + len(info.sechdrs) * SHDR_SIZE[info.machine.is_64bit]
     for number, section in enumerate(info.sechdrs):
         is_there = section.sh_type not in (SHT_NULL, SHT_NOBITS) and section.sh_size
         if is_there and section.sh_offset < stop and start < section.sh_offset + section.sh_size:

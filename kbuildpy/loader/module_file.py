@@ -13,14 +13,14 @@ from functools import cached_property
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS
 from kbuildpy.elf.headers import SHDR_SIZE, Ehdr, Shdr
+from kbuildpy.elf.rel_columns import decode_rel_columns
 from kbuildpy.elf.rela_columns import RelaColumns, decode_rela_columns
 from kbuildpy.elf.relocations import Relocation
-from kbuildpy.elf.symbols import Row, Sym, SymbolRows
+from kbuildpy.elf.symbols import SYM_SIZE, Row, Sym, SymbolRows
 from kbuildpy.loader.verdict import Undefined
 
 THIS_MODULE = ".gnu.linkonce.this_module"
 """The section that holds struct module."""
-_SYM_SIZE = 24
 _LONG_NAME = 1024
 """The most bytes of a name that are read. A message of the kernel has no room for more."""
 
@@ -124,10 +124,10 @@ class ModuleFile:
     def symbols(self) -> Sequence[Row]:
         """The rows of the symbol table (st_name, st_info, st_other, st_shndx, st_value, st_size). Valid only after
         `elf_validity`."""
-        rows = SymbolRows(memoryview(self.data(self.index.sym)), self.hdr.order)
+        rows = SymbolRows(memoryview(self.data(self.index.sym)), self.hdr.order, is_64bit=self.hdr.is_64bit)
         # Lookups in a list are faster, but a list takes more memory: it is made only of a table that is a small part of
         # the file, as in every sound module.
-        return rows if len(rows) * _SYM_SIZE > len(self.contents) // 4 else list(rows)
+        return rows if len(rows) * SYM_SIZE[self.hdr.is_64bit] > len(self.contents) // 4 else list(rows)
 
     def symbol(self, number: int) -> Sym:
         """Return symbol `number`."""
@@ -140,12 +140,12 @@ class ModuleFile:
         start = self.sechdrs[self.index.str].sh_offset + st_name
         name = self.string_at(start)
         headers = self.hdr.e_shoff
-        if start + len(name) >= headers and start < headers + len(self.sechdrs) * SHDR_SIZE[True]:
+        if start + len(name) >= headers and start < headers + len(self.sechdrs) * SHDR_SIZE[self.hdr.is_64bit]:
             raise Undefined(self.stage, f"the name of symbol {number} is read from the section headers")
         return name
 
     def relocations(self, number: int) -> RelaColumns:
-        """Return the entries of the SHT_RELA section `number`, as columns. Raises `Undefined` if relocation sections
+        """Return the entries of the relocation section `number`, as columns. Raises `Undefined` if relocation sections
         overlap so much that together they are more than twice as long as the file."""
         columns = self._relocations.get(number)
         if columns is None:
@@ -156,12 +156,24 @@ class ModuleFile:
                     "its relocation sections overlap: together they are more than twice as long as the file, and are "
                     "not followed here",
                 )
-            columns = self._relocations[number] = decode_rela_columns(self.data(number), self.hdr.order)
+            columns = self._relocations[number] = self._decoded_relocations(number)
         return columns
 
+    def _decoded_relocations(self, number: int) -> RelaColumns:
+        if self.hdr.is_64bit:
+            return decode_rela_columns(self.data(number), self.hdr.order)
+        target = self.sechdrs[number].sh_info
+        contents = self.data(target) if target < len(self.sechdrs) else b""
+        return decode_rel_columns(self.data(number), self.hdr.order, target=contents, kinds=self.numbers_in_place)
+
     def relocation_entries(self, number: int) -> list[Relocation]:
-        """Return the entries of the SHT_RELA section `number`, as a list. Raises as `relocations`."""
+        """Return the entries of the relocation section `number`, as a list. Raises as `relocations`."""
         return [Relocation(*row) for row in zip(*self.relocations(number), strict=True)]
+
+    @property
+    def numbers_in_place(self) -> frozenset[int]:
+        """The relocation types that add to a number of 32 bits where they write to (SHT_REL)."""
+        return frozenset()
 
     @cached_property
     def _relocations(self) -> dict[int, RelaColumns]:

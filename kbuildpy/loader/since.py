@@ -33,6 +33,9 @@ ONE_TRAMPOLINE = (6, 2)
 ALTERNATIVE_FLAGS = (6, 3)
 """x86: struct alt_instr has 16 bits of flags after the 16 bits of the feature."""
 
+ABI_CHECKED = (6, 2)
+"""powerpc: the kernel compares the version of the ABI in the ELF header (module_elf_check_arch)."""
+
 BTF_MISMATCH_ONCE = (6, 3)
 """If a kernel accepts modules with invalid type information, it warns once, and does not name the invalid type."""
 
@@ -91,6 +94,9 @@ NESTED_ALTERNATIVES = (6, 11)
 
 SYSFS_REFUSES = (6, 12)
 """The kernel refuses a module if it cannot create the sysfs files of its sections."""
+
+UNREAD_SIZES = (6, 13)
+"""arm, powerpc: from one of the versions between 6.12 and 7.3 on, sections may take another room in memory."""
 
 STRTAB_CHECKED = (6, 13)
 """The kernel checks that the names of symbols are within their string table."""

@@ -45,11 +45,12 @@ def info_of(
     config: Mapping[str, str] | None = None,
 ) -> LoadInfo:
     """What the loader knows of the module `m` with these sections and symbols when it starts to relocate."""
-    contents = elf_object(sections, symbols, machine=machine_named(machine).facts.e_machine)
+    facts = machine_named(machine).facts
+    contents = elf_object(sections, symbols, machine=facts.e_machine, bits=facts.bits, order=facts.order)
     kernel = LoaderKernel(release="test", version=version, machine=machine, config=config, exports=AllBut())
     info = load_info(contents, kernel)
     info.name = info.mod_name = "m"
-    info.hdr = read_ehdr(contents)
+    info.hdr = read_ehdr(contents, order=facts.order, is_64bit=facts.is_64bit)
     info.sechdrs = read_shdrs(contents, info.hdr)
     info.index.sym = info.find_any_sec(".symtab")
     info.index.str = info.find_any_sec(".strtab")

@@ -39,6 +39,7 @@ def bzimage(release: str) -> bytes:
     header = bytearray(0x400)
     header[0x202:0x206] = b"HdrS"
     struct.pack_into("<H", header, 0x20E, 0x100)
+    header[0x236] = 1  # (xloadflags: a kernel of 64 bits)
     text = f"{release} (me@here) #1 SMP\0".encode()
     header[0x300 : 0x300 + len(text)] = text
     return bytes(header)

@@ -28,7 +28,7 @@ from kbuildpy.loader.kernels.keys import keyring_of_image
 from kbuildpy.loader.kernels.own_types import identity_of_types, types_of_image
 from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
-from kbuildpy.loader.machines import KNOWN_MACHINES, NAMES
+from kbuildpy.loader.machines import WHOLE, listed
 from kbuildpy.loader.since import Version
 
 OLDEST = (5, 19)
@@ -88,8 +88,8 @@ def _facts_of_image(image: Path) -> dict[str, Any]:
         return known
     kernel = read_kernel(image)
     machine = machine_of(kernel.contents)
-    if machine not in NAMES:
-        raise KbuildError(f"{image}: a kernel of an unsupported architecture", hint=f"{KNOWN_MACHINES} are")
+    if machine not in WHOLE:
+        raise KbuildError(f"{image}: a kernel of an unsupported architecture", hint=f"{listed(WHOLE)} are")
     rows = vmlinux_exports(kernel.contents, str(image))
     facts = {
         "release": kernel.release,

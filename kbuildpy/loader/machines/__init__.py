@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machines whose loader is known, one room or file each: `x86_64/`, `arm64/`, `riscv/`.
+"""The machines whose loader is known, one room or file each: `x86_64/`, `arm64/`, `riscv/`, and as far as the layout of
+the memory `i386`, `arm`, `powerpc` and `s390`.
 
 The stages are generic. Where the kernel calls a function of arch/*/kernel/, a stage calls the counterpart on
 `machine_of(info)` (`machine.py`). The numbers of the machine are in `info.machine` (`facts.py`). To add loongarch:
@@ -14,7 +15,12 @@ The stages are generic. Where the kernel calls a function of arch/*/kernel/, a s
    (tests/vm/referee).
 """
 
-NAMES = ("x86_64", "arm64", "riscv")
-"""The names of the machines, as in `LoaderKernel.machine`."""
-KNOWN_MACHINES = f"{', '.join(NAMES[:-1])} and {NAMES[-1]}"
-"""The names of the machines, as messages list them."""
+WHOLE = ("x86_64", "arm64", "riscv")
+"""The machines whose part of the loader is known as a whole, as in `LoaderKernel.machine`."""
+NAMES = (*WHOLE, "i386", "arm", "powerpc", "s390")
+"""Those, and the machines of whose part only the beginning is known (`partly`)."""
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Return names of machines as messages list them."""
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
+from kbuildpy.elf.headers import Ehdr
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.facts import MachineFacts
 from kbuildpy.loader.memory.pointers import Pointer
@@ -33,7 +34,7 @@ class LoaderMachine:
     facts: MachineFacts
     """The machine's constants."""
     apply_relocate_add: Callable[[LoadInfo, int, dict[int, int] | None], None]
-    """Applies the SHT_RELA section of a number. The last parameter maps offsets to the bytes that other relocation
+    """Applies the relocation section of a number. The last parameter maps offsets to the bytes that other relocation
     sections have written to the same target; None if only one relocation section has this target."""
     module_finalize: Callable[[LoadInfo], None]
     """Patches the code (alternatives, return thunks, ...) and checks the tables of places to patch."""
@@ -41,6 +42,11 @@ class LoaderMachine:
     """Returns what ftrace_module_init() checks; None if the kernel checks nothing."""
     module_frob_arch_sections: Callable[[LoadInfo], None] | None = None
     """Changes the section headers before the layout; None if the machine has no such function."""
+    elf_check_arch: Callable[[Ehdr], bool] | None = None
+    """Returns whether an ELF header of the right class and machine is for this machine; None if there are no other
+    conditions."""
+    module_elf_check_arch: Callable[[LoadInfo], bool] | None = None
+    """Returns whether the module is of the kernel's ABI (from 6.2 on); None if there is only one."""
     nonzero_place: Callable[[LoadInfo, int, int, str, str], Refusal] | None = None
     """Returns the refusal of a relocation whose place is not zero. Parameters: the number of the relocation section,
     the entry, the reason and the hint. None for machines that do not check the place."""

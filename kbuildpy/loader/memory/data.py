@@ -16,14 +16,11 @@ from kbuildpy.elf.constants import (
     SHN_ABS,
     SHN_UNDEF,
     SHT_NOBITS,
-    SHT_RELA,
     STT_FUNC,
 )
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.protection import no_memory, not_writable
 from kbuildpy.loader.verdict import Undefined
-
-_POINTER = 8
 
 
 class SectionOffset(NamedTuple):
@@ -93,19 +90,20 @@ class Memory:
 
     def pointer(self, place: SectionOffset) -> Pointer:
         """Return the pointer at `place`. Raises `Undefined` if a relocation writes only a part of it, or no address."""
+        word = self.info.machine.word
         found = self._pointers_of(place.section).get(place.offset)
         if found is not None:
-            near = range(place.offset - _POINTER + 1, place.offset + _POINTER)
+            near = range(place.offset - word + 1, place.offset + word)
             wide = self._pointers[place.section]
             odd = self._odd[place.section]
             if any(at != place.offset and at in (odd if at > place.offset else wide) for at in near):
                 raise self._undefined(f"a relocation writes over a part of the pointer at {self.shown(place)}")
             return found
-        if any(at in self._odd[place.section] for at in range(place.offset - 3, place.offset + _POINTER)):
+        if any(at in self._odd[place.section] for at in range(place.offset - 3, place.offset + word)):
             raise self._undefined(
                 f"a relocation makes the pointer at {self.shown(place)} a number that is not an address"
             )
-        return self.integer(place, _POINTER)
+        return self.integer(place, word)
 
     def store(self, pointer: Pointer, size: int, value: int = 0, *, shift: int = 0) -> None:
         """Write `value` in `size` bytes, `shift` bytes after `pointer`. Raises `Undefined` if the memory cannot be
@@ -156,7 +154,7 @@ class Memory:
             made = self._pointers[section] = {}
             odd = self._odd[section] = set()
             for number, shdr in enumerate(self.info.sechdrs):
-                if shdr.sh_type == SHT_RELA and shdr.sh_info == section:
+                if shdr.sh_type == self.info.machine.relocation_section and shdr.sh_info == section:
                     for entry in self.info.relocation_entries(number):
                         if entry.type:
                             odd.add(entry.offset)

@@ -11,12 +11,11 @@ from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.data import ImportedAddress, Memory, Pointer, SectionOffset
 from kbuildpy.loader.memory.protection import gone, is_removable
 from kbuildpy.loader.parameters.arguments import as_text
-from kbuildpy.loader.parameters.param_table import Elsewhere, array_at, check_import, entries, name_at
+from kbuildpy.loader.parameters.param_table import Elsewhere, array_at, check_import, entries, name_at, parameter_layout
 from kbuildpy.loader.verdict import Undefined
 
-_FREE = 24
-"""Offset of `free` in `struct kernel_param_ops`, in bytes."""
-_CHARP = 8
+_FREE = 3
+"""The words before `free` in `struct kernel_param_ops`."""
 _FREES = {"param_ops_charp": "param_free_charp", "param_array_ops": "param_array_free"}
 """The function `free` of the operations that kernel/params.c exports; the operations not listed have none."""
 
@@ -32,10 +31,14 @@ def destroy_params(memory: Memory, *, init_is_over: bool = False) -> None:
 
     `init_is_over`: the init sections have been freed.
     """
+    layout = parameter_layout(memory.info)
     for entry in entries(memory.info):
         section, start = entry
         try:
-            ops, arg = memory.pointer(SectionOffset(section, start + 16)), SectionOffset(section, start + 32)
+            ops, arg = (
+                memory.pointer(SectionOffset(section, start + layout.ops)),
+                SectionOffset(section, start + layout.arg),
+            )
             free = _free(memory, ops)
             if init_is_over and isinstance(ops, SectionOffset):
                 _is_kept(memory, entry, ops, "operations")
@@ -56,7 +59,7 @@ def _free(memory: Memory, ops: Pointer) -> str:
         return "" if ops.addend else _FREES.get(ops.symbol, "")
     if isinstance(ops, int):
         raise Undefined(info.stage, f"the operations of a parameter are read at the address {ops:#x}")
-    free = memory.pointer(SectionOffset(ops.section, ops.offset + _FREE))
+    free = memory.pointer(SectionOffset(ops.section, ops.offset + _FREE * info.machine.word))
     if isinstance(free, ImportedAddress):
         return free.symbol
     if free != 0 and not (isinstance(free, SectionOffset) and memory.is_code(free)):
@@ -83,7 +86,7 @@ def _free_charp(memory: Memory, entry: SectionOffset, arg: Pointer, init_is_over
             raise Undefined(memory.info.stage, f"the variable of a charp parameter is read at {arg}")
         return
     place = _place(memory, entry, arg)
-    memory.integer(place, _CHARP)
+    memory.integer(place, memory.info.machine.word)
     if init_is_over:
         _is_kept(memory, entry, place, "variable")
 

@@ -19,11 +19,13 @@ from kbuildpy.loader.printk import signed
 from kbuildpy.loader.verdict import Undefined
 
 _MAX_WORDS = 9
-_MESSAGE, _STATIC_KEY = 56, 16
-"""sizeof(struct _ddebug), and the part of it in bytes that only kernels with CONFIG_JUMP_LABEL have."""
-_CLASS, _CLASS_MODULE, _LIST_HEAD = 56, 24, 16
-"""sizeof(struct ddebug_class_map), the offset of the name of its module, and the size of the list head at its
-beginning, all in bytes."""
+_MESSAGE, _STATIC_KEY = {8: 56, 4: 32}, {8: 16, 4: 8}
+"""sizeof(struct _ddebug), and the part of it in bytes that only kernels with CONFIG_JUMP_LABEL have, by the size of a
+pointer."""
+_CLASS = {8: 56, 4: 32}
+"""sizeof(struct ddebug_class_map), likewise."""
+_CLASS_MODULE, _LIST_HEAD = 3, 2
+"""The pointers before the name of its module, and those of the list head at its beginning."""
 _UINT_MAX = 0xFFFFFFFF
 _KEYWORDS = (b"func", b"file", b"module", b"format", b"line", b"class")
 _ALPHA = re.compile(rb"[A-Za-z\xc0-\xd6\xd8-\xf6\xf8-\xff*?]")
@@ -63,17 +65,18 @@ def ddebug_add_module(info: LoadInfo) -> None:
     messages, classes = info.find_sec("__dyndbg"), info.find_sec("__dyndbg_classes")
     if not messages or not classes or not info.is_set("DYNAMIC_DEBUG_CORE"):
         return
-    size = _MESSAGE if info.is_set("JUMP_LABEL") else _MESSAGE - _STATIC_KEY
+    word = info.machine.word
+    size = _MESSAGE[word] if info.is_set("JUMP_LABEL") else _MESSAGE[word] - _STATIC_KEY[word]
     if info.sechdrs[messages].sh_size < size:
         return
-    memory = Memory(info)
-    for start in range(0, info.sechdrs[classes].sh_size // _CLASS * _CLASS, _CLASS):
-        name = memory.pointer(SectionOffset(classes, start + _CLASS_MODULE))
+    memory, step = Memory(info), _CLASS[word]
+    for start in range(0, info.sechdrs[classes].sh_size // step * step, step):
+        name = memory.pointer(SectionOffset(classes, start + _CLASS_MODULE * word))
         if isinstance(name, int):
             raise Undefined(info.stage, f"a class of debug messages has the name of its module at {name:#x}")
         is_own = isinstance(name, SectionOffset) and as_text(memory.string(name)) == info.mod_name
         if is_own and info.kernel.version >= since.DYNDBG_NOTIFIED:
-            memory.store(SectionOffset(classes, start), _LIST_HEAD)
+            memory.store(SectionOffset(classes, start), _LIST_HEAD * word)
 
 
 def _complaints(query: bytes, kernel: LoaderKernel) -> tuple[bytes, ...]:

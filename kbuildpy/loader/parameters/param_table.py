@@ -2,7 +2,7 @@
 """Reads the parameters that a module declares in its section __param (include/linux/moduleparam.h: struct
 kernel_param).
 
-The offsets are those of 64-bit machines. They are the same in all kernels from 6.1 to 7.3.
+The offsets are the same in all kernels from 6.1 to 7.3, for all machines of one width.
 """
 
 from __future__ import annotations
@@ -23,8 +23,25 @@ HWPARAM = 2
 _NOARG = 1
 """KERNEL_PARAM_OPS_FL_NOARG: the argument may have no value."""
 
-PARAMETER_SIZE = 40
-"""sizeof(struct kernel_param)"""
+
+class ParameterLayout(NamedTuple):
+    """The offsets in `struct kernel_param` of a machine, and its size, in bytes. The name is at its beginning."""
+
+    module: int
+    ops: int
+    perm: int
+    flags: int
+    arg: int
+    size: int
+
+
+def parameter_layout(info: LoadInfo) -> ParameterLayout:
+    """Return the layout of `struct kernel_param` on the machine of the kernel: pointers, and two numbers of 8 bits
+    behind one of 16."""
+    word = info.machine.word
+    return ParameterLayout(word, 2 * word, 3 * word, 3 * word + 3, 3 * word + max(word, 4), 5 * word)
+
+
 _BOOLS = ("bool", "bint", "bool_enable_only")
 _TYPES = ("byte", "short", "ushort", "int", "uint", "long", "ulong", "ullong", "hexint", "charp", "invbool", *_BOOLS)
 
@@ -96,8 +113,8 @@ _KNOWN_SETTERS = {ops.set for ops in KNOWN_OPS.values()}
 def entries(info: LoadInfo) -> Iterator[SectionOffset]:
     """Yield the place of each `struct kernel_param` of the module."""
     section = info.find_sec("__param")
-    size = info.sechdrs[section].sh_size if section else 0
-    for start in range(0, size // PARAMETER_SIZE * PARAMETER_SIZE, PARAMETER_SIZE):
+    size, step = info.sechdrs[section].sh_size if section else 0, parameter_layout(info).size
+    for start in range(0, size // step * step, step):
         yield SectionOffset(section, start)
 
 
@@ -107,15 +124,16 @@ def find_parameter(memory: Memory, name: bytes) -> Parameter | None:
 
     Raises `Undefined` for pointers to invalid memory, `Elsewhere` for a name that is not in the module.
     """
+    layout = parameter_layout(memory.info)
     for section, start in entries(memory.info):
         found = name_at(memory, SectionOffset(section, start))
         if _underscored(found) == _underscored(name):
             return Parameter(
                 name=found,
-                module=memory.pointer(SectionOffset(section, start + 8)),
-                ops=memory.pointer(SectionOffset(section, start + 16)),
-                flags=memory.integer(SectionOffset(section, start + 27), 1),
-                arg=memory.pointer(SectionOffset(section, start + 32)),
+                module=memory.pointer(SectionOffset(section, start + layout.module)),
+                ops=memory.pointer(SectionOffset(section, start + layout.ops)),
+                flags=memory.integer(SectionOffset(section, start + layout.flags), 1),
+                arg=memory.pointer(SectionOffset(section, start + layout.arg)),
             )
     return None
 
@@ -131,7 +149,7 @@ def ops_at(memory: Memory, pointer: Pointer) -> Ops:
         return unknown if pointer.addend else KNOWN_OPS.get(pointer.symbol, unknown)
     at = _place(memory, pointer, "operations")
     noarg = bool(memory.integer(at, 4) & _NOARG)
-    setter = memory.pointer(SectionOffset(at.section, at.offset + 8))
+    setter = memory.pointer(SectionOffset(at.section, at.offset + memory.info.machine.word))
     if isinstance(setter, ImportedAddress):
         return Ops(setter.symbol, setter.symbol in _KNOWN_SETTERS, noarg)
     function = _place(memory, setter, "setter")
@@ -150,8 +168,9 @@ def string_at(memory: Memory, pointer: Pointer) -> StringDescription:
     """Return the `struct kparam_string` at `pointer`. Raises `Undefined`, or `Elsewhere` if the module does not have
     it."""
     section, offset = _place(memory, pointer, "description of a string")
+    word = memory.info.machine.word
     return StringDescription(
-        memory.integer(SectionOffset(section, offset), 4), memory.pointer(SectionOffset(section, offset + 8))
+        memory.integer(SectionOffset(section, offset), 4), memory.pointer(SectionOffset(section, offset + word))
     )
 
 
@@ -159,12 +178,13 @@ def array_at(memory: Memory, pointer: Pointer) -> ArrayDescription:
     """Return the `struct kparam_array` at `pointer`. Raises `Undefined`, or `Elsewhere` if the module does not have
     it."""
     section, offset = _place(memory, pointer, "description of an array")
+    word = memory.info.machine.word
     return ArrayDescription(
         max=memory.integer(SectionOffset(section, offset), 4),
         elemsize=memory.integer(SectionOffset(section, offset + 4), 4),
         num=memory.pointer(SectionOffset(section, offset + 8)),
-        ops=memory.pointer(SectionOffset(section, offset + 16)),
-        elem=memory.pointer(SectionOffset(section, offset + 24)),
+        ops=memory.pointer(SectionOffset(section, offset + 8 + word)),
+        elem=memory.pointer(SectionOffset(section, offset + 8 + 2 * word)),
     )
 
 

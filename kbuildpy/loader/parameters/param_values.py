@@ -41,10 +41,13 @@ _INTEGERS = {
     "param_set_int": ("s32", 4),
     "param_set_uint": ("u32", 4),
     "param_set_hexint": ("u32", 4),
-    "param_set_long": ("s64", 8),
-    "param_set_ulong": ("u64", 8),
     "param_set_ullong": ("u64", 8),
 }
+_LONGS = {
+    8: {"param_set_long": ("s64", 8), "param_set_ulong": ("u64", 8)},
+    4: {"param_set_long": ("s32", 4), "param_set_ulong": ("u32", 4)},
+}
+"""By the size of a long."""
 
 
 _TRUTHS = "it takes y or n, 1 or 0, on or off"
@@ -75,13 +78,14 @@ def _set(memory: Memory, value: bytes | None, parameter: Parameter, operations: 
             f"the value of parameter {name}", reason=f"it is judged by {ops.set}, not by kernel/params.c"
         )
         return None
-    if ops.set in _INTEGERS:
-        return _integer(memory, _not_null(memory, value, parameter), parameter.arg, ops.set, shift)
+    number = _INTEGERS.get(ops.set) or _LONGS[memory.info.machine.word].get(ops.set)
+    if number:
+        return _integer(memory, _not_null(memory, value, parameter), parameter.arg, number, shift)
     return _SETTERS[ops.set](memory, value, parameter, shift)
 
 
-def _integer(memory: Memory, value: bytes, arg: Pointer, setter: str, shift: int) -> Fault | None:
-    kind, size = _INTEGERS[setter]
+def _integer(memory: Memory, value: bytes, arg: Pointer, form: tuple[str, int], shift: int) -> Fault | None:
+    kind, size = form
     number = kstrto(value, kind)
     if isinstance(number, str):
         least, greatest = RANGES[kind]
@@ -136,7 +140,7 @@ def _charp(memory: Memory, value: bytes | None, parameter: Parameter, shift: int
     if len(_not_null(memory, value, parameter)) > CHARP_LIMIT:
         _complain(memory, parameter, "string parameter too long")
         return Fault("ENOSPC", f"it takes {CHARP_LIMIT} bytes at most")
-    memory.store(parameter.arg, 8, shift=shift)
+    memory.store(parameter.arg, memory.info.machine.word, shift=shift)
     return None
 
 

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo, MemoryLayout
-from kbuildpy.loader.stages.blocks import PAGE_SIZE, Blocks, page_align
+from kbuildpy.loader.stages.blocks import Blocks, page_align
 from kbuildpy.loader.verdict import Placed, Undefined
 
 
@@ -23,7 +23,7 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
     `Undefined` for sizes that overflow, and for a struct module outside of the data block.
     """
     if blocks.by_type:
-        blocks.sizes.update({kind: page_align(size) for kind, size in blocks.sizes.items()})
+        blocks.sizes.update({kind: page_align(size, info.page_size) for kind, size in blocks.sizes.items()})
     if blocks.has_overflowed:
         raise Undefined(
             info.stage, "its sections together are larger than the kernel can count", "check the sizes of the sections"
@@ -77,13 +77,13 @@ def _bases(info: LoadInfo, sizes: Mapping[str, int]) -> dict[str, int]:
     """The address of each block. The blocks follow each other with a page between them. Blocks in shared large pages
     come last, from the next large page on, without a page between them."""
     together = [kind for kind in sizes if _shares_pages(info, kind)]
-    address = info.machine.modules_start
+    address, page = info.machine.modules_start, info.page_size
     bases = {}
     for kind in [*(kind for kind in sizes if kind not in together), *together]:
         if together and kind == together[0]:
             address = -(-address // info.machine.large_page) * info.machine.large_page
         bases[kind] = address
-        address += page_align(sizes[kind]) + (0 if kind in together else PAGE_SIZE)
+        address += page_align(sizes[kind], page) + (0 if kind in together else page)
     return bases
 
 

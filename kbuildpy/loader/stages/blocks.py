@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-PAGE_SIZE = 4096
 _U32 = 0xFFFFFFFF
 
 
@@ -19,6 +18,8 @@ class Blocks:
     """Whether there is a block for each type of memory (from 6.4 on)."""
     is_strict: bool
     """Whether parts of a block with different protection begin at a page (CONFIG_STRICT_MODULE_RWX)."""
+    page_size: int = 4096
+    """PAGE_SIZE in bytes."""
     kind_of: dict[int, str] = field(default_factory=dict)
     """The block of each section, by the section's number."""
     has_overflowed: bool = False
@@ -35,7 +36,7 @@ class Blocks:
     def end_page(self, kind: str) -> None:
         """Round the size of the block up to a page if the next part has another protection (up to 6.3 only)."""
         if not self.by_type and self.is_strict:
-            self.sizes[kind] = page_align(self.sizes[kind])
+            self.sizes[kind] = page_align(self.sizes[kind], self.page_size)
 
 
 def align(size: int, alignment: int) -> int:
@@ -45,6 +46,6 @@ def align(size: int, alignment: int) -> int:
     return (size + mask) & ~mask & _U32
 
 
-def page_align(size: int) -> int:
+def page_align(size: int, page_size: int) -> int:
     """Return `size` in bytes, rounded up to whole pages."""
-    return (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+    return (size + page_size - 1) & ~(page_size - 1)

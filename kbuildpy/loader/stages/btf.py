@@ -34,6 +34,9 @@ def btf_module_notify(info: LoadInfo) -> None:
     if info.kernel.config is None:
         info.not_checked("type information", Fact.CONFIG)
         return
+    if info.machine.order != "<":
+        info.not_checked("type information", reason="it is not read here in this byte order")
+        return
     allowed = info.kernel.has("MODULE_ALLOW_BTF_MISMATCH")
     try:
         _parse_module(info, number)

@@ -40,6 +40,22 @@ def prepare_coming_module(info: LoadInfo) -> None:
             "livepatch calls the kernel itself vmlinux, so no module can be called so",
             hint="give the module another name",
         )
+    if info.machine.is_whole:
+        _follow_tables(info)
+    elif info.is_set("EVENT_TRACING"):
+        _has_bad_taint(info)
+    if info.kernel.version >= since.DYNDBG_NOTIFIED:
+        info.stage = "ddebug_module_notify"
+        ddebug_add_module(info)
+    info.stage = "btf_module_notify"
+    if info.is_set("DEBUG_INFO_BTF_MODULES") and info.find_any_sec(".BTF"):
+        from kbuildpy.loader.stages.btf import btf_module_notify  # few modules need this import
+
+        btf_module_notify(info)
+
+
+def _follow_tables(info: LoadInfo) -> None:
+    """Run the notifiers that follow pointers in the module's tables."""
     info.stage = "jump_label_module_notify"
     if info.is_set("JUMP_LABEL"):
         _jump_label_add_module(info)
@@ -65,14 +81,6 @@ def prepare_coming_module(info: LoadInfo) -> None:
     if info.is_set("KUNIT"):
         info.stage = "kunit_module_notify"
         _follow(info, ".kunit_test_suites")
-    if info.kernel.version >= since.DYNDBG_NOTIFIED:
-        info.stage = "ddebug_module_notify"
-        ddebug_add_module(info)
-    info.stage = "btf_module_notify"
-    if info.is_set("DEBUG_INFO_BTF_MODULES") and info.find_any_sec(".BTF"):
-        from kbuildpy.loader.stages.btf import btf_module_notify  # few modules need this import
-
-        btf_module_notify(info)
 
 
 def _jump_label_add_module(info: LoadInfo) -> None:
@@ -96,19 +104,26 @@ def _jump_label_add_module(info: LoadInfo) -> None:
 
 
 def _trace_module_add_events(info: LoadInfo) -> None:
-    """Check the trace events of the module. The kernel ignores those of a tainted module (kernel/trace/trace_events.c,
-    kernel/tracepoint.c: trace_module_has_bad_taint)."""
-    fine = set("OCEN")
-    if info.kernel.version >= since.LIVEPATCH_TRACED:
-        fine.add("K")
-    if not info.taints.module <= fine:
-        number = info.find_sec("_ftrace_events")
-        if number and info.sechdrs[number].sh_size >= 8:
-            info.log(f"{info.mod_name}: module has bad taint, not creating trace events")
+    """Check the trace events of the module."""
+    if _has_bad_taint(info):
         return
     for pointer in _follow(info, "_ftrace_events"):
         _takes(info, info.find_sec("_ftrace_events"), pointer, HEAD)
     _follow(info, "_ftrace_eval_map")
+
+
+def _has_bad_taint(info: LoadInfo) -> bool:
+    """Whether the kernel ignores the trace events of the module, because it is tainted (kernel/trace/trace_events.c,
+    kernel/tracepoint.c: trace_module_has_bad_taint); logs that if it has any."""
+    fine = set("OCEN")
+    if info.kernel.version >= since.LIVEPATCH_TRACED:
+        fine.add("K")
+    if info.taints.module <= fine:
+        return False
+    number = info.find_sec("_ftrace_events")
+    if number and info.sechdrs[number].sh_size >= info.machine.word:
+        info.log(f"{info.mod_name}: module has bad taint, not creating trace events")
+    return True
 
 
 def _static_call_add_module(info: LoadInfo, is_static_call: Callable[[bytes, bool], bool]) -> None:

@@ -83,7 +83,9 @@ def cache_module(info: LoadInfo) -> None:
     """
     section = info.sechdrs[info.index.mod]
     known = info.kernel.struct_module
-    at, length = known.name if known else (24, 56)
+    word = info.machine.word
+    # (behind the state and a list head; MODULE_NAME_LEN)
+    at, length = known.name if known else (3 * word, 64 - word)
     if section.sh_type == SHT_NOBITS:
         raise Undefined(info.stage, f"section {THIS_MODULE} has no contents, and is read all the same", DAMAGED)
     name = info.string_at(section.sh_offset + at)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kbuildpy.elf.constants import (
+    ELFCLASS32,
     ELFCLASS64,
     ELFMAG,
     ET_REL,
@@ -24,6 +25,7 @@ from kbuildpy.elf.constants import (
 from kbuildpy.elf.headers import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.machines.machine import machine_of
 from kbuildpy.loader.printk import signed
 from kbuildpy.loader.stages.elf_index import (
     DAMAGED,
@@ -63,32 +65,43 @@ def elf_validity(info: LoadInfo) -> None:
 
 def _check_ehdr(info: LoadInfo) -> None:
     info.stage = "elf_validity_ehdr"
-    if info.len < EHDR_SIZE[True]:
+    facts, of_machine = info.machine, machine_of(info)
+    if info.len < EHDR_SIZE[facts.is_64bit]:
         raise info.refuse(
             "ENOEXEC", f"Invalid ELF header len {info.len}", "the file is shorter than an ELF header", DAMAGED
         )
-    hdr = info.hdr = read_ehdr(info.contents)
+    hdr = info.hdr = read_ehdr(info.contents, order=facts.order, is_64bit=facts.is_64bit)
     if hdr.e_ident[:4] != ELFMAG:
         line = f"Invalid ELF header magic: != {ELFMAG.decode('latin-1')}"
         raise info.refuse("ENOEXEC", line, "this is no ELF file", "give a module (.ko)")
     if hdr.e_type != ET_REL:
         line = f"Invalid ELF header type: {hdr.e_type} != {ET_REL}"
         raise info.refuse("ENOEXEC", line, "this is not a relocatable file", "give a module (.ko)")
-    wrong_class = info.machine.checks_class and hdr.e_ident[4] != ELFCLASS64
-    if hdr.e_machine != info.machine.e_machine or wrong_class:
+    wrong_class = facts.checks_class and hdr.e_ident[4] != (ELFCLASS64 if facts.is_64bit else ELFCLASS32)
+    is_known = hdr.e_machine == facts.e_machine or hdr.e_machine in facts.other_numbers
+    if not is_known or wrong_class or (of_machine.elf_check_arch and not of_machine.elf_check_arch(hdr)):
         line = f"Invalid architecture in ELF header: {hdr.e_machine}"
         reason = f"it was built for another machine than the kernel's ({info.kernel.machine})"
         raise info.refuse("ENOEXEC", line, reason, "build it for this kernel: ARCH=, CROSS_COMPILE=")
+    checks_abi = of_machine.module_elf_check_arch
+    if checks_abi and info.kernel.version >= since.ABI_CHECKED and not checks_abi(info):
+        line = f"Invalid module architecture in ELF header: {hdr.e_machine}"
+        raise info.refuse("ENOEXEC", line, "it was compiled for another ABI than the kernel", "use the kernel's flags")
 
 
 def _section_headers(info: LoadInfo) -> None:
     hdr = info.hdr
-    if hdr.e_shentsize != SHDR_SIZE[True]:
-        raise info.refuse("ENOEXEC", "Invalid ELF section header size", "its section headers are not of ELF64", DAMAGED)
-    if hdr.e_shoff >= info.len or hdr.e_shnum * SHDR_SIZE[True] > info.len - hdr.e_shoff:
+    if hdr.e_shentsize != SHDR_SIZE[hdr.is_64bit]:
+        raise info.refuse(
+            "ENOEXEC",
+            "Invalid ELF section header size",
+            f"its section headers are not of ELF{info.machine.bits}",
+            DAMAGED,
+        )
+    if hdr.e_shoff >= info.len or hdr.e_shnum * SHDR_SIZE[hdr.is_64bit] > info.len - hdr.e_shoff:
         raise info.refuse("ENOEXEC", "Invalid ELF section header overflow", "its section headers are cut off", DAMAGED)
     # The kernel reads section header 0 even if e_shnum is 0.
-    if hdr.e_shnum == 0 and hdr.e_shoff + SHDR_SIZE[True] > len(info.contents):
+    if hdr.e_shnum == 0 and hdr.e_shoff + SHDR_SIZE[hdr.is_64bit] > len(info.contents):
         raise Undefined(info.stage, "it has no section headers, and the first is read beyond its end", DAMAGED)
 
 
@@ -102,7 +115,7 @@ def _first_is_null(info: LoadInfo) -> None:
 def _row(info: LoadInfo, number: int) -> Shdr:
     """Read one section header; `number` may be e_shnum or more."""
     hdr = info.hdr
-    return read_shdrs(info.contents, hdr._replace(e_shoff=hdr.e_shoff + number * SHDR_SIZE[True], e_shnum=1))[0]
+    return read_shdrs(info.contents, hdr._replace(e_shoff=hdr.e_shoff + number * SHDR_SIZE[hdr.is_64bit], e_shnum=1))[0]
 
 
 def _after_the_first(info: LoadInfo) -> Iterator[tuple[int, Shdr]]:
@@ -114,8 +127,8 @@ def _after_the_first(info: LoadInfo) -> Iterator[tuple[int, Shdr]]:
 
 
 def _inside(info: LoadInfo, section: Shdr) -> bool:
-    """Whether the section is inside the file (validate_section_offset). The sum wraps around at 64 bits, as there."""
-    end = (section.sh_offset + section.sh_size) & 0xFFFFFFFFFFFFFFFF
+    """Whether the section is inside the file (validate_section_offset). The sum wraps around, as that of longs."""
+    end = (section.sh_offset + section.sh_size) & info.machine.mask
     return section.sh_offset <= end <= info.len
 
 

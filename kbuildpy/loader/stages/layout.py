@@ -85,7 +85,9 @@ def layout_and_allocate(info: LoadInfo) -> None:
         dict.fromkeys(_TYPES if by_type else ("core", "init"), 0),
         by_type=by_type,
         is_strict=info.kernel.has("STRICT_MODULE_RWX") is not False,
+        page_size=info.page_size,
     )
+    blocks.sizes["text" if by_type else "core"] = info.reserved
     # A verdict shows the sizes even if a later step raises.
     info.layout = MemoryLayout(blocks.sizes)
     for section in info.sechdrs:
@@ -107,8 +109,9 @@ def check_struct_is_writable(info: LoadInfo) -> None:
 
 def total_size(info: LoadInfo) -> int | None:
     """Return the bytes that /proc/modules shows after init: all memory but the init memory (kernel/module/procfs.c:
-    module_total_size); None if the kernel's configuration, on which they depend, is not known."""
-    if info.kernel.config is None:
+    module_total_size); None if the kernel's configuration, on which they depend, is not known, and for
+    `info.size_unknown`."""
+    if info.kernel.config is None or info.size_unknown:
         return None
     return sum(size for kind, size in info.layout.sizes.items() if not kind.startswith("init"))
 

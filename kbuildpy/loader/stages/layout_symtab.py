@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR
+from kbuildpy.elf.symbols import SYM_SIZE
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.stages.blocks import Blocks, align
 from kbuildpy.loader.verdict import Undefined
 
-_SYM_SIZE = 24
-_MOD_KALLSYMS = 32
-"""sizeof(struct mod_kallsyms): three pointers and a number."""
+_MOD_KALLSYMS = 4
+"""The words of struct mod_kallsyms: three pointers and a number."""
 
 
 class CoreSymbols(NamedTuple):
@@ -40,12 +40,13 @@ def layout_symtab(info: LoadInfo, blocks: Blocks) -> None:
     start = align(blocks.sizes[core], symtab.sh_addralign)
     blocks.has_overflowed = blocks.has_overflowed or start < blocks.sizes[core]
     # Each symbol takes one more byte, for its type (struct mod_kallsyms: typetab).
-    blocks.sizes[core] = start + kept.symbols * (_SYM_SIZE + 1) + kept.name_bytes
+    blocks.sizes[core] = start + kept.symbols * (SYM_SIZE[info.machine.is_64bit] + 1) + kept.name_bytes
     blocks.end_page(core)
     strtab.sh_flags |= SHF_ALLOC
     strtab.sh_entsize = blocks.reserve(init, strtab.sh_size, strtab.sh_addralign)
     blocks.kind_of[info.index.str] = init
-    blocks.sizes[init] = ((blocks.sizes[init] + 7) & ~7) + _MOD_KALLSYMS + len(info.symbols)
+    word = info.machine.word
+    blocks.sizes[init] = align(blocks.sizes[init], word) + _MOD_KALLSYMS * word + len(info.symbols)
     blocks.end_page(init)
 
 

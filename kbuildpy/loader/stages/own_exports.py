@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS, SHT_RELA
+from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS
 from kbuildpy.elf.headers import c_string
 from kbuildpy.elf.kernel_symbol import ADDRESSES, KSYM_FLAG_GPL_ONLY, field_size
 from kbuildpy.elf.relocations import Relocation
@@ -26,12 +26,12 @@ def own_exports(info: LoadInfo) -> dict[str, ModuleExport]:
         flags, crcs = info.data(info.find_sec("__kflagstab")), _crcs(info, "__kcrctab")
         for number, name, namespace in _table(info, "__ksymtab"):
             gpl_only = number < len(flags) and bool(flags[number] & KSYM_FLAG_GPL_ONLY)
-            exports.setdefault(name, ModuleExport(_crc(crcs, number), gpl_only, namespace))
+            exports.setdefault(name, ModuleExport(_crc(info, crcs, number), gpl_only, namespace))
         return exports
     for suffix in ("", "_gpl"):
         crcs = _crcs(info, "__kcrctab" + suffix)
         for number, name, namespace in _table(info, "__ksymtab" + suffix):
-            exports.setdefault(name, ModuleExport(_crc(crcs, number), suffix == "_gpl", namespace))
+            exports.setdefault(name, ModuleExport(_crc(info, crcs, number), suffix == "_gpl", namespace))
     return exports
 
 
@@ -40,9 +40,9 @@ def _crcs(info: LoadInfo, section: str) -> bytes:
     return info.data(index) if index else b""
 
 
-def _crc(crcs: bytes, number: int) -> int | None:
+def _crc(info: LoadInfo, crcs: bytes, number: int) -> int | None:
     entry = crcs[4 * number : 4 * number + 4]
-    return int.from_bytes(entry, "little") if len(entry) == 4 else None
+    return int.from_bytes(entry, info.machine.byteorder) if len(entry) == 4 else None
 
 
 def _table(info: LoadInfo, section: str) -> Iterator[tuple[int, str, str]]:
@@ -56,7 +56,7 @@ def _table(info: LoadInfo, section: str) -> Iterator[tuple[int, str, str]]:
         return
     places: dict[int, Relocation] = {}
     for number, header in enumerate(info.sechdrs):
-        if header.sh_type == SHT_RELA and header.sh_info == index:
+        if header.sh_type == info.machine.relocation_section and header.sh_info == index:
             places.update((entry.offset, entry) for entry in info.relocation_entries(number) if entry.type)
     field, kinds = field_size(info.machine.e_machine), info.machine.relocations
     form = "address" if info.machine.e_machine in ADDRESSES else "offset"

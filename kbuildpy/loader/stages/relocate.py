@@ -34,11 +34,12 @@ def apply_relocations(info: LoadInfo) -> None:
         if section.sh_flags & SHF_RELA_LIVEPATCH:
             if not _is_for_vmlinux(info, number):
                 continue
-        elif section.sh_type == SHT_REL:
+        elif section.sh_type != info.machine.relocation_section:
+            wrong, right = ("SHT_REL", "SHT_RELA") if info.machine.rela else ("SHT_RELA", "SHT_REL")
             raise info.refuse(
                 "ENOEXEC",
                 f"module {info.mod_name}: REL relocation unsupported",
-                f"{info.section_name(number)} is of type SHT_REL; this machine's modules have SHT_RELA",
+                f"{info.section_name(number)} is of type {wrong}; this machine's modules have {right}",
             )
         if section.sh_info in (info.index.sym, info.index.str) and section.sh_size:
             raise Undefined(info.stage, f"{info.section_name(number)} is applied to the symbols themselves")
@@ -67,7 +68,7 @@ def _check_this_module(info: LoadInfo, number: int) -> None:
     for entry in odd:
         offset = columns.offsets[entry]
         member = member_at(members, offset)
-        filled = is_filled(info, members, offset, 8)
+        filled = is_filled(info, members, offset, info.machine.word)
         refuse = machine_of(info).nonzero_place
         if filled and refuse is not None and columns.types[entry] in info.machine.relocations.absolute:
             raise refuse(info, number, entry, f"{other_headers(info)}: the kernel's {member} is there", hint)

@@ -11,7 +11,6 @@ from kbuildpy.elf.kernel_symbol import field_size
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.pointers import has_address
-from kbuildpy.loader.stages.blocks import PAGE_SIZE
 from kbuildpy.loader.stages.modinfo import modinfo_values
 from kbuildpy.loader.stages.taints import try_to_force_load
 
@@ -29,12 +28,13 @@ def percpu_modalloc(info: LoadInfo) -> None:
     size, align = section.sh_size, section.sh_addralign
     if not info.index.pcpu or not size:
         return
-    if align > PAGE_SIZE:
-        info.log(f"{info.mod_name}: per-cpu alignment {_signed(align)} > {PAGE_SIZE}")
-        align = PAGE_SIZE
+    page, unit = info.page_size, max(_PERCPU_UNIT, info.page_size)
+    if align > page:
+        info.log(f"{info.mod_name}: per-cpu alignment {_signed(align, info.machine.bits)} > {page}")
+        align = page
     align = max(align, _PERCPU_MIN)
     rounded = (size + _PERCPU_MIN - 1) // _PERCPU_MIN * _PERCPU_MIN
-    if align & (align - 1) or rounded > _PERCPU_UNIT:
+    if align & (align - 1) or rounded > unit:
         function = "pcpu_alloc_noprof" if info.kernel.version >= since.EXECMEM else "pcpu_alloc"
         info.warn("mm/percpu.c", function, f"illegal size ({rounded}) or align ({align}) for percpu allocation")
         raise info.refuse(
@@ -43,6 +43,10 @@ def percpu_modalloc(info: LoadInfo) -> None:
             f"its per-CPU variables take {size} bytes, aligned to {align}: that is not possible",
             "look at their alignment, or allocate them at run time: alloc_percpu()",
         )
+    if not info.machine.has_percpu_reserve:
+        if size > _PERCPU_RESERVE:
+            info.not_checked("whether its per-CPU variables fit", reason="that depends on the kernel's own")
+        return
     profiled = info.kernel.has("MEM_ALLOC_PROFILING") and info.kernel.version < since.PERCPU_PROFILED_UNTIL
     reserve = _PERCPU_RESERVE_PROFILED if profiled else _PERCPU_RESERVE
     if size > reserve:
@@ -102,5 +106,5 @@ def _count(info: LoadInfo, name: str) -> int:
     return info.sechdrs[info.find_sec(name)].sh_size // (3 * field_size(info.machine.e_machine))
 
 
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >> 63 else number
+def _signed(number: int, bits: int) -> int:
+    return number - (1 << bits) if number >> bits - 1 else number

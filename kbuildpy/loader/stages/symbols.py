@@ -64,12 +64,12 @@ def simplify_symbols(info: LoadInfo) -> None:
     bases = [section.sh_addr for section in info.sechdrs]
     if info.index.pcpu:
         bases[info.index.pcpu] = _PERCPU
-    sections = len(bases)
+    sections, mask = len(bases), info.machine.mask
     values: list[int | None] = []
     problems = Problems()
     for number, (_, st_info, _, shndx, value, _) in enumerate(info.symbols):
         if 0 < shndx < sections:
-            values.append((value + bases[shndx]) & 0xFFFFFFFFFFFFFFFF)
+            values.append((value + bases[shndx]) & mask)
         elif number == 0 and shndx < SHN_LORESERVE and shndx:
             raise Undefined(info.stage, f"symbol 0 is in section {shndx}, which does not exist, and is looked at")
         elif number == 0 or shndx in (SHN_ABS, SHN_LIVEPATCH):

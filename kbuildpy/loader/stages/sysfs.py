@@ -15,7 +15,7 @@ from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.memory.data import Memory, SectionOffset
 from kbuildpy.loader.parameters.destroy_params import destroy_params
-from kbuildpy.loader.parameters.param_table import Elsewhere, entries, name_at
+from kbuildpy.loader.parameters.param_table import Elsewhere, entries, name_at, parameter_layout
 from kbuildpy.loader.verdict import Undefined
 
 _MODES = 0o10664
@@ -47,8 +47,9 @@ def _check_parameters(info: LoadInfo) -> None:
     destroy_params(memory)
     seen = set()
     kept = True
+    perm = parameter_layout(info).perm
     for section, start in entries(info):
-        mode = memory.integer(SectionOffset(section, start + 24), 2)
+        mode = memory.integer(SectionOffset(section, start + perm), 2)
         if mode:
             with suppress(Elsewhere):
                 shown = name_at(memory, SectionOffset(section, start)).decode("utf-8", "surrogateescape")

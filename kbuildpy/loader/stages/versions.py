@@ -7,7 +7,7 @@ instead, of CRCs and of names. If a name has several entries, the first one coun
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
@@ -88,16 +88,18 @@ def _disagreement(info: LoadInfo, symbol: str) -> Wrong:
 
 def _versions(info: LoadInfo) -> dict[str, int]:
     if info.versions is None:
-        info.versions = decode_versions(info.data_in_file(info.index.vers))
+        facts = info.machine
+        table = info.data_in_file(info.index.vers)
+        info.versions = decode_versions(table, word=facts.word, byteorder=facts.byteorder)
     return info.versions
 
 
-def decode_versions(table: bytes) -> dict[str, int]:
-    """Return the CRCs in the contents of section `__versions`, by symbol."""
+def decode_versions(table: bytes, *, word: int = 8, byteorder: Literal["little", "big"] = "little") -> dict[str, int]:
+    """Return the CRCs in the contents of section `__versions`, by symbol. Each is a long of `word` bytes."""
     versions: dict[str, int] = {}
     for at in range(0, len(table) - _ENTRY + 1, _ENTRY):
-        name = table[at + 8 : at + _ENTRY].partition(b"\0")[0].decode("utf-8", "surrogateescape")
-        versions.setdefault(name, int.from_bytes(table[at : at + 8], "little"))
+        name = table[at + word : at + _ENTRY].partition(b"\0")[0].decode("utf-8", "surrogateescape")
+        versions.setdefault(name, int.from_bytes(table[at : at + word], byteorder))
     return versions
 
 
@@ -108,5 +110,6 @@ def _extended(info: LoadInfo) -> dict[str, int]:
         info.versions = {}
         for number in range(len(crcs) // 4):
             name = names[number].decode("utf-8", "surrogateescape")
-            info.versions.setdefault(name, int.from_bytes(crcs[4 * number : 4 * number + 4], "little"))
+            crc = int.from_bytes(crcs[4 * number : 4 * number + 4], info.machine.byteorder)
+            info.versions.setdefault(name, crc)
     return info.versions
