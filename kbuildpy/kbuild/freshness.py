@@ -22,6 +22,8 @@ from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.tree import KernelTree
 
 _FORMAT = 6
+# The part of the states that need not be used: numbers that stay are written as they are.
+_MOST_UNUSED = 0.2
 
 
 class HeaderSymbols:
@@ -215,25 +217,32 @@ class Freshness:
         return {path for path, _, _ in self._states}
 
     def save(self) -> None:
-        """Write the index if it changed, without states that no object refers to any more."""
+        """Write the index if it changed."""
         if not self._dirty:
             return
-        used = sorted({number for entry in self._objects.values() for number in entry["states"]})
-        renumbered = {number: index for index, number in enumerate(used)}
-        objects = {
-            name: entry | {"states": [renumbered[number] for number in entry["states"]]}
-            for name, entry in self._objects.items()
-        }
-        configs = {entry["config"] for entry in objects.values()} | {self._config}
+        self._forget_unused()
+        configs = {entry["config"] for entry in self._objects.values()} | {self._config}
         value = {
             "format": _FORMAT,
-            "states": [self._states[number] for number in used],
-            "objects": objects,
+            "states": self._states,
+            "objects": self._objects,
             "configs": {name: config for name, config in self._configs.items() if name in configs},
             "autoconf": [*self._autoconf_stamp, self._config],
         }
         write_json(self._path, value)
         self._dirty = False
+
+    def _forget_unused(self) -> None:
+        """Forget the states that no object refers to any more, once they are many: all others get new numbers."""
+        used = sorted(set().union(*(entry["states"] for entry in self._objects.values())))
+        if len(self._states) - len(used) <= len(used) * _MOST_UNUSED:
+            return
+        renumbered = {number: index for index, number in enumerate(used)}
+        for entry in self._objects.values():
+            entry["states"] = [renumbered[number] for number in entry["states"]]
+        self._states = [self._states[number] for number in used]
+        self._numbers = {state: number for number, state in enumerate(self._states)}
+        self._outdated = None
 
     def _stamp(self, path: str) -> Stamp:
         seen = self._stamps.get(path)

@@ -133,7 +133,10 @@ def declare(env: Any, build: StandaloneBuild) -> None:
     if not request.dry:
         _keep_compile_commands(build)
     # (SCons' message that it is up to date has this name)
-    env.Default(env.Alias(request.named, targets))
+    [alias] = env.Alias(request.named, targets)
+    # (nothing depends on it; SCons would read all modules for its signature)
+    alias.get_contents = bytes
+    env.Default(alias)
 
 
 def _keep_compile_commands(build: StandaloneBuild) -> None:
