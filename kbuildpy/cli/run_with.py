@@ -13,14 +13,11 @@ from kbuildpy.cli.kernel_options import images_of, line_of, make_kernel, set_nam
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.check_paths import has_kbuild_file
 from kbuildpy.kernel.module_files import find_modules, module_name
+from kbuildpy.kernel_build.option_sets import kernel_parameters
 from kbuildpy.kernel_build.wanted import Wanted
 from kbuildpy.own_command import own_command
 from kbuildpy.run import run
 from kbuildpy.say import complain
-
-_APPEND = {"kasan": "kasan_multi_shot", "kcsan": "kcsan.early_enable=1"}
-"""Kernel parameters of a set: KASAN reports its first finding only, otherwise (mm/kasan/report.c), and KCSAN nothing
-(kernel/kcsan/core.c)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def prepare(
     sets = set_names(words)
     places = [(_directory_of(file), file) for file in files]
     directories = list(dict.fromkeys(directory for directory, _ in places))
-    found = Prepared([], [], tuple(_APPEND[name] for name in sets if name in _APPEND))
+    found = Prepared([], [], kernel_parameters(sets))
     for line in dict.fromkeys(line_of([word]) for word in kernels) if kernels else [line_of([])]:
         wanted = Wanted(
             line=line,

@@ -2,7 +2,8 @@
 """Named sets of configuration options: the files in `fragments/`, which are configurations themselves.
 
 The first comment of a file says what the set is for. `# excludes: NAME ...` names sets that cannot go with it,
-`# compiler: clang` what it needs, `# later: OPTION` what later sources call its first option. An option that a kernel's
+`# compiler: clang` what it needs, `# parameters: WORDS` how such a kernel is started to find most,
+`# later: OPTION` what later sources call its first option. An option that a kernel's
 sources do not define is left out there, unless it is the first one of the set: this one is what the set is about.
 """
 
@@ -19,7 +20,7 @@ from kbuildpy.similar import did_you_mean
 
 _FRAGMENTS = Path(__file__).with_name("fragments")
 _BASE = "base"
-_NOTE = re.compile(r"# (excludes|compiler|later): (.+)")
+_NOTE = re.compile(r"# (excludes|compiler|later|parameters): (.+)")
 _SET = re.compile(r"CONFIG_(\w+)=(.*)")
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set")
 
@@ -39,6 +40,8 @@ class OptionSet:
     """The compiler that it needs (`clang`); "" for any."""
     later: str = ""
     """What later sources call the option that the set is about; "" for the same."""
+    parameters: tuple[str, ...] = ()
+    """The kernel parameters with which it finds most."""
 
     @property
     def main(self) -> str:
@@ -74,6 +77,11 @@ def read_option_sets(names: Sequence[str]) -> tuple[OptionSet, ...]:
                 f"--with {each.name},{against[0]}: a kernel has one of the two", hint="build a kernel for each"
             )
     return sets
+
+
+def kernel_parameters(names: Sequence[str]) -> tuple[str, ...]:
+    """The kernel parameters with which the sets called `names` find most. Raises `UsageError` as `read_option_sets`."""
+    return tuple(word for each in read_option_sets(names) for word in each.parameters)
 
 
 def base_options(srcarch: str) -> dict[str, str]:
@@ -122,4 +130,5 @@ def _read(name: str) -> OptionSet:
         excludes=frozenset(notes.get("excludes", "").split()),
         compiler=notes.get("compiler", ""),
         later=notes.get("later", ""),
+        parameters=tuple(notes.get("parameters", "").split()),
     )

@@ -12,6 +12,7 @@ from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import stop_on_error
 from kbuildpy.scons.call_arguments import kbuild_directories
 from kbuildpy.scons.declare_directory import declare_directory
+from kbuildpy.scons.declared_again import declared_again, for_kernel
 from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.find_project import find_project, output_root, variant_output
 
@@ -28,9 +29,13 @@ def kbuild(env: Any, directory: Any = None, *, source: Any = None, target: Any =
             hint = "the Kbuild file names the modules; KBUILD_OUT, or a VariantDir(), chooses the output directory"
             raise UsageError(f"Kbuild: target={target!r}: a directory has no target", hint=hint)
         places = kbuild_directories(env, source if directory is None else directory)
-        return [node for place in places for node in _kbuild(env, place, variables)]
+        return [node for place in places for node in _of_directory(env, place, variables)]
 
     return stop_on_error(declare)
+
+
+def _of_directory(env: Any, place: Any, variables: Mapping[str, Any]) -> list[Any]:
+    return declared_again(lambda kernel: _kbuild(env, place, for_kernel(variables, kernel) if kernel else variables))
 
 
 def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:

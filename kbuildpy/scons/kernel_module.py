@@ -25,6 +25,7 @@ from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import stop_on_error
 from kbuildpy.scons.call_arguments import name_and_sources, refuse_missing
 from kbuildpy.scons.declaration_place import declaration_place
+from kbuildpy.scons.declared_again import declared_again, for_kernel
 from kbuildpy.scons.find_group import find_group
 from kbuildpy.scons.find_project import find_project, output_root, variant_output
 from kbuildpy.scons.flags import flags_of
@@ -49,10 +50,17 @@ def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any
 def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any]) -> list[Any]:
     name, nodes = name_and_sources(env, target, source)
     refuse_missing(name, nodes)
+    here = env.Dir(".")
+    return declared_again(
+        lambda kernel: _declare(env, name, nodes, for_kernel(given, kernel) if kernel else given, here)
+    )
+
+
+def _declare(env: Any, name: str, nodes: Sequence[Any], given: Mapping[str, Any], here: Any) -> list[Any]:
+    """Declare module `name` of the SConscript file in the directory `here`, made from `nodes`."""
     variables = {key: value for key, value in given.items() if key not in FLAG_NAMES}
     project = find_project(env, variables)
     session = session_of(env)
-    here = env.Dir(".")
     variant = here.srcnode() != here
     folder = Path(here.srcnode().get_abspath()).resolve()
     inside = not variant and (folder == session.top or session.top in folder.parents)

@@ -8,6 +8,7 @@ The target is a report, `NAME.run.log` beside the module; it exists only when no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.begin_session import session_of
 from kbuildpy.scons.builder_call import modules_of_call, stop_on_error
 from kbuildpy.scons.cleaning import clean_with, sources_unless_cleaning
+from kbuildpy.scons.declared_again import nodes_for
 from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.find_project import find_project
 from kbuildpy.scons.help import describe_alias
 from kbuildpy.scons.keywords import file_nodes, flag, parameters_by_module, texts, whole_number
+from kbuildpy.scons.other_kernels import KernelWord, kernel_word, line_of_tree, other_kernels
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.run_reports import coverage_place, failed_report_of, report_of
 from kbuildpy.vm.settings import Settings
@@ -41,6 +44,7 @@ def run_module(
     kernel_modules: str | Sequence[str] = (),
     test_timeout: int = 60,
     wait: int = 0,
+    kernels: str | Sequence[str] = (),
     source: Any = None,
     **variables: Any,
 ) -> list[Any]:
@@ -56,12 +60,18 @@ def run_module(
     for `test_timeout` seconds at most, with `files` beside them; after that the guest goes on for `wait` seconds.
     `devices` are QEMU's, `kernel_modules` the kernel's own that are loaded first, each a name and maybe parameters.
 
+    `kernels` are others to run in, in place of that one, each in the words of `kbuildpy run`: a release, a pattern or a
+    path, `--with kasan,...`, or both. The modules are built for them, but only to be run.
+
     Variables (KDIR, ARCH, ...) choose the kernel, as for KernelModule.
     """
 
     def declare() -> list[Any]:
         call = "RunModule"
         nodes = modules_of_call(env, call, run_module, modules, source, variables, example="RunModule(ko)", verb="run")
+        words = [kernel_word(call, word) for word in texts(call, "kernels", kernels)]
+        if words and variables:
+            raise UsageError(f"{call}: kernels and {min(variables)} both choose kernels", hint="give one of them")
         parameters = _parameters(call, params, nodes)
         programs = file_nodes(env, f"{call}: tests", tests)
         beside = file_nodes(env, f"{call}: files", files)
@@ -78,7 +88,10 @@ def run_module(
             devices=texts(call, "devices", devices),
             modules=texts(call, "kernel_modules", kernel_modules),
         )
-        reports = _declare(env, nodes, parameters, settings, variables, programs=programs, beside=beside)
+        if words:
+            reports = _in_others(env, nodes, parameters, settings, words, programs=programs, beside=beside)
+        else:
+            reports = _declare(env, nodes, parameters, settings, variables, programs=programs, beside=beside)
         env.Alias("run", reports)
         describe_alias(env, "run")
         if programs:
@@ -97,6 +110,34 @@ def _parameters(call: str, params: Any, nodes: Sequence[Any]) -> dict[str, str]:
     for words in found.values():
         if "\n" in words or "\0" in words:
             raise UsageError(f"{call}: parameters are one line: {words!r}")
+    return found
+
+
+def _in_others(
+    env: Any,
+    nodes: Sequence[Any],
+    parameters: Mapping[str, str],
+    settings: Settings,
+    words: Sequence[KernelWord],
+    *,
+    programs: Sequence[Any],
+    beside: Sequence[Any],
+) -> list[Any]:
+    """The reports of `nodes` built for the kernels that `words` name."""
+    session = session_of(env)
+    first = session.group_of(getattr(nodes[0].attributes, "kbuildpy_built", nodes[0].get_abspath()))
+    line = line_of_tree(first.project.tree if first else find_project(env, {}).tree)
+    files = [Path(node.get_abspath()) for node in nodes]
+    found = []
+    for kernel in other_kernels(env, "RunModule", words, line=line, modules=files):
+        known = set(session.groups)
+        others = nodes_for("RunModule", nodes, str(kernel.tree.objects))
+        for out in set(session.groups) - known:
+            # (by default, nothing is built for a kernel that modules are only run in)
+            folder = env.Dir(out)
+            env.Ignore(folder.dir, folder)
+        more = replace(settings, append=(*kernel.parameters, *settings.append))
+        found += _declare(env, others, parameters, more, {}, programs=programs, beside=beside)
     return found
 
 

@@ -143,7 +143,11 @@ GATES = (
         "a build and a run without instruments",
         ("kbuildpy.cli.run_instrumented", "kbuildpy.scons.instruments", "kbuildpy.scons.run_covered"),
     ),
-    Gates("kbuildpy.kernel_build", "a run in a kernel that is there", ("kbuildpy.cli.run_with",)),
+    Gates(
+        "kbuildpy.kernel_build",
+        "a run in a kernel that is there",
+        ("kbuildpy.cli.run_with", "kbuildpy.scons.small_kernel"),
+    ),
     Gates("kbuildpy.dkms", "a build of a directory without a dkms.conf", ("kbuildpy.cli.build_dkms",)),
     Gates("kbuildpy.scaffold", "a directory with modules", ("kbuildpy.scaffold.no_modules",)),
 )

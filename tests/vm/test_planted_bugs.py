@@ -19,6 +19,7 @@ import pytest
 from tests.support.builds import kbuildpy
 from tests.support.guest_kernels import boots_x86_64
 from tests.support.kernel_trees import tree_of
+from tests.support.scons_project import HEAD, SConsProject
 from tests.support.small_kernels import small_kernel
 
 pytestmark = [pytest.mark.vm, pytest.mark.sweep, boots_x86_64]
@@ -113,3 +114,21 @@ def test_a_planted_bug_is_named_with_its_line_and_the_mended_module_is_not(boot:
     for name, result in results_of(boot, project(tmp_path / "mended", boot.names, mended=True)).items():
         assert result["complaints"] == [], (name, result["complaints"])
         assert result["passed"], result
+
+
+def test_scons_runs_modules_in_a_kernel_with_sets_of_options(tmp_path: Path) -> None:
+    small_kernel("6.1", "kasan")
+    sconstruct = f"{HEAD}env.RunModule(env.KernelModule('use_after_free'), kernels=['--with kasan'])\n"
+    source = (BUGS / "use_after_free.c").read_text()
+    files = {"SConstruct": sconstruct, "use_after_free.c": source}
+    scons = SConsProject(tmp_path / "project", tree_of("6.1").objects, files)
+    assert "use_after_free.ko was not built yet" in scons.scons("run", status=2).output
+    scons.build()
+    failed = scons.scons("run", status=2).output
+    assert f"use_after_free.c:{planted_line('use_after_free')}" in failed and "KASAN" in failed
+    (scons.place / "use_after_free.c").write_text(f"#define MENDED\n{source}")
+    scons.build()
+    assert "RUN     use_after_free.ko" in scons.scons("run").did
+    [report] = scons.place.rglob("*.run.log")
+    assert report.parent.name.startswith("6.1.") and report.parent.name.endswith("-kasan")
+    assert "`run' is up to date" in scons.scons("run").output

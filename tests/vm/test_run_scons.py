@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.bad_modules import SOURCES
 from tests.support.guest_kernels import boots_x86_64, tree_called
-from tests.support.kernel_trees import usual_tree
+from tests.support.kernel_trees import trees, usual_tree
 from tests.support.scons_project import HEAD, SConsProject
 
 pytestmark = [
@@ -69,6 +69,34 @@ def test_a_module_that_goes_wrong_fails_the_build_every_time(tmp_path: Path) -> 
     project.edit("no_device.c", "return -ENODEV;", "return 0;")
     project.scons("run")
     assert logs(project) == ["no_device.run.log"]
+
+
+ELSEWHERE = f"""{HEAD}
+folder = env.Kbuild('folder')
+declared = env.KernelModule('parameters', KCFLAGS='-DDECLARED')
+env.RunModule([*folder, *declared], kernels=['OTHER'], params={{'parameters': 'count=3'}})
+"""
+
+
+def test_modules_are_built_for_other_kernels_only_to_be_run_there(tmp_path: Path) -> None:
+    other = max(trees(), key=lambda tree: tree.version)
+    if other == usual_tree():
+        pytest.skip("one kernel tree here")
+    project = new_project(tmp_path, ELSEWHERE.replace("OTHER", other.release), "parameters")
+    (project.place / "folder").mkdir()
+    (project.place / "folder/Kbuild").write_text("obj-m := good.o\n")
+    (project.place / "folder/good.c").write_text(SOURCES["good"])
+    project.build()
+    assert [path for path in project.place.rglob("*.ko") if other.release in path.parts] == []
+    assert {"RUN     good.ko", "RUN     parameters.ko"} <= {*project.scons("run").did}
+    out = project.place / "build" / other.release
+    assert f"good.ko ({other.release}): loaded and removed\n" in (out / "folder/good.run.log").read_text()
+    assert "\nparameters: count 3 text <(null)>\n" in (out / "parameters.run.log").read_text()
+    assert "-DDECLARED" in (out / ".parameters.o.cmd").read_text()
+    assert logs(project) == ["good.run.log", "parameters.run.log"]
+    assert "`run' is up to date" in project.scons("run").output
+    project.edit("SConstruct", "[*folder, *declared]", "env.File('parameters.ko')")
+    assert "parameters.ko was not declared with KernelModule() or Kbuild()" in project.scons("run", status=2).output
 
 
 TESTED = f"""{HEAD}
