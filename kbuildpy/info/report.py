@@ -23,7 +23,7 @@ from kbuildpy.info.tables import DebugMessage, Tracepoint, debug_messages, permi
 from kbuildpy.kernel.architecture import ARCHITECTURES
 from kbuildpy.kernel.depmod_indexes import Softdeps, read_softdeps
 from kbuildpy.kernel.module_identity import built_for
-from kbuildpy.kernel.release import version_of
+from kbuildpy.kernel.release import Version, version_of
 from kbuildpy.loader import since
 from kbuildpy.loader.btf.header import MAGIC
 from kbuildpy.loader.kernel import LoaderKernel
@@ -31,7 +31,6 @@ from kbuildpy.loader.known import KNOWN_LOADERS, is_loader_known
 from kbuildpy.loader.lay_out import take_apart
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines import WHOLE, listed
-from kbuildpy.loader.since import Version
 from kbuildpy.loader.stages.own_exports import own_exports
 from kbuildpy.loader.stages.versions import module_versions
 from kbuildpy.loader.verdict import Refusal, Undefined

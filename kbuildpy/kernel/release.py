@@ -10,18 +10,28 @@ from __future__ import annotations
 
 import re
 
+Version = tuple[int, ...]
+"""Major, minor and, for a stable release, its number: (6, 12, 46)."""
+
 _RELEASE = re.compile(r"\d[!-.0-~]{0,63}")
 _NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+)\b)?", re.ASCII)
 _VERSION = re.compile(r"(\d+(?:\.\d+)*)(?:[-~]rc(\d+))?")
 
 
-def version_of(release: str) -> tuple[int, ...]:
+def version_of(release: str) -> Version:
     """The version that a kernel's release begins with, `6.12.117+deb12-amd64`: major, minor and, of a stable release,
     which one it is. Raises ValueError if there is none."""
     found = _NUMBERS.match(release)
     if found is None:
         raise ValueError(f"{release!r}, does not begin with a version")
     return tuple(int(number) for number in found.groups() if number is not None)
+
+
+def has_change(version: Version, since: tuple[Version, ...]) -> bool:
+    """Whether a kernel of `version` has a change. The first version of `since` is the first mainline version with it;
+    the others are the stable releases that it was backported to, each for its own line."""
+    mainline, *stable = since
+    return version >= mainline or any(version[:2] == release[:2] and version >= release for release in stable)
 
 
 def is_release(word: str) -> bool:

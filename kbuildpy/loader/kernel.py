@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kbuildpy.kernel.module_facts import ModuleStruct
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader.facts import Fact
-from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
     from kbuildpy.kernel.own_modules import OwnModules

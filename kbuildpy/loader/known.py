@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader import since
 from kbuildpy.loader.machines import NAMES, listed
-from kbuildpy.loader.since import Version
 
 KNOWN_LOADERS = f"kernels from {'.'.join(map(str, since.OLDEST))} on, for {listed(NAMES)}"
 """The known kernels, as messages describe them."""

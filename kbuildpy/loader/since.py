@@ -10,17 +10,6 @@ whose release has no stable number (`6.8.0-45-generic`) counts as the first of i
 
 from __future__ import annotations
 
-Version = tuple[int, ...]
-"""Major, minor and, for a stable release, its number: (6, 12, 46)."""
-
-
-def has(version: Version, since: tuple[Version, ...]) -> bool:
-    """Return whether a kernel of `version` has a change. The first version of `since` is the first mainline version
-    with it; the others are the stable releases that it was backported to, each for its own line."""
-    mainline, *stable = since
-    return version >= mainline or any(version[:2] == release[:2] and version >= release for release in stable)
-
-
 OLDEST = (6, 1)
 """The oldest version whose loader is known."""
 

@@ -38,7 +38,7 @@ class Aliases:
     """Collects the aliases of one module."""
 
     unique: bool
-    """Drop an alias that was added before (7.3)."""
+    """Drop an alias that was added before (since 6.13)."""
     log: Log
     found: list[str] = field(default_factory=list)
     """The aliases, in the order of the tables."""
@@ -60,16 +60,18 @@ def alias_line(alias: str) -> str:
     return f'MODULE_ALIAS("{alias}");\n'
 
 
-def table_name(symbol: str, *, with_modname: bool) -> TableName | None:
-    """Parse the name of a device table's symbol (handle_moddevtable); None for the name of another symbol.
-    `with_modname` selects the names of `Dialect.device_table_modname`."""
-    if with_modname:
-        if not symbol.startswith(PREFIX_MODNAME):
+def table_name(symbol: str, dialect: Dialect) -> TableName | None:
+    """Parse the name of a device table's symbol (handle_moddevtable); None for the name of another symbol."""
+    if dialect.device_table_prefix:
+        if not symbol.startswith(LATER_PREFIX):
             return None
-        _, found, rest = symbol.partition("__kmod_")
-        _, found_type, rest = rest.partition("__")
+        rest = symbol[len(LATER_PREFIX) :]
+        found_type = "__"
+        if dialect.device_table_modname:
+            _, _, rest = symbol.partition("__kmod_")
+            _, found_type, rest = rest.partition("__")
         device_id, found_name, array = rest.partition("__")
-        return TableName(device_id, array) if found and found_type and found_name else None
+        return TableName(device_id, array) if found_type and found_name else None
     if not symbol.startswith(PREFIX) or not symbol.endswith(SUFFIX):
         return None
     device_id, found, array = symbol[len(PREFIX) :].partition("__")
@@ -86,12 +88,12 @@ def add_table(
 ) -> None:
     """Add the aliases of the device table that `symbol` names, if this kernel knows a table of that kind.
 
-    `layouts` is called only for a known table. For a table of a wrong size or without terminator, up to 6.18 raises
+    `layouts` is called only for a known table. For a table of a wrong size or without terminator, up to 6.12 raises
     `Fatal`, later logs an error (device_id_check). Raises `KbuildError` for a table that reaches beyond its section.
     """
     if not 0 < symbol.shndx < len(image.sections) or symbol.type != STT_OBJECT:
         return
-    name = table_name(symbol.name, with_modname=dialect.device_table_modname)
+    name = table_name(symbol.name, dialect)
     table = TABLES.get(name.device_id) if name is not None else None
     if name is None or table is None or not dialect.has_table(name.device_id):
         return
@@ -127,7 +129,7 @@ def _check(table: TableContents, name: TableName, *, label: str) -> bool:
     size, id_size, module, log = len(table.contents), table.layout.size, table.module, table.log
     fits = size >= id_size and size % id_size == 0
     last = table.contents[size - id_size :] if fits else b""
-    if table.dialect.device_table_modname:
+    if table.dialect.device_table_prefix:
         if not fits:
             log.error(
                 f"{module}: type mismatch between {name.array}[] and MODULE_DEVICE_TABLE({name.device_id}, ...)\n"
@@ -154,4 +156,4 @@ def _check(table: TableContents, name: TableName, *, label: str) -> bool:
 
 PREFIX = "__mod_"
 SUFFIX = "_device_table"
-PREFIX_MODNAME = "__mod_device_table__"
+LATER_PREFIX = "__mod_device_table__"

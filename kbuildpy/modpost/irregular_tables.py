@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kbuildpy.modpost import since
 from kbuildpy.modpost.alias_parts import ANY16, ANY32, Part, open_ended, uuid_text
 from kbuildpy.modpost.table_entry import TableEntry
 
@@ -26,7 +27,7 @@ def pci_aliases(entry: TableEntry) -> Iterator[str]:
         prefix = "vfio_pci:"
     elif override:
         entry.table.log.warn(f"Unknown PCI driver_override alias {override:08X}\n")
-        if not entry.table.dialect.alias_buffers:
+        if not entry.table.dialect.device_table_prefix:
             return
         prefix = ""
     text = prefix + "".join(part.text(entry) for part in PCI_PARTS)
@@ -41,11 +42,20 @@ def pci_aliases(entry: TableEntry) -> Iterator[str]:
 
 
 def cdx_aliases(entry: TableEntry) -> Iterator[str]:
-    """CDX (do_cdx_entry), AMD's bus for FPGAs: vendor, device, and the class, which is given or open as a whole."""
+    """CDX (do_cdx_entry), AMD's bus for FPGAs: vendor, device, and, where the struct has them (since 6.7), more
+    numbers and the class, which is given or open as a whole."""
+    has_class = "class" in entry.table.layout.members
+    if entry.table.dialect.version < since.CDX_OVERRIDES:
+        yield f"cdx:v{entry['vendor']:08X}d{entry['device']:08X}"
+        return
     if entry["override_only"] > 1:
         entry.table.log.warn(f"Unknown CDX driver_override alias {entry['override_only']:08X}\n")
         return
-    text = ("vfio_" if entry["override_only"] else "") + "cdx:" + "".join(part.text(entry) for part in CDX_PARTS)
+    parts = CDX_PARTS if has_class else CDX_PARTS[:2]
+    text = ("vfio_" if entry["override_only"] else "") + "cdx:" + "".join(part.text(entry) for part in parts)
+    if not has_class:
+        yield text
+        return
     yield text + "c" + (entry.hexadecimal("class") if entry["class_mask"] == 0xFFFFFF else "*")
 
 
@@ -149,7 +159,7 @@ def input_alias(entry: TableEntry) -> str:
         buffer.append(start)
         if flags & flag:
             bits = _bitmap(entry, member)
-            for bit in range(first, last + 1):
+            for bit in range(first, last + entry.table.dialect.input_last_bit):
                 if bits >> bit & 1:
                     buffer.append(f"{bit:X},*")
     return f"input:{buffer.text}"
@@ -237,7 +247,7 @@ def tbsvc_alias(entry: TableEntry) -> str:
 
 
 def typec_alias(entry: TableEntry) -> str:
-    """USB Type-C alternate modes (do_typec_entry): SVID and, up to 6.18, mode."""
+    """USB Type-C alternate modes (do_typec_entry): SVID and, up to 6.13, mode."""
     alias = f"typec:id{entry['svid']:04X}"
     if entry.table.dialect.typec_mode:
         alias += "m" + ("*" if entry["mode"] == 7 else entry.hexadecimal("mode"))

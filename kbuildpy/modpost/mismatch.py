@@ -25,6 +25,7 @@ from kbuildpy.elf.constants import (
 from kbuildpy.elf.relocation_types import R_LARCH_ALIGN, R_LARCH_RELAX, R_LARCH_SUB32, R_RISCV_SUB32
 from kbuildpy.elf.relocations import decode_entries, entry_size, relocation_symbols
 from kbuildpy.errors import KbuildError
+from kbuildpy.modpost import since
 from kbuildpy.modpost.addends import REL_MACHINES, old_rel_addend, rel_address
 from kbuildpy.modpost.diagnostics import DiagnosticTopic, SectionReference
 from kbuildpy.modpost.mismatch_rules import (
@@ -72,7 +73,7 @@ def check_references(walk: Walk, section: Section) -> None:
     checks = _checks_from(walk, name)
     if not checks:
         return
-    learns = dialect.explains_mismatches and name == EXTABLE
+    learns = dialect.extable_is_fatal and name == EXTABLE
     for index, relocation in _relocations_to(image, section, _targets(walk, checks)):
         if learns and index:
             _learn_entry_size(walk, section)
@@ -198,7 +199,9 @@ def _report(walk: Walk, source: ReferenceEnd, target: ReferenceEnd, topic: Diagn
     if walk.dialect.locates_mismatches:
         module = walk.owner.name
         start = f"{source.symbol}+{source.distance:#x}" if source.symbol else f"{source.address & 0xFFFFFFFF:#x}"
-        end = target.symbol or f"{target.address & 0xFFFFFFFF:#x}"
+        end = target.symbol
+        if not end and walk.dialect.names_by_address:
+            end = f"{target.address & 0xFFFFFFFF:#x}"
     walk.log.module(
         "mismatch",
         module,
@@ -239,7 +242,7 @@ def _report_extable(
         raise log.fatal(extable_black_listed(where, section, module))
     if executable:
         return
-    if not dialect.explains_mismatches:
+    if not dialect.extable_is_fatal:
         log.error(f"{where} references non-executable section '{section}'\n")
         return
     size = walk.mismatches.extable_entry_size
@@ -253,11 +256,11 @@ def is_no_reference(walk: Walk, fromsec: str, relocation: Relocation) -> bool:
     (section_rela)."""
     machine, version = walk.image.header.e_machine, walk.dialect.version
     if machine == EM_RISCV:
-        return version >= (5, 17) and fromsec == EXTABLE and relocation.type == R_RISCV_SUB32
+        return version >= since.RISCV_DIFFERENCES and fromsec == EXTABLE and relocation.type == R_RISCV_SUB32
     if machine == EM_LOONGARCH:
-        if version >= (6, 8) and relocation.type in (R_LARCH_RELAX, R_LARCH_ALIGN):
+        if version >= since.LOONGARCH_RELAX and relocation.type in (R_LARCH_RELAX, R_LARCH_ALIGN):
             return True
-        return version >= (6, 5) and fromsec == EXTABLE and relocation.type == R_LARCH_SUB32
+        return version >= since.LOONGARCH_DIFFERENCES and fromsec == EXTABLE and relocation.type == R_LARCH_SUB32
     return False
 
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 
+from kbuildpy.kernel.release import Version, has_change
+from kbuildpy.modpost import since
+
 TEXT_TO_INIT = "TEXT_TO_ANY_INIT"
 DATA_TO_INIT = "DATA_TO_ANY_INIT"
 TEXT_TO_EXIT = "TEXT_TO_ANY_EXIT"
@@ -85,10 +88,13 @@ def match(name: str, patterns: Patterns) -> bool:
 
 
 @lru_cache(maxsize=8)
-def section_rules(version: tuple[int, int], *, meminit: bool, memexit: bool) -> SectionRules:
+def section_rules(version: Version, *, meminit: bool, memexit: bool) -> SectionRules:
     """The rules of kernel `version`; `meminit` and `memexit` say whether its headers have `.meminit.*` and `.memexit.*`
     sections."""
-    text = OLD_TEXT if version < (6, 0) else TEXT
+    text: Patterns = TEXT if has_change(version, since.TEXT_SECTIONS) else OLD_TEXT
+    if has_change(version, since.LARGE_TEXT):
+        text += LARGE_TEXT
+    explains = version < since.SHORT_MISMATCHES
     mem_init = (".meminit.*",) if meminit else ()
     mem_exit = (".memexit.*",) if memexit else ()
     init, exit = (*INIT, *mem_init), (*EXIT, *mem_exit)
@@ -98,9 +104,12 @@ def section_rules(version: tuple[int, int], *, meminit: bool, memexit: bool) -> 
         ".exit.text",
         *((".memexit.text",) if memexit else ()),
         *text,
-        *(OLD_OTHER_TEXT if version < (6, 0) else OTHER_TEXT),
+        *OTHER_TEXT,
+        *((".softirqentry.text",) if version >= since.SOFTIRQENTRY_TEXT else ()),
+        *((".irqentry.text",) if has_change(version, since.IRQENTRY_TEXT) else ()),
+        *(() if has_change(version, since.TEXT_SECTIONS) else (".text.*",)),
     )
-    names = OLD_NAMES if version < (6, 0) else ()
+    names = OLD_NAMES if explains else ()
     no_driver = tuple(name for name in names if name != "*driver")
     checks = [
         SectionCheck(TEXT_TO_INIT, text, init, names=names),
@@ -114,7 +123,7 @@ def section_rules(version: tuple[int, int], *, meminit: bool, memexit: bool) -> 
         SectionCheck(EXIT_TO_INIT, exit, init, names=names),
         SectionCheck(INIT_TO_EXIT, PCI_FIXUPS, INIT),
     ]
-    if version < (6, 5):
+    if version < since.LOCATED_MISMATCHES:
         # from 6.5 on check_export_symbol reports exports of init and exit symbols
         checks.append(SectionCheck(EXPORT_TO_INIT_EXIT, ("___ksymtab*",), (*INIT, *EXIT), names=names))
     checks.append(SectionCheck(EXTABLE_TO_NON_TEXT, ("__ex_table",), (".altinstr_replacement",), any_text))
@@ -125,51 +134,36 @@ def section_rules(version: tuple[int, int], *, meminit: bool, memexit: bool) -> 
         exit,
         (".init.setup", ".init.rodata", ".init.data", *((".meminit.rodata", ".meminit.data") if meminit else ())),
         any_text,
-        version < (6, 5),
+        version < since.LOCATED_MISMATCHES,
     )
 
 
-def _excuses(version: tuple[int, int], init: Patterns, exit: Patterns, mem_init: Patterns) -> tuple[NameExcuse, ...]:
-    if version < (6, 0):
+def _excuses(version: Version, init: Patterns, exit: Patterns, mem_init: Patterns) -> tuple[NameExcuse, ...]:
+    if version < since.SHORT_MISMATCHES:
         return ()
-    if version < (6, 7):
+    quiet_only = has_change(version, since.DRIVERS_EXCUSED)
+    drivers = NameExcuse(DRIVERS, EXIT if quiet_only else exit, quiet_only=quiet_only)
+    if version < since.FEWER_NAMES:
+        mem_exit = tuple(section for section in exit if section not in EXIT)
         return (
             NameExcuse(OLD_NAMES[1:], (*init, *exit)),
-            NameExcuse(("*driver",), mem_init),
-            NameExcuse(("*driver",), EXIT, quiet_only=True),
+            NameExcuse(DRIVERS, (*mem_init, *mem_exit)),
+            drivers,
         )
-    probe = ("*_probe",) if version < (7, 0) else ()
-    llvm = ("*_ops.llvm.*",) if version >= (7, 2) else ()
-    return (NameExcuse(("*_ops", *llvm, *probe, "*_console"), (*init, *exit)),)
+    probe = ("*_probe",) if version < since.PROBES_CHECKED else ()
+    llvm = ("*_ops.llvm.*",) if version >= since.LLVM_OPS else ()
+    names = NameExcuse(("*_ops", *llvm, *probe, "*_console"), (*init, *exit))
+    return (names, drivers) if version < since.DRIVERS_EXCUSED_UNTIL else (names,)
 
 
 INIT = (".init.*",)
 EXIT = (".exit.*",)
 DATA = (".data", ".data.rel")
 OLD_TEXT = (".text", ".text.unlikely", ".sched.text", ".kprobes.text", ".cpuidle.text", ".noinstr.text")
-TEXT = (".text", ".text.*", ".sched.text", ".kprobes.text", ".cpuidle.text", ".noinstr.text", ".ltext", ".ltext.*")
-OLD_OTHER_TEXT = (
-    ".ref.text",
-    ".head.text",
-    ".spinlock.text",
-    ".fixup",
-    ".entry.text",
-    ".exception.text",
-    ".text.*",
-    ".coldtext",
-    ".irqentry.text",
-)
-OTHER_TEXT = (
-    ".ref.text",
-    ".head.text",
-    ".spinlock.text",
-    ".fixup",
-    ".entry.text",
-    ".exception.text",
-    ".coldtext",
-    ".softirqentry.text",
-    ".irqentry.text",
-)
+TEXT = (".text", ".text.*", ".sched.text", ".kprobes.text", ".cpuidle.text", ".noinstr.text")
+LARGE_TEXT = (".ltext", ".ltext.*")
+DRIVERS = ("*driver",)
+OTHER_TEXT = (".ref.text", ".head.text", ".spinlock.text", ".fixup", ".entry.text", ".exception.text", ".coldtext")
 PCI_FIXUPS = tuple(
     f".pci_fixup_{when}" for when in ("early", "header", "final", "enable", "resume", "resume_early", "suspend")
 )

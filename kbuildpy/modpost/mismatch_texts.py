@@ -151,7 +151,7 @@ def extable_not_authorized(where: str, section: str, *, trailing_space: bool) ->
 
 
 def extable_not_code(where: str, section: str, *, faults: bool) -> str:
-    """The message about an exception table that names data (before 6.0): as the address of a fault (`faults`), or as
+    """The message about an exception table that names data (before 6.5): as the address of a fault (`faults`), or as
     the address to continue at after a fault."""
     consequence = (
         "it is not possible for the kernel to fault\nat that address.  Something is seriously wrong\n"

@@ -76,7 +76,7 @@ class NearestSymbols:
         after = bisect_right(places.addresses, address)
         near = [value for value in places.addresses[max(after - 1, 0) : after + 1] if abs(value - address) <= NEAR]
         if not near:
-            return number if self.dialect.names_by_address else None
+            return number if self.dialect.nearest_or_own else None
         if self.dialect.first_symbol_counts:
             return places.first[min(near, key=lambda value: abs(value - address))]
         return min((abs(value - address), -places.last[value]) for value in near)[1] * -1

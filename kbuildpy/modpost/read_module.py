@@ -41,7 +41,8 @@ def read_module(module: ModuleObject, reading: Reading) -> ObjectFacts | None:
     symbols = read_symbols(image, owner, reading)
     exports = [*symbols.exports, *check_sections(image, owner, reading)]
     wants_srcversion = options.all_srcversions or image.modinfo_values("version")
-    version = srcversion(module.objects, reading.sources, log) if wants_srcversion else ""
+    with_headers = reading.dialect.srcversion_headers
+    version = srcversion(module.objects, reading.sources, log, with_headers=with_headers) if wants_srcversion else ""
     unresolved = symbols.unresolved
     if options.modversions:
         # modpost adds this import: its CRC depends on the layout of `struct module`, which every module uses

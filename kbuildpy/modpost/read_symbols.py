@@ -53,7 +53,7 @@ def read_symbols(image: ModuleImage, owner: Owner, reading: Reading) -> SymbolFa
     """
     symbols, dialect = image.symbols, reading.dialect
     found = SymbolFacts()
-    aliases = Aliases(dialect.device_table_modname, reading.log)
+    aliases = Aliases(dialect.device_table_prefix, reading.log)
     wanted = symbols.starting_with(b"init_module", b"cleanup_module", b"__mod_", b"__ksymtab_", b"__kstrtabns_")
     crcs = symbols.starting_with(b"__crc_") if dialect.crcs_in_objects else set()
     # Symbols with the CRC or namespace of an export; the export itself may come later in the table.

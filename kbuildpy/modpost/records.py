@@ -76,15 +76,16 @@ def recorded_crcs(text: str) -> Iterator[tuple[str, int]]:
             yield name, int(digits) & 0xFFFFFFFF
 
 
-def recorded_sources(text: str, name: str) -> Iterator[str]:
+def recorded_sources(text: str, name: str, *, with_headers: bool = True) -> Iterator[str]:
     """The files whose contents the srcversion covers, for the object `name`, from the `text` of its `.cmd` file.
 
     They are the source and the headers in the object's own directory, not those in directories below. If `name` has no
     directory, there are no such headers; for "./sub/a.o" (from 6.13 on) they are those written "./sub/x.h", not
     "sub/x.h". Names and order are those of the `.cmd` file. A line `source_X` that names no file is yielded as "",
-    followed by the line.
+    followed by the line. Without `with_headers` (kernels before 6.8, which stumble over the white space that fixdep
+    writes before a header) there are only sources.
     """
-    directory = name[: name.rfind("/") + 1]
+    directory = name[: name.rfind("/") + 1] if with_headers else ""
     deps = _line_starting(text, "deps_", 0)
     after = text.find("\n", deps) + 1 or len(text)
     if deps >= 0 and (_line_starting(text, "source_", after) >= 0 or _line_starting(text, "deps_", after) >= 0):

@@ -22,6 +22,7 @@ from kbuildpy.elf.constants import (
     STT_LOPROC,
 )
 from kbuildpy.errors import KbuildError
+from kbuildpy.modpost import since
 from kbuildpy.modpost.exports import ExportedSymbol, Owner
 from kbuildpy.modpost.mismatch import check_references, is_no_reference, refuse_unknown_machine
 from kbuildpy.modpost.mismatch_rules import match
@@ -36,7 +37,8 @@ def check_sections(image: ModuleImage, owner: Owner, reading: Reading) -> list[E
     """Run all checks over all sections of `image`; returns the exports in `.export_symbol`. Raises `Fatal` where
     modpost ends, `KbuildError` for a damaged file."""
     requests = None
-    if reading.dialect.exports_by_section and reading.options.modules_enabled and image.sections:
+    asked = reading.options.modules_enabled or reading.dialect.version < since.MODULES_OPTION
+    if reading.dialect.exports_by_section and asked and image.sections:
         requests = image.section(".export_symbol") or image.sections[0]
     walk = Walk(
         image=image,
@@ -88,7 +90,8 @@ def _export(walk: Walk, section: Section, relocation: Relocation) -> None:
         raise KbuildError(f"{image.filename}: section {section.name}: a relocation names no symbol")
     symbol = image.symbols[relocation.symbol]
     number = walk.nearest.before(relocation.offset, section.index, section.name)
-    label = walk.nearest.name(number) if number is not None else ""
+    nameless = "" if walk.dialect.names_by_address else "(unknown)"
+    label = walk.nearest.name(number) if number is not None else nameless
     if not label.startswith(EXPORT_LABEL):
         log.module("strange-export", module, symbol=label)
         return

@@ -50,17 +50,17 @@ def significant(source: bytes) -> bytes:
     return b"".join(parts)
 
 
-def srcversion(objects: Sequence[ObjectRecord], sources: SourceReader, log: Log) -> str:
+def srcversion(objects: Sequence[ObjectRecord], sources: SourceReader, log: Log, *, with_headers: bool) -> str:
     """The srcversion of a module that is linked from `objects`; "" if a `.cmd` file is malformed.
 
-    Static libraries (`.a`) are ignored. Raises `Fatal` for a source that cannot be read, `KbuildError` for a missing
-    `.cmd` file.
+    It covers the module's own headers only `with_headers`. Static libraries (`.a`) are ignored. Raises `Fatal` for a
+    source that cannot be read, `KbuildError` for a missing `.cmd` file.
     """
     parts: list[bytes] = []
     for object in objects:
         if not object.name or object.name.endswith(".a"):
             continue
-        names = recorded_sources(object.read(), object.name)
+        names = recorded_sources(object.read(), object.name, with_headers=with_headers)
         for name in names:
             if not name:
                 log.warn(f"malformed line: {next(names)}\n")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All differences between the modposts of kernel versions, except those of section mismatches (`mismatch_rules`).
+"""All differences between the modposts of kernel versions; `mismatch_rules` has those of section mismatches.
 
 The files of the kernel tree decide where they can: the macros in `export-internal.h` decide which macros a `.mod.c`
 uses, `module.h` decides the names of device tables' symbols, and `scripts/module-common.c`, if it exists, has the
-vermagic in place of the `.mod.c`. Differences that no file of a headers package shows depend on the version number.
+vermagic in place of the `.mod.c`. Differences that no file of a headers package shows depend on the version (`since`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from kbuildpy.elf.constants import EM_PPC, EM_PPC64, EM_S390
+from kbuildpy.kernel.release import Version, has_change
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.modpost import since
 from kbuildpy.modpost.mismatch_rules import SectionRules, section_rules
 
 
@@ -37,19 +39,21 @@ class Dialect:
     """A missing licence is a warning, and the use of a GPL-only symbol is fatal (up to 5.10)."""
     needs_vmlinux: bool
     """Undefined symbols are reported only if a symvers file has symbols of vmlinux, but then all of them (up to
-    5.11)."""
+    5.12)."""
     retired_exports: bool
     """EXPORT_UNUSED_SYMBOL() and EXPORT_SYMBOL_GPL_FUTURE() exist (up to 5.11)."""
     prototype_hint: bool
     """The message about a missing CRC has a second line, about <asm/asm-prototypes.h> (since 5.13)."""
     truncates_lines: bool
-    """A line that is too long is truncated and padded with NUL bytes (up to 5.18); later it is a fatal error."""
+    """A line that is too long is truncated and padded with NUL bytes (before `since.LONG_LINES_FATAL`)."""
     test_flag: bool
     """The `.mod.c` of a module below tools/testing has MODULE_INFO(test) (since 6.0)."""
     exports_by_section: bool
-    """Exports are in `.export_symbol` (since 6.4), not in the `___ksymtab+NAME` sections of EXPORT_SYMBOL()."""
+    """Exports are in `.export_symbol` (since 6.5), not in the `___ksymtab+NAME` sections of EXPORT_SYMBOL()."""
     symbol_flags: bool
     """The `.mod.c` has KSYMTAB_FUNC(name, ns) and SYMBOL_FLAGS(); before, GPL-only exports had their own section."""
+    orc_header: bool
+    """The `.mod.c` has the ORC_HEADER of x86 (6.4 to 6.11)."""
     carries_vermagic: bool
     """The `.mod.c` has build salt and vermagic; later `.module-common.o` has them, which every module links."""
     headers: tuple[str, ...]
@@ -57,33 +61,38 @@ class Dialect:
     retpoline_config: str
     """The CONFIG_ symbol that guards MODULE_INFO(retpoline) in a `.mod.c`; "" where `.module-common.o` has it."""
     device_table_modname: bool
-    """Symbols of device tables are named __mod_device_table__kmod_MODULE__TYPE__TABLE, and duplicate aliases are
-    dropped."""
+    """Symbols of device tables are named __mod_device_table__kmod_MODULE__TYPE__TABLE (since 6.18)."""
+    device_table_prefix: bool
+    """Symbols of device tables begin with __mod_device_table__, duplicate aliases are dropped, and a damaged table is
+    an error (since 6.13); before, the names end with _device_table, and it is fatal."""
     quotes_namespaces: bool
     """MODULE_IMPORT_NS() takes a string (since 6.13), for those who are told to use it."""
     separate_version_tables: bool
     """-b and -x choose the tables of CRCs (since 6.14); before, -m asks for the basic one."""
     module_prefix: bool
-    """Messages start with the module's name (since 6.19)."""
+    """Messages start with the module's name (since 7.3)."""
     fatal_word: str
-    """The first word of a fatal error: FATAL up to 6.11, ERROR later."""
+    """The first word of a fatal error: FATAL up to 6.7, ERROR later."""
     checks_before_writing: bool
-    """Every module is checked before the first `.mod.c` is written, so that after an error none is (since 6.4)."""
+    """Every module is checked before the first `.mod.c` is written, so that after an error none is (since 6.5)."""
     description: str
     """When a missing MODULE_DESCRIPTION() is reported: "never", "extra" (with -W) or "always"."""
     module_namespaces: bool
     """A namespace `module:a,b*` names the modules that may use a symbol (since 6.16)."""
     ignores_section_bounds: bool
-    """Undefined __start_SECTION and __stop_SECTION are ignored, because the linker defines them (since 6.16)."""
+    """Undefined __start_SECTION and __stop_SECTION are ignored, because the linker defines them (since 6.19)."""
     symvers_owner_by_file: bool
-    """Owners of the same name in two symvers files are two modules (since 6.14)."""
+    """Owners of the same name in two symvers files are two modules (since 6.13)."""
     typec_mode: bool
-    """A Type-C alias has the mode (up to 6.18)."""
+    """A Type-C alias has the mode (up to 6.13)."""
     wmi_upper_case: bool
-    """The characters of a WMI GUID are checked, and converted to upper case (since 6.19)."""
+    """The characters of a WMI GUID are checked, and converted to upper case (since 7.2)."""
     alias_buffers: bool
-    """Input and DMI aliases that do not fit into 256 bytes are fatal errors, and an entry with an unknown PCI override
-    gets an alias after the warning (since 6.19)."""
+    """Input and DMI aliases that do not fit into 256 bytes are fatal errors (since 7.1)."""
+    input_last_bit: bool
+    """Input aliases have the last bit of each bitmap (since 6.13)."""
+    srcversion_headers: bool
+    """The srcversion covers headers, too (since 6.8)."""
     ignored_prefixes: dict[int, tuple[str, ...]]
     """By e_machine: prefixes of undefined symbols that the final link of a module defines."""
     white_sections: tuple[str, ...]
@@ -93,9 +102,13 @@ class Dialect:
     explains_mismatches: bool
     """The message about a section mismatch has several lines, and the name of a relocation section, not its header,
     decides the section it applies to (before 6.0)."""
+    extable_is_fatal: bool
+    """An exception table that names data is a fatal error, with an explanation (up to 6.4)."""
     locates_mismatches: bool
     """The message about a section mismatch has offsets and addresses; one search finds the symbols of all sections
     (since 6.5)."""
+    nearest_or_own: bool
+    """If no symbol is near, the message has the name of the relocation's symbol (since 6.9)."""
     names_by_address: bool
     """If no symbol is near, the message about a section mismatch has the address in place of "(unknown)" (since
     6.12)."""
@@ -106,13 +119,13 @@ class Dialect:
     """A regular expression for the names of symbols that messages do not use, such as ARM's `$a`."""
     mismatch_is_fatal: bool
     """With -E, section mismatches are a fatal error (up to 5.10), later an error."""
-    version: tuple[int, int]
+    version: Version
     """The kernel's version."""
 
     def has_table(self, device_id: str) -> bool:
         """Whether this kernel's file2alias.c makes aliases for tables of the kind `device_id`; some structs are older
         than that."""
-        return self.version >= TABLE_SINCE.get(device_id, (0, 0))
+        return self.version >= since.TABLES.get(device_id, (0, 0))
 
 
 _IMPORT_OF_STRING = r"define\s+MODULE_IMPORT_NS\((\w+)\)\s+MODULE_INFO\(import_ns, \1\)"
@@ -123,7 +136,8 @@ def dialect_of(tree: KernelTree) -> Dialect:
     include = tree.source / "include/linux"
     export_internal = _text(include / "export-internal.h")
     init_header = _text(include / "init.h")
-    version = tree.version
+    module_header = _text(include / "module.h")
+    version = tree.stable_version
     own_vermagic = not (tree.source / "scripts/module-common.c").exists()
     headers = ["module.h"]
     if own_vermagic:
@@ -137,49 +151,70 @@ def dialect_of(tree: KernelTree) -> Dialect:
         newest_first=until_5_18,
         one_export_per_name=until_5_18,
         writes_in_spite_of_errors=until_5_18,
-        static_exports="" if not until_5_18 else "warning" if version < (5, 11) else "error",
-        early_errors=version < (5, 11),
-        needs_vmlinux=version < (5, 12),
+        static_exports="" if not until_5_18 else "warning" if version < since.LICENSE_REQUIRED else "error",
+        early_errors=version < since.LICENSE_REQUIRED,
+        needs_vmlinux=version < since.UNDEFINED_ALWAYS,
         retired_exports="EXPORT_UNUSED_SYMBOL" in _text(include / "export.h"),
-        prototype_hint=version >= (5, 13),
-        truncates_lines=until_5_18,
-        test_flag=version >= (6, 0),
+        prototype_hint=version >= since.PROTOTYPE_HINT,
+        truncates_lines=not has_change(version, since.LONG_LINES_FATAL),
+        test_flag=version >= since.TEST_FLAG,
         exports_by_section="KSYMTAB_FUNC" in export_internal,
         symbol_flags="SYMBOL_FLAGS" in export_internal,
+        orc_header=own_vermagic and version >= since.ORC_HEADER,
         carries_vermagic=own_vermagic,
         headers=tuple(headers),
         retpoline_config=_retpoline(version) if own_vermagic else "",
-        device_table_modname="__mod_device_table__" in _text(include / "module.h"),
-        quotes_namespaces=re.search(_IMPORT_OF_STRING, _text(include / "module.h")) is not None,
-        separate_version_tables=version >= (6, 14),
-        module_prefix=version >= (6, 19),
-        fatal_word="FATAL" if version < (6, 12) else "ERROR",
+        device_table_modname="__mod_device_table__" in module_header and "kmod_" in module_header,
+        device_table_prefix="__mod_device_table__" in module_header,
+        quotes_namespaces=re.search(_IMPORT_OF_STRING, module_header) is not None,
+        separate_version_tables=version >= since.SEPARATE_VERSION_TABLES,
+        module_prefix=version >= since.MODULE_PREFIX,
+        fatal_word="FATAL" if version < since.ERROR_IS_FATAL else "ERROR",
         checks_before_writing="KSYMTAB_FUNC" in export_internal,
-        description="always" if version >= (6, 16) else "extra" if version >= (6, 8) else "never",
-        module_namespaces=version >= (6, 16),
-        ignores_section_bounds=version >= (6, 16),
-        symvers_owner_by_file=version >= (6, 14),
-        typec_mode=version < (6, 19),
-        wmi_upper_case=version >= (6, 19),
-        alias_buffers=version >= (6, 19),
-        ignored_prefixes=IGNORED_PREFIXES | (IGNORED_ON_S390 if (5, 18) <= version < (6, 11) else {}),
+        description=_description(version),
+        module_namespaces=version >= since.MODULE_NAMESPACES,
+        ignores_section_bounds=version >= since.SECTION_BOUNDS,
+        symvers_owner_by_file=version >= since.SYMVERS_BY_FILE,
+        typec_mode=version < since.TYPEC_WITHOUT_MODE,
+        wmi_upper_case=version >= since.WMI_CHECKED,
+        alias_buffers=version >= since.ALIAS_BUFFERS,
+        input_last_bit=has_change(version, since.INPUT_LAST_BIT),
+        srcversion_headers=has_change(version, since.SRCVERSION_HEADERS),
+        ignored_prefixes=_ignored_prefixes(version),
         white_sections=WHITE_SECTIONS
-        + (EARLY_SECTIONS if until_5_18 else ())
-        + (LLVM_SECTIONS if version >= (6, 12) else ())
-        + (LATER_SECTIONS if version >= (6, 19) else ()),
+        + (EARLY_SECTIONS if version < since.SHORT_MISMATCHES else ())
+        + (LLVM_SECTIONS if version >= since.LLVM_CALL_GRAPH else ())
+        + (LATER_SECTIONS if version >= since.LLVM_COVERAGE else ()),
         section_rules=section_rules(version, meminit='".meminit.' in init_header, memexit='".memexit.' in init_header),
-        explains_mismatches=version < (6, 0),
-        locates_mismatches=version >= (6, 5),
-        names_by_address=version >= (6, 12),
-        first_symbol_counts=version >= (6, 7),
+        explains_mismatches=version < since.SHORT_MISMATCHES,
+        extable_is_fatal=not has_change(version, since.EXTABLE_ERROR),
+        locates_mismatches=version >= since.LOCATED_MISMATCHES,
+        nearest_or_own=version >= since.NEAREST_OR_OWN,
+        names_by_address=version >= since.NAMES_BY_ADDRESS,
+        first_symbol_counts=version >= since.FIRST_SYMBOL,
         mapping_symbols=_mapping_symbols(_text(include / "module_symbol.h")),
-        mismatch_is_fatal=version < (5, 11),
+        mismatch_is_fatal=version < since.LICENSE_REQUIRED,
         version=version,
     )
 
 
-def _retpoline(version: tuple[int, int]) -> str:
-    return "CONFIG_RETPOLINE" if version < (6, 9) else "CONFIG_MITIGATION_RETPOLINE"
+def _description(version: Version) -> str:
+    if version >= since.DESCRIPTION_ALWAYS:
+        return "always"
+    return "extra" if version >= since.DESCRIPTION_EXTRA else "never"
+
+
+def _ignored_prefixes(version: Version) -> dict[int, tuple[str, ...]]:
+    prefixes = {EM_PPC: PPC_PREFIXES, EM_PPC64: PPC64_PREFIXES}
+    if has_change(version, since.PPC64_SMALL):
+        prefixes[EM_PPC64] += PPC64_SMALL_PREFIXES
+    if since.S390_THUNKS <= version < since.S390_THUNKS_UNTIL:
+        prefixes[EM_S390] = ("__s390_indirect_jump_r",)
+    return prefixes
+
+
+def _retpoline(version: Version) -> str:
+    return "CONFIG_RETPOLINE" if version < since.MITIGATION_RETPOLINE else "CONFIG_MITIGATION_RETPOLINE"
 
 
 def _mapping_symbols(header: str) -> str:
@@ -196,32 +231,9 @@ def _text(path: Path) -> str:
         return ""
 
 
-TABLE_SINCE = {
-    "auxiliary": (5, 11),
-    "ssam": (5, 11),
-    "dfl": (5, 12),
-    "ishtp": (5, 16),
-    "mhi_ep": (5, 19),
-    "slim": (6, 12),
-    "cdx": (6, 4),
-    "vchiq": (6, 7),
-    "coreboot": (6, 9),
-    "mcb": (6, 19),
-}
-IGNORED_PREFIXES = {
-    EM_PPC: ("_restgpr_", "_savegpr_", "_rest32gpr_", "_save32gpr_", "_restvr_", "_savevr_"),
-    EM_PPC64: (
-        "_restgpr0_",
-        "_savegpr0_",
-        "_restgpr1_",
-        "_savegpr1_",
-        "_restfpr_",
-        "_savefpr_",
-        "_restvr_",
-        "_savevr_",
-    ),
-}
-IGNORED_ON_S390 = {EM_S390: ("__s390_indirect_jump_r",)}
+PPC_PREFIXES = ("_restgpr_", "_savegpr_", "_rest32gpr_", "_save32gpr_", "_restvr_", "_savevr_")
+PPC64_PREFIXES = ("_restgpr0_", "_savegpr0_", "_restvr_", "_savevr_")
+PPC64_SMALL_PREFIXES = ("_restgpr1_", "_savegpr1_", "_restfpr_", "_savefpr_")
 WHITE_SECTIONS = (
     ".comment*",
     ".debug*",

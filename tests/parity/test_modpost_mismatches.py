@@ -64,7 +64,7 @@ def assert_same_messages(tree: KernelTree, directory: Path, objects: Mapping[str
     program = (tree.objects / "scripts/mod/modpost").resolve().with_name(f"modpost.real-{kind}")
     if not program.exists():
         pytest.skip(f"{tree.release} has no modpost for {kind}")
-    options = ("-e", *options, *(("-M",) if tree.version >= (6, 4) else ()))
+    options = ("-e", *options, *(("-M",) if tree.version >= (6, 6) else ()))
     modules = []
     for name, contents in objects.items():
         (directory / f"{name}.o").write_bytes(contents)

@@ -223,7 +223,7 @@ def usual_options(built: Built) -> list[str]:
     """What the tree's Makefile.modpost passes for an external module."""
     tree = built.tree
     flags = ["-e", "-i", str(tree.symvers)]
-    flags += ["-M"] if tree.version >= (6, 4) else []
+    flags += ["-M"] if tree.version >= (6, 6) else []
     for letter, symbol in (
         ("-m", "CONFIG_MODVERSIONS"),
         ("-b", "CONFIG_BASIC_MODVERSIONS"),

@@ -13,10 +13,10 @@ from time import process_time
 import pytest
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader.btf.types import BtfTypes, Kind, read_types
 from kbuildpy.loader.kernels.own_types import types_of_image, types_of_vmlinux
 from kbuildpy.loader.load_info import LoadInfo
-from kbuildpy.loader.since import Version
 from kbuildpy.loader.stages.btf import btf_module_notify
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.support.btf_draft import BtfDraft, Word, drafted, info, places_of

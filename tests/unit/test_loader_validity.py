@@ -8,11 +8,11 @@ import struct
 import pytest
 
 from kbuildpy.elf.constants import SHT_NOBITS, SHT_PROGBITS
-from kbuildpy.kernel.release import version_of
+from kbuildpy.kernel.release import Version, has_change, version_of
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.module_file import THIS_MODULE
-from kbuildpy.loader.since import TABLE_TYPES, VALIDITY_SPLIT, Version, has
+from kbuildpy.loader.since import TABLE_TYPES, VALIDITY_SPLIT
 from kbuildpy.loader.stages.elf_validity import elf_validity
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.support.elf_objects import DATA, Sec, Sym, elf_object
@@ -118,7 +118,7 @@ def test_what_came_into_a_stable_line_is_in_its_later_releases_only(
     release: str, version: Version, is_split: bool, looks_at_types: bool
 ) -> None:
     assert version_of(release) == version
-    assert (has(version, VALIDITY_SPLIT), has(version, TABLE_TYPES)) == (is_split, looks_at_types)
+    assert (has_change(version, VALIDITY_SPLIT), has_change(version, TABLE_TYPES)) == (is_split, looks_at_types)
 
 
 @pytest.mark.parametrize("release", ["", "next", "6", "6.x"])

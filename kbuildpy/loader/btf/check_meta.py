@@ -9,13 +9,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader import since
 from kbuildpy.loader.btf.env import ENCODINGS, IDENTIFIER, KIND_FLAG, SECTION, Env
 from kbuildpy.loader.btf.header import Parts
 from kbuildpy.loader.btf.invalid import InvalidBtf, verifier_log
 from kbuildpy.loader.btf.types import EACH, ONE, WORDS, BtfTypes, Kind, info_masks, words_of
 from kbuildpy.loader.printk import signed
-from kbuildpy.loader.since import Version
 
 MAX_TYPE = 0xFFFFF
 _INFO_MASK = 0x9F00FFFF

@@ -8,9 +8,9 @@ import struct
 from functools import cmp_to_key
 from typing import NamedTuple
 
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader import since
 from kbuildpy.loader.btf.invalid import verifier_log
-from kbuildpy.loader.since import Version
 
 MAGIC, VERSION = 0xEB9F, 1
 MAX_NAME_OFFSET = 0xFFFFFF

@@ -6,10 +6,10 @@ Counterpart: kernel/bpf/btf.c: btf_check_type_tags, and from 7.1 on btf_check_mo
 
 from __future__ import annotations
 
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader import since
 from kbuildpy.loader.btf.invalid import InvalidBtf, verifier_log
 from kbuildpy.loader.btf.types import MODIFIERS, BtfTypes, Kind
-from kbuildpy.loader.since import Version
 
 MAX_CHAIN = 32
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader import since
-from kbuildpy.loader.since import Version
 
 
 class Kind(IntEnum):

@@ -18,7 +18,7 @@ from kbuildpy.kernel.config import parse_config
 from kbuildpy.kernel.image import read_kernel
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.own_modules import OwnModules
-from kbuildpy.kernel.release import version_of
+from kbuildpy.kernel.release import Version, version_of
 from kbuildpy.kernel.symvers import format_symvers, parse_symvers
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.kernel import LoaderKernel
@@ -29,7 +29,6 @@ from kbuildpy.loader.kernels.own_types import identity_of_types, types_of_image
 from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
 from kbuildpy.loader.machines import WHOLE, listed
-from kbuildpy.loader.since import Version
 
 OLDEST = (5, 19)
 """The oldest kernel whose exports are read from an image: in an older one with CONFIG_MODULE_REL_CRCS, the table

@@ -18,7 +18,7 @@ from kbuildpy.kernel.find_image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.own_modules import OwnModules, own_modules_of_tree
-from kbuildpy.kernel.release import release_of_vermagic, version_of
+from kbuildpy.kernel.release import Version, release_of_vermagic, version_of
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.facts import Fact
@@ -26,7 +26,6 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.keys import keyring_of_image
 from kbuildpy.loader.kernels.shipped import facts_of_modules
-from kbuildpy.loader.since import Version
 
 if TYPE_CHECKING:
     from kbuildpy.loader.btf.types import BtfTypes

@@ -17,11 +17,11 @@ from kbuildpy.elf.constants import ELFMAG
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.image import read_kernel
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader.btf.header import parse_header
 from kbuildpy.loader.btf.invalid import InvalidBtf
 from kbuildpy.loader.btf.types import BtfTypes, read_types
 from kbuildpy.loader.kernels.image_state import image_state
-from kbuildpy.loader.since import Version
 
 
 @lru_cache(maxsize=16)

@@ -6,6 +6,7 @@ Each function returns the value, or the name of the errno.
 
 from __future__ import annotations
 
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader import since
 
 _ULLONG_MAX = (1 << 64) - 1
@@ -53,7 +54,7 @@ def _kstrtoull(text: bytes, base: int) -> int | str:
     return value if count and text[count:] in (b"", b"\n") else "EINVAL"
 
 
-def kstrtobool(text: bytes, version: since.Version) -> bool | str:
+def kstrtobool(text: bytes, version: Version) -> bool | str:
     """Return `text` as a truth value, or "EINVAL". The first letter decides, or the second one if the first is "o"."""
     first, second = text[:1].lower(), text[1:2].lower()
     if first == b"o":

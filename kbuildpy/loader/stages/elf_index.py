@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB
+from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
@@ -64,7 +65,7 @@ def cache_index(info: LoadInfo) -> None:
     link = info.sechdrs[info.index.sym].sh_link
     check_link(info, link)
     kind = info.sechdrs[link].sh_type
-    if kind != SHT_STRTAB and since.has(info.kernel.version, since.TABLE_TYPES):
+    if kind != SHT_STRTAB and has_change(info.kernel.version, since.TABLE_TYPES):
         line = f"Invalid ELF symbol string table type: {kind}"
         raise info.refuse("ENOEXEC", line, "the symbols' string table is not one of strings", DAMAGED)
     info.index.str = link

@@ -23,6 +23,7 @@ from kbuildpy.elf.constants import (
     SHT_SYMTAB,
 )
 from kbuildpy.elf.headers import EHDR_SIZE, SHDR_SIZE, Shdr, iter_shdrs, read_ehdr, read_shdrs
+from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.machine import machine_of
@@ -46,7 +47,7 @@ def elf_validity(info: LoadInfo) -> None:
         _sections_whole(info)
         info.stage = "setup_load_info"
         setup_load_info(info)
-    elif not since.has(info.kernel.version, since.VALIDITY_SPLIT):
+    elif not has_change(info.kernel.version, since.VALIDITY_SPLIT):
         info.stage = "elf_validity_cache_copy"
         _sections_whole(info)
         cache_index_whole(info)
@@ -196,7 +197,7 @@ def _each_section(info: LoadInfo) -> None:
 
 def _names(info: LoadInfo) -> None:
     names = _check_names_index(info)
-    if names.sh_type != SHT_STRTAB and since.has(info.kernel.version, since.TABLE_TYPES):
+    if names.sh_type != SHT_STRTAB and has_change(info.kernel.version, since.TABLE_TYPES):
         line = f"Invalid ELF section name table type: {names.sh_type}"
         raise info.refuse("ENOEXEC", line, "the table of its section names is not one of strings", DAMAGED)
     # Up to 7.1 the section may have a type whose offset the kernel does not check (SHT_NOBITS).

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA, SHT_SYMTAB
 from kbuildpy.elf.symbols import SymbolRows
+from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.arm64.relocate import BRANCHES, has_plts
@@ -65,7 +66,7 @@ def module_frob_arch_sections(info: LoadInfo) -> None:
 
 def trampolines(info: LoadInfo) -> tuple[str, ...]:
     """Return the names of the sections of trampolines that the kernel looks for."""
-    return TRAMPOLINES if since.has(info.kernel.version, since.INIT_TRAMPOLINE) else TRAMPOLINES[:1]
+    return TRAMPOLINES if has_change(info.kernel.version, since.INIT_TRAMPOLINE) else TRAMPOLINES[:1]
 
 
 def _symbol_sections(info: LoadInfo) -> list[int]:
