@@ -93,7 +93,10 @@ def _compare(row: Row, kernel: Kernel, parts: Sequence[str], *, again: bool) -> 
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="configurations-") as scratch:
             outcome = _tried(lambda: COMPARISONS[part](row, kernel, Path(scratch).resolve()))  # noqa: B023
-        result = result.with_outcome(part, replace(outcome, seconds=round(time.monotonic() - began, 1)))
+        # (a result says nothing of where it came about)
+        differences = tuple(text.replace(str(Path(scratch).resolve()), ".") for text in outcome.differences)
+        outcome = replace(outcome, differences=differences, seconds=round(time.monotonic() - began, 1))
+        result = result.with_outcome(part, outcome)
         write_result(row.name, result)
         _say(row, f"{part}: {_told(outcome)}", began)
         fine &= outcome.verdict != "different"

@@ -44,7 +44,7 @@ MODULE_DEVICE_TABLE(of, of);
 _WRONG = """\
 #include <linux/module.h>
 extern int nobody_has_this(void), tables_exported(void);
-static int __init wrong_init(void) { return nobody_has_this() + tables_exported(); }
+static noinline int __init wrong_init(void) { return nobody_has_this() + tables_exported(); }
 int wrong_call(void);
 int wrong_call(void) { return wrong_init(); }
 module_init(wrong_init);
@@ -191,11 +191,11 @@ def assert_same_modpost(
     place.unlink(missing_ok=True)
     for _ in range(2):
         found = ours(built, names, options, layouts, known=KnownModules(place, "here"))
-        assert found.messages == expected.messages
-        assert found.failed == expected.failed
-        assert found.mod_c == expected.mod_c
-        assert found.symvers == expected.symvers
-        assert found.namespace_deps == expected.namespace_deps
+        assert found.messages == expected.messages, "other messages"
+        assert found.failed == expected.failed, "another verdict"
+        assert found.mod_c == expected.mod_c, "other contents of .mod.c files"
+        assert found.symvers == expected.symvers, "other contents of Module.symvers"
+        assert found.namespace_deps == expected.namespace_deps, "other dependencies on namespaces"
     return expected
 
 
@@ -214,9 +214,10 @@ def assert_same_modpost_on_tables_and_mistakes(tree: KernelTree, place: Path, wo
     built = build(tree, place / "modules", files, "modules", *words)
     layouts = parse(answers.read_bytes())
     outcome = assert_same_modpost(built, ["tables"], usual_options(built), layouts)
-    assert ("MODULE_ALIAS" in next(iter(outcome.mod_c.values()))) is bool(devices)
+    assert ("MODULE_ALIAS" in next(iter(outcome.mod_c.values()))) is bool(devices), "no table was read"
     outcome = assert_same_modpost(built, ["tables", "wrong"], usual_options(built), layouts)
-    assert outcome.failed and "nobody_has_this" in outcome.messages and "section mismatch" in outcome.messages
+    said = outcome.messages
+    assert outcome.failed and "nobody_has_this" in said and "section mismatch" in said, f"mistakes are missing: {said}"
 
 
 def usual_options(built: Built) -> list[str]:
