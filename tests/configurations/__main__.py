@@ -47,10 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(_listed(row))
         return 0
     fine = True
-    if not args.table:
-        for row in rows:
+    try:
+        for row in [] if args.table else rows:
             fine &= _row(row, args.part or PARTS, again=args.again, kernel_only=args.kernels)
-    DOCUMENT.write_text(written(DOCUMENT.read_text(), read_results()))
+    finally:
+        DOCUMENT.write_text(written(DOCUMENT.read_text(), read_results()))
     return 0 if fine else 1
 
 
