@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the rows with their results, and compare nothing")
     parser.add_argument("--table", action="store_true", help="only write the table")
     parser.add_argument("--kernels", action="store_true", help="only make the kernels")
+    parser.add_argument(
+        "--as-is", action="store_true", help="take kernels that are there, also if their sets had other options then"
+    )
     parser.add_argument("--again", action="store_true", help="compare again what is equal already")
     parser.add_argument("--part", action="append", choices=PARTS, default=[], help="only this comparison")
     args = parser.parse_args(argv)
@@ -49,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     fine = True
     try:
         for row in [] if args.table else rows:
-            fine &= _row(row, args.part or PARTS, again=args.again, kernel_only=args.kernels)
+            fine &= _row(row, args.part or PARTS, args=args)
     finally:
         DOCUMENT.write_text(written(DOCUMENT.read_text(), read_results()))
     return 0 if fine else 1
@@ -65,18 +68,18 @@ def chosen(names: Sequence[str]) -> list[Row]:
     return [row for row in ROWS if not names or any(fnmatchcase(row.name, name) for name in names)]
 
 
-def _row(row: Row, parts: Sequence[str], *, again: bool, kernel_only: bool) -> bool:
+def _row(row: Row, parts: Sequence[str], *, args: argparse.Namespace) -> bool:
     """Make the kernel of `row` and compare `parts`; whether nothing differs."""
     began = time.monotonic()
     try:
-        with kernel_of(row) as kernel:
+        with kernel_of(row, as_is=args.as_is) as kernel:
             _say(row, f"{kernel.tree.release}, {kernel.compiler}", began)
-            return kernel_only or _compare(row, kernel, parts, again=again)
+            return args.kernels or _compare(row, kernel, parts, again=args.again)
     except pytest.skip.Exception as skipped:
         _say(row, f"not run: {skipped}", began)
         if read_result(row.name) is None:
             outcomes = {part: Outcome("not run", reason=str(skipped)) for part in PARTS}
-            write_result(row.name, Result(row.line, "", "", outcomes))
+            write_result(row.name, Result(row.line, "", "", outcomes=outcomes))
     except KbuildError as error:
         _say(row, f"no kernel: {error}", began)
         return False
@@ -86,7 +89,7 @@ def _row(row: Row, parts: Sequence[str], *, again: bool, kernel_only: bool) -> b
 def _compare(row: Row, kernel: Kernel, parts: Sequence[str], *, again: bool) -> bool:
     result = read_result(row.name)
     if result is None or result.identity != kernel.identity:
-        result = Result(kernel.tree.release, kernel.compiler, kernel.identity)
+        result = Result(kernel.tree.release, kernel.compiler, kernel.identity, kernel.earlier)
     fine = True
     for part in parts:
         if result.is_done(part) and not again:

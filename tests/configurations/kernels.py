@@ -16,7 +16,10 @@ from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.kernel.built import built_variables
 from kbuildpy.kernel.cache import cache_directory
 from kbuildpy.kernel.compiler import compiler_of
+from kbuildpy.kernel.fetched import fetched_tree
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.kernel_build.build import built_kernel
+from kbuildpy.kernel_build.wanted import Wanted, recipe_of
 from kbuildpy.run import run
 from kbuildpy.signing.open_signer import open_signer
 from kbuildpy.signing.signer import Signer
@@ -27,6 +30,7 @@ from tests.support.arm64 import arm64_tree
 from tests.support.fetched_kernels import flavour_tree
 from tests.support.foreign_trees import foreign_tree
 from tests.support.guest_kernels import image_of, tree_called
+from tests.support.packages import source_archive
 from tests.support.riscv64 import CROSS as CROSS_RISCV64
 from tests.support.riscv64 import riscv64_tree
 from tests.support.rust_kernels import rust_programs
@@ -40,6 +44,8 @@ class Kernel:
     tree: KernelTree
     words: tuple[str, ...]
     """What make is told on its command line."""
+    earlier: bool = False
+    """It was built when its sets had other options."""
 
     @property
     def machine(self) -> str:
@@ -84,16 +90,17 @@ class Kernel:
 
 
 @contextmanager
-def kernel_of(row: Row) -> Iterator[Kernel]:
+def kernel_of(row: Row, *, as_is: bool = False) -> Iterator[Kernel]:
     """The kernel of `row`, with the programs that its modules need while it is in use. Skips, as a test is skipped,
-    where something for it is not to be had; raises `KbuildError` where it does not build."""
+    where something for it is not to be had; raises `KbuildError` where it does not build. With `as_is` a kernel of its
+    name is taken as it is, also one that was built with other options."""
     if isinstance(row.kernel, Packaged):
         yield _packaged(row, row.kernel)
     elif "rust" in row.kernel.sets:
         with rust_programs():
-            yield _built(row, row.kernel)
+            yield _built(row, row.kernel, as_is=as_is)
     else:
-        yield _built(row, row.kernel)
+        yield _built(row, row.kernel, as_is=as_is)
 
 
 def _packaged(row: Row, wanted: Packaged) -> Kernel:
@@ -108,7 +115,20 @@ def _packaged(row: Row, wanted: Packaged) -> Kernel:
     return Kernel(*foreign_tree(wanted.machine))
 
 
-def _built(row: Row, wanted: SelfBuilt) -> Kernel:
+def _built(row: Row, wanted: SelfBuilt, *, as_is: bool) -> Kernel:
+    if as_is:
+        asked = Wanted(
+            source=str(source_archive(row.line)),
+            sets=wanted.sets,
+            llvm=wanted.llvm,
+            arch=wanted.machine,
+            name=wanted.name,
+        )
+        recipe = recipe_of(asked, tell=lambda text: None)
+        tree = fetched_tree(recipe.release)
+        if tree is not None:
+            earlier = wanted.options == "" and built_kernel(recipe) is None
+            return Kernel(tree, _words(tree), earlier)
     more = [f"--llvm={wanted.llvm}"] if wanted.llvm else []
     more += ["--arch", wanted.machine] if wanted.machine else []
     more += ["--name", wanted.name] if wanted.name else []
@@ -118,7 +138,11 @@ def _built(row: Row, wanted: SelfBuilt) -> Kernel:
             config = Path(scratch, "options.config")
             config.write_text(wanted.options.replace("@KEPT", str(_kept_exports())))
         tree = small_kernel(row.line, *wanted.sets, config=config, more=tuple(more))
-    return Kernel(tree, tuple(f"{name}={value}" for name, value in built_variables(tree.objects).items()))
+    return Kernel(tree, _words(tree))
+
+
+def _words(tree: KernelTree) -> tuple[str, ...]:
+    return tuple(f"{name}={value}" for name, value in built_variables(tree.objects).items())
 
 
 def _kept_exports() -> Path:

@@ -42,6 +42,8 @@ class Result:
     release: str
     compiler: str
     identity: str
+    earlier: bool = False
+    """Whether it was built when its sets had other options."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """Of each of `PARTS` that was tried."""
 
@@ -63,7 +65,7 @@ def read_result(name: str, *, directory: Path = RESULTS) -> Result | None:
         return None
     found = json.loads(text)
     outcomes = {part: _outcome(each) for part, each in found["outcomes"].items()}
-    return Result(found["release"], found["compiler"], found["identity"], outcomes)
+    return Result(found["release"], found["compiler"], found["identity"], found["earlier"], outcomes)
 
 
 def write_result(name: str, result: Result, *, directory: Path = RESULTS) -> None:

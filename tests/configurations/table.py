@@ -36,7 +36,8 @@ def written(text: str, results: Mapping[str, Result]) -> str:
 
 def _line(row: Row, result: Result | None) -> str:
     kernel = f"{result.release}, {_compiler(result)}" if result and result.identity else row.line
-    what = f"`{row.name}`: {kernel}: {row.shown}"
+    earlier = " (built with earlier options)" if result and result.earlier else ""
+    what = f"`{row.name}`: {kernel}: {row.shown}{earlier}"
     cells = [_cell(part, result.outcomes.get(part) if result else None, row) for part in PARTS]
     return f"| {what} | {' | '.join(cells)} |\n"
 

@@ -30,7 +30,7 @@ EQUAL = {
     "check": Outcome("equal", {"named": 700, "random": 200}),
     "run": Outcome("equal", {"samples": 8}),
 }
-RESULT = Result("6.1.9-amd64", "gcc-12 (Debian 12.2.0-14) 12.2.0", "abc", EQUAL)
+RESULT = Result("6.1.9-amd64", "gcc-12 (Debian 12.2.0-14) 12.2.0", "abc", outcomes=EQUAL)
 
 
 def cells(line: str) -> list[str]:
@@ -150,6 +150,7 @@ class MadeUp:
     identity: str = "one"
     tree: KernelTree = TREE
     compiler: str = "gcc 12"
+    earlier: bool = False
 
 
 class Script:
@@ -180,10 +181,10 @@ class Script:
         return script.main(["6.1-debian", *words]), [*self.compared]
 
     @contextmanager
-    def _kernel_of(self, row: Row) -> Iterator[MadeUp]:
+    def _kernel_of(self, row: Row, *, as_is: bool) -> Iterator[MadeUp]:
         if self.error is not None:
             raise self.error
-        yield self.kernel
+        yield replace(self.kernel, earlier=as_is)
 
     def _comparing(self, part: str) -> Callable[[Row, Kernel, Path], Outcome]:
         def compare(row: Row, kernel: Kernel, scratch: Path) -> Outcome:
@@ -207,6 +208,11 @@ def test_what_is_equal_is_not_compared_again_unless_that_is_asked_for(run: Scrip
     assert run() == (0, [])
     assert run("--again", "--part", "run") == (0, ["run"])
     assert "equal: 700 named, 200 random" in (run.place / "trees.md").read_text()
+
+
+def test_a_kernel_with_other_options_than_today_is_told_apart(run: Script) -> None:
+    assert run("--as-is") == (0, [*PARTS])
+    assert "Debian's (built with earlier options)" in (run.place / "trees.md").read_text()
 
 
 def test_what_was_compared_with_another_kernel_counts_no_more(run: Script) -> None:
