@@ -54,7 +54,8 @@ def _cell(part: str, outcome: Outcome | None, row: Row) -> str:
         return f"not run: {outcome.reason}"
     counted = outcome.counted
     if outcome.verdict == "different":
-        return f"different: {outcome.differences[0].splitlines()[0][:80]}".replace("|", "/")
+        first = next(iter("\n".join(outcome.differences).split("\n")))
+        return f"different: {first[:80]}".replace("|", "/")
     if part == "bytes":
         own = f"{counted['samples']} samples" + (f", {counted['rust']} in Rust" if "rust" in counted else "")
         return f"equal: {own}, {', '.join(outcome.names)}" + (" (but for places)" if row.names_files else "")

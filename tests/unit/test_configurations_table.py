@@ -98,6 +98,7 @@ def test_a_cell_never_says_equal_of_what_was_not_compared_or_differs() -> None:
     skipped = Outcome("not run", reason="no loader")
     found = row_of(RESULT.with_outcome("bytes", different).with_outcome("check", skipped))
     assert found[1:4] == ["different: a.ko: other / bytes", "equal", "not run: no loader"]
+    assert row_of(RESULT.with_outcome("bytes", Outcome("different", differences=("",))))[1] == "different:"
 
 
 def test_only_the_part_between_the_marks_is_written() -> None:
