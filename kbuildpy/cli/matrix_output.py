@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kbuildpy.cli.progress import Say
-from kbuildpy.fleet.overview import overview_of
+from kbuildpy.fleet.overview import Overview, overview_of
 from kbuildpy.fleet.page import as_page
 from kbuildpy.fleet.record import FAILED, PASSED, SKIPPED, Record
 from kbuildpy.fleet.table import as_table
@@ -28,11 +28,15 @@ def print_overview(records: Sequence[Record], releases: Sequence[str], *, quiet:
         print(line)
     whole = overview_of(records, releases)
     counts = [f"{whole.count(status)} {status}" for status in (PASSED, FAILED, SKIPPED) if whole.count(status)]
-    print(f"{len(whole.rows)} modules, {len(whole.kernels)} kernels: {', '.join(counts) or 'nothing'}", file=sys.stderr)
+    print(f"{_size(whole)}: {', '.join(counts) or 'nothing'}", file=sys.stderr)
 
 
 def write_page(path: Path, records: Sequence[Record], releases: Sequence[str]) -> None:
     """Write the overview as a page; an existing file is replaced."""
     overview = overview_of(records, releases)
-    title = f"{len(overview.rows)} modules, {len(overview.kernels)} kernels"
-    write_new([NewFile(path, as_page(overview, title).encode("utf-8", "surrogateescape"))], force=True)
+    write_new([NewFile(path, as_page(overview, _size(overview)).encode("utf-8", "surrogateescape"))], force=True)
+
+
+def _size(overview: Overview) -> str:
+    modules, kernels = len(overview.rows), len(overview.kernels)
+    return f"{modules} module{'s' * (modules != 1)}, {kernels} kernel{'s' * (kernels != 1)}"
