@@ -20,6 +20,7 @@ from typing import Any
 
 import SCons.Action
 import SCons.CacheDir
+import SCons.Defaults
 import SCons.Node.FS
 
 from kbuildpy.kbuild.portable_root import with_root, without_root
@@ -87,6 +88,23 @@ def cache_class(base: type) -> type:
             return True
 
     return KernelCacheDir
+
+
+def find_cache_in_any_thread(env: Any) -> None:
+    """Let threads ask the construction environment `env` for its cache at the same time.
+
+    Where no CacheDir() was called for it, SCons asks its default environment, and makes that if nobody has used it: in
+    each thread that comes before it is there, with imports that do not bear it (`SCons.Defaults.DefaultEnvironment`).
+    One that was not made has no CacheDir().
+    """
+    found = env.get_CacheDir
+
+    def get_cache_dir() -> Any:
+        if SCons.Defaults._default_env is None and not hasattr(env, "_CacheDir_path"):
+            env._CacheDir_path = None
+        return found()
+
+    env.get_CacheDir = get_cache_dir
 
 
 def use_shared_cache(env: Any, address: str, *, key_file: str, soon: bool = False) -> None:

@@ -21,7 +21,7 @@ from kbuildpy.kbuild.tree_programs import hides_compiler, named_programs, parts_
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.once import once
 from kbuildpy.say import say
-from kbuildpy.scons.cache import cache_class, shares
+from kbuildpy.scons.cache import cache_class, find_cache_in_any_thread, shares
 from kbuildpy.scons.named_files import named_files
 from kbuildpy.scons.options import is_cleaning, is_dry_run
 from kbuildpy.shared.contents import is_digested, program_digest, tree_digest
@@ -86,6 +86,7 @@ class KernelProject:
         self.env = env.Clone()
         self.env.Decider(self._decide)
         self.env["CACHEDIR_CLASS"] = cache_class(self.env.validate_CacheDir_class())
+        find_cache_in_any_thread(self.env)
         self.headers_digest = once(lambda: tree_digest(answer.tree))
         self._parts_of_compiler = once(self._digest_parts_of_compiler)
         self.headers = HeaderSymbols(answer.tree)
