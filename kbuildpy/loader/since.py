@@ -60,17 +60,26 @@ ARM64_PREFIX = (6, 5)
 DYNDBG_SOURCE = (6, 6)
 """dyndbg= accepts the flag "s"."""
 
+RISCV_SIXTEEN_BITS = (6, 3)
+"""riscv: R_RISCV_ADD16 and R_RISCV_SUB16 are known."""
+
 RISCV_ACCUMULATION = (6, 7)
 """riscv: all types of static linking are known; sums and differences of one place are accumulated."""
 
-BTF_SECTION_NAMES = (6, 8)
+BTF_SECTION_NAMES = (6, 9)
 """Section names in type information may have any printable characters; before, they had to be identifiers."""
+
+BTF_FIRST_CHARACTER = ((6, 11), (6, 10, 10))
+"""That is so of the first character of such a name, too; before, the kernel does not look at it."""
 
 DIRECT_CALLS = (6, 8)
 """x86: an alternative may replace an indirect call by a direct one (ALT_FLAG_DIRECT_CALL)."""
 
 PARAVIRT_IN_ALTERNATIVES = (6, 8)
 """x86: paravirt calls are alternatives; the kernel ignores `.parainstructions`."""
+
+ARM64_PLTS_COUNTED = ((6, 7), (6, 6, 3), (6, 5, 13))
+"""arm64: branches are counted for the PLT in every configuration; before, only with CONFIG_RANDOMIZE_BASE."""
 
 EXECMEM = (6, 10)
 """mm/execmem.c allocates the memory for modules, and logs a line if it fails."""
@@ -90,8 +99,11 @@ UNREAD_SIZES = (6, 13)
 STRTAB_CHECKED = (6, 13)
 """The kernel checks that the names of symbols are within their string table."""
 
-VALIDITY_SPLIT = ((6, 13), (6, 12, 113))
+VALIDITY_SPLIT = ((6, 13), (6, 12, 117))
 """elf_validity_cache_copy() is split into functions, and makes its checks in another order."""
+
+RISCV_PLT32_COUNTED = ((6, 15), (6, 14, 4), (6, 12, 25))
+"""riscv: R_RISCV_PLT32 may need an entry of the PLT, too."""
 
 EXTENDED_VERSIONS = (6, 14)
 """The CRCs of needed symbols may be in `__version_ext_crcs`, with names of any length in `__version_ext_names`."""
@@ -145,13 +157,16 @@ SRCU_READERS = (6, 19)
 WARNING_WITH_COMMAND = (6, 19)
 """WARN() logs the location first, then the processor, the command and its PID."""
 
+SYMBOL_SECTIONS = ((7, 0), (6, 12, 80), (6, 1, 168))
+"""A symbol in a section that does not exist is refused; before, the kernel reads beyond the section headers."""
+
 PATCH_SITES = (7, 0)
 """x86: the kernel assembles the alternatives of a place first, and does not write after its end."""
 
-BTF_TAG_ORDER = (7, 1)
+BTF_TAG_ORDER = (7, 2)
 """Type tags may follow other modifiers."""
 
-BTF_WIDE_INFO = (7, 1)
+BTF_WIDE_INFO = (7, 2)
 """In type information, vlen has 24 bits and the kind 7 bits."""
 
 BTF_LAYOUT = (7, 1)
@@ -160,5 +175,5 @@ BTF_LAYOUT = (7, 1)
 FLAGSTAB = (7, 1)
 """All exports are in `__ksymtab`, with flags in `__kflagstab`; `__ksymtab_gpl` is obsolete."""
 
-TABLE_TYPES = ((7, 2), (6, 12, 113))
+TABLE_TYPES = ((7, 2), (6, 12, 117))
 """The tables of section names and of symbol names must have the type SHT_STRTAB."""

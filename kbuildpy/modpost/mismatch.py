@@ -265,17 +265,18 @@ def is_no_reference(walk: Walk, fromsec: str, relocation: Relocation) -> bool:
 
 
 def _address(walk: Walk, section: Section, relocation: Relocation) -> int | None:
-    """The address that `relocation` refers to, an offset in the section of its symbol; until 6.4 the addend alone. None
+    """The address that `relocation` refers to, an offset in the section of its symbol; until 6.6
+    (for SHT_RELA) the addend alone. None
     where modpost skips the relocation."""
     image = walk.image
-    old = not walk.dialect.locates_mismatches
     if section.type == SHT_RELA:
-        if old:
+        if walk.dialect.version < since.SYMBOL_AND_ADDEND:
             return relocation.addend
         _, _, _, _, value, _ = image.symbols.rows[relocation.symbol]
         return (value + relocation.addend) & (1 << (64 if image.header.is_64bit else 32)) - 1
     if section.info >= len(image.sections):
         raise KbuildError(f"{image.filename}: section {section.name}: applies to section {section.info}, which is none")
+    old = not walk.dialect.locates_mismatches
     return (old_rel_addend if old else rel_address)(image, image.sections[section.info], relocation)
 
 

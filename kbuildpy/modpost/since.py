@@ -70,6 +70,9 @@ FEWER_NAMES = (6, 7)
 FIRST_SYMBOL = (6, 7)
 """Of several symbols at one address, messages name the first (scripts/mod/symsearch.c)."""
 
+SYMBOL_AND_ADDEND = (6, 7)
+"""A relocation of SHT_RELA refers to its symbol's value plus its addend; before, to its addend."""
+
 ERROR_IS_FATAL = (6, 8)
 """A fatal error begins with ERROR; before, with FATAL."""
 

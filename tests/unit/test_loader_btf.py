@@ -166,13 +166,45 @@ def test_what_kernels_have_learned_is_taken_by_those_only() -> None:
     attribute: Types = [("t", info(Kind.DECL_TAG, flag=True), 2, 0)]
     assert refused(attribute, version=(6, 12)) == ("EINVAL", DAMAGED.format("Invalid btf_info kind_flag"))
     assert refused(attribute) == ()
+    for since, last in ((7, 2), (7, 1)), ((7, 3), (7, 0)):
+        assert (refused(tags, version=since), refused(tags, version=last)) == (
+            (),
+            ("EINVAL", DAMAGED.format("Type tags don't precede modifiers")),
+        )
     bits: Types = [("t", info(Kind.TYPEDEF) | 1 << 20, 1)]
     assert refused(bits, version=(6, 12)) == ("EINVAL", DAMAGED.format("[3] Invalid btf_info:8100000"))
-    assert refused(bits) == ("EINVAL", DAMAGED.format("vlen != 0"))
+    assert refused(bits, version=(7, 1)) == ("EINVAL", DAMAGED.format("[3] Invalid btf_info:8100000"))
+    assert refused(bits, version=(7, 2)) == refused(bits) == ("EINVAL", DAMAGED.format("vlen != 0"))
     with pytest.raises(Refusal, match="Invalid name"):
         # (6.1 has no bases, so this goes on from the kernel's own)
         go(drafted([("a b", info(Kind.DATASEC), 8)], after=5).contents(), version=(6, 1), own_types=known(BASE[:1]))
     assert refused([("a b", info(Kind.DATASEC), 8)], version=(6, 12)) == ()
+
+
+@pytest.mark.parametrize(
+    ("version", "spaced", "begins_oddly"),
+    [
+        ((6, 8), False, False),
+        ((6, 9), True, True),
+        ((6, 10, 9), True, True),
+        ((6, 10, 10), True, False),
+        ((6, 11), True, False),
+    ],
+)
+def test_a_kernel_looks_at_the_characters_of_a_sections_name_in_its_way(
+    version: Version, spaced: bool, begins_oddly: bool
+) -> None:
+    def taken(name: str) -> bool:
+        # (before 6.11 there are no bases, so this goes on from the kernel's own)
+        types = drafted([(name, info(Kind.DATASEC), 8)], after=1 + len("int\0")).contents()
+        try:
+            go(types, version=version, own_types=known(BASE[:1], version))
+        except Refusal as refusal:
+            assert "Invalid name" in refusal.reason
+            return False
+        return True
+
+    assert (taken("a b"), taken("\1b"), taken("a\1")) == (spaced, begins_oddly, False)
 
 
 DAMAGED = ".BTF is damaged, or made for another kernel: {}"

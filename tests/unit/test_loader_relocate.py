@@ -315,6 +315,16 @@ def test_arm64_needs_sections_for_its_plt(missing: Sec) -> None:
     assert (caught.value.errno, caught.value.line) == ("ENOEXEC", "m: module PLT section(s) missing")
 
 
+@pytest.mark.parametrize(
+    ("version", "plts"), [((6, 5, 12), 0), ((6, 5, 13), 1), ((6, 6, 2), 0), ((6, 6, 3), 1), ((6, 7), 1)]
+)
+def test_arm64_without_a_random_base_counts_branches_in_later_kernels(version: Version, plts: int) -> None:
+    sections = [Sec(".text", TEXT, relocations=[Rel(0, BRANCH, KERNEL)]), Sec(".data..percpu"), *PLTS]
+    config = {"CONFIG_RANDOMIZE_BASE": "n"}
+    info = info_of(sections, SYMBOLS, version=version, machine="arm64", config=config)
+    assert info.sechdrs[info.find_any_sec(".plt")].sh_size == (plts + 1) * 12
+
+
 def test_arm64_makes_room_for_one_plt_entry_per_symbol_in_another_section() -> None:
     branches = [
         Rel(0, BRANCH, KERNEL),

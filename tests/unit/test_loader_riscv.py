@@ -24,9 +24,10 @@ from tests.support.loader_info import Version, info_of, sentences
 NONE, ABS32, ABS64, TLS, BRANCH, CALL, CALL_PLT, GOT_HI20, PCREL_HI20, LO12_I, LO12_S = (
     *(0, 1, 2, 21, 16, 18, 19, 20, 23, 24, 25),
 )
-ADD8, ADD32, ADD64, SUB8, SUB32, SUB64, ALIGN, RELAX, SET6, PCREL32, SET_ULEB128, SUB_ULEB128 = (
-    *(33, 35, 36, 37, 39, 40, 43, 51, 53, 57, 60, 61),
+ADD8, ADD16, ADD32, ADD64, SUB8, SUB32, SUB64, ALIGN, RELAX, SET6, PCREL32, SET_ULEB128, SUB_ULEB128 = (
+    *(33, 34, 35, 36, 37, 39, 40, 43, 51, 53, 57, 60, 61),
 )
+PLT32 = 59
 SYMBOLS = (
     Sym("local", 1, 8),
     Sym("kernel", 0),
@@ -98,6 +99,8 @@ def test_refuses_a_type_that_no_kernel_knows(version: Version, kind: int) -> Non
 def test_earlier_kernels_know_fewer_types() -> None:
     for kind in (ADD8, SUB8, SET6, PCREL32, SET_ULEB128, TLS, 3):
         assert refused(Rel(0, kind, SMALL), version=(6, 1)) == ("EINVAL", f"m: Unknown relocation type {kind}")
+    assert refused(Rel(0, ADD16, SMALL), version=(6, 2))[1] == f"m: Unknown relocation type {ADD16}"
+    assert relocate(Rel(0, ADD16, SMALL), version=(6, 3)) == []
     assert relocate(Rel(0, ADD8, SMALL), Rel(4, SET6, SMALL), Rel(8, PCREL32, LOCAL)) == []
     assert refused(Rel(0, TLS, SMALL))[1] == "m: Thread local storage not supported in kernel modules PC = <loc>"
     assert refused(Rel(0, 3, SMALL))[1] == "m: Dynamic linking not supported in kernel modules PC = <loc>"
@@ -201,6 +204,16 @@ def test_kernels_with_a_plt_need_its_sections(missing: int) -> None:
     with pytest.raises(Refusal) as caught:
         info_of(sections, SYMBOLS, machine="riscv", config=WITH)
     assert (caught.value.errno, caught.value.line) == ("ENOEXEC", f"m: module {called} missing")
+
+
+@pytest.mark.parametrize(
+    ("version", "plts"),
+    [((6, 6), 0), ((6, 12, 24), 0), ((6, 12, 25), 1), ((6, 14, 3), 0), ((6, 14, 4), 1), ((6, 15), 1)],
+)
+def test_a_call_in_32_bits_has_no_entry_of_the_plt_in_some_kernels(version: Version, plts: int) -> None:
+    sections = [Sec(".text", TEXT, relocations=[Rel(0, PLT32, KERNEL)]), *SECTIONS]
+    info = info_of(sections, SYMBOLS, version=version, machine="riscv", config=WITH)
+    assert info.sechdrs[info.find_any_sec(".plt")].sh_size == 12 * (plts + 1)
 
 
 @pytest.mark.parametrize(("version", "plts"), [((6, 1), 3), ((6, 12), 3), ((7, 3), 2)])

@@ -12,6 +12,7 @@ import pytest
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_RELA, STB_WEAK
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader.kernel import KernelExport, LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.load_module import load_module
@@ -270,6 +271,25 @@ def test_symbol_0_is_looked_at_too() -> None:
     info.symbols = [(0, 0, 0, 99, 0, 0), *info.symbols[1:]]
     with pytest.raises(Undefined, match="symbol 0 is in section 99"):
         simplify_symbols(info)
+
+
+@pytest.mark.parametrize("version", [(6, 1, 167), (6, 12, 79), (6, 19)])
+def test_a_symbol_in_a_section_that_does_not_exist_is_looked_at_by_some_kernels(version: Version) -> None:
+    info = module(text=[Rel(0, R_PC32, EXTERN)])
+    info.kernel = replace(info.kernel, version=version)
+    info.symbols = [info.symbols[0], (*info.symbols[1][:3], 99, *info.symbols[1][4:])]
+    with pytest.raises(Undefined, match="is in section 99, which does not exist"):
+        simplify_symbols(info)
+
+
+@pytest.mark.parametrize("version", [(6, 1, 168), (6, 12, 80), (7, 0)])
+def test_a_symbol_in_a_section_that_does_not_exist_is_refused_by_others(version: Version) -> None:
+    info = module(text=[Rel(0, R_PC32, EXTERN)])
+    info.kernel = replace(info.kernel, version=version)
+    info.symbols = [info.symbols[0], (*info.symbols[1][:3], 99, *info.symbols[1][4:])]
+    with pytest.raises(Refusal, match="in a section that does not exist") as caught:
+        simplify_symbols(info)
+    assert caught.value.errno == "ENOEXEC"
 
 
 def test_a_livepatch_relocation_by_a_symbol_that_does_not_exist_is_resolved() -> None:

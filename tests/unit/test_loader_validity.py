@@ -107,6 +107,7 @@ def test_a_name_in_struct_module_without_an_end_is_undefined() -> None:
     [
         ("6.1.0-56-amd64", (6, 1, 0), False, False),
         ("6.12.111+deb12-amd64", (6, 12, 111), False, False),
+        ("6.12.116+deb13-amd64", (6, 12, 116), False, False),
         ("6.12.117+deb12-amd64", (6, 12, 117), True, True),
         ("6.13-rc1", (6, 13), True, False),
         ("6.13~rc7-amd64", (6, 13), True, False),

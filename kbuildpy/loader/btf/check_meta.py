@@ -6,12 +6,13 @@ For modules, a kernel does not check the types that a type refers to.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable
 
-from kbuildpy.kernel.release import Version
+from kbuildpy.kernel.release import Version, has_change
 from kbuildpy.loader import since
-from kbuildpy.loader.btf.env import ENCODINGS, IDENTIFIER, KIND_FLAG, SECTION, Env
+from kbuildpy.loader.btf.env import ENCODINGS, IDENTIFIER, KIND_FLAG, SECTION, SECTION_BUT_FIRST, Env
 from kbuildpy.loader.btf.header import Parts
 from kbuildpy.loader.btf.invalid import InvalidBtf, verifier_log
 from kbuildpy.loader.btf.types import EACH, ONE, WORDS, BtfTypes, Kind, info_masks, words_of
@@ -34,7 +35,7 @@ def check_all_metas(parts: Parts, version: Version, base: BtfTypes | None = None
         types,
         size=len(parts.types),
         tag_flags=version >= since.BTF_TAG_FLAGS,
-        section_name=SECTION if version >= since.BTF_SECTION_NAMES else IDENTIFIER,
+        section_name=_section_name(version),
     )
     words, (kinds, counts) = types.words, types.masks
     has_mask = version < since.BTF_WIDE_INFO
@@ -58,6 +59,12 @@ def check_all_metas(parts: Parts, version: Version, base: BtfTypes | None = None
         starts.append(at)
         at += WORDS + more
     return types
+
+
+def _section_name(version: Version) -> re.Pattern[bytes]:
+    if version < since.BTF_SECTION_NAMES:
+        return IDENTIFIER
+    return SECTION if has_change(version, since.BTF_FIRST_CHARACTER) else SECTION_BUT_FIRST
 
 
 def _no_vlen(env: Env, at: int) -> None:

@@ -19,6 +19,7 @@ ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
 # allows a full stop, too.
 _LETTERS = rb"A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff"
 IDENTIFIER = re.compile(rb"[" + _LETTERS + rb"][0-9" + _LETTERS + rb"]{0,511}\0")
+SECTION_BUT_FIRST = re.compile(rb"(?s:.)[\x20-\x7e\xa0-\xff]{0,511}\0")
 SECTION = re.compile(rb"[\x20-\x7e\xa0-\xff]{1,512}\0")
 _ARGUMENTS = 10_000
 """Parameters of a function type that a message lists at most; the kernel's log buffer holds fewer."""

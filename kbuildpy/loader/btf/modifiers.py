@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Checks that each chain of modifiers (const, volatile, typedef, ...) ends at a type of another kind.
 
-Counterpart: kernel/bpf/btf.c: btf_check_type_tags, and from 7.1 on btf_check_modifier_chain_length.
+Counterpart: kernel/bpf/btf.c: btf_check_type_tags, and from 7.2 on btf_check_modifier_chain_length.
 """
 
 from __future__ import annotations

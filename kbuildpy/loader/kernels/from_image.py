@@ -7,6 +7,8 @@ and the layout of `struct module`. The kernel may be installed on this system or
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -30,6 +32,7 @@ from kbuildpy.loader.kernels.shipped import Shipped, read_shipped
 from kbuildpy.loader.kernels.vmlinux import embedded_config, machine_of, vermagic_of, vmlinux_exports
 from kbuildpy.loader.machines import WHOLE, listed
 
+_FACTS = frozenset({"release", "stable", "machine", "vermagic", "config", "symvers"})
 OLDEST = (5, 19)
 """The oldest kernel whose exports are read from an image: in an older one with CONFIG_MODULE_REL_CRCS, the table
 __kcrctab has offsets of CRCs, not CRCs."""
@@ -48,7 +51,7 @@ def kernel_from_image(
     known = _facts_of_image(image)
     release = str(known["release"])
     top = root or _root_of(image)
-    version = _version(release, image)
+    version = _version(release, image, known["stable"])
     missing: dict[Fact, str] = {}
     modules = modules or modules_directory(release, root=top)
     settings = _config(known["config"], config, _config_places(image, release, top, modules))
@@ -81,9 +84,9 @@ def kernel_from_image(
 
 def _facts_of_image(image: Path) -> dict[str, Any]:
     """The facts in the image. They are kept in the user's cache, because unpacking takes a second."""
-    cached = cache_directory() / "shipped" / f"{image_state('image 1', image)}.json"
+    cached = cache_directory() / "shipped" / f"{image_state('image 2', image)}.json"
     known = read_json(cached)
-    if isinstance(known, dict) and known.keys() == {"release", "machine", "vermagic", "config", "symvers"}:
+    if isinstance(known, dict) and known.keys() == _FACTS:
         return known
     kernel = read_kernel(image)
     machine = machine_of(kernel.contents)
@@ -92,6 +95,7 @@ def _facts_of_image(image: Path) -> dict[str, Any]:
     rows = vmlinux_exports(kernel.contents, str(image))
     facts = {
         "release": kernel.release,
+        "stable": stable_version_of(kernel.contents, kernel.release),
         "machine": machine,
         "vermagic": vermagic_of(kernel.contents, kernel.release),
         "config": embedded_config(kernel.contents),
@@ -112,9 +116,18 @@ def _root_of(image: Path) -> Path:
     return Path("/")
 
 
-def _version(release: str, image: Path) -> Version:
+def stable_version_of(kernel: bytes, release: str) -> list[int] | None:
+    """Major, minor and stable number in the kernel's banner, where a distribution has them: Debian's `6.1.0-56-amd64`
+    ends with "Debian 6.1.192-2". None if there are none."""
+    banner = re.search(rb"Linux version %s \([^\n\0]{0,600}" % re.escape(release.encode()), kernel)
+    found = re.search(rb" Debian (\d+)\.(\d+)\.(\d+)", banner[0]) if banner else None
+    return [int(number) for number in found.groups()] if found else None
+
+
+def _version(release: str, image: Path, stable: Sequence[int] | None) -> Version:
     try:
-        return version_of(release)
+        version = version_of(release)
+        return tuple(stable) if stable and tuple(stable[:2]) == version[:2] else version
     except ValueError as error:
         raise KbuildError(f"{image}: the release {release} does not begin with a version") from error
 

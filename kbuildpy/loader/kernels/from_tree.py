@@ -18,7 +18,7 @@ from kbuildpy.kernel.find_image import image_of_tree
 from kbuildpy.kernel.module_facts import ModuleFacts
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.own_modules import OwnModules, own_modules_of_tree
-from kbuildpy.kernel.release import Version, release_of_vermagic, version_of
+from kbuildpy.kernel.release import Version, release_of_vermagic
 from kbuildpy.kernel.symvers import read_symvers
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.facts import Fact
@@ -60,7 +60,7 @@ def kernel_from_tree(
     own = own_modules_of_tree(tree) or (OwnModules(modules) if modules else None)
     if own is None:
         missing[Fact.OWN_MODULES] = f"there is no lib/modules/{tree.release}/kernel below {root}"
-    version = version_of(tree.release)
+    version = tree.stable_version
     return LoaderKernel(
         release=tree.release,
         version=version,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kbuildpy.elf.constants import SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, STB_WEAK
 from kbuildpy.kernel.errnos import errno_number
+from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo, UndefinedSymbol
@@ -131,6 +132,8 @@ def _odd(info: LoadInfo, number: int, shndx: int, problems: Problems) -> None:
             return
         line = f"{info.mod_name}: please compile with -fno-common"
         problems.add("ENOEXEC", line, f"{name} has no place in a section", "compile with the kernel's own flags")
+    elif not has_change(info.kernel.version, since.SYMBOL_SECTIONS):
+        raise Undefined(info.stage, f"{name} is in section {shndx}, which does not exist, and is looked at")
     else:
         count = info.hdr.e_shnum
         line = f"{info.mod_name}: Symbol {name} has an invalid section index {shndx} (max {count - 1})"

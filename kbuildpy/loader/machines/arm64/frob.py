@@ -97,7 +97,7 @@ def _count_plts(info: LoadInfo, relsec: int, sections: list[int]) -> int:
     entries = list(zip(columns.types, columns.symbols, columns.addends, strict=True))
     if any(kind in BRANCHES and symbol >= len(sections) for kind, symbol, _ in entries):
         raise Undefined(info.stage, f"a branch of {info.section_name(relsec)} is to a symbol outside of the table")
-    if info.kernel.version < since.ARM64_PREFIX and info.kernel.has("RANDOMIZE_BASE") is False:
+    if not has_change(info.kernel.version, since.ARM64_PLTS_COUNTED) and info.kernel.has("RANDOMIZE_BASE") is False:
         return 0
     target = info.sechdrs[relsec].sh_info
     marked = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA
 from kbuildpy.elf.relocation_types import R_RISCV_CALL_PLT, R_RISCV_GOT_HI20, R_RISCV_PLT32
+from kbuildpy.kernel.release import has_change
 from kbuildpy.loader import since
 from kbuildpy.loader.facts import Fact
 from kbuildpy.loader.load_info import LoadInfo
@@ -50,7 +51,7 @@ def _count(info: LoadInfo) -> tuple[int, int]:
     """The numbers of entries that the PLT and the GOT may need: a relocation of a section that is like an earlier one
     counts once; in later kernels one of the whole module."""
     through_plt = {R_RISCV_CALL_PLT}
-    if info.kernel.version >= since.RISCV_ACCUMULATION:
+    if has_change(info.kernel.version, since.RISCV_PLT32_COUNTED):
         through_plt.add(R_RISCV_PLT32)
     found: set[tuple[int, ...]] = set()
     together = info.kernel.version >= since.RISCV_COUNTED_TOGETHER

@@ -9,7 +9,7 @@ not written, and the module is loaded nevertheless.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from kbuildpy.elf.constants import SHF_EXECINSTR, SHN_ABS, STB_WEAK
 from kbuildpy.elf.rela_columns import RelaColumns
@@ -65,6 +65,7 @@ from kbuildpy.elf.relocation_types import (
     R_RISCV_TPREL_LO12_I,
     R_RISCV_TPREL_LO12_S,
 )
+from kbuildpy.kernel.release import Version
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.riscv.accumulate import Addend, accumulate
@@ -101,7 +102,7 @@ WIDTHS = {
     R_RISCV_RVC_BRANCH: 2,
     R_RISCV_RVC_JUMP: 2,
     R_RISCV_RELAX: 0,
-    # From 6.7 on:
+    # From 6.7 on (ADD16 and SUB16 from 6.3 on):
     R_RISCV_ADD8: 1,
     R_RISCV_ADD16: 2,
     R_RISCV_SUB8: 1,
@@ -118,7 +119,9 @@ WIDTHS = {
 }
 """The bytes that each type writes, at least."""
 EARLY = frozenset(list(WIDTHS)[: list(WIDTHS).index(R_RISCV_ADD8)])
-"""The types that kernels before 6.7 apply."""
+"""The types that kernels before 6.3 apply."""
+SIXTEEN_BITS = frozenset({R_RISCV_ADD16, R_RISCV_SUB16})
+"""The types that kernels from 6.3 on apply, too."""
 ACCUMULATED = frozenset(
     {
         R_RISCV_ADD8,
@@ -185,6 +188,7 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
     places: dict[int, list[Addend]] = {}
     name = info.section_name(relsec)
     accumulates = info.kernel.version >= since.RISCV_ACCUMULATION
+    known = _known_types(info.kernel.version)
     for entry, (offset, kind, symbol, addend) in enumerate(zip(*columns, strict=True)):
         if symbol >= len(info.values):
             raise Undefined(
@@ -199,7 +203,7 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
                 f"{info.mod_name}: Unknown symbol {info.symbol_name(symbol)}",
                 f"relocation {entry} of {name} names {info.symbol_name(symbol)!r}, whose value is an error number",
             )
-        if kind not in (WIDTHS if accumulates else EARLY):
+        if kind not in known:
             raise _not_applied(info, relsec, entry, kind)
         if kind in LOW_HALVES:
             if highs is None:
@@ -230,6 +234,12 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
             total = None if value is None else value + addend & MASK
             places.setdefault(offset, []).append(Addend(kind, total))
     accumulate(info, relsec, places)
+
+
+def _known_types(version: Version) -> Collection[int]:
+    if version >= since.RISCV_ACCUMULATION:
+        return WIDTHS.keys()
+    return EARLY | SIXTEEN_BITS if version >= since.RISCV_SIXTEEN_BITS else EARLY
 
 
 def has_sections(info: LoadInfo) -> bool:
