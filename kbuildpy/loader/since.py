@@ -157,7 +157,7 @@ SRCU_READERS = (6, 19)
 WARNING_WITH_COMMAND = (6, 19)
 """WARN() logs the location first, then the processor, the command and its PID."""
 
-SYMBOL_SECTIONS = ((7, 0), (6, 12, 80), (6, 1, 168))
+SYMBOL_SECTIONS = ((7, 0), (6, 19, 11), (6, 18, 21), (6, 12, 80), (6, 1, 168))
 """A symbol in a section that does not exist is refused; before, the kernel reads beyond the section headers."""
 
 PATCH_SITES = (7, 0)

@@ -319,6 +319,8 @@ def _learn_entry_size(walk: Walk, section: Section) -> None:
     if state.extable_entry_size or len(table) < 2 * entry_size(section, image.header):
         return
     (second,) = decode_entries(table, (1,), section, image.header)
+    if is_no_reference(walk, EXTABLE, second):
+        return
     if second.symbol >= len(image.symbols):
         raise KbuildError(f"{image.filename}: section {section.name}: a relocation names no symbol")
     _, _, _, shndx, _, _ = image.symbols.rows[second.symbol]
