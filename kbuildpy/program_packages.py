@@ -22,6 +22,10 @@ _PACKAGE_OF_PROGRAM = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-riscv64": "qemu-system-misc opensbi",
+    "qemu-system-i386": "qemu-system-x86",
+    "qemu-system-arm": "qemu-system-arm",
+    "qemu-system-ppc64": "qemu-system-ppc",
+    "qemu-system-s390x": "qemu-system-misc",
 }
 
 # `LLVM=-15` appends the version to the names of programs, as Debian does to the names of packages.

@@ -2,20 +2,28 @@
 """The kernel inside an image. (`find_image`: where the images are.)
 
 An image is unpacked as a boot loader would: an x86 bzImage (Documentation/arch/x86/boot.rst), an EFI zboot image
-(drivers/firmware/efi/libstub/zboot-header.S), an arm64 `Image`, plain or compressed, or a `vmlinux`.
+(drivers/firmware/efi/libstub/zboot-header.S), an arm64 `Image`, plain or compressed, arm's zImage, s390's bzImage, or a
+`vmlinux`.
 """
 
 from __future__ import annotations
 
 import mmap
 import re
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.compression import compression_of, decompress_first
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.architecture import ARM, S390
 
 _BANNER = re.compile(rb"Linux version ([!-~]+) \(")
+_STREAM = re.compile(rb"\xfd7zXZ\0|\x1f\x8b\x08|\x28\xb5\x2f\xfd|\x5d\0\0|\x02\x21\x4c\x18|\x89LZO\0")
+"""How a compressed stream may begin: xz, gzip, zstd, lzma, lz4, lzo."""
+_STREAMS = 32
+"""Places that are tried, at most."""
 _LONGEST_RELEASE = 65
 """A release (uts_len) and the space behind it, in bytes."""
 
@@ -70,8 +78,21 @@ def unpack(image: bytes) -> bytes:
             image = image[start : start + length]
         elif compression_of(image):
             image = decompress_first(image)
+        elif any(image.startswith(item.boot_magic, item.boot_offset) for item in (ARM, S390)):
+            return _searched_payload(image)
         else:
             break
+    return image
+
+
+def _searched_payload(image: bytes) -> bytes:
+    """The kernel in an image whose header does not tell where it is (arch/arm/boot/compressed/, arch/s390/boot/):
+    what can be unpacked and names itself. The image, if there is nothing such."""
+    for found in islice(_STREAM.finditer(image), _STREAMS):
+        with suppress(KbuildError):
+            kernel = decompress_first(image[found.start() :])
+            if _BANNER.search(kernel):
+                return kernel
     return image
 
 

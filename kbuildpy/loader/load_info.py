@@ -174,12 +174,14 @@ class LoadInfo(ModuleFile):
     def warn(self, file: str, function: str, message: str | None = None) -> None:
         """Log a WARN() at `function` of `file`, and set taint W. The lines are `message` and the location; the stack
         trace is left out."""
-        if message is not None:
+        if message is not None and self.machine.warns_with_trap:
             self.log(message)
         if self.kernel.version >= since.WARNING_WITH_COMMAND:
             self.log(f"WARNING: {file}:<line> at {function}+<offset>, CPU#<cpu>: <command>/<pid>")
         else:
             self.log(f"WARNING: CPU: <cpu> PID: <pid> at {file}:<line> {function}+<offset>")
+        if message is not None and not self.machine.warns_with_trap:
+            self.log(message)
         self.taints.kernel.add("W")
 
     def refuse(self, errno: str, line: str | None, reason: str, hint: str = "") -> Refusal:

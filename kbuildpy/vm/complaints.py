@@ -61,11 +61,12 @@ _KINDS = [
         ("forged", rf"^{re.escape(FORGED)}", "the module printed a forged report: {0}"),
         # kernel/panic.c
         ("panic", r"^Kernel panic - not syncing", "the kernel panicked: {0}"),
-        # arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c
+        # arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c; the same files
+        # of powerpc, s390 and arm
         (
             "oops",
-            r"^BUG: (kernel NULL pointer|unable to handle)|^Unable to handle kernel|^general protection fault|^Oops"
-            r"|^Internal error: (?!Oops - BUG)|^(stack segment|divide error|invalid opcode|int3|double fault): ",
+            r"^BUG: ([Kk]ernel NULL pointer|[Uu]nable to handle)|^Unable to handle kernel|^general protection fault"
+            r"|^Oops|^Internal error: (?!Oops - BUG)|^(stack segment|divide error|invalid opcode|int3|double fault): ",
             "the kernel oopsed: {0}",
         ),
         # lib/bug.c
@@ -115,7 +116,13 @@ _CONTINUED = re.compile(
     r"^(\s|#PF|PGD|Mem abort|Data abort|Modules linked|CPU:|RIP|Code:|RSP|R[A-Z0-9]{2}:|[FCEDKG]S:|CR2|CS:|DR\d:|PKRU"
     r"|rcu: |Call [Tt]race|Hardware name|pstate|pc :|lr :|sp :|x\d+ ?:|\[[0-9a-f]{16}\] |Workqueue:|Tainted:|Oops"
     r"|Internal error|note: |Kernel panic|Kernel Offset|SMP|Sending NMI|NMI backtrace|Object |FIX "
-    r"|Disabling lock|Slab 0x|Allocated in|unwind:|=+$|-+$|invalid opcode|user pgtable|swapper pgtable)"
+    r"|Disabling lock|Slab 0x|Allocated in|unwind:|=+$|-+$|invalid opcode|user pgtable|swapper pgtable"
+    # i386; powerpc; s390; arm
+    r"|\*p[dg]|E[A-Z]{2}:|CR0:|Faulting instruction|[LB]E PAGE_SIZE|(?:NIP|LR)[ :]|REGS:|MSR:|CFAR:|GPR\d\d:"
+    r"|IRQMASK:|--- interrupt|Instruction dump|(?:X{8}|[0-9a-f]{8}) [0-9a-f<]|\[[0-9a-f]{16}\]"
+    r"|Failing address|Fault in \S+ space|AS:[0-9a-f]|Krnl |Last Breaking"
+    r"|8<--- cut|\[[0-9a-f]{8}\] \*p|PC is at|LR is at|r\d+ ?: |Flags: |Control: |Register r\d|Process \S+ \(pid"
+    r"|Stack: \(|[0-9a-f]{4}: |Exception stack\()"
 )
 _LONGEST = 80  # lines of one complaint
 # A sanitizer's report is between two such lines (mm/kasan/report.c, mm/kfence/report.c, kernel/kcsan/report.c); those

@@ -36,6 +36,12 @@ def debugger_stops(
     `scratch` is a folder for copies of modules, `control` QEMU's socket, `go_on` answers a guest that waits. What is
     returned raises `KbuildError` when QEMU does not do it, or the kernel does not tell the addresses of its functions.
     """
+    registers = machine.call_registers
+    if settings.gdb_at_init and registers is None:
+        raise KbuildError(
+            f"--gdb-at init: guests of {machine.name} are not stopped at an init function",
+            hint="leave the option out: the guest stops when the modules are loaded",
+        )
     watches: list[StopAtInit] = []
 
     def attach(report: BootReport, init_function: int = 0) -> None:
@@ -54,8 +60,8 @@ def debugger_stops(
         show(how_to_attach(commands, settings.gdb, settings.gdb_script, drgn).encode())
 
     def stop(report: BootReport) -> None:
-        if not watches:
-            watches.append(StopAtInit(settings.gdb, _functions_of(report), machine.call_registers))
+        if registers is not None and not watches:
+            watches.append(StopAtInit(settings.gdb, _functions_of(report), registers))
         go_on()
 
     def coming(report: BootReport) -> None:

@@ -15,7 +15,7 @@ from kbuildpy.kernel.resolve import resolve, resolve_release
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.kernel.words import tree_image
 from kbuildpy.vm.image import fetch_kernel_image
-from kbuildpy.vm.machine import MACHINES, Machine, machine_for, machine_of_image
+from kbuildpy.vm.machine import Machine, machine_for, machine_of_image, machine_of_release
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,7 @@ def kernels_of_releases(releases: Sequence[str]) -> list[Kernel]:
 def _fetch(release: str, tree: KernelTree | None) -> Path:
     if tree is not None:
         return fetch_kernel_image(release, machine=machine_for(architecture_of(tree)))
-    # Debian's releases end with the architecture.
-    machine = next((item for item in MACHINES if release.endswith(f"-{item.debian}")), None)
-    return fetch_kernel_image(release, machine=machine)
+    return fetch_kernel_image(release, machine=machine_of_release(release))
 
 
 def _to_boot(kernel: ChosenKernel) -> Kernel:

@@ -17,8 +17,11 @@ _NAMED = 8
 _NO_SECTIONS: Mapping[str, Iterable[range]] = {}
 _BETWEEN = 1 << 16
 """The parts of a module's memory lie one after the other from 6.4 on, with gaps: not more than this altogether."""
-# What the processor was to read, to write or to execute (x86; arm64; riscv64)
-_ADDRESS = re.compile(r"(?:\baddress:? |^RIP: 0010:0x|^e?pc : (?:0x)?)([0-9a-f]{16})\b")
+# What the processor was to read, to write or to execute (x86; arm64; riscv64; powerpc, s390 and machines of 32 bits)
+_ADDRESS = re.compile(
+    r"(?:\baddress:? (?:0x)?|^RIP: 0010:0x|^EIP: 0x|^e?pc : (?:0x|\[<)?|^BUG: .* at 0x|^NIP: +)"
+    r"([0-9a-f]{16}|[0-9a-f]{8})\b"
+)
 
 # Who asked for memory; a place in a trace that has no name: `[<0000000012345678>] 0xffffffffc0000015`, later without
 # what is in brackets

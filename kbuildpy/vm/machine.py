@@ -8,19 +8,24 @@ The kernel image tells which of them it needs: the boot protocols put a magic nu
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kbuildpy.compression import compression_of
-from kbuildpy.elf.constants import ELFMAG, EM_X86_64
+from kbuildpy.elf.constants import ELFMAG
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel import architecture
 from kbuildpy.kernel.architecture import Architecture, KnownArchitecture
 from kbuildpy.kernel.image import unpack
 
 _GZIP = b"\x1f\x8b"
+_HEADER = 0x11000
+"""Enough of an image to see what it is, in bytes."""
+_ORDERS = ("<", ">")
+"""The byte orders, in the order of their numbers (EI_DATA)."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,11 @@ class Machine:
     """The serial port, as the kernel calls it."""
     compiler_package: str
     """Debian's packages with the compiler for programs of the machine, where the host is another."""
-    call_registers: CallRegisters
-    """For a debugger; gdb's features i386/64bit-core.xml, aarch64-core.xml and riscv/64bit-cpu.xml number them."""
+    flavours: tuple[str, ...] = ()
+    """What the releases of Debian's kernels for it end with, where that is not Debian's name."""
+    call_registers: CallRegisters | None = None
+    """For a debugger; gdb's features i386/64bit-core.xml, aarch64-core.xml and riscv/64bit-cpu.xml number them. None
+    where a guest cannot be stopped at an init function."""
     options: tuple[str, ...] = ()
     """Options without which QEMU does not start."""
     processor: str = "max"
@@ -61,7 +69,9 @@ class Machine:
     parameters: tuple[str, ...] = ()
     """Parameters on the kernel's command line."""
     unpacks: bool = False
-    """Whether an image has to unpack itself."""
+    """Whether an image has to unpack itself, and what is in it can be started instead."""
+    starts_vmlinux: bool = False
+    """Whether QEMU starts an ELF file."""
     kvm_flags: tuple[str, ...] = ()
     """Flags in /proc/cpuinfo of which one is there if KVM can work; empty where /dev/kvm itself tells."""
 
@@ -92,7 +102,22 @@ X86_64 = Machine(
     # (arch/x86/kernel/apic/io_apic.c: timer_irq_works; KVM's guests skip that check, too).
     parameters=("no_timer_check",),
     unpacks=True,
+    starts_vmlinux=True,  # (by the entry point for virtual machines, CONFIG_PVH)
     kvm_flags=("vmx", "svm"),
+)
+I386 = Machine(
+    architecture.I386,
+    debian="i386",
+    qemu="qemu-system-i386",
+    console="ttyS0",
+    compiler_package="gcc-i686-linux-gnu libc6-dev-i386-cross",
+    flavours=("686", "686-pae"),
+    # (QEMU's own processor is one of AMD's that the kernel warns of: arch/x86/kernel/cpu/amd.c: amd_k7_smp_check)
+    translated=",vendor=GenuineIntel",
+    parameters=X86_64.parameters,
+    unpacks=True,
+    starts_vmlinux=True,
+    kvm_flags=X86_64.kvm_flags,
 )
 ARM64 = Machine(
     architecture.ARM64,
@@ -117,7 +142,37 @@ RISCV = Machine(
     # ("max" came with QEMU 8.2)
     processor="rv64",
 )
-MACHINES = (X86_64, ARM64, RISCV)
+ARM = Machine(
+    architecture.ARM,
+    debian="armhf",
+    qemu="qemu-system-arm",
+    console="ttyAMA0",
+    compiler_package="gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
+    flavours=("armmp", "armmp-lpae"),
+    # (a kernel without CONFIG_ARM_LPAE sees nothing above 4 GiB)
+    options=("-machine", "virt,highmem=off"),
+    processor="cortex-a15",
+)
+POWERPC = Machine(
+    architecture.POWERPC,
+    debian="ppc64el",
+    qemu="qemu-system-ppc64",
+    console="hvc0",
+    compiler_package="gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross",
+    flavours=("powerpc64le", "powerpc64le-64k"),
+    options=("-machine", "pseries"),
+    processor="power9",
+    starts_vmlinux=True,
+)
+S390 = Machine(
+    architecture.S390,
+    debian="s390x",
+    qemu="qemu-system-s390x",
+    console="ttyS1",
+    compiler_package="gcc-s390x-linux-gnu libc6-dev-s390x-cross",
+    options=("-machine", "s390-ccw-virtio"),
+)
+MACHINES = (X86_64, I386, ARM64, ARM, RISCV, POWERPC, S390)
 
 
 def machine_for(wanted: Architecture) -> Machine:
@@ -128,23 +183,42 @@ def machine_for(wanted: Architecture) -> Machine:
     raise KbuildError(f"cannot boot kernels of {wanted}: only {_names()}")
 
 
+def machine_of_release(release: str) -> Machine | None:
+    """The machine that Debian's kernel `release` is for; None for a release of another form."""
+    ends = {f"-{flavour}": item for item in MACHINES for flavour in item.flavours or (item.debian,)}
+    return next((machine for end, machine in ends.items() if release.endswith(end)), None)
+
+
 def machine_of_image(kernel: Path) -> Machine:
     """The machine that boots the image `kernel`; raises `KbuildError` if it is no kernel image that we know."""
     with kernel.open("rb") as image:
-        header = image.read(0x1000)
+        header = image.read(_HEADER)
     if header.startswith(_GZIP):
         # Image.gz: QEMU unpacks it.
         with suppress(zlib.error):
-            header = zlib.decompressobj(wbits=31).decompress(header, 0x1000)
+            header = zlib.decompressobj(wbits=31).decompress(header, _HEADER)
     elif is_packed(header):
-        header = unpack(kernel.read_bytes())[:0x1000]
+        header = unpack(kernel.read_bytes())[:_HEADER]
+    if header.startswith(ELFMAG):
+        # A vmlinux
+        for machine in MACHINES:
+            if machine.starts_vmlinux and header[4:6] + header[18:20] == _elf_words(machine.architecture):
+                return machine
     for machine in MACHINES:
-        if header[machine.architecture.boot_offset :].startswith(machine.architecture.boot_magic):
-            return machine
-    if header.startswith(ELFMAG) and header[18:20] == EM_X86_64.to_bytes(2, "little"):
-        # A vmlinux, which QEMU starts by the entry point for virtual machines (CONFIG_PVH).
-        return X86_64
+        known = machine.architecture
+        if known.boot_magic and header.startswith(known.boot_magic, known.boot_offset):
+            return I386 if machine == X86_64 and not _is_64_bit(header) else machine
     raise KbuildError(f"{kernel}: not an image of a kernel for {_names()}")
+
+
+def _elf_words(known: KnownArchitecture) -> bytes:
+    """Class, byte order and machine as the ELF header has them."""
+    return bytes([known.bits // 32, _ORDERS.index(known.order) + 1]) + struct.pack(f"{known.order}H", known.elf_machine)
+
+
+def _is_64_bit(header: bytes) -> bool:
+    """Whether an x86 image has a kernel for 64 bits in it (Documentation/arch/x86/boot.rst: xloadflags)."""
+    return bool(header[0x236] & 1)
 
 
 def is_packed(header: bytes) -> bool:

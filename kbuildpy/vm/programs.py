@@ -7,11 +7,13 @@ import os
 import re
 import shlex
 import shutil
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kbuildpy.elf.headers import EHDR
 from kbuildpy.elf.sections import read_sound_ehdr
 from kbuildpy.errors import CommandError, KbuildError, UsageError
 from kbuildpy.run import run
@@ -153,20 +155,17 @@ def _check_elf(file: Path, contents: bytes, machine: Machine) -> None:
         header = read_sound_ehdr(contents, str(file))
     except KbuildError as error:
         raise UsageError(f"--test {file}: damaged: {error.message.removeprefix(f'{file}: ')}") from error
-    if header.e_machine != machine.architecture.elf_machine:
+    known = machine.architecture
+    if (header.e_machine, header.is_64bit, header.order) != (known.elf_machine, known.bits == 64, known.order):
         raise UsageError(
             f"--test {file}: a program for another machine than {machine.name}",
             hint=f"compile it for the kernel's machine, or name its source (.c), which {machine.compiler} compiles",
         )
-    if int.from_bytes(contents[16:18], "little") not in (_ET_EXEC, _ET_DYN):
+    if header.e_type not in (_ET_EXEC, _ET_DYN):
         raise UsageError(f"--test {file}: not linked, so it is no program", hint="link it with gcc -static")
-    size = int.from_bytes(contents[54:56], "little")
-    count = int.from_bytes(contents[56:58], "little")
-    start = int.from_bytes(contents[32:40], "little")
-    types = [
-        int.from_bytes(contents[start + n * size : start + n * size + 4], "little") for n in range(min(count, 999))
-    ]
-    if _PT_INTERP in types:
+    _, _, _, _, start, _, _, _, size, count, *_ = struct.unpack_from(known.order + EHDR[header.is_64bit], contents, 16)
+    rows = (contents[at : at + 4] for at in range(start, start + min(count, 999) * size, size or 1))
+    if struct.pack(f"{known.order}I", _PT_INTERP) in rows:
         raise UsageError(
             f"--test {file}: linked dynamically, and the guest has no libraries", hint="link it with -static"
         )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Cross-building for riscv64, and for machines whose loaders are not known here: the bytes of make, and the output of
-its modpost."""
+"""Cross-building for riscv64, and for machines whose loaders are known here in part: the bytes of make, and the output
+of its modpost."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from kbuildpy.elf.constants import EM_386, EM_ARM, EM_PPC64, EM_RISCV, EM_S390
 from kbuildpy.kernel.tree import KernelTree
 from tests.support.builds import assert_equal, build_both, kbuildpy
 from tests.support.foreign_trees import FOREIGN, foreign_tree
+from tests.support.kernel_trees import usual_tree
 from tests.support.modposts import assert_same_modpost_on_tables_and_mistakes
 from tests.support.packages import other_compiler
 from tests.support.riscv64 import CROSS, RISCV64_LINES, riscv64_tree
@@ -55,10 +57,21 @@ def test_modpost_does_what_the_trees_does(cross: tuple[KernelTree, tuple[str, ..
     assert_same_modpost_on_tables_and_mistakes(tree, tmp_path, words)
 
 
-def test_the_check_says_that_a_loader_is_not_known(tmp_path: Path) -> None:
-    tree, words = foreign_tree("s390x")
+@pytest.mark.parametrize("machine", FOREIGN)
+def test_a_build_is_checked_and_what_of_the_loader_is_not_known_is_said(machine: str, tmp_path: Path) -> None:
+    tree, words = foreign_tree(machine)
     done = kbuildpy("build", SAMPLES / "hello", "-k", tree.objects, "-o", tmp_path, *words)
     assert done.returncode == 0, done.error_text
-    done = kbuildpy("check", tmp_path / tree.release / "hello.ko", "-k", tree.objects)
+    assert "  LOADCHK hello.ko" in done.text.splitlines()
+    done = kbuildpy("check", tmp_path / tree.release / "hello.ko", "-k", tree.objects, "--format", "json")
+    assert done.returncode == 0, done.error_text
+    verdict = json.loads(done.text)
+    assert verdict["accepted"] and verdict["size"]
+    assert any(item.startswith("relocations, patches of the code, and tables") for item in verdict["unchecked"])
+    done = kbuildpy("check", tmp_path / tree.release / "hello.ko", "-k", usual_tree().objects)
     assert done.returncode == 1
-    assert "the loader of this kernel is not supported" in done.error_text
+    number = MACHINES[machine]
+    said = (
+        f"Invalid architecture in ELF header: {number}" if machine != "s390x" else "Invalid ELF header type: 256 != 1"
+    )
+    assert said in done.text

@@ -35,7 +35,7 @@ FOREIGN = {
     "s390x": ("linux-headers-s390x", "s390x-linux-gnu-"),
 }
 """Debian's word for a machine, the package that brings in the headers of its kernels, and how its compiler is called.
-The loaders of these kernels are not known here."""
+Only a part of what loaders of these kernels do is known here."""
 
 
 def foreign_tree(architecture: str) -> tuple[KernelTree, tuple[str, ...]]:

@@ -21,6 +21,7 @@ from kbuildpy.run import run
 from kbuildpy.vm.image import fetch_kernel_image
 from kbuildpy.vm.machine import machine_for
 from tests.support.arm64 import LINES, arm64_tree
+from tests.support.foreign_trees import FOREIGN, foreign_tree
 from tests.support.kernel_trees import swept
 from tests.support.packages import NEWEST, newer_kernel
 from tests.support.riscv64 import RISCV64_LINES, riscv64_tree
@@ -45,12 +46,14 @@ _TREES = {"{}.{}".format(*tree.version): tree for tree in installed_trees().tree
 
 
 def tree_called(line: str) -> KernelTree:
-    """The newest tree of a line of kernels for this machine (`6.1`), or of one for arm64 or riscv64; the test is
-    skipped where there is none."""
+    """The newest tree of a line of kernels for this machine (`6.1`), or of one for arm64, riscv64, or one of `FOREIGN`
+    (`s390x`); the test is skipped where there is none."""
     if line in LINES:
         return arm64_tree(line)
     if line in RISCV64_LINES:
         return riscv64_tree(line)
+    if line in FOREIGN:
+        return foreign_tree(line)[0]
     if line in _TREES:
         return _TREES[line]
     if line != NEWEST:

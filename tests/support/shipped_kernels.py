@@ -17,6 +17,7 @@ from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.kernels.from_image import kernel_from_image
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from tests.support.arm64 import LINES, arm64_tree
+from tests.support.foreign_trees import FOREIGN, foreign_tree
 from tests.support.kernel_trees import TREES
 from tests.support.packages import asking, newer_kernel, unpacked_for_arm64, unpacked_kernel
 from tests.support.riscv64 import RISCV64_LINES, riscv64_kernel
@@ -61,13 +62,17 @@ class ShippedKernel:
 
 @cache
 def shipped_kernel(line: str) -> ShippedKernel:
-    """The kernel of a line of `NATIVE`, or of one for arm64 or riscv64; skips the test where it is not to be had."""
+    """The kernel of a line of `NATIVE`, or of one for arm64, riscv64, or one of `FOREIGN` (without modules); skips the
+    test where it is not to be had."""
     if line in LINES:
         tree = arm64_tree(line)
         package = unpacked_for_arm64(f"linux-image-{tree.release}")
         return ShippedKernel(tree, package)
     if line in RISCV64_LINES:
         return ShippedKernel(*riscv64_kernel(line))
+    if line in FOREIGN:
+        tree, _ = foreign_tree(line)
+        return ShippedKernel(tree, tree.objects.parents[2])
     for installed in TREES:
         if "{}.{}".format(*installed.version) == line:
             return ShippedKernel(installed, unpacked_kernel(installed.release))

@@ -42,6 +42,22 @@ def test_sections_tell_the_owner_before_the_nearest_module_does(address: int, ow
     assert with_address(complaint, MemoryOwners(LINES, SECTIONS)).module == owner
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Unable to handle kernel paging request at virtual address bf000018",  # arm
+        "pc : [<bf000018>]    lr : [<bf005010>]    psr: 60000013",
+        "EIP: 0xbf000018",
+        "BUG: Unable to handle kernel instruction fetch at 0x00000000bf000018",  # powerpc
+        "NIP:  00000000bf000018 LR: c00000000000005c CTR: c00800000041003c",
+        "Failing address: 00000000bf000000 TEID: 00000000bf000803",  # s390, by pages
+    ],
+)
+def test_addresses_of_other_machines_tell_the_owner(line: str) -> None:
+    memory = MemoryOwners({"gone": "gone 16384 0 - Live 0xbf000000 (O)"})
+    assert with_address(Complaint("oops", "fault", (line,)), memory).module == "gone"
+
+
 def test_memory_that_was_used_twice_is_the_later_modules() -> None:
     memory = MemoryOwners(LINES, {"early": [range(0x1000, 0x2000)], "late": [range(0x1800, 0x2800)]})
     assert [memory.owner(address) for address in (0x1000, 0x1900, 0x2100)] == ["early", "late", "late"]

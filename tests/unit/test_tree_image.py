@@ -13,7 +13,7 @@ import pytest
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.find_image import ForeignImage, image_of_tree
-from kbuildpy.kernel.image import release_without_unpacking
+from kbuildpy.kernel.image import read_kernel, release_without_unpacking
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.tree import KernelTree
@@ -49,6 +49,12 @@ def zboot(image: bytes) -> bytes:
     """A vmlinuz.efi (drivers/firmware/efi/libstub/zboot-header.S)."""
     packed = gzip.compress(image)
     return b"MZ\0\0zimg" + struct.pack("<II", 64, len(packed)) + bytes(48) + packed
+
+
+def searched(offset: int, magic: bytes) -> bytes:
+    """An image for arm or s390 (arch/*/boot/): its kernel is somewhere behind what looks like one."""
+    decoys = b"\xfd7zXZ\0 is how one begins" + gzip.compress(b"no kernel") + b"\x1f\x8b\x08\0"
+    return bytes(offset) + magic + bytes(100) + decoys + lzma.compress(b"code" + BANNER) + struct.pack("<I", 99)
 
 
 def tree(place: Path, config: str, files: dict[str, bytes]) -> KernelTree:
@@ -124,6 +130,15 @@ def test_qemu_gets_what_it_cannot_unpack_unpacked(tmp_path: Path, contents: byte
     kernel = unpacked_kernel(image)
     assert kernel.read_bytes() == IMAGE
     assert unpacked_kernel(image) == kernel
+
+
+@pytest.mark.parametrize(("offset", "magic"), [(0x24, b"\x18\x28\x6f\x01"), (0x10008, b"S390EP")])
+def test_a_kernel_is_found_where_the_header_does_not_tell(offset: int, magic: bytes, tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(searched(offset, magic))
+    assert read_kernel(tmp_path / "image") == (b"code" + BANNER, RELEASE)
+    (tmp_path / "none").write_bytes(bytes(offset) + magic + b"\xfd7zXZ\0" * 1000)
+    with pytest.raises(KbuildError, match="not a kernel image"):
+        read_kernel(tmp_path / "none")
 
 
 def test_qemu_gets_an_image_that_it_unpacks_as_it_is(tmp_path: Path) -> None:

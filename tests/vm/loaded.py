@@ -32,7 +32,7 @@ while read -r number name; do
     say "line $(grep "^$name " /proc/modules)"
     cd /sys/module/$name/sections
     # (many to a line, and without 0xffff: the console takes its time for each byte)
-    awk '{ said = said " " FILENAME ":" substr($0, 7) }
+    awk '{ sub(/^0x(ffff)?/, ""); said = said " " FILENAME ":" $0 }
          length(said) > 800 { print "loaded: sections" said; fflush(); said = "" }
          END { if (said) print "loaded: sections" said }' * .[!.]* >/dev/kmsg
 done </modules/list

@@ -24,6 +24,7 @@ from kbuildpy.loader.load_module import load_module
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.vm.machine import machine_for
 from tests.support.arm64 import LINES
+from tests.support.foreign_trees import FOREIGN
 from tests.support.guest_kernels import image_of
 from tests.support.kernel_trees import swept
 from tests.support.loading import in_dependency_order
@@ -41,7 +42,6 @@ EACH = 13
 PLACES = re.compile(r"kernel/(fs|net|crypto|lib|block|sound|drivers/(net|usb|input|hid|media|block|md|scsi))/")
 UNWANTED = re.compile(r"test|torture|bench|kunit|dummy_hcd|netconsole|raid6_pq|pktgen|mdio")
 """Modules that do more when they are loaded than to wait for somebody who needs them."""
-PAGE_SIZE = 4096
 
 
 class Pair(NamedTuple):
@@ -59,7 +59,7 @@ class Boot(NamedTuple):
     shipped: list[Pair]
 
 
-@pytest.fixture(scope="module", params=["6.12-arm64", *swept("6.12", "6.1", NEWEST, "arm64", *RISCV64_LINES)])
+@pytest.fixture(scope="module", params=["6.12-arm64", *swept("6.12", "6.1", NEWEST, "arm64", *RISCV64_LINES, *FOREIGN)])
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Boot:
     """One boot of a kernel with samples and, where it is this machine's, with shipped modules."""
     kernel = shipped_kernel(request.param)
@@ -68,7 +68,7 @@ def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         pytest.skip(f"{machine.qemu} is not installed")
     built = in_dependency_order(built_samples(kernel.tree, tmp_path_factory))
     samples = [(module_name(path.name), path.read_bytes()) for path in built]
-    others = [] if request.param in (*LINES, *RISCV64_LINES) else with_required(kernel, chosen(kernel))
+    others = [] if request.param in (*LINES, *RISCV64_LINES, *FOREIGN) else with_required(kernel, chosen(kernel))
     image = image_of(kernel.tree)
     shown = load_all(image, [*samples, *others], timeout=550)
     said = predicted(kernel.by_tree, [*samples, *others], shown)
@@ -143,7 +143,7 @@ def test_taints_are_as_predicted(booted: Boot) -> None:
 
 def test_sections_are_where_they_were_predicted_within_their_memory(booted: Boot) -> None:
     """The block of each type of memory begins where a page does; only how far sections are from there is known."""
-    compared = 0
+    compared, page_size = 0, 1 << 16 if booted.kernel.has("PPC_64K_PAGES") else 1 << 12
     for pair in booted.samples + booted.shipped:
         blocks: dict[str, set[int]] = {}
         for item in pair.verdict.sections:
@@ -152,7 +152,7 @@ def test_sections_are_where_they_were_predicted_within_their_memory(booted: Boot
                 compared += 1
         for memory, starts in blocks.items():
             [start] = starts
-            assert start % PAGE_SIZE == 0, (pair.shown.name, memory)
+            assert start % page_size == 0, (pair.shown.name, memory)
         assert len(set(map(frozenset, blocks.values()))) == len(blocks), pair.shown.name
     assert compared >= 10 * len(booted.samples)
 

@@ -10,6 +10,7 @@ import pytest
 
 from kbuildpy.kernel.architecture import architecture_of
 from kbuildpy.vm.machine import machine_for
+from tests.support.foreign_trees import FOREIGN
 from tests.support.guest_kernels import image_of, one_of, tree_called
 from tests.support.kernel_trees import swept
 from tests.support.loading import Load, LoadReport, ModuleReport, in_dependency_order, load_modules
@@ -68,7 +69,9 @@ LOGGED = {
 }
 
 
-@pytest.fixture(scope="module", params=[*one_of("6.12", "6.1"), "6.12-arm64", *swept(NEWEST, "arm64", *RISCV64_LINES)])
+@pytest.fixture(
+    scope="module", params=[*one_of("6.12", "6.1"), "6.12-arm64", *swept(NEWEST, "arm64", *RISCV64_LINES, *FOREIGN)]
+)
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoadReport:
     """All samples in one boot, in dependency order; before them exporter_user, which then lacks exporter."""
     tree = tree_called(request.param)

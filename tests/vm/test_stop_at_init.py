@@ -119,6 +119,7 @@ def test_a_kernel_for_arm64_is_stopped_before_the_init_function(tmp_path_factory
     file = next(file for file in built_samples(tree, tmp_path_factory) if file.name == "hello.ko")
     with stopped("-k", kernel_to_run(tree), file) as (process, port, said):
         registers = ARM64.call_registers
+        assert registers
         init_function = next(int(line.removeprefix("tbreak *"), 16) for line in said if line.startswith("tbreak *"))
         stub = GdbStub(port)
         arguments = []

@@ -6,7 +6,8 @@ The stages are generic. Where the kernel calls a function of arch/*/kernel/, a s
 `machine_of(info)` (`machine.py`). The numbers of the machine are in `info.machine` (`facts.py`). To add loongarch:
 
 1. `kbuildpy/loader/machines/loongarch.py` (the name is that of `str(kernel.architecture.Architecture)`): it sets
-   `MACHINE = LoaderMachine(MachineFacts(...), ...)`. Add its name to `NAMES` below, and its relocation types to
+   `MACHINE = LoaderMachine(MachineFacts(...), ...)`, or `partly_known(...)` if it is to be known as far as the layout
+   only. Add its name to `WHOLE` or `NAMES` below, and its relocation types to
    `kbuildpy/elf/relocation_types.py`. A machine of more than 300 lines becomes a room, as `arm64/` is: `relocate`,
    `finalize`, `frob`, `ftrace`.
 2. A row in `kbuildpy/kernel/architecture.py` (names, machine number, compiler), if there is none, and one in

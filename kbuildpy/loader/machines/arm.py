@@ -149,6 +149,7 @@ MACHINE = partly_known(
         rela=False,
         init_prefixes=(".init", ".ARM.extab.init", ".ARM.exidx.init"),
         exit_prefixes=(".exit", ".ARM.extab.exit", ".ARM.exidx.exit"),
+        warns_with_trap=False,
         is_whole=False,
     ),
     module_frob_arch_sections=module_frob_arch_sections,

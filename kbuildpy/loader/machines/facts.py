@@ -69,6 +69,8 @@ class MachineFacts:
     """What the names of sections begin with that are freed after init (module_init_section)."""
     exit_prefixes: tuple[str, ...] = (".exit",)
     """What the names of sections begin with that only the removal needs (module_exit_section)."""
+    warns_with_trap: bool = True
+    """Whether WARN() is a trap, so that its message is logged before its place; if not, it is logged after."""
     has_percpu_reserve: bool = True
     """Whether the per-CPU variables of all modules share a reserve; if not, they are among the kernel's own."""
     is_whole: bool = True

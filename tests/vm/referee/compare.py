@@ -27,14 +27,15 @@ from tests.vm.referee.guest import Answer, Boot, Removal
 _OWN = "said: "
 # How a stack dump begins, and how it ends.
 _CUT = "------------[ cut here ]"
-_TRACE = re.compile(r"\[<[0-9a-f]{16}>\] \S+\+0x")
-"""A line of a trace of riscv64, which has no line behind it."""
+_TRACE = re.compile(r" ?\[<[0-9a-f]{16}>\] \S+\+0x| \S+ from \S+\+0x")
+"""A line of a trace of riscv64, s390x or arm, which has no line behind it."""
 _DUMPS = {_CUT: "---[ end trace ", "CPU: ": " </TASK>"}
 RETPOLINE = "whether the kernel minds modules without retpolines depends on the processor"
 CODE = "what ftrace knows of the place that it could not change"
 PLACES = "several places in the function warn, once each"
 MESSAGE = "remarks about a signature's parts, beside the errno"
 NOTICE = "what trace_printk() costs, a page long, once"
+REGISTERS = "what was in memory and registers, behind a trace of arm"
 DER = "a signature that is not DER; the kernel's decoder lets some of that pass"
 EXCUSES = {
     r"Spectre V2 : System may be vulnerable to spectre v2": RETPOLINE,
@@ -44,6 +45,7 @@ EXCUSES = {
     r" \(\d+\) +": CODE,
     r"WARNING: .* apply_retpolines\+": PLACES,
     r"PKCS7: ": MESSAGE,
+    r"Exception stack\(|[0-9a-f]{4}: ": REGISTERS,
     r"\*\*|$": NOTICE,
     r"Unsupported (digest|pkey) algo: ": MESSAGE,
 }
@@ -207,9 +209,10 @@ def said(answer: Answer) -> tuple[str, ...]:
                 continue
         if end == " </TASK>" and _TRACE.match(before) and not _TRACE.match(line):
             end = ""
+        # (on machines where WARN() is no trap, its message comes here)
+        warned = warned or line.startswith("Modules linked in:")
         if not (warned if end else line.startswith(_OWN)) and not excuse_for(line):
             kept.append(line)
-        warned = warned or line.startswith("WARNING: ")
         before = line
         if end and line.startswith(end):
             end = ""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from kbuildpy.elf.constants import SHT_NOBITS, SHT_PROGBITS, SHT_RELA, SHT_SYMTAB
-from kbuildpy.elf.headers import Shdr, c_string
+from kbuildpy.elf.constants import EM_386, EM_ARM, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SHT_RELA, SHT_SYMTAB
+from kbuildpy.elf.headers import SHDR, Shdr, c_string
 
 # Field of the ELF header -> where it is, and how wide.
 EHDR_FIELDS = {
@@ -34,9 +34,12 @@ EHDR_FIELDS = {
     "e_shnum": (60, "H"),
     "e_shstrndx": (62, "H"),
 }
-_SHDR = struct.Struct("<IIQQQQIIQQ")
-_SYMBOL = struct.Struct("<IBBHQQ")
-_RELOCATION = struct.Struct("<QQq")
+_SHORTER = {"e_entry": 24, "e_phoff": 28, "e_shoff": 32, "e_flags": 36}
+"""Where fields are in a header for 32 bits, which has shorter ones."""
+_BEHIND = 12
+"""Bytes that the fields behind these are further in front there."""
+_REL_MACHINES = tuple(number.to_bytes(2, "little") for number in (EM_386, EM_ARM))
+"""Machines whose relocations have no addends."""
 Symbol = list[int]
 """st_name, st_info, st_other, st_shndx, st_value, st_size."""
 
@@ -46,15 +49,24 @@ class Draft:
 
     def __init__(self, contents: bytes) -> None:
         self.contents = bytearray(contents)
+        self.is_64bit, self.order = contents[4] == 2, "<" if contents[5] == 1 else ">"
+        self._shdr = struct.Struct(self.order + SHDR[self.is_64bit])
+        self._symbol = struct.Struct(self.order + ("IBBHQQ" if self.is_64bit else "IIIBBH"))
+        self._has_rela = contents[18:20] not in _REL_MACHINES
+        words = ("QQ" if self.is_64bit else "II") + (("q" if self.is_64bit else "i") if self._has_rela else "")
+        self._relocation = struct.Struct(self.order + words)
         self._shoff, self._shnum = self.ehdr("e_shoff"), self.ehdr("e_shnum")
-        self.sections = [Shdr(*_SHDR.unpack_from(contents, self._shoff + 64 * number)) for number in range(self._shnum)]
+        step = self._shdr.size
+        self.sections = [
+            Shdr(*self._shdr.unpack_from(contents, self._shoff + step * number)) for number in range(self._shnum)
+        ]
 
     def file(self) -> bytes:
         """The module as a file."""
         table = b"".join(
-            _SHDR.pack(
-                s.sh_name, s.sh_type, s.sh_flags, s.sh_addr, s.sh_offset,
-                s.sh_size, s.sh_link, s.sh_info, s.sh_addralign, s.sh_entsize,
+            self._shdr.pack(
+                s.sh_name, s.sh_type, *map(self._long, (s.sh_flags, s.sh_addr, s.sh_offset, s.sh_size)),
+                s.sh_link, s.sh_info, *map(self._long, (s.sh_addralign, s.sh_entsize)),
             )
             for s in self.sections
         )  # fmt: skip
@@ -66,20 +78,28 @@ class Draft:
             for field, old, new in (("e_shoff", self._shoff, start), ("e_shnum", self._shnum, len(self.sections))):
                 # (unless that is what was damaged)
                 if self.ehdr(field) == old:
-                    offset, width = EHDR_FIELDS[field]
-                    struct.pack_into("<" + width, contents, offset, new)
+                    offset, width = self.ehdr_field(field)
+                    struct.pack_into(self.order + width, contents, offset, new)
         contents[start : start + len(table)] = table
         return bytes(contents)
 
+    def ehdr_field(self, field: str) -> tuple[int, str]:
+        """Where a field of the ELF header is, and how wide."""
+        offset, width = EHDR_FIELDS[field]
+        if self.is_64bit or offset < EHDR_FIELDS["e_entry"][0]:
+            return offset, width
+        return _SHORTER.get(field, offset - _BEHIND), width.replace("Q", "I")
+
     def ehdr(self, field: str) -> int:
         """A field of the ELF header."""
-        offset, width = EHDR_FIELDS[field]
-        return int(struct.unpack_from("<" + width, self.contents, offset)[0])
+        offset, width = self.ehdr_field(field)
+        return int(struct.unpack_from(self.order + width, self.contents, offset)[0])
 
     def set_ehdr(self, field: str, value: int) -> None:
         """Write a field of the ELF header."""
-        offset, width = EHDR_FIELDS[field]
-        struct.pack_into("<" + width, self.contents, offset, value)
+        offset, width = self.ehdr_field(field)
+        value = self._long(value) if width == self.ehdr_field("e_entry")[1] else value
+        struct.pack_into(self.order + width, self.contents, offset, value)
 
     def name_of(self, section: Shdr) -> str:
         """The name of a section."""
@@ -148,11 +168,14 @@ class Draft:
 
     def symbols(self) -> list[Symbol]:
         """The symbol table."""
-        return [list(row) for row in _SYMBOL.iter_unpack(self.data(self._symtab()))]
+        rows = [list(row) for row in self._symbol.iter_unpack(self.data(self._symtab()))]
+        return rows if self.is_64bit else [[row[place] for place in (0, 3, 4, 5, 1, 2)] for row in rows]
 
     def set_symbols(self, rows: Sequence[Symbol]) -> None:
         """Write the symbol table."""
-        self.put(self._symtab(), b"".join(_SYMBOL.pack(*row) for row in rows))
+        if not self.is_64bit:
+            rows = [[row[0], self._long(row[4]), self._long(row[5]), *row[1:4]] for row in rows]
+        self.put(self._symtab(), b"".join(self._symbol.pack(*row) for row in rows))
 
     def symbol_name(self, row: Symbol) -> str:
         """The name of a symbol."""
@@ -183,21 +206,34 @@ class Draft:
         """Put a string into the symbols' string table; its offset."""
         return self._extend(self.sections[self._symtab().sh_link], text)
 
+    def table_of(self, section: str) -> str:
+        """The name of the section with the relocations of `section`."""
+        return f".rela{section}" if self._has_rela else f".rel{section}"
+
     def relocations(self, section: str) -> list[list[int]]:
-        """Of section `section`: offset, type, symbol, addend."""
-        rows = _RELOCATION.iter_unpack(self.data(self.section(f".rela{section}")))
-        return [[offset, info & 0xFFFFFFFF, info >> 32, addend] for offset, info, addend in rows]
+        """Of section `section`: offset, type, symbol, addend (0 where that is in its place)."""
+        rows = self._relocation.iter_unpack(self.data(self.section(self.table_of(section))))
+        shift, mask = (32, 0xFFFFFFFF) if self.is_64bit else (8, 0xFF)
+        return [[row[0], row[1] & mask, row[1] >> shift, *(row[2:] or (0,))] for row in rows]
 
     def set_relocations(self, section: str, rows: Sequence[Sequence[int]]) -> None:
         """Write them; the section may have had none."""
-        table = b"".join(_RELOCATION.pack(row[0], row[2] << 32 | row[1], row[3]) for row in rows)
+        shift = 32 if self.is_64bit else 8
+        entries = ((row[0], row[2] << shift | row[1], *row[3 : 3 + self._has_rela]) for row in rows)
+        table = b"".join(self._relocation.pack(*entry) for entry in entries)
+        name = self.table_of(section)
         try:
-            self.put(self.section(f".rela{section}"), table)
+            self.put(self.section(name), table)
         except KeyError:
             self.add(
-                f".rela{section}", table, sh_type=SHT_RELA, sh_flags=0x40, sh_addralign=8, sh_entsize=24,
+                name, table, sh_type=SHT_RELA if self._has_rela else SHT_REL, sh_flags=0x40,
+                sh_addralign=8 if self.is_64bit else 4, sh_entsize=self._relocation.size,
                 sh_link=self.sections.index(self._symtab()), sh_info=self.number(section),
             )  # fmt: skip
+
+    def _long(self, value: int) -> int:
+        """A number of 64 bits as the class of the file has room for it."""
+        return value if self.is_64bit else value & 0xFFFFFFFF
 
     def _symtab(self) -> Shdr:
         return next(section for section in self.sections if section.sh_type == SHT_SYMTAB)

@@ -80,7 +80,7 @@ def _value(random: Random, old: int, bits: int, likely: tuple[int, ...]) -> int:
 def _ehdr(random: Random, draft: Draft) -> str:
     field = random.choice(list(EHDR_FIELDS))
     old = draft.ehdr(field)
-    value = _value(random, old, _BITS[EHDR_FIELDS[field][1]], (len(draft.contents), len(draft.sections), 64))
+    value = _value(random, old, _BITS[draft.ehdr_field(field)[1]], (len(draft.contents), len(draft.sections), 64))
     draft.set_ehdr(field, value)
     return f"{field} {old:#x} -> {value:#x}"
 
@@ -90,7 +90,7 @@ def _shdr(random: Random, draft: Draft) -> str:
     section, field = draft.sections[number], random.choice(list(SHDR_FIELDS))
     old = getattr(section, field)
     likely = (len(draft.contents), len(draft.sections), random.randrange(20), 1 << random.randrange(16))
-    value = _value(random, old, SHDR_FIELDS[field], likely)
+    value = _value(random, old, SHDR_FIELDS[field] if draft.is_64bit else 32, likely)
     setattr(section, field, value)
     return f"section {number} {field} {old:#x} -> {value:#x}"
 
@@ -100,7 +100,8 @@ def _symbol(random: Random, draft: Draft) -> str:
     number, column = random.randrange(len(rows)), random.randrange(len(SYMBOL_WIDTHS))
     likely = (0, len(draft.sections), random.randrange(len(draft.sections)), 0xFFF1, 0xFFF2)
     old = rows[number][column]
-    rows[number][column] = value = _value(random, old, SYMBOL_WIDTHS[column], likely) % (1 << SYMBOL_WIDTHS[column])
+    width = SYMBOL_WIDTHS[column] if draft.is_64bit else min(SYMBOL_WIDTHS[column], 32)
+    rows[number][column] = value = _value(random, old, width, likely) % (1 << width)
     draft.set_symbols(rows)
     return f"symbol {number} field {column} {old:#x} -> {value:#x}"
 

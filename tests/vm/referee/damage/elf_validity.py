@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 from tests.vm.referee.cases import Bases, Case
@@ -20,7 +21,7 @@ def cases(bases: Bases) -> Iterator[Case]:
 
 
 def _cut(quiet: bytes) -> Iterator[Case]:
-    for length in (0, 1, 4, 40, 63, 64, 65, 1000, len(quiet) // 2, len(quiet) - 1):
+    for length in (0, 1, 4, 40, 51, 52, 53, 63, 64, 65, 1000, len(quiet) // 2, len(quiet) - 1):
         yield Case(f"elf header/cut to {length} bytes", quiet[:length])
         if 64 <= length < 100:
             # (the other system call says nothing to shorter ones)
@@ -36,8 +37,8 @@ def _ident(quiet: bytes) -> Iterator[Case]:
         changed[place] ^= 1
         yield Case(f"elf header/magic byte {place}", bytes(changed))
     for field, value in {
-        "ei_class": 1,
-        "ei_data": 2,
+        "ei_class": 3 - quiet[4],
+        "ei_data": 3 - quiet[5],
         "ei_version": 0,
         "ei_osabi": 3,
         "ei_abiversion": 9,
@@ -52,19 +53,25 @@ def _fields(quiet: bytes) -> Iterator[Case]:
         yield case(f"elf header/e_machine {machine}", quiet, ehdr("e_machine", machine))
     for field in ("e_version", "e_entry", "e_phoff", "e_flags", "e_ehsize", "e_phentsize", "e_phnum"):
         yield case(f"elf header/{field} 0x77", quiet, ehdr(field, 0x77))
+    yield case("elf header/e_entry 0x76", quiet, ehdr("e_entry", 0x76))
+    yield case("elf header/e_flags 8", quiet, ehdr("e_flags", 8))
 
 
 def _section_headers(quiet: bytes) -> Iterator[Case]:
-    shoff, shnum, length = Draft(quiet).ehdr("e_shoff"), Draft(quiet).ehdr("e_shnum"), len(quiet)
+    draft = Draft(quiet)
+    shoff, shnum, length = draft.ehdr("e_shoff"), draft.ehdr("e_shnum"), len(quiet)
+    bits = 64 if draft.is_64bit else 32
     for size in (0, 40, 63, 65, 0xFFFF):
         yield case(f"elf header/e_shentsize {size}", quiet, ehdr("e_shentsize", size))
-    for offset in (0, 1, shoff - 64, shoff + 1, length - 64, length - 1, length, 1 << 63, (1 << 64) - 1):
+    for offset in (0, 1, shoff - 64, shoff + 1, length - 64, length - 1, length, 1 << bits - 1, (1 << bits) - 1):
         header = bytearray(quiet)
-        header[40:48] = offset.to_bytes(8, "little")
+        place, width = draft.ehdr_field("e_shoff")
+        struct.pack_into(draft.order + width, header, place, offset)
         yield Case(f"elf header/e_shoff {offset:#x}", bytes(header))
     for number in (0, 1, 2, shnum - 1, shnum + 1, 0xFF00, 0xFFFF):
         header = bytearray(quiet)
-        header[60:62] = number.to_bytes(2, "little")
+        place, width = draft.ehdr_field("e_shnum")
+        struct.pack_into(draft.order + width, header, place, number)
         yield Case(f"elf header/e_shnum {number}", bytes(header))
     for number in (0, 1, shnum - 2, shnum - 3, shnum, 0xFFFF):
         yield case(f"elf header/e_shstrndx {number}", quiet, ehdr("e_shstrndx", number))

@@ -59,7 +59,8 @@ def _extents(bases: Bases) -> Iterator[Case]:
     quiet = bases.quiet
     length = len(quiet)
     versions = ("__versions",) if bases.has_versions else ()
-    for name in (".text", ".modinfo", ".rela.text", *versions, ".comment", ".symtab", ".strtab", THIS_MODULE):
+    table = Draft(quiet).table_of(".text")
+    for name in (".text", ".modinfo", table, *versions, ".comment", ".symtab", ".strtab", THIS_MODULE):
         yield case(f"sections/{name} begins beyond the end", quiet, shdr(name, sh_offset=length + 1))
         yield case(f"sections/{name} is longer than the file", quiet, shdr(name, sh_size=length + 1))
         yield case(f"sections/{name} wraps around", quiet, shdr(name, sh_size=HUGE))

@@ -78,7 +78,7 @@ def _places(quiet: bytes) -> Iterator[Case]:
 
 def _name_in_headers(draft: Draft) -> None:
     # where the kernel writes the address of section 1
-    place = draft.ehdr("e_shoff") + 64 + 16
+    place = draft.ehdr("e_shoff") + (64 + 16 if draft.is_64bit else 40 + 12)
     rows = draft.symbols()
     rows[draft.symbol("kfree")][0] = place - draft.section(".strtab").sh_offset
     draft.set_symbols(rows)

@@ -74,18 +74,20 @@ def _symbols(bases: Bases) -> Iterator[Case]:
 
 
 def _table(quiet: bytes) -> Iterator[Case]:
-    table = Draft(quiet).data(Draft(quiet).section("__versions"))
+    draft = Draft(quiet)
+    table, word = draft.data(draft.section("__versions")), 8 if draft.is_64bit else 4
+    one = struct.pack(f"{draft.order}{'Q' if draft.is_64bit else 'I'}", 1)
     yield case("versions/empty", quiet, shdr("__versions", sh_size=0))
     yield case("versions/not allocated", quiet, shdr("__versions", sh_flags=0))
     yield case("versions/missing", quiet, rename("__versions", "__version"))
     yield case("versions/half an entry at the end", quiet, contents("__versions", table + table[:32]))
     yield case("versions/half an entry less", quiet, resized("__versions", -32))
     yield case("versions/each twice", quiet, contents("__versions", table * 2))
-    wrong = b"".join(struct.pack("<Q56s", 1, table[at + 8 : at + 64]) for at in range(0, len(table), 64))
+    wrong = b"".join(one + table[at + word : at + 64] for at in range(0, len(table), 64))
     yield case("versions/each twice, the first is wrong", quiet, contents("__versions", wrong + table))
     yield case("versions/each twice, the second is wrong", quiet, contents("__versions", table + wrong))
     yield case("versions/NOBITS", quiet, shdr("__versions", sh_type=8))
-    yield case("versions/a name without an end", quiet, data("__versions", 8, b"m" * 56))
+    yield case("versions/a name without an end", quiet, data("__versions", word, b"m" * (64 - word)))
     yield case("versions/zeros", quiet, contents("__versions", bytes(len(table))))
 
 

@@ -117,8 +117,10 @@ def struct_name(name: bytes) -> Damage:
         this_module = draft.section(".gnu.linkonce.this_module")
         known = old.removeprefix("name=").encode()
         # the name comes after a state and the links of a list
-        start = draft.data(this_module).index(known) if known in draft.data(this_module) else 24
-        draft.patch(".gnu.linkonce.this_module", start, name.ljust(56, b"\0")[:56])
+        word = 8 if draft.is_64bit else 4
+        start = draft.data(this_module).index(known) if known in draft.data(this_module) else 3 * word
+        room = 64 - word
+        draft.patch(".gnu.linkonce.this_module", start, name.ljust(room, b"\0")[:room])
 
     return write
 
@@ -182,10 +184,12 @@ def version(name: str, crc: int | None) -> Damage:
     def write(draft: Draft) -> None:
         table = draft.data(draft.section("__versions"))
         rows = [table[at : at + 64] for at in range(0, len(table), 64)]
-        of_name = [row for row in rows if row[8:].split(b"\0")[0].decode() == name]
+        word = 8 if draft.is_64bit else 4
+        of_name = [row for row in rows if row[word:].split(b"\0")[0].decode() == name]
         others = [row for row in rows if row not in of_name]
         if crc is not None:
-            others.append(struct.pack("<Q56s", crc, name.encode()))
+            form = f"{draft.order}Q56s" if draft.is_64bit else f"{draft.order}I60s"
+            others.append(struct.pack(form, crc & ((1 << 8 * word) - 1), name.encode()))
         draft.put(draft.section("__versions"), b"".join(others))
 
     return write
