@@ -64,6 +64,15 @@ def test_each_set_says_what_it_is_for_and_has_options() -> None:
             assert name in against.excludes, (name, other)
 
 
+def test_modules_of_a_set_with_modversions_have_versions_since_there_are_two_kinds() -> None:
+    """(Since 6.14; where all options are off a kernel has neither, and modules load with any CRC.)"""
+    sets = [
+        found for name in option_set_names() for found in read_option_sets([name]) if "MODVERSIONS" in found.options
+    ]
+    assert len(sets) > 2
+    assert {found.options.get("BASIC_MODVERSIONS") for found in sets} == {"y"}
+
+
 def test_a_set_that_does_not_exist_is_told_with_the_nearest_one() -> None:
     with pytest.raises(UsageError, match="kasna: no such set") as failed:
         read_option_sets(["kasna"])
