@@ -106,6 +106,7 @@ def test_only_the_part_between_the_marks_is_written() -> None:
     changed = written(text, {"6.1-debian": replace(RESULT, release="9.9.9")})
     assert "9.9.9" in changed and "9.9.9" not in text
     assert written(changed, read_results()) == text
+    assert written(f"{text}more\n", read_results()) == f"{text}more\n"
 
 
 # --- What a result is
@@ -132,6 +133,7 @@ def built(status: int = 0, output: str = "", **files: bytes) -> Build:
         (built(2), built(0), ["make does not build it, kbuildpy does"]),
         (built(2, "a.c:1: error: x"), built(1, "a.c:1: error: x"), []),
         (built(2, "a.c:1: error: x"), built(1, "a.c:1: error: y"), ["make says a.c:1: error: x"]),
+        (built(0, "/m/a.o: warning: x"), built(0, "/m/build/6.1.9/a.o: warning: x"), []),
         (built(0, "a.c:1: warning: x"), built(), ["other messages than make's: ['a.c:1: warning: x']"]),
     ],
 )

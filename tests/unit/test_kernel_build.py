@@ -65,7 +65,7 @@ def test_each_set_says_what_it_is_for_and_has_options() -> None:
 
 
 def test_modules_of_a_set_with_modversions_have_versions_since_there_are_two_kinds() -> None:
-    """(Since 6.14; where all options are off a kernel has neither, and modules load with any CRC.)"""
+    """(Since 6.14; where all options are off, a kernel has neither.)"""
     sets = [
         found for name in option_set_names() for found in read_option_sets([name]) if "MODVERSIONS" in found.options
     ]
