@@ -18,6 +18,7 @@ from kbuildpy.kernel_build.wanted import Wanted
 from kbuildpy.own_command import own_command
 from kbuildpy.run import run
 from kbuildpy.say import complain
+from kbuildpy.vm.qemu import require_programs
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def prepare(
     `KbuildError` for what cannot be built.
     """
     sets = set_names(words)
+    require_programs()
     places = [(_directory_of(file), file) for file in files]
     directories = list(dict.fromkeys(directory for directory, _ in places))
     found = Prepared([], [], kernel_parameters(sets))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kbuildpy.errors import KbuildError
@@ -45,21 +45,27 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)+")
 
 def require_tools(recipe: KernelRecipe) -> None:
     """Raise `KbuildError` for a program that is missing or too old for the sources of `recipe`."""
+    require_programs(recipe.toolchain, recipe.options)
+    _require_versions(recipe)
+
+
+def require_programs(toolchain: Toolchain, options: Mapping[str, str]) -> None:
+    """Raise `KbuildError` for the programs and headers that are missing for a kernel with `options` (symbol without
+    CONFIG_ -> value)."""
     search = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = {package for program, package in _PROGRAMS.items() if shutil.which(program, path=search) is None}
     missing |= {package for header, package in _HEADERS.items() if not _has_header(header)}
     for option, programs in _ALSO.items():
-        if recipe.options.get(option) == "y":
+        if options.get(option) == "y":
             missing |= {package for program, package in programs.items() if shutil.which(program) is None}
-    if recipe.options.get("MODULE_SIG") == "y" and not _SSL.exists():
+    if options.get("MODULE_SIG") == "y" and not _SSL.exists():
         missing.add("libssl-dev")
-    for program in _compilers(recipe.toolchain):
+    for program in _compilers(toolchain):
         if shutil.which(program) is None:
             missing.add(package_of_compiler(program))
     if missing:
         names = " ".join(sorted(missing))
         raise KbuildError(f"a kernel cannot be built without {names}", hint=f"apt-get install {names}")
-    _require_versions(recipe)
 
 
 def require_room(place: Path) -> None:

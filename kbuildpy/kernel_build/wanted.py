@@ -15,7 +15,7 @@ from kbuildpy.kernel_build.configure import configured
 from kbuildpy.kernel_build.needed_options import imports_of, options_for
 from kbuildpy.kernel_build.option_sets import read_option_sets, read_options
 from kbuildpy.kernel_build.recipe import KernelRecipe, toolchain_of
-from kbuildpy.kernel_build.requirements import require_tools
+from kbuildpy.kernel_build.requirements import require_programs, require_tools
 from kbuildpy.kernel_build.sources import Tell, find_source
 from kbuildpy.printable import printable
 
@@ -57,7 +57,14 @@ def recipe_of(wanted: Wanted, *, tell: Tell) -> KernelRecipe:
             f"--name {printable(wanted.name)}: not a part of a release",
             hint="letters, digits, dots, underscores and hyphens, at most 40",
         )
-    source = find_source(wanted.source, line=wanted.line, update=wanted.update, tell=tell)
+
+    def begin(text: str) -> None:
+        # (not after a download of 130 MB)
+        require_programs(toolchain, options)
+        tell(text)
+
+    options = {name: value for each in sets for name, value in each.options.items()} | more
+    source = find_source(wanted.source, line=wanted.line, update=wanted.update, tell=begin)
     srcarch = toolchain.machine.srcarch
     base = options_like(wanted.like.config, source, srcarch) if wanted.like else None
     recipe = KernelRecipe(source, toolchain, sets, more, base, wanted.name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from kbuildpy.errors import CommandError
+from kbuildpy.errors import CommandError, KbuildError
+from kbuildpy.program_packages import package_of
 from kbuildpy.run import run
 from kbuildpy.run_live import run_live
 from kbuildpy.vm.direct import direct_kernel, unpacked_kernel
-from kbuildpy.vm.machine import Machine, machine_of_image
+from kbuildpy.vm.machine import MACHINES, Machine, machine_of_image
 
 _KVM_CREATE_VM = 0xAE01  # _IO(KVMIO, 0x01) of include/uapi/linux/kvm.h
 
@@ -51,6 +53,18 @@ class BootResult:
     """The duration in seconds."""
     timed_out: bool
     """It was stopped at its time limit."""
+
+
+def require_programs() -> None:
+    """Raise `KbuildError` for what boots of this machine's kernels miss, QEMU or the guest's programs: before something
+    long is done for one."""
+    names = [*(machine.qemu for machine in MACHINES if machine.native), "busybox"]
+    missing = [name for name in names if shutil.which(name) is None]
+    if missing:
+        packages = " ".join(map(package_of, missing))
+        raise KbuildError(
+            f"{', '.join(missing)}: program{'s' * (len(missing) > 1)} not found", hint=f"apt-get install {packages}"
+        )
 
 
 def boot(

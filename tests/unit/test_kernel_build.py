@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kernel.architecture import X86_64
 from kbuildpy.kernel.built import BUILT_NOTE
 from kbuildpy.kernel.chosen import Need
@@ -27,6 +27,7 @@ from kbuildpy.kernel_build.sources import (
     remove_unneeded_sources,
     sources_root,
 )
+from kbuildpy.kernel_build.wanted import Wanted, recipe_of
 from tests.support.fake_trees import fake_tree
 
 PC = "CONFIG_X86=y\nCONFIG_64BIT=y\n"
@@ -328,3 +329,13 @@ def test_the_newest_sources_that_are_here_are_the_default(tmp_path: Path) -> Non
         )
     assert find_source("", tell=print).version == "6.12.0"
     assert find_source("6.9", tell=print).version == "6.9.0"
+
+
+def test_missing_programs_are_told_before_sources_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "linux-6.9.tar.xz").write_bytes(b"of 130 MB")
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    told: list[str] = []
+    with pytest.raises(KbuildError, match=r"a kernel cannot be built without .*flex .*xz-utils") as caught:
+        recipe_of(Wanted(str(tmp_path / "linux-6.9.tar.xz"), sets=["signed"]), tell=told.append)
+    assert "openssl" in caught.value.message and told == []

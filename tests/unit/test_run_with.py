@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from kbuildpy.cli import main, run_with
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel_build.wanted import Wanted
+from kbuildpy.vm.machine import MACHINES
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Wanted]:
     """The kernels that are asked for."""
     found: list[Wanted] = []
 
@@ -41,6 +44,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
         return None, SimpleNamespace(release=f"{wanted.line}.9-{'-'.join(wanted.sets)}")
 
     monkeypatch.setattr(run_with, "make_kernel", make)
+    for name in (next(machine.qemu for machine in MACHINES if machine.native), "busybox"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     return found
 
 
@@ -53,6 +59,17 @@ def test_all_modules_of_a_directory_are_built_for_the_kernel(project: Path, aske
     assert found.files == [project / f"build/6.12.9-kasan-lockdep/{name}.ko" for name in ("one", "two")]
     assert (found.kernels, found.append) == (["6.12.9-kasan-lockdep"], ("kasan_multi_shot",))
     assert [(wanted.line, wanted.sets) for wanted in asked] == [("6.12", ["kasan", "lockdep"])]
+
+
+def test_what_a_guest_takes_is_looked_for_before_a_kernel_is_built(
+    project: Path, asked: list[Wanted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with pytest.raises(KbuildError, match=r"^qemu-system-\S+, busybox: programs not found\n") as caught:
+        prepared([project])
+    assert caught.value.hint.startswith("apt-get install qemu-system-") and caught.value.hint.endswith("busybox-static")
+    assert asked == []
 
 
 def test_of_modules_that_are_named_only_these_run(project: Path, asked: list[Wanted]) -> None:
