@@ -7,9 +7,12 @@ memory, `sh_entsize` becomes the offset in its block of memory, and `sh_addr` th
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
+from operator import ne
 
 from kbuildpy.elf.constants import SHF_ALLOC, SHT_NOBITS
 from kbuildpy.elf.headers import SHDR_SIZE, Ehdr, Shdr
@@ -165,6 +168,14 @@ class ModuleFile:
         target = self.sechdrs[number].sh_info
         contents = self.data(target) if target < len(self.sechdrs) else b""
         return decode_rel_columns(self.data(number), self.hdr.order, target=contents, kinds=self.numbers_in_place)
+
+    def reorder_relocations(self, number: int, order: Sequence[int]) -> None:
+        """Put the entries of the relocation section `number` into another order, as a machine does in its copy of the
+        file."""
+        columns = self.relocations(number)
+        if any(map(ne, order, count())):
+            moved = (array(column.typecode, map(column.__getitem__, order)) for column in columns)
+            self._relocations[number] = RelaColumns(*moved)
 
     def relocation_entries(self, number: int) -> list[Relocation]:
         """Return the entries of the relocation section `number`, as a list. Raises as `relocations`."""

@@ -114,6 +114,10 @@ BTF_TAG_FLAGS = (6, 15)
 EXECMEM_ROX = (6, 15)
 """The code of modules shares large pages if the configuration has ARCH_HAS_EXECMEM_ROX."""
 
+ZERO_SITES = ((6, 15), (6, 12, 117))
+"""Zeros in the list of places to trace are left out also where the kernel adds to addresses (arm64). Read in 6.12.117,
+which is the first of its line that was."""
+
 PERCPU_ADDRESSES = (6, 15)
 """x86: per-CPU variables have addresses in the kernel's range; before, offsets from 0."""
 

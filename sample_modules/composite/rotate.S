@@ -28,7 +28,8 @@ SYM_FUNC_START(composite_rotate)
 	or	a0, a0, t0
 	ret
 #elif defined(CONFIG_X86_32)
-	movl	%edx, %ecx
+	movl	4(%esp), %eax		/* asmlinkage: the arguments are on the stack */
+	movl	8(%esp), %ecx
 	roll	%cl, %eax
 	RET
 #elif defined(CONFIG_ARM)

@@ -130,7 +130,7 @@ def test_i386_refuses_a_type_that_it_does_not_apply() -> None:
         apply_relocations(module("i386", [Sec(".text", TEXT, bytes(64), [Rel(0, kind, FIRST)])]))
     with pytest.raises(Refusal) as caught:
         apply_relocations(module("i386", [Sec(".text", TEXT, bytes(64), [Rel(0, 20, FIRST)])]))
-    assert (caught.value.errno, caught.value.line) == ("ENOEXEC", "m: Unknown relocation: 20")
+    assert (caught.value.errno, caught.value.line) == ("ENOEXEC", "module: m: Unknown relocation: 20")
 
 
 @pytest.mark.parametrize("machine", ["i386", "powerpc", "s390"])

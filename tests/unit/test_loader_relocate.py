@@ -325,6 +325,35 @@ def test_arm64_without_a_random_base_counts_branches_in_later_kernels(version: V
     assert info.sechdrs[info.find_any_sec(".plt")].sh_size == (plts + 1) * 12
 
 
+def test_arm64_refuses_relocations_in_the_order_in_which_it_has_sorted_them() -> None:
+    # Counting its PLT entries, the kernel exchanges the branch at the end with what is in front.
+    got, low = Rel(0, GOT, KERNEL), Rel(4, 312, KERNEL)
+    assert "relocation: 311" in str(refusal_of([got, low], machine="arm64").line)
+    assert "relocation: 312" in str(refusal_of([got, low, Rel(8, BRANCH, KERNEL)], machine="arm64").line)
+    assert "relocation: 311" in str(refusal_of([got, low, Rel(8, BRANCH, LOCAL)], machine="arm64").line)
+
+
+def test_arm64_reserves_no_plt_entries_for_branches_in_data() -> None:
+    for flags, said in ((TEXT, False), (DATA, True)):
+        sections = [Sec(".text", TEXT), Sec(".more", flags, bytes(64), [Rel(0, BRANCH, KERNEL)]), *PLTS]
+        info = info_of(sections, SYMBOLS, machine="arm64")
+        apply_relocations(info)
+        assert any("relocations of .rela.more overflow" in sentence for sentence in sentences(info)) is said
+    here = [Sec(".more", DATA, bytes(64), [Rel(0, BRANCH, LOCAL, 1 << 28)]), *PLTS]
+    info = info_of(here, SYMBOLS, machine="arm64")
+    with pytest.raises(Refusal) as caught:
+        apply_relocations(info)
+    assert (caught.value.errno, caught.value.line) == ("ENOEXEC", None)
+    assert "at arch/arm64/kernel/module-plts.c:<line> module_emit_plt_entry+<offset>" in info.journal.lines[-1]
+
+
+def test_arm64_does_not_know_how_far_sections_are_that_are_not_kept() -> None:
+    sections = [Sec(".lost", 0), Sec(".more", DATA, bytes(64), [Rel(0, PREL32, LOCAL), Rel(8, ABS64, LOCAL)]), *PLTS]
+    info = info_of(sections, SYMBOLS, machine="arm64")
+    apply_relocations(info)
+    assert any("overflow" in sentence for sentence in sentences(info))
+
+
 def test_arm64_makes_room_for_one_plt_entry_per_symbol_in_another_section() -> None:
     branches = [
         Rel(0, BRANCH, KERNEL),

@@ -458,10 +458,28 @@ def test_an_alternative_of_arm64_whose_replacement_is_nowhere_is_undefined() -> 
         arm64([*TRAMPOLINES, Sec(".altinstructions", RODATA, contents, [Rel(0, 261, 1)])])
 
 
+@pytest.mark.parametrize(("version", "is_fault"), [((6, 1), True), ((6, 12, 117), False), ((6, 15), False)])
+def test_arm64_adds_to_addresses_before_it_leaves_zeros_out(version: Version, is_fault: bool) -> None:
+    places = Sec("__patchable_function_entries", DATA, bytes(8))
+    assert ("ftrace faulted on modifying " in arm64([*TRAMPOLINES, places], version=version).journal.lines) is is_fault
+
+
+def test_arm64_looks_capabilities_up_in_a_table() -> None:
+    for capability, is_there in ((191, True), (192, False), (0x7FFF, False)):
+        contents = bytes(8) + struct.pack("<HBB", capability, 8, 8)
+        section = Sec(".altinstructions", RODATA, contents, [Rel(0, 261, 1), Rel(4, 261, 1)])
+        if is_there:
+            arm64([*TRAMPOLINES, section])
+        else:
+            with pytest.raises(Undefined, match="behind the end of a table"):
+                arm64([*TRAMPOLINES, section])
+
+
 def test_arm64_of_7_3_takes_patching_functions_of_the_kernel_only() -> None:
     contents = bytes(8) + struct.pack("<HBB", 3 | 1 << 15, 8, 0)
     section = Sec(".altinstructions", RODATA, contents, [Rel(0, 261, 1), Rel(4, 261, 1)])
-    arm64([*TRAMPOLINES, section])
+    with pytest.raises(Undefined, match="not yet executable"):
+        arm64([*TRAMPOLINES, section])
     with pytest.raises(Refusal) as caught:
         arm64([*TRAMPOLINES, section], version=(7, 3))
     assert caught.value.line == "Modules: module m: error occurred when applying alternatives"

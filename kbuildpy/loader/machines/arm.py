@@ -18,6 +18,7 @@ from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.facts import MachineFacts, RelocationKinds
 from kbuildpy.loader.machines.partly import partly_known
+from kbuildpy.loader.printk import signed
 
 _WORD = 4
 _EABI, _VFP, _SOFT, _APCS_26 = 0xFF000000, 0x400, 0x200, 0x8
@@ -124,7 +125,7 @@ def apply_relocate(info: LoadInfo, relsec: int, written: dict[int, int] | None) 
             shown = info.symbol_name(symbol) if symbol < len(info.values) else "<symbol>"
             raise info.refuse(
                 "ENOEXEC",
-                f"{where} sym '{shown}': out of bounds relocation, offset {offset} size {target.sh_size}",
+                f"{where} sym '{shown}': out of bounds relocation, offset {signed(offset)} size {target.sh_size}",
                 f"relocation {entry} of {name} writes at {offset:#x}, and the section has {target.sh_size:#x} bytes",
             )
 

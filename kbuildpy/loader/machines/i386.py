@@ -22,7 +22,7 @@ def apply_relocate(info: LoadInfo, relsec: int, written: dict[int, int] | None) 
         if kind not in _KINDS:
             raise info.refuse(
                 "ENOEXEC",
-                f"{info.mod_name}: Unknown relocation: {kind}",
+                f"module: {info.mod_name}: Unknown relocation: {kind}",
                 f"relocation {entry} of {info.section_name(relsec)} is of type {kind}, which the kernel does not apply",
                 "compile with the flags of the kernel tree",
             )

@@ -25,6 +25,8 @@ class TraceSites(NamedTuple):
     """Returns whether an address has the instruction that ftrace will overwrite."""
     warning: tuple[str, str] | None = None
     """File and function of the WARN() for an unexpected instruction; None for machines that do not warn."""
+    adjusts: bool = False
+    """Whether the kernel adds something to every address."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,10 @@ def btf_module_notify(info: LoadInfo) -> None:
     allowed = info.kernel.has("MODULE_ALLOW_BTF_MISMATCH")
     try:
         _parse_module(info, number)
+        if info.mod_name == "vmlinux":
+            # (the kernel's own types have that name)
+            info.log("sysfs: cannot create duplicate filename '/kernel/btf/vmlinux'")
+            info.log(f"failed to register module [{info.mod_name}] BTF in sysfs: -{errno_number('EEXIST')}")
     except BeyondTypes as error:
         raise Undefined(info.stage, f".BTF is damaged, and the kernel does not look: {error}") from error
     except InvalidBtf as invalid:

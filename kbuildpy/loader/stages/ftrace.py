@@ -7,6 +7,8 @@ it. If the code differs, the kernel logs an "ftrace bug" and disables ftrace unt
 
 from __future__ import annotations
 
+from kbuildpy.kernel.release import has_change
+from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.machine import TraceSites, machine_of
 from kbuildpy.loader.memory.pointers import pointers
@@ -36,19 +38,22 @@ def _process_locs(info: LoadInfo, number: int, places: TraceSites) -> None:
     contents = info.data(number)
     # A section without contents in the file (SHT_NOBITS) is zero, except for relocated entries.
     offsets = range(0, size, 8) if contents else sorted(at for at in {*found, *others} if at % 8 == 0 and at < size)
+    # Such kernels look for zeros after they have added to them.
+    skips_zeros = not places.adjusts or has_change(info.kernel.version, since.ZERO_SITES)
     for offset in offsets:
         pointer = found.get(offset)
         if pointer is None:
-            if not any(contents[offset : offset + 8]) and offset not in others:
+            is_zero = not any(contents[offset : offset + 8]) and offset not in others
+            if is_zero and skips_zeros:
                 continue
-            if not places.warning:
+            if not places.warning and not is_zero:
                 raise Undefined(
                     info.stage, f"the pointer at {offset:#x} of {info.section_name(number)} is not relocated"
                 )
             _bug(info, "ftrace faulted on modifying ", places)
             return
         if pointer.symbol == 0:
-            if not pointer.offset:
+            if not pointer.offset and skips_zeros:
                 continue
             # The symbol is the null symbol: the addend alone is an address outside of the module.
             _bug(info, "ftrace faulted on modifying ", places)

@@ -29,6 +29,8 @@ _OWN = "said: "
 _CUT = "------------[ cut here ]"
 _TRACE = re.compile(r" ?\[<[0-9a-f]{16}>\] \S+\+0x| \S+ from \S+\+0x")
 """A line of a trace of riscv64, s390x or arm, which has no line behind it."""
+_TRACE_OF_ARM64 = re.compile(r" \S+\+0x[0-9a-f]+/0x[0-9a-f]+( |$)|Call trace:")
+"""The same of arm64; those of i386 are like these, and end with registers."""
 _DUMPS = {_CUT: "---[ end trace ", "CPU: ": " </TASK>"}
 RETPOLINE = "whether the kernel minds modules without retpolines depends on the processor"
 CODE = "what ftrace knows of the place that it could not change"
@@ -200,14 +202,15 @@ def said(answer: Answer) -> tuple[str, ...]:
     what is warned of."""
     kept = []
     end = before = ""
-    warned = False
+    warned, trace = False, _TRACE
     for line in answer.log:
         if not end:
             end = next((after for before, after in _DUMPS.items() if line.startswith(before)), "")
             warned = not line.startswith(_CUT)
             if end:
                 continue
-        if end == " </TASK>" and _TRACE.match(before) and not _TRACE.match(line):
+        trace = _TRACE_OF_ARM64 if line == "Call trace:" else trace if end else _TRACE
+        if end == " </TASK>" and trace.match(before) and not trace.match(line):
             end = ""
         # (on machines where WARN() is no trap, its message comes here)
         warned = warned or line.startswith("Modules linked in:")

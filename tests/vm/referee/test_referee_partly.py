@@ -19,16 +19,28 @@ from tests.support.guest_kernels import image_of, tree_called
 from tests.vm.referee.bases import build_bases
 from tests.vm.referee.cases import Bases, Case
 from tests.vm.referee.compare import compare, defined
-from tests.vm.referee.damage import elf_validity, layout, modinfo, parameters, sections, signature, symbols, versions
+from tests.vm.referee.damage import (
+    elf_validity,
+    layout,
+    modinfo,
+    parameters,
+    partly,
+    sections,
+    signature,
+    symbols,
+    versions,
+)
 from tests.vm.referee.guest import ask
 from tests.vm.referee.kernels import PARAMETERS, loader_kernel
 
 pytestmark = [pytest.mark.vm, pytest.mark.sweep]
 
-STAGES = (elf_validity, sections, modinfo, versions, layout, symbols, signature)
+STAGES = (partly, elf_validity, sections, modinfo, versions, layout, symbols, signature)
 FOR_OTHERS = re.compile("retpoline")
 """What names of cases say that are for x86-64 alone."""
-NOT_CHECKED = re.compile(r"permissions/\.(text|data) is not allocated|special/__dyndbg is not allocated")
+NOT_CHECKED = re.compile(
+    r"permissions/\.(text|data) is (executable, and )?not allocated|special/__dyndbg is not allocated"
+)
 """Where the kernel relocates by an address, or follows a pointer, to what is not kept."""
 DIFFERENT = re.compile(r"name/of what is in the kernel|layout/.* of [23] GiB")
 """What no tree tells (see test_referee), and what depends on the machine's memory."""

@@ -20,6 +20,8 @@ ALTERNATIVE = struct.Struct("<8xHBB")
 """struct alt_instr: two distances (to the code and to its replacement), the capability, the lengths of both."""
 CALLBACK = 1 << 15
 """Bit of the capability: the second distance leads to a function that patches the code (ARM64_CB_BIT)."""
+CAPABILITIES = 192
+"""The bits of the kernel's table of capabilities, in whole words; the most of all versions up to 7.3 (ARM64_NCAPS)."""
 
 
 def module_finalize(info: LoadInfo) -> None:
@@ -59,13 +61,23 @@ def _apply_alternatives(info: LoadInfo, number: int) -> None:
             raise Undefined(
                 info.stage, f"{which} has a replacement of {after} bytes, not {wanted}: BUG_ON() where it is used"
             )
+        if not capability & CALLBACK and capability >= CAPABILITIES:
+            raise Undefined(
+                info.stage, f"{which} is for capability {capability}, which is looked up behind the end of a table"
+            )
         code.at(number, pointer, before)
         replacement = found.get(offset + 4)
         if replacement is None:
             raise Undefined(info.stage, f"the pointer at {offset + 4:#x} of .altinstructions is not relocated")
         if not capability & CALLBACK:
             code.at(number, replacement, after)
-        elif info.kernel.version >= since.CALLBACKS_OF_KERNEL and replacement.section:
+        elif replacement.section and info.kernel.version < since.CALLBACKS_OF_KERNEL:
+            raise Undefined(
+                info.stage,
+                f"{which} is patched by a function of the module itself, which is called while its memory is not yet "
+                "executable",
+            )
+        elif replacement.section:
             raise info.refuse(
                 "ENOEXEC",
                 f"Modules: module {info.mod_name}: error occurred when applying alternatives",

@@ -94,35 +94,38 @@ def _count_plts(info: LoadInfo, relsec: int, sections: list[int]) -> int:
     columns = info.relocations(relsec)
     if BRANCHES.isdisjoint(columns.types):
         return 0
-    entries = list(zip(columns.types, columns.symbols, columns.addends, strict=True))
+    entries: list[Entry] = list(zip(columns.types, columns.symbols, columns.addends, strict=True))
     if any(kind in BRANCHES and symbol >= len(sections) for kind, symbol, _ in entries):
         raise Undefined(info.stage, f"a branch of {info.section_name(relsec)} is to a symbol outside of the table")
+    target = info.sechdrs[relsec].sh_info
+    needs_plt = [kind in BRANCHES and sections[symbol] != target for kind, symbol, _ in entries]
+    order = _partitioned(entries, needs_plt)
+    info.reorder_relocations(relsec, order)
     if not has_change(info.kernel.version, since.ARM64_PLTS_COUNTED) and info.kernel.has("RANDOMIZE_BASE") is False:
         return 0
-    target = info.sechdrs[relsec].sh_info
-    marked = [
-        ((kind, symbol, addend), kind in BRANCHES and sections[symbol] != target) for kind, symbol, addend in entries
-    ]
     count = 0
     previous: Entry | None = None
-    for entry, needs_plt in _partitioned(marked):
+    for number in order:
+        entry = entries[number]
         _, _, addend = entry
         # Branches with the same target share a PLT entry only if their addend is 0.
-        if needs_plt and (addend or entry != previous):
+        if needs_plt[number] and (addend or entry != previous):
             count += 1
         previous = entry
     return count
 
 
-def _partitioned(entries: list[tuple[Entry, bool]]) -> list[tuple[Entry, bool]]:
-    """`entries` with those that need a PLT entry first, and sorted. As in the kernel (partition_branch_plt_relas), the
-    last entry that the loop visits is not sorted with them, so its symbol may be counted twice."""
+def _partitioned(entries: list[Entry], needs_plt: list[bool]) -> list[int]:
+    """The numbers of `entries` with those that need a PLT entry first, and sorted. As in the kernel
+    (partition_branch_plt_relas), the last entry that the loop visits is not sorted with them, so its symbol may be
+    counted twice."""
+    order = list(range(len(entries)))
     front, back = 0, len(entries) - 1
     while front < back:
-        if entries[front][1]:
+        if needs_plt[order[front]]:
             front += 1
-        elif entries[back][1]:
-            entries[front], entries[back] = entries[back], entries[front]
+        elif needs_plt[order[back]]:
+            order[front], order[back] = order[back], order[front]
         else:
             back -= 1
-    return sorted(entries[:front]) + entries[front:]
+    return sorted(order[:front], key=entries.__getitem__) + order[front:]

@@ -34,4 +34,4 @@ def trace_sites(info: LoadInfo) -> TraceSites | None:
                 pointer = pointer._replace(offset=pointer.offset + 4)
         return is_first(pointer) and text.at(pointer, 4) == NOP
 
-    return TraceSites("__patchable_function_entries", is_expected)
+    return TraceSites("__patchable_function_entries", is_expected, adjusts=True)

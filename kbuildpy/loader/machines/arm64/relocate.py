@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kbuildpy.elf.constants import SHN_ABS
+from kbuildpy.elf.constants import SHF_ALLOC, SHF_EXECINSTR, SHN_ABS
 from kbuildpy.elf.rela_columns import RelaColumns
 from kbuildpy.elf.relocation_types import (
     R_AARCH64_ABS16,
@@ -149,10 +149,12 @@ def apply_relocate_add(info: LoadInfo, relsec: int, written: dict[int, int] | No
 
 def _is_harmless(info: LoadInfo, relsec: int, columns: RelaColumns) -> bool:
     """Whether a check of whole columns shows that no entry can be refused; False if the entries must be checked."""
-    target = info.sechdrs[info.sechdrs[relsec].sh_info]
+    number = info.sechdrs[relsec].sh_info
+    target = info.sechdrs[number]
     used = set(columns.symbols)
     return (
         HARMLESS.issuperset(columns.types)
+        and (has_counted_branches(info, number) or BRANCHES.isdisjoint(columns.types))
         and max(columns.offsets) + 8 <= target.sh_size
         and min(columns.addends) >= -REACH
         and max(columns.addends) <= REACH
@@ -214,11 +216,13 @@ def _overflow(info: LoadInfo, target: int, kind: int, offset: int, symbol: int, 
     """Whether the value does not fit in the field; None if that depends on the running kernel's addresses."""
     operation, field, lsb, length, _ = TYPES[kind]
     value = info.values[symbol]
+    if operation != "abs" and not _is_kept(info, symbol):
+        return None
     if value is None or (info.index.pcpu and info.symbol(symbol).st_shndx == info.index.pcpu):
         if operation == "abs":
             value = KERNEL_ADDRESS
         elif kind in FAR_REACHING and abs(addend) <= REACH:
-            return False
+            return False if kind not in BRANCHES or has_counted_branches(info, target) else None
         else:
             return True if abs(addend) >= FAR else None
     place = info.sechdrs[target].sh_addr + offset
@@ -239,6 +243,20 @@ def _overflow(info: LoadInfo, target: int, kind: int, offset: int, symbol: int, 
     return not 0 <= signed <= 0xFFFF
 
 
+def _is_kept(info: LoadInfo, symbol: int) -> bool:
+    """Whether a symbol is among what the kernel keeps, or outside of the module; how far the copy of the file is from
+    that, nobody knows."""
+    number = info.symbol(symbol).st_shndx
+    if not 0 < number < len(info.sechdrs) or number == info.index.pcpu:
+        return True
+    return bool(info.sechdrs[number].sh_flags & SHF_ALLOC)
+
+
+def has_counted_branches(info: LoadInfo, target: int) -> bool:
+    """Return whether the kernel reserves PLT entries for the branches in section `target`."""
+    return bool(info.sechdrs[target].sh_flags & SHF_EXECINSTR)
+
+
 def has_plts(info: LoadInfo) -> bool:
     """Return whether the kernel supports PLT entries for modules. From 6.5 on, every kernel does."""
     return info.kernel.version >= since.ARM64_PREFIX or info.kernel.has("ARM64_MODULE_PLTS") is not False
@@ -246,14 +264,16 @@ def has_plts(info: LoadInfo) -> bool:
 
 def _emit_plt_entry(info: LoadInfo, relsec: int, entry: int) -> None:
     """Use a reserved PLT entry for a branch that does not reach its target. `frob` reserves none for branches within
-    one section, which are refused here (arch/arm64/kernel/module-plts.c: module_emit_plt_entry)."""
-    symbol = info.relocations(relsec).symbols[entry]
-    if info.symbol(symbol).st_shndx == info.sechdrs[relsec].sh_info:
+    one section and for those that are not in code, which are refused here (arch/arm64/kernel/module-plts.c:
+    module_emit_plt_entry)."""
+    symbol, target = info.relocations(relsec).symbols[entry], info.sechdrs[relsec].sh_info
+    if info.symbol(symbol).st_shndx == target or not has_counted_branches(info, target):
+        info.warn("arch/arm64/kernel/module-plts.c", "module_emit_plt_entry")
         raise info.refuse(
             "ENOEXEC",
             None,
-            f"relocation {entry} of {info.section_name(relsec)} is a branch that does not reach its own section, "
-            "for which there is no PLT entry (the kernel warns, with a trace)",
+            f"relocation {entry} of {info.section_name(relsec)} is a branch that does not reach, and there is no PLT "
+            "entry for it",
         )
 
 
