@@ -41,8 +41,9 @@ def layouts(tree: KernelTree, tmp_path_factory: pytest.TempPathFactory) -> Devic
 
 
 def symbol_name(tree: KernelTree, device_id: str, array: str) -> str:
-    if dialect_of(tree).device_table_modname:
-        return f"__mod_device_table__kmod_some_module__{device_id}__{array}"
+    dialect = dialect_of(tree)
+    if dialect.device_table_prefix:
+        return f"__mod_device_table__{'kmod_some_module__' if dialect.device_table_modname else ''}{device_id}__{array}"
     return f"__mod_{device_id}__{array}_device_table"
 
 

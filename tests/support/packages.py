@@ -28,7 +28,10 @@ from kbuildpy.run import run
 # The archive that has a kernel line which the machine's own release has no more, or not yet.
 NEWEST = "7.3"
 """The newest kernel line that is tested with; its packages are unpacked, also on a Debian that has none of it."""
+ONLY_IMAGES = ("6.16", "6.17", "6.18")
+"""Kernel lines of which an archive has images, but no headers."""
 SUITES = {"5.10": "bullseye-security", NEWEST: "trixie-backports", "6.12-riscv64": "trixie"}
+SUITES |= dict.fromkeys(ONLY_IMAGES, "trixie-backports")
 # Beside a newer kernel's headers: this machine's compiler, which does not know all options of the kernel's own.
 OLDER_COMPILER = "usr/bin/older-compiler"
 _OLDER_COMPILER = """#!/bin/sh
@@ -157,6 +160,26 @@ def _archived_kernel(line: str) -> tuple[KernelTree, Path]:
             packages = [*(f"linux-{part}-{newest}-amd64" for part in parts), f"linux-headers-{newest}-common"]
             _unpack([*packages, f"linux-kbuild-{newest}", "libc6"], place, options=options, redirect=True)
     return open_tree(next(place.glob("usr/src/linux-headers-*-amd64"))), place
+
+
+@one_at_a_time
+def archived_image(line: str) -> tuple[str, Path]:
+    """The newest release of a kernel line of `SUITES` of which there may be no headers, and where its image,
+    configuration and modules are unpacked as in a system's root.
+
+    Raises `KbuildError` where its archive is out of reach, or has no such kernel.
+    """
+    place = cache_directory() / "packages" / f"linux-{line}-image"
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            options = _archive_options(line, Path(scratch))
+            names = run(["apt-cache", *options, "pkgnames", f"linux-image-{line}."]).text.split()
+            found = (re.fullmatch(rf"linux-image-({re.escape(line)}\.(\d+)\+deb\d+-amd64)", name) for name in names)
+            releases = sorted((int(match[2]), match[1]) for match in found if match)
+            if not releases:
+                raise KbuildError(f"{SUITES[line]} has no image of {line}")
+            _unpack([f"linux-image-{releases[-1][1]}"], place, options=options)
+    return next(place.glob("boot/vmlinuz-*")).name.removeprefix("vmlinuz-"), place
 
 
 @one_at_a_time
