@@ -11,7 +11,7 @@ import re
 # (of workqueues there is more that is worth a line in the log, and about a module)
 _ASYNCHRONOUS = re.compile(
     r"CE: \S+ increased min_delta_ns |clocksource: |hrtimer: |input: |perf: interrupt took too long|psmouse |random: "
-    r"|sched_clock: |tsc: |workqueue: .* hogged CPU "
+    r"|sched_clock: |TSC found unstable after boot|tsc: |workqueue: .* hogged CPU "
 )
 
 

@@ -13,6 +13,7 @@ from kbuildpy.vm.asynchronous import is_asynchronous
     [
         "CE: hpet increased min_delta_ns to 5000 nsec",  # kernel/time/clockevents.c
         "hrtimer: interrupt took 11250 ns",  # kernel/time/hrtimer.c
+        "TSC found unstable after boot, most likely due to broken BIOS. Use 'tsc=unstable'.",  # arch/x86/kernel/tsc.c
     ],
 )
 def test_a_clock_of_a_busy_host_is_no_matter_of_a_module(line: str) -> None:

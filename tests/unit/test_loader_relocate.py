@@ -15,7 +15,7 @@ from kbuildpy.loader.stages.relocate import apply_relocations
 from kbuildpy.loader.verdict import Refusal, Undefined
 from tests.support.btf_draft import Word, drafted
 from tests.support.btf_draft import info as info_word
-from tests.support.elf_objects import DATA, TEXT, Rel, Sec, Sym
+from tests.support.elf_objects import DATA, RODATA, TEXT, Rel, Sec, Sym
 from tests.support.loader_info import Version, info_of, sentences
 
 R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64 = 1, 2, 4, 10, 11, 24
@@ -105,6 +105,24 @@ def test_refuses_two_relocations_of_one_place() -> None:
     refusal = refusal_of([Rel(0, R_64, KERNEL), Rel(4, R_PC32, KERNEL)])
     assert refusal.line is not None
     assert "nonzero for type 2" in refusal.line
+
+
+@pytest.mark.parametrize("config", [{}, {"CONFIG_ARCH_HAS_EXECMEM_ROX": "y"}])
+@pytest.mark.parametrize(("target", "known"), [(".rodata", False), (".text", True)])
+def test_a_distance_to_code_in_large_pages_is_not_known(config: dict[str, str], target: str, known: bool) -> None:
+    """It is positive or negative, as the first kernel addresses are free or not; so its last byte is 0 or 255."""
+    relocations = [Rel(place, R_PC32, LOCAL, -0x80) for place in (1, 4)]
+    tables = [Sec(".rodata", RODATA, bytes(16)), Sec(".more", TEXT, bytes(16))]
+    tables[target == ".text"] = replace(tables[target == ".text"], relocations=relocations)
+    module = [Sec(".text", TEXT, bytes(64)), Sec(".data..percpu", DATA), *tables]
+    info = info_of(module, SYMBOLS, version=(7, 3), config=config)
+    info.stage = "apply_relocations"
+    if config and not known:
+        with pytest.raises(Undefined, match="differs from boot to boot"):
+            apply_relocations(info)
+    else:
+        with pytest.raises(Refusal, match="not zero"):
+            apply_relocations(info)
 
 
 def test_takes_two_relocations_of_one_place_if_the_first_leaves_zero() -> None:

@@ -343,6 +343,19 @@ def test_constructors_are_of_one_kind() -> None:
     assert (caught.value.errno, caught.value.line) == ("EINVAL", "m: has both .ctors and .init_array.")
 
 
+def test_a_section_0_with_an_address_stands_for_every_section_that_is_missing() -> None:
+    info = module(Sec(".data", DATA))
+    info.kernel = replace(info.kernel, version=(7, 3), config={})
+    find_module_sections(info)
+    assert info.journal.lines == []
+    info.sechdrs[0] = replace(info.sechdrs[0], sh_flags=SHF_ALLOC, sh_addr=0x1000)
+    find_module_sections(info)
+    assert info.journal.lines == [
+        *(f"m: ignoring obsolete section {name}" for name in ("__ksymtab_gpl", "__kcrctab_gpl")),
+        "m: Ignoring obsolete parameters",
+    ]
+
+
 def test_a_kernel_that_is_locked_down_takes_no_unsigned_module() -> None:
     kernel = replace(stand_in(), config={"CONFIG_MODULE_SIG": "y"}, lockdown=True)
     verdict, _ = load_module(whole(b"vermagic=6.12"), kernel)

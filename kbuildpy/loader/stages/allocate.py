@@ -30,7 +30,7 @@ def allocate(info: LoadInfo, blocks: Blocks) -> MemoryLayout:
         )
     if sum(blocks.sizes.values()) > info.machine.modules_size:
         line = "execmem: unable to allocate memory" if info.kernel.version >= since.EXECMEM else None
-        if line and _shares_pages(info, _first_without_room(blocks.sizes, info.machine.modules_size)):
+        if line and shares_pages(info, _first_without_room(blocks.sizes, info.machine.modules_size)):
             # The kernel tries large pages first, and logs the line for them as well.
             info.log(line)
         raise info.refuse(
@@ -76,7 +76,7 @@ def _placed(info: LoadInfo, blocks: Blocks) -> tuple[Placed, ...]:
 def _bases(info: LoadInfo, sizes: Mapping[str, int]) -> dict[str, int]:
     """The address of each block. The blocks follow each other with a page between them. Blocks in shared large pages
     come last, from the next large page on, without a page between them."""
-    together = [kind for kind in sizes if _shares_pages(info, kind)]
+    together = [kind for kind in sizes if shares_pages(info, kind)]
     address, page = info.machine.modules_start, info.page_size
     bases = {}
     for kind in [*(kind for kind in sizes if kind not in together), *together]:
@@ -87,7 +87,7 @@ def _bases(info: LoadInfo, sizes: Mapping[str, int]) -> dict[str, int]:
     return bases
 
 
-def _shares_pages(info: LoadInfo, kind: str) -> bool:
+def shares_pages(info: LoadInfo, kind: str) -> bool:
     """Whether the kernel allocates this block from large pages that the code of several modules shares."""
     large = info.kernel.version >= since.EXECMEM_ROX and info.kernel.has("ARCH_HAS_EXECMEM_ROX")
     return bool(large) and kind in ("text", "init_text")

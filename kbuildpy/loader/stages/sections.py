@@ -63,7 +63,8 @@ def find_module_sections(info: LoadInfo) -> None:
     """Raise `Refusal` (EINVAL) for a module with both .ctors and .init_array; log obsolete sections."""
     if info.kernel.version >= since.FLAGSTAB:
         for name in ("__ksymtab_gpl", "__kcrctab_gpl"):
-            if info.find_sec(name):
+            # (section 0, whose number a missing section has, gets an address where it is kept)
+            if info.find_sec(name) or has_address(info, 0):
                 info.log(f"{info.mod_name}: ignoring obsolete section {name}")
     if info.is_set("DEBUG_INFO_BTF_MODULES"):
         # The kernel compares the name of each section with .BTF, also names that it has not checked.

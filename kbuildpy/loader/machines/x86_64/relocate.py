@@ -25,6 +25,7 @@ from kbuildpy.elf.relocation_types import (
 )
 from kbuildpy.loader import since
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.stages.allocate import shares_pages
 from kbuildpy.loader.verdict import Refusal, Undefined
 
 WIDTHS = {R_X86_64_64: 8, R_X86_64_PC32: 4, R_X86_64_PLT32: 4, R_X86_64_32: 4, R_X86_64_32S: 4, R_X86_64_PC64: 8}
@@ -35,6 +36,8 @@ CHECKED = {R_X86_64_32, R_X86_64_32S}
 MASK = (1 << 64) - 1
 TOP_2G = MASK - (1 << 31) + 1
 """The lowest of the upper 2 GiB of addresses, which R_X86_64_32S can hold."""
+_UNKNOWN = -1
+"""A byte that is not the same on every boot."""
 ELSEWHERE = (-(1 << 31) + (1 << 24), -(1 << 24))
 """The lowest and the highest address of the kernel and its modules, as negative numbers: bytes from the end of the
 address space (arch/x86/include/asm/pgtable_64_types.h). From 6.15 on, addresses of per-CPU variables are in this range;
@@ -143,23 +146,41 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
                 f"which has {target.sh_size:#x}",
             )
         place = contents[offset : offset + width] if contents else bytes(width)
-        if any(written.get(offset + index, byte) for index, byte in enumerate(place)):
+        before = [written.get(offset + index, byte) for index, byte in enumerate(place)]
+        if any(byte > 0 for byte in before):
             raise nonzero_place(info, relsec, entry)
+        if _UNKNOWN in before:
+            raise Undefined(
+                info.stage,
+                f"relocation {entry} of {name} writes to where another one has written a distance between large pages, "
+                "which differs from boot to boot",
+            )
         for index, byte in enumerate(_result(info, number, *(column[entry] for column in columns))[:width]):
             written[offset + index] = byte
         if overflow:
             raise _overflows(info, relsec, entry)
 
 
-def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, addend: int) -> bytes:
+def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, addend: int) -> list[int]:
     """The value as eight bytes in little-endian order; if the address of the symbol is not known, bytes that are not
-    zero."""
+    zero. `_UNKNOWN` for those that depend on whether the kernel put its large pages before or behind other memory."""
     value = info.values[symbol]
     if value is None:
-        return b"\xff" * 8
+        return [0xFF] * 8
     if kind in RELATIVE:
         value -= info.sechdrs[target].sh_addr + offset
-    return ((value + addend) & MASK).to_bytes(8, "little")
+    found = ((value + addend) & MASK).to_bytes(8, "little")
+    if kind in RELATIVE and _in_large_pages(info, info.symbol(symbol).st_shndx) != _in_large_pages(info, target):
+        # (only the place in a page is known)
+        return [found[0], *[_UNKNOWN] * 7]
+    return [*found]
+
+
+def _in_large_pages(info: LoadInfo, number: int) -> bool:
+    """Whether section `number` is placed in pages that the code of several modules shares."""
+    if not shares_pages(info, "text") or number not in info.layout.numbers:
+        return False
+    return shares_pages(info, info.layout.placed[[*info.layout.numbers].index(number)].memory)
 
 
 def nonzero_place(info: LoadInfo, relsec: int, entry: int, reason: str = "", hint: str = "") -> Refusal:
