@@ -94,7 +94,7 @@ def compare_check(row: Row, kernel: Kernel, scratch: Path, *, seed: int = 1) -> 
     found = sweep(kernel.tree, image, scratch, seed=seed, at_random=_TRIED_AT_RANDOM, signer=kernel.signer())
     differences = [str(item) for item in found.differences]
     differences += [f"the kernel died of {item.name}" for item in found.comparisons if item.answer.died]
-    if found.named < NAMED or found.at_random < AT_RANDOM:
+    if found.named < NAMED or 0 < found.at_random < AT_RANDOM:
         differences.append(f"only {found.named} named damages and {found.at_random} at random were compared")
     counted = {
         "named": found.named,

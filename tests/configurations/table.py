@@ -60,7 +60,8 @@ def _cell(part: str, outcome: Outcome | None, row: Row) -> str:
         own = f"{counted['samples']} samples" + (f", {counted['rust']} in Rust" if "rust" in counted else "")
         return f"equal: {own}, {', '.join(outcome.names)}" + (" (but for places)" if row.names_files else "")
     if part == "check":
-        return f"equal: {counted['named']} named, {counted['random']} random"
+        random = f"{counted['random']} random" if counted["random"] else "as far as its loader is known"
+        return f"equal: {counted['named']} named, {random}"
     if part == "run":
         return f"equal: {counted['samples']} samples"
     return "equal"

@@ -91,6 +91,11 @@ def test_a_cell_says_what_was_compared_and_how_many() -> None:
     ]
 
 
+def test_a_cell_says_where_only_a_part_of_the_loader_is_known() -> None:
+    partly = Outcome("equal", {"named": 300, "random": 0})
+    assert row_of(RESULT.with_outcome("check", partly))[3] == "equal: 300 named, as far as its loader is known"
+
+
 def test_a_cell_never_says_equal_of_what_was_not_compared_or_differs() -> None:
     assert row_of(None)[1:] == ["not run yet"] * 4
     assert row_of(replace(RESULT, outcomes={}))[1:] == ["not run yet"] * 4
