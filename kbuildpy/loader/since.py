@@ -4,8 +4,9 @@
 Neither a headers package nor an image shows which variant of a stage its kernel has, so the version decides. The stages
 of 6.1, 6.12 and 7.3 were compared with running kernels. The versions in between were found in the sources of nearly
 every minor version. A change that was backported to stable lines also names the first release of each line. Of
-riscv64, 6.12 was compared with a running kernel, and 6.1 and 7.3 were read. A kernel
-whose release has no stable number (`6.8.0-45-generic`) counts as the first of its line.
+riscv64, 6.12 was compared with a running kernel, and 6.1 and 7.3 were read; of arm64, 6.1 and 6.12 were compared; of
+i386, arm, powerpc and s390, 6.1. A kernel whose release has no stable number (`6.8.0-45-generic`) counts as the first
+of its line.
 """
 
 from __future__ import annotations

@@ -174,7 +174,10 @@ CALL, JUMP = 28, 29
         ([], 0),
         ([(PLAIN_CALL, CALL, KERNEL)] * 5, 1),
         ([(PLAIN_CALL, CALL, KERNEL), (PLAIN_CALL, JUMP, KERNEL)], 2),
-        ([(FAR_CALL, CALL, KERNEL)] * 17, 17),
+        ([(FAR_CALL, CALL, KERNEL)] * 14, 14),
+        ([(FAR_CALL, CALL, KERNEL)] * 15, 15),
+        ([(PLAIN_CALL, CALL, KERNEL)] + [(FAR_CALL, CALL, KERNEL)] * 14, 15),
+        ([(FAR_CALL, CALL, KERNEL)] * 7 + [(PLAIN_CALL, CALL, KERNEL)] * 8, 8),
         ([(PLAIN_CALL, CALL, FIRST)] * 5, 0),  # (to the same section)
     ],
 )
@@ -241,6 +244,14 @@ def test_memory_is_in_whole_pages(machine: str, page: int) -> None:
     assert total_size(info) == 3 * page  # (code, what is read only, and data)
 
 
+@pytest.mark.parametrize(("machine", "symbol", "word"), [("i386", 16, 4), ("arm", 16, 4), ("s390", 24, 8)])
+def test_kallsyms_has_room_for_all_symbols_during_init(machine: str, symbol: int, word: int) -> None:
+    info = module(machine, [Sec(".text", TEXT)], config={"CONFIG_KALLSYMS": "y"})
+    names, count = place_of(info, ".strtab"), 1 + len(SYMBOLS)
+    # The table, the names, three pointers and a number, and the type of each symbol.
+    assert info.layout.sizes["init"] == -(-(count * symbol + names) // word) * word + 4 * word + count
+
+
 def test_powerpcs_pages_are_as_configured() -> None:
     config = {"CONFIG_STRICT_MODULE_RWX": "y", "CONFIG_PPC_4K_PAGES": "y"}
     assert total_size(module("powerpc", [Sec(".text", TEXT), Sec(".data", DATA)], config=config)) == 0x3000
@@ -275,6 +286,20 @@ def test_exports_are_read(machine: str) -> None:
     assert {name: tuple(export) for name, export in own_exports(info).items()} == {"first": (0xABCD, False, "NS")}
 
 
+def parameter(machine: str, ops: str, value: str, *, flags: int = 0) -> LoadInfo:
+    """A module with one parameter, which gets a value."""
+    facts = machine_named(machine).facts
+    size = facts.word
+    symbols = (Sym("text", 1), Sym("variable", 2), *(Sym(name, 0) for name in NAMES))
+    tail = struct.pack(f"{facts.order}HbB", 0o644, -1, flags).ljust(size, b"\0")
+    address = ADDRESS[machine]
+    places = [Rel(0, address, 1), Rel(2 * size, address, 3 + NAMES.index(ops)), Rel(3 * size + len(tail), address, 2)]
+    entry = Sec("__param", RODATA, bytes(3 * size) + tail + bytes(size), places)
+    info = module(machine, [Sec(".rodata", RODATA, b"p\0"), Sec(".data", DATA), entry], symbols)
+    info.stage, info.args = "parse_args", f"p={value}"
+    return info
+
+
 NAMES = ("param_ops_int", "param_ops_long", "param_array_ops", "param_ops_charp")
 
 
@@ -290,21 +315,20 @@ NAMES = ("param_ops_int", "param_ops_long", "param_array_ops", "param_ops_charp"
     ],
 )
 def test_parameters_are_parsed(machine: str, ops: str, value: str, widths: tuple[int, ...]) -> None:
-    facts = machine_named(machine).facts
-    size = facts.word
-    symbols = (Sym("text", 1), Sym("variable", 2), *(Sym(name, 0) for name in NAMES))
-    tail = struct.pack(f"{facts.order}HbB", 0o644, -1, 0).ljust(size, b"\0")
-    address = ADDRESS[machine]
-    places = [Rel(0, address, 1), Rel(2 * size, address, 3 + NAMES.index(ops)), Rel(3 * size + len(tail), address, 2)]
-    entry = Sec("__param", RODATA, bytes(3 * size) + tail + bytes(size), places)
-    info = module(machine, [Sec(".rodata", RODATA, b"p\0"), Sec(".data", DATA), entry], symbols)
-    info.stage, info.args = "parse_args", f"p={value}"
-    if facts.bits in widths:
+    info = parameter(machine, ops, value)
+    if machine_named(machine).facts.bits in widths:
         parse_args(info)
         return
     with pytest.raises(Refusal) as caught:
         parse_args(info)
     assert caught.value.errno in ("EINVAL", "ERANGE")
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_parameter_that_is_unsafe_taints_the_kernel(machine: str) -> None:
+    info = parameter(machine, "param_ops_int", "7", flags=1)
+    parse_args(info)
+    assert "U" in info.taints.kernel
 
 
 @pytest.mark.parametrize("machine", MACHINES)

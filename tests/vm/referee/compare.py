@@ -27,7 +27,7 @@ from tests.vm.referee.guest import Answer, Boot, Removal
 _OWN = "said: "
 # How a stack dump begins, and how it ends.
 _CUT = "------------[ cut here ]"
-_TRACE = re.compile(r" ?\[<[0-9a-f]{16}>\] \S+\+0x| \S+ from \S+\+0x")
+_TRACE = re.compile(r" ?\[<[0-9a-f]{16}>\] \S+\+0x| \S+ from \S+\+0x|Exception stack\(|[0-9a-f]{4}: ")
 """A line of a trace of riscv64, s390x or arm, which has no line behind it."""
 _TRACE_OF_ARM64 = re.compile(r" \S+\+0x[0-9a-f]+/0x[0-9a-f]+( |$)|Call trace:")
 """The same of arm64; those of i386 are like these, and end with registers."""
@@ -37,7 +37,6 @@ CODE = "what ftrace knows of the place that it could not change"
 PLACES = "several places in the function warn, once each"
 MESSAGE = "remarks about a signature's parts, beside the errno"
 NOTICE = "what trace_printk() costs, a page long, once"
-REGISTERS = "what was in memory and registers, behind a trace of arm"
 DER = "a signature that is not DER; the kernel's decoder lets some of that pass"
 EXCUSES = {
     r"Spectre V2 : System may be vulnerable to spectre v2": RETPOLINE,
@@ -47,7 +46,6 @@ EXCUSES = {
     r" \(\d+\) +": CODE,
     r"WARNING: .* apply_retpolines\+": PLACES,
     r"PKCS7: ": MESSAGE,
-    r"Exception stack\(|[0-9a-f]{4}: ": REGISTERS,
     r"\*\*|$": NOTICE,
     r"Unsupported (digest|pkey) algo: ": MESSAGE,
 }
