@@ -61,6 +61,9 @@ class LoaderKernel:
     """The layout of struct module."""
     exports: Exports | None = None
     """The symbols that the kernel and its own modules export."""
+    wants_every_version: bool | None = None
+    """Whether a module that has versions is refused for a symbol without one. Debian's kernels do that; others log a
+    line, once a boot, and load it. None: not known."""
     keyring: Callable[[], Keyring] | None = None
     """Returns the keys that the kernel verifies signatures with. The first call unpacks the image, which takes a
     second; it raises `KbuildError` for a damaged image."""

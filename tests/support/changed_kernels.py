@@ -70,6 +70,7 @@ def _facts(kernel: LoaderKernel) -> Iterator[tuple[str, LoaderKernel]]:
         yield "init in struct module", replace(kernel, struct_module=struct._replace(init=struct.init + 8))
     yield "no struct module", replace(kernel, struct_module=None)
     yield "no exports", replace(kernel, exports=None)
+    yield "symbols without a version", replace(kernel, wants_every_version=False)
     yield "no keys", replace(kernel, keyring=None)
     yield "no key of the signer", replace(kernel, keyring=lambda: Keyring("other"))
     yield "an incomplete keyring", replace(kernel, keyring=lambda: Keyring("other"), keyring_complete=False)

@@ -28,8 +28,8 @@ from kbuildpy.run import run
 # The archive that has a kernel line which the machine's own release has no more, or not yet.
 NEWEST = "7.3"
 """The newest kernel line that is tested with; its packages are unpacked, also on a Debian that has none of it."""
-ONLY_IMAGES = ("6.16", "6.17", "6.18")
-"""Kernel lines of which an archive has images, but no headers."""
+ONLY_IMAGES = ("6.16", "6.17", "6.18", "7.2")
+"""Kernel lines that are tested with by their images and modules: an archive has no headers of most of them."""
 SUITES = {"5.10": "bullseye-security", NEWEST: "trixie-backports", "6.12-riscv64": "trixie"}
 SUITES |= dict.fromkeys(ONLY_IMAGES, "trixie-backports")
 # Beside a newer kernel's headers: this machine's compiler, which does not know all options of the kernel's own.
@@ -164,8 +164,8 @@ def _archived_kernel(line: str) -> tuple[KernelTree, Path]:
 
 @one_at_a_time
 def archived_image(line: str) -> tuple[str, Path]:
-    """The newest release of a kernel line of `SUITES` of which there may be no headers, and where its image,
-    configuration and modules are unpacked as in a system's root.
+    """The newest release of a kernel line of `ONLY_IMAGES`, and where its image, configuration and modules are unpacked
+    as in a system's root.
 
     Raises `KbuildError` where its archive is out of reach, or has no such kernel.
     """
@@ -173,13 +173,17 @@ def archived_image(line: str) -> tuple[str, Path]:
     if not place.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
             options = _archive_options(line, Path(scratch))
-            names = run(["apt-cache", *options, "pkgnames", f"linux-image-{line}."]).text.split()
-            found = (re.fullmatch(rf"linux-image-({re.escape(line)}\.(\d+)\+deb\d+-amd64)", name) for name in names)
-            releases = sorted((int(match[2]), match[1]) for match in found if match)
-            if not releases:
+            names = run(["apt-cache", *options, "pkgnames", "linux-"]).text.split()
+            for parts in (("base", "binary", "modules"), ("image",)):  # (modules are packages of their own from 7.2 on)
+                pattern = rf"linux-{parts[-1]}-({re.escape(line)}\.(\d+)\+deb\d+-amd64)"
+                found = (re.fullmatch(pattern, name) for name in names)
+                releases = sorted((int(match[2]), match[1]) for match in found if match)
+                if releases:
+                    break
+            else:
                 raise KbuildError(f"{SUITES[line]} has no image of {line}")
-            _unpack([f"linux-image-{releases[-1][1]}"], place, options=options)
-    return next(place.glob("boot/vmlinuz-*")).name.removeprefix("vmlinuz-"), place
+            _unpack([f"linux-{part}-{releases[-1][1]}" for part in parts], place, options=options)
+    return next(place.glob("boot/config-*")).name.removeprefix("config-"), place
 
 
 @one_at_a_time

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from kbuildpy.kernel.module_facts import ModuleStruct
+from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernel import KernelExport
+from kbuildpy.loader.kernels.from_tree import wants_every_version
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.loaded import Loaded, ModuleExport, Modules
 from kbuildpy.loader.module_file import THIS_MODULE
@@ -54,6 +57,31 @@ def test_a_symbol_without_a_version_was_not_built_for_another_one() -> None:
         "it has no version of misc_register, which had none or was not exported where it was built"
     )
     assert missing.hint == "build it for this kernel: kbuildpy build -k test"
+
+
+def test_a_symbol_without_a_version_passes_where_the_kernel_only_warns() -> None:
+    info = module(printk=CRC)
+    info.kernel = replace(info.kernel, wants_every_version=False)
+    assert resolve_symbol(info, "misc_register") is None
+    assert info.journal.lines == ["m: no symbol version for misc_register"]
+
+
+@pytest.mark.parametrize(
+    ("files", "wants"),
+    [
+        ({}, None),
+        ({"include/generated/package.h": '#define LINUX_PACKAGE_ID " Debian 6.1.192-2"\n'}, True),
+        ({"kernel/module/version.c": 'pr_warn_once("%s: no symbol version for %s\\n", a, b);\nreturn 1;\n'}, False),
+        ({"kernel/module/version.c": 'pr_warn("%s: no symbol version for %s\\n", a, b);\nreturn 0;\n'}, True),
+    ],
+)
+def test_a_tree_says_whether_every_symbol_needs_a_version(
+    files: dict[str, str], wants: bool | None, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert wants_every_version(KernelTree(tmp_path, tmp_path, "6.1.0")) == wants
 
 
 def test_another_version_of_another_modules_symbol_is_had_with_extra_symbols() -> None:

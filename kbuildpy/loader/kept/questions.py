@@ -153,6 +153,7 @@ _KINDS: dict[str, Callable[[LoaderKernel, str], Answer]] = {
     "keyring": _of_keyring,
     "keys": _of_keys,
     "keyring_complete": lambda kernel, _: kernel.keyring_complete,
+    "wants_every_version": lambda kernel, _: kernel.wants_every_version,
     "sees_signatures": lambda kernel, _: kernel.sees_signatures,
     "sig_enforce": lambda kernel, _: kernel.sig_enforce,
     "lockdown": lambda kernel, _: kernel.lockdown,

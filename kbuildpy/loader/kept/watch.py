@@ -132,6 +132,10 @@ class _WatchedKernel(_Source):
         return bool(self._ask("keyring_complete"))
 
     @property
+    def wants_every_version(self) -> bool | None:
+        return cast("bool | None", self._ask("wants_every_version"))
+
+    @property
     def sees_signatures(self) -> bool:
         return bool(self._ask("sees_signatures"))
 

@@ -74,6 +74,7 @@ def kernel_from_image(
         vermagic=vermagic,
         struct_module=shipped.facts.struct_module if shipped and shipped.facts else None,
         exports=_exports(known["symvers"], shipped, image, version, missing, vermagic),
+        wants_every_version=True if known["stable"] else None,
         keyring=partial(keyring_of_image, image),
         own_modules=OwnModules(modules) if modules else None,
         own_types=partial(types_of_image, image, version),

@@ -7,6 +7,7 @@ Facts that the tree lacks come from the image and the modules of the same releas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -69,12 +70,23 @@ def kernel_from_tree(
         vermagic=facts.vermagic if facts else None,
         struct_module=facts.struct_module if facts else None,
         exports=exports,
+        wants_every_version=wants_every_version(tree),
         keyring=partial(keyring_of_image, image) if image else None,
         own_modules=own,
         own_types=partial(_own_types, tree.objects / "vmlinux", image, version),
         types_identity=partial(types_identity, tree.objects / "vmlinux", image, version),
         missing=missing,
     )
+
+
+def wants_every_version(tree: KernelTree) -> bool | None:
+    """See `LoaderKernel.wants_every_version`: from the kernel's source, else from a header that only Debian's patches
+    make. None where the tree has neither."""
+    source = tree.source / "kernel/module/version.c"
+    if source.is_file():
+        warned = re.search(r'pr_warn(\w*)\("%s: no symbol version for %s', source.read_text(errors="replace"))
+        return None if warned is None else not warned[1]
+    return True if (tree.objects / "include/generated/package.h").is_file() else None
 
 
 def _facts(tree: KernelTree, ask: AskTree | None, modules: Path | None, missing: dict[Fact, str]) -> ModuleFacts | None:

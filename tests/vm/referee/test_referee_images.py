@@ -12,6 +12,7 @@ import pytest
 
 from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError
+from kbuildpy.kernel.find_image import find_kernel_image
 from kbuildpy.kernel.modules_directory import modules_directory
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.loader.kernels.from_image import kernel_from_image
@@ -39,7 +40,7 @@ def test_we_say_what_a_kernel_between_those_with_headers_says(
         release, root = archived_image(line)
     except KbuildError as error:
         pytest.skip(f"no kernel {line} to be had: {error}")
-    image = root / "boot" / f"vmlinuz-{release}"
+    image = find_kernel_image(release, root=root)
     kernel = replace(kernel_from_image(image, root=root), blacklist=BLACKLIST)
     quiet, rich = (_shipped(root, release, name, tmp_path) for name in (QUIET, RICH))
     bases = Bases(KernelTree(root, root, release), rich, quiet, user=quiet, other=quiet, heir=quiet, heir_gpl=quiet)
