@@ -187,6 +187,26 @@ def test_slurm(word: str, place: Path, local: tuple[list[str], float], by_hand: 
         slurm.end()
 
 
+@pytest.mark.skipif(bool(MISSING) or os.geteuid() != 0, reason="Slurm is not installed, or this is not root")
+def test_slurm_whose_controller_is_lost_for_a_while(
+    place: Path, local: tuple[list[str], float], tmp_path: Path
+) -> None:
+    slurm = Slurm(tmp_path)
+    try:
+        argv = [sys.executable, "-m", "kbuildpy", *words(place, "restarted", "--executor", "slurm://20")]
+        process = subprocess.Popen(
+            argv, cwd=place, env=slurm.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        _wait_for_results(place / "restarted/results.jsonl", 50)
+        slurm.restart_controller()
+        began = time.monotonic()
+        results, said = process.communicate(timeout=900)
+        print(f"the controller was killed after 50 cells: {time.monotonic() - began:.1f} s more")
+    finally:
+        slurm.end()
+    assert (process.returncode, sorted(results.splitlines())) == (0, local[0]), said[-3000:]
+
+
 def _wait_for_results(file: Path, number: int) -> None:
     end = time.monotonic() + 120
     while time.monotonic() < end and (not file.exists() or len(file.read_text().splitlines()) < number):
