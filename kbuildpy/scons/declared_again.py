@@ -7,19 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kbuildpy.errors import UsageError
+from kbuildpy.scons.begin_session import session_of
 
 _KERNEL = ("KDIR", "KERNELRELEASE")
 
 
-def declared_again(declare: Callable[[str], list[Any]]) -> list[Any]:
+def declared_again(env: Any, declare: Callable[[str], list[Any]]) -> list[Any]:
     """The nodes of the modules that `declare` declares for the kernel that a user chose (""), which remember how they
-    are declared for another one."""
+    are declared for another one: in the same directory, whichever SConscript file is read by then."""
+    session = session_of(env)
+    place = env.fs.getcwd()
     nodes = declare("")
+    for node in nodes:
+        session.show_by_default(node.get_abspath())
     others: dict[str, list[Any]] = {}
 
     def again(kernel: str) -> list[Any]:
         if kernel not in others:
-            others[kernel] = declare(kernel)
+            now = env.fs.getcwd()
+            env.fs.chdir(place)
+            try:
+                others[kernel] = declare(kernel)
+            finally:
+                env.fs.chdir(now)
         return others[kernel]
 
     for node in nodes:

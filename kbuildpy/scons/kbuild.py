@@ -35,7 +35,9 @@ def kbuild(env: Any, directory: Any = None, *, source: Any = None, target: Any =
 
 
 def _of_directory(env: Any, place: Any, variables: Mapping[str, Any]) -> list[Any]:
-    return declared_again(lambda kernel: _kbuild(env, place, for_kernel(variables, kernel) if kernel else variables))
+    return declared_again(
+        env, lambda kernel: _kbuild(env, place, for_kernel(variables, kernel) if kernel else variables)
+    )
 
 
 def _kbuild(env: Any, node: Any, variables: Mapping[str, Any]) -> list[Any]:

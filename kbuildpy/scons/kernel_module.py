@@ -28,7 +28,7 @@ from kbuildpy.scons.declaration_place import declaration_place
 from kbuildpy.scons.declared_again import declared_again, for_kernel
 from kbuildpy.scons.find_group import find_group
 from kbuildpy.scons.find_project import find_project, output_root, variant_output
-from kbuildpy.scons.flags import flags_of
+from kbuildpy.scons.flags import Flags, flags_of
 from kbuildpy.scons.group import Question
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.unread import warn_of_unread
@@ -50,24 +50,28 @@ def kernel_module(env: Any, target: Any = None, source: Any = None, *, name: Any
 def _kernel_module(env: Any, target: Any, source: Any, given: Mapping[str, Any]) -> list[Any]:
     name, nodes = name_and_sources(env, target, source)
     refuse_missing(name, nodes)
-    here = env.Dir(".")
-    return declared_again(
-        lambda kernel: _declare(env, name, nodes, for_kernel(given, kernel) if kernel else given, here)
-    )
-
-
-def _declare(env: Any, name: str, nodes: Sequence[Any], given: Mapping[str, Any], here: Any) -> list[Any]:
-    """Declare module `name` of the SConscript file in the directory `here`, made from `nodes`."""
     variables = {key: value for key, value in given.items() if key not in FLAG_NAMES}
+    # (the environment may have others when the module is declared again)
+    flags = flags_of(env, given) if has_flags(env, given) else None
+
+    def declare(kernel: str) -> list[Any]:
+        return _declare(env, name, nodes, for_kernel(variables, kernel) if kernel else variables, flags)
+
+    return declared_again(env, declare)
+
+
+def _declare(env: Any, name: str, nodes: Sequence[Any], variables: Mapping[str, Any], flags: Flags | None) -> list[Any]:
+    """Declare module `name`, made from `nodes` with `flags` of its own."""
     project = find_project(env, variables)
     session = session_of(env)
+    here = env.Dir(".")
     variant = here.srcnode() != here
     folder = Path(here.srcnode().get_abspath()).resolve()
     inside = not variant and (folder == session.top or session.top in folder.parents)
     directory = session.top if inside else folder
     out = variant_output(env, here, project) if variant else output_root(env, project, variables)
     paths, coming = _source_paths(nodes, folder)
-    text = _kbuild_file_text(env, name, paths, given, probes=project.probes)
+    text = _kbuild_file_text(name, paths, flags, probes=project.probes)
     below = str(folder.relative_to(directory)) if folder != directory else ""
     group = find_group(session, project, str(directory), str(out))
     # (a module or a folder may be called like any file of ours, or like each other)
@@ -103,11 +107,10 @@ def _declare(env: Any, name: str, nodes: Sequence[Any], given: Mapping[str, Any]
     return add_modules(group, plan, layout)
 
 
-def _kbuild_file_text(env: Any, name: str, paths: Sequence[str], given: Mapping[str, Any], *, probes: str) -> str:
+def _kbuild_file_text(name: str, paths: Sequence[str], flags: Flags | None, *, probes: str) -> str:
     found = (f"-I{probes}",) if probes else ()
-    if not has_flags(env, given):
+    if flags is None:
         return kbuild_file_text(name, paths, ccflags=found, asflags=found)
-    flags = flags_of(env, given)
     compile, assemble = (*flags.compile, *found), (*flags.assemble, *found)
     return kbuild_file_text(name, paths, ccflags=compile, asflags=assemble, ldflags=flags.link)
 

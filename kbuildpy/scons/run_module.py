@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kbuildpy.errors import UsageError
+from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.stamps import digest
 from kbuildpy.scons.actions import KbuildAction, bind
 from kbuildpy.scons.begin_session import session_of
@@ -22,8 +22,10 @@ from kbuildpy.scons.declared_again import nodes_for
 from kbuildpy.scons.file_node import file_node
 from kbuildpy.scons.find_project import find_project
 from kbuildpy.scons.help import describe_alias
+from kbuildpy.scons.kernel_words import KernelWord, kernel_word, line_of_tree
 from kbuildpy.scons.keywords import file_nodes, flag, parameters_by_module, texts, whole_number
-from kbuildpy.scons.other_kernels import KernelWord, kernel_word, line_of_tree, other_kernels
+from kbuildpy.scons.options import is_cleaning, is_dry_run
+from kbuildpy.scons.other_kernels import OtherKernel, other_kernels, reports_are_asked_for
 from kbuildpy.scons.project import KernelProject
 from kbuildpy.scons.run_reports import coverage_place, failed_report_of, report_of
 from kbuildpy.vm.settings import Settings
@@ -128,16 +130,42 @@ def _in_others(
     first = session.group_of(getattr(nodes[0].attributes, "kbuildpy_built", nodes[0].get_abspath()))
     line = line_of_tree(first.project.tree if first else find_project(env, {}).tree)
     files = [Path(node.get_abspath()) for node in nodes]
-    found = []
-    for kernel in other_kernels(env, "RunModule", words, line=line, modules=files):
+    # (two words may name one kernel)
+    kernels: dict[Path, OtherKernel] = {}
+    for kernel in other_kernels("RunModule", words, line=line, modules=files, idle=is_dry_run(env) or is_cleaning(env)):
+        if kernel.parameters or kernel.tree.objects not in kernels:
+            kernels[kernel.tree.objects] = kernel
+    found = _left_out(env, nodes, words) if not reports_are_asked_for() else []
+    for kernel in kernels.values():
         known = set(session.groups)
         others = nodes_for("RunModule", nodes, str(kernel.tree.objects))
         for out in set(session.groups) - known:
             # (by default, nothing is built for a kernel that modules are only run in)
-            folder = env.Dir(out)
-            env.Ignore(folder.dir, folder)
+            session.hide(env.Dir(out))
+            clean_with(env, nodes[0], env.Dir(out))
         more = replace(settings, append=(*kernel.parameters, *settings.append))
         found += _declare(env, others, parameters, more, {}, programs=programs, beside=beside)
+    return found
+
+
+def _left_out(env: Any, nodes: Sequence[Any], words: Sequence[KernelWord]) -> list[Any]:
+    """In place of the reports that only `scons run` makes: nodes that fail, as an alias of the user's may have them."""
+    found = []
+    for word in (word for word in words if word.sets):
+
+        def fail(*_: Any, text: str = word.text) -> None:
+            raise KbuildError(
+                f"RunModule: kernels={text!r} is built and run only if reports are asked for by name",
+                hint="scons run, or scons test",
+            )
+
+        for node in nodes:
+            report = report_of(Path(node.get_abspath()))
+            target = file_node(env, report.with_name(f"{report.name}.{digest(word.text)[:8]}"))
+            bind(env, [target], [], KbuildAction(fail, title="", signature=word.text))
+            target.set_always_build(True)
+            env.Ignore(target.dir, target)
+            found.append(target)
     return found
 
 

@@ -7,9 +7,11 @@ directory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import SCons.Node.FS
 
 from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kbuild.early_compilers import EarlyCompilers
@@ -60,6 +62,8 @@ class Session:
     """The probes that were declared for a project (`probed.ProjectProbes`)."""
     instruments: dict[KernelProject, Any]
     """What instrumented modules of a project are built with (`instruments.Instruments`)."""
+    hidden: dict[str, list[Any]]
+    """The nodes that are not built by default, by their output directory."""
 
     def __init__(
         self, *, top: Path, default_environment: Mapping[str, str], removes: bool, unread_arguments: set[str]
@@ -70,6 +74,7 @@ class Session:
         self.unread_arguments = unread_arguments
         self.builds_for_several = False
         self.groups = {}
+        self.hidden = {}
         self.projects = {}
         self.indexes = {}
         self.installed = {}
@@ -142,6 +147,20 @@ class Session:
         found = [out for out in self.groups if path.startswith(f"{out}/")]
         return self.groups[max(found, key=len)] if found else None
 
+    def hide(self, folder: Any) -> None:
+        """Let nothing be built by default in the output directory of the node `folder`, until `show_by_default`."""
+        hidden = self.hidden[folder.get_abspath()] = list(_built_below(folder, {*self.groups}))
+        for node in hidden:
+            node.dir.add_ignore([node])
+
+    def show_by_default(self, path: str) -> None:
+        """The user has declared the module `path`: what is in its output directory is built by default."""
+        group = self.group_of(path)
+        for node in self.hidden.pop(group.out, ()) if group else ():
+            node.dir.ignore.remove(node)
+            node.dir.ignore_set.discard(node)
+            node.dir._children_reset()
+
     def complain_once(self, text: str, *, whose: str = "") -> None:
         """Print `text`, if there is any, on standard error, once in this run; `whose` is the kernel that it is about,
         where there are several."""
@@ -149,3 +168,15 @@ class Session:
         if text and key not in self._told:
             self._told.add(key)
             complain(text, whose=whose)
+
+
+def _built_below(folder: Any, others: Container[str]) -> Iterator[Any]:
+    """The nodes of files that are built below the node of a directory, but for those below `others`."""
+    for name, entry in [*folder.entries.items()]:
+        if name in (".", ".."):
+            continue
+        if isinstance(entry, SCons.Node.FS.Dir):
+            if entry.get_abspath() not in others:
+                yield from _built_below(entry, others)
+        elif entry.has_builder():
+            yield entry

@@ -5,31 +5,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kbuildpy.elf.image import ModuleImage
 from kbuildpy.errors import UsageError
+from kbuildpy.kernel.built import built_sets
+from kbuildpy.kernel.fetched import built_trees
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.kernel_build.build import build_kernel, built_kernel
 from kbuildpy.kernel_build.option_sets import kernel_parameters
 from kbuildpy.kernel_build.wanted import Wanted, recipe_of
 from kbuildpy.printable import printable
 from kbuildpy.say import complain
-from kbuildpy.scons.options import is_cleaning, is_dry_run
+from kbuildpy.scons.kernel_words import KernelWord, line_of_tree
 
 
 def small_kernel(
-    env: Any, call: str, line: str, sets: Sequence[str], modules: Sequence[Path]
+    call: str, line: str, word: KernelWord, modules: Sequence[Path], *, idle: bool
 ) -> tuple[KernelTree, tuple[str, ...]] | None:
-    """The tree of a kernel of `line` with the sets of options `sets` and what `modules` need, and kernel parameters;
-    None for one that would have to be built in a run that builds nothing (-n, -c).
+    """The tree of a kernel of `line` with the sets of options that `word` names and what `modules` need, and kernel
+    parameters; None in a run that builds nothing (`idle`), where no kernel of the line was built with these sets.
 
     Raises `UsageError` for modules that were never built, and what `build_kernel` raises.
     """
-    idle = is_dry_run(env) or is_cleaning(env)
+    if idle:
+        built = [tree for tree in built_trees().trees if line_of_tree(tree) == line]
+        like = [tree for tree in built if sorted(built_sets(tree.objects)) == sorted(word.sets)]
+        return (like[-1], kernel_parameters(word.sets)) if like else None
     missing = [path for path in modules if not path.is_file()]
-    if missing and idle:
-        return None
     if missing:
         raise UsageError(
             f"{call}: kernels: {missing[0].name} was not built yet: what it needs decides over the kernel's options",
@@ -40,8 +42,8 @@ def small_kernel(
         complain(f"kbuildpy: {printable(text)}")
 
     images = [ModuleImage.from_path(path) for path in modules]
-    recipe = recipe_of(Wanted(line=line, sets=sets, modules=images), tell=tell)
+    recipe = recipe_of(Wanted(line=line, sets=word.sets, llvm=word.llvm, modules=images), tell=tell)
     tree = built_kernel(recipe)
-    if tree is None and not idle:
+    if tree is None:
         tree = build_kernel(recipe, tell=tell, advance=lambda count: None)
-    return None if tree is None else (tree, kernel_parameters(sets))
+    return tree, kernel_parameters(word.sets)

@@ -21,6 +21,8 @@ from kbuildpy.kernel.tree import KernelTree
 _LEFT_OUT = frozenset({"Documentation", "tools", "samples", ".git"})
 _PARTS = (".h", ".lds", ".so")
 _CHUNK = 1 << 20
+_PROGRAMS: dict[tuple[str, FileState], str] = {}
+"""The digests of programs that this process has asked for: each object of a build asks for the same ones."""
 
 
 def content_digest(path: str | Path) -> str:
@@ -37,12 +39,13 @@ def content_digest(path: str | Path) -> str:
 
 def program_digest(path: str) -> str:
     """The same of a file outside of the project, remembered from one build to the next."""
-    return _program_digest(path, file_state(path))
-
-
-@functools.lru_cache(256)
-def _program_digest(path: str, state: FileState) -> str:
-    return _remembered("contents", path, list(state), lambda: content_digest(path), [path])
+    state = file_state(path)
+    found = _PROGRAMS.get((path, state))
+    if found is None:
+        found, is_settled = _remembered("contents", path, list(state), lambda: content_digest(path), [path])
+        if is_settled:
+            _PROGRAMS[path, state] = found
+    return found
 
 
 def tree_digest(tree: KernelTree) -> str:
@@ -66,7 +69,7 @@ def tree_digest(tree: KernelTree) -> str:
     def contents() -> str:
         return digest([(name, content_digest(path)) for path, (name, _) in files.items()])
 
-    return _remembered("tree_contents", str(tree.objects), digest(list(files.items())), contents, files)
+    return _remembered("tree_contents", str(tree.objects), digest(list(files.items())), contents, files)[0]
 
 
 def is_digested(tree: KernelTree, path: str) -> bool:
@@ -83,14 +86,16 @@ def _is_digested_folder(source: str, objects: str, folder: str) -> bool:
     )
 
 
-def _remembered(kind: str, name: str, state: object, find: Callable[[], str], paths: Iterable[str]) -> str:
-    """What `find` returns, kept until `state` is another one; not if one of `paths` may have changed meanwhile."""
+def _remembered(kind: str, name: str, state: object, find: Callable[[], str], paths: Iterable[str]) -> tuple[str, bool]:
+    """What `find` returns, kept until `state` is another one; not if one of `paths` may have changed meanwhile. And
+    whether it is kept."""
     path = cache_directory() / kind / f"{digest(name)}.json"
     known = read_json(path)
     if isinstance(known, dict) and known.get("state") == state and isinstance(known.get("digest"), str):
-        return str(known["digest"])
+        return str(known["digest"]), True
     began_ns = time.time_ns()
     found = find()
-    if not any(changed_since(each, began_ns) for each in paths):
+    is_settled = not any(changed_since(each, began_ns) for each in paths)
+    if is_settled:
         write_json(path, {"state": state, "digest": found})
-    return found
+    return found, is_settled

@@ -73,8 +73,13 @@ def test_a_module_that_goes_wrong_fails_the_build_every_time(tmp_path: Path) -> 
 
 ELSEWHERE = f"""{HEAD}
 folder = env.Kbuild('folder')
-declared = env.KernelModule('parameters', KCFLAGS='-DDECLARED')
-env.RunModule([*folder, *declared], kernels=['OTHER'], params={{'parameters': 'count=3'}})
+declared = SConscript('below/SConscript', exports='env')
+env.Append(CCFLAGS=['-DLATER'])
+env.RunModule([*folder, *declared], kernels=['OTHER', 'OTHER'], params={{'parameters': 'count=3'}})
+"""
+BELOW = """Import('env')
+ko = env.KernelModule('parameters', CPPPATH=['include'], KCFLAGS='-DDECLARED')
+Return('ko')
 """
 
 
@@ -86,15 +91,28 @@ def test_modules_are_built_for_other_kernels_only_to_be_run_there(tmp_path: Path
     (project.place / "folder").mkdir()
     (project.place / "folder/Kbuild").write_text("obj-m := good.o\n")
     (project.place / "folder/good.c").write_text(SOURCES["good"])
+    (project.place / "below/include").mkdir(parents=True)
+    (project.place / "below/SConscript").write_text(BELOW)
+    (project.place / "below/include/own.h").write_text("")
+    (project.place / "parameters.c").rename(project.place / "below/parameters.c")
+    project.edit("below/parameters.c", "#include <linux/module.h>", '#include "own.h"\n#include <linux/module.h>')
     project.build()
     assert [path for path in project.place.rglob("*.ko") if other.release in path.parts] == []
     assert {"RUN     good.ko", "RUN     parameters.ko"} <= {*project.scons("run").did}
     out = project.place / "build" / other.release
     assert f"good.ko ({other.release}): loaded and removed\n" in (out / "folder/good.run.log").read_text()
-    assert "\nparameters: count 3 text <(null)>\n" in (out / "parameters.run.log").read_text()
-    assert "-DDECLARED" in (out / ".parameters.o.cmd").read_text()
+    assert "\nparameters: count 3 text <(null)>\n" in (out / "below/parameters.run.log").read_text()
+    command = (out / "below/.parameters.o.cmd").read_text()
+    assert "-DDECLARED" in command and "-DLATER" not in command
     assert logs(project) == ["good.run.log", "parameters.run.log"]
     assert "`run' is up to date" in project.scons("run").output
+    # A module that is declared for that kernel, too, is built by default; what is only run goes with `-c`.
+    project.scons("-c")
+    assert not out.exists()
+    with (project.place / "SConstruct").open("a") as file:
+        file.write("env.Kbuild('folder', KERNELRELEASE='" + other.release + "')\n")
+    project.build()
+    assert [path.name for path in out.rglob("*.ko")] == ["good.ko"]
     project.edit("SConstruct", "[*folder, *declared]", "env.File('parameters.ko')")
     assert "parameters.ko was not declared with KernelModule() or Kbuild()" in project.scons("run", status=2).output
 
@@ -191,3 +209,13 @@ def children(pid: int) -> list[str]:
     """The names of the programs that process `pid` runs, in any of its threads."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     return [Path(f"/proc/{child}/comm").read_text() for path in lists for child in path.read_text().split()]
+
+
+def test_what_is_run_only_by_name_is_no_silent_success_of_an_alias(tmp_path: Path) -> None:
+    sconstruct = f"{HEAD}env.Alias('ci', env.RunModule(env.KernelModule('good'), kernels=['--with lockdep']))\n"
+    project = new_project(tmp_path, sconstruct, "good")
+    project.build()
+    failed = project.scons("ci", status=2).output
+    assert "RunModule: kernels='--with lockdep' is built and run only if reports are asked for by name" in failed
+    assert "Traceback" not in failed and "scons run" in failed
+    assert not [line for line in project.scons("-n", "run").did if "RUN" in line]
