@@ -183,7 +183,7 @@ def archived_image(line: str) -> tuple[str, Path]:
             else:
                 raise KbuildError(f"{SUITES[line]} has no image of {line}")
             _unpack([f"linux-{part}-{releases[-1][1]}" for part in parts], place, options=options)
-    return next(place.glob("boot/config-*")).name.removeprefix("config-"), place
+    return next(place.glob("usr/lib/modules/*")).name, place
 
 
 @one_at_a_time
