@@ -46,7 +46,7 @@ def cdx_aliases(entry: TableEntry) -> Iterator[str]:
     numbers and the class, which is given or open as a whole."""
     has_class = "class" in entry.table.layout.members
     if entry.table.dialect.version < since.CDX_OVERRIDES:
-        yield f"cdx:v{entry['vendor']:08X}d{entry['device']:08X}"
+        yield f"cdx:v{entry['vendor']:08X}d{entry['device']:08X}d"
         return
     if entry["override_only"] > 1:
         entry.table.log.warn(f"Unknown CDX driver_override alias {entry['override_only']:08X}\n")

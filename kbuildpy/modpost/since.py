@@ -58,11 +58,11 @@ One search finds the symbols of all sections. Addends of SHT_REL are decoded."""
 DRIVERS_EXCUSED = ((6, 6), (6, 1, 79))
 """`*driver` variables may refer to exit sections only without -W; before, always."""
 
-MODULES_OPTION = (6, 6)
-"""modpost looks for exports in `.export_symbol` only with -M; before, always."""
-
 LLVM_CALL_GRAPH = (6, 6)
 """The section `.llvm.call-graph-profile` needs no SHF_ALLOC."""
+
+MODULES_OPTION = (6, 6)
+"""modpost looks for exports in `.export_symbol` only with -M; before, always."""
 
 FEWER_NAMES = (6, 7)
 """Only `*_ops`, `*_probe` and `*_console` may refer to init and exit sections."""
