@@ -19,6 +19,7 @@ from kbuildpy.kernel.compiler import compiler_of
 from kbuildpy.kernel.fetched import fetched_tree
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.kernel_build.build import built_kernel
+from kbuildpy.kernel_build.recipe import KernelRecipe
 from kbuildpy.kernel_build.wanted import Wanted, recipe_of
 from kbuildpy.run import run
 from kbuildpy.signing.open_signer import open_signer
@@ -115,28 +116,44 @@ def _packaged(row: Row, wanted: Packaged) -> Kernel:
     return Kernel(*foreign_tree(wanted.machine))
 
 
-def _built(row: Row, wanted: SelfBuilt, *, as_is: bool) -> Kernel:
-    if as_is:
+def recipe_for(row: Row) -> KernelRecipe:
+    """The recipe of a kernel that is built."""
+    wanted = row.kernel
+    assert isinstance(wanted, SelfBuilt)
+    with _options(wanted) as config:
         asked = Wanted(
             source=str(source_archive(row.line)),
             sets=wanted.sets,
+            config=config,
             llvm=wanted.llvm,
             arch=wanted.machine,
             name=wanted.name,
         )
-        recipe = recipe_of(asked, tell=lambda text: None)
+        return recipe_of(asked, tell=lambda text: None)
+
+
+@contextmanager
+def _options(wanted: SelfBuilt) -> Iterator[Path | None]:
+    """A file with the options of a kernel; None for none."""
+    if not wanted.options:
+        yield None
+        return
+    with TemporaryDirectory() as scratch:
+        config = Path(scratch, "options.config")
+        config.write_text(wanted.options.replace("@KEPT", str(_kept_exports())))
+        yield config
+
+
+def _built(row: Row, wanted: SelfBuilt, *, as_is: bool) -> Kernel:
+    if as_is:
+        recipe = recipe_for(row)
         tree = fetched_tree(recipe.release)
         if tree is not None:
-            earlier = wanted.options == "" and built_kernel(recipe) is None
-            return Kernel(tree, _words(tree), earlier)
+            return Kernel(tree, _words(tree), earlier=built_kernel(recipe) is None)
     more = [f"--llvm={wanted.llvm}"] if wanted.llvm else []
     more += ["--arch", wanted.machine] if wanted.machine else []
     more += ["--name", wanted.name] if wanted.name else []
-    with TemporaryDirectory() as scratch:
-        config = None
-        if wanted.options:
-            config = Path(scratch, "options.config")
-            config.write_text(wanted.options.replace("@KEPT", str(_kept_exports())))
+    with _options(wanted) as config:
         tree = small_kernel(row.line, *wanted.sets, config=config, more=tuple(more))
     return Kernel(tree, _words(tree))
 

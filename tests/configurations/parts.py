@@ -51,7 +51,7 @@ def compare_bytes(row: Row, kernel: Kernel, scratch: Path) -> Outcome:
     counted = {"samples": 0}
     files = 0
     for kind, sources in _own_sources(row):
-        oracle, ours = _pair(row, kernel, sources, scratch / kind)
+        oracle, ours = compared_with_make(row, kernel, sources, scratch / kind)
         differences += [f"{kind}: {text}" for text in differences_of(oracle, ours)]
         counted[kind] = counted.get(kind, 0) + len(ours.names(".ko"))
         files += len(ours.files)
@@ -60,7 +60,7 @@ def compare_bytes(row: Row, kernel: Kernel, scratch: Path) -> Outcome:
     for name, place, words in _corpus(row):
         if len(names) == WANTED:
             break
-        oracle, ours = _pair(row, kernel, place, scratch / place.name, words)
+        oracle, ours = compared_with_make(row, kernel, place, scratch / place.name, words)
         differences += [f"{name}: {text}" for text in differences_of(oracle, ours)]
         if oracle.status == 0:
             names.append(name)
@@ -186,8 +186,10 @@ def _corpus(row: Row) -> Iterator[tuple[str, Path, tuple[str, ...]]]:
     yield OF_THE_KERNEL, source_files(row.line, OF_THE_KERNEL) / OF_THE_KERNEL, OF_THE_KERNEL_AS
 
 
-def _pair(row: Row, kernel: Kernel, sources: Sources, place: Path, words: tuple[str, ...] = ()) -> tuple[Build, Build]:
-    """What make and kbuildpy made, as far as it has to be equal."""
+def compared_with_make(
+    row: Row, kernel: Kernel, sources: Sources, place: Path, words: tuple[str, ...] = ()
+) -> tuple[Build, Build]:
+    """What make and kbuildpy made of `sources` at `place`, as far as it has to be equal."""
     [(oracle, ours)] = build_both(kernel.tree, sources, place, steps=[("", (*kernel.words, *words))])
     shutil.rmtree(place)
     if not row.names_files:

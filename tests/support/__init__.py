@@ -6,7 +6,6 @@
 | a kernel tree: a fake one, an installed one, a copy to edit | `fake_trees`, `kernel_trees` |
 | a kernel tree for another machine | `foreign_trees`, `arm64`, `riscv64` |
 | a kernel tree whose makefiles can be edited | `editable_trees` |
-| kernel trees of configurations that no package has | `configurations` |
 | what a tree's top Makefile says | `top_makefile` |
 | Debian packages, unpacked; an archive of made-up ones | `packages`, `debian_archive` |
 | kernels with their modules, as distributions ship them | `shipped_kernels`, `shipped_modules` |
