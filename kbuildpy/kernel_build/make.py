@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ _MEMORY = 700 << 20
 def make(recipe: KernelRecipe, place: Path, *words: str) -> str:
     """Call make for `recipe` in the directory `place`, and return what it prints. Raises `CommandError`."""
     argv = ["make", "-s", *_where(recipe, place), *words]
-    return run(argv, env=_environment(), begin=partial(end_with, os.getpid())).text
+    return run(argv, env=_environment(), begin=partial(end_with, os.getpid(), signal.SIGTERM)).text
 
 
 def make_loudly(recipe: KernelRecipe, place: Path, log: Path, *words: str, advance: Callable[[int], object]) -> None:
@@ -42,7 +43,7 @@ def make_loudly(recipe: KernelRecipe, place: Path, log: Path, *words: str, advan
             advance(chunk.count(b"\n"))
 
         try:
-            run_live(argv, watch=watch)
+            run_live(argv, watch=watch, ending=signal.SIGTERM)
         except CommandError as error:
             output.write(error.stderr.encode(errors="replace"))
             raise
