@@ -103,7 +103,7 @@ def test_all_kernels_are_also_those_that_have_an_image_only(tmp_path: Path, monk
     monkeypatch.setenv("KBUILDPY_CACHE", str(tmp_path / "cache"))
     image = tmp_path / "boot/vmlinuz-6.1-image"
     image.parent.mkdir()
-    image.write_bytes(b"\x7fELF".ljust(18, b"\0") + b"\x3e\0" + b"Linux version 6.1-image (somebody)")
+    image.write_bytes(b"\x7fELF\x02\x01".ljust(18, b"\0") + b"\x3e\0" + b"Linux version 6.1-image (somebody)")
     for release in ("6.1-image", "6.1-removed"):
         (tmp_path / "lib/modules" / release / "kernel").mkdir(parents=True)
     assert find_kernels(["all"], {}, root=tmp_path) == [Kernel("6.1-image", image, X86_64)]
