@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -123,6 +124,36 @@ def test_a_distance_to_code_in_large_pages_is_not_known(config: dict[str, str], 
     else:
         with pytest.raises(Refusal, match="not zero"):
             apply_relocations(info)
+
+
+class Counted(Sequence[int]):
+    """Numbers, and how often one was read."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self.numbers = numbers
+        self.reads = 0
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        self.reads += 1
+        return self.numbers[index]
+
+
+@pytest.mark.parametrize("percpu", [False, True])
+def test_a_relocation_is_found_in_large_pages_without_a_look_at_all_sections(percpu: bool) -> None:
+    """Sections and relocations are as many as a hostile file has: time must not grow with their product."""
+    tables = [Sec(f".t{number}", RODATA, b"") for number in range(500)]
+    first, text = Sec(".first", RODATA, bytes(16)), Sec(".text", TEXT, relocations=[Rel(0, R_PC32, LOCAL)] * 2)
+    module = [first, *tables, text, *[Sec(".data..percpu", DATA)] * percpu]
+    info = info_of(module, [Sym("local", 1)], version=(7, 3), config={"CONFIG_ARCH_HAS_EXECMEM_ROX": "y"})
+    info.stage = "apply_relocations"
+    numbers = Counted(info.layout.numbers)
+    info.layout = info.layout._replace(numbers=numbers)
+    with pytest.raises(Undefined, match="differs from boot to boot"):
+        apply_relocations(info)
+    assert numbers.reads < 50
 
 
 def test_takes_two_relocations_of_one_place_if_the_first_leaves_zero() -> None:

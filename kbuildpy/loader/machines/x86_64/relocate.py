@@ -10,6 +10,7 @@ entry by entry.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from operator import sub
 
 from kbuildpy.elf.constants import SHN_ABS, SHT_NOBITS
@@ -178,9 +179,13 @@ def _result(info: LoadInfo, target: int, offset: int, kind: int, symbol: int, ad
 
 def _in_large_pages(info: LoadInfo, number: int) -> bool:
     """Whether section `number` is placed in pages that the code of several modules shares."""
-    if not shares_pages(info, "text") or number not in info.layout.numbers:
+    if not shares_pages(info, "text"):
         return False
-    return shares_pages(info, info.layout.placed[[*info.layout.numbers].index(number)].memory)
+    layout = info.layout
+    # The numbers ascend, except that of the per-CPU section, which is the last. There may be 10^5 of them.
+    ascending = len(layout.numbers) - bool(info.index.pcpu)
+    at = bisect_left(layout.numbers, number, hi=ascending)
+    return at < ascending and layout.numbers[at] == number and shares_pages(info, layout.placed[at].memory)
 
 
 def nonzero_place(info: LoadInfo, relsec: int, entry: int, reason: str = "", hint: str = "") -> Refusal:
