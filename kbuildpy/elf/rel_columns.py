@@ -12,7 +12,7 @@ from kbuildpy.elf.rela_columns import RelaColumns
 ENTRY_SIZE = 8
 
 
-def decode_rel_columns(table: bytes, order: str, *, target: bytes, kinds: Collection[int]) -> RelaColumns:
+def decode_rel_columns(table: bytes, order: str, *, target: bytes | memoryview, kinds: Collection[int]) -> RelaColumns:
     """Decode `table`; bytes behind the last whole entry are not read.
 
     `target` is the contents of the section that is relocated. An addend is read there if its type, one of `kinds`,

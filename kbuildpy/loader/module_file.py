@@ -113,6 +113,12 @@ class ModuleFile:
             return b""
         return self.contents[section.sh_offset : section.sh_offset + section.sh_size]
 
+    def view(self, number: int) -> memoryview:
+        """Return the same without a copy: what is read for each of many relocation sections may be most of the file."""
+        section = self.sechdrs[number]
+        size = 0 if section.sh_type == SHT_NOBITS else section.sh_size
+        return memoryview(self.contents)[section.sh_offset : section.sh_offset + size]
+
     def data_in_file(self, number: int) -> bytes:
         """Return the bytes at the file offset of section `number`, even for SHT_NOBITS: the kernel reads some sections
         in the file without a look at the type. Raises `Undefined` if the section ends after the file."""
@@ -166,7 +172,7 @@ class ModuleFile:
         if self.hdr.is_64bit:
             return decode_rela_columns(self.data(number), self.hdr.order)
         target = self.sechdrs[number].sh_info
-        contents = self.data(target) if target < len(self.sechdrs) else b""
+        contents = self.view(target) if target < len(self.sechdrs) else b""
         return decode_rel_columns(self.data(number), self.hdr.order, target=contents, kinds=self.numbers_in_place)
 
     def reorder_relocations(self, number: int, order: Sequence[int]) -> None:

@@ -7,7 +7,8 @@ The expectations are read in arch/*/kernel/ of 6.1, 6.12 and 7.3; tests/vm/refer
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+import tracemalloc
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from kbuildpy.elf.constants import EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_S390
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.machines.arm import module_frob_arch_sections
 from kbuildpy.loader.machines.machine import machine_named
 from kbuildpy.loader.parameters.parse_args import parse_args
 from kbuildpy.loader.stages.elf_validity import elf_validity
@@ -190,6 +192,34 @@ def test_arm_counts_the_entries_of_its_plt(calls: list[tuple[bytes, int, int]], 
     assert place_of(info, ".plt") == -(-(2 + entries) // 16) * 128
     assert place_of(info, ".init.plt") == 128
     assert info.sechdrs[info.find_any_sec(".plt")].sh_type == SHT_NOBITS
+
+
+def peak_of(read: Callable[[], object]) -> int:
+    """The bytes that a call takes at most."""
+    tracemalloc.start()
+    try:
+        read()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("machine", ["i386", "arm"])
+def test_addends_are_read_without_a_copy_of_the_section(machine: str) -> None:
+    """Many relocation sections may be for one large section."""
+    contents = struct.pack("<i", -8).ljust(1 << 20, b"\0")
+    info = module(machine, [Sec(".data", DATA, contents, [Rel(0, ADDRESS[machine], FIRST)])])
+    relsec = info.find_any_sec(".rel.data")
+    assert peak_of(lambda: info.relocations(relsec)) < 1 << 18
+    assert [*info.relocations(relsec).addends] == [-8]
+
+
+def test_arm_counts_calls_without_a_copy_of_the_code() -> None:
+    config = {"CONFIG_ARM_MODULE_PLTS": "y", "CONFIG_DYNAMIC_FTRACE": "y"}
+    text = PLAIN_CALL.ljust(1 << 20, b"\0")
+    info = module("arm", [Sec(".text", TEXT, text, [Rel(0, CALL, KERNEL)])], config=config)
+    info.relocations(info.find_any_sec(".rel.text"))
+    assert peak_of(lambda: module_frob_arch_sections(info)) < 1 << 18
 
 
 @pytest.mark.parametrize(

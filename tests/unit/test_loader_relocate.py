@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -154,6 +155,17 @@ def test_a_relocation_is_found_in_large_pages_without_a_look_at_all_sections(per
     with pytest.raises(Undefined, match="differs from boot to boot"):
         apply_relocations(info)
     assert numbers.reads < 50
+
+
+def test_a_section_is_not_copied_to_check_its_relocations_one_by_one() -> None:
+    """Many relocation sections may be for one large section."""
+    info = info_of([Sec(".text", TEXT, bytes(1 << 20), [Rel(0, 0, LOCAL), Rel(8, R_64, LOCAL)])], SYMBOLS[:1])
+    info.relocations(info.find_any_sec(".rela.text"))
+    tracemalloc.start()
+    apply_relocations(info)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 18
 
 
 def test_takes_two_relocations_of_one_place_if_the_first_leaves_zero() -> None:

@@ -79,7 +79,7 @@ def _plts(info: LoadInfo, relsec: int) -> int:
     same and lead to the beginning of a function count once (count_plts)."""
     columns = info.relocations(relsec)
     target = info.sechdrs[relsec].sh_info
-    contents = info.data(target)
+    contents = info.view(target)
     rows = sorted(zip(columns.types, columns.symbols, range(len(columns.offsets)), strict=True))
     count = 0
     before: tuple[int, int, bool] | None = None
@@ -94,7 +94,7 @@ def _plts(info: LoadInfo, relsec: int) -> int:
     return count
 
 
-def _is_plain(contents: bytes, offset: int, kind: int, byteorder: str) -> bool:
+def _is_plain(contents: memoryview, offset: int, kind: int, byteorder: str) -> bool:
     """Whether a call in the file leads to the beginning of its symbol (is_zero_addend_relocation)."""
     if kind in _THUMB_CALLS:
         upper, lower = (

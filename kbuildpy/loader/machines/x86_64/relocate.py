@@ -116,7 +116,7 @@ def _apply_each(info: LoadInfo, relsec: int, columns: RelaColumns, written: dict
     """Check the relocations one by one, in the kernel's order (__write_relocate_add)."""
     number = info.sechdrs[relsec].sh_info
     target = info.sechdrs[number]
-    contents = info.data(number)
+    contents = info.view(number)
     overflow_first = info.kernel.version >= since.RELOCATIONS_CLEARED
     for entry, (offset, kind, symbol, addend) in enumerate(zip(*columns, strict=True)):
         name = info.section_name(relsec)
