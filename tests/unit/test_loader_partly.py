@@ -155,6 +155,13 @@ def test_arm_refuses_a_relocation_outside_of_its_section() -> None:
     ]
 
 
+@pytest.mark.parametrize("offset", [0, 61])
+def test_arm_reads_beyond_the_symbols_for_the_number_behind_the_last(offset: int) -> None:
+    relocation = Rel(offset, ADDRESS["arm"], 1 + len(SYMBOLS))
+    with pytest.raises(Undefined, match="names symbol 3, but there are 3"):
+        apply_relocations(module("arm", [Sec(".data", DATA, bytes(64), [relocation])]))
+
+
 def test_arm_and_powerpc_need_the_sections_of_the_kernels_linker_script() -> None:
     found = []
     config = {"CONFIG_ARM_MODULE_PLTS": "y"}

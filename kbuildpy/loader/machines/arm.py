@@ -19,6 +19,7 @@ from kbuildpy.loader.load_info import LoadInfo
 from kbuildpy.loader.machines.facts import MachineFacts, RelocationKinds
 from kbuildpy.loader.machines.partly import partly_known
 from kbuildpy.loader.printk import signed
+from kbuildpy.loader.verdict import Undefined
 
 _WORD = 4
 _EABI, _VFP, _SOFT, _APCS_26 = 0xFF000000, 0x400, 0x200, 0x8
@@ -107,22 +108,27 @@ def _is_plain(contents: memoryview, offset: int, kind: int, byteorder: str) -> b
 
 
 def apply_relocate(info: LoadInfo, relsec: int, written: dict[int, int] | None) -> None:
-    """Refuse a relocation whose symbol or place is not there. Raises `Refusal` (ENOEXEC)."""
+    """Refuse a relocation whose symbol or place is not there. Raises `Refusal` (ENOEXEC), or `Undefined` for the
+    number behind that of the last symbol, which the kernel lets pass."""
     columns = info.relocations(relsec)
     name, target = info.section_name(relsec), info.sechdrs[info.sechdrs[relsec].sh_info]
     # Relocations of code were sorted for counting, and are numbered in that order.
     is_sorted = target.sh_flags & SHF_EXECINSTR and info.kernel.has("ARM_MODULE_PLTS") is not False
     for entry, (offset, symbol) in enumerate(zip(columns.offsets, columns.symbols, strict=True)):
         where = f"{info.mod_name}: section {relsec} reloc {'<number>' if is_sorted else entry}"
-        # (the kernel lets the number behind the last one pass, and reads beyond the table)
         if symbol > len(info.values):
             raise info.refuse(
                 "ENOEXEC",
                 f"{where}: bad relocation sym offset",
                 f"relocation {entry} of {name} names symbol {symbol}, but there are {len(info.values)}",
             )
+        if symbol == len(info.values):
+            raise Undefined(
+                info.stage,
+                f"relocation {entry} of {name} names symbol {symbol}, but there are {symbol}, and is read there",
+            )
         if offset > target.sh_size - _WORD & info.machine.mask:
-            shown = info.symbol_name(symbol) if symbol < len(info.values) else "<symbol>"
+            shown = info.symbol_name(symbol)
             raise info.refuse(
                 "ENOEXEC",
                 f"{where} sym '{shown}': out of bounds relocation, offset {signed(offset)} size {target.sh_size}",
