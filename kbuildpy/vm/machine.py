@@ -24,6 +24,8 @@ from kbuildpy.kernel.image import unpack
 _GZIP = b"\x1f\x8b"
 _HEADER = 0x11000
 """Enough of an image to see what it is, in bytes."""
+_XLOADFLAGS = 0x236
+"""Where an x86 image tells whether its kernel is for 64 bits (Documentation/arch/x86/boot.rst)."""
 _ORDERS = ("<", ">")
 """The byte orders, in the order of their numbers (EI_DATA)."""
 
@@ -207,18 +209,17 @@ def machine_of_image(kernel: Path) -> Machine:
     for machine in MACHINES:
         known = machine.architecture
         if known.boot_magic and header.startswith(known.boot_magic, known.boot_offset):
-            return I386 if machine == X86_64 and not _is_64_bit(header) else machine
+            if machine != X86_64:
+                return machine
+            if len(header) <= _XLOADFLAGS:
+                break
+            return X86_64 if header[_XLOADFLAGS] & 1 else I386
     raise KbuildError(f"{kernel}: not an image of a kernel for {_names()}")
 
 
 def _elf_words(known: KnownArchitecture) -> bytes:
     """Class, byte order and machine as the ELF header has them."""
     return bytes([known.bits // 32, _ORDERS.index(known.order) + 1]) + struct.pack(f"{known.order}H", known.elf_machine)
-
-
-def _is_64_bit(header: bytes) -> bool:
-    """Whether an x86 image has a kernel for 64 bits in it (Documentation/arch/x86/boot.rst: xloadflags)."""
-    return bool(header[0x236] & 1)
 
 
 def is_packed(header: bytes) -> bool:

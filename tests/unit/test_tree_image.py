@@ -146,3 +146,14 @@ def test_qemu_gets_an_image_that_it_unpacks_as_it_is(tmp_path: Path) -> None:
         image = tmp_path / name
         image.write_bytes(contents)
         assert (machine_of_image(image), unpacked_kernel(image)) == (machine, image)
+
+
+def test_an_image_that_ends_in_its_header_is_none(tmp_path: Path) -> None:
+    image = tmp_path / "bzImage"
+    for length in range(0x238):
+        image.write_bytes(bzimage(RELEASE)[:length])
+        if length > 0x236:
+            assert machine_of_image(image) == X86_64
+        else:
+            with pytest.raises(KbuildError, match="bzImage: not an image of a kernel for "):
+                machine_of_image(image)
