@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import mmap
 import re
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.compression import compression_of, decompress_first
-from kbuildpy.errors import KbuildError
+from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.kernel.architecture import ARM, S390
 
 _BANNER = re.compile(rb"Linux version ([!-~]+) \(")
@@ -87,12 +86,22 @@ def unpack(image: bytes) -> bytes:
 
 def _searched_payload(image: bytes) -> bytes:
     """The kernel in an image whose header does not tell where it is (arch/arm/boot/compressed/, arch/s390/boot/):
-    what can be unpacked and names itself. The image, if there is nothing such."""
+    what can be unpacked and names itself. The image, if there is nothing such. Raises `KbuildError` if something could
+    not be unpacked because a program is missing, or in a format that is not read here."""
+    unread: KbuildError | None = None
     for found in islice(_STREAM.finditer(image), _STREAMS):
-        with suppress(KbuildError):
-            kernel = decompress_first(image[found.start() :])
-            if _BANNER.search(kernel):
-                return kernel
+        stream = image[found.start() :]
+        try:
+            kernel = decompress_first(stream)
+        except KbuildError as error:
+            # (any other error: these bytes only look like a stream)
+            if isinstance(error, CommandError) or compression_of(stream) == "lzo":
+                unread = unread or error
+            continue
+        if _BANNER.search(kernel):
+            return kernel
+    if unread is not None:
+        raise unread
     return image
 
 

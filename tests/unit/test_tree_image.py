@@ -141,6 +141,26 @@ def test_a_kernel_is_found_where_the_header_does_not_tell(offset: int, magic: by
         read_kernel(tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    ("magic", "said", "hint"),
+    [
+        (b"\x02\x21\x4c\x18", "lz4: program not found", "lz4"),
+        (b"\x89LZO\0", "contents compressed with lzo cannot be read here", "lzop -d"),
+    ],
+)
+def test_a_kernel_that_cannot_be_unpacked_here_is_not_called_unknown(
+    magic: bytes, said: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    image, before = tmp_path / "zImage", bytes(0x24) + b"\x18\x28\x6f\x01" + bytes(100)
+    image.write_bytes(before + magic + b"what is packed")
+    with pytest.raises(KbuildError, match=f"zImage: {said}") as refused:
+        read_kernel(image)
+    assert hint in refused.value.hint
+    image.write_bytes(before + magic + b"what is packed" + lzma.compress(BANNER))
+    assert read_kernel(image).release == RELEASE
+
+
 def test_qemu_gets_an_image_that_it_unpacks_as_it_is(tmp_path: Path) -> None:
     for name, contents, machine in (("gz", gzip.compress(IMAGE), ARM64), ("bz", bzimage(RELEASE), X86_64)):
         image = tmp_path / name
