@@ -55,6 +55,8 @@ class Journal:
     """The `lines` that are about taints."""
     unchecked: dict[Unchecked, None] = field(default_factory=dict)
     """The checks that were not made: an ordered set. All values are None."""
+    once: set[str] = field(default_factory=set)
+    """Texts of lines that the kernel logs once a boot, and that are in `lines`."""
 
 
 class MemoryLayout(NamedTuple):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +12,20 @@ import pytest
 
 from kbuildpy.kernel.module_facts import ModuleStruct
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.loader.kept.forms import Places
+from kbuildpy.loader.kept.symbols_again import run_again, state_of
 from kbuildpy.loader.kernel import KernelExport
 from kbuildpy.loader.kernels.from_tree import wants_every_version
 from kbuildpy.loader.load_info import LoadInfo
+from kbuildpy.loader.load_module import NO_MODULES
 from kbuildpy.loader.loaded import Loaded, ModuleExport, Modules
 from kbuildpy.loader.module_file import THIS_MODULE
 from kbuildpy.loader.stages.elf_index import cache_index
 from kbuildpy.loader.stages.symbols import resolve_symbol
 from kbuildpy.loader.stages.versions import check_modstruct_version
 from kbuildpy.loader.verdict import Refusal
-from tests.support.elf_objects import DATA, RODATA, Sec
-from tests.support.loader_info import info_of
+from tests.support.elf_objects import DATA, RODATA, Sec, Sym
+from tests.support.loader_info import info_of, sentences
 
 MODINFO = b"license=GPL\0vermagic=6.1.0-9 SMP mod_unload modversions \0"
 CRC = 0x11111111
@@ -35,12 +39,14 @@ class Kernel:
         return None if symbol.startswith("prov") else KernelExport("", CRC, False, "")
 
 
-def module(**versions: int) -> LoadInfo:
+def module(*more: Sec | Sym, **versions: int) -> LoadInfo:
     """A module for 6.1.0-9 with these versions, and a kernel that has loaded `prov`."""
     table = b"".join(struct.pack("<Q56s", crc, name.encode()) for name, crc in versions.items())
     sections = [Sec(".modinfo", RODATA, MODINFO), Sec("__versions", RODATA, table), Sec(THIS_MODULE, DATA, bytes(64))]
-    info = info_of(sections, [])
-    info.kernel = replace(info.kernel, config={"CONFIG_MODVERSIONS": "y"}, exports=Kernel())
+    info = info_of(
+        [*sections, *(item for item in more if isinstance(item, Sec))], [item for item in more if isinstance(item, Sym)]
+    )
+    info.kernel = replace(info.kernel, config={"CONFIG_MODVERSIONS": "y"}, exports=Kernel(), wants_every_version=True)
     info.modules = Modules((Loaded("prov", exports={"prov_add": ModuleExport(CRC, False, "")}),))
     info.index.info = info.find_sec(".modinfo")
     info.index.vers = info.find_sec("__versions")
@@ -62,8 +68,47 @@ def test_a_symbol_without_a_version_was_not_built_for_another_one() -> None:
 def test_a_symbol_without_a_version_passes_where_the_kernel_only_warns() -> None:
     info = module(printk=CRC)
     info.kernel = replace(info.kernel, wants_every_version=False)
+    check_modstruct_version(info)
     assert resolve_symbol(info, "misc_register") is None
-    assert info.journal.lines == ["m: no symbol version for misc_register"]
+    assert info.journal.lines == ["m: no symbol version for module_layout"]  # (it is said once a boot)
+    assert sentences(info) == []
+
+
+def test_kept_facts_say_what_the_kernel_has_warned_of() -> None:
+    info = module(Sym("misc_register", 0), printk=CRC)
+    info.kernel = replace(info.kernel, wants_every_version=False)
+    check_modstruct_version(info)
+    state = json.loads(json.dumps(state_of(info)))
+    again, ended = run_again(state, Places(([], {})), info.kernel, NO_MODULES, "")
+    assert ended is None
+    assert again.journal.lines == ["m: no symbol version for module_layout"]
+
+
+def test_whether_a_symbol_without_a_version_passes_is_not_guessed() -> None:
+    info = module(module_layout=CRC)
+    info.kernel = replace(info.kernel, wants_every_version=None)
+    for symbol in ("printk", "misc_register"):
+        assert resolve_symbol(info, symbol) is None
+    assert info.journal.lines == ["m: no symbol version for printk"]
+    assert sentences(info) == [
+        "whether a symbol without a version is accepted: Debian's kernels refuse it, others do not, and it is not "
+        "known which this one is"
+    ]
+
+
+def test_a_kernel_that_refuses_symbols_without_a_version_names_each() -> None:
+    info = module(module_layout=CRC)
+    assert all(resolve_symbol(info, symbol) for symbol in ("printk", "misc_register"))
+    assert info.journal.lines == [f"m: no symbol version for {symbol}" for symbol in ("printk", "misc_register")]
+
+
+def test_the_first_symbol_without_an_extended_version_is_named() -> None:
+    crcs = [Sec("__version_ext_crcs", RODATA, struct.pack("<I", CRC)), Sec("__version_ext_names", RODATA, b"kfree\0")]
+    info = module(*crcs)
+    info.index.vers_ext_crc, info.index.vers_ext_name = map(info.find_sec, (section.name for section in crcs))
+    for symbol in ("printk", "kfree", "misc_register"):
+        assert resolve_symbol(info, symbol) is None
+    assert info.journal.lines == ["m: no extended symbol version for printk"]
 
 
 @pytest.mark.parametrize(

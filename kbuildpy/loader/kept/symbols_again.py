@@ -49,6 +49,7 @@ def state_of(info: LoadInfo) -> State | None:
         "lines": [*info.journal.lines],
         "taint_lines": sorted(info.journal.taint_lines),
         "unchecked": unchecked_to_json(info.journal.unchecked),
+        "once": sorted(info.journal.once),
         "has_versions": [bool(info.index.vers), bool(info.index.vers_ext_crc)],
         "undefined": undefined,
         "crcs": [versions.get(symbol.name) for symbol in undefined],
@@ -66,7 +67,7 @@ def run_again(
     module, of_kernel = state["taints"]
     info.taints = Taints(set(module), set(of_kernel))
     unchecked = unchecked_from_json(state["unchecked"])
-    info.journal = Journal([*state["lines"]], set(state["taint_lines"]), dict.fromkeys(unchecked))
+    info.journal = Journal([*state["lines"]], set(state["taint_lines"]), dict.fromkeys(unchecked), set(state["once"]))
     info.layout = MemoryLayout(places.sizes, places.sections)
     plain, extended = state["has_versions"]
     info.index = Index(vers=int(plain), vers_ext_crc=int(extended))

@@ -15,6 +15,8 @@ from kbuildpy.loader.stages.modinfo import other_headers, rebuild
 from kbuildpy.loader.stages.taints import try_to_force_load
 
 _ENTRY = 64
+_NO_VERSION = "no symbol version for"
+_NO_EXTENDED_VERSION = "no extended symbol version for"
 
 
 def check_modstruct_version(info: LoadInfo) -> None:
@@ -48,7 +50,7 @@ class Wrong(NamedTuple):
 def check_version(info: LoadInfo, symbol: str, crc: int | None) -> Wrong | None:
     """Return None if the module has the CRC `crc` for `symbol`, or the kernel does not compare it; else log and return
     the error. Debian's kernels refuse a module that has versions, but none of `symbol`; the kernel's authors let it
-    pass."""
+    pass, and log only the first one after a boot."""
     if crc is None or info.kernel.has("MODVERSIONS") is False:
         return None
     if info.index.vers_ext_crc:
@@ -58,13 +60,19 @@ def check_version(info: LoadInfo, symbol: str, crc: int | None) -> Wrong | None:
         return None if forced else Wrong("it has no versions of symbols, which this kernel asks for", differs=False)
     of_module = _versions(info).get(symbol)
     if of_module is None:
-        info.log(f"{info.name}: no symbol version for {symbol}")
-        if info.kernel.wants_every_version is False:
-            return None
-        return Wrong(
-            f"it has no version of {symbol}, which had none or was not exported where it was built",
-            differs=False,
-        )
+        if info.kernel.wants_every_version:
+            info.log(f"{info.name}: {_NO_VERSION} {symbol}")
+            return Wrong(
+                f"it has no version of {symbol}, which had none or was not exported where it was built",
+                differs=False,
+            )
+        _log_first(info, _NO_VERSION, symbol)
+        if info.kernel.wants_every_version is None:
+            info.not_checked(
+                "whether a symbol without a version is accepted",
+                reason="Debian's kernels refuse it, others do not, and it is not known which this one is",
+            )
+        return None
     return None if of_module == crc else _disagreement(info, symbol)
 
 
@@ -78,10 +86,16 @@ def module_versions(info: LoadInfo) -> dict[str, int]:
 def _check_extended(info: LoadInfo, symbol: str, crc: int) -> Wrong | None:
     of_module = _extended(info).get(symbol)
     if of_module is None:
-        # The kernel logs this line once a boot, for the first module concerned.
-        info.log(f"{info.name}: no extended symbol version for {symbol}")
+        _log_first(info, _NO_EXTENDED_VERSION, symbol)
         return None
     return None if of_module == crc else _disagreement(info, symbol)
+
+
+def _log_first(info: LoadInfo, text: str, symbol: str) -> None:
+    """Log the line that the kernel logs once a boot, for the first module and its first symbol concerned."""
+    if text not in info.journal.once:
+        info.journal.once.add(text)
+        info.log(f"{info.name}: {text} {symbol}")
 
 
 def _disagreement(info: LoadInfo, symbol: str) -> Wrong:
