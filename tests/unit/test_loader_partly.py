@@ -201,6 +201,16 @@ def test_arm_counts_the_entries_of_its_plt(calls: list[tuple[bytes, int, int]], 
     assert info.sechdrs[info.find_any_sec(".plt")].sh_type == SHT_NOBITS
 
 
+@pytest.mark.parametrize("version", [(6, 12), (6, 13)])
+@pytest.mark.parametrize("has_plts", [False, True])
+@pytest.mark.parametrize("split", ["VMSPLIT_3G", "VMSPLIT_2G"])
+def test_arm_may_put_what_is_for_unwinding_beside_the_code(version: Version, has_plts: bool, split: str) -> None:
+    """(arch/arm/kernel/module-plts.c of 7.3; that of 6.12 does not)"""
+    config = {f"CONFIG_{split}": "y"} | ({"CONFIG_ARM_MODULE_PLTS": "y"} if has_plts else {})
+    info = module("arm", [Sec(".text", TEXT)], version=version, config=config)
+    assert (total_size(info) is None) is (has_plts and split == "VMSPLIT_2G" and version == (6, 13))
+
+
 def peak_of(read: Callable[[], object]) -> int:
     """The bytes that a call takes at most."""
     tracemalloc.start()

@@ -42,6 +42,7 @@ def elf_check_arch(hdr: Ehdr) -> bool:
 
 def module_frob_arch_sections(info: LoadInfo) -> None:
     """Set the sizes of the sections for PLTs. Raises `Refusal` (ENOEXEC) for a module without them."""
+    # Other kernels do not have this function, nor what it does to sections for unwinding in newer versions.
     if info.kernel.has("ARM_MODULE_PLTS") is False:
         return
     plts = [(info.numbers_of(name) or [0])[-1] for name in (".plt", ".init.plt")]
