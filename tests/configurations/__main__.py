@@ -89,7 +89,8 @@ def _row(row: Row, parts: Sequence[str], *, args: argparse.Namespace) -> bool:
 def _compare(row: Row, kernel: Kernel, parts: Sequence[str], *, again: bool) -> bool:
     result = read_result(row.name)
     if result is None or result.identity != kernel.identity:
-        result = Result(kernel.tree.release, kernel.compiler, kernel.identity, kernel.earlier)
+        result = Result(kernel.tree.release, kernel.compiler, kernel.identity)
+    result = replace(result, earlier=kernel.earlier)
     fine = True
     for part in parts:
         if result.is_done(part) and not again:
