@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-k", "--kernel", metavar="KERNEL", help="the kernel whose configuration names the hash")
     parser.add_argument("--replace", action="store_true", help="replace existing signatures")
+    parser.add_argument(
+        "--embed-certificates",
+        action="store_true",
+        help="put the certificate, and those behind it in its file, into each signature: for a delegated key "
+        "(keygen --delegate-of), whose certificate the kernel does not have",
+    )
     parser.add_argument("--key-id", action="store_true", help="name the certificate by its key identifier")
     parser.add_argument(
         "-p", "--save", action="store_true", help="also write the signature to a file beside the module (.p7s)"

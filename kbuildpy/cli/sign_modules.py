@@ -72,6 +72,7 @@ def _signer(args: argparse.Namespace) -> Signer:
         args.hash or "",
         kernel_hash=lambda: _kernel_hash(tree or _tree(None)),
         use_key_id=args.key_id,
+        embed=args.embed_certificates,
         passphrase=ask_passphrase,
     )
     unusable = warn_of_kernels(signer.certificate, *((tree.release, tree.config) if tree else ()))

@@ -33,6 +33,7 @@ def sign_module(
     cert: Any = "",
     hash: str = "",
     key_id: bool = False,
+    embed_certificates: bool = False,
     source: Any = None,
     **variables: Any,
 ) -> list[Any]:
@@ -40,7 +41,8 @@ def sign_module(
 
     `key` and `cert` are files (PEM or DER; without `cert` the key's file holds both), `key` may be a `pkcs11:` URI. The
     passphrase is taken from KBUILD_SIGN_PIN. `hash` is the digest, by default that of the kernel's own
-    modules; `key_id` names the certificate by its key identifier. Variables (KDIR, ARCH, ...) choose the kernel, as for
+    modules; `key_id` names the certificate by its key identifier; with `embed_certificates` the certificate comes with
+    each signature, and those behind it in its file: a delegate's. Variables (KDIR, ARCH, ...) choose the kernel, as for
     KernelModule.
     """
 
@@ -52,20 +54,30 @@ def sign_module(
             raise UsageError(f"{call}: no key to sign with", hint=f"name one: {example}")
         names = key_path(env, call, "key", key), key_path(env, call, "cert", cert)
         algorithm, by_key_id = text(call, "hash", hash or ""), flag(call, "key_id", key_id)
-        return [_declare(env, node, names, algorithm, key_id=by_key_id, variables=variables) for node in nodes]
+        embed = flag(call, "embed_certificates", embed_certificates)
+        return [
+            _declare(env, node, names, algorithm, key_id=by_key_id, embed=embed, variables=variables) for node in nodes
+        ]
 
     return stop_on_error(declare)
 
 
 def _declare(
-    env: Any, module: Any, names: tuple[str, str], hash: str, *, key_id: bool, variables: Mapping[str, Any]
+    env: Any,
+    module: Any,
+    names: tuple[str, str],
+    hash: str,
+    *,
+    key_id: bool,
+    embed: bool,
+    variables: Mapping[str, Any],
 ) -> Any:
     session = session_of(env)
     group = session.group_of(module.get_abspath())
     project = group.project if group else find_project(env, variables)
     kernel_hash = signing_policy_of(project.tree).hash
     target = Path(module.get_abspath()).parent / "signed" / Path(module.get_abspath()).name
-    find_signer = signer_finder(session, project.tree, *names, hash, key_id=key_id)
+    find_signer = signer_finder(session, project.tree, *names, hash, key_id=key_id, embed=embed)
 
     def sign(targets: list[Any], sources: list[Any]) -> None:
         from kbuildpy.signing.signer import sign_module as signed_by  # (slow: cryptography)
@@ -82,7 +94,7 @@ def _declare(
     # The key itself has no part in the build's notes, not even its digest: when its file was written does.
     made = made_keys(env, names)
     stamped = [name for name in names if name and name not in {node.get_abspath() for node in made}]
-    signature = digest(hash or kernel_hash, key_id, names, [stamp(name) for name in stamped])
+    signature = digest(hash or kernel_hash, key_id, embed, names, [stamp(name) for name in stamped])
     node = file_node(env, target)
     action = KbuildAction(sign, title=f"  SIGN    {label}", signature=signature)
     bind(group.project.env if group else env, [node], [module, *made], action)

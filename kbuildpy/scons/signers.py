@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 
 def signer_finder(
-    session: Session, tree: KernelTree, key: str, cert: str, hash: str, *, key_id: bool = False
+    session: Session, tree: KernelTree, key: str, cert: str, hash: str, *, key_id: bool = False, embed: bool = False
 ) -> Callable[[], Signer]:
     """A function that finds the signer of `key` and `cert` (files or `pkcs11:` URIs; as for `choose_signer`).
 
     Without `hash`, modules are signed with the digest that the kernel's own have (of `tree`). `key_id` names the
-    certificate by its key identifier. A passphrase comes from KBUILD_SIGN_PIN.
+    certificate by its key identifier, with `embed` it comes along. A passphrase comes from KBUILD_SIGN_PIN.
     """
     return _once(
         session,
-        (tree.objects, key, cert, hash, key_id),
-        lambda: choose_signer(key, cert, hash, kernel_hash=lambda: signing_policy_of(tree).hash, use_key_id=key_id),
+        (tree.objects, key, cert, hash, key_id, embed),
+        lambda: choose_signer(
+            key, cert, hash, kernel_hash=lambda: signing_policy_of(tree).hash, use_key_id=key_id, embed=embed
+        ),
     )
 
 

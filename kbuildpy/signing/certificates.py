@@ -67,6 +67,20 @@ class Certificate:
         return parse_certificate, (self.der, self.source)
 
     @cached_property
+    def issuer_name(self) -> str:
+        """The issuer's common name, else its organization."""
+        return common_name(_names(self._parsed.tbs_certificate_bytes)[1])
+
+    @cached_property
+    def dates(self) -> tuple[str, str]:
+        """When it begins and ends to be valid (RFC 3339, UTC); "" for what cannot be read."""
+        try:
+            begin, end = self._parsed.not_valid_before_utc, self._parsed.not_valid_after_utc
+        except ValueError:
+            return "", ""
+        return f"{begin:%Y-%m-%dT%H:%M:%SZ}", f"{end:%Y-%m-%dT%H:%M:%SZ}"
+
+    @cached_property
     def tbs_hash(self) -> str:
         """What a blacklist calls it by (certs/blacklist.c: is_hash_blacklisted)."""
         return f"tbs:{hashlib.sha256(self._parsed.tbs_certificate_bytes).hexdigest()}"

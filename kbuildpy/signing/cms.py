@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The CMS message that sign-file writes (scripts/sign-file.c: main), byte for byte.
 
-No certificates in it, no attributes, no content: the module lies before it. The kernel refuses attributes in a module's
-signature (crypto/asymmetric_keys/pkcs7_verify.c: pkcs7_verify).
+No attributes, no content: the module lies before it. No certificates, unless those of a delegate are asked for. The
+kernel refuses attributes in a module's signature (crypto/asymmetric_keys/pkcs7_verify.c: pkcs7_verify).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, ObjectIdentifier
 
 from kbuildpy.errors import KbuildError
@@ -31,14 +32,23 @@ from kbuildpy.signing.structures import (
 )
 
 
-def sign(contents: bytes, key: PrivateKey, certificate: Certificate, hash: Hash, *, use_key_id: bool = False) -> bytes:
+def sign(
+    contents: bytes,
+    key: PrivateKey,
+    certificate: Certificate,
+    hash: Hash,
+    *,
+    use_key_id: bool = False,
+    embedded: Sequence[Certificate] = (),
+) -> bytes:
     """The CMS message (DER) that signs `contents`; the signer is named by issuer and serial number, with
-    `use_key_id` by the certificate's subject key identifier.
+    `use_key_id` by the certificate's subject key identifier. The certificates `embedded` come along.
 
     Raises `KbuildError` for a certificate without such an identifier, and whatever `key` raises.
     """
     signature = key.sign(contents, hash)
-    return message(signature, signature_algorithm(key.algorithm, hash), certificate, hash, use_key_id=use_key_id)
+    algorithm = signature_algorithm(key.algorithm, hash)
+    return message(signature, algorithm, certificate, hash, use_key_id=use_key_id, embedded=embedded)
 
 
 def message(
@@ -48,6 +58,7 @@ def message(
     hash: Hash,
     *,
     use_key_id: bool = False,
+    embedded: Sequence[Certificate] = (),
 ) -> bytes:
     """The CMS message around a `signature`."""
     digest = AlgorithmIdentifier(algorithm=x509.ObjectIdentifier(hash.oid), parameters=None)
@@ -66,11 +77,24 @@ def message(
         version=version,
         digest_algorithms=asn1.SetOf([digest]),
         content=EncapsulatedContentInfo(content_type=DATA, content=None),
-        certificates=None,
+        certificates=_certificates(embedded) if embedded else None,
         crls=None,
         signer_infos=asn1.SetOf([signer]),
     )
     return bytes(asn1.encode_der(ContentInfo(content_type=SIGNED_DATA, content=data)))
+
+
+def _certificates(certificates: Sequence[Certificate]) -> asn1.SetOf[asn1.TLV]:
+    return asn1.SetOf([asn1.decode_der(asn1.TLV, item.public_bytes(Encoding.DER)) for item in certificates])
+
+
+def embedded_certificates(data: SignedData) -> frozenset[bytes]:
+    """The certificates that came with a message, DER."""
+    return (
+        frozenset(bytes(asn1.encode_der(item)) for item in data.certificates.as_list())
+        if data.certificates
+        else frozenset()
+    )
 
 
 def parse(signature: bytes) -> SignedData:

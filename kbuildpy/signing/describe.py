@@ -23,6 +23,16 @@ def as_json(file: str, state: SignatureState) -> dict[str, object]:
         "reason": state.reason,
         "errno": state.errno,
         "anchor": state.anchor,
+        "delegates": [
+            {
+                "name": item.name,
+                "issuer": item.issuer,
+                "serial": f"{item.serial:x}",
+                "not_before": item.not_before or None,
+                "not_after": item.not_after or None,
+            }
+            for item in state.delegates
+        ],
         "sig_id": "PKCS#7" if state.hash else None,
         "sig_key": colons(state.key_id) or None,
         "sig_hashalgo": state.hash,
@@ -34,8 +44,19 @@ def as_line(file: str, state: SignatureState) -> str:
     """One line: the file, the kernel if one was asked for, trusted or not, why not, and who signed."""
     words = [file, *([state.kernel] if state.kernel else []), _verdict(state)]
     if state.hash:
-        words.append(f"signed by {state.signer or 'an unknown signer'} ({state.algorithm}, {state.hash})")
+        words.append(f"signed by {_signer(state)} ({state.algorithm}, {state.hash})")
     return printable(": ".join(words[:-1]) + f", {words[-1]}" if state.hash else ": ".join(words))
+
+
+def _signer(state: SignatureState) -> str:
+    """Who signed, and who delegated that."""
+    if not state.delegates:
+        return state.signer or "an unknown signer"
+    words = [state.delegates[0].name]
+    for item in state.delegates:
+        until = f" until {item.not_after[:10]}" if item.not_after else ""
+        words.append(f"a delegate of {item.issuer}{until}" if item.issuer != item.name else "which signs itself")
+    return ", ".join(words)
 
 
 def as_modinfo(state: SignatureState) -> str:

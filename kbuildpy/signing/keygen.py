@@ -2,7 +2,7 @@
 """New signing keys, with the certificate that certs/default_x509.genkey of the kernel tree describes.
 
 The oracle is `openssl req -new -x509 -utf8 -config x509.genkey`, as certs/Makefile (cmd_gen_key) runs it: the same
-extensions, in the same order, critical where its are.
+extensions, in the same order, critical where its are. A delegate's certificate is signed by another key (`delegation`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kbuildpy.errors import UsageError
 from kbuildpy.pin import keep_out_of_core_dumps
+from kbuildpy.signing.delegation import Issuer, authority_of
 from kbuildpy.signing.hashes import Hash, find_hash
 
 ALGORITHMS = ("rsa-2048", "rsa-3072", "rsa-4096", "p-256", "p-384", "p-521", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
@@ -56,40 +57,57 @@ class SigningKey:
 
 
 def make_signing_key(
-    algorithm: str, *, common_name: str, days: int = DAYS, hash: str = "", mok: bool = False
+    algorithm: str,
+    *,
+    common_name: str,
+    days: int = DAYS,
+    hash: str = "",
+    mok: bool = False,
+    ca: bool = False,
+    issuer: Issuer | None = None,
 ) -> SigningKey:
-    """A new key of one of `ALGORITHMS`, and its certificate, valid from now on.
+    """A new key of one of `ALGORITHMS`, and its certificate, valid from now on, which `issuer` signs, else the key
+    itself.
 
     `hash` is what the certificate is signed with (default sha256; ML-DSA has none). With `mok` the certificate says
-    that it signs code, and kernel modules only. Raises `UsageError` for arguments that make no certificate.
+    that it signs code, and kernel modules only; with `ca` that it signs certificates, and nothing else. Raises
+    `UsageError` for arguments that make no certificate, and what the issuer's key raises.
     """
     if algorithm not in ALGORITHMS:
         raise UsageError(f"{algorithm}: not an algorithm for signing modules", hint=_choices(ALGORITHMS))
-    chosen = _hash(algorithm, hash)
+    chosen = _hash(issuer.key.algorithm if issuer else algorithm, hash)
     begin = datetime.now(timezone.utc).replace(microsecond=0)
     end = _end(begin, days)
     # (before the key is made, which takes a second)
     subject = _name(common_name)
     keep_out_of_core_dumps()
     key = _generators()[algorithm]()
-    return SigningKey(algorithm, _certify(key, subject, begin, end, chosen, mok=mok), key)
+    builder = _certificate(key, subject, issuer.certificate if issuer else None, begin, end, mok=mok, ca=ca)
+    if issuer:
+        return SigningKey(algorithm, issuer.sign(builder, chosen), key)
+    return SigningKey(algorithm, builder.sign(key, chosen.algorithm() if chosen else None), key)  # type: ignore[arg-type]
 
 
-def _certify(key: Any, subject: Any, begin: datetime, end: datetime, hash: Hash | None, *, mok: bool) -> Certificate:
+def _certificate(
+    key: Any, subject: Any, issuer: Certificate | None, begin: datetime, end: datetime, *, mok: bool, ca: bool
+) -> x509.CertificateBuilder:
     builder = x509.CertificateBuilder(
-        issuer_name=subject,
+        issuer_name=issuer.subject if issuer else subject,
         subject_name=subject,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),
         not_valid_before=begin,
         not_valid_after=end,
     )
-    for extension, critical in _extensions(key.public_key(), mok=mok):
+    extensions = _extensions(key.public_key(), mok=mok, ca=ca)
+    if issuer:
+        extensions.append((authority_of(issuer), False))
+    for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
-    return builder.sign(key, hash.algorithm() if hash else None)  # type: ignore[arg-type]
+    return builder
 
 
-def _extensions(public_key: Any, *, mok: bool) -> list[tuple[ExtensionType, bool]]:
+def _extensions(public_key: Any, *, mok: bool, ca: bool) -> list[tuple[ExtensionType, bool]]:
     """The section `myexts` of certs/default_x509.genkey; whether each is critical.
 
     Of its authorityKeyIdentifier=keyid openssl makes nothing, since 3.0, where a certificate signs itself.
@@ -99,13 +117,13 @@ def _extensions(public_key: Any, *, mok: bool) -> list[tuple[ExtensionType, bool
         "key_encipherment",
         "data_encipherment",
         "key_agreement",
-        "key_cert_sign",
         "crl_sign",
     )
     unused = dict.fromkeys((*usages, "encipher_only", "decipher_only"), False)
     extensions: list[tuple[ExtensionType, bool]] = [
-        (x509.BasicConstraints(ca=False, path_length=None), True),
-        (x509.KeyUsage(digital_signature=True, **unused), False),
+        (x509.BasicConstraints(ca=ca, path_length=None), True),
+        # (a machine keyring that takes CAs only may want that these sign nothing else: include/crypto/public_key.h)
+        (x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, **unused), False),
         (x509.SubjectKeyIdentifier.from_public_key(public_key), False),
     ]
     if mok:

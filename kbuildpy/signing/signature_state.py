@@ -6,6 +6,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+@dataclass(frozen=True)
+class EmbeddedCertificate:
+    """A certificate that came with a signature: that of a delegate, or of one between it and an enrolled key."""
+
+    name: str
+    issuer: str
+    """Who delegated: the name of the certificate that signs this one."""
+    serial: int
+    not_before: str
+    """When it begins to be valid (RFC 3339, UTC), "" where that cannot be read. Kernels do not look."""
+    not_after: str
+    """When that ends."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SignatureState:
     """A module's signature, looked at with one keyring."""
@@ -37,3 +51,5 @@ class SignatureState:
     """The signature by the key, as modinfo prints it."""
     anchor: str | None = None
     """Where the certificate was found that the signature was checked with."""
+    delegates: tuple[EmbeddedCertificate, ...] = ()
+    """The certificates that came with the signature, from the signer's own upwards."""

@@ -6,13 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 from cryptography.x509.oid import NameOID
 
 from kbuildpy.compression import compression_of
 from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.instrumented import refuse_instrumented
-from kbuildpy.signing.cms import issuer_and_serial, key_identifier, parse, sign, signers
+from kbuildpy.signing.cms import embedded_certificates, issuer_and_serial, key_identifier, parse, sign, signers
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.intact import is_intact
 from kbuildpy.signing.private_key import PrivateKey
@@ -28,6 +29,8 @@ class Signer:
     hash: Hash
     use_key_id: bool = False
     """The certificate is named by its subject key identifier in place of issuer and serial number."""
+    embedded: tuple[Certificate, ...] = ()
+    """Certificates that come with each signature: a delegate's, and those between it and an enrolled one."""
 
     @property
     def name(self) -> str:
@@ -49,7 +52,7 @@ class Signer:
 
     def detached(self, contents: bytes) -> bytes:
         """The signature alone: a CMS message over `contents`."""
-        return sign(contents, self.key, self.certificate, self.hash, use_key_id=self.use_key_id)
+        return sign(contents, self.key, self.certificate, self.hash, use_key_id=self.use_key_id, embedded=self.embedded)
 
 
 def sign_module(module: bytes, signer: Signer, *, replace: bool = False) -> bytes | None:
@@ -73,12 +76,16 @@ def sign_module(module: bytes, signer: Signer, *, replace: bool = False) -> byte
 
 
 def is_by(signature: bytes, signer: Signer) -> bool:
-    """Whether a CMS message says that it is `signer`'s, with this digest and this way of naming the signer."""
+    """Whether a CMS message says that it is `signer`'s, with this digest, this way of naming the signer, and these
+    certificates."""
     try:
-        [info] = signers(parse(signature))
+        data = parse(signature)
+        [info] = signers(data)
     except (KbuildError, ValueError):
         return False
     if info.digest_algorithm.algorithm.dotted_string != signer.hash.oid or info.signed_attributes is not None:
+        return False
+    if embedded_certificates(data) != {item.public_bytes(Encoding.DER) for item in signer.embedded}:
         return False
     if isinstance(info.sid, bytes):
         return signer.use_key_id and info.sid.hex() == signer.key_id

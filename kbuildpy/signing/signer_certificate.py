@@ -41,6 +41,14 @@ def checked_certificate(contents: bytes, name: str) -> Certificate:
         raise KbuildError(f"{name}: not an X.509 certificate", hint="name a certificate in PEM or DER") from None
 
 
+def further_certificates(contents: bytes, name: str) -> tuple[Certificate, ...]:
+    """The certificates in `contents` (PEM) behind the first one; none in DER. Raises `KbuildError` as
+    `checked_certificate`."""
+    begin = b"-----BEGIN CERTIFICATE-----"
+    parts = contents.split(begin)[2:]
+    return tuple(checked_certificate(begin + part, name) for part in parts)
+
+
 def ignore_serial_numbers() -> None:
     """Have cryptography not warn of serial numbers that a standard forbids, and firmware's certificates have, with a
     line of its own code. For the process: `warnings.catch_warnings` is not safe in threads."""

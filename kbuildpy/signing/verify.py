@@ -14,11 +14,12 @@ from pathlib import Path
 from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.parallel import in_processes
+from kbuildpy.signing.chain import chains_of
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.modinfo_bytes import serial_bytes
 from kbuildpy.signing.pkcs7 import Message, MessageSigner, parse_message
 from kbuildpy.signing.refused import Refused
-from kbuildpy.signing.signature_state import SignatureState
+from kbuildpy.signing.signature_state import EmbeddedCertificate, SignatureState
 from kbuildpy.signing.trailer import split_signature
 from kbuildpy.signing.trust import Judgement, judge
 
@@ -125,6 +126,10 @@ def _state(keyring: Keyring, message: Message, judgement: Judgement) -> Signatur
         key_id=_key_id(signer),
         signature=signer.signed.signature,
         anchor=certificate.source if certificate else None,
+        delegates=tuple(
+            EmbeddedCertificate(item.name, item.issuer_name, item.serial, *item.dates)
+            for item in (chains_of(message)[0].certificates if message.embedded else ())
+        ),
     )
 
 

@@ -86,6 +86,7 @@ class Kernel:
             hash_name,
             kernel_hash=lambda: hash_name,
             use_key_id=False,
+            embed=False,
             passphrase=None,
         )
 
