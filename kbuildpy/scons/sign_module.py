@@ -33,7 +33,7 @@ def sign_module(
     cert: Any = "",
     hash: str = "",
     key_id: bool = False,
-    embed_certificates: bool = False,
+    embed: bool = False,
     source: Any = None,
     **variables: Any,
 ) -> list[Any]:
@@ -41,7 +41,7 @@ def sign_module(
 
     `key` and `cert` are files (PEM or DER; without `cert` the key's file holds both), `key` may be a `pkcs11:` URI. The
     passphrase is taken from KBUILD_SIGN_PIN. `hash` is the digest, by default that of the kernel's own
-    modules; `key_id` names the certificate by its key identifier; with `embed_certificates` the certificate comes with
+    modules; `key_id` names the certificate by its key identifier; with `embed` the certificate comes with
     each signature, and those behind it in its file: a delegate's. Variables (KDIR, ARCH, ...) choose the kernel, as for
     KernelModule.
     """
@@ -54,9 +54,10 @@ def sign_module(
             raise UsageError(f"{call}: no key to sign with", hint=f"name one: {example}")
         names = key_path(env, call, "key", key), key_path(env, call, "cert", cert)
         algorithm, by_key_id = text(call, "hash", hash or ""), flag(call, "key_id", key_id)
-        embed = flag(call, "embed_certificates", embed_certificates)
+        embedding = flag(call, "embed", embed)
         return [
-            _declare(env, node, names, algorithm, key_id=by_key_id, embed=embed, variables=variables) for node in nodes
+            _declare(env, node, names, algorithm, key_id=by_key_id, embed=embedding, variables=variables)
+            for node in nodes
         ]
 
     return stop_on_error(declare)

@@ -70,6 +70,22 @@ def test_signs_with_an_ecdsa_key(keys: Path, kind: str, tmp_path: Path) -> None:
     assert is_intact(signed.contents, signed.signature, load_certificate(keys / f"{kind}.pem"))
 
 
+@pytest.mark.parametrize("kind", ["rsa2048", "p384"])
+def test_a_key_on_a_token_delegates_once_and_is_not_needed_again(
+    keys: Path, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"pkcs11:token=release;object={kind};type=private"
+    words = ["--delegate-of", uri, "--delegate-cert", str(keys / f"{kind}.pem"), "-a", "p-256", "--days", "7"]
+    made = kbuildpy("keygen", tmp_path / "day.pem", *words, env={"KBUILD_SIGN_PIN": softhsm.PIN})
+    assert made.returncode == 0, made.error_text
+    monkeypatch.setenv("PKCS11_MODULE_PATH", "/nowhere")
+    (tmp_path / "m.ko").write_bytes(CONTENTS)
+    names = ["--key", str(tmp_path / "day.pem"), "--cert", str(tmp_path / "day.crt"), "--hash", "sha256"]
+    assert kbuildpy("sign", tmp_path / "m.ko", *names, "--embed-certificates").returncode == 0
+    done = kbuildpy("verify", tmp_path / "m.ko", "--cert", keys / f"{kind}.pem")
+    assert done.returncode == 0 and "a delegate of " in done.text, done.text
+
+
 def test_refuses_the_certificate_of_another_key(keys: Path, tmp_path: Path) -> None:
     (tmp_path / "m.ko").write_bytes(CONTENTS)
     status, said = sign(keys, "rsa2048", tmp_path / "m.ko", options=("--cert", str(keys / "p256.pem")))
