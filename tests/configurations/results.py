@@ -8,6 +8,7 @@ its exports. What was compared with another kernel is thrown away.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any, Literal
 RESULTS = Path(__file__).with_name("results")
 PARTS = ("bytes", "modpost", "check", "run")
 """The comparisons, in the order of the table."""
+
+# Where the modules were built that messages are about: another directory each time.
+_SCRATCH = re.compile(r"/[^\s\"']*/configurations-\w+/")
 
 Verdict = Literal["equal", "different", "not run"]
 
@@ -76,7 +80,7 @@ def write_result(name: str, result: Result, *, directory: Path = RESULTS) -> Non
         for key in [key for key, value in outcome.items() if not value]:
             del outcome[key]
     beside = directory / f".{name}.new"
-    beside.write_text(f"{json.dumps(facts, indent=1)}\n")
+    beside.write_text(_SCRATCH.sub("", f"{json.dumps(facts, indent=1)}\n"))
     beside.replace(directory / f"{name}.json")
 
 

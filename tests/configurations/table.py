@@ -54,8 +54,7 @@ def _cell(part: str, outcome: Outcome | None, row: Row) -> str:
         return f"not run: {outcome.reason}"
     counted = outcome.counted
     if outcome.verdict == "different":
-        first = next(iter("\n".join(outcome.differences).split("\n")))
-        return f"different: {first[:80]}".replace("|", "/")
+        return f"different: {counted.get('different') or len(outcome.differences)} (`results/{row.name}.json`)"
     if part == "bytes":
         own = f"{counted['samples']} samples" + (f", {counted['rust']} in Rust" if "rust" in counted else "")
         return f"equal: {own}, {', '.join(outcome.names)}" + (" (but for places)" if row.names_files else "")
