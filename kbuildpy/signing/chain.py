@@ -29,6 +29,19 @@ def chains_of(message: Message) -> list[Chain]:
     return [_chain_of(signer, message, walked, forged) for signer in message.signers]
 
 
+def delegates_of(message: Message) -> tuple[Certificate, ...]:
+    """The certificates that came with the first signer's signature, from its own upwards, as they name each other.
+    (Whether each has signed the one below it, `chains_of` finds out.)"""
+    current = message.by_identifier.get(message.signers[0].identifier)
+    found: dict[int, Certificate] = {}
+    while current is not None and id(current) not in found:
+        found[id(current)] = current
+        by_issuer, by_key = current.authority
+        above = message.by_identifier.get(by_issuer) if by_issuer is not None else None
+        current = above or (message.by_subject_key.get(by_key) if by_issuer is None and by_key else None)
+    return tuple(found.values())
+
+
 def _chain_of(
     signer: MessageSigner, message: Message, walked: dict[int, Chain], forged: dict[tuple[int, int], bool]
 ) -> Chain:

@@ -7,6 +7,9 @@ from kbuildpy.printable import printable
 from kbuildpy.signing.modinfo_bytes import colons, in_lines
 from kbuildpy.signing.signature_state import SignatureState
 
+_MOST_DELEGATES = 5
+"""How many a line names."""
+
 
 def as_json(file: str, state: SignatureState) -> dict[str, object]:
     """The object that `--format json` prints for one file and one kernel; what is not known is null."""
@@ -53,10 +56,11 @@ def _signer(state: SignatureState) -> str:
     if not state.delegates:
         return state.signer or "an unknown signer"
     words = [state.delegates[0].name]
-    for item in state.delegates:
+    for item in state.delegates[:_MOST_DELEGATES]:
         until = f" until {item.not_after[:10]}" if item.not_after else ""
         words.append(f"a delegate of {item.issuer}{until}" if item.issuer != item.name else "which signs itself")
-    return ", ".join(words)
+    more = len(state.delegates) - _MOST_DELEGATES
+    return ", ".join([*words, *([f"and {more} more"] if more > 0 else [])])
 
 
 def as_modinfo(state: SignatureState) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from kbuildpy.compression import decompress
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.parallel import in_processes
-from kbuildpy.signing.chain import chains_of
+from kbuildpy.signing.chain import delegates_of
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.modinfo_bytes import serial_bytes
 from kbuildpy.signing.pkcs7 import Message, MessageSigner, parse_message
@@ -127,8 +127,7 @@ def _state(keyring: Keyring, message: Message, judgement: Judgement) -> Signatur
         signature=signer.signed.signature,
         anchor=certificate.source if certificate else None,
         delegates=tuple(
-            EmbeddedCertificate(item.name, item.issuer_name, item.serial, *item.dates)
-            for item in (chains_of(message)[0].certificates if message.embedded else ())
+            EmbeddedCertificate(item.name, item.issuer_name, item.serial, *item.dates) for item in delegates_of(message)
         ),
     )
 
