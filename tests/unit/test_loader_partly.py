@@ -162,6 +162,16 @@ def test_arm_reads_beyond_the_symbols_for_the_number_behind_the_last(offset: int
         apply_relocations(module("arm", [Sec(".data", DATA, bytes(64), [relocation])]))
 
 
+def test_arm_writes_beyond_a_section_that_is_shorter_than_a_word() -> None:
+    for kind, is_written in ((0, False), (2, True)):
+        info = module("arm", [Sec(".data", DATA, bytes(3), [Rel(8, kind, FIRST)])])
+        if is_written:
+            with pytest.raises(Undefined, match="writes 4 bytes to a section of 3"):
+                apply_relocations(info)
+        else:
+            apply_relocations(info)
+
+
 def test_arm_and_powerpc_need_the_sections_of_the_kernels_linker_script() -> None:
     found = []
     config = {"CONFIG_ARM_MODULE_PLTS": "y"}

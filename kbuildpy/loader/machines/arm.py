@@ -109,13 +109,13 @@ def _is_plain(contents: memoryview, offset: int, kind: int, byteorder: str) -> b
 
 
 def apply_relocate(info: LoadInfo, relsec: int, written: dict[int, int] | None) -> None:
-    """Refuse a relocation whose symbol or place is not there. Raises `Refusal` (ENOEXEC), or `Undefined` for the
-    number behind that of the last symbol, which the kernel lets pass."""
+    """Refuse a relocation whose symbol or place is not there. Raises `Refusal` (ENOEXEC), or `Undefined` for what
+    the kernel lets pass: the number behind that of the last symbol, and places in a section shorter than a word."""
     columns = info.relocations(relsec)
     name, target = info.section_name(relsec), info.sechdrs[info.sechdrs[relsec].sh_info]
     # Relocations of code were sorted for counting, and are numbered in that order.
     is_sorted = target.sh_flags & SHF_EXECINSTR and info.kernel.has("ARM_MODULE_PLTS") is not False
-    for entry, (offset, symbol) in enumerate(zip(columns.offsets, columns.symbols, strict=True)):
+    for entry, (offset, kind, symbol, _) in enumerate(zip(*columns, strict=True)):
         where = f"{info.mod_name}: section {relsec} reloc {'<number>' if is_sorted else entry}"
         if symbol > len(info.values):
             raise info.refuse(
@@ -134,6 +134,11 @@ def apply_relocate(info: LoadInfo, relsec: int, written: dict[int, int] | None) 
                 "ENOEXEC",
                 f"{where} sym '{shown}': out of bounds relocation, offset {signed(offset)} size {target.sh_size}",
                 f"relocation {entry} of {name} writes at {offset:#x}, and the section has {target.sh_size:#x} bytes",
+            )
+        if kind and offset + _WORD > target.sh_size:
+            # Of a section that is shorter than a word, the kernel computes the last place as a huge one.
+            raise Undefined(
+                info.stage, f"relocation {entry} of {name} writes {_WORD} bytes to a section of {target.sh_size}"
             )
 
 
