@@ -25,7 +25,8 @@ if sys.argv[2] == "MAKE":
 else:
     run_script(conf, "pre_build", place, place / "make.log", {})
 """
-SLOW = "#!/bin/sh\nsleep 60 &\necho $$ $! > began.new; mv began.new began; wait; echo over > over\n"
+SLOW = "#!/bin/sh\nsleep 60 &\necho $$ $! > began.new; mv began.new began; wait $! && echo over > over\n"
+# (the signal for all comes to each at another moment: a shell whose `sleep` has ended by it fails)
 
 
 def is_running(number: int) -> bool:
