@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import functools
-import threading
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ from kbuildpy.install.signer import tree_signer
 from kbuildpy.kernel.installing import TreeSignature
 from kbuildpy.kernel.signing_policy import signing_policy_of
 from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.once import once
 from kbuildpy.scons.session import Session
 from kbuildpy.signing.choose_signer import choose_signer
 
@@ -44,11 +43,5 @@ def tree_signer_finder(session: Session, signature: TreeSignature | None) -> Cal
 def _once(session: Session, which: Hashable, open_it: Callable[[], Any]) -> Callable[[], Any]:
     """A function that calls `open_it` once in the run, whichever thread comes first; `which` names the key."""
     if which not in session.signers:
-        lock, opened = threading.Lock(), functools.cache(open_it)
-
-        def find() -> Any:
-            with lock:
-                return opened()
-
-        session.signers[which] = find
+        session.signers[which] = once(open_it)
     return session.signers[which]
