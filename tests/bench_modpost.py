@@ -88,7 +88,7 @@ def _row(work: Work, layouts: DeviceTableLayouts) -> int:
 def _from_nothing(work: Work, options: Sequence[str], layouts: DeviceTableLayouts) -> float:
     shutil.rmtree(cache_directory() / "symvers", ignore_errors=True)
     forget_symvers()
-    prepare()
+    prepare(work.built.tree)
     began = time.perf_counter()
     modpost(
         work.modules,

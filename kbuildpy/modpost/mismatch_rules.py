@@ -87,6 +87,15 @@ def match(name: str, patterns: Patterns) -> bool:
     return _compiled(patterns).match(name) is not None
 
 
+def compile_patterns(rules: SectionRules, *others: Patterns) -> None:
+    """Have `match` find the patterns of `rules`, and `others`, compiled."""
+    for check in rules.checks:
+        for patterns in (check.fromsec, check.bad_tosec, check.good_tosec):
+            _compiled(patterns)
+    for patterns in (*others, rules.init, rules.exit, rules.init_data, rules.text):
+        _compiled(patterns)
+
+
 @lru_cache(maxsize=8)
 def section_rules(version: Version, *, meminit: bool, memexit: bool) -> SectionRules:
     """The rules of kernel `version`; `meminit` and `memexit` say whether its headers have `.meminit.*` and `.memexit.*`

@@ -16,13 +16,18 @@ from kbuildpy.kbuild.extra_symvers import check_extra_symvers
 from kbuildpy.modpost.known import KnownModules
 from kbuildpy.modpost.options import ModpostOptions
 from kbuildpy.modpost.records import ModuleObject, ObjectRecord
-from kbuildpy.modpost.stage import ModpostResult, modpost
+from kbuildpy.modpost.stage import ModpostResult, modpost, prepare
 from kbuildpy.say import complain
 from kbuildpy.scons.device_table_layouts import device_table_layouts
 from kbuildpy.scons.group import Group
 from kbuildpy.scons.modpost_inputs import find_symvers, modpost_signature
 from kbuildpy.scons.module_cycles import refuse_cycle
 from kbuildpy.scons.project import KernelProject
+
+
+def prepare_call(project: KernelProject) -> None:
+    """Do what `call_modpost` will need that modules have no part in."""
+    prepare(project.tree, project.tree.symvers)
 
 
 def call_modpost(group: Group) -> ModpostResult:

@@ -38,13 +38,13 @@ def prepare_modpost(group: Group) -> None:
 
 
 def _prepare(project: KernelProject) -> None:
-    from kbuildpy.modpost.stage import prepare  # (slow, and not for a build with nothing to do)
+    from kbuildpy.scons.call_modpost import prepare_call  # (slow, and not for a build with nothing to do)
 
     project.headers.load()
-    prepare(project.tree.symvers)
+    prepare_call(project)
     if check_is_wanted(project):
-        from kbuildpy.scons.post_build_check import project_kernel  # (slow: the loader's rules)
+        from kbuildpy.scons.post_build_check import prepare_check  # (slow: the loader's rules)
 
         # (the check of a module reports the error; and a build that ends meanwhile removes temporary directories)
         with suppress(KbuildError, OSError):
-            project_kernel(project)
+            prepare_check(project)

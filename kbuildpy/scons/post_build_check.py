@@ -26,6 +26,7 @@ from kbuildpy.loader.kernels.exports import SymversExports
 from kbuildpy.loader.kernels.from_tree import kernel_from_tree
 from kbuildpy.loader.kernels.keys import with_certificates
 from kbuildpy.loader.load_module import load_module
+from kbuildpy.loader.machines.machine import machine_named
 from kbuildpy.loader.verdict import Verdict
 from kbuildpy.say import complain
 from kbuildpy.scons.group import Group
@@ -71,6 +72,11 @@ def refusal_of(verdict: Any, *, hint: str = "") -> KbuildError:
     message = f"{verdict.file}: {what} by {verdict.kernel}: {verdict.reason}"
     log = f"kernel log: {verdict.log}" if verdict.log else ""
     return KbuildError(message, hint="\n".join(filter(None, (log, verdict.hint, hint))))
+
+
+def prepare_check(project: KernelProject) -> None:
+    """Ask for what `check_built` will need. Raises as `project_kernel`."""
+    machine_named(project_kernel(project).machine)
 
 
 def group_kernel(group: Group) -> LoaderKernel:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.modpost import stage
-from kbuildpy.scons import group_modpost, post_build_check
+from kbuildpy.scons import call_modpost, group_modpost, post_build_check
 
 
 @pytest.mark.parametrize("error", [KbuildError("no compiler"), FileNotFoundError(2, "No such file", "probe.d")])
@@ -22,7 +21,7 @@ def test_what_is_prepared_fails_nothing(error: Exception, monkeypatch: pytest.Mo
         raise error
 
     monkeypatch.setattr(post_build_check, "project_kernel", project_kernel)
-    monkeypatch.setattr(stage, "prepare", lambda symvers: None)
+    monkeypatch.setattr(call_modpost, "prepare_call", lambda project: None)
     monkeypatch.setattr(group_modpost, "check_is_wanted", lambda project: True)
     project: Any = SimpleNamespace(headers=SimpleNamespace(load=dict), tree=SimpleNamespace(symvers=None))
     group_modpost._prepare(project)

@@ -69,7 +69,6 @@ GATES = (
             "jinja2",
             "kbuildpy.scaffold.create",
             "kbuildpy.scaffold.init_files",
-            "kbuildpy.modpost.stage",
             "kbuildpy.scons.call_modpost",
         ),
     ),
