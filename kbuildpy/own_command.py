@@ -24,6 +24,11 @@ def courier_command() -> list[str]:
     return _command("kbuildpy.shared.courier", "main")
 
 
+def session_command() -> list[str]:
+    """The arguments that run the process of a token's session."""
+    return _command("kbuildpy.signing.session_process", "main")
+
+
 def _command(module: str, function: str, *words: str) -> list[str]:
     start = _START.format(module=module, function=function)
     return [sys.executable, "-c", start, str(Path(__file__).resolve().parents[1]), *words]

@@ -47,6 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vmlinux", metavar="FILE", type=named_path, help="the kernel with debug information, for its own functions"
     )
+    parser.add_argument(
+        "--debug-files",
+        action="append",
+        default=[],
+        metavar="DIR",
+        type=named_path,
+        help="a folder with the debug information of stripped modules, by build id (sign --debug-files); may repeat",
+    )
     add_format(parser, "the log with the places (default), or one JSON object for each of them")
 
 
@@ -54,10 +62,11 @@ def run(args: argparse.Namespace) -> int:
     """Decode one log."""
     log, named = _log_and_modules(args.names)
     release = resolve_one(args.kernels, Need.EITHER, environ=os.environ).release or "" if args.kernels else ""
-    given = [read_subject(file) for file in find_modules(named)]
+    folders = tuple(args.debug_files)
+    given = [read_subject(file, debug_folders=folders) for file in find_modules(named)]
     vmlinux = read_vmlinux(args.vmlinux) if args.vmlinux else None
     lines = _read(log)
-    finder = Finder(Path.cwd())
+    finder = Finder(Path.cwd(), debug_folders=folders)
     decoded = decode_log(lines, find_among(given, finder, vmlinux), release=release)
     if args.format == "json":
         for each in decoded:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kbuildpy.compression import decompress
@@ -25,14 +25,16 @@ def build_id_of(image: ModuleImage) -> str:
     return build_id_in(read_notes(image.contents, image.header, image.sections))
 
 
-def find_debug_file(image: ModuleImage, file: Path, *, root: Path = Path("/")) -> ModuleImage | None:
+def find_debug_file(
+    image: ModuleImage, file: Path, *, root: Path = Path("/"), folders: Sequence[Path] = ()
+) -> ModuleImage | None:
     """The separate debug information of `image`, which was read from `file`; None if there is none to be found.
 
-    `root` is the system's root directory.
+    `root` is the system's root directory; `folders` with `.build-id` in them are looked into first.
     """
     build_id = build_id_of(image)
     name, checksum = _link(image)
-    for path in _candidates(file.resolve(), build_id, name, root):
+    for path in _candidates(file.resolve(), build_id, name, root, folders):
         found = _read(path) if path.is_file() else None
         if found is None:
             continue
@@ -44,9 +46,10 @@ def find_debug_file(image: ModuleImage, file: Path, *, root: Path = Path("/")) -
     return None
 
 
-def _candidates(file: Path, build_id: str, name: str, root: Path) -> Iterator[Path]:
+def _candidates(file: Path, build_id: str, name: str, root: Path, folders: Sequence[Path]) -> Iterator[Path]:
     if build_id:
-        yield root / _GLOBAL / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug"
+        for folder in (*folders, root / _GLOBAL):
+            yield folder / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug"
         cache = os.environ.get("DEBUGINFOD_CACHE_PATH") or Path(
             os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "debuginfod_client"
         )

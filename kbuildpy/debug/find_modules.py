@@ -32,6 +32,8 @@ class Finder:
     """Its `build/RELEASE` is looked at first."""
     root: Path = Path("/")
     """The system's root directory."""
+    debug_folders: tuple[Path, ...] = ()
+    """More folders with debug information by build id."""
     _modules: dict[str, dict[str, Path]] = field(default_factory=dict)
     _kernels: dict[tuple[str, str], Subject | None] = field(default_factory=dict)
     _subjects: dict[Path, Subject] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Finder:
         if path is None:
             return None
         if path not in self._subjects:
-            self._subjects[path] = read_subject(path, root=self.root)
+            self._subjects[path] = read_subject(path, root=self.root, debug_folders=self.debug_folders)
         return self._subjects[path]
 
     def candidates(self, name: str, release: str) -> list[Path]:

@@ -27,6 +27,8 @@ class Subject:
     image: ModuleImage
     root: Path = Path("/")
     """The system's root directory, below which separate debug information is looked for."""
+    debug_folders: tuple[Path, ...] = ()
+    """More folders with debug information by build id."""
 
     @cached_property
     def release(self) -> str:
@@ -49,7 +51,7 @@ class Subject:
         own = DebugInfo(self.image)
         if own.is_there:
             return own
-        separate = find_debug_file(self.image, self.file, root=self.root)
+        separate = find_debug_file(self.image, self.file, root=self.root, folders=self.debug_folders)
         return DebugInfo(separate) if separate else None
 
     def places(self, symbol: CodeSymbol, offset: int) -> tuple[Place, ...]:
@@ -85,18 +87,20 @@ class Subject:
         return named[0] if len(named) == 1 else None
 
 
-def read_subject(file: Path, *, root: Path = Path("/")) -> Subject:
+def read_subject(file: Path, *, root: Path = Path("/"), debug_folders: tuple[Path, ...] = ()) -> Subject:
     """The module in `file`, which may be compressed. Raises `KbuildError` for another file."""
     image = ModuleImage(read_module(file), str(file))
     if image.section(".modinfo") is None:
         raise KbuildError(f"{file}: not a kernel module (it has no .modinfo)", hint="name .ko files")
-    return subject_of(image, file, root=root)
+    return subject_of(image, file, root=root, debug_folders=debug_folders)
 
 
-def subject_of(image: ModuleImage, file: Path, *, root: Path = Path("/")) -> Subject:
+def subject_of(
+    image: ModuleImage, file: Path, *, root: Path = Path("/"), debug_folders: tuple[Path, ...] = ()
+) -> Subject:
     """The module `image`, which was read from `file`."""
     name = own_name(image, file.name)
-    return Subject(name, file, image, root)
+    return Subject(name, file, image, root, debug_folders)
 
 
 def read_vmlinux(file: Path, *, root: Path = Path("/")) -> Subject:

@@ -73,10 +73,16 @@ def _contents(
 ) -> bytes:
     """The bytes to install."""
     if rules.strip:
-        contents = _processed(rules.strip, contents, env, source)
+        contents = stripped(contents, rules, env, source)
     if signer:
         contents = append_signature(contents, signer.detached(contents))
     return compressed(contents, rules, env, source) if rules.compress else contents
+
+
+def stripped(contents: bytes, rules: InstallRules, env: Mapping[str, str], source: Path) -> bytes:
+    """The module `contents`, from the file `source`, as `rules` strip it. Raises `KbuildError` when the program
+    fails."""
+    return _processed(rules.strip, contents, env, source)
 
 
 def compressed(contents: bytes, rules: InstallRules, env: Mapping[str, str], source: Path) -> bytes:

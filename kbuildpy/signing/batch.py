@@ -17,11 +17,16 @@ from pathlib import Path
 from kbuildpy.compression import compression_of, decompress
 from kbuildpy.errors import KbuildError, unexpected
 from kbuildpy.files import replacing
+from kbuildpy.kernel.instrumented import refuse_instrumented
 from kbuildpy.parallel import in_processes, in_threads
+from kbuildpy.signing.digest_list import DigestRequest, fingerprint
 from kbuildpy.signing.file_key import FileKey
+from kbuildpy.signing.key_pool import KeyPool
 from kbuildpy.signing.manifest import Manifest, ManifestLine, digest, new_line
-from kbuildpy.signing.private_key import KeyGoneError
-from kbuildpy.signing.signer import Signer, sign_module
+from kbuildpy.signing.private_key import KeyGoneError, PrivateKey
+from kbuildpy.signing.public_key import refuse_without_digest
+from kbuildpy.signing.shared_queue import SharedQueue, Turn
+from kbuildpy.signing.signer import Signer, contents_to_sign, sign_module
 from kbuildpy.signing.trailer import append_signature, is_signed, split_signature, without_signatures
 
 # Signing waits for the disk most of the time (fsync); meanwhile another thread signs.
@@ -32,6 +37,10 @@ _PER_PROCESS = 16
 Pack = Callable[[bytes, str, Path], bytes]
 """Compresses a module: its contents, the name of the compression (see `kbuildpy.compression`), and the file that they
 are for."""
+
+
+Prepare = Callable[[bytes, Path], bytes]
+"""Makes of a module, unpacked, what is signed in its place: stripped, say; the file is the one that it is from."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ def sign_files(
     beside: bool = False,
     manifest: Manifest | None = None,
     pack: Pack | None = None,
+    prepare: Prepare | None = None,
+    queue: SharedQueue | None = None,
     jobs: int = 0,
 ) -> Iterator[SignedFile]:
     """Sign every file of `paths` in place, in any order; yields the result of each file when it is done.
@@ -63,20 +74,55 @@ def sign_files(
     by `pack`, without which it is an error.
 
     A file that has this very signature is left as it is: a run that was stopped goes on where it was. `beside` writes
-    the signature as FILE.p7s, too (`sign-file -p`). `jobs` files at a time, 0 for as many as suit the machine. Raises
-    `KeyGoneError` when the key is lost on the way.
+    the signature as FILE.p7s, too (`sign-file -p`). `prepare` makes of each module what is signed in its place. With a
+    `queue`, its modules are signed, as far as other processes leave them. `jobs` files at a time, 0 for as many as suit
+    the machine. Raises `KeyGoneError` when the key is lost on the way.
     """
 
     known = None if manifest is None else {path: line.sha256_after for path, line in manifest.lines.items()}
-    job = _Job(replace, beside, known, pack)
+    job = _Job(replace, beside, known, pack, prepare)
+    if queue is not None:
+        yield from _sign_in_turn(queue, signer, job, manifest, jobs)
+        return
 
     def sign(path: Path) -> SignedFile:
         return _carefully(path, lambda: _sign_file(path, signer, job))
 
-    for item in _signed(paths, sign, jobs, forks=isinstance(signer.key, FileKey)):
+    for item in _signed(paths, sign, jobs, key=signer.key):
         if manifest is not None and item.line is not None:
             manifest.add(item.line)
         yield item
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """What a key on another machine is to sign of one file."""
+
+    path: Path
+    request: DigestRequest | None = None
+    """None for a file that has the signature already."""
+    error: KbuildError | None = None
+    """Why there is no digest."""
+
+
+def digest_of_file(path: Path, signer: Signer, *, replace: bool, prepare: Prepare | None) -> ExportedFile:
+    """The digest of what `sign_files` signs of the file `path`, whose contents are not changed."""
+    try:
+        refuse_without_digest(signer.key.algorithm)
+        module = decompress(path.read_bytes())
+        if prepare is not None:
+            module = prepare(module, path)
+        refuse_instrumented(module, doing="signed")
+        contents = contents_to_sign(module, signer, replace=replace)
+    except (KbuildError, OSError) as error:
+        return ExportedFile(path, error=_about(path, error))
+    except Exception as error:  # an unreadable file does not end the run over the others
+        return ExportedFile(path, error=unexpected(path, error))
+    if contents is None:
+        return ExportedFile(path)
+    digest = signer.hash.of(contents).hex()
+    certificate = signer.certificate
+    return ExportedFile(path, DigestRequest(str(path), digest, signer.hash.name, fingerprint(certificate), signer.name))
 
 
 def save_detached(paths: Sequence[Path], signer: Signer, *, jobs: int = 0) -> Iterator[SignedFile]:
@@ -90,11 +136,11 @@ def save_detached(paths: Sequence[Path], signer: Signer, *, jobs: int = 0) -> It
 
 
 def _signed(
-    paths: Sequence[Path], sign: Callable[[Path], SignedFile], jobs: int, *, forks: bool
+    paths: Sequence[Path], sign: Callable[[Path], SignedFile], jobs: int, *, key: PrivateKey
 ) -> Iterator[SignedFile]:
-    """The result of `sign` for each path, from several processes if the key `forks`."""
-    if not forks or len(paths) < 2 * _PER_PROCESS:
-        return in_threads(sign, paths, jobs=jobs or JOBS)
+    """The result of `sign` for each path, from several processes if a forked one can use the `key`."""
+    if not isinstance(key, FileKey) or len(paths) < 2 * _PER_PROCESS:
+        return in_threads(sign, paths, jobs=jobs or _threads(key))
     return in_processes(
         sign,
         paths,
@@ -106,6 +152,31 @@ def _signed(
         doing="signs modules",
         hint="run the command again: it continues with the remaining modules",
     )
+
+
+def _threads(key: PrivateKey) -> int:
+    """How many files are worked on at a time: twice as many as the key's sessions, which are not to wait for a disk."""
+    return max(JOBS, 2 * key.size) if isinstance(key, KeyPool) else JOBS
+
+
+def _sign_in_turn(
+    queue: SharedQueue, signer: Signer, job: _Job, manifest: Manifest | None, jobs: int
+) -> Iterator[SignedFile]:
+    """The results for the modules of a queue that are signed here."""
+
+    def sign(turn: Turn) -> SignedFile:
+        done = False
+        try:
+            item = _carefully(turn.path, lambda: _sign_file(turn.path, signer, job))
+            # (before the module counts as done: nobody looks at it again then)
+            if manifest is not None and item.line is not None:
+                manifest.add(item.line)
+            done = item.error is None
+            return item
+        finally:
+            queue.finish(turn, done=done)
+
+    yield from in_threads(sign, queue.turns(), jobs=jobs or _threads(signer.key))
 
 
 def attach(path: Path, signature: bytes, *, replace: bool = False, pack: Pack | None = None) -> None:
@@ -134,19 +205,22 @@ class _Job:
     known: Mapping[str, str] | None
     """The digests of signed files by path, as the manifest has them; None without one."""
     pack: Pack | None
+    prepare: Prepare | None
 
 
 def _sign_file(path: Path, signer: Signer, job: _Job) -> SignedFile:
     with replacing(path) as slot:
         whole = slot.path.read_bytes()
         before = decompress(whole)
+        if job.prepare is not None:
+            before = job.prepare(before, path)
         after = sign_module(before, signer, replace=job.replace)
         signed = split_signature(after or before)
         # (what can fail comes first: nothing is written then)
         packed = None if after is None else _like(path, whole, after, job.pack)
         line = None
         if job.known is not None and packed is not None:
-            line = new_line(path, whole, packed, signer)
+            line = new_line(path, whole, packed, signer, signer.key.origin())
         elif job.known is not None and signed is not None and job.known.get(str(path)) != digest(whole):
             # Signed by a run that was stopped before it could say so: what was signed stands before the signature.
             # (where there is a line, the run that replaced the file knew better what it was)

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.pin import keep_out_of_core_dumps
 from kbuildpy.signing.hashes import Hash
-from kbuildpy.signing.private_key import Passphrase
-from kbuildpy.signing.public_key import key_algorithm
+from kbuildpy.signing.private_key import KeyOrigin, Passphrase, this_machine
+from kbuildpy.signing.public_key import key_algorithm, refuse_without_digest
 from kbuildpy.signing.public_key_info import public_bytes
 from kbuildpy.signing.read_file import read_small_file
 
@@ -32,22 +32,32 @@ class FileKey:
 
     algorithm: str
     _key: Any = field(repr=False)
+    name: str = ""
 
     def sign(self, contents: bytes, hash: Hash) -> bytes:
         """See `PrivateKey`."""
-        if self.algorithm == "rsa":
-            # The digest is taken first: hashlib lets other threads run while it reads a large module.
-            digest = utils.Prehashed(hash.algorithm())
-            try:
-                return bytes(self._key.sign(hash.of(contents), padding.PKCS1v15(), digest))
-            except ValueError as error:
-                raise KbuildError(
-                    f"an RSA key of {self._key.key_size} bits is too small for a signature with {hash.name}",
-                    hint="make a larger one (kbuildpy keygen: 4096 bits)",
-                ) from error
+        if self.algorithm.startswith("ml-dsa"):
+            return bytes(self._key.sign(contents))
+        # The digest is taken first: hashlib lets other threads run while it reads a large module.
+        return self.sign_digest(hash.of(contents), hash)
+
+    def sign_digest(self, digest: bytes, hash: Hash) -> bytes:
+        """See `PrivateKey`."""
+        refuse_without_digest(self.algorithm)
+        prehashed = utils.Prehashed(hash.algorithm())
         if self.algorithm == "ecdsa":
-            return bytes(self._key.sign(hash.of(contents), ec.ECDSA(utils.Prehashed(hash.algorithm()))))
-        return bytes(self._key.sign(contents))
+            return bytes(self._key.sign(digest, ec.ECDSA(prehashed)))
+        try:
+            return bytes(self._key.sign(digest, padding.PKCS1v15(), prehashed))
+        except ValueError as error:
+            raise KbuildError(
+                f"an RSA key of {self._key.key_size} bits is too small for a signature with {hash.name}",
+                hint="make a larger one (kbuildpy keygen: 4096 bits)",
+            ) from error
+
+    def origin(self) -> KeyOrigin:
+        """See `PrivateKey`."""
+        return this_machine(self.name)
 
     def public_bytes(self) -> bytes:
         """See `PrivateKey`."""
@@ -68,9 +78,9 @@ def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) 
     )
     block = _private_block(contents)
     try:
-        return FileKey(*_usable(load(block, None), str(path)))
+        return FileKey(*_usable(load(block, None), str(path)), str(path))
     except TypeError:
-        return FileKey(*_usable(_open(load, block, path, passphrase), str(path)))
+        return FileKey(*_usable(_open(load, block, path, passphrase), str(path)), str(path))
     except (ValueError, UnsupportedAlgorithm):
         raise KbuildError(f"{path}: no private key", hint="name a key in PEM (PKCS#8 or older) or DER") from None
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from kbuildpy.errors import KbuildError
 from kbuildpy.files import open_regular, read_regular
 
 if TYPE_CHECKING:
+    from kbuildpy.signing.private_key import KeyOrigin
     from kbuildpy.signing.signer import Signer
 
 
@@ -39,10 +41,18 @@ class ManifestLine:
     algorithm: str | None
     time: str
     """UTC, in ISO 8601."""
+    key: str | None = None
+    """The file of the key that signed it, or its `pkcs11:` URI; None, as the next one, where nothing was signed, or
+    where a stopped run had signed it."""
+    host: str | None = None
+    """The name of the machine where the key signed."""
 
 
-def new_line(path: Path, before: bytes, after: bytes, signer: Signer | None) -> ManifestLine:
-    """The line about the module `path`, of which `signer` has just made `after` from `before`."""
+def new_line(
+    path: Path, before: bytes, after: bytes, signer: Signer | None, origin: KeyOrigin | None = None
+) -> ManifestLine:
+    """The line about the module `path`, of which `signer` has made `after` from `before`; the signature was made at
+    `origin`."""
     return ManifestLine(
         path=str(path),
         sha256_before=digest(before),
@@ -53,11 +63,14 @@ def new_line(path: Path, before: bytes, after: bytes, signer: Signer | None) -> 
         hash=signer.hash.name if signer else None,
         algorithm=signer.key.algorithm if signer else None,
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        key=origin.key if origin else None,
+        host=origin.host if origin else None,
     )
 
 
 class Manifest:
-    """The file `path`, to which lines are added; its existing lines are read first."""
+    """The file `path`, to which lines are added; its existing lines are read first. Several processes may add lines to
+    it, also on several machines."""
 
     def __init__(self, path: Path) -> None:
         """Raises `KbuildError` for a file that is no manifest, which is left as it is, OSError for one that cannot be
@@ -66,14 +79,16 @@ class Manifest:
         self._lock = threading.Lock()
         self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT), "a+b")
         try:
-            # (not by its name again: that may be another file's by now)
-            self._file.seek(0)
-            read = _read_lines(self._file, path)
-            self.lines = {line.path: line for line in read.lines}
-            if read.cut:
-                self._file.truncate(read.size)
-            elif read.unended:
-                self._file.write(b"\n")
+            with self._locked():
+                # (not by its name again: that may be another file's by now)
+                self._file.seek(0)
+                read = _read_lines(self._file, path)
+                self.lines = {line.path: line for line in read.lines}
+                if read.cut:
+                    self._file.truncate(read.size)
+                elif read.unended:
+                    self._file.write(b"\n")
+                    self._file.flush()
         except BaseException:
             self._file.close()
             raise
@@ -84,8 +99,9 @@ class Manifest:
         with self._lock, self._writing():
             known = self.lines.get(line.path)
             if known is None or replace(known, time=line.time) != line:
-                self._file.write(json.dumps(asdict(line)).encode() + b"\n")
-                self._file.flush()
+                with self._locked():
+                    self._file.write(json.dumps(asdict(line)).encode() + b"\n")
+                    self._file.flush()
                 self.lines[line.path] = line
 
     def close(self) -> None:
@@ -93,6 +109,15 @@ class Manifest:
         with self._writing(), self._file:
             self._file.flush()
             os.fsync(self._file.fileno())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from adding lines meanwhile."""
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -177,7 +202,7 @@ def _line(value: object) -> ManifestLine:
     return line
 
 
-_MAY_BE_NONE = {"signer", "serial", "key_id", "hash", "algorithm"}
+_MAY_BE_NONE = {"signer", "serial", "key_id", "hash", "algorithm", "key", "host"}
 
 
 def _spelled_out(path: Path) -> Path:

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography.x509 import Certificate
 
-from kbuildpy.signing.find_key import environment_passphrase, find_pair
+from kbuildpy.errors import KbuildError
+from kbuildpy.parallel import in_threads
+from kbuildpy.signing.find_key import environment_passphrase, find_pair, shown_name
 from kbuildpy.signing.hashes import find_hash
-from kbuildpy.signing.key_name import is_pkcs11_uri
-from kbuildpy.signing.private_key import Passphrase
+from kbuildpy.signing.key_name import is_pkcs11_uri, require_tokens
+from kbuildpy.signing.key_pool import KeyPool
+from kbuildpy.signing.private_key import Passphrase, PrivateKey
 from kbuildpy.signing.read_file import read_small_file
+from kbuildpy.signing.session_key import open_session
 from kbuildpy.signing.signer import Signer
 from kbuildpy.signing.signer_certificate import further_certificates
 
@@ -26,14 +30,70 @@ def open_signer(
     use_key_id: bool,
     embed: bool,
     passphrase: Passphrase | None,
+    more_keys: Sequence[str],
+    sessions: int,
+    tell: Callable[[str], None] | None,
 ) -> Signer:
     """See `choose_signer`."""
     chosen = find_hash(hash) if hash else None
-    opened, loaded = find_pair(key, certificate, environment_passphrase(passphrase))
+    if more_keys:
+        require_tokens((key, *more_keys))
+    asked = _Remembered(environment_passphrase(passphrase))
+    opened, loaded = find_pair(key, certificate, asked.of(key))
+    opened = _in_sessions(opened, key, more_keys, sessions, asked, tell)
     if chosen is None:
         chosen = find_hash("sha512" if opened.algorithm.startswith("ml-dsa") else kernel_hash() or "sha256")
-    embedded = (loaded, *_behind(certificate or key, loaded)) if embed else ()
-    return Signer(opened, loaded, chosen, use_key_id, embedded)
+    return Signer(opened, loaded, chosen, use_key_id, embedded_with(loaded, certificate or key) if embed else ())
+
+
+def embedded_with(certificate: Certificate, name: str) -> tuple[Certificate, ...]:
+    """The certificates that come with signatures for `certificate`, which is the first one in the file `name`."""
+    return (certificate, *_behind(name, certificate))
+
+
+class _Remembered:
+    """Passphrases that are asked for once for each key, although each of its sessions needs them."""
+
+    def __init__(self, passphrase: Passphrase) -> None:
+        self._passphrase = passphrase
+        self._known: dict[tuple[str, str], str | None] = {}
+
+    def of(self, key: str) -> Passphrase:
+        """The passphrase of `key`."""
+
+        def ask(name: str) -> str | None:
+            if (key, name) not in self._known:
+                self._known[key, name] = self._passphrase(name)
+            return self._known[key, name]
+
+        return ask
+
+
+def _in_sessions(
+    first: PrivateKey,
+    key: str,
+    more_keys: Sequence[str],
+    sessions: int,
+    asked: _Remembered,
+    tell: Callable[[str], None] | None,
+) -> PrivateKey:
+    """The key in so many sessions of each of its tokens; `first` is one of them."""
+    if sessions == 1 and not more_keys:
+        return first
+
+    def open_one(name: str) -> PrivateKey:
+        return open_session(name, asked.of(name))
+
+    # One of each token first: it asks for the PIN, and a wrong one is not tried again.
+    members = [first, *map(open_one, more_keys)]
+    names = [name for name in (key, *more_keys) for _ in range(sessions - 1)]
+    members += in_threads(open_one, names, jobs=_AT_ONCE, in_order=True)
+    for name, member in zip((key, *more_keys, *names), members, strict=True):
+        if member.public_bytes() != first.public_bytes():
+            raise KbuildError(
+                f"{shown_name(name)}: not the key that {shown_name(key)} is", hint="name tokens with copies of one key"
+            )
+    return KeyPool(members, tell or (lambda _: None))
 
 
 def _behind(name: str, first: Certificate) -> tuple[Certificate, ...]:
@@ -44,3 +104,7 @@ def _behind(name: str, first: Certificate) -> tuple[Certificate, ...]:
         return ()
     found = further_certificates(read_small_file(path), name)
     return tuple(each for each in found if each != first)
+
+
+_AT_ONCE = 8
+"""Sessions that are opened at a time."""

@@ -40,7 +40,7 @@ from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.pkcs11_library import open_library
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, parse_pkcs11_uri
-from kbuildpy.signing.private_key import KeyGoneError, Passphrase
+from kbuildpy.signing.private_key import KeyGoneError, KeyOrigin, Passphrase, this_machine
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.public_key_info import public_bytes
 from kbuildpy.signing.signer_certificate import checked_certificate
@@ -64,12 +64,19 @@ class TokenKey:
     def sign(self, contents: bytes, hash: Hash) -> bytes:
         """See `PrivateKey`. Raises `KeyGoneError` when the token does not sign, or is there no more."""
         # Only the digest goes to the token. (Outside the lock: hashlib lets other threads run.)
-        digest = hash.of(contents)
+        return self.sign_digest(hash.of(contents), hash)
+
+    def sign_digest(self, digest: bytes, hash: Hash) -> bytes:
+        """See `PrivateKey`. Raises as `sign`."""
         if self.algorithm == "rsa":
             return self._ask(_digest_info(hash, digest), Mechanism.RSA_PKCS)
         # What exceeds the curve's size has no part in the signature, and some tokens refuse it.
         digest = digest[: (self._public.curve.key_size + 7) // 8]
         return _ecdsa_der(self._ask(digest, Mechanism.ECDSA))
+
+    def origin(self) -> KeyOrigin:
+        """See `PrivateKey`."""
+        return this_machine(self.name)
 
     def public_bytes(self) -> bytes:
         """See `PrivateKey`."""

@@ -8,6 +8,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 
+from kbuildpy.errors import UsageError
 from kbuildpy.signing.hashes import Hash
 
 ML_DSA_OIDS = {
@@ -29,6 +30,15 @@ def key_algorithm(key: Any) -> str:
         if f"MLDSA{size}" in name.upper():
             return f"ml-dsa-{size}"
     return ""
+
+
+def refuse_without_digest(algorithm: str) -> None:
+    """Raises `UsageError` for a kind of key that signs contents and not their digest."""
+    if algorithm.startswith("ml-dsa"):
+        raise UsageError(
+            f"{algorithm.upper()} signs a module's contents, not its digest",
+            hint="sign the modules themselves, or use an RSA or ECDSA key",
+        )
 
 
 def is_signature_by(key: Any, signature: bytes, message: bytes, hash: Hash | None) -> bool:

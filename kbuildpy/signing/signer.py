@@ -64,15 +64,20 @@ def sign_module(module: bytes, signer: Signer, *, replace: bool = False) -> byte
     if name := compression_of(module):
         raise KbuildError(f"it is compressed ({name})", hint="decompress the module first, and sign that")
     refuse_instrumented(module, doing="signed")
-    contents = module
+    contents = contents_to_sign(module, signer, replace=replace)
+    return None if contents is None else append_signature(contents, signer.detached(contents))
+
+
+def contents_to_sign(module: bytes, signer: Signer, *, replace: bool) -> bytes | None:
+    """What `sign_module` signs of `module`: all that stands before another signature. Raises as that does."""
     signed = split_signature(module)
-    if signed is not None:
-        if is_by(signed.signature, signer) and is_intact(signed.contents, signed.signature, signer.certificate):
-            return None
-        if not replace:
-            raise KbuildError("it is signed already", hint="use --replace to sign it again")
-        contents = without_signatures(signed.contents)
-    return append_signature(contents, signer.detached(contents))
+    if signed is None:
+        return module
+    if is_by(signed.signature, signer) and is_intact(signed.contents, signed.signature, signer.certificate):
+        return None
+    if not replace:
+        raise KbuildError("it is signed already", hint="use --replace to sign it again")
+    return without_signatures(signed.contents)
 
 
 def is_by(signature: bytes, signer: Signer) -> bool:

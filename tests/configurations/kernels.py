@@ -22,7 +22,7 @@ from kbuildpy.kernel_build.build import built_kernel
 from kbuildpy.kernel_build.recipe import KernelRecipe
 from kbuildpy.kernel_build.wanted import Wanted, recipe_of
 from kbuildpy.run import run
-from kbuildpy.signing.open_signer import open_signer
+from kbuildpy.signing.choose_signer import choose_signer
 from kbuildpy.signing.signer import Signer
 from kbuildpy.vm.machine import machine_for
 from tests.configurations.rows import Packaged, Row, SelfBuilt, kept_exports
@@ -80,15 +80,8 @@ class Kernel:
             return None
         certs = self.tree.objects / "certs"
         hash_name = self.tree.config.get("CONFIG_MODULE_SIG_HASH", "").strip('"')
-        return open_signer(
-            str(certs / "signing_key.pem"),
-            str(certs / "signing_key.x509"),
-            hash_name,
-            kernel_hash=lambda: hash_name,
-            use_key_id=False,
-            embed=False,
-            passphrase=None,
-        )
+        key, certificate = certs / "signing_key.pem", certs / "signing_key.x509"
+        return choose_signer(str(key), str(certificate), hash_name, kernel_hash=lambda: hash_name)
 
 
 @contextmanager

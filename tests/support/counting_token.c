@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A PKCS#11 library around another one (TOKEN_LIBRARY), that notes each signature by a byte in the file TOKEN_COUNT, and
+ * takes TOKEN_DELAY microseconds longer for it, as a token in a network does.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef unsigned long rv;
+typedef rv (*sign_call)(unsigned long, unsigned char *, unsigned long, unsigned char *, unsigned long *);
+
+/* CK_FUNCTION_LIST of PKCS#11 2.40, section 3.6: a version of two bytes, 68 functions. */
+struct functions {
+	unsigned char version[2];
+	void *call[68];
+};
+
+enum { GET_FUNCTION_LIST = 3, SIGN = 43 };
+
+static struct functions own;
+static sign_call inner_sign;
+
+static rv sign(unsigned long session, unsigned char *data, unsigned long length, unsigned char *signature,
+	       unsigned long *size)
+{
+	const char *count = getenv("TOKEN_COUNT"), *delay = getenv("TOKEN_DELAY");
+
+	/* (without a buffer, the size is asked for) */
+	if (signature && count) {
+		int file = open(count, O_WRONLY | O_APPEND | O_CREAT, 0600);
+
+		if (file < 0 || write(file, "s", 1) != 1)
+			return 5; /* CKR_GENERAL_ERROR */
+		close(file);
+	}
+	if (signature && delay)
+		usleep((useconds_t)atoi(delay));
+	return inner_sign(session, data, length, signature, size);
+}
+
+rv C_GetFunctionList(struct functions **list)
+{
+	void *library = dlopen(getenv("TOKEN_LIBRARY"), RTLD_NOW | RTLD_LOCAL);
+	rv (*get)(struct functions **) = library ? (rv (*)(struct functions **))dlsym(library, "C_GetFunctionList") : 0;
+	struct functions *inner;
+
+	if (!get || get(&inner))
+		return 5;
+	memcpy(&own, inner, sizeof(own));
+	inner_sign = (sign_call)own.call[SIGN];
+	own.call[SIGN] = (void *)sign;
+	own.call[GET_FUNCTION_LIST] = (void *)C_GetFunctionList;
+	*list = &own;
+	return 0;
+}
