@@ -56,16 +56,16 @@ def sign_modules(args: argparse.Namespace) -> int:
     if args.export:
         return export_digests(args, paths, lambda: _kernel_hash(_tree(args.kernel)), prepare)
     signer = imported_signer(args) if args.imported else _signer(args, len(paths))
+    queue = SharedQueue(args.queue, paths, _purpose(signer, args)) if args.queue else None
     with ExitStack() as stack:
+        if queue is not None:
+            stack.callback(queue.close)
         if args.detached:
             results = save_detached(paths, signer, jobs=jobs)
         else:
             manifest = Manifest(args.manifest) if args.manifest else None
             if manifest is not None:
                 stack.callback(manifest.close)
-            queue = SharedQueue(args.queue, paths, _purpose(signer, args)) if args.queue else None
-            if queue is not None:
-                stack.callback(queue.close)
             results = sign_files(
                 paths,
                 signer,

@@ -60,7 +60,8 @@ def install_modules(
             # (here: the result of one that is done is lost when another fails)
             if manifest is not None:
                 named = target_of(module.name, rules, manifest_root)
-                manifest.add(new_line(named, built, installed, chosen))
+                origin = chosen.key.origin() if chosen else None
+                manifest.add(new_line(named, built, installed, chosen, origin))
         return "\n".join(titles(target, rules, signs=chosen is not None))
 
     return in_threads(install, modules, jobs=jobs, in_order=True)

@@ -10,7 +10,7 @@ process: there the threads of this one do it all.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def sign_files(
     the machine. Raises `KeyGoneError` when the key is lost on the way.
     """
 
-    known = None if manifest is None else {path: line.sha256_after for path, line in manifest.lines.items()}
+    known = None if manifest is None else manifest.sha256_after
     job = _Job(replace, beside, known, pack, prepare)
     if queue is not None:
         yield from _sign_in_turn(queue, signer, job, manifest, jobs)
@@ -202,8 +202,8 @@ class _Job:
 
     replace: bool
     beside: bool
-    known: Mapping[str, str] | None
-    """The digests of signed files by path, as the manifest has them; None without one."""
+    known: Callable[[str], str | None] | None
+    """The digest of a signed file, as the manifest has it; None without one."""
     pack: Pack | None
     prepare: Prepare | None
 
@@ -221,7 +221,7 @@ def _sign_file(path: Path, signer: Signer, job: _Job) -> SignedFile:
         line = None
         if job.known is not None and packed is not None:
             line = new_line(path, whole, packed, signer, signer.key.origin())
-        elif job.known is not None and signed is not None and job.known.get(str(path)) != digest(whole):
+        elif job.known is not None and signed is not None and job.known(str(path)) != digest(whole):
             # Signed by a run that was stopped before it could say so: what was signed stands before the signature.
             # (where there is a line, the run that replaced the file knew better what it was)
             line = new_line(path, _like(path, whole, signed.contents, job.pack), whole, signer)

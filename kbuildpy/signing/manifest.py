@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -82,8 +82,9 @@ class Manifest:
             with self._locked():
                 # (not by its name again: that may be another file's by now)
                 self._file.seek(0)
-                read = _read_lines(self._file, path)
-                self.lines = {line.path: line for line in read.lines}
+                # (of 100,000 modules, all lines would take 100 MB)
+                self._known: dict[str, _Known] = {}
+                read = _read_lines(self._file, path, self._keep)
                 if read.cut:
                     self._file.truncate(read.size)
                 elif read.unended:
@@ -97,12 +98,19 @@ class Manifest:
         """Add a line, unless the manifest says this of the file already. Raises `KbuildError` where it cannot be
         written."""
         with self._lock, self._writing():
-            known = self.lines.get(line.path)
-            if known is None or replace(known, time=line.time) != line:
+            if self._known.get(line.path) != _known(line):
                 with self._locked():
                     self._file.write(json.dumps(asdict(line)).encode() + b"\n")
                     self._file.flush()
-                self.lines[line.path] = line
+                self._keep(line)
+
+    def sha256_after(self, path: str) -> str | None:
+        """What the manifest says that the file `path` is; None if it does not name it."""
+        known = self._known.get(path)
+        return None if known is None else known.sha256_after.hex()
+
+    def _keep(self, line: ManifestLine) -> None:
+        self._known[line.path] = _known(line)
 
     def close(self) -> None:
         """Have it on the disk. Raises `KbuildError` where it cannot be written."""
@@ -139,41 +147,59 @@ def read_manifest(path: Path) -> list[ManifestLine]:
         file = os.fdopen(open_regular(path), "rb")
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error
+    lines: list[ManifestLine] = []
     with file:
-        return _read_lines(file, path).lines
+        _read_lines(file, path, lines.append)
+    return lines
+
+
+class _Known(NamedTuple):
+    """What is kept of a line in memory."""
+
+    sha256_after: bytes
+    all_but_time: bytes
+    """A digest of the line without its time."""
+
+
+def _known(line: ManifestLine) -> _Known:
+    text = json.dumps(asdict(replace(line, time="")))
+    try:
+        after = bytes.fromhex(line.sha256_after)
+    except ValueError:
+        after = b""
+    return _Known(after, hashlib.sha256(text.encode()).digest()[:16])
 
 
 class _Lines(NamedTuple):
     """What a manifest holds: `size` is the bytes of its whole lines; after them, the last line may be `cut` short, or
     whole and only `unended` (by an editor)."""
 
-    lines: list[ManifestLine]
     size: int
     cut: bool = False
     unended: bool = False
 
 
-def _read_lines(file: IO[bytes], path: Path) -> _Lines:
-    lines: list[ManifestLine] = []
+def _read_lines(file: IO[bytes], path: Path, take: Callable[[ManifestLine], None]) -> _Lines:
+    """Give `take` each line."""
     size, number = 0, 0
     try:
         while line := file.readline(_LONGEST):
             number += 1
             try:
-                lines.append(_line(json.loads(line)))
+                take(_line(json.loads(line)))
             except (ValueError, TypeError, RecursionError) as error:
                 if _is_cut(line, error):
-                    return _Lines(lines, size, cut=True)
+                    return _Lines(size, cut=True)
                 raise KbuildError(
                     f"{path}:{number}: not a line of a manifest",
                     hint="name a file that `--manifest` of sign or install wrote",
                 ) from error
             size += len(line)
             if not line.endswith(b"\n"):
-                return _Lines(lines, size, unended=True)
+                return _Lines(size, unended=True)
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error
-    return _Lines(lines, size)
+    return _Lines(size)
 
 
 _LONGEST = 1 << 20

@@ -98,6 +98,8 @@ def test_the_keys_of_a_line_are_those_that_signing_writes(modules: list[Path], h
         "key_id",
         "hash",
         "algorithm",
+        "key",
+        "host",
     }
     assert installed["sha256_before"] == installed["sha256_after"] == signed["sha256_after"]
 

@@ -136,7 +136,7 @@ def test_a_module_without_a_build_id_keeps_its_debug_information(hello: Built, p
     bare = tmp_path / "bare.ko"
     run(["objcopy", "--remove-section=.note.gnu.build-id", module, bare])
     before = bare.read_bytes()
-    words = ["sign", bare, "--key", pair, "--hash", "sha256", "--strip"]
+    words: list[str | Path] = ["sign", bare, "--key", pair, "--hash", "sha256", "--strip"]
     done = kbuildpy(*words, "--debug-files", tmp_path / "debug")
     assert done.returncode == 1 and f"{bare}: it has no build id" in done.error_text
     assert bare.read_bytes() == before

@@ -17,7 +17,8 @@
 | both modposts; both installers | `modposts`, `installs` |
 | ELF objects; what the loader knows of one; types (BTF) | `elf_objects`, `loader_info`, `btf_draft` |
 | types as a compiler describes them | `compiled_types` |
-| keys, certificates, sign-file; signed modules; manifests; a token; one that counts | `keys`, `signatures`, `manifests`, `softhsm`, `counting_token` |
+| keys, certificates, sign-file; signed modules; manifests | `keys`, `signatures`, `manifests` |
+| a token in software; one that counts, and is slow | `softhsm`, `counting_token` |
 | a cluster of Slurm, of Dask; runs of a matrix for them | `slurm`, `dask_cluster`, `matrix_runs` |
 | kernels to boot: of a line, built small, with our certificate | `guest_kernels`, `small_kernels`, `trusting_kernels` |
 | a kernel with Rust and the programs for it; modules in Rust | `rust_kernels`, `rust_sources` |
