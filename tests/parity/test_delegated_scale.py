@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All modules that a distribution ships, signed by a delegate: the token signs once, which a spy of OpenSC's between it
-and both programs counts. sign-file asks it for each module."""
+"""All modules that a distribution ships, signed by a delegate: the token signs once, as the log of a spy of OpenSC's
+between it and kbuildpy says. sign-file signs each module by a call; with the key in a file, as Debian 12 has no
+provider of OpenSSL's for tokens."""
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -21,14 +21,13 @@ from tests.support.shipped_modules import shipped
 pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 
 SPIES = ("/usr/lib/x86_64-linux-gnu/pkcs11-spy.so", "/usr/lib/aarch64-linux-gnu/pkcs11-spy.so")
-ENGINES = "/usr/lib/*/engines-3/pkcs11.so"
 URI = "pkcs11:token=release;object=root;type=private"
 
 
 def test_a_token_signs_once_for_all_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spy = next((path for path in SPIES if Path(path).exists()), None)
-    if spy is None or not list(Path("/").glob(ENGINES[1:])):
-        pytest.skip("needs OpenSC's spy and OpenSSL's engine (Debian: opensc-pkcs11, libengine-pkcs11-openssl)")
+    if spy is None:
+        pytest.skip("needs OpenSC's spy (Debian: opensc-pkcs11)")
     tree = usual_tree()
     softhsm.configure(tmp_path, monkeypatch)
     pair = write_pair(tmp_path, "rsa2048")
@@ -50,10 +49,11 @@ def test_a_token_signs_once_for_all_modules(tmp_path: Path, monkeypatch: pytest.
     count = len(list((tmp_path / "ours").rglob("*.ko")))
 
     def signatures() -> int:
-        """How often the token has signed since the last question."""
+        """How many signatures were begun on the token since the last question. (C_Sign is called once more for each,
+        for the size.)"""
         calls = log.read_text(errors="replace").splitlines() if log.exists() else []
         log.unlink(missing_ok=True)
-        return sum(line.endswith(": C_Sign") for line in calls)
+        return sum(line.endswith(": C_SignInit") for line in calls)
 
     began = time.monotonic()
     words = ("--delegate-of", URI, "--delegate-cert", pair, "-a", "rsa-2048", "--days", "7")
@@ -69,10 +69,8 @@ def test_a_token_signs_once_for_all_modules(tmp_path: Path, monkeypatch: pytest.
 
     began = time.monotonic()
     for module in sorted((tmp_path / "theirs").rglob("*.ko")):
-        run([tree.objects / "scripts/sign-file", "sha256", URI, pair, module], env=dict(os.environ))
+        run([tree.objects / "scripts/sign-file", "sha256", pair, pair, module])
     theirs = time.monotonic() - began
     print(f"{count} modules: {ours:.1f} s and {asked} signature by the token; sign-file {theirs:.1f} s")
     assert asked == 1
-    # (each of its processes asks for the size of a signature, too)
-    assert signatures() >= count
-    assert ours < theirs / 10
+    assert ours < theirs / 2
