@@ -37,6 +37,7 @@ from kbuildpy.signing.read_file import read_small_file
 from kbuildpy.signing.shared_queue import SharedQueue
 from kbuildpy.signing.signer import Signer, warn_of_dates
 
+_MANY = 1 << 20
 _MOST_SESSIONS = 256
 """Each is a process."""
 
@@ -48,14 +49,20 @@ def sign_modules(args: argparse.Namespace) -> int:
     if args.digests:
         return sign_digests(args, lambda: _signer(args))
     paths = find_modules(args.files)
-    if not paths and not (args.queue and args.queue.exists()):
+    if not paths and args.queue and not args.files and not args.queue.exists():
+        raise UsageError(f"{args.queue}: no such queue", hint="it is finished, or not made yet: name the modules")
+    if not paths and not (args.queue and not args.files):
         raise UsageError(f"no modules (.ko) in {', '.join(map(str, args.files)) or 'the call: name some'}")
     if args.attach:
         return _attach(args, paths)
     prepare = _stripper(args) if args.strip else None
+
+    def kernel_hash() -> str:
+        return _kernel_hash(_tree(args.kernel))
+
     if args.export:
-        return export_digests(args, paths, lambda: _kernel_hash(_tree(args.kernel)), prepare)
-    signer = imported_signer(args) if args.imported else _signer(args, len(paths))
+        return export_digests(args, paths, kernel_hash, prepare)
+    signer = imported_signer(args, kernel_hash) if args.imported else _signer(args, len(paths) or _MANY)
     queue = SharedQueue(args.queue, paths, _purpose(signer, args)) if args.queue else None
     with ExitStack() as stack:
         if queue is not None:
@@ -88,6 +95,16 @@ def _refuse_wrong(args: argparse.Namespace) -> None:
         raise UsageError(f"--{named.get(modes[0], modes[0])} and --{named.get(modes[1], modes[1])} exclude each other")
     if args.detached and (args.queue or args.strip or modes):
         raise UsageError("--detached goes with none of --queue, --strip, --attach, --export, --digests and --import")
+    pointless = [
+        f"--{word.replace('_', '-')}"
+        for word in ("manifest", "save", "embed_certificates", *(() if args.export else ("replace",)))
+        if getattr(args, word) and (args.export or args.digests)
+    ]
+    if args.detached and args.manifest:
+        pointless = ["--manifest"]
+    if pointless:
+        mode = "--detached" if args.detached else "--export" if args.export else "--digests"
+        raise UsageError(f"{pointless[0]} has no meaning with {mode}: no module is signed", hint="leave it out")
     if not 1 <= args.sessions <= _MOST_SESSIONS:
         raise UsageError(f"--sessions {args.sessions}: between 1 and {_MOST_SESSIONS}")
     if args.sessions > 1:
@@ -111,7 +128,7 @@ def _purpose(signer: Signer, args: argparse.Namespace) -> str:
     return " ".join([*parts, *(word for word in ("key_id", "replace", "strip", "save") if getattr(args, word))])
 
 
-def _signer(args: argparse.Namespace, count: int = 1 << 20) -> Signer:
+def _signer(args: argparse.Namespace, count: int = _MANY) -> Signer:
     """The signer of `count` modules."""
     if not args.key:
         raise UsageError("no key to sign with", hint="name one: --key KEY --cert CERT")

@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def stripper(
     """A function `strip(module, file)` that strips a module as its tree's `modules_install` does; its debug information
     goes below `folder`, if there is one.
 
-    A module without debug information is left as it is, with its signature. The function raises `KbuildError` for a
+    A module that is stripped already is left as it is, with its signature. The function raises `KbuildError` for a
     signed one that is not to `replace` its signature, for one without a build id if there is a folder, when a program
     fails or the folder cannot be written, and what `rules_for` raises.
     """
@@ -46,13 +47,6 @@ def stripper(
 
     def strip(module: bytes, file: Path) -> bytes:
         contents = without_signatures(module)
-        image = ModuleImage(contents, str(file))
-        if not any(section.name.startswith((".debug_", ".zdebug_")) for section in image.sections):
-            return module
-        if is_signed(module) and not replace:
-            raise KbuildError(
-                "it is signed already, and stripping it removes the signature", hint="use --replace to sign it again"
-            )
         release = stated_release(contents)
         # (locked: make is run for the answer, and many modules come at once)
         with lock:
@@ -60,9 +54,17 @@ def stripper(
                 rules = rules_for(release, {"INSTALL_MOD_STRIP": "1"})
                 known[release] = rules, rules.environment_for(environ, "")
             rules, env = known[release]
-        if folder is not None:
-            _save_debug(image, contents, file, folder / rules.release, rules, env)
-        return stripped(contents, rules, env, file)
+        result = stripped(contents, rules, env, file)
+        if result == contents:
+            return module
+        if is_signed(module) and not replace:
+            raise KbuildError(
+                "it is signed already, and stripping it removes the signature", hint="use --replace to sign it again"
+            )
+        image = ModuleImage(contents, str(file))
+        if folder is not None and any(section.name.startswith((".debug_", ".zdebug_")) for section in image.sections):
+            _save_debug(image, contents, file, folder / (release or rules.release), rules, env)
+        return result
 
     return strip
 
@@ -81,7 +83,7 @@ def _save_debug(
         place.mkdir(parents=True, exist_ok=True)
     with replacing(target) as slot:
         slot.write(_debug_only(contents, rules, env), mode=0o644 & ~umask())
-    _link(folder / f"{module_name(str(file))}.ko.debug", os.path.relpath(target, folder))
+        _link(folder / f"{module_name(str(file))}.ko.debug", os.path.relpath(target, folder))
 
 
 def _debug_only(contents: bytes, rules: InstallRules, env: Mapping[str, str]) -> bytes:
@@ -97,7 +99,6 @@ def _debug_only(contents: bytes, rules: InstallRules, env: Mapping[str, str]) ->
 
 def _link(path: Path, target: str) -> None:
     """Have `path` be a link to `target`, from one moment to the next."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}~")
-    beside.unlink(missing_ok=True)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}~")
     beside.symlink_to(target)
     beside.replace(path)

@@ -132,7 +132,7 @@ def save_detached(paths: Sequence[Path], signer: Signer, *, jobs: int = 0) -> It
     def save(path: Path) -> SignedFile:
         return _carefully(path, lambda: _save(path, signer.detached(decompress(path.read_bytes()))))
 
-    yield from in_threads(save, paths, jobs=jobs or JOBS)
+    yield from in_threads(save, paths, jobs=jobs or _threads(signer.key))
 
 
 def _signed(

@@ -13,7 +13,10 @@ import base64
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +33,12 @@ from kbuildpy.signing.public_key import is_signature_by, key_algorithm
 
 _LONGEST = 1 << 20
 """Bytes of a line, at most."""
+_LONGEST_ORIGIN = 1024
+"""Characters that an answer may say of its key, host and time each."""
+_BEGINNINGS = (b'{"path": "', b'{"digest": "')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DigestRequest:
     """A digest to sign."""
 
@@ -48,7 +54,7 @@ class DigestRequest:
     """The subject of that certificate."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DigestAnswer:
     """A signature over a digest."""
 
@@ -69,11 +75,14 @@ class DigestList:
     answers: Mapping[str, DigestAnswer] = field(repr=False)
     """By digest."""
 
-    @property
-    def unanswered(self) -> tuple[DigestRequest, ...]:
-        """The requests without an answer, one for each digest."""
-        left = {item.digest: item for item in reversed(self.requests) if item.digest not in self.answers}
-        return tuple(left[digest] for digest in reversed(left))
+    def unanswered(self, certificate: Certificate) -> tuple[DigestRequest, ...]:
+        """The requests without a signature by the key of `certificate`, one for each digest."""
+        left: dict[str, DigestRequest] = {}
+        for item in self.requests:
+            answer = self.answers.get(item.digest)
+            if answer is None or right_signature(answer, HASHES[item.hash], certificate) is None:
+                left.setdefault(item.digest, item)
+        return tuple(left.values())
 
 
 def fingerprint(certificate: Certificate) -> str:
@@ -90,8 +99,7 @@ def read_digest_list(path: Path) -> DigestList:
     """The list in the file `path`. Raises `KbuildError` for what cannot be read, or is no such list."""
     try:
         with os.fdopen(open_regular(path), "rb") as file:
-            found, _ = _read(file, path)
-            return found
+            return _read(file, path)[0]
     except OSError as error:
         raise KbuildError(f"{path}: {error.strerror}") from error
 
@@ -103,6 +111,7 @@ class AnswerFile:
         """Raises as `read_digest_list`, and `KbuildError` where another process adds answers, or nothing can be
         written."""
         self._path = path
+        self._lock = threading.Lock()
         try:
             self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND), "a+b")
         except OSError as error:
@@ -110,8 +119,11 @@ class AnswerFile:
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._file.seek(0)
-            self.list, whole = _read(self._file, path)
+            self.list, whole, unended = _read(self._file, path)
             self._file.truncate(whole)
+            if unended:
+                self._file.write(b"\n")
+                self._file.flush()
         except OSError as error:
             self._file.close()
             raise KbuildError(
@@ -135,13 +147,16 @@ class AnswerFile:
         except OSError as failed:
             raise self._not_written(failed) from failed
         finally:
-            self._file.close()
+            # (what could not be written is tried once more by it)
+            with suppress(OSError):
+                self._file.close()
 
     def add(self, answer: DigestAnswer) -> None:
         """Add an answer. Raises `KbuildError` where it cannot be written."""
         try:
-            self._file.write(json.dumps(asdict(answer)).encode() + b"\n")
-            self._file.flush()
+            with self._lock:
+                self._file.write(json.dumps(asdict(answer)).encode() + b"\n")
+                self._file.flush()
         except OSError as error:
             raise self._not_written(error) from error
 
@@ -165,46 +180,55 @@ def right_signature(answer: DigestAnswer, hash: Hash, certificate: Certificate) 
     return next((form for form in forms if is_signature_by(key, form, digest, hash)), None)
 
 
-def _read(file: IO[bytes], path: Path) -> tuple[DigestList, int]:
-    """The list, and the bytes of its whole lines: a kill may have cut the last one short."""
+def _read(file: IO[bytes], path: Path) -> tuple[DigestList, int, bool]:
+    """The list, the bytes of its whole lines (a kill may have cut the last one short), and whether the last one is
+    whole but for its end."""
     requests: list[DigestRequest] = []
     answers: dict[str, DigestAnswer] = {}
-    whole = 0
-    for number, line in enumerate(_lines(file), 1):
+    whole, number, unended = 0, 0, False
+    while line := file.readline(_LONGEST):
+        number += 1
         try:
             entry = _entry(json.loads(line))
         except (ValueError, TypeError, RecursionError) as error:
-            if number > 1 and not line.endswith(b"\n") and isinstance(error, json.JSONDecodeError):
+            if number > 1 and _is_cut(line, error):
                 break
             raise KbuildError(
                 f"{path}:{number}: not a line of a list of digests",
                 hint="name a file that `kbuildpy sign --export` wrote",
             ) from error
-        if not line.endswith(b"\n"):
-            break
         whole += len(line)
+        unended = not line.endswith(b"\n")
         if isinstance(entry, DigestRequest):
             requests.append(entry)
         else:
             answers[entry.digest] = entry
     if not requests:
         raise KbuildError(f"{path}: no digests in it", hint="name a file that `kbuildpy sign --export` wrote")
-    return DigestList(tuple(requests), answers), whole
+    return DigestList(tuple(requests), answers), whole, unended
 
 
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    while line := file.readline(_LONGEST):
-        yield line
+def _is_cut(line: bytes, error: Exception) -> bool:
+    """Whether the last line of a file is half of one of ours, and not the beginning of something else."""
+    ours = any(line.startswith(words) or words.startswith(line) for words in _BEGINNINGS)
+    return ours and len(line) < _LONGEST and not line.endswith(b"\n") and isinstance(error, json.JSONDecodeError)
 
 
 def _entry(value: Any) -> DigestRequest | DigestAnswer:
     """Raises `ValueError` or `TypeError` for what is neither."""
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise TypeError("not an object of texts")
-    entry = DigestAnswer(**value) if "signature" in value else DigestRequest(**value)
-    size = len(bytes.fromhex(entry.digest))
-    if isinstance(entry, DigestAnswer):
+    digest = bytes.fromhex(value["digest"]) if "digest" in value else b""
+    entry: DigestRequest | DigestAnswer
+    if "signature" in value:
+        entry = DigestAnswer(**{**value, "digest": digest.hex()})
         base64.b64decode(entry.signature, validate=True)
-    elif entry.hash not in HASHES or size != len(HASHES[entry.hash].of(b"")):
+        if max(map(len, (entry.key, entry.host, entry.time))) > _LONGEST_ORIGIN:
+            raise ValueError("more than a name")
+        return entry
+    # (the same in each line)
+    same = {name: sys.intern(value[name]) for name in ("hash", "certificate", "signer") if name in value}
+    entry = DigestRequest(**{**value, **same, "digest": digest.hex()})
+    if entry.hash not in HASHES or len(digest) != len(HASHES[entry.hash].of(b"")):
         raise ValueError("the digest is not of its hash")
     return entry

@@ -11,24 +11,30 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.private_key import KeyGoneError, KeyOrigin, PrivateKey
-from kbuildpy.signing.public_key import refuse_without_digest
+from kbuildpy.signing.public_key import is_signature_by, refuse_without_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_AGAIN = "run the command again: it continues with the remaining modules"
+
+
 class KeyPool:
     """`members`, of which each signs one digest at a time; all have the same public key. See `PrivateKey`.
 
-    A member that is lost is told of (`tell`, once for each), and the others do its work.
+    A member that is lost, or whose signature is wrong, is told of (`tell`, once for each), and the others do its work.
     """
 
     def __init__(self, members: Sequence[PrivateKey], tell: Callable[[str], None]) -> None:
         self.algorithm = members[0].algorithm
         self.size = len(members)
         self._first = members[0]
+        self._public = load_der_public_key(members[0].public_bytes())
         self._tell = tell
         self._lock = threading.Lock()
         self._left = len(members)
@@ -50,10 +56,12 @@ class KeyPool:
                 self._free.put(None)  # (for the next one who waits)
                 raise KeyGoneError(
                     f"{self._first.origin().key}: all {self.size} sessions are lost",
-                    hint="run the command again: it continues with the remaining modules",
+                    hint=_AGAIN,
                 )
             try:
                 signature = member.sign_digest(digest, hash)
+                if not is_signature_by(self._public, signature, digest, hash):
+                    raise KeyGoneError(f"{member.origin().key}: a signature is not one by the key", hint=_AGAIN)
             except KeyGoneError as error:
                 self._lose(error)
                 continue

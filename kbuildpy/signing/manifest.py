@@ -70,7 +70,7 @@ def new_line(
 
 class Manifest:
     """The file `path`, to which lines are added; its existing lines are read first. Several processes may add lines to
-    it, also on several machines."""
+    it, also on several machines: of two lines about a module, the last counts."""
 
     def __init__(self, path: Path) -> None:
         """Raises `KbuildError` for a file that is no manifest, which is left as it is, OSError for one that cannot be
@@ -79,30 +79,42 @@ class Manifest:
         self._lock = threading.Lock()
         self._file = os.fdopen(open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT), "a+b")
         try:
+            # (of 100,000 modules, all lines would take 100 MB)
+            self._known: dict[str, _Known] = {}
+            self._size = 0
             with self._locked():
-                # (not by its name again: that may be another file's by now)
-                self._file.seek(0)
-                # (of 100,000 modules, all lines would take 100 MB)
-                self._known: dict[str, _Known] = {}
-                read = _read_lines(self._file, path, self._keep)
-                if read.cut:
-                    self._file.truncate(read.size)
-                elif read.unended:
-                    self._file.write(b"\n")
-                    self._file.flush()
+                self._catch_up()
         except BaseException:
             self._file.close()
             raise
 
     def add(self, line: ManifestLine) -> None:
-        """Add a line, unless the manifest says this of the file already. Raises `KbuildError` where it cannot be
-        written."""
-        with self._lock, self._writing():
-            if self._known.get(line.path) != _known(line):
-                with self._locked():
-                    self._file.write(json.dumps(asdict(line)).encode() + b"\n")
-                    self._file.flush()
+        """Add a line, unless the manifest says this of the file already: also one that another process has added
+        meanwhile, which then knows better where it was signed. Raises `KbuildError` where it cannot be written."""
+        with self._lock, self._writing(), self._locked():
+            self._catch_up()
+            known = self._known.get(line.path)
+            is_known = known is not None and known.sha256_after.hex() == line.sha256_after
+            if not (is_known and line.signer is not None and line.key is None) and known != _known(line):
+                self._file.write(json.dumps(asdict(line)).encode() + b"\n")
+                self._file.flush()
+                self._size = os.fstat(self._file.fileno()).st_size
                 self._keep(line)
+
+    def _catch_up(self) -> None:
+        """Read what was added since the last time; a line that a kill or a full disk cut short is removed."""
+        if os.fstat(self._file.fileno()).st_size == self._size:
+            return
+        # (not by its name again: that may be another file's by now)
+        self._file.seek(self._size)
+        read = _read_lines(self._file, self._path, self._keep)
+        self._size += read.size
+        if read.cut:
+            self._file.truncate(self._size)
+        elif read.unended:
+            self._file.write(b"\n")
+            self._file.flush()
+            self._size += 1
 
     def sha256_after(self, path: str) -> str | None:
         """What the manifest says that the file `path` is; None if it does not name it."""

@@ -9,14 +9,14 @@ from pathlib import Path
 from cryptography.x509 import Certificate
 
 from kbuildpy.errors import KbuildError
-from kbuildpy.parallel import in_threads
 from kbuildpy.signing.find_key import environment_passphrase, find_pair, shown_name
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.key_name import is_pkcs11_uri, require_tokens
 from kbuildpy.signing.key_pool import KeyPool
+from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri, read_pin
 from kbuildpy.signing.private_key import Passphrase, PrivateKey
 from kbuildpy.signing.read_file import read_small_file
-from kbuildpy.signing.session_key import open_session
+from kbuildpy.signing.session_key import SessionGroup
 from kbuildpy.signing.signer import Signer
 from kbuildpy.signing.signer_certificate import further_certificates
 
@@ -36,11 +36,13 @@ def open_signer(
 ) -> Signer:
     """See `choose_signer`."""
     chosen = find_hash(hash) if hash else None
-    if more_keys:
+    if more_keys or sessions > 1:
         require_tokens((key, *more_keys))
     asked = _Remembered(environment_passphrase(passphrase))
-    opened, loaded = find_pair(key, certificate, asked.of(key))
-    opened = _in_sessions(opened, key, more_keys, sessions, asked, tell)
+    several = bool(more_keys) or sessions > 1
+    opened, loaded = find_pair(_without_pin_source(key) if several else key, certificate, asked.of(key))
+    if several:
+        opened = _in_sessions(opened, key, more_keys, sessions, asked, tell)
     if chosen is None:
         chosen = find_hash("sha512" if opened.algorithm.startswith("ml-dsa") else kernel_hash() or "sha256")
     return Signer(opened, loaded, chosen, use_key_id, embedded_with(loaded, certificate or key) if embed else ())
@@ -63,7 +65,8 @@ class _Remembered:
 
         def ask(name: str) -> str | None:
             if (key, name) not in self._known:
-                self._known[key, name] = self._passphrase(name)
+                file = parse_pkcs11_uri(key).pin_source if is_pkcs11_uri(key) else None
+                self._known[key, name] = self._passphrase(name) if file is None else read_pin(file)
             return self._known[key, name]
 
         return ask
@@ -78,17 +81,13 @@ def _in_sessions(
     tell: Callable[[str], None] | None,
 ) -> PrivateKey:
     """The key in so many sessions of each of its tokens; `first` is one of them."""
-    if sessions == 1 and not more_keys:
-        return first
-
-    def open_one(name: str) -> PrivateKey:
-        return open_session(name, asked.of(name))
-
-    # One of each token first: it asks for the PIN, and a wrong one is not tried again.
-    members = [first, *map(open_one, more_keys)]
-    names = [name for name in (key, *more_keys) for _ in range(sessions - 1)]
-    members += in_threads(open_one, names, jobs=_AT_ONCE, in_order=True)
-    for name, member in zip((key, *more_keys, *names), members, strict=True):
+    names = [*more_keys, *(name for name in (key, *more_keys) for _ in range(sessions - 1))]
+    group = SessionGroup()
+    # The processes start at the same time, and log in one after the other: a wrong PIN is then not tried again, and
+    # SoftHSM does not find a token that another process is logging in to.
+    begun = [group.start(_without_pin_source(name)) for name in names]
+    members = [first, *(session.open(asked.of(name)) for name, session in zip(names, begun, strict=True))]
+    for name, member in zip((key, *names), members, strict=True):
         if member.public_bytes() != first.public_bytes():
             raise KbuildError(
                 f"{shown_name(name)}: not the key that {shown_name(key)} is", hint="name tokens with copies of one key"
@@ -106,5 +105,8 @@ def _behind(name: str, first: Certificate) -> tuple[Certificate, ...]:
     return tuple(each for each in found if each != first)
 
 
-_AT_ONCE = 8
-"""Sessions that are opened at a time."""
+def _without_pin_source(uri: str) -> str:
+    """`uri` without the file of its PIN: it is read once, here (it may be a pipe)."""
+    path, mark, query = uri.partition("?")
+    left = [item for item in query.split("&") if item.partition("=")[0] != "pin-source"]
+    return f"{path}{mark}{'&'.join(left)}" if any(left) else path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A token's key in a session of its own: a process that speaks to the token, which this one speaks to.
+"""A token's key in sessions of its own: processes that speak to the token, which this one speaks to.
 
 A PKCS#11 library takes one call at a time (`pkcs11`), so sessions that sign at the same time are processes. The PIN
 gets into them through a pipe, when they ask for it, which they do once. They end with this process.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import weakref
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,10 @@ from kbuildpy.own_command import session_command
 from kbuildpy.signing.hashes import Hash
 from kbuildpy.signing.private_key import KeyGoneError, KeyOrigin, Passphrase, this_machine
 
+_AGAIN = "run the command again: it continues with the remaining modules"
+_PATIENCE = 5.0
+"""Seconds that a token has for the end of its sessions."""
+
 
 @dataclass(frozen=True)
 class SessionKey:
@@ -28,7 +32,7 @@ class SessionKey:
     algorithm: str
     name: str
     _public: bytes = field(repr=False)
-    _ask: Callable[[dict[str, Any]], dict[str, Any]] = field(repr=False)
+    _session: Session = field(repr=False)
 
     def sign(self, contents: bytes, hash: Hash) -> bytes:
         """See `PrivateKey`. Raises `KeyGoneError` when the token does not sign, or its process has ended."""
@@ -36,7 +40,7 @@ class SessionKey:
 
     def sign_digest(self, digest: bytes, hash: Hash) -> bytes:
         """See `PrivateKey`. Raises as `sign`."""
-        return bytes.fromhex(self._ask({"digest": digest.hex(), "hash": hash.name})["signature"])
+        return bytes.fromhex(self._session.ask({"digest": digest.hex(), "hash": hash.name}, "signature")["signature"])
 
     def origin(self) -> KeyOrigin:
         """See `PrivateKey`."""
@@ -47,60 +51,89 @@ class SessionKey:
         return self._public
 
 
-def open_session(uri: str, passphrase: Passphrase) -> SessionKey:
-    """The key that `uri` names, in a new session; `passphrase` is asked if the token wants a PIN.
+class Session:
+    """The process of a session of the key `uri`. `group` ends it, with others."""
 
-    Raises as `load_token_key`, and `KbuildError` when the process does not start.
-    """
-    try:
-        process = subprocess.Popen(session_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    except OSError as error:
-        raise KbuildError(f"{uri}: a process for a session does not start: {error.strerror}") from error
-    name = "the token"
+    def __init__(self, uri: str, process: subprocess.Popen[bytes], group: SessionGroup) -> None:
+        self.name = uri
+        self._process = process
+        self._group = group
+        self._number = 0
 
-    def ask(question: dict[str, Any]) -> dict[str, Any]:
+    def open(self, passphrase: Passphrase) -> SessionKey:
+        """Log in; `passphrase` is asked if the token wants a PIN. Raises as `load_token_key`."""
+        said = self.ask({"key": self.name}, "ask", "public")
+        if "ask" in said:
+            said = self.ask({"pin": passphrase(said["ask"])}, "public")
+        self.name = said["name"]
+        return SessionKey(said["algorithm"], said["name"], bytes.fromhex(said["public"]), self)
+
+    def ask(self, question: dict[str, Any], *expected: str) -> dict[str, Any]:
+        """The answer to a question, which has one of the `expected` keys. Raises `KeyGoneError` when there is none, or
+        another one, and the error that the answer is."""
+        process = self._process
         assert process.stdin and process.stdout
+        self._number += 1
         answer = b""
-        with suppress(OSError):
-            process.stdin.write(json.dumps(question).encode() + b"\n")
+        with suppress(OSError, ValueError):
+            process.stdin.write(json.dumps({**question, "number": self._number}).encode() + b"\n")
             process.stdin.flush()
             answer = process.stdout.readline()
-        if not answer.endswith(b"\n"):
-            raise KeyGoneError(
-                f"{name}: the process of a session has ended",
-                hint="run the command again: it continues with the remaining modules",
-            )
-        said: dict[str, Any] = json.loads(answer)
-        if "error" in said:
+        said = _parsed(answer)
+        if said.get("number") == self._number and "error" in said:
             raise _ERRORS[said["kind"]](said["error"], hint=said["hint"])
+        if said.get("number") != self._number or not any(key in said for key in expected):
+            # (an answer to another question would be another module's signature)
+            process.kill()
+            raise KeyGoneError(f"{self.name}: the process of a session has ended", hint=_AGAIN)
         return said
 
+
+class SessionGroup:
+    """Processes that end together, when nothing refers to this any more."""
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+        weakref.finalize(self, _end_all, self._processes)
+
+    def start(self, uri: str) -> Session:
+        """The process of a new session for `uri`, which has not logged in yet. Raises `KbuildError`."""
+        try:
+            # (in a process group of its own: an interrupt is this process' to handle)
+            process = subprocess.Popen(
+                session_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
+        except OSError as error:
+            raise KbuildError(f"a process for a session does not start: {error.strerror}") from error
+        self._processes.append(process)
+        return Session(uri, process, self)
+
+
+def _parsed(answer: bytes) -> dict[str, Any]:
+    """What a process said, {} for what it does not say."""
     try:
-        said = ask({"key": uri})
-        if "ask" in said:
-            said = ask({"pin": passphrase(said["ask"])})
-    except BaseException:
-        _end(process)
-        raise
-    name = said["name"]
-    key = SessionKey(said["algorithm"], name, bytes.fromhex(said["public"]), ask)
-    weakref.finalize(key, _end, process)
-    return key
+        said = json.loads(answer)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin and process.stdout
-    with suppress(OSError):
-        process.stdin.close()
-    process.stdout.close()
+def _end_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End the processes: each ends when its standard input does."""
     try:
-        process.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        for process in processes:
+            assert process.stdin and process.stdout
+            with suppress(OSError):
+                process.stdin.close()
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_PATIENCE)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            assert process.stdout
+            process.stdout.close()
 
-
-_PATIENCE = 5.0
-"""Seconds that a token has for the end of a session."""
 
 _ERRORS: dict[str, type[KbuildError]] = {"gone": KeyGoneError, "usage": UsageError, "": KbuildError}

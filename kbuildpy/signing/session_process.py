@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The process of a token's session (`session_key`): it reads questions and writes answers, a line of JSON each.
 
-It ends when its standard input does, that is, also when its parent is killed.
+An answer has the number of its question. What the token's library prints on standard output goes to standard error. The
+process ends when its standard input does, that is, also when its parent is killed.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
-from typing import Any
+from typing import IO, Any
 
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing.find_key import find_key
@@ -19,19 +21,49 @@ from kbuildpy.signing.private_key import KeyGoneError, PrivateKey
 
 def main() -> int:
     """Serve the questions on standard input until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # (the parent's to handle)
-    first = _question()
-    if first is None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        return _Server(answers).serve()
+
+
+class _Server:
+    """Answers on the stream `answers`."""
+
+    def __init__(self, answers: IO[str]) -> None:
+        self._answers = answers
+        self._number = 0
+
+    def serve(self) -> int:
+        first = self._question()
+        if first is None:
+            return 0
+        try:
+            key = find_key(first["key"], self._passphrase)
+            self._answer({"algorithm": key.algorithm, "public": key.public_bytes().hex(), "name": key.origin().key})
+        except KbuildError as error:
+            self._answer(_told(error))
+            return 1
+        while (question := self._question()) is not None:
+            self._answer(_signed(key, question))
         return 0
-    try:
-        key = find_key(first["key"], _passphrase)
-        _answer({"algorithm": key.algorithm, "public": key.public_bytes().hex(), "name": key.origin().key})
-    except KbuildError as error:
-        _answer(_told(error))
-        return 1
-    while (question := _question()) is not None:
-        _answer(_signed(key, question))
-    return 0
+
+    def _passphrase(self, name: str) -> str | None:
+        self._answer({"ask": name})
+        answer = self._question()
+        return None if answer is None else answer["pin"]
+
+    def _question(self) -> dict[str, Any] | None:
+        line = sys.stdin.readline()
+        if not line:
+            return None
+        question: dict[str, Any] = json.loads(line)
+        self._number = question["number"]
+        return question
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        self._answers.write(json.dumps({**answer, "number": self._number}) + "\n")
+        self._answers.flush()
 
 
 def _signed(key: PrivateKey, question: dict[str, Any]) -> dict[str, Any]:
@@ -41,22 +73,6 @@ def _signed(key: PrivateKey, question: dict[str, Any]) -> dict[str, Any]:
         return _told(error)
 
 
-def _passphrase(name: str) -> str | None:
-    _answer({"ask": name})
-    answer = _question()
-    return None if answer is None else answer["pin"]
-
-
 def _told(error: KbuildError) -> dict[str, Any]:
     kind = "gone" if isinstance(error, KeyGoneError) else "usage" if isinstance(error, UsageError) else ""
     return {"error": error.message, "hint": error.hint, "kind": kind}
-
-
-def _question() -> dict[str, Any] | None:
-    line = sys.stdin.readline()
-    return json.loads(line) if line else None
-
-
-def _answer(answer: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()

@@ -3,7 +3,7 @@
 
 The file has the modules, in an order that is the same for all. Who works on a module holds the lock of one byte of the
 file, by the module's number (fcntl(2): such locks hold across NFS, and end with the process). Who has done it writes
-the time of the signed file's last change into a second file, FILE.done, 8 bytes for each module. So a process that is
+size and time of the signed file into a second file, FILE.done, in as many bytes for each module. So a process that is
 killed leaves nothing to clean up, and a module that was built again is one to sign again.
 """
 
@@ -24,7 +24,8 @@ from typing import Any
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import open_regular, replacing, umask
 
-_MARK = struct.Struct("<Q")
+_MARK = struct.Struct("<BqQ")
+"""1 for a module that is done, and of its file the time of the last change (st_mtime_ns), and the size."""
 _LONGEST = 1 << 26
 _POLL = 0.5
 """Seconds between two looks at modules that others work on."""
@@ -52,10 +53,11 @@ class SharedQueue:
         try:
             named = _make(path, paths, purpose)
             self._list = open_regular(path, os.O_RDWR)
-            self._done = open_regular(path.with_name(f"{path.name}.done"), os.O_RDWR | os.O_CREAT)
+            self._done = open_regular(_marks(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except OSError as error:
             raise KbuildError(f"{error.filename or path}: {error.strerror}") from error
-        self.paths = [Path(os.path.normpath(path.parent / name)) for name in named]
+        # (the same for all processes, whatever their working directories: a manifest has them)
+        self.paths = [Path(os.path.abspath(path.parent / name)) for name in named]  # noqa: PTH100 - follows no links
 
     def close(self) -> None:
         """Give the queue back. When all of its modules are done, its files are removed."""
@@ -63,7 +65,7 @@ class SharedQueue:
         os.close(self._done)
         os.close(self._list)
         if finished:
-            for path in (self._path.with_name(f"{self._path.name}.done"), self._path):
+            for path in (_marks(self._path), self._path):
                 with suppress(OSError):
                     path.unlink()
 
@@ -93,17 +95,23 @@ class SharedQueue:
 
     def finish(self, turn: Turn, *, done: bool) -> None:
         """Let the module go; whether it is `done`."""
-        if done:
-            os.pwrite(self._done, _MARK.pack(turn.path.stat().st_mtime_ns), turn.number * _MARK.size)
-        self._unlock(turn)
+        try:
+            if done:
+                os.pwrite(self._done, _mark(turn.path), turn.number * _MARK.size)
+        except OSError as error:
+            raise KbuildError(
+                f"{_marks(self._path)}: {error.strerror}",
+                hint="make room, and run this again",
+            ) from error
+        finally:
+            self._unlock(turn)
 
     def _turns(self) -> Iterator[Turn]:
         return (Turn(number, path) for number, path in enumerate(self.paths))
 
     def _is_done(self, turn: Turn) -> bool:
-        mark = os.pread(self._done, _MARK.size, turn.number * _MARK.size)
         try:
-            return len(mark) == _MARK.size and _MARK.unpack(mark)[0] == turn.path.stat().st_mtime_ns
+            return os.pread(self._done, _MARK.size, turn.number * _MARK.size) == _mark(turn.path)
         except OSError:
             return False
 
@@ -118,6 +126,16 @@ class SharedQueue:
         fcntl.lockf(self._list, fcntl.LOCK_UN, 1, turn.number)
 
 
+def _marks(path: Path) -> Path:
+    return path.with_name(f"{path.name}.done")
+
+
+def _mark(path: Path) -> bytes:
+    """What is written of a module that is done. Raises OSError."""
+    state = path.stat()
+    return _MARK.pack(1, state.st_mtime_ns, state.st_size)
+
+
 def _make(path: Path, paths: Sequence[Path], purpose: str) -> list[str]:
     """The names in the queue `path`, relative to its directory; it is made where it is not there."""
     directory = path.parent
@@ -128,11 +146,13 @@ def _make(path: Path, paths: Sequence[Path], purpose: str) -> list[str]:
         except FileNotFoundError:
             if not paths:
                 raise
+            if _marks(path).exists():
+                raise KbuildError(
+                    f"{_marks(path)} is in the way", hint="remove it, if it is left of a queue that was removed"
+                ) from None
             slot.write(
                 json.dumps({"queue": 1, "purpose": purpose, "files": names}).encode() + b"\n", mode=0o666 & ~umask()
             )
-            with suppress(FileNotFoundError):
-                path.with_name(f"{path.name}.done").unlink()
             return names
     if contents["purpose"] != purpose:
         raise UsageError(
@@ -162,4 +182,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _is_name(name: object) -> bool:
-    return isinstance(name, str) and bool(name) and "\0" not in name
+    if not isinstance(name, str) or not name or "\0" in name:
+        return False
+    # (of bytes that are no UTF-8, Python makes only some of the surrogates: others are a ValueError)
+    os.fsencode(name)
+    return True

@@ -131,6 +131,19 @@ def test_the_debug_information_is_found_by_its_build_id(hello: Built, pair: Path
     assert (found.returncode, found.text) == (0, whole.text)
 
 
+def test_a_module_without_debug_information_is_stripped_as_well(hello: Built, pair: Path, tmp_path: Path) -> None:
+    [module] = hello.modules
+    bare, theirs = tmp_path / "bare.ko", tmp_path / "theirs.ko"
+    # (the names of its sources are what is left to strip)
+    run(["objcopy", "--remove-section=.debug_*", "--remove-section=.rela.debug_*", module, bare])
+    shutil.copy(bare, theirs)
+    run(["strip", "--strip-debug", theirs])
+    sign_file(hello.tree, "sha256", pair, theirs)
+    done = kbuildpy("sign", bare, "--key", pair, "--hash", "sha256", "--strip", "--debug-files", tmp_path / "debug")
+    assert done.returncode == 0, done.error_text
+    assert bare.read_bytes() == theirs.read_bytes() and not (tmp_path / "debug").exists()
+
+
 def test_a_module_without_a_build_id_keeps_its_debug_information(hello: Built, pair: Path, tmp_path: Path) -> None:
     [module] = hello.modules
     bare = tmp_path / "bare.ko"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A PKCS#11 library around another one (TOKEN_LIBRARY), that notes each signature by a byte in the file TOKEN_COUNT, and
- * takes TOKEN_DELAY microseconds longer for it, as a token in a network does.
+ * A PKCS#11 library around another one (TOKEN_LIBRARY), that notes each signature and each login by a byte in the file
+ * TOKEN_COUNT, and takes TOKEN_DELAY microseconds longer for a signature, as a token in a network does. With TOKEN_NOISE
+ * it prints a line for each.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 typedef unsigned long rv;
+typedef rv (*login_call)(unsigned long, unsigned long, unsigned char *, unsigned long);
 typedef rv (*sign_call)(unsigned long, unsigned char *, unsigned long, unsigned char *, unsigned long *);
 
 /* CK_FUNCTION_LIST of PKCS#11 2.40, section 3.6: a version of two bytes, 68 functions. */
@@ -18,24 +20,38 @@ struct functions {
 	void *call[68];
 };
 
-enum { GET_FUNCTION_LIST = 3, SIGN = 43 };
+enum { GET_FUNCTION_LIST = 3, LOGIN = 18, SIGN = 43 };
 
 static struct functions own;
 static sign_call inner_sign;
+static login_call inner_login;
+
+static int note(const char *what)
+{
+	const char *count = getenv("TOKEN_COUNT");
+	int file = count ? open(count, O_WRONLY | O_APPEND | O_CREAT, 0600) : -1;
+	int failed = count && (file < 0 || write(file, what, 1) != 1);
+
+	if (file >= 0)
+		close(file);
+	return failed;
+}
+
+static rv login(unsigned long session, unsigned long user, unsigned char *pin, unsigned long length)
+{
+	return note("l") ? 5 : inner_login(session, user, pin, length); /* CKR_GENERAL_ERROR */
+}
 
 static rv sign(unsigned long session, unsigned char *data, unsigned long length, unsigned char *signature,
 	       unsigned long *size)
 {
-	const char *count = getenv("TOKEN_COUNT"), *delay = getenv("TOKEN_DELAY");
+	const char *delay = getenv("TOKEN_DELAY");
 
 	/* (without a buffer, the size is asked for) */
-	if (signature && count) {
-		int file = open(count, O_WRONLY | O_APPEND | O_CREAT, 0600);
-
-		if (file < 0 || write(file, "s", 1) != 1)
-			return 5; /* CKR_GENERAL_ERROR */
-		close(file);
-	}
+	if (signature && note("s"))
+		return 5;
+	if (signature && getenv("TOKEN_NOISE") && write(1, "{\"signature\": \"\"}\n", 18) != 18)
+		return 5;
 	if (signature && delay)
 		usleep((useconds_t)atoi(delay));
 	return inner_sign(session, data, length, signature, size);
@@ -52,6 +68,8 @@ rv C_GetFunctionList(struct functions **list)
 	memcpy(&own, inner, sizeof(own));
 	inner_sign = (sign_call)own.call[SIGN];
 	own.call[SIGN] = (void *)sign;
+	inner_login = (login_call)own.call[LOGIN];
+	own.call[LOGIN] = (void *)login;
 	own.call[GET_FUNCTION_LIST] = (void *)C_GetFunctionList;
 	*list = &own;
 	return 0;

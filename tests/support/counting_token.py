@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""SoftHSM behind a library that counts its signatures, and may be as slow as a token in a network."""
+"""SoftHSM behind a library that counts its signatures and logins, and may be as slow as a token in a network."""
 
 from __future__ import annotations
 
@@ -22,11 +22,19 @@ class CountingToken:
     @property
     def signatures(self) -> int:
         """The signatures since the last `forget`."""
-        return self.count.stat().st_size if self.count.exists() else 0
+        return self._noted().count(b"s")
+
+    @property
+    def logins(self) -> int:
+        """The logins since then, right or wrong."""
+        return self._noted().count(b"l")
 
     def forget(self) -> None:
         """Count from nothing."""
         self.count.unlink(missing_ok=True)
+
+    def _noted(self) -> bytes:
+        return self.count.read_bytes() if self.count.exists() else b""
 
 
 def counting_token(place: Path, monkeypatch: pytest.MonkeyPatch, *, delay: float = 0.0) -> CountingToken:
