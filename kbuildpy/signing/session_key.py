@@ -32,7 +32,7 @@ class SessionKey:
     algorithm: str
     name: str
     _public: bytes = field(repr=False)
-    _session: Session = field(repr=False)
+    _session: TokenSession = field(repr=False)
 
     def sign(self, contents: bytes, hash: Hash) -> bytes:
         """See `PrivateKey`. Raises `KeyGoneError` when the token does not sign, or its process has ended."""
@@ -51,7 +51,7 @@ class SessionKey:
         return self._public
 
 
-class Session:
+class TokenSession:
     """The process of a session of the key `uri`. `group` ends it, with others."""
 
     def __init__(self, uri: str, process: subprocess.Popen[bytes], group: SessionGroup) -> None:
@@ -96,7 +96,7 @@ class SessionGroup:
         self._processes: list[subprocess.Popen[bytes]] = []
         weakref.finalize(self, _end_all, self._processes)
 
-    def start(self, uri: str) -> Session:
+    def start(self, uri: str) -> TokenSession:
         """The process of a new session for `uri`, which has not logged in yet. Raises `KbuildError`."""
         try:
             # (in a process group of its own: an interrupt is this process' to handle)
@@ -106,7 +106,7 @@ class SessionGroup:
         except OSError as error:
             raise KbuildError(f"a process for a session does not start: {error.strerror}") from error
         self._processes.append(process)
-        return Session(uri, process, self)
+        return TokenSession(uri, process, self)
 
 
 def _parsed(answer: bytes) -> dict[str, Any]:

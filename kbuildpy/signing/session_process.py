@@ -24,10 +24,10 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
-        return _Server(answers).serve()
+        return _SessionServer(answers).serve()
 
 
-class _Server:
+class _SessionServer:
     """Answers on the stream `answers`."""
 
     def __init__(self, answers: IO[str]) -> None:
