@@ -88,7 +88,7 @@ def _decompress(contents: bytes, *, whole: bool) -> tuple[bytes, int]:
     return _by_program(["zstd", "-dc", "--long=27"], contents[: len(contents) - max(rest, 0)]), 0
 
 
-def zstd_frame_end(contents: bytes) -> int:
+def zstd_frame_end(contents: bytes | memoryview) -> int:
     """Where the zstd frame ends that `contents` begin with (RFC 8878, 3.1.1); beyond their end where it is cut off."""
     if len(contents) < 5:
         return len(contents)

@@ -6,7 +6,7 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`,
-  `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `abi`, `preflight`,
+  `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `which`, `abi`, `preflight`,
   `kernel`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
@@ -17,6 +17,7 @@ command takes a file of its name here and a line in `COMMANDS`.
 - `offered_kernels`: `kernels --available`, `--fetch` and `--remove`; `kernels_table`: aligned columns.
 - `kernel_options`: what describes a kernel to build, of `kernel build` and `run --with`.
 - `run_instrumented`, `run_with`: what `run` builds first, for --coverage and for --with.
+- `which_judge`: the part of `which` that asks a kernel.
 - `explain_output`: what `explain` prints of flags; `explain_symbols`: `explain --symbol`.
 - `progress`: a bar on the terminal; `terminal`: asking for passphrases; `signals`: ending by SIGTERM and SIGHUP.
 """
@@ -62,6 +63,7 @@ COMMANDS = {
     "info": "show what a module file has: modinfo's fields, memory, imports, devices",
     "decode": "turn the addresses in a kernel's log into functions, files and lines",
     "debug": "print the commands that debug a module on this machine: gdb, drgn, dynamic debug, tracing",
+    "which": "say what this machine will do with a module's name: which file, trusted or not, loaded or not",
     "abi": "say what changed between two kernels, why symbols have other CRCs, and whether that touches a module",
     "preflight": "say what this machine would lose with another kernel, before it is booted",
     "kernel": "build a small kernel for testing modules, with sanitizers or other options, from sources",

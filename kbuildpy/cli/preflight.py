@@ -17,6 +17,7 @@ from kbuildpy.cli.shared_options import add_format, add_verbose, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.chosen import ChosenKernel, Need
+from kbuildpy.kernel.enforcement import enforcement
 from kbuildpy.kernel.find import installed_trees
 from kbuildpy.kernel.find_image import root_of_kernel
 from kbuildpy.kernel.installed import installed_images
@@ -27,7 +28,7 @@ from kbuildpy.loader.kernels.from_chosen import loader_kernel
 from kbuildpy.loader.kernels.keys import with_certificates
 from kbuildpy.preflight.findings import Preflight
 from kbuildpy.preflight.judge import judge_modules, judge_settings
-from kbuildpy.preflight.machine import dkms_sources, enforcement, loaded_modules, settings
+from kbuildpy.preflight.machine import dkms_sources, loaded_modules, settings
 from kbuildpy.preflight.subjects import candidates, module_set
 from kbuildpy.preflight.text import module_finding_json, preflight_lines, setting_finding_json
 from kbuildpy.printable import printable

@@ -32,9 +32,14 @@ Modules:
 - `own_modules`: the modules that a kernel came with, as modprobe sees them; `modules_directory`: where they are.
 - `needs_first`: an order for modules that need each other.
 - `depmod_indexes`: modules.dep, modules.alias and the other indexes, as values.
-- `depmod_order`: which of several files of one name modprobe takes.
+- `depmod_order`: which of several files of one name modprobe takes; `depmod_scan`: the same exactly, by reading.
+- `binary_index`: the indexes that modprobe reads; `shell_pattern`: patterns as the C library matches them.
+- `modprobe_config`: modprobe.d; `boot_loads`: modules-load.d and its like.
 - `names_in_use`: names that a new module should not have.
 - `licenses`: the licences that are compatible with the GPL.
+
+A system:
+- `rooted`: files below a root, as in a chroot; `command_line`: the kernel's; `enforcement`: of signatures.
 
 Besides:
 - `errnos`: numbers and names of errors.

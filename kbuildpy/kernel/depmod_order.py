@@ -10,17 +10,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from kbuildpy.kernel.depmod_indexes import listed_modules
+from kbuildpy.kernel.modprobe_config import logical_lines
 from kbuildpy.kernel.module_files import module_name, walk_modules, without_suffix
+from kbuildpy.kernel.rooted import Rooted, configuration_files
 
-_FOLDERS = tuple(map(Path, ("/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/lib/depmod.d")))
+_FOLDERS = ("/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/usr/lib/depmod.d", "/lib/depmod.d")
+_RUNNING = Rooted()
 BUILT_IN = "built-in"
 """Stands for all directories that are not named."""
+EXTERNAL = "external"
+"""Stands for the directories that `external` names."""
+_SPACE = re.compile(r"[\t ]+")
+_CLASS = re.compile(r"\[:(alpha|digit|alnum|lower|upper|space|punct):\]")
+_CLASSES = {
+    "alpha": "a-zA-Z",
+    "digit": "0-9",
+    "alnum": "a-zA-Z0-9",
+    "lower": "a-z",
+    "upper": "A-Z",
+    "space": r"\s",
+    "punct": r"!-/:-@\[-`{-~",
+}
 
 
 @dataclass(frozen=True)
@@ -31,23 +46,31 @@ class SearchOrder:
     """The directories from the first to the last; `built-in` stands for all that are not named."""
     overrides: tuple[str, ...] = ()
     """Paths without a suffix, of which the first counts."""
+    externals: tuple[str, ...] = ()
+    """Directories elsewhere that depmod reads after its own, the first of them before the others."""
+    excludes: frozenset[str] = frozenset()
+    """The names of directories that it does not read."""
 
     def winner(self, paths: Sequence[str]) -> str | None:
         """The one of `paths` (of modules of one name, below lib/modules/RELEASE) that depmod takes; None where that is
         up to the file system."""
         for override in self.overrides:
-            for path in paths:
-                if without_suffix(path) == override:
-                    return path
+            named = [path for path in paths if without_suffix(path) == override]
+            if named:
+                return named[0] if len(named) == 1 else None
         ranks = [self._rank(path) for path in paths]
         best = [path for path, rank in zip(paths, ranks, strict=True) if rank == min(ranks)]
         return best[0] if len(best) == 1 else None
 
-    def _rank(self, path: str) -> int:
+    def _rank(self, path: str) -> tuple[int, int]:
         for rank, folder in enumerate(self.searches):
-            if folder != BUILT_IN and path.startswith(f"{folder}/"):
-                return rank
-        return self.searches.index(BUILT_IN) if BUILT_IN in self.searches else len(self.searches)
+            if folder == EXTERNAL:
+                for place, directory in enumerate(self.externals):
+                    if path.startswith(f"{directory}/"):
+                        return rank, place
+            elif folder != BUILT_IN and path.startswith(f"{folder}/"):
+                return rank, 0
+        return (self.searches.index(BUILT_IN) if BUILT_IN in self.searches else len(self.searches)), 0
 
 
 class InstalledModule(NamedTuple):
@@ -78,25 +101,30 @@ def installed_modules(directory: Path, release: str) -> list[InstalledModule]:
     return found
 
 
-def search_order(release: str, folders: Sequence[Path] = _FOLDERS) -> SearchOrder:
-    """What the files `*.conf` in `folders` say for the kernel `release`; of two of one name, that in the first."""
-    files: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.conf")) if folder.is_dir() else ():
-            files.setdefault(path.name, path)
+def search_order(release: str, folders: Sequence[Path | str] = _FOLDERS, *, system: Rooted = _RUNNING) -> SearchOrder:
+    """What the files `*.conf` in `folders` of `system` say for the kernel `release`; of two of one name, that in the
+    first."""
     searches: list[str] = []
     overrides: list[str] = []
-    for _, path in sorted(files.items()):
-        text = ""
-        with suppress(OSError):  # (a link to nowhere, or not for this user: depmod goes on without it)
-            text = path.read_text(errors="surrogateescape")
-        for line in text.replace("\\\n", "").splitlines():
-            words = line.split()
+    externals: list[str] = []
+    excludes: list[str] = []
+    for path in configuration_files(system, [str(folder) for folder in folders]):
+        # (a file that is not for this user: depmod goes on without it)
+        for _, line in logical_lines(system.text(path) or ""):
+            if line.startswith("#"):
+                continue
+            words = [word for word in _SPACE.split(line) if word]
             if words[:1] == ["search"]:
                 searches += words[1:]
+            elif words[:1] == ["exclude"]:
+                excludes += words[1:]
             elif words[:1] == ["override"] and len(words) >= 4 and _matches(words[2], release):
                 overrides.insert(0, f"{words[3]}/{words[1]}")
-    return SearchOrder(tuple(dict.fromkeys(searches)) or ("updates",), tuple(overrides))
+            elif words[:1] == ["external"] and len(words) >= 3 and _matches(words[1], release):
+                externals.append(words[2])
+    return SearchOrder(
+        tuple(dict.fromkeys(searches)) or ("updates",), tuple(overrides), tuple(externals), frozenset(excludes)
+    )
 
 
 def modules_by_name(directory: Path, names: Collection[str] | None = None) -> dict[str, list[str]]:
@@ -119,6 +147,6 @@ def indexed_paths(directory: Path) -> Mapping[str, str] | None:
 
 def _matches(pattern: str, release: str) -> bool:
     try:
-        return pattern == "*" or re.search(pattern, release) is not None
+        return pattern == "*" or re.search(_CLASS.sub(lambda found: _CLASSES[found[1]], pattern), release) is not None
     except re.error:
         return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a machine tells of its modules: what is loaded, what its settings name, sources for dkms, enforcement.
+"""What a machine tells of its modules: what is loaded, what its settings name, sources for dkms.
 
 All of it is below a root directory; what cannot be read there is not there.
 """
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from kbuildpy.kernel.boot_loads import boot_loads
 from kbuildpy.kernel.module_files import is_module_name, module_name
+from kbuildpy.kernel.rooted import Rooted
 from kbuildpy.preflight.findings import Source
 
 _MODPROBE = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d")
-_LOAD = ("etc/modules-load.d", "run/modules-load.d", "usr/lib/modules-load.d", "lib/modules-load.d")
-_LISTS = ("etc/modules", "etc/initramfs-tools/modules")
 _ASSIGNMENT = re.compile(r"^\s*(PACKAGE_NAME|PACKAGE_VERSION|BUILT_MODULE_NAME(?:\[\d+\])?)=(\S+)", re.MULTILINE)
 _LIMIT = 1 << 20
 
@@ -45,11 +45,8 @@ def settings(root: Path) -> Iterator[Setting]:
             words = line.split()
             if len(words) >= 2 and words[0] in ("blacklist", "options", "install", "remove", "softdep"):
                 yield Setting(_named(file, root), number, line, module_name(words[1]), loads=False)
-    lists = [root / path for path in _LISTS if (root / path).is_file()]
-    for file in (*lists, *_files(root, _LOAD)):
-        for number, line in _lines(file):
-            if not line.startswith(";") and is_module_name(line.split()[0]):
-                yield Setting(_named(file, root), number, line, module_name(line.split()[0]), loads=True)
+    for each in boot_loads(Rooted(root)):
+        yield Setting(each.file, each.line, each.text, module_name(each.name), loads=True)
 
 
 def dkms_sources(root: Path) -> dict[str, Source]:
@@ -74,14 +71,6 @@ def dkms_sources(root: Path) -> dict[str, Source]:
             name = re.sub(r"\$\{?PACKAGE_NAME\}?", package, name)
             found[module_name(name)] = source
     return found
-
-
-def enforcement(root: Path) -> tuple[bool, bool]:
-    """Whether the running kernel enforces signatures, and whether it is locked down: the next one will be started in
-    the same way."""
-    enforced = _text(root / "sys/module/module/parameters/sig_enforce").strip() == "Y"
-    locked = re.search(r"\[(integrity|confidentiality)\]", _text(root / "sys/kernel/security/lockdown"))
-    return enforced, locked is not None
 
 
 def _files(root: Path, folders: tuple[str, ...]) -> list[Path]:

@@ -30,6 +30,7 @@
 | a system that refuses namespaces | `no_namespaces` |
 | a command of kbuildpy, called in this process | `command_line` |
 | a machine that is made up: its sysfs, /proc and files | `made_up_machine` |
+| systems for modprobe and depmod, drawn at random | `modprobe_roots` |
 | `kbuildpy run`: its answer; what a guest would have said | `guest_runs`, `guest_logs` |
 | servers of shared caches, good and bad | `cache_servers` |
 | a terminal; interrupts; a free port; the project's documents | `terminal`, `interrupts`, `free_port`, `documents` |

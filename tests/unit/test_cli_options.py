@@ -110,6 +110,7 @@ EMPTY = {
     "install": ["DIR", "-o", "--root", "--key", "--cert", "--manifest"],
     "run": ["FILE", "--test"],
     "debug": ["NAME", "--script", "--vmlinux"],
+    "which": ["NAME"],
     "init": ["DIR"],
     "keygen": ["KEY"],
     "new": ["-o", "--template-dir"],

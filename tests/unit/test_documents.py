@@ -29,6 +29,7 @@ from kbuildpy.origins.explain_object import Flag
 from kbuildpy.origins.origin import Origin
 from kbuildpy.scons import BUILDERS
 from kbuildpy.vm.result import Result, TestResult
+from kbuildpy.which.answer import ModuleAnswer, answer_json
 from tests.support.documents import (
     DOCUMENTS,
     ROOT,
@@ -241,6 +242,10 @@ def test_explains_each_key_of_info() -> None:
     found = to_json(replace(info, memory=memory))
     assert isinstance(found["memory"], dict)
     assert json_keys("kbuildpy info") == found.keys() | found["memory"].keys()
+
+
+def test_explains_each_key_of_which() -> None:
+    assert json_keys("kbuildpy which") == answer_json(ModuleAnswer(asked="a", kernel="6.1")).keys()
 
 
 def test_explains_each_key_of_templates(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,7 @@ GATES = (
             "kbuildpy.cli.make_key",
             "kbuildpy.cli.sign_modules",
             "kbuildpy.cli.verify_modules",
+            "kbuildpy.cli.which_judge",
             "kbuildpy.dkms.make_machine_key",
             "kbuildpy.info.signature",
             "kbuildpy.loader.kernels.enroll",

@@ -502,6 +502,7 @@ COMMANDS = {
     "info": ["info", "a.ko"],
     "sign": ["sign", "a.ko", "--key", "key.pem", "--hash", "sha256"],
     "verify": ["verify", "a.ko"],
+    "which": ["which", "a"],
 }
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.errors import UsageError
-from kbuildpy.preflight.machine import dkms_sources, enforcement, loaded_modules
+from kbuildpy.kernel.enforcement import enforcement
+from kbuildpy.preflight.machine import dkms_sources, loaded_modules
 from kbuildpy.preflight.subjects import Candidate, candidates, module_set
 
 
