@@ -34,6 +34,8 @@ def read_archives(file: BinaryIO, choose: Choose) -> None:
     """Read all archives in `file`. Raises `KbuildError` for an image that is damaged or cannot be decompressed; what
     was read before was handed on."""
     size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        raise KbuildError("the file is empty")
     file.seek(0)
     budget = [_LIMIT]
     while True:

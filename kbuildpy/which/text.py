@@ -30,10 +30,10 @@ def _result(answer: ModuleAnswer, looked_up_only: bool) -> str:
     if answer.loads is None:
         return "cannot be told"
     if not answer.loads:
-        return "is not loaded"
+        return "would not be loaded"
     if answer.built_in:
         return "is built in"
-    return "modprobe loads it" if looked_up_only else "is loaded"
+    return "modprobe would load it" if looked_up_only else "would be loaded"
 
 
 def _facts(answer: ModuleAnswer) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,10 @@ def unknown_name(asked: str, place: KernelPlace) -> ModuleAnswer:
     text = f"modprobe finds nothing that is called {asked} in {place.directory}"
     if place.kmod.index("dep") is None:
         text = f"there is no {place.directory}/modules.dep.bin, which modprobe reads"
-        return replace(answer, steps=(step(text, place.depmod),))
+        if scan_modules(place.system, place.directory, place.order):
+            return replace(answer, steps=(step(text, place.depmod),))
+        hint = "only its headers are here, it seems: install the kernel"
+        return replace(answer, steps=(step(f"{text}, and no modules", hint),))
     if name in files:
         found = files[name]
         text = f"modprobe does not know {', '.join(found.paths)}: it was put there after depmod ran"

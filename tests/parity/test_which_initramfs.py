@@ -6,6 +6,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import json
 import lzma
 import os
 import random
@@ -18,7 +19,9 @@ import pytest
 
 from kbuildpy.run import run
 from kbuildpy.which.initramfs import Initramfs, read_initramfs
+from tests.support.command_line import call
 from tests.support.documents import ROOT
+from tests.support.modprobe_roots import module, write
 
 pytestmark = [
     pytest.mark.parity,
@@ -43,6 +46,8 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "lz4": by_program("lz4", "-l", "-q", "-c"),
     "lzo": by_program("lzop", "-c"),
 }
+# Where the stream of lzop ends, only lzop knows; one of lz4 says it by what is no length of a block, as zeroes are.
+NO_END = {("lzo", "with zeroes"), ("lzo", "twice"), ("lz4", "twice")}
 PROGRAMS = {"zstd": "zstd", "lz4": "lz4", "lzo": "lzop"}
 
 
@@ -95,7 +100,7 @@ def unpacked_by_cpio(image: bytes, folder: Path) -> dict[str, str]:
 
 
 def digests(found: Initramfs) -> dict[str, str]:
-    return {module.path: module.digest for module in found.modules}
+    return {each.path: each.digest for each in found.modules}
 
 
 @pytest.mark.parametrize("format", COMPRESSORS)
@@ -114,17 +119,17 @@ def test_reads_the_modules_that_cpio_unpacks(format: str, tmp_path: Path) -> Non
         "twice": before + packed + COMPRESSORS["gzip"](plain),
     }
     for name, contents in images.items():
-        if format == "lzo" and name in ("with zeroes", "twice"):
-            continue  # (where its stream ends, only lzop knows)
+        if (format, name) in NO_END:
+            continue
         image.write_bytes(contents)
         found = read_initramfs(image, RELEASE)
         assert found.problem == "", name
         assert digests(found) == expected, name
         assert found.settings == (("etc/modprobe.d/a.conf", "blacklist m1\n"),)
-    for module in found.modules:
-        contents = (tmp_path / "unpacked" / MODULES / module.path).read_bytes()
-        plain_module = lzma.decompress(contents) if module.path.endswith(".xz") else contents
-        assert module.plain == hashlib.sha256(plain_module).hexdigest()
+    for copied in found.modules:
+        contents = (tmp_path / "unpacked" / MODULES / copied.path).read_bytes()
+        plain_module = lzma.decompress(contents) if copied.path.endswith(".xz") else contents
+        assert copied.plain == hashlib.sha256(plain_module).hexdigest()
 
 
 def test_lists_the_modules_that_lsinitramfs_lists(tmp_path: Path) -> None:
@@ -138,7 +143,7 @@ def test_lists_the_modules_that_lsinitramfs_lists(tmp_path: Path) -> None:
     listed = run(["lsinitramfs", image]).text.splitlines()
     top = f"usr/lib/modules/{release}/"
     expected = {line.removeprefix(top) for line in listed if line.startswith(top) and line.endswith((".ko", ".ko.xz"))}
-    assert {module.path for module in found.modules} == expected
+    assert {each.path for each in found.modules} == expected
     assert len(expected) > 10
 
 
@@ -149,6 +154,7 @@ def test_damage_of_any_kind_is_said(tmp_path: Path) -> None:
     for name, contents in {
         "cut off": plain[: len(plain) // 2],
         "cut off packed": gzip.compress(plain)[:-1000],
+        "empty": b"",
         "no archive": b"nothing of the kind" * 100,
         "junk behind it": plain + b"junk",
         "junk in the stream": gzip.compress(plain + b"junk"),
@@ -161,8 +167,9 @@ def test_damage_of_any_kind_is_said(tmp_path: Path) -> None:
         assert len(found.modules) <= whole
     source = random.Random(9)
     for compress in (COMPRESSORS["none"], gzip.compress):
-        for _ in range(60):
-            damaged = bytearray(compress(plain))
+        packed = compress(plain)
+        for _ in range(25):
+            damaged = bytearray(packed)
             for _ in range(3):
                 damaged[source.randrange(min(len(damaged), 4000))] = source.randrange(256)
             image.write_bytes(damaged)
@@ -204,3 +211,77 @@ def test_an_image_that_unpacks_to_very_much_takes_little_memory(tmp_path: Path) 
         file.write(packed[end:])
     done = run([sys.executable, "-c", READ, image], env={"PYTHONPATH": str(ROOT)})
     assert int(done.text) < 30 << 10, "KiB more than before"
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Path:
+    """A system with a module, settings for it, and an initramfs that has both."""
+    root = tmp_path / "system"
+    write(root, f"{MODULES}/kernel/drv.ko", module("drv", needs=["lib"]))
+    write(root, f"{MODULES}/kernel/lib.ko.xz", lzma.compress(module("lib")))
+    (root / "lib").symlink_to("usr/lib")
+    for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        write(root, f"{MODULES}/{name}", "")
+    write(root, "etc/modprobe.d/drv.conf", "options drv a=1\n")
+    write(root, "usr/sbin/update-initramfs", "")
+    (root / "none").mkdir()
+    run(["/sbin/depmod", "-C", root / "none", "-b", root, RELEASE])
+    pack(root)
+    return root
+
+
+def pack(root: Path) -> None:
+    """Make the initramfs of the present files, with the modules decompressed, as some tools do it."""
+    folder = root.parent / "packed"
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in ("kernel/drv.ko", "kernel/lib.ko.xz"):
+        contents = (root / MODULES / path).read_bytes()
+        plain = lzma.decompress(contents) if path.endswith(".xz") else contents
+        write(folder, f"{MODULES}/{path.removesuffix('.xz')}", plain)
+    shutil.copytree(root / "etc", folder / "etc")
+    image = write(root, f"boot/initrd.img-{RELEASE}", gzip.compress(archive(folder)))
+    assert image.is_file()
+
+
+def asked(root: Path) -> tuple[list[str], dict[str, bool | None]]:
+    """The texts about the initramfs, and whether each copy is the same."""
+    called = call(
+        "which", "drv", "--root", root, "-k", RELEASE, "--format", "json", cwd=root, KBUILDPY_CACHE=str(root / "cache")
+    )
+    answer = json.loads(called.text)
+    texts = [each["text"] for each in answer["findings"] if each["kind"].startswith("initramfs")]
+    assert all(
+        "update-initramfs" in each["hint"] for each in answer["findings"] if each["kind"].startswith("initramfs")
+    )
+    return texts, {each["file"]: each["same"] for each in answer["initramfs"]}
+
+
+def test_the_same_module_in_another_compression_is_the_same(system: Path) -> None:
+    assert asked(system) == ([], {"kernel/drv.ko": True, "kernel/lib.ko": True})
+
+
+def test_another_build_in_the_image_is_told(system: Path) -> None:
+    (system / MODULES / "kernel/lib.ko.xz").write_bytes(lzma.compress(module("lib", fields=["version=2"])))
+    texts, same = asked(system)
+    assert same == {"kernel/drv.ko": True, "kernel/lib.ko": False}
+    assert len(texts) == 1 and "has another build of lib (kernel/lib.ko)" in texts[0]
+    # (what was read of the old image is not taken for the new one)
+    pack(system)
+    assert asked(system)[0] == []
+
+
+def test_settings_that_the_image_has_in_an_older_form_are_told(system: Path) -> None:
+    write(system, "etc/modprobe.d/drv.conf", "options drv a=2\nblacklist other\n")
+    texts, _ = asked(system)
+    assert len(texts) == 2
+    assert "was made without `options drv a=2` of /etc/modprobe.d/drv.conf:1" in texts[0]
+    assert "still has `options drv a=1`" in texts[1]
+    pack(system)
+    assert asked(system)[0] == []
+
+
+def test_an_image_that_is_damaged_is_told(system: Path) -> None:
+    image = system / f"boot/initrd.img-{RELEASE}"
+    image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+    called = call("which", "drv", "--root", system, "-k", RELEASE, cwd=system, KBUILDPY_CACHE=str(system / "cache"))
+    assert "could not be read as a whole" in called.text
