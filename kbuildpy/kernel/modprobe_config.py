@@ -143,13 +143,13 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     while at < len(text):
         character = text[at]
         at += 1
-        if character == "\\" and at < len(text):
-            character = text[at]
+        if character == "\\":
+            escaped = text[at : at + 1]
             at += 1
-            if character == "\n":
+            if escaped == "\n":
                 number += 1
-                continue
-            line.append(character)
+            else:
+                line.append(escaped)
         elif character == "\n":
             yield first, _whole(line)
             number += 1

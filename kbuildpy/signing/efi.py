@@ -2,7 +2,8 @@
 """EFI signature lists (UEFI specification, EFI_SIGNATURE_LIST): how firmware and shim hand certificates to the kernel.
 
 `MokListRT`, `MokListXRT`, `db` and `dbx` are such lists (security/integrity/platform_certs/load_uefi.c,
-keyring_handler.c). As a file of efivarfs a list has four bytes of attributes before it; as one of
+keyring_handler.c). The surprise: an entry that revokes a certificate by its digest has a time behind that, and then
+revokes nothing in Linux. As a file of efivarfs a list has four bytes of attributes before it; as one of
 /sys/firmware/efi/mok-variables it has not.
 """
 
@@ -59,8 +60,9 @@ def parse_signature_lists(contents: bytes) -> SignatureList:
             if kind == _X509:
                 certificates.append(value)
             elif kind == _X509_SHA256:
-                # (the digest of the signed part, and the time of revocation behind it)
-                hashes.append(f"tbs:{value[:32].hex()}")
+                # (the digest of the signed part, and the time of revocation behind it: the kernel takes both for the
+                # digest, which is none then: keyring_handler.c, uefi_blacklist_x509_tbs)
+                hashes.append(f"tbs:{value.hex()}")
             elif kind == _SHA256:
                 hashes.append(f"bin:{value[:32].hex()}")
         offset = end

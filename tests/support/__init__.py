@@ -31,6 +31,7 @@
 | a command of kbuildpy, called in this process | `command_line` |
 | a machine that is made up: its sysfs, /proc and files | `made_up_machine` |
 | systems for modprobe and depmod, drawn at random | `modprobe_roots` |
+| firmware with variables, under Secure Boot; lists of keys | `efi_guests`, `signature_lists` |
 | `kbuildpy run`: its answer; what a guest would have said | `guest_runs`, `guest_logs` |
 | servers of shared caches, good and bad | `cache_servers` |
 | a terminal; interrupts; a free port; the project's documents | `terminal`, `interrupts`, `free_port`, `documents` |

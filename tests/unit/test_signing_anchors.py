@@ -68,7 +68,7 @@ def test_a_directory_gives_what_mokutil_exports(tmp_path: Path) -> None:
 
 def test_revocations_are_hashes_or_certificates(tmp_path: Path) -> None:
     (tmp_path / "dbx").write_bytes(DBX)
-    hashes = (f"bin:{'01' * 32}", f"bin:{'02' * 32}", f"tbs:{'03' * 32}")
+    hashes = (f"bin:{'01' * 32}", f"bin:{'02' * 32}", f"tbs:{'03' * 32}{'00' * 16}")
     assert load_revocations(tmp_path / "dbx").hashes == hashes
     (tmp_path / "list").write_text('"tbs:23aa429783",\n"bin:00ff"\n')
     assert load_revocations(tmp_path / "list").hashes == ("tbs:23aa429783", "bin:00ff")

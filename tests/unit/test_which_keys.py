@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import struct
 from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -20,18 +18,9 @@ from kbuildpy.signing.verify import verify
 from kbuildpy.which import live_keys
 from kbuildpy.which.live_keys import read_live_keys
 from kbuildpy.which.machine_keyring import MachineKeyring, machine_keyring
+from tests.support.signature_lists import GLOBAL, SECURITY, SHIM, TBS, X509, signature_list
 from tests.support.signatures import certificate, ours, signed
 
-GLOBAL, SECURITY, SHIM = (
-    "8be4df61-93ca-11d2-aa0d-00e098032b8c",
-    "d719b2cb-3d3a-4596-a3bc-dad00e67656f",
-    "605dab50-e046-4300-abb6-3dd810dd8b23",
-)
-X509, TBS, SHA256 = (
-    "a5c059a1-94e4-4aa7-87b5-ab155c2bf072",
-    "3bd2a492-96c0-4079-b420-fcf98ef103ed",
-    "c1c41626-504c-4092-aca9-41f936934328",
-)
 OWN = certificate("other", name="The kernel's")
 MINE = certificate("rsa")
 EVERYTHING = {
@@ -41,11 +30,6 @@ EVERYTHING = {
 KERNEL = LoaderKernel(
     "6.12.1", (6, 12, 1), "x86_64", config=EVERYTHING, keyring=lambda: Keyring("6.12.1", certificates=(ours(OWN),))
 )
-
-
-def signature_list(kind: str, *entries: bytes) -> bytes:
-    body = b"".join(bytes(16) + entry for entry in entries)
-    return UUID(kind).bytes_le + struct.pack("<III", 28 + len(body), 0, 16 + len(entries[0])) + body
 
 
 MINE_LISTED = signature_list(X509, MINE.public_bytes(Encoding.DER))
@@ -144,12 +128,15 @@ def test_what_is_not_known_makes_no_answer(root: Path) -> None:
 def test_a_forbidden_key_is_not_trusted(root: Path) -> None:
     put(root, "MokListRT", MINE_LISTED)
     digest = bytes.fromhex(ours(MINE).tbs_hash.removeprefix("tbs:"))
-    put(root, "dbx", signature_list(TBS, digest + bytes(16)), vendor=SECURITY)
+    put(root, "dbx", signature_list(TBS, digest), vendor=SECURITY)
     assert not trusts_mine(keys(root))
     put(root, "dbx", b"", vendor=SECURITY)
     assert trusts_mine(keys(root))
-    put(root, "MokListXRT", signature_list(TBS, digest + bytes(16)))
+    put(root, "MokListXRT", signature_list(TBS, digest))
     assert not trusts_mine(keys(root))
+    # With the time that belongs behind the digest, it is none to Linux (as test_which_secure_boot.py shows).
+    put(root, "MokListXRT", signature_list(TBS, digest + bytes(16)))
+    assert trusts_mine(keys(root))
 
 
 def test_whole_certificates_are_revoked_in_kernels_with_a_list_for_them(root: Path) -> None:

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.vm, boots_x86_64, pytest.mark.sweep]
 
 INIT = b"""#!/bin/sh
 mount -t proc proc /proc
+mount -t devtmpfs devtmpfs /dev
 while read -r line; do echo "keys: $line" >/dev/kmsg; done </proc/keys
 echo "keys: end" >/dev/kmsg
 poweroff -f
