@@ -13,13 +13,12 @@ from kbuildpy.cli.shared_options import add_format, add_kernels, named_path
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.image import release_without_unpacking
-from kbuildpy.kernel.release import is_release
 from kbuildpy.kernel.resolve import resolve
 from kbuildpy.kernel.rooted import Rooted
 from kbuildpy.printable import printable
 from kbuildpy.which.answer import ModuleAnswer, answer_json
 from kbuildpy.which.look_up import look_up
-from kbuildpy.which.place import KernelPlace, default_place, find_place, releases_of
+from kbuildpy.which.place import KernelPlace, default_place, find_place, releases_of, running_release
 from kbuildpy.which.text import answer_lines
 
 EXAMPLES = (
@@ -109,7 +108,7 @@ def _places(words: Sequence[str], system: Rooted) -> Iterator[KernelPlace]:
 
 def _named(word: str, system: Rooted) -> Iterator[KernelPlace]:
     """The kernels that one word names."""
-    releases = releases_of(system) if word == "all" else [word] if is_release(word) else []
+    releases = releases_of(system) if word == "all" else [running_release(system) if word == "running" else word]
     known = [place for release in releases if (place := find_place(system, release)) is not None]
     if known:
         yield from known

@@ -68,6 +68,19 @@ class InitramfsFile(NamedTuple):
     that could not be compared."""
 
 
+class KeyPlace(NamedTuple):
+    """A place that keys come from."""
+
+    name: str
+    """`built-in`, `MOK`, `db`, `running kernel`, or the file of a certificate."""
+    keys: tuple[str, ...]
+    """The names of its certificates."""
+    trusted: bool | None
+    """Whether the kernel takes them for modules; None where that is not known."""
+    why: str = ""
+    """Why they are not trusted, or why that is not known."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SignatureAnswer:
     """What a kernel makes of the signature of a file."""
@@ -109,8 +122,10 @@ class ModuleAnswer:
     """Of the modules that are needed, and of the module, the last one."""
     steps: tuple[ChainStep, ...] = ()
     findings: tuple[WhichFinding, ...] = ()
+    keys: tuple[KeyPlace, ...] = ()
+    """The keys that the kernel has for modules, as far as they were looked at."""
     unread: tuple[str, ...] = ()
-    """What could not be read about the kernel's keys."""
+    """What could not be read about them."""
 
     @property
     def stop(self) -> ChainStep | None:
@@ -159,6 +174,7 @@ def answer_json(answer: ModuleAnswer) -> dict[str, Any]:
         ],
         "steps": [item._asdict() for item in answer.steps],
         "findings": [item._asdict() for item in answer.findings],
+        "keys": [item._asdict() for item in answer.keys],
         "unread": list(answer.unread),
     }
 

@@ -129,7 +129,15 @@ def judge(looked: LookedUp, place: KernelPlace, kernel: Callable[[], JudgingKern
         for each in verdict.unchecked
     )
     steps = (*answer.steps, _signature_step(signature), _loader_step(verdicts, place))
-    return replace(answer, signature=signature, verdicts=verdicts, steps=steps, findings=findings, unread=unread)
+    return replace(
+        answer,
+        signature=signature,
+        verdicts=verdicts,
+        steps=steps,
+        findings=findings,
+        keys=judging.keys.places,
+        unread=unread,
+    )
 
 
 def _takes_platform(tree: KernelTree | None, place: KernelPlace) -> bool | None:

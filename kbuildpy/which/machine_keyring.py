@@ -10,7 +10,7 @@ change that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,23 +22,24 @@ from kbuildpy.signing.anchors import load_certificates
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.efi import SignatureList, parse_signature_lists
 from kbuildpy.signing.keyring import Keyring
+from kbuildpy.which.answer import KeyPlace
 from kbuildpy.which.efi_variables import EfiVariable, Firmware, read_firmware
 from kbuildpy.which.live_keys import BUILT_IN, MACHINE, PLATFORM, SECONDARY, LiveKey, LiveKeys, read_live_keys
 
 _OWNER_KEYS, _ALLOWED = "MOK", "db"
 
 
-class KeyPlace(NamedTuple):
-    """A place that keys come from."""
+class _FirmwareKeys(NamedTuple):
+    """The certificates of a list of the firmware's, and whether the kernel takes them for modules."""
 
     name: str
-    """`built-in`, `MOK`, `db`, `running kernel`, or the file of a certificate."""
-    keys: tuple[str, ...]
-    """The names of its certificates."""
-    trusted: bool | None
-    """Whether the kernel takes them for modules; None where that is not known."""
-    why: str = ""
-    """Why they are not trusted, or why that is not known."""
+    certificates: tuple[Certificate, ...]
+    taken: bool | None
+    why: str
+
+    def only(self, identifiers: Collection[str]) -> _FirmwareKeys:
+        """Those that the kernel calls by one of `identifiers`."""
+        return self._replace(certificates=tuple(each for each in self.certificates if _identifier(each) in identifiers))
 
 
 @dataclass(frozen=True)
@@ -75,32 +76,36 @@ def machine_keyring(
     except KbuildError as error:
         unread.append(f"built-in keys: {error.message}")
     firmware = read_firmware(system)
-    live = read_live_keys(system) if runs else None
     own = built_in or Keyring(kernel.release)
-    places = [KeyPlace("built-in", _names(own.certificates), True)] if built_in else []
-    trusted: list[Certificate] = []
-    for name, variable in ((_OWNER_KEYS, firmware.owner_keys), (_ALLOWED, firmware.allowed)):
-        certificates = _certificates(variable, unread)
-        if certificates:
-            taken, why = _is_taken(name, kernel, firmware, takes_platform)
-            places.append(KeyPlace(name, _names(certificates), taken, why))
-            trusted += certificates if taken else ()
-    enrolled = [item for file in files for item in load_certificates(file)]
-    places += [KeyPlace(str(file), _names(load_certificates(file)), True) for file in files]
+    lists = [
+        _FirmwareKeys(name, certificates, *_is_taken(name, kernel, firmware, takes_platform))
+        for name, variable in ((_OWNER_KEYS, firmware.owner_keys), (_ALLOWED, firmware.allowed))
+        if (certificates := _certificates(variable, unread))
+    ]
+    enrolled = {file: load_certificates(file) for file in files}
+    named = [item for certificates in enrolled.values() for item in certificates]
     revoked = _revocations(kernel, firmware, unread)
     unread += firmware.problems
     if firmware.is_efi is None:
         unread.append("keys of the machine (MOK, db, dbx): no /sys to read them from")
     blacklist = frozenset(revoked.hashes)
-    if live is not None:
+    shown: tuple[str, ...] = ()
+    if runs:
+        live = read_live_keys(system)
+        blacklist |= live.blacklist
         if live.problem:
             unread.append(f"keys that were added to the running kernel: {live.problem}")
         else:
-            unknown, trusted = _compare(live, (*own.certificates, *enrolled), trusted, places, takes_platform)
+            lists, shown, unknown = _as_shown(live, (*own.certificates, *named), lists, takes_platform)
             unread += unknown
-            blacklist |= live.blacklist
-    keyring = own.plus([*trusted, *enrolled], revoked=_parsed(revoked, "dbx"), blacklist=blacklist)
-    has_any = built_in is not None or trusted or enrolled
+    places = [KeyPlace("built-in", _names(own.certificates), True)] if built_in else []
+    places += [KeyPlace(each.name, _names(each.certificates), each.taken, each.why) for each in lists]
+    places += [KeyPlace(str(file), _names(certificates), True) for file, certificates in enrolled.items()]
+    if shown:
+        places.append(KeyPlace("running kernel", shown, True))
+    trusted = [item for each in lists if each.taken for item in each.certificates]
+    keyring = own.plus([*trusted, *named], revoked=_parsed(revoked, "dbx"), blacklist=blacklist)
+    has_any = built_in is not None or trusted or named
     return MachineKeyring(keyring if has_any else None, tuple(places), tuple(unread), firmware.secure_boot)
 
 
@@ -132,29 +137,26 @@ def _is_taken(
     return False, ring
 
 
-def _compare(
-    live: LiveKeys,
-    own: Sequence[Certificate],
-    trusted: list[Certificate],
-    places: list[KeyPlace],
-    takes_platform: bool | None,
-) -> tuple[list[str], list[Certificate]]:
-    """Compare what was found with what the running kernel shows: the keys that it has and whose certificates were not
-    found, and those of `trusted` that it has."""
-    shown = {key.identifier for key in live.keys}
-    kept = [item for item in trusted if _identifier(item) in shown]
-    if SECONDARY not in live.members and BUILT_IN not in live.members:
-        return ["which ring a key is in: keyctl(2) does not tell"] if live.keys else [], kept
+def _as_shown(
+    live: LiveKeys, own: Sequence[Certificate], lists: Sequence[_FirmwareKeys], takes_platform: bool | None
+) -> tuple[list[_FirmwareKeys], tuple[str, ...], list[str]]:
+    """What the running kernel has made of `lists`; the keys that it shows as trusted; what stays unknown of them."""
+    if BUILT_IN not in live.members or SECONDARY not in live.members:
+        # (a key that is not shown at all was not taken)
+        all_shown = {key.identifier for key in live.keys}
+        return [each.only(all_shown) for each in lists], (), ["which ring a key is in: keyctl(2) does not tell"]
     rings = [SECONDARY, BUILT_IN, MACHINE, *([PLATFORM] if takes_platform else [])]
-    taken: dict[str, LiveKey] = {key.identifier: key for ring in rings for key in live.members.get(ring, ())}
-    kept = [item for item in kept if _identifier(item) in taken]
-    known = {_identifier(item) for item in (*own, *kept)}
-    unknown = [key for identifier, key in taken.items() if identifier not in known]
-    places.append(KeyPlace("running kernel", tuple(key.subject for key in taken.values()), True))
-    return [
-        f"the certificate of {key.subject} ({key.identifier}), which the running kernel trusts: name it with --cert"
-        for key in unknown
-    ], kept
+    trusted: dict[str, LiveKey] = {key.identifier: key for ring in rings for key in live.members.get(ring, ())}
+    found = [each.only(trusted.keys())._replace(taken=True, why="") for each in lists]
+    known = {_identifier(item) for item in (*own, *(item for each in found for item in each.certificates))}
+    unknown = [
+        f"the certificate of {key.subject} ({identifier}), which the running kernel trusts: name it with --cert"
+        for identifier, key in trusted.items()
+        if identifier not in known
+    ]
+    if live.members.get(PLATFORM) and takes_platform is None:
+        unknown.append("whether this kernel takes keys of .platform for modules")
+    return [each for each in found if each.certificates], tuple(key.subject for key in trusted.values()), unknown
 
 
 def _identifier(certificate: Certificate) -> str:

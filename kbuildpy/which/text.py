@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kbuildpy.kernel.depmod_scan import kmod_name
 from kbuildpy.printable import printable
 from kbuildpy.which.answer import OK, SKIPPED, STOP, ModuleAnswer
 
@@ -49,6 +50,10 @@ def _facts(answer: ModuleAnswer) -> Iterator[tuple[str, str]]:
         yield "softly", ", ".join(dict.fromkeys(soft))
     if answer.options:
         yield "options", answer.options
+    for copy in answer.initramfs:
+        if kmod_name(copy.file) == answer.name:
+            what = "not to be compared" if copy.same is None else "the same" if copy.same else "another build"
+            yield "initramfs", f"{copy.image} has it: {what}"
     signature = next((each for each in answer.steps if each.step == "signature" and each.state == OK), None)
     if signature:
         yield "signature", signature.text
@@ -69,6 +74,10 @@ def _chain(answer: ModuleAnswer) -> Iterator[tuple[str, str]]:
         yield f"{mark:5}{each.step}", each.text
         if each.hint and each.state not in (OK, SKIPPED):
             yield "     to do", each.hint
+    for place in answer.keys:
+        counts = "" if place.trusted else f" (not for modules: {place.why})"
+        counts = f" (not known: {place.why})" if place.trusted is None else counts
+        yield "     keys", f"{place.name}: {', '.join(place.keys)}{counts}"
     for missing in answer.unread:
         yield "     not readable", missing
 

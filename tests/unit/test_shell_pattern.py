@@ -25,13 +25,13 @@ def draw(source: random.Random, characters: str, most: int) -> str:
 def test_matches_what_the_c_library_matches() -> None:
     source = random.Random(5)
     matched = 0
-    for _ in range(60_000):
+    for _ in range(20_000):
         pattern = draw(source, "ab*?[]!^-\\:x", 8)
         name = draw(source, "ab]-\\!^:x*[", 5)
         found = matches(pattern, name)
         assert found == by_the_c_library(pattern, name), (pattern, name)
         matched += found
-    assert matched > 1000
+    assert matched > 300
 
 
 @pytest.mark.parametrize("pattern", ["[[:digit:]]x", "[^[:alpha:]_]*", "a[[:xdigit:]-z]", "[[:nosuch:]]", "[[:upper:]"])

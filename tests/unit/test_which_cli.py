@@ -264,3 +264,114 @@ def test_names_cannot_control_the_terminal(root: Path) -> None:
     assert "\x1b" not in called.text + called.error_text
     called = text(root, "--lookup", "\x1b[31mx")
     assert "\x1b" not in called.text
+
+
+def test_the_text_is_short_and_says_what_matters(root: Path) -> None:
+    write(root, "etc/modprobe.d/s.conf", "softdep drv_a pre: alone\noptions drv_a a=1\n")
+    said = text(root, "--lookup", "-k", RELEASE, "acme:v1x")
+    assert said.error_text == ""
+    assert said.text.splitlines() == [
+        f"acme:v1x: drv_a for {RELEASE}: modprobe would load it",
+        "  found as      an alias of the module",
+        f"  file          {DIRECTORY}/kernel/drv-a.ko",
+        "  needs         lib_b",
+        "  softly        alone",
+        "  options       a=1",
+    ]
+    said = text(root, "--lookup", "--why-not", "-k", RELEASE, "drv-a")
+    assert said.text.splitlines() == [
+        f"drv-a: drv_a for {RELEASE}: modprobe would load it",
+        "  ok   name               a module's name",
+        "  ok   blacklist          not blacklisted",
+        "  ok   kernel parameters  the kernel refuses none of the modules by its parameters",
+        "  ok   install command    none",
+        f"  ok   file               {DIRECTORY}/kernel/drv-a.ko",
+        "  ok   dependencies       loaded before it: lib_b",
+    ]
+    said = text(root, "core", "-k", RELEASE)
+    assert said.text == f"core for {RELEASE}: is built in\n"
+    said = text(root, "--lookup", "--why-not", "-k", RELEASE, "alone")
+    assert said.text.splitlines()[-1].endswith("it needs no other module")
+
+
+def test_the_steps_of_modprobe_name_files_and_commands(root: Path) -> None:
+    write(root, "etc/modprobe.d/b.conf", "install lib_b /sbin/modprobe -i lib-b\nsoftdep drv_a pre: alone core\n")
+    [found] = which(root, "--lookup", "drv_a", status=0)
+    assert [(each["does"], each["name"], each["required"], each["command"]) for each in found["order"]] == [
+        ("install", "lib_b", True, "/sbin/modprobe -i lib-b"),
+        ("insmod", "alone", False, None),
+        ("builtin", "core", False, None),
+        ("insmod", "drv_a", True, None),
+    ]
+    # (a module with soft dependencies is loaded past its own command)
+    write(root, "etc/modprobe.d/b.conf", "install drv_a /bin/false\nsoftdep drv_a pre: alone\n")
+    [found] = which(root, "--lookup", "drv_a", status=0)
+    assert found["install"] is None and found["order"][-1]["command"] is None
+    assert "kmod loads it all the same" in next(
+        each["text"] for each in found["steps"] if each["step"] == "install command"
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["/sbin/modprobe alone", "/sbin/modprobe -i other", "echo -i alone", "/bin/falsehood", "/bin/false2"]
+)
+def test_what_another_command_does_is_not_guessed(command: str, root: Path) -> None:
+    write(root, "etc/modprobe.d/b.conf", f"install alone {command}\n")
+    [found] = which(root, "--lookup", "alone", status=1)
+    assert (found["loads"], found["stops_at"]) == (None, "install command")
+
+
+def test_soft_dependencies_that_come_to_nothing_are_told(root: Path) -> None:
+    write(root, "etc/modprobe.d/b.conf", "softdep alone pre: nosuch post: lib_b\ninstall lib_b /bin/true\n")
+    [found] = which(root, "--lookup", "alone", status=0)
+    texts = [each["text"] for each in found["findings"] if each["kind"] == "soft-dependency"]
+    assert texts == [
+        "/etc/modprobe.d/b.conf:1 names nosuch, which this kernel does not have",
+        "lib_b is not loaded: /etc/modprobe.d/b.conf:2",
+    ]
+
+
+def test_why_one_of_two_copies_is_taken_is_told(root: Path) -> None:
+    write(root, f"{DIRECTORY}/extra/alone.ko", module("alone"))
+
+    def told() -> str:
+        [found] = which(root, "--lookup", "alone", status=0)
+        [copies] = [each for each in found["findings"] if each["kind"] == "other-copy"]
+        return f"{copies['text']} {copies['hint']}"
+
+    assert "only the order in which the file system tells them" in told() and "override alone * DIR" in told()
+    write(root, "etc/depmod.d/a.conf", "search kernel extra\n")
+    assert "depmod takes kernel/alone.ko, not extra/alone.ko, because depmod.d says: search kernel extra" in told()
+    write(root, "etc/depmod.d/a.conf", "override alone * extra\n")
+    assert "depmod takes extra/alone.ko, not kernel/alone.ko, because depmod.d says: override alone in extra" in told()
+
+
+def test_a_kernel_that_loads_no_modules_any_more_stops_them(root: Path) -> None:
+    write(root, "proc/sys/kernel/modules_disabled", "1\n")
+    which(root, "--lookup", "alone", status=0)
+    write(root, "proc/sys/kernel/osrelease", f"{RELEASE}\n")
+    assert stops(root, "alone")["stops_at"] == "kernel parameters"
+    write(root, "proc/sys/kernel/modules_disabled", "0\n")
+    said = text(root, "--lookup", "-k", "running", "alone")
+    assert said.returncode == 0 and said.error_text == ""
+
+
+def test_a_loaded_module_of_another_build_is_told(root: Path) -> None:
+    write(root, "proc/sys/kernel/osrelease", f"{RELEASE}\n")
+    write(root, "sys/module/alone/initstate", "live\n")
+
+    def told() -> list[str]:
+        [found] = which(root, "alone", "-k", RELEASE)
+        return [each["text"] for each in found["findings"] if each["kind"] == "loaded"]
+
+    assert told() == ["it is loaded already: modprobe does nothing"]
+    write(root, "sys/module/alone/notes/.note.gnu.build-id", b"another build")
+    assert "from another build" in told()[0]
+    write(root, "sys/module/alone/notes/.note.gnu.build-id", b"name=alone")
+    assert told() == ["it is loaded already: modprobe does nothing"]
+
+
+def test_lists_of_what_is_loaded_at_boot_are_told(root: Path) -> None:
+    write(root, "etc/modules-load.d/x.conf", "alone\n")
+    [found] = which(root, "--lookup", "alone", status=0)
+    assert [each["text"] for each in found["findings"]] == ["loaded at boot because of /etc/modules-load.d/x.conf:1"]

@@ -9,17 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from kbuildpy.errors import KbuildError
 from kbuildpy.kernel.rooted import Rooted
 from kbuildpy.loader.kernel import LoaderKernel
 from kbuildpy.signing.keyring import Keyring
 from kbuildpy.signing.verify import verify
 from kbuildpy.which import live_keys
-from kbuildpy.which.live_keys import read_live_keys
+from kbuildpy.which import machine_keyring as machine
+from kbuildpy.which.live_keys import BUILT_IN, SECONDARY, LiveKey, LiveKeys, read_live_keys
 from kbuildpy.which.machine_keyring import MachineKeyring, machine_keyring
+from tests.support.keys import short_certificate
 from tests.support.signature_lists import GLOBAL, SECURITY, SHIM, TBS, X509, signature_list
-from tests.support.signatures import certificate, ours, signed
+from tests.support.signatures import certificate, key, ours, signed
 
 OWN = certificate("other", name="The kernel's")
 MINE = certificate("rsa")
@@ -205,7 +209,7 @@ def test_of_the_running_kernel_only_what_it_shows_is_trusted(root: Path) -> None
 
     subject_key = ours(MINE).subject_key
     assert subject_key
-    line = f"50000009 I------     1 perm 1f030000     0     0 asymmetri A signer: {subject_key.hex()}: X509.rsa x []"
+    line = f"50000009 I------     1 perm 1f030000     0     0 asymmetri A: b: {subject_key.hex()}: X509.rsa x []"
     assert trusts_mine(running(line))
     assert not trusts_mine(running())
     digest = ours(MINE).tbs_hash
@@ -222,3 +226,90 @@ def test_reads_what_is_in_a_ring() -> None:
     made = [libc.syscall(248, b"user", name, b"x", ctypes.c_long(1), ctypes.c_long(ring)) for name in (b"a", b"b")]
     assert sorted(live_keys._members(ring) or ()) == sorted(made)
     assert live_keys._members(0x7FFFFFF0) is None
+
+
+def shown(certificate_: x509.Certificate, subject: str = "A signer") -> LiveKey:
+    found = ours(certificate_)
+    assert found.subject_key
+    return LiveKey(subject, found.subject_key.hex())
+
+
+def running(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, takes_platform: bool | None, **members: LiveKey
+) -> MachineKeyring:
+    """The keys of a kernel that runs, and tells which keys are in its rings (`machine=...` for `.machine`)."""
+    rings = {BUILT_IN: (shown(OWN),), SECONDARY: (), **{f".{ring}": (key,) for ring, key in members.items()}}
+    keys_ = tuple(key for ring in rings.values() for key in ring)
+    live = LiveKeys(dict.fromkeys(rings, 1), keys_, rings)
+    monkeypatch.setattr(machine, "read_live_keys", lambda system: live)
+    return machine_keyring(KERNEL, Rooted(root), runs=True, takes_platform=takes_platform)
+
+
+def test_a_key_counts_by_the_ring_that_it_is_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(root, "MokListRT", MINE_LISTED)
+    in_machine = running(root, monkeypatch, takes_platform=False, machine=shown(MINE))
+    # (its list alone would not be trusted there)
+    assert in_machine.is_complete
+    in_platform = running(root, monkeypatch, takes_platform=True, platform=shown(MINE))
+    assert trusts_mine(in_platform) and in_platform.is_complete
+    assert not trusts_mine(running(root, monkeypatch, takes_platform=False, platform=shown(MINE)))
+    assert not trusts_mine(running(root, monkeypatch, takes_platform=True))
+
+
+def test_a_key_whose_certificate_is_not_known_leaves_the_answer_open(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = running(root, monkeypatch, takes_platform=True, machine=LiveKey("Somebody", "0102"))
+    assert not found.is_complete
+    assert any("Somebody (0102)" in each and "--cert" in each for each in found.unread)
+
+
+def test_whether_the_platforms_keys_count_may_be_unknown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(root, "MokListRT", MINE_LISTED)
+    found = running(root, monkeypatch, takes_platform=None, platform=shown(MINE))
+    assert not trusts_mine(found) and not found.is_complete
+
+
+def test_an_enrolled_certificate_is_trusted_without_being_shown(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.der"
+    file.write_bytes(MINE.public_bytes(Encoding.DER))
+    found = machine_keyring(KERNEL, Rooted(root), runs=False, takes_platform=False, files=[file])
+    assert trusts_mine(found)
+    assert place(found, str(file)) == (True, "")
+
+
+def test_a_certificate_without_a_key_identifier_is_known_by_its_number() -> None:
+    assert machine._identifier(ours(short_certificate(key("rsa")))) == "07"
+
+
+def test_without_the_image_the_built_in_keys_are_not_known(root: Path) -> None:
+    found = keys(root, kernel=replace(KERNEL, keyring=None))
+    assert found.keyring is None and not found.is_complete
+    assert "no image" in found.unread[0]
+
+    def damaged() -> Keyring:
+        raise KbuildError("the image is damaged")
+
+    found = keys(root, kernel=replace(KERNEL, keyring=damaged))
+    assert found.keyring is None and "the image is damaged" in found.unread[0]
+    put(root, "MokListRT", MINE_LISTED)
+    assert trusts_mine(keys(root, kernel=replace(KERNEL, keyring=None)))
+
+
+def test_where_secure_boot_cannot_be_read_the_owners_keys_are_neither(tmp_path: Path) -> None:
+    put(tmp_path, "MokListRT", MINE_LISTED)
+    (tmp_path / f"sys/firmware/efi/efivars/SecureBoot-{GLOBAL}").mkdir()
+    found = keys(tmp_path)
+    assert found.secure_boot is None
+    assert place(found, "MOK")[0] is None and not found.is_complete
+    (tmp_path / f"sys/firmware/efi/efivars/SecureBoot-{GLOBAL}").rmdir()
+    assert keys(tmp_path).secure_boot is False
+
+
+def test_the_rings_of_this_machine_have_as_many_keys_as_it_says() -> None:
+    found = read_live_keys(Rooted())
+    if found.problem or not found.members:
+        pytest.skip(found.problem or "the rings may not be read")
+    for ring, inside in found.members.items():
+        if ring not in (SECONDARY, ".blacklist"):  # (a ring in it counts as one)
+            assert len(inside) == found.counts[ring]
