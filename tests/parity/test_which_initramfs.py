@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.run import run
+from kbuildpy.which import archives, cpio
 from kbuildpy.which.initramfs import Initramfs, read_initramfs
 from tests.support.command_line import call
 from tests.support.documents import ROOT
@@ -158,6 +159,8 @@ def test_damage_of_any_kind_is_said(tmp_path: Path) -> None:
         "empty": b"",
         "no archive": b"nothing of the kind" * 100,
         "junk behind it": plain + b"junk",
+        "half a magic number": b"0707zz" * 100,
+        "half a magic number behind it": plain + b"0707zz" * 100,
         "junk in the stream": gzip.compress(plain + b"junk"),
         "a huge name": plain[:94] + b"ffffffff" + plain[102:],
         "no digits": plain[:54] + b"zzzzzzzz" + plain[62:],
@@ -179,6 +182,16 @@ def test_damage_of_any_kind_is_said(tmp_path: Path) -> None:
     assert read_initramfs(tmp_path, RELEASE).problem
 
 
+def test_no_image_is_read_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(gzip.compress(archive(tree(tmp_path / "tree", 3))))
+    monkeypatch.setattr(cpio, "_MEMBERS", 5)
+    assert "more than 5 files" in read_initramfs(image, RELEASE).problem
+    monkeypatch.undo()
+    monkeypatch.setattr(archives, "_LIMIT", 1 << 19)
+    assert "unpacks to more than" in read_initramfs(image, RELEASE).problem
+
+
 def read_count(image: Path, contents: bytes) -> int:
     image.write_bytes(contents)
     return len(read_initramfs(image, RELEASE).modules)
@@ -186,6 +199,7 @@ def read_count(image: Path, contents: bytes) -> int:
 
 READ = """import resource, sys
 from pathlib import Path
+from kbuildpy.which import archives, cpio
 from kbuildpy.which.initramfs import Initramfs, read_initramfs
 from tests.support.documents import ROOT
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
