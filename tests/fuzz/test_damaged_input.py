@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Damaged signatures, certificates, keys, manifests, caches, symvers and Kbuild files: no traceback, no hang, no more
-memory than the input's size allows (`commands.py`).
+"""Damaged signatures, certificates, keys, manifests, lists of digests, queues, caches, symvers and Kbuild files: no
+traceback, no hang, no more memory than the input's size allows (`commands.py`).
 
 Each kind takes FUZZ_SECONDS, by default 2. By hand:
 
@@ -161,6 +161,30 @@ def damaged_manifest(place: Path, chance: Random) -> Case:
     return Case(chance.choice(calls), len(contents) + 2 * len(MODULE))
 
 
+def damaged_work(place: Path, chance: Random) -> Case:
+    """A list of digests that went to another machine, or a queue of modules."""
+    (place / "a.ko").write_bytes(MODULE)
+    (place / "b.ko").write_bytes(MODULE + b"b")
+    kind = chance.choice(("list.json", "queue"))
+    contents = damaged_bytes((place / f"whole.{kind}").read_bytes(), chance)
+    (place / kind).write_bytes(contents)
+    (place / "queue.done").unlink(missing_ok=True)
+    if kind == "queue" and chance.random() < 0.5:
+        (place / "queue.done").write_bytes(chance.randbytes(chance.randrange(60)))
+    key: list[str | Path] = ["--key", place / "rsa.pem"]
+    certificate: list[str | Path] = ["--cert", place / "rsa.crt", "--hash", "sha256", "-j1"]
+    calls: list[list[str | Path]] = [
+        ["sign", "--digests", place / "list.json", *key, *certificate],
+        ["sign", place / "a.ko", place / "b.ko", "--import", place / "list.json", *certificate],
+    ]
+    if kind == "queue":
+        calls = [
+            ["sign", "--queue", place / "queue", *key, *certificate],
+            ["sign", place / "a.ko", place / "b.ko", "--queue", place / "queue", *key, *certificate],
+        ]
+    return Case(chance.choice(calls), len(contents) + 2 * len(MODULE))
+
+
 SMALL = {"Kbuild": "obj-m := one.o two.o\n", "one.c": exporting("int shared = 1;\nEXPORT_SYMBOL(shared);")}
 SMALL["two.c"] = module("extern int shared;\nint *use(void);\nint *use(void) { return &shared; }")
 CHANGED = module("int changed;")
@@ -258,7 +282,8 @@ def keys_and_certificates(place: Path) -> None:
 
 @pytest.mark.parity
 @pytest.mark.parametrize(
-    "kind", [damaged_signature, damaged_certificate, damaged_manifest, damaged_cache, damaged_symvers, odd_rules]
+    "kind",
+    [damaged_signature, damaged_certificate, damaged_manifest, damaged_work, damaged_cache, damaged_symvers, odd_rules],
 )
 def test_damaged_input_is_answered_in_time_and_without_a_traceback(kind: Kind, tool: Commands, tmp_path: Path) -> None:
     if kind in NEEDS_TREE and not trees():
@@ -289,12 +314,34 @@ def test_damaged_input_is_answered_in_time_and_without_a_traceback(kind: Kind, t
 def prepare(kind: Kind, place: Path, tool: Commands) -> None:
     """What the cases of `kind` begin with."""
     keys_and_certificates(place)
+    words: list[str | Path]
     if kind is damaged_manifest:
         for name in ("a.ko", "b.ko"):
             (place / name).write_bytes(MODULE)
-        words: list[str | Path] = ["sign", place / "a.ko", place / "b.ko", "--key", place / "rsa.pem"]
+        words = ["sign", place / "a.ko", place / "b.ko", "--key", place / "rsa.pem"]
         words += ["--cert", place / "rsa.crt", "--manifest", place / "whole.jsonl"]
         assert tool.run(words, place).status == 0
+    if kind is damaged_work:
+        for name, contents in {"a.ko": MODULE, "b.ko": MODULE + b"b", "c.ko": b""}.items():
+            (place / name).write_bytes(contents)
+        both: list[str | Path] = ["sign", place / "a.ko", place / "b.ko", "--cert", place / "rsa.crt"]
+        both += ["--hash", "sha256"]
+        assert tool.run([*both, "--export", place / "whole.list.json"], place).status == 0
+        words = [
+            "sign",
+            "--digests",
+            place / "whole.list.json",
+            "--key",
+            place / "rsa.pem",
+            "--cert",
+            place / "rsa.crt",
+        ]
+        assert tool.run(words, place).status == 0
+        # (a module that cannot be signed keeps the queue)
+        assert (
+            tool.run([*both, place / "c.ko", "--key", place / "rsa.pem", "--queue", place / "queue"], place).status == 1
+        )
+        (place / "queue").rename(place / "whole.queue")
     if kind is damaged_cache:
         write_sources(SMALL, place / "pristine/m")
         # (built where the copies lie, so that what the caches say is true of them)
