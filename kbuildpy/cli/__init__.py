@@ -5,8 +5,8 @@ Each command's file has `add_arguments(parser)`, `run(args) -> int` and `EXAMPLE
 when its command is called: `kbuildpy --help` and shell completion must not wait for SCons or cryptography. A new
 command takes a file of its name here and a line in `COMMANDS`.
 
-- Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `install`, `run`,
-  `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `which`, `abi`, `preflight`,
+- Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `provenance`,
+  `sbom`, `reproduce`, `install`, `run`, `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `which`, `abi`, `preflight`,
   `kernel`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
@@ -55,6 +55,9 @@ COMMANDS = {
     "keygen": "make a key for signing modules, and its certificate",
     "sign": "sign modules, as scripts/sign-file does",
     "verify": "check the signatures of modules, and whether kernels trust them",
+    "provenance": "write down what modules were built from, signed with the key of the release",
+    "sbom": "write what modules are made of as SPDX documents",
+    "reproduce": "build a module again from what was recorded, by kbuildpy and by make, and compare the bytes",
     "install": "install modules that were built, as `make -C KDIR M=DIR modules_install` does",
     "cache": "show a shared cache of built files, or bound its size",
     "dkms": "build and install packages of modules for a machine's kernels, as dkms does",

@@ -77,13 +77,22 @@ def reinstall_hint(lost: Path, *, os_release: Path = _OS_RELEASE) -> str:
 
 def distribution(os_release: Path = _OS_RELEASE) -> frozenset[str]:
     """The distribution's own word and those of its ancestors (os-release(5): ID, ID_LIKE)."""
+    return frozenset(_words(os_release, "ID", "ID_LIKE"))
+
+
+def distribution_id(os_release: Path = _OS_RELEASE) -> str:
+    """The distribution's own word (os-release(5): ID); "linux" where it has none, as the manual page says."""
+    return next(iter(_words(os_release, "ID")), "linux")
+
+
+def _words(os_release: Path, *names: str) -> list[str]:
     try:
         text = os_release.read_text(errors="replace")
     except OSError:
-        return frozenset()
+        return []
     words: list[str] = []
     for line in text.splitlines():
         name, _, value = line.partition("=")
-        if name in {"ID", "ID_LIKE"}:
+        if name in names:
             words += value.strip("\"'").split()
-    return frozenset(words)
+    return words

@@ -28,6 +28,7 @@ from kbuildpy.scons.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from kbuildpy.advice.advice import Advice
+    from kbuildpy.kbuild.call_note import DeclaredKbuild
     from kbuildpy.kbuild.directory_question import DirectoryQuestion
     from kbuildpy.kbuild.evaluation import Evaluation
     from kbuildpy.kbuild.tree_answer import TreeAnswer
@@ -107,6 +108,8 @@ class Group:
     """The nodes that tell what a module's objects were made from (`object_nodes.cmd_nodes`), by its object."""
     declarations: dict[str, tuple[DirectoryQuestion, str]]
     """Of the objects of declared modules: how make is asked about them, and the place in the SConstruct."""
+    declared: list[DeclaredKbuild]
+    """The Kbuild files of declared modules."""
     explained: dict[str, ExplainedObject | None]
     """The objects whose flags' origins were asked for, for reasons; None: they are not known."""
     lock: threading.Lock
@@ -117,6 +120,8 @@ class Group:
     """modpost has printed something in this run."""
     advice: list[Advice]
     """What was told beside the messages of this run's programs."""
+    is_noted: bool
+    """What this run was called with is noted in the output (`note_call`)."""
     is_prepared: bool
     """modpost's preparations have begun (`group_modpost.prepare_modpost`)."""
 
@@ -156,11 +161,13 @@ class Group:
         self.header_nodes = {}
         self.cmd_nodes = {}
         self.declarations = {}
+        self.declared = []
         self.explained = {}
         self.lock = threading.Lock()
         self.modpost_result = None
         self.modpost_printed = False
         self.advice = []
+        self.is_noted = False
         self.is_prepared = False
 
     @functools.cached_property

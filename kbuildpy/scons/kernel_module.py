@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kbuildpy.kbuild.ask_directory import ask_directory
+from kbuildpy.kbuild.call_note import DeclaredKbuild
 from kbuildpy.kbuild.declared import kbuild_file_text
 from kbuildpy.kbuild.directory_question import DirectoryQuestion
 from kbuildpy.kbuild.evaluation import Evaluation
@@ -104,6 +105,7 @@ def _declare(env: Any, name: str, nodes: Sequence[Any], variables: Mapping[str, 
         group.declarations.update((item.target, (question, place)) for item in plan.objects)
     stems = (layout.relative(item.target).removesuffix(".o") for item in plan.objects)
     group.questions.append(Question(ask, frozenset(stems), plan, evaluate_for))
+    group.declared.append(DeclaredKbuild(below, name, text, tuple(coming)))
     return add_modules(group, plan, layout)
 
 

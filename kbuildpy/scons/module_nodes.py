@@ -29,6 +29,7 @@ from kbuildpy.scons.group_modpost import modpost_result
 from kbuildpy.scons.hear_objtool import hear_objtool
 from kbuildpy.scons.link_module import link_module
 from kbuildpy.scons.modpost_inputs import modpost_description, modpost_recipe, modpost_signature
+from kbuildpy.scons.note_call import note_call_of
 from kbuildpy.scons.object_nodes import cmd_nodes, declare_compile
 from kbuildpy.scons.options import is_silent
 from kbuildpy.scons.recipe import Recipe, may_be_shared, scripts_read_more, variables_of_compilers
@@ -124,11 +125,13 @@ def _declare_ko(group: Group, module: ModulePlan, layout: Layout, below: str) ->
                 check_built(group, Path(node.get_abspath()), f"{group.label}{below}.ko")
             except KbuildError:
                 return False
+        note_call_of(group)
         return True
 
     recipe.accepts = accepts
 
     def link(target: list[Any], source: list[Any]) -> None:
+        note_call_of(group)
         link_module(
             steps,
             out=group.out,

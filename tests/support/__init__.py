@@ -15,6 +15,7 @@
 | sources with planted faults, and the help that a build gives | `planted` |
 | a build by make and by kbuildpy; by SCons; an edit of a source | `builds`, `scons_project`, `edits` |
 | both modposts; both installers | `modposts`, `installs` |
+| a module with the proof of its build | `proofs` |
 | ELF objects; what the loader knows of one; types (BTF) | `elf_objects`, `loader_info`, `btf_draft` |
 | types as a compiler describes them | `compiled_types` |
 | keys, certificates, sign-file; signed modules; manifests | `keys`, `signatures`, `manifests` |

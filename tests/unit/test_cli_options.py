@@ -114,6 +114,9 @@ EMPTY = {
     "init": ["DIR"],
     "keygen": ["KEY"],
     "new": ["-o", "--template-dir"],
+    "provenance": ["FILE", "--key", "--cert", "-o", "--build", "--builder-id", "--verify"],
+    "reproduce": ["--manifest", "--cert", "--source"],
+    "sbom": ["FILE", "-o", "--split", "--build", "--namespace"],
 }
 
 

@@ -27,6 +27,9 @@ from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.lint.finding import Finding, FindingNote
 from kbuildpy.origins.explain_object import Flag
 from kbuildpy.origins.origin import Origin
+from kbuildpy.proof.changed_inputs import ChangedInput
+from kbuildpy.proof.changed_module import SectionDifference
+from kbuildpy.proof.reproduce import BuilderVerdict, Reproduction
 from kbuildpy.scons import BUILDERS
 from kbuildpy.vm.result import Result, TestResult
 from kbuildpy.which.answer import ModuleAnswer, answer_json
@@ -216,6 +219,14 @@ def test_explains_each_key_of_sign_and_verify_and_of_manifests(
     assert trusted.keys() | unreadable.keys() == json_keys("kbuildpy verify")
     entry = json.loads(Path("signed.json").read_text())
     assert entry.keys() == json_keys("Manifests of sign and install")
+
+
+def test_explains_each_key_of_reproduce() -> None:
+    verdict = BuilderVerdict("make", False, None, None, (SectionDifference(".text", "differs", ("f",)),))
+    found = Reproduction("a.ko", "6.1", True, True, "", (ChangedInput("flag", "a.o", None, "-g"),), (verdict,))
+    value = found.to_json("a.json")
+    nested = [value["builders"][0], value["builders"][0]["differs"][0], value["inputs"][0]]
+    assert json_keys("kbuildpy reproduce") == {key for item in (value, *nested) for key in item}
 
 
 def test_explains_each_key_of_explain() -> None:

@@ -45,6 +45,7 @@ GATES = (
             "kbuildpy.info.signature",
             "kbuildpy.loader.kernels.enroll",
             "kbuildpy.loader.kernels.keyrings",
+            "kbuildpy.proof.seal",
             "kbuildpy.shared.entry_key",
             "kbuildpy.signing.open_signer",
             "kbuildpy.signing.signer",

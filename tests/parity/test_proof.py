@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Provenance, SBOM and reproduction of modules: rebuilt by make and by kbuildpy, read by others' validators."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.run import run
+from tests.support.builds import kbuildpy, make
+from tests.support.command_line import call
+from tests.support.edits import edit
+from tests.support.kbuild_sources import module, write_sources
+from tests.support.kernel_trees import private_tree, trees, usual_tree
+from tests.support.keys import write_pair
+from tests.support.no_namespaces import REFUSING
+from tests.support.packages import other_compiler, unpacked
+from tests.support.proofs import TWO_SOURCES, ProvedModule, named, proved, statement
+from tests.support.samples import SAMPLES
+
+pytestmark = pytest.mark.parity
+
+EDITABLE = {
+    "Kbuild": "obj-m := proved.o\n",
+    "proved.c": module("#include <pcmcia/device_id.h>\n", header="linux/mod_devicetable.h"),
+}
+"""A module that includes a header which may be edited in a private tree."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> ProvedModule:
+    """A module of two sources; not to be changed."""
+    return proved(usual_tree(), tmp_path_factory.mktemp("proof") / "drv", TWO_SOURCES)
+
+
+@pytest.fixture
+def copy(built: ProvedModule) -> Iterator[ProvedModule]:
+    """The same; what a test changes at its place is put back after it."""
+    kept = built.directory.with_name("kept")
+    shutil.copytree(built.directory, kept, symlinks=True)
+    yield built
+    shutil.rmtree(built.directory)
+    kept.rename(built.directory)
+
+
+def test_both_builders_make_the_recorded_module_again_also_signed_and_compressed(
+    built: ProvedModule, tmp_path: Path
+) -> None:
+    pair = write_pair(tmp_path, "p256")
+    shutil.copy(built.ko, tmp_path / "proved.ko")
+    assert kbuildpy("sign", tmp_path / "proved.ko", "--key", pair, "--hash", "sha256").returncode == 0
+    packed = tmp_path / "proved.ko.xz"
+    packed.write_bytes(lzma.compress((tmp_path / "proved.ko").read_bytes(), check=lzma.CHECK_CRC32))
+    done = kbuildpy("reproduce", packed, "--manifest", built.manifest, "--unverified", "--format", "json")
+    assert done.returncode == 0, done.text + done.error_text
+    found = json.loads(done.text)
+    assert (found["equal"], found["recorded"], found["at_path"], found["inputs"]) == (True, True, True, [])
+    assert [(item["builder"], item["equal"]) for item in found["builders"]] == [("kbuildpy", True), ("make", True)]
+
+
+def test_the_statement_has_the_digests_of_what_make_reads(built: ProvedModule) -> None:
+    """The oracle is sha256sum, over what the compiler's depfile and dpkg name."""
+    found = statement(built.manifest)["predicate"]["buildDefinition"]["resolvedDependencies"]
+    digests = {item["name"]: item["digest"]["sha256"] for item in found}
+    files = {
+        "$(src)/one.c": built.directory / "one.c",
+        "$(src)/two.c": built.directory / "two.c",
+        "$(src)/shared.h": built.directory / "shared.h",
+        "$(src)/Kbuild": built.directory / "Kbuild",
+        "$(srctree)/include/linux/module.h": built.tree.source / "include/linux/module.h",
+        "$(objtree)/include/generated/autoconf.h": built.tree.objects / "include/generated/autoconf.h",
+        "$(objtree)/Module.symvers": built.tree.objects / "Module.symvers",
+        "make": Path("/usr/bin/make"),
+    }
+    told = run(["sha256sum", *files.values()]).text.split()[::2]
+    assert dict(zip(files, told, strict=True)) == {name: digests[name] for name in files}
+    [compiler] = [item for item in found if item["annotations"].get("role") == "compiler"]
+    assert compiler["annotations"]["version"] in run([compiler["name"], "--version"]).text
+
+
+def test_refuses_to_say_what_has_changed_since(copy: ProvedModule, tmp_path: Path) -> None:
+    edit(copy.directory / "shared.h", "7", "8")
+    done = call("provenance", copy.ko, cwd=tmp_path)
+    assert (done.returncode, done.text) == (1, "")
+    assert "one.o: its source, or a header of the module, has changed since it was compiled" in done.error_text
+    edit(copy.directory / "shared.h", "8", "7")
+    assert call("provenance", copy.ko, cwd=tmp_path).text == copy.manifest.read_text()
+    (copy.directory / "Kbuild").write_text("obj-m := proved.o\nproved-y := one.o two.o\nccflags-y := -DMORE\n")
+    done = call("provenance", copy.ko, cwd=tmp_path)
+    assert (done.returncode, done.text) == (1, "")
+    assert "Kbuild would make it by another command now: it was made without -DMORE" in done.error_text
+
+
+def test_signs_with_the_key_that_signs_modules_and_verifies(built: ProvedModule, tmp_path: Path) -> None:
+    pair, other = write_pair(tmp_path, "rsa2048"), write_pair(tmp_path, "p384")
+    done = call("provenance", built.ko, "--key", pair, "-o", "x.jsonl", "--builder-id", "https://ci.test", cwd=tmp_path)
+    assert done.returncode == 0, done.error_text
+    done = call("provenance", "--verify", "x.jsonl", "--cert", pair, built.ko, "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.error_text
+    assert json.loads(done.text)["signer"] == "the rsa2048 key"
+    done = call("provenance", "--verify", "x.jsonl", "--cert", other, built.ko, cwd=tmp_path)
+    assert (done.returncode, done.text) == (1, "")
+    assert "not signed by the p384 key" in done.error_text
+    (tmp_path / "other.ko").write_bytes(built.ko.read_bytes().replace(b"license=GPL", b"license=GPX"))
+    done = call("provenance", "--verify", "x.jsonl", "--cert", pair, "other.ko", cwd=tmp_path)
+    assert (done.returncode, done.text) == (1, "")
+    assert "no statement in x.jsonl is about this file" in done.error_text
+    # (a manifest that a stranger changed)
+    text = (tmp_path / "x.jsonl").read_text()
+    value = json.loads(text)
+    value["payload"] = value["payload"][:-8] + "fX19fQ=="
+    (tmp_path / "x.jsonl").write_text(json.dumps(value))
+    argv = ("reproduce", built.ko, "--manifest", "x.jsonl", "--cert", pair)
+    assert "not signed by" in call(*argv, cwd=tmp_path).error_text
+
+
+@pytest.mark.parametrize("builder", ["--kbuildpy-only", "--make-only"])
+@pytest.mark.sweep
+def test_names_a_changed_source_header_flag_and_variable(copy: ProvedModule, builder: str) -> None:
+    edit(copy.directory / "two.c", "* 3", "* 5")
+    status, found = copy.reproduce(builder)
+    assert (status, found["equal"], found["recorded"]) == (1, False, True)
+    assert [(item["kind"], item["name"]) for item in found["inputs"]] == [("source", "$(src)/two.c")]
+    [verdict] = found["builders"]
+    assert {"section": ".text", "what": "differs", "symbols": ["two"]} in verdict["differs"]
+    edit(copy.directory / "two.c", "* 5", "* 3")
+    edit(copy.directory / "shared.h", "7", "8")
+    status, found = copy.reproduce(builder)
+    assert (status, named(found, "header"), len(found["inputs"])) == (1, ["$(src)/shared.h"], 1)
+    [verdict] = found["builders"]
+    assert {"section": ".text", "what": "differs", "symbols": ["one"]} in verdict["differs"]
+    edit(copy.directory / "shared.h", "8", "7")
+    edit(copy.directory / "Kbuild", "two.o\n", "two.o\nCFLAGS_two.o := -O1\n")
+    status, found = copy.reproduce(builder)
+    assert (status, named(found, "makefile"), named(found, "flag")) == (1, ["$(src)/Kbuild"], ["two.o"])
+    assert [item["present"] for item in found["inputs"] if item["kind"] == "flag"] == ["-O1"]
+    edit(copy.directory / "Kbuild", "CFLAGS_two.o := -O1\n", "")
+    status, found = copy.reproduce(builder, "KCFLAGS=-fno-inline -O1")
+    assert (status, named(found, "variable")) == (1, ["KCFLAGS"])
+    flags = [item["present"] for item in found["inputs"] if item["kind"] == "flag"]
+    assert sorted(flags) == ["-O1", "-fno-inline"]
+    (copy.directory / "two.c").unlink()
+    status, found = copy.reproduce(builder)
+    assert (status, found["builders"][0]["error"] is not None) == (1, True)
+    assert [(item["name"], item["present"]) for item in found["inputs"]] == [("$(src)/two.c", None)]
+
+
+@pytest.mark.sweep
+def test_names_another_compiler(built: ProvedModule, tmp_path: Path) -> None:
+    """A program that calls the same compiler and says that it is another version; and an older one, if there is one."""
+    wrapper = tmp_path / "gcc-odd"
+    real = json.loads(built.manifest.read_text())["predicate"]["buildDefinition"]["resolvedDependencies"]
+    [name] = [item["name"] for item in real if item["annotations"].get("role") == "compiler"]
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$1" in --version) {name} --version | sed "s/^{name} (Debian [^)]*)/gcc-odd (Odd 1)/";;'
+        f' *) exec {name} "$@";; esac\n'
+    )
+    wrapper.chmod(0o755)
+    others = [str(wrapper), *(word for word in ("gcc-11", "clang-16") if shutil.which(word))]
+    for other in others:
+        status, found = built.reproduce("--kbuildpy-only", f"CC={other}")
+        assert named(found, "compiler") == [other], found["inputs"]
+        [told] = [item for item in found["inputs"] if item["kind"] == "compiler"]
+        assert told["recorded"].startswith(f"{name} (")
+        assert status == (0 if other == str(wrapper) else 1)
+        if other == str(wrapper):
+            assert told["present"].startswith("gcc-odd (Odd 1)")
+
+
+@pytest.mark.sweep
+def test_names_a_changed_kernel_header_and_configuration(tmp_path: Path) -> None:
+    kdir = private_tree(usual_tree(), tmp_path / "tree")
+    found = proved(usual_tree(), tmp_path / "drv", EDITABLE, kdir=kdir)
+    header = kdir.parent / "source/include/pcmcia/device_id.h"
+    edit(header, "#define", "\n#define")
+    status, answer = found.reproduce("-k", kdir)
+    assert named(answer, "kernel header") == ["$(srctree)/include/pcmcia/device_id.h"]
+    assert status == 1
+    assert len(answer["inputs"]) == 1
+    header.write_text(header.read_text() + "#error changed\n")
+    status, answer = found.reproduce("-k", kdir)
+    assert (status, len(answer["inputs"])) == (1, 1)
+    assert all("#error changed" in item["error"] for item in answer["builders"])
+    edit(header, "#error changed\n", "")
+    edit(header, "\n#define", "#define")
+    autoconf = kdir / "include/generated/autoconf.h"
+    autoconf.write_text(autoconf.read_text() + "#define CONFIG_FOR_NOTHING 1\n")
+    status, answer = found.reproduce("-k", kdir)
+    assert (status, [item["name"] for item in answer["inputs"]]) == (0, ["$(objtree)/include/generated/autoconf.h"])
+
+
+@pytest.mark.sweep
+def test_a_directory_that_is_gone_is_shown_at_its_path(built: ProvedModule, tmp_path: Path) -> None:
+    place = tmp_path / "a/b/drv"
+    found = proved(usual_tree(), place, TWO_SOURCES)
+    elsewhere = tmp_path / "moved"
+    shutil.move(tmp_path / "a", elsewhere)
+    ko = next((elsewhere / "b/drv/build").glob("*/*.ko"))
+    manifest = elsewhere / "b/drv.intoto.json"
+    moved = ProvedModule(found.tree, elsewhere / "b/drv", ko, manifest)
+    status, answer = moved.reproduce("--source", elsewhere / "b/drv")
+    assert (status, answer["at_path"], answer["inputs"]) == (0, True, []), answer
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.sweep
+def test_where_namespaces_are_refused_the_path_is_named_and_a_mapped_one_is_no_matter(
+    built: ProvedModule, tmp_path: Path
+) -> None:
+    words = ["reproduce", "--unverified", "--make-only", "--manifest"]
+    argv = [*REFUSING, sys.executable, "-m", "kbuildpy"]
+    done = run([*argv, *words, built.manifest, built.ko], check=False)
+    if "unshare" in done.error_text and done.returncode not in (0, 1):
+        pytest.skip(done.error_text)
+    assert done.returncode == 1
+    assert "could not be shown at the recorded path" in done.text
+    place = tmp_path / "drv"
+    sources = {**TWO_SOURCES, "Kbuild": TWO_SOURCES["Kbuild"] + "ccflags-y := -ffile-prefix-map=$(src)=.\n"}
+    mapped = proved(usual_tree(), place, sources)
+    done = run([*argv, *words, mapped.manifest, mapped.ko], check=False)
+    assert done.returncode == 0, done.text
+
+
+@pytest.mark.sweep
+def test_two_builds_have_the_same_bytes_whoever_makes_them_and_how(tmp_path: Path) -> None:
+    """Another user, umask, time, number of jobs, output directory: make and kbuildpy agree in all of them."""
+    tree, place = usual_tree(), tmp_path / "drv"
+    write_sources(TWO_SOURCES, place)
+    tmp_path.chmod(0o777)
+    made: list[bytes] = []
+
+    def built_by_make(*before: str, jobs: str) -> None:
+        shutil.rmtree(place)
+        write_sources(TWO_SOURCES, place)
+        place.chmod(0o777)
+        words = ["make", "-C", str(tree.objects), f"M={place}", jobs, *other_compiler(tree)]
+        run([*before, *words, "modules"])
+        made.append((place / "proved.ko").read_bytes())
+
+    for folder in reversed([*tmp_path.parents]):
+        if not folder.stat().st_mode & 0o001:
+            pytest.skip("another user cannot get to the tests' directory")
+    other = ["setpriv", "--reuid", "65534", "--clear-groups"]
+    built_by_make(jobs="-j1")
+    built_by_make(*other, jobs="-j4")
+    built_by_make("sh", "-c", 'umask 077; exec "$@"', "sh", jobs="-j3")
+    shutil.rmtree(place)
+    write_sources(TWO_SOURCES, place)
+    for number, words in enumerate((["-j1"], ["-j4"], ["-j2", "-o", str(tmp_path / "elsewhere")])):
+        before = ["sh", "-c", f'umask {number}77; exec "$@"', "sh"]
+        argv = [sys.executable, "-m", "kbuildpy", "build", str(place), "-k", str(tree.objects)]
+        run([*before, *argv, *words, *other_compiler(tree)])
+        [ko] = ((tmp_path / "elsewhere") if "-o" in words else place / "build").glob("*/*.ko")
+        made.append(ko.read_bytes())
+        shutil.rmtree(place / "build", ignore_errors=True)
+    assert len({*made}) == 1
+
+
+@pytest.mark.sweep
+def test_another_directory_gives_other_bytes_unless_it_is_mapped_away(tmp_path: Path) -> None:
+    """As docs/proof.md says of make; kbuildpy does as make does."""
+    tree = usual_tree()
+    for option, expected in (("", 2), ("-ffile-prefix-map={0}=.", 1)):
+        by_make, ours = [], []
+        for name in ("one", "other/place"):
+            place = tmp_path / f"{bool(option)}" / name
+            write_sources(TWO_SOURCES, place)
+            flags = option.format(place)
+            words = [f"KCFLAGS={flags}", f"KAFLAGS={flags}", *other_compiler(tree)]
+            assert make(tree, place, words).returncode == 0
+            by_make.append((place / "proved.ko").read_bytes())
+            assert kbuildpy("build", place, "-k", tree.objects, "-o", tmp_path / "out", *words).returncode == 0
+            [ko] = (tmp_path / "out").glob("*/*.ko")
+            ours.append(ko.read_bytes())
+            shutil.rmtree(tmp_path / "out")
+        assert by_make == ours
+        assert len({*by_make}) == expected
+
+
+CORPUS = [
+    ("acpi-call-dkms", "", ()),
+    ("bbswitch-dkms", "", ()),
+    ("ddcci-dkms", "ddcci", ()),
+    ("ddcci-dkms", "ddcci-backlight", ("KBUILD_EXTRA_SYMBOLS=@/ddcci/Module.symvers",)),
+    ("nat-rtsp-dkms", "", ()),
+    ("rapiddisk-dkms", "", ()),
+    ("v4l2loopback-dkms", "", ()),
+    ("vpoll-dkms", "", ()),
+    ("dm-writeboost-dkms", "", ()),
+    ("lime-forensics-dkms", "", ()),
+]
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("tree", trees(), ids=lambda tree: tree.release)
+@pytest.mark.parametrize(("package", "below", "variables"), CORPUS, ids=lambda value: str(value).replace("/", "-"))
+def test_packaged_modules_are_proved_by_both(
+    package: str, below: str, variables: tuple[str, ...], tree: KernelTree, tmp_path: Path
+) -> None:
+    sources = next((unpacked(package) / "usr/src").iterdir())
+    place = tmp_path / sources.name
+    shutil.copytree(sources, place, symlinks=True)
+    rows = [row for row in CORPUS if row[0] == package]
+    for _, folder, words in rows[: 1 + [row[1] for row in rows].index(below)]:
+        given = [word.replace("@", str(place)) for word in words]
+        done = kbuildpy("build", place / folder, "--no-dkms", "-k", tree.objects, *given, *other_compiler(tree))
+    if done.returncode != 0:
+        given = [word.replace("@", str(place)) for word in variables]
+        assert make(tree, place / below, given).returncode != 0, done.error_text
+        pytest.skip(f"make does not build it for {tree.release} either")
+    kos = sorted((place / below / "build").glob("*/*.ko"))
+    assert kos
+    manifest = tmp_path / "proof.json"
+    done = kbuildpy("provenance", *kos, "-o", manifest)
+    assert done.returncode == 0, done.error_text
+    for ko in kos:
+        done = kbuildpy("reproduce", ko, "--manifest", manifest, "--unverified", "--format", "json")
+        found = json.loads(done.text)
+        assert (found["equal"], found["inputs"], found["recorded"]) == (True, [], True), found
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("tree", trees(), ids=lambda tree: tree.release)
+def test_the_samples_are_proved_by_both_also_where_an_sconstruct_declares_them(
+    tree: KernelTree, tmp_path: Path
+) -> None:
+    shutil.copytree(SAMPLES, tmp_path / "kbuild", symlinks=True)
+    project = tmp_path / "scons"
+    shutil.copytree(SAMPLES, project / "sample_modules", symlinks=True)
+    shutil.copy(SAMPLES.parent / "SConstruct", project)
+    words = other_compiler(tree)
+    assert kbuildpy("build", tmp_path / "kbuild", "-k", tree.objects, *words).returncode == 0
+    scons = Path(sys.executable).with_name("scons")
+    run([scons, f"KDIR={tree.objects}", *words], cwd=project)
+    kos = sorted((*(tmp_path / "kbuild/build").rglob("*.ko"), *(project / "build").rglob("*.ko")))
+    manifest = tmp_path / "proof.jsonl"
+    done = kbuildpy("provenance", *kos, "-o", manifest)
+    assert done.returncode == 0, done.error_text
+    assert len(kos) >= 14
+    for ko in kos:
+        argv = ("reproduce", ko, "--manifest", manifest, "--unverified", "--format", "json")
+        found: dict[str, Any] = json.loads(kbuildpy(*argv).text)
+        assert (found["equal"], found["inputs"]) == (True, []), found
