@@ -79,9 +79,8 @@ def run(args: argparse.Namespace) -> int:
         )
     files: list[tuple[Path, str]] = []
     for out, modules in builds.items():
-        graph = sbom_of(
-            gather(modules, present=os.environ), out, created=_created(paths), namespace=args.namespace or ""
-        )
+        record = gather(modules, present=os.environ, whole=False)
+        graph = sbom_of(record, out, created=_created(paths), namespace=args.namespace or "")
         if args.split:
             files += _split(graph, args.split / out.name if len(builds) > 1 else args.split)
         elif args.output:

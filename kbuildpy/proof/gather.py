@@ -56,8 +56,9 @@ _MOST_FILES, _MOST_BYTES = 20_000, 1 << 30
 _READS_MORE = re.compile(rb"\.incbin\b|^[ \t]*#[ \t]*embed\b", re.MULTILINE)
 
 
-def gather(modules: Sequence[ModuleOfBuild], *, present: Mapping[str, str]) -> BuildRecord:
-    """The record of the build that `modules`, of one output directory, come from; `present` is the environment.
+def gather(modules: Sequence[ModuleOfBuild], *, present: Mapping[str, str], whole: bool) -> BuildRecord:
+    """The record of the build that `modules`, of one output directory, come from; `present` is the environment. With
+    `whole` the inputs of all modules of the build are in it, as a rebuild needs them, else those of `modules` alone.
 
     Raises `KbuildError` where the build has no note, or was made under FAST=1 or COVERAGE=1, and where something has
     changed since: a source, a header, a command, the configuration.
@@ -71,15 +72,15 @@ def gather(modules: Sequence[ModuleOfBuild], *, present: Mapping[str, str]) -> B
             f"{out}: built with {call.other_bytes}: these are not the bytes that make builds",
             hint=f"{_AGAIN}, without {call.other_bytes}",
         )
-    return _Gathering(out, call, present).record(modules)
+    return _Gathering(out, call, present, whole).record(modules)
 
 
 def gather_all(modules: Sequence[ModuleOfBuild], *, present: Mapping[str, str]) -> list[BuildRecord]:
-    """The records of all builds that `modules` come from. Raises as `gather`."""
+    """The whole records of all builds that `modules` come from. Raises as `gather`."""
     builds: dict[Path, list[ModuleOfBuild]] = {}
     for module in modules:
         builds.setdefault(module.out, []).append(module)
-    return [gather(items, present=present) for items in builds.values()]
+    return [gather(items, present=present, whole=True) for items in builds.values()]
 
 
 @dataclass
@@ -89,6 +90,7 @@ class _Gathering:
     out: Path
     call: BuildCall
     present: Mapping[str, str]
+    whole: bool
     kinds: dict[str, str] = field(default_factory=dict)
     """The kind of each file (absolute path) that was read."""
     found_at: dict[str, str] = field(default_factory=dict)
@@ -114,9 +116,12 @@ class _Gathering:
         for plan, layout in self.plans():
             known = {item.target: item for item in plan.objects}
             chosen = {layout.relative(item.name): item for item in plan.modules}
-            for below in [name for name in wanted if name in chosen and name not in done]:
-                done[below] = self.module(wanted[below], chosen[below], known, layout)
-            if chosen.keys() & wanted.keys():
+            for below, module in chosen.items():
+                if below in wanted and below not in done:
+                    done[below] = self.module(wanted[below], self.targets(module, below, known, layout))
+                elif self.whole:
+                    self.targets(module, below, known, layout)
+            if self.whole or chosen.keys() & wanted.keys():
                 self.note_makefiles(plan, layout)
         if missing := [name for name in wanted if name not in done]:
             raise KbuildError(
@@ -169,10 +174,11 @@ class _Gathering:
                 )
                 yield plan, layout
 
-    def module(
-        self, built: ModuleOfBuild, module: ModulePlan, known: Mapping[str, ObjectPlan], layout: Layout
-    ) -> MadeModule:
-        answer, below = self.answer, built.below
+    def targets(
+        self, module: ModulePlan, below: str, known: Mapping[str, ObjectPlan], layout: Layout
+    ) -> tuple[str, ...]:
+        """Note the objects of a module; their targets, in the order of the link."""
+        answer = self.answer
         targets = [self.object(known[name], layout) for name in module.objects]
         if module.parts:
             targets = [self.linked(module, targets, layout)]
@@ -181,13 +187,17 @@ class _Gathering:
             source = os.path.normpath(os.path.join(self.cwd, answer.common_source))  # noqa: PTH118
             targets.append(self.ours(COMMON_OBJECT, source, answer.compile_common, ""))
         self.refuse_older(Path(f"{self.out}/{below}.ko"), targets)
+        return tuple(targets)
+
+    def module(self, built: ModuleOfBuild, targets: tuple[str, ...]) -> MadeModule:
+        answer, below = self.answer, built.below
         steps = answer.steps_for(answer.link, directory=self.call.directory, module=below)
         return MadeModule(
             name=below,
             file=str(built.file),
             sha256=built.sha256,
             unsigned_sha256=built.unsigned_sha256,
-            objects=tuple(targets),
+            objects=targets,
             commands=tuple(self.places.text(step.command) for step in steps),
             modinfo=built.modinfo,
         )

@@ -77,14 +77,19 @@ class _Description:
         """The IRIs of files by their names: inputs, and what was made, below the output directory."""
         self.licences: dict[tuple[str, str], str] = {}
         """The IRIs of licences by the part of the graph and their expressions."""
+        self.tools: list[str] = []
+        self.outputs: list[str] = []
+        """The IRIs of the files of modules."""
+        self.intermediates: list[str] = []
+        """The IRIs of what was made on the way."""
         self.stated = {file.name: self._stated(file) for file in record.files}
 
     def describe(self) -> None:
         self.sources()
         self.tools = [self.tool(program) for program in self.record.programs]
         build = self.whole_build()
-        outputs = [self.module(module) for module in self.record.modules]
-        self.graph.relate(OUTPUT_PART, "hasOutput", build, outputs)
+        self.outputs = [self.module(module) for module in self.record.modules]
+        self.graph.relate(OUTPUT_PART, "hasOutput", build, self.outputs)
         self.steps(build)
 
     def sources(self) -> None:
@@ -170,7 +175,7 @@ class _Description:
         package = graph.add(
             OUTPUT_PART,
             "software_Package",
-            name=base,
+            name=f"{base}.ko",
             description=modinfo.get("description", ""),
             software_packageVersion=modinfo.get("version") or modinfo.get("srcversion") or self.record.release,
             software_primaryPurpose="module",
@@ -220,7 +225,9 @@ class _Description:
         for module in record.modules:
             steps.append(self.step("; ".join(module.commands), list(module.objects), f"{module.name}.ko"))
         graph.relate(BUILD_PART, "ancestorOf", build, steps, completeness="complete")
-        graph.roots[BUILD_PART] = [self.files[f"{module.name}.ko"] for module in record.modules]
+        directory = graph.add(BUILD_PART, "software_File", name="$(obj)", software_fileKind="directory")
+        graph.relate(BUILD_PART, "contains", directory, [*self.intermediates, *self.outputs])
+        graph.roots[BUILD_PART] = [directory]
 
     def modpost(self, name: str) -> str:
         stem = name.removesuffix(".mod.c")
@@ -251,6 +258,7 @@ class _Description:
                 verifiedUsing=digest_of(digest) if digest else [],
                 software_primaryPurpose="source" if target.endswith(".c") else "other",
             )
+            self.intermediates.append(self.files[target])
 
     def licence(self, part: str, expression: str, said: str = "") -> str:
         """The IRI of a licence; `said` is what MODULE_LICENSE() says, for one that no list has."""

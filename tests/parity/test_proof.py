@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import lzma
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ import pytest
 
 from kbuildpy.kernel.tree import KernelTree
 from kbuildpy.run import run
+from kbuildpy.signing.signer_certificate import load_certificate
 from tests.support.builds import kbuildpy, make
 from tests.support.command_line import call
 from tests.support.edits import edit
@@ -116,10 +120,124 @@ def test_signs_with_the_key_that_signs_modules_and_verifies(built: ProvedModule,
     # (a manifest that a stranger changed)
     text = (tmp_path / "x.jsonl").read_text()
     value = json.loads(text)
-    value["payload"] = value["payload"][:-8] + "fX19fQ=="
+    payload = base64.b64decode(value["payload"]).replace(b'"variables":{}', b'"variables":{"CC":"evil"}')
+    value["payload"] = base64.b64encode(payload).decode()
     (tmp_path / "x.jsonl").write_text(json.dumps(value))
     argv = ("reproduce", built.ko, "--manifest", "x.jsonl", "--cert", pair)
     assert "not signed by" in call(*argv, cwd=tmp_path).error_text
+
+
+def test_in_totos_verifier_accepts_the_envelope_and_its_models_the_statement(
+    built: ProvedModule, tmp_path: Path
+) -> None:
+    metadata = pytest.importorskip("in_toto.models.metadata")
+    exceptions = pytest.importorskip("in_toto.exceptions")
+    signers = pytest.importorskip("securesystemslib.signer")
+    attestation = pytest.importorskip("in_toto_attestation.v1.statement")
+    statements = pytest.importorskip("in_toto_attestation.v1.statement_pb2")
+    provenance = pytest.importorskip("in_toto_attestation.predicates.provenance.v1.provenance_pb2")
+    protobuf = pytest.importorskip("google.protobuf.json_format")
+    for kind, scheme in (("p256", None), ("p384", None), ("rsa2048", "rsa-pkcs1v15-sha256")):
+        pair = write_pair(tmp_path, kind)
+        assert call("provenance", built.ko, "--key", pair, "-q", "-o", "x.json", cwd=tmp_path).returncode == 0
+        key = signers.SSlibKey.from_crypto(load_certificate(pair).public_key(), scheme=scheme)
+        envelope = metadata.Metadata.from_dict(json.loads((tmp_path / "x.json").read_text()))
+        # (it raises for a signature that is not by this key, and for one with another keyid)
+        envelope.verify_signature({**key.to_dict(), "keyid": key.keyid})
+        value = json.loads(envelope.payload)
+        attestation.Statement.copy_from_pb(protobuf.ParseDict(value, statements.Statement())).validate()
+        # (the parser refuses fields that the predicate does not have)
+        read = protobuf.ParseDict(value["predicate"], provenance.Provenance())
+        assert read.build_definition.build_type == "urn:kbuildpy:build:kbuild-module:v1"
+        envelope.payload += b" "
+        with pytest.raises(exceptions.SignatureVerificationError):
+            envelope.verify_signature({**key.to_dict(), "keyid": key.keyid})
+
+
+def test_the_model_of_spdx_accepts_the_sbom(built: ProvedModule, tmp_path: Path) -> None:
+    spdx = pytest.importorskip("spdx_python_model")
+    for name in ("one", "two"):
+        assert call("sbom", built.ko, "-q", "-o", f"{name}.json", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    model, objects = spdx.load(tmp_path / "one.json")
+    # (every element that another one names is there; writing them again checks what each must have)
+    assert objects.link() == set()
+    model.JSONLDSerializer().write(objects, io.BytesIO())
+    [package] = [item for item in objects.foreach_type("software_Package") if item.name == "proved.ko"]
+    assert package.software_primaryPurpose.endswith("/module")
+    [licence] = [
+        item.to[0]
+        for item in objects.foreach_type("Relationship")
+        if item.from_ is package and item.relationshipType.endswith("/hasDeclaredLicense")
+    ]
+    assert licence.simplelicensing_licenseExpression == "GPL-2.0-only"
+    value = json.loads((tmp_path / "one.json").read_text())
+    for element in value["@graph"]:
+        element.pop("relationshipType", None)
+    (tmp_path / "bad.json").write_text(json.dumps(value))
+    with pytest.raises(Exception, match="relationshipType"):
+        model.JSONLDSerializer().write(spdx.load(tmp_path / "bad.json")[1], io.BytesIO())
+
+
+@pytest.mark.sweep
+def test_the_sbom_has_what_the_kernels_own_script_finds_in_a_build_by_make(tmp_path: Path) -> None:
+    script = next(iter(sorted((Path.home() / ".cache/kbuildpy/sources").glob("*/scripts/sbom/sbom.py"))), None)
+    if script is None:
+        pytest.skip("no sources of a kernel with scripts/sbom (kbuildpy kernel build fetches them)")
+    tree, place = usual_tree(), tmp_path / "drv"
+    ours = proved(tree, place, TWO_SOURCES)
+    assert call("sbom", ours.ko, "--split", tmp_path / "ours", "-q", cwd=tmp_path).returncode == 0
+    by_kbuildpy = (place / "build").rename(tmp_path / "kept")
+    assert make(tree, place, other_compiler(tree)).returncode == 0
+    words: list[str | Path] = [sys.executable, script, "--src-tree", tree.source, "--obj-tree", tree.objects]
+    words += [
+        "--generate-spdx",
+        "--roots",
+        place / "proved.ko",
+        "--write-output-on-error",
+        "--output-directory",
+        tmp_path,
+    ]
+    # (it tells of errors: a headers package lacks some of the kernel's own files)
+    run(words, env={**os.environ, "SRCARCH": "x86"}, check=False)
+    theirs = [_described(json.loads((tmp_path / f"sbom-{part}.spdx.json").read_text())) for part in PARTS]
+    found = [_described(json.loads((tmp_path / f"ours/sbom-{part}.spdx.json").read_text())) for part in PARTS]
+    for (files, kinds, relations), (own_files, own_kinds, own_relations) in zip(theirs, found, strict=True):
+        assert kinds <= own_kinds
+        assert relations <= own_relations
+        assert len(own_files) > 0 or files == {}
+    files, own_files = ({**one[0], **two[0], **three[0]} for one, two, three in (theirs, found))
+    shared = {name: value for name, value in files.items() if value[0] and not name.endswith(".config")}
+    assert len(shared) > 300
+    own = {name.replace("$(src)", str(place)): value for name, value in own_files.items()}
+    named = {os.path.normpath(os.path.join(place, name)): value for name, value in own.items()}  # noqa: PTH118
+    for name, value in shared.items():
+        absolute = os.path.normpath(os.path.join(tree.objects, name))  # noqa: PTH118
+        known = own.get(f"$(srctree)/{name}") or own.get(f"$(objtree)/{name}") or named[absolute]
+        assert known[0] == value[0], name
+        assert known[1] == value[1] or value[1] in (None, "NOASSERTION"), name
+    shutil.move(by_kbuildpy, place / "build")
+
+
+PARTS = ("source", "build", "output")
+
+
+def _described(document: dict[str, Any]) -> tuple[dict[str, tuple[str, str | None]], set[str], set[str]]:
+    """The files of an SPDX document with digest and licence, the classes in it, and the kinds of relationships."""
+    graph = document["@graph"]
+    elements = {item.get("spdxId"): item for item in graph}
+    relations = [item for item in graph if item["type"] == "Relationship"]
+    licences = {
+        item["from"]: elements[item["to"][0]]["simplelicensing_licenseExpression"]
+        for item in relations
+        if item["relationshipType"] == "hasDeclaredLicense"
+    }
+    files = {
+        item["name"]: ((item.get("verifiedUsing") or [{}])[0].get("hashValue", ""), licences.get(item["spdxId"]))
+        for item in graph
+        if item["type"] == "software_File"
+    }
+    return files, {item["type"] for item in graph}, {item["relationshipType"] for item in relations}
 
 
 @pytest.mark.parametrize("builder", ["--kbuildpy-only", "--make-only"])
