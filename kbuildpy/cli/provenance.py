@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbuildpy.cli.shared_options import add_format, add_quiet, named_path, named_word
+from kbuildpy.cli.shared_options import add_format, add_quiet, named_path, named_word, require_folder
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import replacing, umask
@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"no modules (.ko) in {named}" if named else "no modules", hint="name modules, or directories")
     if len(args.cert) > 1 or (args.cert and not args.key):
         raise UsageError("--cert names the certificate of one --key")
+    require_folder(args.output)
     # (a key that cannot be opened is told before minutes of work)
     signer = _signer(args) if args.key else None
     records = gather_all([find_build(path, args.build) for path in paths], present=os.environ)

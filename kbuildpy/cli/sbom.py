@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from kbuildpy.cli.shared_options import add_quiet, named_path, named_word
+from kbuildpy.cli.shared_options import add_quiet, named_path, named_word, require_folder
 from kbuildpy.errors import UsageError
 from kbuildpy.files import replacing, umask
 from kbuildpy.kernel.module_files import find_modules
@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"no modules (.ko) in {', '.join(map(str, args.files))}")
     if args.namespace and ":" not in args.namespace:
         raise UsageError(f"--namespace {args.namespace}: not a URI", hint="such as https://example.org/sbom/hello-1.0")
+    require_folder(args.output)
     builds: dict[Path, list[ModuleOfBuild]] = {}
     for path in paths:
         found = find_build(path, args.build)

@@ -33,6 +33,12 @@ def named_path(word: str) -> Path:
     return Path(named_word(word))
 
 
+def require_folder(path: Path | None) -> None:
+    """Raise `UsageError` where the folder of a file that is to be written is not there."""
+    if path is not None and not path.parent.is_dir():
+        raise UsageError(f"{path.parent}: no such directory", hint="make it first, or name another file")
+
+
 def named_word(word: str) -> str:
     """The type of an argument that names a key: a file or an object on a token. An empty argument is refused: it would
     mean no key."""

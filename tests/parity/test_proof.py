@@ -242,30 +242,27 @@ def _described(document: dict[str, Any]) -> tuple[dict[str, tuple[str, str | Non
 
 @pytest.mark.parametrize("builder", ["--kbuildpy-only", "--make-only"])
 @pytest.mark.sweep
-def test_names_a_changed_source_header_flag_and_variable(copy: ProvedModule, builder: str) -> None:
+def test_names_each_changed_source_header_makefile_flag_and_variable(copy: ProvedModule, builder: str) -> None:
     edit(copy.directory / "two.c", "* 3", "* 5")
-    status, found = copy.reproduce(builder)
-    assert (status, found["equal"], found["recorded"]) == (1, False, True)
-    assert [(item["kind"], item["name"]) for item in found["inputs"]] == [("source", "$(src)/two.c")]
-    [verdict] = found["builders"]
-    assert {"section": ".text", "what": "differs", "symbols": ["two"]} in verdict["differs"]
-    edit(copy.directory / "two.c", "* 5", "* 3")
     edit(copy.directory / "shared.h", "7", "8")
-    status, found = copy.reproduce(builder)
-    assert (status, named(found, "header"), len(found["inputs"])) == (1, ["$(src)/shared.h"], 1)
-    [verdict] = found["builders"]
-    assert {"section": ".text", "what": "differs", "symbols": ["one"]} in verdict["differs"]
-    edit(copy.directory / "shared.h", "8", "7")
     edit(copy.directory / "Kbuild", "two.o\n", "two.o\nCFLAGS_two.o := -O1\n")
-    status, found = copy.reproduce(builder)
-    assert (status, named(found, "makefile"), named(found, "flag")) == (1, ["$(src)/Kbuild"], ["two.o"])
-    assert [item["present"] for item in found["inputs"] if item["kind"] == "flag"] == ["-O1"]
-    edit(copy.directory / "Kbuild", "CFLAGS_two.o := -O1\n", "")
-    status, found = copy.reproduce(builder, "KCFLAGS=-fno-inline -O1")
-    assert (status, named(found, "variable")) == (1, ["KCFLAGS"])
-    flags = [item["present"] for item in found["inputs"] if item["kind"] == "flag"]
-    assert sorted(flags) == ["-O1", "-fno-inline"]
+    status, found = copy.reproduce(builder, "KCFLAGS=-fno-inline")
+    assert (status, found["equal"], found["recorded"]) == (1, False, True)
+    assert {(item["kind"], item["name"]) for item in found["inputs"]} == {
+        ("source", "$(src)/two.c"),
+        ("header", "$(src)/shared.h"),
+        ("makefile", "$(src)/Kbuild"),
+        ("variable", "KCFLAGS"),
+        ("flag", "one.o and 2 more"),
+        ("flag", "two.o"),
+    }
+    assert {item["present"] for item in found["inputs"] if item["kind"] == "flag"} == {"-O1", "-fno-inline"}
+    [verdict] = found["builders"]
+    [text] = [item for item in verdict["differs"] if item["section"] == ".text"]
+    assert {"one", "two"} <= {*text["symbols"]}
     (copy.directory / "two.c").unlink()
+    edit(copy.directory / "shared.h", "8", "7")
+    edit(copy.directory / "Kbuild", "CFLAGS_two.o := -O1\n", "")
     status, found = copy.reproduce(builder)
     assert (status, found["builders"][0]["error"] is not None) == (1, True)
     assert [(item["name"], item["present"]) for item in found["inputs"]] == [("$(src)/two.c", None)]
@@ -273,16 +270,16 @@ def test_names_a_changed_source_header_flag_and_variable(copy: ProvedModule, bui
 
 @pytest.mark.sweep
 def test_names_another_compiler(built: ProvedModule, tmp_path: Path) -> None:
-    """A program that calls the same compiler and says that it is another version; and an older one, if there is one."""
+    """A program that calls the same compiler and says that it is another version; and another one, if there is one."""
     wrapper = tmp_path / "gcc-odd"
-    real = json.loads(built.manifest.read_text())["predicate"]["buildDefinition"]["resolvedDependencies"]
+    real = statement(built.manifest)["predicate"]["buildDefinition"]["resolvedDependencies"]
     [name] = [item["name"] for item in real if item["annotations"].get("role") == "compiler"]
     wrapper.write_text(
         f'#!/bin/sh\ncase "$1" in --version) {name} --version | sed "s/^{name} (Debian [^)]*)/gcc-odd (Odd 1)/";;'
         f' *) exec {name} "$@";; esac\n'
     )
     wrapper.chmod(0o755)
-    others = [str(wrapper), *(word for word in ("gcc-11", "clang-16") if shutil.which(word))]
+    others = [str(wrapper), *[word for word in ("gcc-11", "clang-16") if shutil.which(word)][:1]]
     for other in others:
         status, found = built.reproduce("--kbuildpy-only", f"CC={other}")
         assert named(found, "compiler") == [other], found["inputs"]
@@ -298,21 +295,18 @@ def test_names_a_changed_kernel_header_and_configuration(tmp_path: Path) -> None
     kdir = private_tree(usual_tree(), tmp_path / "tree")
     found = proved(usual_tree(), tmp_path / "drv", EDITABLE, kdir=kdir)
     header = kdir.parent / "source/include/pcmcia/device_id.h"
-    edit(header, "#define", "\n#define")
-    status, answer = found.reproduce("-k", kdir)
-    assert named(answer, "kernel header") == ["$(srctree)/include/pcmcia/device_id.h"]
-    assert status == 1
-    assert len(answer["inputs"]) == 1
-    header.write_text(header.read_text() + "#error changed\n")
-    status, answer = found.reproduce("-k", kdir)
-    assert (status, len(answer["inputs"])) == (1, 1)
-    assert all("#error changed" in item["error"] for item in answer["builders"])
-    edit(header, "#error changed\n", "")
-    edit(header, "\n#define", "#define")
     autoconf = kdir / "include/generated/autoconf.h"
     autoconf.write_text(autoconf.read_text() + "#define CONFIG_FOR_NOTHING 1\n")
-    status, answer = found.reproduce("-k", kdir)
+    status, answer = found.reproduce("-k", kdir, "--kbuildpy-only")
     assert (status, [item["name"] for item in answer["inputs"]]) == (0, ["$(objtree)/include/generated/autoconf.h"])
+    header.write_text(header.read_text() + "#error changed\n")
+    status, answer = found.reproduce("-k", kdir)
+    assert (status, named(answer, "kernel header")) == (
+        1,
+        ["$(objtree)/include/generated/autoconf.h", "$(srctree)/include/pcmcia/device_id.h"],
+    )
+    assert len(answer["inputs"]) == 2
+    assert all("#error changed" in item["error"] for item in answer["builders"])
 
 
 @pytest.mark.sweep
