@@ -6,8 +6,8 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `provenance`,
-  `sbom`, `reproduce`, `install`, `run`, `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `which`, `abi`, `preflight`,
-  `kernel`, `kernels`.
+  `sbom`, `reproduce`, `install`, `run`, `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `which`, `abi`,
+  `preflight`, `kernel`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
