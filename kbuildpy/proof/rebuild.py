@@ -69,7 +69,7 @@ class Workplace:
         directory, out = self._lay_out("kbuildpy"), self.scratch / "out"
         path, begin = self._place(directory, seen=seen)
         words = ["build", path, "-k", self.here.objects, "-o", str(out), "--no-dkms", f"-j{self.jobs}"]
-        error = self._run(own_command(*words, *self._variables(), "CHECK=0"), path, begin)
+        error = self._run(own_command(*words, *self._variables(path), "CHECK=0"), path, begin)
         place = next((item for item in sorted(out.glob("*")) if has_call(item)), None) if not error else None
         if place is None:
             return Rebuilt("kbuildpy", {}, {}, None, error or "the build left nothing")
@@ -82,7 +82,7 @@ class Workplace:
         """Build by make; `seen`: at the recorded path."""
         directory = self._lay_out("make")
         path, begin = self._place(directory, seen=seen)
-        argv = ["make", "-C", self.here.objects, f"M={path}", f"-j{self.jobs}", *self._variables()]
+        argv = ["make", "-C", self.here.objects, f"M={path}", f"-j{self.jobs}", *self._variables(path)]
         if "KBUILD_BUILD_TIMESTAMP" not in {**self.variables, **self.record.environment}:
             # (pahole then runs in one thread, as under kbuildpy: several number types as they finish)
             argv.append("KBUILD_BUILD_TIMESTAMP=1970-01-01")
@@ -146,8 +146,10 @@ class Workplace:
         root.mkdir(exist_ok=True)
         return root
 
-    def _variables(self) -> list[str]:
-        given = dict(self.variables)
+    def _variables(self, path: str) -> list[str]:
+        """The variables for make, for the directory `path`: one may map the directory away."""
+        recorded = rf"(?<![\w.-]){re.escape(self.record.directory)}(?![\w.-])"
+        given = {name: re.sub(recorded, lambda _: path, value) for name, value in self.variables.items()}
         if symvers := self._symvers():
             given["KBUILD_EXTRA_SYMBOLS"] = " ".join(symvers)
         return [f"{name}={value}" for name, value in given.items()]
