@@ -6,10 +6,11 @@ when its command is called: `kbuildpy --help` and shell completion must not wait
 command takes a file of its name here and a line in `COMMANDS`.
 
 - Commands: `new`, `init`, `build`, `watch`, `lint`, `explain`, `check`, `keygen`, `sign`, `verify`, `provenance`,
-  `sbom`, `reproduce`, `install`, `run`, `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `which`, `abi`,
-  `preflight`, `kernel`, `kernels`.
+  `sbom`, `reproduce`, `install`, `package`, `run`, `cache`, `dkms`, `matrix`, `info`, `decode`, `debug`, `which`,
+  `abi`, `preflight`, `kernel`, `kernels`.
 - `shared_options`: options that several commands have (`-k`, `-j`, `-q`, `-v`, `--format`), and VAR=VALUE.
 - `parameters`: `--params`, of `check` and `run`.
+- `package_modules`, `package_sources`: the work of `package`, which imports the loader.
 - `sign_modules`, `verify_modules`, `make_key`: the work of `sign`, `verify` and `keygen`, which imports cryptography.
 - `check_output`: what `check` prints, in each format; `check_script`: `check --script`.
 - `matrix_output`: what `matrix` prints and writes.
@@ -59,6 +60,7 @@ COMMANDS = {
     "sbom": "write what modules are made of as SPDX documents",
     "reproduce": "build a module again from what was recorded, by kbuildpy and by make, and compare the bytes",
     "install": "install modules that were built, as `make -C KDIR M=DIR modules_install` does",
+    "package": "make packages (deb, rpm, sysext, OCI image, tarball) of modules, checked for their kernel",
     "cache": "show a shared cache of built files, or bound its size",
     "dkms": "build and install packages of modules for a machine's kernels, as dkms does",
     "run": "load modules in a real kernel, in QEMU, and report complaints of the kernel",

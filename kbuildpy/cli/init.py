@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if len(args.kernels) > 1:
         raise UsageError(f"-k {' -k '.join(args.kernels)}: one kernel at a time, not {len(args.kernels)}")
-    existing = read_existing(directory.resolve(), _asking(args.kernels), variables)
+    existing = read_existing(directory.resolve(), asking_kbuild(args.kernels), variables)
     for line in () if args.quiet else _understood(existing):
         print(printable(line))
     from kbuildpy.scaffold.init_files import init_changes, write_changes  # (slow: Jinja2)
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _asking(kernels: list[str]) -> Ask:
+def asking_kbuild(kernels: list[str]) -> Ask:
     """The function that evaluates a Kbuild file. The kernel tree is looked for at the first call."""
 
     def ask(directory: Path, variables: Mapping[str, str]) -> Modules:

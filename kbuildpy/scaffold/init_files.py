@@ -48,6 +48,11 @@ def init_changes(existing: Existing, *, force: bool = False) -> list[Change]:
     return changes
 
 
+def dkms_conf(existing: Existing) -> bytes:
+    """The dkms.conf that `kbuildpy init` would write."""
+    return _rendered("dkms.conf", existing)
+
+
 def write_changes(directory: Path, changes: list[Change]) -> None:
     """Carry `changes` out: new files first, all or none of them. Raises OSError."""
     files = [NewFile(directory / change.path, change.contents) for change in changes if change.kind == "new"]

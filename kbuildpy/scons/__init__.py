@@ -6,9 +6,9 @@ env.KernelModule("hello", ["hello.c"])
 env.Kbuild("third_party/v4l2loopback")
 
 Each builder is a file of its name: `kernel_module`, `kbuild`, `lint_module`, `check_module`, `sign_module` (with
-`signers`), `install_modules` (with `install_index`), `run_module` (with `run_in_kernel`), `kernel_probe` (with
-`probed`). Their arguments are checked in `call_arguments`, `keywords` and `builder_call`; `variables` and `flags` say
-which are Kbuild's.
+`signers`), `install_modules` (with `install_index`), `module_package`, `run_module` (with `run_in_kernel`),
+`kernel_probe` (with `probed`). Their arguments are checked in `call_arguments`, `keywords` and `builder_call`;
+`variables` and `flags` say which are Kbuild's.
 
 From below:
 - `actions`: an action with a signature, and how it gets on a node. `contents`: signatures of files. `sconsign`: SCons'
@@ -41,6 +41,7 @@ BUILDERS = {
     "CheckModule": ("check_module", "check_module"),
     "SignModule": ("sign_module", "sign_module"),
     "InstallModules": ("install_modules", "install_modules"),
+    "ModulePackage": ("module_package", "module_package"),
     "RunModule": ("run_module", "run_module"),
     "KernelProbe": ("kernel_probe", "kernel_probe"),
 }

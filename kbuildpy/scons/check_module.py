@@ -108,7 +108,7 @@ def _declare(
             raise refusal_of(verdict, hint=f"the verdict is in {failed}")
 
     label = group.label if group else f"{project.tree.release} "
-    facts = _facts(project.tree)
+    facts = kernel_facts(project.tree)
     signature = digest(params, sorted(started.items()), project.answer.identity, facts, __version__)
     action = KbuildAction(check, title=f"  LOADCHK {label}{Path(module.get_abspath()).name}", signature=signature)
     bind(group.project.env if group else env, [node], [module, *certificates], action)
@@ -121,7 +121,7 @@ def _declare(
 
 
 @functools.lru_cache(maxsize=8)
-def _facts(tree: KernelTree) -> list[object]:
+def kernel_facts(tree: KernelTree) -> list[object]:
     """The states of the files that decide a verdict: the tree's symvers, the image with its keys, the list of the
     kernel's own modules. (Asked for each module.)"""
     image: Path | None = None

@@ -31,6 +31,7 @@ _ALIASES = {
     "run": "load and remove modules in their kernel, in QEMU",
     "test": "the same with their tests",
     "lint": "run checkers over the sources of modules",
+    "package": "make the packages of modules",
 }
 
 

@@ -18,6 +18,7 @@
 | a module with the proof of its build | `proofs` |
 | ELF objects; what the loader knows of one; types (BTF) | `elf_objects`, `loader_info`, `btf_draft` |
 | types as a compiler describes them | `compiled_types` |
+| packages of modules, made and taken apart; Debians of their own | `module_packages`, `debian_roots` |
 | keys, certificates, sign-file; signed modules; manifests | `keys`, `signatures`, `manifests` |
 | a token in software; one that counts, and is slow | `softhsm`, `counting_token` |
 | a cluster of Slurm, of Dask; runs of a matrix for them | `slurm`, `dask_cluster`, `matrix_runs` |

@@ -38,6 +38,7 @@ GATES = (
         "--help, modules without a signature, a build with nothing to do",
         (
             "kbuildpy.cli.make_key",
+            "kbuildpy.cli.package_modules",
             "kbuildpy.cli.sign_modules",
             "kbuildpy.cli.verify_modules",
             "kbuildpy.cli.which_judge",
@@ -150,6 +151,12 @@ GATES = (
         ("kbuildpy.cli.run_with", "kbuildpy.scons.small_kernel"),
     ),
     Gates("kbuildpy.dkms", "a build of a directory without a dkms.conf", ("kbuildpy.cli.build_dkms",)),
+    Gates(
+        "kbuildpy.package",
+        "a build without packages",
+        tuple(f"kbuildpy.package.{name}" for name in ("admit", "collect", "format", "formats", "module_package"))
+        + tuple(f"kbuildpy.package.{name}" for name in ("package_names", "sysext", "write_package")),
+    ),
     Gates("kbuildpy.scaffold", "a directory with modules", ("kbuildpy.scaffold.no_modules",)),
 )
 

@@ -497,6 +497,7 @@ COMMANDS = {
     "check": ["check", "a.ko"],
     "init": ["init", "-n"],
     "install": ["install", "a.ko"],
+    "package": ["package", "tar", "a.ko"],
     "run": ["run", "a.ko"],
     "explain": ["explain", "a.o"],
     "info": ["info", "a.ko"],

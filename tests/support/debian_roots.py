@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debians of their own, as debootstrap makes them, once for each suite and set of packages; tests change copies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from kbuildpy.kernel.cache import cache_directory
+from kbuildpy.run import run
+
+
+def own_codename() -> str:
+    """The suite of this machine."""
+    return run(["bash", "-c", ". /etc/os-release; echo $VERSION_CODENAME"]).text.strip()
+
+
+def debian_root(codename: str, packages: Sequence[str]) -> Path:
+    """A root of the suite `codename` with `packages`, and with this machine's way to the archive. Not to be changed.
+
+    Skips the test without root or debootstrap, and where the suite cannot be had.
+    """
+    if os.geteuid() != 0 or not shutil.which("debootstrap"):
+        pytest.skip("needs root and debootstrap")
+    mark = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
+    kept = cache_directory() / "roots" / f"{codename}-{mark}"
+    if kept.is_dir():
+        return kept
+    mirror = _mirror()
+    scratch = kept.with_name(f".{codename}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    words = ["--variant=minbase", f"--include={','.join(('ca-certificates', *packages))}"]
+    done = run(["debootstrap", *words, codename, scratch, mirror], check=False, timeout=900)
+    if done.returncode:
+        shutil.rmtree(scratch, ignore_errors=True)
+        pytest.skip(f"debootstrap {codename}: {done.text[-300:]}")
+    (scratch / "etc/apt/sources.list").write_text(f"deb {mirror} {codename} main\n")
+    for name in ("apt.conf.d", "auth.conf.d"):
+        if Path("/etc/apt", name).is_dir():
+            shutil.copytree(Path("/etc/apt", name), scratch / "etc/apt" / name, dirs_exist_ok=True)
+    for file in ("etc/ssl/certs/ca-certificates.crt", "etc/resolv.conf"):
+        shutil.copy(Path("/", file), scratch / file)
+    scratch.rename(kept)
+    return kept
+
+
+def _mirror() -> str:
+    """Where apt has this machine's suite from."""
+    codename = own_codename()
+    lines = run(["apt-get", "indextargets", "--format", "$(SITE) $(REPO_URI) $(CODENAME)"]).text.splitlines()
+    return next(line.split()[1] for line in lines if line.split()[-1] == codename)
+
+
+OVERLAY = """set -e
+mount -t tmpfs none "$1"; mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
+mount -t proc none "$1/root/proc"; mount --bind /dev "$1/root/dev"; mount --bind "$3" "$1/root/mnt"
+exec chroot "$1/root" /bin/bash /mnt/inner.sh
+"""
+
+
+def in_debian(root: Path, script: str, shared: Path, *, timeout: float = 900) -> tuple[int, str, str]:
+    """Run a script of bash in a throw-away overlay over `root`, with the directory `shared` at /mnt; its exit status,
+    its output, and its standard error. Skips the test where there is no overlay."""
+    (shared / "inner.sh").write_text(script)
+    overlay = shared / "overlay"
+    overlay.mkdir()
+    done = run(["unshare", "-m", "bash", "-c", OVERLAY, "sh", overlay, root, shared], check=False, timeout=timeout)
+    overlay.rmdir()
+    if "mount:" in done.error_text and not done.text:
+        pytest.skip(f"no overlay here: {done.error_text.strip()}")
+    return done.returncode, done.text, done.error_text
