@@ -30,10 +30,9 @@ def file_name(package: ModulePackage) -> str:
     return f"{package_of(package)}_{package.version}_{package.machines.debian}.deb"
 
 
-def image_packages(release: str) -> str:
-    """The packages of the kernel's image: Debian's signed or unsigned one, or Ubuntu's unsigned one."""
-    word = _word(release)
-    return f"linux-image-{word} | linux-image-{word}-unsigned | linux-image-unsigned-{word}"
+def image_package(release: str) -> str:
+    """The package of the kernel's image. (No alternative: to remove the image, apt would install the unsigned one.)"""
+    return f"linux-image-{_word(release)}"
 
 
 def require_maintainer(maintainer: str) -> None:
@@ -63,7 +62,7 @@ def _build(package: ModulePackage, place: BuildPlace) -> BuiltFiles:
         "Version": package.version,
         "Architecture": package.machines.debian,
         "Maintainer": package.maintainer,
-        "Depends": ", ".join((image_packages(package.release), "kmod", *package.depends)),
+        "Depends": ", ".join((image_package(package.release), "kmod", *package.depends)),
         "Section": "kernel",
         "Priority": "optional",
         "Description": f"{package.summary} (for Linux {package.release})\n"

@@ -102,7 +102,9 @@ def package_error(error: OSError, target: Path) -> KbuildError:
 
 def _without_space(error: CommandError, target: Path) -> KbuildError:
     """The error of a tool, which says in its own way that the disk is full."""
-    if os.strerror(errno.ENOSPC) not in error.stderr and os.strerror(errno.EDQUOT) not in error.stderr:
+    # (the last as rpm's database has it)
+    words = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), "disk is full")
+    if not any(word in error.stderr for word in words):
         return error
     return package_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), target)
 

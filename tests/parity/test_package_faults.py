@@ -109,7 +109,7 @@ def test_a_directory_that_cannot_be_written_to_is_one_error(
 ) -> None:
     run(["mount", "-o", "remount,ro", small_disk])
     for format in ("deb", "tar"):
-        done = package(format, *modules, "--name", "a", "--version", "1", "-o", small_disk, tree=tree, cwd=small_disk)
+        done = package(format, *modules, "--name", "all", "--version", "1", "-o", small_disk, tree=tree, cwd=small_disk)
         assert (done.returncode, "Read-only file system" in done.error_text) == (1, True), done.error_text
         assert "-o DIR" in done.error_text
     run(["mount", "-o", "remount,rw", small_disk])

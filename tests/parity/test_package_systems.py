@@ -16,6 +16,7 @@ from kbuildpy.run import run
 from tests.support.command_line import call
 from tests.support.debian_roots import debian_root, in_debian
 from tests.support.kernel_trees import tree_of
+from tests.support.keys import write_pair
 from tests.support.module_packages import DATE, MAINTAINER, made, package, require_tools
 from tests.support.samples import SAMPLES, built_samples
 
@@ -23,8 +24,8 @@ pytestmark = [pytest.mark.parity, pytest.mark.sweep]
 
 APT = """export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 apt() { apt-get -y -q -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false "$@" >>/mnt/apt.log 2>&1; }
-listed() { find -L /usr/lib/modules/$release /boot /etc /usr/share/doc /var/lib/dpkg/info /var/lib/dpkg/triggers \
-    -type f ! -name 'initrd*' ! -name modules.symbols.bin 2>/dev/null | sort; }
+listed() { find /usr/lib/modules /boot /etc /usr/share/doc /var/lib/dpkg/info /var/lib/dpkg/triggers \
+    -type f 2>/dev/null | sort; }
 say() { echo "$1 $2"; }
 """
 
@@ -41,6 +42,8 @@ say made "$(grep -c 'update-initramfs: Generating' /mnt/apt.log)"
 dpkg --audit | grep -q . ; say audit $?
 dpkg -V 'PACKAGE' | grep -q .; say changed $?
 apt remove PACKAGE; say remove $?
+listed | grep -v /var/lib/dpkg/info/ >/tmp/after; say kept "$(comm -13 /tmp/before /tmp/after | tr '\\n' ' ')"
+apt purge PACKAGE; say purge $?
 listed >/tmp/after; say left "$(comm -13 /tmp/before /tmp/after | tr '\\n' ' ')"
 say lost "$(comm -23 /tmp/before /tmp/after | tr '\\n' ' ')"
 say dep "$(sha256sum --quiet -c /tmp/dep >/dev/null 2>&1; echo $?)"
@@ -67,11 +70,12 @@ def steps(text: str) -> dict[str, str]:
 
 def assert_installed_and_gone(found: dict[str, str], release: str, file: str, log: str) -> None:
     assert (found["install"], found["found"], found["remove"]) == ("0", "0", "0"), log
-    assert found["shown"].endswith(f"/lib/modules/{release}/updates/{file}"), found
+    assert f"insmod /lib/modules/{release}/updates/{file} " in found["shown"], found
     after, before = map(int, found["initrd"].split())
     assert after > before
     assert (found["audit"], found["changed"]) == ("1", "1"), found
-    assert (found["left"], found["lost"], found["dep"]) == ("", "", "0"), found
+    # (removed, a package has its scripts left; purged, nothing)
+    assert (found["kept"], found["left"], found["lost"], found["dep"]) == ("", "", "", "0"), found
     # (the kernel takes the package along)
     assert (found["kernel"], found["stays"], found["files"]) == ("0", "1", ""), found
 
@@ -85,6 +89,7 @@ def test_a_deb_on_debian_12(tree: KernelTree, samples: dict[str, Path], tmp_path
     script = script.replace("PACKAGE", f"hello-modules-{tree.release}").replace(
         "apt remove ", f"apt remove params-modules-{tree.release} "
     )
+    script = script.replace("apt purge hello", f"apt purge params-modules-{tree.release} hello")
     status, text, error = in_debian(root, script, tmp_path / "shared")
     log = (tmp_path / "shared/apt.log").read_text()
     if status == 77:
@@ -159,8 +164,9 @@ def test_rpm_installs_it_and_knows_symbols_with_their_versions(
     run([*rpm, "--initdb"])
     assert "kernel-uname-r" in run([*rpm, "-i", "--ignorearch", file], check=False).error_text
     run([*rpm, "-i", "--nodeps", "--noscripts", "--ignorearch", file])
-    listed = run([*rpm, "-ql", "kmod-pair"]).text.split()
-    assert listed == [f"/usr/lib/modules/{tree.release}/updates/{path.name}" for path in pair]
+    folder, *listed = run([*rpm, "-ql", "kmod-pair"]).text.split()
+    assert folder == f"/usr/lib/modules/{tree.release}/updates"
+    assert listed == [f"{folder}/{path.name}" for path in pair]
     assert all((root / path[1:]).read_bytes() == samples[Path(path).name].read_bytes() for path in listed)
     run([*rpm, "-V", "--nodeps", "kmod-pair"])
     # modpost's list of what is exported, and with which version.
@@ -171,7 +177,7 @@ def test_rpm_installs_it_and_knows_symbols_with_their_versions(
     assert "kernel-uname-r = 6.1.0-" in required
     assert "ksym(" not in required
     run([*rpm, "-e", "--nodeps", "--noscripts", "kmod-pair"])
-    assert list(root.rglob("*.ko")) == []
+    assert not (root / folder[1:]).exists()
     # The user alone requires what the exporter provides, with the same version.
     lone = ("--version", "1", "--format", "json", "--needs", str(pair[0]), "-o", "alone")
     alone = tmp_path / made(package("rpm", pair[1], *lone, tree=tree, cwd=tmp_path))
@@ -221,6 +227,33 @@ def test_a_tool_of_its_own_unpacks_the_image(tree: KernelTree, samples: dict[str
             assert target.read_bytes() == samples["hello.ko"].read_bytes()
     if not used:
         pytest.skip("neither skopeo nor umoci is installed")
+
+
+@pytest.mark.parametrize("file_system", ["squashfs", "erofs"])
+def test_the_hash_tree_is_the_image_s_and_the_key_has_signed_its_root(
+    file_system: str, tree: KernelTree, samples: dict[str, Path], tmp_path: Path
+) -> None:
+    if not all(map(shutil.which, ("mksquashfs", "mkfs.erofs", "veritysetup", "openssl"))):
+        pytest.skip("needs squashfs-tools, erofs-utils, cryptsetup-bin and openssl")
+    pair = write_pair(tmp_path, "rsa2048")
+    words = (samples["hello.ko"], "--file-system", file_system, "--verity-key", pair, "--verity-cert", pair)
+    for out in ("one", "two"):
+        assert package("sysext", *words, "-o", out, tree=tree, cwd=tmp_path).returncode == 0
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    stem = f"hello-{tree.release}"
+    assert names == [f"{stem}{suffix}" for suffix in (".raw", ".roothash", ".roothash.p7s", ".verity")]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in names)
+    root_hash = (one / f"{stem}.roothash").read_text()
+    image, hashes = one / f"{stem}.raw", one / f"{stem}.verity"
+    run(["veritysetup", "verify", image, hashes, root_hash])
+    signed = ["-inform", "der", "-in", one / f"{stem}.roothash.p7s", "-content", one / f"{stem}.roothash"]
+    trusted = ["-nointern", "-certfile", pair, "-CAfile", pair, "-purpose", "any"]
+    run(["openssl", "smime", "-verify", "-binary", *signed, *trusted])
+    contents = bytearray(image.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    image.write_bytes(contents)
+    assert run(["veritysetup", "verify", image, hashes, root_hash], check=False).returncode != 0
 
 
 def test_a_dkms_package_is_built_by_debian_s_dkms(tree: KernelTree, tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ def debian_root(codename: str, packages: Sequence[str]) -> Path:
     kept = cache_directory() / "roots" / f"{codename}-{mark}"
     if kept.is_dir():
         return kept
-    mirror = _mirror()
+    sources = _sources(codename)
+    mirror = next(uri for uri, name in sources if name == codename)
     scratch = kept.with_name(f".{codename}.{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -40,7 +41,8 @@ def debian_root(codename: str, packages: Sequence[str]) -> Path:
     if done.returncode:
         shutil.rmtree(scratch, ignore_errors=True)
         pytest.skip(f"debootstrap {codename}: {done.text[-300:]}")
-    (scratch / "etc/apt/sources.list").write_text(f"deb {mirror} {codename} main\n")
+    lines = [f"deb {uri} {name} main\n" for uri, name in sources]
+    (scratch / "etc/apt/sources.list").write_text("".join(lines))
     for name in ("apt.conf.d", "auth.conf.d"):
         if Path("/etc/apt", name).is_dir():
             shutil.copytree(Path("/etc/apt", name), scratch / "etc/apt" / name, dirs_exist_ok=True)
@@ -50,11 +52,13 @@ def debian_root(codename: str, packages: Sequence[str]) -> Path:
     return kept
 
 
-def _mirror() -> str:
-    """Where apt has this machine's suite from."""
-    codename = own_codename()
-    lines = run(["apt-get", "indextargets", "--format", "$(SITE) $(REPO_URI) $(CODENAME)"]).text.splitlines()
-    return next(line.split()[1] for line in lines if line.split()[-1] == codename)
+def _sources(codename: str) -> list[tuple[str, str]]:
+    """Where apt has this machine's suite and its updates from, as places and names for the suite `codename`."""
+    own = own_codename()
+    listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)"]).text.splitlines()
+    found = dict.fromkeys((uri, name) for uri, _, name in (line.partition(" ") for line in listed))
+    wanted = (own, f"{own}-security", f"{own}-updates")
+    return [(uri, name.replace(own, codename)) for uri, name in found if name in wanted]
 
 
 OVERLAY = """set -e

@@ -70,7 +70,7 @@ def of(*modules: PackagedModule, summary: str = "A driver") -> ModulePackage:
     return ModulePackage("drv", "2.1", RELEASE, X86_64, modules, 0, summary=summary)
 
 
-@pytest.mark.parametrize("name", ["", "x", "Upper", "a b", "../x", "a_b", "a\n", "-a", "a%b"])
+@pytest.mark.parametrize("name", ["", "x", "Upper", "a b", "../x", "a_b", "ab\n", "-a", "a%b"])
 def test_refuses_names_that_a_format_cannot_have(name: str) -> None:
     with pytest.raises(UsageError):
         package_name(name, ["one", "two"])
@@ -176,6 +176,7 @@ def test_names_of_machines() -> None:
 
 def test_modprobe_s_lines_load_what_a_module_depends_on_and_take_no_alias_that_is_a_line() -> None:
     fields = [("alias", "pci:v00008086d*"), ("alias", "a b"), ("alias", "x\ninstall drv /bin/false"), ("alias", "#c")]
+    fields += [("alias", "x\ny"), ("alias", "x\x1bc")]
     text = modprobe_config(of(packaged("drv", fields=fields, depends=("usb-core", "other"), before=("first",))))
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert lines == [

@@ -48,7 +48,7 @@ say() { echo "SAY $*"; }
 run() { local name=$1; shift; "$@" >/tmp/said 2>&1; say "$name" $? "$(tr '\\n' ';' </tmp/said)"; }
 release=$(uname -r)
 run merged systemd-sysext status --no-pager
-run list systemd-sysext list --no-pager --legend=no
+run devices cat /sys/block/dm-0/dm/uuid
 for name in exporter_user hello; do run "before-$name" test -e "/sys/module/$name"; done
 run shown modprobe -D exporter_user
 run load modprobe exporter_user
@@ -61,7 +61,6 @@ run remove modprobe -r exporter_user
 run gone test ! -e /sys/module/exporter_user
 run second modprobe hello
 run secondloaded test -e /sys/module/hello
-run dissect systemd-dissect --no-pager /var/lib/extensions/NAME.raw
 run unmerge systemd-sysext unmerge
 run after modprobe -n exporter_user
 systemctl poweroff --force --force
@@ -130,25 +129,28 @@ def guest(tree: KernelTree, tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest.mark.parametrize("file_system", ["squashfs", "erofs"])
+@pytest.mark.parametrize("kind", ["squashfs", "erofs", "verity"])
 def test_systemd_merges_it_and_modprobe_loads_its_modules_and_the_machine_s(
-    file_system: str, tree: KernelTree, guest: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    kind: str, tree: KernelTree, guest: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     require_tools("sysext")
-    if file_system == "erofs" and not shutil.which("mkfs.erofs"):
-        pytest.skip("erofs-utils is not installed")
+    program = {"erofs": "mkfs.erofs", "verity": "veritysetup"}.get(kind, "mksquashfs")
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
     samples = {path.name: path for path in built_samples(tree, tmp_path_factory)}
-    named = ("--version", "1", "--format", "json", "--file-system", file_system)
+    form = ("--verity",) if kind == "verity" else ("--file-system", kind)
+    named = ("--version", "1", "--format", "json", *form)
     pair = (samples["exporter.ko"], samples["exporter_user.ko"], samples["params.ko"])
     for words in ((*pair, "--name", "pair"), (samples["hello.ko"],)):
         file = tmp_path / made(package("sysext", *words, *named, tree=tree, cwd=tmp_path))
-        shutil.copy(file, guest / "var/lib/extensions")
+        for path in file.parent.glob(f"{file.stem}.*"):
+            shutil.copy(path, guest / "var/lib/extensions")
     test = guest / "root/test.sh"
-    test.write_text(TEST.replace("NAME", f"pair-{tree.release}"))
+    test.write_text(TEST)
     test.chmod(0o755)
     archive = run(["bash", "-c", 'cd "$1" && find . -print0 | cpio -o -0 -H newc --quiet', "sh", guest]).stdout
     parameters = ("systemd.log_target=kmsg", "systemd.unit=multi-user.target", "selinux=0", "audit=0")
-    booted = boot(image_of(tree), archive, parameters=parameters, memory=2048, timeout=400)
+    booted = boot(image_of(tree), archive, parameters=parameters, memory=2048, timeout=1500)
     found = lines_of(booted.log)
     print("\n".join(f"{name}: {value}" for name, value in found.items()), booted.seconds)
     assert found, booted.log[-60:]
@@ -158,5 +160,7 @@ def test_systemd_merges_it_and_modprobe_loads_its_modules_and_the_machine_s(
         assert found[name][0] == 0, (name, found[name])
     assert found["second"][0] == found["secondloaded"][0] == found["unmerge"][0] == 0, found
     assert "install /sbin/modprobe -a exporter" in found["shown"][1]
+    assert found["count"][1] == "3;"
+    assert ("VERITY" in found["devices"][1]) == (kind == "verity"), found["devices"]
     # Without the extension there is no such module.
     assert found["after"][0] == 1
