@@ -27,21 +27,28 @@ apt() { apt-get -y -q -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false "$@" >
 listed() { find /usr/lib/modules /boot /etc /usr/share/doc /var/lib/dpkg/info /var/lib/dpkg/triggers \
     -type f 2>/dev/null | sort; }
 say() { echo "$1 $2"; }
+# (a small initramfs, which is made in seconds)
+mkdir -p /etc/initramfs-tools/conf.d
+echo MODULES=list >/etc/initramfs-tools/conf.d/small
 """
 
 # (kernel, then package, then away with it; what modprobe says, what is left, how often the initramfs was made)
 DEB = """apt update || exit 77
+echo NAME >>/etc/initramfs-tools/modules
 apt install linux-image-$release || exit 77
+in_initrd() { lsinitramfs /boot/initrd.img-$release | grep -c 'updates/NAME'; }
 listed >/tmp/before; sha256sum /usr/lib/modules/$release/modules.dep >/tmp/dep
 before=$(stat -c %Y /boot/initrd.img-$release); sleep 1
 apt install /mnt/*.deb; say install $?
 say shown "$(modprobe -S $release -D NAME | tail -n 1)"
 modprobe -S $release -n NAME; say found $?
 say initrd "$(lsinitramfs /boot/initrd.img-$release >/dev/null && stat -c %Y /boot/initrd.img-$release) $before"
+say packed "$(in_initrd)"
 say made "$(grep -c 'update-initramfs: Generating' /mnt/apt.log)"
 dpkg --audit | grep -q . ; say audit $?
 dpkg -V 'PACKAGE' | grep -q .; say changed $?
 apt remove PACKAGE; say remove $?
+say unpacked "$(in_initrd)"
 listed | grep -v /var/lib/dpkg/info/ >/tmp/after; say kept "$(comm -13 /tmp/before /tmp/after | tr '\\n' ' ')"
 apt purge PACKAGE; say purge $?
 listed >/tmp/after; say left "$(comm -13 /tmp/before /tmp/after | tr '\\n' ' ')"
@@ -73,6 +80,7 @@ def assert_installed_and_gone(found: dict[str, str], release: str, file: str, lo
     assert f"insmod /lib/modules/{release}/updates/{file} " in found["shown"], found
     after, before = map(int, found["initrd"].split())
     assert after > before
+    assert (found["packed"], found["unpacked"]) == ("1", "0"), found
     assert (found["audit"], found["changed"]) == ("1", "1"), found
     # (removed, a package has its scripts left; purged, nothing)
     assert (found["kept"], found["left"], found["lost"], found["dep"]) == ("", "", "", "0"), found

@@ -48,6 +48,7 @@ say() { echo "SAY $*"; }
 run() { local name=$1; shift; "$@" >/tmp/said 2>&1; say "$name" $? "$(tr '\\n' ';' </tmp/said)"; }
 release=$(uname -r)
 run merged systemd-sysext status --no-pager
+run service journalctl -b -u systemd-sysext --no-pager -o cat
 run devices cat /sys/block/dm-0/dm/uuid
 for name in exporter_user hello; do run "before-$name" test -e "/sys/module/$name"; done
 run shown modprobe -D exporter_user
