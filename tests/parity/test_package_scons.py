@@ -63,7 +63,8 @@ def test_refuses_what_the_command_line_refuses(tmp_path: Path) -> None:
         "env.ModulePackage('zip', ko, version='1')": "is not a format",
         "env.ModulePackage('tar', version='1')": "no modules",
         "env.ModulePackage('tar', ko, version='1', verison='2')": "did you mean version",
-        "env.ModulePackage('tar', ko, version='1', verity='no')": "neither True nor False",
+        "env.ModulePackage('sysext', ko, version='1', verity='no')": "neither True nor False",
+        "env.ModulePackage('tar', ko, version='1', verity=True)": "is an option of sysext, not of tar",
     }.items():
         made.write("SConstruct", f"{HEAD}ko = env.KernelModule('alone', ['alone.c'])\n{line}\n")
         assert said in made.scons(status=2).output

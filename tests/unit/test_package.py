@@ -21,6 +21,7 @@ from kbuildpy.kernel.architecture import ARM64, X86_64
 from kbuildpy.package.deb_documents import changelog, copyright_file
 from kbuildpy.package.deb_scripts import postrm
 from kbuildpy.package.dkms_deb import read_sources
+from kbuildpy.package.format import BuildPlace, BuiltFiles, PackageFormat, no_check
 from kbuildpy.package.machine_names import names_of
 from kbuildpy.package.modprobe_config import modprobe_config
 from kbuildpy.package.module_package import ModulePackage, PackagedModule, PackageFile
@@ -29,7 +30,7 @@ from kbuildpy.package.package_names import maintainer, package_date, package_nam
 from kbuildpy.package.rpm_spec import provides, requires, spec
 from kbuildpy.package.sysext import SysextWish, extension_release, sysext
 from kbuildpy.package.tar_stream import files_of, tar_of
-from kbuildpy.package.write_package import package_scratch, put_in_place
+from kbuildpy.package.write_package import package_scratch, put_in_place, write_package
 from kbuildpy.run import run
 
 RELEASE = "6.1.0-56-amd64"
@@ -231,6 +232,29 @@ def test_a_package_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
         assert list(target.parent.iterdir()) == []
         if failure in failures[:2]:
             assert "the disk is full" in str(raised.value)
+
+
+@pytest.mark.parametrize("found", [{}, {"updates/drv.ko": b"stripped"}, {"updates/drv.ko": b"ko", "updates/x.ko": b""}])
+def test_a_package_with_other_bytes_than_were_checked_is_not_written(found: dict[str, bytes], tmp_path: Path) -> None:
+    def build(package: ModulePackage, place: BuildPlace) -> BuiltFiles:
+        (place.scratch / "p").write_bytes(b"a package")
+        return BuiltFiles(place.scratch / "p")
+
+    package = of(packaged("drv"))
+    for modules, whole in ((found, False), ({"updates/drv.ko": b"ko"}, True)):
+        format = PackageFormat(
+            "x",
+            lambda _: "p.x",
+            no_check,
+            build,
+            lambda _, __, ___, modules=modules: modules,  # type: ignore[misc]
+        )
+        try:
+            with package_scratch(tmp_path) as scratch:
+                write_package(package, format, tmp_path, scratch, {})
+        except KbuildError as error:
+            assert "not what was checked" in error.message
+        assert [path.name for path in tmp_path.iterdir()] == (["p.x"] if whole else [])
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next_and_not_while_it_works(tmp_path: Path) -> None:
