@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from kbuildpy.kernel.shell_pattern import with_underscores
+
 _SPACES = " \n\t\v\f\r"
 
 
@@ -40,8 +42,8 @@ def modprobe_settings(text: str) -> Iterator[ModprobeWord]:
         if module == "modprobe" and parameter.startswith("blacklist="):
             for name in parameter.partition("=")[2].split(","):
                 yield ModprobeWord("blacklist", name, "")
-        elif "[" not in module and "]" not in module:
-            yield ModprobeWord("options", module.replace("-", "_"), parameter.replace("\t", " "))
+        elif (plain := with_underscores(module)) is not None:
+            yield ModprobeWord("options", plain, parameter.replace("\t", " "))
 
 
 def kernel_arguments(text: str) -> list[KernelArgument]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from kbuildpy.kernel.command_line import modprobe_settings
 from kbuildpy.kernel.depmod_indexes import Softdeps
 from kbuildpy.kernel.rooted import Rooted, configuration_files
+from kbuildpy.kernel.shell_pattern import with_underscores
 
 FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 COMMAND_LINE = "/proc/cmdline"
@@ -114,24 +115,6 @@ def soft_dependencies(value: str) -> Softdeps:
             found[kind].append(word)
         begin = at + 1
     return Softdeps(tuple(found["pre:"]), tuple(found["post:"]))
-
-
-def with_underscores(name: str) -> str | None:
-    """`name` with _ for -, but not in brackets; None for one with a bracket too many (shared/util.c: underscores,
-    alias_normalize)."""
-    found: list[str] = []
-    rest = name
-    while rest:
-        outside, bracket, rest = rest.partition("[")
-        if "]" in outside:
-            return None
-        found.append(outside.replace("-", "_"))
-        if bracket:
-            inside, closing, rest = rest.partition("]")
-            if not closing:
-                return None
-            found.append(f"[{inside}]")
-    return "".join(found)
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:

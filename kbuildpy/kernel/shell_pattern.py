@@ -56,6 +56,24 @@ def matches(pattern: str, name: str) -> bool:
     return all(part is _STAR for part in parts[at:])
 
 
+def with_underscores(name: str) -> str | None:
+    """`name` with _ for -, but not in brackets; None for one with a bracket too many (shared/util.c: underscores,
+    alias_normalize)."""
+    found: list[str] = []
+    rest = name
+    while rest:
+        outside, bracket, rest = rest.partition("[")
+        if "]" in outside:
+            return None
+        found.append(outside.replace("-", "_"))
+        if bracket:
+            inside, closing, rest = rest.partition("]")
+            if not closing:
+                return None
+            found.append(f"[{inside}]")
+    return "".join(found)
+
+
 def _parts(pattern: str) -> list[_Test | None] | None:
     """A test for each character that the pattern stands for, None for a star; None for a pattern that nothing fits."""
     found: list[_Test | None] = []

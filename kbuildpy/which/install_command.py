@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from kbuildpy.kernel.modprobe_config import with_underscores
+from kbuildpy.kernel.shell_pattern import with_underscores
 from kbuildpy.which.answer import OK, STOP, UNKNOWN
 
 _NOTHING = re.compile(r"\s*(?:(?:/usr)?/s?bin/)?(?:true|false|:|exit(?:\s+\d+)?)\s*(?:$|[#;])")

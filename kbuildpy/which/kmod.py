@@ -17,10 +17,9 @@ from kbuildpy.kernel.modprobe_config import (
     ModprobeConfig,
     read_modprobe_config,
     soft_dependencies,
-    with_underscores,
 )
 from kbuildpy.kernel.rooted import Rooted
-from kbuildpy.kernel.shell_pattern import matches
+from kbuildpy.kernel.shell_pattern import matches, with_underscores
 
 INDEXES = ("dep", "symbols", "alias", "builtin", "builtin.alias")
 

@@ -8,7 +8,7 @@ from itertools import chain
 
 from kbuildpy.kernel.boot_loads import boot_loads
 from kbuildpy.kernel.depmod_scan import NamedFiles
-from kbuildpy.kernel.modprobe_config import with_underscores
+from kbuildpy.kernel.shell_pattern import with_underscores
 from kbuildpy.which.answer import ModuleAnswer, WhichFinding
 from kbuildpy.which.install_command import loads_nothing
 from kbuildpy.which.place import KernelPlace

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from kbuildpy.kernel.depmod_scan import scan_modules
-from kbuildpy.kernel.modprobe_config import with_underscores
+from kbuildpy.kernel.shell_pattern import with_underscores
 from kbuildpy.similar import did_you_mean
 from kbuildpy.which.answer import STOP, ChainStep, FileOfName, ModuleAnswer
 from kbuildpy.which.place import KernelPlace, find_place, releases_of

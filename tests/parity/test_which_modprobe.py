@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -199,3 +200,24 @@ def test_kmod_reads_the_compressed_modules_of_which_it_says_so(tmp_path: Path, p
     text = (root / f"{DIRECTORY}/modules.dep".lstrip("/")).read_text()
     found = {suffix for number, suffix in enumerate(packed) if f"m{number}.ko" in text}
     assert {f".ko{suffix}" for suffix in found} == set(kmod_suffixes()) - {".ko"}
+
+
+def test_reads_any_command_line_and_any_file_as_modprobe_does(tmp_path: Path, programs: KmodPrograms) -> None:
+    root = tmp_path / "root"
+    programs.install(root)
+    write(root, f"{DIRECTORY}/modules.softdep", "softdep ab pre: m1\n")
+    draw = random.Random(8)
+    words = ("modprobe.blacklist=", "ab.x=", "m-1.y", ".", "=", '"', " ", "  ", "\t", "-", ",", "a", "quiet", "[", "]")
+    pieces = (
+        *("alias ", "options ", "softdep ", "install ", "blacklist", "pre:", "post: ", "ab", "m-1 ", " ", "\t"),
+        *("\n", "\n", "\\\n", "\\", "#", "[a-c]", "]", '"', "x=1 "),
+    )
+    compared = 0
+    for _ in range(60):
+        write(root, "proc/cmdline", "".join(draw.choice(words) for _ in range(draw.randint(1, 24))) + "\n")
+        text = "".join(draw.choice(pieces) for _ in range(draw.randint(1, 40))).rstrip("\\")
+        write(root, "etc/modprobe.d/m.conf", text)
+        config = open_kmod(Rooted(root), DIRECTORY).config
+        assert config_lines(config) == config_of_modprobe(programs, root)
+        compared += len(config.directives) > 1
+    assert compared > 30

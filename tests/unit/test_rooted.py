@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kbuildpy.kernel.boot_loads import boot_loads
+from kbuildpy.kernel.command_line import kernel_arguments, last_value
 from kbuildpy.kernel.rooted import Rooted, configuration_files
 
 
@@ -65,3 +66,20 @@ def test_lists_of_modules_to_load_are_read_once_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/", "/a/../.."])
 def test_above_the_root_is_the_root(tmp_path: Path, path: str) -> None:
     assert Rooted(tmp_path).real(path) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a=1  b-c\td\n", [("a", "1"), ("b_c", None), ("d", None)]),
+        ('x="1 2" "y=3 4" z=', [("x", "1 2"), ("y", "3 4"), ("z", "")]),
+        ("a -- b", [("a", None)]),
+        ('a="1 -- b', [("a", "1 -- b")]),
+        ("", []),
+    ],
+)
+def test_the_kernels_words_end_where_those_of_init_begin(text: str, expected: list[tuple[str, str | None]]) -> None:
+    found = kernel_arguments(text)
+    assert [tuple(each) for each in found] == expected
+    assert last_value(found, "nothing") is None
+    assert last_value(kernel_arguments("a=1 a=2 a"), "a") == ""
