@@ -7,7 +7,7 @@ import gzip
 import lzma
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ from tests.support.modprobe_roots import (
     draw_root,
     kmod_programs,
     module,
+    newer_kmod_programs,
     write,
 )
 
@@ -151,7 +152,9 @@ def test_takes_names_and_files_as_modprobe_and_depmod_do(tmp_path: Path, program
 
 
 @pytest.mark.sweep
-def test_takes_names_as_kmod_in_hundreds_of_systems(tmp_path: Path, programs: KmodPrograms) -> None:
+@pytest.mark.parametrize("kmod", [kmod_programs, newer_kmod_programs])
+def test_takes_names_as_kmod_in_hundreds_of_systems(kmod: Callable[[Path], KmodPrograms], tmp_path: Path) -> None:
+    programs = kmod(tmp_path / "programs")
     several = meant = 0
     for seed in range(1000, 1400):
         counted = check_seed(tmp_path, seed, programs, ASKED)

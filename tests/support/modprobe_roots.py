@@ -10,14 +10,15 @@ import random
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from kbuildpy.errors import CommandError
+from kbuildpy.errors import CommandError, KbuildError
 from kbuildpy.run import run
 from tests.support.elf_objects import RODATA, Sec, Sym, elf_object
+from tests.support.packages import NEWEST, unpacked_together
 
 RELEASE = "9.9.0-drawn"
 DIRECTORY = f"/lib/modules/{RELEASE}"
@@ -98,21 +99,43 @@ def kmod_programs(folder: Path) -> KmodPrograms:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, folder / name)
         names.append(name)
+    return _programs(folder, Path(program), names)
+
+
+def newer_kmod_programs(folder: Path) -> KmodPrograms:
+    """The same of a newer Debian's kmod, with that one's C library; the test is skipped where it is not to be had."""
+    packages = ("kmod", "libkmod2", "libc6", "libzstd1", "liblzma5", "libssl3t64", "zlib1g")
+    try:
+        place = unpacked_together("kmod-newer", packages, line=NEWEST)
+    except KbuildError as error:
+        pytest.skip(f"no newer kmod to be had: {error.message}")
+    names = []
+    for source in place.glob("usr/lib/x86_64-linux-gnu/lib*.so.*"):
+        name = f"lib/x86_64-linux-gnu/{source.name}"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, folder / name)
+        names.append(name)
+    (folder / "lib64").mkdir(exist_ok=True)
+    shutil.copy2(place / "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", folder / "lib64")
+    return _programs(folder, place / "usr/bin/kmod", [*names, "lib64/ld-linux-x86-64.so.2"])
+
+
+def _programs(folder: Path, kmod: Path, names: list[str]) -> KmodPrograms:
     for called in _PROGRAMS:
         target = folder / "sbin" / called
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(program, target)
+        shutil.copy2(kmod, target)
         names.append(f"sbin/{called}")
-    words = run([program, "--version"]).text.split()
-    suffixes = tuple(end for end, word in ((".xz", "+XZ"), (".zst", "+ZSTD"), (".gz", "+ZLIB")) if word in words)
-    programs = KmodPrograms(folder, tuple(names), suffixes)
+    programs = KmodPrograms(folder, tuple(names), ())
     try:
-        programs.call(folder, "modprobe", "--version")
+        said = programs.call(folder, "modprobe", "--version")
     except CommandError as error:
         pytest.skip(f"no chroot here: {error.message}")
-    if programs.call(folder, "modprobe", "--version") is None:
+    if said is None:
         pytest.skip("kmod does not run in a chroot here")
-    return programs
+    words = said.split()
+    suffixes = tuple(end for end, word in ((".xz", "+XZ"), (".zst", "+ZSTD"), (".gz", "+ZLIB")) if word in words)
+    return replace(programs, suffixes=suffixes)
 
 
 def module(name: str, *, needs: Sequence[str] = (), fields: Sequence[str] = (), exports: bool = True) -> bytes:
