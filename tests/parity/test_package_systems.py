@@ -255,7 +255,14 @@ def test_the_hash_tree_is_the_image_s_and_the_key_has_signed_its_root(
     root_hash = (one / f"{stem}.roothash").read_text()
     image, hashes = one / f"{stem}.raw", one / f"{stem}.verity"
     run(["veritysetup", "verify", image, hashes, root_hash])
-    signed: list[str | Path] = ["-inform", "der", "-in", one / f"{stem}.roothash.p7s", "-content", one / f"{stem}.roothash"]
+    signed: list[str | Path] = [
+        "-inform",
+        "der",
+        "-in",
+        one / f"{stem}.roothash.p7s",
+        "-content",
+        one / f"{stem}.roothash",
+    ]
     trusted: list[str | Path] = ["-nointern", "-certfile", pair, "-CAfile", pair, "-purpose", "any"]
     run(["openssl", "smime", "-verify", "-binary", *signed, *trusted])
     contents = bytearray(image.read_bytes())
