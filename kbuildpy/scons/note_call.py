@@ -22,7 +22,7 @@ def note_call_of(group: Group) -> None:
         objects=str(project.tree.objects),
         variables={name: value for name, value in project.answer.variables if name != "V"},
         environment=deciding_environment(project.environ, makefiles),
-        declared=tuple(group.declared),
+        declared=tuple(dict.fromkeys(group.declared)),
         other_bytes="COVERAGE=1" if project.coverage else fast,
     )
     note_call(Path(group.out), call)

@@ -41,6 +41,23 @@ def test_openssl_accepts_the_signature(kind: str, hash: str, tmp_path: Path) -> 
     assert payload == PAYLOAD
 
 
+@pytest.mark.parametrize("kind", HASHES)
+def test_in_totos_verifier_finds_the_key_and_accepts_the_signature(kind: str, tmp_path: Path) -> None:
+    metadata = pytest.importorskip("in_toto.models.metadata")
+    exceptions = pytest.importorskip("in_toto.exceptions")
+    signers = pytest.importorskip("securesystemslib.signer")
+    signer = signer_of(write_pair(tmp_path, kind), "sha256")
+    # (for RSA its default is another padding)
+    scheme = "rsa-pkcs1v15-sha256" if kind.startswith("rsa") else None
+    key = signers.SSlibKey.from_crypto(signer.certificate.public_key(), scheme=scheme)
+    envelope = metadata.Metadata.from_dict(json.loads(seal(PAYLOAD, signer).text()))
+    # (it raises for a signature that is not by this key, and for one with another keyid)
+    envelope.verify_signature({**key.to_dict(), "keyid": key.keyid})
+    envelope.payload += b" "
+    with pytest.raises(exceptions.SignatureVerificationError):
+        envelope.verify_signature({**key.to_dict(), "keyid": key.keyid})
+
+
 def test_ml_dsa_keys_sign_too(tmp_path: Path) -> None:
     key = new_key("ml-dsa-44")
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
