@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +21,21 @@ from kbuildpy.kbuild.call_note import (
     read_call,
     recorded_environment,
 )
-from kbuildpy.proof.changed_inputs import ChangedInput, changed_flags, changed_programs
+from kbuildpy.kernel.tree import KernelTree
+from kbuildpy.proof.changed_inputs import (
+    ChangedInput,
+    changed_files,
+    changed_flags,
+    changed_programs,
+    changed_variables,
+    other_files,
+)
 from kbuildpy.proof.changed_module import changed_sections
 from kbuildpy.proof.find_build import find_build
 from kbuildpy.proof.licences import all_of, module_licence, references, stated_licence
+from kbuildpy.proof.places import BuildPlaces
 from kbuildpy.proof.rebuild import declared_files
-from kbuildpy.proof.record import MadeObject, PackageVersion, UsedProgram
+from kbuildpy.proof.record import BuildRecord, InputFile, MadeObject, PackageVersion, UsedProgram
 from tests.support.elf_objects import TEXT, Sec, Sym, elf_object
 
 CALL = BuildCall("/drv", "/objects", {"A": "1"}, {"B": "2"}, (DeclaredKbuild("", "x", "obj-m := x.o\n", ("y.c",)),))
@@ -74,6 +84,61 @@ def test_flags_that_changed_are_named_with_their_objects() -> None:
         ("a.o and 1 more", None, "-O3"),
     }
     assert list(changed_flags(recorded, {"c.o": ["x"]})) == []
+
+
+def a_record(directory: Path, *files: InputFile) -> BuildRecord:
+    """A record with nothing but files, whose kernel tree is beside the module directory."""
+    top = directory.parent
+    return BuildRecord(
+        str(directory), str(top / "src"), str(top / "obj"), "6.1", (), {}, {}, (), "1", files, (), (), ()
+    )
+
+
+def test_files_that_changed_or_are_gone_are_named(tmp_path: Path) -> None:
+    texts = {"drv/a.c": "a", "drv/b.h": "b", "src/k.h": "k", "obj/vmlinux": "v", "other/Module.symvers": "s"}
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    record = a_record(
+        tmp_path / "drv",
+        InputFile("$(src)/a.c", "source", digests["drv/a.c"]),
+        InputFile("$(src)/b.h", "header", digests["drv/b.h"]),
+        InputFile("$(src)/made.h", "generated", "0" * 64),
+        InputFile("$(srctree)/k.h", "kernel header", digests["src/k.h"]),
+        InputFile("$(objtree)/vmlinux", "kernel tree", digests["obj/vmlinux"]),
+        InputFile(f"{tmp_path}/other/Module.symvers", "symvers", digests["other/Module.symvers"]),
+    )
+    tree = KernelTree(tmp_path / "obj", tmp_path / "src", "6.1")
+    places = BuildPlaces(str(tmp_path / "drv"), str(tree.source), str(tree.objects))
+    assert list(changed_files(record, places, tree)) == []
+    (tmp_path / "drv/a.c").write_text("A")
+    (tmp_path / "drv/b.h").unlink()
+    (tmp_path / "src/k.h").write_text("K")
+    # (what kbuildpy built there is newer than make's)
+    ours = tmp_path / "other/build/6.1/Module.symvers"
+    ours.parent.mkdir(parents=True)
+    ours.write_text("S")
+    found = {(item.kind, item.name, item.present is None) for item in changed_files(record, places, tree)}
+    assert found == {
+        ("source", "$(src)/a.c", False),
+        ("header", "$(src)/b.h", True),
+        ("kernel header", "$(srctree)/k.h", False),
+        ("symvers", f"{tmp_path}/other/Module.symvers", False),
+    }
+    more = InputFile("$(src)/c.h", "header", "0" * 64)
+    made = InputFile("$(src)/other.h", "generated", "0" * 64)
+    [new] = other_files(record, a_record(tmp_path / "drv", *record.files, more, made))
+    assert (new.name, new.recorded, new.present) == ("$(src)/c.h", None, "0" * 64)
+
+
+def test_variables_that_differ_are_named() -> None:
+    found = list(changed_variables({"A": "1", "B": "2", "C": "3"}, {"A": "1", "B": "4", "D": "5"}))
+    assert [(item.name, item.recorded, item.present) for item in found] == [
+        ("B", "2", "4"),
+        ("C", "3", None),
+        ("D", None, "5"),
+    ]
 
 
 def test_programs_are_told_apart_by_version_and_by_digest() -> None:
