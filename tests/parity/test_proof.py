@@ -304,6 +304,25 @@ def test_names_a_changed_kernel_header_and_configuration(tmp_path: Path) -> None
     assert all("#error changed" in item["error"] for item in answer["builders"])
 
 
+RULES = {
+    "Kbuild": "obj-m := proved.o\nccflags-y := -I$(obj)\n$(obj)/proved.o: $(obj)/made.h\n"
+    "$(obj)/made.h: $(src)/make.sh\n\tsh $< >$@\n",
+    "make.sh": "echo '#define MADE 42'\n",
+    "proved.c": module('#include "made.h"\nint made = MADE;\n'),
+}
+"""A module with a header that a rule of its Kbuild file makes."""
+
+
+@pytest.mark.sweep
+def test_what_a_rule_of_the_kbuild_file_reads_is_an_input(tmp_path: Path) -> None:
+    found = proved(usual_tree(), tmp_path / "drv", RULES)
+    status, answer = found.reproduce()
+    assert (status, answer["inputs"]) == (0, [])
+    edit(found.directory / "make.sh", "42", "43")
+    status, answer = found.reproduce("--make-only")
+    assert (status, [(item["kind"], item["name"]) for item in answer["inputs"]]) == (1, [("other", "$(src)/make.sh")])
+
+
 @pytest.mark.sweep
 def test_a_directory_that_is_gone_is_shown_at_its_path(built: ProvedModule, tmp_path: Path) -> None:
     place = tmp_path / "a/b/drv"
