@@ -63,6 +63,9 @@ def test_a_package_has_the_modules_byte_for_byte_as_root_s(
     for path, source in zip(places(tree, format, PAIR), files, strict=True):
         assert found.files[path] == source.read_bytes()
     assert found.owners <= {"root/root", "0/0"}
+    if format == "oci":
+        index = found.files[f"opt/lib/modules/{tree.release}/modules.dep"].decode()
+        assert "updates/exporter_user.ko: updates/exporter.ko\n" in index
     assert [path for path in found.files if path.endswith(".ko") and path not in places(tree, format, PAIR)] == []
     told = json.loads(done.text)
     assert (told["kernel"], [module["name"] for module in told["modules"]]) == (
@@ -143,6 +146,8 @@ def test_refuses_what_its_kernel_would_not_load_and_writes_nothing(
     damaged[offset + 64 : offset + 256] = bytes(byte ^ 0xFF for byte in damaged[offset + 64 : offset + 256])
     bad = {
         "other.ko": (hello.replace(b"vermagic=" + tree.release.encode(), b"vermagic=" + other.encode()), "built for"),
+        # (the same release, and another configuration)
+        "flags.ko": (hello.replace(b" SMP ", b" XMP ", 1), f"{tree.release} would refuse it"),
         "cut.ko": (hello[: len(hello) // 2], "cut.ko"),
         "damaged.ko": (bytes(damaged), "damaged.ko"),
         "text.ko": (b"this is no module", "text.ko"),
@@ -188,6 +193,8 @@ def test_signatures_are_required_with_a_certificate_and_only_its_own_pass(
         done = package("tar", *words, tree=tree, cwd=tmp_path)
         assert done.returncode == (0 if passes else 1), done.error_text
         assert (tmp_path / "out").exists() == passes
+        # (said before the loader check, which accepts what a key may have signed that is not known)
+        assert ("a trusted signature is required" in done.error_text) == (not passes), done.error_text
     # A changed module keeps its signature, which is then one over other contents.
     contents = bytearray((tmp_path / "hello.ko").read_bytes())
     at = contents.index(b"description=")

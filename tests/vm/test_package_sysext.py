@@ -47,7 +47,7 @@ WantedBy=multi-user.target
 TEST = """#!/bin/bash
 # (by the kernel's log: lines of the console are cut by others)
 say() { echo "SAY $*" >/dev/kmsg; }
-run() { local name=$1; shift; "$@" >/tmp/said 2>&1; say "$name" $? "$(tr '\\n' ';' </tmp/said)"; }
+run() { local name=$1; shift; "$@" >/run/said 2>&1; say "$name" $? "$(tr '\\n' ';' </run/said)"; }
 release=$(uname -r)
 run merged systemd-sysext status --no-pager
 run devices cat /sys/block/dm-0/dm/uuid
