@@ -13,6 +13,8 @@ from pathlib import Path
 
 from kbuildpy.cli.shared_options import add_format, add_jobs, add_quiet, job_count, named_path, named_word, split_words
 from kbuildpy.errors import KbuildError, UsageError
+from kbuildpy.install.module import stripped
+from kbuildpy.kbuild.ask_install import ask_install
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.resolve import resolve_one, resolve_release
@@ -103,16 +105,23 @@ def run(args: argparse.Namespace) -> int:
     source = (args.source or Path(record.directory)).resolve()
     if not source.is_dir():
         raise UsageError(f"{source}: no such directory", hint="name the directory of the sources: --source DIR")
+    tree = _tree(args.kernel, record, trusted=trusted)
+
+    def strip(module: bytes) -> bytes:
+        rules = ask_install(tree, variables={"INSTALL_MOD_STRIP": "1"}, environ=os.environ)
+        return stripped(module, rules, rules.environment_for(os.environ, ""), path)
+
     result = reproduce(
         str(path),
         unsigned,
         record,
-        _tree(args.kernel, record, trusted=trusted),
+        tree,
         sources=str(source),
         variables=variables,
         environ=os.environ,
         builders=["kbuildpy"] if args.kbuildpy_only else ["make"] if args.make_only else BUILDERS,
         jobs=jobs,
+        strip=strip,
     )
     if args.format == "json":
         print(json.dumps(result.to_json(str(args.manifest))))
@@ -178,7 +187,8 @@ def _print(result: Reproduction, args: argparse.Namespace) -> None:
             lines += [f"  {line}" for line in more]
         elif item.equal:
             if not args.quiet:
-                lines.append(f"{result.file}: the same bytes by {item.builder}, for {result.kernel}")
+                words = ", stripped" if item.stripped else ""
+                lines.append(f"{result.file}: the same bytes by {item.builder}{words}, for {result.kernel}")
         else:
             lines.append(f"{result.file}: other bytes by {item.builder}, for {result.kernel}")
             lines += [_section(part.section, part.what, part.symbols) for part in item.differs[:_SECTIONS]]

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kbuildpy.elf import ModuleImage
+from kbuildpy.elf.debug_information import has_debug_information
 from kbuildpy.elf.notes import build_id_in, read_notes
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import replacing, umask
@@ -61,9 +62,10 @@ def stripper(
             raise KbuildError(
                 "it is signed already, and stripping it removes the signature", hint="use --replace to sign it again"
             )
-        image = ModuleImage(contents, str(file))
-        if folder is not None and any(section.name.startswith((".debug_", ".zdebug_")) for section in image.sections):
-            _save_debug(image, contents, file, folder / (release or rules.release), rules, env)
+        if folder is not None and has_debug_information(contents, str(file)):
+            _save_debug(
+                ModuleImage(contents, str(file)), contents, file, folder / (release or rules.release), rules, env
+            )
         return result
 
     return strip

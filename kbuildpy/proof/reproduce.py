@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kbuildpy.elf.debug_information import has_debug_information
 from kbuildpy.errors import KbuildError
 from kbuildpy.kbuild.ask_tree import ask_tree
 from kbuildpy.kbuild.call_note import recorded_environment
@@ -50,6 +51,10 @@ class BuilderVerdict:
     """Why there is none; None where there is one."""
     differs: tuple[SectionDifference, ...]
     """In which sections and symbols it differs."""
+    stripped: bool = False
+    """The rebuilt module was stripped for the comparison, as the module itself is."""
+    unstripped_sha256: str | None = None
+    """Of the rebuilt module before that."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Reproduction:
                     "equal": item.equal,
                     "sha256": item.sha256,
                     "error": item.error,
+                    "stripped": item.stripped,
                     "differs": [
                         {"section": part.section, "what": part.what, "symbols": list(part.symbols)}
                         for part in item.differs
@@ -114,10 +120,12 @@ def reproduce(
     environ: Mapping[str, str],
     builders: Sequence[str] = BUILDERS,
     jobs: int = 1,
+    strip: Callable[[bytes], bytes] | None = None,
 ) -> Reproduction:
     """Build the module `file`, which is `unsigned` without its signature, again from what `record` says, against
     `tree`, with the sources in the directory `sources`. `variables` are for make, in place of
     recorded ones of these names; `environ` is the environment; `builders` are those of `BUILDERS` that build.
+    `strip` strips a module as `tree` does when it installs: for a module without debug information.
 
     Raises `KbuildError` where `record` has no such module, and OSError where the directory for the work is full.
     """
@@ -139,14 +147,17 @@ def reproduce(
         if "make" in builders:
             rebuilt.append(place.by_make(seen=not refused))
     inputs += _found_by_building(record, rebuilt)
+    verdicts = tuple(_verdict(item, name, unsigned, strip) for item in rebuilt)
+    recorded = {item.unsigned_sha256 for item in record.modules}
+    known = {hashlib.sha256(unsigned).hexdigest(), *(item.unstripped_sha256 for item in verdicts if item.equal)}
     return Reproduction(
         file=file,
         kernel=tree.release,
-        is_recorded=hashlib.sha256(unsigned).hexdigest() in {item.unsigned_sha256 for item in record.modules},
+        is_recorded=not recorded.isdisjoint(known),
         at_path=not refused,
         refused=refused,
         inputs=tuple(dict.fromkeys(inputs)),
-        builders=tuple(_verdict(item, name, unsigned) for item in rebuilt),
+        builders=verdicts,
     )
 
 
@@ -184,10 +195,14 @@ def _name_of(file: str, unsigned: bytes, record: BuildRecord) -> str:
     raise KbuildError(f"{file}: the record is of other modules: {names}", hint="name the manifest of this module")
 
 
-def _verdict(rebuilt: Rebuilt, name: str, unsigned: bytes) -> BuilderVerdict:
+def _verdict(rebuilt: Rebuilt, name: str, unsigned: bytes, strip: Callable[[bytes], bytes] | None) -> BuilderVerdict:
     module = rebuilt.modules.get(name)
     if module is None:
         error = rebuilt.error or f"{name}.ko was not built"
         return BuilderVerdict(rebuilt.builder, False, None, error, ())
+    before = None
+    if strip is not None and module != unsigned and has_debug_information(module) > has_debug_information(unsigned):
+        before, module = hashlib.sha256(module).hexdigest(), strip(module)
     digest = hashlib.sha256(module).hexdigest()
-    return BuilderVerdict(rebuilt.builder, module == unsigned, digest, None, tuple(changed_sections(unsigned, module)))
+    differs = tuple(changed_sections(unsigned, module))
+    return BuilderVerdict(rebuilt.builder, module == unsigned, digest, None, differs, before is not None, before)

@@ -71,6 +71,16 @@ def test_both_builders_make_the_recorded_module_again_also_signed_and_compressed
     assert [(item["builder"], item["equal"]) for item in found["builders"]] == [("kbuildpy", True), ("make", True)]
 
 
+def test_a_stripped_copy_is_the_recorded_module(built: ProvedModule, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(built.ko, tmp_path / "proved.ko"))
+    run(["strip", "--strip-debug", copy])
+    words = ("--manifest", built.manifest, "--unverified", "--kbuildpy-only", "--format", "json")
+    done = kbuildpy("reproduce", copy, *words)
+    assert done.returncode == 0, done.text + done.error_text
+    found = json.loads(done.text)
+    assert (found["recorded"], found["builders"][0]["stripped"]) == (True, True)
+
+
 def test_the_statement_has_the_digests_of_what_make_reads(built: ProvedModule) -> None:
     """The oracle is sha256sum, over what the compiler's depfile and dpkg name."""
     found = statement(built.manifest)["predicate"]["buildDefinition"]["resolvedDependencies"]
