@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbuildpy.cli.shared_options import add_format, add_quiet, named_path, named_word, require_folder
+from kbuildpy.cli.shared_options import add_build_output, add_format, add_quiet, named_path, named_word, require_folder
 from kbuildpy.cli.terminal import ask_passphrase
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.files import replacing, umask
@@ -61,12 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--builder-id", metavar="URI", type=named_word, help="the URI of who builds, for SLSA's builder.id"
     )
-    parser.add_argument(
-        "--build",
-        metavar="OUT",
-        type=named_path,
-        help="the output directory of the build, for modules that lie elsewhere",
-    )
+    add_build_output(parser)
     parser.add_argument(
         "--verify",
         metavar="PROOF",

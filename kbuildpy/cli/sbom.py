@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from kbuildpy.cli.shared_options import add_quiet, named_path, named_word, require_folder
+from kbuildpy.cli.shared_options import add_build_output, add_quiet, named_path, named_word, require_folder
 from kbuildpy.errors import UsageError
 from kbuildpy.files import replacing, umask
 from kbuildpy.kernel.module_files import find_modules
@@ -47,12 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="three documents, as `make sbom` of a kernel writes them: sbom-source, sbom-build, sbom-output.spdx.json; "
         "for several kernels in a folder for each",
     )
-    parser.add_argument(
-        "--build",
-        metavar="OUT",
-        type=named_path,
-        help="the output directory of the build, for modules that lie elsewhere",
-    )
+    add_build_output(parser)
     parser.add_argument(
         "--namespace",
         metavar="URI",

@@ -58,6 +58,16 @@ def add_kernels(parser: argparse.ArgumentParser, help: str = _TREES) -> None:
     parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels", help=help)
 
 
+def add_build_output(parser: argparse.ArgumentParser) -> None:
+    """Add `--build OUT`: `build`."""
+    parser.add_argument(
+        "--build",
+        metavar="OUT",
+        type=named_path,
+        help="the output directory of the build, for modules that lie elsewhere",
+    )
+
+
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """Add `-j N`: `jobs`, which `job_count` reads."""
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="jobs at a time (default: one per processor)")

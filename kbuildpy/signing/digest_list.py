@@ -28,11 +28,10 @@ from cryptography.x509 import Certificate
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import open_regular
+from kbuildpy.signing.appended_lines import LONGEST, is_cut
 from kbuildpy.signing.hashes import HASHES, Hash
 from kbuildpy.signing.public_key import is_signature_by, key_algorithm
 
-_LONGEST = 1 << 20
-"""Bytes of a line, at most."""
 _LONGEST_ORIGIN = 1024
 """Characters that an answer may say of its key, host and time each."""
 _BEGINNINGS = (b'{"path": "', b'{"digest": "')
@@ -186,12 +185,12 @@ def _read(file: IO[bytes], path: Path) -> tuple[DigestList, int, bool]:
     requests: list[DigestRequest] = []
     answers: dict[str, DigestAnswer] = {}
     whole, number, unended = 0, 0, False
-    while line := file.readline(_LONGEST):
+    while line := file.readline(LONGEST):
         number += 1
         try:
             entry = _entry(json.loads(line))
         except (ValueError, TypeError, RecursionError) as error:
-            if number > 1 and _is_cut(line, error):
+            if number > 1 and is_cut(line, error, _BEGINNINGS):
                 break
             raise KbuildError(
                 f"{path}:{number}: not a line of a list of digests",
@@ -206,12 +205,6 @@ def _read(file: IO[bytes], path: Path) -> tuple[DigestList, int, bool]:
     if not requests:
         raise KbuildError(f"{path}: no digests in it", hint="name a file that `kbuildpy sign --export` wrote")
     return DigestList(tuple(requests), answers), whole, unended
-
-
-def _is_cut(line: bytes, error: Exception) -> bool:
-    """Whether the last line of a file is half of one of ours, and not the beginning of something else."""
-    ours = any(line.startswith(words) or words.startswith(line) for words in _BEGINNINGS)
-    return ours and len(line) < _LONGEST and not line.endswith(b"\n") and isinstance(error, json.JSONDecodeError)
 
 
 def _entry(value: Any) -> DigestRequest | DigestAnswer:

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from kbuildpy.errors import KbuildError
 from kbuildpy.files import open_regular, read_regular
+from kbuildpy.signing.appended_lines import LONGEST, is_cut
 
 if TYPE_CHECKING:
     from kbuildpy.signing.private_key import KeyOrigin
@@ -195,12 +196,12 @@ def _read_lines(file: IO[bytes], path: Path, take: Callable[[ManifestLine], None
     """Give `take` each line."""
     size, number = 0, 0
     try:
-        while line := file.readline(_LONGEST):
+        while line := file.readline(LONGEST):
             number += 1
             try:
                 take(_line(json.loads(line)))
             except (ValueError, TypeError, RecursionError) as error:
-                if _is_cut(line, error):
+                if is_cut(line, error, _BEGINNINGS):
                     return _Lines(size, cut=True)
                 raise KbuildError(
                     f"{path}:{number}: not a line of a manifest",
@@ -214,15 +215,7 @@ def _read_lines(file: IO[bytes], path: Path, take: Callable[[ManifestLine], None
     return _Lines(size)
 
 
-_LONGEST = 1 << 20
-"""Bytes of a line, at most."""
-_BEGINNING = b'{"path": "'
-
-
-def _is_cut(line: bytes, error: Exception) -> bool:
-    """Whether the last line of a file is half of one of ours, and not the beginning of something else."""
-    ours = line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
-    return ours and len(line) < _LONGEST and not line.endswith(b"\n") and isinstance(error, json.JSONDecodeError)
+_BEGINNINGS = (b'{"path": "',)
 
 
 def _line(value: object) -> ManifestLine:
