@@ -21,7 +21,7 @@ from kbuildpy.kbuild.stamps import Stamp, digest, stamp
 from kbuildpy.kernel.cache import cache_directory, read_json, write_json
 from kbuildpy.kernel.tree import KernelTree
 
-_FORMAT = 6
+_FORMAT = 7
 # The part of the states that need not be used: numbers that stay are written as they are.
 _MOST_UNUSED = 0.2
 
@@ -110,6 +110,9 @@ class Freshness:
     relative to `cwd`. Files for which `is_own` is true are nodes of SCons' graph, and are ignored here. An entry of
     `_states` is a file in one state (modification time in ns, size in bytes). An object refers to the states that it
     was made from, so that it stays stale until it is made again.
+
+    An object has a thousand states and a thousand CONFIG_ symbols, and most builds look at none of them: nothing has
+    changed. So each entry keeps them as one text of words, which is quick to read and to write.
     """
 
     def __init__(self, path: Path, *, autoconf: Path, cwd: str, is_own: Callable[[str], bool]) -> None:
@@ -119,9 +122,11 @@ class Freshness:
         self._is_own = is_own
         value = read_json(path)
         if not isinstance(value, dict) or value.get("format") != _FORMAT:
-            value = {"states": [], "objects": {}, "configs": {}, "autoconf": [0, 0, ""]}
+            value = {"states": [], "used": 0, "objects": {}, "configs": {}, "autoconf": [0, 0, ""]}
         self._states: list[tuple[str, int, int]] = [(name, mtime, size) for name, mtime, size in value["states"]]
         self._numbers = {state: number for number, state in enumerate(self._states)}
+        self._used: int = value["used"]
+        """How many states there were when unused ones were forgotten last."""
         self._objects: dict[str, dict[str, Any]] = value["objects"]
         self._configs: dict[str, dict[str, str]] = value["configs"]
         self._stamps: dict[str, Stamp] = {}
@@ -137,12 +142,12 @@ class Freshness:
             entry = self._adopt(object_file, cmd_path)
             if entry is None:
                 return True
-        if not self._outdated_states().isdisjoint(entry["states"]):
+        if self._has_outdated(entry):
             return True
         if entry["config"] == self._config:
             return False
         then, now = self._configs.get(entry["config"], {}), self._configs[self._config]
-        if any(then.get(name) != now.get(name) for name in entry["symbols"]):
+        if any(then.get(name) != now.get(name) for name in entry["symbols"].split()):
             return True
         entry["config"] = self._config
         self._dirty = True
@@ -172,9 +177,9 @@ class Freshness:
         entry = self._objects.get(object_file)
         if entry is None:
             return [], []
-        outdated = self._outdated_states().intersection(entry["states"])
+        outdated = self._outdated_states().intersection(_numbers(entry))
         then, now = self._configs.get(entry["config"], {}), self._configs[self._config]
-        symbols = [(name, then.get(name), now.get(name)) for name in entry["symbols"]]
+        symbols = [(name, then.get(name), now.get(name)) for name in entry["symbols"].split()]
         return sorted(self._states[number][0] for number in outdated), [item for item in symbols if item[1] != item[2]]
 
     def own_headers(self, object_file: str, cmd_path: str) -> list[str] | None:
@@ -205,9 +210,9 @@ class Freshness:
                 states.append(self._number((path, -1, 0)))
         self._objects[object_file] = {
             "record": list(stamp(cmd_path)),
-            "states": states,
+            "states": " ".join(map(str, states)),
             "own": own,
-            "symbols": sorted(cmd_file.symbols),
+            "symbols": " ".join(sorted(cmd_file.symbols)),
             "config": self._config,
         }
         self._dirty = True
@@ -220,11 +225,13 @@ class Freshness:
         """Write the index if it changed."""
         if not self._dirty:
             return
-        self._forget_unused()
+        if len(self._states) > self._used * (1 + _MOST_UNUSED):
+            self._forget_unused()
         configs = {entry["config"] for entry in self._objects.values()} | {self._config}
         value = {
             "format": _FORMAT,
             "states": self._states,
+            "used": self._used,
             "objects": self._objects,
             "configs": {name: config for name, config in self._configs.items() if name in configs},
             "autoconf": [*self._autoconf_stamp, self._config],
@@ -233,16 +240,20 @@ class Freshness:
         self._dirty = False
 
     def _forget_unused(self) -> None:
-        """Forget the states that no object refers to any more, once they are many: all others get new numbers."""
-        used = sorted(set().union(*(entry["states"] for entry in self._objects.values())))
-        if len(self._states) - len(used) <= len(used) * _MOST_UNUSED:
-            return
-        renumbered = {number: index for index, number in enumerate(used)}
-        for entry in self._objects.values():
-            entry["states"] = [renumbered[number] for number in entry["states"]]
+        """Forget the states that no object refers to any more: all others get new numbers."""
+        numbers = {name: _numbers(entry) for name, entry in self._objects.items()}
+        used = sorted(set().union(*numbers.values()))
+        renumbered = {number: str(index) for index, number in enumerate(used)}
+        for name, entry in self._objects.items():
+            entry["states"] = " ".join(renumbered[number] for number in numbers[name])
         self._states = [self._states[number] for number in used]
         self._numbers = {state: number for number, state in enumerate(self._states)}
+        self._used = len(used)
         self._outdated = None
+
+    def _has_outdated(self, entry: dict[str, Any]) -> bool:
+        outdated = self._outdated_states()
+        return bool(outdated) and not outdated.isdisjoint(_numbers(entry))
 
     def _stamp(self, path: str) -> Stamp:
         seen = self._stamps.get(path)
@@ -292,6 +303,11 @@ class Freshness:
 
     def _paths(self, cmd_file: CmdFile) -> list[str]:
         return [normal_path(self._cwd, name) for name in cmd_file.headers]
+
+
+def _numbers(entry: dict[str, Any]) -> list[int]:
+    """The numbers of the states that an object was made from."""
+    return list(map(int, entry["states"].split()))
 
 
 def _in_words(definition: str | None) -> str:
