@@ -27,6 +27,7 @@ from kbuildpy.loader.parameters.dyndbg import dynamic_debug_setup
 from kbuildpy.loader.parameters.parse_args import copy_args, parse_args
 from kbuildpy.loader.stages import modinfo
 from kbuildpy.loader.stages.coming import prepare_coming_module
+from kbuildpy.loader.stages.constructors import do_mod_ctors
 from kbuildpy.loader.stages.decompress import module_decompress
 from kbuildpy.loader.stages.elf_index import check_struct_size
 from kbuildpy.loader.stages.elf_validity import elf_validity
@@ -281,6 +282,7 @@ AFTER_SYMBOLS: tuple[NamedStage, ...] = (
     ("prepare_coming_module", prepare_coming_module),
     ("parse_args", parse_args),
     ("mod_sysfs_setup", mod_sysfs_setup),
+    ("do_mod_ctors", do_mod_ctors),
     ("module_destroy_params", module_destroy_params),
 )
 _LATE: tuple[NamedStage, ...] = (
