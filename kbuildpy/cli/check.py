@@ -14,7 +14,16 @@ from pathlib import Path
 
 from kbuildpy.cli.check_output import print_verdicts
 from kbuildpy.cli.parameters import add_params, read_params, words_of
-from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, add_verbose, job_count, named_path
+from kbuildpy.cli.shared_options import (
+    add_enforcement,
+    add_format,
+    add_jobs,
+    add_kernels,
+    add_quiet,
+    add_verbose,
+    job_count,
+    named_path,
+)
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.install.rivals import rival_sentence
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
@@ -61,16 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "modules of one name, the one that modprobe takes",
     )
     parser.add_argument("--script", metavar="FILE", type=named_path, help="run a script of insmod, rmmod and the like")
-    parser.add_argument("--sig-enforce", action="store_true", help="the kernel runs with module.sig_enforce=1")
-    parser.add_argument("--lockdown", action="store_true", help="the kernel is locked down (Secure Boot)")
-    parser.add_argument(
-        "--cert",
-        action="append",
-        default=[],
-        metavar="FILE",
-        type=named_path,
-        help="certificates that are enrolled in the kernel's machine",
-    )
+    add_enforcement(parser)
     parser.add_argument(
         "--blacklist", action="append", default=[], metavar="NAME", help="the kernel runs with module_blacklist=NAME"
     )

@@ -5,7 +5,15 @@ from __future__ import annotations
 
 import argparse
 
-from kbuildpy.cli.shared_options import add_format, add_jobs, add_kernels, add_quiet, named_path, named_word
+from kbuildpy.cli.shared_options import (
+    add_certificates,
+    add_format,
+    add_jobs,
+    add_kernels,
+    add_quiet,
+    named_path,
+    named_word,
+)
 
 FORMATS = ("deb", "rpm", "sysext", "oci", "tar", "dkms-deb")
 EXAMPLES = (
@@ -63,14 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--require-signature", action="store_true", help="refuse modules without a signature that the kernel trusts"
     )
-    parser.add_argument(
-        "--cert",
-        action="append",
-        default=[],
-        metavar="FILE",
-        type=named_path,
-        help="trust its certificates, too; with it, signatures are required",
-    )
+    add_certificates(parser, "trust its certificates, too; with it, signatures are required")
     _add_formats(parser)
     add_jobs(parser)
     add_quiet(parser, "print errors only")

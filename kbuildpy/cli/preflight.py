@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kbuildpy.cli.preflight_build import judge_built
 from kbuildpy.cli.preflight_hold import hold_kernels
-from kbuildpy.cli.shared_options import add_format, add_verbose, named_path
+from kbuildpy.cli.shared_options import add_certificates, add_format, add_verbose, named_path
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.kbuild.ask_module_facts import ask_module_facts
 from kbuildpy.kernel.chosen import ChosenKernel, Need
@@ -60,14 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "that is not A)",
     )
     parser.add_argument("--root", metavar="DIR", type=named_path, default=Path("/"), help="look at the system in DIR")
-    parser.add_argument(
-        "--cert",
-        action="append",
-        default=[],
-        metavar="FILE",
-        type=named_path,
-        help="certificates that are enrolled in the machine (MOK)",
-    )
+    add_certificates(parser)
     parser.add_argument("--sig-enforce", action="store_true", help="B will be started with module.sig_enforce=1")
     parser.add_argument("--lockdown", action="store_true", help="B will be locked down (Secure Boot)")
     parser.add_argument(

@@ -58,6 +58,20 @@ def add_kernels(parser: argparse.ArgumentParser, help: str = _TREES) -> None:
     parser.add_argument("-k", "--kernel", action="append", default=[], metavar="KERNEL", dest="kernels", help=help)
 
 
+def add_certificates(
+    parser: argparse.ArgumentParser, help: str = "certificates that are enrolled in the machine (MOK)"
+) -> None:
+    """Add `--cert`, which may repeat."""
+    parser.add_argument("--cert", action="append", default=[], metavar="FILE", type=named_path, help=help)
+
+
+def add_enforcement(parser: argparse.ArgumentParser) -> None:
+    """Add how the kernel was started, as far as signatures are concerned."""
+    add_certificates(parser)
+    parser.add_argument("--sig-enforce", action="store_true", help="the kernel runs with module.sig_enforce=1")
+    parser.add_argument("--lockdown", action="store_true", help="the kernel is locked down (Secure Boot)")
+
+
 def add_build_output(parser: argparse.ArgumentParser) -> None:
     """Add `--build OUT`: `build`."""
     parser.add_argument(

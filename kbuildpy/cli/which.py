@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kbuildpy.cli.shared_options import add_format, add_kernels, named_path
+from kbuildpy.cli.shared_options import add_enforcement, add_format, add_kernels, named_path
 from kbuildpy.errors import UsageError
 from kbuildpy.kernel.chosen import Need
 from kbuildpy.kernel.image import release_without_unpacking
@@ -48,16 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lookup", action="store_true", help="only what modprobe does: no signature, no initramfs, no loader check"
     )
-    parser.add_argument(
-        "--cert",
-        action="append",
-        default=[],
-        metavar="FILE",
-        type=named_path,
-        help="certificates that are enrolled in the machine (MOK)",
-    )
-    parser.add_argument("--sig-enforce", action="store_true", help="the kernel runs with module.sig_enforce=1")
-    parser.add_argument("--lockdown", action="store_true", help="the kernel is locked down (Secure Boot)")
+    add_enforcement(parser)
     add_format(parser, "lines (default), or one JSON object for each module that a name stands for")
 
 
