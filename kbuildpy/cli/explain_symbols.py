@@ -20,7 +20,11 @@ from kbuildpy.printable import printable
 def explain_symbols(args: argparse.Namespace) -> int:
     """Print what each kernel says of the symbols; 1 if one of them is exported by no kernel."""
     if args.words or args.diff:
-        raise UsageError("--symbol excludes objects and --diff", hint="-k chooses the kernels that are asked")
+        without = "--diff" if args.diff else " ".join(args.words)
+        raise UsageError(
+            "--symbol excludes objects, directories and --diff: kernels are asked for symbols",
+            hint=f"leave out {printable(without)}; -k chooses the kernels",
+        )
     found = resolve(args.kernels or ["all"], Need.TREE, environ=os.environ)
     trees = sorted((kernel.the_tree() for kernel in found), key=lambda tree: release_order(tree.release))
     status = 0

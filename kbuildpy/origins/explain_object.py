@@ -59,7 +59,7 @@ def explain_objects(question: DirectoryQuestion, plan: Plan, targets: Sequence[s
     """The origins of the flags of `targets`, objects of `plan`, which answers `question`.
 
     Raises `KbuildError` where make fails, for an object that no command of Kbuild's compiles, and where the system
-    allows no overlay over a directory whose Kbuild file may write into it.
+    allows no overlay over a directory whose Kbuild file writes into it.
     """
     by_target = {item.target: item for item in plan.objects}
     items = [by_target[target] for target in targets]
@@ -72,7 +72,7 @@ def explain_objects(question: DirectoryQuestion, plan: Plan, targets: Sequence[s
         makefiles = [*_tree_makefiles(answer), *plan.makefiles]
         traced = trace_makefiles(makefiles, place / "traced", source=answer.tree.source)
         tree_run = _trace_tree(answer, traced, plan.directory, environ=question.environ)
-        return _explain(question, items, traced, tree_run)
+        return _explain(question, items, traced, tree_run, custom=plan.custom)
 
 
 def _trace_tree(
@@ -95,7 +95,12 @@ def _tree_makefiles(answer: TreeAnswer) -> Iterator[str]:
 
 
 def _explain(
-    question: DirectoryQuestion, items: Sequence[ObjectPlan], traced: TracedMakefiles, tree_run: MakeRun | None
+    question: DirectoryQuestion,
+    items: Sequence[ObjectPlan],
+    traced: TracedMakefiles,
+    tree_run: MakeRun | None,
+    *,
+    custom: bool,
 ) -> list[ExplainedObject]:
     answer = question.answer
     cwd = answer.working_directory(str(question.directory))
@@ -104,7 +109,7 @@ def _explain(
     targets = [item.target for item in items]
     for _ in range(_ROUNDS):
         traced = with_questions(traced, asked, targets)
-        _run(question, traced)
+        _run(question, traced, custom=custom)
         runs = read_trace(_read(traced.records), traced.assignments, parent=tree_run)
         answers = read_answers(_read(traced.answers), list(asked))
         known = len(asked)
@@ -129,25 +134,29 @@ def _explained(item: ObjectPlan, found: list[Word]) -> ExplainedObject:
     return ExplainedObject(item.target, item.source, tuple(_flags(found)))
 
 
-def _run(question: DirectoryQuestion, traced: TracedMakefiles) -> None:
-    """Ask about the directory. What the Kbuild file writes while it is read is forgotten."""
+def _run(question: DirectoryQuestion, traced: TracedMakefiles, *, custom: bool) -> None:
+    """Ask about the directory. What the Kbuild file writes while it is read is forgotten. Where the system refuses an
+    overlay, one that is known to write nothing (`custom` is false) is read without."""
     with tempfile.TemporaryDirectory(prefix="kbuildpy-") as scratch:
         place = str(Path(scratch).resolve())
-        _run_in(Overlay(str(question.directory), place, place), question, traced)
+        overlay = Overlay(str(question.directory), place, place)
+        try:
+            _run_in(overlay, question, traced)
+        except OverlayRefused as refused:
+            if custom:
+                raise KbuildError(
+                    f"{question.directory}: the system allows no overlay over this directory: {refused}",
+                    hint="its Kbuild file writes among the sources while it is read; run this where the system allows "
+                    "mount namespaces",
+                ) from refused
+            make_plan(question, None, makefiles=traced.ours)
 
 
 def _run_in(overlay: Overlay, question: DirectoryQuestion, traced: TracedMakefiles) -> None:
     try:
-        try:
-            make_plan(question, overlay, makefiles=traced.ours)
-        finally:
-            leave(overlay)
-    except OverlayRefused as refused:
-        raise KbuildError(
-            f"{overlay.directory}: the system allows no overlay over this directory: {refused}",
-            hint="a Kbuild file may write among the sources while it is read; run this where the system allows mount "
-            "namespaces",
-        ) from refused
+        make_plan(question, overlay, makefiles=traced.ours)
+    finally:
+        leave(overlay)
 
 
 def _read(path: Path) -> str:

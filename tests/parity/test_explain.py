@@ -299,12 +299,22 @@ def test_a_wrong_call_says_what_to_do(words: list[str], status: int, message: st
     assert hint in called.error_text
 
 
-def test_a_system_without_namespaces_is_one_clear_error(module: Path) -> None:
+def test_a_system_without_namespaces_explains_what_writes_no_sources(module: Path) -> None:
+    words = [sys.executable, "-m", "kbuildpy", "explain", str(module), "one.o", "-k", usual_tree().release]
+    refused, usual = run([*REFUSING, *words], cwd=module), run(words, cwd=module)
+    assert (refused.text, refused.error_text) == (usual.text, usual.error_text)
+    assert "Kbuild:" in refused.text
+
+
+def test_a_system_without_namespaces_is_one_clear_error_for_what_writes_sources(module: Path) -> None:
+    with (module / "Kbuild").open("a") as kbuild:
+        kbuild.write("noted := $(shell echo >$(src)/noted.h)\n")
     words = [sys.executable, "-m", "kbuildpy", "explain", str(module), "one.o", "-k", usual_tree().release]
     done = run([*REFUSING, *words], check=False, cwd=module)
     assert (done.returncode, done.text) == (1, "")
     assert f"kbuildpy: error: {module}: the system allows no overlay over this directory: " in done.error_text
     assert "Traceback" not in done.error_text
+    assert not (module / "noted.h").exists()
 
 
 # --- Symbols

@@ -55,7 +55,9 @@ def test_a_tree_without_symvers_is_an_error_that_names_the_file(tmp_path: Path) 
 
 def test_symbols_exclude_objects(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "x.o", "--symbol", "kept"]) == 2
-    assert "--symbol excludes objects and --diff" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--symbol excludes objects, directories and --diff" in said
+    assert "leave out x.o;" in said
 
 
 def test_json_says_nothing_about_a_symbol_that_is_not_there(tmp_path: Path) -> None:
