@@ -37,6 +37,9 @@ _ALSO = {
     "RUST": {"rustc": "rustc", "bindgen": "bindgen", "rustfmt": "rustfmt"},
 }
 """Options, and the programs that they take besides, with their packages."""
+_ALSO_HEADERS = {"GENDWARFKSYMS": {"dwarf.h": "libdw-dev", "elfutils/libdwfl.h": "libdw-dev"}}
+"""Options, and the headers that they take besides, with their packages."""
+_INCLUDES = ("/usr/include", "/usr/local/include")
 _SSL = Path("/usr/include/openssl/opensslv.h")
 _BUILT = 1_500_000_000
 """Bytes that a small kernel takes while it is built, about."""
@@ -58,6 +61,9 @@ def require_programs(toolchain: Toolchain, options: Mapping[str, str]) -> None:
     for option, programs in _ALSO.items():
         if options.get(option) == "y":
             missing |= {package for program, package in programs.items() if shutil.which(program) is None}
+    for option, headers in _ALSO_HEADERS.items():
+        if options.get(option) == "y":
+            missing |= {package for header, package in headers.items() if not _has_header(header)}
     if options.get("MODULE_SIG") == "y" and not _SSL.exists():
         missing.add("libssl-dev")
     for program in _compilers(toolchain):
@@ -127,4 +133,6 @@ def _shown(version: Sequence[int]) -> str:
 
 
 def _has_header(name: str) -> bool:
-    return any((Path(place) / name).is_file() for place in ("/usr/include", "/usr/local/include"))
+    more = [os.environ.get(variable, "") for variable in ("C_INCLUDE_PATH", "CPATH")]
+    places = [*_INCLUDES, *filter(None, ":".join(more).split(":"))]
+    return any((Path(place) / name).is_file() for place in places)

@@ -16,10 +16,12 @@ from kbuildpy.kernel.compiler import compiler_of, cross_variables
 from kbuildpy.kernel.fetched import built_trees, fetched_trees
 from kbuildpy.kernel.open_tree import open_tree
 from kbuildpy.kernel.resolve import resolve
+from kbuildpy.kernel_build import requirements
 from kbuildpy.kernel_build.exporters import exporting_files, ways_to_compile
 from kbuildpy.kernel_build.kconfig import KconfigOption, conjunction, is_true, read_kconfig, unmet
 from kbuildpy.kernel_build.option_sets import base_options, option_set_names, read_option_sets, read_options
 from kbuildpy.kernel_build.recipe import KernelRecipe, Toolchain, toolchain_of
+from kbuildpy.kernel_build.requirements import require_programs
 from kbuildpy.kernel_build.sources import (
     KernelSource,
     find_source,
@@ -339,3 +341,22 @@ def test_missing_programs_are_told_before_sources_are_unpacked(tmp_path: Path, m
     with pytest.raises(KbuildError, match=r"a kernel cannot be built without .*flex .*xz-utils") as caught:
         recipe_of(Wanted(str(tmp_path / "linux-6.9.tar.xz"), sets=["signed"]), tell=told.append)
     assert "openssl" in caught.value.message and told == []
+
+
+def test_headers_that_a_set_takes_are_told_and_found_where_the_compiler_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for header in ("gelf.h", "stdio.h"):
+        (tmp_path / "usual" / header).parent.mkdir(exist_ok=True)
+        (tmp_path / "usual" / header).touch()
+    (tmp_path / "more/elfutils").mkdir(parents=True)
+    for header in ("dwarf.h", "elfutils/libdwfl.h"):
+        (tmp_path / "more" / header).touch()
+    monkeypatch.setattr(requirements, "_INCLUDES", (str(tmp_path / "usual"),))
+    monkeypatch.setattr(requirements, "_PROGRAMS", {})
+    monkeypatch.setattr(requirements, "_compilers", lambda toolchain: ())
+    require_programs(Toolchain(X86_64), {})
+    with pytest.raises(KbuildError, match="a kernel cannot be built without libdw-dev"):
+        require_programs(Toolchain(X86_64), {"GENDWARFKSYMS": "y"})
+    monkeypatch.setenv("C_INCLUDE_PATH", str(tmp_path / "more"))
+    require_programs(Toolchain(X86_64), {"GENDWARFKSYMS": "y"})

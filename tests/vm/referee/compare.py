@@ -242,6 +242,8 @@ def _same(ours: str, theirs: str) -> bool:
     if ours == "[<<ip>>] 0x<ip>":
         # (a damaged table may name a function of the kernel's)
         return re.fullmatch(r"\[<[0-9a-f]+>\] \S+", theirs) is not None
+    # (ThinLTO renames static functions that it moves to another object)
+    theirs = re.sub(r"\.llvm\.\d+(?=\+)", "", theirs)
     pattern = "".join(map(_pattern, _PLACEHOLDER.split(shown)))
     return re.fullmatch(pattern, theirs) is not None
 

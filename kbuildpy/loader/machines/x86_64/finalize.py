@@ -107,7 +107,7 @@ def _apply_fineibt(info: LoadInfo, retpolines: int, hashes: int, code: Code) -> 
         opcode, *value = code.at(hashes, pointer, 5)
         if opcode not in MOVES or not any(value):
             _check_code(info, hashes, pointer, code)
-            info.warn(ALTERNATIVE_C, "apply_fineibt", "no CFI hash found at: <symbol> <address> <bytes>")
+            info.warn(ALTERNATIVE_C, "__apply_fineibt", "no CFI hash found at: <symbol> <address> <bytes>")
             info.log("SMP alternatives: Something went horribly wrong trying to rewrite the CFI implementation.")
             return
 
