@@ -5,6 +5,7 @@ import gc
 import sys
 
 from kbuildpy.cli import main
+from kbuildpy.leave import leave
 
 
 def run() -> int:
@@ -16,7 +17,7 @@ def run() -> int:
     """
     gc.set_threshold(20_000, 50, 50)
     try:
-        return main()
+        return leave(main())
     finally:
         gc.freeze()
 

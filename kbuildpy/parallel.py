@@ -22,13 +22,19 @@ Result = TypeVar("Result")
 
 
 def in_threads(
-    work: Callable[[Item], Result], items: Iterable[Item], *, jobs: int, in_order: bool = False
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int,
+    in_order: bool = False,
+    give_up: Callable[[], object] = lambda: None,
 ) -> Iterator[Result]:
     """The results of `work` on `items`, each as soon as it is known, or `in_order` of the items.
 
     `jobs` items are worked on at a time, and an item is taken from `items` when its turn comes. Once `work` has raised
     an exception, no item is started; the exception is raised here, after the items in progress, and `in_order` after
-    the results of the items before.
+    the results of the items before. When this is interrupted, or its results are wanted no longer, `give_up` is to have
+    the items in progress end soon.
     """
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -48,7 +54,10 @@ def in_threads(
                     yield future.result()
                 while ordered and ordered[0].done():
                     yield ordered.popleft().result()
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                pool.shutdown(wait=False, cancel_futures=True)
+                give_up()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 

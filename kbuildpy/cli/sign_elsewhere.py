@@ -112,7 +112,10 @@ def sign_digests(args: argparse.Namespace, open_signer: Callable[[], Signer]) ->
         had = len({request.digest for request in file.list.requests}) - len(left)
         done = 0
         results, say = with_bar(
-            in_threads(sign, left, jobs=_at_once(args)), len(left), quiet=args.quiet, unit=" digests"
+            in_threads(sign, left, jobs=_at_once(args), give_up=signer.key.give_up),
+            len(left),
+            quiet=args.quiet,
+            unit=" digests",
         )
         for answer in results:
             done += 1

@@ -132,7 +132,7 @@ def save_detached(paths: Sequence[Path], signer: Signer, *, jobs: int = 0) -> It
     def save(path: Path) -> SignedFile:
         return _carefully(path, lambda: _save(path, signer.detached(decompress(path.read_bytes()))))
 
-    yield from in_threads(save, paths, jobs=jobs or _threads(signer.key))
+    yield from in_threads(save, paths, jobs=jobs or _threads(signer.key), give_up=signer.key.give_up)
 
 
 def _signed(
@@ -140,7 +140,7 @@ def _signed(
 ) -> Iterator[SignedFile]:
     """The result of `sign` for each path, from several processes if a forked one can use the `key`."""
     if not isinstance(key, FileKey) or len(paths) < 2 * _PER_PROCESS:
-        return in_threads(sign, paths, jobs=jobs or _threads(key))
+        return in_threads(sign, paths, jobs=jobs or _threads(key), give_up=key.give_up)
     return in_processes(
         sign,
         paths,
@@ -176,7 +176,7 @@ def _sign_in_turn(
         finally:
             queue.finish(turn, done=done)
 
-    yield from in_threads(sign, queue.turns(), jobs=jobs or _threads(signer.key))
+    yield from in_threads(sign, queue.turns(), jobs=jobs or _threads(signer.key), give_up=signer.key.give_up)
 
 
 def attach(path: Path, signature: bytes, *, replace: bool = False, pack: Pack | None = None) -> None:

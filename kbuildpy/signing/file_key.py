@@ -63,6 +63,9 @@ class FileKey:
         """See `PrivateKey`."""
         return public_bytes(self._key.public_key())
 
+    def give_up(self) -> None:
+        """See `PrivateKey`."""
+
 
 def load_key(path: Path, passphrase: Passphrase, contents: bytes | None = None) -> FileKey:
     """The private key in the file `path`, whose `contents` may have been read before: PEM (whatever else is in it) or

@@ -63,3 +63,6 @@ class ImportedSignatures:
     def public_bytes(self) -> bytes:
         """See `PrivateKey`."""
         return public_bytes(self._certificate.public_key())
+
+    def give_up(self) -> None:
+        """See `PrivateKey`."""

@@ -38,6 +38,8 @@ class KeyPool:
         self._tell = tell
         self._lock = threading.Lock()
         self._left = len(members)
+        self._members = tuple(members)
+        self._given_up = False
         self._last = threading.local()
         self._free: queue.SimpleQueue[PrivateKey | None] = queue.SimpleQueue()
         for member in members:
@@ -51,6 +53,8 @@ class KeyPool:
         """See `PrivateKey`. Raises as `sign`."""
         refuse_without_digest(self.algorithm)
         while True:
+            if self._given_up:
+                raise KeyGoneError(f"{self._first.origin().key}: not waited for any more")
             member = self._free.get()
             if member is None:
                 self._free.put(None)  # (for the next one who waits)
@@ -81,11 +85,17 @@ class KeyPool:
         """See `PrivateKey`."""
         return self._first.public_bytes()
 
+    def give_up(self) -> None:
+        """See `PrivateKey`."""
+        self._given_up = True
+        for member in self._members:
+            member.give_up()
+
     def _lose(self, error: KeyGoneError) -> None:
         with self._lock:
             self._left -= 1
             left = self._left
-        if not left:
+        if not left or self._given_up:
             self._free.put(None)
             raise error
         self._tell(f"{error.message}; {left} of {self.size} sessions go on")

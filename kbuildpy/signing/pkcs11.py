@@ -5,9 +5,9 @@ The counterpart is scripts/sign-file.c: read_private_key_pkcs11, which has OpenS
 is asked to log in once: a wrong PIN is never tried again, because tokens lock themselves after a few.
 
 python-pkcs11 starts a library without telling it that there are threads (C_Initialize(NULL)), so the standard allows
-one call at a time. With a session for each of two threads, SoftHSM fails (CKR_GENERAL_ERROR); with one lock two threads
-sign as fast as one does, and meanwhile others can read, digest and write, as python-pkcs11 releases the GIL. A
-process that was forked must not use its parent's keys: PKCS#11 forbids that.
+one call at a time. With a session for each of two threads, SoftHSM fails (CKR_GENERAL_ERROR); one thread makes all calls
+(`library_calls`), and meanwhile others can read, digest and write, as python-pkcs11 releases the GIL. A process that was
+forked must not use its parent's keys: PKCS#11 forbids that.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from cryptography.hazmat import asn1
@@ -37,6 +38,7 @@ from pkcs11 import (
 from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.pin import keep_out_of_core_dumps
 from kbuildpy.signing.hashes import Hash
+from kbuildpy.signing.library_calls import LibraryCalls
 from kbuildpy.signing.pkcs11_library import open_library
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, parse_pkcs11_uri
@@ -47,8 +49,8 @@ from kbuildpy.signing.signer_certificate import checked_certificate
 from kbuildpy.signing.structures import AlgorithmIdentifier, DigestInfo
 
 _Result = TypeVar("_Result")
-_LOCK = threading.RLock()
-"""Held during every call of a PKCS#11 library; see above."""
+_CALLS = LibraryCalls()
+"""Makes every call of a PKCS#11 library; see above."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,11 @@ class TokenKey:
     _public: Any = field(repr=False)
     _key: Any = field(repr=False)
     _operate: Callable[..., bytes] = field(repr=False)
+    _given_up: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
     def sign(self, contents: bytes, hash: Hash) -> bytes:
         """See `PrivateKey`. Raises `KeyGoneError` when the token does not sign, or is there no more."""
-        # Only the digest goes to the token. (Outside the lock: hashlib lets other threads run.)
+        # Only the digest goes to the token. (Made here: hashlib lets other threads run.)
         return self.sign_digest(hash.of(contents), hash)
 
     def sign_digest(self, digest: bytes, hash: Hash) -> bytes:
@@ -84,13 +87,16 @@ class TokenKey:
 
     def certificate(self) -> Certificate | None:
         """The certificate that the token has for this key: with the same id and public key."""
-        with _LOCK:
-            found = _calling(self.name, lambda: _certificates(self._key.session, {"ID": self._key.id}, self.name))
+        found = _calling(self.name, lambda: _certificates(self._key.session, {"ID": self._key.id}, self.name))
         return next((item for item in found if public_bytes(item.public_key()) == self.public_bytes()), None)
 
+    def give_up(self) -> None:
+        """See `PrivateKey`."""
+        _CALLS.give_up(self._given_up)
+
     def _ask(self, digest: bytes, mechanism: Any) -> bytes:
-        with _LOCK:
-            return _calling(self.name, lambda: self._operate(digest, mechanism=mechanism), KeyGoneError)
+        call = partial(self._operate, digest, mechanism=mechanism)
+        return _named(self.name, lambda: _CALLS.run(call, self._given_up), KeyGoneError)
 
 
 def load_token_key(name: str, passphrase: Passphrase) -> TokenKey:
@@ -103,11 +109,10 @@ def load_token_key(name: str, passphrase: Passphrase) -> TokenKey:
     if uri.type not in (None, "private"):
         raise UsageError(f"{uri}: type={uri.type} is not a private key", hint="use type=private, or remove the type")
     keep_out_of_core_dumps()
-    with _LOCK:
-        library = open_library(uri)
-        token = _calling(str(uri), lambda: _find_token(library, uri))
-        session, pin = _calling(str(uri), lambda: log_in(token, uri, passphrase))
-        return _calling(str(uri), lambda: _find_key(session, uri, pin))
+    library = _CALLS.run(lambda: open_library(uri))
+    token = _calling(str(uri), lambda: _find_token(library, uri))
+    session, pin = _named(str(uri), lambda: log_in(token, uri, passphrase, _CALLS))
+    return _calling(str(uri), lambda: _find_key(session, uri, pin))
 
 
 def load_token_pair(name: str, passphrase: Passphrase) -> tuple[TokenKey, Certificate]:
@@ -130,10 +135,9 @@ def load_token_certificate(name: str) -> Certificate:
     uri = parse_pkcs11_uri(name)
     if uri.type not in (None, "cert"):
         raise UsageError(f"{uri}: type={uri.type} is not a certificate", hint="use type=cert, or remove the type")
-    with _LOCK:
-        library = open_library(uri)
-        token = _calling(str(uri), lambda: _find_token(library, uri))
-        found, labels = _calling(str(uri), lambda: _read_certificates(token, uri))
+    library = _CALLS.run(lambda: open_library(uri))
+    token = _calling(str(uri), lambda: _find_token(library, uri))
+    found, labels = _calling(str(uri), lambda: _read_certificates(token, uri))
     only: Certificate = _only(found, f"certificate {uri}", labels)
     return only
 
@@ -274,7 +278,12 @@ def _number(value: bytes) -> int:
     return int.from_bytes(value, "big")
 
 
-def _calling(name: str, call: Callable[[], _Result], failed: type[KbuildError] = KbuildError) -> _Result:
+def _calling(name: str, call: Callable[[], _Result]) -> _Result:
+    """What `call` of a library returns. Raises as `_named`."""
+    return _named(name, lambda: _CALLS.run(call))
+
+
+def _named(name: str, call: Callable[[], _Result], failed: type[KbuildError] = KbuildError) -> _Result:
     """What `call` returns; `failed` is raised when the library or the token fails, by PKCS#11's name of the error."""
     try:
         return call()

@@ -12,19 +12,21 @@ from typing import Any
 from pkcs11 import PROTECTED_AUTH, PKCS11Error, TokenFlag, UserAlreadyLoggedIn
 
 from kbuildpy.errors import KbuildError
+from kbuildpy.signing.library_calls import LibraryCalls
 from kbuildpy.signing.pkcs11_uri import Pkcs11Uri, read_pin
 from kbuildpy.signing.private_key import Passphrase
 
 
-def log_in(token: Any, uri: Pkcs11Uri, passphrase: Passphrase) -> tuple[Any, str | None]:
-    """A session in which the private keys of `token` can be used, and the PIN if one was asked for.
+def log_in(token: Any, uri: Pkcs11Uri, passphrase: Passphrase, calls: LibraryCalls) -> tuple[Any, str | None]:
+    """A session in which the private keys of `token` can be used, and the PIN if one was asked for; `calls` makes the
+    library's calls.
 
     There is one attempt, and none when one more wrong PIN would lock the token. Raises `KbuildError` when the PIN is
     wrong, or cannot be had.
     """
     name = f"token {token.label}"
     if not token.flags & TokenFlag.LOGIN_REQUIRED:
-        return token.open(), None
+        return calls.run(token.open), None
     _refuse_hopeless(token, name)
     if uri.pin_source is None and token.flags & TokenFlag.PROTECTED_AUTHENTICATION_PATH:
         pin = None  # the token has a keypad of its own
@@ -41,15 +43,15 @@ def log_in(token: Any, uri: Pkcs11Uri, passphrase: Passphrase) -> tuple[Any, str
             pin = None
             raise KbuildError(f"{name}: the PIN is not in UTF-8")
     try:
-        return token.open(user_pin=PROTECTED_AUTH if pin is None else pin), pin
+        return calls.run(lambda: token.open(user_pin=PROTECTED_AUTH if pin is None else pin)), pin
     except UserAlreadyLoggedIn:
         # By this process: all its sessions of a token are logged in, or none is.
-        return token.open(), pin
+        return calls.run(token.open), pin
     except PKCS11Error as error:
         reason = type(error).__name__
     # (Raised here, where no exception is handled, so that nothing carries the PIN along in its traceback.)
     pin = None
-    raise _refusal(token, name, reason)
+    raise calls.run(lambda: _refusal(token, name, reason))
 
 
 def _refuse_hopeless(token: Any, name: str) -> None:

@@ -55,6 +55,11 @@ class PrivateKey(Protocol):
         """The public key (SubjectPublicKeyInfo, DER)."""
         ...
 
+    def give_up(self) -> None:
+        """End signatures that are waited for, of a token that may never answer: `sign` and `sign_digest` raise
+        `KeyGoneError` then, in the threads that are in them."""
+        ...
+
 
 def this_machine(key: str) -> KeyOrigin:
     """The origin of what is signed with `key` here."""

@@ -50,6 +50,10 @@ class SessionKey:
         """See `PrivateKey`."""
         return self._public
 
+    def give_up(self) -> None:
+        """See `PrivateKey`."""
+        self._session.end()
+
 
 class TokenSession:
     """The process of a session of the key `uri`. `group` ends it, with others."""
@@ -62,11 +66,19 @@ class TokenSession:
 
     def open(self, passphrase: Passphrase) -> SessionKey:
         """Log in; `passphrase` is asked if the token wants a PIN. Raises as `load_token_key`."""
-        said = self.ask({"key": self.name}, "ask", "public")
-        if "ask" in said:
-            said = self.ask({"pin": passphrase(said["ask"])}, "public")
+        try:
+            said = self.ask({"key": self.name}, "ask", "public")
+            if "ask" in said:
+                said = self.ask({"pin": passphrase(said["ask"])}, "public")
+        except KeyboardInterrupt:
+            self.end()
+            raise
         self.name = said["name"]
         return SessionKey(said["algorithm"], said["name"], bytes.fromhex(said["public"]), self)
+
+    def end(self) -> None:
+        """End the process, whatever it waits for."""
+        self._process.kill()
 
     def ask(self, question: dict[str, Any], *expected: str) -> dict[str, Any]:
         """The answer to a question, which has one of the `expected` keys. Raises `KeyGoneError` when there is none, or
@@ -84,7 +96,7 @@ class TokenSession:
             raise _ERRORS[said["kind"]](said["error"], hint=said["hint"])
         if said.get("number") != self._number or not any(key in said for key in expected):
             # (an answer to another question would be another module's signature)
-            process.kill()
+            self.end()
             raise KeyGoneError(f"{self.name}: the process of a session has ended", hint=_AGAIN)
         return said
 

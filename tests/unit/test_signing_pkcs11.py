@@ -31,6 +31,7 @@ from kbuildpy.errors import KbuildError, UsageError
 from kbuildpy.signing.file_key import load_key
 from kbuildpy.signing.find_key import environment_passphrase, find_certificate, find_key, find_pair
 from kbuildpy.signing.hashes import HASHES, find_hash
+from kbuildpy.signing.library_calls import LibraryCalls
 from kbuildpy.signing.pkcs11 import TokenKey
 from kbuildpy.signing.pkcs11_login import log_in
 from kbuildpy.signing.pkcs11_uri import parse_pkcs11_uri
@@ -312,7 +313,7 @@ class FakeToken:
 def test_does_not_make_the_last_try_of_a_token(keys: Path, flag: str, said: str) -> None:
     token = FakeToken("USER_PIN_COUNT_LOW", flag)
     with pytest.raises(KbuildError, match=said):
-        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG)
+        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG, LibraryCalls())
     assert token.tries == []
 
 
@@ -322,7 +323,7 @@ def test_does_not_make_the_last_try_of_a_token(keys: Path, flag: str, said: str)
 def test_says_how_near_a_token_is_to_locking_itself(keys: Path, flag: str, said: str) -> None:
     token = FakeToken(after=("USER_PIN_COUNT_LOW", flag))
     with pytest.raises(KbuildError, match=f"wrong; it is not tried again. The token {said}"):
-        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG)
+        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG, LibraryCalls())
     assert token.tries == [WRONG]
 
 
@@ -339,7 +340,7 @@ def test_says_how_near_a_token_is_to_locking_itself(keys: Path, flag: str, said:
 def test_says_why_a_token_refuses_to_log_in(answer: str, said: str, keys: Path) -> None:
     token = FakeToken(answer=answer)
     with pytest.raises(KbuildError) as raised:
-        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG)
+        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: WRONG, LibraryCalls())
     assert raised.value.message == said
     assert token.tries == [WRONG]
 
@@ -347,7 +348,7 @@ def test_says_why_a_token_refuses_to_log_in(answer: str, said: str, keys: Path) 
 def test_leaves_the_pin_to_a_token_with_a_keypad(keys: Path) -> None:
     token = FakeToken("PROTECTED_AUTHENTICATION_PATH")
     with pytest.raises(KbuildError, match="wrong"):
-        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: pytest.fail("asked for a PIN"))
+        log_in(token, parse_pkcs11_uri("pkcs11:"), lambda _: pytest.fail("asked for a PIN"), LibraryCalls())
     assert token.tries == [pkcs11.PROTECTED_AUTH]
 
 
