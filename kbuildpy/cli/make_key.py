@@ -98,7 +98,7 @@ def _delegating(args: argparse.Namespace) -> _Delegating | None:
 
 
 def _blacklist(certificate: Certificate) -> bytes:
-    """What CONFIG_SYSTEM_BLACKLIST_HASH_LIST takes, and `kbuildpy verify --blacklist`."""
+    """What CONFIG_SYSTEM_BLACKLIST_HASH_LIST takes, and `kbuildpy verify --revoked`."""
     return "".join(f'"{word}",\n' for word in blacklist_words(certificate)).encode()
 
 

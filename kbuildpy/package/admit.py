@@ -70,7 +70,7 @@ def admit(
         raise UsageError(f"a certificate to trust: {error.message}", hint=error.hint) from error
     is_required = policy.require_signature or bool(policy.certificates) or any(map(kernel.has, _FORCED))
     keyring = _keyring(trusting, package, is_required=is_required)
-    states = {module: verify(module.plain, [keyring or Keyring(kernel.release)])[0] for module in package.modules}
+    states = {module: verify(module.plain, [keyring or Keyring.of(kernel.release)])[0] for module in package.modules}
     if is_required:
         _refuse_untrusted(states, trusting)
     verdicts = _verdicts(package, replace(trusting, sig_enforce=is_required), needed, scratch, jobs)

@@ -82,8 +82,14 @@ class Certificate:
 
     @cached_property
     def tbs_hash(self) -> str:
-        """What a blacklist calls it by (certs/blacklist.c: is_hash_blacklisted)."""
+        """What a blacklist calls it by from 7.0 on (certs/blacklist.c: is_hash_blacklisted)."""
         return f"tbs:{hashlib.sha256(self._parsed.tbs_certificate_bytes).hexdigest()}"
+
+    @cached_property
+    def signed_tbs_hash(self) -> str:
+        """What a blacklist calls it by before: the digest with which it is signed (x509_public_key.c:
+        x509_get_sig_params); "" for a certificate of which those kernels make none."""
+        return f"tbs:{self.signed.message.hex()}" if self.signed is not None and self.signed.hash else ""
 
     @cached_property
     def signed(self) -> KeySignature | None:

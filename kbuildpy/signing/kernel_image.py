@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,10 @@ _NIST = bytes.fromhex("60864801650304")  # 2.16.840.1.101.3.4
 _NIST_NAME = "2.16.840.1.101.3.4."
 # What it warns of where CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA is set.
 _WAIVER = b"Waived invalid module sig"
+# What Debian's kernels log of a module file whose digest is blacklisted; with that patch come others, by which modules
+# may be signed with keys of `.platform`.
+_REFUSES_FILES = b"Module hash %*phN is blacklisted"
+_PLATFORM = b".platform\0"
 # The algorithm's name with its implementation's (crypto/mldsa.c: crypto_mldsa_algs); the name alone has every parser.
 _ML_DSA_VERIFIER = re.compile(rb"mldsa44-[a-z]")
 
@@ -56,8 +61,10 @@ def load_kernel(image: Path) -> Keyring:
         )
     loadable = {alias.pattern for directory in module_directories(image, release) for alias in aliases(directory)}
     parses, verifies = curves_in(kernel, loadable)
-    return Keyring(
-        kernel=release,
+    return replace(
+        Keyring.of(release),
+        refuses_files=_REFUSES_FILES in kernel,
+        takes_platform=_REFUSES_FILES in kernel and _PLATFORM in kernel,
         parses=parses,
         verifies=verifies,
         certificates=_parsed(system, str(image)),

@@ -2,8 +2,9 @@
 """The keys that a kernel has when it looks at a module's signature.
 
 Built-in ones (`.builtin_trusted_keys`), those added to them (`.secondary_trusted_keys`, `.machine` with the machine
-owner's, `.platform` where a distribution patches that in) and what it refuses (`.blacklist`): certs/system_keyring.c,
-certs/blacklist.c. Which ring a key is in makes no difference to a module, so here they are one.
+owner's), those of `.platform` where a distribution patches that in, and what it refuses (`.blacklist`):
+certs/system_keyring.c, certs/blacklist.c. Which ring a key is in makes no difference to a module, so here all are one,
+but for `.platform`: it is looked into last, and what is revoked counts there in all versions.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
+from kbuildpy.kernel.release import version_of
 from kbuildpy.signing.certificates import Certificate
 from kbuildpy.signing.loadable import Problem
+from kbuildpy.signing.since import BLACKLISTED_BY_SHA256, REVOKED_ANYWHERE
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,20 @@ class Keyring:
     """The release that it belongs to, "" for none."""
     certificates: tuple[Certificate, ...] = ()
     """The trusted ones."""
+    platform: tuple[Certificate, ...] = ()
+    """Those of `.platform`, if the kernel `takes_platform`."""
     revoked: tuple[Certificate, ...] = ()
     blacklist: frozenset[str] = frozenset()
-    """Words `tbs:HEX` (SHA-256 of a certificate's signed part) and `bin:HEX` (digest of a module without its
-    signature)."""
+    """Words `tbs:HEX` (digest of a certificate's signed part) and `bin:HEX` (digest of a file)."""
+    takes_platform: bool = False
+    """It looks into `.platform` where no other ring has the signer, which distributions patch in."""
+    refuses_files: bool = False
+    """It looks for the SHA-256 of the whole module file on the blacklist, which Debian patches in."""
+    revokes_anywhere: bool = True
+    """It looks for each signer on the list of revoked certificates, not only before it looks into `.platform`."""
+    blacklists_by_sha256: bool | None = None
+    """The digest of a certificate on the blacklist is a SHA-256, not the digest that signs the certificate; None for an
+    unknown kernel, which may take either."""
     unknown: frozenset[str] = field(default=frozenset(), repr=False)
     """Object identifiers of algorithms that the kernel does not know; the others it has, or can load their modules."""
     waives_attributes: bool = False
@@ -40,13 +53,29 @@ class Keyring:
     verifies: frozenset[str] | None = field(default=None, repr=False)
     """The curves that it has something to verify with; None where no kernel was asked."""
 
+    @classmethod
+    def of(cls, release: str) -> Keyring:
+        """The keyring of the kernel `release` without any key: it revokes as the kernels of that version do."""
+        try:
+            version = version_of(release)
+        except ValueError:
+            return cls(release)
+        return cls(
+            release,
+            revokes_anywhere=version >= REVOKED_ANYWHERE,
+            blacklists_by_sha256=version >= BLACKLISTED_BY_SHA256,
+        )
+
     @cached_property
     def trusted_by_identifier(self) -> dict[bytes, Certificate]:
         """Trusted certificates by both of their identifiers; a blacklisted one never gets into a kernel's ring
         (x509_public_key.c: x509_key_preparse), nor one that it cannot load."""
-        return _by_identifier(
-            item for item in self.certificates if not self.is_blacklisted(item) and not self.problem_of(item)
-        )
+        return self._usable(self.certificates)
+
+    @cached_property
+    def platform_by_identifier(self) -> dict[bytes, Certificate]:
+        """The same of those of `.platform`."""
+        return self._usable(self.platform)
 
     @cached_property
     def revoked_by_identifier(self) -> dict[bytes, Certificate]:
@@ -56,7 +85,7 @@ class Keyring:
     @cached_property
     def known_by_identifier(self) -> dict[bytes, Certificate]:
         """All certificates that a signature can be looked at with, trusted or not."""
-        return _by_identifier((*self.certificates, *self.revoked))
+        return _by_identifier((*self.certificates, *self.platform, *self.revoked))
 
     def problem_of(self, certificate: Certificate) -> Problem | None:
         """Why the kernel cannot load a certificate."""
@@ -64,7 +93,17 @@ class Keyring:
 
     def is_blacklisted(self, certificate: Certificate) -> bool:
         """Whether a certificate is on the blacklist."""
-        return bool(self.blacklist) and certificate.tbs_hash in self.blacklist
+        if not self.blacklist:
+            return False
+        hashes = {True: [certificate.tbs_hash], False: [certificate.signed_tbs_hash]}
+        both = [certificate.tbs_hash, certificate.signed_tbs_hash]
+        chosen = both if self.blacklists_by_sha256 is None else hashes[self.blacklists_by_sha256]
+        return not self.blacklist.isdisjoint(chosen)
+
+    def _usable(self, certificates: Iterable[Certificate]) -> dict[bytes, Certificate]:
+        return _by_identifier(
+            item for item in certificates if not self.is_blacklisted(item) and not self.problem_of(item)
+        )
 
     def whole(self) -> Keyring:
         """This keyring."""
@@ -75,11 +114,13 @@ class Keyring:
         these signers, if no certificates come with that."""
         found = self._restricted.get(identifiers)
         if found is None:
-            certificates, revoked = (
+            certificates, platform, revoked = (
                 tuple(item for item in ring if not identifiers.isdisjoint((item.identifier, item.subject_key)))
-                for ring in (self.certificates, self.revoked)
+                for ring in (self.certificates, self.platform, self.revoked)
             )
-            found = self._restricted[identifiers] = replace(self, certificates=certificates, revoked=revoked)
+            found = self._restricted[identifiers] = replace(
+                self, certificates=certificates, platform=platform, revoked=revoked
+            )
         return found
 
     @cached_property
@@ -90,6 +131,7 @@ class Keyring:
         self,
         certificates: Iterable[Certificate] = (),
         *,
+        platform: Iterable[Certificate] = (),
         revoked: Iterable[Certificate] = (),
         blacklist: Iterable[str] = (),
     ) -> Keyring:
@@ -97,6 +139,7 @@ class Keyring:
         return replace(
             self,
             certificates=(*self.certificates, *certificates),
+            platform=(*self.platform, *platform),
             revoked=(*self.revoked, *revoked),
             blacklist=self.blacklist | frozenset(blacklist),
         )

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from kbuildpy.kernel.depmod_indexes import plain_name
 from kbuildpy.kernel.release import version_of
+from kbuildpy.signing.since import CURVE_P521
 
 CURVES = {"secp192r1": "p192", "secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 """The curves that kernels have names for: as cryptography calls them, and as `ecdsa-nist-NAME`."""
@@ -27,8 +28,6 @@ _OTHER_SIGNATURES = ("1.2.840.10045.4.", "2.16.840.1.101.3.4.3.")
 """Of ECDSA, and of the later algorithms, which a kernel may not know (`Keyring.unknown`)."""
 _LATER_KEYS = "2.16.840.1.101.3.4.3."
 """Of ML-DSA (and DSA's signatures; its keys have another)."""
-_P521 = (6, 10)
-"""From which version on the parser knows P-521."""
 _PARSED = re.compile(rb"ecdsa-nist-(p\d+)\0")
 _VERIFIED = re.compile(rb"ecdsa-nist-(p\d+)-[a-z]")
 
@@ -87,7 +86,7 @@ def warn_of_kernels(certificate: Any, release: str = "", config: Mapping[str, st
     without them any kernel, cannot use; "" for a usable one."""
     parses = verifies = None
     if config is not None:
-        parses = frozenset(CURVES.values()) - (frozenset() if version_of(release) >= _P521 else {"p521"})
+        parses = frozenset(CURVES.values()) - (frozenset() if version_of(release) >= CURVE_P521 else {"p521"})
         verifies = parses if config.get("CONFIG_CRYPTO_ECDSA") in ("y", "m") else frozenset()
     problem = parse_problem(certificate, parses) or verify_problem(certificate, verifies)
     who = f"kernel {release}" if config is not None else "no kernel"

@@ -92,16 +92,22 @@ def _reject_untrusted(message: Message, keyring: Keyring) -> Rejection | None:
     signed = list(zip(message.signers, chains, strict=True))
     if all(any(map(keyring.is_blacklisted, chain.certificates)) for chain in chains):
         return Rejection("EKEYREJECTED", "a certificate that comes with the signature is blacklisted")
-    if keyring.revoked and _untrusted(signed, keyring.revoked_by_identifier) is None:
-        return Rejection("EKEYREJECTED", "its certificate is revoked")
-    if keyring.blacklist and any(f"bin:{signer.digest.hex()}" in keyring.blacklist for signer in message.signers):
+    is_revoked = bool(keyring.revoked) and _untrusted(signed, keyring.revoked_by_identifier) is None
+    if is_revoked and keyring.revokes_anywhere:
+        return _REVOKED
+    if not keyring.kernel and any(f"bin:{signer.digest.hex()}" in keyring.blacklist for signer in message.signers):
         # Not load_module() but IMA's appraisal looks there (security/integrity/ima/ima_appraise.c:
-        # ima_check_blacklist), with the digest that the signature is over.
+        # ima_check_blacklist), with the digest that the signature is over, if a policy has modules appraised.
         return Rejection("EPERM", "the module's digest is blacklisted")
     rejection = _untrusted(signed, keyring.trusted_by_identifier)
+    if rejection is not None and rejection.errno == "ENOKEY" and keyring.takes_platform:
+        rejection = _REVOKED if is_revoked else _untrusted(signed, keyring.platform_by_identifier)
     if rejection is None:
         return _reject_unusable_key(message, keyring)
     return _why_unknown(message, keyring) or rejection if rejection.errno == "ENOKEY" else rejection
+
+
+_REVOKED = Rejection("EKEYREJECTED", "its certificate is revoked")
 
 
 _CHECKS: tuple[Callable[[Message, Keyring], Rejection | None], ...] = (
@@ -126,8 +132,9 @@ def _first_problem(
 
 def _reject_unusable_key(message: Message, keyring: Keyring) -> Rejection | None:
     """Reject what a trusted certificate has signed whose key the kernel has nothing to verify with."""
+    rings = keyring.trusted_by_identifier, keyring.platform_by_identifier
     for signer in message.signers:
-        trusted = keyring.trusted_by_identifier.get(signer.identifier)
+        trusted = next((ring[signer.identifier] for ring in rings if signer.identifier in ring), None)
         if trusted is not None and (problem := trusted.unverifiable(keyring.verifies)):
             return Rejection("EKEYREJECTED", f"its certificate {problem.words}")
     if not keyring.verifies_ml_dsa and any(map(_is_ml_dsa, message.signers)):

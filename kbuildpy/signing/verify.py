@@ -8,7 +8,9 @@ matter: the kernel never asks whether a certificate has expired (see certificate
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kbuildpy.compression import decompress
@@ -21,7 +23,7 @@ from kbuildpy.signing.pkcs7 import Message, MessageSigner, parse_message
 from kbuildpy.signing.refused import Refused
 from kbuildpy.signing.signature_state import EmbeddedCertificate, SignatureState
 from kbuildpy.signing.trailer import split_signature
-from kbuildpy.signing.trust import Judgement, judge
+from kbuildpy.signing.trust import Judgement, Rejection, judge
 
 _PER_PROCESS = 32
 """Files that are handed to a process at a time; fewer are not worth a second process."""
@@ -39,7 +41,7 @@ def verify(module: bytes, keyrings: Sequence[Keyring]) -> list[SignatureState]:
         message = parse_message(taken.contents, taken.signature)
     except Refused as refused:
         return [_refused(keyring, refused) for keyring in keyrings]
-    return [_state(keyring, message, judge(message, _asked_of(keyring, message))) for keyring in keyrings]
+    return [_state(keyring, message, _judged(module, message, _asked_of(keyring, message))) for keyring in keyrings]
 
 
 def verify_file(path: Path, keyrings: Sequence[Keyring]) -> list[SignatureState]:
@@ -83,6 +85,15 @@ def _attempt(path: Path, keyrings: Sequence[Keyring]) -> list[SignatureState] | 
         return error
     except Exception as error:  # one bad file must not end a run over many
         return unexpected(path, error)
+
+
+def _judged(module: bytes, message: Message, keyring: Keyring) -> Judgement:
+    found = judge(message, keyring)
+    if found.rejection is None and (keyring.refuses_files or not keyring.kernel) and keyring.blacklist:
+        # (Debian's kernel/module/signing.c: mod_is_hash_blacklisted)
+        if f"bin:{hashlib.sha256(module).hexdigest()}" in keyring.blacklist:
+            return replace(found, rejection=Rejection("EKEYREJECTED", "the module file's digest is blacklisted"))
+    return found
 
 
 def _asked_of(keyring: Keyring, message: Message) -> Keyring:

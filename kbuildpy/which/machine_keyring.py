@@ -11,7 +11,7 @@ change that.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,8 @@ class _FirmwareKeys(NamedTuple):
     certificates: tuple[Certificate, ...]
     taken: bool | None
     why: str
+    in_platform: frozenset[str] | None = None
+    """What the kernel calls those of them by that are in `.platform` only; None where it does not tell the rings."""
 
     def only(self, identifiers: Collection[str]) -> _FirmwareKeys:
         """Those that the kernel calls by one of `identifiers`."""
@@ -76,7 +78,7 @@ def machine_keyring(
     except KbuildError as error:
         unread.append(f"built-in keys: {error.message}")
     firmware = read_firmware(system)
-    own = built_in or Keyring(kernel.release)
+    own = built_in or Keyring.of(kernel.release)
     lists = [
         _FirmwareKeys(name, certificates, *_is_taken(name, kernel, firmware, takes_platform))
         for name, variable in ((_OWNER_KEYS, firmware.owner_keys), (_ALLOWED, firmware.allowed))
@@ -103,9 +105,12 @@ def machine_keyring(
     places += [KeyPlace(str(file), _names(certificates), True) for file, certificates in enrolled.items()]
     if shown:
         places.append(KeyPlace("running kernel", shown, True))
-    trusted = [item for each in lists if each.taken for item in each.certificates]
-    keyring = own.plus([*trusted, *named], revoked=_parsed(revoked, "dbx"), blacklist=blacklist)
-    has_any = built_in is not None or trusted or named
+    trusted, platform = _by_ring([each for each in lists if each.taken], kernel, firmware)
+    keyring = replace(
+        own.plus([*trusted, *named], platform=platform, revoked=_parsed(revoked, "dbx"), blacklist=blacklist),
+        takes_platform=bool(takes_platform),
+    )
+    has_any = built_in is not None or trusted or platform or named
     return MachineKeyring(keyring if has_any else None, tuple(places), tuple(unread), firmware.secure_boot)
 
 
@@ -122,7 +127,7 @@ def _is_taken(
             return None, "whether Secure Boot is on could not be read, and without it they do not count"
         if not firmware.secure_boot:
             return False, "Secure Boot is off, and without it the kernel does not read them"
-        if kernel.has("INTEGRITY_MACHINE_KEYRING") and firmware.owner_keys_trusted:
+        if _has_machine_ring(kernel, firmware):
             if kernel.has("INTEGRITY_CA_MACHINE_KEYRING"):
                 return (
                     None,
@@ -137,6 +142,25 @@ def _is_taken(
     return False, ring
 
 
+def _has_machine_ring(kernel: LoaderKernel, firmware: Firmware) -> bool:
+    """Whether the owner's keys get into `.machine`."""
+    return bool(kernel.has("INTEGRITY_MACHINE_KEYRING") and firmware.owner_keys_trusted)
+
+
+def _by_ring(
+    lists: Sequence[_FirmwareKeys], kernel: LoaderKernel, firmware: Firmware
+) -> tuple[list[Certificate], list[Certificate]]:
+    """The certificates that are in the rings for modules, and those that are in `.platform` only."""
+    trusted: list[Certificate] = []
+    platform: list[Certificate] = []
+    for each in lists:
+        is_machine = each.name == _OWNER_KEYS and _has_machine_ring(kernel, firmware)
+        for item in each.certificates:
+            alone = not is_machine if each.in_platform is None else _identifier(item) in each.in_platform
+            (platform if alone else trusted).append(item)
+    return trusted, platform
+
+
 def _as_shown(
     live: LiveKeys, own: Sequence[Certificate], lists: Sequence[_FirmwareKeys], takes_platform: bool | None
 ) -> tuple[list[_FirmwareKeys], tuple[str, ...], list[str]]:
@@ -147,7 +171,9 @@ def _as_shown(
         return [each.only(all_shown) for each in lists], (), ["which ring a key is in: keyctl(2) does not tell"]
     rings = [SECONDARY, BUILT_IN, MACHINE, *([PLATFORM] if takes_platform else [])]
     trusted: dict[str, LiveKey] = {key.identifier: key for ring in rings for key in live.members.get(ring, ())}
-    found = [each.only(trusted.keys())._replace(taken=True, why="") for each in lists]
+    others = {key.identifier for ring in (SECONDARY, BUILT_IN, MACHINE) for key in live.members.get(ring, ())}
+    alone = frozenset(trusted.keys() - others)
+    found = [each.only(trusted.keys())._replace(taken=True, why="", in_platform=alone) for each in lists]
     known = {_identifier(item) for item in (*own, *(item for each in found for item in each.certificates))}
     unknown = [
         f"the certificate of {key.subject} ({identifier}), which the running kernel trusts: name it with --cert"

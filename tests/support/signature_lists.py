@@ -12,8 +12,12 @@ GLOBAL, SECURITY, SHIM = (
     "605dab50-e046-4300-abb6-3dd810dd8b23",
 )
 """Vendors of variables: the specification, its list of keys, shim."""
-X509, TBS = "a5c059a1-94e4-4aa7-87b5-ab155c2bf072", "3bd2a492-96c0-4079-b420-fcf98ef103ed"
-"""Kinds of entries: a certificate; the digest of one, and the time of its revocation."""
+X509, TBS, FILE = (
+    "a5c059a1-94e4-4aa7-87b5-ab155c2bf072",
+    "3bd2a492-96c0-4079-b420-fcf98ef103ed",
+    "c1c41626-504c-4092-aca9-41f936934328",
+)
+"""Kinds of entries: a certificate; the digest of one, and the time of its revocation; the digest of a file."""
 
 
 def signature_list(kind: str, *entries: bytes) -> bytes:

@@ -13,11 +13,16 @@ import pytest
 
 import kbuildpy.loader.since
 import kbuildpy.modpost.since
+import kbuildpy.signing.since
 from kbuildpy.kernel.release import Version, has_change
 from tests.support.documents import ROOT
 
 PAGE = ROOT / "docs/kernel-versions.md"
-SECTIONS = {"## The loader": kbuildpy.loader.since, "## modpost": kbuildpy.modpost.since}
+SECTIONS = {
+    "## The loader": kbuildpy.loader.since,
+    "## modpost": kbuildpy.modpost.since,
+    "## Signatures": kbuildpy.signing.since,
+}
 LINES = range(5, 8)
 """Major versions of kernels: what is compared with such numbers is taken for a kernel's version."""
 KNOWN_FROM = ("read: ", "assumed: ", "not read", "the oldest loader")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -58,7 +59,14 @@ def key(name: str) -> Any:
 
 @cache
 def certificate(
-    name: str, issuer: str = "", *, signed_by: str = "", serial: int = 1, names_key: bool = True, key_of: str = ""
+    name: str,
+    issuer: str = "",
+    *,
+    signed_by: str = "",
+    serial: int = 1,
+    names_key: bool = True,
+    key_of: str = "",
+    hash: str = "sha256",
 ) -> x509.Certificate:
     """The certificate of the key `name`, issued by the one called `issuer` (default: itself) and signed with its key,
     or a forger's `signed_by`. `names_key`: it tells the identifier of the issuer's key."""
@@ -78,7 +86,9 @@ def certificate(
     if issuer and names_key:
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key(issuer).public_key())
         builder = builder.add_extension(identifier, critical=False)
-    return builder.sign(above, None if (signed_by or issuer or name).startswith("ml-dsa") else hashes.SHA256())
+    return builder.sign(
+        above, None if (signed_by or issuer or name).startswith("ml-dsa") else find_hash(hash).algorithm()
+    )
 
 
 def ours(found: x509.Certificate) -> Certificate:
@@ -194,6 +204,37 @@ def test_whom_a_revoked_certificate_vouches_for_is_revoked() -> None:
     module = with_chain(LEAF)
     assert outcome(module, ring(LEAF).plus(revoked=[ours(ROOT)])) == ("EKEYREJECTED", "its certificate is revoked")
     assert outcome(module, ring(LEAF).plus(revoked=[ours(MIDDLE)]))[0] is None
+
+
+@pytest.mark.parametrize(("release", "errno"), [("6.1.0-56-amd64", None), ("6.5.13", None), ("6.6.0", "EKEYREJECTED")])
+def test_a_signer_that_a_ring_for_modules_has_is_revoked_from_6_6_on(release: str, errno: str | None) -> None:
+    keyring = Keyring.of(release).plus([ours(LEAF)], revoked=[ours(LEAF)])
+    assert outcome(with_chain(LEAF), keyring)[0] == errno
+
+
+@pytest.mark.parametrize("release", ["6.1.0-56-amd64", "6.12.117"])
+def test_a_signer_of_the_platform_is_looked_for_last_and_revoked_in_each_version(release: str) -> None:
+    keyring = replace(Keyring.of(release), takes_platform=True).plus(platform=[ours(LEAF)])
+    module = with_chain(LEAF)
+    assert outcome(module, keyring) == (None, "")
+    assert outcome(module, replace(keyring, takes_platform=False))[0] == "ENOKEY"
+    assert outcome(module, keyring.plus(revoked=[ours(LEAF)])) == ("EKEYREJECTED", "its certificate is revoked")
+    nowhere = replace(keyring, platform=()).plus(revoked=[ours(LEAF)])
+    assert outcome(module, nowhere)[0] == "EKEYREJECTED"
+    assert outcome(module, keyring.plus(blacklist=[ours(LEAF).tbs_hash]))[0] == "EKEYREJECTED"
+
+
+@pytest.mark.parametrize(
+    ("release", "words"),
+    [("6.12.117", {"signed"}), ("7.0.0", {"sha256"}), ("", {"signed", "sha256"})],
+)
+def test_a_blacklist_has_a_certificate_by_the_digest_of_its_signature_until_7_0(release: str, words: set[str]) -> None:
+    found = ours(certificate("rsa leaf", "root", serial=9, hash="sha512"))
+    contents = found._parsed.tbs_certificate_bytes
+    by = {"signed": hashlib.sha512(contents).hexdigest(), "sha256": hashlib.sha256(contents).hexdigest()}
+    keyring = Keyring.of(release)
+    refused = {word for word, digest in by.items() if keyring.plus(blacklist=[f"tbs:{digest}"]).is_blacklisted(found)}
+    assert refused == words
 
 
 def test_of_certificates_that_share_their_names_the_first_counts() -> None:

@@ -127,6 +127,17 @@ def test_a_blacklisted_module_is_refused() -> None:
     assert one(signed(hash="sha512"), keyring).trusted
 
 
+def test_a_kernel_looks_for_the_digest_of_the_whole_file_or_for_none() -> None:
+    module = signed()
+    words = [f"bin:{find_hash('sha256').of(contents).hex()}" for contents in (MODULE, module)]
+    own = Keyring.of("6.12.117").plus([ours(certificate("rsa"))])
+    assert [one(module, own.plus(blacklist=[word])).errno for word in words] == [None, None]
+    patched = replace(own, refuses_files=True)
+    assert [one(module, patched.plus(blacklist=[word])).errno for word in words] == [None, "EKEYREJECTED"]
+    nobodys = trusted(certificate("rsa"))
+    assert [one(module, nobodys.plus(blacklist=[word])).errno for word in words] == ["EPERM", "EKEYREJECTED"]
+
+
 # --- Signed attributes
 
 

@@ -152,6 +152,18 @@ def test_whole_certificates_are_revoked_in_kernels_with_a_list_for_them(root: Pa
     assert not trusts_mine(keys(root, kernel=with_list))
 
 
+def test_an_old_kernel_revokes_the_owners_certificate_only_in_the_platforms_ring(root: Path) -> None:
+    put(root, "MokListRT", MINE_LISTED)
+    put(root, "dbx", MINE_LISTED, vendor=SECURITY)
+    config = EVERYTHING | {"CONFIG_SYSTEM_REVOCATION_LIST": "y"}
+    new = replace(KERNEL, config=config)
+    old = replace(new, release="6.1.0", version=(6, 1), keyring=lambda: Keyring.of("6.1.0").plus([ours(OWN)]))
+    assert not trusts_mine(keys(root, kernel=old))
+    put(root, "MokListTrustedRT", b"\1", table=True)
+    assert trusts_mine(keys(root, kernel=old))
+    assert not trusts_mine(keys(root, kernel=new))
+
+
 @pytest.mark.parametrize("contents", [b"x", MINE_LISTED[:-1], MINE_LISTED + b"more", bytes(100)])
 def test_a_damaged_list_is_said(contents: bytes, root: Path) -> None:
     put(root, "MokListRT", contents)

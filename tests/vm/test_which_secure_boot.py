@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from tests.support.efi_guests import boot_securely
 from tests.support.keys import signer_of, write_pair
 from tests.support.modprobe_roots import write
 from tests.support.shipped_kernels import NATIVE, ShippedKernel, shipped_kernel
-from tests.support.signature_lists import SHIM, TBS, X509, signature_list
+from tests.support.signature_lists import FILE, SHIM, TBS, X509, signature_list
 
 pytestmark = [pytest.mark.vm, pytest.mark.sweep]
 
@@ -49,7 +50,7 @@ for file in /sys/firmware/efi/efivars/*; do
         ;;
     esac
 done
-for name in own mine revoked dated stranger unsigned; do
+for name in own mine revoked dated whole listed stranger unsigned; do
     insmod "/$name.ko" 2>/dev/null
     say insmod "$name" $?
     rmmod dummy 2>/dev/null
@@ -73,18 +74,24 @@ def test_the_kernel_loads_what_we_say_under_secure_boot(line: str, tmp_path: Pat
     assert taken is not None
     plain = bytes(taken.contents)
     modules, lists = {"own": own, "unsigned": plain}, {}
-    for name in ("mine", "revoked", "dated", "stranger"):
+    for name in ("mine", "revoked", "dated", "whole", "stranger"):
         (tmp_path / name).mkdir()
         pair = write_pair(tmp_path / name, "rsa2048")
         modules[name] = sign_module(plain, signer_of(pair, "sha256")) or b""
         lists[name] = x509.load_pem_x509_certificate(pair.read_bytes()).public_bytes(Encoding.DER)
+    modules["listed"] = sign_module(plain + bytes(8), signer_of(tmp_path / "mine/rsa2048.pem", "sha256")) or b""
     revoked, dated = (
         bytes.fromhex(parse_certificate(lists[name], "").tbs_hash.removeprefix("tbs:")) for name in ("revoked", "dated")
     )
     variables = {
-        ("MokListRT", SHIM): b"".join(signature_list(X509, lists[name]) for name in ("mine", "revoked", "dated")),
+        ("MokListRT", SHIM): b"".join(
+            signature_list(X509, lists[name]) for name in ("mine", "revoked", "dated", "whole")
+        ),
         # (Linux takes the time of a revocation, which belongs there, for a part of the digest)
-        ("MokListXRT", SHIM): signature_list(TBS, revoked) + signature_list(TBS, dated + bytes(16)),
+        ("MokListXRT", SHIM): signature_list(TBS, revoked)
+        + signature_list(TBS, dated + bytes(16))
+        + signature_list(X509, lists["whole"])
+        + signature_list(FILE, sha256(modules["listed"]).digest()),
     }
     files = {f"{name}.ko": contents for name, contents in modules.items()}
     files["efivarfs.ko"] = module_called(kernel, "fs/efivarfs/efivarfs")
@@ -92,7 +99,8 @@ def test_the_kernel_loads_what_we_say_under_secure_boot(line: str, tmp_path: Pat
     said = [found[1] for each in console if (found := re.search(r"which: (.*)", each))]
     assert said and said[-1] == "end", console[-20:]
     kernel_takes = {words[1]: words[2] == "0" for each in said if (words := each.split())[0] == "insmod"}
-    assert [name for name, takes in kernel_takes.items() if takes] == ["own", "mine", "dated"]
+    taken_ones = [name for name, takes in kernel_takes.items() if takes]
+    assert [name for name in taken_ones if name != "listed"] == ["own", "mine", "dated"], console
     assert kernel_takes.keys() == modules.keys()
 
     root = tmp_path / "root"
@@ -108,7 +116,7 @@ def test_the_kernel_loads_what_we_say_under_secure_boot(line: str, tmp_path: Pat
             answer = judge(looked, place, lambda judging=judging: judging)  # type: ignore[misc]
             assert judging.enforced
             # (in which rings the keys are, only keyctl(2) tells, on the machine itself)
-            doubts = knows_rings and name in ("revoked", "stranger")
+            doubts = knows_rings and name in ("revoked", "whole", "stranger")
             assert answer.loads is (None if doubts and answer.loads is None else kernel_takes[name]), (
                 name,
                 answer.stop,

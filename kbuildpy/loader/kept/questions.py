@@ -129,7 +129,7 @@ def _of_keys(kernel: LoaderKernel, argument: str) -> str:
     seen = blake2b(digest_size=16)
     for field in fields(keyring):
         value = getattr(keyring, field.name)
-        if field.name in ("certificates", "revoked"):
+        if field.name in ("certificates", "platform", "revoked"):
             value = [item.der.hex() for item in value]
         elif isinstance(value, frozenset):
             value = sorted(value)

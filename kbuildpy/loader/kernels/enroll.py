@@ -24,5 +24,5 @@ def enroll(kernel: LoaderKernel, files: Sequence[Path]) -> LoaderKernel:
             built_in = kernel.keyring()
         except KbuildError as error:
             missing = {**missing, Fact.CERTIFICATES: error.message}
-    keyring = (built_in or Keyring(kernel.release)).plus(certificates)
+    keyring = (built_in or Keyring.of(kernel.release)).plus(certificates)
     return replace(kernel, keyring=lambda: keyring, keyring_complete=built_in is not None, missing=missing)

@@ -17,13 +17,13 @@ from kbuildpy.signing.certificates import parse_certificate
 from kbuildpy.signing.kernel_image import load_kernel, module_directories
 from kbuildpy.signing.keyring import Keyring
 
-_CERTIFICATES = ("certificates", "revoked")
+_CERTIFICATES = ("certificates", "platform", "revoked")
 
 
 @lru_cache(maxsize=KERNELS)
 def image_keyring(image: Path) -> Keyring:
     """See `keys.keyring_of_image`."""
-    cached = cache_directory() / "shipped" / f"{image_state('keys 3', image)}.json"
+    cached = cache_directory() / "shipped" / f"{image_state('keys 4', image)}.json"
     known = read_json(cached)
     names = {field.name for field in fields(Keyring)}
     if isinstance(known, dict) and known.keys() == names | {"aliases"}:
