@@ -5,9 +5,9 @@ The counterpart is scripts/sign-file.c: read_private_key_pkcs11, which has OpenS
 is asked to log in once: a wrong PIN is never tried again, because tokens lock themselves after a few.
 
 python-pkcs11 starts a library without telling it that there are threads (C_Initialize(NULL)), so the standard allows
-one call at a time. With a session for each of two threads, SoftHSM fails (CKR_GENERAL_ERROR); one thread makes all calls
-(`library_calls`), and meanwhile others can read, digest and write, as python-pkcs11 releases the GIL. A process that was
-forked must not use its parent's keys: PKCS#11 forbids that.
+one call at a time. With a session for each of two threads, SoftHSM fails (CKR_GENERAL_ERROR); so one thread makes all
+calls (`library_calls`), and meanwhile others can read, digest and write, as python-pkcs11 releases the GIL. A process
+that was forked must not use its parent's keys: PKCS#11 forbids that.
 """
 
 from __future__ import annotations

@@ -89,11 +89,11 @@ def _attempt(path: Path, keyrings: Sequence[Keyring]) -> list[SignatureState] | 
 
 def _judged(module: bytes, message: Message, keyring: Keyring) -> Judgement:
     found = judge(message, keyring)
-    if found.rejection is None and (keyring.refuses_files or not keyring.kernel) and keyring.blacklist:
-        # (Debian's kernel/module/signing.c: mod_is_hash_blacklisted)
-        if f"bin:{hashlib.sha256(module).hexdigest()}" in keyring.blacklist:
-            return replace(found, rejection=Rejection("EKEYREJECTED", "the module file's digest is blacklisted"))
-    return found
+    looks = bool(keyring.blacklist) and (keyring.refuses_files or not keyring.kernel)
+    if not looks or found.rejection or f"bin:{hashlib.sha256(module).hexdigest()}" not in keyring.blacklist:
+        return found
+    # (Debian's kernel/module/signing.c: mod_is_hash_blacklisted)
+    return replace(found, rejection=Rejection("EKEYREJECTED", "the module file's digest is blacklisted"))
 
 
 def _asked_of(keyring: Keyring, message: Message) -> Keyring:
