@@ -87,7 +87,7 @@ def certificate(
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key(issuer).public_key())
         builder = builder.add_extension(identifier, critical=False)
     return builder.sign(
-        above, None if (signed_by or issuer or name).startswith("ml-dsa") else find_hash(hash).algorithm()
+        above, None if (signed_by or issuer or name).startswith("ml-dsa") else find_hash(hash).algorithm()  # type: ignore[arg-type]
     )
 
 
