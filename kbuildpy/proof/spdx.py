@@ -65,12 +65,14 @@ class SpdxGraph:
     def documents(self) -> dict[str, str]:
         """A document for each part; elements of another one are imported."""
         found = {}
+        every = {element["spdxId"] for elements in self.parts.values() for element in elements}
         for part in PARTS:
             elements = self.parts[part]
             if not elements:
                 continue
             own = {element["spdxId"] for element in elements}
-            used = {iri for element in elements for iri in _named(element) if iri.startswith(self.namespace)}
+            # (what a build is called begins like an IRI, and is none)
+            used = {iri for element in elements for iri in _named(element)} & every
             imports = [{"type": "ExternalMap", "externalSpdxId": iri} for iri in sorted(used - own)]
             found[part] = self._text(f"{self.name}-{part}", _PROFILES[part], [self._bom(part)], elements, imports)
         return found

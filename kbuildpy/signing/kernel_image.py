@@ -20,7 +20,7 @@ from kbuildpy.kernel.depmod_indexes import aliases, plain_name
 from kbuildpy.kernel.image import read_kernel
 from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.hashes import HASHES
-from kbuildpy.signing.keyring import Keyring
+from kbuildpy.signing.keyring import NOWHERE, Keyring
 from kbuildpy.signing.loadable import curves_in
 from kbuildpy.signing.public_key import ML_DSA_OIDS
 
@@ -35,6 +35,9 @@ _WAIVER = b"Waived invalid module sig"
 # may be signed with keys of `.platform`.
 _REFUSES_FILES = b"Module hash %*phN is blacklisted"
 _PLATFORM = b".platform\0"
+# What a kernel with a list of revoked certificates logs of one that it cannot read (certs/blacklist.c:
+# add_key_to_revocation_list).
+_REVOKES = b"Problem with revocation key"
 # The algorithm's name with its implementation's (crypto/mldsa.c: crypto_mldsa_algs); the name alone has every parser.
 _ML_DSA_VERIFIER = re.compile(rb"mldsa44-[a-z]")
 
@@ -61,8 +64,10 @@ def load_kernel(image: Path) -> Keyring:
         )
     loadable = {alias.pattern for directory in module_directories(image, release) for alias in aliases(directory)}
     parses, verifies = curves_in(kernel, loadable)
+    own = Keyring.of(release)
     return replace(
-        Keyring.of(release),
+        own,
+        revokes=own.revokes if _REVOKES in kernel else NOWHERE,
         refuses_files=_REFUSES_FILES in kernel,
         takes_platform=_REFUSES_FILES in kernel and _PLATFORM in kernel,
         parses=parses,

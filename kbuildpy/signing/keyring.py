@@ -19,6 +19,13 @@ from kbuildpy.signing.certificates import Certificate
 from kbuildpy.signing.loadable import Problem
 from kbuildpy.signing.since import BLACKLISTED_BY_SHA256, REVOKED_ANYWHERE
 
+ANYWHERE = "anywhere"
+"""Revoked certificates are looked for before any ring is."""
+IN_PLATFORM = "in platform"
+"""They are looked for before `.platform` is."""
+NOWHERE = "nowhere"
+"""The kernel has no list for them (CONFIG_SYSTEM_REVOCATION_LIST)."""
+
 
 @dataclass(frozen=True)
 class Keyring:
@@ -37,8 +44,8 @@ class Keyring:
     """It looks into `.platform` where no other ring has the signer, which distributions patch in."""
     refuses_files: bool = False
     """It looks for the SHA-256 of the whole module file on the blacklist, which Debian patches in."""
-    revokes_anywhere: bool = True
-    """It looks for each signer on the list of revoked certificates, not only before it looks into `.platform`."""
+    revokes: str = ANYWHERE
+    """Which signers it looks for on the list of revoked certificates: `ANYWHERE`, `IN_PLATFORM` or `NOWHERE`."""
     blacklists_by_sha256: bool | None = None
     """The digest of a certificate on the blacklist is a SHA-256, not the digest that signs the certificate; None for an
     unknown kernel, which may take either."""
@@ -62,7 +69,7 @@ class Keyring:
             return cls(release)
         return cls(
             release,
-            revokes_anywhere=version >= REVOKED_ANYWHERE,
+            revokes=ANYWHERE if version >= REVOKED_ANYWHERE else IN_PLATFORM,
             blacklists_by_sha256=version >= BLACKLISTED_BY_SHA256,
         )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from kbuildpy.signing.certificates import Certificate, KeySignature
 from kbuildpy.signing.chain import BROKEN, Chain, chains_of
 from kbuildpy.signing.hashes import BY_OID
-from kbuildpy.signing.keyring import Keyring, find
+from kbuildpy.signing.keyring import ANYWHERE, NOWHERE, Keyring, find
 from kbuildpy.signing.loadable import Problem
 from kbuildpy.signing.pkcs7 import Message, MessageSigner
 
@@ -92,8 +92,9 @@ def _reject_untrusted(message: Message, keyring: Keyring) -> Rejection | None:
     signed = list(zip(message.signers, chains, strict=True))
     if all(any(map(keyring.is_blacklisted, chain.certificates)) for chain in chains):
         return Rejection("EKEYREJECTED", "a certificate that comes with the signature is blacklisted")
-    is_revoked = bool(keyring.revoked) and _untrusted(signed, keyring.revoked_by_identifier) is None
-    if is_revoked and keyring.revokes_anywhere:
+    has_list = keyring.revokes != NOWHERE and bool(keyring.revoked)
+    is_revoked = has_list and _untrusted(signed, keyring.revoked_by_identifier) is None
+    if is_revoked and keyring.revokes == ANYWHERE:
         return _REVOKED
     if not keyring.kernel and any(f"bin:{signer.digest.hex()}" in keyring.blacklist for signer in message.signers):
         # Not load_module() but IMA's appraisal looks there (security/integrity/ima/ima_appraise.c:

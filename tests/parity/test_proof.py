@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,12 +176,44 @@ def test_the_model_of_spdx_accepts_the_sbom(built: ProvedModule, tmp_path: Path)
         if item.from_ is package and item.relationshipType.endswith("/hasDeclaredLicense")
     ]
     assert licence.simplelicensing_licenseExpression == "GPL-2.0-only"
-    value = json.loads((tmp_path / "one.json").read_text())
-    for element in value["@graph"]:
-        element.pop("relationshipType", None)
-    (tmp_path / "bad.json").write_text(json.dumps(value))
-    with pytest.raises(Exception, match="relationshipType"):
-        model.JSONLDSerializer().write(spdx.load(tmp_path / "bad.json")[1], io.BytesIO())
+    assert call("sbom", built.ko, "-q", "--split", "parts", cwd=tmp_path).returncode == 0
+    parts = sorted((tmp_path / "parts").iterdir())
+    assert len(parts) == 3
+    importing = 0
+    for part in parts:
+        model, objects = spdx.load(part)
+        imported = {
+            item["externalSpdxId"]
+            for element in json.loads(part.read_text())["@graph"]
+            for item in element.get("import", [])
+        }
+        assert objects.link() == imported
+        model.JSONLDSerializer().write(objects, io.BytesIO())
+        importing += bool(imported)
+    assert importing == 2
+    for damage in DAMAGES_OF_SPDX:
+        value = json.loads((tmp_path / "one.json").read_text())
+        damage(value["@graph"])
+        (tmp_path / "bad.json").write_text(json.dumps(value))
+        with pytest.raises((ValueError, TypeError, KeyError)):
+            model.JSONLDSerializer().write(spdx.load(tmp_path / "bad.json")[1], io.BytesIO())
+
+
+def _relationship(graph: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(item for item in graph if item["type"] == "Relationship")
+
+
+DAMAGES_OF_SPDX: tuple[Callable[[list[dict[str, Any]]], object], ...] = (
+    lambda graph: _relationship(graph).pop("relationshipType"),
+    lambda graph: _relationship(graph).pop("creationInfo"),
+    lambda graph: _relationship(graph).update(relationshipType="isLike"),
+    lambda graph: _relationship(graph).update(relation="x"),
+    lambda graph: _relationship(graph).update(type="Relation"),
+    lambda graph: graph[0].update(created="yesterday"),
+    lambda graph: graph[0].update(specVersion="three"),
+    lambda graph: graph[0].pop("createdBy"),
+)
+"""What the shapes of SPDX 3.0.1 forbid, one each: spdx-python-model's classes are made of these shapes."""
 
 
 @pytest.mark.sweep

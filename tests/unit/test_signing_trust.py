@@ -24,7 +24,7 @@ from kbuildpy.signing.certificates import Certificate, parse_certificate
 from kbuildpy.signing.file_key import FileKey
 from kbuildpy.signing.hashes import find_hash
 from kbuildpy.signing.intact import is_intact
-from kbuildpy.signing.keyring import Keyring, find
+from kbuildpy.signing.keyring import NOWHERE, Keyring, find
 from kbuildpy.signing.manifest import digest, new_line
 from kbuildpy.signing.public_key import key_algorithm
 from kbuildpy.signing.read_file import read_small_file
@@ -86,9 +86,8 @@ def certificate(
     if issuer and names_key:
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key(issuer).public_key())
         builder = builder.add_extension(identifier, critical=False)
-    return builder.sign(
-        above, None if (signed_by or issuer or name).startswith("ml-dsa") else find_hash(hash).algorithm()  # type: ignore[arg-type]
-    )
+    chosen: Any = None if (signed_by or issuer or name).startswith("ml-dsa") else find_hash(hash).algorithm()
+    return builder.sign(above, chosen)
 
 
 def ours(found: x509.Certificate) -> Certificate:
@@ -210,6 +209,11 @@ def test_whom_a_revoked_certificate_vouches_for_is_revoked() -> None:
 def test_a_signer_that_a_ring_for_modules_has_is_revoked_from_6_6_on(release: str, errno: str | None) -> None:
     keyring = Keyring.of(release).plus([ours(LEAF)], revoked=[ours(LEAF)])
     assert outcome(with_chain(LEAF), keyring)[0] == errno
+
+
+def test_a_kernel_without_a_list_of_revoked_certificates_revokes_none() -> None:
+    keyring = Keyring.of("6.12.117").plus([ours(LEAF)], revoked=[ours(LEAF)])
+    assert outcome(with_chain(LEAF), replace(keyring, revokes=NOWHERE)) == (None, "")
 
 
 @pytest.mark.parametrize("release", ["6.1.0-56-amd64", "6.12.117"])
