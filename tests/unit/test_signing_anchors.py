@@ -17,6 +17,7 @@ from kbuildpy.kernel.image import unpack
 from kbuildpy.kernel.module_files import find_modules
 from kbuildpy.signing.anchors import load_certificates, load_directory, load_revocations
 from kbuildpy.signing.kernel_image import find_certificates, load_kernel
+from kbuildpy.signing.keyring import IN_PLATFORM, NOWHERE
 from tests.support.signatures import certificate
 
 FIRST = certificate("rsa").public_bytes(Encoding.DER)
@@ -170,6 +171,24 @@ def test_images_are_unpacked(tmp_path: Path, image: bytes) -> None:
     keyring = load_kernel(tmp_path / "image")
     assert keyring.kernel == "6.1.0-test"
     assert [item.name for item in keyring.certificates] == ["A signer", "Second"]
+
+
+@pytest.mark.parametrize(
+    ("strings", "revokes", "refuses_files", "takes_platform"),
+    [
+        (b"", NOWHERE, False, False),
+        (b"\0013Problem with revocation key (%ld)\n\0.platform\0", IN_PLATFORM, False, False),
+        (b"\0013Module hash %*phN is blacklisted\n\0", NOWHERE, True, False),
+        (b"\0013Module hash %*phN is blacklisted\n\0.platform\0", NOWHERE, True, True),
+    ],
+    ids=["plain", "with a list", "patched", "patched, with a platform's ring"],
+)
+def test_an_image_tells_what_it_revokes_by_its_messages(
+    tmp_path: Path, strings: bytes, revokes: str, refuses_files: bool, takes_platform: bool
+) -> None:
+    (tmp_path / "vmlinuz").write_bytes(kernel(SYSTEM, strings))
+    found = load_kernel(tmp_path / "vmlinuz")
+    assert (found.revokes, found.refuses_files, found.takes_platform) == (revokes, refuses_files, takes_platform)
 
 
 @pytest.mark.parametrize(
