@@ -39,7 +39,9 @@ def limit_for(size: int) -> int:
 
 def compression_of(contents: bytes) -> str:
     """What `contents` are compressed with: a key of what can be decompressed, "" for nothing that is known."""
-    return next((name for name, magic in _MAGIC.items() if contents.startswith(magic)), "")
+    if not contents.startswith(_BEGINNINGS):
+        return ""
+    return next(name for name, magic in _MAGIC.items() if contents.startswith(magic))
 
 
 def decompress(contents: bytes) -> bytes:
@@ -175,3 +177,4 @@ _MAGIC = {
     "bzip2": b"BZh",
     "lzma": b"\x5d\0\0",
 }
+_BEGINNINGS = tuple(_MAGIC.values())

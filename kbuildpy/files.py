@@ -21,7 +21,7 @@ _ATTEMPTS = 16
 class Replacement:
     """A file that is about to be replaced; `replacing` makes it."""
 
-    def __init__(self, path: Path, beside: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, beside: str, descriptor: int) -> None:
         self.path = path
         self._beside = beside
         self._descriptor = descriptor
@@ -44,7 +44,7 @@ class Replacement:
             os.fchmod(self._descriptor, mode)
         if durable:
             os.fsync(self._descriptor)
-        self._beside.replace(self.path)
+        os.replace(self._beside, self.path)  # noqa: PTH105
 
 
 @contextmanager
@@ -53,9 +53,9 @@ def replacing(path: Path) -> Iterator[Replacement]:
     that depend on the contents belong inside. A symbolic link stays one: the file that it leads to is replaced. Raises
     OSError when nothing can be written beside the file.
     """
-    # (unlike Path.resolve(), it leaves the error about a link to itself to open())
-    real = Path(os.path.realpath(path))
-    beside = real.parent / f".{real.name}.new~"
+    # (unlike Path.resolve(), it leaves the error about a link to itself to open(); most files are none)
+    real = Path(os.path.realpath(path)) if path.is_symlink() else path
+    beside = os.path.join(real.parent, f".{real.name}.new~")  # noqa: PTH118 - thousands of files
     descriptor = _claim(beside, real)
     try:
         yield Replacement(real, beside, descriptor)
@@ -63,7 +63,7 @@ def replacing(path: Path) -> Iterator[Replacement]:
         # (the temporary file has no such name any more once it replaced the file, or was given up)
         if _is_same(beside, descriptor):
             with suppress(OSError):
-                beside.unlink()
+                os.unlink(beside)  # noqa: PTH108
         os.close(descriptor)
 
 
@@ -100,13 +100,13 @@ def umask() -> int:
     return 0o022
 
 
-def _claim(beside: Path, real: Path) -> int:
+def _claim(beside: str, real: Path) -> int:
     """The locked file `beside`, made if it is not there."""
     for _ in range(_ATTEMPTS):
         try:
             descriptor = _open_beside(beside, real)
         except FileNotFoundError:
-            if not beside.parent.is_dir():
+            if not real.parent.is_dir():
                 raise
             continue  # (the process that held the lock has just renamed it)
         try:
@@ -117,10 +117,10 @@ def _claim(beside: Path, real: Path) -> int:
         if _is_same(beside, descriptor):
             return descriptor
         os.close(descriptor)
-    raise OSError(errno.EBUSY, "too many processes replace this file at the same time", str(beside))
+    raise OSError(errno.EBUSY, "too many processes replace this file at the same time", beside)
 
 
-def _open_beside(beside: Path, real: Path) -> int:
+def _open_beside(beside: str, real: Path) -> int:
     """A new file `beside`, else the existing one, which a killed process left, or which another process that replaces
     `real` has locked. In a directory where other users can write, they can create a file or a link of that name: they
     could then change the contents, or redirect them. So a file that is there is this user's, or belongs to the owner of
@@ -141,9 +141,9 @@ def _open_beside(beside: Path, real: Path) -> int:
     return descriptor
 
 
-def _is_same(path: Path, descriptor: int) -> bool:
+def _is_same(path: str, descriptor: int) -> bool:
     try:
-        found, mine = path.lstat(), os.fstat(descriptor)
+        found, mine = os.lstat(path), os.fstat(descriptor)
     except OSError:
         return False
     return (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)

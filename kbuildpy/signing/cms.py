@@ -7,7 +7,9 @@ kernel refuses attributes in a module's signature (crypto/asymmetric_keys/pkcs7_
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat import asn1
@@ -47,8 +49,22 @@ def sign(
     Raises `KbuildError` for a certificate without such an identifier, and whatever `key` raises.
     """
     signature = key.sign(contents, hash)
-    algorithm = signature_algorithm(key.algorithm, hash)
-    return message(signature, algorithm, certificate, hash, use_key_id=use_key_id, embedded=embedded)
+    before, behind = _frame(key.algorithm, len(signature), certificate, hash, use_key_id, tuple(embedded))
+    return b"".join((before, signature, behind))
+
+
+@lru_cache(maxsize=16)
+def _frame(
+    kind: str, length: int, certificate: Certificate, hash: Hash, use_key_id: bool, embedded: tuple[Certificate, ...]
+) -> tuple[bytes, bytes]:
+    """What stands before and behind a signature of `length` bytes in a message: for thousands of modules it is the
+    same."""
+    stand_in = os.urandom(length)
+    algorithm = signature_algorithm(kind, hash)
+    whole = message(stand_in, algorithm, certificate, hash, use_key_id=use_key_id, embedded=embedded)
+    # (it is the last thing in a message)
+    before, _, behind = whole.rpartition(stand_in)
+    return before, behind
 
 
 def message(

@@ -7,10 +7,12 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import lzma
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -246,6 +248,46 @@ def test_options_without_a_meaning_are_refused(build: Path, tmp_path: Path) -> N
     ):
         assert "has no meaning with" in sign(*words, expect=2)
     assert not (tmp_path / "m").exists()
+
+
+def test_a_list_has_the_digest_of_what_is_signed_or_is_not_made(build: Path, tmp_path: Path) -> None:
+    pair = write_pair(tmp_path, "rsa2048")
+    (tmp_path / "other").mkdir()
+    other = write_pair(tmp_path / "other", "rsa2048")
+    plain = (build / "m1.ko").read_bytes()
+    (build / "m1.ko.xz").write_bytes(lzma.compress(plain, check=lzma.CHECK_CRC32))
+    sign(build / "m2.ko", "--key", other, "--hash", "sha256")
+    words = ("--cert", pair, "--hash", "sha256", "--export", tmp_path / "list.json")
+    assert "m2.ko: it is signed already" in sign(build, *words, expect=1)
+    assert not (tmp_path / "list.json").exists()
+    sign(build, *words, "--replace")
+    digests = {Path(item.path).name: item.digest for item in read_digest_list(tmp_path / "list.json").requests}
+    assert digests["m1.ko"] == digests["m1.ko.xz"] == sha256(plain).hexdigest()
+    assert digests["m2.ko"] == sha256(CONTENTS + bytes([2])).hexdigest()
+    (tmp_path / "list.json").unlink()
+    (build / "m3.ko").write_bytes(CONTENTS + b"kbuildpy_instrumented=coverage\0")
+    assert "m3.ko: instrumented (--coverage), so it is not signed" in sign(build, *words, "--replace", expect=1)
+    assert not (tmp_path / "list.json").exists()
+
+
+def test_one_process_at_a_time_adds_signatures(build: Path, tmp_path: Path) -> None:
+    pair = write_pair(tmp_path, "rsa2048")
+    listed = tmp_path / "list.json"
+    sign(build, "--cert", pair, "--hash", "sha256", "--export", listed)
+    before = listed.read_bytes()
+    holds = (
+        "import fcntl, sys; file = open(sys.argv[1], 'r+'); fcntl.lockf(file, fcntl.LOCK_EX); "
+        "print('', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holds, listed], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdin and other.stdout and other.stdout.readline()
+        assert "another process adds signatures to it" in sign("--digests", listed, "--key", pair, expect=1)
+        assert listed.read_bytes() == before
+        other.stdin.write(b"\n")
+        other.stdin.flush()
+    sign("--digests", listed, "--key", pair)
 
 
 def test_a_full_disk_leaves_no_list(build: Path, tmp_path: Path) -> None:

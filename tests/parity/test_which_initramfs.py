@@ -76,6 +76,8 @@ def tree(folder: Path, seed: int) -> Path:
     (folder / "usr/lib/modules/other/x.ko").touch()
     (folder / "etc/modprobe.d").mkdir(parents=True)
     (folder / "etc/modprobe.d/a.conf").write_text("blacklist m1\n")
+    (folder / "run/modprobe.d").mkdir(parents=True)
+    (folder / "run/modprobe.d/b.conf").write_text("blacklist m2\n")
     (folder / "big").write_bytes(bytes(1 << 20))
     return folder
 
@@ -126,7 +128,8 @@ def test_reads_the_modules_that_cpio_unpacks(format: str, tmp_path: Path) -> Non
         found = read_initramfs(image, RELEASE)
         assert found.problem == "", name
         assert digests(found) == expected, name
-        assert found.settings == (("etc/modprobe.d/a.conf", "blacklist m1\n"),)
+        settings = {"etc/modprobe.d/a.conf": "blacklist m1\n", "run/modprobe.d/b.conf": "blacklist m2\n"}
+        assert dict(found.settings) == settings
     for copied in found.modules:
         contents = (tmp_path / "unpacked" / MODULES / copied.path).read_bytes()
         plain_module = lzma.decompress(contents) if copied.path.endswith(".xz") else contents

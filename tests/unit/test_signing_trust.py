@@ -205,6 +205,21 @@ def test_whom_a_revoked_certificate_vouches_for_is_revoked() -> None:
     assert outcome(module, ring(LEAF).plus(revoked=[ours(MIDDLE)]))[0] is None
 
 
+def test_one_signer_of_two_who_is_not_blacklisted_is_enough() -> None:
+    one, two = (certificate(f"rsa {name}", "root", serial=serial) for name, serial in (("one", 30), ("two", 31)))
+    first, second = (cms.parse(signature(f"rsa {name}", by)) for name, by in (("one", one), ("two", two)))
+    tlvs = [asn1.decode_der(asn1.TLV, item.public_bytes(Encoding.DER)) for item in (one, two)]
+    same = {name: getattr(first, name) for name in SignedData.__annotations__}
+    signers = asn1.SetOf([*cms.signers(first), *cms.signers(second)])
+    message = SignedData(**{**same, "certificates": asn1.SetOf(tlvs), "signer_infos": signers})
+    module = append_signature(MODULE, bytes(asn1.encode_der(ContentInfo(content_type=SIGNED_DATA, content=message))))
+    keyring = ring(ROOT)
+    assert outcome(module, keyring)[0] is None
+    words = [ours(item).tbs_hash for item in (one, two)]
+    assert outcome(module, keyring.plus(blacklist=words[:1]))[0] is None
+    assert outcome(module, keyring.plus(blacklist=words))[0] == "EKEYREJECTED"
+
+
 @pytest.mark.parametrize(("release", "errno"), [("6.1.0-56-amd64", None), ("6.5.13", None), ("6.6.0", "EKEYREJECTED")])
 def test_a_signer_that_a_ring_for_modules_has_is_revoked_from_6_6_on(release: str, errno: str | None) -> None:
     keyring = Keyring.of(release).plus([ours(LEAF)], revoked=[ours(LEAF)])
@@ -214,6 +229,8 @@ def test_a_signer_that_a_ring_for_modules_has_is_revoked_from_6_6_on(release: st
 def test_a_kernel_without_a_list_of_revoked_certificates_revokes_none() -> None:
     keyring = Keyring.of("6.12.117").plus([ours(LEAF)], revoked=[ours(LEAF)])
     assert outcome(with_chain(LEAF), replace(keyring, revokes=NOWHERE)) == (None, "")
+    platform = replace(Keyring.of("6.12.117"), takes_platform=True, revokes=NOWHERE)
+    assert outcome(with_chain(LEAF), platform.plus(platform=[ours(LEAF)], revoked=[ours(LEAF)])) == (None, "")
 
 
 @pytest.mark.parametrize("release", ["6.1.0-56-amd64", "6.12.117"])

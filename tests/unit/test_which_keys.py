@@ -143,6 +143,15 @@ def test_a_forbidden_key_is_not_trusted(root: Path) -> None:
     assert trusts_mine(keys(root))
 
 
+def test_without_secure_boot_what_the_owner_revokes_does_not_count(root: Path) -> None:
+    put(root, "db", MINE_LISTED, vendor=SECURITY)
+    digest = bytes.fromhex(ours(MINE).tbs_hash.removeprefix("tbs:"))
+    put(root, "MokListXRT", signature_list(TBS, digest))
+    assert not trusts_mine(keys(root))
+    put(root, "SecureBoot", b"\0", vendor=GLOBAL)
+    assert trusts_mine(keys(root))
+
+
 def test_whole_certificates_are_revoked_in_kernels_with_a_list_for_them(root: Path) -> None:
     put(root, "MokListRT", MINE_LISTED)
     put(root, "dbx", MINE_LISTED, vendor=SECURITY)
