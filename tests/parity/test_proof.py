@@ -179,6 +179,7 @@ def test_the_model_of_spdx_accepts_the_sbom(built: ProvedModule, tmp_path: Path)
     assert call("sbom", built.ko, "-q", "--split", "parts", cwd=tmp_path).returncode == 0
     parts = sorted((tmp_path / "parts").iterdir())
     assert len(parts) == 3
+    every = {item.get("spdxId") for part in parts for item in json.loads(part.read_text())["@graph"]}
     importing = 0
     for part in parts:
         model, objects = spdx.load(part)
@@ -187,7 +188,8 @@ def test_the_model_of_spdx_accepts_the_sbom(built: ProvedModule, tmp_path: Path)
             for element in json.loads(part.read_text())["@graph"]
             for item in element.get("import", [])
         }
-        assert objects.link() == imported
+        # (what a URI names needs no import to the model, and has one)
+        assert objects.link() <= imported <= every
         model.JSONLDSerializer().write(objects, io.BytesIO())
         importing += bool(imported)
     assert importing == 2
