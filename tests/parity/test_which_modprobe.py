@@ -163,6 +163,20 @@ def test_takes_names_as_kmod_in_hundreds_of_systems(kmod: Callable[[Path], KmodP
     assert several > 400 and meant > 4000
 
 
+def test_settings_come_before_names_and_patterns_count_as_in_modprobe(tmp_path: Path, programs: KmodPrograms) -> None:
+    root = drawn(tmp_path, 3, programs)
+    assert programs.call(root, "depmod", RELEASE) is not None
+    shutil.rmtree(root / "etc/modprobe.d", ignore_errors=True)
+    [one, two, three, *_] = sorted(scan_modules(Rooted(root), DIRECTORY, search_order(RELEASE, system=Rooted(root))))
+    write(
+        root,
+        "etc/modprobe.d/settings.conf",
+        f"alias {one} {two}\nalias by_alias {two}\noptions by_alias a=1\noptions {two} b=2\n"
+        f"install {three[:-1]}? /bin/true\n",
+    )
+    assert assert_as_kmod(root, programs, [one, two, three, "by-alias"]) == 4
+
+
 def test_a_name_may_mean_several_modules(tmp_path: Path, programs: KmodPrograms) -> None:
     compared = 0
     for seed in range(50, 53):
